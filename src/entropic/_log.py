@@ -1,0 +1,98 @@
+"""The one logger, ``entropic``, and the wording of each event."""
+
+from __future__ import annotations
+
+import logging
+
+logger = logging.getLogger("entropic")
+logger.addHandler(logging.NullHandler())
+
+# Asked on every hit, so it is bound once.
+is_enabled_for = logger.isEnabledFor
+DEBUG = logging.DEBUG
+
+
+def hit(params_hash: str, result_path: str) -> None:
+    """A recorded run answers."""
+    logger.debug("Hit %s: %s", params_hash, result_path, extra={"params_hash": params_hash})
+
+
+def miss(params_hash: str) -> None:
+    """No usable record; the runner is about to start."""
+    logger.debug("Miss %s: running", params_hash, extra={"params_hash": params_hash})
+
+
+def run_completed(params_hash: str, result_path: str, elapsed_seconds: float) -> None:
+    """A run is published and recorded."""
+    logger.info(
+        "Run completed %s in %.3g s: %s",
+        params_hash,
+        elapsed_seconds,
+        result_path,
+        extra={"params_hash": params_hash, "elapsed_seconds": elapsed_seconds},
+    )
+
+
+def stale(params_hash: str, result_path: str, reason: str) -> None:
+    """A record is there, its result is not usable."""
+    logger.warning(
+        "Stale %s: the result %s %s; the point runs again and its record is replaced",
+        params_hash,
+        result_path,
+        reason,
+        extra={"params_hash": params_hash},
+    )
+
+
+def grown(params_hash: str, result_path: str, recorded_bytes: int, found_bytes: int) -> None:
+    """A result is longer than recorded, as when an analysis was added to it. Still a hit."""
+    logger.info(
+        "Hit %s: the result %s has grown from %d to %d bytes since it was recorded",
+        params_hash,
+        result_path,
+        recorded_bytes,
+        found_bytes,
+        extra={"params_hash": params_hash},
+    )
+
+
+def waiting(params_hash: str, holder: str, seconds: float, lock_path: str) -> None:
+    """A follower has waited for some time; say for whom, and how to unblock it."""
+    logger.warning(
+        "Waiting %.0f s for the run %s, held by %s (%s); it frees itself when that process ends",
+        seconds,
+        params_hash,
+        holder,
+        lock_path,
+        extra={"params_hash": params_hash},
+    )
+
+
+def sibling_renamed(name: str, kept_as: str) -> None:
+    """A file beside the result could not keep its own name without overwriting another run's."""
+    logger.warning(
+        "A file named %r already stands in the results folder; this run's is kept as %r. "
+        "Name files after result_path to keep them apart",
+        name,
+        kept_as,
+    )
+
+
+def unknown_parameter(name: str) -> None:
+    """A query names a parameter that no record has: perhaps a typo."""
+    logger.warning("No recorded run has a parameter %r", name)
+
+
+def mended(path: str, dropped_bytes: int) -> None:
+    """The torn tail of an interrupted append was closed."""
+    logger.warning("Mended %s: %d bytes of an interrupted append were dropped", path, dropped_bytes)
+
+
+def cleaned(folder: str, count: int) -> None:
+    """Unfinished work of processes that have died was removed."""
+    logger.warning("Removed the unfinished work of %d dead process(es) below %s", count, folder)
+
+
+def file_kept(path: str, reason: str) -> None:
+    """A result that was to be removed is kept."""
+    logger.warning("Kept %s: %s", path, reason)

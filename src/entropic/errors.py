@@ -1,0 +1,229 @@
+"""
+Every exception entropic raises, each also the builtin it resembles, so both ``except`` habits work.
+
+::
+
+    EntropicError
+    ├── ParameterError          ValueError         a name or value that cannot be a parameter
+    │   └── ParameterNameError  TypeError          a name that is not text
+    ├── UnsupportedTypeError    TypeError          a value with no normaliser
+    ├── ResultMissingError      FileNotFoundError  a runner, or a registration, without a result
+    ├── AmbiguousResultError    ValueError         a runner that wrote several things, none of them the result
+    ├── StoreWriteError         OSError            a place that cannot be written, or a record that could not be kept
+    ├── IndexCorruptError       ValueError         an index file, or a record in it, that cannot be read
+    ├── HashCollisionError      RuntimeError       a record found by hash that belongs to other parameters
+    ├── ReentrantRunError       RuntimeError       a run that asks for its own result
+    └── DuplicateFunctionError  ValueError         two different functions of one name on one store
+
+What a runner raises passes through unchanged: none of these wraps it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+
+class EntropicError(Exception):
+    """Base of all errors of entropic."""
+
+
+class ParameterError(EntropicError, ValueError):
+    """
+    A parameter that cannot take part in a key: a reserved name, a circular or too deeply nested value.
+
+    Attributes:
+        place: Where in the params, such as ``"mesh['points'][2]"``; empty when the value itself was handed in.
+        reason: What is wrong with it, and what to do.
+    """
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(place, reason)
+        self.place = place
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"Cannot use {_parameter(self.place)}: {self.reason}"
+
+
+class ParameterNameError(ParameterError, TypeError):
+    """A parameter name that is not text; a `TypeError` as well as a `ValueError`."""
+
+
+class UnsupportedTypeError(EntropicError, TypeError):
+    """
+    A value of a type that has no normaliser.
+
+    Attributes:
+        place: Where in the params; empty when the value itself was handed in.
+        type_name: The importable name of its type.
+        advice: A further hint, or an empty text.
+    """
+
+    def __init__(self, place: str, type_name: str, advice: str = "") -> None:
+        super().__init__(place, type_name, advice)
+        self.place = place
+        self.type_name = type_name
+        self.advice = advice
+
+    def __str__(self) -> str:
+        hint = f" {self.advice}" if self.advice else ""
+        return (
+            f"Cannot hash {_parameter(self.place)}: no normaliser for {self.type_name}.{hint} Register one with "
+            f"entropic.normalize.register({self.type_name}, function), or pass a plain value such as its file name."
+        )
+
+
+class ResultMissingError(EntropicError, FileNotFoundError):
+    """
+    A result that is not there: a runner wrote nothing, or a file to register does not exist.
+
+    Attributes:
+        path: Where the result was expected.
+        what: What could not be done.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], what: str) -> None:
+        self.path = os.fspath(path)
+        self.what = what
+        super().__init__(f"{what}: nothing was found at {self.path!r}.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path, self.what)
+
+
+class AmbiguousResultError(EntropicError, ValueError):
+    """
+    A runner wrote several files or folders, and none of them under the name it was given.
+
+    Attributes:
+        expected: The name the runner was asked to write.
+        found: The names it wrote instead.
+    """
+
+    def __init__(self, expected: str, found: Sequence[str]) -> None:
+        super().__init__(expected, tuple(found))
+        self.expected = expected
+        self.found = tuple(found)
+
+    def __str__(self) -> str:
+        names = ", ".join(map(repr, self.found))
+        return (
+            f"Cannot tell which file is the result: the runner was given {self.expected!r} and wrote {names}. "
+            f"Write the main file to result_path; others beside it are kept under their own names."
+        )
+
+
+class StoreWriteError(EntropicError, OSError):
+    """
+    A place that cannot be written, or a finished run that could not be recorded.
+
+    Carries ``errno`` and ``filename`` as any `OSError`.
+
+    Attributes:
+        what: What could not be done.
+        advice: What to do about it.
+    """
+
+    def __init__(self, what: str, cause: OSError, path: str | os.PathLike[str], advice: str = "") -> None:
+        self.what = what
+        self.advice = advice
+        self._cause = (cause.errno, cause.strerror or str(cause))
+        super().__init__(*self._cause, os.fspath(path))
+
+    def __str__(self) -> str:
+        hint = f" {self.advice}" if self.advice else ""
+        return f"{self.what}: {self._cause[1]} ({self.filename!r}).{hint}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.what, OSError(*self._cause), self.filename, self.advice)
+
+
+class IndexCorruptError(EntropicError, ValueError):
+    """
+    An index that cannot be read. It is left as it is: nothing is written over a damaged index.
+
+    Attributes:
+        path: The index file.
+        line: Number of the line that cannot be read, counted from 1; 0 when it cannot be told.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, path: str, line: int, reason: str) -> None:
+        super().__init__(path, line, reason)
+        self.path = path
+        self.line = line
+        self.reason = reason
+
+    def __str__(self) -> str:
+        where = f", line {self.line}" if self.line else ""
+        return (
+            f"Cannot read the index {self.path!r}{where}: {self.reason}. It has been left untouched; restore a "
+            f"copy, mend the line by hand, or recover every intact run with Store.salvage()."
+        )
+
+
+class HashCollisionError(EntropicError, RuntimeError):
+    """
+    A record was found under the right hash, but it belongs to other parameters or another function.
+
+    Attributes:
+        params_hash: The hash both share.
+        asked: What was asked for.
+        recorded: What the record holds.
+    """
+
+    def __init__(self, params_hash: str, asked: str, recorded: str) -> None:
+        super().__init__(params_hash, asked, recorded)
+        self.params_hash = params_hash
+        self.asked = asked
+        self.recorded = recorded
+
+    def __str__(self) -> str:
+        return (
+            f"Cannot answer for {self.asked}: the record under {self.params_hash} is of {self.recorded}. "
+            f"Either the index was edited, or two keys collide; change a parameter or delete that record."
+        )
+
+
+class ReentrantRunError(EntropicError, RuntimeError):
+    """
+    A run asked for the very result it is computing, which could only wait for itself.
+
+    Attributes:
+        params_hash: The key that is being run.
+    """
+
+    def __init__(self, params_hash: str) -> None:
+        super().__init__(params_hash)
+        self.params_hash = params_hash
+
+    def __str__(self) -> str:
+        return (
+            f"Cannot wait for the run {self.params_hash}: it is asked for from within itself. "
+            f"Call the function with other arguments, or the undecorated one through __wrapped__."
+        )
+
+
+class DuplicateFunctionError(EntropicError, ValueError):
+    """
+    Two functions of one name, with different code, were decorated for one store.
+
+    Attributes:
+        name: The name they share.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return (
+            f"Cannot decorate {self.name!r}: another function of that name, with different code, already uses this "
+            f"store, and would answer for it. Pass name= to tell them apart, or version= if the code has changed."
+        )
+
+
+def _parameter(place: str) -> str:
+    return f"parameter {place!r}" if place else "the value"

@@ -1,0 +1,15 @@
+"""The only door to the index backends: where records are kept."""
+
+from ._base import AnswersWhere, ChecksWriting, DeletesOne, IndexBackend, SharesRecords
+from ._memory import MemoryIndex
+from ._tinydb import TinyDBIndex
+
+__all__ = [
+    "AnswersWhere",
+    "ChecksWriting",
+    "DeletesOne",
+    "IndexBackend",
+    "MemoryIndex",
+    "SharesRecords",
+    "TinyDBIndex",
+]

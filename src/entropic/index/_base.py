@@ -1,0 +1,83 @@
+"""
+What an index is: five methods, and a few powers it may have besides.
+
+A class with just the five methods of `IndexBackend` works everywhere. Each further Protocol is one extra power; where
+an index lacks it, the store falls back on the five.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from ..record import RunRecord
+
+
+@runtime_checkable
+class IndexBackend(Protocol):
+    """
+    Remembers records. Implement these five to keep an index anywhere.
+
+    The store hands in records whose ``result_path`` is relative when the result lies in its results folder, and
+    expects them back as they were. Records of one key may be several (re-runs); none replaces another.
+    """
+
+    def find_by_hash(self, params_hash: str) -> RunRecord | None:
+        """Return the record inserted last under this hash, or None."""
+        ...
+
+    def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
+        """Return the records whose params include all of *params*, oldest first."""
+        ...
+
+    def insert(self, record: RunRecord) -> None:
+        """Add a record; when this returns, the record is there for everyone."""
+        ...
+
+    def all(self) -> list[RunRecord]:
+        """Return every record, oldest first."""
+        ...
+
+    def delete_by_hash(self, params_hash: str) -> bool:
+        """Remove all records under this hash; tell whether there were any."""
+        ...
+
+
+@runtime_checkable
+class SharesRecords(Protocol):
+    """An index that can show the record it holds, without a copy: a hit then costs one look."""
+
+    def peek(self, params_hash: str) -> RunRecord | None:
+        """
+        Return the record inserted last under this hash, not to be changed by the caller.
+
+        As long as nothing under the hash has changed, the same object is returned.
+        """
+        ...
+
+
+@runtime_checkable
+class DeletesOne(Protocol):
+    """An index that can remove a single record among several of one key."""
+
+    def delete_record(self, record: RunRecord) -> bool:
+        """Remove the record equal to this one; tell whether it was there."""
+        ...
+
+
+@runtime_checkable
+class AnswersWhere(Protocol):
+    """An index that evaluates a mapping query exactly as `entropic.query.Where` does."""
+
+    def search(self, where: Mapping[str, Any]) -> list[RunRecord]:
+        """Return the matching records, oldest first."""
+        ...
+
+
+@runtime_checkable
+class ChecksWriting(Protocol):
+    """An index that can tell before a run whether its record could be kept after it."""
+
+    def require_writable(self) -> None:
+        """Raise an `OSError` if an insert would be refused."""
+        ...

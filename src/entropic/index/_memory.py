@@ -1,0 +1,51 @@
+"""The reference index: what the others have to agree with, as short as a specification."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..query import Where
+from ..record import RunRecord
+
+
+class MemoryIndex:
+    """
+    An index that lives as long as the object: for tests, and to read before writing one's own.
+
+    Example:
+        >>> from pathlib import Path
+        >>> index = MemoryIndex()
+        >>> index.insert(RunRecord({"n": 1}, Path("a"), "2bfd14f43d17fc7c", "2026-01-01T00:00:00+00:00"))
+        >>> index.find_by_params({"n": 1})[0].result_path.name
+        'a'
+    """
+
+    def __init__(self) -> None:
+        self._records: list[RunRecord] = []
+
+    def find_by_hash(self, params_hash: str) -> RunRecord | None:
+        """Return the record inserted last under this hash, or None."""
+        for record in reversed(self._records):
+            if record.params_hash == params_hash:
+                return record.copied()
+        return None
+
+    def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
+        """Return the records whose params include all of *params*, oldest first."""
+        where = Where(params)
+        return [record.copied() for record in self._records if where.matches(record.params)]
+
+    def insert(self, record: RunRecord) -> None:
+        """Add a record."""
+        self._records.append(record.copied())
+
+    def all(self) -> list[RunRecord]:
+        """Return every record, oldest first."""
+        return [record.copied() for record in self._records]
+
+    def delete_by_hash(self, params_hash: str) -> bool:
+        """Remove all records under this hash; tell whether there were any."""
+        kept = [record for record in self._records if record.params_hash != params_hash]
+        found = len(kept) < len(self._records)
+        self._records = kept
+        return found

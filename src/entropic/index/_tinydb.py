@@ -1,0 +1,154 @@
+"""The default index: one plain TinyDB JSON file, one run per line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import hashing
+from ..query import Where
+from ..record import RunRecord
+from ._lines import FORMAT, LineFile
+
+if TYPE_CHECKING:
+    from ._table import RunDatabase
+
+
+class TinyDBIndex:
+    """
+    Keep records in one TinyDB JSON file that anyone can open with stock TinyDB, grep and git diff.
+
+    Inserting costs the same at any size; so does finding by hash, but for the first look of a process, which searches
+    the file's bytes. Other processes' changes are seen by the next call. Safe between threads and processes, and
+    across `os.fork`. Reading neither locks nor writes. A file in TinyDB's own layout is read as it is, and brought to
+    one line a run by the first write.
+
+    Args:
+        db_path: The file; made, with its folder, by the first write.
+        results_dir: Where the results lie; remembered in the file, for whoever finds only that.
+        durable: Sync every write to disk before it counts as done.
+
+    Raises:
+        IndexCorruptError: From any method, when the file cannot be read. It is then left untouched.
+
+    Example:
+        >>> from pathlib import Path
+        >>> index = TinyDBIndex("runs.json")
+        >>> index.insert(RunRecord({"n": 1}, Path("a"), "2bfd14f43d17fc7c", "2026-01-01T00:00:00+00:00"))
+        >>> index.find_by_hash("2bfd14f43d17fc7c").params
+        {'n': 1}
+    """
+
+    def __init__(
+        self, db_path: str | os.PathLike[str], results_dir: str | os.PathLike[str] | None = None, durable: bool = True
+    ) -> None:
+        self.path = Path(os.path.abspath(db_path))
+        self._results_dir = None if results_dir is None else os.path.abspath(results_dir)
+        self._durable = durable
+        self._file = LineFile(str(self.path), self._read, self._store_row(), durable)
+        self._database: RunDatabase | None = None
+
+    def __repr__(self) -> str:
+        return f"TinyDBIndex({str(self.path)!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"db_path": self.path, "results_dir": self._results_dir, "durable": self._durable}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    @property
+    def db(self) -> RunDatabase:
+        """
+        The file as a TinyDB database, for queries of your own; its writes are locked and atomic.
+
+        Example:
+            >>> import tinydb
+            >>> TinyDBIndex("runs.json").db.search(tinydb.where("n") > 0)
+            []
+        """
+        if self._database is None:
+            from ._table import RunDatabase  # TinyDB is loaded when it is first asked for, not for a hit
+
+            self._database = RunDatabase(self._file)
+        return self._database
+
+    def find_by_hash(self, params_hash: str) -> RunRecord | None:
+        """Return the record inserted last under this hash, or None."""
+        record = self._file.find(params_hash)
+        return None if record is None else record.copied()
+
+    def peek(self, params_hash: str) -> RunRecord | None:
+        """Return the record inserted last under this hash without a copy; the same one as long as nothing changes."""
+        return self._file.find(params_hash)
+
+    def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
+        """Return the records whose params include all of *params*, oldest first."""
+        return self.search(params)
+
+    def search(self, where: Mapping[str, Any]) -> list[RunRecord]:
+        """Return the records that match a mapping query, oldest first; evaluated through TinyDB."""
+        return [self._read(document) for document in self.db.runs.search(_MatchesDocument(Where(where)))]
+
+    def insert(self, record: RunRecord) -> None:
+        """Add a record; when this returns it is on disk (if durable) and there for everyone."""
+        self._file.append([record.to_dict()])
+
+    def insert_many(self, records: list[RunRecord]) -> None:
+        """Add records in one write and one sync."""
+        self._file.append([record.to_dict() for record in records])
+
+    def all(self) -> list[RunRecord]:
+        """Return every record, oldest first."""
+        return list(self._file.read_all())
+
+    def delete_by_hash(self, params_hash: str) -> bool:
+        """Remove all records under this hash; tell whether there were any."""
+        return bool(self._file.remove(lambda record: record.params_hash == params_hash))
+
+    def delete_record(self, record: RunRecord) -> bool:
+        """Remove the record equal to this one; tell whether it was there."""
+        return bool(self._file.remove(lambda candidate: candidate == record))
+
+    def require_writable(self) -> None:
+        """Raise an `OSError` if an insert would be refused."""
+        self._file.require_writable()
+
+    def _read(self, document: Mapping[str, Any]) -> RunRecord:
+        record = RunRecord.from_dict(document)
+        if not record.provenance and not record.result_path.is_absolute():
+            return self._relocated(record)
+        return record
+
+    def _relocated(self, record: RunRecord) -> RunRecord:
+        """
+        Earlier releases kept paths relative to the working directory, results folder included.
+
+        A path whose folders are the last parts of the results folder lies inside it.
+        """
+        folders = record.result_path.parts[:-1]
+        if self._results_dir is None or not folders:
+            return record
+        if Path(self._results_dir).parts[-len(folders) :] != folders:
+            return record
+        return record.copied(Path(record.result_path.name))
+
+    def _store_row(self) -> dict[str, Any]:
+        row: dict[str, Any] = {"format": FORMAT}
+        if self._results_dir is not None:
+            inside = os.path.relpath(self._results_dir, self.path.parent)
+            # Beside or below the index the two move together, and the way between them stays; elsewhere it does not.
+            row["results_dir"] = self._results_dir if inside.startswith(os.pardir) else inside
+        return row
+
+
+class _MatchesDocument:
+    """A mapping query as a TinyDB condition, evaluated by the reference on the params of a document."""
+
+    def __init__(self, where: Where) -> None:
+        self._where = where
+
+    def __call__(self, document: Mapping[str, Any]) -> bool:
+        return self._where.matches({name: value for name, value in document.items() if name not in hashing.RESERVED})
