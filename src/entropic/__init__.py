@@ -1,1 +1,23 @@
-"""entropic."""
+"""
+entropic: a run cache for expensive simulations.
+
+Decorate the function that writes a result file; the next call with the same arguments returns the recorded run.
+"""
+
+from . import errors
+from ._decorator import cached
+from ._sweep import grid
+from .errors import EntropicError
+from .hashing import normalize
+from .record import RunRecord
+from .store import Store
+
+__all__ = ["EntropicError", "RunRecord", "Store", "__version__", "cached", "errors", "grid", "normalize"]
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from importlib.metadata import version  # read when asked for: it searches the installed packages
+
+        return version("entropic")
+    raise AttributeError(f"module 'entropic' has no attribute {name!r}")

@@ -93,12 +93,35 @@ class Normalizer:
         return function
 
 
+class Identity(NamedTuple):
+    """
+    Whose runs these are: no function's, or those of one decorated function.
+
+    Attributes:
+        fields: What identifies the function, as it stands in a record's provenance.
+        line: The text that goes before the params in what is hashed.
+    """
+
+    fields: dict[str, Any]
+    line: str
+
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> Identity:
+        """The identity with these (normalised) fields."""
+        return cls(fields, canonical(fields))
+
+
+PLAIN = Identity({}, "")
+"""Runs of the store itself, with a runner handed in."""
+
+
 class Key(NamedTuple):
-    """What is looked up: the digest, the text it was made from, and the normalised params."""
+    """What is looked up: the digest, the text it was made from, the normalised params, and whose run it is."""
 
     params_hash: str
     canonical: str
     params: dict[str, Any]
+    identity: Identity
 
 
 def hash_params(params: Mapping[str, Any]) -> str:
@@ -127,17 +150,13 @@ def hash_params(params: Mapping[str, Any]) -> str:
     return make_key(params).params_hash
 
 
-def make_key(params: Mapping[str, Any], identity: str = "") -> Key:
-    """Normalise *params* and digest them, together with the *identity* line of a function if there is one."""
-    return key_of_normalized(normalize_params(params), identity)
-
-
-def key_of_normalized(params: dict[str, Any], identity: str = "") -> Key:
-    """Digest params that are normalised already."""
-    text = canonical(params)
-    hashed = f"{identity}\n{text}" if identity else text
+def make_key(params: Mapping[str, Any], identity: Identity = PLAIN) -> Key:
+    """Normalise *params* and digest them, together with the identity line of a function if there is one."""
+    normalized = normalize_params(params)
+    text = canonical(normalized)
+    hashed = f"{identity.line}\n{text}" if identity.line else text
     digest = hashlib.sha256(hashed.encode("ascii")).hexdigest()
-    return Key(digest[:_HASH_DIGITS], text, params)
+    return Key(digest[:_HASH_DIGITS], text, normalized, identity)
 
 
 def normalize_params(params: Mapping[str, Any]) -> dict[str, Any]:

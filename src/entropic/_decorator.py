@@ -1,0 +1,495 @@
+"""The decorator: a function that writes a file becomes one that returns its recorded run."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import importlib
+import inspect
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from inspect import Signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, cast, overload
+
+import wrapt
+
+from ._binding import Binding
+from ._fingerprint import Closure, code_digest, function_name
+from .errors import DuplicateFunctionError
+from .hashing import Key, make_key, normalize
+from .record import RecordList, RunRecord
+from .store import Store
+
+__all__ = ["BoundCachedFunction", "CacheInfo", "CachedFunction", "cached"]
+
+P = ParamSpec("P")
+P2 = ParamSpec("P2")
+R2 = TypeVar("R2")
+R = TypeVar("R")
+S = TypeVar("S")
+T = TypeVar("T")
+
+_REMEMBERED_CALLS = 4096
+_SIMPLE = frozenset({int, float, str, bool, type(None)})
+
+# Code digests by (index, function name, version): what a second decoration of the same name is held against.
+_decorated: dict[tuple[str, str, str], str] = {}
+_decorated_lock = threading.Lock()
+
+
+class CacheInfo(NamedTuple):
+    """Calls answered from the store, runs, the (absent) limit, and how many points of the function are recorded."""
+
+    hits: int
+    misses: int
+    maxsize: int | None
+    currsize: int
+
+
+class _Recipe:
+    """What is behind a decorated function, bound or not; knows calls, not proxies."""
+
+    def __init__(
+        self,
+        decorated: Callable[..., Any],
+        store: Store,
+        *,
+        name: str | None,
+        version: Any,
+        ignore: Sequence[str],
+        load: Callable[[Path], Any] | None,
+        result_arg: str,
+    ) -> None:
+        function = _plain_function(decorated)
+        self.store = store
+        self.name = name or function_name(function)
+        self.version = version
+        self.options = {"name": name, "version": version, "load": load, "result_arg": result_arg}
+        self.options["ignore"] = ignore if isinstance(ignore, str) else tuple(ignore)
+        self.load = load
+        self.function = function
+        self.binds_class = isinstance(decorated, classmethod)
+        self.is_async = inspect.iscoroutinefunction(function)
+        self.binding = Binding(function, result_arg, self.options["ignore"])
+        fields = {"function": self.name}
+        if version is not None:
+            fields["version"] = normalize(version)
+        self.closure = Closure(function, self.name, fields)
+        self.hits = self.misses = 0
+        self.count_lock = threading.Lock()
+        self._known_keys: dict[object, Key] = {}
+        self._known_for = self.closure.identity()
+        _claim_name(self)
+
+    # ---- calls ------------------------------------------------------------------------------------------------------
+
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self.is_async:
+            return self._call_async(args, kwargs)
+        key = self.key(args, kwargs)
+        record = self.store.recall(key)
+        if record is None:
+            record = self.store.obtain(key, self._work(args, kwargs), {})
+        else:
+            self._count_hit()
+        return record if self.load is None else self.load(record.result_path)
+
+    async def _call_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        key = self.key(args, kwargs)
+        record = self.store.recall(key)
+        if record is None:
+            record = await self.store.obtain_async(key, self._work_async(args, kwargs), {})
+        else:
+            self._count_hit()
+        return record if self.load is None else self.load(record.result_path)
+
+    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self.is_async:
+            return self.store.execute_async(self.key(args, kwargs), self._work_async(args, kwargs), {})
+        return self.store.execute(self.key(args, kwargs), self._work(args, kwargs), {})
+
+    def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
+        """
+        The key of a call; remembered for simple arguments, as `functools.lru_cache` does.
+
+        Types are part of what is remembered, since 1, 1.0 and True are equal to a dict and three different keys.
+        """
+        identity = self.closure.identity()
+        if identity is not self._known_for:
+            self._known_keys, self._known_for = {}, identity
+        types = (*map(type, args), *map(type, kwargs.values()))
+        if not _SIMPLE.issuperset(types):
+            return make_key(self.params(args, kwargs), identity)
+        call = (args, types, *kwargs.items()) if kwargs else (args, types)
+        known = self._known_keys
+        key = known.get(call)
+        if key is None:
+            key = make_key(self.params(args, kwargs), identity)
+            if len(known) >= _REMEMBERED_CALLS:
+                known.clear()
+            known[call] = key
+        return key
+
+    def params(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        if self.binds_class:
+            args = (f"{args[0].__module__}.{args[0].__qualname__}", *args[1:])
+        return self.binding.bind(*args, **kwargs)
+
+    def _work(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[Path], object]:
+        def work(result_path: Path) -> object:
+            with self.closure:
+                self._count_miss()
+                call_args, call_kwargs = self.binding.call_arguments(args, kwargs, result_path)
+                return self.function(*call_args, **call_kwargs)
+
+        return work
+
+    def _work_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[Path], Awaitable[object]]:
+        async def work(result_path: Path) -> object:
+            with self.closure:
+                self._count_miss()
+                call_args, call_kwargs = self.binding.call_arguments(args, kwargs, result_path)
+                return await self.function(*call_args, **call_kwargs)
+
+        return work
+
+    def _count_hit(self) -> None:
+        with self.count_lock:
+            self.hits += 1
+
+    def _count_miss(self) -> None:
+        with self.count_lock:
+            self.misses += 1
+
+    # ---- its records ------------------------------------------------------------------------------------------------
+
+    def records(self, where: Mapping[str, Any] | None = None) -> RecordList:
+        return RecordList(record for record in self.store.list(where) if self.owns(record))
+
+    def owns(self, record: RunRecord) -> bool:
+        """Whether a record is of this function, whatever its version."""
+        mine = self.closure.identity().fields
+        theirs = record.provenance
+        return theirs.get("function") == self.name and theirs.get("closure") == mine.get("closure")
+
+    def cache_info(self) -> CacheInfo:
+        size = len({record.params_hash for record in self.records()})
+        with self.count_lock:
+            return CacheInfo(self.hits, self.misses, None, size)
+
+    def cache_clear(self) -> None:
+        self.store.forget(self.owns)
+        with self.count_lock:
+            self.hits = self.misses = 0
+
+
+class _Calls(Generic[P, R]):
+    """What a decorated function offers besides being called; shared by the free and the bound form."""
+
+    def _self_recipe_and_first(self) -> tuple[_Recipe, tuple[Any, ...]]:
+        raise NotImplementedError
+
+    def bind(self, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
+        """Return the normalised params of a call, as its record would show them."""
+        return dict(self._self_key(args, kwargs).params)
+
+    def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """Return the key of a call: the ``params_hash`` of its record."""
+        return self._self_key(args, kwargs).params_hash
+
+    def retrieve(self, *args: P.args, **kwargs: P.kwargs) -> RunRecord | None:
+        """Return the newest record of a call, or None; nothing runs."""
+        recipe, _ = self._self_recipe_and_first()
+        return recipe.store.recall(self._self_key(args, kwargs))
+
+    def run(self, *args: P.args, **kwargs: P.kwargs) -> RunRecord:
+        """Run, whatever is recorded, and add a further record (awaited, for an ``async`` function)."""
+        recipe, first = self._self_recipe_and_first()
+        return cast("RunRecord", recipe.run((*first, *args), kwargs))
+
+    def delete(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Forget the records of a call; their files are kept. Tells whether there were any."""
+        recipe, _ = self._self_recipe_and_first()
+        return recipe.store.forget_key(self._self_key(args, kwargs))
+
+    def register(self, result_path: Any, /, *args: P.args, **kwargs: P.kwargs) -> RunRecord:
+        """Record a result made elsewhere as that of a call."""
+        recipe, _ = self._self_recipe_and_first()
+        return recipe.store.adopt(self._self_key(args, kwargs), result_path, {})
+
+    def list(self, where: Mapping[str, Any] | None = None) -> RecordList:
+        """Return the records of this function, of all its versions, oldest first; filtered as by `Store.list`."""
+        return self._self_recipe_and_first()[0].records(where)
+
+    def sweep(self, points: Iterable[Mapping[str, Any]]) -> builtins.list[R]:
+        """
+        Call the function for every point, one after the other; each is a mapping of arguments by name.
+
+        Returns what the calls return, in the order of the points; records as a `RecordList`.
+        """
+        recipe, first = self._self_recipe_and_first()
+        answers = (recipe.call(first, dict(point)) for point in points)
+        return builtins.list(answers) if recipe.load else cast("builtins.list[R]", RecordList(answers))
+
+    def cache_info(self) -> CacheInfo:
+        """
+        Return hits and misses of this process, and the number of points recorded.
+
+        Reads the whole index to count them.
+        """
+        return self._self_recipe_and_first()[0].cache_info()
+
+    def cache_clear(self) -> None:
+        """Forget all records of this function, and set the counts to zero. Result files are kept."""
+        self._self_recipe_and_first()[0].cache_clear()
+
+    def cache_parameters(self) -> dict[str, Any]:
+        """Return what the function was decorated with."""
+        recipe, _ = self._self_recipe_and_first()
+        return {"maxsize": None, "typed": True, "store": recipe.store, **recipe.options, "name": recipe.name}
+
+    def _self_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
+        recipe, first = self._self_recipe_and_first()
+        return recipe.key((*first, *args), kwargs)
+
+
+class CachedFunction(_Calls[P, R], wrapt.FunctionWrapper[P, R]):
+    """A decorated function; made by `cached`."""
+
+    def __init__(self, wrapped: Callable[..., Any], recipe: _Recipe) -> None:
+        super().__init__(wrapped, _unused)
+        self._self_recipe = recipe
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return cast("R", self._self_recipe.call(args, kwargs))
+
+    @property
+    def __signature__(self) -> Signature:
+        return self._self_recipe.binding.signature
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return _reduced(self, self._self_recipe)
+
+    def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
+        return self.__reduce__()
+
+    def _self_recipe_and_first(self) -> tuple[_Recipe, tuple[Any, ...]]:
+        return self._self_recipe, ()
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(
+            self: CachedFunction[Concatenate[S, P2], R2], instance: S, owner: type[Any] | None = None, /
+        ) -> BoundCachedFunction[P2, R2]: ...
+
+        @overload
+        def __get__(self, instance: None, owner: type[Any] | None = None, /) -> BoundCachedFunction[P, R]: ...
+
+        def __get__(self, instance: Any, owner: type[Any] | None = None, /) -> Any: ...
+
+
+class BoundCachedFunction(_Calls[P, R], wrapt.BoundFunctionWrapper[P, R]):
+    """A decorated method, bound to its instance or class."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        recipe, first = self._self_recipe_and_first()
+        return cast("R", recipe.call((*first, *args), kwargs))
+
+    @property
+    def __signature__(self) -> Signature:
+        recipe, first = self._self_recipe_and_first()
+        signature = recipe.binding.signature
+        return signature.replace(parameters=list(signature.parameters.values())[len(first) :])
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        _, first = self._self_recipe_and_first()
+        return (getattr, (first[0], self.__name__)) if first else self._self_parent.__reduce__()
+
+    def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
+        return self.__reduce__()
+
+    def _self_recipe_and_first(self) -> tuple[_Recipe, tuple[Any, ...]]:
+        recipe: _Recipe = self._self_parent._self_recipe
+        bound_to = getattr(self.__wrapped__, "__self__", None)
+        return recipe, () if bound_to is None else (bound_to,)
+
+
+CachedFunction.__bound_function_wrapper__ = BoundCachedFunction
+
+
+class _Cacher(Generic[T]):
+    """What `cached` returns: turns the function below it into a `CachedFunction`."""
+
+    def __init__(self, store: Store, options: dict[str, Any]) -> None:
+        self._store = store
+        self._options = options
+
+    # The async forms come first: a coroutine is an object too.
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[Path, P], Coroutine[Any, Any, object]], /
+    ) -> CachedFunction[P, Coroutine[Any, Any, T]]: ...
+
+    @overload
+    def __call__(self, function: Callable[Concatenate[Path, P], object], /) -> CachedFunction[P, T]: ...
+
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[S, Path, P], object], /
+    ) -> CachedFunction[Concatenate[S, P], T]: ...
+
+    @overload
+    def __call__(self, function: Callable[..., object], /) -> CachedFunction[..., T]: ...
+
+    def __call__(self, function: Callable[..., Any], /) -> CachedFunction[..., Any]:
+        """Decorate."""
+        recipe = _Recipe(function, self._store, **self._options)
+        return CachedFunction(function, recipe)
+
+
+@overload
+def cached(
+    store: Store,
+    *,
+    name: str | None = None,
+    version: Any = None,
+    ignore: Sequence[str] = (),
+    load: None = None,
+    result_arg: str = "result_path",
+) -> _Cacher[RunRecord]: ...
+
+
+@overload
+def cached(
+    store: Store,
+    *,
+    name: str | None = None,
+    version: Any = None,
+    ignore: Sequence[str] = (),
+    load: Callable[[Path], T],
+    result_arg: str = "result_path",
+) -> _Cacher[T]: ...
+
+
+def cached(
+    store: Store,
+    *,
+    name: str | None = None,
+    version: Any = None,
+    ignore: Sequence[str] = (),
+    load: Callable[[Path], Any] | None = None,
+    result_arg: str = "result_path",
+) -> _Cacher[Any]:
+    """
+    Make a function that writes a result file return its recorded run; a call made before does not run again.
+
+    The function has a parameter ``result_path``, which it is given and callers do not see; or it is a runner
+    ``(params, result_path)``, called with one mapping or with keywords. Functions, methods, class and static methods
+    and ``async def`` functions work alike. Of all threads and processes that make one call at once, one runs it.
+
+    A call is keyed by the function's name and version, the values it closes over, and its arguments as Python binds
+    them: defaults applied, by position or keyword alike, ``**kwargs`` merged, ``*args`` as a list. Two functions on
+    one store never share results.
+
+    Args:
+        store: Where runs are kept.
+        name: What the function is called in its keys; the default is ``module.qualname``, for scripts the file's stem.
+        version: Part of the key. Change it when the function is to answer anew.
+        ignore: Parameters that reach the function but not the key.
+        load: Called with the result's path; what it returns is what the call returns. The default is the record.
+        result_arg: Name of the parameter that receives the path.
+
+    Returns:
+        A decorator. The decorated function speaks `functools` (``cache_info``, ``cache_clear``,
+        ``cache_parameters``, ``__wrapped__``), and has ``bind``, ``key``, ``retrieve``, ``run``, ``delete``,
+        ``register``, ``list`` and ``sweep``.
+
+    Raises:
+        TypeError: When decorating: no parameter for the result path, a parameter with a reserved name, an unknown name
+            in *ignore*, a lambda without *name*, or a closed-over value that cannot be part of a key. When calling:
+            wrong arguments, or a value that cannot be hashed.
+        DuplicateFunctionError: When decorating: another function of this name, with other code, is on the store.
+
+    Example:
+        >>> from entropic import Store, cached
+        >>> store = Store("results", "runs.json", file_suffix=".txt")
+        >>> @cached(store, load=lambda path: float(path.read_text()))
+        ... def area(width, height=1.0, *, result_path):
+        ...     print("running")
+        ...     result_path.write_text(str(width * height))
+        >>> area(2, height=3.0)
+        running
+        6.0
+        >>> area(width=2, height=3.0)
+        6.0
+        >>> area.cache_info()
+        CacheInfo(hits=1, misses=1, maxsize=None, currsize=1)
+    """
+    if not isinstance(store, Store):
+        raise TypeError(f"Cannot cache on {store!r}: write @cached(store), with a Store to keep the runs in.")
+    options = {"name": name, "version": version, "ignore": ignore, "load": load, "result_arg": result_arg}
+    return _Cacher(store, options)
+
+
+def _plain_function(decorated: Any) -> Callable[..., Any]:
+    """The function the user wrote, out of a class or static method."""
+    function = decorated.__func__ if isinstance(decorated, (classmethod, staticmethod)) else decorated
+    if not inspect.isroutine(function) or not hasattr(function, "__qualname__"):
+        raise TypeError(
+            f"Cannot decorate {decorated!r}: what it depends on would not be part of the key. "
+            f"Write a function that calls it."
+        )
+    return cast("Callable[..., Any]", function)
+
+
+def _claim_name(recipe: _Recipe) -> None:
+    """Refuse a second function of one name with other code; the same code again, as a re-run cell, is welcome."""
+    place = str(getattr(recipe.store.index, "path", id(recipe.store.index)))
+    claim = (place, recipe.name, repr(recipe.version))
+    digest = code_digest(recipe.function)
+    with _decorated_lock:
+        if _decorated.setdefault(claim, digest) != digest:
+            raise DuplicateFunctionError(recipe.name)
+
+
+def _unused(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+    raise AssertionError("calls do not pass through wrapt's wrapper")
+
+
+# ---- pickling -------------------------------------------------------------------------------------------------------
+
+
+def _reduced(function: CachedFunction[..., Any], recipe: _Recipe) -> str | tuple[Any, ...]:
+    """
+    Pickle by name, as `functools.lru_cache` does.
+
+    What has no name to be found by elsewhere, a function of a script or notebook sent to a cluster, goes by value if
+    cloudpickle (which dask and joblib bring along) is at work.
+    """
+    module, qualname = recipe.function.__module__, recipe.function.__qualname__
+    cloudpickle = sys.modules.get("cloudpickle")
+    if cloudpickle is None or (module != "__main__" and _found_by_name(module, qualname) is function):
+        return qualname
+    options = {**recipe.options, "name": recipe.name}
+    return _restored, (module, qualname, cloudpickle.dumps((function.__wrapped__, recipe.store, options)))
+
+
+def _restored(module: str, qualname: str, content: bytes) -> Any:
+    found = _found_by_name(module, qualname)
+    return found if isinstance(found, CachedFunction) else _rebuilt(content)
+
+
+@functools.lru_cache(maxsize=64)
+def _rebuilt(content: bytes) -> Any:
+    wrapped, store, options = importlib.import_module("cloudpickle").loads(content)
+    return cached(store, **options)(wrapped)
+
+
+def _found_by_name(module: str, qualname: str) -> Any:
+    found: Any = sys.modules.get(module)
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    return found

@@ -1,0 +1,305 @@
+"""
+A private staging place, then one atomic step into the results folder; for a file or a folder.
+
+The runner writes under the final file name, because writers such as ``np.save`` look at the suffix, inside a folder of
+its own. Nothing is visible under its final name before it is whole and on disk.
+
+Whose work is unfinished, and whose is merely abandoned? Each process holds a lock on a *session* file for as long as
+it lives; the system frees the lock however the process ends. Staging folders carry the session's name, so a later
+writer can tell the dead from the living without trusting clocks, process ids or host names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import shutil
+import threading
+import time
+import weakref
+from pathlib import Path
+from typing import NamedTuple
+
+from . import _fork, _log
+from ._contents import sync, sync_tree
+from .errors import AmbiguousResultError, ResultMissingError
+
+PRIVATE_FOLDER = ".entropic"
+_COMPRESSIONS = frozenset({".gz", ".bz2", ".xz", ".zst"})
+
+
+class Published(NamedTuple):
+    """Where a result now stands: its name in the results folder, and the names of what was written beside it."""
+
+    name: str
+    siblings: list[str]
+
+
+class Workplace:
+    """
+    The staging places of one results folder, for this process.
+
+    Args:
+        results_dir: The folder results are published into; made when first needed.
+        durable: Sync results to disk before they are published.
+    """
+
+    def __init__(self, results_dir: str, durable: bool) -> None:
+        self.results_dir = results_dir
+        self.durable = durable
+        self._session: _Session | None = None
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+        _fork.watch(self)
+
+    def after_fork(self) -> None:
+        """A child is a process of its own: it needs a session of its own."""
+        if self._session is not None:
+            self._session.leave_to_parent()
+        self._session = None
+        self._lock = threading.Lock()
+
+    def stage(self, params_hash: str, suffix: str) -> Stage:
+        """
+        Open a private folder for one run.
+
+        Raises:
+            OSError: The results folder cannot be made or written.
+        """
+        session = self._current_session()
+        folder = os.path.join(self._private("staging"), f"{session.name}.{next(self._numbers)}")
+        os.mkdir(folder)
+        return Stage(self, folder, _unused_name(self.results_dir, params_hash, suffix))
+
+    def close(self) -> None:
+        """End the session; the next stage begins another."""
+        with self._lock:
+            if self._session is not None:
+                self._session.close()
+            self._session = None
+
+    def _current_session(self) -> _Session:
+        with self._lock:
+            if self._session is None or not os.path.isdir(self._private("staging")):
+                self._session = self._new_session()
+            return self._session
+
+    def _new_session(self) -> _Session:
+        os.makedirs(self.results_dir, exist_ok=True)
+        if not os.access(self.results_dir, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), self.results_dir)
+        os.makedirs(self._private("staging"), exist_ok=True)
+        os.makedirs(self._private("sessions"), exist_ok=True)
+        session = _Session(self._private("sessions"))
+        removed = remove_dead_work(self._private("sessions"), self._private("staging"))
+        if removed:
+            _log.cleaned(self._private("staging"), removed)
+        return session
+
+    def _private(self, name: str) -> str:
+        return os.path.join(self.results_dir, PRIVATE_FOLDER, name)
+
+
+class Stage:
+    """
+    One run's private folder, until it is published, discarded or kept aside.
+
+    Attributes:
+        path: Where the runner is to write its result.
+    """
+
+    def __init__(self, workplace: Workplace, folder: str, name: str) -> None:
+        self._workplace = workplace
+        self._folder = folder
+        self._name = name
+        self.path = Path(folder, name)
+
+    def publish(self) -> Published:
+        """
+        Move what the runner wrote into the results folder, on disk first if durable. Never over anything there.
+
+        Raises:
+            ResultMissingError: Nothing was written.
+            AmbiguousResultError: Several things were written, none under the expected name.
+            OSError: Syncing or moving failed; nothing is published, and the staging folder is still there.
+        """
+        names = sorted(os.listdir(self._folder))
+        written = _result_among(self._name, names, str(self.path))
+        results_dir, durable = self._workplace.results_dir, self._workplace.durable
+        if durable:
+            for name in names:
+                sync_tree(os.path.join(self._folder, name))
+        moved: list[str] = []
+        try:
+            for name in names:
+                if name != written:
+                    moved.append(self._move_sibling(name))
+            result = self._move_result(written)
+            moved.append(result)
+            if durable:
+                sync(results_dir)
+        except BaseException:
+            # Back to where they came from: a failed publication shows nothing, and loses nothing.
+            for name in moved:
+                with contextlib.suppress(OSError):
+                    os.rename(os.path.join(results_dir, name), os.path.join(self._folder, name))
+            raise
+        self.discard()
+        return Published(result, moved[:-1])
+
+    def discard(self) -> None:
+        """Remove the folder and whatever is left in it."""
+        try:
+            os.rmdir(self._folder)
+        except OSError:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def keep_aside(self, report: str) -> Path:
+        """Move the folder to ``failed/``, with a report beside what the runner wrote."""
+        failed = os.path.join(self._workplace.results_dir, PRIVATE_FOLDER, "failed")
+        os.makedirs(failed, exist_ok=True)
+        kept = Path(failed, f"{self.path.stem}_{os.urandom(4).hex()}")
+        os.rename(self._folder, kept)
+        kept.joinpath("traceback.txt").write_text(report, encoding="utf-8")
+        return kept
+
+    def _move_result(self, written: str) -> str:
+        suffix = _suffix_of(written, self._name, self.path.stem, self.path.suffix)
+        source = os.path.join(self._folder, written)
+        stem = self.path.stem if self.path.suffix else self._name
+        name = stem + suffix
+        while True:
+            try:
+                _move_new(source, os.path.join(self._workplace.results_dir, name))
+                return name
+            except FileExistsError:
+                # Another process, in the same microsecond; or a clock that was set back.
+                moment, _, rest = name.partition("_")
+                name = f"{float(moment) + 1e-6:.6f}_{rest}"
+
+    def _move_sibling(self, name: str) -> str:
+        source = os.path.join(self._folder, name)
+        for kept_as in itertools.chain([name, f"{self.path.stem}_{name}"], _numbered(f"{self.path.stem}_{name}")):
+            try:
+                _move_new(source, os.path.join(self._workplace.results_dir, kept_as))
+            except FileExistsError:
+                continue
+            if kept_as != name:
+                _log.sibling_renamed(name, kept_as)
+            return kept_as
+        raise AssertionError("names do not run out")
+
+
+class _Session:
+    """A lock held for as long as the process lives."""
+
+    def __init__(self, folder: str) -> None:
+        from filelock import lock_descriptor  # loaded by the first run, not by a process that only reads
+
+        while True:
+            self.name = os.urandom(8).hex()
+            path = os.path.join(folder, self.name)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            if lock_descriptor(descriptor, blocking=False) and os.path.exists(path):
+                break
+            os.close(descriptor)  # a cleaner came between the two steps, and took us for dead
+        self._descriptor = descriptor
+        self.close = weakref.finalize(self, _end_session, path, descriptor, os.getpid())
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: let go of the parent's lock, without ending the parent's session."""
+        self.close.detach()
+        os.close(self._descriptor)
+
+
+def _end_session(path: str, descriptor: int, owner: int) -> None:
+    if os.getpid() == owner:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+    with contextlib.suppress(OSError):
+        os.close(descriptor)
+
+
+def remove_dead_work(sessions: str, staging: str) -> int:
+    """Remove the staging folders of processes that are gone; never those of living ones. Returns how many died."""
+    from filelock import lock_descriptor
+
+    dead = 0
+    for name in os.listdir(sessions):
+        path = os.path.join(sessions, name)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            continue  # ended meanwhile, or another user's
+        try:
+            if lock_descriptor(descriptor, blocking=False):
+                # Folders first: were we to die in between, the session file still tells the next cleaner.
+                for folder in os.listdir(staging):
+                    if folder.partition(".")[0] == name:
+                        shutil.rmtree(os.path.join(staging, folder), ignore_errors=True)
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+                    dead += 1
+        finally:
+            os.close(descriptor)
+    return dead
+
+
+def _unused_name(results_dir: str, params_hash: str, suffix: str) -> str:
+    moment = time.time()
+    while True:
+        name = f"{moment:.6f}_{params_hash}{suffix}"
+        if not os.path.lexists(os.path.join(results_dir, name)):
+            return name
+        moment += 1e-6
+
+
+def _result_among(expected: str, names: list[str], path: str) -> str:
+    """Which of the names in a staging folder is the result."""
+    if expected in names:
+        return expected
+    if not names:
+        raise ResultMissingError(path, "Cannot record the run, because the runner wrote no result")
+    if len(names) > 1:
+        raise AmbiguousResultError(expected, names)
+    return names[0]
+
+
+def _suffix_of(written: str, expected: str, stem: str, suffix: str) -> str:
+    """
+    The real suffix of what was written.
+
+    ``np.save`` given ``x.h5`` writes ``x.h5.npy``, which is ``.npy``; a runner that exchanged the suffix wrote
+    ``x.npy``; one that chose another name altogether keeps at least its ending.
+    """
+    if written == expected:
+        return suffix
+    for known in (expected, stem):
+        if written.startswith(known + "."):
+            return written.removeprefix(known)
+    endings = Path(written).suffixes
+    return "".join(endings[-2:] if endings and endings[-1] in _COMPRESSIONS else endings[-1:])
+
+
+def _move_new(source: str, target: str) -> None:
+    """Rename a file or folder to a name that must be free; `FileExistsError` if it is not."""
+    if os.path.isdir(source) and not os.path.islink(source):
+        os.mkdir(target)  # rename replaces an empty folder in one step, and this one is ours
+        os.rename(source, target)
+        return
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system without links. The empty file that reserves the name has no record, so nobody sees it.
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+        os.replace(source, target)
+    else:
+        os.unlink(source)
+
+
+def _numbered(name: str) -> itertools.chain[str]:
+    return itertools.chain.from_iterable(([f"{number}_{name}"]) for number in itertools.count(2))

@@ -1,0 +1,656 @@
+"""
+The store: parameters in, the recorded result file out.
+
+One run in five sentences: look the key up; on a miss take the flight for that key; look it up again; stage, run,
+publish; insert, and return the record.
+
+Why no crash can leave a record that lies
+    A result is complete and synced before it gets its final name, and has its final name before the index mentions
+    it. Killed before the publication, a run leaves a staging folder, which a later writer removes; killed between
+    publication and insert, an orphan file, which `Store.check` lists; killed during the insert, a torn tail, which no
+    reader takes for a record. Deletes go the other way round: the record first, then the file.
+
+Why nothing runs twice
+    The second look happens under the flight, and the record is inserted before the flight ends. Whoever waited finds
+    it there. A leader that dies frees its lock with its process, and one follower takes over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from . import _log
+from ._contents import measure, sync_tree
+from ._locks import Flights
+from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
+from .errors import EntropicError, HashCollisionError, ResultMissingError, StoreWriteError
+from .hashing import (
+    PLAIN,
+    Identity,
+    Key,
+    canonical,
+    decode_params,
+    make_key,
+    normalize_params,
+)
+from .index import AnswersWhere, ChecksWriting, DeletesOne, IndexBackend, SharesRecords, TinyDBIndex
+from .query import Where
+from .record import RecordList, RunRecord
+
+__all__ = ["Store"]
+
+Runner = Callable[[dict[str, Any], Path], object]
+
+_REMEMBERED_HITS = 1 << 16
+_DIGEST_UP_TO_BYTES = 1 << 20
+
+
+class Store:
+    """
+    Remember runs: each a mapping of parameters and the result file it led to.
+
+    Constructing a store touches no disk; the first write makes what is missing. A store may be shared between
+    threads, survives `os.fork`, and pickles by its settings. Looking up, listing and hits write nothing and take no
+    lock, so a read-only store answers. As a context manager it is closed at the end, and usable again after.
+
+    Args:
+        results_dir: Folder the results are published into; made absolute now, so a runner may change directory.
+        db_path: The index, one TinyDB JSON file; made absolute now.
+        file_suffix: Suffix of the names that runners are given. A runner that writes another keeps its own.
+        index: Where records are kept instead of *db_path*: any object with the five methods of
+            `entropic.index.IndexBackend`.
+        durable: Sync result, folder and index to disk before a run is reported. False gives up power cuts only, never
+            kills.
+        keep_failed: Keep what a runner that raised has written, with the traceback, under
+            ``results_dir/.entropic/failed/``. It is never served.
+        digest_up_to_bytes: Record a SHA-256 of results up to this size; 0 for none, None for all.
+
+    Raises:
+        ValueError: The suffix holds a path separator, ``..`` or NUL.
+        TypeError: *index* lacks one of the five methods.
+
+    Example:
+        >>> store = Store("results", "runs.json", file_suffix=".txt")
+        >>> def simulate(params, result_path):
+        ...     result_path.write_text(str(params["n"] ** 2))
+        >>> store.run_or_retrieve({"n": 7}, simulate).result_path.read_text()
+        '49'
+        >>> store.list(where={"n": 7})[0].params
+        {'n': 7}
+    """
+
+    def __init__(
+        self,
+        results_dir: str | os.PathLike[str] = "./results",
+        db_path: str | os.PathLike[str] = "./entropic.json",
+        file_suffix: str = ".h5",
+        index: IndexBackend | None = None,
+        *,
+        durable: bool = True,
+        keep_failed: bool = False,
+        digest_up_to_bytes: int | None = _DIGEST_UP_TO_BYTES,
+    ) -> None:
+        self.results_dir = Path(os.path.abspath(results_dir))
+        self.file_suffix = _checked_suffix(file_suffix)
+        self.durable = durable
+        self.keep_failed = keep_failed
+        self.digest_up_to_bytes = digest_up_to_bytes
+        self.index = _checked_index(index) if index is not None else TinyDBIndex(db_path, results_dir, durable)
+        self._peek = self.index.peek if isinstance(self.index, SharesRecords) else self.index.find_by_hash
+        self._workplace = Workplace(str(self.results_dir), durable)
+        self._flights = Flights(str(self.results_dir / PRIVATE_FOLDER / "locks"))
+        self._candidates: dict[str, _Candidate] = {}
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.results_dir)!r}, index={self.index!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        names = ("results_dir", "file_suffix", "index", "durable", "keep_failed", "digest_up_to_bytes")
+        return {name: getattr(self, name) for name in names}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back what the store holds open; the next run takes it again."""
+        self._workplace.close()
+
+    # ---- what users call --------------------------------------------------------------------------------------------
+
+    def run_or_retrieve(self, params: Mapping[str, Any], runner: Runner, **metadata: Any) -> RunRecord:
+        """
+        Return the recorded run of these parameters, or run them now.
+
+        Of all threads and processes that ask for one point at once, one runs it and the others wait for its record.
+
+        Args:
+            params: The point: names and values, as `entropic.normalize` knows them.
+            runner: Called as ``runner(params, result_path)`` on a miss, with its own copy of *params*. It writes a
+                file or a folder; what it returns is ignored, what it raises passes through and nothing is recorded.
+            **metadata: Kept with the record of a new run; takes no part in the key.
+
+        Returns:
+            The newest record of this point whose result is there.
+
+        Raises:
+            TypeError: The runner is not callable, or a value cannot be hashed; before anything runs.
+            ValueError: A reserved or circular parameter; before anything runs. Or the runner wrote several files and
+                none under the name it was given.
+            ResultMissingError: The runner wrote nothing.
+            OSError: The store cannot be written; told before the run where it can be known.
+            IndexCorruptError: The index cannot be read.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> def slow(params, result_path):
+            ...     print("running")
+            ...     result_path.write_text("done")
+            >>> first = store.run_or_retrieve({"n": 1}, slow)
+            running
+            >>> store.run_or_retrieve({"n": 1}, slow) == first
+            True
+        """
+        _require_callable(runner)
+        key = make_key(params)
+        return self.recall(key) or self.obtain(key, _bound_runner(runner, params), metadata)
+
+    def run(self, params: Mapping[str, Any], runner: Runner, **metadata: Any) -> RunRecord:
+        """
+        Run, whatever is recorded, and add a further record; it is the one retrieved from now on.
+
+        Args and errors are those of `run_or_retrieve`.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> for seed in (1, 2):
+            ...     _ = store.run({"n": 1}, lambda params, path: path.write_text("x"), seed=seed)
+            >>> [record.metadata["seed"] for record in store.list(where={"n": 1})]
+            [1, 2]
+        """
+        _require_callable(runner)
+        return self.execute(make_key(params), _bound_runner(runner, params), metadata)
+
+    def retrieve(self, params: Mapping[str, Any]) -> RunRecord | None:
+        """
+        Return the newest record of exactly these parameters, or None if there is none with its result still there.
+
+        Answers for plain runs; those of a decorated function are found by its own ``retrieve``.
+
+        Example:
+            >>> Store("results", "runs.json").retrieve({"n": 123456}) is None
+            True
+        """
+        return self.recall(make_key(params))
+
+    def register(self, params: Mapping[str, Any], result_path: str | os.PathLike[str], **metadata: Any) -> RunRecord:
+        """
+        Record a result that was made elsewhere; the file stays where it is.
+
+        Args:
+            params: The parameters it belongs to.
+            result_path: An existing file or folder.
+            **metadata: Kept with the record.
+
+        Raises:
+            ResultMissingError: There is nothing at *result_path* (a `FileNotFoundError`).
+
+        Example:
+            >>> from pathlib import Path
+            >>> _ = Path("measured.csv").write_text("1,2")
+            >>> store = Store("results", "runs.json")
+            >>> store.register({"sample": "A"}, "measured.csv", source="lab").metadata
+            {'source': 'lab'}
+        """
+        return self.adopt(make_key(params), result_path, metadata)
+
+    def list(self, where: Mapping[str, Any] | None = None) -> RecordList:
+        """
+        Return the records of all runs, decorated or not, oldest first.
+
+        Args:
+            where: Parameter names and the values they must have; all must match. A dotted name reaches into nested
+                params. Nothing for all runs.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> for n in (1, 2):
+            ...     _ = store.run_or_retrieve({"n": n, "dt": 0.3}, lambda params, path: path.write_text("x"))
+            >>> len(store.list(where={"dt": 0.1 + 0.2}))
+            2
+        """
+        return RecordList(self._presented(record) for record in self._search(Where(where)))
+
+    def delete(self, params_or_record: Mapping[str, Any] | RunRecord, remove_file: bool = False) -> bool:
+        """
+        Forget the runs of these parameters, or one record; on request remove their results as well.
+
+        Args:
+            params_or_record: Parameters, meaning all plain runs of exactly these; or one record.
+            remove_file: Remove the results too, once the records are gone. A result that another record still uses is
+                kept.
+
+        Returns:
+            Whether there was anything to forget.
+
+        Raises:
+            ValueError: A result to be removed lies outside the results folder; nothing has been deleted then.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> record = store.run_or_retrieve({"n": 5}, lambda params, path: path.write_text("x"))
+            >>> store.delete({"n": 5}, remove_file=True), record.result_path.exists()
+            (True, False)
+        """
+        if isinstance(params_or_record, RunRecord):
+            wanted = params_or_record
+            return self.forget(lambda record: self._presented(record) == wanted, remove_file)
+        return self.forget_key(make_key(params_or_record), remove_file)
+
+    def sweep(self, points: Iterable[Mapping[str, Any]], runner: Runner) -> RecordList:
+        """
+        `run_or_retrieve` every point, one after the other, and return the records in their order.
+
+        Example:
+            >>> from entropic import grid
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> records = store.sweep(grid(n=[1, 2]), lambda params, path: path.write_text("x"))
+            >>> [record.params["n"] for record in records]
+            [1, 2]
+        """
+        return RecordList(self.run_or_retrieve(point, runner) for point in points)
+
+    # ---- what the decorator builds on: the same, by key -------------------------------------------------------------
+
+    def recall(self, key: Key) -> RunRecord | None:
+        """Look the key up; a hit has its result still there. Two ``stat`` calls, no lock, nothing written."""
+        stored = self._peek(key.params_hash)
+        if stored is None:
+            return None
+        candidate = self._candidates.get(key.params_hash)
+        if candidate is None or candidate.stored is not stored:
+            candidate = self._new_candidate(stored)
+        candidate.require_agreement(key)
+        if candidate.defect() is not None:
+            return None
+        if _log.is_enabled_for(_log.DEBUG):
+            _log.hit(key.params_hash, candidate.path)
+        return candidate.record.copied()
+
+    def obtain(self, key: Key, work: Callable[[Path], object], metadata: Mapping[str, Any]) -> RunRecord:
+        """On a miss: take the flight, look again, and if nobody was faster, run."""
+        self._require_writable()
+        with self._flights.lead(key.params_hash):
+            record = self.recall(key)
+            if record is None:
+                with self._new_run(key, metadata, replaces=self._stale_record(key)) as run:
+                    work(run.path)
+                record = run.record
+            return record
+
+    async def obtain_async(
+        self, key: Key, work: Callable[[Path], Awaitable[object]], metadata: Mapping[str, Any]
+    ) -> RunRecord:
+        """As `obtain`, for a coroutine: the event loop stays free while it waits."""
+        self._require_writable()
+        async with self._flights.lead_async(key.params_hash):
+            record = self.recall(key)
+            if record is None:
+                with self._new_run(key, metadata, replaces=self._stale_record(key)) as run:
+                    await work(run.path)
+                record = run.record
+            return record
+
+    def execute(self, key: Key, work: Callable[[Path], object], metadata: Mapping[str, Any]) -> RunRecord:
+        """Run, whatever is recorded."""
+        self._require_writable()
+        with self._new_run(key, metadata) as run:
+            work(run.path)
+        return run.record
+
+    async def execute_async(
+        self, key: Key, work: Callable[[Path], Awaitable[object]], metadata: Mapping[str, Any]
+    ) -> RunRecord:
+        """Run a coroutine, whatever is recorded."""
+        self._require_writable()
+        with self._new_run(key, metadata) as run:
+            await work(run.path)
+        return run.record
+
+    def adopt(self, key: Key, result_path: str | os.PathLike[str], metadata: Mapping[str, Any]) -> RunRecord:
+        """Record a result made elsewhere."""
+        path = os.path.abspath(result_path)
+        if not os.path.exists(path):
+            raise ResultMissingError(path, "Cannot register the result")
+        if self.durable:
+            sync_tree(path)
+        return self._insert(key, path, _checked_metadata(metadata), {})
+
+    def forget_key(self, key: Key, remove_file: bool = False) -> bool:
+        """Forget all records of a key."""
+        if self.index.find_by_hash(key.params_hash) is None:
+            return False
+        return self.forget(
+            lambda record: record.params_hash == key.params_hash and _agrees(record, key), remove_file
+        )
+
+    def forget(self, unwanted: Callable[[RunRecord], bool], remove_file: bool = False) -> bool:
+        """Forget the records *unwanted* names: records first, then files."""
+        records = [record for record in self.index.all() if unwanted(record)]
+        paths = [path for record in records for path in self._files_of(record)] if remove_file else []
+        for path in paths:
+            self._require_inside(path)
+        for record in records:
+            self._delete_record(record)
+        self._remove_files(paths)
+        return bool(records)
+
+    # ---- one run ----------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _new_run(self, key: Key, metadata: Mapping[str, Any], replaces: RunRecord | None = None) -> Iterator[_Run]:
+        """Stage; hand over to the runner; publish, insert, and put the record on the run."""
+        details = _checked_metadata(metadata)
+        _log.miss(key.params_hash)
+        stage = self._open_stage(key)
+        run = _Run(stage.path)
+        began = time.perf_counter()
+        try:
+            yield run
+            elapsed_seconds = time.perf_counter() - began
+            published = self._publish(stage)
+        except BaseException:
+            self._abandon(stage)
+            raise
+        run.record = self._insert_run(key, published, {"elapsed_seconds": elapsed_seconds, **details})
+        if replaces is not None:
+            self._delete_record(replaces)
+        _log.run_completed(key.params_hash, str(run.record.result_path), elapsed_seconds)
+
+    def _open_stage(self, key: Key) -> Stage:
+        try:
+            return self._workplace.stage(key.params_hash, self.file_suffix)
+        except OSError as error:
+            raise _told("Cannot make a place for the run", error, self.results_dir) from error
+
+    def _publish(self, stage: Stage) -> Published:
+        try:
+            return stage.publish()
+        except EntropicError:
+            raise
+        except OSError as error:
+            raise _told("Cannot publish the result", error, self.results_dir) from error
+
+    def _abandon(self, stage: Stage) -> None:
+        if not self.keep_failed:
+            stage.discard()
+            return
+        # The runner's own exception is on its way: trouble with the keeping must not take its place.
+        try:
+            stage.keep_aside(traceback.format_exc())
+        except OSError:
+            stage.discard()
+
+    def _insert_run(self, key: Key, published: Published, metadata: dict[str, Any]) -> RunRecord:
+        provenance = {"siblings": published.siblings} if published.siblings else {}
+        return self._insert(key, str(self.results_dir / published.name), metadata, provenance)
+
+    def _insert(self, key: Key, path: str, metadata: dict[str, Any], provenance: dict[str, Any]) -> RunRecord:
+        try:
+            size_bytes, digest = measure(path, self.digest_up_to_bytes)
+            provenance = {**key.identity.fields, "size_bytes": size_bytes, **provenance}
+            if digest is not None:
+                provenance["digest"] = digest
+            record = RunRecord(
+                params=decode_params(key.params),
+                result_path=self._indexed_path(path),
+                params_hash=key.params_hash,
+                created_at=datetime.now(timezone.utc).isoformat(timespec="microseconds"),
+                metadata=metadata,
+                provenance=decode_params(provenance),
+            )
+            self.index.insert(record)
+        except EntropicError:
+            raise
+        except OSError as error:
+            advice = f"The result is kept at {path!r}: once the cause is gone, register it, or run again."
+            raise _told("Cannot record the run", error, path, advice) from error
+        return self._presented(record)
+
+    def _require_writable(self) -> None:
+        """Refuse before the run what would be refused after it."""
+        if not isinstance(self.index, ChecksWriting):
+            return
+        try:
+            self.index.require_writable()
+        except OSError as error:
+            raise _told("Cannot record a run", error, self.results_dir, "Nothing has been run.") from error
+
+    # ---- records and paths ------------------------------------------------------------------------------------------
+
+    def _new_candidate(self, stored: RunRecord) -> _Candidate:
+        candidate = _Candidate(stored, self._presented(stored))
+        if len(self._candidates) >= _REMEMBERED_HITS:
+            self._candidates.clear()
+        self._candidates[stored.params_hash] = candidate
+        return candidate
+
+    def _stale_record(self, key: Key) -> RunRecord | None:
+        """The record of this key whose result is no longer usable, if that is why it has to run."""
+        stored = self._peek(key.params_hash)
+        if stored is None:
+            return None
+        candidate = _Candidate(stored, self._presented(stored))
+        _log.stale(key.params_hash, candidate.path, candidate.defect() or "has just come back")
+        return stored
+
+    def _search(self, where: Where) -> Iterable[RunRecord]:
+        if not where:
+            return self.index.all()
+        found = list(self._candidates_for(where))
+        if not found:
+            self._report_unknown_names(where)
+        return found
+
+    def _candidates_for(self, where: Where) -> Iterable[RunRecord]:
+        if isinstance(self.index, AnswersWhere):
+            return self.index.search(where.values)
+        # Of someone else's index only plain equality is expected; what means more is decided here.
+        plain = all(type(value) in (str, int) and "." not in name for name, value in where.values.items())
+        records = self.index.find_by_params(dict(where.values)) if plain else self.index.all()
+        return [record for record in records if where.matches(record.params)]
+
+    def _report_unknown_names(self, where: Where) -> None:
+        unknown: set[str] | None = None
+        for record in self.index.all():
+            names = where.unknown_names(record.params)
+            unknown = names if unknown is None else unknown & names
+        for name in sorted(unknown or ()):
+            _log.unknown_parameter(name)
+
+    def _presented(self, record: RunRecord) -> RunRecord:
+        """A record of the index as users see it: its path absolute."""
+        return record.copied(self.results_dir / record.result_path)
+
+    def _indexed_path(self, path: str) -> Path:
+        """A path as the index keeps it: relative if it lies in the results folder, so that the folder can move."""
+        relative = os.path.relpath(path, self.results_dir)
+        if not relative.startswith(os.pardir) and relative != os.curdir:
+            return Path(relative)
+        return Path(path)
+
+    def _delete_record(self, record: RunRecord) -> None:
+        if isinstance(self.index, DeletesOne):
+            self.index.delete_record(record)
+            return
+        # With the five methods alone: take all of the key out, and put the others back in their order.
+        others = [other for other in self.index.all() if other.params_hash == record.params_hash and other != record]
+        self.index.delete_by_hash(record.params_hash)
+        for other in others:
+            self.index.insert(other)
+
+    def _files_of(self, record: RunRecord) -> list[Path]:
+        siblings = record.provenance.get("siblings", [])
+        return [self.results_dir / name for name in (record.result_path, *siblings)]
+
+    def _require_inside(self, path: Path) -> None:
+        root = os.path.realpath(self.results_dir)
+        real = os.path.realpath(path)
+        private = os.path.join(root, PRIVATE_FOLDER)
+        if not real.startswith(root + os.sep) or real == private or real.startswith(private + os.sep):
+            raise ValueError(
+                f"Cannot remove {str(path)!r}: it lies outside the results folder {str(self.results_dir)!r}. Nothing "
+                f"has been deleted; delete the record without remove_file=True, and the file by hand."
+            )
+
+    def _remove_files(self, paths: Iterable[Path]) -> None:
+        paths = list(paths)
+        if not paths:
+            return
+        used = {str(path) for record in self.index.all() for path in self._files_of(record)}
+        for path in paths:
+            if str(path) in used:
+                _log.file_kept(str(path), "another record uses it")
+            else:
+                _remove(path)
+
+
+class _Run:
+    """A run under way: where to write, and afterwards its record."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.record: RunRecord
+
+
+class _Candidate:
+    """
+    A record that may be a hit: what was found once is remembered, what can change is looked at each time.
+
+    Attributes:
+        stored: The index's own object; while the index shows the same one, this candidate stands.
+        record: The record as users see it.
+        path: Its result.
+    """
+
+    __slots__ = ("_agreed", "_least_bytes", "_said_grown", "path", "record", "stored")
+
+    def __init__(self, stored: RunRecord, record: RunRecord) -> None:
+        self.stored = stored
+        self.record = record
+        self.path = str(record.result_path)
+        size_bytes = record.provenance.get("size_bytes", 1)
+        self._least_bytes = size_bytes if isinstance(size_bytes, int) else 1
+        self._agreed: tuple[str, Identity] | None = None
+        self._said_grown = False
+
+    def require_agreement(self, key: Key) -> None:
+        """Refuse to answer for other params or another function; compared once, then remembered."""
+        if self._agreed == (key.canonical, key.identity):
+            return
+        if not _agrees(self.record, key):
+            asked = f"{key.identity.line} {key.canonical}".strip()
+            recorded = f"{canonical(_identity_fields(self.record))} {canonical(self.record.params)}"
+            raise HashCollisionError(key.params_hash, asked, recorded)
+        self._agreed = (key.canonical, key.identity)
+
+    def defect(self) -> str | None:
+        """Why the result cannot be handed out, or None if it can. One ``stat``."""
+        try:
+            status = os.stat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return "is gone"
+        size_bytes = status.st_size
+        if size_bytes == self._least_bytes:
+            return None
+        if stat.S_ISDIR(status.st_mode):
+            return "is empty" if self._least_bytes and not os.listdir(self.path) else None
+        if size_bytes < self._least_bytes:
+            return f"has {size_bytes} bytes instead of {self._least_bytes}"
+        if not self._said_grown:
+            self._said_grown = True
+            _log.grown(self.record.params_hash, self.path, self._least_bytes, size_bytes)
+        return None
+
+
+def _identity_fields(record: RunRecord) -> dict[str, Any]:
+    return {name: record.provenance[name] for name in ("function", "version", "closure") if name in record.provenance}
+
+
+def _agrees(record: RunRecord, key: Key) -> bool:
+    if canonical(record.params) != key.canonical:
+        return False
+    return canonical(_identity_fields(record)) == canonical(key.identity.fields)
+
+
+def _told(what: str, error: OSError, path: str | os.PathLike[str], advice: str = "") -> StoreWriteError:
+    return StoreWriteError(what, error, error.filename or path, advice)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _bound_runner(runner: Runner, params: Mapping[str, Any]) -> Callable[[Path], object]:
+    return lambda path: runner(_own_copy(dict(params)), path)
+
+
+def _own_copy(value: Any) -> Any:
+    """A copy as deep as the containers go; what they hold is the caller's own."""
+    if type(value) is dict:
+        return {name: _own_copy(item) for name, item in value.items()}
+    if type(value) is list:
+        return [_own_copy(item) for item in value]
+    return value.copy() if type(value) is set else value
+
+
+def _checked_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata in the form a record holds; what could not be stored is refused now."""
+    return decode_params(normalize_params(metadata)) if metadata else {}
+
+
+def _require_callable(runner: object) -> None:
+    if not callable(runner):
+        raise TypeError(
+            f"Cannot run {runner!r}: a runner is called as runner(params, result_path), and this is no callable."
+        )
+
+
+def _checked_suffix(suffix: str) -> str:
+    if not isinstance(suffix, str):
+        raise TypeError(f"Cannot use the file suffix {suffix!r}: it must be text such as '.npy'.")
+    if any(part in suffix for part in ("/", "\\", "..", "\0")):
+        raise ValueError(
+            f"Cannot use the file suffix {suffix!r}: it would lead out of the results folder. "
+            f"Use a plain ending such as '.npy', without separators, '..' or NUL."
+        )
+    return suffix
+
+
+def _checked_index(index: IndexBackend) -> IndexBackend:
+    if isinstance(index, IndexBackend) and not isinstance(index, type):
+        return index
+    raise TypeError(
+        f"Cannot use {index!r} as an index: it needs the methods find_by_hash, find_by_params, insert, all and "
+        f"delete_by_hash. See entropic.index.IndexBackend."
+    )
