@@ -8,7 +8,7 @@ import importlib
 import inspect
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from inspect import Signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, cast, overload
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSp
 import wrapt
 
 from ._binding import Binding
-from ._fingerprint import Closure, code_digest, function_name
+from ._fingerprint import Closure, code_digest, function_name, importable_name
 from .errors import DuplicateFunctionError
 from .hashing import Key, make_key, normalize
 from .record import RecordList, RunRecord
@@ -91,24 +91,35 @@ class _Recipe:
         key = self.key(args, kwargs)
         record = self.store.recall(key)
         if record is None:
-            record = self.store.obtain(key, self._work(args, kwargs), {})
+            work = _Work(self, args, kwargs)
+            record = self.store.obtain(key, work, {})
+            self._count(was_hit=not work.has_run)
         else:
-            self._count_hit()
+            self._count(was_hit=True)
         return record if self.load is None else self.load(record.result_path)
 
     async def _call_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         key = self.key(args, kwargs)
         record = self.store.recall(key)
         if record is None:
-            record = await self.store.obtain_async(key, self._work_async(args, kwargs), {})
+            work = _Work(self, args, kwargs)
+            record = await self.store.obtain_async(key, work.awaited, {})
+            self._count(was_hit=not work.has_run)
         else:
-            self._count_hit()
+            self._count(was_hit=True)
         return record if self.load is None else self.load(record.result_path)
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.is_async:
-            return self.store.execute_async(self.key(args, kwargs), self._work_async(args, kwargs), {})
-        return self.store.execute(self.key(args, kwargs), self._work(args, kwargs), {})
+            return self._run_async(args, kwargs)
+        record = self.store.execute(self.key(args, kwargs), _Work(self, args, kwargs), {})
+        self._count(was_hit=False)
+        return record
+
+    async def _run_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord:
+        record = await self.store.execute_async(self.key(args, kwargs), _Work(self, args, kwargs).awaited, {})
+        self._count(was_hit=False)
+        return record
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
         """
@@ -134,34 +145,15 @@ class _Recipe:
 
     def params(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         if self.binds_class:
-            args = (f"{args[0].__module__}.{args[0].__qualname__}", *args[1:])
+            args = (importable_name(args[0]) or args[0].__qualname__, *args[1:])
         return self.binding.bind(*args, **kwargs)
 
-    def _work(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[Path], object]:
-        def work(result_path: Path) -> object:
-            with self.closure:
-                self._count_miss()
-                call_args, call_kwargs = self.binding.call_arguments(args, kwargs, result_path)
-                return self.function(*call_args, **call_kwargs)
-
-        return work
-
-    def _work_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[Path], Awaitable[object]]:
-        async def work(result_path: Path) -> object:
-            with self.closure:
-                self._count_miss()
-                call_args, call_kwargs = self.binding.call_arguments(args, kwargs, result_path)
-                return await self.function(*call_args, **call_kwargs)
-
-        return work
-
-    def _count_hit(self) -> None:
+    def _count(self, *, was_hit: bool) -> None:
         with self.count_lock:
-            self.hits += 1
-
-    def _count_miss(self) -> None:
-        with self.count_lock:
-            self.misses += 1
+            if was_hit:
+                self.hits += 1
+            else:
+                self.misses += 1
 
     # ---- its records ------------------------------------------------------------------------------------------------
 
@@ -183,6 +175,28 @@ class _Recipe:
         self.store.forget(self.owns)
         with self.count_lock:
             self.hits = self.misses = 0
+
+
+class _Work:
+    """One call about to run: the function with its arguments, waiting for a path."""
+
+    def __init__(self, recipe: _Recipe, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._recipe = recipe
+        self._arguments = (args, kwargs)
+        self.has_run = False
+
+    def __call__(self, result_path: Path) -> object:
+        with self._recipe.closure:
+            return self._start(result_path)
+
+    async def awaited(self, result_path: Path) -> object:
+        with self._recipe.closure:
+            return await self._start(result_path)
+
+    def _start(self, result_path: Path) -> Any:
+        self.has_run = True
+        args, kwargs = self._recipe.binding.call_arguments(*self._arguments, result_path)
+        return self._recipe.function(*args, **kwargs)
 
 
 class _Calls(Generic[P, R]):

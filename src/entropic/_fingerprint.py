@@ -103,7 +103,7 @@ class Closure:
         except ValueError:
             reason = "which has no value yet. Define it before the function"
             raise TypeError(f"Cannot decorate {self._name}: it closes over {name!r}, {reason}.") from None
-        if code := _importable_name(value):
+        if code := importable_name(value):
             return {"$code": code}
         try:
             return normalize(value)
@@ -117,7 +117,7 @@ class Closure:
         return Identity.of({**self._fields, "closure": values} if values else self._fields)
 
 
-def _importable_name(value: Any) -> str | None:
+def importable_name(value: Any) -> str | None:
     """The name under which a module, function or class can be imported, if it can."""
     if isinstance(value, ModuleType):
         return value.__name__

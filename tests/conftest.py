@@ -1,0 +1,68 @@
+"""Fixtures of all tests: a folder of one's own, a store in it, and a runner that counts."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from entropic import Store
+
+settings.register_profile("fast", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", max_examples=2000, deadline=None, parent=settings.get_profile("fast"))
+settings.load_profile("thorough" if os.environ.get("ENTROPIC_SOAK") else "fast")
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test and doctest runs in an empty folder, and leaves nothing anywhere else."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_open() -> Iterator[None]:
+    """No test leaves a thread behind."""
+    before = set(threading.enumerate())
+    yield
+    left = [t for t in threading.enumerate() if t not in before and not t.daemon]
+    assert not left, f"threads left running: {left}"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A store in the test's own folder, writing ``.txt`` results."""
+    with Store(tmp_path / "results", tmp_path / "runs.json", file_suffix=".txt") as store:
+        yield store
+
+
+class CountingRunner:
+    """A runner that writes its params and counts its calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+
+    def __call__(self, params: dict[str, Any], result_path: Path) -> None:
+        self.calls.append(dict(params))
+        result_path.write_text(repr(params))
+
+    @property
+    def count(self) -> int:
+        """How often it ran."""
+        return len(self.calls)
+
+
+@pytest.fixture
+def runner() -> CountingRunner:
+    """A runner that writes its params and counts its calls."""
+    return CountingRunner()
+
+
+@pytest.fixture
+def write_text() -> Callable[[dict[str, Any], Path], object]:
+    """The shortest runner."""
+    return lambda params, result_path: result_path.write_text("x")
