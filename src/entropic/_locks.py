@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
 from datetime import datetime, timezone
+from pathlib import Path
 
 from . import _fork, _log
 from .errors import ReentrantRunError, StoreWriteError
@@ -89,6 +90,11 @@ class Flights:
                     self._release_file(params_hash)
             finally:
                 self._hand_over(params_hash)
+
+    def clean_up(self) -> None:
+        """Remove the lock files of processes that are gone."""
+        self._swept = True
+        remove_dead_locks(self._folder)
 
     @contextlib.contextmanager
     def _marked_as_leading(self, params_hash: str) -> Iterator[None]:
@@ -180,8 +186,7 @@ class Flights:
 
     def _try_file(self, params_hash: str) -> bool:
         if not self._swept:
-            self._swept = True
-            remove_dead_locks(self._folder)
+            self.clean_up()
         path = self._path(params_hash)
         descriptor = lock_file(path, create=True)
         if descriptor is None:
@@ -273,6 +278,18 @@ def remove_dead_locks(folder: str) -> int:
                     os.close(descriptor)
                     removed += 1
     return removed
+
+
+def dead_locks(folder: str) -> list[Path]:
+    """The lock files whose holders are gone; nothing is removed."""
+    from filelock import lock_descriptor
+
+    dead = []
+    for path in sorted(Path(folder).iterdir()) if os.path.isdir(folder) else ():
+        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+            if lock_descriptor(file.fileno(), blocking=False):
+                dead.append(path)
+    return dead
 
 
 def holder_of(path: str) -> str:

@@ -73,6 +73,12 @@ class Workplace:
         os.mkdir(folder)
         return Stage(self, folder, _unused_name(self.results_dir, params_hash, suffix))
 
+    def clean_up(self) -> None:
+        """Remove the unfinished work of processes that are gone; that of living ones is never touched."""
+        removed = remove_dead_work(self._private("sessions"), self._private("staging"))
+        if removed:
+            _log.cleaned(self._private("staging"), removed)
+
     def close(self) -> None:
         """End the session; the next stage begins another."""
         with self._lock:
@@ -93,9 +99,7 @@ class Workplace:
         os.makedirs(self._private("staging"), exist_ok=True)
         os.makedirs(self._private("sessions"), exist_ok=True)
         session = _Session(self._private("sessions"))
-        removed = remove_dead_work(self._private("sessions"), self._private("staging"))
-        if removed:
-            _log.cleaned(self._private("staging"), removed)
+        self.clean_up()
         return session
 
     def _private(self, name: str) -> str:
@@ -245,6 +249,19 @@ def remove_dead_work(sessions: str, staging: str) -> int:
         finally:
             os.close(descriptor)
     return dead
+
+
+def dead_sessions(private: str) -> list[Path]:
+    """What processes that are gone have left: their session files and staging folders; nothing is removed."""
+    from filelock import lock_descriptor
+
+    left: list[Path] = []
+    sessions, staging = Path(private, "sessions"), Path(private, "staging")
+    for path in sorted(sessions.iterdir()) if sessions.is_dir() else ():
+        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+            if lock_descriptor(file.fileno(), blocking=False):
+                left += [path, *sorted(staging.glob(f"{path.name}.*"))]
+    return left
 
 
 def _unused_name(results_dir: str, params_hash: str, suffix: str) -> str:

@@ -17,19 +17,21 @@ Why nothing runs twice
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import os
 import shutil
 import stat
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from . import _log
+from ._check import CheckReport, compare, list_folder
 from ._contents import measure, sync_tree
 from ._locks import Flights
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
@@ -43,7 +45,7 @@ from .hashing import (
     make_key,
     normalize_params,
 )
-from .index import AnswersWhere, ChecksWriting, DeletesOne, IndexBackend, SharesRecords, TinyDBIndex
+from .index import AnswersWhere, ChecksWriting, DeletesOne, IndexBackend, Salvages, SharesRecords, TinyDBIndex
 from .query import Where
 from .record import RecordList, RunRecord
 
@@ -276,6 +278,81 @@ class Store:
             [1, 2]
         """
         return RecordList(self.run_or_retrieve(point, runner) for point in points)
+
+    def check(self, *, contents: bool = False, repair: bool = False) -> CheckReport:
+        """
+        Look for everything that does not agree: records without result, results without record, changed results,
+        index lines that cannot be read, and what dead processes have left behind.
+
+        Args:
+            contents: Read every result that has a recorded digest and compare it; without, sizes are compared.
+            repair: Mend what can be mended without deleting a result: recover a damaged index (see `salvage`), forget
+                records whose result is gone, remove unfinished work of dead processes.
+
+        Returns:
+            The report; of what was found before any repair. Costs a ``stat`` per record.
+
+        Raises:
+            OSError: The store cannot be read, or on *repair* not written.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> record = store.run_or_retrieve({"n": 1}, lambda params, path: path.write_text("x"))
+            >>> record.result_path.unlink()
+            >>> [found.params for found in store.check().dangling]
+            [{'n': 1}]
+        """
+        report = CheckReport()
+        intact, report.unreadable_lines = self._intact_records()
+        records = [self._presented(record) for record in intact]
+        compare(report, records, contents=contents)
+        known = {path for record in records for path in self._files_of(record)}
+        list_folder(report, self.results_dir, known, getattr(self.index, "path", None))
+        if repair:
+            self._repair(report)
+        return report
+
+    def salvage(self) -> Path | None:
+        """
+        Recover a damaged index: every intact run goes into a new file, the damaged one is kept beside it.
+
+        Returns:
+            Where the damaged file is kept; None if there was no damage.
+
+        Raises:
+            TypeError: The index is not a file of ours.
+            OSError: It cannot be written; nothing has changed then.
+
+        Example:
+            >>> Store("results", "runs.json").salvage() is None
+            True
+        """
+        if not isinstance(self.index, Salvages):
+            raise TypeError(f"Cannot salvage {self.index!r}: only an index kept in a TinyDB file can be.")
+        return self.index.salvage()
+
+    def remove_orphans(self, paths: Iterable[str | os.PathLike[str]]) -> builtins.list[Path]:
+        """
+        Remove results that have no record, as `check` lists them.
+
+        Args:
+            paths: The orphans to remove, each by name: nothing is removed that was not asked for.
+
+        Returns:
+            Those removed. A path that has a record by now is kept, and said in the log.
+
+        Raises:
+            ValueError: A path lies outside the results folder; nothing has been removed then.
+
+        Example:
+            >>> store = Store("results", "runs.json")
+            >>> store.remove_orphans(store.check().orphans)
+            []
+        """
+        wanted = [Path(os.path.abspath(path)) for path in paths]
+        for path in wanted:
+            self._require_inside(path)
+        return self._remove_files(wanted)
 
     # ---- what the decorator builds on: the same, by key -------------------------------------------------------------
 
@@ -520,16 +597,39 @@ class Store:
                 f"has been deleted; delete the record without remove_file=True, and the file by hand."
             )
 
-    def _remove_files(self, paths: Iterable[Path]) -> None:
-        paths = list(paths)
+    def _remove_files(self, paths: Collection[Path]) -> builtins.list[Path]:
+        """Remove what no record uses, and return it."""
         if not paths:
-            return
-        used = {str(path) for record in self.index.all() for path in self._files_of(record)}
+            return []
+        used = {path for record in self.index.all() for path in self._files_of(record)}
+        removed = []
         for path in paths:
-            if str(path) in used:
+            if path in used:
                 _log.file_kept(str(path), "another record uses it")
             else:
                 _remove(path)
+                removed.append(path)
+        return removed
+
+    # ---- checking ---------------------------------------------------------------------------------------------------
+
+    def _intact_records(self) -> tuple[builtins.list[RunRecord], builtins.list[int]]:
+        if isinstance(self.index, Salvages):
+            return self.index.read_intact()
+        return self.index.all(), []
+
+    def _repair(self, report: CheckReport) -> None:
+        if report.unreadable_lines:
+            report.repaired.append(f"the damaged index is kept at {self.salvage()}, its intact runs are in a new one")
+        for record in report.dangling:
+            # A folder that is missing altogether is more likely not mounted than emptied.
+            if record.result_path.parent.is_dir():
+                self.delete(record)
+                report.repaired.append(f"forgot {record.params_hash}, whose result is gone")
+        if report.leftovers:
+            self._workplace.clean_up()
+            self._flights.clean_up()
+            report.repaired.append(f"removed {len(report.leftovers)} leftover(s) of dead processes")
 
 
 class _Run:

@@ -1,6 +1,6 @@
 """The only door to the index backends: where records are kept."""
 
-from ._base import AnswersWhere, ChecksWriting, DeletesOne, IndexBackend, SharesRecords
+from ._base import AnswersWhere, ChecksWriting, DeletesOne, IndexBackend, Salvages, SharesRecords
 from ._memory import MemoryIndex
 from ._tinydb import TinyDBIndex
 
@@ -10,6 +10,7 @@ __all__ = [
     "DeletesOne",
     "IndexBackend",
     "MemoryIndex",
+    "Salvages",
     "SharesRecords",
     "TinyDBIndex",
 ]

@@ -8,6 +8,7 @@ an index lacks it, the store falls back on the five.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from ..record import RunRecord
@@ -80,4 +81,17 @@ class ChecksWriting(Protocol):
 
     def require_writable(self) -> None:
         """Raise an `OSError` if an insert would be refused."""
+        ...
+
+
+@runtime_checkable
+class Salvages(Protocol):
+    """An index kept in a file that can be damaged, and recovered."""
+
+    def read_intact(self) -> tuple[list[RunRecord], list[int]]:
+        """Return every record that can be read, and the numbers of the lines that cannot."""
+        ...
+
+    def salvage(self) -> Path | None:
+        """Recover the intact runs into a new file; return where the damaged one is kept, None if there was no damage."""
         ...

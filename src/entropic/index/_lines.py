@@ -43,6 +43,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from .. import _fork, _log
 from ..errors import IndexCorruptError
+from ._salvage import Salvaged, salvage
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -276,6 +277,23 @@ class LineFile(Generic[T]):
         with self._lock, self._locked() as descriptor:
             self._refresh(descriptor)  # a damaged file is refused, not overwritten
             self._replace(descriptor, lines, others)
+
+    def read_intact(self) -> Salvaged:
+        """What still reads of a damaged file."""
+        with self._opened() as descriptor:
+            return salvage(b"" if descriptor is None else _pread_all(descriptor, 0, None))
+
+    def salvage(self) -> str:
+        """Put the intact runs of a damaged file in its place, and keep the damaged one beside it; return where."""
+        with self._lock, self._locked() as descriptor:
+            content = _pread_all(descriptor, 0, None)
+            kept_as = f"{os.path.realpath(self.path)}.damaged-{os.urandom(4).hex()}"
+            with _created_like(kept_as, descriptor) as copy:
+                _write_at(copy, content, 0)
+                self._sync(copy)
+            lines = [_line(place, run) for place, run in enumerate(salvage(content).documents, start=1)]
+            self._replace(descriptor, lines, {})
+        return kept_as
 
     def require_writable(self) -> None:
         """

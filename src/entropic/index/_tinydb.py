@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import hashing
+from ..errors import IndexCorruptError
 from ..query import Where
 from ..record import RunRecord
 from ._lines import FORMAT, LineFile
@@ -115,6 +116,27 @@ class TinyDBIndex:
     def require_writable(self) -> None:
         """Raise an `OSError` if an insert would be refused."""
         self._file.require_writable()
+
+    def read_intact(self) -> tuple[list[RunRecord], list[int]]:
+        """Return every record that can be read, and the numbers of the lines that cannot; raises for no damage."""
+        try:
+            return self.all(), []
+        except IndexCorruptError:
+            documents, damaged_lines = self._file.read_intact()
+            return [self._read(document) for document in documents], damaged_lines
+
+    def salvage(self) -> Path | None:
+        """
+        Recover a damaged file: every intact run goes into a new one, in one step; the damaged one is kept beside it.
+
+        Returns:
+            Where the damaged file is kept; None if there was no damage.
+        """
+        try:
+            self.all()
+        except IndexCorruptError:
+            return Path(self._file.salvage())
+        return None
 
     def _read(self, document: Mapping[str, Any]) -> RunRecord:
         record = RunRecord.from_dict(document)

@@ -1,0 +1,97 @@
+"""What does not agree between an index and its results folder: found, told, never repaired in passing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ._contents import measure
+from ._locks import dead_locks
+from ._publish import PRIVATE_FOLDER, dead_sessions
+from .record import RecordList, RunRecord
+
+__all__ = ["CheckReport"]
+
+
+@dataclass
+class CheckReport:
+    """
+    What `Store.check` found. Printing it tells the story; the attributes are for programs.
+
+    Attributes:
+        checked: How many records were looked at.
+        dangling: Records whose result is gone.
+        changed: Records whose result differs from what was recorded, in size or (if asked for) content.
+        orphans: What lies in the results folder without a record.
+        leftovers: Unfinished work and locks of processes that have died.
+        failed: What failed runs left behind under ``keep_failed``.
+        unreadable_lines: Numbers of index lines that cannot be read, counted from 1.
+        repaired: What ``repair=True`` has mended, one sentence each.
+    """
+
+    checked: int = 0
+    dangling: RecordList = field(default_factory=RecordList)
+    changed: RecordList = field(default_factory=RecordList)
+    orphans: list[Path] = field(default_factory=list)
+    leftovers: list[Path] = field(default_factory=list)
+    failed: list[Path] = field(default_factory=list)
+    unreadable_lines: list[int] = field(default_factory=list)
+    repaired: list[str] = field(default_factory=list)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether index and results agree, and nothing is left over."""
+        return not (self.dangling or self.changed or self.orphans or self.leftovers or self.unreadable_lines)
+
+    def __str__(self) -> str:
+        lines = [f"{self.checked} record(s) checked"]
+        lines += [f"dangling (result gone): {_told(record)}" for record in self.dangling]
+        lines += [f"changed since it was recorded: {_told(record)}" for record in self.changed]
+        lines += [f"orphan (no record): {path}" for path in self.orphans]
+        lines += [f"left over by a dead process: {path}" for path in self.leftovers]
+        lines += [f"failed run: {path}" for path in self.failed]
+        lines += [f"index line {number} cannot be read" for number in self.unreadable_lines]
+        lines += [f"repaired: {what}" for what in self.repaired]
+        return "\n".join([*lines, "all is well"] if self.is_clean else lines)
+
+
+def compare(report: CheckReport, records: Iterable[RunRecord], *, contents: bool) -> None:
+    """Hold every record against its result, and note in the report what does not agree."""
+    for record in records:
+        report.checked += 1
+        if not os.path.exists(record.result_path):
+            report.dangling.append(record)
+        elif _differs(record, contents=contents):
+            report.changed.append(record)
+
+
+def list_folder(report: CheckReport, results_dir: Path, known: set[Path], index_path: Path | None) -> None:
+    """Note in the report what lies in the results folder and belongs to no record."""
+    private = results_dir / PRIVATE_FOLDER
+    tops = {results_dir / path.relative_to(results_dir).parts[0] for path in known if _is_below(path, results_dir)}
+    for path in sorted(results_dir.iterdir()) if results_dir.is_dir() else ():
+        if path not in tops and path != index_path and not path.name.startswith("."):
+            report.orphans.append(path)
+    report.leftovers += dead_sessions(str(private))
+    report.leftovers += dead_locks(str(private / "locks"))
+    failed = private / "failed"
+    report.failed += sorted(failed.iterdir()) if failed.is_dir() else []
+
+
+def _differs(record: RunRecord, *, contents: bool) -> bool:
+    size_bytes, digest = record.provenance.get("size_bytes"), record.provenance.get("digest")
+    if size_bytes is None:
+        return False
+    # With a limit of no bytes the size alone is measured.
+    found_bytes, found_digest = measure(str(record.result_path), None if contents and digest else -1)
+    return found_bytes != size_bytes or (contents and digest is not None and found_digest != digest)
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return path != folder and folder in path.parents
+
+
+def _told(record: RunRecord) -> str:
+    return f"{record.params_hash} {record.params} -> {record.result_path}"
