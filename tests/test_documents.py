@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import pkgutil
@@ -35,12 +36,29 @@ def _readme_blocks() -> list[str]:
     return re.findall(r"```python\n(.*?)```", ROOT.joinpath("README.md").read_text(), re.DOTALL)
 
 
-def test_readme_runs_from_top_to_bottom(tmp_path: Path) -> None:
+def _run_block(source: str, scope: dict[str, object]) -> None:
+    """Execute a block statement by statement; where a line says ``# -> value``, its value is that."""
+    for statement in ast.parse(source).body:
+        line = source.splitlines()[(statement.end_lineno or 1) - 1]
+        _, shows, expected = line.partition("# -> ")
+        if shows and isinstance(statement, ast.Expr):
+            value = eval(compile(ast.Expression(statement.value), line, "eval"), scope)
+            assert repr(value) == expected, line
+        else:
+            exec(compile(ast.Module([statement], []), line, "exec"), scope)
+
+
+def test_readme_runs_from_top_to_bottom() -> None:
     """The README's Python blocks, read as one program, run as written, and their ``# ->`` comments are true."""
     blocks = _readme_blocks()
     assert blocks, "the README shows no code"
     scope: dict[str, object] = {"__name__": "readme"}
-    for number, block in enumerate(blocks):
-        exec(compile(block, f"README block {number}", "exec"), scope)
-        for expression, expected in re.findall(r"^(\S.*?)\s+# -> (.*)$", block, re.MULTILINE):
-            assert repr(eval(expression, scope)) == expected, expression
+    for block in blocks:
+        _run_block(block, scope)
+
+
+def test_readme_names_every_example() -> None:
+    """Whoever reads the README finds every example."""
+    names = [path.name for path in ROOT.joinpath("examples").glob("*.py")]
+    text = ROOT.joinpath("README.md").read_text()
+    assert [name for name in names if f"examples/{name}" not in text] == []
