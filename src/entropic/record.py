@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from .hashing import RESERVED, copy_mapping, decode_params, encode
 
 __all__ = ["RecordList", "RunRecord"]
 
+_CONTAINERS = ("params", "metadata", "provenance")
 _REQUIRED = ("params_hash", "result_path", "created_at")
 
 
@@ -93,18 +94,31 @@ class RunRecord:
         )
 
     def copied(self, result_path: Path | None = None) -> RunRecord:
-        """A record equal to this one (or at another *result_path*) that shares no container with it."""
+        """
+        A record equal to this one (or at another *result_path*) that shares no container with it.
+
+        The containers are copied when they are first asked for: most hits only want the path.
+        """
         # Filled past the frozen __setattr__, which would cost as much as the rest of a hit.
         twin = object.__new__(RunRecord)
-        twin.__dict__.update(
-            params=copy_mapping(self.params),
-            result_path=result_path or self.result_path,
-            params_hash=self.params_hash,
-            created_at=self.created_at,
-            metadata=copy_mapping(self.metadata),
-            provenance=copy_mapping(self.provenance),
-        )
+        fields = twin.__dict__
+        fields["result_path"] = result_path or self.result_path
+        fields["params_hash"] = self.params_hash
+        fields["created_at"] = self.created_at
+        fields["_copied_from"] = self
         return twin
+
+    if not TYPE_CHECKING:  # a type checker shall go on to complain of attributes that do not exist
+
+        def __getattr__(self, name: str) -> Any:
+            source = self.__dict__.get("_copied_from")
+            if source is None or name not in _CONTAINERS:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            # Two threads may both copy; setdefault lets one copy win for both.
+            return self.__dict__.setdefault(name, copy_mapping(getattr(source, name)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 class RecordList(list[RunRecord]):

@@ -53,6 +53,8 @@ __all__ = ["Store"]
 
 Runner = Callable[[dict[str, Any], Path], object]
 
+_REMEMBERED_KEYS = 4096
+_PLAIN_TYPES = frozenset({int, float, str, bool, type(None)})
 _REMEMBERED_HITS = 1 << 16
 _DIGEST_UP_TO_BYTES = 1 << 20
 
@@ -112,6 +114,7 @@ class Store:
         self._workplace = Workplace(str(self.results_dir), durable)
         self._flights = Flights(str(self.results_dir / PRIVATE_FOLDER / "locks"))
         self._candidates: dict[str, _Candidate] = {}
+        self._known_keys: dict[object, Key] = {}
 
     def __repr__(self) -> str:
         return f"Store({str(self.results_dir)!r}, index={self.index!r})"
@@ -171,7 +174,7 @@ class Store:
             True
         """
         _require_callable(runner)
-        key = make_key(params)
+        key = self._key(params)
         return self.recall(key) or self.obtain(key, _bound_runner(runner, params), metadata)
 
     def run(self, params: Mapping[str, Any], runner: Runner, **metadata: Any) -> RunRecord:
@@ -364,7 +367,8 @@ class Store:
         candidate = self._candidates.get(key.params_hash)
         if candidate is None or candidate.stored is not stored:
             candidate = self._new_candidate(stored)
-        candidate.require_agreement(key)
+        if candidate.agreed is not key:
+            candidate.require_agreement(key)
         if candidate.defect() is not None:
             return None
         if _log.is_enabled_for(_log.DEBUG):
@@ -520,6 +524,25 @@ class Store:
         except OSError as error:
             raise _told("Cannot record a run", error, self.results_dir, "Nothing has been run.") from error
 
+    # ---- keys -------------------------------------------------------------------------------------------------------
+
+    def _key(self, params: Mapping[str, Any]) -> Key:
+        """The key of a point; remembered for plain values, whose types tell 1, 1.0 and True apart."""
+        if type(params) is not dict:
+            return make_key(params)
+        values = tuple(params.values())
+        types = tuple(map(type, values))
+        if not _PLAIN_TYPES.issuperset(types):
+            return make_key(params)
+        point = (*params, values, types)
+        key = self._known_keys.get(point)
+        if key is None:
+            key = make_key(params)
+            if len(self._known_keys) >= _REMEMBERED_KEYS:
+                self._known_keys.clear()
+            self._known_keys[point] = key
+        return key
+
     # ---- records and paths ------------------------------------------------------------------------------------------
 
     def _new_candidate(self, stored: RunRecord) -> _Candidate:
@@ -650,7 +673,7 @@ class _Candidate:
         path: Its result.
     """
 
-    __slots__ = ("_agreed", "_least_bytes", "_said_grown", "path", "record", "stored")
+    __slots__ = ("_least_bytes", "_said_grown", "agreed", "path", "record", "stored")
 
     def __init__(self, stored: RunRecord, record: RunRecord) -> None:
         self.stored = stored
@@ -658,18 +681,17 @@ class _Candidate:
         self.path = str(record.result_path)
         size_bytes = record.provenance.get("size_bytes", 1)
         self._least_bytes = size_bytes if isinstance(size_bytes, int) else 1
-        self._agreed: tuple[str, Identity] | None = None
+        self.agreed: Key | None = None
         self._said_grown = False
 
     def require_agreement(self, key: Key) -> None:
         """Refuse to answer for other params or another function; compared once, then remembered."""
-        if self._agreed == (key.canonical, key.identity):
-            return
-        if not _agrees(self.record, key):
-            asked = f"{key.identity.line} {key.canonical}".strip()
-            recorded = f"{canonical(_identity_fields(self.record))} {canonical(self.record.params)}"
-            raise HashCollisionError(key.params_hash, asked, recorded)
-        self._agreed = (key.canonical, key.identity)
+        if self.agreed != key:
+            if not _agrees(self.record, key):
+                asked = f"{key.identity.line} {key.canonical}".strip()
+                recorded = f"{canonical(_identity_fields(self.record))} {canonical(self.record.params)}"
+                raise HashCollisionError(key.params_hash, asked, recorded)
+            self.agreed = key
 
     def defect(self) -> str | None:
         """Why the result cannot be handed out, or None if it can. One ``stat``."""
