@@ -94,15 +94,26 @@ class RunRecord:
         )
 
     def copied(self, result_path: Path | None = None) -> RunRecord:
-        """
-        A record equal to this one (or at another *result_path*) that shares no container with it.
+        """A record equal to this one (or at another *result_path*) that shares no container with it."""
+        return RunRecord(
+            params=copy_mapping(self.params),
+            result_path=result_path or self.result_path,
+            params_hash=self.params_hash,
+            created_at=self.created_at,
+            metadata=copy_mapping(self.metadata),
+            provenance=copy_mapping(self.provenance),
+        )
 
-        The containers are copied when they are first asked for: most hits only want the path.
+    def handed_out(self) -> RunRecord:
+        """
+        As `copied`, for a record that nobody will change: its containers are copied when they are asked for.
+
+        A hit hands out such a copy; most of those who get one only want the path.
         """
         # Filled past the frozen __setattr__, which would cost as much as the rest of a hit.
         twin = object.__new__(RunRecord)
         fields = twin.__dict__
-        fields["result_path"] = result_path or self.result_path
+        fields["result_path"] = self.result_path
         fields["params_hash"] = self.params_hash
         fields["created_at"] = self.created_at
         fields["_copied_from"] = self

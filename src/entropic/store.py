@@ -373,7 +373,7 @@ class Store:
             return None
         if _log.is_enabled_for(_log.DEBUG):
             _log.hit(key.params_hash, candidate.path)
-        return candidate.record.copied()
+        return candidate.record.handed_out()
 
     def obtain(self, key: Key, work: Callable[[Path], object], metadata: Mapping[str, Any]) -> RunRecord:
         """On a miss: take the flight, look again, and if nobody was faster, run."""
