@@ -1,0 +1,19 @@
+"""A fresh process: one decorated call, for a point that is recorded. Arguments: folder, [peak]."""
+
+import sys
+from pathlib import Path
+
+import entropic
+
+folder = sys.argv[1]
+store = entropic.Store(f"{folder}/results", f"{folder}/runs.json", file_suffix=".txt")
+
+
+@entropic.cached(store, name="benchmark.simulate")
+def simulate(n, steps, dt=0.01, *, result_path):
+    raise AssertionError("the point is recorded")
+
+
+simulate(100, 5000)
+if sys.argv[2:]:
+    print(Path("/proc/self/status").read_text())

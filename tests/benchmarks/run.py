@@ -1,0 +1,100 @@
+"""
+Measure entropic in one run, against the least possible and against its peers, and print one table of ratios.
+
+::
+
+    python tests/benchmarks/run.py                      # the whole table, some minutes
+    python tests/benchmarks/run.py --only hits misses   # some of it
+    python tests/benchmarks/run.py --quick --sizes 100  # does it all work? some seconds, figures mean nothing
+
+Peers that are not installed are left out (``pip install joblib diskcache signac numpy``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from fixtures import Population, populate
+from measure_arrays import arrays
+from measure_hits import first_hits, warm_hits
+from measure_memory import memory
+from measure_misses import misses
+from measure_queries import queries
+from measure_sweeps import sweeps
+from report import Section, text
+from timing import QUICK, Effort
+
+MEASURES: dict[str, Callable[[list[Population], Path, Effort], list[Section]]] = {
+    "hits": warm_hits,
+    "first": lambda populations, scratch, effort: first_hits(populations, effort),
+    "misses": misses,
+    "queries": queries,
+    "memory": lambda populations, scratch, effort: memory(populations),
+    "arrays": lambda populations, scratch, effort: arrays(effort),
+    "sweeps": lambda populations, scratch, effort: sweeps(_middle(populations), scratch, effort),
+}
+
+_SIZES = [100, 10_000, 100_000]
+_AS_WRITTEN = argparse.RawDescriptionHelpFormatter
+
+
+def main() -> None:
+    """Build the stores, measure, print as it goes."""
+    options = _options()
+    folder = Path(tempfile.mkdtemp(prefix="entropic-benchmarks-", dir=options.folder))
+    try:
+        sections = []
+        print(_machine(), flush=True)
+        for section in _measured(options, folder):
+            print("\n" + text(section), flush=True)
+            sections.append(section)
+        if options.json:
+            options.json.write_text(json.dumps([section.as_json() for section in sections], indent=1))
+    finally:
+        shutil.rmtree(folder)
+
+
+def _measured(options: argparse.Namespace, folder: Path) -> Iterator[Section]:
+    effort = QUICK if options.quick else Effort()
+    populations = [populate(folder / f"store{size}", size) for size in options.sizes]
+    for name in options.only:
+        scratch = folder / name
+        scratch.mkdir()
+        yield from MEASURES[name](populations, scratch, effort)
+        shutil.rmtree(scratch)
+    if options.million:
+        yield from memory([populate(folder / "store1000000", 1_000_000)])
+
+
+def _middle(populations: list[Population]) -> Population:
+    return populations[len(populations) // 2]
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=_AS_WRITTEN)
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=_SIZES, help="numbers of records (multiples of 20)"
+    )
+    parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES), help="what to measure")
+    parser.add_argument("--million", action="store_true", help="also the memory at 1,000,000 records")
+    parser.add_argument("--quick", action="store_true", help="a smoke run")
+    parser.add_argument("--json", type=Path, help="where to write all figures as JSON")
+    parser.add_argument("--folder", type=Path, help="where to build the stores")
+    return parser.parse_args()
+
+
+def _machine() -> str:
+    system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return f"Python {platform.python_version()}, {system}; each cell: ratio to the reference, and the figure"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
