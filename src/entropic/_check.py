@@ -67,13 +67,27 @@ def compare(report: CheckReport, records: Iterable[RunRecord], *, contents: bool
             report.changed.append(record)
 
 
-def list_folder(report: CheckReport, results_dir: Path, known: set[Path], index_path: Path | None) -> None:
-    """Note in the report what lies in the results folder and belongs to no record."""
+def list_entries(results_dir: Path) -> list[Path]:
+    """What lies in the results folder, hidden things aside."""
+    if not results_dir.is_dir():
+        return []
+    return sorted(path for path in results_dir.iterdir() if not path.name.startswith("."))
+
+
+def orphans_among(entries: list[Path], results_dir: Path, known: set[Path], in_flight: set[str]) -> list[Path]:
+    """Those entries of the results folder that no known path leads to, and no run is about to record."""
+    tops = {results_dir / path.relative_to(results_dir).parts[0] for path in known if results_dir in path.parents}
+    return [path for path in entries if path not in tops and not may_be_recorded_soon(path, in_flight)]
+
+
+def may_be_recorded_soon(path: Path, in_flight: set[str]) -> bool:
+    """Whether a path is named after the key of a run that is under way."""
+    return any(params_hash in path.name for params_hash in in_flight)
+
+
+def note_leftovers(report: CheckReport, results_dir: Path) -> None:
+    """Note in the report what dead processes and failed runs have left below the results folder."""
     private = results_dir / PRIVATE_FOLDER
-    tops = {results_dir / path.relative_to(results_dir).parts[0] for path in known if _is_below(path, results_dir)}
-    for path in sorted(results_dir.iterdir()) if results_dir.is_dir() else ():
-        if path not in tops and path != index_path and not path.name.startswith("."):
-            report.orphans.append(path)
     report.leftovers += dead_sessions(str(private))
     report.leftovers += dead_locks(str(private / "locks"))
     failed = private / "failed"
@@ -87,10 +101,6 @@ def _differs(record: RunRecord, *, contents: bool) -> bool:
     # With a limit of no bytes the size alone is measured.
     found_bytes, found_digest = measure(str(record.result_path), None if contents and digest else -1)
     return found_bytes != size_bytes or (contents and digest is not None and found_digest != digest)
-
-
-def _is_below(path: Path, folder: Path) -> bool:
-    return path != folder and folder in path.parents
 
 
 def _told(record: RunRecord) -> str:

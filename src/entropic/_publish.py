@@ -69,9 +69,17 @@ class Workplace:
             OSError: The results folder cannot be made or written.
         """
         session = self._current_session()
-        folder = os.path.join(self._private("staging"), f"{session.name}.{next(self._numbers)}")
+        name = f"{session.name}.{next(self._numbers)}.{params_hash}"
+        folder = os.path.join(self._private("staging"), name)
         os.mkdir(folder)
         return Stage(self, folder, _unused_name(self.results_dir, params_hash, suffix))
+
+    def in_flight(self) -> set[str]:
+        """The keys of runs under way; a result of one of these may be published and not yet recorded."""
+        try:
+            return {name.rpartition(".")[2] for name in os.listdir(self._private("staging"))}
+        except FileNotFoundError:
+            return set()
 
     def clean_up(self) -> None:
         """Remove the unfinished work of processes that are gone; that of living ones is never touched."""
@@ -124,6 +132,8 @@ class Stage:
         """
         Move what the runner wrote into the results folder, on disk first if durable. Never over anything there.
 
+        The emptied staging folder stays until `discard`, to say that the result is about to be recorded.
+
         Raises:
             ResultMissingError: Nothing was written.
             AmbiguousResultError: Several things were written, none under the expected name.
@@ -150,7 +160,6 @@ class Stage:
                 with contextlib.suppress(OSError):
                     os.rename(os.path.join(results_dir, name), os.path.join(self._folder, name))
             raise
-        self.discard()
         return Published(result, moved[:-1])
 
     def discard(self) -> None:

@@ -31,7 +31,7 @@ from types import TracebackType
 from typing import Any
 
 from . import _log
-from ._check import CheckReport, compare, list_folder
+from ._check import CheckReport, compare, list_entries, may_be_recorded_soon, note_leftovers, orphans_among
 from ._contents import measure, sync_tree
 from ._locks import Flights
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
@@ -110,7 +110,9 @@ class Store:
         self.keep_failed = keep_failed
         self.digest_up_to_bytes = digest_up_to_bytes
         self.index = _checked_index(index) if index is not None else TinyDBIndex(db_path, results_dir, durable)
+        # Asked once: to tell whether an object has the methods of a Protocol takes longer than a hit.
         self._peek = self.index.peek if isinstance(self.index, SharesRecords) else self.index.find_by_hash
+        self._writing = self.index if isinstance(self.index, ChecksWriting) else None
         self._workplace = Workplace(str(self.results_dir), durable)
         self._flights = Flights(str(self.results_dir / PRIVATE_FOLDER / "locks"))
         self._candidates: dict[str, _Candidate] = {}
@@ -306,11 +308,16 @@ class Store:
             [{'n': 1}]
         """
         report = CheckReport()
+        # In this order: a run that ends meanwhile is then either still under way, or in the index already.
+        entries = list_entries(self.results_dir)
+        in_flight = self._workplace.in_flight()
         intact, report.unreadable_lines = self._intact_records()
         records = [self._presented(record) for record in intact]
         compare(report, records, contents=contents)
         known = {path for record in records for path in self._files_of(record)}
-        list_folder(report, self.results_dir, known, getattr(self.index, "path", None))
+        known.add(getattr(self.index, "path", self.results_dir))
+        report.orphans = orphans_among(entries, self.results_dir, known, in_flight)
+        note_leftovers(report, self.results_dir)
         if repair:
             self._repair(report)
         return report
@@ -355,7 +362,8 @@ class Store:
         wanted = [Path(os.path.abspath(path)) for path in paths]
         for path in wanted:
             self._require_inside(path)
-        return self._remove_files(wanted)
+        in_flight = self._workplace.in_flight()  # before the index is read: see check
+        return self._remove_files([path for path in wanted if not may_be_recorded_soon(path, in_flight)])
 
     # ---- what the decorator builds on: the same, by key -------------------------------------------------------------
 
@@ -422,7 +430,7 @@ class Store:
             raise ResultMissingError(path, "Cannot register the result")
         if self.durable:
             sync_tree(path)
-        return self._insert(key, path, _checked_metadata(metadata), {})
+        return self._insert(key, path, self._indexed_path(path), _checked_metadata(metadata), {})
 
     def forget_key(self, key: Key, remove_file: bool = False) -> bool:
         """Forget all records of a key."""
@@ -460,7 +468,10 @@ class Store:
         except BaseException:
             self._abandon(stage)
             raise
-        run.record = self._insert_run(key, published, {"elapsed_seconds": elapsed_seconds, **details})
+        try:
+            run.record = self._insert_run(key, published, {"elapsed_seconds": elapsed_seconds, **details})
+        finally:
+            stage.discard()
         if replaces is not None:
             self._delete_record(replaces)
         _log.run_completed(key.params_hash, str(run.record.result_path), elapsed_seconds)
@@ -491,9 +502,12 @@ class Store:
 
     def _insert_run(self, key: Key, published: Published, metadata: dict[str, Any]) -> RunRecord:
         provenance = {"siblings": published.siblings} if published.siblings else {}
-        return self._insert(key, str(self.results_dir / published.name), metadata, provenance)
+        path = os.path.join(self.results_dir, published.name)
+        return self._insert(key, path, Path(published.name), metadata, provenance)
 
-    def _insert(self, key: Key, path: str, metadata: dict[str, Any], provenance: dict[str, Any]) -> RunRecord:
+    def _insert(
+        self, key: Key, path: str, indexed_path: Path, metadata: dict[str, Any], provenance: dict[str, Any]
+    ) -> RunRecord:
         try:
             size_bytes, digest = measure(path, self.digest_up_to_bytes)
             provenance = {**key.identity.fields, "size_bytes": size_bytes, **provenance}
@@ -501,7 +515,7 @@ class Store:
                 provenance["digest"] = digest
             record = RunRecord(
                 params=decode_params(key.params),
-                result_path=self._indexed_path(path),
+                result_path=indexed_path,
                 params_hash=key.params_hash,
                 created_at=datetime.now(timezone.utc).isoformat(timespec="microseconds"),
                 metadata=metadata,
@@ -517,10 +531,10 @@ class Store:
 
     def _require_writable(self) -> None:
         """Refuse before the run what would be refused after it."""
-        if not isinstance(self.index, ChecksWriting):
+        if self._writing is None:
             return
         try:
-            self.index.require_writable()
+            self._writing.require_writable()
         except OSError as error:
             raise _told("Cannot record a run", error, self.results_dir, "Nothing has been run.") from error
 
