@@ -1,0 +1,135 @@
+"""Every example runs from a fresh clone, explains itself, and has nothing left to do the second time."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "examples"
+EXAMPLES = sorted(path.stem for path in FOLDER.glob("*.py"))
+EXPECTED = [
+    "custom_index",
+    "directory_result",
+    "lynx_hare",
+    "methods",
+    "ode_scipy",
+    "quickstart",
+    "register_file",
+    "rerun_stochastic",
+]
+
+each_example = pytest.mark.parametrize("name", EXAMPLES)
+
+
+class Played(NamedTuple):
+    """What two runs of one example in a new folder printed and left."""
+
+    first: str
+    second: str
+    results: list[set[str]]  # after the first run, and after the second
+    left: set[str]  # below the folder it ran in
+    beside: set[Path]  # among the examples themselves
+
+
+@pytest.fixture(scope="module")
+def play(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Played]:
+    """Run an example twice, once for all tests."""
+
+    @functools.cache
+    def play(name: str) -> Played:
+        folder, sources = tmp_path_factory.mktemp(name), set(FOLDER.rglob("*"))
+        printed, results = [], []
+        for _ in range(2):
+            printed.append(_run(name, folder))
+            results.append({path.name for path in folder.glob("runs_*/results/[!.]*")})
+        left = {path.name for path in folder.iterdir()}
+        return Played(*printed, results, left, set(FOLDER.rglob("*")) - sources)
+
+    return play
+
+
+def _run(name: str, folder: Path) -> str:
+    """What one run of the example prints; it must succeed without a word or a warning on stderr."""
+    command = [sys.executable, "-W", "error", str(FOLDER / f"{name}.py")]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def _tree(name: str) -> ast.Module:
+    return ast.parse(FOLDER.joinpath(f"{name}.py").read_text())
+
+
+def _runs_and_hits(printed: str) -> tuple[int, int]:
+    told = re.search(r"^This time: (\d+) runs, (\d+) hits", printed.splitlines()[-1])
+    assert told, printed
+    return int(told[1]), int(told[2])
+
+
+def test_all_examples_are_there() -> None:
+    """There is one example for each idea a newcomer meets."""
+    assert set(EXPECTED) <= set(EXAMPLES)
+
+
+@each_example
+def test_an_example_explains_itself(name: str) -> None:
+    """An example says in its docstring what it shows, in a few paragraphs, and starts at main."""
+    tree = _tree(name)
+
+    assert len((ast.get_docstring(tree) or "").splitlines()) >= 3
+    assert "main" in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+@each_example
+def test_the_second_run_of_an_example_is_all_hits(name: str, play: Callable[[str], Played]) -> None:
+    """An example runs something the first time and nothing the second, says so, and makes no result twice."""
+    played = play(name)
+    (first_runs, _), (second_runs, second_hits) = _runs_and_hits(played.first), _runs_and_hits(played.second)
+
+    assert first_runs > 0
+    assert second_runs == 0
+    assert second_hits > 0
+    assert "running" not in played.second
+    assert played.results[0] == played.results[1]
+    assert len(played.results[0]) == first_runs
+
+
+@each_example
+def test_an_example_writes_only_into_a_folder_of_its_name(name: str, play: Callable[[str], Played]) -> None:
+    """An example leaves one folder below the current one, named after it, and nothing beside its source."""
+    played = play(name)
+
+    assert played.left == {f"runs_{name}"}
+    assert played.beside == set()
+
+
+def test_the_quickstart_needs_nothing_but_entropic() -> None:
+    """The quickstart runs on the bare install: it imports the standard library and entropic only."""
+    imported = set()
+    for node in ast.walk(_tree("quickstart")):
+        if isinstance(node, ast.Import):
+            imported |= {name.name.partition(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add((node.module or "").partition(".")[0])
+
+    assert imported - set(sys.stdlib_module_names) == {"entropic"}
+
+
+def test_the_fit_finds_the_published_parameters(play: Callable[[str], Played]) -> None:
+    """The fit of lynx and hare ends within 5 % of the published parameters, with no larger error."""
+    best, published = (
+        [float(value) for value in re.findall(r"\d+\.\d+", line)]
+        for line in play("lynx_hare").second.splitlines()
+        if line.startswith(("best fit", "published"))
+    )
+
+    assert best[:-1] == pytest.approx(published[:-1], rel=0.05)
+    assert best[-1] <= published[-1]
