@@ -109,7 +109,9 @@ class Store:
         self.durable = durable
         self.keep_failed = keep_failed
         self.digest_up_to_bytes = digest_up_to_bytes
-        self.index = _checked_index(index) if index is not None else TinyDBIndex(db_path, results_dir, durable)
+        self.index = (
+            _checked_index(index) if index is not None else TinyDBIndex(db_path, results_dir, durable)
+        )
         # Asked once: to tell whether an object has the methods of a Protocol takes longer than a hit.
         self._peek = self.index.peek if isinstance(self.index, SharesRecords) else self.index.find_by_hash
         self._writing = self.index if isinstance(self.index, ChecksWriting) else None
@@ -207,7 +209,9 @@ class Store:
         """
         return self.recall(make_key(params))
 
-    def register(self, params: Mapping[str, Any], result_path: str | os.PathLike[str], **metadata: Any) -> RunRecord:
+    def register(
+        self, params: Mapping[str, Any], result_path: str | os.PathLike[str], **metadata: Any
+    ) -> RunRecord:
         """
         Record a result that was made elsewhere; the file stays where it is.
 
@@ -454,7 +458,9 @@ class Store:
     # ---- one run ----------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _new_run(self, key: Key, metadata: Mapping[str, Any], replaces: RunRecord | None = None) -> Iterator[_Run]:
+    def _new_run(
+        self, key: Key, metadata: Mapping[str, Any], replaces: RunRecord | None = None
+    ) -> Iterator[_Run]:
         """Stage; hand over to the runner; publish, insert, and put the record on the run."""
         details = _checked_metadata(metadata)
         _log.miss(key.params_hash)
@@ -615,7 +621,9 @@ class Store:
             self.index.delete_record(record)
             return
         # With the five methods alone: take all of the key out, and put the others back in their order.
-        others = [other for other in self.index.all() if other.params_hash == record.params_hash and other != record]
+        others = [
+            other for other in self.index.all() if other.params_hash == record.params_hash and other != record
+        ]
         self.index.delete_by_hash(record.params_hash)
         for other in others:
             self.index.insert(other)
@@ -657,7 +665,9 @@ class Store:
 
     def _repair(self, report: CheckReport) -> None:
         if report.unreadable_lines:
-            report.repaired.append(f"the damaged index is kept at {self.salvage()}, its intact runs are in a new one")
+            report.repaired.append(
+                f"the damaged index is kept at {self.salvage()}, its intact runs are in a new one"
+            )
         for record in report.dangling:
             # A folder that is missing altogether is more likely not mounted than emptied.
             if record.result_path.parent.is_dir():
@@ -727,7 +737,11 @@ class _Candidate:
 
 
 def _identity_fields(record: RunRecord) -> dict[str, Any]:
-    return {name: record.provenance[name] for name in ("function", "version", "closure") if name in record.provenance}
+    return {
+        name: record.provenance[name]
+        for name in ("function", "version", "closure")
+        if name in record.provenance
+    }
 
 
 def _agrees(record: RunRecord, key: Key) -> bool:
