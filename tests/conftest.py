@@ -13,9 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from entropic import Store
 
-settings.register_profile(
-    "fast", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+settings.register_profile("fast", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", max_examples=2000, deadline=None, parent=settings.get_profile("fast"))
 settings.load_profile("thorough" if os.environ.get("ENTROPIC_SOAK") else "fast")
 

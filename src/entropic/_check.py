@@ -74,13 +74,9 @@ def list_entries(results_dir: Path) -> list[Path]:
     return sorted(path for path in results_dir.iterdir() if not path.name.startswith("."))
 
 
-def orphans_among(
-    entries: list[Path], results_dir: Path, known: set[Path], in_flight: set[str]
-) -> list[Path]:
+def orphans_among(entries: list[Path], results_dir: Path, known: set[Path], in_flight: set[str]) -> list[Path]:
     """Those entries of the results folder that no known path leads to, and no run is about to record."""
-    tops = {
-        results_dir / path.relative_to(results_dir).parts[0] for path in known if results_dir in path.parents
-    }
+    tops = {results_dir / path.relative_to(results_dir).parts[0] for path in known if results_dir in path.parents}
     return [path for path in entries if path not in tops and not may_be_recorded_soon(path, in_flight)]
 
 

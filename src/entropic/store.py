@@ -17,14 +17,13 @@ Why nothing runs twice
 
 from __future__ import annotations
 
-import builtins
 import contextlib
 import os
 import shutil
 import stat
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
@@ -109,9 +108,7 @@ class Store:
         self.durable = durable
         self.keep_failed = keep_failed
         self.digest_up_to_bytes = digest_up_to_bytes
-        self.index = (
-            _checked_index(index) if index is not None else TinyDBIndex(db_path, results_dir, durable)
-        )
+        self.index = _checked_index(index) if index is not None else TinyDBIndex(db_path, results_dir, durable)
         # Asked once: to tell whether an object has the methods of a Protocol takes longer than a hit.
         self._peek = self.index.peek if isinstance(self.index, SharesRecords) else self.index.find_by_hash
         self._writing = self.index if isinstance(self.index, ChecksWriting) else None
@@ -209,9 +206,7 @@ class Store:
         """
         return self.recall(make_key(params))
 
-    def register(
-        self, params: Mapping[str, Any], result_path: str | os.PathLike[str], **metadata: Any
-    ) -> RunRecord:
+    def register(self, params: Mapping[str, Any], result_path: str | os.PathLike[str], **metadata: Any) -> RunRecord:
         """
         Record a result that was made elsewhere; the file stays where it is.
 
@@ -315,7 +310,8 @@ class Store:
         # In this order: a run that ends meanwhile is then either still under way, or in the index already.
         entries = list_entries(self.results_dir)
         in_flight = self._workplace.in_flight()
-        intact, report.unreadable_lines = self._intact_records()
+        intact, damaged_lines = self._intact_records()
+        report.unreadable_lines = [*damaged_lines]
         records = [self._presented(record) for record in intact]
         compare(report, records, contents=contents)
         known = {path for record in records for path in self._files_of(record)}
@@ -345,7 +341,7 @@ class Store:
             raise TypeError(f"Cannot salvage {self.index!r}: only an index kept in a TinyDB file can be.")
         return self.index.salvage()
 
-    def remove_orphans(self, paths: Iterable[str | os.PathLike[str]]) -> builtins.list[Path]:
+    def remove_orphans(self, paths: Iterable[str | os.PathLike[str]]) -> Sequence[Path]:
         """
         Remove results that have no record, as `check` lists them.
 
@@ -440,9 +436,7 @@ class Store:
         """Forget all records of a key."""
         if self.index.find_by_hash(key.params_hash) is None:
             return False
-        return self.forget(
-            lambda record: record.params_hash == key.params_hash and _agrees(record, key), remove_file
-        )
+        return self.forget(lambda record: record.params_hash == key.params_hash and _agrees(record, key), remove_file)
 
     def forget(self, unwanted: Callable[[RunRecord], bool], remove_file: bool = False) -> bool:
         """Forget the records *unwanted* names: records first, then files."""
@@ -458,9 +452,7 @@ class Store:
     # ---- one run ----------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _new_run(
-        self, key: Key, metadata: Mapping[str, Any], replaces: RunRecord | None = None
-    ) -> Iterator[_Run]:
+    def _new_run(self, key: Key, metadata: Mapping[str, Any], replaces: RunRecord | None = None) -> Iterator[_Run]:
         """Stage; hand over to the runner; publish, insert, and put the record on the run."""
         details = _checked_metadata(metadata)
         _log.miss(key.params_hash)
@@ -621,14 +613,12 @@ class Store:
             self.index.delete_record(record)
             return
         # With the five methods alone: take all of the key out, and put the others back in their order.
-        others = [
-            other for other in self.index.all() if other.params_hash == record.params_hash and other != record
-        ]
+        others = [other for other in self.index.all() if other.params_hash == record.params_hash and other != record]
         self.index.delete_by_hash(record.params_hash)
         for other in others:
             self.index.insert(other)
 
-    def _files_of(self, record: RunRecord) -> list[Path]:
+    def _files_of(self, record: RunRecord) -> Sequence[Path]:
         siblings = record.provenance.get("siblings", [])
         return [self.results_dir / name for name in (record.result_path, *siblings)]
 
@@ -642,7 +632,7 @@ class Store:
                 f"has been deleted; delete the record without remove_file=True, and the file by hand."
             )
 
-    def _remove_files(self, paths: Collection[Path]) -> builtins.list[Path]:
+    def _remove_files(self, paths: Collection[Path]) -> Sequence[Path]:
         """Remove what no record uses, and return it."""
         if not paths:
             return []
@@ -658,16 +648,14 @@ class Store:
 
     # ---- checking ---------------------------------------------------------------------------------------------------
 
-    def _intact_records(self) -> tuple[builtins.list[RunRecord], builtins.list[int]]:
+    def _intact_records(self) -> tuple[Sequence[RunRecord], Sequence[int]]:
         if isinstance(self.index, Salvages):
             return self.index.read_intact()
         return self.index.all(), []
 
     def _repair(self, report: CheckReport) -> None:
         if report.unreadable_lines:
-            report.repaired.append(
-                f"the damaged index is kept at {self.salvage()}, its intact runs are in a new one"
-            )
+            report.repaired.append(f"the damaged index is kept at {self.salvage()}, its intact runs are in a new one")
         for record in report.dangling:
             # A folder that is missing altogether is more likely not mounted than emptied.
             if record.result_path.parent.is_dir():
@@ -737,11 +725,7 @@ class _Candidate:
 
 
 def _identity_fields(record: RunRecord) -> dict[str, Any]:
-    return {
-        name: record.provenance[name]
-        for name in ("function", "version", "closure")
-        if name in record.provenance
-    }
+    return {name: record.provenance[name] for name in ("function", "version", "closure") if name in record.provenance}
 
 
 def _agrees(record: RunRecord, key: Key) -> bool:
