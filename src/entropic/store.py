@@ -20,7 +20,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import stat
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -30,21 +29,19 @@ from types import TracebackType
 from typing import Any
 
 from . import _log
+from ._candidate import Candidate, agrees
 from ._check import CheckReport, compare, list_entries, may_be_recorded_soon, note_leftovers, orphans_among
 from ._contents import measure, sync_tree
 from ._locks import Flights
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
-from .errors import EntropicError, HashCollisionError, ResultMissingError, StoreWriteError
+from .errors import EntropicError, ResultMissingError, StoreWriteError
 from .hashing import (
-    PLAIN,
-    Identity,
     Key,
-    canonical,
     decode_params,
     make_key,
     normalize_params,
 )
-from .index import AnswersWhere, ChecksWriting, DeletesOne, IndexBackend, Salvages, SharesRecords, TinyDBIndex
+from .index import AnswersWhere, ChecksWriting, DeletesRecords, IndexBackend, Salvages, SharesRecords, TinyDBIndex
 from .query import Where
 from .record import RecordList, RunRecord
 
@@ -114,7 +111,7 @@ class Store:
         self._writing = self.index if isinstance(self.index, ChecksWriting) else None
         self._workplace = Workplace(str(self.results_dir), durable)
         self._flights = Flights(str(self.results_dir / PRIVATE_FOLDER / "locks"))
-        self._candidates: dict[str, _Candidate] = {}
+        self._candidates: dict[str, Candidate] = {}
         self._known_keys: dict[object, Key] = {}
 
     def __repr__(self) -> str:
@@ -436,7 +433,7 @@ class Store:
         """Forget all records of a key."""
         if self.index.find_by_hash(key.params_hash) is None:
             return False
-        return self.forget(lambda record: record.params_hash == key.params_hash and _agrees(record, key), remove_file)
+        return self.forget(lambda record: record.params_hash == key.params_hash and agrees(record, key), remove_file)
 
     def forget(self, unwanted: Callable[[RunRecord], bool], remove_file: bool = False) -> bool:
         """Forget the records *unwanted* names: records first, then files."""
@@ -444,8 +441,7 @@ class Store:
         paths = [path for record in records for path in self._files_of(record)] if remove_file else []
         for path in paths:
             self._require_inside(path)
-        for record in records:
-            self._delete_record(record)
+        self._delete_records(records)
         self._remove_files(paths)
         return bool(records)
 
@@ -471,7 +467,7 @@ class Store:
         finally:
             stage.discard()
         if replaces is not None:
-            self._delete_record(replaces)
+            self._delete_records([replaces])
         _log.run_completed(key.params_hash, str(run.record.result_path), elapsed_seconds)
 
     def _open_stage(self, key: Key) -> Stage:
@@ -557,8 +553,8 @@ class Store:
 
     # ---- records and paths ------------------------------------------------------------------------------------------
 
-    def _new_candidate(self, stored: RunRecord) -> _Candidate:
-        candidate = _Candidate(stored, self._presented(stored))
+    def _new_candidate(self, stored: RunRecord) -> Candidate:
+        candidate = Candidate(stored, self._presented(stored))
         if len(self._candidates) >= _REMEMBERED_HITS:
             self._candidates.clear()
         self._candidates[stored.params_hash] = candidate
@@ -569,7 +565,7 @@ class Store:
         stored = self._peek(key.params_hash)
         if stored is None:
             return None
-        candidate = _Candidate(stored, self._presented(stored))
+        candidate = Candidate(stored, self._presented(stored))
         _log.stale(key.params_hash, candidate.path, candidate.defect() or "has just come back")
         return stored
 
@@ -608,15 +604,19 @@ class Store:
             return Path(relative)
         return Path(path)
 
-    def _delete_record(self, record: RunRecord) -> None:
-        if isinstance(self.index, DeletesOne):
-            self.index.delete_record(record)
+    def _delete_records(self, records: Collection[RunRecord]) -> None:
+        if not records:
             return
-        # With the five methods alone: take all of the key out, and put the others back in their order.
-        others = [other for other in self.index.all() if other.params_hash == record.params_hash and other != record]
-        self.index.delete_by_hash(record.params_hash)
-        for other in others:
-            self.index.insert(other)
+        if isinstance(self.index, DeletesRecords):
+            self.index.delete_records(records)
+            return
+        # With the five methods alone: take out all of a key, and put the others back in their order.
+        unwanted, keys = set(records), {record.params_hash for record in records}
+        kept = [record for record in self.index.all() if record.params_hash in keys and record not in unwanted]
+        for params_hash in keys:
+            self.index.delete_by_hash(params_hash)
+        for record in kept:
+            self.index.insert(record)
 
     def _files_of(self, record: RunRecord) -> Sequence[Path]:
         siblings = record.provenance.get("siblings", [])
@@ -656,11 +656,10 @@ class Store:
     def _repair(self, report: CheckReport) -> None:
         if report.unreadable_lines:
             report.repaired.append(f"the damaged index is kept at {self.salvage()}, its intact runs are in a new one")
-        for record in report.dangling:
-            # A folder that is missing altogether is more likely not mounted than emptied.
-            if record.result_path.parent.is_dir():
-                self.delete(record)
-                report.repaired.append(f"forgot {record.params_hash}, whose result is gone")
+        # A folder that is missing altogether is more likely not mounted than emptied.
+        lost = {record for record in report.dangling if record.result_path.parent.is_dir()}
+        if lost and self.forget(lambda record: self._presented(record) in lost):
+            report.repaired.append(f"forgot {len(lost)} record(s) whose result is gone")
         if report.leftovers:
             self._workplace.clean_up()
             self._flights.clean_up()
@@ -673,65 +672,6 @@ class _Run:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.record: RunRecord
-
-
-class _Candidate:
-    """
-    A record that may be a hit: what was found once is remembered, what can change is looked at each time.
-
-    Attributes:
-        stored: The index's own object; while the index shows the same one, this candidate stands.
-        record: The record as users see it.
-        path: Its result.
-    """
-
-    __slots__ = ("_least_bytes", "_said_grown", "agreed", "path", "record", "stored")
-
-    def __init__(self, stored: RunRecord, record: RunRecord) -> None:
-        self.stored = stored
-        self.record = record
-        self.path = str(record.result_path)
-        size_bytes = record.provenance.get("size_bytes", 1)
-        self._least_bytes = size_bytes if isinstance(size_bytes, int) else 1
-        self.agreed: Key | None = None
-        self._said_grown = False
-
-    def require_agreement(self, key: Key) -> None:
-        """Refuse to answer for other params or another function; compared once, then remembered."""
-        if self.agreed != key:
-            if not _agrees(self.record, key):
-                asked = f"{key.identity.line} {key.canonical}".strip()
-                recorded = f"{canonical(_identity_fields(self.record))} {canonical(self.record.params)}"
-                raise HashCollisionError(key.params_hash, asked, recorded)
-            self.agreed = key
-
-    def defect(self) -> str | None:
-        """Why the result cannot be handed out, or None if it can. One ``stat``."""
-        try:
-            status = os.stat(self.path)
-        except (FileNotFoundError, NotADirectoryError):
-            return "is gone"
-        size_bytes = status.st_size
-        if size_bytes == self._least_bytes:
-            return None
-        if stat.S_ISDIR(status.st_mode):
-            return "is empty" if self._least_bytes and not os.listdir(self.path) else None
-        if size_bytes < self._least_bytes:
-            return f"has {size_bytes} bytes instead of {self._least_bytes}"
-        if not self._said_grown:
-            self._said_grown = True
-            _log.grown(self.record.params_hash, self.path, self._least_bytes, size_bytes)
-        return None
-
-
-def _identity_fields(record: RunRecord) -> dict[str, Any]:
-    return {name: record.provenance[name] for name in ("function", "version", "closure") if name in record.provenance}
-
-
-def _agrees(record: RunRecord, key: Key) -> bool:
-    if canonical(record.params) != key.canonical:
-        return False
-    return canonical(_identity_fields(record)) == canonical(key.identity.fields)
 
 
 def _told(what: str, error: OSError, path: str | os.PathLike[str], advice: str = "") -> StoreWriteError:

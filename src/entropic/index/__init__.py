@@ -1,13 +1,13 @@
 """The only door to the index backends: where records are kept."""
 
-from ._base import AnswersWhere, ChecksWriting, DeletesOne, IndexBackend, Salvages, SharesRecords
+from ._base import AnswersWhere, ChecksWriting, DeletesRecords, IndexBackend, Salvages, SharesRecords
 from ._memory import MemoryIndex
 from ._tinydb import TinyDBIndex
 
 __all__ = [
     "AnswersWhere",
     "ChecksWriting",
-    "DeletesOne",
+    "DeletesRecords",
     "IndexBackend",
     "MemoryIndex",
     "Salvages",

@@ -7,7 +7,7 @@ an index lacks it, the store falls back on the five.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -58,11 +58,11 @@ class SharesRecords(Protocol):
 
 
 @runtime_checkable
-class DeletesOne(Protocol):
-    """An index that can remove a single record among several of one key."""
+class DeletesRecords(Protocol):
+    """An index that can remove chosen records, one among several of a key or thousands, in one step."""
 
-    def delete_record(self, record: RunRecord) -> bool:
-        """Remove the record equal to this one; tell whether it was there."""
+    def delete_records(self, records: Collection[RunRecord]) -> int:
+        """Remove the records equal to these; return how many there were."""
         ...
 
 
@@ -93,5 +93,5 @@ class Salvages(Protocol):
         ...
 
     def salvage(self) -> Path | None:
-        """Recover the intact runs into a new file; return where the damaged one is kept, None if there was no damage."""
+        """Recover the intact runs into a new file; return where the damaged one is kept, or None if all is well."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,9 +107,10 @@ class TinyDBIndex:
         """Remove all records under this hash; tell whether there were any."""
         return bool(self._file.remove(lambda record: record.params_hash == params_hash))
 
-    def delete_record(self, record: RunRecord) -> bool:
-        """Remove the record equal to this one; tell whether it was there."""
-        return bool(self._file.remove(lambda candidate: candidate == record))
+    def delete_records(self, records: Collection[RunRecord]) -> int:
+        """Remove the records equal to these, in one rewrite; return how many there were."""
+        unwanted = set(records)
+        return len(self._file.remove(lambda record: record in unwanted))
 
     def require_writable(self) -> None:
         """Raise an `OSError` if an insert would be refused."""

@@ -1,0 +1,72 @@
+"""Whether a record answers a call: does it agree with what was asked, and is its result still there?"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Any
+
+from . import _log
+from .errors import HashCollisionError
+from .hashing import Key, canonical
+from .record import RunRecord
+
+
+class Candidate:
+    """
+    A record that may be a hit: what was found once is remembered, what can change is looked at each time.
+
+    Attributes:
+        stored: The index's own object; while the index shows the same one, this candidate stands.
+        record: The record as users see it.
+        path: Its result.
+    """
+
+    __slots__ = ("_least_bytes", "_said_grown", "agreed", "path", "record", "stored")
+
+    def __init__(self, stored: RunRecord, record: RunRecord) -> None:
+        self.stored = stored
+        self.record = record
+        self.path = str(record.result_path)
+        size_bytes = record.provenance.get("size_bytes", 1)
+        self._least_bytes = size_bytes if isinstance(size_bytes, int) else 1
+        self.agreed: Key | None = None
+        self._said_grown = False
+
+    def require_agreement(self, key: Key) -> None:
+        """Refuse to answer for other params or another function; compared once, then remembered."""
+        if self.agreed != key:
+            if not agrees(self.record, key):
+                asked = f"{key.identity.line} {key.canonical}".strip()
+                recorded = f"{canonical(_identity_fields(self.record))} {canonical(self.record.params)}"
+                raise HashCollisionError(key.params_hash, asked, recorded)
+            self.agreed = key
+
+    def defect(self) -> str | None:
+        """Why the result cannot be handed out, or None if it can. One ``stat``."""
+        try:
+            status = os.stat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return "is gone"
+        size_bytes = status.st_size
+        if size_bytes == self._least_bytes:
+            return None
+        if stat.S_ISDIR(status.st_mode):
+            return "is empty" if self._least_bytes and not os.listdir(self.path) else None
+        if size_bytes < self._least_bytes:
+            return f"has {size_bytes} bytes instead of {self._least_bytes}"
+        if not self._said_grown:
+            self._said_grown = True
+            _log.grown(self.record.params_hash, self.path, self._least_bytes, size_bytes)
+        return None
+
+
+def _identity_fields(record: RunRecord) -> dict[str, Any]:
+    return {name: record.provenance[name] for name in ("function", "version", "closure") if name in record.provenance}
+
+
+def agrees(record: RunRecord, key: Key) -> bool:
+    """Whether a record is of the params and the function that a key was made from."""
+    if canonical(record.params) != key.canonical:
+        return False
+    return canonical(_identity_fields(record)) == canonical(key.identity.fields)
