@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import functools
-import importlib
 import inspect
+import pickle
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from inspect import Signature
 from pathlib import Path
@@ -18,7 +20,7 @@ import wrapt
 from ._binding import Binding
 from ._fingerprint import Closure, code_digest, function_name, importable_name
 from .errors import DuplicateFunctionError
-from .hashing import Key, make_key, normalize
+from .hashing import Identity, Key, canonical, make_key, normalize
 from .record import RecordList, RunRecord
 from .store import Store
 
@@ -34,8 +36,8 @@ T = TypeVar("T")
 _REMEMBERED_CALLS = 4096
 _SIMPLE = frozenset({int, float, str, bool, type(None)})
 
-# Code digests by (index, function name, version): what a second decoration of the same name is held against.
-_decorated: dict[tuple[str, str, str], str] = {}
+# Code digests by index, and by function name and version: what a second decoration of one name is held against.
+_decorated: dict[object, dict[tuple[str, str], str]] = {}
 _decorated_lock = threading.Lock()
 
 
@@ -70,7 +72,6 @@ class _Recipe:
         self.options["ignore"] = ignore if isinstance(ignore, str) else tuple(ignore)
         self.load = load
         self.function = function
-        self.binds_class = isinstance(decorated, classmethod)
         self.is_async = inspect.iscoroutinefunction(function)
         self.binding = Binding(function, result_arg, self.options["ignore"])
         fields = {"function": self.name}
@@ -79,81 +80,79 @@ class _Recipe:
         self.closure = Closure(function, self.name, fields)
         self.hits = self.misses = 0
         self.count_lock = threading.Lock()
-        self._known_keys: dict[object, Key] = {}
-        self._known_for = self.closure.identity()
+        defaults = [parameter.default for parameter in self.binding.signature.parameters.values()]
+        self._defaults_are_simple = (_SIMPLE | {type}).issuperset(map(type, defaults))
+        self._memory = self._new_memory(self.closure.identity())
         _claim_name(self)
 
     # ---- calls ------------------------------------------------------------------------------------------------------
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if self.is_async:
-            return self._call_async(args, kwargs)
         key = self.key(args, kwargs)
+        if self.is_async:
+            return self._call_async(key, _Work(self, args, kwargs))
         record = self.store.recall(key)
         if record is None:
             work = _Work(self, args, kwargs)
             record = self.store.obtain(key, work, {})
-            self._count(was_hit=not work.has_run)
+            if not work.has_run:
+                self.count_hit()
         else:
-            self._count(was_hit=True)
+            self.count_hit()
         return record if self.load is None else self.load(record.result_path)
 
-    async def _call_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        key = self.key(args, kwargs)
-        record = self.store.recall(key)
-        if record is None:
-            work = _Work(self, args, kwargs)
-            record = await self.store.obtain_async(key, work.awaited, {})
-            self._count(was_hit=not work.has_run)
-        else:
-            self._count(was_hit=True)
+    async def _call_async(self, key: Key, work: _Work) -> Any:
+        record = self.store.recall(key) or await self.store.obtain_async(key, work.awaited, {})
+        if not work.has_run:
+            self.count_hit()
         return record if self.load is None else self.load(record.result_path)
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run; the record, or for a coroutine an awaitable of it."""
+        key, work = self.key(args, kwargs), _Work(self, args, kwargs)
         if self.is_async:
-            return self._run_async(args, kwargs)
-        record = self.store.execute(self.key(args, kwargs), _Work(self, args, kwargs), {})
-        self._count(was_hit=False)
-        return record
-
-    async def _run_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord:
-        record = await self.store.execute_async(self.key(args, kwargs), _Work(self, args, kwargs).awaited, {})
-        self._count(was_hit=False)
-        return record
+            return self.store.execute_async(key, work.awaited, {})
+        return self.store.execute(key, work, {})
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
         """
         The key of a call; remembered for simple arguments, as `functools.lru_cache` does.
 
-        Types are part of what is remembered, since 1, 1.0 and True are equal to a dict and three different keys.
+        A list, a dict or an array may change between two calls, and 1, 1.0 and True may hide in a tuple, where they
+        look equal: such calls are digested each time.
         """
         identity = self.closure.identity()
-        if identity is not self._known_for:
-            self._known_keys, self._known_for = {}, identity
-        types = (*map(type, args), *map(type, kwargs.values()))
-        if not _SIMPLE.issuperset(types):
+        memory = self._memory
+        if memory.identity is not identity:
+            self._memory = memory = self._new_memory(identity)
+        if _SIMPLE.issuperset(map(type, args)) and _SIMPLE.issuperset(map(type, kwargs.values())):
+            return memory.key(*args, **kwargs)
+        return make_key(self.params(args, kwargs), identity)
+
+    def _new_memory(self, identity: Identity) -> _Memory:
+        def key(*args: Any, **kwargs: Any) -> Key:
             return make_key(self.params(args, kwargs), identity)
-        call = (args, types, *kwargs.items()) if kwargs else (args, types)
-        known = self._known_keys
-        key = known.get(call)
-        if key is None:
-            key = make_key(self.params(args, kwargs), identity)
-            if len(known) >= _REMEMBERED_CALLS:
-                known.clear()
-            known[call] = key
-        return key
+
+        if self._defaults_are_simple:
+            # Typed, since 1, 1.0 and True are equal and three different keys.
+            key = functools.lru_cache(_REMEMBERED_CALLS, typed=True)(key)
+        return _Memory(identity, key)
 
     def params(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        if self.binds_class:
+        if args and isinstance(args[0], type) and _belongs_to(self.function, args[0]):
             args = (importable_name(args[0]) or args[0].__qualname__, *args[1:])
         return self.binding.bind(*args, **kwargs)
 
-    def _count(self, *, was_hit: bool) -> None:
+    def count_hit(self) -> None:
         with self.count_lock:
-            if was_hit:
-                self.hits += 1
-            else:
-                self.misses += 1
+            self.hits += 1
+
+    def count_miss(self) -> None:
+        with self.count_lock:
+            self.misses += 1
+
+    def is_known_as(self, name: str, digest: str) -> bool:
+        return self.name == name and code_digest(self.function) == digest
 
     # ---- its records ------------------------------------------------------------------------------------------------
 
@@ -162,9 +161,10 @@ class _Recipe:
 
     def owns(self, record: RunRecord) -> bool:
         """Whether a record is of this function, whatever its version."""
-        mine = self.closure.identity().fields
-        theirs = record.provenance
-        return theirs.get("function") == self.name and theirs.get("closure") == mine.get("closure")
+        mine, theirs = self.closure.identity().fields, record.provenance
+        if theirs.get("function") != self.name:
+            return False
+        return canonical(theirs.get("closure")) == canonical(mine.get("closure"))
 
     def cache_info(self) -> CacheInfo:
         size = len({record.params_hash for record in self.records()})
@@ -175,6 +175,13 @@ class _Recipe:
         self.store.forget(self.owns)
         with self.count_lock:
             self.hits = self.misses = 0
+
+
+class _Memory(NamedTuple):
+    """The keys of simple calls, for as long as the function's identity stays the same."""
+
+    identity: Identity
+    key: Callable[..., Key]
 
 
 class _Work:
@@ -195,6 +202,7 @@ class _Work:
 
     def _start(self, result_path: Path) -> Any:
         self.has_run = True
+        self._recipe.count_miss()
         args, kwargs = self._recipe.binding.call_arguments(*self._arguments, result_path)
         return self._recipe.function(*args, **kwargs)
 
@@ -205,25 +213,33 @@ class _Calls(Generic[P, R]):
     def _self_recipe_and_first(self) -> tuple[_Recipe, tuple[Any, ...]]:
         raise NotImplementedError
 
-    def bind(self, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
+    def bind(self, /, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
         """Return the normalised params of a call, as its record would show them."""
         return dict(self._self_key(args, kwargs).params)
 
-    def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
+    def key(self, /, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the key of a call: the ``params_hash`` of its record."""
         return self._self_key(args, kwargs).params_hash
 
-    def retrieve(self, *args: P.args, **kwargs: P.kwargs) -> RunRecord | None:
+    def retrieve(self, /, *args: P.args, **kwargs: P.kwargs) -> RunRecord | None:
         """Return the newest record of a call, or None; nothing runs."""
         recipe, _ = self._self_recipe_and_first()
         return recipe.store.recall(self._self_key(args, kwargs))
 
-    def run(self, *args: P.args, **kwargs: P.kwargs) -> RunRecord:
+    @overload
+    def run(  # type: ignore[overload-overlap]  # a coroutine is a result too
+        self: _Calls[P, Coroutine[Any, Any, Any]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, RunRecord]: ...
+
+    @overload
+    def run(self, /, *args: P.args, **kwargs: P.kwargs) -> RunRecord: ...
+
+    def run(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Run, whatever is recorded, and add a further record (awaited, for an ``async`` function)."""
         recipe, first = self._self_recipe_and_first()
-        return cast("RunRecord", recipe.run((*first, *args), kwargs))
+        return recipe.run((*first, *args), kwargs)
 
-    def delete(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+    def delete(self, /, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Forget the records of a call; their files are kept. Tells whether there were any."""
         recipe, _ = self._self_recipe_and_first()
         return recipe.store.forget_key(self._self_key(args, kwargs))
@@ -268,15 +284,58 @@ class _Calls(Generic[P, R]):
         recipe, first = self._self_recipe_and_first()
         return recipe.key((*first, *args), kwargs)
 
+    # One and the same wherever it goes, as functions are; wrapt refuses all three.
+
+    def __copy__(self) -> _Calls[P, R]:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Calls[P, R]:
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.__reduce__()
+
+
+class BoundCachedFunction(_Calls[P, R], wrapt.BoundFunctionWrapper[P, R]):
+    """A decorated method, bound to its instance or class."""
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        recipe, first = self._self_recipe_and_first()
+        return cast("R", recipe.call((*first, *args), kwargs))
+
+    @property
+    def __signature__(self) -> Signature:
+        recipe, first = self._self_recipe_and_first()
+        signature = recipe.binding.signature
+        return signature.replace(parameters=list(signature.parameters.values())[len(first) :])
+
+    @property
+    def __func__(self) -> Any:
+        """What is bound; `inspect` takes us for a method and asks."""
+        return self._self_parent
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        _, first = self._self_recipe_and_first()
+        if first:
+            return getattr, (first[0], self.__name__)
+        return _found_by_name, (self.__module__, self.__qualname__)
+
+    def _self_recipe_and_first(self) -> tuple[_Recipe, tuple[Any, ...]]:
+        recipe: _Recipe = self._self_parent._self_recipe
+        bound_to = getattr(self.__wrapped__, "__self__", None)
+        return recipe, () if bound_to is None else (bound_to,)
+
 
 class CachedFunction(_Calls[P, R], wrapt.FunctionWrapper[P, R]):
     """A decorated function; made by `cached`."""
+
+    __bound_function_wrapper__ = BoundCachedFunction  # type: ignore[assignment]  # declared for one P and R only
 
     def __init__(self, wrapped: Callable[..., Any], recipe: _Recipe) -> None:
         super().__init__(wrapped, _unused)
         self._self_recipe = recipe
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return cast("R", self._self_recipe.call(args, kwargs))
 
     @property
@@ -285,9 +344,6 @@ class CachedFunction(_Calls[P, R], wrapt.FunctionWrapper[P, R]):
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         return _reduced(self, self._self_recipe)
-
-    def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
-        return self.__reduce__()
 
     def _self_recipe_and_first(self) -> tuple[_Recipe, tuple[Any, ...]]:
         return self._self_recipe, ()
@@ -305,35 +361,6 @@ class CachedFunction(_Calls[P, R], wrapt.FunctionWrapper[P, R]):
         def __get__(self, instance: Any, owner: type[Any] | None = None, /) -> Any: ...
 
 
-class BoundCachedFunction(_Calls[P, R], wrapt.BoundFunctionWrapper[P, R]):
-    """A decorated method, bound to its instance or class."""
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        recipe, first = self._self_recipe_and_first()
-        return cast("R", recipe.call((*first, *args), kwargs))
-
-    @property
-    def __signature__(self) -> Signature:
-        recipe, first = self._self_recipe_and_first()
-        signature = recipe.binding.signature
-        return signature.replace(parameters=list(signature.parameters.values())[len(first) :])
-
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        _, first = self._self_recipe_and_first()
-        return (getattr, (first[0], self.__name__)) if first else self._self_parent.__reduce__()
-
-    def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
-        return self.__reduce__()
-
-    def _self_recipe_and_first(self) -> tuple[_Recipe, tuple[Any, ...]]:
-        recipe: _Recipe = self._self_parent._self_recipe
-        bound_to = getattr(self.__wrapped__, "__self__", None)
-        return recipe, () if bound_to is None else (bound_to,)
-
-
-CachedFunction.__bound_function_wrapper__ = BoundCachedFunction
-
-
 class _Cacher(Generic[T]):
     """What `cached` returns: turns the function below it into a `CachedFunction`."""
 
@@ -341,11 +368,16 @@ class _Cacher(Generic[T]):
         self._store = store
         self._options = options
 
-    # The async forms come first: a coroutine is an object too.
+    # The async forms come first: a coroutine is an object too, which is all the overlap there is.
     @overload
-    def __call__(
+    def __call__(  # type: ignore[overload-overlap]
         self, function: Callable[Concatenate[Path, P], Coroutine[Any, Any, object]], /
     ) -> CachedFunction[P, Coroutine[Any, Any, T]]: ...
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[Concatenate[S, Path, P], Coroutine[Any, Any, object]], /
+    ) -> CachedFunction[Concatenate[S, P], Coroutine[Any, Any, T]]: ...
 
     @overload
     def __call__(self, function: Callable[Concatenate[Path, P], object], /) -> CachedFunction[P, T]: ...
@@ -354,6 +386,11 @@ class _Cacher(Generic[T]):
     def __call__(
         self, function: Callable[Concatenate[S, Path, P], object], /
     ) -> CachedFunction[Concatenate[S, P], T]: ...
+
+    @overload
+    def __call__(
+        self, function: Callable[..., Coroutine[Any, Any, object]], /
+    ) -> CachedFunction[..., Coroutine[Any, Any, T]]: ...
 
     @overload
     def __call__(self, function: Callable[..., object], /) -> CachedFunction[..., T]: ...
@@ -459,14 +496,30 @@ def _plain_function(decorated: Any) -> Callable[..., Any]:
     return cast("Callable[..., Any]", function)
 
 
+def _belongs_to(function: Callable[..., Any], owner: type) -> bool:
+    """Whether a function was written in the body of a class, or of one of its bases."""
+    written_in = function.__qualname__.rpartition(".")[0]
+    return any(base.__qualname__ == written_in for base in owner.__mro__)
+
+
 def _claim_name(recipe: _Recipe) -> None:
     """Refuse a second function of one name with other code; the same code again, as a re-run cell, is welcome."""
-    place = str(getattr(recipe.store.index, "path", id(recipe.store.index)))
-    claim = (place, recipe.name, repr(recipe.version))
+    claim = (recipe.name, canonical(normalize(recipe.version)))
     digest = code_digest(recipe.function)
     with _decorated_lock:
-        if _decorated.setdefault(claim, digest) != digest:
+        if _claims_on(recipe.store.index).setdefault(claim, digest) != digest:
             raise DuplicateFunctionError(recipe.name)
+
+
+def _claims_on(index: object) -> dict[tuple[str, str], str]:
+    """The names taken on an index: known by its file, so that two stores on one file agree; else by itself."""
+    path = getattr(index, "path", None)
+    place: object = id(index) if path is None else str(path)
+    if path is None and place not in _decorated:
+        # Forgotten with the index, whose id may then be that of another.
+        with contextlib.suppress(TypeError):
+            weakref.finalize(index, _decorated.pop, place, None)
+    return _decorated.setdefault(place, {})
 
 
 def _unused(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
@@ -484,21 +537,25 @@ def _reduced(function: CachedFunction[..., Any], recipe: _Recipe) -> str | tuple
     cloudpickle (which dask and joblib bring along) is at work.
     """
     module, qualname = recipe.function.__module__, recipe.function.__qualname__
-    cloudpickle = sys.modules.get("cloudpickle")
+    cloudpickle = sys.modules.get("cloudpickle") or sys.modules.get("joblib.externals.cloudpickle")
     if cloudpickle is None or (module != "__main__" and _found_by_name(module, qualname) is function):
         return qualname
-    options = {**recipe.options, "name": recipe.name}
-    return _restored, (module, qualname, cloudpickle.dumps((function.__wrapped__, recipe.store, options)))
+    content = (function.__wrapped__, recipe.store, {**recipe.options, "name": recipe.name})
+    digest = code_digest(recipe.function)
+    return _restored, (module, qualname, recipe.name, digest, cloudpickle.dumps(content))
 
 
-def _restored(module: str, qualname: str, content: bytes) -> Any:
+def _restored(module: str, qualname: str, name: str, digest: str, content: bytes) -> Any:
+    """The function as this process knows it, if it does (a spawned worker has run the script, too); else a new one."""
     found = _found_by_name(module, qualname)
-    return found if isinstance(found, CachedFunction) else _rebuilt(content)
+    if isinstance(found, CachedFunction) and found._self_recipe.is_known_as(name, digest):
+        return found
+    return _rebuilt(content)
 
 
 @functools.lru_cache(maxsize=64)
 def _rebuilt(content: bytes) -> Any:
-    wrapped, store, options = importlib.import_module("cloudpickle").loads(content)
+    wrapped, store, options = pickle.loads(content)
     return cached(store, **options)(wrapped)
 
 

@@ -1,0 +1,169 @@
+"""Uses of entropic that mypy has to accept, with the types it has to see; checked, never run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import assert_type
+
+import entropic
+from entropic import RunRecord, Store, cached
+from entropic.index import IndexBackend, TinyDBIndex
+from entropic.record import RecordList
+
+store = Store("results", Path("runs.json"), file_suffix=".npy", durable=False, keep_failed=True)
+
+
+def runner(params: dict[str, Any], result_path: Path) -> None: ...
+
+
+# ---- the store
+
+
+assert_type(store.run_or_retrieve({"n": 1}, runner, author="me"), RunRecord)
+assert_type(store.run({"n": 1}, lambda params, result_path: result_path.write_text("x")), RunRecord)
+assert_type(store.retrieve({"n": 1}), "RunRecord | None")
+assert_type(store.register({"n": 1}, "x.npy", source="lab"), RunRecord)
+assert_type(store.list(where={"n": 1}), RecordList)
+assert_type(store.list()[0], RunRecord)
+assert_type(store.list()[:2], RecordList)
+assert_type(store.delete({"n": 1}, remove_file=True), bool)
+assert_type(store.sweep(entropic.grid(n=[1, 2]), runner), RecordList)
+
+with store as opened:
+    assert_type(opened, Store)
+
+record = store.list()[0]
+assert_type(record.params, dict[str, Any])
+assert_type(record.result_path, Path)
+assert_type(record.metadata, dict[str, Any])
+assert_type(entropic.grid(n=range(3))[0], dict[str, Any])
+
+
+# ---- an index of one's own needs the five methods and nothing else
+
+
+class Five:
+    def find_by_hash(self, params_hash: str) -> RunRecord | None: ...
+
+    def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
+        return []
+
+    def insert(self, record: RunRecord) -> None: ...
+
+    def all(self) -> list[RunRecord]:
+        return []
+
+    def delete_by_hash(self, params_hash: str) -> bool:
+        return False
+
+
+backend: IndexBackend = Five()
+backend = TinyDBIndex("runs.json")
+Store("results", index=Five())
+
+
+# ---- the decorator keeps the caller's signature when the result path comes first
+
+
+@cached(store)
+def first(result_path: Path, n: int, *, dt: float = 0.1) -> None: ...
+
+
+assert_type(first(1, dt=0.2), RunRecord)
+assert_type(first.retrieve(1), "RunRecord | None")
+assert_type(first.run(n=1), RunRecord)
+assert_type(first.bind(1), dict[str, Any])
+assert_type(first.key(1), str)
+assert_type(first.delete(1), bool)
+assert_type(first.register("x.npy", 1, dt=0.2), RunRecord)
+assert_type(first.list(where={"n": 1}), RecordList)
+assert_type(first.sweep([{"n": 1}]), list[RunRecord])
+assert_type(first.cache_info().hits, int)
+first.cache_clear()
+first("one")  # type: ignore[arg-type]
+first(1, step=2)  # type: ignore[call-arg]
+first.key("one")  # type: ignore[arg-type]
+
+
+@cached(store, load=lambda path: path.read_text())
+def loaded(result_path: Path, n: int) -> None: ...
+
+
+assert_type(loaded(1), str)
+assert_type(loaded.run(1), RunRecord)
+
+
+@cached(store)
+async def awaited(result_path: Path, n: int) -> None: ...
+
+
+coroutine: Coroutine[Any, Any, RunRecord] = awaited(1)
+
+
+# ---- elsewhere in the signature, the arguments are free and the result is exact
+
+
+@cached(store, name="last", version=2, ignore=("verbose",))
+def last(n: int, *, verbose: bool = False, result_path: Path) -> None: ...
+
+
+assert_type(last(1, verbose=True), RunRecord)
+assert_type(last.key(1), str)
+
+
+@cached(store)
+async def awaited_last(n: int, *, result_path: Path) -> None: ...
+
+
+async def main() -> None:
+    assert_type(await awaited(1), RunRecord)
+    assert_type(await awaited_last(1), RunRecord)
+    assert_type(await awaited.run(1), RunRecord)
+
+
+decorated_runner = cached(store)(runner)
+decorated_runner({"n": 1})
+
+
+# ---- methods
+
+
+class Solver:
+    @cached(store, ignore=("self",))
+    def solve(self, result_path: Path, n: int) -> None: ...
+
+    @cached(store, ignore=("self",), load=lambda path: 1.0)
+    def energy(self, result_path: Path, n: int) -> None: ...
+
+
+solver = Solver()
+assert_type(solver.solve(1), RunRecord)
+assert_type(solver.solve.key(1), str)
+assert_type(solver.energy(1), float)
+solver.solve("one")  # type: ignore[arg-type]
+
+
+# ---- normalisers
+
+
+class Mesh:
+    cells: int
+
+
+entropic.normalize.register(Mesh, lambda mesh: mesh.cells)
+
+
+@entropic.normalize.register(complex)
+def _complex(value: complex) -> str:
+    return str(value)
+
+
+def points() -> list[Mapping[str, Any]]:
+    return [{"n": 1}]
+
+
+store.sweep(points(), runner)
+callback: Callable[[int], str] = loaded
