@@ -15,7 +15,7 @@ from fixtures import Population, decorated, simulate_plain
 from measure_hits import CHILDREN
 from peers import optional
 from report import Section
-from timing import Contenders, Effort, in_turn, python
+from timing import ENVIRONMENT, Contenders, Effort, in_turn, python
 
 from entropic import Store, cached
 
@@ -145,7 +145,7 @@ def _ask(folder: Path, processes: int, points: int, run_seconds: float) -> float
     """Seconds from the word to start until the last process is done."""
     command = python(CHILDREN / "ask_points.py", folder, str(points), str(run_seconds))
     children = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
         for _ in range(processes)
     ]
     _expect(children, "ready")
