@@ -22,7 +22,7 @@ def measure(path: str, digest_up_to_bytes: int | None) -> tuple[int, str | None]
     """
     if not os.path.isdir(path):
         size_bytes = os.stat(path).st_size
-        wanted = digest_up_to_bytes is None or size_bytes <= digest_up_to_bytes
+        wanted = os.path.isfile(path) and (digest_up_to_bytes is None or size_bytes <= digest_up_to_bytes)
         return size_bytes, "sha256:" + _file_digest(path) if wanted else None
     files = sorted(files_below(path))
     size_bytes = sum(os.stat(os.path.join(path, name)).st_size for name in files)
@@ -52,7 +52,7 @@ def sync_tree(path: str) -> None:
                 if os.path.isfile(os.path.join(place, name)):
                     sync(os.path.join(place, name))
             sync(place)
-    elif os.path.exists(path):
+    elif os.path.isfile(path):  # not a pipe or a socket, which cannot be synced
         sync(path)
 
 

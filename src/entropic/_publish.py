@@ -72,7 +72,7 @@ class Workplace:
         name = f"{session.name}.{next(self._numbers)}.{params_hash}"
         folder = os.path.join(self._private("staging"), name)
         os.mkdir(folder)
-        return Stage(self, folder, _unused_name(self.results_dir, params_hash, suffix))
+        return Stage(self, folder, _unused_stem(self.results_dir, params_hash, suffix), suffix)
 
     def in_flight(self) -> set[str]:
         """The keys of runs under way; a result of one of these may be published and not yet recorded."""
@@ -122,11 +122,12 @@ class Stage:
         path: Where the runner is to write its result.
     """
 
-    def __init__(self, workplace: Workplace, folder: str, name: str) -> None:
+    def __init__(self, workplace: Workplace, folder: str, stem: str, suffix: str) -> None:
         self._workplace = workplace
         self._folder = folder
-        self._name = name
-        self.path = Path(folder, name)
+        self._stem = stem
+        self._suffix = suffix
+        self.path = Path(folder, stem + suffix)
 
     def publish(self) -> Published:
         """
@@ -140,7 +141,7 @@ class Stage:
             OSError: Syncing or moving failed; nothing is published, and the staging folder is still there.
         """
         names = sorted(os.listdir(self._folder))
-        written = _result_among(self._name, names, str(self.path))
+        written = _result_among(self.path, names)
         results_dir, durable = self._workplace.results_dir, self._workplace.durable
         if durable:
             for name in names:
@@ -152,6 +153,8 @@ class Stage:
                     moved.append(self._move_sibling(name))
             result = self._move_result(written)
             moved.append(result)
+            if not os.path.exists(os.path.join(results_dir, result)):
+                raise _missing(self.path)  # a link that leads nowhere, or into the staging folder
             if durable:
                 sync(results_dir)
         except BaseException:
@@ -173,16 +176,17 @@ class Stage:
         """Move the folder to ``failed/``, with a report beside what the runner wrote."""
         failed = os.path.join(self._workplace.results_dir, PRIVATE_FOLDER, "failed")
         os.makedirs(failed, exist_ok=True)
-        kept = Path(failed, f"{self.path.stem}_{os.urandom(4).hex()}")
+        kept = Path(failed, f"{self._stem}_{os.urandom(4).hex()}")
         os.rename(self._folder, kept)
-        kept.joinpath("traceback.txt").write_text(report, encoding="utf-8")
+        name = "traceback.txt"
+        while os.path.lexists(kept / name):
+            name = f"_{name}"  # the runner has written one of its own
+        kept.joinpath(name).write_text(report, encoding="utf-8")
         return kept
 
     def _move_result(self, written: str) -> str:
-        suffix = _suffix_of(written, self._name, self.path.stem, self.path.suffix)
         source = os.path.join(self._folder, written)
-        stem = self.path.stem if self.path.suffix else self._name
-        name = stem + suffix
+        name = self._stem + _suffix_of(written, self._stem, self._suffix)
         while True:
             try:
                 _move_new(source, os.path.join(self._workplace.results_dir, name))
@@ -194,7 +198,7 @@ class Stage:
 
     def _move_sibling(self, name: str) -> str:
         source = os.path.join(self._folder, name)
-        for kept_as in itertools.chain([name, f"{self.path.stem}_{name}"], _numbered(f"{self.path.stem}_{name}")):
+        for kept_as in itertools.chain([name, f"{self._stem}_{name}"], _numbered(f"{self._stem}_{name}")):
             try:
                 _move_new(source, os.path.join(self._workplace.results_dir, kept_as))
             except FileExistsError:
@@ -273,37 +277,41 @@ def dead_sessions(private: str) -> list[Path]:
     return left
 
 
-def _unused_name(results_dir: str, params_hash: str, suffix: str) -> str:
+def _unused_stem(results_dir: str, params_hash: str, suffix: str) -> str:
     moment = time.time()
     while True:
-        name = f"{moment:.6f}_{params_hash}{suffix}"
-        if not os.path.lexists(os.path.join(results_dir, name)):
-            return name
+        stem = f"{moment:.6f}_{params_hash}"
+        if not os.path.lexists(os.path.join(results_dir, stem + suffix)):
+            return stem
         moment += 1e-6
 
 
-def _result_among(expected: str, names: list[str], path: str) -> str:
+def _result_among(expected: Path, names: list[str]) -> str:
     """Which of the names in a staging folder is the result."""
-    if expected in names:
-        return expected
+    if expected.name in names:
+        return expected.name
     if not names:
-        raise ResultMissingError(path, "Cannot record the run, because the runner wrote no result")
+        raise _missing(expected)
     if len(names) > 1:
-        raise AmbiguousResultError(expected, names)
+        raise AmbiguousResultError(expected.name, names)
     return names[0]
 
 
-def _suffix_of(written: str, expected: str, stem: str, suffix: str) -> str:
+def _missing(path: Path) -> ResultMissingError:
+    return ResultMissingError(path, "Cannot record the run, because the runner wrote no result")
+
+
+def _suffix_of(written: str, stem: str, suffix: str) -> str:
     """
     The real suffix of what was written.
 
     ``np.save`` given ``x.h5`` writes ``x.h5.npy``, which is ``.npy``; a runner that exchanged the suffix wrote
     ``x.npy``; one that chose another name altogether keeps at least its ending.
     """
-    if written == expected:
+    if written == stem + suffix:
         return suffix
-    for known in (expected, stem):
-        if written.startswith(known + "."):
+    for known in (stem + suffix, stem):
+        if written == known or written.startswith(known + "."):
             return written.removeprefix(known)
     endings = Path(written).suffixes
     return "".join(endings[-2:] if endings and endings[-1] in _COMPRESSIONS else endings[-1:])
@@ -313,7 +321,11 @@ def _move_new(source: str, target: str) -> None:
     """Rename a file or folder to a name that must be free; `FileExistsError` if it is not."""
     if os.path.isdir(source) and not os.path.islink(source):
         os.mkdir(target)  # rename replaces an empty folder in one step, and this one is ours
-        os.rename(source, target)
+        try:
+            os.rename(source, target)
+        except BaseException:
+            os.rmdir(target)
+            raise
         return
     try:
         os.link(source, target, follow_symlinks=False)
