@@ -11,15 +11,16 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import json
 import math
 import pathlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from typing import Any, NamedTuple, TypeVar
+from json.encoder import encode_basestring_ascii
+from types import MemberDescriptorType
+from typing import Any, NamedTuple
 
-from .errors import ParameterError, ParameterNameError, UnsupportedTypeError
+from .errors import EntropicError, ParameterError, ParameterNameError, UnsupportedTypeError
 
 __all__ = ["hash_params", "normalize"]
 
@@ -27,10 +28,10 @@ RESERVED = frozenset({"params_hash", "result_path", "created_at", "metadata", "p
 """Names that a record uses itself, and that no parameter can have."""
 
 _HASH_DIGITS = 16
-_PLAIN = frozenset({int, str, bool, type(None)})
+_PLAIN = frozenset({str, bool, type(None)})
+_TOO_LONG = 10**4300  # Python itself neither writes nor reads longer integers, unless told to
 _CIRCULAR = "it contains itself, or is nested too deeply. Pass plain data, without references back."
 _FLOAT_NAMES = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
-_F = TypeVar("_F", bound=Callable[[Any], Any])
 
 
 class Normalizer:
@@ -61,7 +62,7 @@ class Normalizer:
 
     def __call__(self, value: Any) -> Any:
         try:
-            return self._dispatcher(value)
+            return _normalize(value)
         except RecursionError:
             raise ParameterError("", _CIRCULAR) from None
 
@@ -77,6 +78,9 @@ class Normalizer:
         Returns:
             The function, so that this serves as a decorator.
 
+        Raises:
+            TypeError: *cls* is a builtin type that is supported as it is; its subclasses can be registered.
+
         Example:
             >>> class Mesh:
             ...     def __init__(self, cells):
@@ -86,6 +90,8 @@ class Normalizer:
             >>> normalize(Mesh((4, 4)))
             {'mesh': [4, 4]}
         """
+        if cls in _HANDLERS:
+            raise TypeError(f"Cannot register a normaliser for {cls.__name__}: what it becomes is fixed.")
         if function is None:
             return functools.partial(self.register, cls)
         chosen = function
@@ -161,7 +167,7 @@ def make_key(params: Mapping[str, Any], identity: Identity = PLAIN) -> Key:
 
 def normalize_params(params: Mapping[str, Any]) -> dict[str, Any]:
     """Check the names of a params mapping and normalise its values; errors name the parameter."""
-    if not isinstance(params, Mapping):
+    if type(params) is not dict and not isinstance(params, Mapping):
         raise UnsupportedTypeError("params", _type_name(params), "Parameters are a mapping of names to values.")
     normalized = {}
     for name, value in params.items():
@@ -169,8 +175,25 @@ def normalize_params(params: Mapping[str, Any]) -> dict[str, Any]:
             name = _text_name(name)
         if name in RESERVED:
             raise ParameterError(name, "the name is reserved for the record itself. Rename the parameter.")
-        normalized[name] = value if type(value) in _PLAIN else _normalize_at(name, value)
+        kind = type(value)
+        # The usual values first, without a call for each.
+        if kind in _PLAIN or (kind is int and -_TOO_LONG < value < _TOO_LONG):
+            normalized[name] = value
+        elif kind is float and value - value == 0.0:
+            normalized[name] = value + 0.0
+        else:
+            normalized[name] = normalize_at(name, value)
+    if len(normalized) != len(params):
+        raise ParameterError("params", "two of its names are the same text. Rename one.")
     return normalized
+
+
+def normalize_at(place: str, value: Any) -> Any:
+    """Normalise the value of a parameter; an error from deep inside is told with the place it came from."""
+    try:
+        return normalize(value)
+    except (UnsupportedTypeError, ParameterError) as error:
+        raise _placed(place, error) from None
 
 
 def canonical(value: Any) -> str:
@@ -184,7 +207,27 @@ def canonical(value: Any) -> str:
         >>> canonical({"b": 0.1 + 0.2, "a": [1, 1.0, True]})
         '{"a":[1,1.0,true],"b":0.3}'
     """
-    return _write(_rounded(value))
+    # Written by hand, because rounding floats before json.dumps takes longer than all of this.
+    kind = type(value)
+    if kind is dict:
+        texts = []
+        for name in sorted(value):
+            item = value[name]
+            kind = type(item)
+            if kind is int:
+                text = int.__repr__(item)
+            elif kind is float:
+                text = _float_text(item)
+            elif kind is str:
+                text = encode_basestring_ascii(item)
+            else:
+                text = canonical(item)
+            texts.append(f"{encode_basestring_ascii(name)}:{text}")
+        return f"{{{','.join(texts)}}}"
+    if kind is list:
+        return f"[{','.join(map(canonical, value))}]"
+    write = _SCALAR_TEXTS.get(kind)
+    return write(value) if write else canonical(normalize(value))
 
 
 def decode(value: Any) -> Any:
@@ -229,52 +272,56 @@ def copy_mapping(value: dict[str, Any]) -> dict[str, Any]:
     return copied
 
 
-_write = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False, check_circular=False
-).encode
-
-
-def _rounded(value: Any) -> Any:
-    kind = type(value)
-    if kind is float:
-        return _round(value)
-    if kind is dict:
-        return {name: item if type(item) in _PLAIN else _rounded(item) for name, item in value.items()}
-    if kind is list:
-        return [item if type(item) in _PLAIN else _rounded(item) for item in value]
-    return value
-
-
-def _round(x: float) -> Any:
+def _float_text(x: float) -> str:
+    text = repr(x + 0.0)
     if not math.isfinite(x):
-        return {"$float": str(x)}
+        return f'{{"$float":"{text}"}}'
+    # Few digits need no rounding; most floats that people write have few.
+    return text if len(text) <= 13 else repr(_rounded(x))
+
+
+def _rounded(x: float) -> float:
     # Decimals for large numbers, significant digits for small ones: either alone would merge what differs.
-    return round(x, 12) if abs(x) >= 1 else float(f"{x:.11e}") + 0.0
+    return round(x, 12) if abs(x) >= 1 else float(f"{x:.11e}")
 
 
-def _normalize_at(place: str, value: Any) -> Any:
-    """Normalise a parameter; an error from deep inside is told with the place it came from."""
-    try:
-        return normalize(value)
-    except UnsupportedTypeError as error:
-        raise UnsupportedTypeError(place + error.place, error.type_name, error.advice) from None
-    except ParameterError as error:
-        # The way down a circle is a thousand steps long; its first one says enough.
-        deeper = "" if error.reason is _CIRCULAR else error.place
-        raise ParameterError(place + deeper, error.reason) from None
+_SCALAR_TEXTS: dict[type, Callable[[Any], str]] = {
+    str: encode_basestring_ascii,
+    int: int.__repr__,
+    float: _float_text,
+    bool: lambda value: "true" if value else "false",
+    type(None): lambda value: "null",
+}
+
+
+def _normalize(value: Any) -> Any:
+    """`normalize`, one level of it; what the builtin types become is fixed, so they need no dispatch."""
+    handler = _HANDLERS.get(type(value))
+    return handler(value) if handler else normalize._dispatcher(value)
 
 
 def _item(place: object, value: Any) -> Any:
-    if type(value) in _PLAIN:
-        return value
-    return _normalize_at(f"[{place!r}]", value)
+    """A value inside another; an error is told with its place, which is written only then."""
+    try:
+        return value if type(value) in _PLAIN else _normalize(value)
+    except (UnsupportedTypeError, ParameterError) as error:
+        raise _placed(f"[{place!r}]", error) from None
+
+
+def _placed(place: str, error: UnsupportedTypeError | ParameterError) -> EntropicError:
+    """The same error, one step further out."""
+    if isinstance(error, UnsupportedTypeError):
+        return UnsupportedTypeError(place + error.place, error.type_name, error.advice)
+    # The way down a circle is a thousand steps long; its first one says enough.
+    deeper = "" if error.reason is _CIRCULAR else error.place
+    return type(error)(place + deeper, error.reason)
 
 
 def _text_name(name: Any) -> str:
     if not isinstance(name, str):
         reason = f"names are text, and this one is of type {_type_name(name)}. Use {str(name)!r}."
         raise ParameterNameError(repr(name), reason)
-    return str.__str__(name)
+    return str(normalize_at(repr(name), name))
 
 
 # ---- the types, one row of the table each ---------------------------------------------------------------------------
@@ -285,18 +332,29 @@ def _by_module_or_shape(value: Any) -> Any:
     kind = type(value)
     for base in kind.__mro__:
         module = base.__module__.partition(".")[0]
-        if tag := _TEXT_FORMS.get((module, base.__name__)):
-            return {f"${base.__name__}": tag(value)}
+        if write := _TEXT_FORMS.get((module, base.__name__)):
+            _require_no_attributes(value, base)
+            return {f"${base.__name__}": write(value)}
         if module == "numpy":
             return _numpy(value)
     fields = _fields(value)
     if fields is None:
         raise UnsupportedTypeError("", _type_name(value))
-    return {"$class": kind.__name__, **{name: _item(name, item) for name, item in fields}}
+    return {"$class": kind.__name__, **_dict(fields)}
 
 
 def _isoformat(value: Any) -> str:
-    return str(value.isoformat())
+    return f"{value.isoformat()}{'#fold' if getattr(value, 'fold', 0) else ''}"
+
+
+def _time_text(value: Any) -> str:
+    if value.tzinfo is None or value.utcoffset() is not None:
+        return _isoformat(value)
+    # Without a date there is no offset to write, and the zone's name must tell it from others.
+    zone = getattr(value.tzinfo, "key", None) or getattr(value.tzinfo, "zone", None)
+    if not isinstance(zone, str):
+        raise UnsupportedTypeError("", _type_name(value.tzinfo), "A time of day needs a zone with a name.")
+    return f"{_isoformat(value)}[{zone}]"
 
 
 _TEXT_FORMS: dict[tuple[str, str], Callable[[Any], str]] = {
@@ -305,24 +363,57 @@ _TEXT_FORMS: dict[tuple[str, str], Callable[[Any], str]] = {
     ("uuid", "UUID"): str,
     ("datetime", "datetime"): _isoformat,
     ("datetime", "date"): _isoformat,
-    ("datetime", "time"): _isoformat,
+    ("datetime", "time"): _time_text,
     ("datetime", "timedelta"): str,
 }
 
 
-def _fields(value: Any) -> Iterator[tuple[str, Any]] | None:
-    """Names and values of a dataclass, attrs or pydantic instance; None for anything else."""
+def _fields(value: Any) -> dict[str, Any] | None:
+    """
+    Names and values of a dataclass, attrs or pydantic instance; None for anything else.
+
+    Not only what its class declares: attributes set in ``__post_init__`` or by a subclass, and a model's extra and
+    private fields, may matter to a result as much.
+    """
     kind = type(value)
-    if hasattr(kind, "__pydantic_fields__"):
-        # Extra fields a model allows are part of its value as much as the declared ones.
-        return iter({**vars(value), **(getattr(value, "__pydantic_extra__", None) or {})}.items())
     if dataclasses.is_dataclass(kind):
         names = [field.name for field in dataclasses.fields(kind)]
     elif hasattr(kind, "__attrs_attrs__"):
         names = [attribute.name for attribute in kind.__attrs_attrs__]
+    elif hasattr(kind, "__pydantic_validator__"):
+        names = []
     else:
         return None
-    return ((name, getattr(value, name)) for name in names)
+    fields = {name: getattr(value, name) for name in names}
+    for more in (_attributes(value), *(getattr(value, name, None) for name in _PYDANTIC_FIELDS)):
+        fields.update(more or {})
+    return fields
+
+
+_PYDANTIC_FIELDS = ("__pydantic_extra__", "__pydantic_private__")
+
+
+def _attributes(value: Any, base: type = object) -> dict[str, Any]:
+    """What an instance holds beyond its *base*, but for results it only remembers (`functools.cached_property`)."""
+    kind = type(value)
+    found = {}
+    for name, item in (getattr(value, "__dict__", None) or {}).items():
+        if not (name.startswith("__pydantic_") or isinstance(getattr(kind, name, None), functools.cached_property)):
+            found[name] = item
+    for cls in kind.__mro__[: kind.__mro__.index(base)]:
+        for name, item in vars(cls).items() if "__slots__" in vars(cls) else ():
+            if isinstance(item, MemberDescriptorType) and not name.startswith("__") and hasattr(value, name):
+                found[name] = getattr(value, name)
+    return found
+
+
+def _require_no_attributes(value: Any, base: type) -> None:
+    """Refuse a subclass instance that carries more than its value, such as a unit: it would be lost."""
+    if type(value) is base:
+        return
+    if (names := _attributes(value, base)) and getattr(value, "__dict__", None) is not value:
+        first = next(iter(names))
+        raise UnsupportedTypeError("", _type_name(value), f"It has attributes beside its value, such as {first!r}.")
 
 
 def _numpy(value: Any) -> Any:
@@ -333,7 +424,9 @@ def _numpy(value: Any) -> Any:
     if isinstance(value, (numpy.datetime64, numpy.timedelta64)):
         # .item() would forget the unit, and with it the difference between seconds and nanoseconds.
         return {f"${type(value).__name__}": f"{value.astype('int64')}{value.dtype.str}"}
-    if isinstance(value, numpy.generic):
+    if isinstance(value, numpy.void) and value.dtype.names:
+        return _array(numpy.asarray(value), numpy)  # .item() would forget the names of the fields
+    if type(value).__module__ == "numpy" and isinstance(value, numpy.generic):
         scalar = value.item()
         if type(scalar) is not type(value):
             return normalize(scalar)
@@ -344,24 +437,47 @@ def _array(array: Any, numpy: Any) -> Any:
     if type(array) not in (numpy.ndarray, numpy.memmap):
         # A mask or a unit is not in the bytes: two different values would share a key.
         raise UnsupportedTypeError("", _type_name(array), "Only plain arrays are hashed by their bytes.")
-    if array.dtype.hasobject or array.dtype.kind not in "biufcmMSUV?":
-        raise UnsupportedTypeError("", f"numpy.ndarray of dtype {array.dtype}", "Its bytes are addresses.")
-    dtype = array.dtype.str if array.dtype.names is None else repr(array.dtype.descr)
+    if not _is_value_in_its_bytes(array.dtype, numpy):
+        advice = "Equal values need not have equal bytes in it."
+        raise UnsupportedTypeError("", f"numpy.ndarray of dtype {array.dtype}", advice)
+    dtype = _without_padding(array.dtype)
     digest = hashlib.sha256()
-    for piece in _contiguous_pieces(array, numpy):
+    for piece in _contiguous_pieces(array, dtype, numpy):
         digest.update(piece)
-    return {"$ndarray": {"dtype": dtype, "shape": list(array.shape), "sha256": digest.hexdigest()}}
+    text = dtype.str if dtype.names is None else repr(dtype.descr)
+    return {"$ndarray": {"dtype": text, "shape": list(array.shape), "sha256": digest.hexdigest()}}
 
 
-def _contiguous_pieces(array: Any, numpy: Any) -> Iterator[Any]:
+def _is_value_in_its_bytes(dtype: Any, numpy: Any) -> bool:
+    """Whether the bytes are all there is: no addresses, no unused bits (long double), no foreign meaning."""
+    if dtype.subdtype is not None:
+        return _is_value_in_its_bytes(dtype.base, numpy)
+    if dtype.names is not None:
+        return all(_is_value_in_its_bytes(dtype[name], numpy) for name in dtype.names)
+    if dtype.kind == "V":
+        return dtype.type is numpy.void
+    return dtype.kind in "biufcmMSU" and dtype.char not in "gG"
+
+
+def _without_padding(dtype: Any) -> Any:
+    """The dtype with its fields side by side: what lies between them is left over from before."""
+    if dtype.names is None:
+        return dtype
+    from numpy.lib import recfunctions  # here, because nobody else may need NumPy
+
+    return recfunctions.repack_fields(dtype, recurse=True)
+
+
+def _contiguous_pieces(array: Any, dtype: Any, numpy: Any) -> Iterator[Any]:
     """The bytes of an array in C order: all at once and uncopied if they lie so, else piece by piece."""
-    if array.size == 0:
+    if array.size == 0 or dtype.itemsize == 0:
         return
-    if array.flags.c_contiguous:
+    if array.flags.c_contiguous and dtype == array.dtype:
         yield array.reshape(-1).view(numpy.uint8)
         return
     flags = ["external_loop", "buffered"]
-    for piece in numpy.nditer(array, flags=flags, order="C", buffersize=1 << 16):
+    pieces = numpy.nditer(array, flags, order="C", op_dtypes=[dtype], casting="unsafe", buffersize=1 << 16)
+    for piece in pieces:
         yield numpy.ascontiguousarray(piece).view(numpy.uint8)
 
 
@@ -370,35 +486,45 @@ def _type_name(value: Any) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _scalar(base: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A handler for int, float or str: the value itself, subclasses brought back to the plain type."""
+def _builtin(base: type, handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The handler of a builtin type, for instances of subclasses too."""
 
     def handle(value: Any) -> Any:
         if isinstance(value, Enum):
             return normalize(value.value)
-        if getattr(value, "__dict__", None):
-            # A subclass that carries more than the number, such as a unit.
-            raise UnsupportedTypeError("", _type_name(value), "It has attributes beside its value.")
-        return base(value)
+        _require_no_attributes(value, base)
+        return handler(value)
 
     return handle
 
 
-def _float(value: Any) -> Any:
+def _int(value: int) -> int:
+    if not -_TOO_LONG < value < _TOO_LONG:
+        raise ParameterError("", "it is an integer of more than 4300 digits. Pass it as text or bytes.")
+    return int.__int__(value)
+
+
+def _float(value: float) -> Any:
     plain = float.__float__(value)
     return plain + 0.0 if math.isfinite(plain) else {"$float": str(plain)}
 
 
 def _dict(value: dict[Any, Any]) -> Any:
-    names = list(value)
-    if any(not isinstance(name, str) or isinstance(name, Enum) or name[:1] == "$" for name in names):
+    if all(type(name) is str and name[:1] != "$" for name in value):
+        return {name: _item(name, item) for name, item in value.items()}
+    names = [_item(name, name) if isinstance(name, str) else None for name in value]
+    if len(set(names)) < len(names) or not all(isinstance(name, str) and name[:1] != "$" for name in names):
         return _mapping(value)
-    return {str.__str__(name): _item(name, item) for name, item in value.items()}
+    return {name: _item(name, item) for name, item in zip(names, value.values(), strict=True)}
 
 
 def _mapping(value: Mapping[Any, Any]) -> Any:
-    pairs = [[_item(key, key), _item(key, item)] for key, item in value.items()]
-    return {"$map": sorted(pairs, key=canonical)}
+    pairs = [(_item(key, key), _item(key, item)) for key, item in value.items()]
+    texts = {canonical(key) for key, _ in pairs}
+    if len(texts) < len(pairs):
+        # Sorted, they could not be told from the same keys with their values exchanged.
+        raise ParameterError("", "two of its keys mean the same, such as a path and its text. Use one kind of key.")
+    return {"$map": sorted(map(list, pairs), key=canonical)}
 
 
 def _list(value: Any) -> list[Any]:
@@ -422,15 +548,12 @@ normalize = Normalizer()
 _HANDLERS: dict[type, Callable[[Any], Any]] = {
     type(None): lambda value: None,
     bool: bool,
-    int: _scalar(int.__int__),
-    str: _scalar(str.__str__),
-    float: _scalar(_float),
-    Enum: lambda value: normalize(value.value),
-    pathlib.PurePath: str,
+    int: _int,
+    str: str.__str__,
+    float: _float,
     list: _list,
     tuple: _list,
     dict: _dict,
-    Mapping: _mapping,
     set: _set,
     frozenset: _set,
     bytes: _bytes,
@@ -438,4 +561,7 @@ _HANDLERS: dict[type, Callable[[Any], Any]] = {
     complex: _complex,
 }
 for _type, _handler in _HANDLERS.items():
-    normalize._dispatcher.register(_type, _handler)
+    normalize._dispatcher.register(_type, _builtin(_type, _handler))
+normalize._dispatcher.register(Mapping, _mapping)
+normalize._dispatcher.register(Enum, lambda value: normalize(value.value))
+normalize._dispatcher.register(pathlib.PurePath, str)

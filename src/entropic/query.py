@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .errors import ParameterNameError, UnsupportedTypeError
-from .hashing import canonical, normalize
+from .hashing import canonical, normalize_at
 
 _MISSING = object()
 
@@ -24,8 +24,11 @@ class Where:
     Args:
         conditions: Names (possibly dotted) and the values they must have; none at all matches every record.
 
+    Attributes:
+        values: The same as they were asked, for whoever hands the query on: normalising twice is not normalising once.
+
     Raises:
-        UnsupportedTypeError: The query is not a mapping, or a value in it cannot be normalised.
+        UnsupportedTypeError: The query is not a mapping, or a value in it cannot be normalised; names the parameter.
 
     Example:
         >>> Where({"solver.dt": 0.3}).matches({"n": 1, "solver": {"dt": 0.1 + 0.2}})
@@ -37,12 +40,12 @@ class Where:
     def __init__(self, conditions: Mapping[str, Any] | None = None) -> None:
         if conditions is not None and not isinstance(conditions, Mapping):
             raise UnsupportedTypeError("where", type(conditions).__name__, "A query is a mapping of names to values.")
-        self.values: dict[str, Any] = {}
-        for name, value in (conditions or {}).items():
+        self.values: dict[str, Any] = dict(conditions or {})
+        self._texts: dict[str, str] = {}
+        for name, value in self.values.items():
             if not isinstance(name, str):
                 raise ParameterNameError(repr(name), "names of parameters are text.")
-            self.values[name] = normalize(value)
-        self._texts = {name: canonical(value) for name, value in self.values.items()}
+            self._texts[name] = canonical(normalize_at(name, value))
 
     def __bool__(self) -> bool:
         return bool(self._texts)
