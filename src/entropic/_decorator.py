@@ -11,7 +11,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from inspect import Signature
+from inspect import Parameter, Signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, cast, overload
 
@@ -20,7 +20,7 @@ import wrapt
 from ._binding import Binding
 from ._fingerprint import Closure, code_digest, function_name, importable_name
 from .errors import DuplicateFunctionError
-from .hashing import Identity, Key, canonical, make_key, normalize
+from .hashing import Identity, Key, canonical, decode_params, make_key, normalize
 from .record import RecordList, RunRecord
 from .store import Store
 
@@ -80,8 +80,8 @@ class _Recipe:
         self.closure = Closure(function, self.name, fields)
         self.hits = self.misses = 0
         self.count_lock = threading.Lock()
-        defaults = [parameter.default for parameter in self.binding.signature.parameters.values()]
-        self._defaults_are_simple = (_SIMPLE | {type}).issuperset(map(type, defaults))
+        defaults = (parameter.default for parameter in self.binding.signature.parameters.values())
+        self._defaults_are_simple = _are_simple(value for value in defaults if value is not Parameter.empty)
         self._memory = self._new_memory(self.closure.identity())
         _claim_name(self)
 
@@ -93,18 +93,18 @@ class _Recipe:
             return self._call_async(key, _Work(self, args, kwargs))
         record = self.store.recall(key)
         if record is None:
-            work = _Work(self, args, kwargs)
-            record = self.store.obtain(key, work, {})
-            if not work.has_run:
-                self.count_hit()
-        else:
-            self.count_hit()
+            record = self.store.obtain(key, work := _Work(self, args, kwargs), {})
+            if work.has_run:
+                return record if self.load is None else self.load(record.result_path)
+        with self.count_lock:
+            self.hits += 1
         return record if self.load is None else self.load(record.result_path)
 
     async def _call_async(self, key: Key, work: _Work) -> Any:
         record = self.store.recall(key) or await self.store.obtain_async(key, work.awaited, {})
         if not work.has_run:
-            self.count_hit()
+            with self.count_lock:
+                self.hits += 1
         return record if self.load is None else self.load(record.result_path)
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -119,33 +119,32 @@ class _Recipe:
         The key of a call; remembered for simple arguments, as `functools.lru_cache` does.
 
         A list, a dict or an array may change between two calls, and 1, 1.0 and True may hide in a tuple, where they
-        look equal: such calls are digested each time.
+        look equal: such calls are never remembered, so never found, and are digested each time.
         """
         identity = self.closure.identity()
         memory = self._memory
         if memory.identity is not identity:
             self._memory = memory = self._new_memory(identity)
-        if _SIMPLE.issuperset(map(type, args)) and _SIMPLE.issuperset(map(type, kwargs.values())):
+        try:
             return memory.key(*args, **kwargs)
+        except (_NotSimple, TypeError):
+            pass  # unhashable, or wrong: which of the two is told below
         return make_key(self.params(args, kwargs), identity)
 
     def _new_memory(self, identity: Identity) -> _Memory:
+        # Typed, since 1, 1.0 and True are equal and three different keys.
+        @functools.lru_cache(_REMEMBERED_CALLS, typed=True)
         def key(*args: Any, **kwargs: Any) -> Key:
-            return make_key(self.params(args, kwargs), identity)
+            if self._defaults_are_simple and _are_simple(args) and _are_simple(kwargs.values()):
+                return make_key(self.params(args, kwargs), identity)
+            raise _NotSimple
 
-        if self._defaults_are_simple:
-            # Typed, since 1, 1.0 and True are equal and three different keys.
-            key = functools.lru_cache(_REMEMBERED_CALLS, typed=True)(key)
         return _Memory(identity, key)
 
     def params(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         if args and isinstance(args[0], type) and _belongs_to(self.function, args[0]):
             args = (importable_name(args[0]) or args[0].__qualname__, *args[1:])
         return self.binding.bind(*args, **kwargs)
-
-    def count_hit(self) -> None:
-        with self.count_lock:
-            self.hits += 1
 
     def count_miss(self) -> None:
         with self.count_lock:
@@ -184,6 +183,14 @@ class _Memory(NamedTuple):
     key: Callable[..., Key]
 
 
+class _NotSimple(Exception):
+    """A call whose key is not to be remembered."""
+
+
+def _are_simple(values: Iterable[object]) -> bool:
+    return _SIMPLE.issuperset(map(type, values))
+
+
 class _Work:
     """One call about to run: the function with its arguments, waiting for a path."""
 
@@ -215,7 +222,7 @@ class _Calls(Generic[P, R]):
 
     def bind(self, /, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
         """Return the normalised params of a call, as its record would show them."""
-        return dict(self._self_key(args, kwargs).params)
+        return decode_params(self._self_key(args, kwargs).params)
 
     def key(self, /, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the key of a call: the ``params_hash`` of its record."""
@@ -301,7 +308,8 @@ class BoundCachedFunction(_Calls[P, R], wrapt.BoundFunctionWrapper[P, R]):
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         recipe, first = self._self_recipe_and_first()
-        return cast("R", recipe.call((*first, *args), kwargs))
+        answer: R = recipe.call((*first, *args), kwargs)
+        return answer
 
     @property
     def __signature__(self) -> Signature:
@@ -336,7 +344,8 @@ class CachedFunction(_Calls[P, R], wrapt.FunctionWrapper[P, R]):
         self._self_recipe = recipe
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return cast("R", self._self_recipe.call(args, kwargs))
+        answer: R = self._self_recipe.call(args, kwargs)
+        return answer
 
     @property
     def __signature__(self) -> Signature:
