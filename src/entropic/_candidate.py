@@ -7,6 +7,7 @@ import stat
 from typing import Any
 
 from . import _log
+from ._contents import measure
 from .errors import HashCollisionError
 from .hashing import Key, canonical
 from .record import RunRecord
@@ -43,16 +44,15 @@ class Candidate:
             self.agreed = key
 
     def defect(self) -> str | None:
-        """Why the result cannot be handed out, or None if it can. One ``stat``."""
+        """Why the result cannot be handed out, or None if it can. One ``stat``; for a folder, one for each file."""
         try:
             status = os.stat(self.path)
+            # What the system calls the size of a folder says nothing about the files in it.
+            size_bytes = measure(self.path, -1)[0] if stat.S_ISDIR(status.st_mode) else status.st_size
         except (FileNotFoundError, NotADirectoryError):
             return "is gone"
-        size_bytes = status.st_size
         if size_bytes == self._least_bytes:
             return None
-        if stat.S_ISDIR(status.st_mode):
-            return "is empty" if self._least_bytes and not os.listdir(self.path) else None
         if size_bytes < self._least_bytes:
             return f"has {size_bytes} bytes instead of {self._least_bytes}"
         if not self._said_grown:
