@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import builtins
-import contextlib
 import functools
-import inspect
 import pickle
 import sys
-import threading
-import weakref
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from inspect import Parameter, Signature
+from inspect import Signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
 import wrapt
 
-from ._binding import Binding
-from ._fingerprint import Closure, code_digest, function_name, importable_name
-from .errors import DuplicateFunctionError
-from .hashing import Identity, Key, canonical, decode_params, make_key, normalize
+from ._fingerprint import code_digest
+from ._recipe import CacheInfo, Recipe
+from .hashing import Key, decode_params
 from .record import RecordList, RunRecord
 from .store import Store
 
@@ -33,191 +28,11 @@ R = TypeVar("R")
 S = TypeVar("S")
 T = TypeVar("T")
 
-_REMEMBERED_CALLS = 4096
-_SIMPLE = frozenset({int, float, str, bool, type(None)})
-
-# Code digests by index, and by function name and version: what a second decoration of one name is held against.
-_decorated: dict[object, dict[tuple[str, str], str]] = {}
-_decorated_lock = threading.Lock()
-
-
-class CacheInfo(NamedTuple):
-    """Calls answered from the store, runs, the (absent) limit, and how many points of the function are recorded."""
-
-    hits: int
-    misses: int
-    maxsize: int | None
-    currsize: int
-
-
-class _Recipe:
-    """What is behind a decorated function, bound or not; knows calls, not proxies."""
-
-    def __init__(
-        self,
-        decorated: Callable[..., Any],
-        store: Store,
-        *,
-        name: str | None,
-        version: Any,
-        ignore: Sequence[str],
-        load: Callable[[Path], Any] | None,
-        result_arg: str,
-    ) -> None:
-        function = _plain_function(decorated)
-        self.store = store
-        self.name = name or function_name(function)
-        self.version = version
-        self.options = {"name": name, "version": version, "load": load, "result_arg": result_arg}
-        self.options["ignore"] = ignore if isinstance(ignore, str) else tuple(ignore)
-        self.load = load
-        self.function = function
-        self.is_async = inspect.iscoroutinefunction(function)
-        self.binding = Binding(function, result_arg, self.options["ignore"])
-        fields = {"function": self.name}
-        if version is not None:
-            fields["version"] = normalize(version)
-        self.closure = Closure(function, self.name, fields)
-        self.hits = self.misses = 0
-        self.count_lock = threading.Lock()
-        defaults = (parameter.default for parameter in self.binding.signature.parameters.values())
-        self._defaults_are_simple = _are_simple(value for value in defaults if value is not Parameter.empty)
-        self._memory = self._new_memory(self.closure.identity())
-        _claim_name(self)
-
-    # ---- calls ------------------------------------------------------------------------------------------------------
-
-    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        key = self.key(args, kwargs)
-        if self.is_async:
-            return self._call_async(key, _Work(self, args, kwargs))
-        record = self.store.recall(key)
-        if record is None:
-            record = self.store.obtain(key, work := _Work(self, args, kwargs), {})
-            if work.has_run:
-                return record if self.load is None else self.load(record.result_path)
-        with self.count_lock:
-            self.hits += 1
-        return record if self.load is None else self.load(record.result_path)
-
-    async def _call_async(self, key: Key, work: _Work) -> Any:
-        record = self.store.recall(key) or await self.store.obtain_async(key, work.awaited, {})
-        if not work.has_run:
-            with self.count_lock:
-                self.hits += 1
-        return record if self.load is None else self.load(record.result_path)
-
-    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run; the record, or for a coroutine an awaitable of it."""
-        key, work = self.key(args, kwargs), _Work(self, args, kwargs)
-        if self.is_async:
-            return self.store.execute_async(key, work.awaited, {})
-        return self.store.execute(key, work, {})
-
-    def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
-        """
-        The key of a call; remembered for simple arguments, as `functools.lru_cache` does.
-
-        A list, a dict or an array may change between two calls, and 1, 1.0 and True may hide in a tuple, where they
-        look equal: such calls are never remembered, so never found, and are digested each time.
-        """
-        identity = self.closure.identity()
-        memory = self._memory
-        if memory.identity is not identity:
-            self._memory = memory = self._new_memory(identity)
-        try:
-            return memory.key(*args, **kwargs)
-        except (_NotSimple, TypeError):
-            pass  # unhashable, or wrong: which of the two is told below
-        return make_key(self.params(args, kwargs), identity)
-
-    def _new_memory(self, identity: Identity) -> _Memory:
-        # Typed, since 1, 1.0 and True are equal and three different keys.
-        @functools.lru_cache(_REMEMBERED_CALLS, typed=True)
-        def key(*args: Any, **kwargs: Any) -> Key:
-            if self._defaults_are_simple and _are_simple(args) and _are_simple(kwargs.values()):
-                return make_key(self.params(args, kwargs), identity)
-            raise _NotSimple
-
-        return _Memory(identity, key)
-
-    def params(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        if args and isinstance(args[0], type) and _belongs_to(self.function, args[0]):
-            args = (importable_name(args[0]) or args[0].__qualname__, *args[1:])
-        return self.binding.bind(*args, **kwargs)
-
-    def count_miss(self) -> None:
-        with self.count_lock:
-            self.misses += 1
-
-    def is_known_as(self, name: str, digest: str) -> bool:
-        return self.name == name and code_digest(self.function) == digest
-
-    # ---- its records ------------------------------------------------------------------------------------------------
-
-    def records(self, where: Mapping[str, Any] | None = None) -> RecordList:
-        return RecordList(record for record in self.store.list(where) if self.owns(record))
-
-    def owns(self, record: RunRecord) -> bool:
-        """Whether a record is of this function, whatever its version."""
-        mine, theirs = self.closure.identity().fields, record.provenance
-        if theirs.get("function") != self.name:
-            return False
-        return canonical(theirs.get("closure")) == canonical(mine.get("closure"))
-
-    def cache_info(self) -> CacheInfo:
-        size = len({record.params_hash for record in self.records()})
-        with self.count_lock:
-            return CacheInfo(self.hits, self.misses, None, size)
-
-    def cache_clear(self) -> None:
-        self.store.forget(self.owns)
-        with self.count_lock:
-            self.hits = self.misses = 0
-
-
-class _Memory(NamedTuple):
-    """The keys of simple calls, for as long as the function's identity stays the same."""
-
-    identity: Identity
-    key: Callable[..., Key]
-
-
-class _NotSimple(Exception):
-    """A call whose key is not to be remembered."""
-
-
-def _are_simple(values: Iterable[object]) -> bool:
-    return _SIMPLE.issuperset(map(type, values))
-
-
-class _Work:
-    """One call about to run: the function with its arguments, waiting for a path."""
-
-    def __init__(self, recipe: _Recipe, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._recipe = recipe
-        self._arguments = (args, kwargs)
-        self.has_run = False
-
-    def __call__(self, result_path: Path) -> object:
-        with self._recipe.closure:
-            return self._start(result_path)
-
-    async def awaited(self, result_path: Path) -> object:
-        with self._recipe.closure:
-            return await self._start(result_path)
-
-    def _start(self, result_path: Path) -> Any:
-        self.has_run = True
-        self._recipe.count_miss()
-        args, kwargs = self._recipe.binding.call_arguments(*self._arguments, result_path)
-        return self._recipe.function(*args, **kwargs)
-
 
 class _Calls(Generic[P, R]):
     """What a decorated function offers besides being called; shared by the free and the bound form."""
 
-    def _self_recipe_and_first(self) -> tuple[_Recipe, tuple[Any, ...]]:
+    def _self_recipe_and_first(self) -> tuple[Recipe, tuple[Any, ...]]:
         raise NotImplementedError
 
     def bind(self, /, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
@@ -328,8 +143,8 @@ class BoundCachedFunction(_Calls[P, R], wrapt.BoundFunctionWrapper[P, R]):
             return getattr, (first[0], self.__name__)
         return _found_by_name, (self.__module__, self.__qualname__)
 
-    def _self_recipe_and_first(self) -> tuple[_Recipe, tuple[Any, ...]]:
-        recipe: _Recipe = self._self_parent._self_recipe
+    def _self_recipe_and_first(self) -> tuple[Recipe, tuple[Any, ...]]:
+        recipe: Recipe = self._self_parent._self_recipe
         bound_to = getattr(self.__wrapped__, "__self__", None)
         return recipe, () if bound_to is None else (bound_to,)
 
@@ -339,7 +154,7 @@ class CachedFunction(_Calls[P, R], wrapt.FunctionWrapper[P, R]):
 
     __bound_function_wrapper__ = BoundCachedFunction  # type: ignore[assignment]  # declared for one P and R only
 
-    def __init__(self, wrapped: Callable[..., Any], recipe: _Recipe) -> None:
+    def __init__(self, wrapped: Callable[..., Any], recipe: Recipe) -> None:
         super().__init__(wrapped, _unused)
         self._self_recipe = recipe
 
@@ -354,7 +169,7 @@ class CachedFunction(_Calls[P, R], wrapt.FunctionWrapper[P, R]):
     def __reduce__(self) -> str | tuple[Any, ...]:
         return _reduced(self, self._self_recipe)
 
-    def _self_recipe_and_first(self) -> tuple[_Recipe, tuple[Any, ...]]:
+    def _self_recipe_and_first(self) -> tuple[Recipe, tuple[Any, ...]]:
         return self._self_recipe, ()
 
     if TYPE_CHECKING:
@@ -406,7 +221,7 @@ class _Cacher(Generic[T]):
 
     def __call__(self, function: Callable[..., Any], /) -> CachedFunction[..., Any]:
         """Decorate."""
-        recipe = _Recipe(function, self._store, **self._options)
+        recipe = Recipe(function, self._store, **self._options)
         return CachedFunction(function, recipe)
 
 
@@ -494,43 +309,6 @@ def cached(
     return _Cacher(store, options)
 
 
-def _plain_function(decorated: Any) -> Callable[..., Any]:
-    """The function the user wrote, out of a class or static method."""
-    function = decorated.__func__ if isinstance(decorated, (classmethod, staticmethod)) else decorated
-    if not inspect.isroutine(function) or not hasattr(function, "__qualname__"):
-        raise TypeError(
-            f"Cannot decorate {decorated!r}: what it depends on would not be part of the key. "
-            f"Write a function that calls it."
-        )
-    return cast("Callable[..., Any]", function)
-
-
-def _belongs_to(function: Callable[..., Any], owner: type) -> bool:
-    """Whether a function was written in the body of a class, or of one of its bases."""
-    written_in = function.__qualname__.rpartition(".")[0]
-    return any(base.__qualname__ == written_in for base in owner.__mro__)
-
-
-def _claim_name(recipe: _Recipe) -> None:
-    """Refuse a second function of one name with other code; the same code again, as a re-run cell, is welcome."""
-    claim = (recipe.name, canonical(normalize(recipe.version)))
-    digest = code_digest(recipe.function)
-    with _decorated_lock:
-        if _claims_on(recipe.store.index).setdefault(claim, digest) != digest:
-            raise DuplicateFunctionError(recipe.name)
-
-
-def _claims_on(index: object) -> dict[tuple[str, str], str]:
-    """The names taken on an index: known by its file, so that two stores on one file agree; else by itself."""
-    path = getattr(index, "path", None)
-    place: object = id(index) if path is None else str(path)
-    if path is None and place not in _decorated:
-        # Forgotten with the index, whose id may then be that of another.
-        with contextlib.suppress(TypeError):
-            weakref.finalize(index, _decorated.pop, place, None)
-    return _decorated.setdefault(place, {})
-
-
 def _unused(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
     raise AssertionError("calls do not pass through wrapt's wrapper")
 
@@ -538,7 +316,7 @@ def _unused(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
 # ---- pickling -------------------------------------------------------------------------------------------------------
 
 
-def _reduced(function: CachedFunction[..., Any], recipe: _Recipe) -> str | tuple[Any, ...]:
+def _reduced(function: CachedFunction[..., Any], recipe: Recipe) -> str | tuple[Any, ...]:
     """
     Pickle by name, as `functools.lru_cache` does.
 
