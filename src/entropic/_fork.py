@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 import weakref
 from typing import Protocol
 
@@ -15,6 +17,7 @@ class Forkable(Protocol):
 
 
 _living: weakref.WeakSet[Forkable] = weakref.WeakSet()
+_holding_off = threading.RLock()
 
 
 def watch(member: Forkable) -> None:
@@ -22,10 +25,22 @@ def watch(member: Forkable) -> None:
     _living.add(member)
 
 
+def held_off() -> contextlib.AbstractContextManager[bool]:
+    """
+    A moment in which no thread forks, to open a descriptor and note it down where ``after_fork`` finds it.
+
+    Keep it short: a thread that forks waits for the end of it.
+    """
+    return _holding_off
+
+
 def _after_fork() -> None:
+    _holding_off.release()
     for member in list(_living):
         member.after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_holding_off.acquire, after_in_parent=_holding_off.release, after_in_child=_after_fork
+    )

@@ -1,10 +1,11 @@
 """
 Single flight: one run per key at a time.
 
-Inside a process the runs of a key form a queue: whoever leaves hands over to the first in line, and nobody polls.
-Between processes the head of each queue locks a file named after the key. The system frees that lock however its
-process ends, so nobody waits for the dead; a suspended process keeps it. The file says who holds it, and is removed
-by its holder before the lock is freed; whoever then has the lock of a file that is no longer there tries again.
+Inside a process those who want a key stand in line: the first leads, whoever leaves wakes the next, and
+nobody polls. Between processes the first of each line locks a file named after the key. The system frees that
+lock however its process ends, so nobody waits for the dead; a suspended process keeps it. The file says who
+holds it, and is removed by its holder before the lock is freed; whoever then has the lock of a file that is no
+longer there tries again.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import os
 import socket
 import threading
 import time
+import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
 from datetime import datetime, timezone
 from pathlib import Path
@@ -28,10 +30,6 @@ from .errors import ReentrantRunError, StoreWriteError
 _FIRST_POLL_SECONDS = 0.001
 _LONGEST_POLL_SECONDS = 0.05
 _PATIENCE_SECONDS = 5.0
-_Wake = Callable[[], None]
-
-# What the current thread or task is leading: to wait for one of these would be to wait for itself.
-_leading: ContextVar[frozenset[tuple[str, str]]] = ContextVar("_leading", default=frozenset())
 
 
 class Flights:
@@ -44,17 +42,19 @@ class Flights:
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
-        self._queues: dict[str, deque[_Wake]] = {}
-        self._descriptors: dict[str, int] = {}
+        # Weak, so that a seat given up by an interrupt at the worst moment is empty, and not taken for ever.
+        self._lines: dict[str, deque[weakref.ref[_Seat]]] = {}
         self._guard = threading.Lock()
         self._swept = False
         _fork.watch(self)
 
     def after_fork(self) -> None:
         """The flights belong to threads of the parent, and so must their locks when the parent ends."""
-        for descriptor in self._descriptors.values():
-            os.close(descriptor)
-        self._descriptors, self._queues = {}, {}
+        seats = [seat for line in self._lines.values() for entry in line if (seat := entry()) is not None]
+        for seat in seats:
+            if seat.file is not None:
+                seat.file.close()
+        self._lines = {}
         self._guard = threading.Lock()
 
     @contextlib.contextmanager
@@ -63,150 +63,216 @@ class Flights:
         Be the only one to run this key; waits for whoever is.
 
         Raises:
-            ReentrantRunError: This thread is leading the key already.
+            ReentrantRunError: This thread, or the one it was started by, is leading the key already.
             OSError: The lock file cannot be made, or the file system has no locks.
         """
-        with self._marked_as_leading(params_hash):
-            self._wait_in_line(params_hash)
+        with _marked_as_leading(self._folder, params_hash):
+            seat = _ThreadSeat()
             try:
-                self._wait_for_file(params_hash)
+                self._wait_in_line(params_hash, seat)
                 try:
+                    self._wait_for_file(params_hash, seat)
                     yield
                 finally:
-                    self._release_file(params_hash)
+                    seat.release()
             finally:
-                self._hand_over(params_hash)
+                self._leave(params_hash, seat)
 
     @contextlib.asynccontextmanager
     async def lead_async(self, params_hash: str) -> AsyncIterator[None]:
         """As `lead`, for coroutines: waiting leaves the event loop free."""
-        with self._marked_as_leading(params_hash):
-            await self._wait_in_line_async(params_hash)
+        with _marked_as_leading(self._folder, params_hash):
+            seat = _TaskSeat()
             try:
-                await self._wait_for_file_async(params_hash)
+                await self._wait_in_line_async(params_hash, seat)
                 try:
+                    await self._wait_for_file_async(params_hash, seat)
                     yield
                 finally:
-                    self._release_file(params_hash)
+                    seat.release()
             finally:
-                self._hand_over(params_hash)
+                self._leave(params_hash, seat)
 
     def clean_up(self) -> None:
         """Remove the lock files of processes that are gone."""
         self._swept = True
         remove_dead_locks(self._folder)
 
-    @contextlib.contextmanager
-    def _marked_as_leading(self, params_hash: str) -> Iterator[None]:
-        flight = (self._folder, params_hash)
-        if flight in _leading.get():
-            raise ReentrantRunError(params_hash)
-        token = _leading.set(_leading.get() | {flight})
-        try:
-            yield
-        finally:
-            _leading.reset(token)
+    # ---- inside the process: a line per key --------------------------------------------------------------
 
-    # ---- inside the process: a queue per key ------------------------------------------------------------------------
+    # Who leads is told by the line alone. To be woken is a hint to look again, so an interrupt at a bad moment,
+    # which may swallow one, costs a little patience and never the turn.
 
-    def _wait_in_line(self, params_hash: str) -> None:
-        gate = threading.Lock()
-        gate.acquire()
-        wake = gate.release
-        if self._is_first(params_hash, wake):
-            return
+    def _wait_in_line(self, params_hash: str, seat: _ThreadSeat) -> None:
+        self._join(params_hash, seat)
         waited = _Patience(self._path(params_hash), params_hash)
-        try:
-            while not gate.acquire(timeout=_PATIENCE_SECONDS):
+        while not self._is_first(params_hash, seat):
+            if not seat.wait(waited.left_seconds()):
                 waited.notice()
-        except BaseException:
-            self._leave_line(params_hash, wake)
-            raise
 
-    async def _wait_in_line_async(self, params_hash: str) -> None:
-        loop = asyncio.get_running_loop()
-        turn = loop.create_future()
+    async def _wait_in_line_async(self, params_hash: str, seat: _TaskSeat) -> None:
+        self._join(params_hash, seat)
+        waited = _Patience(self._path(params_hash), params_hash)
+        while not self._is_first(params_hash, seat):
+            if not await seat.wait(waited.left_seconds()):
+                waited.notice()
 
-        def wake() -> None:
-            loop.call_soon_threadsafe(lambda: turn.done() or turn.set_result(None))
-
-        if self._is_first(params_hash, wake):
-            return
-        try:
-            await turn
-        except BaseException:
-            self._leave_line(params_hash, wake)
-            raise
-
-    def _is_first(self, params_hash: str, wake: _Wake) -> bool:
-        """Join the line of a key; true if there is none."""
+    def _join(self, params_hash: str, seat: _Seat) -> None:
         with self._guard:
-            line = self._queues.get(params_hash)
-            if line is None:
-                self._queues[params_hash] = deque()
-                return True
-            line.append(wake)
-            return False
+            self._lines.setdefault(params_hash, deque()).append(weakref.ref(seat))
 
-    def _leave_line(self, params_hash: str, wake: _Wake) -> None:
+    def _is_first(self, params_hash: str, seat: _Seat) -> bool:
         with self._guard:
-            line = self._queues.get(params_hash, deque())
-            if wake in line:
-                line.remove(wake)
-                return
-        self._hand_over(params_hash)  # it was our turn already
+            line = self._lines[params_hash]
+            while line[0]() is None:
+                line.popleft()
+            return line[0]() is seat
 
-    def _hand_over(self, params_hash: str) -> None:
+    def _leave(self, params_hash: str, seat: _Seat) -> None:
         with self._guard:
-            line = self._queues.get(params_hash)
-            while line:
-                wake = line.popleft()
-                try:
-                    wake()
-                    return
-                except RuntimeError:
-                    continue  # its event loop is closed: nobody waits there any more
-            self._queues.pop(params_hash, None)
+            line = self._lines.get(params_hash, deque())
+            with contextlib.suppress(ValueError):
+                line.remove(weakref.ref(seat))
+            while line and not _woken(line[0]()):
+                line.popleft()
+            if not line:
+                self._lines.pop(params_hash, None)
 
-    # ---- between processes: a lock file per key ---------------------------------------------------------------------
+    # ---- between processes: a lock file per key ----------------------------------------------------------
 
-    def _wait_for_file(self, params_hash: str) -> None:
+    def _wait_for_file(self, params_hash: str, seat: _Seat) -> None:
         waited = _Patience(self._path(params_hash), params_hash)
         for pause in waited.pauses():
-            if self._try_file(params_hash):
+            if self._try_file(params_hash, seat):
                 return
             time.sleep(pause)
 
-    async def _wait_for_file_async(self, params_hash: str) -> None:
+    async def _wait_for_file_async(self, params_hash: str, seat: _Seat) -> None:
         waited = _Patience(self._path(params_hash), params_hash)
         for pause in waited.pauses():
-            if self._try_file(params_hash):
+            if self._try_file(params_hash, seat):
                 return
             await asyncio.sleep(pause)
 
-    def _try_file(self, params_hash: str) -> bool:
+    def _try_file(self, params_hash: str, seat: _Seat) -> bool:
         if not self._swept:
             self.clean_up()
         path = self._path(params_hash)
-        descriptor = lock_file(path, create=True)
-        if descriptor is None:
+        # A child forked before we note the file down could not close it, and would keep our lock.
+        with _fork.held_off():
+            seat.file = lock_file(path, create=True)
+        if seat.file is None:
             return False
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, _holder())
-        self._descriptors[params_hash] = descriptor
+        try:
+            seat.file.write(_holder())
+        except OSError as error:
+            raise StoreWriteError("Cannot lock a run", error, path, "Nothing has been run.") from error
         return True
-
-    def _release_file(self, params_hash: str) -> None:
-        descriptor = self._descriptors.pop(params_hash, None)
-        if descriptor is None:
-            return  # a forked child, whose parent holds the lock
-        # Removed while still locked: those who wait for this very file will find it gone, and open the next one.
-        with contextlib.suppress(OSError):
-            os.unlink(self._path(params_hash))
-        os.close(descriptor)
 
     def _path(self, params_hash: str) -> str:
         return os.path.join(self._folder, f"{params_hash}.lock")
+
+
+# ---- who is leading what ---------------------------------------------------------------------------------
+
+
+class _Flight:
+    """A key being run, or waited for, from within the current context."""
+
+    def __init__(self, folder: str, params_hash: str) -> None:
+        self._folder = folder
+        self._params_hash = params_hash
+        self.is_over = False
+
+    def is_of(self, folder: str, params_hash: str) -> bool:
+        if self._params_hash != params_hash:
+            return False
+        return self._folder == folder or os.path.realpath(self._folder) == os.path.realpath(folder)
+
+
+# To wait for one of these would be to wait for oneself. Tasks and `asyncio.to_thread` inherit it, and may
+# outlive the flights in it; so a flight is told when it is over.
+_leading: ContextVar[tuple[_Flight, ...]] = ContextVar("_leading", default=())
+
+
+@contextlib.contextmanager
+def _marked_as_leading(folder: str, params_hash: str) -> Iterator[None]:
+    around = tuple(flight for flight in _leading.get() if not flight.is_over)
+    if any(flight.is_of(folder, params_hash) for flight in around):
+        raise ReentrantRunError(params_hash)
+    flight = _Flight(folder, params_hash)
+    try:
+        _leading.set((*around, flight))
+        yield
+    finally:
+        # Nothing is taken out of the context: a coroutine that never finished ends in that of the garbage collector.
+        flight.is_over = True
+
+
+# ---- waiting ---------------------------------------------------------------------------------------------
+
+
+class _Seat:
+    """A place in a line, and the lock file of whoever is first."""
+
+    def __init__(self) -> None:
+        self.file: LockFile | None = None
+
+    def release(self) -> None:
+        """Let go of the lock file, if it is ours."""
+        with _fork.held_off():
+            if self.file is not None:
+                self.file.remove()
+
+    def wake(self) -> bool:
+        """Have its owner look whether it is first now; false if there is no owner any more."""
+        raise NotImplementedError
+
+
+class _ThreadSeat(_Seat):
+    """The place of a thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._woken = threading.Event()
+
+    def wake(self) -> bool:
+        self._woken.set()
+        return True
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it was woken in time."""
+        return self._woken.wait(seconds)
+
+
+class _TaskSeat(_Seat):
+    """The place of a coroutine."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._loop = asyncio.get_running_loop()
+        self._turn = self._loop.create_future()
+
+    def wake(self) -> bool:
+        try:
+            self._loop.call_soon_threadsafe(self._begin)
+        except RuntimeError:
+            return False
+        return True
+
+    def _begin(self) -> None:
+        if not self._turn.done():
+            self._turn.set_result(None)
+
+    async def wait(self, seconds: float) -> bool:
+        """Whether it was woken in time."""
+        await asyncio.wait((self._turn,), timeout=seconds)  # wait_for would swallow some cancellations
+        return self._turn.done()
+
+
+def _woken(seat: _Seat | None) -> bool:
+    """False if nobody waits there any more: given up, or its event loop is closed."""
+    return seat is not None and seat.wake()
 
 
 class _Patience:
@@ -218,65 +284,124 @@ class _Patience:
         self._began = time.monotonic()
         self._due = self._began + _PATIENCE_SECONDS
 
+    def left_seconds(self) -> float:
+        """How long it lasts."""
+        return max(self._due - time.monotonic(), 0.0)
+
     def pauses(self) -> Iterator[float]:
+        """Growing pauses between attempts, with a notice whenever patience runs out."""
         pause = _FIRST_POLL_SECONDS
         while True:
             yield pause
             pause = min(pause * 1.5, _LONGEST_POLL_SECONDS)
-            if time.monotonic() >= self._due:
+            if not self.left_seconds():
                 self.notice()
 
     def notice(self) -> None:
         """Log whom we wait for; at growing intervals, so that a long wait does not fill the log."""
-        seconds = time.monotonic() - self._began
-        self._due = self._began + 2 * seconds
-        _log.waiting(self._params_hash, holder_of(self._path), seconds, self._path)
+        now = time.monotonic()
+        self._due = now + max(now - self._began, _PATIENCE_SECONDS)
+        _log.waiting(self._params_hash, holder_of(self._path), now - self._began, self._path)
 
 
-def lock_file(path: str, *, create: bool) -> int | None:
+# ---- lock files ------------------------------------------------------------------------------------------
+
+
+class LockFile:
+    """
+    An open file to be locked, and removed with its lock; both end at the latest with this object.
+
+    That it ends with its object is what keeps an interrupt, wherever it strikes, from leaving a lock for ever.
+
+    Raises:
+        OSError: The file cannot be opened.
+    """
+
+    _descriptor = -1
+
+    def __init__(self, path: str, flags: int) -> None:
+        self._path = path
+        self._descriptor = os.open(path, flags | os.O_CLOEXEC, 0o666)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def lock(self) -> bool:
+        """Try once; true if this is now the locked file at its path, and not one that was removed meanwhile."""
+        from filelock import lock_descriptor  # loaded by the first run, not by a process that only reads
+
+        return lock_descriptor(self._descriptor, blocking=False) and self._is_there()
+
+    def write(self, text: bytes) -> None:
+        """Replace the content."""
+        os.ftruncate(self._descriptor, 0)
+        os.write(self._descriptor, text)
+
+    def remove(self) -> bool:
+        """Remove the file and free its lock; tells whether it was there."""
+        if self._descriptor < 0:
+            return False  # closed in a forked child, whose parent holds the lock
+        try:
+            # Removed while still locked: those who wait for this very file will find it gone, and open the next.
+            # Looked at first: had someone cleared the folder, the file there would be another holder's.
+            if self._is_there():
+                os.unlink(self._path)
+                return True
+        except OSError:
+            pass  # without its lock it disturbs nobody; the next clean-up tries again
+        finally:
+            self.close()
+        return False
+
+    def close(self) -> None:
+        """Free the lock."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+    def _is_there(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), os.stat(self._path))
+        except FileNotFoundError:
+            return False
+
+
+def lock_file(path: str, *, create: bool) -> LockFile | None:
     """
     Try once to lock a file that others may remove.
 
     Returns:
-        A descriptor that holds the lock of the file now at *path*, or None: held elsewhere, removed, or not there.
+        The locked file now at *path*; None if held elsewhere, removed or absent.
 
     Raises:
         OSError: The file cannot be opened, or its file system has no locks.
     """
-    from filelock import lock_descriptor  # loaded by the first run, not by a process that only reads
-
+    advice = "Nothing has been run."
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o666)
-    except FileNotFoundError:
         if create:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-        return None
-    try:
-        if lock_descriptor(descriptor, blocking=False) and _is_there(descriptor, path):
-            return descriptor
-    except OSError as error:
-        os.close(descriptor)
+        file = LockFile(path, os.O_RDWR | (os.O_CREAT if create else 0))
         advice = "Its file system may have no locks: put results_dir on one that has."
-        raise StoreWriteError("Cannot lock a run", error, path, advice) from error
-    except BaseException:
-        os.close(descriptor)
-        raise
-    os.close(descriptor)
-    return None
+        return file if file.lock() else None
+    except FileNotFoundError:
+        return None  # with create: its folder was removed in between
+    except OSError as error:
+        raise StoreWriteError("Cannot lock a run", error, error.filename or path, advice) from error
 
 
 def remove_dead_locks(folder: str) -> int:
-    """Remove lock files whose holders are gone, and return how many there were."""
+    """Remove lock files whose holders are gone, and return how many; what resists is left alone."""
     removed = 0
-    with contextlib.suppress(FileNotFoundError):
-        for name in os.listdir(folder):
-            path = os.path.join(folder, name)
-            with contextlib.suppress(PermissionError):
-                descriptor = lock_file(path, create=False)
-                if descriptor is not None:
-                    os.unlink(path)
-                    os.close(descriptor)
-                    removed += 1
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return 0  # nothing there yet; or trouble that the caller is about to meet, and to tell
+    for name in names:
+        path = os.path.join(folder, name)
+        with contextlib.suppress(OSError), _fork.held_off():
+            file = lock_file(path, create=False)
+            removed += file is not None and file.remove()
     return removed
 
 
@@ -286,7 +411,7 @@ def dead_locks(folder: str) -> list[Path]:
 
     dead = []
     for path in sorted(Path(folder).iterdir()) if os.path.isdir(folder) else ():
-        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+        with contextlib.suppress(OSError), open(path, "rb") as file:
             if lock_descriptor(file.fileno(), blocking=False):
                 dead.append(path)
     return dead
@@ -305,10 +430,3 @@ def holder_of(path: str) -> str:
 def _holder() -> bytes:
     since = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since}).encode()
-
-
-def _is_there(descriptor: int, path: str) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except FileNotFoundError:
-        return False
