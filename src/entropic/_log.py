@@ -44,6 +44,11 @@ def stale(params_hash: str, result_path: str, reason: str) -> None:
     )
 
 
+def not_forgotten(params_hash: str, error: OSError) -> None:
+    """A stale record has been replaced, but could not be taken out of the index."""
+    logger.warning("Kept the stale record %s, which a newer one has replaced: %s", params_hash, error)
+
+
 def grown(params_hash: str, result_path: str, recorded_bytes: int, found_bytes: int) -> None:
     """A result is longer than recorded, as when an analysis was added to it. Still a hit."""
     logger.info(

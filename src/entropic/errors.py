@@ -100,18 +100,21 @@ class AmbiguousResultError(EntropicError, ValueError):
     Attributes:
         expected: The name the runner was asked to write.
         found: The names it wrote instead.
+        kept_at: The folder in which they are kept; empty if they are still where they were written.
     """
 
-    def __init__(self, expected: str, found: Sequence[str]) -> None:
-        super().__init__(expected, tuple(found))
+    def __init__(self, expected: str, found: Sequence[str], kept_at: str = "") -> None:
+        super().__init__(expected, tuple(found), kept_at)
         self.expected = expected
         self.found = tuple(found)
+        self.kept_at = kept_at
 
     def __str__(self) -> str:
         names = ", ".join(map(repr, self.found))
+        kept = f" What it wrote is kept at {self.kept_at!r}." if self.kept_at else ""
         return (
             f"Cannot tell which file is the result: the runner was given {self.expected!r} and wrote {names}. "
-            f"Write the main file to result_path; others beside it are kept under their own names."
+            f"Write the main file to result_path; others beside it are kept under their own names.{kept}"
         )
 
 

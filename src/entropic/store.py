@@ -34,7 +34,7 @@ from ._check import CheckReport, compare, list_entries, may_be_recorded_soon, no
 from ._contents import measure, sync_tree
 from ._locks import Flights
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
-from .errors import EntropicError, ResultMissingError, StoreWriteError
+from .errors import AmbiguousResultError, EntropicError, ResultMissingError, StoreWriteError
 from .hashing import (
     Key,
     decode_params,
@@ -457,18 +457,18 @@ class Store:
         began = time.perf_counter()
         try:
             yield run
-            elapsed_seconds = time.perf_counter() - began
-            published = self._publish(stage)
         except BaseException:
             self._abandon(stage)
             raise
+        elapsed_seconds = time.perf_counter() - began
+        published = self._publish(stage)
         try:
             run.record = self._insert_run(key, published, {"elapsed_seconds": elapsed_seconds, **details})
         finally:
             stage.discard()
-        if replaces is not None:
-            self._delete_records([replaces])
         _log.run_completed(key.params_hash, str(run.record.result_path), elapsed_seconds)
+        if replaces is not None:
+            self._replace_stale(replaces)
 
     def _open_stage(self, key: Key) -> Stage:
         try:
@@ -477,22 +477,31 @@ class Store:
             raise _told("Cannot make a place for the run", error, self.results_dir) from error
 
     def _publish(self, stage: Stage) -> Published:
+        """Publish what the runner wrote. It has done its work: whatever fails from here on must not cost the result."""
         try:
             return stage.publish()
-        except EntropicError:
+        except ResultMissingError:
+            stage.discard()
             raise
+        except AmbiguousResultError as error:
+            raise AmbiguousResultError(error.expected, error.found, _kept_aside(stage)) from None
         except OSError as error:
-            raise _told("Cannot publish the result", error, self.results_dir) from error
+            advice = f"What the runner wrote is kept at {_kept_aside(stage)!r}."
+            raise _told("Cannot publish the result", error, self.results_dir, advice) from error
 
     def _abandon(self, stage: Stage) -> None:
-        if not self.keep_failed:
-            stage.discard()
-            return
-        # The runner's own exception is on its way: trouble with the keeping must not take its place.
+        """Drop unfinished work, or keep it for a look. The runner's own exception is on its way, and stays the one."""
+        if self.keep_failed:
+            _kept_aside(stage)
+        stage.discard()
+
+    def _replace_stale(self, record: RunRecord) -> None:
+        """Forget a record that a newer one has taken over from."""
         try:
-            stage.keep_aside(traceback.format_exc())
-        except OSError:
-            stage.discard()
+            self._delete_records([record])
+        except OSError as error:
+            # The newer record answers already, and `check` will find this one again.
+            _log.not_forgotten(record.params_hash, error)
 
     def _insert_run(self, key: Key, published: Published, metadata: dict[str, Any]) -> RunRecord:
         provenance = {"siblings": published.siblings} if published.siblings else {}
@@ -672,6 +681,14 @@ class _Run:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.record: RunRecord
+
+
+def _kept_aside(stage: Stage) -> str:
+    """Move a stage to where failed runs are kept, with the traceback; where it is if even that fails."""
+    try:
+        return str(stage.keep_aside(traceback.format_exc()))
+    except OSError:
+        return str(stage.path.parent)
 
 
 def _told(what: str, error: OSError, path: str | os.PathLike[str], advice: str = "") -> StoreWriteError:
