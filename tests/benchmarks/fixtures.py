@@ -36,7 +36,7 @@ class Population(NamedTuple):
         return Population(folder, self.size)
 
     def points(self) -> Iterator[dict[str, Any]]:
-        """The recorded points; the one that is asked for stands in the middle."""
+        """The recorded points, `ASKED` among them."""
         for place in range(-(self.size // 2), self.size - self.size // 2):
             yield {"n": 100 + place, "steps": 5000 + place // GROUP, "dt": 0.01}
 
@@ -62,7 +62,7 @@ def decorated(store: Store) -> Any:
 
 
 def populate(folder: Path, size: int) -> Population:
-    """Build a store of *size* records; the results of all but the asked point share one file."""
+    """Build a store of *size* records. The asked point stands first in the index; the others share its result."""
     population = Population(folder, size)
     index = TinyDBIndex(folder / "runs.json", folder / "results", durable=False)
     with Store(folder / "results", file_suffix=".txt", index=index, durable=False) as store:

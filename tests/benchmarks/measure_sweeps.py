@@ -163,9 +163,7 @@ def _ask(folder: Path, processes: int, points: int, run_seconds: float) -> float
 def _require_runs(folder: Path, points: int) -> None:
     runs = len((folder / "runs.log").read_text().split())
     if runs != points:
-        raise RuntimeError(
-            f"Every one of {points} points is to run once, but there were {runs} runs in {folder}."
-        )
+        raise RuntimeError(f"Every one of {points} points is to run once, but there were {runs} runs in {folder}.")
 
 
 def _expect(children: list[subprocess.Popen[str]], word: str) -> None:

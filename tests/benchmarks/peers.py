@@ -130,9 +130,7 @@ def _sqlite_json(path: Path, population: Population) -> list[Queries]:
     database = sqlite3.connect(path)
     with database:
         database.execute("CREATE TABLE runs (document TEXT)")
-        database.executemany(
-            "INSERT INTO runs VALUES (?)", ((json.dumps(row),) for row in plain_records(population))
-        )
+        database.executemany("INSERT INTO runs VALUES (?)", ((json.dumps(row),) for row in plain_records(population)))
     database.close()
 
     def opened() -> Callable[[int], object]:

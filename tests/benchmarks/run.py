@@ -80,9 +80,7 @@ def _middle(populations: list[Population]) -> Population:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=_AS_WRITTEN)
-    parser.add_argument(
-        "--sizes", type=int, nargs="+", default=_SIZES, help="numbers of records (multiples of 20)"
-    )
+    parser.add_argument("--sizes", type=int, nargs="+", default=_SIZES, help="numbers of records (multiples of 20)")
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES), help="what to measure")
     parser.add_argument("--million", action="store_true", help="also the memory at 1,000,000 records")
     parser.add_argument("--quick", action="store_true", help="a smoke run")
