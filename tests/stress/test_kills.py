@@ -1,0 +1,244 @@
+"""
+Writers killed with SIGKILL, at random moments and at each step of a run.
+
+``ENTROPIC_STRESS=1000`` sets the number of random kills; by default there are a few dozen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from entropic import Store
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+KILLS = int(os.environ.get("ENTROPIC_STRESS", "40"))
+CONTENT = "0123456789" * 2000
+
+
+def content_of(n: int) -> str:
+    """What the runners below write for a point."""
+    return f"{n}:{CONTENT}"
+
+
+WRITER = """
+import os, random, sys
+from entropic import Store
+seed, content = int(sys.argv[1]), sys.argv[2]
+store = Store("results", "runs.json", file_suffix=".txt")
+chosen = random.Random(seed)
+def runner(params, path):
+    text = f"{params['n']}:{content}"
+    kind = params["n"] % 3
+    if kind == 0:
+        path.write_text(text)
+    elif kind == 1:
+        path.mkdir()
+        for name in ("a", "b", "c"):
+            (path / name).write_text(text)
+    else:
+        path.with_name(path.stem + ".side").write_text(text)
+        path.write_text(text)
+print("ready", flush=True)
+while True:
+    n = chosen.randrange(60)
+    action = chosen.random()
+    if action < 0.1:
+        record = store.run({"n": n}, runner)
+    elif action < 0.15:
+        print(json_line := f"{n} deleting", flush=True)
+        store.delete({"n": n})
+        continue
+    else:
+        record = store.run_or_retrieve({"n": n}, runner)
+    os.write(1, f"{n} {record.result_path}\\n".encode())
+"""
+
+
+def lines_of(out: str) -> Iterator[tuple[int, str]]:
+    """The points a writer has reported, with their paths, in order; a last line cut short is no report."""
+    for line in out.splitlines(keepends=True):
+        if line.endswith("\n") and line != "ready\n":
+            n, _, path = line.rstrip("\n").partition(" ")
+            yield int(n), path
+
+
+def require_whole(n: int, path: str) -> None:
+    """Every byte the runner wrote is there."""
+    place = Path(path)
+    for file in sorted(place.iterdir()) if place.is_dir() else [place]:
+        assert file.read_text() == content_of(n), file
+    if place.is_dir():
+        assert [file.name for file in sorted(place.iterdir())] == ["a", "b", "c"]
+    if n % 3 == 2:
+        assert place.with_name(place.stem + ".side").read_text() == content_of(n)
+
+
+def leftovers() -> list[Path]:
+    """Lock files, staging folders, sessions and index drafts."""
+    private = Path("results", ".entropic")
+    found = [path for name in ("locks", "staging", "sessions") for path in (private / name).glob("*")]
+    return found + [path for path in Path.cwd().iterdir() if path.name.startswith(".runs.json")]
+
+
+def test_killed_at_random_moments(start: Start) -> None:
+    """Four writers at a time, each killed when it likes least: every reported run is there, and whole."""
+    chosen = random.Random(20)
+    reported: dict[str, int] = {}
+    deleted: set[int] = set()
+    hits = killed = 0
+
+    def killed_writer(process: subprocess.Popen[str]) -> None:
+        nonlocal hits
+        process.send_signal(signal.SIGKILL)
+        out, error = process.communicate()
+        assert process.returncode == -signal.SIGKILL, error
+        for n, path in lines_of(out):
+            if path == "deleting":
+                deleted.add(n)
+                continue
+            hits += path in reported
+            reported[path] = n
+
+    def running_writer() -> subprocess.Popen[str]:
+        return start(WRITER, chosen.randrange(1 << 30), CONTENT)
+
+    writers = [running_writer() for _ in range(4)]
+    while killed < KILLS:
+        # Drawn anew each time: from before the first import is done to the middle of the hundredth run.
+        select.select([], [], [], chosen.choice((0.01, 0.05, 0.1)) * chosen.random())
+        oldest = writers.pop(0)
+        if chosen.random() < 0.95:
+            assert oldest.stdout is not None
+            ready, _, _ = select.select([oldest.stdout], [], [], 30)
+            assert ready, "a writer hangs"
+        killed_writer(oldest)
+        killed += 1
+        writers.append(running_writer())
+    for writer in writers:
+        killed_writer(writer)
+
+    with Store("results", "runs.json", file_suffix=".txt") as store:
+        recorded = {str(record.result_path): record for record in store.list()}
+        # A run reported after a delete of its point may have been deleted; all others must be there.
+        lost = [path for path, n in reported.items() if path not in recorded and n not in deleted]
+        assert lost == []
+        for path, n in reported.items():
+            require_whole(n, path)
+        for path, record in recorded.items():
+            require_whole(record.params["n"], path)
+        # One later run, and nothing is left of the dead.
+        store.run_or_retrieve({"n": 1000}, lambda params, path: path.write_text("x"))
+        report = store.check(contents=True)
+        assert [report.dangling, report.changed, report.leftovers, report.unreadable_lines] == [[], [], [], []]
+    assert leftovers() == []
+    print(f"{killed + 4} kills, {len(reported)} runs reported, {hits} hits, {len(recorded)} records, 0 lost")
+
+
+# ---- at each step --------------------------------------------------------------------------------------------
+
+# A hook is a function of the os module, or of ours, before or after whose call number so-and-so the process dies.
+STEPS = """
+import builtins, importlib, json, os, signal, sys
+from pathlib import Path
+import filelock
+from entropic import Store
+module, name, when, number, kind = json.loads(sys.argv[1])
+store = Store("results", "runs.json", file_suffix=".txt")
+def write(params, path):
+    if kind == "folder":
+        path.mkdir()
+        (path / "a").write_text("whole")
+    else:
+        if kind == "siblings":
+            for side in ("x", "y"):
+                path.with_name(path.stem + side).write_text("whole")
+        path.write_text("whole")
+store.run({"n": 0}, write)
+calls = 0
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+def runner(params, path):
+    write(params, path)
+    if module == "runner":
+        die()
+if module != "runner":
+    owner = importlib.import_module(module)
+    original = getattr(owner, name)
+    def hooked(*args, **kwargs):
+        global calls
+        calls += 1
+        if calls != number:
+            return original(*args, **kwargs)
+        if when == "before":
+            die()
+        if when == "middle":
+            descriptor, content, place = args
+            original(descriptor, bytes(content)[: len(content) // 2], place)
+            die()
+        result = original(*args, **kwargs)
+        die()
+    setattr(owner, name, hooked)
+store.run_or_retrieve({"n": 1}, runner)
+print("reported", flush=True)
+"""
+
+HOOKS = {
+    "os.mkdir": "staging, and the place of a folder",
+    "os.fsync": "the result, its folder, the index line",
+    "os.link": "publishing a file: there under two names",
+    "os.unlink": "publishing a file: the first name goes; the lock file goes",
+    "os.rename": "publishing a folder",
+    "os.rmdir": "the staging folder goes",
+    "os.pwrite": "the index line",
+    "os.ftruncate": "the lock file is about to say who holds it",
+    "os.close": "anything",
+}
+
+
+def cases() -> Iterator[Any]:
+    """Every call of every hook, for each kind of result."""
+    for kind in ("file", "siblings", "folder"):
+        yield pytest.param(["runner", "", "", 0, kind], id=f"runner-{kind}")
+        for hook in HOOKS:
+            module, name = hook.split(".")
+            for when in ("before", "after", "middle") if name == "pwrite" else ("before", "after"):
+                yield pytest.param([module, name, when, 1, kind], id=f"{name}-{when}-{kind}")
+
+
+@pytest.mark.parametrize("case", list(cases()))
+def test_killed_at_each_step(start: Start, case: list[Any]) -> None:
+    """Killed at the first, second, ... call of a hook: the run is there whole, or not at all; the next one works."""
+    for number in range(1, 40):
+        case[3] = number
+        out, error = start(STEPS, json.dumps(case)).communicate(timeout=60)
+        began = time.monotonic()
+        with Store("results", "runs.json", file_suffix=".txt") as store:
+            assert [record.params["n"] for record in store.list({"n": 0})] != [], "a reported run is lost"
+            half_done = store.retrieve({"n": 1})
+            for record in store.list():
+                for file in sorted(record.result_path.rglob("*")) or [record.result_path]:
+                    assert file.read_text() == "whole"
+            again = store.run_or_retrieve({"n": 1}, lambda params, path: path.write_text("whole"))
+            assert half_done is None or half_done == again
+            assert store.check(contents=True).leftovers == []
+            store.delete({"n": 1})
+        assert leftovers() == []
+        assert time.monotonic() - began < 5, "waited for the dead"
+        if out == "reported\n":
+            break
+        assert out == "", error
+        if case[0] == "runner":
+            return
+    assert number > 1 or case[4] != "file" or case[1] == "rename"

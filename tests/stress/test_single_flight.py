@@ -1,0 +1,143 @@
+"""Many processes and threads, one key, one run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from entropic import Store
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+WORKER = """
+import json, os, sys, threading
+from entropic import Store
+store = Store("results", "runs.json", file_suffix=".txt")
+first, count, pause = json.loads(sys.argv[1])
+log = os.open("ran.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+def runner(params, path):
+    os.write(log, f"{params['n']}\\n".encode())
+    if pause:
+        threading.Event().wait(pause)
+    path.write_text(str(params["n"]))
+print("ready", flush=True)
+sys.stdin.readline()
+answers = {}
+for n in range(first, first + count):
+    record = store.run_or_retrieve({"n": n}, runner)
+    assert record.result_path.read_text() == str(n)
+    answers[n] = str(record.result_path)
+print(json.dumps(answers))
+"""
+
+
+def together(start: Start, count: int, arguments: Callable[[int], Any]) -> list[dict[str, str]]:
+    """Run workers that begin at one moment; what each of them was answered."""
+    workers = [start(WORKER, json.dumps(arguments(number))) for number in range(count)]
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("\n")
+        worker.stdin.flush()
+    answers = []
+    for worker in workers:
+        out, error = worker.communicate(timeout=60)
+        assert worker.returncode == 0, error
+        answers.append(json.loads(out))
+    return answers
+
+
+def ran() -> Counter[str]:
+    """How often each point ran."""
+    return Counter(Path("ran.log").read_text().split())
+
+
+def litter() -> list[Path]:
+    """What is left in the private folder once everybody has gone."""
+    return [
+        path for path in Path("results", ".entropic").rglob("*") if not path.is_dir() or "staging" in path.parent.parts
+    ]
+
+
+@pytest.mark.parametrize("pause", [0, 0.005])
+def test_eight_processes_fifty_equal_points(start: Start, pause: float) -> None:
+    """Fifty runs, not one more, and everybody is answered alike."""
+    answers = together(start, 8, lambda number: [0, 50, pause])
+
+    assert ran() == Counter({str(n): 1 for n in range(50)})
+    assert all(answer == answers[0] for answer in answers)
+    with Store("results", "runs.json") as store:
+        assert len(store.list()) == 50
+    assert litter() == []
+
+
+def test_eight_processes_fifty_points_each(start: Start) -> None:
+    """Four hundred records, no error."""
+    together(start, 8, lambda number: [50 * number, 50, 0])
+
+    with Store("results", "runs.json") as store:
+        assert sorted(record.params["n"] for record in store.list()) == list(range(400))
+    assert litter() == []
+
+
+LEADER = """
+import sys
+from entropic import Store
+def runner(params, path):
+    path.write_text("half")
+    print("leading", flush=True)
+    sys.stdin.read()
+Store("results", "runs.json", file_suffix=".txt").run_or_retrieve({"n": 1}, runner)
+"""
+FOLLOWERS = """
+import json, sys, threading, time
+from entropic import Store
+store = Store("results", "runs.json", file_suffix=".txt")
+leaders = []
+def runner(params, path):
+    leaders.append(time.time())
+    threading.Event().wait(0.05)
+    path.write_text("whole")
+def ask():
+    records.append(store.run_or_retrieve({"n": 1}, runner).result_path.read_text())
+records = []
+threads = [threading.Thread(target=ask) for _ in range(64)]
+for thread in threads:
+    thread.start()
+line = store._flights._lines
+while not (line and len(next(iter(line.values()))) == 64):
+    threading.Event().wait(0.001)
+print("waiting", flush=True)
+for thread in threads:
+    thread.join()
+print(json.dumps([leaders, sorted(set(records)), len(records)]))
+"""
+
+
+def test_sixty_four_waiting_threads_and_a_leader_killed(start: Start) -> None:
+    """One of them leads within a second; the others get its record."""
+    leader = start(LEADER)
+    assert leader.stdout is not None
+    assert leader.stdout.readline() == "leading\n"
+    followers = start(FOLLOWERS)
+    assert followers.stdout is not None
+    assert followers.stdout.readline() == "waiting\n"
+    leader.kill()
+    killed = time.time()
+    out, error = followers.communicate(timeout=30)
+    assert followers.returncode == 0, error
+    leaders, contents, count = json.loads(out)
+
+    assert len(leaders) == 1
+    assert leaders[0] - killed < 1.0
+    assert (contents, count) == (["whole"], 64)
+    print(f"a new leader after {1000 * (leaders[0] - killed):.0f} ms")
