@@ -61,6 +61,15 @@ class Workplace:
         self._session = None
         self._lock = threading.Lock()
 
+    def prepare(self) -> None:
+        """
+        Make the results folder and our own in it, unless they are there.
+
+        Raises:
+            OSError: They cannot be made or written.
+        """
+        self._current_session()
+
     def stage(self, params_hash: str, suffix: str) -> Stage:
         """
         Open a private folder for one run.
@@ -265,7 +274,11 @@ def remove_dead_work(sessions: str, staging: str) -> int:
 
 
 def dead_sessions(private: str) -> list[Path]:
-    """What processes that are gone have left: their session files and staging folders; nothing is removed."""
+    """
+    What processes that are gone have left: staging folders, and the session files that tell whose; nothing is removed.
+
+    A session file alone is no unfinished work: every forked worker of a process pool leaves one.
+    """
     from filelock import lock_descriptor
 
     left: list[Path] = []
@@ -273,7 +286,8 @@ def dead_sessions(private: str) -> list[Path]:
     for path in sorted(sessions.iterdir()) if sessions.is_dir() else ():
         with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
             if lock_descriptor(file.fileno(), blocking=False):
-                left += [path, *sorted(staging.glob(f"{path.name}.*"))]
+                folders = sorted(staging.glob(f"{path.name}.*"))
+                left += [path, *folders] if folders else []
     return left
 
 

@@ -263,8 +263,9 @@ class Store:
             (True, False)
         """
         if isinstance(params_or_record, RunRecord):
-            wanted = params_or_record
-            return self.forget(lambda record: self._presented(record) == wanted, remove_file)
+            # By what it says: a nan that has been pickled is equal to no other.
+            wanted = params_or_record.to_dict()
+            return self.forget(lambda record: self._presented(record).to_dict() == wanted, remove_file)
         return self.forget_key(make_key(params_or_record), remove_file)
 
     def sweep(self, points: Iterable[Mapping[str, Any]], runner: Runner) -> RecordList:
@@ -534,10 +535,10 @@ class Store:
 
     def _require_writable(self) -> None:
         """Refuse before the run what would be refused after it."""
-        if self._writing is None:
-            return
         try:
-            self._writing.require_writable()
+            if self._writing is not None:
+                self._writing.require_writable()
+            self._workplace.prepare()
         except OSError as error:
             raise _told("Cannot record a run", error, self.results_dir, "Nothing has been run.") from error
 
@@ -563,6 +564,9 @@ class Store:
     # ---- records and paths ------------------------------------------------------------------------------------------
 
     def _new_candidate(self, stored: RunRecord) -> Candidate:
+        known = self._candidates.get(stored.params_hash)
+        if known is not None and known.stored == stored:
+            return known  # an index that hands out copies: still the record we know
         candidate = Candidate(stored, self._presented(stored))
         if len(self._candidates) >= _REMEMBERED_HITS:
             self._candidates.clear()
@@ -609,7 +613,7 @@ class Store:
     def _indexed_path(self, path: str) -> Path:
         """A path as the index keeps it: relative if it lies in the results folder, so that the folder can move."""
         relative = os.path.relpath(path, self.results_dir)
-        if not relative.startswith(os.pardir) and relative != os.curdir:
+        if Path(relative).parts[:1] != (os.pardir,) and relative != os.curdir:
             return Path(relative)
         return Path(path)
 
@@ -703,16 +707,20 @@ def _remove(path: Path) -> None:
 
 
 def _bound_runner(runner: Runner, params: Mapping[str, Any]) -> Callable[[Path], object]:
-    return lambda path: runner(_own_copy(dict(params)), path)
+    own = own_copy(dict(params))  # now, not after a wait for another run: the caller may change them meanwhile
+    return lambda path: runner(own, path)
 
 
-def _own_copy(value: Any) -> Any:
-    """A copy as deep as the containers go; what they hold is the caller's own."""
-    if type(value) is dict:
-        return {name: _own_copy(item) for name, item in value.items()}
-    if type(value) is list:
-        return [_own_copy(item) for item in value]
-    return value.copy() if type(value) is set else value
+def own_copy(value: Any) -> Any:
+    """A copy as deep as the containers go, arrays among them; what they hold is the caller's own."""
+    kind = type(value)
+    if kind is dict:
+        return {name: own_copy(item) for name, item in value.items()}
+    if kind is list or kind is tuple:
+        return kind(map(own_copy, value))
+    if kind is set or kind is bytearray or (kind.__module__, kind.__name__) == ("numpy", "ndarray"):
+        return value.copy()
+    return value
 
 
 def _checked_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
