@@ -33,9 +33,15 @@ FLOORS = {
         "record",
         "index",
         "index._base",
+        "index._content",
+        "index._descriptor",
+        "index._layout",
         "index._lines",
         "index._memory",
+        "index._offsets",
+        "index._probes",
         "index._salvage",
+        "index._searches",
         "index._table",
         "index._tinydb",
     ],
@@ -50,16 +56,17 @@ ARROWS = {
     "_publish": ["_contents"],
     "index": ["index._base", "index._memory", "index._tinydb"],
     "index._base": ["record"],
-    "index._lines": ["index._salvage"],
+    "index._content": ["index._descriptor", "index._layout", "index._offsets", "index._probes", "index._searches"],
+    "index._lines": ["index._content", "index._descriptor", "index._layout", "index._salvage"],
     "index._memory": ["record"],
     "index._salvage": ["record"],
-    "index._table": ["record", "index._lines"],
-    "index._tinydb": ["record", "index._lines", "index._table"],
+    "index._searches": ["index._offsets", "index._probes"],
+    "index._table": ["record", "index._layout", "index._lines"],
+    "index._tinydb": ["record", "index._layout", "index._lines", "index._table"],
     "store": ["_check", "_candidate"],
     "_decorator": ["_recipe"],
 }
-# One file format, told in one place.
-LONG_ROOMS = {"index._lines": 650}
+LONG_ROOMS: dict[str, int] = {}
 HEIGHT = {module: height for height, modules in enumerate(FLOORS.values()) for module in modules}
 MODULES = sorted(
     path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", ".").removesuffix("__init__").strip(".")

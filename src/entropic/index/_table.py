@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar, cast
 
 import tinydb
 from tinydb.queries import QueryLike
-from tinydb.storages import Storage
+from tinydb.storages import MemoryStorage, Storage
 from tinydb.table import Document, Table
 
+from .. import hashing
+from ..query import Where
 from ..record import RunRecord
+from ._layout import TABLE, Tables
 from ._lines import LineFile
+
+R = TypeVar("R")
+
+
+class MatchesParams:
+    """A mapping query as a TinyDB condition, evaluated by the reference on the params of a document."""
+
+    def __init__(self, where: Where) -> None:
+        self.where = where
+
+    def __call__(self, value: Mapping[str, Any]) -> bool:
+        params = {name: item for name, item in value.items() if name not in hashing.RESERVED}
+        return self.where.matches(params)
 
 
 class LineStorage(Storage):
@@ -20,35 +36,69 @@ class LineStorage(Storage):
     def __init__(self, file: LineFile[RunRecord]) -> None:
         self.file = file
 
-    def read(self) -> dict[str, dict[str, Any]] | None:
+    def read(self) -> Tables | None:
         """The tables of the file; None if there is none yet."""
         return self.file.tables() or None
 
-    def write(self, data: dict[str, dict[str, Any]]) -> None:
+    def write(self, data: Tables) -> None:
         """Replace the content of the file in one step."""
-        self.file.write_tables(data)
+
+        def change(tables: Tables) -> None:
+            tables.clear()
+            tables.update(data)
+
+        self.file.edit(change)
 
 
 class RunTable(Table):
-    """The runs: queries read them one by one, and an insert is one more line."""
+    """
+    A table of the index file.
+
+    In the table of the runs an insert is one more line, and a query reads one run after the other. Every change that
+    TinyDB makes by reading and writing all is made with the file locked, so that no other writer's run is lost.
+    """
 
     storage: LineStorage
+    default_query_cache_capacity = 0  # other processes write to the file: what was found may no longer be there
 
     def insert(self, document: Mapping[str, Any]) -> int:
-        """Append one document; its id."""
+        """Insert one document; its id."""
         return self.insert_multiple([document])[0]
 
     def insert_multiple(self, documents: Iterable[Mapping[str, Any]]) -> list[int]:
-        """Append documents in one write; their ids."""
-        return self.storage.file.append([dict(document) for document in documents])
+        """Insert documents in one write; their ids."""
+        documents = list(documents)
+        if self.name == TABLE and not any(isinstance(document, Document) for document in documents):
+            return self.storage.file.append(documents)
+        return self._alone(lambda table: table.insert_multiple(documents))
+
+    def upsert(self, document: Mapping[str, Any], cond: QueryLike | None = None) -> list[int]:
+        """Update documents, or insert one if there is none to update; their ids."""
+        return self._alone(lambda table: table.upsert(document, cond))
 
     def search(self, cond: QueryLike) -> list[Document]:
         """Every document that satisfies a TinyDB query, oldest first."""
-        return [document for document in self if cond(document)]
+        if self.name == TABLE and isinstance(cond, MatchesParams):
+            runs: Iterable[Document] = _documents(self.storage.file.candidates(cond.where.values))
+        else:
+            runs = self
+        return [document for document in runs if cond(document)]
 
     def __iter__(self) -> Iterator[Document]:
-        for number, document in self.storage.file.documents():
-            yield Document(document, doc_id=number)
+        return _documents(self.storage.file.documents()) if self.name == TABLE else super().__iter__()
+
+    def _update_table(self, updater: Callable[[dict[int, Mapping[str, Any]]], None]) -> None:
+        self._alone(lambda table: table._update_table(updater))
+
+    def _alone(self, operation: Callable[[Table], R]) -> R:
+        """Let TinyDB operate on a copy in memory while nobody else can write, and keep the outcome."""
+
+        def change(tables: Tables) -> R:
+            copy = MemoryStorage()  # type: ignore[no-untyped-call]
+            copy.write(tables)
+            return operation(Table(copy, self.name))
+
+        return self.storage.file.edit(change)
 
 
 class RunDatabase(tinydb.TinyDB):
@@ -62,4 +112,13 @@ class RunDatabase(tinydb.TinyDB):
     @property
     def runs(self) -> RunTable:
         """The table of runs."""
-        return cast("RunTable", self.table(self.default_table_name))
+        return cast("RunTable", self.table(TABLE))
+
+    def drop_table(self, name: str) -> None:
+        """Remove a table and all that is in it."""
+        cast("LineStorage", self.storage).file.edit(lambda tables: tables.pop(name, None))
+        self._tables.pop(name, None)
+
+
+def _documents(runs: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[Document]:
+    return (Document(document, doc_id=number) for number, document in runs)

@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import hashing
 from ..errors import IndexCorruptError
 from ..query import Where
 from ..record import RunRecord
-from ._lines import FORMAT, LineFile
+from ._layout import FORMAT
+from ._lines import LineFile
 
 if TYPE_CHECKING:
     from ._table import RunDatabase
@@ -88,8 +88,14 @@ class TinyDBIndex:
         return self.search(params)
 
     def search(self, where: Mapping[str, Any]) -> list[RunRecord]:
-        """Return the records that match a mapping query, oldest first; evaluated through TinyDB."""
-        return [self._read(document) for document in self.db.runs.search(_MatchesDocument(Where(where)))]
+        """
+        Return the records that match a mapping query, oldest first; evaluated through TinyDB.
+
+        The first query on a parameter searches the bytes of the file, later ones use a table of the parameter's values.
+        """
+        from ._table import MatchesParams
+
+        return [self._read(document) for document in self.db.runs.search(MatchesParams(Where(where)))]
 
     def insert(self, record: RunRecord) -> None:
         """Add a record; when this returns it is on disk (if durable) and there for everyone."""
@@ -163,13 +169,3 @@ class TinyDBIndex:
             # Beside or below the index the two move together, and the way between them stays; elsewhere it does not.
             row["results_dir"] = self._results_dir if inside.startswith(os.pardir) else inside
         return row
-
-
-class _MatchesDocument:
-    """A mapping query as a TinyDB condition, evaluated by the reference on the params of a document."""
-
-    def __init__(self, where: Where) -> None:
-        self._where = where
-
-    def __call__(self, document: Mapping[str, Any]) -> bool:
-        return self._where.matches({name: value for name, value in document.items() if name not in hashing.RESERVED})

@@ -1,0 +1,52 @@
+"""Where the lines of a key begin: a sorted table, 8 bytes a line."""
+
+from __future__ import annotations
+
+import bisect
+from array import array
+from collections.abc import Iterable
+
+_OFFSET_BITS = 40
+_OFFSET_MASK = (1 << _OFFSET_BITS) - 1
+_KEY_MASK = (1 << 24) - 1
+_LEAST_TO_MERGE = 1 << 10
+
+
+class OffsetTable:
+    """
+    Offsets of lines by key, each in one number: 24 bits of the key's hash, 40 bits of offset (a terabyte).
+
+    So a look-up may name a line of another key now and then, and whoever asks looks at the line itself anyway.
+
+    Args:
+        entries: Numbers made by `entry`.
+    """
+
+    def __init__(self, entries: Iterable[int] = ()) -> None:
+        self._sorted = array("Q", sorted(entries))
+        self._added: dict[int, list[int]] = {}
+        self._added_count = 0
+
+    def add(self, key: bytes, offset: int) -> None:
+        """Take in one more line, which lies behind all others."""
+        number = entry(key, offset)
+        self._added.setdefault(number >> _OFFSET_BITS, []).append(number)
+        self._added_count += 1
+        # Merged now and then: what is added lies in a dict, at ten times the memory.
+        if self._added_count >= max(_LEAST_TO_MERGE, len(self._sorted) >> 3):
+            added = (number for numbers in self._added.values() for number in numbers)
+            self._sorted = array("Q", sorted([*self._sorted, *added]))
+            self._added, self._added_count = {}, 0
+
+    def offsets(self, key: bytes) -> list[int]:
+        """Where lines of this key may begin, each once, in the order of the file."""
+        least = entry(key, 0)
+        begin = bisect.bisect_left(self._sorted, least)
+        end = bisect.bisect_right(self._sorted, least | _OFFSET_MASK, begin)
+        numbers = [*self._sorted[begin:end], *self._added.get(least >> _OFFSET_BITS, ())]
+        return list(dict.fromkeys(number & _OFFSET_MASK for number in numbers))
+
+
+def entry(key: bytes, offset: int) -> int:
+    """One line of a key, as a number that sorts by key, then by place."""
+    return (hash(key) & _KEY_MASK) << _OFFSET_BITS | offset
