@@ -26,7 +26,7 @@ def salvage(content: bytes) -> Salvaged:
 
     Example:
         >>> run = b'"1": {"params_hash": "a", "result_path": "b", "created_at": "c", "n": 1}'
-        >>> salvage(b'{"_store": {}, "_default": {\n' + run + b',\\n"2": {"params_hash": "d", "re\n}}\n')
+        >>> salvage(b'{"_store": {}, "_default": {\n' + run + b',\n"2": {"params_hash": "d", "re\n}}\n')
         Salvaged(documents=[{'params_hash': 'a', 'result_path': 'b', 'created_at': 'c', 'n': 1}], damaged_lines=[3])
     """
     documents, damaged = [], []
