@@ -78,6 +78,8 @@ class RunRecord:
         Raises:
             ValueError: A field is missing, or is not of its type.
         """
+        if not isinstance(data, Mapping):
+            raise ValueError(f"the record is no mapping, but {data!r}")
         for name in _REQUIRED:
             if not isinstance(data.get(name), str):
                 raise ValueError(f"the record has no text field {name!r}")
