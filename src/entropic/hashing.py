@@ -238,7 +238,7 @@ def decode(value: Any) -> Any:
     """
     if type(value) is dict:
         if len(value) == 1 and "$float" in value:
-            return _FLOAT_NAMES[value["$float"]]
+            return next((x for text, x in _FLOAT_NAMES.items() if text == value["$float"]), value)
         return {name: decode(item) for name, item in value.items()}
     if type(value) is list:
         return [decode(item) for item in value]
