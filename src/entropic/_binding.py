@@ -129,12 +129,12 @@ def _refuse_names(function_name: str, names: list[str], ignore: Sequence[str]) -
 def _compiled(function: Callable[..., Any], signature: Signature, ignore: frozenset[str], result_arg: str) -> _Bind:
     """The function's twin: same name, same signature, returns the params."""
     parameters = list(signature.parameters.values())
-    name = function.__name__ if function.__name__.isidentifier() else "function"
-    source = f"def {name}({_declaration(parameters)}):\n    return {_collection(parameters, ignore)}\n"
-    scope: dict[str, Any] = {"__checked__": _extra_keywords(function.__qualname__, parameters, result_arg)}
+    check = "_".join(["check", *signature.parameters])  # longer than any parameter's name, so none hides it
+    source = f"def twin({_declaration(parameters)}):\n    return {_collection(parameters, ignore, check)}\n"
+    scope: dict[str, Any] = {check: _extra_keywords(function.__qualname__, parameters, result_arg)}
     exec(source, scope)  # names come from a real signature, so they are identifiers
-    twin = scope[name]
-    twin.__qualname__ = function.__qualname__
+    twin = scope["twin"]
+    twin.__name__, twin.__qualname__ = function.__name__, function.__qualname__
     has_default = [p for p in parameters if p.default is not Parameter.empty]
     twin.__defaults__ = tuple(p.default for p in has_default if p.kind in _BY_POSITION)
     twin.__kwdefaults__ = {p.name: p.default for p in has_default if p.kind is Parameter.KEYWORD_ONLY}
@@ -162,12 +162,12 @@ def _is_optional(parameter: Parameter) -> bool:
     return parameter.default is not Parameter.empty
 
 
-def _collection(parameters: list[Parameter], ignore: frozenset[str]) -> str:
+def _collection(parameters: list[Parameter], ignore: frozenset[str], check: str) -> str:
     items = []
     for parameter in parameters:
         if parameter.kind is Parameter.VAR_KEYWORD:
             # Checked even if it is ignored: a keyword in the result path's name must not pass.
-            items.append(f"**__checked__({parameter.name}, {parameter.name in ignore})")
+            items.append(f"**{check}({parameter.name}, {parameter.name in ignore})")
         elif parameter.name in ignore:
             continue
         elif parameter.kind is Parameter.VAR_POSITIONAL:
