@@ -20,14 +20,20 @@ R = TypeVar("R")
 
 
 class MatchesParams:
-    """A mapping query as a TinyDB condition, evaluated by the reference on the params of a document."""
+    """
+    A mapping query as a TinyDB condition, evaluated by the reference on the params of a document.
+
+    Attributes:
+        values: Names and normalised values.
+    """
 
     def __init__(self, where: Where) -> None:
-        self.where = where
+        self._where = where
+        self.values = {name: hashing.normalize(value) for name, value in where.values.items()}
 
     def __call__(self, value: Mapping[str, Any]) -> bool:
         params = {name: item for name, item in value.items() if name not in hashing.RESERVED}
-        return self.where.matches(params)
+        return self._where.matches(params)
 
 
 class LineStorage(Storage):
@@ -79,7 +85,7 @@ class RunTable(Table):
     def search(self, cond: QueryLike) -> list[Document]:
         """Every document that satisfies a TinyDB query, oldest first."""
         if self.name == TABLE and isinstance(cond, MatchesParams):
-            runs: Iterable[Document] = _documents(self.storage.file.candidates(cond.where.values))
+            runs: Iterable[Document] = _documents(self.storage.file.candidates(cond.values))
         else:
             runs = self
         return [document for document in runs if cond(document)]
