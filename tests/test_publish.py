@@ -1,0 +1,309 @@
+"""From a private folder into the results folder: what becomes of whatever a runner writes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from entropic import Store
+from entropic.errors import AmbiguousResultError, EntropicError, ResultMissingError
+
+KEY = "2bfd14f43d17fc7c"
+Runner = Callable[[dict[str, Any], Path], object]
+
+
+def run(runner: Callable[[Path], object], suffix: str = ".h5", **options: Any) -> Path:
+    """Run one point, and return where its result is."""
+    store = Store("results", "runs.json", file_suffix=suffix, **options)
+    return store.run({"n": 1}, lambda params, result_path: runner(result_path)).result_path
+
+
+def published() -> list[str]:
+    """What stands in the results folder, without the moment each name begins with."""
+    return sorted(name.partition("_")[2] or name for name in os.listdir("results") if name != ".entropic")
+
+
+def beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
+
+
+# What is written, given the path, and under which ending it is published.
+ADOPTIONS: dict[str, tuple[str, Callable[[Path], object], str]] = {
+    "as asked": (".h5", lambda path: path.write_text("x"), ".h5"),
+    "np.save": (".h5", lambda path: np.save(path, np.zeros(2)), ".npy"),
+    "np.savez": (".h5", lambda path: np.savez(path, a=np.zeros(2)), ".npz"),
+    "np.save, told .npy": (".npy", lambda path: np.save(path, np.zeros(2)), ".npy"),
+    "np.save, told nothing": ("", lambda path: np.save(path, np.zeros(2)), ".npy"),
+    "np.save, told .tar.gz": (".tar.gz", lambda path: np.save(path, np.zeros(2)), ".npy"),
+    "suffix exchanged": (".h5", lambda path: path.with_suffix(".csv").write_text("x"), ".csv"),
+    "suffix dropped": (".h5", lambda path: path.with_suffix("").write_text("x"), ""),
+    "two suffixes": (".h5", lambda path: path.with_suffix(".csv.gz").write_text("x"), ".csv.gz"),
+    "another name": (".h5", lambda path: path.with_name("out.vtu").write_text("x"), ".vtu"),
+    "another name, packed": (".h5", lambda path: path.with_name("out.v1.tar.gz").write_text("x"), ".tar.gz"),
+    "another name, none": (".h5", lambda path: path.with_name("RESULT").write_text("x"), ""),
+    "a folder": (".h5", lambda path: path.mkdir(), ".h5"),
+    "a folder of another name": (".h5", lambda path: path.with_suffix(".zarr").mkdir(), ".zarr"),
+}
+
+
+@pytest.mark.parametrize(("suffix", "write", "ending"), ADOPTIONS.values(), ids=ADOPTIONS)
+def test_the_one_thing_written_is_the_result(suffix: str, write: Callable[[Path], object], ending: str) -> None:
+    """Under the expected name or not, and it keeps its real suffix."""
+    path = run(write, suffix)
+
+    assert path.exists()
+    assert published() == [KEY + ending]
+    assert path.name.endswith(KEY + ending)
+
+
+def test_siblings_move_along_under_their_own_names() -> None:
+    """``run.xdmf`` beside ``run.h5`` still refers to it; they are noted in the provenance."""
+
+    def write(params: dict[str, Any], path: Path) -> None:
+        path.write_text("data")
+        path.with_suffix(".xdmf").write_text(path.name)
+        path.with_name("notes").mkdir()
+        path.with_name("notes").joinpath("a.md").write_text("a")
+
+    record = Store("results", "runs.json").run({"n": 1}, write)
+    xdmf = record.result_path.with_suffix(".xdmf")
+
+    assert xdmf.read_text() == record.result_path.name
+    assert Path("results/notes/a.md").read_text() == "a"
+    assert sorted(record.provenance["siblings"]) == sorted(["notes", xdmf.name])
+
+
+def test_a_sibling_never_replaces_another_runs(caplog: pytest.LogCaptureFixture) -> None:
+    """A name that is taken gets the run's in front of it, with a warning; so does the third."""
+    for text in ("first", "second", "third"):
+        run(lambda path, text=text: (path.write_text("x"), path.with_name("log.txt").write_text(text)))
+
+    texts = [path.read_text() for path in Path("results").iterdir() if path.name.endswith("log.txt")]
+    assert sorted(texts) == ["first", "second", "third"]
+    assert Path("results/log.txt").read_text() == "first"
+    assert sum("log.txt" in entry.getMessage() for entry in caplog.records) == 2
+
+
+def test_a_folder_is_published_whole() -> None:
+    """With everything below it, links too."""
+
+    def write(path: Path) -> None:
+        path.joinpath("deep", "deeper").mkdir(parents=True)
+        path.joinpath("deep", "deeper", "a").write_text("a")
+        path.joinpath("link").symlink_to("deep/deeper/a")
+
+    path = run(write, "")
+
+    assert path.joinpath("link").read_text() == "a"
+
+
+def test_nothing_written_is_an_error() -> None:
+    """`ResultMissingError`, and nothing stays."""
+    with pytest.raises(ResultMissingError, match="wrote no result"):
+        run(lambda path: None)
+
+    assert published() == []
+
+
+def test_several_and_none_of_the_name_is_an_error_that_lists_them() -> None:
+    """Nobody guesses which file was meant."""
+    with pytest.raises(AmbiguousResultError, match=r"'a\.csv', 'b\.csv'") as caught:
+        run(lambda path: (path.with_name("b.csv").touch(), path.with_name("a.csv").touch()))
+
+    assert isinstance(caught.value, ValueError)
+    assert published() == []
+
+
+@pytest.mark.parametrize("target", ["nowhere", None], ids=["broken", "into the staging folder"])
+def test_a_link_that_leads_nowhere_is_no_result(target: str | None) -> None:
+    """Nor one that would lead nowhere once the private folder is gone."""
+
+    def write(path: Path) -> None:
+        if target is None:
+            path.with_name("data").write_text("x")
+        path.symlink_to(target or path.with_name("data"))
+
+    with pytest.raises(ResultMissingError):
+        run(write)
+
+    assert Store("results", "runs.json").list() == []
+
+
+def test_a_link_to_elsewhere_is_a_result() -> None:
+    """As of a runner that writes to a scratch disk."""
+    Path("scratch").write_text("large")
+    path = run(lambda path: path.symlink_to(Path("scratch").absolute()))
+
+    assert path.is_symlink()
+    assert path.read_text() == "large"
+
+
+def test_pipes_and_sockets_do_not_hang_a_run() -> None:
+    """What some solver left beside its result is not read."""
+
+    def write(path: Path) -> None:
+        path.write_text("x")
+        os.mkfifo(path.with_name("pipe"))
+        with socket.socket(socket.AF_UNIX) as listening:
+            before = Path.cwd()
+            os.chdir(path.parent)
+            listening.bind("socket")
+            os.chdir(before)
+
+    assert run(write).read_text() == "x"
+
+
+def test_an_existing_file_is_never_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever put a file under the very name, before or during the run, keeps it."""
+    monkeypatch.setattr("time.time", lambda: 1e9)
+    Path("results").mkdir()
+    for ending in (".h5", ".npy"):
+        Path(f"results/1000000000.000000_{KEY}{ending}").write_text("mine")
+
+    def write(path: Path) -> None:
+        np.save(path, np.zeros(2))
+        Path("results", path.name).write_text("mine too")
+
+    run(write)
+
+    texts = {path.name: path.read_bytes()[:8] for path in Path("results").iterdir() if path.is_file()}
+    assert sorted(texts.values()) == [b"mine", b"mine", b"mine too", b"\x93NUMPY\x01\x00"]
+
+
+def test_file_systems_without_links_serve_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name is reserved, then replaced by the result."""
+
+    def no_links(*args: Any, **kwargs: Any) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", no_links)
+
+    assert run(lambda path: path.write_text("x")).read_text() == "x"
+
+
+FAILURES = {
+    "syncing a file": ("fsync", lambda path: path.write_text("hours of work")),
+    "syncing a folder": ("fsync", lambda path: path.mkdir()),
+    "moving a folder": ("rename", lambda path: path.mkdir()),
+}
+
+
+@pytest.mark.parametrize(("operation", "write"), FAILURES.values(), ids=FAILURES)
+def test_a_failure_while_publishing_records_nothing(operation: str, write: Callable[[Path], object]) -> None:
+    """An `OSError` that tells what; nothing under a final name, no record, and the next call runs."""
+    store = Store("results", "runs.json")
+
+    def failing(*args: Any) -> None:
+        raise OSError(errno.EIO, "I/O error")
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="I/O error") as caught:
+        store.run_or_retrieve({"n": 1}, lambda params, path: (write(path), patch.setattr(os, operation, failing)))
+
+    assert isinstance(caught.value, EntropicError)
+    assert published() == []
+    assert store.list() == []
+    assert store.run_or_retrieve({"n": 1}, lambda params, path: path.write_text("x"))
+
+
+def test_results_are_synced_before_they_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The result, its folder and the index; with ``durable=False`` nothing is."""
+    synced: list[str] = []
+    real = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    path = run(lambda path: path.write_text("x"))
+
+    assert [name for name in synced if name.endswith(path.name)]
+    assert str(path.parent) in synced
+    assert any("runs.json" in name for name in synced)
+    assert [name.endswith(path.name) for name in synced].index(True) < synced.index(str(path.parent))
+
+    synced.clear()
+    run(lambda path: path.write_text("x"), durable=False)
+    assert synced == []
+
+
+KILLED = """
+import os, signal
+from entropic import Store
+def runner(params, result_path):
+    result_path.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+Store("results", "runs.json").run({"n": 1}, runner)
+"""
+
+
+def test_the_next_writer_removes_what_the_dead_left(caplog: pytest.LogCaptureFixture) -> None:
+    """A process killed in a run leaves a private folder; nobody takes it for a result, and it does not stay."""
+    assert subprocess.run([sys.executable, "-c", KILLED], check=False).returncode == -9
+    assert len(os.listdir("results/.entropic/staging")) == 1
+    assert Store("results", "runs.json").retrieve({"n": 1}) is None
+
+    run(lambda path: path.write_text("x"))
+
+    assert os.listdir("results/.entropic/staging") == []
+    assert [entry for entry in caplog.records if "dead process" in entry.getMessage()]
+
+
+def test_the_work_of_the_living_is_never_removed() -> None:
+    """Another store that begins while a run is under way leaves it alone."""
+
+    def write(path: Path) -> None:
+        path.write_text("first half")
+        other = Store("results", "runs.json")
+        other.run({"other": 1}, lambda params, path: path.write_text("x"))
+        other.check(repair=True)
+        with path.open("a") as file:
+            file.write(", second half")
+
+    assert run(write).read_text() == "first half, second half"
+
+
+def test_our_folder_may_be_removed_at_any_time() -> None:
+    """Everything in ``.entropic`` is made anew when it is needed."""
+    import shutil
+
+    store = Store("results", "runs.json")
+    for n in range(2):
+        store.run({"n": n}, lambda params, path: path.write_text("x"))
+        shutil.rmtree("results/.entropic")
+
+    assert len(store.list()) == 2
+
+
+def test_a_runners_own_traceback_is_kept() -> None:
+    """``keep_failed`` writes its report beside what is there, never over it."""
+
+    def write(path: Path) -> None:
+        path.with_name("traceback.txt").write_text("the solver's own")
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011
+        run(write, keep_failed=True)
+
+    (kept,) = Path("results/.entropic/failed").iterdir()
+    assert kept.joinpath("traceback.txt").read_text() == "the solver's own"
+    assert "ValueError" in kept.joinpath("_traceback.txt").read_text()
+
+
+@pytest.mark.parametrize("limit", [0, 4, None])
+def test_small_results_have_a_digest(limit: int | None) -> None:
+    """Up to ``digest_up_to_bytes``; files and folders alike."""
+    store = Store("results", "runs.json", digest_up_to_bytes=limit)
+    short = store.run({"n": 1}, lambda params, path: path.write_text("1234"))
+    long = store.run({"n": 2}, lambda params, path: (path.mkdir(), (path / "a").write_text("12345")))
+
+    assert ("digest" in short.provenance, "digest" in long.provenance) == (limit != 0, limit is None)
