@@ -14,10 +14,10 @@ from typing import Any, NamedTuple, cast
 
 from ._binding import Binding
 from ._fingerprint import Closure, code_digest, function_name, importable_name
-from .errors import DuplicateFunctionError
+from .errors import DuplicateFunctionError, UnsupportedTypeError
 from .hashing import Identity, Key, canonical, make_key, normalize
 from .record import RecordList, RunRecord
-from .store import Store
+from .store import Store, own_copy
 
 _REMEMBERED_CALLS = 4096
 _SIMPLE = frozenset({int, float, str, bool, type(None)})
@@ -115,14 +115,23 @@ class Recipe:
             return memory.key(*args, **kwargs)
         except (_NotSimple, TypeError):
             pass  # unhashable, or wrong: which of the two is told below
-        return make_key(self.params(args, kwargs), identity)
+        return self._new_key(args, kwargs, identity)
+
+    def _new_key(self, args: tuple[Any, ...], kwargs: dict[str, Any], identity: Identity) -> Key:
+        try:
+            return make_key(self.params(args, kwargs), identity)
+        except UnsupportedTypeError as error:
+            if not error.place.startswith("self") or error.advice:
+                raise
+            advice = "Leave it out of the key with ignore=('self',) if results do not depend on it."
+            raise UnsupportedTypeError(error.place, error.type_name, advice) from None
 
     def _new_memory(self, identity: Identity) -> _Memory:
         # Typed, since 1, 1.0 and True are equal and three different keys.
         @functools.lru_cache(_REMEMBERED_CALLS, typed=True)
         def key(*args: Any, **kwargs: Any) -> Key:
             if self._defaults_are_simple and _are_simple(args) and _are_simple(kwargs.values()):
-                return make_key(self.params(args, kwargs), identity)
+                return self._new_key(args, kwargs, identity)
             raise _NotSimple
 
         return _Memory(identity, key)
@@ -182,7 +191,8 @@ class _Work:
 
     def __init__(self, recipe: Recipe, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._recipe = recipe
-        self._arguments = (args, kwargs)
+        # A runner owns the mapping it is given, from now on: the caller may change it while the run waits.
+        self._args, self._kwargs = own_copy((args, kwargs)) if recipe.binding.is_runner else (args, kwargs)
         self.has_run = False
 
     def __call__(self, result_path: Path) -> object:
@@ -196,7 +206,7 @@ class _Work:
     def _start(self, result_path: Path) -> Any:
         self.has_run = True
         self._recipe.count_miss()
-        args, kwargs = self._recipe.binding.call_arguments(*self._arguments, result_path)
+        args, kwargs = self._recipe.binding.call_arguments(self._args, self._kwargs, result_path)
         return self._recipe.function(*args, **kwargs)
 
 
