@@ -105,9 +105,12 @@ def parse_line(text: bytes) -> tuple[int, Document] | None:
 def parse_stock(path: str, content: bytes) -> tuple[list[tuple[int, Document]], Tables]:
     """The runs (ids and documents) and the other tables of a file in any other layout."""
     try:
-        tables = json.loads(content)
+        tables = json.loads(content.decode("utf-8-sig"))
     except json.JSONDecodeError as error:
         raise IndexCorruptError(path, error.lineno, f"it is not JSON ({error.msg})") from None
+    except UnicodeDecodeError as error:
+        line_number = content.count(b"\n", 0, error.start) + 1
+        raise IndexCorruptError(path, line_number, f"it is not UTF-8 text ({error.reason})") from None
     except (ValueError, RecursionError) as error:
         raise IndexCorruptError(path, 0, f"it is not JSON ({error})") from None
     if not isinstance(tables, dict) or not all(isinstance(rows, dict) for rows in tables.values()):

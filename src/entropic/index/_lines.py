@@ -389,7 +389,7 @@ class LineFile(Generic[T]):
 def _content_of(path: str, descriptor: int, size: int) -> Content:
     if size == 0:
         return EmptyContent()
-    head = first_line(descriptor)
+    head = first_line(descriptor).rstrip(b"\0")  # behind it may stand what a crash left of the first append
     if _layout.is_head(head):
         return LinesContent(path, descriptor, head, size)
     return StockContent(path, read_all(descriptor, 0, None))

@@ -95,7 +95,12 @@ class TinyDBIndex:
         """
         from ._table import MatchesParams
 
-        return [self._read(document) for document in self.db.runs.search(MatchesParams(Where(where)))]
+        documents = self.db.runs.search(MatchesParams(Where(where)))
+        try:
+            return [self._read(document) for document in documents]
+        except ValueError:
+            self.all()  # knows on which line the damage is, and tells it
+            raise
 
     def insert(self, record: RunRecord) -> None:
         """Add a record; when this returns it is on disk (if durable) and there for everyone."""
