@@ -15,7 +15,7 @@ import wrapt
 
 from ._fingerprint import code_digest
 from ._recipe import CacheInfo, Recipe
-from .hashing import Key, decode_params
+from .hashing import Key, decode_params, normalize
 from .record import RecordList, RunRecord
 from .store import Store
 
@@ -106,6 +106,12 @@ class _Calls(Generic[P, R]):
         recipe, first = self._self_recipe_and_first()
         return recipe.key((*first, *args), kwargs)
 
+    # Like `functools.lru_cache`, no plain function to those who ask for the type: cloudpickle would take it apart.
+    # What is asked of functions otherwise, such as whether it is a coroutine function, is answered by duck typing.
+    @property  # type: ignore[misc]  # object declares it writable
+    def __class__(self) -> type:
+        return type(self)
+
     # One and the same wherever it goes, as functions are; wrapt refuses all three.
 
     def __copy__(self) -> _Calls[P, R]:
@@ -183,6 +189,12 @@ class CachedFunction(_Calls[P, R], wrapt.FunctionWrapper[P, R]):
         def __get__(self, instance: None, owner: type[Any] | None = None, /) -> BoundCachedFunction[P, R]: ...
 
         def __get__(self, instance: Any, owner: type[Any] | None = None, /) -> Any: ...
+
+
+@normalize.register(CachedFunction)
+def _identity_of(function: CachedFunction[..., Any]) -> dict[str, Any]:
+    """A decorated function, closed over by another or given to it, stands for its identity."""
+    return function._self_recipe.closure.identity().fields
 
 
 class _Cacher(Generic[T]):

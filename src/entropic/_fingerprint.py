@@ -226,7 +226,8 @@ def _module_name(value: Any) -> str:
     module = str(value.__module__)
     if module not in _MAIN:
         return module
-    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    # While a spawned worker runs the script anew, under its second name, ``__main__`` is still the pool's own.
+    script = getattr(sys.modules.get(module), "__file__", None)
     return Path(script).stem if script else "__main__"
 
 

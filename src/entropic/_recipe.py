@@ -191,8 +191,10 @@ class _Work:
 
     def __init__(self, recipe: Recipe, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._recipe = recipe
-        # A runner owns the mapping it is given, from now on: the caller may change it while the run waits.
-        self._args, self._kwargs = own_copy((args, kwargs)) if recipe.binding.is_runner else (args, kwargs)
+        if recipe.binding.is_runner:
+            # It owns the mapping it is given, from now on: the caller may change theirs while the run waits.
+            args, kwargs = own_copy((args, kwargs))
+        self._args, self._kwargs = args, kwargs
         self.has_run = False
 
     def __call__(self, result_path: Path) -> object:
