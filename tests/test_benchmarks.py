@@ -23,9 +23,7 @@ def test_the_benchmarks_run_and_write_their_figures(tmp_path: Path) -> None:
     output = run("--sizes", "20", "40", "--json", str(tmp_path / "figures.json"))
     sections = json.loads((tmp_path / "figures.json").read_text())
     titles = {section["title"] for section in sections}
-    figures = [
-        figure for section in sections for row in section["figures"].values() for figure in row.values()
-    ]
+    figures = [figure for section in sections for row in section["figures"].values() for figure in row.values()]
 
     assert {"Warm hit", "Miss, with syncs", "Peak memory of a process"} <= titles
     assert all(title in output for title in titles)
