@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, SupportsIndex, overload
 
 __all__ = ["grid"]
@@ -50,7 +50,7 @@ def grid(**axes: Iterable[Any]) -> Grid:
     All combinations of the given values, the last axis changing fastest.
 
     Args:
-        **axes: For each parameter the values it takes; a text stands for itself, not for its letters.
+        **axes: For each parameter the values it takes; a text or a mapping stands for itself, not for its parts.
 
     Returns:
         A sequence of params mappings that makes each when it is asked for, so a million cost no memory.
@@ -63,6 +63,6 @@ def grid(**axes: Iterable[Any]) -> Grid:
 
 
 def _axis(values: Any) -> Sequence[Any]:
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
         return [values]
-    return values if isinstance(values, (list, tuple, range)) else list(values)
+    return values if isinstance(values, range) else tuple(values)

@@ -1,0 +1,72 @@
+"""Every error is also the builtin it resembles, says what to do, and survives the way between processes."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import inspect
+import pickle
+
+import pytest
+
+from entropic import errors
+from entropic.errors import EntropicError
+
+# One of each, the builtin it resembles, and what its text has to say.
+ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
+    (errors.ParameterError("mesh['a'][2]", "it contains itself."), ValueError, ["mesh['a'][2]", "contains itself"]),
+    (errors.ParameterNameError("1", "names are text."), TypeError, ["'1'", "names are text"]),
+    (errors.UnsupportedTypeError("mesh", "lib.Mesh"), TypeError, ["'mesh'", "lib.Mesh", "register", "plain value"]),
+    (errors.UnsupportedTypeError("", "lib.Mesh", "A hint."), TypeError, ["the value", "A hint."]),
+    (errors.ResultMissingError("a/b.h5", "Cannot record the run"), FileNotFoundError, ["Cannot record", "a/b.h5"]),
+    (errors.AmbiguousResultError("a.h5", ["b", "c"]), ValueError, ["'a.h5'", "'b', 'c'", "result_path"]),
+    (
+        errors.StoreWriteError("Cannot record a run", OSError(errno.ENOSPC, "No space left"), "runs.json", "Do this."),
+        OSError,
+        ["Cannot record a run", "No space left", "runs.json", "Do this."],
+    ),
+    (errors.IndexCorruptError("runs.json", 7, "it is no run"), ValueError, ["runs.json", "line 7", "untouched"]),
+    (errors.IndexCorruptError("runs.json", 0, "it is no run"), ValueError, ["runs.json", "no run"]),
+    (errors.HashCollisionError("0123", "{asked}", "{recorded}"), RuntimeError, ["0123", "{asked}", "{recorded}"]),
+    (errors.ReentrantRunError("0123"), RuntimeError, ["0123", "within itself", "__wrapped__"]),
+    (errors.DuplicateFunctionError("study.f"), ValueError, ["study.f", "name=", "version="]),
+]
+IDS = [type(error).__name__ for error, _, _ in ERRORS]
+
+
+@pytest.mark.parametrize(("error", "builtin", "told"), ERRORS, ids=IDS)
+def test_an_error_is_the_builtin_it_resembles(error: EntropicError, builtin: type[Exception], told: list[str]) -> None:
+    """Both ``except`` habits work, and the text names the culprit and what to do."""
+    assert isinstance(error, EntropicError)
+    assert isinstance(error, builtin)
+    assert all(part in str(error) for part in told)
+
+
+@pytest.mark.parametrize(("error", "builtin", "told"), ERRORS, ids=IDS)
+@pytest.mark.parametrize("travel", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))], ids=["copy", "pickle"])
+def test_an_error_survives_the_way_between_processes(
+    error: EntropicError, builtin: type[Exception], told: list[str], travel: object
+) -> None:
+    """With its text and everything it keeps."""
+    twin = travel(error)  # type: ignore[operator]
+
+    assert type(twin) is type(error)
+    assert str(twin) == str(error)
+    assert vars(twin) == vars(error)
+
+
+def test_an_os_error_carries_errno_and_filename() -> None:
+    """As any other `OSError`."""
+    error = errors.StoreWriteError("Cannot record", OSError(errno.EROFS, "Read-only"), "runs.json")
+
+    assert (error.errno, error.filename, error.strerror) == (errno.EROFS, "runs.json", "Read-only")
+
+
+def test_every_error_is_tested_and_drawn() -> None:
+    """A new one needs a place in the tree of the module's docstring, and a line above."""
+    names = {
+        name for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, EntropicError)
+    }
+
+    assert names - {"EntropicError"} == set(IDS)
+    assert all(name in (errors.__doc__ or "") for name in names)

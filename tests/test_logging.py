@@ -1,0 +1,121 @@
+"""One logger, ``entropic``: what it says of each event, and that it says nothing unasked."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from entropic import Store
+
+
+@pytest.fixture(autouse=True)
+def _everything(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "entropic")
+
+
+def write(params: dict[str, Any], result_path: Path) -> None:
+    """The shortest runner."""
+    result_path.write_text("x")
+
+
+def hit(store: Store) -> None:
+    store.run_or_retrieve({"n": 1}, write)
+
+
+def stale(store: Store) -> None:
+    for path in store.results_dir.glob("*.txt"):
+        path.unlink()
+    store.run_or_retrieve({"n": 1}, write)
+
+
+def grown(store: Store) -> None:
+    for path in store.results_dir.glob("*.txt"):
+        path.write_text("longer")
+    store.run_or_retrieve({"n": 1}, write)
+
+
+def unknown_parameter(store: Store) -> None:
+    store.list(where={"nn": 1})
+
+
+def shared_file(store: Store) -> None:
+    (path,) = store.results_dir.glob("*.txt")
+    store.register({"n": 2}, path)
+    store.delete({"n": 2}, remove_file=True)
+
+
+EVENTS: list[tuple[Callable[[Store], None], list[tuple[str, str]]]] = [
+    (hit, [("DEBUG", "Hit 2bfd14f43d17fc7c: ")]),
+    (
+        stale,
+        [
+            ("DEBUG", "Miss 2bfd14f43d17fc7c: running"),
+            ("WARNING", "Stale 2bfd14f43d17fc7c: the result "),
+            ("INFO", "Run completed 2bfd14f43d17fc7c in "),
+        ],
+    ),
+    (grown, [("INFO", "has grown from 1 to 6 bytes"), ("DEBUG", "Hit 2bfd14f43d17fc7c: ")]),
+    (unknown_parameter, [("WARNING", "No recorded run has a parameter 'nn'")]),
+    (shared_file, [("WARNING", "another record uses it")]),
+]
+
+
+@pytest.mark.parametrize(("event", "expected"), EVENTS, ids=lambda value: getattr(value, "__name__", ""))
+def test_events_are_told(
+    store: Store,
+    caplog: pytest.LogCaptureFixture,
+    event: Callable[[Store], None],
+    expected: list[tuple[str, str]],
+) -> None:
+    """Hits and misses at DEBUG, a completed run at INFO, repair and doubt at WARNING."""
+    store.run_or_retrieve({"n": 1}, write)
+    caplog.clear()
+
+    event(store)
+
+    told = [(entry.levelname, entry.getMessage()) for entry in caplog.records]
+    assert len(told) == len(expected)
+    assert all(any(level == have and text in said for have, said in told) for level, text in expected)
+    assert {entry.name for entry in caplog.records} == {"entropic"}
+
+
+def test_fields_stand_beside_the_text(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """For those who collect logs as data."""
+    record = store.run_or_retrieve({"n": 1}, write)
+
+    (completed,) = [entry for entry in caplog.records if entry.levelno == logging.INFO]
+    assert completed.params_hash == record.params_hash
+    assert completed.elapsed_seconds == record.metadata["elapsed_seconds"]
+
+
+def test_a_known_parameter_without_the_value_is_no_typo(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """An empty answer is said to be odd only if no run has such a parameter; of an empty store nothing is said."""
+    assert store.list(where={"n": 1}) == []
+    store.run_or_retrieve({"n": 1, "solver": {"tol": 1}}, write)
+    caplog.clear()
+
+    assert store.list(where={"n": 2}) == []
+    assert store.list(where={"solver.tol": 2}) == []
+    assert caplog.records == []
+
+    store.list(where={"solver.tools": 2})
+    assert "solver.tools" in caplog.text
+
+
+def test_we_never_print() -> None:
+    """Without a handler of the user's, warnings of ours do not reach the terminal."""
+    script = """
+from entropic import Store
+store = Store("results", "runs.json")
+store.run({"n": 1}, lambda params, path: path.write_text("x")).result_path.unlink()
+store.run_or_retrieve({"n": 1}, lambda params, path: path.write_text("x"))
+"""
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert (answer.stdout, answer.stderr) == ("", "")
