@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import stat
 from collections.abc import Iterator
 
 CHUNK_BYTES = 1 << 20
 _PIECE_BYTES = 1 << 18
+
+
+def lock(descriptor: int) -> None:
+    """
+    Wait for the lock of an open file, woken when it is free.
+
+    Raises:
+        OSError: The file system has no locks.
+    """
+    from filelock import lock_descriptor  # loaded by the first write, not by a process that only reads
+
+    if not lock_descriptor(descriptor, blocking=False):
+        # filelock would ask again and again; writers that take turns have no time to sleep between.
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def stat_of(path: str) -> os.stat_result | None:
+    """The status of what is at a path; None if nothing is."""
+    try:
+        return os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def first_line(descriptor: int) -> bytes:

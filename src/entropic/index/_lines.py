@@ -34,6 +34,7 @@ import itertools
 import json
 import os
 import re
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -43,7 +44,17 @@ from .. import _fork, _log
 from ..errors import IndexCorruptError
 from . import _layout
 from ._content import Content, EmptyContent, LinesContent, StockContent
-from ._descriptor import created_like, first_line, is_at, open_made, read_all, sync_folder, write_at
+from ._descriptor import (
+    created_like,
+    first_line,
+    is_at,
+    lock,
+    open_made,
+    read_all,
+    stat_of,
+    sync_folder,
+    write_at,
+)
 from ._layout import CLOSING, TABLE, Document, Tables
 from ._salvage import Salvaged, salvage
 
@@ -52,6 +63,7 @@ R = TypeVar("R")
 
 _REMEMBERED_LINES = 1 << 16
 _UNKNOWN = object()
+_BY_EFFECTIVE_ID = os.access in os.supports_effective_ids
 _CLOCK_TICK_NS = 20_000_000
 
 
@@ -327,29 +339,28 @@ class LineFile(Generic[T]):
             IndexCorruptError: The file cannot be read.
         """
         place = self.path
-        while not os.path.exists(place):
+        while (status := stat_of(place)) is None:
             place = os.path.dirname(place) or os.curdir
-        if place != self.path and not os.path.isdir(place):
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), place)
-        if os.path.isdir(self.path):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self.path)
-        if not os.access(place, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        if stat.S_ISDIR(status.st_mode) == (place == self.path):
+            number = errno.EISDIR if place == self.path else errno.ENOTDIR
+            raise OSError(number, os.strerror(number), place)
+        if not os.access(place, os.W_OK, effective_ids=_BY_EFFECTIVE_ID):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), place)
-        with self._opened() as descriptor:
-            if descriptor is not None:
-                self._current(descriptor)
+        if place == self.path and self._stamp != (status.st_mtime_ns, status.st_size, status.st_ino):
+            with self._opened() as descriptor:
+                if descriptor is not None:
+                    self._current(descriptor)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[int]:
         """The file, open for writing and locked, as is this object; it exists, and is still the one at our path."""
-        # Loaded by the first write, not by a process that only reads.
-        from filelock import lock_descriptor, unlock_descriptor
+        from filelock import unlock_descriptor  # loaded by the first write, not by a process that only reads
 
         with self._lock:
             while True:
                 self._held = descriptor = open_made(self.path, self.durable)
                 try:
-                    lock_descriptor(descriptor, poll_interval=0.001)
+                    lock(descriptor)
                     try:
                         if is_at(descriptor, self.path):
                             yield descriptor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from ..query import Where
@@ -22,6 +23,7 @@ class MemoryIndex:
 
     def __init__(self) -> None:
         self._records: list[RunRecord] = []
+        self._lock = threading.Lock()
 
     def find_by_hash(self, params_hash: str) -> RunRecord | None:
         """Return the record inserted last under this hash, or None."""
@@ -37,7 +39,8 @@ class MemoryIndex:
 
     def insert(self, record: RunRecord) -> None:
         """Add a record."""
-        self._records.append(record.copied())
+        with self._lock:
+            self._records.append(record.copied())
 
     def all(self) -> list[RunRecord]:
         """Return every record, oldest first."""
@@ -45,7 +48,8 @@ class MemoryIndex:
 
     def delete_by_hash(self, params_hash: str) -> bool:
         """Remove all records under this hash; tell whether there were any."""
-        kept = [record for record in self._records if record.params_hash != params_hash]
-        found = len(kept) < len(self._records)
-        self._records = kept
-        return found
+        with self._lock:
+            kept = [record for record in self._records if record.params_hash != params_hash]
+            found = len(kept) < len(self._records)
+            self._records = kept
+            return found
