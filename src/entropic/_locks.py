@@ -334,7 +334,8 @@ class LockFile:
 
     def write(self, text: bytes) -> None:
         """Replace the content."""
-        os.ftruncate(self._descriptor, 0)
+        if os.fstat(self._descriptor).st_size:  # to truncate an empty file costs as much as the rest of a flight
+            os.ftruncate(self._descriptor, 0)
         os.write(self._descriptor, text)
 
     def remove(self) -> bool:
@@ -379,15 +380,23 @@ def lock_file(path: str, *, create: bool) -> LockFile | None:
     """
     advice = "Nothing has been run."
     try:
-        if create:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-        file = LockFile(path, os.O_RDWR | (os.O_CREAT if create else 0))
+        file = _opened(path, create=create)
         advice = "Its file system may have no locks: put results_dir on one that has."
         return file if file.lock() else None
     except FileNotFoundError:
         return None  # with create: its folder was removed in between
     except OSError as error:
         raise StoreWriteError("Cannot lock a run", error, error.filename or path, advice) from error
+
+
+def _opened(path: str, *, create: bool) -> LockFile:
+    if not create:
+        return LockFile(path, os.O_RDWR)
+    try:
+        return LockFile(path, os.O_RDWR | os.O_CREAT)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return LockFile(path, os.O_RDWR | os.O_CREAT)
 
 
 def remove_dead_locks(folder: str) -> int:
