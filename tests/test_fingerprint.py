@@ -240,6 +240,23 @@ def test_a_name_must_lead_to_the_object() -> None:
     assert importable_name(3) is None
 
 
+def test_what_a_script_sends_to_a_worker_keeps_its_name(tmp_path: Path) -> None:
+    """A worker has a main module of its own, in which a function sent by value is not found."""
+    script = tmp_path / "model.py"
+    script.write_text(
+        "from entropic._fingerprint import importable_name\n"
+        "def helper(): ...\n"
+        "sent = helper\n"
+        "there = importable_name(sent)\n"
+        "del helper\n"
+        "print(there, importable_name(sent))\n"
+    )
+
+    names = subprocess.run([sys.executable, str(script)], capture_output=True, check=True, text=True).stdout
+
+    assert names == "model.helper model.helper\n"
+
+
 def test_a_value_that_does_not_exist_yet_is_refused(store: Store) -> None:
     """What is assigned after the decoration could not be part of the key."""
 

@@ -268,7 +268,7 @@ ALL_DIFFERENT = [
     *(np.array([(1, 2)], "i4,i4"), np.array([(1, 2)], [("x", "i4"), ("y", "i4")]), np.array([(2, 1)], "i4,i4")),
     *(np.array((1, 2), [("x", "i4"), ("y", "i4")])[()], np.array((1, 2), [("y", "i4"), ("x", "i4")])[()]),
     *(np.array([1j]), np.array([1j], "c8"), np.array([1.0], "f4"), np.array([1.0], "f2"), np.array([math.nan])),
-    *(np.zeros(1, "V4"), np.zeros(2, "V2"), np.zeros(1, _aligned)),
+    *(np.zeros(1, "V4"), np.zeros(2, "V2"), np.zeros(1, _aligned), np.zeros(1, [("v", "f8", (2,))])),
 ]  # fmt: skip
 
 

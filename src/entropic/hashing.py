@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import json
 import math
 import pathlib
 import sys
@@ -225,6 +226,8 @@ def canonical(value: Any) -> str:
             texts.append(f"{encode_basestring_ascii(name)}:{text}")
         return f"{{{','.join(texts)}}}"
     if kind is list:
+        if _SAME_IN_JSON.issuperset(map(type, value)):
+            return _write(value)
         return f"[{','.join(map(canonical, value))}]"
     write = _SCALAR_TEXTS.get(kind)
     return write(value) if write else canonical(normalize(value))
@@ -270,6 +273,10 @@ def copy_mapping(value: dict[str, Any]) -> dict[str, Any]:
         elif type(item) is list:
             copied[name] = decode(item)
     return copied
+
+
+_SAME_IN_JSON = _PLAIN | {int}
+_write = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _float_text(x: float) -> str:
@@ -528,6 +535,12 @@ def _mapping(value: Mapping[Any, Any]) -> Any:
 
 
 def _list(value: Any) -> list[Any]:
+    kinds = set(map(type, value))
+    # Long lists are of numbers, and need no call for each.
+    if kinds == {int} and min(value) > -_TOO_LONG and max(value) < _TOO_LONG:
+        return list(value)
+    if kinds == {float} and all(map(math.isfinite, value)):
+        return [x + 0.0 for x in value]
     return [_item(place, item) for place, item in enumerate(value)]
 
 
