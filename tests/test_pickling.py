@@ -42,8 +42,8 @@ class Solver:
     def solve(self, n, *, result_path):
         result_path.write_text(str(n))
 
-    @classmethod
     @cached(SHARED)
+    @classmethod
     def of_class(cls, n, *, result_path):
         result_path.write_text(str(n))
 

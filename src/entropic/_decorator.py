@@ -274,8 +274,9 @@ def cached(
     Make a function that writes a result file return its recorded run; a call made before does not run again.
 
     The function has a parameter ``result_path``, which it is given and callers do not see; or it is a runner
-    ``(params, result_path)``, called with one mapping or with keywords. Functions, methods, class and static methods
-    and ``async def`` functions work alike. Of all threads and processes that make one call at once, one runs it.
+    ``(params, result_path)``, called with one mapping or with keywords. Functions, methods, class methods (written
+    below ``@cached``), static methods and ``async def`` functions work alike. Of all threads and processes that make
+    one call at once, one runs it.
 
     A call is keyed by the function's name and version, the values it closes over, and its arguments as Python binds
     them: defaults applied, by position or keyword alike, ``**kwargs`` merged, ``*args`` as a list. Two functions on
