@@ -76,10 +76,10 @@ class Recipe:
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         key = self.key(args, kwargs)
         if self.is_async:
-            return self._call_async(key, _Work(self, args, kwargs))
+            return self._call_async(key, _Work(self, key.identity, args, kwargs))
         record = self.store.recall(key)
         if record is None:
-            record = self.store.obtain(key, work := _Work(self, args, kwargs), {})
+            record = self.store.obtain(key, work := _Work(self, key.identity, args, kwargs), {})
             if work.has_run:
                 return record if self.load is None else self.load(record.result_path)
         with self.count_lock:
@@ -95,7 +95,8 @@ class Recipe:
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run; the record, or for a coroutine an awaitable of it."""
-        key, work = self.key(args, kwargs), _Work(self, args, kwargs)
+        key = self.key(args, kwargs)
+        work = _Work(self, key.identity, args, kwargs)
         if self.is_async:
             return self.store.execute_async(key, work.awaited, {})
         return self.store.execute(key, work, {})
@@ -189,20 +190,21 @@ def _are_simple(values: Iterable[object]) -> bool:
 class _Work:
     """One call about to run: the function with its arguments, waiting for a path."""
 
-    def __init__(self, recipe: Recipe, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(self, recipe: Recipe, identity: Identity, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._recipe = recipe
         if recipe.binding.is_runner:
             # It owns the mapping it is given, from now on: the caller may change theirs while the run waits.
             args, kwargs = own_copy((args, kwargs))
+        self._identity = identity
         self._args, self._kwargs = args, kwargs
         self.has_run = False
 
     def __call__(self, result_path: Path) -> object:
-        with self._recipe.closure:
+        with self._recipe.closure.running(self._identity):
             return self._start(result_path)
 
     async def awaited(self, result_path: Path) -> object:
-        with self._recipe.closure:
+        with self._recipe.closure.running(self._identity):
             return await self._start(result_path)
 
     def _start(self, result_path: Path) -> Any:
