@@ -106,7 +106,7 @@ class Workplace:
     def _current_session(self) -> _Session:
         with self._lock:
             if self._session is None or not os.path.isdir(self._private("staging")):
-                self._session = self._new_session()
+                return self._new_session()
             return self._session
 
     def _new_session(self) -> _Session:
@@ -115,7 +115,8 @@ class Workplace:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), self.results_dir)
         os.makedirs(self._private("staging"), exist_ok=True)
         os.makedirs(self._private("sessions"), exist_ok=True)
-        session = _Session(self._private("sessions"))
+        with _fork.held_off():  # or a child would keep the lock of a session it does not know of
+            self._session = session = _Session(self._private("sessions"))
         self.clean_up()
         return session
 

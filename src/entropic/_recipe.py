@@ -12,6 +12,7 @@ from inspect import Parameter
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from . import _fork
 from ._binding import Binding
 from ._fingerprint import Closure, code_digest, function_name, importable_name
 from .errors import DuplicateFunctionError, UnsupportedTypeError
@@ -24,7 +25,6 @@ _SIMPLE = frozenset({int, float, str, bool, type(None)})
 
 # Code digests by index, and by function name and version: what a second decoration of one name is held against.
 _decorated: dict[object, dict[tuple[str, str], str]] = {}
-_decorated_lock = threading.Lock()
 
 
 class CacheInfo(NamedTuple):
@@ -70,16 +70,21 @@ class Recipe:
         self._defaults_are_simple = _are_simple(value for value in defaults if value is not Parameter.empty)
         self._memory = self._new_memory(self.closure.identity())
         _claim_name(self)
+        _fork.watch(self)
+
+    def after_fork(self) -> None:
+        """Replace a lock that another thread of the parent may have held."""
+        self.count_lock = threading.Lock()
 
     # ---- calls ------------------------------------------------------------------------------------------------------
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         key = self.key(args, kwargs)
         if self.is_async:
-            return self._call_async(key, _Work(self, key.identity, args, kwargs))
+            return self._call_async(key, _Work(self, args, kwargs))
         record = self.store.recall(key)
         if record is None:
-            record = self.store.obtain(key, work := _Work(self, key.identity, args, kwargs), {})
+            record = self.store.obtain(key, work := _Work(self, args, kwargs), {})
             if work.has_run:
                 return record if self.load is None else self.load(record.result_path)
         with self.count_lock:
@@ -95,8 +100,7 @@ class Recipe:
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run; the record, or for a coroutine an awaitable of it."""
-        key = self.key(args, kwargs)
-        work = _Work(self, key.identity, args, kwargs)
+        key, work = self.key(args, kwargs), _Work(self, args, kwargs)
         if self.is_async:
             return self.store.execute_async(key, work.awaited, {})
         return self.store.execute(key, work, {})
@@ -190,21 +194,20 @@ def _are_simple(values: Iterable[object]) -> bool:
 class _Work:
     """One call about to run: the function with its arguments, waiting for a path."""
 
-    def __init__(self, recipe: Recipe, identity: Identity, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(self, recipe: Recipe, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._recipe = recipe
         if recipe.binding.is_runner:
             # It owns the mapping it is given, from now on: the caller may change theirs while the run waits.
             args, kwargs = own_copy((args, kwargs))
-        self._identity = identity
         self._args, self._kwargs = args, kwargs
         self.has_run = False
 
     def __call__(self, result_path: Path) -> object:
-        with self._recipe.closure.running(self._identity):
+        with self._recipe.closure:
             return self._start(result_path)
 
     async def awaited(self, result_path: Path) -> object:
-        with self._recipe.closure.running(self._identity):
+        with self._recipe.closure:
             return await self._start(result_path)
 
     def _start(self, result_path: Path) -> Any:
@@ -235,7 +238,7 @@ def _claim_name(recipe: Recipe) -> None:
     """Refuse a second function of one name with other code; the same code again, as a re-run cell, is welcome."""
     claim = (recipe.name, canonical(normalize(recipe.version)))
     digest = code_digest(recipe.function)
-    with _decorated_lock:
+    with _fork.held_off():  # one at a time, and never while another thread forks
         if _claims_on(recipe.store.index).setdefault(claim, digest) != digest:
             raise DuplicateFunctionError(recipe.name)
 
