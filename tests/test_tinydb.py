@@ -80,12 +80,14 @@ def test_inserting(index: TinyDBIndex, records: list[RunRecord]) -> None:
 
 
 def test_inserting_with_an_id(index: TinyDBIndex, records: list[RunRecord]) -> None:
-    """An id of the user's own is kept, and one that is taken is refused."""
+    """An id of the user's own is kept; one that is taken, or lies before the last, is refused."""
     new = make_record({"n": 10})
 
     assert index.db.insert(Document(new.to_dict(), doc_id=20)) == 20
     with pytest.raises(ValueError, match="already exists"):
         index.db.insert(Document(new.to_dict(), doc_id=20))
+    with pytest.raises(ValueError, match="the last one is 20"):
+        index.db.insert(Document(new.to_dict(), doc_id=19))
     assert index.db.insert(new.to_dict()) == 21
 
     assert index.all() == [*records, new, new]

@@ -19,11 +19,12 @@ Why nobody reads nonsense
     Readers take no lock. Between two looks a file either has grown (same inode, same head, same bytes before the
     place where the old end was), and then only the new lines are read; or it is another file, and is read anew.
     Each rewrite marks the head with a token of its own, so that a reused inode number cannot pass for growth. A last
-    line without its line feed is not looked at.
+    line without its line feed is not looked at. Size and time are trusted to tell that nothing has changed only once
+    the time lies a tick of the clock back: two changes within one tick have the same.
 
 Why writers do not collide
     A writer locks the file itself. A rewrite leaves the waiting ones with the lock of a file that is no longer there;
-    they see it and open the new one.
+    they see it and open the new one. The lock is given back by name, as a child forked meanwhile holds it too.
 """
 
 from __future__ import annotations

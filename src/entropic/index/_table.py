@@ -76,7 +76,7 @@ class RunTable(Table):
         documents = list(documents)
         if self.name == TABLE and not any(isinstance(document, Document) for document in documents):
             return self.storage.file.append(documents)
-        return self._alone(lambda table: table.insert_multiple(documents))
+        return self._alone(lambda table: _insert_behind(table, documents))
 
     def upsert(self, document: Mapping[str, Any], cond: QueryLike | None = None) -> list[int]:
         """Update documents, or insert one if there is none to update; their ids."""
@@ -124,6 +124,16 @@ class RunDatabase(tinydb.TinyDB):
         """Remove a table and all that is in it."""
         cast("LineStorage", self.storage).file.edit(lambda tables: tables.pop(name, None))
         self._tables.pop(name, None)
+
+
+def _insert_behind(table: Table, documents: list[Mapping[str, Any]]) -> list[int]:
+    last = max((document.doc_id for document in table), default=0)
+    ids = table.insert_multiple(documents)
+    if table.name == TABLE and min(ids) <= last:
+        raise ValueError(
+            f"Cannot insert a run with the id {min(ids)}: ids rise along the file, the last one is {last}."
+        )
+    return ids
 
 
 def _documents(runs: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[Document]:
