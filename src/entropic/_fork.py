@@ -29,7 +29,8 @@ def held_off() -> contextlib.AbstractContextManager[bool]:
     """
     A moment in which no thread forks, to open a descriptor and note it down where ``after_fork`` finds it.
 
-    Keep it short: a thread that forks waits for the end of it.
+    Or to import what is loaded late: an import under way in another thread never ends in a child, which would wait for
+    it for ever. Keep it short, since a thread that forks waits for the end of it.
     """
     return _holding_off
 
@@ -41,6 +42,4 @@ def _after_fork() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_holding_off.acquire, after_in_parent=_holding_off.release, after_in_child=_after_fork
-    )
+    os.register_at_fork(before=_holding_off.acquire, after_in_parent=_holding_off.release, after_in_child=_after_fork)

@@ -328,7 +328,8 @@ class LockFile:
 
     def lock(self) -> bool:
         """Try once; true if this is now the locked file at its path, and not one that was removed meanwhile."""
-        from filelock import lock_descriptor  # loaded by the first run, not by a process that only reads
+        with _fork.held_off():
+            from filelock import lock_descriptor  # loaded by the first run, not by a process that only reads
 
         return lock_descriptor(self._descriptor, blocking=False) and self._is_there()
 

@@ -138,8 +138,9 @@ def test_killed_at_random_moments(start: Start) -> None:
             require_whole(n, path)
         for path, record in recorded.items():
             require_whole(record.params["n"], path)
-        # One later run, and nothing is left of the dead.
+        # One later run and one later delete, and nothing is left of the dead.
         store.run_or_retrieve({"n": 1000}, lambda params, path: path.write_text("x"))
+        store.delete({"n": 1000}, remove_file=True)
         report = store.check(contents=True)
         assert [report.dangling, report.changed, report.leftovers, report.unreadable_lines] == [[], [], [], []]
     assert leftovers() == []
