@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import functools
-import pickle
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from inspect import Signature
@@ -355,6 +354,8 @@ def _restored(module: str, qualname: str, name: str, digest: str, content: bytes
 
 @functools.lru_cache(maxsize=64)
 def _rebuilt(content: bytes) -> Any:
+    import pickle  # whoever comes here has loaded it; whoever does not shall not pay for it
+
     wrapped, store, options = pickle.loads(content)
     return cached(store, **options)(wrapped)
 
