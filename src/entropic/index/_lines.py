@@ -208,6 +208,8 @@ class LineFile(Generic[T]):
         """What is known of the open file, brought up to date: nothing new, the new tail, or all of it anew."""
         with self._lock:
             status = os.fstat(descriptor)
+            if stat.S_ISDIR(status.st_mode):
+                raise IsADirectoryError(errno.EISDIR, "The index is a folder, not a file", self.path)
             stamp = _Stamp(status.st_mtime_ns, status.st_size, status.st_ino)
             if stamp == self._stamp:
                 return self._content
