@@ -203,7 +203,6 @@ HOOKS = {
     "rename": ("folder",),  # a folder is published
     "rmdir": ("file",),  # the staging folder goes
     "pwrite": ("file",),  # the index line
-    "ftruncate": ("file",),  # the lock file is about to say who holds it
     "close": ("file",),  # anything
 }
 
