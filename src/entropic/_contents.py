@@ -1,4 +1,4 @@
-"""The size and the digest of a result, file or folder; and bringing it safely to disk."""
+"""The size and the digest of a result, file or folder."""
 
 from __future__ import annotations
 
@@ -42,27 +42,6 @@ def files_below(folder: str) -> Iterator[str]:
             path = os.path.join(place, name)
             if os.path.isfile(path):
                 yield os.path.relpath(path, folder)
-
-
-def sync_tree(path: str) -> None:
-    """Bring a file, or a folder with all that is in it, to disk."""
-    if os.path.isdir(path) and not os.path.islink(path):
-        for place, _, names in os.walk(path):
-            for name in names:
-                if os.path.isfile(os.path.join(place, name)):
-                    sync(os.path.join(place, name))
-            sync(place)
-    elif os.path.isfile(path):  # not a pipe or a socket, which cannot be synced
-        sync(path)
-
-
-def sync(path: str) -> None:
-    """Bring one file, or the entries of one folder, to disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _file_digest(path: str) -> str:

@@ -19,17 +19,25 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TypeVar
 
 from . import _fork, _log
+from ._flock import try_lock
 from .errors import ReentrantRunError, StoreWriteError
 
 _FIRST_POLL_SECONDS = 0.001
 _LONGEST_POLL_SECONDS = 0.05
 _PATIENCE_SECONDS = 5.0
+
+T = TypeVar("T")
+
+
+def _no_answer() -> None:
+    """Nobody but the leader has anything to look up."""
 
 
 class Flights:
@@ -58,9 +66,16 @@ class Flights:
         self._guard = threading.Lock()
 
     @contextlib.contextmanager
-    def lead(self, params_hash: str) -> Iterator[None]:
+    def lead(self, params_hash: str, answer: Callable[[], T | None] = _no_answer) -> Iterator[T | None]:
         """
-        Be the only one to run this key; waits for whoever is.
+        Be the only one to run this key; or wait for whoever is, and get the answer.
+
+        Args:
+            params_hash: The key.
+            answer: Looks the key up. It is asked under the flight, and by whoever waits.
+
+        Yields:
+            The answer; None if there is none, and then the flight is ours until the end of the block.
 
         Raises:
             ReentrantRunError: This thread, or the one it was started by, is leading the key already.
@@ -69,25 +84,26 @@ class Flights:
         with _marked_as_leading(self._folder, params_hash):
             seat = _ThreadSeat()
             try:
-                self._wait_in_line(params_hash, seat)
+                has_waited = self._wait_in_line(params_hash, seat)
                 try:
-                    self._wait_for_file(params_hash, seat)
-                    yield
+                    yield (answer() if has_waited else None) or self._wait_for_file(params_hash, seat, answer)
                 finally:
                     seat.release()
             finally:
                 self._leave(params_hash, seat)
 
     @contextlib.asynccontextmanager
-    async def lead_async(self, params_hash: str) -> AsyncIterator[None]:
+    async def lead_async(
+        self, params_hash: str, answer: Callable[[], T | None] = _no_answer
+    ) -> AsyncIterator[T | None]:
         """As `lead`, for coroutines: waiting leaves the event loop free."""
         with _marked_as_leading(self._folder, params_hash):
             seat = _TaskSeat()
             try:
-                await self._wait_in_line_async(params_hash, seat)
+                has_waited = await self._wait_in_line_async(params_hash, seat)
                 try:
-                    await self._wait_for_file_async(params_hash, seat)
-                    yield
+                    found = answer() if has_waited else None
+                    yield found or await self._wait_for_file_async(params_hash, seat, answer)
                 finally:
                     seat.release()
             finally:
@@ -103,19 +119,26 @@ class Flights:
     # Who leads is told by the line alone. To be woken is a hint to look again, so an interrupt at a bad moment,
     # which may swallow one, costs a little patience and never the turn.
 
-    def _wait_in_line(self, params_hash: str, seat: _ThreadSeat) -> None:
+    def _wait_in_line(self, params_hash: str, seat: _ThreadSeat) -> bool:
+        """Stand in line until it is our turn; false if there was nobody before us."""
         self._join(params_hash, seat)
+        if self._is_first(params_hash, seat):
+            return False
         waited = _Patience(self._path(params_hash), params_hash)
         while not self._is_first(params_hash, seat):
             if not seat.wait(waited.left_seconds()):
                 waited.notice()
+        return True
 
-    async def _wait_in_line_async(self, params_hash: str, seat: _TaskSeat) -> None:
+    async def _wait_in_line_async(self, params_hash: str, seat: _TaskSeat) -> bool:
         self._join(params_hash, seat)
+        if self._is_first(params_hash, seat):
+            return False
         waited = _Patience(self._path(params_hash), params_hash)
         while not self._is_first(params_hash, seat):
             if not await seat.wait(waited.left_seconds()):
                 waited.notice()
+        return True
 
     def _join(self, params_hash: str, seat: _Seat) -> None:
         with self._guard:
@@ -140,19 +163,30 @@ class Flights:
 
     # ---- between processes: a lock file per key ----------------------------------------------------------
 
-    def _wait_for_file(self, params_hash: str, seat: _Seat) -> None:
-        waited = _Patience(self._path(params_hash), params_hash)
-        for pause in waited.pauses():
-            if self._try_file(params_hash, seat):
-                return
-            time.sleep(pause)
+    # The answer is there before its leader has let go of the lock: who waits for it need not take the lock as well.
 
-    async def _wait_for_file_async(self, params_hash: str, seat: _Seat) -> None:
-        waited = _Patience(self._path(params_hash), params_hash)
-        for pause in waited.pauses():
+    def _wait_for_file(self, params_hash: str, seat: _Seat, answer: Callable[[], T | None]) -> T | None:
+        """Get the lock of a key, or the answer; with the lock, what is answered under it."""
+        if self._try_file(params_hash, seat):
+            return answer()
+        for pause in _Patience(self._path(params_hash), params_hash).pauses():
+            time.sleep(pause)
+            if (found := answer()) is not None:
+                return found
             if self._try_file(params_hash, seat):
-                return
+                return answer()
+        raise AssertionError("patience has no end")
+
+    async def _wait_for_file_async(self, params_hash: str, seat: _Seat, answer: Callable[[], T | None]) -> T | None:
+        if self._try_file(params_hash, seat):
+            return answer()
+        for pause in _Patience(self._path(params_hash), params_hash).pauses():
             await asyncio.sleep(pause)
+            if (found := answer()) is not None:
+                return found
+            if self._try_file(params_hash, seat):
+                return answer()
+        raise AssertionError("patience has no end")
 
     def _try_file(self, params_hash: str, seat: _Seat) -> bool:
         if not self._swept:
@@ -329,9 +363,7 @@ class LockFile:
     def lock(self) -> bool:
         """Try once; true if this is now the locked file at its path, and not one that was removed meanwhile."""
         with _fork.held_off():
-            from filelock import lock_descriptor  # loaded by the first run, not by a process that only reads
-
-        return lock_descriptor(self._descriptor, blocking=False) and self._is_there()
+            return try_lock(self._descriptor) and self._is_there()
 
     def write(self, text: bytes) -> None:
         """Replace the content."""
@@ -417,12 +449,10 @@ def remove_dead_locks(folder: str) -> int:
 
 def dead_locks(folder: str) -> list[Path]:
     """The lock files whose holders are gone; nothing is removed."""
-    from filelock import lock_descriptor
-
     dead = []
     for path in sorted(Path(folder).iterdir()) if os.path.isdir(folder) else ():
         with contextlib.suppress(OSError), open(path, "rb") as file:
-            if lock_descriptor(file.fileno(), blocking=False):
+            if try_lock(file.fileno()):
                 dead.append(path)
     return dead
 

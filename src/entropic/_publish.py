@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import _fork, _log
-from ._contents import sync, sync_tree
+from ._disk import make_folder, sync, sync_tree
+from ._flock import try_lock
 from .errors import AmbiguousResultError, ResultMissingError
 
 PRIVATE_FOLDER = ".entropic"
@@ -110,11 +111,11 @@ class Workplace:
             return self._session
 
     def _new_session(self) -> _Session:
-        os.makedirs(self.results_dir, exist_ok=True)
+        make_folder(self.results_dir, durable=self.durable)
         if not os.access(self.results_dir, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), self.results_dir)
-        os.makedirs(self._private("staging"), exist_ok=True)
-        os.makedirs(self._private("sessions"), exist_ok=True)
+        make_folder(self._private("staging"), durable=False)
+        make_folder(self._private("sessions"), durable=False)
         with _fork.held_off():  # or a child would keep the lock of a session it does not know of
             self._session = session = _Session(self._private("sessions"))
         self.clean_up()
@@ -137,6 +138,7 @@ class Stage:
         self._folder = folder
         self._stem = stem
         self._suffix = suffix
+        self._owner = os.getpid()
         self.path = Path(folder, stem + suffix)
 
     def publish(self) -> Published:
@@ -149,7 +151,13 @@ class Stage:
             ResultMissingError: Nothing was written.
             AmbiguousResultError: Several things were written, none under the expected name.
             OSError: Syncing or moving failed; nothing is published, and the staging folder is still there.
+            RuntimeError: This is a forked child of the process that runs.
         """
+        if not self._is_ours():
+            raise RuntimeError(
+                "Cannot publish the result: this process was forked inside the run, and the run is its parent's. "
+                "End a child inside the runner with os._exit, or use multiprocessing."
+            )
         names = sorted(os.listdir(self._folder))
         written = _result_among(self.path, names)
         results_dir, durable = self._workplace.results_dir, self._workplace.durable
@@ -176,14 +184,18 @@ class Stage:
         return Published(result, moved[:-1])
 
     def discard(self) -> None:
-        """Remove the folder and whatever is left in it."""
+        """Remove the folder and whatever is left in it; not in a forked child, whose parent is still writing there."""
+        if not self._is_ours():
+            return
         try:
             os.rmdir(self._folder)
         except OSError:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def keep_aside(self, report: str) -> Path:
-        """Move the folder to ``failed/``, with a report beside what the runner wrote."""
+        """Move the folder to ``failed/``, with a report beside what the runner wrote; not in a forked child."""
+        if not self._is_ours():
+            return self.path.parent
         failed = os.path.join(self._workplace.results_dir, PRIVATE_FOLDER, "failed")
         os.makedirs(failed, exist_ok=True)
         kept = Path(failed, f"{self._stem}_{os.urandom(4).hex()}")
@@ -193,6 +205,9 @@ class Stage:
             name = f"_{name}"  # the runner has written one of its own
         kept.joinpath(name).write_text(report, encoding="utf-8")
         return kept
+
+    def _is_ours(self) -> bool:
+        return os.getpid() == self._owner
 
     def _move_result(self, written: str) -> str:
         source = os.path.join(self._folder, written)
@@ -223,13 +238,11 @@ class _Session:
     """A lock held for as long as the process lives."""
 
     def __init__(self, folder: str) -> None:
-        from filelock import lock_descriptor  # loaded by the first run, not by a process that only reads
-
         while True:
             self.name = os.urandom(8).hex()
             path = os.path.join(folder, self.name)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-            if lock_descriptor(descriptor, blocking=False) and os.path.exists(path):
+            if try_lock(descriptor) and os.path.exists(path):
                 break
             os.close(descriptor)  # a cleaner came between the two steps, and took us for dead
         self._descriptor = descriptor
@@ -251,8 +264,6 @@ def _end_session(path: str, descriptor: int, owner: int) -> None:
 
 def remove_dead_work(sessions: str, staging: str) -> int:
     """Remove the staging folders of processes that are gone; never those of living ones. Returns how many died."""
-    from filelock import lock_descriptor
-
     dead = 0
     for name in os.listdir(sessions):
         path = os.path.join(sessions, name)
@@ -261,7 +272,7 @@ def remove_dead_work(sessions: str, staging: str) -> int:
         except OSError:
             continue  # ended meanwhile, or another user's
         try:
-            if lock_descriptor(descriptor, blocking=False):
+            if try_lock(descriptor):
                 # Folders first: were we to die in between, the session file still tells the next cleaner.
                 for folder in os.listdir(staging):
                     if folder.partition(".")[0] == name:
@@ -280,13 +291,11 @@ def dead_sessions(private: str) -> list[Path]:
 
     A session file alone is no unfinished work: every forked worker of a process pool leaves one.
     """
-    from filelock import lock_descriptor
-
     left: list[Path] = []
     sessions, staging = Path(private, "sessions"), Path(private, "staging")
     for path in sorted(sessions.iterdir()) if sessions.is_dir() else ():
         with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
-            if lock_descriptor(file.fileno(), blocking=False):
+            if try_lock(file.fileno()):
                 folders = sorted(staging.glob(f"{path.name}.*"))
                 left += [path, *folders] if folders else []
     return left
@@ -349,7 +358,11 @@ def _move_new(source: str, target: str) -> None:
     except OSError:
         # A file system without links. The empty file that reserves the name has no record, so nobody sees it.
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
-        os.replace(source, target)
+        try:
+            os.replace(source, target)
+        except BaseException:
+            os.unlink(target)
+            raise
     else:
         os.unlink(source)
 

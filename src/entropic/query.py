@@ -57,9 +57,15 @@ class Where:
             for name, text in self._texts.items()
         )
 
-    def unknown_names(self, params: Mapping[str, Any]) -> set[str]:
-        """Names of this query that *params* does not have."""
-        return {name for name in self._texts if look_up(params, name) is _MISSING}
+    @property
+    def names(self) -> list[str]:
+        """The names asked for."""
+        return list(self._texts)
+
+
+def has_name(params: Mapping[str, Any], name: str) -> bool:
+    """Whether params have a parameter of this name: as it stands, or through a dotted one."""
+    return look_up(params, name) is not _MISSING
 
 
 def look_up(params: Mapping[str, Any], name: str) -> Any:

@@ -31,7 +31,8 @@ from typing import Any
 from . import _log
 from ._candidate import Candidate, agrees
 from ._check import CheckReport, compare, list_entries, may_be_recorded_soon, note_leftovers, orphans_among
-from ._contents import measure, sync_tree
+from ._contents import measure
+from ._disk import sync_tree
 from ._locks import Flights
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
 from .errors import AmbiguousResultError, EntropicError, ResultMissingError, StoreWriteError
@@ -41,8 +42,17 @@ from .hashing import (
     make_key,
     normalize_params,
 )
-from .index import AnswersWhere, ChecksWriting, DeletesRecords, IndexBackend, Salvages, SharesRecords, TinyDBIndex
-from .query import Where
+from .index import (
+    AnswersWhere,
+    ChecksWriting,
+    DeletesRecords,
+    IndexBackend,
+    KnowsNames,
+    Salvages,
+    SharesRecords,
+    TinyDBIndex,
+)
+from .query import Where, has_name
 from .record import RecordList, RunRecord
 
 __all__ = ["Store"]
@@ -384,8 +394,7 @@ class Store:
     def obtain(self, key: Key, work: Callable[[Path], object], metadata: Mapping[str, Any]) -> RunRecord:
         """On a miss: take the flight, look again, and if nobody was faster, run."""
         self._require_writable()
-        with self._flights.lead(key.params_hash):
-            record = self.recall(key)
+        with self._flights.lead(key.params_hash, lambda: self.recall(key)) as record:
             if record is None:
                 with self._new_run(key, metadata, replaces=self._stale_record(key)) as run:
                     work(run.path)
@@ -397,8 +406,7 @@ class Store:
     ) -> RunRecord:
         """As `obtain`, for a coroutine: the event loop stays free while it waits."""
         self._require_writable()
-        async with self._flights.lead_async(key.params_hash):
-            record = self.recall(key)
+        async with self._flights.lead_async(key.params_hash, lambda: self.recall(key)) as record:
             if record is None:
                 with self._new_run(key, metadata, replaces=self._stale_record(key)) as run:
                     await work(run.path)
@@ -512,6 +520,7 @@ class Store:
     def _insert(
         self, key: Key, path: str, indexed_path: Path, metadata: dict[str, Any], provenance: dict[str, Any]
     ) -> RunRecord:
+        place: str | os.PathLike[str] = path
         try:
             size_bytes, digest = measure(path, self.digest_up_to_bytes)
             provenance = {**key.identity.fields, "size_bytes": size_bytes, **provenance}
@@ -525,12 +534,13 @@ class Store:
                 metadata=metadata,
                 provenance=decode_params(provenance),
             )
+            place = getattr(self.index, "path", path)
             self.index.insert(record)
         except EntropicError:
             raise
         except OSError as error:
             advice = f"The result is kept at {path!r}: once the cause is gone, register it, or run again."
-            raise _told("Cannot record the run", error, path, advice) from error
+            raise _told("Cannot record the run", error, place, advice) from error
         return self._presented(record)
 
     def _require_writable(self) -> None:
@@ -599,12 +609,15 @@ class Store:
         return [record for record in records if where.matches(record.params)]
 
     def _report_unknown_names(self, where: Where) -> None:
-        unknown: set[str] | None = None
-        for record in self.index.all():
-            names = where.unknown_names(record.params)
-            unknown = names if unknown is None else unknown & names
-        for name in sorted(unknown or ()):
-            _log.unknown_parameter(name)
+        """Say in the log which names of a fruitless query no record has: it may be a typo, and no empty result."""
+        for name in where.names:
+            if not self._has_param(name):
+                _log.unknown_parameter(name)
+
+    def _has_param(self, name: str) -> bool:
+        if isinstance(self.index, KnowsNames):
+            return self.index.has_param(name)
+        return any(has_name(record.params, name) for record in self.index.all())
 
     def _presented(self, record: RunRecord) -> RunRecord:
         """A record of the index as users see it: its path absolute."""

@@ -1,6 +1,6 @@
 """The only door to the index backends: where records are kept."""
 
-from ._base import AnswersWhere, ChecksWriting, DeletesRecords, IndexBackend, Salvages, SharesRecords
+from ._base import AnswersWhere, ChecksWriting, DeletesRecords, IndexBackend, KnowsNames, Salvages, SharesRecords
 from ._memory import MemoryIndex
 from ._tinydb import TinyDBIndex
 
@@ -9,6 +9,7 @@ __all__ = [
     "ChecksWriting",
     "DeletesRecords",
     "IndexBackend",
+    "KnowsNames",
     "MemoryIndex",
     "Salvages",
     "SharesRecords",

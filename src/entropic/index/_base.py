@@ -76,6 +76,15 @@ class AnswersWhere(Protocol):
 
 
 @runtime_checkable
+class KnowsNames(Protocol):
+    """An index that can tell whether a parameter exists, without showing every record."""
+
+    def has_param(self, name: str) -> bool:
+        """Tell whether any record has a parameter of this (perhaps dotted) name."""
+        ...
+
+
+@runtime_checkable
 class ChecksWriting(Protocol):
     """An index that can tell before a run whether its record could be kept after it."""
 

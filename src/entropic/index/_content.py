@@ -14,7 +14,7 @@ from . import _layout
 from ._descriptor import line_at, places_of, read_all, whole_lines
 from ._layout import Damage, Document, Tables
 from ._offsets import OffsetTable, entry
-from ._probes import Probe, lines_with
+from ._probes import Probe, is_odd, lines_with
 from ._searches import Searches
 
 _SMALL_FILE_BYTES = 1 << 16
@@ -44,6 +44,10 @@ class Content:
 
     def candidates(self, descriptor: int, where: Mapping[str, Any]) -> Iterator[tuple[int, Document]]:
         """Every id and document that may satisfy a (normalised) query, oldest first: none that does is missing."""
+        return self.documents(descriptor)
+
+    def naming(self, descriptor: int, name: str) -> Iterator[tuple[int, Document]]:
+        """Every id and document that may have a parameter of this (perhaps dotted) name: none that has is missing."""
         return self.documents(descriptor)
 
     def texts(self, descriptor: int) -> Iterator[bytes]:
@@ -151,6 +155,13 @@ class LinesContent(Content):
         if offsets is not None:
             return (self._run_at(descriptor, offset) for offset in offsets)
         return self._candidates_in_bytes(descriptor, probes)
+
+    def naming(self, descriptor: int, name: str) -> Iterator[tuple[int, Document]]:
+        """By a search of the bytes: a dotted name ends in the last of its parts, wherever it stands."""
+        ending = _layout.json_text(name.rpartition(".")[2]) + b'"'
+        for offset, text in self._offset_texts(descriptor):
+            if ending in text or is_odd(text):
+                yield self._parsed(descriptor, offset, text)
 
     def texts(self, descriptor: int) -> Iterator[bytes]:
         """Every line as it stands."""

@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
 
+from .._disk import make_folder
+
 CHUNK_BYTES = 1 << 20
 _PIECE_BYTES = 1 << 18
-
-
-def lock(descriptor: int) -> None:
-    """
-    Wait for the lock of an open file, woken when it is free.
-
-    Raises:
-        OSError: The file system has no locks.
-    """
-    from filelock import lock_descriptor  # loaded by the first write, not by a process that only reads
-
-    if not lock_descriptor(descriptor, blocking=False):
-        # filelock would ask again and again; writers that take turns have no time to sleep between.
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def stat_of(path: str) -> os.stat_result | None:
@@ -136,25 +123,5 @@ def open_made(path: str, durable: bool) -> int:
     try:
         return os.open(path, flags, 0o666)
     except FileNotFoundError:
-        make_folder(os.path.dirname(path), durable)
+        make_folder(os.path.dirname(path), durable=durable)
         return os.open(path, flags, 0o666)
-
-
-def make_folder(folder: str, durable: bool) -> None:
-    """Make a folder and what is missing above it, each synced into the one that holds it."""
-    above = os.path.dirname(folder)
-    if not os.path.isdir(above):
-        make_folder(above, durable)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(folder)
-        if durable:
-            sync_folder(above)
-
-
-def sync_folder(folder: str) -> None:
-    """Make what has been made, renamed or removed in a folder outlast a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

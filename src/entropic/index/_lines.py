@@ -42,6 +42,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from .. import _fork, _log
+from .._disk import sync
+from .._flock import unlock, wait_for_lock
 from ..errors import IndexCorruptError
 from . import _layout
 from ._content import Content, EmptyContent, LinesContent, StockContent
@@ -49,11 +51,9 @@ from ._descriptor import (
     created_like,
     first_line,
     is_at,
-    lock,
     open_made,
     read_all,
     stat_of,
-    sync_folder,
     write_at,
 )
 from ._layout import CLOSING, TABLE, Document, Tables
@@ -150,6 +150,12 @@ class LineFile(Generic[T]):
             if descriptor is None:
                 return []
             return list(self._current(descriptor).candidates(descriptor, where))
+
+    def naming(self, name: str) -> Iterator[tuple[int, Document]]:
+        """Every run that may have a parameter of this name, read as they are asked for; none that has is missing."""
+        with self._opened() as descriptor:
+            if descriptor is not None:
+                yield from self._current(descriptor).naming(descriptor, name)
 
     def read_all(self) -> Iterator[T]:
         """Every run, oldest first, through *read*."""
@@ -357,20 +363,18 @@ class LineFile(Generic[T]):
     @contextlib.contextmanager
     def _locked(self) -> Iterator[int]:
         """The file, open for writing and locked, as is this object; it exists, and is still the one at our path."""
-        from filelock import unlock_descriptor  # loaded by the first write, not by a process that only reads
-
         with self._lock:
             while True:
                 self._held = descriptor = open_made(self.path, self.durable)
                 try:
-                    lock(descriptor)
+                    wait_for_lock(descriptor)
                     try:
                         if is_at(descriptor, self.path):
                             yield descriptor
                             return
                     finally:
                         # A child forked meanwhile holds the same lock: closing our descriptor would not free it.
-                        unlock_descriptor(descriptor)
+                        unlock(descriptor)
                 finally:
                     self._held = None
                     os.close(descriptor)
@@ -393,7 +397,7 @@ class LineFile(Generic[T]):
             raise
         self._stamp = None
         if self.durable:
-            sync_folder(os.path.dirname(target))
+            sync(os.path.dirname(target))
 
     def _sync(self, descriptor: int) -> None:
         if self.durable:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import IndexCorruptError
-from ..query import Where
+from ..query import Where, has_name
 from ..record import RunRecord
 from ._layout import FORMAT
 from ._lines import LineFile
@@ -101,6 +101,10 @@ class TinyDBIndex:
         except ValueError:
             self.all()  # knows on which line the damage is, and tells it
             raise
+
+    def has_param(self, name: str) -> bool:
+        """Tell whether any record has a parameter of this (perhaps dotted) name."""
+        return any(has_name(self._read(run).params, name) for _, run in self._file.naming(name))
 
     def insert(self, record: RunRecord) -> None:
         """Add a record; when this returns it is on disk (if durable) and there for everyone."""

@@ -1,0 +1,48 @@
+"""Bringing files and folders to disk, so that they outlast a power cut."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+
+def sync(path: str) -> None:
+    """Bring one file, or the entries of one folder, to disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(path: str) -> None:
+    """Bring a file, or a folder with all that is in it, to disk."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        for place, _, names in os.walk(path):
+            for name in names:
+                if os.path.isfile(os.path.join(place, name)):
+                    sync(os.path.join(place, name))
+            sync(place)
+    elif os.path.isfile(path):  # not a pipe or a socket, which cannot be synced
+        sync(path)
+
+
+def make_folder(folder: str, *, durable: bool) -> None:
+    """
+    Make a folder and what is missing above it; if durable, each is synced into the one that holds it.
+
+    Raises:
+        OSError: It cannot be made, or something else stands there.
+    """
+    if os.path.isdir(folder):
+        return
+    above = os.path.dirname(folder)
+    if above != folder:
+        make_folder(above, durable=durable)
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        if not os.path.isdir(folder):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder) from None
+    if durable:
+        sync(above)
