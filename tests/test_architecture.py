@@ -18,7 +18,7 @@ PACKAGE = Path(entropic.__file__).parent
 
 # From the ground up. A module imports from floors below its own; inside a floor only the arrows drawn here exist.
 FLOORS = {
-    "ground": ["errors", "_log", "_fork"],
+    "ground": ["errors", "_log", "_fork", "_flock", "_disk"],
     "tools": [
         "hashing",
         "query",
@@ -50,10 +50,10 @@ FLOORS = {
     "door": [""],
 }
 ARROWS = {
+    "_flock": ["_fork"],
     "_fingerprint": ["hashing"],
     "query": ["hashing"],
     "_binding": ["hashing"],
-    "_publish": ["_contents"],
     "index": ["index._base", "index._memory", "index._tinydb"],
     "index._base": ["record"],
     "index._content": ["index._descriptor", "index._layout", "index._offsets", "index._probes", "index._searches"],

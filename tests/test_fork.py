@@ -109,7 +109,6 @@ print(json.dumps(codes))
     require(1, 2)
 
 
-@pytest.mark.xfail(reason="the child discards or publishes its parent's stage", strict=True)
 def test_a_child_of_a_run_that_leaves_by_exit() -> None:
     """Leaving the runner in the child, by an exception or in the regular way, does nothing to the parent's run."""
     codes = forking(

@@ -15,7 +15,7 @@ import pytest
 
 from entropic import Store
 from entropic.hashing import decode_params, normalize_params
-from entropic.query import Where
+from entropic.query import Where, has_name
 
 
 class Method(enum.Enum):
@@ -154,10 +154,10 @@ def test_a_name_that_no_record_has_is_said_in_the_log(
     assert "'steps'" not in said
 
 
-def test_names_a_query_has_and_params_have_not() -> None:
-    """`unknown_names` tells which names of the query lead nowhere."""
-    where = Where({"n": 1, "solver.dt": 2, "solver.dx": 3})
-
-    assert where.unknown_names({"n": 5, "solver": {"dt": 1}}) == {"solver.dx"}
-    assert bool(where)
-    assert not Where()
+@pytest.mark.parametrize(
+    ("name", "is_there"),
+    [("n", True), ("solver", True), ("solver.dt", True), ("solver.dx", False), ("n.dt", False), ("m", False)],
+)
+def test_names_are_looked_up_as_queries_do(name: str, is_there: bool) -> None:
+    """A name is there as it stands, or through a dotted way into nested params."""
+    assert has_name({"n": 5, "solver": {"dt": 1}}, name) is is_there
