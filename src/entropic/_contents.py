@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 
 _CHUNK_BYTES = 1 << 20
@@ -20,9 +21,10 @@ def measure(path: str, digest_up_to_bytes: int | None) -> tuple[int, str | None]
     Returns:
         Size in bytes, and ``"sha256:..."`` or None.
     """
-    if not os.path.isdir(path):
-        size_bytes = os.stat(path).st_size
-        wanted = os.path.isfile(path) and (digest_up_to_bytes is None or size_bytes <= digest_up_to_bytes)
+    status = os.stat(path)
+    if not stat.S_ISDIR(status.st_mode):
+        size_bytes = status.st_size
+        wanted = stat.S_ISREG(status.st_mode) and (digest_up_to_bytes is None or size_bytes <= digest_up_to_bytes)
         return size_bytes, "sha256:" + _file_digest(path) if wanted else None
     files = sorted(files_below(path))
     size_bytes = sum(os.stat(os.path.join(path, name)).st_size for name in files)

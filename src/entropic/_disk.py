@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
 
 def sync(path: str) -> None:
@@ -17,13 +18,14 @@ def sync(path: str) -> None:
 
 def sync_tree(path: str) -> None:
     """Bring a file, or a folder with all that is in it, to disk."""
-    if os.path.isdir(path) and not os.path.islink(path):
+    mode = os.lstat(path).st_mode
+    if stat.S_ISDIR(mode):
         for place, _, names in os.walk(path):
             for name in names:
                 if os.path.isfile(os.path.join(place, name)):
                     sync(os.path.join(place, name))
             sync(place)
-    elif os.path.isfile(path):  # not a pipe or a socket, which cannot be synced
+    elif stat.S_ISREG(mode) or os.path.isfile(path):  # not a pipe or a socket, which cannot be synced
         sync(path)
 
 

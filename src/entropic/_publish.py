@@ -16,6 +16,7 @@ import errno
 import itertools
 import os
 import shutil
+import stat
 import threading
 import time
 import weakref
@@ -171,8 +172,8 @@ class Stage:
                     moved.append(self._move_sibling(name))
             result = self._move_result(written)
             moved.append(result)
-            if not os.path.exists(os.path.join(results_dir, result)):
-                raise _missing(self.path)  # a link that leads nowhere, or into the staging folder
+            if _is_broken_link(os.path.join(results_dir, result)):
+                raise _missing(self.path)  # it leads nowhere, or into the staging folder
             if durable:
                 sync(results_dir)
         except BaseException:
@@ -321,6 +322,10 @@ def _result_among(expected: Path, names: list[str]) -> str:
     return names[0]
 
 
+def _is_broken_link(path: str) -> bool:
+    return os.path.islink(path) and not os.path.exists(path)
+
+
 def _missing(path: Path) -> ResultMissingError:
     return ResultMissingError(path, "Cannot record the run, because the runner wrote no result")
 
@@ -343,7 +348,7 @@ def _suffix_of(written: str, stem: str, suffix: str) -> str:
 
 def _move_new(source: str, target: str) -> None:
     """Rename a file or folder to a name that must be free; `FileExistsError` if it is not."""
-    if os.path.isdir(source) and not os.path.islink(source):
+    if stat.S_ISDIR(os.lstat(source).st_mode):
         os.mkdir(target)  # rename replaces an empty folder in one step, and this one is ours
         try:
             os.rename(source, target)

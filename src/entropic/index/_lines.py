@@ -75,6 +75,11 @@ class _Stamp(NamedTuple):
     size: int
     inode: int
 
+    @classmethod
+    def of(cls, status: os.stat_result) -> _Stamp:
+        """The stamp of a file with this status."""
+        return cls(status.st_mtime_ns, status.st_size, status.st_ino)
+
     def is_settled(self) -> bool:
         """Whether a change from now on would get another time: those within one tick of the clock get the same."""
         return time.time_ns() - self.mtime_ns > _CLOCK_TICK_NS
@@ -216,7 +221,7 @@ class LineFile(Generic[T]):
             status = os.fstat(descriptor)
             if stat.S_ISDIR(status.st_mode):
                 raise IsADirectoryError(errno.EISDIR, "The index is a folder, not a file", self.path)
-            stamp = _Stamp(status.st_mtime_ns, status.st_size, status.st_ino)
+            stamp = _Stamp.of(status)
             if stamp == self._stamp:
                 return self._content
             self._stamp = None
@@ -263,6 +268,8 @@ class LineFile(Generic[T]):
             if isinstance(content, LinesContent):
                 self._append_lines(descriptor, content, texts)
                 self._drop_found(content.appended(runs, texts))
+                # Known, however young: appends of others change the size, their rewrites the inode.
+                self._stamp = _Stamp.of(os.fstat(descriptor))
             else:
                 self._replace(descriptor, itertools.chain(content.texts(descriptor), texts), content.other_tables)
             return [number for number, _ in runs]
