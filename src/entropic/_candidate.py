@@ -23,7 +23,7 @@ class Candidate:
         path: Its result.
     """
 
-    __slots__ = ("_least_bytes", "_said_grown", "agreed", "path", "record", "stored")
+    __slots__ = ("_least_bytes", "_mode", "_said_grown", "agreed", "path", "record", "stored")
 
     def __init__(self, stored: RunRecord, record: RunRecord) -> None:
         self.stored = stored
@@ -32,6 +32,7 @@ class Candidate:
         size_bytes = record.provenance.get("size_bytes", 1)
         self._least_bytes = size_bytes if isinstance(size_bytes, int) else 1
         self.agreed: Key | None = None
+        self._mode = -1  # of a file that has been found whole
         self._said_grown = False
 
     def require_agreement(self, key: Key) -> None:
@@ -47,11 +48,15 @@ class Candidate:
         """Why the result cannot be handed out, or None if it can. One ``stat``; for a folder, one for each file."""
         try:
             status = os.stat(self.path)
+            if status.st_size == self._least_bytes and status.st_mode == self._mode:
+                return None
             # What the system calls the size of a folder says nothing about the files in it.
-            size_bytes = measure(self.path, -1)[0] if stat.S_ISDIR(status.st_mode) else status.st_size
+            is_folder = stat.S_ISDIR(status.st_mode)
+            size_bytes = measure(self.path, -1)[0] if is_folder else status.st_size
         except (FileNotFoundError, NotADirectoryError):
             return "is gone"
         if size_bytes == self._least_bytes:
+            self._mode = -1 if is_folder else status.st_mode
             return None
         if size_bytes < self._least_bytes:
             return f"has {size_bytes} bytes instead of {self._least_bytes}"

@@ -77,12 +77,7 @@ def list_entries(results_dir: Path) -> list[Path]:
 def orphans_among(entries: list[Path], results_dir: Path, known: set[Path], in_flight: set[str]) -> list[Path]:
     """Those entries of the results folder that no known path leads to, and no run is about to record."""
     tops = {results_dir / path.relative_to(results_dir).parts[0] for path in known if results_dir in path.parents}
-    return [path for path in entries if path not in tops and not may_be_recorded_soon(path, in_flight)]
-
-
-def may_be_recorded_soon(path: Path, in_flight: set[str]) -> bool:
-    """Whether a path is named after the key of a run that is under way."""
-    return any(params_hash in path.name for params_hash in in_flight)
+    return [path for path in entries if path not in tops and not any(key in path.name for key in in_flight)]
 
 
 def note_leftovers(report: CheckReport, results_dir: Path) -> None:

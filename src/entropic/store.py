@@ -26,14 +26,14 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator,
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _log
 from ._candidate import Candidate, agrees
-from ._check import CheckReport, compare, list_entries, may_be_recorded_soon, note_leftovers, orphans_among
 from ._contents import measure
 from ._disk import sync_tree
 from ._locks import Flights
+from ._log import DEBUG, is_enabled_for
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
 from .errors import AmbiguousResultError, EntropicError, ResultMissingError, StoreWriteError
 from .hashing import (
@@ -54,6 +54,9 @@ from .index import (
 )
 from .query import Where, has_name
 from .record import RecordList, RunRecord
+
+if TYPE_CHECKING:
+    from ._check import CheckReport
 
 __all__ = ["Store"]
 
@@ -249,7 +252,10 @@ class Store:
             >>> len(store.list(where={"dt": 0.1 + 0.2}))
             2
         """
-        return RecordList(self._presented(record) for record in self._search(Where(where)))
+        records = [*self._search(Where(where))]
+        for place, record in enumerate(records):
+            records[place] = self._presented(record)  # one by one, so that no record is held twice
+        return RecordList(records)
 
     def delete(self, params_or_record: Mapping[str, Any] | RunRecord, remove_file: bool = False) -> bool:
         """
@@ -314,18 +320,20 @@ class Store:
             >>> [found.params for found in store.check().dangling]
             [{'n': 1}]
         """
-        report = CheckReport()
+        from . import _check  # loaded by those who ask for it, not by every process that looks something up
+
+        report = _check.CheckReport()
         # In this order: a run that ends meanwhile is then either still under way, or in the index already.
-        entries = list_entries(self.results_dir)
+        entries = _check.list_entries(self.results_dir)
         in_flight = self._workplace.in_flight()
         intact, damaged_lines = self._intact_records()
         report.unreadable_lines = [*damaged_lines]
         records = [self._presented(record) for record in intact]
-        compare(report, records, contents=contents)
+        _check.compare(report, records, contents=contents)
         known = {path for record in records for path in self._files_of(record)}
         known.add(getattr(self.index, "path", self.results_dir))
-        report.orphans = orphans_among(entries, self.results_dir, known, in_flight)
-        note_leftovers(report, self.results_dir)
+        report.orphans = _check.orphans_among(entries, self.results_dir, known, in_flight)
+        _check.note_leftovers(report, self.results_dir)
         if repair:
             self._repair(report)
         return report
@@ -371,7 +379,7 @@ class Store:
         for path in wanted:
             self._require_inside(path)
         in_flight = self._workplace.in_flight()  # before the index is read: see check
-        return self._remove_files([path for path in wanted if not may_be_recorded_soon(path, in_flight)])
+        return self._remove_files([path for path in wanted if not any(key in path.name for key in in_flight)])
 
     # ---- what the decorator builds on: the same, by key -------------------------------------------------------------
 
@@ -387,7 +395,7 @@ class Store:
             candidate.require_agreement(key)
         if candidate.defect() is not None:
             return None
-        if _log.is_enabled_for(_log.DEBUG):
+        if is_enabled_for(DEBUG):
             _log.hit(key.params_hash, candidate.path)
         return candidate.record.handed_out()
 

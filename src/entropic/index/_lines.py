@@ -39,7 +39,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from .. import _fork, _log
 from .._disk import sync
@@ -57,7 +57,9 @@ from ._descriptor import (
     write_at,
 )
 from ._layout import CLOSING, TABLE, Document, Tables
-from ._salvage import Salvaged, salvage
+
+if TYPE_CHECKING:
+    from ._salvage import Salvaged
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -331,19 +333,26 @@ class LineFile(Generic[T]):
 
     def read_intact(self) -> Salvaged:
         """What still reads of a damaged file."""
+        from ._salvage import salvage  # loaded when there is damage
+
         with self._opened() as descriptor:
             return salvage(b"" if descriptor is None else read_all(descriptor, 0, None))
 
     def salvage(self) -> str:
         """Put the intact runs of a damaged file in its place, and keep the damaged one beside it; return where."""
+        from ._salvage import salvage
+
         with self._locked() as descriptor:
             content = read_all(descriptor, 0, None)
             kept_as = f"{os.path.realpath(self.path)}.damaged-{os.urandom(4).hex()}"
             with created_like(kept_as, descriptor) as copy:
                 write_at(copy, content, 0)
                 self._sync(copy)
+            others: Tables = {}
+            with contextlib.suppress(IndexCorruptError):
+                others = _layout.parse_head(self.path, content.partition(b"\n")[0])
             runs = enumerate(salvage(content).documents, start=1)
-            self._replace(descriptor, [_layout.line(number, document) for number, document in runs], {})
+            self._replace(descriptor, [_layout.line(number, document) for number, document in runs], others)
         return kept_as
 
     def require_writable(self) -> None:
