@@ -72,6 +72,6 @@ def _identity_fields(record: RunRecord) -> dict[str, Any]:
 
 def agrees(record: RunRecord, key: Key) -> bool:
     """Whether a record is of the params and the function that a key was made from."""
-    if canonical(record.params) != key.canonical:
-        return False
-    return canonical(_identity_fields(record)) == canonical(key.identity.fields)
+    fields = _identity_fields(record)
+    line = canonical(fields) if fields else ""
+    return line == key.identity.line and canonical(record.params) == key.canonical

@@ -25,7 +25,7 @@ HEAD_START = b'{"_store": {'
 OPENING = b'"_default": {'
 CLOSING = b"\n}}\n"
 
-_LINE = re.compile(rb'"(\d+)": (\{.*\})', re.DOTALL)
+_LINE_BEGINS = re.compile(rb'"(\d+)": (?=\{)')
 _BEGUN_LINE = re.compile(rb'("\d*("(:( (\{.*)?)?)?)?)?\}*')
 _PIECE_BYTES = 1 << 20
 
@@ -92,14 +92,13 @@ def parse_head(path: str, text: bytes) -> Tables:
 
 def parse_line(text: bytes) -> tuple[int, Document] | None:
     """Id and document of a run, or None if the text is not a run."""
-    match = _LINE.fullmatch(text)
-    if match is None:
+    begins = _LINE_BEGINS.match(text)
+    if begins is None or not text.endswith(b"}"):
         return None
     try:
-        document = json.loads(match[2])
+        return int(begins[1]), json.loads(text[begins.end() :].decode())
     except (ValueError, RecursionError):
         return None
-    return int(match[1]), document
 
 
 def parse_stock(path: str, content: bytes) -> tuple[list[tuple[int, Document]], Tables]:
