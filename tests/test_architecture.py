@@ -22,6 +22,7 @@ FLOORS = {
     "tools": [
         "hashing",
         "query",
+        "_tagged",
         "_fingerprint",
         "_binding",
         "_contents",
@@ -52,7 +53,7 @@ FLOORS = {
 ARROWS = {
     "_flock": ["_fork"],
     "_fingerprint": ["hashing"],
-    "query": ["hashing"],
+    "query": ["hashing", "_tagged"],
     "_binding": ["hashing"],
     "index": ["index._base", "index._memory", "index._tinydb"],
     "index._base": ["record"],

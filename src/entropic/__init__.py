@@ -9,10 +9,11 @@ from ._decorator import cached
 from ._sweep import grid
 from .errors import EntropicError
 from .hashing import normalize
+from .query import param
 from .record import RunRecord
 from .store import Store
 
-__all__ = ["EntropicError", "RunRecord", "Store", "__version__", "cached", "errors", "grid", "normalize"]
+__all__ = ["EntropicError", "RunRecord", "Store", "__version__", "cached", "errors", "grid", "normalize", "param"]
 
 
 def __getattr__(name: str) -> str:

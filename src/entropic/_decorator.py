@@ -15,6 +15,7 @@ import wrapt
 from ._fingerprint import code_digest
 from ._recipe import CacheInfo, Recipe
 from .hashing import Key, decode_params, normalize
+from .query import Selection, Where
 from .record import RecordList, RunRecord
 from .store import Store
 
@@ -70,9 +71,17 @@ class _Calls(Generic[P, R]):
         recipe, _ = self._self_recipe_and_first()
         return recipe.store.adopt(self._self_key(args, kwargs), result_path, {})
 
-    def list(self, where: Mapping[str, Any] | None = None) -> RecordList:
-        """Return the records of this function, of all its versions, oldest first; filtered as by `Store.list`."""
-        return self._self_recipe_and_first()[0].records(where)
+    def list(
+        self,
+        where: Where | None = None,
+        *,
+        order_by: str | Iterable[str] | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> RecordList:
+        """Return the records of this function, of all its versions, oldest first; chosen as by `Store.list`."""
+        selection = Selection.of(where, order_by, limit, newest_first)
+        return self._self_recipe_and_first()[0].records(selection)
 
     def sweep(self, points: Iterable[Mapping[str, Any]]) -> builtins.list[R]:
         """

@@ -7,7 +7,7 @@ import functools
 import inspect
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from inspect import Parameter
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -17,10 +17,12 @@ from ._binding import Binding
 from ._fingerprint import Closure, code_digest, function_name, importable_name
 from .errors import DuplicateFunctionError, UnsupportedTypeError
 from .hashing import Identity, Key, canonical, make_key, normalize
+from .query import Selection
 from .record import RecordList, RunRecord
 from .store import Store, own_copy
 
 _REMEMBERED_CALLS = 4096
+_EVERY_RUN = Selection.of()
 _SIMPLE = frozenset({int, float, str, bool, type(None)})
 
 # Code digests by index, and by function name and version: what a second decoration of one name is held against.
@@ -155,8 +157,8 @@ class Recipe:
 
     # ---- its records ------------------------------------------------------------------------------------------------
 
-    def records(self, where: Mapping[str, Any] | None = None) -> RecordList:
-        return RecordList(record for record in self.store.list(where) if self.owns(record))
+    def records(self, selection: Selection = _EVERY_RUN) -> RecordList:
+        return self.store.select(selection, self.owns)
 
     def owns(self, record: RunRecord) -> bool:
         """Whether a record is of this function, whatever its version."""

@@ -284,10 +284,11 @@ def _float_text(x: float) -> str:
     if not math.isfinite(x):
         return f'{{"$float":"{text}"}}'
     # Few digits need no rounding; most floats that people write have few.
-    return text if len(text) <= 13 else repr(_rounded(x))
+    return text if len(text) <= 13 else repr(rounded(x))
 
 
-def _rounded(x: float) -> float:
+def rounded(x: float) -> float:
+    """A float as keys know it: what differs by less is the same."""
     # Decimals for large numbers, significant digits for small ones: either alone would merge what differs.
     return round(x, 12) if abs(x) >= 1 else float(f"{x:.11e}")
 

@@ -67,6 +67,17 @@ class RunRecord:
             document[name] = encode(value)
         return document
 
+    def fields(self) -> dict[str, Any]:
+        """The fields of `to_dict` as they are in the record, not copied: what queries look at."""
+        return {
+            **self.params,
+            "params_hash": self.params_hash,
+            "result_path": str(self.result_path),
+            "created_at": self.created_at,
+            "metadata": self.metadata,
+            "provenance": self.provenance,
+        }
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunRecord:
         """

@@ -52,7 +52,7 @@ from .index import (
     SharesRecords,
     TinyDBIndex,
 )
-from .query import Where, has_name
+from .query import EVERY_RUN, Condition, Selection, Where, as_plain_params, has_name, names_in, predicate
 from .record import RecordList, RunRecord
 
 if TYPE_CHECKING:
@@ -237,25 +237,41 @@ class Store:
         """
         return self.adopt(make_key(params), result_path, metadata)
 
-    def list(self, where: Mapping[str, Any] | None = None) -> RecordList:
+    def list(
+        self,
+        where: Where | None = None,
+        *,
+        order_by: str | Iterable[str] | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> RecordList:
         """
         Return the records of all runs, decorated or not, oldest first.
 
         Args:
-            where: Parameter names and the values they must have; all must match. A dotted name reaches into nested
-                params. Nothing for all runs.
+            where: Parameter names and the values they must have, all of them; or a condition made with
+                `entropic.param`. A dotted name reaches into nested params. Nothing for all runs.
+            order_by: A name, or several, the most important one first: of a parameter, or a field of the record such
+                as ``created_at`` or ``metadata.elapsed_seconds``. ``-`` before a name turns its order round. Numbers
+                come before texts; runs without the parameter, or without an order in it, come last.
+            limit: At most so many, the first ones in that order.
+            newest_first: Turn round the order of time, also among runs that *order_by* takes for equal.
+
+        Raises:
+            TypeError: The query is neither mapping nor condition, or a value in it cannot be normalised.
+            ValueError: The limit is negative.
 
         Example:
             >>> store = Store("results", "runs.json", file_suffix=".txt")
-            >>> for n in (1, 2):
+            >>> from entropic import param
+            >>> for n in (1, 2, 3):
             ...     _ = store.run_or_retrieve({"n": n, "dt": 0.3}, lambda params, path: path.write_text("x"))
             >>> len(store.list(where={"dt": 0.1 + 0.2}))
-            2
+            3
+            >>> [record.params["n"] for record in store.list(param("n") > 1, order_by="-n")]
+            [3, 2]
         """
-        records = [*self._search(Where(where))]
-        for place, record in enumerate(records):
-            records[place] = self._presented(record)  # one by one, so that no record is held twice
-        return RecordList(records)
+        return self.select(Selection.of(where, order_by, limit, newest_first))
 
     def delete(self, params_or_record: Mapping[str, Any] | RunRecord, remove_file: bool = False) -> bool:
         """
@@ -462,6 +478,17 @@ class Store:
         self._remove_files(paths)
         return bool(records)
 
+    def select(self, selection: Selection, is_wanted: Callable[[RunRecord], bool] | None = None) -> RecordList:
+        """The records that were asked for; of those only the ones *is_wanted* names, if it is given."""
+        found = self._search(selection.condition)
+        if is_wanted is not None:
+            found = [record for record in found if is_wanted(record)]
+        records = selection.arranged(found, self._fields)
+        del found
+        for place, record in enumerate(records):
+            records[place] = self._presented(record)  # one by one, so that no record is held twice
+        return RecordList(records)
+
     # ---- one run ----------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -600,32 +627,39 @@ class Store:
         _log.stale(key.params_hash, candidate.path, candidate.defect() or "has just come back")
         return stored
 
-    def _search(self, where: Where) -> Iterable[RunRecord]:
-        if not where:
+    def _search(self, condition: Condition) -> Sequence[RunRecord]:
+        if condition == EVERY_RUN:
             return self.index.all()
-        found = list(self._candidates_for(where))
+        found = self._found_in_index(condition)
         if not found:
-            self._report_unknown_names(where)
+            self._report_unknown_names(condition)
         return found
 
-    def _candidates_for(self, where: Where) -> Iterable[RunRecord]:
-        if isinstance(self.index, AnswersWhere):
-            return self.index.search(where.values)
+    def _found_in_index(self, condition: Condition) -> Sequence[RunRecord]:
+        # The index keeps paths relative to the results folder; asked for is the path that users see.
+        names_path = "result_path" in names_in(condition)
+        if isinstance(self.index, AnswersWhere) and not names_path:
+            return self.index.search(condition)
         # Of someone else's index only plain equality is expected; what means more is decided here.
-        plain = all(type(value) in (str, int) and "." not in name for name, value in where.values.items())
-        records = self.index.find_by_params(dict(where.values)) if plain else self.index.all()
-        return [record for record in records if where.matches(record.params)]
+        plain = as_plain_params(condition)
+        records = self.index.all() if plain is None else self.index.find_by_params(plain)
+        is_meant = predicate(condition)
+        return [record for record in records if is_meant(self._fields(record))]
 
-    def _report_unknown_names(self, where: Where) -> None:
+    def _fields(self, record: RunRecord) -> dict[str, Any]:
+        """A record of the index as queries see it."""
+        return {**record.fields(), "result_path": str(self.results_dir / record.result_path)}
+
+    def _report_unknown_names(self, condition: Condition) -> None:
         """Say in the log which names of a fruitless query no record has: it may be a typo, and no empty result."""
-        for name in where.names:
+        for name in names_in(condition):
             if not self._has_param(name):
                 _log.unknown_parameter(name)
 
     def _has_param(self, name: str) -> bool:
         if isinstance(self.index, KnowsNames):
             return self.index.has_param(name)
-        return any(has_name(record.params, name) for record in self.index.all())
+        return any(has_name(record.fields(), name) for record in self.index.all())
 
     def _presented(self, record: RunRecord) -> RunRecord:
         """A record of the index as users see it: its path absolute."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from entropic.index import MemoryIndex, TinyDBIndex
-from entropic.query import Where
+from entropic.query import matches
 from entropic.record import RunRecord
 from entropic.testing import make_record
 
@@ -174,4 +174,4 @@ def test_any_query_finds_what_the_reference_finds(several: list[dict[str, Any]],
             index.insert_many(added)
             records += added
             for query in asked:
-                assert index.search(query) == [record for record in records if Where(query).matches(record.params)]
+                assert index.search(query) == [record for record in records if matches(query, record)]

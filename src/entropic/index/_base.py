@@ -7,10 +7,11 @@ an index lacks it, the store falls back on the five.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from ..query import Where
 from ..record import RunRecord
 
 
@@ -68,19 +69,19 @@ class DeletesRecords(Protocol):
 
 @runtime_checkable
 class AnswersWhere(Protocol):
-    """An index that evaluates a mapping query exactly as `entropic.query.Where` does."""
+    """An index that evaluates queries itself, exactly as `entropic.query.matches` does."""
 
-    def search(self, where: Mapping[str, Any]) -> list[RunRecord]:
-        """Return the matching records, oldest first."""
+    def search(self, where: Where) -> list[RunRecord]:
+        """Return the records that a mapping or a condition means, oldest first."""
         ...
 
 
 @runtime_checkable
 class KnowsNames(Protocol):
-    """An index that can tell whether a parameter exists, without showing every record."""
+    """An index that can tell whether a name exists, without showing every record."""
 
     def has_param(self, name: str) -> bool:
-        """Tell whether any record has a parameter of this (perhaps dotted) name."""
+        """Tell whether any record has a parameter, or a field of its own, of this (perhaps dotted) name."""
         ...
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from ..query import Where
+from ..query import Where, predicate
 from ..record import RunRecord
 
 
@@ -34,8 +34,12 @@ class MemoryIndex:
 
     def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
         """Return the records whose params include all of *params*, oldest first."""
-        where = Where(params)
-        return [record.copied() for record in self._records if where.matches(record.params)]
+        return self.search(params)
+
+    def search(self, where: Where) -> list[RunRecord]:
+        """Return the records that a query means, oldest first."""
+        is_meant = predicate(where)
+        return [record.copied() for record in self._records if is_meant(record.fields())]
 
     def insert(self, record: RunRecord) -> None:
         """Add a record."""

@@ -2,7 +2,7 @@ r"""
 What a query can tell from the bytes of a line, before it is parsed.
 
 A probe stands for one condition, such as ``n`` is 100. It finds every line that may satisfy it, and some that do not:
-whoever asks parses what was found, and judges it by `entropic.query.Where`. Nothing may be missed, however a line
+whoever asks parses what was found, and judges it by `entropic.query.predicate`. Nothing may be missed, however a line
 is spelled: ``"n":100``, ``0.30000000000000004`` for 0.3, ``\u006e`` for n.
 """
 

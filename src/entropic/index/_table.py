@@ -10,8 +10,7 @@ from tinydb.queries import QueryLike
 from tinydb.storages import MemoryStorage, Storage
 from tinydb.table import Document, Table
 
-from .. import hashing
-from ..query import Where
+from ..query import Condition, equalities_in, predicate
 from ..record import RunRecord
 from ._layout import TABLE, Tables
 from ._lines import LineFile
@@ -19,21 +18,20 @@ from ._lines import LineFile
 R = TypeVar("R")
 
 
-class MatchesParams:
+class MatchesRun:
     """
-    A mapping query as a TinyDB condition, evaluated by the reference on the params of a document.
+    A query of ours as a TinyDB condition, evaluated by the reference on the documents.
 
     Attributes:
-        values: Names and normalised values.
+        values: Names and normalised values that every matching document has.
     """
 
-    def __init__(self, where: Where) -> None:
-        self._where = where
-        self.values = {name: hashing.normalize(value) for name, value in where.values.items()}
+    def __init__(self, condition: Condition) -> None:
+        self._is_meant = predicate(condition)
+        self.values = equalities_in(condition)
 
     def __call__(self, value: Mapping[str, Any]) -> bool:
-        params = {name: item for name, item in value.items() if name not in hashing.RESERVED}
-        return self._where.matches(params)
+        return self._is_meant(value)
 
 
 class LineStorage(Storage):
@@ -84,10 +82,9 @@ class RunTable(Table):
 
     def search(self, cond: QueryLike) -> list[Document]:
         """Every document that satisfies a TinyDB query, oldest first."""
-        if self.name == TABLE and isinstance(cond, MatchesParams):
-            runs: Iterable[Document] = _documents(self.storage.file.candidates(cond.values))
-        else:
-            runs = self
+        runs: Iterable[Document] = self
+        if self.name == TABLE and isinstance(cond, MatchesRun) and cond.values:
+            runs = _documents(self.storage.file.candidates(cond.values))
         return [document for document in runs if cond(document)]
 
     def __iter__(self) -> Iterator[Document]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import IndexCorruptError
-from ..query import Where, has_name
+from ..query import Where, condition_of, has_name, names_in, predicate
 from ..record import RunRecord
 from ._layout import FORMAT
 from ._lines import LineFile
@@ -87,15 +87,20 @@ class TinyDBIndex:
         """Return the records whose params include all of *params*, oldest first."""
         return self.search(params)
 
-    def search(self, where: Mapping[str, Any]) -> list[RunRecord]:
+    def search(self, where: Where) -> list[RunRecord]:
         """
-        Return the records that match a mapping query, oldest first; evaluated through TinyDB.
+        Return the records that a mapping or a condition means, oldest first; evaluated through TinyDB.
 
-        The first query on a parameter searches the bytes of the file, later ones use a table of the parameter's values.
+        Equalities that must hold are searched for in the bytes of the file, and from the second query on a parameter
+        in a table of its values; whatever else a condition asks is asked of each run.
         """
-        from ._table import MatchesParams
+        from ._table import MatchesRun
 
-        documents = self.db.runs.search(MatchesParams(Where(where)))
+        condition = condition_of(where)
+        if "result_path" in names_in(condition):
+            is_meant = predicate(condition)  # of the records: a document of earlier releases has another path in it
+            return [record for record in self.all() if is_meant(record.fields())]
+        documents = self.db.runs.search(MatchesRun(condition))
         try:
             return [self._read(document) for document in documents]
         except ValueError:
@@ -103,8 +108,8 @@ class TinyDBIndex:
             raise
 
     def has_param(self, name: str) -> bool:
-        """Tell whether any record has a parameter of this (perhaps dotted) name."""
-        return any(has_name(self._read(run).params, name) for _, run in self._file.naming(name))
+        """Tell whether any record has a parameter, or a field of its own, of this (perhaps dotted) name."""
+        return any(has_name(self._read(run).fields(), name) for _, run in self._file.naming(name))
 
     def insert(self, record: RunRecord) -> None:
         """Add a record; when this returns it is on disk (if durable) and there for everyone."""

@@ -1,0 +1,75 @@
+"""
+Tagged values read back: what `hashing.normalize` wrote as ``{"$date": "2026-01-01"}`` is a date again.
+
+Only for types with an order, which queries compare and tables show; all others stay as they are stored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+_TIMEDELTA = re.compile(r"(?:(-?\d+) days?, )?(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+
+
+def untagged(value: Any) -> Any:
+    """
+    The Python value that a stored date, datetime, time, timedelta, Decimal or Fraction stands for; else the same value.
+
+    Example:
+        >>> untagged({"$date": "2026-01-01"})
+        datetime.date(2026, 1, 1)
+        >>> untagged({"$set": [1]})
+        {'$set': [1]}
+    """
+    if type(value) is not dict or len(value) != 1:
+        return value
+    ((tag, text),) = value.items()
+    read = _READERS.get(tag)
+    if read is None or type(text) is not str:
+        return value
+    try:
+        return read(text)
+    except (ValueError, ArithmeticError):
+        return value  # in a form of its own, such as a time in a named zone
+
+
+def _datetime(text: str) -> datetime:
+    moment = datetime.fromisoformat(text.removesuffix("#fold"))
+    return moment.replace(fold=1) if text.endswith("#fold") else moment
+
+
+def _timedelta(text: str) -> timedelta:
+    match = _TIMEDELTA.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    days, hours, minutes, seconds = match.groups(default="0")
+    whole, _, fraction = seconds.partition(".")
+    return timedelta(int(days), int(whole), int(fraction.ljust(6, "0")), 0, int(minutes), int(hours))
+
+
+def _decimal(text: str) -> Any:
+    from decimal import Decimal  # loaded for those who use it: few do, and every process pays
+
+    number = Decimal(text)
+    if number.is_nan():
+        raise ValueError(text)  # has no order, and some kinds of it do not even compare
+    return number
+
+
+def _fraction(text: str) -> Any:
+    from fractions import Fraction
+
+    return Fraction(text)
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "$date": date.fromisoformat,
+    "$datetime": _datetime,
+    "$time": time.fromisoformat,
+    "$timedelta": _timedelta,
+    "$Decimal": _decimal,
+    "$Fraction": _fraction,
+}
