@@ -29,6 +29,9 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
     (errors.IndexCorruptError("runs.json", 0, "it is no run"), ValueError, ["runs.json", "no run"]),
     (errors.HashCollisionError("0123", "{asked}", "{recorded}"), RuntimeError, ["0123", "{asked}", "{recorded}"]),
     (errors.ReentrantRunError("0123"), RuntimeError, ["0123", "within itself", "__wrapped__"]),
+    (errors.CommandError("./solve", 3), RuntimeError, ["./solve", "exit status 3", "discarded"]),
+    (errors.CommandError("./solve", -9), RuntimeError, ["./solve", "signal 9"]),
+    (errors.CommandError("./solve", 127, "No such file"), RuntimeError, ["./solve", "No such file", "path"]),
     (errors.DuplicateFunctionError("study.f"), ValueError, ["study.f", "name=", "version="]),
 ]
 IDS = [type(error).__name__ for error, _, _ in ERRORS]

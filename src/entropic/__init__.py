@@ -5,6 +5,7 @@ Decorate the function that writes a result file; the next call with the same arg
 """
 
 from . import errors
+from ._command import command
 from ._decorator import cached
 from ._sweep import grid
 from .errors import EntropicError
@@ -13,7 +14,18 @@ from .query import param
 from .record import RunRecord
 from .store import Store
 
-__all__ = ["EntropicError", "RunRecord", "Store", "__version__", "cached", "errors", "grid", "normalize", "param"]
+__all__ = [
+    "EntropicError",
+    "RunRecord",
+    "Store",
+    "__version__",
+    "cached",
+    "command",
+    "errors",
+    "grid",
+    "normalize",
+    "param",
+]
 
 
 def __getattr__(name: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
+from pathlib import Path
 
 
 def sync(path: str) -> None:
@@ -27,6 +29,14 @@ def sync_tree(path: str) -> None:
             sync(place)
     elif stat.S_ISREG(mode) or os.path.isfile(path):  # not a pipe or a socket, which cannot be synced
         sync(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link, or a folder with all that is in it; or nothing, if nothing is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def make_folder(folder: str, *, durable: bool) -> None:

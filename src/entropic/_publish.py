@@ -29,6 +29,8 @@ from ._flock import try_lock
 from .errors import AmbiguousResultError, ResultMissingError
 
 PRIVATE_FOLDER = ".entropic"
+OUTPUT_ENDING = ".output.txt"
+"""What the name of the result is followed by in the name of the file that keeps what a program has printed."""
 _COMPRESSIONS = frozenset({".gz", ".bz2", ".xz", ".zst"})
 
 
@@ -72,9 +74,14 @@ class Workplace:
         """
         self._current_session()
 
-    def stage(self, params_hash: str, suffix: str) -> Stage:
+    def stage(self, params_hash: str, suffix: str, stem: str | None = None) -> Stage:
         """
         Open a private folder for one run.
+
+        Args:
+            params_hash: Its key.
+            suffix: What the name of its result is to end in.
+            stem: What it is to begin with, if that is free; else the time and the hash make the name.
 
         Raises:
             OSError: The results folder cannot be made or written.
@@ -83,7 +90,9 @@ class Workplace:
         name = f"{session.name}.{next(self._numbers)}.{params_hash}"
         folder = os.path.join(self._private("staging"), name)
         os.mkdir(folder)
-        return Stage(self, folder, _unused_stem(self.results_dir, params_hash, suffix), suffix)
+        if stem is None or os.path.lexists(os.path.join(self.results_dir, stem + suffix)):
+            stem = _unused_stem(self.results_dir, params_hash, suffix)
+        return Stage(self, folder, stem, suffix)
 
     def in_flight(self) -> set[str]:
         """The keys of runs under way; a result of one of these may be published and not yet recorded."""
@@ -315,6 +324,8 @@ def _result_among(expected: Path, names: list[str]) -> str:
     """Which of the names in a staging folder is the result."""
     if expected.name in names:
         return expected.name
+    output = expected.name + OUTPUT_ENDING
+    names = [name for name in names if name != output] or names
     if not names:
         raise _missing(expected)
     if len(names) > 1:

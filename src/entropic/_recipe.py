@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from . import _fork
+from ._arguments import own_copy
 from ._binding import Binding
 from ._fingerprint import Closure, code_digest, function_name, importable_name
 from .errors import DuplicateFunctionError, UnsupportedTypeError
 from .hashing import Identity, Key, canonical, make_key, normalize
 from .query import Selection
 from .record import RecordList, RunRecord
-from .store import Store, own_copy
+from .store import Store
 
 _REMEMBERED_CALLS = 4096
 _EVERY_RUN = Selection.of()

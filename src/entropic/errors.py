@@ -13,7 +13,9 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── IndexCorruptError       ValueError         an index file, or a record in it, that cannot be read
     ├── HashCollisionError      RuntimeError       a record found by hash that belongs to other parameters
     ├── ReentrantRunError       RuntimeError       a run that asks for its own result
-    └── DuplicateFunctionError  ValueError         two different functions of one name on one store
+    ├── DuplicateFunctionError  ValueError         two different functions of one name on one store
+    ├── MissingExtraError       ImportError        a package that is needed for this only, and is not installed
+    └── CommandError            RuntimeError       a program that could not be started, or has failed
 
 What a runner raises passes through unchanged: none of these wraps it.
 """
@@ -226,6 +228,60 @@ class DuplicateFunctionError(EntropicError, ValueError):
             f"Cannot decorate {self.name!r}: another function of that name, with different code, already uses this "
             f"store, and would answer for it. Pass name= to tell them apart, or version= if the code has changed."
         )
+
+
+class CommandError(EntropicError, RuntimeError):
+    """
+    A program, started by the runner that `entropic.command` makes, that could not be started or has failed.
+
+    Attributes:
+        program: Its name.
+        exit_status: What it returned; the negative number of the signal that ended it; 127 if there is no such
+            program and 126 if it could not be started, as shells have it.
+        reason: Why it could not be started; empty if it was.
+    """
+
+    def __init__(self, program: str, exit_status: int, reason: str = "") -> None:
+        super().__init__(program, exit_status, reason)
+        self.program = program
+        self.exit_status = exit_status
+        self.reason = reason
+
+    def __str__(self) -> str:
+        if self.reason:
+            return f"Cannot start the program {self.program!r}: {self.reason}. Check its path, and that it may be run."
+        how = (
+            f"was ended by signal {-self.exit_status}"
+            if self.exit_status < 0
+            else f"failed, with exit status {self.exit_status}"
+        )
+        return f"Cannot record the run: the program {self.program!r} {how}. What it wrote has been discarded."
+
+
+class MissingExtraError(EntropicError, ImportError):
+    """
+    A package that one feature needs is not installed.
+
+    Attributes:
+        what: What could not be done.
+        package: The package.
+        extra: The extra of entropic that brings it.
+    """
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(what, package, extra, name=package)
+        self.what = what
+        self.package = package
+        self.extra = extra
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what}: it needs {self.package}, which is not installed. Install it with "
+            f'pip install "entropic[{self.extra}]".'
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.what, self.package, self.extra)
 
 
 def _parameter(place: str) -> str:

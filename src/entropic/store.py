@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -29,9 +28,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import _log
+from ._arguments import checked_index, checked_metadata, checked_suffix, own_copy, require_callable
 from ._candidate import Candidate, agrees
 from ._contents import measure
-from ._disk import sync_tree
+from ._disk import remove, sync_tree
 from ._locks import Flights
 from ._log import DEBUG, is_enabled_for
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
@@ -40,7 +40,6 @@ from .hashing import (
     Key,
     decode_params,
     make_key,
-    normalize_params,
 )
 from .index import (
     AnswersWhere,
@@ -57,6 +56,7 @@ from .record import RecordList, RunRecord
 
 if TYPE_CHECKING:
     from ._check import CheckReport
+    from ._merge import Merged
 
 __all__ = ["Store"]
 
@@ -114,11 +114,11 @@ class Store:
         digest_up_to_bytes: int | None = _DIGEST_UP_TO_BYTES,
     ) -> None:
         self.results_dir = Path(os.path.abspath(results_dir))
-        self.file_suffix = _checked_suffix(file_suffix)
+        self.file_suffix = checked_suffix(file_suffix)
         self.durable = durable
         self.keep_failed = keep_failed
         self.digest_up_to_bytes = digest_up_to_bytes
-        self.index = _checked_index(index) if index is not None else TinyDBIndex(db_path, results_dir, durable)
+        self.index = checked_index(index) if index is not None else TinyDBIndex(db_path, results_dir, durable)
         # Asked once: to tell whether an object has the methods of a Protocol takes longer than a hit.
         self._peek = self.index.peek if isinstance(self.index, SharesRecords) else self.index.find_by_hash
         self._writing = self.index if isinstance(self.index, ChecksWriting) else None
@@ -184,8 +184,8 @@ class Store:
             >>> store.run_or_retrieve({"n": 1}, slow) == first
             True
         """
-        _require_callable(runner)
-        key = self._key(params)
+        require_callable(runner)
+        key = self._key(params, runner)
         return self.recall(key) or self.obtain(key, _bound_runner(runner, params), metadata)
 
     def run(self, params: Mapping[str, Any], runner: Runner, **metadata: Any) -> RunRecord:
@@ -201,8 +201,8 @@ class Store:
             >>> [record.metadata["seed"] for record in store.list(where={"n": 1})]
             [1, 2]
         """
-        _require_callable(runner)
-        return self.execute(make_key(params), _bound_runner(runner, params), metadata)
+        require_callable(runner)
+        return self.execute(self._key(params, runner), _bound_runner(runner, params), metadata)
 
     def retrieve(self, params: Mapping[str, Any]) -> RunRecord | None:
         """
@@ -262,8 +262,8 @@ class Store:
             ValueError: The limit is negative.
 
         Example:
-            >>> store = Store("results", "runs.json", file_suffix=".txt")
             >>> from entropic import param
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
             >>> for n in (1, 2, 3):
             ...     _ = store.run_or_retrieve({"n": n, "dt": 0.3}, lambda params, path: path.write_text("x"))
             >>> len(store.list(where={"dt": 0.1 + 0.2}))
@@ -272,6 +272,29 @@ class Store:
             [3, 2]
         """
         return self.select(Selection.of(where, order_by, limit, newest_first))
+
+    def to_html(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        where: Where | None = None,
+        title: str | None = None,
+        embed_up_to_bytes: int = 16 << 20,
+    ) -> str | None:
+        """
+        Make a page of the runs: one HTML file to look at, filter and share; see `RecordList.to_html`.
+
+        Args:
+            path: The file to write; without one the text is returned.
+            where: Which runs, as for `list`.
+            title: Headline; the name of the results folder without one.
+            embed_up_to_bytes: How much of pictures and text results to take into the file.
+
+        Raises:
+            MissingExtraError: The libraries of the extra ``page`` are not installed (an `ImportError`).
+        """
+        records = self.list(where)
+        return records.to_html(path, title=title or self.results_dir.name, embed_up_to_bytes=embed_up_to_bytes)
 
     def delete(self, params_or_record: Mapping[str, Any] | RunRecord, remove_file: bool = False) -> bool:
         """
@@ -297,8 +320,112 @@ class Store:
         if isinstance(params_or_record, RunRecord):
             # By what it says: a nan that has been pickled is equal to no other.
             wanted = params_or_record.to_dict()
-            return self.forget(lambda record: self._presented(record).to_dict() == wanted, remove_file)
+            return bool(self.forget(lambda record: self._presented(record).to_dict() == wanted, remove_file))
         return self.forget_key(make_key(params_or_record), remove_file)
+
+    def delete_records(self, records: Iterable[RunRecord], remove_files: bool = False) -> int:
+        """
+        Forget many records in one step; on request remove their results as well, as `delete` does.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            ValueError: A result to be removed lies outside the results folder; nothing has been deleted then.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> _ = store.run_or_retrieve({"n": 6}, lambda params, path: path.write_text("x"))
+            >>> store.delete_records(store.list(where={"n": 6}), remove_files=True)
+            1
+        """
+        signatures = set(map(_signature, records))
+        return self.forget(lambda record: _signature(self._presented(record)) in signatures, remove_files)
+
+    def prune(
+        self,
+        *,
+        older_than_seconds: float | None = None,
+        larger_than_bytes: int | None = None,
+        keep_newest: int | None = None,
+        max_size_bytes: int | None = None,
+        preview: bool = False,
+    ) -> RecordList:
+        """
+        Give up runs by age, size and number: their results and their records.
+
+        Age and size must both be met, where both are given. A run whose result lies outside the results folder is
+        never given up. Sizes are those on disk, with what lies beside a result.
+
+        Args:
+            older_than_seconds: Only runs older than this.
+            larger_than_bytes: Only runs larger than this.
+            keep_newest: Keep so many of the newest runs of each point, whatever else is said; alone, all others go.
+            max_size_bytes: Give up the oldest of what then remains, until all together take no more than this.
+            preview: Remove nothing; only tell.
+
+        Returns:
+            The runs given up, oldest first.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> for n in (1, 2, 3):
+            ...     _ = store.run({"n": n}, lambda params, path: path.write_text("0123456789"))
+            >>> [record.params["n"] for record in store.prune(max_size_bytes=10, preview=True)]
+            [1, 2]
+        """
+        from . import _prune  # loaded by those who ask for it, as are checking and merging
+
+        limits = _prune.Limits(older_than_seconds, larger_than_bytes, keep_newest, max_size_bytes)
+        inside = [record for record in self.list() if all(map(self.is_inside, self.files_of(record)))]
+        held = [_prune.hold(record, self.files_of(record)) for record in inside]
+        chosen = RecordList(one.record for one in _prune.choose(held, limits, datetime.now(timezone.utc)))
+        if chosen and not preview:
+            self.delete_records(chosen, remove_files=True)
+        return chosen
+
+    def merge(
+        self, other: Store, *, link: bool = False, step: Callable[[RunRecord], object] = lambda record: None
+    ) -> Merged:
+        """
+        Take over another store's runs: copies of their results, and their records as they are.
+
+        A run that is here already, or another of the same point with the same content, is left alone. Of several runs
+        of one point the one made last answers, wherever it was made. Killed at any moment, a merge leaves at worst an
+        orphan file; merge again, and it is carried on.
+
+        Args:
+            other: The other store; it is only read.
+            link: Make hard links instead of copies: at once, but what is added to one file is then in both.
+            step: Called after each run of the other store.
+
+        Returns:
+            What was taken over, what was known, and what has no result any more.
+
+        Example:
+            >>> ours, theirs = Store("a", "a.json", file_suffix=".txt"), Store("b", "b.json", file_suffix=".txt")
+            >>> _ = theirs.run_or_retrieve({"n": 1}, lambda params, path: path.write_text("x"))
+            >>> len(ours.merge(theirs).taken), len(ours.merge(theirs).taken)
+            (1, 0)
+        """
+        from . import _merge
+
+        self._require_writable()
+        merged = _merge.Merged(RecordList(), RecordList(), RecordList())
+        known: dict[str, Sequence[RunRecord]] = _merge.by_key(self.list())
+        for record in other.list():
+            mine = known.get(record.params_hash, [])
+            if _merge.is_answered_by(mine, record):
+                merged.known.append(record)
+            elif not record.result_path.exists():
+                merged.missing.append(record)
+            else:
+                taken = self._take_over(record, other, link=link)
+                known[record.params_hash] = [*mine, taken]
+                merged.taken.append(taken)
+            step(record)
+        self._let_newest_answer({record.params_hash for record in (*merged.taken, *merged.known)})
+        return merged
 
     def sweep(self, points: Iterable[Mapping[str, Any]], runner: Runner) -> RecordList:
         """
@@ -346,7 +473,7 @@ class Store:
         report.unreadable_lines = [*damaged_lines]
         records = [self._presented(record) for record in intact]
         _check.compare(report, records, contents=contents)
-        known = {path for record in records for path in self._files_of(record)}
+        known = {path for record in records for path in self.files_of(record)}
         known.add(getattr(self.index, "path", self.results_dir))
         report.orphans = _check.orphans_among(entries, self.results_dir, known, in_flight)
         _check.note_leftovers(report, self.results_dir)
@@ -460,23 +587,25 @@ class Store:
             raise ResultMissingError(path, "Cannot register the result")
         if self.durable:
             sync_tree(path)
-        return self._insert(key, path, self._indexed_path(path), _checked_metadata(metadata), {})
+        return self._insert(key, path, self._indexed_path(path), checked_metadata(metadata), {})
 
     def forget_key(self, key: Key, remove_file: bool = False) -> bool:
         """Forget all records of a key."""
         if self.index.find_by_hash(key.params_hash) is None:
             return False
-        return self.forget(lambda record: record.params_hash == key.params_hash and agrees(record, key), remove_file)
+        return bool(
+            self.forget(lambda record: record.params_hash == key.params_hash and agrees(record, key), remove_file)
+        )
 
-    def forget(self, unwanted: Callable[[RunRecord], bool], remove_file: bool = False) -> bool:
-        """Forget the records *unwanted* names: records first, then files."""
+    def forget(self, unwanted: Callable[[RunRecord], bool], remove_file: bool = False) -> int:
+        """Forget the records *unwanted* names: records first, then files. Returns how many there were."""
         records = [record for record in self.index.all() if unwanted(record)]
-        paths = [path for record in records for path in self._files_of(record)] if remove_file else []
+        paths = [path for record in records for path in self.files_of(record)] if remove_file else []
         for path in paths:
             self._require_inside(path)
         self._delete_records(records)
         self._remove_files(paths)
-        return bool(records)
+        return len(records)
 
     def select(self, selection: Selection, is_wanted: Callable[[RunRecord], bool] | None = None) -> RecordList:
         """The records that were asked for; of those only the ones *is_wanted* names, if it is given."""
@@ -494,7 +623,7 @@ class Store:
     @contextlib.contextmanager
     def _new_run(self, key: Key, metadata: Mapping[str, Any], replaces: RunRecord | None = None) -> Iterator[_Run]:
         """Stage; hand over to the runner; publish, insert, and put the record on the run."""
-        details = _checked_metadata(metadata)
+        details = checked_metadata(metadata)
         _log.miss(key.params_hash)
         stage = self._open_stage(key)
         run = _Run(stage.path)
@@ -589,8 +718,11 @@ class Store:
 
     # ---- keys -------------------------------------------------------------------------------------------------------
 
-    def _key(self, params: Mapping[str, Any]) -> Key:
+    def _key(self, params: Mapping[str, Any], runner: Runner) -> Key:
         """The key of a point; remembered for plain values, whose types tell 1, 1.0 and True apart."""
+        identity = getattr(runner, "__entropic_identity__", None)
+        if identity is not None:
+            return make_key(params, identity())  # a program: see `entropic.command`
         if type(params) is not dict:
             return make_key(params)
         values = tuple(params.values())
@@ -686,15 +818,19 @@ class Store:
         for record in kept:
             self.index.insert(record)
 
-    def _files_of(self, record: RunRecord) -> Sequence[Path]:
+    def files_of(self, record: RunRecord) -> Sequence[Path]:
+        """The result of a run, and what was written beside it."""
         siblings = record.provenance.get("siblings", [])
         return [self.results_dir / name for name in (record.result_path, *siblings)]
 
+    def is_inside(self, path: Path) -> bool:
+        """Whether a path leads into the results folder, and not to what is private in there."""
+        root = os.path.realpath(self.results_dir) + os.sep
+        real = os.path.realpath(path) + os.sep
+        return real.startswith(root) and real != root and not real.startswith(root + PRIVATE_FOLDER + os.sep)
+
     def _require_inside(self, path: Path) -> None:
-        root = os.path.realpath(self.results_dir)
-        real = os.path.realpath(path)
-        private = os.path.join(root, PRIVATE_FOLDER)
-        if not real.startswith(root + os.sep) or real == private or real.startswith(private + os.sep):
+        if not self.is_inside(path):
             raise ValueError(
                 f"Cannot remove {str(path)!r}: it lies outside the results folder {str(self.results_dir)!r}. Nothing "
                 f"has been deleted; delete the record without remove_file=True, and the file by hand."
@@ -704,15 +840,43 @@ class Store:
         """Remove what no record uses, and return it."""
         if not paths:
             return []
-        used = {path for record in self.index.all() for path in self._files_of(record)}
+        used = {path for record in self.index.all() for path in self.files_of(record)}
         removed = []
         for path in paths:
             if path in used:
                 _log.file_kept(str(path), "another record uses it")
             else:
-                _remove(path)
+                remove(path)
                 removed.append(path)
         return removed
+
+    # ---- merging ----------------------------------------------------------------------------------------------------
+
+    def _take_over(self, record: RunRecord, other: Store, *, link: bool) -> RunRecord:
+        """Publish a copy of another store's result, then insert its record."""
+        from . import _merge
+
+        if not other.is_inside(record.result_path):
+            taken = record.copied(self._indexed_path(str(record.result_path)))  # registered: the file stays where it is
+            self.index.insert(taken)
+            return self._presented(taken)
+        stage = _merge.copy_result(self._workplace, record, other.files_of(record)[1:], link=link)
+        try:
+            published = self._publish(stage)
+            taken = _merge.published_as(record, published)
+            self.index.insert(taken)
+        finally:
+            stage.discard()
+        return self._presented(taken)
+
+    def _let_newest_answer(self, keys: Collection[str]) -> None:
+        """Of each key, insert the record made last once more, behind those that were inserted after it."""
+        from . import _merge
+
+        passed = _merge.passed_over(record for record in self.index.all() if record.params_hash in keys)
+        for record in passed:
+            self.index.insert(_merge.moved(record))
+        self._delete_records(passed)
 
     # ---- checking ---------------------------------------------------------------------------------------------------
 
@@ -750,61 +914,14 @@ def _kept_aside(stage: Stage) -> str:
         return str(stage.path.parent)
 
 
+def _signature(record: RunRecord) -> tuple[str, str, Path]:
+    return record.params_hash, record.created_at, record.result_path
+
+
 def _told(what: str, error: OSError, path: str | os.PathLike[str], advice: str = "") -> StoreWriteError:
     return StoreWriteError(what, error, error.filename or path, advice)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _bound_runner(runner: Runner, params: Mapping[str, Any]) -> Callable[[Path], object]:
     own = own_copy(dict(params))  # now, not after a wait for another run: the caller may change them meanwhile
     return lambda path: runner(own, path)
-
-
-def own_copy(value: Any) -> Any:
-    """A copy as deep as the containers go, arrays among them; what they hold is the caller's own."""
-    kind = type(value)
-    if kind is dict:
-        return {name: own_copy(item) for name, item in value.items()}
-    if kind is list or kind is tuple:
-        return kind(map(own_copy, value))
-    if kind is set or kind is bytearray or (kind.__module__, kind.__name__) == ("numpy", "ndarray"):
-        return value.copy()
-    return value
-
-
-def _checked_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata in the form a record holds; what could not be stored is refused now."""
-    return decode_params(normalize_params(metadata)) if metadata else {}
-
-
-def _require_callable(runner: object) -> None:
-    if not callable(runner):
-        raise TypeError(
-            f"Cannot run {runner!r}: a runner is called as runner(params, result_path), and this is no callable."
-        )
-
-
-def _checked_suffix(suffix: str) -> str:
-    if not isinstance(suffix, str):
-        raise TypeError(f"Cannot use the file suffix {suffix!r}: it must be text such as '.npy'.")
-    if any(part in suffix for part in ("/", "\\", "..", "\0")):
-        raise ValueError(
-            f"Cannot use the file suffix {suffix!r}: it would lead out of the results folder. "
-            f"Use a plain ending such as '.npy', without separators, '..' or NUL."
-        )
-    return suffix
-
-
-def _checked_index(index: IndexBackend) -> IndexBackend:
-    if isinstance(index, IndexBackend) and not isinstance(index, type):
-        return index
-    raise TypeError(
-        f"Cannot use {index!r} as an index: it needs the methods find_by_hash, find_by_params, insert, all and "
-        f"delete_by_hash. See entropic.index.IndexBackend."
-    )

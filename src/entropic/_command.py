@@ -1,0 +1,286 @@
+"""
+A runner that starts a program: any program that writes a file is cached like a Python function.
+
+What a run of a program depends on is its command line, so that is its identity: the template with its placeholders,
+and the content of the program if it is named by a path, as one's own build is. Two programs never answer for each
+other, and a solver that has been compiled anew, differently, runs again. A program looked up on the ``PATH`` goes by
+its name, like any installed tool; files that matter besides are named in ``depends``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import shlex
+import string
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from ._contents import measure
+from ._publish import OUTPUT_ENDING
+from .errors import CommandError, ParameterError, ResultMissingError
+from .hashing import Identity, Key, decode_params, make_key, normalize
+from .query import has_name, look_up
+
+RESULT_PATH = "result_path"
+NAME_PREFIX = "$ "
+NOT_STARTED = 126
+NOT_FOUND = 127
+_GRACE_SECONDS = 10.0
+_CHUNK_BYTES = 1 << 16
+_NEEDS_NO_QUOTES = re.compile(r"[\w@%+=:,./{}-]+", re.ASCII)
+
+
+class Output(Protocol):
+    """Where the output of a program is shown while it runs, such as ``sys.stderr.buffer``."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take some bytes."""
+        ...
+
+    def flush(self) -> object:
+        """Show them."""
+        ...
+
+
+def command(
+    arguments: Sequence[str | os.PathLike[str]],
+    *,
+    version: Any = None,
+    depends: Sequence[str | os.PathLike[str]] = (),
+    output: Output | None = None,
+) -> Command:
+    """
+    Make a runner of a program, for `Store.run_or_retrieve`, `Store.run` and `Store.sweep`.
+
+    No shell is involved: each argument reaches the program as it is, with its placeholders filled in. The program
+    gets an empty standard input; what it prints is kept beside the result, as a sibling file. If it ends with an exit
+    status other than 0, nothing is recorded.
+
+    Args:
+        arguments: The program and its arguments. ``{name}`` stands for a parameter, ``{solver.dt}`` for one inside a
+            mapping, ``{n:04d}`` formats it as Python does; ``{result_path}``, once at least, is where the program has
+            to write; ``{{`` and ``}}`` are braces. Text is filled in as it is, anything else in its JSON form.
+        version: Takes part in the key instead of the content of the program: change it when results change.
+        depends: Files and folders whose content takes part in the key, such as a script, a mesh or a table.
+        output: Where to show what the program prints while it runs; nowhere by default.
+
+    Raises:
+        TypeError: *arguments* is one text and no list.
+        ValueError: An argument is no valid template, or none of them says where to write.
+
+    Example:
+        >>> from entropic import Store
+        >>> store = Store("results", "runs.json", file_suffix=".txt")
+        >>> copy = command(["cp", "{source}", "{result_path}"])
+        >>> _ = Path("a.txt").write_text("some text")
+        >>> store.run_or_retrieve({"source": "a.txt"}, copy).result_path.read_text()
+        'some text'
+        >>> copy
+        command: cp {source} {result_path}
+    """
+    return Command(arguments, version=version, depends=depends, output=output)
+
+
+class Command:
+    """
+    What `command` returns: a runner that knows its own identity.
+
+    Attributes:
+        arguments: The template, as it was given.
+        name: The template as a shell would show it; the function name of its records.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str | os.PathLike[str]],
+        *,
+        version: Any = None,
+        depends: Sequence[str | os.PathLike[str]] = (),
+        output: Output | None = None,
+    ) -> None:
+        for what, value in (("the command", arguments), ("depends", depends)):
+            if isinstance(value, (str, bytes)):
+                raise TypeError(f"Cannot use {value!r} as {what}: pass a list of texts; no shell takes it apart.")
+        self.arguments = tuple(str(os.fspath(argument)) for argument in arguments)
+        if not self.arguments:
+            raise ValueError("Cannot use an empty command: it needs a program.")
+        self.name = NAME_PREFIX + " ".join(map(_quoted, self.arguments))
+        self.version = version
+        self.depends = tuple(str(os.fspath(path)) for path in depends)
+        self.output = output
+        self._names = {name for argument in self.arguments for name in _placeholders(argument)}
+        if _placeholders(self.arguments[0]):
+            raise ValueError(f"Cannot use the command {self.name!r}: the program itself cannot be a placeholder.")
+        if RESULT_PATH not in self._names:
+            raise ValueError(
+                f"Cannot use the command {self.name!r}: it does not say where to write. Put {{result_path}} where the "
+                f"program expects the name of its output file."
+            )
+
+    def __repr__(self) -> str:
+        return f"command: {self.name.removeprefix(NAME_PREFIX)}"
+
+    def __call__(self, params: Mapping[str, Any], result_path: Path) -> None:
+        """
+        Run the program, and wait for it.
+
+        Raises:
+            ParameterError: A placeholder without parameter, or a parameter without placeholder; nothing has run.
+            CommandError: The program could not be started, or has failed.
+            ResultMissingError: It has written nothing.
+        """
+        filled = self.fill(params, result_path)
+        log_path = result_path.with_name(result_path.name + OUTPUT_ENDING)
+        with open(log_path, "xb") as log:
+            status = _run(filled, log, self.output)
+        if status:
+            raise CommandError(filled[0], status)
+        if not os.path.getsize(log_path):
+            log_path.unlink()
+        if all(name == log_path.name for name in os.listdir(result_path.parent)):
+            raise ResultMissingError(result_path, f"Cannot record the run, because {filled[0]!r} wrote no result")
+
+    def __entropic_identity__(self) -> Identity:
+        """What its keys cover besides the params: the template, and the content of what it depends on."""
+        closure: dict[str, Any] = {name: _digest(name) for name in self.depends}
+        if self.version is None and os.path.dirname(self.arguments[0]):
+            if not os.path.exists(self.arguments[0]):
+                raise CommandError(self.arguments[0], NOT_FOUND, os.strerror(errno.ENOENT))
+            closure[self.arguments[0]] = _digest(self.arguments[0])
+        fields: dict[str, Any] = {"function": self.name}
+        if self.version is not None:
+            fields["version"] = normalize(self.version)
+        if closure:
+            fields["closure"] = closure
+        return Identity.of(fields)
+
+    def key(self, params: Mapping[str, Any]) -> Key:
+        """
+        The key of a point, for `Store.recall`.
+
+        Raises:
+            CommandError: The program, named by a path, is not there.
+            ResultMissingError: What it depends on is not there.
+        """
+        return make_key(params, self.__entropic_identity__())
+
+    def fill(self, params: Mapping[str, Any], result_path: str | os.PathLike[str]) -> list[str]:
+        """
+        The command line of one run.
+
+        Raises:
+            ParameterError: A placeholder without parameter, a parameter without placeholder, or a value that does not
+                fit the format asked for.
+
+        Example:
+            >>> command(["./solve", "--n={n:03d}", "{result_path}"]).fill({"n": 7}, "out.csv")
+            ['./solve', '--n=007', 'out.csv']
+        """
+        given = decode_params({name: normalize(value) for name, value in params.items()})
+        used = {name if name in given else name.partition(".")[0] for name in self._names}
+        for name in given:
+            if name not in used:
+                reason = f"the command has no placeholder {{{name}}}, so it could not change the result. Leave it out."
+                raise ParameterError(name, reason)
+        return [_filled(argument, {**given, RESULT_PATH: os.fspath(result_path)}) for argument in self.arguments]
+
+
+def _placeholders(argument: str) -> set[str]:
+    """The names in an argument."""
+    try:
+        parts = list(string.Formatter().parse(argument))
+    except ValueError as error:
+        raise ValueError(f"Cannot use the argument {argument!r}: {error}. Write {{{{ and }}}} for braces.") from None
+    names = set()
+    for _, name, template, conversion in parts:
+        if name is None:
+            continue
+        if not name or conversion or "{" in (template or ""):
+            advice = "a placeholder is a name, or a name and a format such as {n:04d}. Write {{ and }} for braces."
+            raise ValueError(f"Cannot use the argument {argument!r}: {advice}")
+        names.add(name)
+    return names
+
+
+def _filled(argument: str, values: Mapping[str, Any]) -> str:
+    """An argument with its placeholders filled in."""
+    texts = []
+    for literal, name, template, _ in string.Formatter().parse(argument):
+        texts.append(literal)
+        if name is None:
+            continue
+        if not has_name(values, name):
+            raise ParameterError(name, f"the command has a placeholder {{{name}}}, and no such parameter was given.")
+        value = look_up(values, name)
+        try:
+            texts.append(format(value, template) if template else _text_of(value))
+        except ValueError as error:
+            raise ParameterError(
+                name, f"{value!r} does not fit the placeholder {{{name}:{template}}} ({error})."
+            ) from None
+    text = "".join(texts)
+    if "\0" in text:
+        raise ParameterError(argument, "no argument of a program can hold a NUL character.")
+    return text
+
+
+def _text_of(value: Any) -> str:
+    """Text as it is, numbers as the shortest text that reads back as the same, anything else as JSON."""
+    if isinstance(value, str):
+        return value
+    return repr(value) if isinstance(value, float) else json.dumps(value)
+
+
+def _quoted(argument: str) -> str:
+    """An argument as a shell would need it; told apart from every other list of arguments, but with bare braces."""
+    return argument if _NEEDS_NO_QUOTES.fullmatch(argument) else shlex.quote(argument)
+
+
+def _digest(path: str) -> str | None:
+    try:
+        return measure(path, None)[1]
+    except FileNotFoundError as error:
+        raise ResultMissingError(
+            path, "Cannot tell which run this is, because a file it depends on is missing"
+        ) from error
+
+
+def _run(filled: Sequence[str], log: IO[bytes], output: Output | None) -> int:
+    """The exit status of a program; its output is kept and shown as it comes."""
+    import subprocess  # by those who run a program, not by every process that looks something up
+
+    try:
+        process = subprocess.Popen(filled, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    except OSError as error:
+        status = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_STARTED
+        raise CommandError(filled[0], status, error.strerror or str(error)) from error
+    assert process.stdout is not None
+    with process:
+        try:
+            while chunk := os.read(process.stdout.fileno(), _CHUNK_BYTES):
+                log.write(chunk)
+                output = _shown(chunk, output)
+            return process.wait()
+        except BaseException:
+            # Interrupted, or the log cannot be written: whatever the program makes now would be thrown away.
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE_SECONDS)
+            process.kill()
+            raise
+
+
+def _shown(chunk: bytes, output: Output | None) -> Output | None:
+    """Show some output; None once nobody looks any more, as when a pipe was closed: no reason to stop a long run."""
+    if output is not None:
+        try:
+            output.write(chunk)
+            output.flush()
+        except (OSError, ValueError):
+            return None
+    return output
