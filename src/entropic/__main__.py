@@ -1,0 +1,23 @@
+"""Start the command line, or say which extra is missing."""
+
+from __future__ import annotations
+
+import sys
+
+_NEEDED = {"click", "rich"}
+
+
+def main() -> int:
+    """The command ``entropic``, and ``python -m entropic``; returns the exit status."""
+    try:
+        from . import _cli
+    except ModuleNotFoundError as error:
+        if error.name not in _NEEDED:
+            raise
+        print(f"entropic: the command line needs {error.name}: pip install 'entropic[cli]'", file=sys.stderr)
+        return 2
+    return _cli.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""
+The command line: one short function per subcommand; parsing in, a call of the store, a view out.
+
+Loaded by ``__main__`` when the extra ``cli`` is there. rich is loaded for tables on a terminal only.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import click
+
+from ..errors import EntropicError
+from . import _look, _run, _share, _tidy
+from ._place import store_options
+from ._view import told
+
+_INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@store_options
+@click.version_option(package_name="entropic", message="%(version)s")
+@click.pass_context
+def entropic(context: click.Context, index: str | None, results: str | None) -> None:
+    """
+    Look at runs, tidy them up, hand them on, and cache any program.
+
+    The store is the one given by --index (and --results), before or after the subcommand; else by ENTROPIC_INDEX (and
+    ENTROPIC_RESULTS); else ./entropic.json, or the only index in this folder. An index remembers its results folder.
+
+    \b
+    A FILTER compares a parameter, or a field of the record; all filters must match:
+      n=100  method=rk4  solver.dt=0.1   equal; values are JSON where they parse, and text otherwise
+      'dt<0.01'  'n>=3'  'n!=4'          ordered, among numbers or among texts; needs quotes in a shell
+      'name~regex'                       a text in which the regular expression is found
+      'created_at>2026-01-01'  'metadata.elapsed_seconds>60'  'function~simulate'
+    As keys do, filters tell 1 from 1.0 and from true; text that looks like a number is asked for by n='"1"'.
+    A HASH is the first four or more digits of a run's hash.
+
+    \b
+    Exit status:
+      0    done
+      1    no: nothing matched, something was found by check, or the question was answered with no
+      2    could not be done: wrong usage, or an error that is told on stderr
+      130  interrupted
+    `entropic run` exits as its program does; see entropic run --help. With ENTROPIC_DEBUG set, errors come in full.
+
+    \b
+    Completion, for bash (zsh and fish likewise), in ~/.bashrc:
+      eval "$(_ENTROPIC_COMPLETE=bash_source entropic)"
+    """
+    context.obj = {"index": index, "results": results}
+
+
+for _subcommand in (
+    _look.ls,
+    _look.show,
+    _look.path,
+    _look.stats,
+    _look.check,
+    _run.run,
+    _tidy.rm,
+    _tidy.prune,
+    _share.register,
+    _share.merge,
+    _share.export,
+    _share.page,
+):
+    entropic.add_command(_subcommand)
+
+
+def main() -> int:
+    """Run the command line; what is the user's to mend is told in one line, and never as a traceback."""
+    _show_log()
+    try:
+        result = entropic.main(prog_name="entropic", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.UsageError as error:
+        told(f"{error.format_message()}{_hint(error)}")
+        return 2
+    except click.ClickException as error:
+        told(error.format_message())
+        return error.exit_code
+    except click.Abort as error:
+        is_interrupted = isinstance(error.__context__, KeyboardInterrupt)
+        told("interrupted" if is_interrupted else "nothing done")
+        return _INTERRUPTED if is_interrupted else 1
+    except (EntropicError, OSError, ValueError, TypeError) as error:
+        if os.environ.get("ENTROPIC_DEBUG"):
+            raise
+        told(error)
+        return 2
+
+
+def _hint(error: click.UsageError) -> str:
+    return "" if error.ctx is None else f" (see {error.ctx.command_path} --help)"
+
+
+def _show_log() -> None:
+    """Warnings of the store, such as a parameter that no run has, in the words of the command line."""
+    logging.getLogger("entropic").addHandler(_Told(logging.WARNING))
+
+
+class _Told(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        told(record.getMessage())

@@ -1,0 +1,120 @@
+"""Which store is meant: from options, from the environment, or from the index file itself."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ..index._layout import HEAD_START, is_head, parse_head
+from ..store import Store
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+DEFAULT_INDEX = "entropic.json"
+_NOBODY_READS = 141  # what a shell reports of a program that was ended by SIGPIPE
+_LONGEST_HEAD = 1 << 20
+
+
+def opens_store(*, creates: bool = False) -> Callable[[Function], Callable[..., Any]]:
+    """
+    Give a subcommand the options ``--index`` and ``--results``, and its function the store they mean.
+
+    Args:
+        creates: The subcommand may begin a new store; others need one that is there.
+    """
+
+    def decorate(function: Function) -> Callable[..., Any]:
+        @store_options
+        @functools.wraps(function)
+        def opened(*args: Any, index: str | None, results: str | None, **kwargs: Any) -> Any:
+            # Before the subcommand or after it: both are natural, and the nearer one wins.
+            outer = click.get_current_context().obj or {}
+            suffix = kwargs.get("suffix") or ""
+            places = find_places(index or outer.get("index"), results or outer.get("results"), creates=creates)
+            with Store(*places, suffix, keep_failed=bool(kwargs.pop("keep_failed", False))) as store:
+                try:
+                    function(*args, store=store, **kwargs)
+                    sys.stdout.flush()
+                except BrokenPipeError:
+                    # Python would complain once again, when it flushes at its end.
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+                    click.get_current_context().exit(_NOBODY_READS)
+
+        return opened
+
+    return decorate
+
+
+def store_options(function: Function) -> Function:
+    """The options that say where the store is."""
+    index = click.option("--index", metavar="FILE", help="The index file [env ENTROPIC_INDEX].")
+    results = click.option("--results", metavar="DIR", help="The results folder [env ENTROPIC_RESULTS].")
+    return index(results(function))
+
+
+def find_places(
+    index: str | None, results: str | None, *, creates: bool, environment: Mapping[str, str] = os.environ
+) -> tuple[Path, Path]:
+    """
+    Where results and index are.
+
+    Args:
+        index: As the user said; or None, for the environment, ``./entropic.json``, or the only index in this folder.
+        results: As the user said; or None, for the environment, or what the index remembers.
+        creates: Neither needs to be there.
+        environment: Where ENTROPIC_INDEX and ENTROPIC_RESULTS may stand.
+
+    Raises:
+        click.UsageError: There is no index, more than one, or one that does not say where its results are.
+    """
+    index_path = Path(index or environment.get("ENTROPIC_INDEX") or _default_index(creates=creates))
+    if not creates and not index_path.exists():
+        raise click.UsageError(f"there is no index {str(index_path)!r}")
+    results_dir = results or environment.get("ENTROPIC_RESULTS") or remembered_results_dir(index_path)
+    if results_dir is None:
+        beside = index_path.parent / "results"
+        if index_path.exists() and not beside.is_dir():
+            raise click.UsageError(
+                f"the index {str(index_path)!r} does not say where its results are: use --results DIR"
+            )
+        results_dir = str(beside)
+    return Path(results_dir), index_path
+
+
+def remembered_results_dir(index_path: Path) -> str | None:
+    """The results folder that an index file tells, if it does; relative to the folder the index is in."""
+    head = _first_line(index_path)
+    if not is_head(head):
+        return None
+    row = parse_head(str(index_path), head).get("_store", {}).get("1", {})
+    inside = row.get("results_dir")
+    return os.path.join(index_path.parent, inside) if isinstance(inside, str) else None
+
+
+def _default_index(*, creates: bool) -> str:
+    if os.path.exists(DEFAULT_INDEX):
+        return DEFAULT_INDEX
+    found = sorted(path.name for path in Path().glob("*.json") if _first_line(path).startswith(HEAD_START))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise click.UsageError(f"there are several indexes here ({', '.join(found)}): choose one with --index FILE")
+    if creates:
+        return DEFAULT_INDEX
+    raise click.UsageError(
+        f"there is no index here: no {DEFAULT_INDEX} and no other. Use --index FILE, or set ENTROPIC_INDEX"
+    )
+
+
+def _first_line(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.readline(_LONGEST_HEAD).rstrip(b"\n")
+    except (FileNotFoundError, IsADirectoryError):
+        return b""

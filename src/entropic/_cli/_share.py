@@ -1,0 +1,103 @@
+"""Subcommands that bring runs in and hand them on: register, merge, export, page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .._export import export as write_export
+from ..store import Store
+from . import _view
+from ._choose import chosen, runs_argument, some
+from ._place import find_places, opens_store
+from ._words import assignments
+
+
+@click.command()
+@click.argument("result", type=click.Path(exists=True))
+@click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter it belongs to.")
+@click.option("-m", "--meta", "metadata", multiple=True, metavar="NAME=VALUE", help="Kept with the record.")
+@opens_store(creates=True)
+def register(store: Store, result: str, params: tuple[str, ...], metadata: tuple[str, ...]) -> None:
+    """
+    Record a result that was made elsewhere.
+
+    The file stays where it is. Prints the hash.
+
+    \b
+    Example:
+      entropic register old/run7.csv -p n=100 -p dt=0.01 -m source=cluster
+    """
+    record = store.register(assignments(params, "-p"), result, **assignments(metadata, "-m"))
+    click.echo(record.params_hash)
+
+
+@click.command()
+@click.argument("other", metavar="OTHER_INDEX")
+@click.option("--other-results", metavar="DIR", help="Its results folder, if the index does not tell.")
+@click.option("--link", is_flag=True, help="Hard links instead of copies: what is added to one is then in both.")
+@opens_store(creates=True)
+def merge(store: Store, other: str, other_results: str | None, link: bool) -> None:
+    """
+    Take over another store's runs.
+
+    Copies of their results, and their records. Runs that are here already, or others of the same point with the same
+    content, are left alone; so a merge that was interrupted is carried on by merging again. The other store is only
+    read.
+
+    \b
+    Example:
+      entropic merge /data/colleague/entropic.json
+    """
+    index = Path(other, "entropic.json") if Path(other).is_dir() else Path(other)
+    if not index.exists():
+        raise click.UsageError(f"there is no index {str(index)!r}")
+    results_dir = other_results or find_places(str(index), None, creates=False, environment={})[0]
+    with Store(results_dir, index) as source:
+        merged = store.merge(source, link=link, step=_view.progress(len(source.list()), "merging"))
+    for record in merged.missing:
+        _view.told(f"left out {record.params_hash}: its result {record.result_path} is gone")
+    click.echo(
+        f"{len(merged.taken)} taken over, {len(merged.known)} known already, {len(merged.missing)} without result"
+    )
+
+
+@click.command()
+@runs_argument
+@click.option("-o", "--output", required=True, metavar="FILE.zip|DIR", help="Where to; must not exist.")
+@opens_store()
+def export(store: Store, runs: tuple[str, ...], output: str) -> None:
+    """
+    Copy chosen runs into a zip file or a folder.
+
+    Their results, and a table of their parameters, runs.csv.
+
+    \b
+    Examples:
+      entropic export method=rk4 -o rk4.zip
+      entropic export 'n>=100' -o for_the_paper
+    """
+    records = some(chosen(store, runs))
+    for record in records:
+        if not record.result_path.exists():
+            _view.told(f"the result of {record.params_hash} is gone: only its parameters are exported")
+    write_export(records, Path(output), store.files_of, _view.progress(len(records), "exporting"))
+    click.echo(f"{len(records)} run{'' if len(records) == 1 else 's'} exported to {_view.printable(output)}")
+
+
+@click.command()
+@click.option("-o", "--output", required=True, metavar="FILE.html", help="The file to write; replaced if it is there.")
+@opens_store()
+def page(store: Store, output: str) -> None:
+    """
+    Write an HTML page of all runs.
+
+    One self-contained file: a table to filter and sort, and plots.
+
+    \b
+    Example:
+      entropic page -o runs.html
+    """
+    store.to_html(output)
+    click.echo(_view.printable(output))

@@ -1,0 +1,105 @@
+"""Subcommands that take away: rm, prune. They show what they mean to do, and ask."""
+
+from __future__ import annotations
+
+import click
+
+from ..record import RecordList
+from ..store import Store
+from . import _look, _view
+from ._choose import chosen, runs_argument, some, total_size
+from ._place import opens_store
+from ._words import age, size
+
+yes_option = click.option("--yes", is_flag=True, help="Do it without asking.")
+
+
+@click.command()
+@runs_argument
+@click.option("--files", is_flag=True, help="Remove the results too; only inside the results folder.")
+@yes_option
+@opens_store()
+def rm(store: Store, runs: tuple[str, ...], files: bool, yes: bool) -> None:
+    """
+    Forget runs; with --files remove their results as well.
+
+    Shows what would go, and asks.
+
+    \b
+    Examples:
+      entropic rm n=100 'dt>0.1'
+      entropic rm --files --yes f444
+    """
+    if not runs:
+        raise click.UsageError("say which runs: all of them would be a lot. Use a filter such as 'n>0', or a hash")
+    records = some(chosen(store, runs))
+    _preview(records)
+    _confirm(
+        f"Forget {_counted(records)}{' and remove their results' if files else ', and keep their files'}?", yes=yes
+    )
+    count = store.delete_records(records, remove_files=files)
+    _view.told(f"forgot {count} run{'' if count == 1 else 's'}{' and removed their results' if files else ''}")
+
+
+@click.command()
+@click.option("--older-than", metavar="AGE", type=age, help="Only runs older than 12h, 90d, 1y, ...")
+@click.option("--larger-than", metavar="SIZE", type=size, help="Only runs larger than 500kB, 1GB, ...")
+@click.option(
+    "--keep-newest",
+    metavar="N",
+    type=click.IntRange(0),
+    help="Keep the newest N runs of each point; alone: all others go.",
+)
+@click.option("--max-size", metavar="SIZE", type=size, help="Then the oldest, until all together take no more.")
+@yes_option
+@opens_store()
+def prune(
+    store: Store,
+    older_than: float | None,
+    larger_than: int | None,
+    keep_newest: int | None,
+    max_size: int | None,
+    yes: bool,
+) -> None:
+    """
+    Give up runs by age, size and number.
+
+    Their results are removed too. Shows what would go, and asks. Age and size must both be met, where both are given.
+    Results outside the results folder are never touched.
+
+    \b
+    Examples:
+      entropic prune --keep-newest 1
+      entropic prune --older-than 90d --larger-than 1GB
+      entropic prune --max-size 50GB --keep-newest 1
+    """
+    if older_than is larger_than is keep_newest is max_size is None:
+        raise click.UsageError("say what may go: --older-than, --larger-than, --keep-newest or --max-size")
+    records = store.prune(
+        older_than_seconds=older_than,
+        larger_than_bytes=larger_than,
+        keep_newest=keep_newest,
+        max_size_bytes=max_size,
+        preview=True,
+    )
+    if not records:
+        _view.told("nothing to prune")
+        return
+    _preview(records)
+    _confirm(f"Remove {_counted(records)} and their results ({_view.size_text(total_size(records))})?", yes=yes)
+    # What was shown, and not what the limits mean by now.
+    count = store.delete_records(records, remove_files=True)
+    _view.told(f"removed {count} run{'' if count == 1 else 's'}")
+
+
+def _preview(records: RecordList) -> None:
+    _look.show_runs(records)
+
+
+def _confirm(question: str, *, yes: bool) -> None:
+    if not yes:
+        click.confirm(question, abort=True, err=True)
+
+
+def _counted(records: RecordList) -> str:
+    return f"{len(records)} run{'' if len(records) == 1 else 's'}"

@@ -1,0 +1,123 @@
+"""What users type, taken apart: assignments, filters, ages and sizes. Decides, and touches nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import click
+
+_FILTER = re.compile(r"(?P<name>[^=<>!~]+)(?P<operator><=|>=|!=|==|=|<|>|~)(?P<value>.*)", re.DOTALL)
+_HASH = re.compile(r"[0-9a-f]{4,16}")
+_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdwy])")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B?", re.IGNORECASE)
+
+_TAKEN = frozenset({"self", "params", "runner", "result_path"})
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+class Filter(NamedTuple):
+    """``dt<0.01``: a name, an operator and a value."""
+
+    name: str
+    operator: str
+    value: Any
+
+
+class Words(NamedTuple):
+    """What chooses runs: filters, all of which must match, and beginnings of hashes, one of which must."""
+
+    filters: list[Filter]
+    prefixes: list[str]
+
+
+def value_of(text: str) -> Any:
+    """
+    A value as JSON where it parses, as text otherwise.
+
+    Example:
+        >>> value_of("100"), value_of("1e-3"), value_of("true"), value_of("rk4"), value_of('"100"'), value_of("[1, 2]")
+        (100, 0.001, True, 'rk4', '100', [1, 2])
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def assignments(texts: Iterable[str], option: str) -> dict[str, Any]:
+    """``n=100`` and so on, as a mapping; each name once."""
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise click.UsageError(f"{option} takes NAME=VALUE, not {text!r}")
+        if option == "-m" and name in _TAKEN:
+            raise click.UsageError(f"-m cannot be called {name!r}")
+        if name in values:
+            raise click.UsageError(f"{option} was given {name!r} twice")
+        values[name] = value_of(value)
+    return values
+
+
+def words(texts: Iterable[str]) -> Words:
+    """
+    Filters and hashes as they were typed.
+
+    Example:
+        >>> words(["dt<0.01", "f444"])
+        Words(filters=[Filter(name='dt', operator='<', value=0.01)], prefixes=['f444'])
+    """
+    found = Words([], [])
+    for text in texts:
+        parts = _FILTER.fullmatch(text)
+        if parts is not None:
+            found.filters.append(_filter(text, **parts.groupdict()))
+        elif _HASH.fullmatch(text):
+            found.prefixes.append(text)
+        else:
+            raise click.UsageError(
+                f"{text!r} is neither a filter, such as n=100, 'dt<0.01' or name~regex, nor the first digits of a hash"
+            )
+    return found
+
+
+def _filter(text: str, name: str, operator: str, value: str) -> Filter:
+    if operator != "~":
+        return Filter(name.strip(), operator, value_of(value.strip()))
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise click.UsageError(f"{text!r} is no filter: {value!r} is no regular expression ({error})") from None
+    return Filter(name.strip(), operator, value)
+
+
+def age(text: str) -> float:
+    """
+    ``90d`` and the like, in seconds.
+
+    Example:
+        >>> age("90d"), age("1.5h")
+        (7776000.0, 5400.0)
+    """
+    parts = _AGE.fullmatch(text.strip())
+    if parts is None:
+        raise click.BadParameter(f"{text!r} is no age: write 45s, 10m, 12h, 90d, 2w or 1y.")
+    return float(parts[1]) * _SECONDS[parts[2]]
+
+
+def size(text: str) -> int:
+    """
+    ``1GB`` and the like, in bytes: powers of 1000, and of 1024 with an ``i``.
+
+    Example:
+        >>> size("1GB"), size("1.5 KiB"), size("0")
+        (1000000000, 1536, 0)
+    """
+    parts = _SIZE.fullmatch(text.strip())
+    if parts is None:
+        raise click.BadParameter(f"{text!r} is no size: write 500kB, 20MB, 1GB or 1.5GiB.")
+    return int(float(parts[1]) * (1024 if parts[3] else 1000) ** _POWERS[parts[2].upper()])
