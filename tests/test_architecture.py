@@ -29,6 +29,10 @@ FLOORS = {
         "_locks",
         "_publish",
         "_sweep",
+        "_views",
+        "_page",
+        "_page._columns",
+        "_page._results",
     ],
     "matter": [
         "record",
@@ -46,15 +50,34 @@ FLOORS = {
         "index._table",
         "index._tinydb",
     ],
-    "cache": ["store", "_check", "_candidate"],
-    "faces": ["_decorator", "_recipe", "testing"],
-    "door": [""],
+    "cache": ["store", "_arguments", "_check", "_candidate", "_merge", "_prune"],
+    "faces": [
+        "_decorator",
+        "_recipe",
+        "testing",
+        "_command",
+        "_export",
+        "_cli",
+        "_cli._choose",
+        "_cli._look",
+        "_cli._place",
+        "_cli._run",
+        "_cli._share",
+        "_cli._tidy",
+        "_cli._view",
+        "_cli._words",
+    ],
+    "door": ["", "__main__"],
 }
 ARROWS = {
     "_flock": ["_fork"],
     "_fingerprint": ["hashing"],
     "query": ["hashing", "_tagged"],
     "_binding": ["hashing"],
+    "_views": ["_tagged"],
+    "_page": ["_page._columns", "_page._results"],
+    "_page._columns": ["hashing"],
+    "_page._results": ["_page._columns"],
     "index": ["index._base", "index._memory", "index._tinydb"],
     "index._base": ["record"],
     "index._content": ["index._descriptor", "index._layout", "index._offsets", "index._probes", "index._searches"],
@@ -64,7 +87,13 @@ ARROWS = {
     "index._searches": ["index._offsets", "index._probes"],
     "index._table": ["record", "index._layout", "index._lines"],
     "index._tinydb": ["record", "index._layout", "index._lines", "index._table"],
-    "store": ["_check", "_candidate"],
+    "store": ["_arguments", "_check", "_candidate", "_merge", "_prune"],
+    "_cli": ["_cli._look", "_cli._place", "_cli._run", "_cli._share", "_cli._tidy", "_cli._view"],
+    "_cli._choose": ["_cli._words"],
+    "_cli._look": ["_cli._choose", "_cli._place", "_cli._view"],
+    "_cli._run": ["_cli._place", "_cli._view", "_cli._words", "_command"],
+    "_cli._share": ["_cli._choose", "_cli._place", "_cli._view", "_cli._words", "_export"],
+    "_cli._tidy": ["_cli._choose", "_cli._look", "_cli._place", "_cli._view", "_cli._words"],
     "_decorator": ["_recipe"],
 }
 LONG_ROOMS: dict[str, int] = {}
@@ -165,7 +194,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         entropic.nothing  # noqa: B018
 
 
-EXTRAS = ["tinydb", "filelock", "sqlalchemy", "psycopg", "distributed", "dask", "pandas", "numpy", "click", "rich"]
+EXTRAS = ["tinydb", "filelock", "sqlalchemy", "psycopg", "distributed", "dask", "pandas", "numpy", "click", "rich", "plotly", "itables"]
 HIT = """
 store = entropic.Store("results", "runs.json", file_suffix=".txt")
 assert store.retrieve({"n": 1}) is not None

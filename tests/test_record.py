@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import copy
+import csv
 import dataclasses
+import datetime
+import io
 import json
 import math
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from entropic import param
 from entropic.record import RecordList, RunRecord
 
 WHEN = "2026-01-01T00:00:00.000000+00:00"
@@ -113,24 +120,184 @@ def test_a_copy_shares_no_container() -> None:
     assert record.copied(Path("/else")).result_path == Path("/else")
 
 
-def test_slices_of_a_list_of_records_are_lists_of_records() -> None:
-    """A `RecordList` is a real list, and stays what it is when sliced."""
-    records = RecordList(a_record(params={"n": n}) for n in range(4))
+# ---- lists of records -----------------------------------------------------------------------------------------------
+
+
+def records_of(*points: dict[str, Any], **changes: Any) -> RecordList:
+    return RecordList(a_record(params=params, **changes) for params in points)
+
+
+def test_slices_sums_and_copies_are_lists_of_records() -> None:
+    """A `RecordList` is a real list, and stays what it is when cut, joined, copied, sorted or pickled."""
+    records = records_of(*({"n": n} for n in range(4)))
 
     assert isinstance(records, list)
-    assert isinstance(records[1:3], RecordList)
-    assert [record.params["n"] for record in records[::-1]] == [3, 2, 1, 0]
     assert records[1].params == {"n": 1}
     assert records[:2] == [records[0], records[1]]
+    assert [record.params["n"] for record in records[::-1]] == [3, 2, 1, 0]
+    pickled = pickle.loads(pickle.dumps(records))
+    for made in (records[1:3], records + records, records.copy(), copy.copy(records), pickled):
+        assert isinstance(made, RecordList)
+        assert made[0].params["n"] in (0, 1)
+
+
+def test_a_list_of_records_can_be_asked_and_sorted() -> None:
+    """What `Store.list` does with the runs of a store, the list does with its own."""
+    records = records_of({"n": 2}, {"n": 1, "m": 1}, {"n": 3}, {})
+
+    assert records.where(param("n") > 1) == [records[0], records[2]]
+    assert records.where({"m": 1}) == [records[1]]
+    assert records.sorted_by("-n") == [records[2], records[0], records[1], records[3]]
+    assert isinstance(records.where({}), RecordList)
+    assert isinstance(records.sorted_by("n"), RecordList)
 
 
 def test_a_list_of_records_shows_its_runs() -> None:
-    """The repr has a line for each of the first 20 runs, and says how many more there are."""
+    """The repr is a table of the first 20 runs, says how many more there are, and which columns had no room."""
     assert repr(RecordList()) == "RecordList of 0 runs"
-    assert repr(RecordList([a_record()])) == (
-        "RecordList of 1 run\n  2bfd14f43d17fc7c  2026-01-01T00:00:00  n=1  -> a.csv"
+    assert repr(records_of({"n": 1, "s": "x"}, metadata={"elapsed_seconds": 0.123456})).splitlines() == [
+        "RecordList of 1 run",
+        "  n  s  result_path  created_at           elapsed_seconds",
+        "  1  x  a.csv        2026-01-01 00:00:00            0.123",
+    ]
+
+    lines = repr(records_of(*[{f"parameter{n}": "x" * n for n in range(40)}] * 23)).splitlines()
+    assert len(lines) == 1 + 1 + 20 + 2
+    assert max(map(len, lines)) <= 120
+    assert lines[-2] == "  ... and 3 more"
+    assert lines[-1].startswith("  not shown: ")
+
+
+def test_all_columns_are_there() -> None:
+    """Params, nested ones dotted; then function, path, time, duration; then the rest of the metadata."""
+    record = a_record(params={"n": 1, "o": {"dt": 0.5}}, provenance={"function": "m.f"}, metadata={"who": {"a": 1}})
+
+    table = RecordList([record]).table()
+
+    own = ["function", "result_path", "created_at", "elapsed_seconds", "metadata.who.a"]
+    assert table.columns == ["n", "o.dt", *own]
+    assert table.rows == [
+        {"n": 1, "o.dt": 0.5, "function": "m.f", "result_path": "a.csv", "created_at": WHEN, "metadata.who.a": 1}
+    ]
+    assert RecordList().table().columns == ["result_path", "created_at", "elapsed_seconds"]
+
+
+def test_no_column_takes_the_name_of_a_parameter() -> None:
+    """A param called as one of our columns is under its name, and the column is called otherwise, shown or not."""
+    params = {"function": 1, "elapsed_seconds": 2, "metadata.a": 3, "record.function": 4}
+    record = a_record(params=params, provenance={"function": "m.f"}, metadata={"elapsed_seconds": 0.5, "a": "mine"})
+
+    row = RecordList([record]).table().rows[0]
+
+    assert {name: row[name] for name in params} == params
+    assert row["record.record.function"] == "m.f"
+    assert row["record.elapsed_seconds"] == 0.5
+    assert row["record.metadata.a"] == "mine"
+    assert "record.record.function" in RecordList([record]).varying().table().columns
+
+
+def test_varying_shows_what_differs() -> None:
+    """Only params that differ by their keys, or are missing in some records, are shown; in every view, slices too."""
+    same = {"dt": 0.3, "method": "rk4", "s": [1], "solver": {"order": 4, "dt": 1}}
+    records = records_of(
+        {**same, "n": 1, "late": None},
+        {**same, "n": True, "dt": 0.1 + 0.2},
+        {**same, "n": 1.0, "solver": {"order": 4, "dt": 2}},
     )
 
-    lines = repr(RecordList([a_record()] * 23)).splitlines()
-    assert len(lines) == 22
-    assert lines[-1] == "  ... and 3 more"
+    varying = records.varying()
+
+    assert varying == records
+    assert varying.param_names == ["solver.dt", "n", "late"]
+    assert varying[:1].param_names == varying.param_names
+    assert varying.copy().sorted_by("n").where({}).param_names == varying.param_names
+    assert pickle.loads(pickle.dumps(varying)).param_names == varying.param_names
+    assert varying.to_csv().splitlines()[0] == "solver.dt,n,late,result_path,created_at,elapsed_seconds"
+    assert "rk4" not in repr(varying) + varying._repr_html_()
+    assert (varying + varying).param_names == records.param_names
+    assert records.param_names == ["dt", "method", "s", "solver.order", "solver.dt", "n", "late"]
+    assert RecordList().varying().param_names == records[:1].varying().param_names == []
+
+
+def test_values_are_data_in_a_notebook() -> None:
+    """Whatever stands in a value, a name or a path is shown as text: no markup reaches the page."""
+    hostile = "<script>alert('&')</script>"
+    records = records_of(
+        {hostile: hostile, "deep": {hostile: [hostile]}},
+        provenance={"function": hostile},
+        metadata={hostile: hostile},
+        created_at=hostile,
+        result_path=Path(hostile),
+    )
+
+    shown = records._repr_html_()
+
+    assert "<script" not in shown
+    assert shown.count("&lt;script&gt;") >= 7
+    assert "the first 200 shown" in records_of(*[{"n": 1}] * 201)._repr_html_()
+
+
+def test_csv_can_be_read_back(tmp_path: Path) -> None:
+    """Every value is one cell, whatever is in it; the text is returned, or written to a path or an open file."""
+    nasty = 'a "quoted", text;\r\nwith\rlines\n'
+    records = records_of(
+        {"n": 1, "t": nasty, "l": [1, None], "d": {"$date": "2026-01-01"}}, {"n": math.nan, "t": "\ud800é", "m": None}
+    )
+    expected = [
+        *(["n", "t", "l", "d", "m", "result_path", "created_at", "elapsed_seconds"],),
+        *(["1", nasty, "[1, null]", "2026-01-01", "", "a.csv", WHEN, ""],),
+        *(["nan", "\\ud800é", "", "", "None", "a.csv", WHEN, ""],),
+    ]
+
+    text = records.to_csv()
+    assert records.to_csv(tmp_path / "a.csv") is None
+    with open(tmp_path / "b.csv", "w", encoding="utf-8", newline="") as file:
+        records.to_csv(file)
+
+    assert list(csv.reader(io.StringIO(text, newline=""))) == expected
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes() == text.encode()
+
+
+def test_a_data_frame_has_a_row_for_each_run() -> None:
+    """Numbers stay the numbers they are, also where some runs lack them; dates are dates, and missing is missing."""
+    pandas = pytest.importorskip("pandas")
+    records = records_of(
+        {"n": 2**60 + 1, "x": 0.5, "d": {"$date": "2026-01-01"}, "b": True, "big": 10**30},
+        {"x": 1.5, "l": [1], "t": "<b>"},
+        metadata={"elapsed_seconds": 2.5},
+    )
+
+    frame = records.to_dataframe()
+
+    own = ["result_path", "created_at", "elapsed_seconds"]
+    assert list(frame.columns) == ["n", "x", "d", "b", "big", "l", "t", *own]
+    assert frame["n"][0] == 2**60 + 1
+    assert frame["big"][0] == 10**30
+    assert frame["d"][0] == datetime.date(2026, 1, 1)
+    assert frame["b"][0] is True
+    assert frame["l"][1] == [1]
+    assert frame["x"].sum() == 2.0
+    missing = {name: count for name, count in frame.isna().sum().items() if count}
+    assert missing == {"n": 1, "d": 1, "b": 1, "big": 1, "l": 1, "t": 1}
+    assert isinstance(RecordList().to_dataframe(), pandas.DataFrame)
+    assert list(RecordList().to_dataframe().columns) == own
+
+
+def test_without_pandas_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An `ImportError` names the extra."""
+    monkeypatch.setitem(sys.modules, "pandas", None)
+
+    with pytest.raises(ImportError, match=r'pip install "entropic\[pandas\]"') as caught:
+        RecordList().to_dataframe()
+
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_a_data_frame_alone_loads_pandas() -> None:
+    """Neither the import nor any other view needs pandas."""
+    views = "repr(r), r._repr_html_(), r.to_csv(), r.varying()"
+    code = f"import sys, entropic.record as e; r = e.RecordList(); {views}; print('pandas' in sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert done.stdout.strip() == "False", done.stderr
