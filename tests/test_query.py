@@ -1,21 +1,26 @@
-"""Mapping queries: what matches, by canonical form and through dotted names, alone and on a store."""
+"""Queries: what matches, by canonical form and through dotted names, alone and on a store; and in which order."""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import enum
 import logging
 import math
+import pickle
+from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from entropic import Store
+from entropic import Store, cached
 from entropic.hashing import decode_params, normalize_params
-from entropic.query import condition_of, has_name, param, predicate
+from entropic.query import Condition, Stored, condition_of, has_name, matches, param, predicate
 
 
 class Method(enum.Enum):
@@ -101,6 +106,270 @@ def test_a_store_answers_as_the_reference_does(
     assert store.list(where=where) == [record] * expected
     with Store(store.results_dir, store.index.path, file_suffix=".txt") as later:
         assert later.list(where=where) == [record] * expected
+
+
+# ---- conditions -----------------------------------------------------------------------------------------------------
+
+DAY, NOON = dt.date(2026, 1, 2), dt.datetime(2026, 1, 2, 12)
+UTC, EAST = dt.timezone.utc, dt.timezone(dt.timedelta(hours=5))
+n = param("n")
+
+TRUE = [
+    *((n == 1, 1), (n == 0.3, 0.1 + 0.2), (n == math.nan, math.nan), (n == None, None), (n == {}, {})),  # noqa: E711
+    *((n != 1, 1.0), (n != 1, True), (n != 1, "1"), (n != 1, None), (n != 1, [1])),
+    *((n < 2, 1), (n < 2, 1.5), (n < 2.5, 2), (n <= 2, 2.0), (n >= 2.0, 2), (n > 2, 10**400), (n < math.inf, 10**400)),
+    *((n <= 0.3, 0.1 + 0.2), (n >= 0.1 + 0.2, 0.3), (n > -math.inf, 0), (0 < n, 1), (2 >= n, 2)),  # noqa: SIM300
+    *((n < "b", "a"), (n >= "a", "a"), (n > "", "a"), (n < "é", "z")),
+    *((n < dt.date(2027, 1, 1), DAY), (n >= NOON, NOON), (n > NOON.replace(tzinfo=EAST), NOON.replace(tzinfo=UTC))),
+    *((n > dt.timedelta(seconds=9), dt.timedelta(days=1)), (n < Decimal("10"), Decimal("9.5"))),
+    *((n < Fraction(1, 2), Fraction(1, 3)), (n <= dt.time(9, 30), dt.time(9)), (n < dt.time(9, 1), dt.time(9, 0, 30))),
+    *((n.isin([1, "a"]), "a"), (n.isin({0.3}), 0.1 + 0.2), (n.isin(x for x in (1, 2)), 2), (n.isin([[1]]), (1,))),
+    *((n.isin(np.arange(3)), 2), (n == np.float64(0.5), 0.5), (n < np.int64(3), 2), (n == Method.RK4, "rk4")),
+    *((n.between(1, 2), 1), (n.between(1, 2), 2.0), (n.between("a", "c"), "b"), (n.between(1, math.inf), 7)),
+    *((n.exists(), None), (n.exists(), 0), (n.matches("^rk[0-9]$"), "rk4"), (n.matches("(?i)K"), "rk4")),
+    *((~(n == 1), 2), (~(n < 1), "text"), ((n > 1) & (n < 3), 2), ((n < 1) | (n > 3), 4), (~~n.exists(), 1)),
+]
+FALSE = [
+    *((n == 1, 1.0), (n == 1, True), (n == 1, "1"), (n != 0.3, 0.1 + 0.2), (n != math.nan, math.nan)),
+    *((n < 2, 2), (n < 2, "1"), (n < 2, None), (n < 2, True), (n < 2, [1]), (n < 2, math.nan), (n < 2, {})),
+    *((n < True, 0), (n <= True, True), (n >= None, None), (n >= [1], [1]), (n <= math.nan, math.nan)),
+    *((n < 0.3, 0.1 + 0.2), (n > 0.3, 0.1 + 0.2), (n > "1", 2), (n < "b", DAY), (n < DAY, "2020-01-01")),
+    *((n <= NOON, DAY), (n >= DAY, NOON), (n <= NOON, NOON.replace(tzinfo=UTC)), (n < Decimal(2), 1)),
+    *((n >= Decimal("NaN"), Decimal("NaN")), (n <= Decimal("sNaN"), Decimal(1)), (n < b"b", b"a")),
+    *((n.isin([]), 1), (n.isin([1]), True), (n.isin([1]), 1.0), (n.between(2, 1), 1), (n.between(1, "b"), 1)),
+    *((n.between(0, 2), True), (n.matches("1"), 1), (n.matches("x"), "rk4"), (n.matches("2026"), DAY)),
+    *((~n.exists(), None), ((n > 1) & (n < 3), 3), ((n < 1) | (n > 3), 2), (~(n != 1), 2)),
+]
+
+
+@pytest.mark.parametrize(
+    ("condition", "value", "expected"),
+    [(*case, True) for case in TRUE] + [(*case, False) for case in FALSE],
+    ids=lambda value: repr(value)[:60].replace("\n", ""),
+)
+def test_a_condition_compares_what_can_be_compared(
+    store: Store, runner: Any, condition: Condition, value: Any, expected: bool
+) -> None:
+    """Equality by canonical form, order among values of one kind; all else does not match, and raises nothing."""
+    record = store.run_or_retrieve({"n": value}, runner)
+
+    assert matches(condition, record) is expected
+    assert store.list(condition) == [record] * expected
+
+
+def test_a_run_without_the_parameter_matches_no_comparison(store: Store, runner: Any) -> None:
+    """Not even ``!=``; plain negation finds it."""
+    record = store.run_or_retrieve({"m": 1}, runner)
+    comparisons = [n == 1, n != 1, n < 1, n.isin([1]), n.between(0, 1), n.exists(), n.matches("")]
+
+    assert [store.list(one) for one in comparisons] == [[]] * len(comparisons)
+    assert [store.list(~one) for one in comparisons] == [[record]] * len(comparisons)
+
+
+def test_fields_of_the_record_can_be_asked(store: Store, runner: Any) -> None:
+    """Time, path, hash, metadata and function have names of their own."""
+    plain = store.run_or_retrieve({"n": 1}, runner, who="me", deep={"a": 1})
+
+    @cached(store, name="study.f")
+    def f(n: int, *, result_path: Path) -> None:
+        result_path.write_text("x")
+
+    decorated = f(1)
+
+    now = dt.datetime.now(dt.timezone.utc)
+    for condition in (
+        param("function") == "study.f",
+        param("provenance.function").matches(r"\.f$"),
+        param("created_at") > plain.created_at,
+        param("result_path") == decorated.result_path,
+        param("params_hash") == decorated.params_hash,
+        ~param("metadata.who").exists(),
+        ~(param("metadata") == plain.metadata),
+        {"function": "study.f", "n": 1},
+    ):
+        assert store.list(condition) == [decorated], condition
+    for condition in (
+        param("metadata.who") == "me",
+        {"metadata.deep.a": 1},
+        {"metadata": plain.metadata},
+        ~param("function").exists(),
+        (param("result_path") == plain.result_path) & (n == 1),
+    ):
+        assert store.list(condition) == [plain], condition
+    for condition in (
+        param("created_at") > dt.date(2026, 1, 1),
+        param("created_at") <= now,
+        param("created_at") > (now - dt.timedelta(hours=1)).astimezone(EAST),
+        param("created_at").between(now - dt.timedelta(hours=1), now),
+        param("metadata.elapsed_seconds") > 0,
+        param("metadata.elapsed_seconds").between(0, 600) & param("result_path").matches(r"\.txt$"),
+        param("provenance").exists() & param("metadata").exists(),
+    ):
+        assert store.list(condition) == [plain, decorated], condition
+
+
+def test_a_parameter_comes_before_a_field_of_the_same_name(store: Store, runner: Any) -> None:
+    """A param called ``function`` or ``metadata.who`` is what the name means; other runs answer by their field."""
+    shadowing = store.run_or_retrieve({"function": "mine", "metadata.who": 7}, runner, who="me")
+    other = store.run_or_retrieve({"n": 1}, runner, who="me")
+
+    assert store.list(param("function") == "mine") == [shadowing]
+    assert store.list(param("metadata.who") == 7) == [shadowing]
+    assert store.list(param("metadata.who") == "me") == [other]
+    assert store.list(param("metadata") == {"who": "me"}) == []
+    assert store.list(order_by="metadata.who") == [shadowing, other]
+
+
+def test_a_foreign_document_is_asked_like_a_record(tmp_path: Path) -> None:
+    """Without metadata or provenance, and with a path of an earlier release, the index and the reference agree."""
+    import tinydb
+
+    with tinydb.TinyDB(tmp_path / "runs.json") as database:
+        own = {"params_hash": "0" * 16, "created_at": "2026-01-01T00:00:00+00:00"}
+        for number in range(300):
+            database.insert({**own, "result_path": f"results/{number}.npy", "n": number, "filler": "x" * 300})
+    store = Store(tmp_path / "results", tmp_path / "runs.json")
+    store.register({"n": -1}, __file__)  # rewrites the file in our layout
+    records = store.list()
+
+    for condition in (
+        {"metadata": {}},
+        {"metadata": {}, "n": 7},
+        (param("provenance") == {}) & (n < 3),
+        param("result_path") == tmp_path / "results" / "7.npy",
+        param("function").exists(),
+    ):
+        expected = [record for record in records if matches(condition, record)]
+        assert [record.params["n"] for record in store.list(condition)] == [record.params["n"] for record in expected]
+        for record in store.index.search(condition):
+            assert matches(condition, record)
+
+
+def test_conditions_are_data() -> None:
+    """They print as they are written, compare by what they ask, and survive pickling."""
+    condition = (param("dt") < 0.01) & param("method").isin(["rk4", "euler"]) & ~(n.between(1, 2) | (n == DAY))
+
+    assert repr(condition) == (
+        "(param('dt') < 0.01) & param('method').isin(['rk4', 'euler']) & "
+        "~(param('n').between(1, 2) | (param('n') == Stored({'$date': '2026-01-02'})))"
+    )
+    assert eval(repr(condition), {"param": param, "Stored": Stored}) == condition
+    assert pickle.loads(pickle.dumps(condition)) == condition
+    assert repr(n == math.nan) == "param('n') == float('nan')"
+    assert (n == math.nan) == (n == math.nan)
+    assert len({n == 1, n == 1.0, n == True, n == 1}) == 3  # noqa: E712
+    assert repr(n) == "param('n')"
+    assert pickle.loads(pickle.dumps(n)).name == "n"
+    assert repr(condition_of(None)) == "And(())"
+    assert condition_of({"n": 1}) == (n == 1)
+    assert condition_of({"n": 1, "m": 2}) == (n == 1) & (param("m") == 2)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        condition.conditions = ()  # type: ignore[attr-defined]
+
+
+MISTAKES = [
+    (lambda: 0 < n < 3, "Combine conditions with &"),
+    (lambda: n > 0 and n < 3, "Combine conditions with &"),
+    (lambda: not n.exists(), "Combine conditions with &"),
+    (lambda: n or 1, "exists"),
+    (lambda: n == 1 & param("m") == 2, "in parentheses"),
+    (lambda: (n == 1) | param("m"), "in parentheses"),
+    (lambda: ~n, "in parentheses"),
+    (lambda: n == param("m"), "compare with a value"),
+    (lambda: n.isin([param("m")]), "compare with a value"),
+    (lambda: n < (n > 1), "compare with a value"),
+    (lambda: (n == 1) & {"m": 2}, "unsupported operand"),
+    (lambda: (n == 1) | True, "unsupported operand"),
+    (lambda: n.isin("rk4"), "list of values"),
+    (lambda: n.isin(3), "list of values"),
+    (lambda: n.matches(3), "a pattern is text"),
+    (lambda: n == object(), "parameter 'n': no normaliser"),
+    (lambda: param(3), "names of parameters are text"),
+    (lambda: {n: 1}, "unhashable"),
+]
+
+
+@pytest.mark.parametrize(("mistake", "told"), MISTAKES)
+def test_what_python_would_misread_is_refused(mistake: Callable[[], object], told: str) -> None:
+    """A condition is neither true nor false, and the error says how to write what was meant."""
+    with pytest.raises(TypeError, match=told):
+        mistake()
+
+
+def test_a_pattern_is_checked_when_it_is_written() -> None:
+    """Not at the first run it is held against."""
+    with pytest.raises(ValueError, match=r"parameter 'n': '\[' is no regular expression"):
+        n.matches("[")
+
+
+# ---- order and number -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mixed(store: Store, runner: Any) -> Store:
+    """Runs named by the order they were made in."""
+    for number, value in enumerate([3, "b", 1.5, None, True, [0], 2, "a", math.nan, DAY]):
+        store.run_or_retrieve({"i": number, "v": value, "odd": number % 2}, runner)
+    store.run_or_retrieve({"i": 10, "odd": 0}, runner)
+    return store
+
+
+ORDERS = [
+    ({}, list(range(11))),
+    ({"newest_first": True}, list(range(11))[::-1]),
+    ({"limit": 3}, [0, 1, 2]),
+    ({"limit": 0}, []),
+    ({"limit": np.int64(2), "newest_first": True}, [10, 9]),
+    ({"order_by": "v"}, [2, 6, 0, 7, 1, 4, 9, 3, 5, 8, 10]),
+    ({"order_by": "-v"}, [0, 6, 2, 1, 7, 4, 9, 3, 5, 8, 10]),
+    ({"order_by": ["odd", "-i"], "limit": 7}, [10, 8, 6, 4, 2, 0, 9]),
+    ({"order_by": "odd", "newest_first": True, "limit": 7}, [10, 8, 6, 4, 2, 0, 9]),
+    ({"order_by": "created_at", "limit": 2}, [0, 1]),
+    ({"order_by": "-created_at", "limit": 2}, [10, 9]),
+    ({"order_by": "-result_path", "limit": 1}, [10]),
+    ({"order_by": "missing", "limit": 2}, [0, 1]),
+    ({"order_by": (), "where": n.exists() | (param("i") > 8)}, [9, 10]),
+    ({"order_by": "-i", "where": {"odd": 1}, "limit": 2}, [9, 7]),
+]
+
+
+@pytest.mark.parametrize(("asked", "expected"), ORDERS, ids=repr)
+def test_runs_come_in_the_order_asked_for(mixed: Store, asked: dict[str, Any], expected: list[int]) -> None:
+    """Oldest first, or by names; what cannot be ordered comes last; the limit counts what is left after that."""
+    assert [record.params["i"] for record in mixed.list(**asked)] == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"limit": -1}, "not negative"),
+        ({"limit": "3"}, "number of runs"),
+        ({"limit": True}, "number of runs"),
+        ({"limit": 1.0}, "number of runs"),
+        ({"order_by": [3]}, "text"),
+    ],
+)
+def test_a_wrong_order_is_refused(store: Store, asked: dict[str, Any], told: str) -> None:
+    """Before anything is read."""
+    with pytest.raises((TypeError, ValueError), match=told):
+        store.list(**asked)
+
+
+def test_a_function_lists_its_own_runs_the_same_way(store: Store, runner: Any) -> None:
+    """Conditions, order and limit are about the runs of the function alone."""
+
+    @cached(store)
+    def f(n: int, *, result_path: Path) -> None:
+        result_path.write_text("x")
+
+    for number in (3, 1, 2):
+        store.run_or_retrieve({"n": number}, runner)
+        f(number)
+
+    assert [record.params["n"] for record in f.list(order_by="n", limit=2)] == [1, 2]
+    assert [record.params["n"] for record in f.list(n > 1, newest_first=True)] == [2, 3]
+    assert len(f.list(limit=3)) == 3
+    assert len(store.list(n > 1)) == 4
 
 
 def test_a_query_changes_with_nothing() -> None:
