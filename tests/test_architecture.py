@@ -194,7 +194,8 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         entropic.nothing  # noqa: B018
 
 
-EXTRAS = ["tinydb", "filelock", "sqlalchemy", "psycopg", "distributed", "dask", "pandas", "numpy", "click", "rich", "plotly", "itables"]
+EXTRAS = ["tinydb", "filelock", "sqlalchemy", "psycopg", "distributed", "dask", "pandas", "numpy", "click", "rich"]
+EXTRAS += ["plotly", "itables"]
 HIT = """
 store = entropic.Store("results", "runs.json", file_suffix=".txt")
 assert store.retrieve({"n": 1}) is not None

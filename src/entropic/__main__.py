@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import sys
 
-_NEEDED = {"click", "rich"}
-
 
 def main() -> int:
     """The command ``entropic``, and ``python -m entropic``; returns the exit status."""
     try:
         from . import _cli
     except ModuleNotFoundError as error:
-        if error.name not in _NEEDED:
+        if error.name != "click":
             raise
-        print(f"entropic: the command line needs {error.name}: pip install 'entropic[cli]'", file=sys.stderr)
+        print("entropic: the command line needs click: pip install 'entropic[cli]'", file=sys.stderr)
         return 2
     return _cli.main()
 

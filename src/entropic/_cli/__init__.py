@@ -73,7 +73,15 @@ for _subcommand in (
 
 def main() -> int:
     """Run the command line; what is the user's to mend is told in one line, and never as a traceback."""
-    _show_log()
+    log, logger = _Told(logging.WARNING), logging.getLogger("entropic")
+    logger.addHandler(log)
+    try:
+        return _answer()
+    finally:
+        logger.removeHandler(log)
+
+
+def _answer() -> int:
     try:
         result = entropic.main(prog_name="entropic", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -85,6 +93,8 @@ def main() -> int:
         return error.exit_code
     except click.Abort as error:
         is_interrupted = isinstance(error.__context__, KeyboardInterrupt)
+        if is_interrupted and error.__cause__ is None:
+            click.echo(err=True)  # at a question, the cursor still stands behind it
         told("interrupted" if is_interrupted else "nothing done")
         return _INTERRUPTED if is_interrupted else 1
     except (EntropicError, OSError, ValueError, TypeError) as error:
@@ -98,11 +108,8 @@ def _hint(error: click.UsageError) -> str:
     return "" if error.ctx is None else f" (see {error.ctx.command_path} --help)"
 
 
-def _show_log() -> None:
-    """Warnings of the store, such as a parameter that no run has, in the words of the command line."""
-    logging.getLogger("entropic").addHandler(_Told(logging.WARNING))
-
-
 class _Told(logging.Handler):
+    """Warnings of the store, such as a parameter that no run has, in the manner of the command line."""
+
     def emit(self, record: logging.LogRecord) -> None:
         told(record.getMessage())

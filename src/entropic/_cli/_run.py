@@ -73,8 +73,8 @@ def run(
         output=None if quiet else sys.stderr.buffer,
     )
     program.fill(point, "")  # refused now, not after a wait for another run
-    signal.signal(signal.SIGTERM, _stop)
     notes: dict[str, Any] = assignments(metadata, "-m")
+    before = signal.signal(signal.SIGTERM, _stop)
     try:
         record = None if again else store.recall(program.key(point))
         if record is None:
@@ -88,6 +88,8 @@ def run(
     except (EntropicError, OSError, ValueError, TypeError) as error:
         _view.told(error)
         context.exit(FAILED)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     click.echo(str(record.result_path))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -15,6 +16,7 @@ from ..record import RunRecord
 
 _HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 _LONGEST_RICH_TABLE = 500
+_BLOCK_LINES = 100
 _SHORT_HASH = 8
 
 
@@ -107,14 +109,20 @@ def function_of(record: RunRecord) -> str:
 def show_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[bool] = ()) -> None:
     """A table: with colours, and as wide as the terminal, on a terminal; else plain text, whole."""
     if is_terminal() and len(rows) <= _LONGEST_RICH_TABLE:
-        _show_rich_table(header, rows, right)
-        return
+        # Without rich the table is plain: looks are no reason to fail.
+        with contextlib.suppress(ModuleNotFoundError):
+            _show_rich_table(header, rows, right)
+            return
     widths = [max(map(_width, column)) for column in zip(header, *rows, strict=True)]
+    lines = []
     for row in (header, *rows):
         cells = [
             _padded(cell, width, flush) for cell, width, flush in zip(row, widths, _flushes(right, row), strict=True)
         ]
-        click.echo("  ".join(cells).rstrip())
+        lines.append("  ".join(cells).rstrip())
+    for start in range(0, len(lines), _BLOCK_LINES):
+        # Not all at once: of one write that a closed pipe cuts short, an unbuffered stdout says nothing.
+        click.echo("\n".join(lines[start : start + _BLOCK_LINES]))
 
 
 def is_terminal() -> bool:

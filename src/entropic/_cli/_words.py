@@ -15,6 +15,7 @@ _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdwy])")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B?", re.IGNORECASE)
 
 _TAKEN = frozenset({"self", "params", "runner", "result_path"})
+_TEXTS = frozenset({"created_at", "params_hash", "result_path"})
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
@@ -87,7 +88,8 @@ def words(texts: Iterable[str]) -> Words:
 
 def _filter(text: str, name: str, operator: str, value: str) -> Filter:
     if operator != "~":
-        return Filter(name.strip(), operator, value_of(value.strip()))
+        is_text = name.strip() in _TEXTS
+        return Filter(name.strip(), operator, value.strip() if is_text else value_of(value.strip()))
     try:
         re.compile(value)
     except re.error as error:

@@ -1,0 +1,805 @@
+"""The command line: what it prints, what it leaves alone, and how it exits."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from entropic import RunRecord, Store
+from entropic._cli import _view, _words
+from entropic._cli import main as start
+
+ENTROPIC = [sys.executable, "-m", "entropic"]
+
+
+class Answer(NamedTuple):
+    """What a command came to."""
+
+    status: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Answer]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
+    """Run the command line in this process."""
+
+    def call(*arguments: str, typed: str = "") -> Answer:
+        monkeypatch.setattr(sys, "argv", ["entropic", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        capfd.readouterr()
+        status = start()
+        return Answer(status, *capfd.readouterr())
+
+    return call
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ENTROPIC_INDEX", "ENTROPIC_RESULTS", "ENTROPIC_DEBUG", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def fill(store: Store, *points: dict[str, Any], text: str = "0123456789") -> list[RunRecord]:
+    """Some recorded runs."""
+    return [store.run(point, lambda params, path: path.write_text(text)) for point in points]
+
+
+@pytest.fixture
+def runs(store: Store) -> list[RunRecord]:
+    """Four runs in the folder of the test."""
+    return fill(
+        store,
+        {"n": 100, "dt": 0.01, "method": "rk4"},
+        {"n": 200, "dt": 0.01, "method": "rk4"},
+        {"n": 300, "dt": 0.001, "method": "euler"},
+        {"n": 300.0, "dt": 0.5, "method": "leapfrog", "solver": {"tol": 1e-6}},
+    )
+
+
+def in_process(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    return subprocess.run([*ENTROPIC, *arguments], capture_output=True, text=True, timeout=60, check=False, **options)
+
+
+def on_terminal(*arguments: str, **environment: str) -> str:
+    """What a person sees who runs the command line on a terminal."""
+    leader, follower = pty.openpty()
+    done = subprocess.Popen([*ENTROPIC, *arguments], stdin=follower, stdout=follower, stderr=follower,
+                            env={**os.environ, "TERM": "xterm", "COLUMNS": "200", **environment})  # fmt: skip
+    os.close(follower)
+    seen = b""
+    try:
+        while piece := os.read(leader, 4096):
+            seen += piece
+    except OSError:
+        pass  # Linux says so when the other side has closed
+    os.close(leader)
+    done.wait()
+    return seen.decode()
+
+
+# ---- which runs -----------------------------------------------------------------------------------------------------
+
+
+FILTERS = [
+    ([], 4),
+    (["n=100"], 1),
+    (["n==100"], 1),
+    (["n=300"], 1),
+    (["n=300.0"], 1),
+    (["n!=100"], 3),
+    (["n>=200"], 3),
+    (["n>200"], 2),
+    (["dt<0.01"], 1),
+    (["dt<=0.01", "method=rk4"], 2),
+    (["method~^(rk|eu)"], 3),
+    (["method~fro"], 1),
+    (["solver.tol<1"], 1),
+    (["created_at>2026"], 4),
+    (["metadata.elapsed_seconds<100"], 4),
+    ([" n = 100 "], 1),
+    (["n=rk4"], 0),
+    (['n="100"'], 0),
+]
+
+
+@pytest.mark.parametrize(("filters", "count"), FILTERS, ids=[" ".join(filters) or "all" for filters, _ in FILTERS])
+def test_filters(call: Call, runs: list[RunRecord], filters: list[str], count: int) -> None:
+    """All must match; values are typed as JSON where they parse, and text otherwise."""
+    answer = call("ls", "--json", *filters)
+
+    assert (answer.status, answer.err) == (0, "")
+    assert len(answer.out.splitlines()) == count
+
+
+def test_hashes_choose_runs(call: Call, runs: list[RunRecord]) -> None:
+    """The first digits are enough, and several name several."""
+    answer = call("ls", "--json", runs[0].params_hash[:6], runs[1].params_hash)
+
+    assert [json.loads(line)["params"]["n"] for line in answer.out.splitlines()] == [100, 200]
+
+
+@pytest.mark.parametrize("wrong", ["n", "zzzz", "n~[", "=3", "abc"])
+def test_what_is_no_filter_is_told(call: Call, runs: list[RunRecord], wrong: str) -> None:
+    """In one line, with exit status 2."""
+    answer = call("ls", wrong)
+
+    assert (answer.status, answer.out) == (2, "")
+    assert answer.err.startswith("entropic: ")
+    assert answer.err.count("\n") == 1
+
+
+def test_a_name_that_no_run_has_is_told(call: Call, runs: list[RunRecord]) -> None:
+    """A typo shall not look like an empty result."""
+    assert "'nn'" in call("ls", "nn=100").err
+
+
+# ---- looking --------------------------------------------------------------------------------------------------------
+
+
+def test_ls_shows_a_table(call: Call, runs: list[RunRecord]) -> None:
+    """One line a run, oldest first; plain text when nobody is looking."""
+    lines = call("ls").out.splitlines()
+
+    assert lines[0].split() == ["hash", "created", "n", "dt", "method", "solver.tol", "time", "size"]
+    assert [line.split()[0] for line in lines[1:]] == [record.params_hash[:8] for record in runs]
+    assert "\x1b" not in "".join(lines)
+
+
+def test_ls_sorts_limits_and_reverses(call: Call, runs: list[RunRecord]) -> None:
+    """In that order."""
+
+    def listed(*options: str) -> list[Any]:
+        return [json.loads(line)["params"]["dt"] for line in call("ls", "--json", *options).out.splitlines()]
+
+    assert listed("--sort", "dt") == [0.001, 0.01, 0.01, 0.5]
+    assert listed("--sort", "-dt", "--limit", "2") == [0.5, 0.01]
+    assert listed("--reverse", "--limit", "1") == [0.5]
+    assert listed("--limit", "0") == []
+
+
+def test_ls_shows_what_varies(call: Call, runs: list[RunRecord]) -> None:
+    """Of a sweep one wants to see what differs."""
+    assert call("ls", "--varying", "method=rk4").out.splitlines()[0].split() == ["hash", "created", "n", "time", "size"]
+
+
+def test_ls_writes_csv(call: Call, runs: list[RunRecord]) -> None:
+    """With a header, readable by any reader of CSV."""
+    rows = list(csv.DictReader(io.StringIO(call("ls", "--csv").out)))
+
+    assert [row["n"] for row in rows] == ["100", "200", "300", "300.0"]
+    assert rows[0]["result_path"] == str(runs[0].result_path)
+    assert call("ls", "--csv", "--json").status == 2
+
+
+def test_json_tells_everything(call: Call, runs: list[RunRecord]) -> None:
+    """And stays valid JSON whatever the values are."""
+    told = json.loads(call("ls", "--json", "n=100").out)
+
+    assert told["params"] == runs[0].params
+    assert told["result_path"] == str(runs[0].result_path)
+    assert set(told) == {"params_hash", "result_path", "created_at", "metadata", "provenance", "params"}
+
+
+def test_an_empty_list_is_an_answer(call: Call, runs: list[RunRecord]) -> None:
+    """With exit status 0, and a word on stderr."""
+    assert call("ls", "n=7") == (0, "", "entropic: no run matches\n")
+
+
+def test_show_tells_one_run_in_full(call: Call, store: Store, runs: list[RunRecord]) -> None:
+    """By hash or filter; of several the newest, and says so."""
+    newest = fill(store, {"n": 100, "dt": 0.01, "method": "rk4"})[0]
+
+    by_filter, by_hash = call("show", "n=100"), call("show", runs[1].params_hash[:5])
+
+    assert str(newest.result_path) in by_filter.out
+    assert by_filter.err == "entropic: 2 runs match; this is the newest\n"
+    assert re.search(r"^params\.n +200$", by_hash.out, re.MULTILINE)
+    assert json.loads(call("show", "--json", "n=200").out)["params"]["n"] == 200
+    assert call("show", "n=7") == (1, "", "entropic: no run matches\n")
+
+
+def test_path_prints_paths_and_nothing_else(call: Call, store: Store, runs: list[RunRecord]) -> None:
+    """Of several runs of one point the one that answers; with exit status 1 if there is none."""
+    newest = fill(store, {"n": 100, "dt": 0.01, "method": "rk4"})[0]
+
+    assert call("path", "n=100") == (0, f"{newest.result_path}\n", "")
+    assert call("path", "--all", "n=100").out == f"{runs[0].result_path}\n{newest.result_path}\n"
+    assert call("path", "-0", "n=200").out == f"{runs[1].result_path}\0"
+    assert call("path", "n=7") == (1, "", "entropic: no run matches\n")
+
+
+def test_path_leaves_out_what_is_gone(call: Call, runs: list[RunRecord]) -> None:
+    """No script is handed a path that leads nowhere."""
+    runs[0].result_path.unlink()
+
+    answer = call("path", "n=100")
+
+    assert (answer.status, answer.out) == (1, "")
+    assert "is gone" in answer.err
+
+
+def test_stats_counts(call: Call, store: Store, runs: list[RunRecord]) -> None:
+    """Runs, points, bytes, time and functions; and no time saved, which nobody has counted."""
+    fill(store, {"n": 100, "dt": 0.01, "method": "rk4"})
+
+    out = call("stats").out
+
+    assert re.search(r"^runs +5$", out, re.MULTILINE)
+    assert re.search(r"^points +4$", out, re.MULTILINE)
+    assert re.search(r"^size +50 B$", out, re.MULTILINE)
+    assert "(plain runs)" in out
+    assert "saved" not in out
+
+
+def test_check_reports_and_repairs(call: Call, runs: list[RunRecord]) -> None:
+    """With exit status 1 if something was found."""
+    assert call("check", "--contents").status == 0
+    runs[0].result_path.write_text("9876543210")
+    runs[1].result_path.unlink()
+
+    sizes, contents, repaired = call("check"), call("check", "--contents"), call("check", "--repair")
+
+    assert sizes.status == contents.status == repaired.status == 1
+    assert "dangling" in sizes.out
+    assert "changed" not in sizes.out
+    assert "changed" in contents.out
+    assert "forgot 1 record" in repaired.out
+    assert call("check").status == 0
+
+
+# ---- tidying up -----------------------------------------------------------------------------------------------------
+
+
+def test_rm_shows_and_asks(call: Call, store: Store, runs: list[RunRecord]) -> None:
+    """No is the default, and the end of the input is a no."""
+    for typed in ("", "\n", "n\n"):
+        answer = call("rm", "n=100", typed=typed)
+        assert answer.status == 1
+        assert runs[0].params_hash[:8] in answer.out
+    assert len(store.list()) == 4
+
+    assert call("rm", "n=100", typed="y\n").status == 0
+    assert len(store.list()) == 3
+    assert runs[0].result_path.exists()
+
+
+def test_rm_removes_files_on_request(call: Call, store: Store, runs: list[RunRecord]) -> None:
+    """And says what it did."""
+    answer = call("rm", "--files", "--yes", "method=rk4")
+
+    assert answer.err == "entropic: forgot 2 runs and removed their results\n"
+    assert [record.result_path.exists() for record in runs] == [False, False, True, True]
+    assert call("rm", "--yes", "method=rk4").status == 1
+
+
+def test_rm_needs_to_be_told_what(call: Call, store: Store, runs: list[RunRecord]) -> None:
+    """A forgotten filter does not forget everything."""
+    assert call("rm", "--yes").status == 2
+    assert len(store.list()) == 4
+
+
+def test_rm_touches_no_file_outside(call: Call, store: Store, tmp_path: Path) -> None:
+    """One line, and nothing has been deleted."""
+    tmp_path.joinpath("own.csv").write_text("x")
+    store.register({"n": 1}, "own.csv")
+
+    answer = call("rm", "--files", "--yes", "n=1")
+
+    assert answer.status == 2
+    assert "outside the results folder" in answer.err
+    assert len(store.list()) == 1
+
+
+# What four runs, of 10 bytes and in turn of points 1, 1, 2, 2, lose: the first two are a year old.
+PRUNED = [
+    (["--older-than", "90d"], [0, 1]),
+    (["--older-than", "2y"], []),
+    (["--keep-newest", "1"], [0, 2]),
+    (["--keep-newest", "2"], []),
+    (["--keep-newest", "0"], [0, 1, 2, 3]),
+    (["--older-than", "90d", "--keep-newest", "1"], [0]),
+    (["--larger-than", "5B"], [0, 1, 2, 3]),
+    (["--larger-than", "1kB"], []),
+    (["--older-than", "1h", "--larger-than", "1kB"], []),
+    (["--max-size", "25B"], [0, 1]),
+    (["--max-size", "25B", "--keep-newest", "1"], [0, 2]),
+    (["--max-size", "0", "--keep-newest", "1"], [0, 2]),
+    (["--max-size", "1GB"], []),
+    (["--older-than", "90d", "--max-size", "10B"], [0, 1, 2]),
+]
+
+
+@pytest.mark.parametrize(("limits", "lost"), PRUNED, ids=[" ".join(limits) for limits, _ in PRUNED])
+def test_prune(call: Call, store: Store, limits: list[str], lost: list[int]) -> None:
+    """By age, size and number; shows first, and acts only when it was said."""
+    records = fill(store, {"n": 1}, {"n": 1}, {"n": 2}, {"n": 2})
+    path = Path("runs.json")
+    text = path.read_text()
+    for record in records[:2]:
+        text = text.replace(record.created_at, record.created_at.replace(record.created_at[:4], "2025"))
+    path.write_text(text)
+
+    asked = call("prune", *limits, typed="n\n")
+    assert len(store.list()) == 4
+    done = call("prune", *limits, "--yes")
+
+    assert (asked.status, done.status) == (1 if lost else 0, 0)
+    assert [place for place, record in enumerate(records) if not record.result_path.exists()] == lost
+    assert len(store.list()) == 4 - len(lost)
+
+
+def test_prune_needs_a_limit(call: Call, runs: list[RunRecord]) -> None:
+    """Nothing goes by default; and what is no limit is told."""
+    assert call("prune", "--yes").status == 2
+    assert "90d" in call("prune", "--older-than", "soon").err
+    assert "1GB" in call("prune", "--max-size", "big").err
+
+
+def test_prune_touches_no_file_outside(call: Call, store: Store) -> None:
+    """What was registered from elsewhere is not ours to remove."""
+    Path("own.csv").write_text("0123456789")
+    store.register({"n": 1}, "own.csv")
+
+    assert call("prune", "--keep-newest", "0", "--yes") == (0, "", "entropic: nothing to prune\n")
+    assert Path("own.csv").exists()
+
+
+# ---- bringing in and handing on -------------------------------------------------------------------------------------
+
+
+def test_register(call: Call, store: Store) -> None:
+    """A file made elsewhere, with its parameters typed."""
+    Path("old.csv").write_text("x")
+
+    answer = call("register", "--index", "runs.json", "old.csv", "-p", "n=100", "-p", "name=a=b", "-m", "source=lab")
+    record = store.list()[0]
+
+    assert answer.out.strip() == record.params_hash
+    assert record.params == {"n": 100, "name": "a=b"}
+    assert record.metadata == {"source": "lab"}
+    for wrong in (
+        ["gone.csv"],
+        ["old.csv", "-p", "n"],
+        ["old.csv", "-p", "n=1", "-p", "n=2"],
+        ["old.csv", "-m", "params=1"],
+    ):
+        assert call("register", *wrong).status == 2
+
+
+def write_with_sibling(params: dict[str, Any], path: Path) -> None:
+    """A result and a file beside it that names it."""
+    path.write_text("data")
+    path.with_suffix(".xdmf").write_text(path.name)
+
+
+def test_merge_takes_over_runs(call: Call, store: Store, tmp_path: Path) -> None:
+    """Results, siblings and folders; records as they are; merging again does nothing."""
+    theirs = Store(tmp_path / "b" / "out", tmp_path / "b" / "b.json", file_suffix=".h5")
+    first = theirs.run({"n": 1}, write_with_sibling, note="theirs")
+    folder = theirs.run({"n": 2}, lambda params, path: (path.mkdir(), (path / "part").write_text("x")))
+    gone = theirs.run({"n": 3}, lambda params, path: path.write_text("y"))
+    gone.result_path.unlink()
+    tmp_path.joinpath("elsewhere.csv").write_text("z")
+    registered = theirs.register({"n": 4}, "elsewhere.csv")
+
+    answer = call("--index", "runs.json", "--results", "results", "merge", "b/b.json")
+    again = call("--index", "runs.json", "merge", "b/b.json")
+
+    assert answer.out == "3 taken over, 0 known already, 1 without result\n"
+    assert again.out == "0 taken over, 3 known already, 1 without result\n"
+    taken = {record.params["n"]: record for record in store.list()}
+    assert taken[1].result_path == store.results_dir / first.result_path.name
+    assert taken[1].result_path.with_suffix(".xdmf").read_text() == first.result_path.name
+    assert (taken[1].metadata, taken[1].created_at) == (first.metadata, first.created_at)
+    assert (taken[2].result_path / "part").read_text() == "x"
+    assert taken[2].result_path.name == folder.result_path.name
+    assert taken[4].result_path == registered.result_path
+    assert store.retrieve({"n": 1}) == taken[1]
+    assert store.check(contents=True).is_clean
+    assert theirs.list()[0].result_path.exists()
+
+
+def test_of_merged_runs_of_one_point_the_one_made_last_answers(store: Store, tmp_path: Path) -> None:
+    """Whichever store it comes from; the same result twice is one."""
+    theirs = Store(tmp_path / "b", tmp_path / "b.json", file_suffix=".txt")
+    fill(store, {"n": 1}, text="a")
+    fill(theirs, {"n": 1}, {"n": 2}, text="b")
+    fill(store, {"n": 2}, text="c")
+    fill(theirs, {"n": 3}, text="same")
+    fill(store, {"n": 3}, text="same")
+
+    merged = store.merge(theirs)
+    again = store.merge(theirs)
+
+    assert (len(merged.taken), len(merged.known), len(again.taken)) == (2, 1, 0)
+    found = [store.retrieve({"n": n}) for n in (1, 2, 3)]
+    assert [record.result_path.read_text() for record in found if record] == ["b", "c", "same"]
+    assert len(store.list()) == 5
+    assert store.check(contents=True).is_clean
+
+
+def test_a_merge_that_fails_loses_nothing(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is carried on by merging again."""
+    theirs = Store(tmp_path / "b", tmp_path / "b.json", file_suffix=".txt")
+    fill(theirs, {"n": 1}, {"n": 2})
+    insert, calls = store.index.insert, []
+
+    def fails(record: RunRecord) -> None:
+        calls.append(record)
+        if len(calls) == 2:
+            raise OSError("no space")
+        insert(record)
+
+    monkeypatch.setattr(store.index, "insert", fails)
+    with pytest.raises(OSError, match="no space"):
+        store.merge(theirs)
+    report = store.check()
+
+    assert len(report.orphans) == 1
+    assert not report.dangling
+    assert len(store.merge(theirs).taken) == 1
+    assert len(store.list()) == 2
+
+
+def test_merge_by_links(store: Store, tmp_path: Path) -> None:
+    """At once, and without more space."""
+    theirs = Store(tmp_path / "b", tmp_path / "b.json", file_suffix=".txt")
+    fill(theirs, {"n": 1})
+
+    taken = store.merge(theirs, link=True).taken[0]
+
+    assert taken.result_path.samefile(theirs.list()[0].result_path)
+
+
+def test_export_to_a_zip_file(call: Call, store: Store, runs: list[RunRecord]) -> None:
+    """Results, and a table that names them."""
+    answer = call("export", "method=rk4", "-o", "out.zip")
+
+    assert answer.out == "2 runs exported to out.zip\n"
+    with zipfile.ZipFile("out.zip") as archive:
+        rows = list(csv.DictReader(io.TextIOWrapper(archive.open("runs.csv"), newline="")))
+        assert [row["n"] for row in rows] == ["100", "200"]
+        assert all(archive.read(row["result_path"]) == b"0123456789" for row in rows)
+        assert len(archive.namelist()) == 3
+    assert call("export", "n=7", "-o", "none.zip").status == 1
+
+
+def test_export_to_a_folder(call: Call, store: Store, tmp_path: Path) -> None:
+    """With folders and siblings; never over anything, and nothing half done."""
+    store.run({"n": 1}, write_with_sibling)
+    store.run({"n": 2}, lambda params, path: (path.mkdir(), (path / "part").write_text("x")))
+    for name in ("a", "b"):
+        tmp_path.joinpath(name).mkdir()
+        tmp_path.joinpath(name, "own.csv").write_text(name)
+        store.register({"n": name}, f"{name}/own.csv")
+
+    assert call("export", "-o", "out").status == 0
+    refused = call("export", "-o", "out")
+
+    with open("out/runs.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [Path("out", row["result_path"]).exists() for row in rows] == [True] * 4
+    assert [Path("out", row["result_path"]).read_text() for row in rows[2:]] == ["a", "b"]
+    assert len(list(Path("out").rglob("*.xdmf"))) == 1
+    assert refused.status == 2
+    assert "something of that name already" in refused.err
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".out")]
+
+
+# ---- running programs -----------------------------------------------------------------------------------------------
+
+
+SHELL = ["sh", "-c", 'echo solving "$1"; echo "$1" > "$2"', "sh", "{n}", "{result_path}"]
+
+
+def test_run_caches_a_program(call: Call) -> None:
+    """Prints the path, and nothing else, on standard output, the second time without running."""
+    first = call("run", "-p", "n=100", "--suffix", ".csv", "--", *SHELL)
+    second = call("run", "-p", "n=100", "--suffix", ".csv", "--", *SHELL)
+
+    path = Path(first.out.rstrip("\n"))
+    assert first == (0, f"{path}\n", "solving 100\n")
+    assert path.read_text() == "100\n"
+    assert path.suffix == ".csv"
+    assert (second.status, second.out) == (0, first.out)
+    assert second.err.startswith("entropic: hit ")
+    assert Path(f"{path}.output.txt").read_text() == "solving 100\n"
+    assert call("path", "n=100").out == first.out
+
+
+def test_run_knows_options(call: Call) -> None:
+    """Again, quietly, with notes; what changes the key and what does not."""
+    call("run", "-p", "n=1", "--", *SHELL)
+
+    again = call("run", "--again", "-q", "-p", "n=1", "-m", "note=second", "--", *SHELL)
+    versioned = call("run", "-q", "--version", "2", "-p", "n=1", "--", *SHELL)
+
+    assert (again.status, again.err) == (0, "")
+    assert (versioned.status, versioned.err) == (0, "")
+    listed = [json.loads(line) for line in call("ls", "--json").out.splitlines()]
+    assert [run["metadata"].get("note") for run in listed] == [None, "second", None]
+    assert len({run["params_hash"] for run in listed}) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (["--", "sh", "-c", "exit 3", "{result_path}"], 3, "exit status 3"),
+        (["--", "sh", "-c", "kill -9 $$", "{result_path}"], 137, "signal 9"),
+        (["--", "./nowhere", "{result_path}"], 127, "Cannot start"),
+        (["--", "nowhere-at-all", "{result_path}"], 127, "Cannot start"),
+        (["--", "./plain.txt", "{result_path}"], 126, "Cannot start"),
+        (["--", "true", "{result_path}"], 125, "wrote no result"),
+        (["--", "true"], 2, "does not say where to write"),
+        (["--", "true", "{n}", "{result_path}"], 2, "'n'"),
+        (["-p", "n=1", "--", "true", "{result_path}"], 2, "'n'"),
+        (["--depends", "gone", "--", "true", "{result_path}"], 125, "gone"),
+        (["-p", "n", "--", "true", "{result_path}"], 2, "NAME=VALUE"),
+        (["--suffix", "/etc", "--", "true", "{result_path}"], 2, "suffix"),
+        ([], 2, "Missing argument"),
+    ],
+)
+def test_run_tells_what_went_wrong(call: Call, arguments: list[str], status: int, told: str) -> None:
+    """The program's exit status is passed through, and nothing is recorded."""
+    Path("plain.txt").write_text("no program")
+
+    answer = call("run", *arguments)
+
+    assert (answer.status, answer.out) == (status, "")
+    assert told in answer.err
+    assert answer.err.count("\n") == 1
+    assert not Path("entropic.json").exists()
+
+
+def test_keep_failed_keeps_what_was_written(call: Call) -> None:
+    """For a look; it is never served."""
+    call("run", "--keep-failed", "--", "sh", "-c", 'echo half > "$1"; exit 1', "sh", "{result_path}")
+
+    assert len(list(Path("results/.entropic/failed").iterdir())) == 1
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_ends_its_program_and_leaves_nothing(number: int, status: int) -> None:
+    """Ctrl-C, and the end of a batch job."""
+    script = "echo $$ > pid; exec sleep 60"
+    started = subprocess.Popen([*ENTROPIC, "run", "--", "sh", "-c", script, "{result_path}"], stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 30
+    while not (Path("pid").exists() and Path("pid").read_text()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    started.send_signal(number)
+    _, err = started.communicate(timeout=30)
+
+    assert started.returncode == status
+    assert b"Traceback" not in err
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(Path("pid").read_text()), 0)
+    assert not list(Path("results").glob("[!.]*"))
+    assert not list(Path("results/.entropic/staging").iterdir())
+
+
+# ---- where the store is ---------------------------------------------------------------------------------------------
+
+
+def test_the_index_remembers_its_results(
+    call: Call, runs: list[RunRecord], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From anywhere, and after the folder has moved."""
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    os.rename("runs.json", moved / "runs.json")
+    os.rename("results", moved / "results")
+
+    expected = f"{moved / 'results' / runs[0].result_path.name}\n"
+    assert call("path", "n=100", "--index", "moved/runs.json").out == expected
+    assert call("--index", "moved/runs.json", "path", "n=100").out == expected
+    monkeypatch.setenv("ENTROPIC_INDEX", str(moved / "runs.json"))
+    assert call("path", "n=100").out == expected
+    monkeypatch.delenv("ENTROPIC_INDEX")
+    monkeypatch.chdir(moved)
+    assert call("path", "n=100").out == expected
+    assert call("stats", "--results", "elsewhere").out.count(str(moved / "elsewhere")) == 1
+    monkeypatch.setenv("ENTROPIC_RESULTS", "by-environment")
+    assert "by-environment" in call("stats").out
+
+
+def test_which_index_is_meant_must_be_clear(call: Call, store: Store, runs: list[RunRecord]) -> None:
+    """The only one here; entropic.json among several; else a question."""
+    Path("settings.json").write_text('{"some": "settings"}')
+    assert call("ls").status == 0
+    Store("results", "other.json").run({"n": 1}, lambda params, path: path.write_text("x"))
+
+    answer = call("ls")
+
+    assert answer.status == 2
+    assert "other.json, runs.json" in answer.err
+    os.rename("other.json", "entropic.json")
+    assert len(call("ls", "--json").out.splitlines()) == 1
+
+
+def test_no_index_is_told(call: Call) -> None:
+    """And nothing is made by looking."""
+    for arguments in (["ls"], ["ls", "--index", "gone.json"], ["stats"], ["check"]):
+        answer = call(*arguments)
+        assert answer.status == 2
+        assert "there is no index" in answer.err
+    assert list(Path().iterdir()) == []
+
+
+def test_a_stock_index_needs_its_results_named(call: Call) -> None:
+    """TinyDB's own file does not say where its results are; unless they lie where they always do."""
+    record = {
+        "params_hash": "2bfd14f43d17fc7c",
+        "result_path": "a.txt",
+        "created_at": "2026-01-01T00:00:00+00:00",
+        "n": 1,
+    }
+    Path("stock.json").write_text(json.dumps({"_default": {"1": record}}))
+
+    assert "--results" in call("ls", "--index", "stock.json").err
+    Path("results").mkdir()
+    Path("results/a.txt").write_text("x")
+    assert call("path", "--index", "stock.json").out == f"{Path('results/a.txt').absolute()}\n"
+
+
+def test_a_damaged_index_is_told_in_one_line(call: Call, runs: list[RunRecord]) -> None:
+    """And left as it is."""
+    path = Path("runs.json")
+    path.write_text(path.read_text().replace('"n": 100', '"n": 1oo'))
+
+    answer = call("ls")
+
+    assert answer.status == 2
+    assert "line 2" in answer.err
+    assert answer.err.count("\n") == 1
+
+
+# ---- manners --------------------------------------------------------------------------------------------------------
+
+
+def test_help_has_examples_and_exit_codes(call: Call) -> None:
+    """Every subcommand tells how it is used."""
+    top = call("--help").out
+    names = re.findall(r"^  (\w+)  ", top[top.index("Commands:") :], re.MULTILINE)
+
+    assert "Exit status" in top
+    assert "_ENTROPIC_COMPLETE" in top
+    expected = ["check", "export", "ls", "merge", "page", "path", "prune", "register", "rm", "run", "show", "stats"]
+    assert names == expected
+    for name in set(names) - {"check", "stats"}:
+        assert f"entropic {name}" in call(name, "--help").out
+
+
+def test_version_and_wrong_usage(call: Call) -> None:
+    """The usual ways."""
+    assert re.fullmatch(r"\d+\.\d+.*\n", call("--version").out)
+    for wrong in (["nothing"], ["ls", "--nothing"], ["ls", "--limit", "x"]):
+        answer = call(*wrong)
+        assert answer.status == 2
+        assert answer.err.count("\n") == 1
+
+
+HOSTILE = "\x1b]0;title\x07\x1b[31mred\r\nline \u202egnp.exe é 日本"
+
+
+def test_values_cannot_hurt_a_terminal(call: Call, store: Store) -> None:
+    """Control characters, line breaks and signs that turn the reading order are escaped, in names too."""
+    fill(store, {"text": HOSTILE, HOSTILE: 1})
+
+    for out in (call("ls").out, call("show", "text~red").out, call("rm", "text~red").out, call("ls", "--json").out):
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u202e]", out)
+    assert "日本" in call("ls").out
+    assert r"\x1b[31m" in call("ls").out
+    seen = on_terminal("ls", "--csv")
+    assert "\x1b]0;" not in seen
+
+
+def test_a_terminal_gets_a_table_with_a_bold_header(runs: list[RunRecord]) -> None:
+    """Colours only there, and only where they are welcome."""
+    seen, plain, dumb = on_terminal("ls"), on_terminal("stats", NO_COLOR="1"), on_terminal("ls", TERM="dumb")
+
+    assert "\x1b[1m" in seen
+    assert "leapfrog" in seen
+    assert "\x1b" not in plain
+    assert "\x1b" not in dumb
+
+
+def test_a_closed_pipe_ends_quietly(store: Store) -> None:
+    """As with head: no traceback, and what a shell reports of a broken pipe."""
+    store.index.insert_many(  # type: ignore[attr-defined]
+        [RunRecord({"n": n}, Path("a"), f"{n:016x}", "2026-01-01T00:00:00+00:00") for n in range(5000)]
+    )
+    listing = subprocess.Popen([*ENTROPIC, "ls"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert listing.stdout is not None
+    assert listing.stderr is not None
+    listing.stdout.readline()
+    listing.stdout.close()
+    err = listing.stderr.read()
+    listing.stderr.close()
+
+    assert (listing.wait(), err) == (141, "")
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
+    """In one line, with exit status 2."""
+    tmp_path.joinpath("sitecustomize.py").write_text("import sys; sys.modules['click'] = None")
+    answer = in_process("ls", env={**os.environ, "PYTHONPATH": str(tmp_path)})
+
+    assert answer.returncode == 2
+    assert answer.stderr == "entropic: the command line needs click: pip install 'entropic[cli]'\n"
+
+
+def test_a_script_does_not_load_rich(runs: list[RunRecord]) -> None:
+    """Tables on a terminal need it, and nothing else."""
+    program = "import sys; from entropic.__main__ import main; main(); print('rich' in sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", program, "ls"], capture_output=True, text=True, check=True)
+
+    assert done.stderr == "False\n"
+
+
+def test_without_rich_a_terminal_gets_a_plain_table(runs: list[RunRecord], tmp_path: Path) -> None:
+    """Looks are no reason to fail."""
+    tmp_path.joinpath("sitecustomize.py").write_text("import sys; sys.modules['rich'] = None")
+    seen = on_terminal("ls", PYTHONPATH=str(tmp_path))
+
+    assert "leapfrog" in seen
+    assert "\x1b" not in seen
+
+
+def test_errors_in_full_on_request(call: Call, runs: list[RunRecord], monkeypatch: pytest.MonkeyPatch) -> None:
+    """For whoever wants to report one."""
+    Path("runs.json").write_text("{")
+    monkeypatch.setenv("ENTROPIC_DEBUG", "1")
+
+    with pytest.raises(ValueError, match=r"runs\.json"):
+        call("ls", "--index", "runs.json", "--results", "results")
+
+
+def test_completion_knows_the_subcommands() -> None:
+    """With click's own mechanism."""
+    answer = in_process(
+        env={**os.environ, "_ENTROPIC_COMPLETE": "bash_complete", "COMP_WORDS": "entropic pr", "COMP_CWORD": "1"}
+    )
+
+    assert answer.stdout.split() == ["plain,prune"]
+
+
+def test_sizes_and_times_for_people() -> None:
+    """At the borders."""
+    assert [_view.size_text(size) for size in (0, 999, 1000, 999_960, 10**12, 10**16)] == [
+        "0 B",
+        "999 B",
+        "1.0 kB",
+        "1.0 MB",
+        "1.0 TB",
+        "10000.0 TB",
+    ]
+    assert [_view.time_text(seconds) for seconds in (0, 59.4, 61, 3600, 90000, -1, True)] == [
+        "0 s",
+        "59 s",
+        "1 min 1 s",
+        "1 h 0 min",
+        "1 d 1 h",
+        "-1",
+        "",
+    ]
+    assert _words.value_of("NaN") != _words.value_of("NaN")
