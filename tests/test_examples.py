@@ -21,6 +21,7 @@ EXPECTED = [
     "lynx_hare",
     "methods",
     "ode_scipy",
+    "queries",
     "quickstart",
     "register_file",
     "rerun_stochastic",
@@ -121,6 +122,15 @@ def test_the_quickstart_needs_nothing_but_entropic() -> None:
             imported.add((node.module or "").partition(".")[0])
 
     assert imported - set(sys.stdlib_module_names) == {"entropic"}
+
+
+def test_the_queries_end_in_a_table_and_a_plot(play: Callable[[str], Played]) -> None:
+    """The example shows what varies, a DataFrame of results, and saves a picture of them."""
+    pytest.importorskip("pandas")
+    played = play("queries")
+
+    assert "RecordList of 3 runs" in played.first
+    assert len(re.findall(r"^ +\d\.\d +(?:explicit|symplectic) +\d\.\d+$", played.second, re.MULTILINE)) == 10
 
 
 def test_the_fit_finds_the_published_parameters(play: Callable[[str], Played]) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 from typing_extensions import assert_type
 
 import entropic
-from entropic import RunRecord, Store, cached
+from entropic import RunRecord, Store, cached, param
 from entropic.index import IndexBackend, TinyDBIndex
+from entropic.query import Comparison, Condition, matches
 from entropic.record import RecordList
 
 store = Store("results", Path("runs.json"), file_suffix=".npy", durable=False, keep_failed=True)
@@ -29,11 +30,31 @@ assert_type(store.register({"n": 1}, "x.npy", source="lab"), RunRecord)
 assert_type(store.list(where={"n": 1}), RecordList)
 assert_type(store.list()[0], RunRecord)
 assert_type(store.list()[:2], RecordList)
+assert_type(store.list({"n": 1}, order_by="n", limit=3, newest_first=True), RecordList)
+assert_type(store.list(param("n") > 1, order_by=["n", "-dt"]), RecordList)
 assert_type(store.delete({"n": 1}, remove_file=True), bool)
 assert_type(store.sweep(entropic.grid(n=[1, 2]), runner), RecordList)
 
 with store as opened:
     assert_type(opened, Store)
+
+# ---- conditions and lists of records
+
+
+condition = (param("n") == 1) & ~param("m").between(1, 2) | param("t").matches("x")
+assert_type(condition, Condition)
+assert_type(param("n") == 1, Comparison)
+assert_type(matches(condition, store.list()[0]), bool)
+records = store.list(condition)
+assert_type(records + records, RecordList)
+assert_type(records.varying(), RecordList)
+assert_type(records.varying().param_names, list[str])
+assert_type(records.where({"n": 1}).sorted_by("n"), RecordList)
+assert_type(records.copy(), RecordList)
+assert_type(records.to_csv(), str)
+records.to_csv(Path("runs.csv"))
+store.list(where=3)  # type: ignore[arg-type]
+store.list(order_by=3)  # type: ignore[arg-type]
 
 record = store.list()[0]
 assert_type(record.params, dict[str, Any])
@@ -80,6 +101,7 @@ assert_type(first.key(1), str)
 assert_type(first.delete(1), bool)
 assert_type(first.register("x.npy", 1, dt=0.2), RunRecord)
 assert_type(first.list(where={"n": 1}), RecordList)
+assert_type(first.list(param("n") > 1, order_by="n", limit=1, newest_first=True), RecordList)
 assert_type(first.sweep([{"n": 1}]), list[RunRecord])
 assert_type(first.cache_info().hits, int)
 first.cache_clear()
