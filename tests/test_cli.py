@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -505,6 +506,19 @@ def test_export_to_a_folder(call: Call, store: Store, tmp_path: Path) -> None:
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".out")]
 
 
+def test_page_writes_one_file(call: Call, runs: list[RunRecord]) -> None:
+    """Of the runs that were chosen."""
+    pytest.importorskip("itables")
+    pytest.importorskip("plotly")
+
+    answer = call("page", "method=rk4", "-o", "runs.html")
+
+    assert (answer.status, answer.out) == (0, "runs.html\n")
+    text = Path("runs.html").read_text(encoding="utf-8")
+    assert "rk4" in text
+    assert "leapfrog" not in text
+
+
 # ---- running programs -----------------------------------------------------------------------------------------------
 
 
@@ -524,6 +538,32 @@ def test_run_caches_a_program(call: Call) -> None:
     assert second.err.startswith("entropic: hit ")
     assert Path(f"{path}.output.txt").read_text() == "solving 100\n"
     assert call("path", "n=100").out == first.out
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="it needs a C compiler")
+def test_the_example_of_a_compiled_program(tmp_path: Path) -> None:
+    """Solves three points the first time and none the second; another program solves them all again."""
+    example = Path(__file__).parents[1] / "examples" / "solver.sh"
+    tmp_path.joinpath("entropic").write_text(f'#!/bin/sh\nexec {sys.executable} -m entropic "$@"\n')
+    tmp_path.joinpath("entropic").chmod(0o755)
+
+    def play(source: Path = example) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        return subprocess.run(["sh", source], capture_output=True, text=True, env=environment, check=True)
+
+    first, second = play(), play()
+    for name in ("solver.sh", "solver.c"):
+        shutil.copy(example.with_name(name), tmp_path)
+    tmp_path.joinpath("solver.c").write_text(
+        tmp_path.joinpath("solver.c").read_text().replace("in the middle", "there")
+    )
+    third = play(tmp_path / "solver.sh")
+
+    assert (first.stderr.count("in the middle"), second.stderr.count("in the middle")) == (3, 0)
+    assert second.stderr.count("hit") == 3
+    assert first.stdout == second.stdout
+    assert "exit status 3" in first.stdout
+    assert third.stderr.count("there") == 3
 
 
 def test_run_knows_options(call: Call) -> None:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import os
 import pkgutil
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import entropic
+from entropic._cli import entropic as subcommands
 
 ROOT = Path(__file__).parents[1]
 MODULES = [module.name for module in pkgutil.walk_packages(entropic.__path__, "entropic.")]
@@ -62,3 +67,55 @@ def test_readme_names_every_example() -> None:
     names = [path.name for path in ROOT.joinpath("examples").glob("*.py")]
     text = ROOT.joinpath("README.md").read_text()
     assert [name for name in names if f"examples/{name}" not in text] == []
+
+
+# Of what a console shows, hashes, times and places differ each time; the rest is what it is.
+VARIES = [
+    (r"\S*/(?=results/)", ""),
+    (r"\d+\.\d{6}_[0-9a-f]{16}", "TIME_HASH"),
+    (r"\b[0-9a-f]{8}([0-9a-f]{8})?\b", "HASH"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "DATE"),
+    (r"[\d.e-]+ s\b", "SECONDS"),
+    (r" +", " "),
+]
+
+
+def _masked(text: str) -> str:
+    for pattern, stands_for in VARIES:
+        text = re.sub(pattern, stands_for, text)
+    return text
+
+
+def _console_lines() -> list[tuple[str, str]]:
+    """Commands of the README's console blocks, and what they print."""
+    blocks = re.findall(r"```console\n(.*?)```", ROOT.joinpath("README.md").read_text(), re.DOTALL)
+    parts = [part.partition("\n") for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
+    return [(command, shown) for command, _, shown in parts]
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="the program they cache needs a C compiler")
+def test_readme_console_blocks_are_what_is_printed(tmp_path: Path) -> None:
+    """Read as one session, each command of the README prints what stands there."""
+    subprocess.run(["cc", "-o", "solver", ROOT / "examples" / "solver.c"], check=True)
+    tmp_path.joinpath("entropic").write_text(f'#!/bin/sh\nexec {sys.executable} -m entropic "$@"\n')
+    tmp_path.joinpath("entropic").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    lines = _console_lines()
+    assert any(command.startswith("entropic run") for command, _ in lines)
+    for command, shown in lines:
+        printed = subprocess.run(
+            command,
+            shell=True,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        ).stdout
+        assert _masked(printed) == _masked(shown), command
+
+
+def test_readme_names_every_subcommand() -> None:
+    """Whoever reads the README finds every subcommand."""
+    text = ROOT.joinpath("README.md").read_text()
+    assert [name for name in subcommands.commands if not re.search(rf"`(entropic )?{name}`", text)] == []

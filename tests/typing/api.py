@@ -20,6 +20,16 @@ store = Store("results", Path("runs.json"), file_suffix=".npy", durable=False, k
 def runner(params: dict[str, Any], result_path: Path) -> None: ...
 
 
+# ---- programs
+
+
+program = entropic.command(["./solver", "--n", "{n}", Path("{result_path}")], version=2, depends=[Path("mesh.dat")])
+assert_type(store.run_or_retrieve({"n": 1}, program), RunRecord)
+assert_type(store.prune(older_than_seconds=3600.0, keep_newest=1, preview=True), RecordList)
+assert_type(store.merge(store).taken, RecordList)
+assert_type(store.delete_records(store.list(), remove_files=True), int)
+
+
 # ---- the store
 
 

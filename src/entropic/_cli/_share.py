@@ -87,17 +87,19 @@ def export(store: Store, runs: tuple[str, ...], output: str) -> None:
 
 
 @click.command()
+@runs_argument
 @click.option("-o", "--output", required=True, metavar="FILE.html", help="The file to write; replaced if it is there.")
 @opens_store()
-def page(store: Store, output: str) -> None:
+def page(store: Store, runs: tuple[str, ...], output: str) -> None:
     """
-    Write an HTML page of all runs.
+    Write an HTML page of runs.
 
     One self-contained file: a table to filter and sort, and plots.
 
     \b
-    Example:
+    Examples:
       entropic page -o runs.html
+      entropic page method=rk4 -o rk4.html
     """
-    store.to_html(output)
+    some(chosen(store, runs)).to_html(output, title=store.results_dir.name)
     click.echo(_view.printable(output))
