@@ -1,10 +1,10 @@
 """
 The page: runs as one HTML file with a table, plots and results, that needs no server and no network.
 
-Python only gathers what is shown, as JSON; the table (DataTables) and the plots (plotly.js) are drawn in the browser, by
+Python only gathers what is shown, as JSON; the table (DataTables) and the plots (plotly.js) are drawn in the browser by
 the libraries' own files, which lie compressed inside the page. What the runs hold is data all the way: it stands in a
-block of JSON in which no ``<`` is left, and the script puts it on the page as text. A content security policy forbids
-the page to load anything, and to run any script but its own.
+block of JSON without any ``<``, and the script puts it on the page as text. A content security policy forbids the page
+to load anything, and to run any script but its own.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ..errors import MissingExtraError
 from ._columns import Run, tabulate
 from ._results import Shelf
 
@@ -50,7 +51,7 @@ def make_page(
         embed_up_to_bytes: How many bytes of pictures and text to take into the page, newest results first.
 
     Raises:
-        ImportError: The libraries of the extra ``page`` are not installed.
+        MissingExtraError: The libraries of the extra ``page`` are not installed (an `ImportError`).
     """
     table_js, table_css, plot_js = _libraries()
     script = _own("page.js")
@@ -108,7 +109,7 @@ def _file_of(package: str, *names: str) -> str:
     for folder in (spec and spec.submodule_search_locations) or ():
         if (path := Path(folder, *names)).is_file():
             return path.read_text("utf-8")
-    raise ImportError(f'Cannot make a page of runs: {package} is not installed. Use pip install "entropic[page]".')
+    raise MissingExtraError("Cannot make a page of runs", package, "page")
 
 
 def _packed(text: str) -> str:

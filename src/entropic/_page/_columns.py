@@ -28,17 +28,17 @@ class Run(Protocol):
     """What the page reads of a record."""
 
     @property
-    def params(self) -> dict[str, Any]: ...  # noqa: D102
+    def params(self) -> dict[str, Any]: ...
     @property
-    def result_path(self) -> Path: ...  # noqa: D102
+    def result_path(self) -> Path: ...
     @property
-    def params_hash(self) -> str: ...  # noqa: D102
+    def params_hash(self) -> str: ...
     @property
-    def created_at(self) -> str: ...  # noqa: D102
+    def created_at(self) -> str: ...
     @property
-    def metadata(self) -> dict[str, Any]: ...  # noqa: D102
+    def metadata(self) -> dict[str, Any]: ...
     @property
-    def provenance(self) -> dict[str, Any]: ...  # noqa: D102
+    def provenance(self) -> dict[str, Any]: ...
 
 
 class Column:

@@ -220,6 +220,7 @@
     const unknown = terms.map((term) => term.unknown).filter(Boolean);
     byId("hint").replaceChildren(...(unknown.length ? [element("span", { className: "wrong", textContent: `No parameter or field is called ${unknown.join(", ")}; looked for it as text.` })] : example()));
     refresh();
+    byId("count").dataset.filter = byId("filter").value; // says that what is shown answers to this
   }
 
   function refresh({ keepParallel = false } = {}) {
@@ -292,7 +293,7 @@
     const named = [{ title: "run" }, ...tableColumns.map((one) => ({ title: label(one), one })), { title: "result" }];
     const heads = named.map(({ title, one }) => {
       const numeric = one && isNumeric(one);
-      return element("th", { scope: "col", className: `${one?.group === "param" ? "param " : ""}${numeric ? "number" : ""}`, textContent: title });
+      return element("th", { scope: "col", className: `${one?.group === "param" ? "param " : ""}${numeric ? "dt-right" : ""}`, textContent: title });
     });
     byId("runs").append(element("thead", {}, element("tr", {}, ...heads)));
     const missingLast = (sign) => (a, b) => (a === b ? 0 : a === null ? 1 : b === null ? -1 : sign * (a - b));
@@ -306,7 +307,7 @@
       searchable: false,
       render: (row, kind) => (kind === "sort" ? ranksOf(one)[row] : ""),
       createdCell: (td, _, row) => td.replaceChildren(node(row)),
-      className: one.group && isNumeric(one) ? "number" : "",
+      className: one.group && isNumeric(one) ? "dt-right" : "",
     });
     table = new DataTable(byId("runs"), {
       data: allRows,
@@ -345,7 +346,7 @@
     if (!byId("pictures-view").hidden) drawPictures();
   }
 
-  const rowsInOrder = () => [...table.rows({ order: "applied", search: "applied" }).data()];
+  const rowsInOrder = () => table.rows({ order: "applied", search: "applied" }).data().toArray();
 
   // ---- pictures ---------------------------------------------------------------------------------------------------
 
@@ -507,11 +508,17 @@
     };
   }
 
+  let webGL;
+  const hasWebGL = () => (webGL ??= Boolean(document.createElement("canvas").getContext("webgl")));
+
   function drawParallel() {
     const axes = parallelAxes();
     const rows = filtered;
     byId("parallel-card").hidden = axes.length < 2 || count < 2;
     if (byId("parallel-card").hidden) return;
+    byId("parallel").hidden = !hasWebGL();
+    byId("no-webgl").hidden = hasWebGL();
+    if (!hasWebGL()) return;
     const colour = colouring(chosenColumn("parallel-colour"), rows);
     const dimensions = axes.map((one) => {
       const axis = axisOf(one);
@@ -538,7 +545,10 @@
     return Math.max(30, longest * 7 + 18, Math.min(22, label(one).length) * 4 + 8);
   }
 
-  const scale = () => (matchMedia("(prefers-color-scheme: dark)").matches ? "Plasma" : "Viridis");
+  /** Viridis, without its end that vanishes: light yellow on white, dark violet on black. */
+  const COLOURS = { light: ["#3b1f6b", "#31688e", "#21918c", "#5ec962", "#e3b505"], dark: ["#6f6be0", "#3f9bd0", "#35c4a6", "#9be15d", "#fde725"] };
+  const isDark = () => matchMedia("(prefers-color-scheme: dark)").matches;
+  const scale = () => COLOURS[isDark() ? "dark" : "light"].map((colour, place) => [place / 4, colour]);
 
   function parallelAxes() {
     const chosen = [...varying, ...columns.filter((one) => one.group === "record" && one === runTime)].filter((one) => axisOf(one));
@@ -577,7 +587,7 @@
     const across = side(x), up = side(y);
     const marker = { size: shown.length > 2000 ? 4 : shown.length > 300 ? 6 : 8, opacity: shown.length > 2000 ? 0.55 : 0.8, line: { width: 0 } };
     const trace = (rows, more) => ({
-      type: shown.length > 2000 ? "scattergl" : "scatter", mode: "markers", x: rows.map(across.at), y: rows.map(up.at),
+      type: shown.length > 2000 && hasWebGL() ? "scattergl" : "scatter", mode: "markers", x: rows.map(across.at), y: rows.map(up.at),
       customdata: rows, text: rows.map(hoverText), hovertemplate: "%{text}<extra></extra>", ...more, marker: { ...marker, ...more.marker },
     });
     const by = chosenColumn("against-colour");
@@ -679,7 +689,7 @@
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { setDark(); drawPlots(); });
   }
 
-  const setDark = () => document.documentElement.classList.toggle("dark", matchMedia("(prefers-color-scheme: dark)").matches);
+  const setDark = () => document.documentElement.classList.toggle("dark", isDark());
 
   // ---- begin ------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,411 @@
+"""The page in a real browser: it loads quietly, filters, sorts, draws, shows results, and runs nobody else's script."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from entropic import RunRecord
+from entropic.record import RecordList
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytest.importorskip("plotly", reason="the extra 'page' is not installed")
+pytest.importorskip("itables", reason="the extra 'page' is not installed")
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+
+SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+SWITCHES += ["--disable-component-update", "--disable-sync"]
+HOSTILE = '<script>window.hacked=1</script><img src=x onerror="window.hacked=2">'
+METHODS = ["euler", "rk4", "dopri"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One browser for all tests of this module."""
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=SWITCHES)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def show(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Open the page of some runs; in the end, the console was silent and the network was not asked for anything."""
+    told, asked, contexts = [], [], []
+
+    def show(
+        runs: list[RunRecord],
+        until: str = "plots",
+        *,
+        width: int = 1300,
+        scheme: str = "light",
+        title: str = "Runs",
+        before: str = "",
+    ) -> Any:
+        path = tmp_path / "page.html"
+        RecordList(runs).to_html(path, title=title)
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.add_init_script(before)
+        page.on("console", lambda message: told.append(message.text))
+        page.on("pageerror", lambda error: told.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(path.as_uri())
+        if runs:
+            page.wait_for_selector(f"html[data-{until}=drawn]")
+        return page
+
+    yield show
+    for context in contexts:
+        context.close()
+    # The driver that draws without a graphics card speaks in the console too, of its own speed.
+    assert [text for text in told if "GL Driver Message" not in text] == []
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+def run(number: int, params: dict[str, Any], path: str = "result.bin", **metadata: Any) -> RunRecord:
+    """A record that no store has made, one an hour."""
+    created = f"2026-01-{1 + number // 24:02}T{number % 24:02}:00:00.000000+00:00"
+    provenance = {"function": "flow.simulate", "size_bytes": 1000 + number}
+    return RunRecord(params, Path(path).absolute(), f"{number:016x}", created, metadata, provenance)
+
+
+def sweep(count: int = 60) -> list[RunRecord]:
+    """Runs over three parameters, of which one is the same throughout."""
+    points = [{"n": 10 * (i % 5), "method": METHODS[i % 3], "dt": 0.01, "x": i / 7} for i in range(count)]
+    return [run(i, point, elapsed_seconds=float(1 + i * i)) for i, point in enumerate(points)]
+
+
+def cells(page: Any, head: str) -> list[str]:
+    """What a column of the table shows, from top to bottom."""
+    heads = page.locator("#runs thead th .dt-column-title").all_inner_texts()
+    return page.locator(f"#runs tbody td:nth-child({heads.index(head) + 1})").all_inner_texts()
+
+
+def filter_by(page: Any, text: str) -> str:
+    """Type into the filter; what the page then says of how many runs it shows."""
+    page.fill("#filter", text)
+    page.wait_for_function("text => document.getElementById('count').dataset.filter === text", arg=text)
+    return page.inner_text("#count")
+
+
+def picture(path: str) -> None:
+    """Write a PNG of one red pixel."""
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(b"\0\xff\0\0"))]
+    parts.append((b"IEND", b""))
+    chunks = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
+    ]
+    Path(path).write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+
+
+# ---- the table ------------------------------------------------------------------------------------------------------
+
+
+def test_a_table_of_runs_with_the_varying_params_first(show: Callable[..., Any]) -> None:
+    """The table has the params that differ, then run time and time; what is the same everywhere is told once."""
+    page = show(sweep(), "table", title="Channel flow")
+
+    heads = page.locator("#runs thead th .dt-column-title").all_inner_texts()
+    assert heads == ["run", "n", "method", "x", "run time", "created", "size", "result"]
+    assert page.locator("#runs tbody tr").count() == 25
+    assert page.title() == page.inner_text("h1") == "Channel flow"
+    assert "dt = 0.01" in page.inner_text("#constants")
+    assert cells(page, "created")[0] == "2026-01-03 11:00:00"
+
+
+FILTERS = {
+    "n=10": "12 of 60 runs",
+    "n>=10 n<30": "24 of 60 runs",
+    "method=rk4": "20 of 60 runs",
+    "method!=rk4 n=40": "8 of 60 runs",
+    "rk4": "20 of 60 runs",
+    '"run time">100': "50 of 60 runs",
+    "elapsed<=1": "1 of 60 runs",
+    "created>=2026-01-03": "12 of 60 runs",
+    "nowhere": "0 of 60 runs",
+    "": "60 runs",
+}
+
+
+def test_filters(show: Callable[..., Any]) -> None:
+    """Conditions on names, as on the command line, and any text; several must all hold."""
+    page = show(sweep(), "table")
+
+    told = {text: (filter_by(page, text), page.inner_text(".dt-info").split(" of ")[-1]) for text in FILTERS}
+
+    assert {text: counted for text, (counted, _) in told.items()} == FILTERS
+    assert {text: shown for text, (_, shown) in told.items()} == {
+        text: expected.split(" of ")[0].removesuffix(" runs") + " runs" for text, expected in FILTERS.items()
+    }
+
+
+def test_a_filter_can_be_taken_back_and_an_unknown_name_is_told(show: Callable[..., Any]) -> None:
+    """A typo does not look like an empty result."""
+    page = show(sweep(), "table")
+
+    assert filter_by(page, "metod=rk4") == "0 of 60 runs"
+    assert "metod" in page.inner_text("#hint")
+    page.click("#clear")
+    assert page.inner_text("#count") == "60 runs"
+    assert page.input_value("#filter") == ""
+
+
+def test_columns_sort_by_mouse_and_by_keyboard(show: Callable[..., Any]) -> None:
+    """A head sorts by its column, numbers as numbers."""
+    page = show(sweep(), "table")
+
+    page.click("#runs thead th:has-text('run time')")
+    page.wait_for_selector("#runs tbody tr:first-child td span:text-is('1 s')")
+    assert cells(page, "run time")[:3] == ["1 s", "2 s", "5 s"]
+    page.locator("#runs thead th:has-text('run time') [role=button]").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#runs tbody tr:first-child td:has-text('58 min 2 s')")
+
+
+def test_columns_of_mixed_types_sort_sensibly(show: Callable[..., Any]) -> None:
+    """Numbers by value, then nan, None, truth values, text by the numbers in it; what is missing is always last."""
+    values = ["b10", 2, None, 10, "b9", float("inf"), True, 1.5, float("nan"), 2**70]
+    page = show([run(i, {"v": value}) for i, value in enumerate(values)] + [run(20, {"other": 1})], "table")
+    ordered = ["1.5", "2", "10", str(2**70), "inf", "nan", "None", "True", "b9", "b10"]
+
+    for expected in (ordered, ordered[::-1]):
+        page.click("#runs thead th:has-text('v')")
+        page.wait_for_selector(f"#runs tbody tr:first-child td:nth-child(2) span:text-is('{expected[0]}')")
+        assert cells(page, "v") == [*expected, "–"]
+
+
+# ---- the plots ------------------------------------------------------------------------------------------------------
+
+
+def test_three_plots_are_drawn(show: Callable[..., Any]) -> None:
+    """Parallel coordinates of the varying params, one against another, and runs over time."""
+    page = show(sweep())
+
+    axes = page.evaluate("document.getElementById('parallel').data[0].dimensions.map((one) => one.label)")
+    assert axes == ["n", "method", "x", "run time"]
+    assert page.locator("#parallel canvas").count() > 0
+    assert "WebGL" not in page.inner_text("#plots")
+    assert inked(page, "#parallel .gl-canvas-context") > 0.01
+    assert page.locator("#against .point").count() == 60
+    assert page.locator("#history .point").count() > 1
+    assert page.evaluate("document.getElementById('parallel').data[0].line.colorbar.title.text") == "run time"
+
+
+def inked(page: Any, canvas: str) -> float:
+    """Which part of a canvas is drawn on."""
+    count = """(canvas) => {
+        const copy = document.createElement("canvas");
+        [copy.width, copy.height] = [canvas.width, canvas.height];
+        const context = copy.getContext("2d", {willReadFrequently: true});
+        context.drawImage(canvas, 0, 0);
+        const alphas = context.getImageData(0, 0, copy.width, copy.height).data.filter((_, place) => place % 4 === 3);
+        return alphas.filter((alpha) => alpha > 0).length / alphas.length;
+    }"""
+    return float(page.locator(canvas).first.evaluate(count))
+
+
+def test_without_webgl_the_other_plots_are_there(show: Callable[..., Any]) -> None:
+    """On a machine that cannot draw the parallel coordinates, it is told in their place."""
+    page = show(sweep(), "table", before="HTMLCanvasElement.prototype.getContext = () => null")
+
+    page.wait_for_selector("html[data-plots=drawn]")
+    assert page.is_visible("#no-webgl")
+    assert page.locator("#against .point").count() == 60
+
+
+def test_run_time_is_shown_against_any_parameter(show: Callable[..., Any]) -> None:
+    """The menu has every varying param; choosing one draws it."""
+    page = show(sweep())
+
+    assert page.locator("#against-x option").all_inner_texts() == ["n", "method", "x", "run time", "size", "created"]
+    page.select_option("#against-x", label="method")
+    title = page.evaluate("document.getElementById('against').layout.xaxis.title.text")
+    assert title == "method"
+    assert page.locator("#against .point").count() == 60
+
+
+def test_picking_on_an_axis_filters_the_table(show: Callable[..., Any]) -> None:
+    """A range dragged in the parallel coordinates is a filter for the table and the other plots."""
+    page = show(sweep())
+
+    page.evaluate("Plotly.restyle('parallel', {'dimensions[2].constraintrange': [[0, 1.01]]})")
+    page.wait_for_function("document.getElementById('count').textContent === '8 of 60 runs'")
+    page.wait_for_function("document.querySelectorAll('#against .point').length === 8")
+    page.click("#clear")
+    page.wait_for_function("document.getElementById('count').textContent === '60 runs'")
+
+
+def test_the_filter_reaches_the_plots(show: Callable[..., Any]) -> None:
+    """Table and plots show the same runs."""
+    page = show(sweep())
+
+    filter_by(page, "method=rk4")
+    page.wait_for_function("document.querySelectorAll('#against .point').length === 20")
+    assert page.evaluate("document.getElementById('parallel').data[0].dimensions[0].values.length") == 20
+
+
+# ---- results --------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_opens_with_its_result(show: Callable[..., Any]) -> None:
+    """Pictures and text are shown, other results linked; one steps from run to run, and Escape closes."""
+    picture("red.png")
+    Path("table.csv").write_text("t,x\n0,1\n")
+    page = show(
+        [run(0, {"n": 1}, "table.csv"), run(1, {"n": 2}, "red.png", note="warm"), run(2, {"n": 3}, "x.bin")], "table"
+    )
+
+    page.click("#runs tbody tr:nth-child(2) button.open")
+    assert page.evaluate("document.querySelector('#run img').naturalWidth") == 1
+    assert "warm" in page.inner_text("#run")
+    page.click("#run-after")
+    assert page.inner_text("#run pre") == "t,x\n0,1\n".rstrip()
+    assert page.get_attribute("#run-body a", "href") == "./table.csv"
+    assert page.is_disabled("#run-after")
+    page.keyboard.press("Escape")
+    assert not page.is_visible("#run")
+
+
+def test_pictures_can_be_seen_side_by_side(show: Callable[..., Any]) -> None:
+    """Where results are pictures, they can be looked at together, in the order of the table."""
+    picture("red.png")
+    page = show([run(i, {"n": i}, "red.png") for i in range(60)], "table")
+
+    page.click("#as-pictures")
+    assert page.locator("#pictures-view img").count() == 48
+    page.click("#more-pictures")
+    assert page.locator("#pictures-view img").count() == 60
+    assert page.inner_text("#pictures-view button:first-child") == "n 59"
+    filter_by(page, "n<3")
+    assert page.locator("#pictures-view img").count() == 3
+    page.click("#pictures-view button:first-child")
+    assert page.is_visible("#run img")
+
+
+# ---- hostile data ---------------------------------------------------------------------------------------------------
+
+
+def test_markup_in_data_is_text_and_runs_nowhere(show: Callable[..., Any]) -> None:
+    """Names, values, metadata, function, title, file names, text and SVG results: all shown, nothing run."""
+    name = HOSTILE.replace("/", "_") + ".txt"
+    Path(name).write_text(HOSTILE)
+    Path("evil.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9" onload="window.hacked=3">'
+        "<script>parent.hacked=4; window.hacked=4</script></svg>"
+    )
+    odd = [HOSTILE, "</script><!--", "<b>bold</b> & \u2028 more", "javascript:alert(1)"]
+    runs = [run(i, {HOSTILE: odd[i % 4], "n": i}, name, elapsed_seconds=i + 0.5, note=odd[i % 4]) for i in range(8)]
+    runs.append(run(9, {HOSTILE: 1, "n": 9}, "evil.svg", elapsed_seconds=1.0))
+    page = show(runs, title=HOSTILE)
+
+    assert page.title() == page.inner_text("h1") == HOSTILE
+    assert HOSTILE in cells(page, HOSTILE)
+    assert name in cells(page, "result")
+    for row in (1, 2, 3):
+        page.click(f"#runs tbody tr:nth-child({row}) button.open")
+        page.wait_for_timeout(50)
+        page.click("#run-close")
+    page.select_option("#against-x", label=HOSTILE)
+    page.select_option("#against-colour", label=HOSTILE)
+    page.click("#runs thead th:nth-child(2)")
+    filter_by(page, "<script>")
+    point = page.locator("#against .point").first.bounding_box()
+    page.mouse.move(point["x"] + 2, point["y"] + 2)
+    page.wait_for_timeout(200)
+
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("main script, main [onerror], main [onload], dialog script").count() == 0
+    assert "<b>bold</b>" in "".join(page.locator("#against svg text").all_text_contents())
+
+
+# ---- sizes ----------------------------------------------------------------------------------------------------------
+
+
+def test_ten_thousand_runs_stay_usable(show: Callable[..., Any]) -> None:
+    """With 10,000 runs the page is there in seconds, and a filter answers in less than two."""
+    begun = time.monotonic()
+    page = show(many(10_000))
+    assert time.monotonic() - begun < 20
+
+    assert page.locator("#runs tbody tr").count() == 25
+    begun = time.monotonic()
+    assert filter_by(page, "method=rk4 n=10") == "667 of 10,000 runs"
+    assert time.monotonic() - begun < 2 + 0.3
+    page.click("#runs thead th:has-text('run time')")
+    assert len(set(cells(page, "method"))) == 1
+
+
+def many(count: int) -> list[RunRecord]:
+    """A larger sweep, all in one month."""
+    points = [{"n": 10 * (i % 5), "method": METHODS[i % 3], "x": (i * 7919 % 10007) / 7} for i in range(count)]
+    return [run(i % 700, point, elapsed_seconds=float(1 + i % 977)) for i, point in enumerate(points)]
+
+
+def test_an_empty_store_says_so(show: Callable[..., Any]) -> None:
+    """Without runs there is a word about it, and no empty table."""
+    page = show([])
+
+    assert "No runs are recorded yet" in page.inner_text("body")
+    assert not page.is_visible("#main")
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_runs_in_which_nothing_varies_look_sensible(show: Callable[..., Any], count: int) -> None:
+    """One run, or runs of one point: no parallel coordinates, but a table."""
+    page = show([run(i, {"n": 1}, elapsed_seconds=1.0 + i) for i in range(count)])
+
+    assert not page.is_visible("#parallel-card")
+    assert page.locator("#runs tbody tr").count() == count
+    assert page.is_visible("#history-card") == (count > 1)
+
+
+# ---- everybody can read it ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out(show: Callable[..., Any], scheme: str) -> None:
+    """Text has the contrast that the Web Content Accessibility Guidelines ask for, in light and dark mode."""
+    page = show(sweep(5), "table", scheme=scheme)
+    colour = "(name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()"
+    card, *inks = (page.evaluate(colour, name) for name in ("--card", "--ink", "--soft", "--accent"))
+
+    assert [round(contrast(card, ink), 1) for ink in inks if contrast(card, ink) < 4.5] == []
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours, as the guidelines reckon it."""
+
+    def light(colour: str) -> float:
+        parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, bright = sorted([light(one), light(other)])
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def test_a_small_screen_is_enough(show: Callable[..., Any]) -> None:
+    """On a telephone nothing hangs over the edge: wide tables and plots scroll by themselves."""
+    page = show(sweep(), width=390)
+
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_every_control_has_a_name(show: Callable[..., Any]) -> None:
+    """Whoever listens to the page is told what each field and button is for."""
+    page = show(sweep())
+    unnamed = """() => [...document.querySelectorAll('input, select, button')]
+        .filter((one) => !one.labels?.length && !one.ariaLabel && !one.textContent.trim())
+        .map((one) => one.outerHTML)"""
+
+    assert page.evaluate(unnamed) == []
