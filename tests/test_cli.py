@@ -461,6 +461,18 @@ def test_a_merge_that_fails_loses_nothing(store: Store, tmp_path: Path, monkeypa
     assert len(store.list()) == 2
 
 
+def test_merge_brings_back_a_result_that_is_gone(store: Store, tmp_path: Path) -> None:
+    """A record without its result knows nothing."""
+    with Store(tmp_path / "b", tmp_path / "b.json", file_suffix=".txt") as theirs:
+        fill(theirs, {"n": 1})
+        store.merge(theirs).taken[0].result_path.unlink()
+
+        assert len(store.merge(theirs).taken) == 1
+    record = store.retrieve({"n": 1})
+    assert record is not None
+    assert record.result_path.exists()
+
+
 def test_merge_by_links(store: Store, tmp_path: Path) -> None:
     """At once, and without more space."""
     theirs = Store(tmp_path / "b", tmp_path / "b.json", file_suffix=".txt")
@@ -617,7 +629,7 @@ def test_keep_failed_keeps_what_was_written(call: Call) -> None:
     assert len(list(Path("results/.entropic/failed").iterdir())) == 1
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_an_interrupted_run_ends_its_program_and_leaves_nothing(number: int, status: int) -> None:
     """Ctrl-C, and the end of a batch job."""
     script = "echo $$ > pid; exec sleep 60"
@@ -755,12 +767,22 @@ def test_values_cannot_hurt_a_terminal(call: Call, store: Store) -> None:
 
 def test_a_terminal_gets_a_table_with_a_bold_header(runs: list[RunRecord]) -> None:
     """Colours only there, and only where they are welcome."""
-    seen, plain, dumb = on_terminal("ls"), on_terminal("stats", NO_COLOR="1"), on_terminal("ls", TERM="dumb")
+    seen, plain, dumb = on_terminal("ls"), on_terminal("ls", NO_COLOR="1"), on_terminal("ls", TERM="dumb")
 
     assert "\x1b[1m" in seen
     assert "leapfrog" in seen
     assert "\x1b" not in plain
     assert "\x1b" not in dumb
+
+
+def test_letters_that_the_locale_lacks_are_escaped(store: Store) -> None:
+    """And are no reason to fail."""
+    fill(store, {"text": "日本"})
+
+    answer = in_process("ls", env={**os.environ, "PYTHONIOENCODING": "latin-1"})
+
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert r"\u65e5" in answer.stdout
 
 
 def test_a_closed_pipe_ends_quietly(store: Store) -> None:

@@ -269,9 +269,11 @@ def _run(filled: Sequence[str], log: IO[bytes], output: Output | None) -> int:
         except BaseException:
             # Interrupted, or the log cannot be written: whatever the program makes now would be thrown away.
             process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_GRACE_SECONDS)
-            process.kill()
+            try:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_GRACE_SECONDS)
+            finally:
+                process.kill()  # at once, if the user has no patience either
             raise
 
 

@@ -414,7 +414,7 @@ class Store:
         merged = _merge.Merged(RecordList(), RecordList(), RecordList())
         known: dict[str, Sequence[RunRecord]] = _merge.by_key(self.list())
         for record in other.list():
-            mine = known.get(record.params_hash, [])
+            mine = [known_one for known_one in known.get(record.params_hash, []) if known_one.result_path.exists()]
             if _merge.is_answered_by(mine, record):
                 merged.known.append(record)
             elif not record.result_path.exists():

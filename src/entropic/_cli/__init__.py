@@ -6,8 +6,10 @@ Loaded by ``__main__`` when the extra ``cli`` is there. rich is loaded for table
 
 from __future__ import annotations
 
+import io
 import logging
 import os
+import sys
 
 import click
 
@@ -73,6 +75,8 @@ for _subcommand in (
 
 def main() -> int:
     """Run the command line; what is the user's to mend is told in one line, and never as a traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a locale without a letter is no reason to fail
     log, logger = _Told(logging.WARNING), logging.getLogger("entropic")
     logger.addHandler(log)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -74,7 +75,10 @@ def run(
     )
     program.fill(point, "")  # refused now, not after a wait for another run
     notes: dict[str, Any] = assignments(metadata, "-m")
-    before = signal.signal(signal.SIGTERM, _stop)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _stop)
     try:
         record = None if again else store.recall(program.key(point))
         if record is None:
@@ -89,8 +93,9 @@ def run(
         _view.told(error)
         context.exit(FAILED)
     finally:
-        signal.signal(signal.SIGTERM, before)
-    click.echo(str(record.result_path))
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    click.echo(os.fsencode(record.result_path))
 
 
 def _stop(number: int, frame: object) -> None:

@@ -167,7 +167,7 @@ def _show_rich_table(header: Sequence[str], rows: Sequence[Sequence[str]], right
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold" if wants_colour() else "")
     for name, flush in zip(header, _flushes(right, header), strict=True):
         table.add_column(Text(name), justify="right" if flush else "left", no_wrap=True, overflow="ellipsis")
     for row in rows:
