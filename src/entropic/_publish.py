@@ -87,10 +87,12 @@ class Workplace:
 
     def in_flight(self) -> set[str]:
         """The keys of runs under way; a result of one of these may be published and not yet recorded."""
+        dead = {path.name for path in dead_sessions(os.path.join(self.results_dir, PRIVATE_FOLDER))}
         try:
-            return {name.rpartition(".")[2] for name in os.listdir(self._private("staging"))}
+            names = os.listdir(self._private("staging"))
         except FileNotFoundError:
             return set()
+        return {name.rpartition(".")[2] for name in names if name not in dead}
 
     def clean_up(self) -> None:
         """Remove the unfinished work of processes that are gone; that of living ones is never touched."""

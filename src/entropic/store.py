@@ -334,6 +334,8 @@ class Store:
         known.add(getattr(self.index, "path", self.results_dir))
         report.orphans = _check.orphans_among(entries, self.results_dir, known, in_flight)
         _check.note_leftovers(report, self.results_dir)
+        if isinstance(self.index, Salvages):
+            report.leftovers += self.index.leftovers()
         if repair:
             self._repair(report)
         return report
@@ -697,6 +699,8 @@ class Store:
         if report.leftovers:
             self._workplace.clean_up()
             self._flights.clean_up()
+            if isinstance(self.index, Salvages):
+                self.index.clean_up()
             report.repaired.append(f"removed {len(report.leftovers)} leftover(s) of dead processes")
 
 

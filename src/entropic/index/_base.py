@@ -104,3 +104,11 @@ class Salvages(Protocol):
     def salvage(self) -> Path | None:
         """Recover the intact runs into a new file; return where the damaged one is kept, or None if all is well."""
         ...
+
+    def leftovers(self) -> list[Path]:
+        """Return what killed writers have left beside the file; nothing is removed."""
+        ...
+
+    def clean_up(self) -> None:
+        """Remove what killed writers have left beside the file."""
+        ...

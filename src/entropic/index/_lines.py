@@ -43,7 +43,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from .. import _fork, _log
 from .._disk import sync
-from .._flock import unlock, wait_for_lock
+from .._flock import try_lock, unlock, wait_for_lock
 from ..errors import IndexCorruptError
 from . import _layout
 from ._content import Content, EmptyContent, LinesContent, StockContent
@@ -355,6 +355,21 @@ class LineFile(Generic[T]):
             self._replace(descriptor, [_layout.line(number, document) for number, document in runs], others)
         return kept_as
 
+    def abandoned_drafts(self) -> list[str]:
+        """What killed writers have left of a rewrite; nothing is removed. While a writer is at work none is told."""
+        with self._opened() as descriptor:
+            if descriptor is None or not try_lock(descriptor):
+                return []
+            try:
+                return _drafts_of(os.path.realpath(self.path))
+            finally:
+                unlock(descriptor)
+
+    def clean_up(self) -> None:
+        """Remove what killed writers have left of a rewrite."""
+        with self._locked():
+            _remove_drafts(os.path.realpath(self.path))
+
     def require_writable(self) -> None:
         """
         Tell now whether an append would be refused.
@@ -436,10 +451,18 @@ def _tables_of(content: Content, descriptor: int) -> Tables:
 
 def _new_draft(target: str) -> str:
     """A free name beside the index. Drafts of killed writers go: we hold the lock, so none of them is alive."""
+    _remove_drafts(target)
+    folder, name = os.path.split(target)
+    return os.path.join(folder, f".{name}.{os.urandom(8).hex()}.draft")
+
+
+def _drafts_of(target: str) -> list[str]:
     folder, name = os.path.split(target)
     draft = re.compile(rf"\.{re.escape(name)}\.[0-9a-f]{{16}}\.draft")
-    for entry in os.listdir(folder):
-        if draft.fullmatch(entry):
-            with contextlib.suppress(OSError):
-                os.unlink(os.path.join(folder, entry))
-    return os.path.join(folder, f".{name}.{os.urandom(8).hex()}.draft")
+    return [os.path.join(folder, entry) for entry in os.listdir(folder) if draft.fullmatch(entry)]
+
+
+def _remove_drafts(target: str) -> None:
+    for path in _drafts_of(target):
+        with contextlib.suppress(OSError):
+            os.unlink(path)

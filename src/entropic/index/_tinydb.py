@@ -152,6 +152,14 @@ class TinyDBIndex:
             return Path(self._file.salvage())
         return None
 
+    def leftovers(self) -> list[Path]:
+        """What killed writers have left beside the file; nothing is removed."""
+        return [Path(path) for path in self._file.abandoned_drafts()]
+
+    def clean_up(self) -> None:
+        """Remove what killed writers have left beside the file."""
+        self._file.clean_up()
+
     def _read(self, document: Mapping[str, Any]) -> RunRecord:
         record = RunRecord.from_dict(document)
         if not record.provenance and not record.result_path.is_absolute():
