@@ -109,6 +109,11 @@ class Flights:
             finally:
                 self._leave(params_hash, seat)
 
+    def clean_up_once(self) -> None:
+        """`clean_up`, for the first run of a process."""
+        if not self._swept:
+            self.clean_up()
+
     def clean_up(self) -> None:
         """Remove the lock files of processes that are gone."""
         self._swept = True
@@ -189,8 +194,7 @@ class Flights:
         raise AssertionError("patience has no end")
 
     def _try_file(self, params_hash: str, seat: _Seat) -> bool:
-        if not self._swept:
-            self.clean_up()
+        self.clean_up_once()
         path = self._path(params_hash)
         # A child forked before we note the file down could not close it, and would keep our lock.
         with _fork.held_off():

@@ -426,6 +426,7 @@ class Store:
     def execute(self, key: Key, work: Callable[[Path], object], metadata: Mapping[str, Any]) -> RunRecord:
         """Run, whatever is recorded."""
         self._require_writable()
+        self._flights.clean_up_once()
         with self._new_run(key, metadata) as run:
             work(run.path)
         return run.record
