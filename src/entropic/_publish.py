@@ -266,7 +266,7 @@ def _end_session(path: str, descriptor: int, owner: int) -> None:
 
 
 def remove_dead_work(sessions: str, staging: str) -> int:
-    """Remove the staging folders of processes that are gone; never those of living ones. Returns how many died."""
+    """Remove the staging folders of processes that are gone; never those of living ones. Returns how many left any."""
     dead = 0
     for name in os.listdir(sessions):
         path = os.path.join(sessions, name)
@@ -277,12 +277,12 @@ def remove_dead_work(sessions: str, staging: str) -> int:
         try:
             if try_lock(descriptor):
                 # Folders first: were we to die in between, the session file still tells the next cleaner.
-                for folder in os.listdir(staging):
-                    if folder.partition(".")[0] == name:
-                        shutil.rmtree(os.path.join(staging, folder), ignore_errors=True)
+                folders = [folder for folder in os.listdir(staging) if folder.partition(".")[0] == name]
+                for folder in folders:
+                    shutil.rmtree(os.path.join(staging, folder), ignore_errors=True)
+                dead += bool(folders)  # a session file alone is what a forked worker leaves that ended well
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
-                    dead += 1
         finally:
             os.close(descriptor)
     return dead
