@@ -45,7 +45,7 @@ FLOORS = {
         "index._table",
         "index._tinydb",
     ],
-    "cache": ["store", "_check", "_candidate"],
+    "cache": ["store", "_check", "_candidate", "_places"],
     "faces": ["_decorator", "_recipe", "testing"],
     "door": [""],
 }
@@ -63,7 +63,7 @@ ARROWS = {
     "index._searches": ["index._offsets", "index._probes"],
     "index._table": ["record", "index._layout", "index._lines"],
     "index._tinydb": ["record", "index._layout", "index._lines", "index._table"],
-    "store": ["_check", "_candidate"],
+    "store": ["_check", "_candidate", "_places"],
     "_decorator": ["_recipe"],
 }
 LONG_ROOMS: dict[str, int] = {}

@@ -166,7 +166,7 @@ class Closure:
         except EntropicError as error:
             advice = f"Pass it as a parameter, with ignore=({name!r},) if results do not depend on it."
             if callable(value):
-                advice = "Define it at module level, where its name tells it apart."
+                advice = f"Define it at module level, where its name tells it apart. Or p{advice[1:]}"
             reason = f"it closes over {name!r}, which cannot be part of a key ({error})"
             raise TypeError(f"Cannot cache {self._name}: {reason} {advice}") from None
 

@@ -34,10 +34,12 @@ from ._contents import measure
 from ._disk import sync_tree
 from ._locks import Flights
 from ._log import DEBUG, is_enabled_for
+from ._places import Places
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
-from .errors import AmbiguousResultError, EntropicError, ResultMissingError, StoreWriteError
+from .errors import AmbiguousResultError, EntropicError, ResultMissingError, StoreWriteError, UnsupportedTypeError
 from .hashing import (
     Key,
+    canonical,
     decode_params,
     make_key,
     normalize_params,
@@ -120,8 +122,9 @@ class Store:
         self.digest_up_to_bytes = digest_up_to_bytes
         self.index = _checked_index(index) if index is not None else TinyDBIndex(db_path, results_dir, durable)
         # Asked once: to tell whether an object has the methods of a Protocol takes longer than a hit.
-        self._peek = self.index.peek if isinstance(self.index, SharesRecords) else self.index.find_by_hash
+        self._peek = self.index.peek if isinstance(self.index, SharesRecords) else self._newest
         self._writing = self.index if isinstance(self.index, ChecksWriting) else None
+        self._places = Places(self.results_dir, self.index)
         self._workplace = Workplace(str(self.results_dir), durable)
         self._flights = Flights(str(self.results_dir / PRIVATE_FOLDER / "locks"))
         self._candidates: dict[str, Candidate] = {}
@@ -164,7 +167,7 @@ class Store:
             **metadata: Kept with the record of a new run; takes no part in the key.
 
         Returns:
-            The newest record of this point whose result is there.
+            The newest record of this point; if its result was gone, the one that has replaced it.
 
         Raises:
             TypeError: The runner is not callable, or a value cannot be hashed; before anything runs.
@@ -206,7 +209,7 @@ class Store:
 
     def retrieve(self, params: Mapping[str, Any]) -> RunRecord | None:
         """
-        Return the newest record of exactly these parameters, or None if there is none with its result still there.
+        Return the newest record of exactly these parameters; None if there is none, or its result is gone.
 
         Answers for plain runs; those of a decorated function are found by its own ``retrieve``.
 
@@ -254,7 +257,7 @@ class Store:
         """
         records = [*self._search(Where(where))]
         for place, record in enumerate(records):
-            records[place] = self._presented(record)  # one by one, so that no record is held twice
+            records[place] = self._places.shown(record)  # one by one, so that no record is held twice
         return RecordList(records)
 
     def delete(self, params_or_record: Mapping[str, Any] | RunRecord, remove_file: bool = False) -> bool:
@@ -281,7 +284,7 @@ class Store:
         if isinstance(params_or_record, RunRecord):
             # By what it says: a nan that has been pickled is equal to no other.
             wanted = params_or_record.to_dict()
-            return self.forget(lambda record: self._presented(record).to_dict() == wanted, remove_file)
+            return self.forget(lambda record: self._places.shown(record).to_dict() == wanted, remove_file)
         return self.forget_key(make_key(params_or_record), remove_file)
 
     def sweep(self, points: Iterable[Mapping[str, Any]], runner: Runner) -> RecordList:
@@ -328,9 +331,9 @@ class Store:
         in_flight = self._workplace.in_flight()
         intact, damaged_lines = self._intact_records()
         report.unreadable_lines = [*damaged_lines]
-        records = [self._presented(record) for record in intact]
+        records = [self._places.shown(record) for record in intact]
         _check.compare(report, records, contents=contents)
-        known = {path for record in records for path in self._files_of(record)}
+        known = {path for record in records for path in self._places.files_of(record)}
         known.add(getattr(self.index, "path", self.results_dir))
         report.orphans = _check.orphans_among(entries, self.results_dir, known, in_flight)
         _check.note_leftovers(report, self.results_dir)
@@ -379,7 +382,7 @@ class Store:
         """
         wanted = [Path(os.path.abspath(path)) for path in paths]
         for path in wanted:
-            self._require_inside(path)
+            self._places.require_removable(path)
         in_flight = self._workplace.in_flight()  # before the index is read: see check
         return self._remove_files([path for path in wanted if not any(key in path.name for key in in_flight)])
 
@@ -447,7 +450,7 @@ class Store:
             raise ResultMissingError(path, "Cannot register the result")
         if self.durable:
             sync_tree(path)
-        return self._insert(key, path, self._indexed_path(path), _checked_metadata(metadata), {})
+        return self._insert(key, path, self._places.indexed(path), _checked_metadata(metadata), {})
 
     def forget_key(self, key: Key, remove_file: bool = False) -> bool:
         """Forget all records of a key."""
@@ -458,10 +461,16 @@ class Store:
     def forget(self, unwanted: Callable[[RunRecord], bool], remove_file: bool = False) -> bool:
         """Forget the records *unwanted* names: records first, then files."""
         records = [record for record in self.index.all() if unwanted(record)]
-        paths = [path for record in records for path in self._files_of(record)] if remove_file else []
+        paths = [path for record in records for path in self._places.files_of(record)] if remove_file else []
         for path in paths:
-            self._require_inside(path)
-        self._delete_records(records)
+            self._places.require_removable(path)
+        try:
+            self._delete_records(records)
+        except EntropicError:
+            raise
+        except OSError as error:
+            place = getattr(self.index, "path", self.results_dir)
+            raise _told("Cannot forget the runs", error, place, "Nothing has been removed.") from error
         self._remove_files(paths)
         return bool(records)
 
@@ -526,7 +535,7 @@ class Store:
     def _insert_run(self, key: Key, published: Published, metadata: dict[str, Any]) -> RunRecord:
         provenance = {"siblings": published.siblings} if published.siblings else {}
         path = os.path.join(self.results_dir, published.name)
-        return self._insert(key, path, Path(published.name), metadata, provenance)
+        return self._insert(key, path, self._places.published(published.name), metadata, provenance)
 
     def _insert(
         self, key: Key, path: str, indexed_path: Path, metadata: dict[str, Any], provenance: dict[str, Any]
@@ -547,12 +556,15 @@ class Store:
             )
             place = getattr(self.index, "path", path)
             self.index.insert(record)
-        except EntropicError:
-            raise
         except OSError as error:
-            advice = f"The result is kept at {path!r}: once the cause is gone, register it, or run again."
+            if isinstance(error, EntropicError):
+                raise
+            advice = f"The result is kept at {path!r}: once the cause is gone, register it."
             raise _told("Cannot record the run", error, place, advice) from error
-        return self._presented(record)
+        except BaseException:
+            _log.not_recorded(path)
+            raise
+        return self._places.shown(record)
 
     def _require_writable(self) -> None:
         """Refuse before the run what would be refused after it."""
@@ -588,7 +600,7 @@ class Store:
         known = self._candidates.get(stored.params_hash)
         if known is not None and known.stored == stored:
             return known  # an index that hands out copies: still the record we know
-        candidate = Candidate(stored, self._presented(stored))
+        candidate = Candidate(stored, self._places.shown(stored))
         if len(self._candidates) >= _REMEMBERED_HITS:
             self._candidates.clear()
         self._candidates[stored.params_hash] = candidate
@@ -599,7 +611,7 @@ class Store:
         stored = self._peek(key.params_hash)
         if stored is None:
             return None
-        candidate = Candidate(stored, self._presented(stored))
+        candidate = Candidate(stored, self._places.shown(stored))
         _log.stale(key.params_hash, candidate.path, candidate.defect() or "has just come back")
         return stored
 
@@ -630,16 +642,13 @@ class Store:
             return self.index.has_param(name)
         return any(has_name(record.params, name) for record in self.index.all())
 
-    def _presented(self, record: RunRecord) -> RunRecord:
-        """A record of the index as users see it: its path absolute."""
-        return record.copied(self.results_dir / record.result_path)
-
-    def _indexed_path(self, path: str) -> Path:
-        """A path as the index keeps it: relative if it lies in the results folder, so that the folder can move."""
-        relative = os.path.relpath(path, self.results_dir)
-        if Path(relative).parts[:1] != (os.pardir,) and relative != os.curdir:
-            return Path(relative)
-        return Path(path)
+    def _newest(self, params_hash: str) -> RunRecord | None:
+        """The newest record of a key, from an index that may not know which one that is."""
+        found = self.index.find_by_hash(params_hash)
+        if found is None:
+            return None
+        same = [record for record in self.index.find_by_params(found.params) if record.params_hash == params_hash]
+        return same[-1] if same else found
 
     def _delete_records(self, records: Collection[RunRecord]) -> None:
         if not records:
@@ -655,32 +664,17 @@ class Store:
         for record in kept:
             self.index.insert(record)
 
-    def _files_of(self, record: RunRecord) -> Sequence[Path]:
-        siblings = record.provenance.get("siblings", [])
-        return [self.results_dir / name for name in (record.result_path, *siblings)]
-
-    def _require_inside(self, path: Path) -> None:
-        root = os.path.realpath(self.results_dir)
-        real = os.path.realpath(path)
-        private = os.path.join(root, PRIVATE_FOLDER)
-        if not real.startswith(root + os.sep) or real == private or real.startswith(private + os.sep):
-            raise ValueError(
-                f"Cannot remove {str(path)!r}: it lies outside the results folder {str(self.results_dir)!r}. Nothing "
-                f"has been deleted; delete the record without remove_file=True, and the file by hand."
-            )
-
     def _remove_files(self, paths: Collection[Path]) -> Sequence[Path]:
         """Remove what no record uses, and return it."""
         if not paths:
             return []
-        used = {path for record in self.index.all() for path in self._files_of(record)}
         removed = []
-        for path in paths:
-            if path in used:
-                _log.file_kept(str(path), "another record uses it")
-            else:
+        for path, is_unused in self._places.unused(paths, self.index.all()).items():
+            if is_unused:
                 _remove(path)
                 removed.append(path)
+            else:
+                _log.file_kept(str(path), "another record uses it")
         return removed
 
     # ---- checking ---------------------------------------------------------------------------------------------------
@@ -695,7 +689,7 @@ class Store:
             report.repaired.append(f"the damaged index is kept at {self.salvage()}, its intact runs are in a new one")
         # A folder that is missing altogether is more likely not mounted than emptied.
         lost = {record for record in report.dangling if record.result_path.parent.is_dir()}
-        if lost and self.forget(lambda record: self._presented(record) in lost):
+        if lost and self.forget(lambda record: self._places.shown(record) in lost):
             report.repaired.append(f"forgot {len(lost)} record(s) whose result is gone")
         if report.leftovers:
             self._workplace.clean_up()
@@ -718,7 +712,8 @@ def _kept_aside(stage: Stage) -> str:
     try:
         return str(stage.keep_aside(traceback.format_exc()))
     except OSError:
-        return str(stage.path.parent)
+        place = str(stage.path.parent)
+        return place if os.path.exists(place) else "(nowhere: its folder is gone)"
 
 
 def _told(what: str, error: OSError, path: str | os.PathLike[str], advice: str = "") -> StoreWriteError:
@@ -750,8 +745,15 @@ def own_copy(value: Any) -> Any:
 
 
 def _checked_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata in the form a record holds; what could not be stored is refused now."""
-    return decode_params(normalize_params(metadata)) if metadata else {}
+    """Metadata in the form a record holds; what could not be stored, or only by its digest, is refused now."""
+    if not metadata:
+        return {}
+    normalized = normalize_params(metadata)
+    for name, value in normalized.items():
+        if '"$ndarray":' in canonical(value):
+            advice = "Only its digest would be kept: pass .tolist(), or write it to a file beside the result."
+            raise UnsupportedTypeError(f"metadata {name}", "numpy.ndarray", advice)
+    return decode_params(normalized)
 
 
 def _require_callable(runner: object) -> None:

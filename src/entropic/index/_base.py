@@ -85,6 +85,15 @@ class KnowsNames(Protocol):
 
 
 @runtime_checkable
+class RemembersFolder(Protocol):
+    """An index that remembers which results folder its relative paths belong to."""
+
+    def remembered_folder(self) -> Path | None:
+        """Return that folder, absolute; None if there is no index yet, or it remembers none."""
+        ...
+
+
+@runtime_checkable
 class ChecksWriting(Protocol):
     """An index that can tell before a run whether its record could be kept after it."""
 

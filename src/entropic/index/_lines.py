@@ -56,7 +56,7 @@ from ._descriptor import (
     stat_of,
     write_at,
 )
-from ._layout import CLOSING, TABLE, Document, Tables
+from ._layout import CLOSING, STORE_TABLE, TABLE, Document, Tables
 
 if TYPE_CHECKING:
     from ._salvage import Salvaged
@@ -172,6 +172,12 @@ class LineFile(Generic[T]):
             content = self._current(descriptor)
             for place, (_, document) in enumerate(content.documents(descriptor)):
                 yield self._checked(document, content.line_of(place))
+
+    def store_row(self) -> Document:
+        """What the file remembers of its store; empty if there is no file, or another's."""
+        with self._opened() as descriptor:
+            rows = {} if descriptor is None else self._current(descriptor).other_tables.get(STORE_TABLE, {})
+        return rows.get("1", {})
 
     def tables(self) -> Tables:
         """The whole file as TinyDB sees it."""
@@ -416,7 +422,7 @@ class LineFile(Generic[T]):
         draft = _new_draft(target)
         try:
             with created_like(draft, descriptor) as new:
-                place = write_at(new, _layout.head(self._store_row, others), 0)
+                place = write_at(new, _layout.head(self._row_beside(others), others), 0)
                 for piece in _layout.joined(lines):
                     place = write_at(new, piece, place)
                 write_at(new, CLOSING, place)
@@ -429,6 +435,13 @@ class LineFile(Generic[T]):
         self._stamp = None
         if self.durable:
             sync(os.path.dirname(target))
+
+    def _row_beside(self, others: Tables) -> Document:
+        """Our row; but the folder that relative paths belong to stays the one it was, for as long as it exists."""
+        folder = others.get(STORE_TABLE, {}).get("1", {}).get("results_dir")
+        if isinstance(folder, str) and os.path.isdir(os.path.join(os.path.dirname(self.path), folder)):
+            return {**self._store_row, "results_dir": folder}
+        return self._store_row
 
     def _sync(self, descriptor: int) -> None:
         if self.durable:
