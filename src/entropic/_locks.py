@@ -78,7 +78,8 @@ class Flights:
             The answer; None if there is none, and then the flight is ours until the end of the block.
 
         Raises:
-            ReentrantRunError: This thread, or the one it was started by, is leading the key already.
+            ReentrantRunError: This thread or task, or one whose context it has inherited, is leading the key already. A
+                thread that the runner itself has started is not recognised, and would wait for ever.
             OSError: The lock file cannot be made, or the file system has no locks.
         """
         with _marked_as_leading(self._folder, params_hash):

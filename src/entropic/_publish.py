@@ -226,7 +226,8 @@ class Stage:
 
     def _move_sibling(self, name: str) -> str:
         source = os.path.join(self._folder, name)
-        for kept_as in itertools.chain([name, f"{self._stem}_{name}"], _numbered(f"{self._stem}_{name}")):
+        further = (f"{self._stem}_{number}_{name}" for number in itertools.count(2))
+        for kept_as in itertools.chain([name, f"{self._stem}_{name}"], further):
             try:
                 _move_new(source, os.path.join(self._workplace.results_dir, kept_as))
             except FileExistsError:
@@ -372,7 +373,3 @@ def _move_new(source: str, target: str) -> None:
             raise
     else:
         os.unlink(source)
-
-
-def _numbered(name: str) -> itertools.chain[str]:
-    return itertools.chain.from_iterable(([f"{number}_{name}"]) for number in itertools.count(2))
