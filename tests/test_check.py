@@ -184,6 +184,37 @@ def test_what_a_killed_process_left_is_told_and_removed(store: Store) -> None:
     assert store.check().is_clean
 
 
+def test_an_orphan_of_a_killed_process_is_told_at_once(store: Store) -> None:
+    """Killed between publication and insert: its result is an orphan, whatever else it left."""
+    script = (
+        "import os, signal, entropic\n"
+        f"store = entropic.Store({str(store.results_dir)!r}, 'other.json', '.txt')\n"
+        "store.index.insert = lambda record: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "store.run_or_retrieve({'n': 1}, lambda params, path: path.write_text('whole'))\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=False)
+
+    (orphan,) = store.check().orphans
+
+    assert orphan.read_text() == "whole"
+    assert store.check(repair=True).leftovers
+    assert store.register({"n": 1}, orphan) == store.retrieve({"n": 1})
+    assert store.check().is_clean
+
+
+def test_a_draft_of_a_killed_rewrite_is_a_leftover(store: Store, tmp_path: Path) -> None:
+    """A writer killed while it deleted a record leaves a draft, which repair removes."""
+    fill(store)
+    draft = tmp_path / f".runs.json.{'0' * 16}.draft"
+    draft.write_text("half")
+
+    assert store.check().leftovers == [draft]
+
+    store.check(repair=True)
+    assert not draft.exists()
+    assert len(store.list()) == 3
+
+
 def test_work_under_way_is_no_leftover(store: Store) -> None:
     """A run that looks at its own store finds nothing left over, and repair leaves it alone."""
     found = []

@@ -9,7 +9,7 @@ import inspect
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -1038,3 +1038,80 @@ def test_records_are_on_disk_as_json(store: Store) -> None:
     assert (document["n"], document["dt"]) == (1, 0.5)
     assert document["provenance"]["function"] == f"{__name__}.path_first"
     assert document["provenance"]["version"] == 3
+
+
+# ---- what changes between a call and its run ------------------------------------------------------------------------
+
+
+def test_coroutines_run_with_the_arguments_they_were_called_with(store: Store) -> None:
+    """A mapping that is changed between the calls and their runs: each run gets what its call was given."""
+
+    @cached(store)
+    async def write(config: dict[str, int], *, result_path: Path) -> None:
+        result_path.write_text(repr(config))
+
+    async def main() -> list[RunRecord]:
+        config, calls = {}, []
+        for n in range(3):
+            config["n"] = n
+            calls.append(write(config))
+        return await asyncio.gather(*calls)
+
+    records = asyncio.run(main())
+
+    assert [record.params["config"] for record in records] == [{"n": n} for n in range(3)]
+    assert [record.result_path.read_text() for record in records] == [repr({"n": n}) for n in range(3)]
+
+
+def test_a_closed_over_value_changed_before_the_run_is_refused(store: Store) -> None:
+    """The result would be recorded for the value that the call began with."""
+    values = [1]
+
+    @cached(store)
+    async def write(n: int, *, result_path: Path) -> None:
+        result_path.write_text(repr(values))
+
+    async def main() -> None:
+        call = write(1)
+        values.append(2)
+        await call
+
+    with pytest.raises(RuntimeError, match="changed after the call began"):
+        asyncio.run(main())
+    assert store.list() == []
+
+
+def test_an_instance_changed_before_the_run_is_refused(store: Store) -> None:
+    """What cannot be copied is digested once more, right before the run."""
+
+    @dataclass
+    class Model:
+        a: int
+
+        @cached(store)
+        async def write(self, *, result_path: Path) -> None:
+            result_path.write_text(repr(self.a))
+
+    async def main() -> None:
+        model = Model(1)
+        call = model.write()
+        model.a = 2
+        await call
+
+    with pytest.raises(RuntimeError, match="argument was changed"):
+        asyncio.run(main())
+    assert store.list() == []
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_generators_are_refused(store: Store, is_async: bool) -> None:
+    """Calling one runs none of it."""
+
+    def plain(result_path: Path) -> Iterator[int]:
+        yield 1
+
+    async def awaited(result_path: Path) -> AsyncIterator[int]:
+        yield 1
+
+    with pytest.raises(TypeError, match="generator"):
+        cached(store)(awaited if is_async else plain)

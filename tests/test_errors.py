@@ -33,7 +33,11 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
     (errors.CommandError("./solve", -9), RuntimeError, ["./solve", "signal 9"]),
     (errors.CommandError("./solve", 127, "No such file"), RuntimeError, ["./solve", "No such file", "path"]),
     (errors.DuplicateFunctionError("study.f"), ValueError, ["study.f", "name=", "version="]),
-    (errors.MissingExtraError("Cannot do it", "lib", "lib"), ImportError, ["Cannot do it", 'pip install "entropic[lib]"']),
+    (
+        errors.MissingExtraError("Cannot do it", "lib", "lib"),
+        ImportError,
+        ["Cannot do it", 'pip install "entropic[lib]"'],
+    ),
 ]
 IDS = [type(error).__name__ for error, _, _ in ERRORS]
 

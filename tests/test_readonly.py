@@ -21,7 +21,8 @@ from pathlib import Path
 uid = int(sys.argv[1])
 from entropic import Store, cached
 import filelock  # before the rights to read the installation are given up
-import tinydb
+import fcntl, tinydb, tinydb.storages
+import entropic._check, entropic.index._salvage, entropic.index._table
 if uid:
     os.setgroups([])
     os.setegid(uid)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .hashing import decode_params, normalize_params
+from .errors import UnsupportedTypeError
+from .hashing import canonical, decode_params, normalize_params
 from .index import IndexBackend
 
 
@@ -22,8 +23,15 @@ def own_copy(value: Any) -> Any:
 
 
 def checked_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata in the form a record holds; what could not be stored is refused now."""
-    return decode_params(normalize_params(metadata)) if metadata else {}
+    """Metadata in the form a record holds; what could not be stored, or only by its digest, is refused now."""
+    if not metadata:
+        return {}
+    normalized = normalize_params(metadata)
+    for name, value in normalized.items():
+        if '"$ndarray":' in canonical(value):
+            advice = "Only its digest would be kept: pass .tolist(), or write it to a file beside the result."
+            raise UnsupportedTypeError(f"metadata {name}", "numpy.ndarray", advice)
+    return decode_params(normalized)
 
 
 def require_callable(runner: object) -> None:

@@ -23,7 +23,8 @@ class CheckReport:
     Attributes:
         checked: How many records were looked at.
         dangling: Records whose result is gone.
-        changed: Records whose result differs from what was recorded, in size or (if asked for) content.
+        changed: Records whose result differs from what was recorded, in size or (if asked for) content; or which lack a
+            file that the runner wrote beside it.
         orphans: What lies in the results folder without a record.
         leftovers: Unfinished work and locks of processes that have died.
         failed: What failed runs left behind under ``keep_failed``.
@@ -63,7 +64,7 @@ def compare(report: CheckReport, records: Iterable[RunRecord], *, contents: bool
         report.checked += 1
         if not os.path.exists(record.result_path):
             report.dangling.append(record)
-        elif _differs(record, contents=contents):
+        elif _differs(record, contents=contents) or _lacks_siblings(record):
             report.changed.append(record)
 
 
@@ -96,6 +97,12 @@ def _differs(record: RunRecord, *, contents: bool) -> bool:
     # With a limit of no bytes the size alone is measured.
     found_bytes, found_digest = measure(str(record.result_path), None if contents and digest else -1)
     return found_bytes != size_bytes or (contents and digest is not None and found_digest != digest)
+
+
+def _lacks_siblings(record: RunRecord) -> bool:
+    siblings = record.provenance.get("siblings")
+    names = siblings if isinstance(siblings, list) else []
+    return not all(record.result_path.with_name(str(name)).exists() for name in names)
 
 
 def _told(record: RunRecord) -> str:

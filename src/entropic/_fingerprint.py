@@ -164,10 +164,11 @@ class Closure:
         try:
             return _Seen.of(value, normalize(value))
         except EntropicError as error:
-            raise TypeError(
-                f"Cannot cache {self._name}: it closes over {name!r}, which cannot be part of a key ({error}) "
-                f"Pass it as a parameter, with ignore=({name!r},) if results do not depend on it."
-            ) from None
+            advice = f"Pass it as a parameter, with ignore=({name!r},) if results do not depend on it."
+            if callable(value):
+                advice = f"Define it at module level, where its name tells it apart. Or p{advice[1:]}"
+            reason = f"it closes over {name!r}, which cannot be part of a key ({error})"
+            raise TypeError(f"Cannot cache {self._name}: {reason} {advice}") from None
 
     def _look_after_run(self, name: str) -> _Seen:
         try:

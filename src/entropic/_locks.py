@@ -78,7 +78,8 @@ class Flights:
             The answer; None if there is none, and then the flight is ours until the end of the block.
 
         Raises:
-            ReentrantRunError: This thread, or the one it was started by, is leading the key already.
+            ReentrantRunError: This thread or task, or one whose context it has inherited, is leading the key already. A
+                thread that the runner itself has started is not recognised, and would wait for ever.
             OSError: The lock file cannot be made, or the file system has no locks.
         """
         with _marked_as_leading(self._folder, params_hash):
@@ -108,6 +109,11 @@ class Flights:
                     seat.release()
             finally:
                 self._leave(params_hash, seat)
+
+    def clean_up_once(self) -> None:
+        """`clean_up`, for the first run of a process."""
+        if not self._swept:
+            self.clean_up()
 
     def clean_up(self) -> None:
         """Remove the lock files of processes that are gone."""
@@ -189,8 +195,7 @@ class Flights:
         raise AssertionError("patience has no end")
 
     def _try_file(self, params_hash: str, seat: _Seat) -> bool:
-        if not self._swept:
-            self.clean_up()
+        self.clean_up_once()
         path = self._path(params_hash)
         # A child forked before we note the file down could not close it, and would keep our lock.
         with _fork.held_off():

@@ -49,6 +49,11 @@ def not_forgotten(params_hash: str, error: OSError) -> None:
     logger.warning("Kept the stale record %s, which a newer one has replaced: %s", params_hash, error)
 
 
+def not_recorded(path: str) -> None:
+    """A finished run could not be put into the index, for a reason that is on its way to the caller."""
+    logger.error("The run could not be recorded. Its result is kept at %s: register it once the cause is gone", path)
+
+
 def grown(params_hash: str, result_path: str, recorded_bytes: int, found_bytes: int) -> None:
     """A result is longer than recorded, as when an analysis was added to it. Still a hit."""
     logger.info(

@@ -96,10 +96,12 @@ class Workplace:
 
     def in_flight(self) -> set[str]:
         """The keys of runs under way; a result of one of these may be published and not yet recorded."""
+        dead = {path.name for path in dead_sessions(os.path.join(self.results_dir, PRIVATE_FOLDER))}
         try:
-            return {name.rpartition(".")[2] for name in os.listdir(self._private("staging"))}
+            names = os.listdir(self._private("staging"))
         except FileNotFoundError:
             return set()
+        return {name.rpartition(".")[2] for name in names if name not in dead}
 
     def clean_up(self) -> None:
         """Remove the unfinished work of processes that are gone; that of living ones is never touched."""
@@ -233,7 +235,8 @@ class Stage:
 
     def _move_sibling(self, name: str) -> str:
         source = os.path.join(self._folder, name)
-        for kept_as in itertools.chain([name, f"{self._stem}_{name}"], _numbered(f"{self._stem}_{name}")):
+        further = (f"{self._stem}_{number}_{name}" for number in itertools.count(2))
+        for kept_as in itertools.chain([name, f"{self._stem}_{name}"], further):
             try:
                 _move_new(source, os.path.join(self._workplace.results_dir, kept_as))
             except FileExistsError:
@@ -273,7 +276,7 @@ def _end_session(path: str, descriptor: int, owner: int) -> None:
 
 
 def remove_dead_work(sessions: str, staging: str) -> int:
-    """Remove the staging folders of processes that are gone; never those of living ones. Returns how many died."""
+    """Remove the staging folders of processes that are gone; never those of living ones. Returns how many left any."""
     dead = 0
     for name in os.listdir(sessions):
         path = os.path.join(sessions, name)
@@ -284,12 +287,12 @@ def remove_dead_work(sessions: str, staging: str) -> int:
         try:
             if try_lock(descriptor):
                 # Folders first: were we to die in between, the session file still tells the next cleaner.
-                for folder in os.listdir(staging):
-                    if folder.partition(".")[0] == name:
-                        shutil.rmtree(os.path.join(staging, folder), ignore_errors=True)
+                folders = [folder for folder in os.listdir(staging) if folder.partition(".")[0] == name]
+                for folder in folders:
+                    shutil.rmtree(os.path.join(staging, folder), ignore_errors=True)
+                dead += bool(folders)  # a session file alone is what a forked worker leaves that ended well
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
-                    dead += 1
         finally:
             os.close(descriptor)
     return dead
@@ -381,7 +384,3 @@ def _move_new(source: str, target: str) -> None:
             raise
     else:
         os.unlink(source)
-
-
-def _numbered(name: str) -> itertools.chain[str]:
-    return itertools.chain.from_iterable(([f"{number}_{name}"]) for number in itertools.count(2))

@@ -84,10 +84,10 @@ class Recipe:
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         key = self.key(args, kwargs)
         if self.is_async:
-            return self._call_async(key, _Work(self, args, kwargs))
+            return self._call_async(key, _Work(self, key, args, kwargs))
         record = self.store.recall(key)
         if record is None:
-            record = self.store.obtain(key, work := _Work(self, args, kwargs), {})
+            record = self.store.obtain(key, work := _Work(self, key, args, kwargs), {})
             if work.has_run:
                 return record if self.load is None else self.load(record.result_path)
         with self.count_lock:
@@ -103,7 +103,8 @@ class Recipe:
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run; the record, or for a coroutine an awaitable of it."""
-        key, work = self.key(args, kwargs), _Work(self, args, kwargs)
+        key = self.key(args, kwargs)
+        work = _Work(self, key, args, kwargs)
         if self.is_async:
             return self.store.execute_async(key, work.awaited, {})
         return self.store.execute(key, work, {})
@@ -123,9 +124,10 @@ class Recipe:
             return memory.key(*args, **kwargs)
         except (_NotSimple, TypeError):
             pass  # unhashable, or wrong: which of the two is told below
-        return self._new_key(args, kwargs, identity)
+        return self.digest(args, kwargs, identity)
 
-    def _new_key(self, args: tuple[Any, ...], kwargs: dict[str, Any], identity: Identity) -> Key:
+    def digest(self, args: tuple[Any, ...], kwargs: dict[str, Any], identity: Identity) -> Key:
+        """The key of a call, made anew."""
         try:
             return make_key(self.params(args, kwargs), identity)
         except UnsupportedTypeError as error:
@@ -139,7 +141,7 @@ class Recipe:
         @functools.lru_cache(_REMEMBERED_CALLS, typed=True)
         def key(*args: Any, **kwargs: Any) -> Key:
             if self._defaults_are_simple and _are_simple(args) and _are_simple(kwargs.values()):
-                return self._new_key(args, kwargs, identity)
+                return self.digest(args, kwargs, identity)
             raise _NotSimple
 
         return _Memory(identity, key)
@@ -195,34 +197,52 @@ def _are_simple(values: Iterable[object]) -> bool:
 
 
 class _Work:
-    """One call about to run: the function with its arguments, waiting for a path."""
+    """
+    One call about to run: the function with its arguments, waiting for a path.
 
-    def __init__(self, recipe: Recipe, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    What the key was made from must be what the function gets. Between the two lie waits: for an event loop, for another
+    run. So a coroutine, and a runner, own copies of their arguments; and whatever cannot be copied is digested once
+    more right before the run.
+    """
+
+    def __init__(self, recipe: Recipe, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._recipe = recipe
-        if recipe.binding.is_runner:
-            # It owns the mapping it is given, from now on: the caller may change theirs while the run waits.
+        self._key = key
+        if recipe.binding.is_runner or recipe.is_async:
             args, kwargs = own_copy((args, kwargs))
         self._args, self._kwargs = args, kwargs
         self.has_run = False
 
     def __call__(self, result_path: Path) -> object:
-        with self._recipe.closure:
+        with self._recipe.closure.running(self._key.identity):
             return self._start(result_path)
 
     async def awaited(self, result_path: Path) -> object:
-        with self._recipe.closure:
+        with self._recipe.closure.running(self._key.identity):
             return await self._start(result_path)
 
     def _start(self, result_path: Path) -> Any:
+        self._require_same_arguments()
         self.has_run = True
         self._recipe.count_miss()
         args, kwargs = self._recipe.binding.call_arguments(self._args, self._kwargs, result_path)
         return self._recipe.function(*args, **kwargs)
 
+    def _require_same_arguments(self) -> None:
+        if _are_simple(self._args) and _are_simple(self._kwargs.values()):
+            return
+        if self._recipe.digest(self._args, self._kwargs, self._key.identity).params_hash != self._key.params_hash:
+            raise RuntimeError(
+                f"Cannot run {self._recipe.name}: an argument was changed after the call began, and the result would "
+                f"be recorded for the old one. Pass a copy, or change it between calls."
+            )
+
 
 def _plain_function(decorated: Any) -> Callable[..., Any]:
     """The function the user wrote, out of a class or static method."""
     function = decorated.__func__ if isinstance(decorated, (classmethod, staticmethod)) else decorated
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(f"Cannot decorate {function!r}: calling a generator runs none of it. Write a plain function.")
     if not inspect.isroutine(function) or not hasattr(function, "__qualname__"):
         raise TypeError(
             f"Cannot decorate {decorated!r}: what it depends on would not be part of the key. "

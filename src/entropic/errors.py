@@ -89,7 +89,7 @@ class ResultMissingError(EntropicError, FileNotFoundError):
     def __init__(self, path: str | os.PathLike[str], what: str) -> None:
         self.path = os.fspath(path)
         self.what = what
-        super().__init__(f"{what}: nothing was found at {self.path!r}.")
+        super().__init__(f"{what}: nothing was found at {self.path!r}. Write to, or name, exactly that path.")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.path, self.what)

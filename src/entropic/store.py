@@ -34,6 +34,7 @@ from ._contents import measure
 from ._disk import remove, sync_tree
 from ._locks import Flights
 from ._log import DEBUG, is_enabled_for
+from ._places import Places
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
 from .errors import AmbiguousResultError, EntropicError, ResultMissingError, StoreWriteError
 from .hashing import (
@@ -120,8 +121,9 @@ class Store:
         self.digest_up_to_bytes = digest_up_to_bytes
         self.index = checked_index(index) if index is not None else TinyDBIndex(db_path, results_dir, durable)
         # Asked once: to tell whether an object has the methods of a Protocol takes longer than a hit.
-        self._peek = self.index.peek if isinstance(self.index, SharesRecords) else self.index.find_by_hash
+        self._peek = self.index.peek if isinstance(self.index, SharesRecords) else self._newest
         self._writing = self.index if isinstance(self.index, ChecksWriting) else None
+        self._places = Places(self.results_dir, self.index)
         self._workplace = Workplace(str(self.results_dir), durable)
         self._flights = Flights(str(self.results_dir / PRIVATE_FOLDER / "locks"))
         self._candidates: dict[str, Candidate] = {}
@@ -164,7 +166,7 @@ class Store:
             **metadata: Kept with the record of a new run; takes no part in the key.
 
         Returns:
-            The newest record of this point whose result is there.
+            The newest record of this point; if its result was gone, the one that has replaced it.
 
         Raises:
             TypeError: The runner is not callable, or a value cannot be hashed; before anything runs.
@@ -206,7 +208,7 @@ class Store:
 
     def retrieve(self, params: Mapping[str, Any]) -> RunRecord | None:
         """
-        Return the newest record of exactly these parameters, or None if there is none with its result still there.
+        Return the newest record of exactly these parameters; None if there is none, or its result is gone.
 
         Answers for plain runs; those of a decorated function are found by its own ``retrieve``.
 
@@ -320,7 +322,7 @@ class Store:
         if isinstance(params_or_record, RunRecord):
             # By what it says: a nan that has been pickled is equal to no other.
             wanted = params_or_record.to_dict()
-            return bool(self.forget(lambda record: self._presented(record).to_dict() == wanted, remove_file))
+            return bool(self.forget(lambda record: self._places.shown(record).to_dict() == wanted, remove_file))
         return self.forget_key(make_key(params_or_record), remove_file)
 
     def delete_records(self, records: Iterable[RunRecord], remove_files: bool = False) -> int:
@@ -340,7 +342,7 @@ class Store:
             1
         """
         signatures = set(map(_signature, records))
-        return self.forget(lambda record: _signature(self._presented(record)) in signatures, remove_files)
+        return self.forget(lambda record: _signature(self._places.shown(record)) in signatures, remove_files)
 
     def prune(
         self,
@@ -471,12 +473,14 @@ class Store:
         in_flight = self._workplace.in_flight()
         intact, damaged_lines = self._intact_records()
         report.unreadable_lines = [*damaged_lines]
-        records = [self._presented(record) for record in intact]
+        records = [self._places.shown(record) for record in intact]
         _check.compare(report, records, contents=contents)
-        known = {path for record in records for path in self.files_of(record)}
+        known = {path for record in records for path in self._places.files_of(record)}
         known.add(getattr(self.index, "path", self.results_dir))
         report.orphans = _check.orphans_among(entries, self.results_dir, known, in_flight)
         _check.note_leftovers(report, self.results_dir)
+        if isinstance(self.index, Salvages):
+            report.leftovers += self.index.leftovers()
         if repair:
             self._repair(report)
         return report
@@ -520,7 +524,7 @@ class Store:
         """
         wanted = [Path(os.path.abspath(path)) for path in paths]
         for path in wanted:
-            self._require_inside(path)
+            self._places.require_removable(path)
         in_flight = self._workplace.in_flight()  # before the index is read: see check
         return self._remove_files([path for path in wanted if not any(key in path.name for key in in_flight)])
 
@@ -567,6 +571,7 @@ class Store:
     def execute(self, key: Key, work: Callable[[Path], object], metadata: Mapping[str, Any]) -> RunRecord:
         """Run, whatever is recorded."""
         self._require_writable()
+        self._flights.clean_up_once()
         with self._new_run(key, metadata) as run:
             work(run.path)
         return run.record
@@ -587,7 +592,7 @@ class Store:
             raise ResultMissingError(path, "Cannot register the result")
         if self.durable:
             sync_tree(path)
-        return self._insert(key, path, self._indexed_path(path), checked_metadata(metadata), {})
+        return self._insert(key, path, self._places.indexed(path), checked_metadata(metadata), {})
 
     def forget_key(self, key: Key, remove_file: bool = False) -> bool:
         """Forget all records of a key."""
@@ -600,10 +605,16 @@ class Store:
     def forget(self, unwanted: Callable[[RunRecord], bool], remove_file: bool = False) -> int:
         """Forget the records *unwanted* names: records first, then files. Returns how many there were."""
         records = [record for record in self.index.all() if unwanted(record)]
-        paths = [path for record in records for path in self.files_of(record)] if remove_file else []
+        paths = [path for record in records for path in self._places.files_of(record)] if remove_file else []
         for path in paths:
-            self._require_inside(path)
-        self._delete_records(records)
+            self._places.require_removable(path)
+        try:
+            self._delete_records(records)
+        except EntropicError:
+            raise
+        except OSError as error:
+            place = getattr(self.index, "path", self.results_dir)
+            raise _told("Cannot forget the runs", error, place, "Nothing has been removed.") from error
         self._remove_files(paths)
         return len(records)
 
@@ -615,7 +626,7 @@ class Store:
         records = selection.arranged(found, self._fields)
         del found
         for place, record in enumerate(records):
-            records[place] = self._presented(record)  # one by one, so that no record is held twice
+            records[place] = self._places.shown(record)  # one by one, so that no record is held twice
         return RecordList(records)
 
     # ---- one run ----------------------------------------------------------------------------------------------------
@@ -679,7 +690,7 @@ class Store:
     def _insert_run(self, key: Key, published: Published, metadata: dict[str, Any]) -> RunRecord:
         provenance = {"siblings": published.siblings} if published.siblings else {}
         path = os.path.join(self.results_dir, published.name)
-        return self._insert(key, path, Path(published.name), metadata, provenance)
+        return self._insert(key, path, self._places.published(published.name), metadata, provenance)
 
     def _insert(
         self, key: Key, path: str, indexed_path: Path, metadata: dict[str, Any], provenance: dict[str, Any]
@@ -700,12 +711,15 @@ class Store:
             )
             place = getattr(self.index, "path", path)
             self.index.insert(record)
-        except EntropicError:
-            raise
         except OSError as error:
-            advice = f"The result is kept at {path!r}: once the cause is gone, register it, or run again."
+            if isinstance(error, EntropicError):
+                raise
+            advice = f"The result is kept at {path!r}: once the cause is gone, register it."
             raise _told("Cannot record the run", error, place, advice) from error
-        return self._presented(record)
+        except BaseException:
+            _log.not_recorded(path)
+            raise
+        return self._places.shown(record)
 
     def _require_writable(self) -> None:
         """Refuse before the run what would be refused after it."""
@@ -744,7 +758,7 @@ class Store:
         known = self._candidates.get(stored.params_hash)
         if known is not None and known.stored == stored:
             return known  # an index that hands out copies: still the record we know
-        candidate = Candidate(stored, self._presented(stored))
+        candidate = Candidate(stored, self._places.shown(stored))
         if len(self._candidates) >= _REMEMBERED_HITS:
             self._candidates.clear()
         self._candidates[stored.params_hash] = candidate
@@ -755,7 +769,7 @@ class Store:
         stored = self._peek(key.params_hash)
         if stored is None:
             return None
-        candidate = Candidate(stored, self._presented(stored))
+        candidate = Candidate(stored, self._places.shown(stored))
         _log.stale(key.params_hash, candidate.path, candidate.defect() or "has just come back")
         return stored
 
@@ -793,16 +807,13 @@ class Store:
             return self.index.has_param(name)
         return any(has_name(record.fields(), name) for record in self.index.all())
 
-    def _presented(self, record: RunRecord) -> RunRecord:
-        """A record of the index as users see it: its path absolute."""
-        return record.copied(self.results_dir / record.result_path)
-
-    def _indexed_path(self, path: str) -> Path:
-        """A path as the index keeps it: relative if it lies in the results folder, so that the folder can move."""
-        relative = os.path.relpath(path, self.results_dir)
-        if Path(relative).parts[:1] != (os.pardir,) and relative != os.curdir:
-            return Path(relative)
-        return Path(path)
+    def _newest(self, params_hash: str) -> RunRecord | None:
+        """The newest record of a key, from an index that may not know which one that is."""
+        found = self.index.find_by_hash(params_hash)
+        if found is None:
+            return None
+        same = [record for record in self.index.find_by_params(found.params) if record.params_hash == params_hash]
+        return same[-1] if same else found
 
     def _delete_records(self, records: Collection[RunRecord]) -> None:
         if not records:
@@ -820,34 +831,23 @@ class Store:
 
     def files_of(self, record: RunRecord) -> Sequence[Path]:
         """The result of a run, and what was written beside it."""
-        siblings = record.provenance.get("siblings", [])
-        return [self.results_dir / name for name in (record.result_path, *siblings)]
+        return self._places.files_of(record)
 
     def is_inside(self, path: Path) -> bool:
         """Whether a path leads into the results folder, and not to what is private in there."""
-        root = os.path.realpath(self.results_dir) + os.sep
-        real = os.path.realpath(path) + os.sep
-        return real.startswith(root) and real != root and not real.startswith(root + PRIVATE_FOLDER + os.sep)
-
-    def _require_inside(self, path: Path) -> None:
-        if not self.is_inside(path):
-            raise ValueError(
-                f"Cannot remove {str(path)!r}: it lies outside the results folder {str(self.results_dir)!r}. Nothing "
-                f"has been deleted; delete the record without remove_file=True, and the file by hand."
-            )
+        return self._places.is_removable(path)
 
     def _remove_files(self, paths: Collection[Path]) -> Sequence[Path]:
         """Remove what no record uses, and return it."""
         if not paths:
             return []
-        used = {path for record in self.index.all() for path in self.files_of(record)}
         removed = []
-        for path in paths:
-            if path in used:
-                _log.file_kept(str(path), "another record uses it")
-            else:
+        for path, is_unused in self._places.unused(paths, self.index.all()).items():
+            if is_unused:
                 remove(path)
                 removed.append(path)
+            else:
+                _log.file_kept(str(path), "another record uses it")
         return removed
 
     # ---- merging ----------------------------------------------------------------------------------------------------
@@ -857,17 +857,19 @@ class Store:
         from . import _merge
 
         if not other.is_inside(record.result_path):
-            taken = record.copied(self._indexed_path(str(record.result_path)))  # registered: the file stays where it is
+            taken = record.copied(
+                self._places.indexed(str(record.result_path))
+            )  # registered: the file stays where it is
             self.index.insert(taken)
-            return self._presented(taken)
+            return self._places.shown(taken)
         stage = _merge.copy_result(self._workplace, record, other.files_of(record)[1:], link=link)
         try:
             published = self._publish(stage)
-            taken = _merge.published_as(record, published)
+            taken = _merge.published_as(record, published).copied(self._places.published(published.name))
             self.index.insert(taken)
         finally:
             stage.discard()
-        return self._presented(taken)
+        return self._places.shown(taken)
 
     def _let_newest_answer(self, keys: Collection[str]) -> None:
         """Of each key, insert the record made last once more, behind those that were inserted after it."""
@@ -890,11 +892,13 @@ class Store:
             report.repaired.append(f"the damaged index is kept at {self.salvage()}, its intact runs are in a new one")
         # A folder that is missing altogether is more likely not mounted than emptied.
         lost = {record for record in report.dangling if record.result_path.parent.is_dir()}
-        if lost and self.forget(lambda record: self._presented(record) in lost):
+        if lost and self.forget(lambda record: self._places.shown(record) in lost):
             report.repaired.append(f"forgot {len(lost)} record(s) whose result is gone")
         if report.leftovers:
             self._workplace.clean_up()
             self._flights.clean_up()
+            if isinstance(self.index, Salvages):
+                self.index.clean_up()
             report.repaired.append(f"removed {len(report.leftovers)} leftover(s) of dead processes")
 
 
@@ -911,7 +915,8 @@ def _kept_aside(stage: Stage) -> str:
     try:
         return str(stage.keep_aside(traceback.format_exc()))
     except OSError:
-        return str(stage.path.parent)
+        place = str(stage.path.parent)
+        return place if os.path.exists(place) else "(nowhere: its folder is gone)"
 
 
 def _signature(record: RunRecord) -> tuple[str, str, Path]:

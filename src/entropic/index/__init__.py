@@ -1,6 +1,15 @@
 """The only door to the index backends: where records are kept."""
 
-from ._base import AnswersWhere, ChecksWriting, DeletesRecords, IndexBackend, KnowsNames, Salvages, SharesRecords
+from ._base import (
+    AnswersWhere,
+    ChecksWriting,
+    DeletesRecords,
+    IndexBackend,
+    KnowsNames,
+    RemembersFolder,
+    Salvages,
+    SharesRecords,
+)
 from ._memory import MemoryIndex
 from ._tinydb import TinyDBIndex
 
@@ -11,6 +20,7 @@ __all__ = [
     "IndexBackend",
     "KnowsNames",
     "MemoryIndex",
+    "RemembersFolder",
     "Salvages",
     "SharesRecords",
     "TinyDBIndex",

@@ -86,6 +86,15 @@ class KnowsNames(Protocol):
 
 
 @runtime_checkable
+class RemembersFolder(Protocol):
+    """An index that remembers which results folder its relative paths belong to."""
+
+    def remembered_folder(self) -> Path | None:
+        """Return that folder, absolute; None if there is no index yet, or it remembers none."""
+        ...
+
+
+@runtime_checkable
 class ChecksWriting(Protocol):
     """An index that can tell before a run whether its record could be kept after it."""
 
@@ -104,4 +113,12 @@ class Salvages(Protocol):
 
     def salvage(self) -> Path | None:
         """Recover the intact runs into a new file; return where the damaged one is kept, or None if all is well."""
+        ...
+
+    def leftovers(self) -> list[Path]:
+        """Return what killed writers have left beside the file; nothing is removed."""
+        ...
+
+    def clean_up(self) -> None:
+        """Remove what killed writers have left beside the file."""
         ...

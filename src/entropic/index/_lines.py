@@ -43,7 +43,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from .. import _fork, _log
 from .._disk import sync
-from .._flock import unlock, wait_for_lock
+from .._flock import try_lock, unlock, wait_for_lock
 from ..errors import IndexCorruptError
 from . import _layout
 from ._content import Content, EmptyContent, LinesContent, StockContent
@@ -56,7 +56,7 @@ from ._descriptor import (
     stat_of,
     write_at,
 )
-from ._layout import CLOSING, TABLE, Document, Tables
+from ._layout import CLOSING, STORE_TABLE, TABLE, Document, Tables
 
 if TYPE_CHECKING:
     from ._salvage import Salvaged
@@ -172,6 +172,12 @@ class LineFile(Generic[T]):
             content = self._current(descriptor)
             for place, (_, document) in enumerate(content.documents(descriptor)):
                 yield self._checked(document, content.line_of(place))
+
+    def store_row(self) -> Document:
+        """What the file remembers of its store; empty if there is no file, or another's."""
+        with self._opened() as descriptor:
+            rows = {} if descriptor is None else self._current(descriptor).other_tables.get(STORE_TABLE, {})
+        return rows.get("1", {})
 
     def tables(self) -> Tables:
         """The whole file as TinyDB sees it."""
@@ -355,6 +361,21 @@ class LineFile(Generic[T]):
             self._replace(descriptor, [_layout.line(number, document) for number, document in runs], others)
         return kept_as
 
+    def abandoned_drafts(self) -> list[str]:
+        """What killed writers have left of a rewrite; nothing is removed. While a writer is at work none is told."""
+        with self._opened() as descriptor:
+            if descriptor is None or not try_lock(descriptor):
+                return []
+            try:
+                return _drafts_of(os.path.realpath(self.path))
+            finally:
+                unlock(descriptor)
+
+    def clean_up(self) -> None:
+        """Remove what killed writers have left of a rewrite."""
+        with self._locked():
+            _remove_drafts(os.path.realpath(self.path))
+
     def require_writable(self) -> None:
         """
         Tell now whether an append would be refused.
@@ -401,7 +422,7 @@ class LineFile(Generic[T]):
         draft = _new_draft(target)
         try:
             with created_like(draft, descriptor) as new:
-                place = write_at(new, _layout.head(self._store_row, others), 0)
+                place = write_at(new, _layout.head(self._row_beside(others), others), 0)
                 for piece in _layout.joined(lines):
                     place = write_at(new, piece, place)
                 write_at(new, CLOSING, place)
@@ -414,6 +435,13 @@ class LineFile(Generic[T]):
         self._stamp = None
         if self.durable:
             sync(os.path.dirname(target))
+
+    def _row_beside(self, others: Tables) -> Document:
+        """Our row; but the folder that relative paths belong to stays the one it was, for as long as it exists."""
+        folder = others.get(STORE_TABLE, {}).get("1", {}).get("results_dir")
+        if isinstance(folder, str) and os.path.isdir(os.path.join(os.path.dirname(self.path), folder)):
+            return {**self._store_row, "results_dir": folder}
+        return self._store_row
 
     def _sync(self, descriptor: int) -> None:
         if self.durable:
@@ -436,10 +464,18 @@ def _tables_of(content: Content, descriptor: int) -> Tables:
 
 def _new_draft(target: str) -> str:
     """A free name beside the index. Drafts of killed writers go: we hold the lock, so none of them is alive."""
+    _remove_drafts(target)
+    folder, name = os.path.split(target)
+    return os.path.join(folder, f".{name}.{os.urandom(8).hex()}.draft")
+
+
+def _drafts_of(target: str) -> list[str]:
     folder, name = os.path.split(target)
     draft = re.compile(rf"\.{re.escape(name)}\.[0-9a-f]{{16}}\.draft")
-    for entry in os.listdir(folder):
-        if draft.fullmatch(entry):
-            with contextlib.suppress(OSError):
-                os.unlink(os.path.join(folder, entry))
-    return os.path.join(folder, f".{name}.{os.urandom(8).hex()}.draft")
+    return [os.path.join(folder, entry) for entry in os.listdir(folder) if draft.fullmatch(entry)]
+
+
+def _remove_drafts(target: str) -> None:
+    for path in _drafts_of(target):
+        with contextlib.suppress(OSError):
+            os.unlink(path)

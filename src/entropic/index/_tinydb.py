@@ -157,6 +157,19 @@ class TinyDBIndex:
             return Path(self._file.salvage())
         return None
 
+    def remembered_folder(self) -> Path | None:
+        """Return the results folder that the file remembers, absolute; None if there is no file yet, or none in it."""
+        folder = self._file.store_row().get("results_dir")
+        return Path(os.path.abspath(self.path.parent / folder)) if isinstance(folder, str) else None
+
+    def leftovers(self) -> list[Path]:
+        """What killed writers have left beside the file; nothing is removed."""
+        return [Path(path) for path in self._file.abandoned_drafts()]
+
+    def clean_up(self) -> None:
+        """Remove what killed writers have left beside the file."""
+        self._file.clean_up()
+
     def _read(self, document: Mapping[str, Any]) -> RunRecord:
         record = RunRecord.from_dict(document)
         if not record.provenance and not record.result_path.is_absolute():
@@ -167,14 +180,21 @@ class TinyDBIndex:
         """
         Earlier releases kept paths relative to the working directory, results folder included.
 
-        A path whose folders are the last parts of the results folder lies inside it.
+        Read as ours they may lead nowhere; then the first place is taken where the file is: by its name in the results
+        folder, beside the index, or in the working directory.
         """
-        folders = record.result_path.parts[:-1]
-        if self._results_dir is None or not folders:
+        if self._results_dir is None:
             return record
-        if Path(self._results_dir).parts[-len(folders) :] != folders:
-            return record
-        return record.copied(Path(record.result_path.name))
+        path = record.result_path
+        folders = (os.path.join(self._results_dir, path), os.path.join(self._results_dir, path.name))
+        for place in (*folders, os.path.join(self.path.parent, path), os.path.abspath(path)):
+            if os.path.exists(place):
+                inside = os.path.relpath(place, self._results_dir)
+                return record.copied(Path(place if inside.startswith(os.pardir) else inside))
+        # Gone: where it was, if its folders are the last parts of the results folder.
+        parts = path.parts[:-1]
+        was_inside = bool(parts) and Path(self._results_dir).parts[-len(parts) :] == parts
+        return record.copied(Path(path.name)) if was_inside else record
 
     def _store_row(self) -> dict[str, Any]:
         row: dict[str, Any] = {"format": FORMAT}
