@@ -30,7 +30,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timezone
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
 
 from ._tagged import untagged
 from .errors import ParameterError, ParameterNameError
@@ -61,7 +61,7 @@ class Condition:
         return _combined(Or, self, other) if isinstance(other, Condition) else NotImplemented
 
     def __invert__(self) -> Condition:
-        return Not(self)
+        return Not((self,))
 
     def __bool__(self) -> NoReturn:
         raise TypeError(
@@ -107,10 +107,17 @@ class Comparison(Condition):
 
 
 @dataclass(frozen=True, repr=False)
-class And(Condition):
-    """All of some conditions; of none at all, every run."""
+class Compound(Condition):
+    """Conditions made into one."""
 
     conditions: tuple[Condition, ...]
+
+    def _parts(self) -> tuple[Condition, ...]:
+        return self.conditions
+
+
+class And(Compound):
+    """All of some conditions; of none at all, every run."""
 
     def __repr__(self) -> str:
         return _joined("&", self)
@@ -119,15 +126,9 @@ class And(Condition):
         tests = [condition._predicate() for condition in self.conditions]
         return lambda run: all(test(run) for test in tests)
 
-    def _parts(self) -> tuple[Condition, ...]:
-        return self.conditions
 
-
-@dataclass(frozen=True, repr=False)
-class Or(Condition):
+class Or(Compound):
     """At least one of some conditions."""
-
-    conditions: tuple[Condition, ...]
 
     def __repr__(self) -> str:
         return _joined("|", self)
@@ -136,25 +137,16 @@ class Or(Condition):
         tests = [condition._predicate() for condition in self.conditions]
         return lambda run: any(test(run) for test in tests)
 
-    def _parts(self) -> tuple[Condition, ...]:
-        return self.conditions
 
-
-@dataclass(frozen=True, repr=False)
-class Not(Condition):
-    """The runs that do not satisfy a condition, whatever the reason."""
-
-    condition: Condition
+class Not(Compound):
+    """The runs that do not satisfy a condition, the only one, whatever the reason."""
 
     def __repr__(self) -> str:
-        return f"~{_in_parentheses(self.condition)}"
+        return f"~{_in_parentheses(self.conditions[0])}"
 
     def _predicate(self) -> Callable[[Mapping[str, Any]], bool]:
-        test = self.condition._predicate()
+        test = self.conditions[0]._predicate()
         return lambda run: not test(run)
-
-    def _parts(self) -> tuple[Condition, ...]:
-        return (self.condition,)
 
 
 EVERY_RUN = And(())
@@ -163,8 +155,7 @@ Where = Mapping[str, Any] | Condition
 """What is accepted as a query."""
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(NamedTuple):
     """
     A value in the form it is stored in, taken as it is: ``Stored({"$date": "2026-01-01"})``.
 
@@ -173,12 +164,15 @@ class Stored:
 
     value: Any
 
+    def __repr__(self) -> str:
+        return f"Stored({self.value!r})"
 
-@dataclass(frozen=True, eq=False)
+
 class Param:
     """A parameter, or a field of the record, by name; comparing it makes a condition. See `param`."""
 
-    name: str
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -416,8 +410,7 @@ def _place_in_order(value: Any) -> tuple[str, Any]:
 # ---- order and number -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(NamedTuple):
     """
     What `list` was asked: which runs, in which order, how many.
 
@@ -539,7 +532,7 @@ def _combined(kind: type[And] | type[Or], *conditions: Condition) -> Condition:
     return parts[0] if len(parts) == 1 else kind(parts)
 
 
-def _joined(sign: str, condition: And | Or) -> str:
+def _joined(sign: str, condition: Compound) -> str:
     if len(condition.conditions) < 2:
         return f"{type(condition).__name__}({condition.conditions!r})"
     return f" {sign} ".join(map(_in_parentheses, condition.conditions))
@@ -555,7 +548,7 @@ def _written(value: Any) -> str:
     plain = decode(value)
     if type(plain) is float and (plain != plain or plain in (float("inf"), float("-inf"))):
         return f"float({str(plain)!r})"
-    return repr(value) if _is_plain(value) else f"Stored({value!r})"
+    return repr(value) if _is_plain(value) else repr(Stored(value))
 
 
 def _is_plain(value: Any) -> bool:

@@ -140,7 +140,7 @@ def is_meant(condition: Condition, record: RunRecord) -> bool:
     if isinstance(condition, Or):
         return any(is_meant(one, record) for one in condition.conditions)
     if isinstance(condition, Not):
-        return not is_meant(condition.condition, record)
+        return not is_meant(condition.conditions[0], record)
     assert isinstance(condition, Comparison)
     found, asked = found_in(record, condition.name), condition.value
     if found is ABSENT:
