@@ -4,8 +4,9 @@ entropic: a run cache for expensive simulations.
 Decorate the function that writes a result file; the next call with the same arguments returns the recorded run.
 """
 
+from typing import TYPE_CHECKING
+
 from . import errors
-from ._command import command
 from ._decorator import cached
 from ._sweep import grid
 from .errors import EntropicError
@@ -13,6 +14,11 @@ from .hashing import normalize
 from .query import param
 from .record import RunRecord
 from .store import Store
+
+if TYPE_CHECKING:
+    from ._command import command
+
+    __version__: str
 
 __all__ = [
     "EntropicError",
@@ -28,7 +34,11 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> str:
+def __getattr__(name: str) -> object:
+    if name == "command":
+        from ._command import command  # loaded by those who cache a program
+
+        return command
     if name == "__version__":
         from importlib.metadata import version  # read when asked for: it searches the installed packages
 

@@ -37,11 +37,7 @@ from ._log import DEBUG, is_enabled_for
 from ._places import Places
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
 from .errors import AmbiguousResultError, EntropicError, ResultMissingError, StoreWriteError
-from .hashing import (
-    Key,
-    decode_params,
-    make_key,
-)
+from .hashing import Key, decode_params, make_key
 from .index import (
     AnswersWhere,
     ChecksWriting,
@@ -857,9 +853,8 @@ class Store:
         from . import _merge
 
         if not other.is_inside(record.result_path):
-            taken = record.copied(
-                self._places.indexed(str(record.result_path))
-            )  # registered: the file stays where it is
+            # Registered: the file stays where it is.
+            taken = record.copied(self._places.indexed(str(record.result_path)))
             self.index.insert(taken)
             return self._places.shown(taken)
         stage = _merge.copy_result(self._workplace, record, other.files_of(record)[1:], link=link)
