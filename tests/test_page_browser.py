@@ -6,7 +6,7 @@ import shutil
 import struct
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,40 +36,72 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture
-def show(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Open the page of some runs; in the end, the console was silent and the network was not asked for anything."""
-    told, asked, contexts = [], [], []
+class Shown:
+    """Pages opened in tabs of their own, and what they said in the console and asked of the network."""
 
-    def show(
+    def __init__(self, browser: Any, folder: Path) -> None:
+        self._browser = browser
+        self._path = folder / "page.html"
+        self._contexts: list[Any] = []
+        self._told: list[str] = []
+        self._asked: list[str] = []
+
+    def __call__(
+        self,
         runs: list[RunRecord],
         until: str = "plots",
         *,
-        width: int = 1300,
         scheme: str = "light",
         title: str = "Runs",
         before: str = "",
     ) -> Any:
-        path = tmp_path / "page.html"
-        RecordList(runs).to_html(path, title=title)
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        contexts.append(context)
+        """Write the page of some runs and open it, until its table or its plots are drawn."""
+        RecordList(runs).to_html(self._path, title=title)
+        context = self._browser.new_context(viewport={"width": 1300, "height": 900}, color_scheme=scheme)
+        self._contexts.append(context)
         page = context.new_page()
         page.add_init_script(before)
-        page.on("console", lambda message: told.append(message.text))
-        page.on("pageerror", lambda error: told.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(path.as_uri())
+        page.on("console", lambda message: self._told.append(message.text))
+        page.on("pageerror", lambda error: self._told.append(str(error)))
+        page.on("request", lambda request: self._asked.append(request.url))
+        page.goto(self._path.as_uri())
         if runs:
             page.wait_for_selector(f"html[data-{until}=drawn]")
         return page
 
-    yield show
-    for context in contexts:
-        context.close()
-    # The driver that draws without a graphics card speaks in the console too, of its own speed.
-    assert [text for text in told if "GL Driver Message" not in text] == []
-    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    def close(self) -> None:
+        """In the end, the console was silent and the network was not asked for anything."""
+        for context in self._contexts:
+            context.close()
+        # The driver that draws without a graphics card speaks in the console too, of its own speed.
+        assert [text for text in self._told if "GL Driver Message" not in text] == []
+        assert [url for url in self._asked if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+@pytest.fixture
+def show(browser: Any, tmp_path: Path) -> Iterator[Shown]:
+    """Open the page of some runs."""
+    shown = Shown(browser, tmp_path)
+    yield shown
+    shown.close()
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The page of a sweep, opened once: to unpack the plots takes longer than most tests."""
+    shown = Shown(browser, tmp_path_factory.mktemp("sweep"))
+    yield shown(sweep(), title="Channel flow")
+    shown.close()
+
+
+@pytest.fixture
+def page(opened: Any) -> Any:
+    """The page of a sweep, without a filter."""
+    filter_by(opened, "")
+    if opened.is_visible("#clear"):
+        opened.click("#clear")
+    opened.set_viewport_size({"width": 1300, "height": 900})
+    return opened
 
 
 def run(number: int, params: dict[str, Any], path: str = "result.bin", **metadata: Any) -> RunRecord:
@@ -111,10 +143,8 @@ def picture(path: str) -> None:
 # ---- the table ------------------------------------------------------------------------------------------------------
 
 
-def test_a_table_of_runs_with_the_varying_params_first(show: Callable[..., Any]) -> None:
+def test_a_table_of_runs_with_the_varying_params_first(page: Any) -> None:
     """The table has the params that differ, then run time and time; what is the same everywhere is told once."""
-    page = show(sweep(), "table", title="Channel flow")
-
     heads = page.locator("#runs thead th .dt-column-title").all_inner_texts()
     assert heads == ["run", "n", "method", "x", "run time", "created", "size", "result"]
     assert page.locator("#runs tbody tr").count() == 25
@@ -137,10 +167,8 @@ FILTERS = {
 }
 
 
-def test_filters(show: Callable[..., Any]) -> None:
+def test_filters(page: Any) -> None:
     """Conditions on names, as on the command line, and any text; several must all hold."""
-    page = show(sweep(), "table")
-
     told = {text: (filter_by(page, text), page.inner_text(".dt-info").split(" of ")[-1]) for text in FILTERS}
 
     assert {text: counted for text, (counted, _) in told.items()} == FILTERS
@@ -149,10 +177,8 @@ def test_filters(show: Callable[..., Any]) -> None:
     }
 
 
-def test_a_filter_can_be_taken_back_and_an_unknown_name_is_told(show: Callable[..., Any]) -> None:
+def test_a_filter_can_be_taken_back_and_an_unknown_name_is_told(page: Any) -> None:
     """A typo does not look like an empty result."""
-    page = show(sweep(), "table")
-
     assert filter_by(page, "metod=rk4") == "0 of 60 runs"
     assert "metod" in page.inner_text("#hint")
     page.click("#clear")
@@ -160,10 +186,8 @@ def test_a_filter_can_be_taken_back_and_an_unknown_name_is_told(show: Callable[.
     assert page.input_value("#filter") == ""
 
 
-def test_columns_sort_by_mouse_and_by_keyboard(show: Callable[..., Any]) -> None:
+def test_columns_sort_by_mouse_and_by_keyboard(page: Any) -> None:
     """A head sorts by its column, numbers as numbers."""
-    page = show(sweep(), "table")
-
     page.click("#runs thead th:has-text('run time')")
     page.wait_for_selector("#runs tbody tr:first-child td span:text-is('1 s')")
     assert cells(page, "run time")[:3] == ["1 s", "2 s", "5 s"]
@@ -172,7 +196,7 @@ def test_columns_sort_by_mouse_and_by_keyboard(show: Callable[..., Any]) -> None
     page.wait_for_selector("#runs tbody tr:first-child td:has-text('58 min 2 s')")
 
 
-def test_columns_of_mixed_types_sort_sensibly(show: Callable[..., Any]) -> None:
+def test_columns_of_mixed_types_sort_sensibly(show: Shown) -> None:
     """Numbers by value, then nan, None, truth values, text by the numbers in it; what is missing is always last."""
     values = ["b10", 2, None, 10, "b9", float("inf"), True, 1.5, float("nan"), 2**70]
     page = show([run(i, {"v": value}) for i, value in enumerate(values)] + [run(20, {"other": 1})], "table")
@@ -187,10 +211,8 @@ def test_columns_of_mixed_types_sort_sensibly(show: Callable[..., Any]) -> None:
 # ---- the plots ------------------------------------------------------------------------------------------------------
 
 
-def test_three_plots_are_drawn(show: Callable[..., Any]) -> None:
+def test_three_plots_are_drawn(page: Any) -> None:
     """Parallel coordinates of the varying params, one against another, and runs over time."""
-    page = show(sweep())
-
     axes = page.evaluate("document.getElementById('parallel').data[0].dimensions.map((one) => one.label)")
     assert axes == ["n", "method", "x", "run time"]
     assert page.locator("#parallel canvas").count() > 0
@@ -214,7 +236,7 @@ def inked(page: Any, canvas: str) -> float:
     return float(page.locator(canvas).first.evaluate(count))
 
 
-def test_without_webgl_the_other_plots_are_there(show: Callable[..., Any]) -> None:
+def test_without_webgl_the_other_plots_are_there(show: Shown) -> None:
     """On a machine that cannot draw the parallel coordinates, it is told in their place."""
     page = show(sweep(), "table", before="HTMLCanvasElement.prototype.getContext = () => null")
 
@@ -223,10 +245,8 @@ def test_without_webgl_the_other_plots_are_there(show: Callable[..., Any]) -> No
     assert page.locator("#against .point").count() == 60
 
 
-def test_run_time_is_shown_against_any_parameter(show: Callable[..., Any]) -> None:
+def test_run_time_is_shown_against_any_parameter(page: Any) -> None:
     """The menu has every varying param; choosing one draws it."""
-    page = show(sweep())
-
     assert page.locator("#against-x option").all_inner_texts() == ["n", "method", "x", "run time", "size", "created"]
     page.select_option("#against-x", label="method")
     title = page.evaluate("document.getElementById('against').layout.xaxis.title.text")
@@ -234,10 +254,8 @@ def test_run_time_is_shown_against_any_parameter(show: Callable[..., Any]) -> No
     assert page.locator("#against .point").count() == 60
 
 
-def test_picking_on_an_axis_filters_the_table(show: Callable[..., Any]) -> None:
+def test_picking_on_an_axis_filters_the_table(page: Any) -> None:
     """A range dragged in the parallel coordinates is a filter for the table and the other plots."""
-    page = show(sweep())
-
     page.evaluate("Plotly.restyle('parallel', {'dimensions[2].constraintrange': [[0, 1.01]]})")
     page.wait_for_function("document.getElementById('count').textContent === '8 of 60 runs'")
     page.wait_for_function("document.querySelectorAll('#against .point').length === 8")
@@ -245,10 +263,8 @@ def test_picking_on_an_axis_filters_the_table(show: Callable[..., Any]) -> None:
     page.wait_for_function("document.getElementById('count').textContent === '60 runs'")
 
 
-def test_the_filter_reaches_the_plots(show: Callable[..., Any]) -> None:
+def test_the_filter_reaches_the_plots(page: Any) -> None:
     """Table and plots show the same runs."""
-    page = show(sweep())
-
     filter_by(page, "method=rk4")
     page.wait_for_function("document.querySelectorAll('#against .point').length === 20")
     assert page.evaluate("document.getElementById('parallel').data[0].dimensions[0].values.length") == 20
@@ -257,7 +273,7 @@ def test_the_filter_reaches_the_plots(show: Callable[..., Any]) -> None:
 # ---- results --------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_opens_with_its_result(show: Callable[..., Any]) -> None:
+def test_a_run_opens_with_its_result(show: Shown) -> None:
     """Pictures and text are shown, other results linked; one steps from run to run, and Escape closes."""
     picture("red.png")
     Path("table.csv").write_text("t,x\n0,1\n")
@@ -276,7 +292,7 @@ def test_a_run_opens_with_its_result(show: Callable[..., Any]) -> None:
     assert not page.is_visible("#run")
 
 
-def test_pictures_can_be_seen_side_by_side(show: Callable[..., Any]) -> None:
+def test_pictures_can_be_seen_side_by_side(show: Shown) -> None:
     """Where results are pictures, they can be looked at together, in the order of the table."""
     picture("red.png")
     page = show([run(i, {"n": i}, "red.png") for i in range(60)], "table")
@@ -295,7 +311,7 @@ def test_pictures_can_be_seen_side_by_side(show: Callable[..., Any]) -> None:
 # ---- hostile data ---------------------------------------------------------------------------------------------------
 
 
-def test_markup_in_data_is_text_and_runs_nowhere(show: Callable[..., Any]) -> None:
+def test_markup_in_data_is_text_and_runs_nowhere(show: Shown) -> None:
     """Names, values, metadata, function, title, file names, text and SVG results: all shown, nothing run."""
     name = HOSTILE.replace("/", "_") + ".txt"
     Path(name).write_text(HOSTILE)
@@ -331,7 +347,7 @@ def test_markup_in_data_is_text_and_runs_nowhere(show: Callable[..., Any]) -> No
 # ---- sizes ----------------------------------------------------------------------------------------------------------
 
 
-def test_ten_thousand_runs_stay_usable(show: Callable[..., Any]) -> None:
+def test_ten_thousand_runs_stay_usable(show: Shown) -> None:
     """With 10,000 runs the page is there in seconds, and a filter answers in less than two."""
     begun = time.monotonic()
     page = show(many(10_000))
@@ -351,7 +367,7 @@ def many(count: int) -> list[RunRecord]:
     return [run(i % 700, point, elapsed_seconds=float(1 + i % 977)) for i, point in enumerate(points)]
 
 
-def test_an_empty_store_says_so(show: Callable[..., Any]) -> None:
+def test_an_empty_store_says_so(show: Shown) -> None:
     """Without runs there is a word about it, and no empty table."""
     page = show([])
 
@@ -360,7 +376,7 @@ def test_an_empty_store_says_so(show: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_runs_in_which_nothing_varies_look_sensible(show: Callable[..., Any], count: int) -> None:
+def test_runs_in_which_nothing_varies_look_sensible(show: Shown, count: int) -> None:
     """One run, or runs of one point: no parallel coordinates, but a table."""
     page = show([run(i, {"n": 1}, elapsed_seconds=1.0 + i) for i in range(count)])
 
@@ -373,7 +389,7 @@ def test_runs_in_which_nothing_varies_look_sensible(show: Callable[..., Any], co
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out(show: Callable[..., Any], scheme: str) -> None:
+def test_text_stands_out(show: Shown, scheme: str) -> None:
     """Text has the contrast that the Web Content Accessibility Guidelines ask for, in light and dark mode."""
     page = show(sweep(5), "table", scheme=scheme)
     colour = "(name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()"
@@ -394,16 +410,15 @@ def contrast(one: str, other: str) -> float:
     return (bright + 0.05) / (dark + 0.05)
 
 
-def test_a_small_screen_is_enough(show: Callable[..., Any]) -> None:
+def test_a_small_screen_is_enough(page: Any) -> None:
     """On a telephone nothing hangs over the edge: wide tables and plots scroll by themselves."""
-    page = show(sweep(), width=390)
+    page.set_viewport_size({"width": 390, "height": 800})
 
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth", timeout=5000)
 
 
-def test_every_control_has_a_name(show: Callable[..., Any]) -> None:
+def test_every_control_has_a_name(page: Any) -> None:
     """Whoever listens to the page is told what each field and button is for."""
-    page = show(sweep())
     unnamed = """() => [...document.querySelectorAll('input, select, button')]
         .filter((one) => !one.labels?.length && !one.ariaLabel && !one.textContent.trim())
         .map((one) => one.outerHTML)"""

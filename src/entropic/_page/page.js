@@ -220,7 +220,6 @@
     const unknown = terms.map((term) => term.unknown).filter(Boolean);
     byId("hint").replaceChildren(...(unknown.length ? [element("span", { className: "wrong", textContent: `No parameter or field is called ${unknown.join(", ")}; looked for it as text.` })] : example()));
     refresh();
-    byId("count").dataset.filter = byId("filter").value; // says that what is shown answers to this
   }
 
   function refresh({ keepParallel = false } = {}) {
@@ -230,6 +229,7 @@
     });
     shown = picked.length ? filtered.filter((row) => picked.every((test) => test(row))) : filtered;
     byId("count").textContent = shown.length === count ? many(count, "run") : `${shown.length.toLocaleString("en")} of ${many(count, "run")}`;
+    byId("count").dataset.filter = byId("filter").value; // what is shown answers to this
     byId("clear").hidden = !byId("filter").value && !picks.size;
     drawTable();
     drawPlots(keepParallel);
