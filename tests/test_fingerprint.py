@@ -76,7 +76,7 @@ def test_in_a_script_the_files_stem_stands_for_the_module(tmp_path: Path) -> Non
 
 SAME_CODE = [
     "def f(x, y=1):\n    return x + y\n",
-    "def f(x, y=1):\n    # a comment\n    return (x +\n            y)\n",
+    "def f(x, y=1):\n    # a comment\n    return (\n        x + y\n    )\n",
     'def f(x, y=1):\n    """A docstring."""\n    return x + y\n',
     "\n\n\ndef f(x: int, y: int = 1) -> int: return x + y\n",
 ]

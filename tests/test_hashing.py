@@ -264,7 +264,7 @@ ALL_DIFFERENT = [
     *(_big, _big_and_one),
     *(np.array(["a"]), np.array([b"a"]), np.array(["a", "b"]), np.array([0], "M8[s]"), np.array([0], "M8[ns]")),
     *(np.array([0], "m8[s]"), np.datetime64(0, "s"), np.datetime64(0, "ns"), np.timedelta64(0, "s")),
-    *(np.datetime64("NaT"), np.array(["NaT"], "M8[s]")),
+    *(np.datetime64("NaT", "s"), np.array(["NaT"], "M8[s]")),
     *(np.array([(1, 2)], "i4,i4"), np.array([(1, 2)], [("x", "i4"), ("y", "i4")]), np.array([(2, 1)], "i4,i4")),
     *(np.array((1, 2), [("x", "i4"), ("y", "i4")])[()], np.array((1, 2), [("y", "i4"), ("x", "i4")])[()]),
     *(np.array([1j]), np.array([1j], "c8"), np.array([1.0], "f4"), np.array([1.0], "f2"), np.array([math.nan])),
