@@ -42,8 +42,8 @@ def code_digest(function: Callable[..., Any]) -> str:
     """
     Digest of a function's compiled code and defaults; comments, formatting, place and docstring do not matter.
 
-    Of a function wrapped by other decorators, the code of all of them. From Python 3.13 on the compiler joins steps that
-    stand on one line, so a line break within an expression can matter.
+    Of a function wrapped by other decorators, the code of all of them. From Python 3.13 on the compiler joins steps
+    that stand on one line, so a line break within an expression can matter.
     """
     parts = [
         (_code_parts(layer.__code__), _default_texts(layer))
