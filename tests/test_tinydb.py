@@ -14,6 +14,7 @@ import tinydb
 from tinydb import where
 from tinydb.table import Document
 
+from entropic import Store
 from entropic.errors import IndexCorruptError
 from entropic.index import TinyDBIndex
 from entropic.record import RunRecord
@@ -265,3 +266,20 @@ def test_a_table_of_values_keeps_up(index: TinyDBIndex) -> None:
     index.delete_records(index.search({"p1": 5}))
     assert index.search({"p1": 5}) == other.search({"p1": 5}) == []
     assert len(other.search({"n": 3})) == 43 + 1200 - 1
+
+
+def test_a_new_file_is_laid_out_to_the_letter(tmp_path: Path) -> None:
+    """The head, a line a run, the closing brackets; a rewrite changes nothing in it but blanks."""
+    store = Store(tmp_path / "results", tmp_path / "runs.json", ".txt")
+    for n in range(3):
+        store.run_or_retrieve({"n": n}, lambda params, path: path.write_text("x"))
+    lines = (tmp_path / "runs.json").read_text().split("\n")
+    store.delete({"n": 1})
+    after = (tmp_path / "runs.json").read_text().split("\n")
+
+    assert lines[0] == '{"_store": {"1": {"format": 1, "results_dir": "results"}}, "_default": {'
+    assert [line[:22] for line in lines[1:4]] == [f'"{n}": {{"params_hash": "' for n in (1, 2, 3)]
+    assert lines[4:] == ["}}", ""]
+    assert after[0].split() == lines[0].split()
+    assert after[0] != lines[0]
+    assert after[1:] == [lines[1], lines[3], "}}", ""]

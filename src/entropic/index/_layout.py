@@ -27,6 +27,7 @@ CLOSING = b"\n}}\n"
 
 _LINE_BEGINS = re.compile(rb'"(\d+)": (?=\{)')
 _BEGUN_LINE = re.compile(rb'("\d*("(:( (\{.*)?)?)?)?)?\}*')
+_MARK_BLANKS = 24
 _PIECE_BYTES = 1 << 20
 
 
@@ -45,12 +46,17 @@ def json_text(text: str) -> bytes:
     return json.dumps(text)[1:-1].encode("ascii")
 
 
-def head(store_row: Document, others: Tables) -> bytes:
-    """The first line: what the file knows of its store, a token that marks this rewrite, and all other tables."""
+def head(store_row: Document, others: Tables, *, is_first: bool) -> bytes:
+    """
+    The first line: what the file knows of its store, and all other tables.
+
+    A rewrite is marked by blanks drawn at random, which mean nothing to JSON: no two heads of a file are the same.
+    """
     kept_row = others.get(STORE_TABLE, {}).get("1", {})
-    rows = {STORE_TABLE: {"1": {**kept_row, **store_row}, "2": {"rewrite": os.urandom(8).hex()}}}
+    rows: Tables = {STORE_TABLE: {"1": {**kept_row, **store_row}}}
     rows.update((name, table) for name, table in others.items() if name != STORE_TABLE)
-    return json.dumps(rows, allow_nan=False)[:-1].encode("ascii") + b", " + OPENING
+    mark = b"" if is_first else bytes(b" \t"[byte & 1] for byte in os.urandom(_MARK_BLANKS))
+    return json.dumps(rows, allow_nan=False)[:-1].encode("ascii") + b", " + mark + OPENING
 
 
 def joined(lines: Iterable[bytes]) -> Iterator[bytes]:

@@ -3,7 +3,7 @@ The index file: plain TinyDB JSON, laid out with one run per line.
 
 ::
 
-    {"_store": {"1": {"format": 1, "results_dir": "results"}, "2": {...}}, "_default": {
+    {"_store": {"1": {"format": 1, "results_dir": "results"}}, "_default": {
     "1": {"params_hash": "f444a074a2e52bf9", ...},
     "2": {"params_hash": "2bfd14f43d17fc7c", ...}
     }}
@@ -18,7 +18,7 @@ Why nothing is lost
 Why nobody reads nonsense
     Readers take no lock. Between two looks a file either has grown (same inode, same head, same bytes before the
     place where the old end was), and then only the new lines are read; or it is another file, and is read anew.
-    Each rewrite marks the head with a token of its own, so that a reused inode number cannot pass for growth. A last
+    Each rewrite marks the head with blanks of its own, so that a reused inode number cannot pass for growth. A last
     line without its line feed is not looked at. Size and time are trusted to tell that nothing has changed only once
     the time lies a tick of the clock back: two changes within one tick have the same.
 
@@ -422,7 +422,7 @@ class LineFile(Generic[T]):
         draft = _new_draft(target)
         try:
             with created_like(draft, descriptor) as new:
-                place = write_at(new, _layout.head(self._row_beside(others), others), 0)
+                place = write_at(new, self._head(others), 0)
                 for piece in _layout.joined(lines):
                     place = write_at(new, piece, place)
                 write_at(new, CLOSING, place)
@@ -435,6 +435,10 @@ class LineFile(Generic[T]):
         self._stamp = None
         if self.durable:
             sync(os.path.dirname(target))
+
+    def _head(self, others: Tables) -> bytes:
+        is_first = isinstance(self._content, EmptyContent)
+        return _layout.head(self._row_beside(others), others, is_first=is_first)
 
     def _row_beside(self, others: Tables) -> Document:
         """Our row; but the folder that relative paths belong to stays the one it was, for as long as it exists."""
