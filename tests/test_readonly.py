@@ -140,6 +140,16 @@ def test_a_store_without_its_private_folder(filled: Path) -> None:
     assert not (filled / "results" / ".entropic").exists()
 
 
+def require_refused_before_the_run(answer: dict[str, object], *, named: str) -> None:
+    """Hits are answered, nothing has run, and every refusal names the place."""
+    assert answer["hits"] == ["there"] * 3
+    assert answer["ran"] == 0
+    for name in ("miss", "run", "cached", "awaited"):
+        refusal = answer[name]
+        assert isinstance(refusal, list), name
+        assert named in refusal[2], refusal
+
+
 @as_root
 def test_only_the_results_folder_is_read_only(filled: Path) -> None:
     """The index could be written, the result could not: refused before the run."""
@@ -147,12 +157,7 @@ def test_only_the_results_folder_is_read_only(filled: Path) -> None:
         os.chown(path, NOBODY, NOBODY)
     answer = read(uid=NOBODY)
 
-    assert answer["hits"] == ["there"] * 3
-    assert answer["ran"] == 0
-    for name in ("miss", "run", "cached", "awaited"):
-        refusal = answer[name]
-        assert isinstance(refusal, list), name
-        assert "results" in refusal[2], refusal
+    require_refused_before_the_run(answer, named="results")
 
 
 @as_root
@@ -163,12 +168,7 @@ def test_only_the_index_is_read_only(filled: Path) -> None:
     os.chown(filled / "results", NOBODY, NOBODY)
     answer = read(uid=NOBODY)
 
-    assert answer["hits"] == ["there"] * 3
-    assert answer["ran"] == 0
-    for name in ("miss", "run", "cached", "awaited"):
-        refusal = answer[name]
-        assert isinstance(refusal, list), name
-        assert "runs.json" in refusal[2], refusal
+    require_refused_before_the_run(answer, named="runs.json")
 
 
 @as_root

@@ -8,6 +8,8 @@ import shutil
 import stat
 from pathlib import Path
 
+_BY_EFFECTIVE_ID = os.access in os.supports_effective_ids
+
 
 def sync(path: str) -> None:
     """Bring one file, or the entries of one folder, to disk."""
@@ -29,6 +31,17 @@ def sync_tree(path: str) -> None:
             sync(place)
     elif stat.S_ISREG(mode) or os.path.isfile(path):  # not a pipe or a socket, which cannot be synced
         sync(path)
+
+
+def require_access(path: str, mode: int) -> None:
+    """
+    Refuse a place that this process may not use as *mode* says (`os.W_OK` and the like).
+
+    Raises:
+        PermissionError: It may not.
+    """
+    if not os.access(path, mode, effective_ids=_BY_EFFECTIVE_ID):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
 
 def remove(path: Path) -> None:

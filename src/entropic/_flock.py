@@ -7,6 +7,8 @@ under way in another thread never ends in a child.
 
 from __future__ import annotations
 
+import os
+
 from . import _fork
 
 
@@ -20,6 +22,24 @@ def try_lock(descriptor: int) -> bool:
     with _fork.held_off():
         from filelock import lock_descriptor
     return lock_descriptor(descriptor, blocking=False)
+
+
+def is_abandoned(path: str | os.PathLike[str]) -> bool:
+    """Whether a lock file stands there that nobody holds; it is left as it is."""
+    try:
+        with open(path, "rb") as file:
+            return try_lock(file.fileno())
+    except OSError:
+        return False  # gone meanwhile, or another user's
+
+
+def is_at(descriptor: int, path: str) -> bool:
+    """Whether an open file is still the one at *path*, rather than one removed or replaced meanwhile."""
+    try:
+        there = os.stat(path)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(os.fstat(descriptor), there)
 
 
 def wait_for_lock(descriptor: int) -> None:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from . import _fork, _log
-from ._flock import try_lock
+from ._flock import is_abandoned, is_at, try_lock
 from .errors import ReentrantRunError, StoreWriteError
 
 _FIRST_POLL_SECONDS = 0.001
@@ -400,10 +400,7 @@ class LockFile:
                 os.close(descriptor)
 
     def _is_there(self) -> bool:
-        try:
-            return os.path.samestat(os.fstat(self._descriptor), os.stat(self._path))
-        except FileNotFoundError:
-            return False
+        return is_at(self._descriptor, self._path)
 
 
 def lock_file(path: str, *, create: bool) -> LockFile | None:
@@ -454,12 +451,7 @@ def remove_dead_locks(folder: str) -> int:
 
 def dead_locks(folder: str) -> list[Path]:
     """The lock files whose holders are gone; nothing is removed."""
-    dead = []
-    for path in sorted(Path(folder).iterdir()) if os.path.isdir(folder) else ():
-        with contextlib.suppress(OSError), open(path, "rb") as file:
-            if try_lock(file.fileno()):
-                dead.append(path)
-    return dead
+    return [path for path in sorted(Path(folder).iterdir()) if is_abandoned(path)] if os.path.isdir(folder) else []
 
 
 def holder_of(path: str) -> str:

@@ -12,7 +12,6 @@ writer can tell the dead from the living without trusting clocks, process ids or
 from __future__ import annotations
 
 import contextlib
-import errno
 import itertools
 import os
 import shutil
@@ -24,8 +23,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import _fork, _log
-from ._disk import make_folder, sync, sync_tree
-from ._flock import try_lock
+from ._disk import make_folder, require_access, sync, sync_tree
+from ._flock import is_abandoned, try_lock
 from .errors import AmbiguousResultError, ResultMissingError
 
 PRIVATE_FOLDER = ".entropic"
@@ -124,8 +123,7 @@ class Workplace:
 
     def _new_session(self) -> _Session:
         make_folder(self.results_dir, durable=self.durable)
-        if not os.access(self.results_dir, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), self.results_dir)
+        require_access(self.results_dir, os.W_OK | os.X_OK)
         make_folder(self._private("staging"), durable=False)
         make_folder(self._private("sessions"), durable=False)
         with _fork.held_off():  # or a child would keep the lock of a session it does not know of
@@ -307,10 +305,8 @@ def dead_sessions(private: str) -> list[Path]:
     left: list[Path] = []
     sessions, staging = Path(private, "sessions"), Path(private, "staging")
     for path in sorted(sessions.iterdir()) if sessions.is_dir() else ():
-        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
-            if try_lock(file.fileno()):
-                folders = sorted(staging.glob(f"{path.name}.*"))
-                left += [path, *folders] if folders else []
+        if is_abandoned(path) and (folders := sorted(staging.glob(f"{path.name}.*"))):
+            left += [path, *folders]
     return left
 
 

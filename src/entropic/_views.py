@@ -143,7 +143,7 @@ def text_table(table: Table, *, rows: int, width: int) -> str:
     room = width
     for place, head in enumerate(heads):
         texts = [head, *(row[place] for row in cells)]
-        room -= max(map(_width, texts)) + _GAP
+        room -= max(map(text_width, texts)) + _GAP
         if columns and room < 0:
             break
         is_number = all(type(row.get(table.columns[place], 0)) in (int, float) for row in table.rows[:rows])
@@ -158,12 +158,12 @@ def text_table(table: Table, *, rows: int, width: int) -> str:
 
 
 def _aligned(texts: Sequence[str], *, to_the_right: bool) -> list[str]:
-    width = max(map(_width, texts))
-    padding = [" " * (width - _width(text)) for text in texts]
+    width = max(map(text_width, texts))
+    padding = [" " * (width - text_width(text)) for text in texts]
     return [space + text if to_the_right else text + space for text, space in zip(texts, padding, strict=True)]
 
 
-def _width(text: str) -> int:
+def text_width(text: str) -> int:
     """How many places a text takes on a terminal: some scripts take two for a character, accents none."""
     if text.isascii():
         return len(text)

@@ -113,11 +113,14 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: S
         with contextlib.suppress(ModuleNotFoundError):
             _show_rich_table(header, rows, right)
             return
-    widths = [max(map(_width, column)) for column in zip(header, *rows, strict=True)]
+    from .._views import text_width  # for whoever shows a table, not for every command
+
+    widths = [max(map(text_width, column)) for column in zip(header, *rows, strict=True)]
     lines = []
     for row in (header, *rows):
         cells = [
-            _padded(cell, width, flush) for cell, width, flush in zip(row, widths, _flushes(right, row), strict=True)
+            _padded(cell, width - text_width(cell), flush)
+            for cell, width, flush in zip(row, widths, _flushes(right, row), strict=True)
         ]
         lines.append("  ".join(cells).rstrip())
     for start in range(0, len(lines), _BLOCK_LINES):
@@ -148,18 +151,9 @@ def _flushes(right: Sequence[bool], row: Sequence[str]) -> list[bool]:
     return [*right, *[False] * (len(row) - len(right))]
 
 
-def _padded(cell: str, width: int, flush_right: bool) -> str:
-    padding = " " * (width - _width(cell))
+def _padded(cell: str, missing: int, flush_right: bool) -> str:
+    padding = " " * missing
     return padding + cell if flush_right else cell + padding
-
-
-def _width(text: str) -> int:
-    """Columns on a terminal."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text
-    )
 
 
 def _show_rich_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> None:

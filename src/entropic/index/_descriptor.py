@@ -93,15 +93,6 @@ def write_at(descriptor: int, content: bytes, place: int) -> int:
     return place
 
 
-def is_at(descriptor: int, path: str) -> bool:
-    """Whether an open file is still the one at *path*, rather than one replaced meanwhile."""
-    try:
-        there = os.stat(path)
-    except FileNotFoundError:
-        return False
-    return os.path.samestat(os.fstat(descriptor), there)
-
-
 @contextlib.contextmanager
 def created_like(path: str, model: int) -> Iterator[int]:
     """A new file with the mode and, where allowed, the group of an open one: a shared index stays shared."""

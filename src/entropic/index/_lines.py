@@ -42,15 +42,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from .. import _fork, _log
-from .._disk import sync
-from .._flock import try_lock, unlock, wait_for_lock
+from .._disk import require_access, sync
+from .._flock import is_at, try_lock, unlock, wait_for_lock
 from ..errors import IndexCorruptError
 from . import _layout
 from ._content import Content, EmptyContent, LinesContent, StockContent
 from ._descriptor import (
     created_like,
     first_line,
-    is_at,
     open_made,
     read_all,
     stat_of,
@@ -66,7 +65,6 @@ R = TypeVar("R")
 
 _REMEMBERED_LINES = 1 << 16
 _UNKNOWN = object()
-_BY_EFFECTIVE_ID = os.access in os.supports_effective_ids
 _CLOCK_TICK_NS = 20_000_000
 
 
@@ -390,8 +388,7 @@ class LineFile(Generic[T]):
         if stat.S_ISDIR(status.st_mode) == (place == self.path):
             number = errno.EISDIR if place == self.path else errno.ENOTDIR
             raise OSError(number, os.strerror(number), place)
-        if not os.access(place, os.W_OK, effective_ids=_BY_EFFECTIVE_ID):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), place)
+        require_access(place, os.W_OK)
         if place == self.path and self._stamp != (status.st_mtime_ns, status.st_size, status.st_ino):
             with self._opened() as descriptor:
                 if descriptor is not None:
