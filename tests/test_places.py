@@ -128,6 +128,26 @@ def test_a_missing_sibling_is_told(store: Store) -> None:
     assert store.check().changed == [record]
 
 
+def test_two_folders_on_one_index_keep_what_lies_beside_a_result() -> None:
+    """A file beside a result is where the result is, and a query by path asks for the path that is shown."""
+
+    def write_two(params: dict[str, Any], path: Path) -> None:
+        write(params, path)
+        path.with_suffix(".xdmf").write_text("y")
+
+    first, second = Store("a", "runs.json", ".txt"), Store("b", "runs.json", ".txt")
+    first.run_or_retrieve({"n": 1}, write)
+    theirs = second.run_or_retrieve({"n": 2}, write_two)
+
+    for store in (first, second):
+        assert store.files_of(theirs) == [theirs.result_path, theirs.result_path.with_suffix(".xdmf")]
+        assert store.check().changed == []
+        for record in store.list():
+            assert store.list({"result_path": str(record.result_path)}) == [record]
+    assert second.delete(theirs, remove_file=True)
+    assert list(Path("b").glob("*.xdmf")) == []
+
+
 class FirstMatchIndex:
     """Five methods, none of them more than it has to be."""
 

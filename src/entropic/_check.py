@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,13 +57,16 @@ class CheckReport:
         return "\n".join([*lines, "all is well"] if self.is_clean else lines)
 
 
-def compare(report: CheckReport, records: Iterable[RunRecord], *, contents: bool) -> None:
-    """Hold every record against its result, and note in the report what does not agree."""
+def compare(
+    report: CheckReport, records: Iterable[RunRecord], files_of: Callable[[RunRecord], list[Path]], *, contents: bool
+) -> None:
+    """Hold every record against its files, the result first, and note in the report what does not agree."""
     for record in records:
         report.checked += 1
-        if not os.path.exists(record.result_path):
+        result, *siblings = files_of(record)
+        if not result.exists():
             report.dangling.append(record)
-        elif _differs(record, contents=contents) or _lacks_siblings(record):
+        elif _differs(record, contents=contents) or not all(path.exists() for path in siblings):
             report.changed.append(record)
 
 
@@ -97,12 +99,6 @@ def _differs(record: RunRecord, *, contents: bool) -> bool:
     # With a limit of no bytes the size alone is measured.
     found_bytes, found_digest = measure(str(record.result_path), None if contents and digest else -1)
     return found_bytes != size_bytes or (contents and digest is not None and found_digest != digest)
-
-
-def _lacks_siblings(record: RunRecord) -> bool:
-    siblings = record.provenance.get("siblings")
-    names = siblings if isinstance(siblings, list) else []
-    return not all(record.result_path.with_name(str(name)).exists() for name in names)
 
 
 def _told(record: RunRecord) -> str:

@@ -32,7 +32,11 @@ class Places:
 
     def shown(self, record: RunRecord) -> RunRecord:
         """A record of the index as users see it: its path absolute."""
-        return record.copied(self._relative_to() / record.result_path)
+        return record.copied(self.absolute(record))
+
+    def absolute(self, record: RunRecord) -> Path:
+        """Where the result of a record is."""
+        return self._relative_to() / record.result_path
 
     def indexed(self, path: str) -> Path:
         """A path as the index keeps it."""
@@ -49,7 +53,8 @@ class Places:
         """The result of a record, and what its runner wrote beside it."""
         siblings = record.provenance.get("siblings")
         names = map(str, siblings) if isinstance(siblings, list) else ()
-        return [self._relative_to() / name for name in (str(record.result_path), *names)]
+        result = self.absolute(record)
+        return [result, *(result.parent / name for name in names)]
 
     def require_removable(self, path: Path) -> None:
         """

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from . import _fork
-from ._arguments import own_copy
+from ._arguments import PLAIN_TYPES, own_copy
 from ._binding import Binding
 from ._fingerprint import Closure, code_digest, function_name, importable_name
 from .errors import DuplicateFunctionError, UnsupportedTypeError
@@ -24,7 +24,6 @@ from .store import Store
 
 _REMEMBERED_CALLS = 4096
 _EVERY_RUN = Selection.of()
-_SIMPLE = frozenset({int, float, str, bool, type(None)})
 
 # Code digests by index, and by function name and version: what a second decoration of one name is held against.
 _decorated: dict[object, dict[tuple[str, str], str]] = {}
@@ -193,7 +192,7 @@ class _NotSimple(Exception):
 
 
 def _are_simple(values: Iterable[object]) -> bool:
-    return _SIMPLE.issuperset(map(type, values))
+    return PLAIN_TYPES.issuperset(map(type, values))
 
 
 class _Work:

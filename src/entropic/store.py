@@ -28,7 +28,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import _log
-from ._arguments import checked_index, checked_metadata, checked_suffix, own_copy, require_callable
+from ._arguments import PLAIN_TYPES, checked_index, checked_metadata, checked_suffix, own_copy, require_callable
 from ._candidate import Candidate, agrees
 from ._contents import measure
 from ._disk import remove, sync_tree
@@ -60,7 +60,6 @@ __all__ = ["Store"]
 Runner = Callable[[dict[str, Any], Path], object]
 
 _REMEMBERED_KEYS = 4096
-_PLAIN_TYPES = frozenset({int, float, str, bool, type(None)})
 _REMEMBERED_HITS = 1 << 16
 _DIGEST_UP_TO_BYTES = 1 << 20
 
@@ -470,7 +469,7 @@ class Store:
         intact, damaged_lines = self._intact_records()
         report.unreadable_lines = [*damaged_lines]
         records = [self._places.shown(record) for record in intact]
-        _check.compare(report, records, contents=contents)
+        _check.compare(report, records, self._places.files_of, contents=contents)
         known = {path for record in records for path in self._places.files_of(record)}
         known.add(getattr(self.index, "path", self.results_dir))
         report.orphans = _check.orphans_among(entries, self.results_dir, known, in_flight)
@@ -567,7 +566,6 @@ class Store:
     def execute(self, key: Key, work: Callable[[Path], object], metadata: Mapping[str, Any]) -> RunRecord:
         """Run, whatever is recorded."""
         self._require_writable()
-        self._flights.clean_up_once()
         with self._new_run(key, metadata) as run:
             work(run.path)
         return run.record
@@ -651,6 +649,7 @@ class Store:
             self._replace_stale(replaces)
 
     def _open_stage(self, key: Key) -> Stage:
+        self._flights.clean_up_once()
         try:
             return self._workplace.stage(key.params_hash, self.file_suffix)
         except OSError as error:
@@ -737,7 +736,7 @@ class Store:
             return make_key(params)
         values = tuple(params.values())
         types = tuple(map(type, values))
-        if not _PLAIN_TYPES.issuperset(types):
+        if not PLAIN_TYPES.issuperset(types):
             return make_key(params)
         point = (*params, values, types)
         key = self._known_keys.get(point)
@@ -765,7 +764,7 @@ class Store:
         stored = self._peek(key.params_hash)
         if stored is None:
             return None
-        candidate = Candidate(stored, self._places.shown(stored))
+        candidate = self._new_candidate(stored)
         _log.stale(key.params_hash, candidate.path, candidate.defect() or "has just come back")
         return stored
 
@@ -790,7 +789,7 @@ class Store:
 
     def _fields(self, record: RunRecord) -> dict[str, Any]:
         """A record of the index as queries see it."""
-        return {**record.fields(), "result_path": str(self.results_dir / record.result_path)}
+        return {**record.fields(), "result_path": str(self._places.absolute(record))}
 
     def _report_unknown_names(self, condition: Condition) -> None:
         """Say in the log which names of a fruitless query no record has: it may be a typo, and no empty result."""
