@@ -50,7 +50,7 @@ FLOORS = {
         "index._table",
         "index._tinydb",
     ],
-    "cache": ["store", "_arguments", "_check", "_candidate", "_merge", "_places", "_prune"],
+    "cache": ["store", "_arguments", "_catalog", "_check", "_candidate", "_merge", "_places", "_prune"],
     "faces": [
         "_decorator",
         "_recipe",
@@ -87,7 +87,8 @@ ARROWS = {
     "index._searches": ["index._offsets", "index._probes"],
     "index._table": ["record", "index._layout", "index._lines"],
     "index._tinydb": ["record", "index._layout", "index._lines", "index._table"],
-    "store": ["_arguments", "_check", "_candidate", "_merge", "_places", "_prune"],
+    "_catalog": ["_places"],
+    "store": ["_arguments", "_catalog", "_check", "_candidate", "_merge", "_places", "_prune"],
     "_cli": ["_cli._look", "_cli._place", "_cli._run", "_cli._share", "_cli._tidy", "_cli._view"],
     "_cli._choose": ["_cli._words"],
     "_cli._look": ["_cli._choose", "_cli._place", "_cli._view"],

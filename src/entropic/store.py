@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 from . import _log
 from ._arguments import PLAIN_TYPES, checked_index, checked_metadata, checked_suffix, own_copy, require_callable
 from ._candidate import Candidate, agrees
+from ._catalog import Catalog
 from ._contents import measure
 from ._disk import remove, sync_tree
 from ._locks import Flights
@@ -38,17 +39,8 @@ from ._places import Places
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
 from .errors import AmbiguousResultError, EntropicError, ResultMissingError, StoreWriteError
 from .hashing import Key, decode_params, make_key
-from .index import (
-    AnswersWhere,
-    ChecksWriting,
-    DeletesRecords,
-    IndexBackend,
-    KnowsNames,
-    Salvages,
-    SharesRecords,
-    TinyDBIndex,
-)
-from .query import EVERY_RUN, Condition, Selection, Where, as_plain_params, has_name, names_in, predicate
+from .index import IndexBackend, Salvages, TinyDBIndex
+from .query import Selection, Where
 from .record import RecordList, RunRecord
 
 if TYPE_CHECKING:
@@ -115,10 +107,9 @@ class Store:
         self.keep_failed = keep_failed
         self.digest_up_to_bytes = digest_up_to_bytes
         self.index = checked_index(index) if index is not None else TinyDBIndex(db_path, results_dir, durable)
-        # Asked once: to tell whether an object has the methods of a Protocol takes longer than a hit.
-        self._peek = self.index.peek if isinstance(self.index, SharesRecords) else self._newest
-        self._writing = self.index if isinstance(self.index, ChecksWriting) else None
         self._places = Places(self.results_dir, self.index)
+        self._catalog = Catalog(self.index, self._places)
+        self._peek = self._catalog.peek
         self._workplace = Workplace(str(self.results_dir), durable)
         self._flights = Flights(str(self.results_dir / PRIVATE_FOLDER / "locks"))
         self._candidates: dict[str, Candidate] = {}
@@ -466,7 +457,7 @@ class Store:
         # In this order: a run that ends meanwhile is then either still under way, or in the index already.
         entries = _check.list_entries(self.results_dir)
         in_flight = self._workplace.in_flight()
-        intact, damaged_lines = self._intact_records()
+        intact, damaged_lines = self._catalog.intact()
         report.unreadable_lines = [*damaged_lines]
         records = [self._places.shown(record) for record in intact]
         _check.compare(report, records, self._places.files_of, contents=contents)
@@ -603,7 +594,7 @@ class Store:
         for path in paths:
             self._places.require_removable(path)
         try:
-            self._delete_records(records)
+            self._catalog.delete(records)
         except EntropicError:
             raise
         except OSError as error:
@@ -614,10 +605,10 @@ class Store:
 
     def select(self, selection: Selection, is_wanted: Callable[[RunRecord], bool] | None = None) -> RecordList:
         """The records that were asked for; of those only the ones *is_wanted* names, if it is given."""
-        found = self._search(selection.condition)
+        found = self._catalog.search(selection.condition)
         if is_wanted is not None:
             found = [record for record in found if is_wanted(record)]
-        records = selection.arranged(found, self._fields)
+        records = selection.arranged(found, self._catalog.fields)
         del found
         for place, record in enumerate(records):
             records[place] = self._places.shown(record)  # one by one, so that no record is held twice
@@ -677,7 +668,7 @@ class Store:
     def _replace_stale(self, record: RunRecord) -> None:
         """Forget a record that a newer one has taken over from."""
         try:
-            self._delete_records([record])
+            self._catalog.delete([record])
         except OSError as error:
             # The newer record answers already, and `check` will find this one again.
             _log.not_forgotten(record.params_hash, error)
@@ -719,8 +710,7 @@ class Store:
     def _require_writable(self) -> None:
         """Refuse before the run what would be refused after it."""
         try:
-            if self._writing is not None:
-                self._writing.require_writable()
+            self._catalog.require_writable()
             self._workplace.prepare()
         except OSError as error:
             raise _told("Cannot record a run", error, self.results_dir, "Nothing has been run.") from error
@@ -767,62 +757,6 @@ class Store:
         candidate = self._new_candidate(stored)
         _log.stale(key.params_hash, candidate.path, candidate.defect() or "has just come back")
         return stored
-
-    def _search(self, condition: Condition) -> Sequence[RunRecord]:
-        if condition == EVERY_RUN:
-            return self.index.all()
-        found = self._found_in_index(condition)
-        if not found:
-            self._report_unknown_names(condition)
-        return found
-
-    def _found_in_index(self, condition: Condition) -> Sequence[RunRecord]:
-        # The index keeps paths relative to the results folder; asked for is the path that users see.
-        names_path = "result_path" in names_in(condition)
-        if isinstance(self.index, AnswersWhere) and not names_path:
-            return self.index.search(condition)
-        # Of someone else's index only plain equality is expected; what means more is decided here.
-        plain = as_plain_params(condition)
-        records = self.index.all() if plain is None else self.index.find_by_params(plain)
-        is_meant = predicate(condition)
-        return [record for record in records if is_meant(self._fields(record))]
-
-    def _fields(self, record: RunRecord) -> dict[str, Any]:
-        """A record of the index as queries see it."""
-        return {**record.fields(), "result_path": str(self._places.absolute(record))}
-
-    def _report_unknown_names(self, condition: Condition) -> None:
-        """Say in the log which names of a fruitless query no record has: it may be a typo, and no empty result."""
-        for name in names_in(condition):
-            if not self._has_param(name):
-                _log.unknown_parameter(name)
-
-    def _has_param(self, name: str) -> bool:
-        if isinstance(self.index, KnowsNames):
-            return self.index.has_param(name)
-        return any(has_name(record.fields(), name) for record in self.index.all())
-
-    def _newest(self, params_hash: str) -> RunRecord | None:
-        """The newest record of a key, from an index that may not know which one that is."""
-        found = self.index.find_by_hash(params_hash)
-        if found is None:
-            return None
-        same = [record for record in self.index.find_by_params(found.params) if record.params_hash == params_hash]
-        return same[-1] if same else found
-
-    def _delete_records(self, records: Collection[RunRecord]) -> None:
-        if not records:
-            return
-        if isinstance(self.index, DeletesRecords):
-            self.index.delete_records(records)
-            return
-        # With the five methods alone: take out all of a key, and put the others back in their order.
-        unwanted, keys = set(records), {record.params_hash for record in records}
-        kept = [record for record in self.index.all() if record.params_hash in keys and record not in unwanted]
-        for params_hash in keys:
-            self.index.delete_by_hash(params_hash)
-        for record in kept:
-            self.index.insert(record)
 
     def files_of(self, record: RunRecord) -> Sequence[Path]:
         """The result of a run, and what was written beside it."""
@@ -872,14 +806,9 @@ class Store:
         passed = _merge.passed_over(record for record in self.index.all() if record.params_hash in keys)
         for record in passed:
             self.index.insert(_merge.moved(record))
-        self._delete_records(passed)
+        self._catalog.delete(passed)
 
     # ---- checking ---------------------------------------------------------------------------------------------------
-
-    def _intact_records(self) -> tuple[Sequence[RunRecord], Sequence[int]]:
-        if isinstance(self.index, Salvages):
-            return self.index.read_intact()
-        return self.index.all(), []
 
     def _repair(self, report: CheckReport) -> None:
         if report.unreadable_lines:

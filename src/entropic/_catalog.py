@@ -1,0 +1,106 @@
+"""What the store asks of an index: its extra powers where it has them, the five methods where it has not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from . import _log
+from ._places import Places
+from .index import (
+    AnswersWhere,
+    ChecksWriting,
+    DeletesRecords,
+    IndexBackend,
+    KnowsNames,
+    Salvages,
+    SharesRecords,
+)
+from .query import EVERY_RUN, Condition, as_plain_params, has_name, names_in, predicate
+from .record import RunRecord
+
+
+class Catalog:
+    """
+    An index as the store sees it.
+
+    Args:
+        index: The index, perhaps with nothing but the five methods.
+        places: Where the results of its records are.
+    """
+
+    def __init__(self, index: IndexBackend, places: Places) -> None:
+        self._index = index
+        self._places = places
+        # Asked once: to tell whether an object has the methods of a Protocol takes longer than a hit.
+        self.peek = index.peek if isinstance(index, SharesRecords) else self._newest
+        self._writing = index if isinstance(index, ChecksWriting) else None
+
+    def require_writable(self) -> None:
+        """Raise an `OSError` if it is known that an insert would be refused."""
+        if self._writing is not None:
+            self._writing.require_writable()
+
+    def search(self, condition: Condition) -> Sequence[RunRecord]:
+        """The records that a query means, oldest first; the log tells of names that no record has."""
+        if condition == EVERY_RUN:
+            return self._index.all()
+        found = self._found_in_index(condition)
+        if not found:
+            self._report_unknown_names(condition)
+        return found
+
+    def fields(self, record: RunRecord) -> dict[str, Any]:
+        """A record of the index as queries see it."""
+        return {**record.fields(), "result_path": str(self._places.absolute(record))}
+
+    def delete(self, records: Collection[RunRecord]) -> None:
+        """Remove these records, and leave the others in their order."""
+        if not records:
+            return
+        if isinstance(self._index, DeletesRecords):
+            self._index.delete_records(records)
+            return
+        # With the five methods alone: take out all of a key, and put the others back in their order.
+        unwanted, keys = set(records), {record.params_hash for record in records}
+        kept = [record for record in self._index.all() if record.params_hash in keys and record not in unwanted]
+        for params_hash in keys:
+            self._index.delete_by_hash(params_hash)
+        for record in kept:
+            self._index.insert(record)
+
+    def intact(self) -> tuple[Sequence[RunRecord], Sequence[int]]:
+        """The records that can be read, and the numbers of the lines that cannot."""
+        if isinstance(self._index, Salvages):
+            return self._index.read_intact()
+        return self._index.all(), []
+
+    def _found_in_index(self, condition: Condition) -> Sequence[RunRecord]:
+        # The index keeps paths relative to the results folder; asked for is the path that users see.
+        names_path = "result_path" in names_in(condition)
+        if isinstance(self._index, AnswersWhere) and not names_path:
+            return self._index.search(condition)
+        # Of someone else's index only plain equality is expected; what means more is decided here.
+        plain = as_plain_params(condition)
+        records = self._index.all() if plain is None else self._index.find_by_params(plain)
+        is_meant = predicate(condition)
+        return [record for record in records if is_meant(self.fields(record))]
+
+    def _report_unknown_names(self, condition: Condition) -> None:
+        """Say in the log which names of a fruitless query no record has: it may be a typo, and no empty result."""
+        for name in names_in(condition):
+            if not self._has_param(name):
+                _log.unknown_parameter(name)
+
+    def _has_param(self, name: str) -> bool:
+        if isinstance(self._index, KnowsNames):
+            return self._index.has_param(name)
+        return any(has_name(record.fields(), name) for record in self._index.all())
+
+    def _newest(self, params_hash: str) -> RunRecord | None:
+        """The newest record of a key, from an index that may not know which one that is."""
+        found = self._index.find_by_hash(params_hash)
+        if found is None:
+            return None
+        same = [record for record in self._index.find_by_params(found.params) if record.params_hash == params_hash]
+        return same[-1] if same else found
