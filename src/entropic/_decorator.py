@@ -93,6 +93,20 @@ class _Calls(Generic[P, R]):
         answers = (recipe.call(first, dict(point)) for point in points)
         return builtins.list(answers) if recipe.load else cast("builtins.list[R]", RecordList(answers))
 
+    def migrate(self, *, preview: bool = False) -> int:
+        """
+        Rewrite the records that have an older form (see ``added``, ``renamed`` and ``removed``) to today's form.
+
+        Result files stay where they are. Killed at any moment, no run is lost; call it again, and it is carried on.
+
+        Args:
+            preview: Rewrite nothing; only count.
+
+        Returns:
+            How many there were.
+        """
+        return self._self_recipe_and_first()[0].migrate(preview=preview)
+
     def cache_info(self) -> CacheInfo:
         """
         Return hits and misses of this process, and the number of points recorded.
@@ -254,6 +268,9 @@ def cached(
     ignore: Sequence[str] = (),
     load: None = None,
     result_arg: str = "result_path",
+    added: Mapping[str, Any] | None = None,
+    renamed: Mapping[str, str] | None = None,
+    removed: Mapping[str, Any] | None = None,
 ) -> _Cacher[RunRecord]: ...
 
 
@@ -266,6 +283,9 @@ def cached(
     ignore: Sequence[str] = (),
     load: Callable[[Path], T],
     result_arg: str = "result_path",
+    added: Mapping[str, Any] | None = None,
+    renamed: Mapping[str, str] | None = None,
+    removed: Mapping[str, Any] | None = None,
 ) -> _Cacher[T]: ...
 
 
@@ -277,6 +297,9 @@ def cached(
     ignore: Sequence[str] = (),
     load: Callable[[Path], Any] | None = None,
     result_arg: str = "result_path",
+    added: Mapping[str, Any] | None = None,
+    renamed: Mapping[str, str] | None = None,
+    removed: Mapping[str, Any] | None = None,
 ) -> _Cacher[Any]:
     """
     Make a function that writes a result file return its recorded run; a call made before does not run again.
@@ -297,16 +320,24 @@ def cached(
         ignore: Parameters that reach the function but not the key.
         load: Called with the result's path; what it returns is what the call returns. The default is the record.
         result_arg: Name of the parameter that receives the path.
+        added: Parameters that the function has been given later, and the value that runs recorded before then had
+            implicitly: ``{"method": "rk4"}``. Calls with that value find those runs.
+        renamed: Former names of parameters, and their names now: ``{"h": "dt"}``.
+        removed: Parameters that the function has no more, and the value that calls now stand for:
+            ``{"verbose": False}``. At most ten changes in all; `migrate` makes them superfluous.
+
+    A parameter annotated as `InputFile` takes a path, and is keyed by the content of that file or folder.
 
     Returns:
         A decorator. The decorated function speaks `functools` (``cache_info``, ``cache_clear``,
         ``cache_parameters``, ``__wrapped__``), and has ``bind``, ``key``, ``retrieve``, ``run``, ``delete``,
-        ``register``, ``list`` and ``sweep``.
+        ``register``, ``list``, ``sweep``, ``explain`` (why a call would run) and ``migrate``.
 
     Raises:
         TypeError: When decorating: no parameter for the result path, a parameter with a reserved name, an unknown name
-            in *ignore*, a lambda without *name*, or a closed-over value that cannot be part of a key. When calling:
-            wrong arguments, or a value that cannot be hashed.
+            in *ignore*, declared changes that do not fit the function, a lambda without *name*, or a closed-over value
+            that cannot be part of a key. When calling: wrong arguments, or a value that cannot be hashed.
+        InputFileError: When calling: an input file is missing (a `FileNotFoundError`); nothing has run.
         DuplicateFunctionError: When decorating: another function of this name, with other code, is on the store.
 
     Example:
@@ -327,6 +358,7 @@ def cached(
     if not isinstance(store, Store):
         raise TypeError(f"Cannot cache on {store!r}: write @cached(store), with a Store to keep the runs in.")
     options = {"name": name, "version": version, "ignore": ignore, "load": load, "result_arg": result_arg}
+    options |= {"added": added, "renamed": renamed, "removed": removed}
     return _Cacher(store, options)
 
 

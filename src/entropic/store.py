@@ -33,12 +33,14 @@ from ._candidate import Candidate, agrees
 from ._catalog import Catalog
 from ._contents import measure
 from ._disk import remove, sync_tree
+from ._input import paths, unchanged
 from ._locks import Flights
 from ._log import DEBUG, is_enabled_for
+from ._older import OlderForms
 from ._places import Places
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
 from .errors import AmbiguousResultError, EntropicError, ResultMissingError, StoreWriteError
-from .hashing import Key, decode_params, make_key
+from .hashing import RESERVED, Key, decode_params, make_key
 from .index import IndexBackend, Salvages, TinyDBIndex
 from .query import Selection, Where
 from .record import RecordList, RunRecord
@@ -113,6 +115,7 @@ class Store:
         self._workplace = Workplace(str(self.results_dir), durable)
         self._flights = Flights(str(self.results_dir / PRIVATE_FOLDER / "locks"))
         self._candidates: dict[str, Candidate] = {}
+        self._older = OlderForms(self.recall)
         self._known_keys: dict[object, Key] = {}
 
     def __repr__(self) -> str:
@@ -174,7 +177,7 @@ class Store:
         """
         require_callable(runner)
         key = self._key(params, runner)
-        return self.recall(key) or self.obtain(key, _bound_runner(runner, params), metadata)
+        return self.recall(key) or self.obtain(key, _bound_runner(runner, params, key), metadata)
 
     def run(self, params: Mapping[str, Any], runner: Runner, **metadata: Any) -> RunRecord:
         """
@@ -190,7 +193,8 @@ class Store:
             [1, 2]
         """
         require_callable(runner)
-        return self.execute(self._key(params, runner), _bound_runner(runner, params), metadata)
+        key = self._key(params, runner)
+        return self.execute(key, _bound_runner(runner, params, key), metadata)
 
     def retrieve(self, params: Mapping[str, Any]) -> RunRecord | None:
         """
@@ -306,9 +310,8 @@ class Store:
             (True, False)
         """
         if isinstance(params_or_record, RunRecord):
-            # By what it says: a nan that has been pickled is equal to no other.
-            wanted = params_or_record.to_dict()
-            return bool(self.forget(lambda record: self._places.shown(record).to_dict() == wanted, remove_file))
+            wanted = _told_apart(params_or_record)
+            return bool(self.forget(lambda record: _told_apart(self._places.shown(record)) == wanted, remove_file))
         return self.forget_key(make_key(params_or_record), remove_file)
 
     def delete_records(self, records: Iterable[RunRecord], remove_files: bool = False) -> int:
@@ -520,14 +523,14 @@ class Store:
         """Look the key up; a hit has its result still there. Two ``stat`` calls, no lock, nothing written."""
         stored = self._peek(key.params_hash)
         if stored is None:
-            return None
+            return None if key.older is None else self._older.recall(key)
         candidate = self._candidates.get(key.params_hash)
         if candidate is None or candidate.stored is not stored:
             candidate = self._new_candidate(stored)
         if candidate.agreed is not key:
             candidate.require_agreement(key)
         if candidate.defect() is not None:
-            return None
+            return None if key.older is None else self._older.recall(key)
         if is_enabled_for(DEBUG):
             _log.hit(key.params_hash, candidate.path)
         return candidate.record.handed_out()
@@ -581,11 +584,14 @@ class Store:
 
     def forget_key(self, key: Key, remove_file: bool = False) -> bool:
         """Forget all records of a key."""
-        if self.index.find_by_hash(key.params_hash) is None:
+        forms = {one.params_hash: one for one in key.forms() if self.index.find_by_hash(one.params_hash) is not None}
+        if not forms:
             return False
-        return bool(
-            self.forget(lambda record: record.params_hash == key.params_hash and agrees(record, key), remove_file)
-        )
+
+        def is_of_it(record: RunRecord) -> bool:
+            return record.params_hash in forms and agrees(record, forms[record.params_hash])
+
+        return bool(self.forget(is_of_it, remove_file))
 
     def forget(self, unwanted: Callable[[RunRecord], bool], remove_file: bool = False) -> int:
         """Forget the records *unwanted* names: records first, then files. Returns how many there were."""
@@ -613,6 +619,18 @@ class Store:
         for place, record in enumerate(records):
             records[place] = self._places.shown(record)  # one by one, so that no record is held twice
         return RecordList(records)
+
+    def exchange(self, pairs: Sequence[tuple[RunRecord, RunRecord]]) -> None:
+        """Put records in the place of others. Killed at any moment, none is lost; do it again, and it is carried on."""
+        if not pairs:
+            return
+        self._require_writable()
+        known = set(map(_signature, self.index.all()))
+        for _, taken in pairs:
+            if _signature(taken) not in known:
+                self.index.insert(taken)
+        self._let_newest_answer({taken.params_hash for _, taken in pairs})
+        self._catalog.delete([old for old, _ in pairs])
 
     # ---- one run ----------------------------------------------------------------------------------------------------
 
@@ -751,12 +769,13 @@ class Store:
 
     def _stale_record(self, key: Key) -> RunRecord | None:
         """The record of this key whose result is no longer usable, if that is why it has to run."""
-        stored = self._peek(key.params_hash)
-        if stored is None:
-            return None
-        candidate = self._new_candidate(stored)
-        _log.stale(key.params_hash, candidate.path, candidate.defect() or "has just come back")
-        return stored
+        for form in key.forms():
+            stored = self._peek(form.params_hash)
+            if stored is not None:
+                candidate = self._new_candidate(stored)
+                _log.stale(form.params_hash, candidate.path, candidate.defect() or "has just come back")
+                return stored
+        return None
 
     def files_of(self, record: RunRecord) -> Sequence[Path]:
         """The result of a run, and what was written beside it."""
@@ -846,10 +865,24 @@ def _signature(record: RunRecord) -> tuple[str, str, Path]:
     return record.params_hash, record.created_at, record.result_path
 
 
+def _told_apart(record: RunRecord) -> dict[str, Any]:
+    """
+    What tells a record from others, as text: a nan that has been pickled is equal to no other.
+
+    Its params are told by its hash, and may be shown in another form than they were recorded in.
+    """
+    return {name: value for name, value in record.to_dict().items() if name in RESERVED}
+
+
 def _told(what: str, error: OSError, path: str | os.PathLike[str], advice: str = "") -> StoreWriteError:
     return StoreWriteError(what, error, error.filename or path, advice)
 
 
-def _bound_runner(runner: Runner, params: Mapping[str, Any]) -> Callable[[Path], object]:
+def _bound_runner(runner: Runner, params: Mapping[str, Any], key: Key) -> Callable[[Path], object]:
     own = own_copy(dict(params))  # now, not after a wait for another run: the caller may change them meanwhile
-    return lambda path: runner(own, path)
+
+    def run(path: Path) -> object:
+        with unchanged(key, lambda: make_key(own)):
+            return runner(paths(own), path)
+
+    return run
