@@ -19,6 +19,9 @@ from .query import Selection, Where
 from .record import RecordList, RunRecord
 from .store import Store
 
+if TYPE_CHECKING:
+    from ._explain import Explanation
+
 __all__ = ["BoundCachedFunction", "CacheInfo", "CachedFunction", "cached"]
 
 P = ParamSpec("P")
@@ -47,6 +50,15 @@ class _Calls(Generic[P, R]):
         """Return the newest record of a call, or None; nothing runs."""
         recipe, _ = self._self_recipe_and_first()
         return recipe.store.recall(self._self_key(args, kwargs))
+
+    def explain(self, /, *args: P.args, **kwargs: P.kwargs) -> Explanation:
+        """
+        Tell whether a call would be answered by a recorded run, and if not, the nearest ones and what differs.
+
+        Nothing runs, and nothing is written; print what comes back. Costs a look at every record if there is none.
+        """
+        recipe, first = self._self_recipe_and_first()
+        return recipe.explain((*first, *args), kwargs)
 
     @overload
     def run(  # type: ignore[overload-overlap]  # a coroutine is a result too

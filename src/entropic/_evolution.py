@@ -143,9 +143,9 @@ class Evolution:
         Example:
             >>> grown = Evolution("f", {"method": "rk4"}, {"h": "dt"}, {}, ["dt", "method"], takes_more=False)
             >>> list(grown.older({"dt": 0.1, "method": "rk4"}))
-            [{'dt': 0.1}, {'h': 0.1, 'method': 'rk4'}, {'h': 0.1}]
+            [{'method': 'rk4', 'h': 0.1}, {'dt': 0.1}, {'h': 0.1}]
             >>> list(grown.older({"dt": 0.1, "method": "euler"}))
-            [{'h': 0.1, 'method': 'euler'}]
+            [{'method': 'euler', 'h': 0.1}]
         """
         told = {story.name for story in self._stories}
         rest = {name: value for name, value in params.items() if name not in told}

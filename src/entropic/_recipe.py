@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import Parameter
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from . import _fork, _log
 from ._arguments import PLAIN_TYPES, own_copy
@@ -24,6 +24,9 @@ from .hashing import Identity, Key, canonical, make_key, normalize
 from .query import Selection, has_name, names_in
 from .record import RecordList, RunRecord
 from .store import Store
+
+if TYPE_CHECKING:
+    from ._explain import Explanation
 
 _REMEMBERED_CALLS = 4096
 _EVERY_RUN = Selection.of()
@@ -191,6 +194,13 @@ class Recipe:
                 if not any(has_name(record.fields(), name) for record in of_today):
                     _log.unknown_parameter(name)
         return RecordList(selection.arranged(found, RunRecord.fields))
+
+    def explain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Explanation:
+        evolution = self.evolution
+        key = self.key(args, kwargs)
+        if evolution is None:
+            return self.store.explain_key(key)
+        return self.store.explain_key(key, lambda record: as_of_today(record, evolution))
 
     def migrate(self, *, preview: bool = False) -> int:
         if self.evolution is None:

@@ -47,6 +47,7 @@ from .record import RecordList, RunRecord
 
 if TYPE_CHECKING:
     from ._check import CheckReport
+    from ._explain import Explanation
     from ._merge import Merged
 
 __all__ = ["Store"]
@@ -207,6 +208,23 @@ class Store:
             True
         """
         return self.recall(make_key(params))
+
+    def explain(self, params: Mapping[str, Any]) -> Explanation:
+        """
+        Tell whether a plain run of these parameters is recorded, and if not, the nearest ones and what differs.
+
+        Nothing runs, and nothing is written. Costs a look at every record if there is none.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> _ = store.run({"n": 1, "dt": 0.01}, lambda params, path: path.write_text("x"))
+            >>> print(store.explain({"n": 1.0, "dt": 0.01}))  # doctest: +ELLIPSIS
+            plain run ...: it would run
+              no run of these parameters is recorded
+              differs from ..., recorded ...:
+                n: float 1.0 instead of int 1
+        """
+        return self.explain_key(make_key(params))
 
     def register(self, params: Mapping[str, Any], result_path: str | os.PathLike[str], **metadata: Any) -> RunRecord:
         """
@@ -572,6 +590,16 @@ class Store:
         with self._new_run(key, metadata) as run:
             await work(run.path)
         return run.record
+
+    def explain_key(self, key: Key, today: Callable[[RunRecord], RunRecord] = lambda record: record) -> Explanation:
+        """Tell what a key finds; *today* shows a record of its function as of today."""
+        from . import _explain
+
+        record = self.recall(key)
+        stored = [] if record else [one for form in key.forms() if (one := self._peek(form.params_hash))]
+        candidates = map(self._new_candidate, stored)
+        defects = [f"the result {one.path} {one.defect() or 'has just come back'}" for one in candidates]
+        return _explain.explain(key, record, defects, self.list, today)
 
     def adopt(self, key: Key, result_path: str | os.PathLike[str], metadata: Mapping[str, Any]) -> RunRecord:
         """Record a result made elsewhere."""
