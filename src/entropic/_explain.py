@@ -7,7 +7,7 @@ where the call has the int.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,7 +86,8 @@ def explain(
     record: RunRecord | None,
     defects: Sequence[str],
     others: Callable[[], RecordList],
-    today: Callable[[RunRecord], RunRecord] = lambda record: record,
+    today: Callable[[RunRecord], RunRecord],
+    defaults: Collection[str],
 ) -> Explanation:
     """
     Explain what a key finds, or does not.
@@ -97,6 +98,7 @@ def explain(
         defects: Why records under this key do not answer.
         others: All records of the store; asked for only if nothing answers.
         today: Shows a record of this function with the params it would have today.
+        defaults: Parameters that the call did not give: a default that has changed since shall be seen as one.
     """
     function = str(key.identity.fields.get("function", ""))
     params = decode_params(key.params)
@@ -110,7 +112,7 @@ def explain(
     elif not defects:
         reasons.append("no run of these parameters is recorded")
     of_today = [today(one) if own else one for one, own in zip(records, is_own, strict=True)]
-    nearest = () if defects else tuple(_nearest(key, of_today))
+    nearest = () if defects else tuple(_nearest(key, of_today, defaults))
     return Explanation(False, function, params, key.params_hash, None, tuple(reasons), nearest)
 
 
@@ -120,27 +122,37 @@ def _why_it_answers(key: Key, record: RunRecord) -> tuple[str, ...]:
     return (f"recorded {when}{older}: {record.result_path}",)
 
 
-def _nearest(key: Key, records: Iterable[RunRecord]) -> Iterator[Neighbour]:
+def _nearest(key: Key, records: Sequence[RunRecord], defaults: Collection[str]) -> Iterator[Neighbour]:
     """Runs of this function, and runs of others with exactly these params: it may have been renamed."""
     function = key.identity.fields.get("function", "")
+    asked = {name: canonical(value) for name, value in key.params.items()}
     found = []
-    for age, record in enumerate(reversed([*records])):
-        params = list(_differences_of(key.params, record.params))
-        if params and record.provenance.get("function", "") != function:
-            continue
-        differences = (*identity_differences(key.identity.fields, record), *params)
-        if differences:
-            found.append((len(params), len(differences), age, Neighbour(record, differences)))
-    found.sort(key=lambda one: one[:3])
+    for age, record in enumerate(reversed(records)):
+        theirs = {name: canonical(value) for name, value in record.params.items()}
+        count = sum(asked.get(name) != theirs.get(name) for name in asked.keys() | theirs.keys())
+        if not count or record.provenance.get("function", "") == function:
+            found.append((count, age, record))
+    found.sort(key=lambda one: one[:2])
     seen: set[tuple[str, ...]] = set()
-    for *_, neighbour in found:
+    for _, _, record in found:
+        differences = tuple(_differences(key, record, defaults))
         # Of many runs that differ in the same way, such as replicates, one says it all.
-        if neighbour.differences not in seen and len(seen) < _NEAREST:
-            seen.add(neighbour.differences)
-            yield neighbour
+        if differences and differences not in seen:
+            seen.add(differences)
+            yield Neighbour(record, differences)
+        if len(seen) == _NEAREST:
+            return
 
 
 # ---- what differs ---------------------------------------------------------------------------------------------------
+
+
+def _differences(key: Key, record: RunRecord, defaults: Collection[str]) -> Iterator[str]:
+    yield from identity_differences(key.identity.fields, record)
+    for name in dict.fromkeys([*key.params, *record.params]):
+        asked, recorded = ({name: one[name]} if name in one else {} for one in (key.params, record.params))
+        by_default = " (by default)" if name in defaults else ""
+        yield from (f"{difference}{by_default}" for difference in _differences_of(asked, recorded))
 
 
 def identity_differences(asked: Mapping[str, Any], record: RunRecord) -> Iterator[str]:

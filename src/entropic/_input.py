@@ -119,26 +119,19 @@ class Inputs:
                     f"files. Annotate parameters by their names, or pass values as InputFile(path)."
                 )
         self.names = frozenset(named)
-        self._has_defaults = bool(named) or any(
-            paths(p.default) is not p.default for p in signature.parameters.values()
-        )
+        self._has_files = bool(named) or any(paths(p.default) is not p.default for p in signature.parameters.values())
 
     def marked(self, params: dict[str, Any]) -> dict[str, Any]:
         """Params in which the paths of input files are marked as such."""
         return {name: _marked(value) if name in self.names else value for name, value in params.items()}
 
-    def reaching(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """
-        The arguments as the function gets them: absolute paths for input files.
-
-        Raises:
-            InputFileError: One comes out of a record, which knows its digest only.
-        """
-        if not self._has_defaults:
-            return paths(args), paths(kwargs)
+    def pinned(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of a call, input files marked, their paths absolute: whoever changes directory, they stay."""
+        if not self._has_files:
+            return args, kwargs
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        bound.arguments.update(paths(self.marked(bound.arguments)))
+        bound.arguments.update(self.marked(bound.arguments))
         return bound.args, bound.kwargs
 
 

@@ -17,7 +17,7 @@ from ._arguments import PLAIN_TYPES, own_copy
 from ._binding import Binding
 from ._evolution import Evolution
 from ._fingerprint import Closure, code_digest, function_name, importable_name
-from ._input import Inputs, unchanged
+from ._input import Inputs, paths, unchanged
 from ._older import as_of_today, rewritten
 from .errors import DuplicateFunctionError, UnsupportedTypeError
 from .hashing import Identity, Key, canonical, make_key, normalize
@@ -187,7 +187,7 @@ class Recipe:
         if self.evolution is None:
             return self.store.select(selection, self.owns)
         # Asked of the points of today, whatever they were called when they were recorded.
-        of_today = [as_of_today(record, self.evolution) for record in self.store.select(_EVERY_RUN, self.owns)]
+        of_today = [self._of_today(record) for record in self.store.select(_EVERY_RUN, self.owns)]
         found = RecordList(of_today).where(selection.condition)
         if not found:
             for name in names_in(selection.condition):
@@ -196,11 +196,13 @@ class Recipe:
         return RecordList(selection.arranged(found, RunRecord.fields))
 
     def explain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Explanation:
-        evolution = self.evolution
         key = self.key(args, kwargs)
-        if evolution is None:
-            return self.store.explain_key(key)
-        return self.store.explain_key(key, lambda record: as_of_today(record, evolution))
+        given = self.binding.signature.bind(*args, **kwargs).arguments
+        defaults = self.binding.signature.parameters.keys() - given.keys()
+        return self.store.explain_key(key, self._of_today, defaults)
+
+    def _of_today(self, record: RunRecord) -> RunRecord:
+        return record if self.evolution is None else as_of_today(record, self.evolution)
 
     def migrate(self, *, preview: bool = False) -> int:
         if self.evolution is None:
@@ -260,6 +262,7 @@ class _Work:
     def __init__(self, recipe: Recipe, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._recipe = recipe
         self._key = key
+        args, kwargs = recipe.inputs.pinned(args, kwargs)
         if recipe.binding.is_runner or recipe.is_async:
             args, kwargs = own_copy((args, kwargs))
         self._args, self._kwargs = args, kwargs
@@ -275,7 +278,7 @@ class _Work:
 
     def _start(self, result_path: Path) -> Any:
         self._require_same_arguments()
-        args, kwargs = self._recipe.inputs.reaching(self._args, self._kwargs)
+        args, kwargs = paths(self._args), paths(self._kwargs)
         self.has_run = True
         self._recipe.count_miss()
         args, kwargs = self._recipe.binding.call_arguments(args, kwargs, result_path)

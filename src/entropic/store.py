@@ -591,15 +591,20 @@ class Store:
             await work(run.path)
         return run.record
 
-    def explain_key(self, key: Key, today: Callable[[RunRecord], RunRecord] = lambda record: record) -> Explanation:
-        """Tell what a key finds; *today* shows a record of its function as of today."""
+    def explain_key(
+        self,
+        key: Key,
+        today: Callable[[RunRecord], RunRecord] = lambda record: record,
+        defaults: Collection[str] = (),
+    ) -> Explanation:
+        """Tell what a key finds; *today* shows a record of its function as of today, *defaults* were not given."""
         from . import _explain
 
         record = self.recall(key)
         stored = [] if record else [one for form in key.forms() if (one := self._peek(form.params_hash))]
         candidates = map(self._new_candidate, stored)
         defects = [f"the result {one.path} {one.defect() or 'has just come back'}" for one in candidates]
-        return _explain.explain(key, record, defects, self.list, today)
+        return _explain.explain(key, record, defects, self.list, today, defaults)
 
     def adopt(self, key: Key, result_path: str | os.PathLike[str], metadata: Mapping[str, Any]) -> RunRecord:
         """Record a result made elsewhere."""
