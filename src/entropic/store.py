@@ -25,7 +25,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator,
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import _log
 from ._arguments import PLAIN_TYPES, checked_index, checked_metadata, checked_suffix, own_copy, require_callable
@@ -337,10 +337,11 @@ class Store:
         larger_than_bytes: int | None = None,
         keep_newest: int | None = None,
         max_size_bytes: int | None = None,
+        by: Literal["age", "value"] = "age",
         preview: bool = False,
     ) -> RecordList:
         """
-        Give up runs by age, size and number: their results and their records.
+        Give up runs by age, size, number and worth: their results and their records.
 
         Age and size must both be met, where both are given. A run whose result lies outside the results folder is
         never given up. Sizes are those on disk, with what lies beside a result.
@@ -349,11 +350,17 @@ class Store:
             older_than_seconds: Only runs older than this.
             larger_than_bytes: Only runs larger than this.
             keep_newest: Keep so many of the newest runs of each point, whatever else is said; alone, all others go.
-            max_size_bytes: Give up the oldest of what then remains, until all together take no more than this.
+            max_size_bytes: Give up what then remains, until all together take no more than this.
+            by: Of what then remains, give up first what is oldest (``"age"``), or what saves the fewest seconds of
+                computing for each byte it takes (``"value"``). A run whose time is not known, such as a registered
+                one, is given up last then.
             preview: Remove nothing; only tell.
 
         Returns:
             The runs given up, oldest first.
+
+        Raises:
+            ValueError: An unknown order, or *by* value without *max_size_bytes*; nothing has been removed.
 
         Example:
             >>> store = Store("results", "runs.json", file_suffix=".txt")
@@ -364,7 +371,8 @@ class Store:
         """
         from . import _prune  # loaded by those who ask for it, as are checking and merging
 
-        limits = _prune.Limits(older_than_seconds, larger_than_bytes, keep_newest, max_size_bytes)
+        limits = _prune.Limits(older_than_seconds, larger_than_bytes, keep_newest, max_size_bytes, by)
+        limits.require_sense()
         inside = [record for record in self.list() if all(map(self.is_inside, self.files_of(record)))]
         held = [_prune.hold(record, self.files_of(record)) for record in inside]
         chosen = RecordList(one.record for one in _prune.choose(held, limits, datetime.now(timezone.utc)))
