@@ -26,6 +26,7 @@ FLOORS = {
         "_fingerprint",
         "_binding",
         "_contents",
+        "_differences",
         "_locks",
         "_publish",
         "_sweep",
@@ -50,10 +51,11 @@ FLOORS = {
         "index._table",
         "index._tinydb",
     ],
-    "cache": ["store", "_arguments", "_catalog", "_check", "_candidate", "_merge", "_places", "_prune"],
+    "cache": ["store", "_arguments", "_catalog", "_check", "_candidate", "_merge", "_places", "_prune", "_reproduce"],
     "faces": [
         "_decorator",
         "_recipe",
+        "_replay",
         "testing",
         "_command",
         "_export",
@@ -74,6 +76,7 @@ ARROWS = {
     "_fingerprint": ["hashing"],
     "query": ["hashing", "_tagged"],
     "_binding": ["hashing"],
+    "_differences": ["_contents"],
     "_views": ["_tagged"],
     "_page": ["_page._columns", "_page._results"],
     "_page._columns": ["hashing"],
@@ -88,7 +91,7 @@ ARROWS = {
     "index._table": ["record", "index._layout", "index._lines"],
     "index._tinydb": ["record", "index._layout", "index._lines", "index._table"],
     "_catalog": ["_places"],
-    "store": ["_arguments", "_catalog", "_check", "_candidate", "_merge", "_places", "_prune"],
+    "store": ["_arguments", "_catalog", "_check", "_candidate", "_merge", "_places", "_prune", "_reproduce"],
     "_cli": ["_cli._look", "_cli._place", "_cli._run", "_cli._share", "_cli._tidy", "_cli._view"],
     "_cli._choose": ["_cli._words"],
     "_cli._look": ["_cli._choose", "_cli._place", "_cli._view"],
@@ -96,6 +99,7 @@ ARROWS = {
     "_cli._share": ["_cli._choose", "_cli._place", "_cli._view", "_cli._words", "_export"],
     "_cli._tidy": ["_cli._choose", "_cli._look", "_cli._place", "_cli._view", "_cli._words"],
     "_decorator": ["_recipe"],
+    "_recipe": ["_replay"],
 }
 LONG_ROOMS: dict[str, int] = {}
 HEIGHT = {module: height for height, modules in enumerate(FLOORS.values()) for module in modules}

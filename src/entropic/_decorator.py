@@ -14,6 +14,7 @@ import wrapt
 
 from ._fingerprint import code_digest
 from ._recipe import CacheInfo, Recipe
+from ._reproduce import Comparison, Reproduction
 from .hashing import Key, decode_params, normalize
 from .query import Selection, Where
 from .record import RecordList, RunRecord
@@ -65,6 +66,19 @@ class _Calls(Generic[P, R]):
         """Forget the records of a call; their files are kept. Tells whether there were any."""
         recipe, _ = self._self_recipe_and_first()
         return recipe.store.forget_key(self._self_key(args, kwargs))
+
+    def reproduce(self, /, *args: P.args, **kwargs: P.kwargs) -> Reproduction:
+        """
+        Run a recorded call once more in a private place, and compare the results; nothing is replaced.
+
+        Results compare byte for byte, with all that lies beside them, or as ``cached(compare=...)`` says.
+
+        Raises:
+            NotRecordedError: The call has no recorded run (a `LookupError`).
+            OSError: There is no place to run in.
+        """
+        recipe, first = self._self_recipe_and_first()
+        return recipe.reproduce((*first, *args), kwargs)
 
     def register(self, result_path: Any, /, *args: P.args, **kwargs: P.kwargs) -> RunRecord:
         """Record a result made elsewhere as that of a call."""
@@ -254,6 +268,7 @@ def cached(
     ignore: Sequence[str] = (),
     load: None = None,
     result_arg: str = "result_path",
+    compare: Comparison | None = None,
 ) -> _Cacher[RunRecord]: ...
 
 
@@ -266,6 +281,7 @@ def cached(
     ignore: Sequence[str] = (),
     load: Callable[[Path], T],
     result_arg: str = "result_path",
+    compare: Comparison | None = None,
 ) -> _Cacher[T]: ...
 
 
@@ -277,6 +293,7 @@ def cached(
     ignore: Sequence[str] = (),
     load: Callable[[Path], Any] | None = None,
     result_arg: str = "result_path",
+    compare: Comparison | None = None,
 ) -> _Cacher[Any]:
     """
     Make a function that writes a result file return its recorded run; a call made before does not run again.
@@ -297,11 +314,13 @@ def cached(
         ignore: Parameters that reach the function but not the key.
         load: Called with the result's path; what it returns is what the call returns. The default is the record.
         result_arg: Name of the parameter that receives the path.
+        compare: How ``reproduce`` compares a recorded result with a new one: called with both paths, it says by False
+            or by an `AssertionError` that they differ. Without it they must be the same byte for byte.
 
     Returns:
         A decorator. The decorated function speaks `functools` (``cache_info``, ``cache_clear``,
         ``cache_parameters``, ``__wrapped__``), and has ``bind``, ``key``, ``retrieve``, ``run``, ``delete``,
-        ``register``, ``list`` and ``sweep``.
+        ``register``, ``list``, ``sweep`` and ``reproduce``.
 
     Raises:
         TypeError: When decorating: no parameter for the result path, a parameter with a reserved name, an unknown name
@@ -327,6 +346,7 @@ def cached(
     if not isinstance(store, Store):
         raise TypeError(f"Cannot cache on {store!r}: write @cached(store), with a Store to keep the runs in.")
     options = {"name": name, "version": version, "ignore": ignore, "load": load, "result_arg": result_arg}
+    options["compare"] = compare
     return _Cacher(store, options)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import inspect
@@ -16,7 +17,9 @@ from . import _fork
 from ._arguments import PLAIN_TYPES, own_copy
 from ._binding import Binding
 from ._fingerprint import Closure, code_digest, function_name, importable_name
-from .errors import DuplicateFunctionError, UnsupportedTypeError
+from ._replay import arguments_of, why_another
+from ._reproduce import CannotReplayError, Comparison, Reproduction, make_known
+from .errors import DuplicateFunctionError, NotRecordedError, UnsupportedTypeError
 from .hashing import Identity, Key, canonical, make_key, normalize
 from .query import Selection
 from .record import RecordList, RunRecord
@@ -51,6 +54,7 @@ class Recipe:
         ignore: Sequence[str],
         load: Callable[[Path], Any] | None,
         result_arg: str,
+        compare: Comparison | None,
     ) -> None:
         function = _plain_function(decorated)
         self.store = store
@@ -58,7 +62,9 @@ class Recipe:
         self.version = version
         self.options = {"name": name, "version": version, "load": load, "result_arg": result_arg}
         self.options["ignore"] = ignore if isinstance(ignore, str) else tuple(ignore)
+        self.options["compare"] = compare
         self.load = load
+        self.comparison = compare
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
         self.binding = Binding(function, result_arg, self.options["ignore"])
@@ -72,6 +78,7 @@ class Recipe:
         self._defaults_are_simple = _are_simple(value for value in defaults if value is not Parameter.empty)
         self._memory = self._new_memory(self.closure.identity())
         _claim_name(self)
+        make_known(self.name, self)
         _fork.watch(self)
 
     def after_fork(self) -> None:
@@ -107,6 +114,31 @@ class Recipe:
         if self.is_async:
             return self.store.execute_async(key, work.awaited, {})
         return self.store.execute(key, work, {})
+
+    def reproduce(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Reproduction:
+        """Run a recorded call once more in a private place, and compare."""
+        key = self.key(args, kwargs)
+        record = self.store.recall(key)
+        if record is None:
+            raise NotRecordedError(self.name, key.params_hash)
+        return self.store.run_again(record, self._call_anew(key, args, kwargs), self.comparison)
+
+    def replay(self, record: RunRecord) -> Callable[[Path], object]:
+        """The call that made a record; see `entropic._reproduce.Replays`."""
+        args, kwargs = arguments_of(self.binding, record)
+        key = self.key(args, kwargs)
+        if key.params_hash != record.params_hash:
+            raise CannotReplayError(why_another(record, key.identity.fields))
+        return self._call_anew(key, args, kwargs)
+
+    @property
+    def results_dir(self) -> Path:
+        """Of the store it was decorated on."""
+        return self.store.results_dir
+
+    def _call_anew(self, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[Path], object]:
+        work = _Work(self, key, args, kwargs, is_counted=False)
+        return (lambda path: asyncio.run(work.awaited(path))) if self.is_async else work
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
         """
@@ -204,8 +236,17 @@ class _Work:
     more right before the run.
     """
 
-    def __init__(self, recipe: Recipe, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        key: Key,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        is_counted: bool = True,
+    ) -> None:
         self._recipe = recipe
+        self._is_counted = is_counted
         self._key = key
         if recipe.binding.is_runner or recipe.is_async:
             args, kwargs = own_copy((args, kwargs))
@@ -223,7 +264,8 @@ class _Work:
     def _start(self, result_path: Path) -> Any:
         self._require_same_arguments()
         self.has_run = True
-        self._recipe.count_miss()
+        if self._is_counted:
+            self._recipe.count_miss()
         args, kwargs = self._recipe.binding.call_arguments(self._args, self._kwargs, result_path)
         return self._recipe.function(*args, **kwargs)
 

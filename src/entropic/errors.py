@@ -14,6 +14,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── HashCollisionError      RuntimeError       a record found by hash that belongs to other parameters
     ├── ReentrantRunError       RuntimeError       a run that asks for its own result
     ├── DuplicateFunctionError  ValueError         two different functions of one name on one store
+    ├── NotRecordedError        LookupError        a call that is to be reproduced, and has no recorded run
     ├── MissingExtraError       ImportError        a package that is needed for this only, and is not installed
     └── CommandError            RuntimeError       a program that could not be started, or has failed
 
@@ -256,6 +257,27 @@ class CommandError(EntropicError, RuntimeError):
             else f"failed, with exit status {self.exit_status}"
         )
         return f"Cannot record the run: the program {self.program!r} {how}. What it wrote has been discarded."
+
+
+class NotRecordedError(EntropicError, LookupError):
+    """
+    A call that is to be reproduced, and has no recorded run.
+
+    Attributes:
+        name: Of the function.
+        params_hash: The key of the call.
+    """
+
+    def __init__(self, name: str, params_hash: str) -> None:
+        super().__init__(name, params_hash)
+        self.name = name
+        self.params_hash = params_hash
+
+    def __str__(self) -> str:
+        return (
+            f"Cannot reproduce this call of {self.name}: it has no recorded run ({self.params_hash}). "
+            f"Call the function first."
+        )
 
 
 class MissingExtraError(EntropicError, ImportError):

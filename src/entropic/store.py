@@ -46,6 +46,7 @@ from .record import RecordList, RunRecord
 if TYPE_CHECKING:
     from ._check import CheckReport
     from ._merge import Merged
+    from ._reproduce import Comparison, Reproduction, ReproductionReport
 
 __all__ = ["Store"]
 
@@ -479,6 +480,51 @@ class Store:
             self._repair(report)
         return report
 
+    def reproduce(
+        self,
+        fraction: float = 0.01,
+        *,
+        where: Where | None = None,
+        compare: Comparison | None = None,
+        seed: int | None = None,
+    ) -> ReproductionReport:
+        """
+        Run some recorded points again, and compare the results with the recorded ones; nothing is replaced.
+
+        What a decorated function has recorded can be called again, if the function is at hand or can be imported, and
+        its arguments can be had from the record: an array, of which only the digest is known, cannot. An enum arrives
+        as its value and a path as its text. The new results are written below ``.entropic`` and removed.
+
+        Args:
+            fraction: How many of the runs to draw, above 0 and at most 1; at least one is.
+            where: Which runs to draw from, as for `list`.
+            compare: Called with the recorded result and the new one; that they differ is said by False or by an
+                `AssertionError`. Without it that of the function, see `cached`; else byte for byte.
+            seed: Of the draw, to draw the same runs again.
+
+        Returns:
+            What came of each; its ``has_reproduced`` says it in one word. Takes as long as the runs did.
+
+        Raises:
+            ValueError: The fraction is out of range.
+            OSError: There is no place to run in.
+
+        Example:
+            >>> from entropic import cached
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> @cached(store, name="square")
+            ... def square(n, *, result_path):
+            ...     result_path.write_text(str(n * n))
+            >>> record = square(3)
+            >>> print(store.reproduce(1.0, where={"n": 3}))
+            1 run(s) checked: 1 same, 0 different, 0 failed, 0 skipped
+        """
+        from . import _reproduce
+
+        there = [record for record in self.list(where) if record.result_path.exists()]
+        chosen = _reproduce.sample(there, fraction, seed)
+        return _reproduce.ReproductionReport(self._reproduced(record, compare) for record in chosen)
+
     def salvage(self) -> Path | None:
         """
         Recover a damaged index: every intact run goes into a new file, the damaged one is kept beside it.
@@ -586,6 +632,15 @@ class Store:
         if self.durable:
             sync_tree(path)
         return self._insert(key, path, self._places.indexed(path), checked_metadata(metadata), {})
+
+    def run_again(
+        self, record: RunRecord, call: Callable[[Path], object], comparison: Comparison | None
+    ) -> Reproduction:
+        """Make the result of a record anew, in a private place, and compare the two."""
+        from . import _reproduce
+
+        stage = self._workplace.stage_again(record.params_hash, self.file_suffix, _reproduce.stem_of(record))
+        return _reproduce.again(record, self.files_of(record), call, stage, comparison)
 
     def forget_key(self, key: Key, remove_file: bool = False) -> bool:
         """Forget all records of a key."""
@@ -815,6 +870,17 @@ class Store:
         for record in passed:
             self.index.insert(_merge.moved(record))
         self._catalog.delete(passed)
+
+    # ---- reproducing ------------------------------------------------------------------------------------------------
+
+    def _reproduced(self, record: RunRecord, comparison: Comparison | None) -> Reproduction:
+        from . import _reproduce
+
+        try:
+            call, own_comparison = _reproduce.call_of(record, self.results_dir)
+        except _reproduce.CannotReplayError as reason:
+            return _reproduce.Reproduction(record, "skipped", str(reason))
+        return self.run_again(record, call, comparison or own_comparison)
 
     # ---- checking ---------------------------------------------------------------------------------------------------
 
