@@ -56,6 +56,7 @@ FLOORS = {
         "_decorator",
         "_recipe",
         "_replay",
+        "_replicates",
         "testing",
         "_command",
         "_export",
@@ -98,7 +99,8 @@ ARROWS = {
     "_cli._run": ["_cli._place", "_cli._view", "_cli._words", "_command"],
     "_cli._share": ["_cli._choose", "_cli._place", "_cli._view", "_cli._words", "_export"],
     "_cli._tidy": ["_cli._choose", "_cli._look", "_cli._place", "_cli._view", "_cli._words"],
-    "_decorator": ["_recipe"],
+    "_decorator": ["_recipe", "_replicates"],
+    "_replicates": ["_recipe"],
     "_recipe": ["_replay"],
 }
 LONG_ROOMS: dict[str, int] = {}

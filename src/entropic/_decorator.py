@@ -14,6 +14,7 @@ import wrapt
 
 from ._fingerprint import code_digest
 from ._recipe import CacheInfo, Recipe
+from ._replicates import replicates
 from ._reproduce import Comparison, Reproduction
 from .hashing import Key, decode_params, normalize
 from .query import Selection, Where
@@ -66,6 +67,47 @@ class _Calls(Generic[P, R]):
         """Forget the records of a call; their files are kept. Tells whether there were any."""
         recipe, _ = self._self_recipe_and_first()
         return recipe.store.forget_key(self._self_key(args, kwargs))
+
+    def replicates(self, count: int, /, *args: P.args, **kwargs: P.kwargs) -> builtins.list[R]:
+        """
+        Return so many independent runs of one point; those there are not yet are run now.
+
+        If the function takes a seed (see `cached`), each replicate gets one of its own, derived from the function's
+        name, the point and the replicate's number; it is in ``record.params``. Otherwise the point is run again and
+        again, and ``record.provenance["replicate"]`` tells the runs apart; those made by ordinary calls count.
+
+        Args:
+            count: How many there are to be, counted from number 0.
+            *args: The point, without a seed.
+            **kwargs: Further arguments.
+
+        Returns:
+            What calls return, in the order of the numbers; records as a `RecordList`.
+
+        Raises:
+            TypeError: The arguments do not fit, or name the seed.
+            ValueError: The count is negative.
+
+        Warns:
+            EqualReplicatesWarning: Some results are byte for byte the same.
+
+        Example:
+            >>> from entropic import Store, cached
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> @cached(store)
+            ... def walk(steps, seed, *, result_path):
+            ...     result_path.write_text(f"{steps} steps by seed {seed}")
+            >>> records = walk.replicates(20, steps=100)
+            >>> len({record.params["seed"] for record in records})
+            20
+            >>> walk.replicates(20, steps=100) == records
+            True
+        """
+        recipe, first = self._self_recipe_and_first()
+        records = replicates(recipe, count, (*first, *args), kwargs)
+        if recipe.load is None:
+            return cast("builtins.list[R]", records)
+        return [recipe.load(record.result_path) for record in records]
 
     def reproduce(self, /, *args: P.args, **kwargs: P.kwargs) -> Reproduction:
         """
@@ -269,6 +311,7 @@ def cached(
     load: None = None,
     result_arg: str = "result_path",
     compare: Comparison | None = None,
+    seed: str | None = "seed",
 ) -> _Cacher[RunRecord]: ...
 
 
@@ -282,6 +325,7 @@ def cached(
     load: Callable[[Path], T],
     result_arg: str = "result_path",
     compare: Comparison | None = None,
+    seed: str | None = "seed",
 ) -> _Cacher[T]: ...
 
 
@@ -294,6 +338,7 @@ def cached(
     load: Callable[[Path], Any] | None = None,
     result_arg: str = "result_path",
     compare: Comparison | None = None,
+    seed: str | None = "seed",
 ) -> _Cacher[Any]:
     """
     Make a function that writes a result file return its recorded run; a call made before does not run again.
@@ -316,11 +361,13 @@ def cached(
         result_arg: Name of the parameter that receives the path.
         compare: How ``reproduce`` compares a recorded result with a new one: called with both paths, it says by False
             or by an `AssertionError` that they differ. Without it they must be the same byte for byte.
+        seed: Name of the parameter through which ``replicates`` gives each run a seed of its own; if there is no such
+            parameter, runs are repeated as they are. None for never.
 
     Returns:
         A decorator. The decorated function speaks `functools` (``cache_info``, ``cache_clear``,
         ``cache_parameters``, ``__wrapped__``), and has ``bind``, ``key``, ``retrieve``, ``run``, ``delete``,
-        ``register``, ``list``, ``sweep`` and ``reproduce``.
+        ``register``, ``list``, ``sweep``, ``replicates`` and ``reproduce``.
 
     Raises:
         TypeError: When decorating: no parameter for the result path, a parameter with a reserved name, an unknown name
@@ -346,7 +393,7 @@ def cached(
     if not isinstance(store, Store):
         raise TypeError(f"Cannot cache on {store!r}: write @cached(store), with a Store to keep the runs in.")
     options = {"name": name, "version": version, "ignore": ignore, "load": load, "result_arg": result_arg}
-    options["compare"] = compare
+    options.update(compare=compare, seed=seed)
     return _Cacher(store, options)
 
 

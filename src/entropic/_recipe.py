@@ -55,6 +55,7 @@ class Recipe:
         load: Callable[[Path], Any] | None,
         result_arg: str,
         compare: Comparison | None,
+        seed: str | None,
     ) -> None:
         function = _plain_function(decorated)
         self.store = store
@@ -62,12 +63,13 @@ class Recipe:
         self.version = version
         self.options = {"name": name, "version": version, "load": load, "result_arg": result_arg}
         self.options["ignore"] = ignore if isinstance(ignore, str) else tuple(ignore)
-        self.options["compare"] = compare
+        self.options.update(compare=compare, seed=seed)
         self.load = load
         self.comparison = compare
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
         self.binding = Binding(function, result_arg, self.options["ignore"])
+        self.seed_name = _seed_name(self.binding, seed)
         fields = {"function": self.name}
         if version is not None:
             fields["version"] = normalize(version)
@@ -121,7 +123,7 @@ class Recipe:
         record = self.store.recall(key)
         if record is None:
             raise NotRecordedError(self.name, key.params_hash)
-        return self.store.run_again(record, self._call_anew(key, args, kwargs), self.comparison)
+        return self.store.run_again(record, self.work(key, args, kwargs, is_counted=False), self.comparison)
 
     def replay(self, record: RunRecord) -> Callable[[Path], object]:
         """The call that made a record; see `entropic._reproduce.Replays`."""
@@ -129,15 +131,23 @@ class Recipe:
         key = self.key(args, kwargs)
         if key.params_hash != record.params_hash:
             raise CannotReplayError(why_another(record, key.identity.fields))
-        return self._call_anew(key, args, kwargs)
+        return self.work(key, args, kwargs, is_counted=False)
 
     @property
     def results_dir(self) -> Path:
         """Of the store it was decorated on."""
         return self.store.results_dir
 
-    def _call_anew(self, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[Path], object]:
-        work = _Work(self, key, args, kwargs, is_counted=False)
+    def obtain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord:
+        """The record of a call; what is not recorded runs, a coroutine in an event loop of its own."""
+        key = self.key(args, kwargs)
+        return self.store.recall(key) or self.store.obtain(key, self.work(key, args, kwargs), {})
+
+    def work(
+        self, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any], *, is_counted: bool = True
+    ) -> Callable[[Path], object]:
+        """One call about to run; a coroutine in an event loop of its own."""
+        work = _Work(self, key, args, kwargs, is_counted=is_counted)
         return (lambda path: asyncio.run(work.awaited(path))) if self.is_async else work
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
@@ -185,6 +195,10 @@ class Recipe:
     def count_miss(self) -> None:
         with self.count_lock:
             self.misses += 1
+
+    def count_hits(self, count: int) -> None:
+        with self.count_lock:
+            self.hits += count
 
     def is_known_as(self, name: str, digest: str) -> bool:
         return self.name == name and code_digest(self.function) == digest
@@ -290,6 +304,17 @@ def _plain_function(decorated: Any) -> Callable[..., Any]:
             f"Write a function that calls it."
         )
     return cast("Callable[..., Any]", function)
+
+
+def _seed_name(binding: Binding, seed: str | None) -> str | None:
+    """The parameter that takes a replicate's seed, if there is one; the usual name need not be there."""
+    if seed is None or seed in binding.signature.parameters:
+        return seed
+    if seed == "seed":
+        return None
+    raise TypeError(
+        f"Cannot decorate: seed={seed!r} is no parameter. It has {', '.join(binding.signature.parameters)}."
+    )
 
 
 def _belongs_to(function: Callable[..., Any], owner: type) -> bool:

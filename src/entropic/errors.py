@@ -18,7 +18,10 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── MissingExtraError       ImportError        a package that is needed for this only, and is not installed
     └── CommandError            RuntimeError       a program that could not be started, or has failed
 
-What a runner raises passes through unchanged: none of these wraps it.
+What a runner raises passes through unchanged: none of these wraps it. The warnings are::
+
+    UserWarning
+    └── EqualReplicatesWarning                     replicates whose results are byte for byte the same
 """
 
 from __future__ import annotations
@@ -308,3 +311,26 @@ class MissingExtraError(EntropicError, ImportError):
 
 def _parameter(place: str) -> str:
     return f"parameter {place!r}" if place else "the value"
+
+
+class EqualReplicatesWarning(UserWarning):
+    """
+    Replicates whose results are byte for byte the same: they are not independent.
+
+    Attributes:
+        name: Of the function.
+        count: How many replicates there are.
+        different: How many different results.
+    """
+
+    def __init__(self, name: str, count: int, different: int) -> None:
+        super().__init__(name, count, different)
+        self.name = name
+        self.count = count
+        self.different = different
+
+    def __str__(self) -> str:
+        return (
+            f"Of {self.count} replicates of {self.name} only {self.different} have a result of their own: they are not "
+            f"independent. Let the function take a seed, and make all its random numbers from it."
+        )

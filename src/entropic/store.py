@@ -38,7 +38,7 @@ from ._log import DEBUG, is_enabled_for
 from ._places import Places
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
 from .errors import AmbiguousResultError, EntropicError, ResultMissingError, StoreWriteError
-from .hashing import Key, decode_params, make_key
+from .hashing import Key, decode_params, hash_params, make_key
 from .index import IndexBackend, Salvages, TinyDBIndex
 from .query import Selection, Where
 from .record import RecordList, RunRecord
@@ -624,6 +624,23 @@ class Store:
             await work(run.path)
         return run.record
 
+    def replicate(
+        self,
+        key: Key,
+        number: int,
+        work: Callable[[Path], object],
+        metadata: Mapping[str, Any],
+        answer: Callable[[], RunRecord | None],
+    ) -> RunRecord:
+        """Run one numbered replicate of a key, unless *answer*, asked under the flight of that number, has it."""
+        self._require_writable()
+        with self._flights.lead(hash_params({"of": key.params_hash, "replicate": number}), answer) as record:
+            if record is None:
+                with self._new_run(key, metadata, provenance={"replicate": number}) as run:
+                    work(run.path)
+                record = run.record
+            return record
+
     def adopt(self, key: Key, result_path: str | os.PathLike[str], metadata: Mapping[str, Any]) -> RunRecord:
         """Record a result made elsewhere."""
         path = os.path.abspath(result_path)
@@ -680,7 +697,13 @@ class Store:
     # ---- one run ----------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _new_run(self, key: Key, metadata: Mapping[str, Any], replaces: RunRecord | None = None) -> Iterator[_Run]:
+    def _new_run(
+        self,
+        key: Key,
+        metadata: Mapping[str, Any],
+        replaces: RunRecord | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> Iterator[_Run]:
         """Stage; hand over to the runner; publish, insert, and put the record on the run."""
         details = checked_metadata(metadata)
         _log.miss(key.params_hash)
@@ -695,7 +718,8 @@ class Store:
         elapsed_seconds = time.perf_counter() - began
         published = self._publish(stage)
         try:
-            run.record = self._insert_run(key, published, {"elapsed_seconds": elapsed_seconds, **details})
+            details = {"elapsed_seconds": elapsed_seconds, **details}
+            run.record = self._insert_run(key, published, details, provenance or {})
         finally:
             stage.discard()
         _log.run_completed(key.params_hash, str(run.record.result_path), elapsed_seconds)
@@ -736,13 +760,15 @@ class Store:
             # The newer record answers already, and `check` will find this one again.
             _log.not_forgotten(record.params_hash, error)
 
-    def _insert_run(self, key: Key, published: Published, metadata: dict[str, Any]) -> RunRecord:
-        provenance = {"siblings": published.siblings} if published.siblings else {}
+    def _insert_run(
+        self, key: Key, published: Published, metadata: dict[str, Any], provenance: Mapping[str, Any]
+    ) -> RunRecord:
+        provenance = {**provenance, **({"siblings": published.siblings} if published.siblings else {})}
         path = os.path.join(self.results_dir, published.name)
         return self._insert(key, path, self._places.published(published.name), metadata, provenance)
 
     def _insert(
-        self, key: Key, path: str, indexed_path: Path, metadata: dict[str, Any], provenance: dict[str, Any]
+        self, key: Key, path: str, indexed_path: Path, metadata: dict[str, Any], provenance: Mapping[str, Any]
     ) -> RunRecord:
         place: str | os.PathLike[str] = path
         try:
