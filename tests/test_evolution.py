@@ -404,3 +404,46 @@ def test_single_flight_is_on_todays_key(
     new(8)
 
     assert f"Miss {new.key(8)}: running" in caplog.text
+
+
+# ---- with replicates and spot checks --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [{}, {"seed": 0}], ids=["numbered", "seeded"])
+def test_replicates_are_kept(store: Store, seed: dict[str, int]) -> None:
+    """Those made before the parameters grew count; only what is missing runs."""
+    if seed:
+
+        @cached(store, name="f")
+        def before(n, seed, *, result_path):
+            result_path.write_text(str(seed))
+
+        @cached(store, name="f", added={"method": "rk4"}, renamed={"n": "size"})
+        def today(size, method, seed, *, result_path):
+            result_path.write_text(str(seed))
+    else:
+
+        @cached(store, name="f")
+        def before(n, *, result_path):
+            result_path.write_text("x")
+
+        @cached(store, name="f", added={"method": "rk4"}, renamed={"n": "size"})
+        def today(size, method, *, result_path):
+            result_path.write_text("x")
+
+    paths = [record.result_path for record in before.replicates(3, 8)]
+    found = today.replicates(4, 8, "rk4")
+
+    assert [record.result_path for record in found[:3]] == paths
+    assert {record.params["size"] for record in found} == {8}
+    assert today.cache_info()[:2] == (3, 1)
+
+
+def test_older_runs_are_reproduced(old: CachedFunction[..., Any], new: CachedFunction[..., Any], store: Store) -> None:
+    """By a call of today; what no call of today means is skipped."""
+    old(8)
+    old(8, verbose=True)
+    new(9)
+
+    assert new.reproduce(8).outcome == "different"
+    assert sorted(one.outcome for one in store.reproduce(fraction=1)) == ["different", "same", "skipped"]

@@ -154,6 +154,13 @@ class Evolution:
         for parts in combinations:
             yield {name: value for part in (*parts, rest) for name, value in part.items()}
 
+    def oldest(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The form of a point before any of the changes that apply to it: what it has had from the beginning."""
+        oldest = params
+        for oldest in self.older(params):  # noqa: B007  # the last one
+            pass
+        return oldest
+
     def today(self, params: Mapping[str, Any]) -> dict[str, Any] | None:
         """
         Recorded params in their form of today; None if no call of today means this run.

@@ -7,11 +7,11 @@ where the call has the int.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from ._candidate import identity_fields
+from ._candidate import Candidate, identity_fields
 from ._tagged import file_text, untagged
 from .hashing import Key, canonical, decode, decode_params
 from .record import RecordList, RunRecord
@@ -81,39 +81,44 @@ class Explanation:
         return "\n".join(lines)
 
 
+class Asked(Protocol):
+    """What is asked of a store."""
+
+    def recall(self, key: Key) -> RunRecord | None: ...
+    def candidates(self, key: Key) -> Iterable[Candidate]: ...
+    def list(self) -> RecordList: ...
+
+
 def explain(
+    store: Asked,
     key: Key,
-    record: RunRecord | None,
-    defects: Sequence[str],
-    others: Callable[[], RecordList],
-    today: Callable[[RunRecord], RunRecord],
-    defaults: Collection[str],
+    today: Callable[[RunRecord], RunRecord] = lambda record: record,
+    defaults: Collection[str] = (),
 ) -> Explanation:
     """
-    Explain what a key finds, or does not.
+    Explain what a key finds in a store, or does not.
 
     Args:
+        store: The store.
         key: What is asked for.
-        record: What answers, if anything does.
-        defects: Why records under this key do not answer.
-        others: All records of the store; asked for only if nothing answers.
         today: Shows a record of this function with the params it would have today.
         defaults: Parameters that the call did not give: a default that has changed since shall be seen as one.
     """
     function = str(key.identity.fields.get("function", ""))
     params = decode_params(key.params)
+    record = store.recall(key)
     if record is not None:
         return Explanation(True, function, params, key.params_hash, record, _why_it_answers(key, record))
-    records = others()
-    is_own = [one.provenance.get("function", "") == function for one in records]
-    reasons = list(defects)
-    if not any(is_own):
-        reasons.append(f"no run of {function} is recorded" if function else "no plain run is recorded")
-    elif not defects:
-        reasons.append("no run of these parameters is recorded")
-    of_today = [today(one) if own else one for one, own in zip(records, is_own, strict=True)]
-    nearest = () if defects else tuple(_nearest(key, of_today, defaults))
-    return Explanation(False, function, params, key.params_hash, None, tuple(reasons), nearest)
+    found = store.candidates(key)
+    reasons = tuple(f"the result {one.path} {one.defect() or 'has just come back'}" for one in found)
+    if reasons:
+        return Explanation(False, function, params, key.params_hash, None, reasons)
+    records = store.list()
+    own = [one.provenance.get("function", "") == function for one in records]
+    what = "run of these parameters" if any(own) else f"run of {function}" if function else "plain run"
+    of_today = [today(one) if is_own else one for one, is_own in zip(records, own, strict=True)]
+    nearest = tuple(_nearest(key, of_today, defaults))
+    return Explanation(False, function, params, key.params_hash, None, (f"no {what} is recorded",), nearest)
 
 
 def _why_it_answers(key: Key, record: RunRecord) -> tuple[str, ...]:

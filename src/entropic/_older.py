@@ -9,33 +9,30 @@ from ._evolution import Evolution
 from .hashing import Identity, Key, canonical, decode_params, encode, key_of
 from .record import RunRecord
 
+LookUp = Callable[[Key], "RunRecord | None"]
+"""Looks one key up; what it finds is a hit."""
+
 _MOST_REMEMBERED = 1 << 16
 
 
 class OlderForms:
-    """
-    Answers for today's keys from records under older ones, and remembers which.
+    """Answers for today's keys from records under older ones, and remembers which."""
 
-    Args:
-        recall: Looks one key up; what it finds is a hit.
-    """
-
-    def __init__(self, recall: Callable[[Key], RunRecord | None]) -> None:
-        self._recall = recall
+    def __init__(self) -> None:
         self._known: dict[tuple[str, object], tuple[str, Key]] = {}
 
-    def recall(self, key: Key) -> RunRecord | None:
+    def recall(self, key: Key, look_up: LookUp) -> RunRecord | None:
         """The newest run recorded under an older form of a key, showing the params of today."""
         text, older = self._known.get((key.params_hash, key.older), ("", None))
-        record = self._recall(older) if older is not None and text == key.canonical else None
+        record = look_up(older) if older is not None and text == key.canonical else None
         if record is None:
-            record = self._search(key)
+            record = self._search(key, look_up)
         return None if record is None else record.showing(decode_params(key.params))
 
-    def _search(self, key: Key) -> RunRecord | None:
+    def _search(self, key: Key, look_up: LookUp) -> RunRecord | None:
         newest: RunRecord | None = None
         for older in key.older(key) if key.older is not None else ():
-            record = self._recall(older)
+            record = look_up(older)
             if record is not None and (newest is None or record.created_at >= newest.created_at):
                 newest = record
                 self._remember(key, older)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import inspect
@@ -19,7 +20,9 @@ from ._evolution import Evolution
 from ._fingerprint import Closure, code_digest, function_name, importable_name
 from ._input import Inputs, paths, unchanged
 from ._older import as_of_today, rewritten
-from .errors import DuplicateFunctionError, UnsupportedTypeError
+from ._replay import arguments_of, why_another
+from ._reproduce import CannotReplayError, Comparison, Reproduction, make_known
+from .errors import DuplicateFunctionError, NotRecordedError, UnsupportedTypeError
 from .hashing import Identity, Key, canonical, make_key, normalize
 from .query import Selection, has_name, names_in
 from .record import RecordList, RunRecord
@@ -57,6 +60,8 @@ class Recipe:
         ignore: Sequence[str],
         load: Callable[[Path], Any] | None,
         result_arg: str,
+        compare: Comparison | None,
+        seed: str | None,
         added: Mapping[str, Any] | None = None,
         renamed: Mapping[str, str] | None = None,
         removed: Mapping[str, Any] | None = None,
@@ -67,13 +72,16 @@ class Recipe:
         self.version = version
         self.options = {"name": name, "version": version, "load": load, "result_arg": result_arg}
         self.options["ignore"] = ignore if isinstance(ignore, str) else tuple(ignore)
+        self.options.update(compare=compare, seed=seed)
         self.load = load
+        self.comparison = compare
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
         self.binding = Binding(function, result_arg, self.options["ignore"])
         self.inputs = Inputs(function, self.binding.signature)
         self.options |= {"added": added or {}, "renamed": renamed or {}, "removed": removed or {}}
         self.evolution = self._new_evolution() if added or renamed or removed else None
+        self.seed_name = _seed_name(self.binding, seed)
         fields = {"function": self.name}
         if version is not None:
             fields["version"] = normalize(version)
@@ -85,6 +93,7 @@ class Recipe:
         self._may_remember = has_simple_defaults and not self.inputs.names  # a path says nothing of a file's content
         self._memory = self._new_memory(self.closure.identity())
         _claim_name(self)
+        make_known(self.name, self)
         _fork.watch(self)
 
     def after_fork(self) -> None:
@@ -120,6 +129,42 @@ class Recipe:
         if self.is_async:
             return self.store.execute_async(key, work.awaited, {})
         return self.store.execute(key, work, {})
+
+    def reproduce(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Reproduction:
+        """Run a recorded call once more in a private place, and compare."""
+        key = self.key(args, kwargs)
+        record = self.store.recall(key)
+        if record is None:
+            raise NotRecordedError(self.name, key.params_hash)
+        return self.store.run_again(record, self.work(key, args, kwargs, is_counted=False), self.comparison)
+
+    def replay(self, record: RunRecord) -> Callable[[Path], object]:
+        """The call that made a record; see `entropic._reproduce.Replays`."""
+        args, kwargs = arguments_of(self.binding, self.of_today(record))
+        try:
+            key = self.key(args, kwargs)
+        except TypeError as error:
+            raise CannotReplayError(f"its parameters are not those of today: {error}") from None
+        if all(form.params_hash != record.params_hash for form in key.forms()):
+            raise CannotReplayError(why_another(record, key.identity.fields))
+        return self.work(key, args, kwargs, is_counted=False)
+
+    @property
+    def results_dir(self) -> Path:
+        """Of the store it was decorated on."""
+        return self.store.results_dir
+
+    def obtain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord:
+        """The record of a call; what is not recorded runs, a coroutine in an event loop of its own."""
+        key = self.key(args, kwargs)
+        return self.store.recall(key) or self.store.obtain(key, self.work(key, args, kwargs), {})
+
+    def work(
+        self, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any], *, is_counted: bool = True
+    ) -> Callable[[Path], object]:
+        """One call about to run; a coroutine in an event loop of its own."""
+        work = _Work(self, key, args, kwargs, is_counted=is_counted)
+        return (lambda path: asyncio.run(work.awaited(path))) if self.is_async else work
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
         """
@@ -178,6 +223,10 @@ class Recipe:
         with self.count_lock:
             self.misses += 1
 
+    def count_hits(self, count: int) -> None:
+        with self.count_lock:
+            self.hits += count
+
     def is_known_as(self, name: str, digest: str) -> bool:
         return self.name == name and code_digest(self.function) == digest
 
@@ -187,7 +236,7 @@ class Recipe:
         if self.evolution is None:
             return self.store.select(selection, self.owns)
         # Asked of the points of today, whatever they were called when they were recorded.
-        of_today = [self._of_today(record) for record in self.store.select(_EVERY_RUN, self.owns)]
+        of_today = [self.of_today(record) for record in self.store.select(_EVERY_RUN, self.owns)]
         found = RecordList(of_today).where(selection.condition)
         if not found:
             for name in names_in(selection.condition):
@@ -196,19 +245,22 @@ class Recipe:
         return RecordList(selection.arranged(found, RunRecord.fields))
 
     def explain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Explanation:
+        from ._explain import explain  # loaded by those who ask
+
         key = self.key(args, kwargs)
         given = self.binding.signature.bind(*args, **kwargs).arguments
         defaults = self.binding.signature.parameters.keys() - given.keys()
-        return self.store.explain_key(key, self._of_today, defaults)
+        return explain(self.store, key, self.of_today, defaults)
 
-    def _of_today(self, record: RunRecord) -> RunRecord:
+    def of_today(self, record: RunRecord) -> RunRecord:
+        """A record with the params that a call of today would have."""
         return record if self.evolution is None else as_of_today(record, self.evolution)
 
     def migrate(self, *, preview: bool = False) -> int:
         if self.evolution is None:
             return 0
         pairs = rewritten(filter(self.owns, self.store.index.all()), self.evolution)
-        if not preview:
+        if pairs and not preview:
             self.store.exchange(pairs)
         return len(pairs)
 
@@ -259,8 +311,17 @@ class _Work:
     more right before the run.
     """
 
-    def __init__(self, recipe: Recipe, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        key: Key,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        is_counted: bool = True,
+    ) -> None:
         self._recipe = recipe
+        self._is_counted = is_counted
         self._key = key
         args, kwargs = recipe.inputs.pinned(args, kwargs)
         if recipe.binding.is_runner or recipe.is_async:
@@ -280,7 +341,8 @@ class _Work:
         self._require_same_arguments()
         args, kwargs = paths(self._args), paths(self._kwargs)
         self.has_run = True
-        self._recipe.count_miss()
+        if self._is_counted:
+            self._recipe.count_miss()
         args, kwargs = self._recipe.binding.call_arguments(args, kwargs, result_path)
         return self._recipe.function(*args, **kwargs)
 
@@ -308,6 +370,17 @@ def _plain_function(decorated: Any) -> Callable[..., Any]:
             f"Write a function that calls it."
         )
     return cast("Callable[..., Any]", function)
+
+
+def _seed_name(binding: Binding, seed: str | None) -> str | None:
+    """The parameter that takes a replicate's seed, if there is one; the usual name need not be there."""
+    if seed is None or seed in binding.signature.parameters:
+        return seed
+    if seed == "seed":
+        return None
+    raise TypeError(
+        f"Cannot decorate: seed={seed!r} is no parameter. It has {', '.join(binding.signature.parameters)}."
+    )
 
 
 def _belongs_to(function: Callable[..., Any], owner: type) -> bool:
