@@ -877,7 +877,7 @@ def test_why(call: Call, runs: list[RunRecord]) -> None:
     """Tells what answers, with exit status 0; or what differs from the nearest runs, with 1."""
     found = call("why", "n=100", "dt=0.01", "method=rk4")
     assert (found.status, found.err) == (0, "")
-    assert found.out.startswith(f"plain run {runs[0].params_hash}: a recorded run answers\n")
+    assert found.out.startswith(f"it would hit: plain run {runs[0].params_hash}\n")
     assert str(runs[0].result_path) in found.out
 
     missed = call("why", "n=100", "dt=0.02", "method=rk4")

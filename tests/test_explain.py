@@ -61,7 +61,7 @@ def test_what_answers_is_told(store: Store) -> None:
 
     assert (explanation.is_hit, explanation.record, explanation.nearest) == (True, record, ())
     assert explanation.params == record.params
-    assert str(explanation).startswith(f"simulate {record.params_hash}: a recorded run answers\n  recorded ")
+    assert str(explanation).startswith(f"it would hit: simulate {record.params_hash}\n  recorded ")
     assert not simulate.explain(9).is_hit
     assert simulate.cache_info()[:2] == (0, 1)
     assert Path("runs.json").read_bytes() == before

@@ -72,8 +72,8 @@ class Explanation:
     nearest: tuple[Neighbour, ...] = ()
 
     def __str__(self) -> str:
-        verdict = "a recorded run answers" if self.is_hit else "it would run"
-        lines = [f"{self.function or 'plain run'} {self.params_hash}: {verdict}", *(f"  {one}" for one in self.reasons)]
+        verdict = "it would hit" if self.is_hit else "it would run"
+        lines = [f"{verdict}: {self.function or 'plain run'} {self.params_hash}", *(f"  {one}" for one in self.reasons)]
         for neighbour in self.nearest:
             record = neighbour.record
             lines.append(f"  differs from {record.params_hash}, recorded {record.created_at[:19].replace('T', ' ')}:")

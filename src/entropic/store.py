@@ -219,7 +219,7 @@ class Store:
             >>> store = Store("results", "runs.json", file_suffix=".txt")
             >>> _ = store.run({"n": 1, "dt": 0.01}, lambda params, path: path.write_text("x"))
             >>> print(store.explain({"n": 1.0, "dt": 0.01}))  # doctest: +ELLIPSIS
-            plain run ...: it would run
+            it would run: plain run ...
               no run of these parameters is recorded
               differs from ..., recorded ...:
                 n: float 1.0 instead of int 1
