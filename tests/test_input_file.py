@@ -7,6 +7,7 @@ import os
 import pickle
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -14,6 +15,7 @@ import pytest
 
 import entropic
 from entropic import InputFile, Store, _input, cached
+from entropic._page._columns import told
 from entropic.errors import InputFileChangedError, InputFileError
 from entropic.hashing import canonical, hash_params, normalize
 
@@ -77,6 +79,7 @@ def test_params_show_name_and_digest(solve: Solve, mesh: Path, store: Store) -> 
         assert again.list()[0].params["mesh"] == {"$InputFile": held}
         assert f"mesh.msh ({held['sha256'][:8]})" in repr(again.list())
     assert "mesh.msh" in store.list().to_csv()
+    assert told(store.list()[0].params["mesh"]) == f"mesh.msh ({held['sha256'][:8]})"
 
 
 def test_queries_go_by_content(solve: Solve, mesh: Path, store: Store) -> None:
@@ -196,6 +199,39 @@ def test_a_file_changed_before_its_run_is_not_recorded(store: Store, mesh: Path)
     with pytest.raises(InputFileChangedError):
         asyncio.run(waiting)
     assert store.list() == []
+
+
+def test_a_file_inside_an_object_is_held_still(store: Store, mesh: Path) -> None:
+    """Wherever it hides in the params."""
+
+    @dataclass
+    class Model:
+        mesh: InputFile
+
+        @cached(store)
+        def solve(self, *, result_path: Path) -> None:
+            self.mesh.path.write_text("changed")
+            result_path.write_text("x")
+
+    with pytest.raises(InputFileChangedError):
+        Model(InputFile(mesh)).solve()
+    assert store.list() == []
+
+
+def test_a_run_may_change_its_other_arguments(store: Store, mesh: Path) -> None:
+    """They are its own affair, as without an input file; and an error about a file of its own is its own."""
+
+    @cached(store)
+    def solve(mesh: InputFile, log, *, result_path):
+        log.append(object())
+        result_path.write_text("x")
+
+    def fails(params: dict[str, Any], result_path: Path) -> None:
+        InputFile("missing").sha256()
+
+    assert solve(mesh, []).result_path.exists()
+    with pytest.raises(InputFileError, match="missing"):
+        store.run({"mesh": InputFile(mesh)}, fails)
 
 
 # ---- annotations ----------------------------------------------------------------------------------------------------
