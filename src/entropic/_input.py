@@ -193,7 +193,8 @@ def unchanged(key: Key, again: Callable[[], Key]) -> Iterator[None]:
 
 def _noted(asked: list[dict[str, str]], again: Callable[[], Key]) -> list[tuple[InputFile, str]] | None:
     """The files behind a key, with their digests; None if they are not what it was made from."""
-    _noting.files = files = []
+    files: list[tuple[InputFile, str]] = []
+    _noting.files = files
     try:
         found = list(_inputs_in(again().params))
     except InputFileError:
