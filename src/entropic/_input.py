@@ -20,7 +20,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ._contents import measure
 from .errors import InputFileChangedError, InputFileError
@@ -30,7 +30,7 @@ __all__ = ["InputFile"]
 
 _RACY_NANOSECONDS = 2_000_000_000  # as coarse as file systems get
 _MOST_REMEMBERED = 1 << 16
-_NAMED = re.compile(r"\bInputFile\b")
+_NAMED = r"\bInputFile\b"
 
 
 class InputFile:
@@ -238,11 +238,11 @@ def _mentions_input(function: Callable[..., Any], annotation: Any) -> bool:
         try:
             annotation = eval(annotation, getattr(inspect.unwrap(function), "__globals__", {}))
         except Exception:  # names for the type checker only: the text itself has to tell
-            return _NAMED.search(annotation) is not None
+            return re.search(_NAMED, annotation) is not None
     if annotation is InputFile:
         return True
     if isinstance(annotation, (str, typing.ForwardRef)):
-        return _NAMED.search(str(annotation)) is not None
+        return re.search(_NAMED, str(annotation)) is not None
     parts = [*typing.get_args(annotation), *getattr(annotation, "__metadata__", ())]
     if isinstance(annotation, types.UnionType) or parts:
         return any(_mentions_input(function, part) for part in parts)
@@ -252,14 +252,8 @@ def _mentions_input(function: Callable[..., Any], annotation: Any) -> bool:
 # ---- digests --------------------------------------------------------------------------------------------------------
 
 
-class _Known(NamedTuple):
-    """A digest, and what the file looked like when it was made."""
-
-    stamp: tuple[int, ...]
-    sha256: str
-
-
-_known: dict[str, _Known] = {}
+# By path: what the file looked like when its digest was made, and the digest.
+_known: dict[str, tuple[tuple[int, ...], str]] = {}
 
 
 def _digest(path: str, above: tuple[tuple[int, int], ...]) -> str:
@@ -279,8 +273,8 @@ def _digest(path: str, above: tuple[tuple[int, int], ...]) -> str:
 
 def _file_digest(path: str, stamp: tuple[int, ...]) -> str:
     known = _known.get(path)
-    if known is not None and known.stamp == stamp:
-        return known.sha256
+    if known is not None and known[0] == stamp:
+        return known[1]
     began = time.time_ns()
     sha256 = (measure(path, None)[1] or "").removeprefix("sha256:")
     if _stamp(os.stat(path)) != stamp:
@@ -288,7 +282,7 @@ def _file_digest(path: str, stamp: tuple[int, ...]) -> str:
     if began - max(stamp[-2:]) > _RACY_NANOSECONDS:
         if len(_known) >= _MOST_REMEMBERED:
             _known.clear()
-        _known[path] = _Known(stamp, sha256)
+        _known[path] = stamp, sha256
     return sha256
 
 

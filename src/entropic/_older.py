@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from ._candidate import identity_fields
-from ._evolution import Evolution
 from .hashing import Identity, Key, canonical, decode_params, encode, key_of
 from .record import RunRecord
+
+if TYPE_CHECKING:
+    from ._evolution import Evolution
 
 LookUp = Callable[[Key], "RunRecord | None"]
 """Looks one key up; what it finds is a hit."""

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from . import _fork, _log
 from ._arguments import PLAIN_TYPES, own_copy
 from ._binding import Binding
-from ._evolution import Evolution
 from ._fingerprint import Closure, code_digest, function_name, importable_name
 from ._input import Inputs, paths, unchanged
 from ._older import as_of_today, rewritten
@@ -29,6 +28,7 @@ from .record import RecordList, RunRecord
 from .store import Store
 
 if TYPE_CHECKING:
+    from ._evolution import Evolution
     from ._explain import Explanation
 
 _REMEMBERED_CALLS = 4096
@@ -213,6 +213,8 @@ class Recipe:
         return self.inputs.marked(params) if self.inputs.names else params
 
     def _new_evolution(self) -> Evolution:
+        from ._evolution import Evolution  # loaded by those who declare changes
+
         added, renamed, removed = (self.options[word] for word in ("added", "renamed", "removed"))
         if isinstance(added, Mapping):
             added = self.inputs.marked(dict(added))
