@@ -447,3 +447,14 @@ def test_older_runs_are_reproduced(old: CachedFunction[..., Any], new: CachedFun
 
     assert new.reproduce(8).outcome == "different"
     assert sorted(one.outcome for one in store.reproduce(fraction=1)) == ["different", "same", "skipped"]
+
+
+def test_a_remembered_form_answers_for_its_point_only(
+    old: CachedFunction[..., Any], new: CachedFunction[..., Any], store: Store
+) -> None:
+    """Even should another point have the same hash."""
+    old(8)
+    key, other = (new._self_recipe.key((n,), {}) for n in (8, 9))
+
+    assert store.recall(key) is not None
+    assert store.recall(other._replace(params_hash=key.params_hash)) is None
