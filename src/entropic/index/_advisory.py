@@ -15,15 +15,18 @@ import contextlib
 import hashlib
 import os
 import threading
+from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Integer, String, bindparam, column, func, select, table
+from sqlalchemy import BigInteger, Connection, Select, bindparam, column, func, select, table
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import _log
 from ._postgres import PostgresServer
 
 _LOW_BITS = 0xFFFFFFFF
-_pg_locks = table("pg_locks", column("pid"), column("locktype"), column("classid"), column("objid"), column("objsubid"))
+_pg_locks = table(
+    "pg_locks", *map(column, ("pid", "database", "locktype", "classid", "objid", "objsubid", "granted"))
+)
 _databases = table("pg_database", column("oid"), column("datname"))
 _sessions = table("pg_stat_activity", column("pid"), column("application_name"), column("backend_start"))
 
@@ -161,7 +164,7 @@ class AdvisoryLock:
         """Nothing to do: the child has dropped the session."""
 
 
-def _held_by(key: int):
+def _held_by(key: int) -> Select[Any]:
     """Who holds a lock, as the server's own tables tell; a key of 64 bits stands in two columns."""
     high, low = (key >> 32) & _LOW_BITS, key & _LOW_BITS
     return (

@@ -95,6 +95,7 @@ class SQLIndex:
         self._shown: dict[str, _Shown] = {}
         self._folder: Path | None = None
         self._folder_is_told = self._results_dir is None
+        self._folder_is_known = False
         _fork.watch(self)
 
     def __repr__(self) -> str:
@@ -199,10 +200,15 @@ class SQLIndex:
     def require_writable(self) -> None:
         """Raise an `OSError` if an insert would be refused."""
         self._database.require_writable()
+        if self._locks is not None and not self._folder_is_known:
+            # All that the way of a result depends on is asked for now: after the run there may be nobody to ask.
+            self._database.write(self._tell_folder)
+            self.remembered_folder()
+            self._folder_is_known = True
 
     def remembered_folder(self) -> Path | None:
         """Return the results folder that the database remembers, absolute; None if there are no tables yet, or none."""
-        if self._folder is None:
+        if self._folder is None and not self._folder_is_known:
             told = self._database.read(lambda connection: connection.execute(_FOLDER).scalar_one_or_none(), None)
             if told is not None:
                 self._folder = Path(os.path.abspath(os.path.join(self._folder_of_index(), told)))

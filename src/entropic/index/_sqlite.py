@@ -9,6 +9,7 @@ writer come in between, it shows afterwards, and the read is done once more.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import threading
@@ -156,15 +157,17 @@ class SQLiteFile:
                 continue
             if self._quiet_signature() == signature:
                 return answer
-        return self._read_live(work, nothing) if os.path.exists(self._path) else nothing
+        return self._read_live(work, nothing)
 
     def _read_live(self, work: Callable[[Connection], T], nothing: T) -> T:
         try:
             return self._asked(self._live_engine(create=False), work, nothing)
+        except FileNotFoundError:
+            return nothing
         except DBAPIError as error:
             if os.access(os.path.dirname(self._path), os.W_OK) or not _cannot_open(error):
                 raise
-        _log.unread_wal(self._path)
+        _log.unread_wal(self._path)  # to read it, SQLite would have to write beside it
         return self._asked(self._plain_engine(_signature(self._path) or ()), work, nothing)
 
     def _asked(self, engine: Engine, work: Callable[[Connection], T], nothing: T) -> T:
@@ -187,6 +190,8 @@ class SQLiteFile:
     def _live_engine(self, *, create: bool) -> Engine:
         with self._guard:
             signature = _signature(self._path)
+            if signature is None and not create:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._path)
             if self._live is not None and (signature or ())[:2] != self._live[0]:
                 self.close()  # another file stands there now, or none
             if self._live is None:
