@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from entropic import Store
 
 sys.path.insert(0, str(Path(__file__).parent / "servers"))
-from postgres_server import Server, programs  # noqa: E402
+from postgres_server import Server, programs
 
 settings.register_profile("fast", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", max_examples=2000, deadline=None, parent=settings.get_profile("fast"))

@@ -126,4 +126,6 @@ def database_waited_for(place: str, reason: str, seconds: float) -> None:
 
 def unread_wal(path: str) -> None:
     """A database in a place that cannot be written was left by a writer that crashed."""
-    logger.warning("Read %s without its last records: they are in its -wal file, and its folder cannot be written", path)
+    logger.warning(
+        "Read %s without its last records: they are in its -wal file, in a folder that cannot be written", path
+    )

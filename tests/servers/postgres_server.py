@@ -1,8 +1,8 @@
 """
 A PostgreSQL server of one's own: in a temporary folder, on a port nobody else uses, gone at the end.
 
-Its programs come from the package ``pgserver``, from PATH, or from Debian's packages. PostgreSQL refuses to run as root;
-for root it is started as a user without rights.
+Its programs come from the package ``pgserver``, from PATH, or from Debian's packages. PostgreSQL refuses to run as
+root; for root it is started as a user without rights.
 """
 
 from __future__ import annotations

@@ -24,9 +24,7 @@ from .. import _log
 from ._postgres import PostgresServer
 
 _LOW_BITS = 0xFFFFFFFF
-_pg_locks = table(
-    "pg_locks", *map(column, ("pid", "database", "locktype", "classid", "objid", "objsubid", "granted"))
-)
+_pg_locks = table("pg_locks", *map(column, ("pid", "database", "locktype", "classid", "objid", "objsubid", "granted")))
 _databases = table("pg_database", column("oid"), column("datname"))
 _sessions = table("pg_stat_activity", column("pid"), column("application_name"), column("backend_start"))
 

@@ -21,9 +21,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from .. import _log
 from ..errors import IndexUnavailableError
 from ._sql_conditions import Narrowing, PostgresNarrowing
-from ._sql_schema import runs
+from ._sql_schema import has_tables, make_tables, runs
 from ._sql_url import DatabasePlace
-from ._sqlite import has_tables, make_tables
 
 _READ_PATIENCE_SECONDS = 15.0
 _WRITE_PATIENCE_SECONDS = 60.0

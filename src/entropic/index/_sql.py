@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _REMEMBERED_RECORDS = 1 << 16
 _PAGE = 2000
 _CHUNK = 500
+_NO_ROWS: Sequence[Any] = ()
 
 T = TypeVar("T")
 
@@ -236,7 +237,7 @@ class SQLIndex:
         def work(connection: Connection) -> Sequence[Any]:
             return connection.execute(_narrowed(self._database.narrowing(connection).of(condition))).all()
 
-        return (self._read(*row) for row in self._database.read(work, ()))
+        return (self._read(*row) for row in self._database.read(work, _NO_ROWS))
 
     def _found(self, condition: Condition) -> Iterator[RunRecord]:
         """What the narrowed condition finds; perhaps very many, so a few at a time."""
@@ -254,7 +255,7 @@ class SQLIndex:
             asked = _narrowed(self._database.narrowing(connection).of(condition))
             return connection.execute(asked.where(runs.c.id > after).limit(_PAGE)).all()
 
-        return self._database.read(work, ())
+        return self._database.read(work, _NO_ROWS)
 
     def _insert(self, connection: Connection, records: list[RunRecord], rows: list[dict[str, Any]]) -> None:
         if self._locks is not None:

@@ -121,7 +121,8 @@ class Narrowing:
         if operator == "isin" and len(value) <= _MOST_VALUES:
             return column.in_([searchable(one) for one in value if isinstance(one, str)])
         if operator in _ORDER and column is runs.c.created_at and isinstance(value, str) and value.isascii():
-            return _ORDER[operator](self.by_code_point(column), searchable(value))
+            in_order: Expression = _ORDER[operator](self.by_code_point(column), searchable(value))
+            return in_order
         return None
 
     def there(self, name: str) -> Expression | None:
@@ -195,7 +196,7 @@ class SQLiteNarrowing(Narrowing):
         if not isinstance(condition, And):
             return super().of(condition)
         parts = list(condition.conditions)
-        single = {part: _tokens(part.name, [part.value]) for part in parts if _is_equality(part)}
+        single = {part: wanted for part in parts if (wanted := _tokens_asked(part))}
         leading = min(single, key=lambda part: sum(map(self._count, single[part])), default=None)
         narrowed = [_has_one(single[part]) if part in single and part != leading else self.of(part) for part in parts]
         known = [part for part in narrowed if part is not None]
@@ -229,11 +230,13 @@ class SQLiteNarrowing(Narrowing):
         return case((kind.in_(["integer", "real"]), is_there), else_=kind == "object")
 
 
-def _is_equality(condition: Condition) -> bool:
+def _tokens_asked(condition: Condition) -> list[int]:
+    """Of which tokens a run must have one; none if it is not about a single value."""
     if not isinstance(condition, Comparison) or condition.operator != "==":
-        return False
+        return []
     own = (*_OWN_TEXTS, *_OWN_MAPPINGS)
-    return condition.name not in own and not condition.name.startswith(("metadata.", "provenance."))
+    is_own = condition.name in own or condition.name.startswith(("metadata.", "provenance."))
+    return [] if is_own else _tokens(condition.name, [condition.value])
 
 
 def _tokens(name: str, values: Sequence[Any]) -> list[int]:
@@ -259,7 +262,6 @@ def _path(way: Way) -> str | None:
     if not all(_PLAIN_NAME.fullmatch(name) for name in way.names):
         return None
     return "$" + "".join(f'."{name}"' for name in way.names)
-
 
 
 def is_served_by_index(condition: Condition) -> bool:

@@ -17,9 +17,25 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    func,
+    insert,
+    inspect,
+    select,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
+from ..errors import IndexVersionError
 from ..hashing import canonical, encode, rounded
 from ..record import RunRecord
 
@@ -76,9 +92,27 @@ tokens = Table(
 )
 
 
-def tables_for(dialect: str) -> list[Table]:
-    """The tables that a kind of database needs."""
-    return [table for table in tables.sorted_tables if table is not tokens or dialect == "sqlite"]
+def has_tables(connection: Connection, place: str) -> bool:
+    """
+    Whether the tables are there, in a form that we know.
+
+    Raises:
+        IndexVersionError: They are of a later version.
+    """
+    if not inspect(connection).has_table(schema.name):
+        return False
+    version = connection.execute(select(func.max(schema.c.version))).scalar_one()
+    if version is not None and version > VERSION:
+        raise IndexVersionError(place, version, VERSION)
+    return version is not None
+
+
+def make_tables(connection: Connection) -> None:
+    """Make the tables; nobody else must be about it at the same time."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    needed = [table for table in tables.sorted_tables if table is not tokens or is_sqlite]
+    tables.create_all(connection, tables=needed)
+    connection.execute(insert(schema).values(version=VERSION))
 
 
 # ---- a record as a row ----------------------------------------------------------------------------------------------

@@ -18,14 +18,14 @@ import urllib.parse
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, insert, inspect, select
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from .. import _log
 from .._disk import make_folder, require_access
-from ..errors import IndexUnavailableError, IndexVersionError
+from ..errors import IndexUnavailableError
 from ._sql_conditions import Narrowing, SQLiteNarrowing
-from ._sql_schema import VERSION, schema, tables, tables_for, tokens
+from ._sql_schema import has_tables, make_tables, tokens
 from ._sql_url import DatabasePlace
 
 _BUSY_SECONDS = 60.0
@@ -256,27 +256,6 @@ class SQLiteFile:
 
 
 _SYNCHRONOUS = {"FULL": "PRAGMA synchronous=FULL", "NORMAL": "PRAGMA synchronous=NORMAL"}
-
-
-def has_tables(connection: Connection, place: str) -> bool:
-    """
-    Whether the tables are there, in a form that we know.
-
-    Raises:
-        IndexVersionError: They are of a later version.
-    """
-    if not inspect(connection).has_table(schema.name):
-        return False
-    version = connection.execute(select(func.max(schema.c.version))).scalar_one()
-    if version is not None and version > VERSION:
-        raise IndexVersionError(place, version, VERSION)
-    return version is not None
-
-
-def make_tables(connection: Connection) -> None:
-    """Make the tables; nobody else must be about it at the same time."""
-    tables.create_all(connection, tables=tables_for(connection.dialect.name))
-    connection.execute(insert(schema).values(version=VERSION))
 
 
 def _begin(connection: Connection) -> None:
