@@ -466,7 +466,7 @@ class Store:
         records = [self._places.shown(record) for record in intact]
         _check.compare(report, records, self._places.files_of, contents=contents)
         known = {path for record in records for path in self._places.files_of(record)}
-        known.add(getattr(self.index, "path", self.results_dir))
+        known.update(self._places.index_files())
         report.orphans = _check.orphans_among(entries, self.results_dir, known, in_flight)
         _check.note_leftovers(report, self.results_dir)
         if isinstance(self.index, Salvages):

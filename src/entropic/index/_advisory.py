@@ -99,6 +99,11 @@ class AdvisoryLocks:
             if not self._held:
                 self._drop_session()
 
+    def end(self) -> None:
+        """End the session, and with it whatever is held."""
+        with self._guard:
+            self._drop_session()
+
     def after_fork(self) -> None:
         """Leave the session to the parent."""
         _inherited.append((self._session, self._held))

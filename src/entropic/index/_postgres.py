@@ -100,9 +100,7 @@ class PostgresServer:
         """
         if self._may_write:
             return
-        asked = select(
-            func.current_setting("transaction_read_only"), func.has_table_privilege(runs.name, "INSERT, SELECT")
-        )
+        asked = select(func.current_setting("transaction_read_only"), func.has_table_privilege(runs.name, "INSERT"))
         is_read_only, may_insert = self.write(lambda connection: connection.execute(asked).one())
         if is_read_only == "on" or not may_insert:
             raise IndexUnavailableError(self._place.shown, "this user may not insert records here")
@@ -124,6 +122,8 @@ class PostgresServer:
             engine, self._opened = self._opened, None
         if engine is not None:
             engine.dispose()
+
+    end = close
 
     def after_fork(self) -> None:
         """Leave the connections to the parent."""

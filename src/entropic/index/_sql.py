@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from .. import _fork
 from .._locks import KeyLocks
-from ..errors import IndexCorruptError
+from ..errors import IndexCorruptError, MissingExtraError
 from ..query import EVERY_RUN, Condition, Where, condition_of, has_name, param, predicate
 from ..record import RunRecord
 from ._sql_conditions import is_served_by_index
@@ -23,9 +23,14 @@ from ._sql_url import DatabasePlace, place_of
 from ._sqlite import SQLiteFile
 
 if TYPE_CHECKING:
-    from ._advisory import AdvisoryLocks
-    from ._postgres import PostgresServer
-
+    try:
+        with _fork.held_off():
+            from ._advisory import AdvisoryLocks
+            from ._postgres import PostgresServer
+    except ModuleNotFoundError as error:
+        if error.name != "psycopg":
+            raise
+        raise MissingExtraError("Cannot reach a PostgreSQL server", error.name, "sql") from None
 _REMEMBERED_RECORDS = 1 << 16
 _PAGE = 2000
 _CHUNK = 500
@@ -91,8 +96,9 @@ class SQLIndex:
             self._database = SQLiteFile(self._place, durable)
         else:
             self._database, self._locks = _server(self._place, durable)
-        self._opened = [part for part in (self._locks, self._database) if part is not None]
-        weakref.finalize(self, _close_all, self._opened)
+        parts = (self._locks, self._database)
+        self._opened = [part for part in parts if part is not None]
+        weakref.finalize(self, _end_all, self._opened)
         self._shown: dict[str, _Shown] = {}
         self._folder: Path | None = None
         self._folder_is_told = self._results_dir is None
@@ -109,8 +115,9 @@ class SQLIndex:
         self.__init__(**state)  # type: ignore[misc]
 
     def close(self) -> None:
-        """Close every connection; the next use makes them again."""
-        _close_all(self._opened)
+        """Close every connection, but for that of locks which are held; the next use makes them again."""
+        for part in self._opened:
+            part.close()
 
     def after_fork(self) -> None:
         """Leave the connections to the parent; the next use makes new ones."""
@@ -290,7 +297,7 @@ class SQLIndex:
 
     def _tell_folder(self, connection: Connection) -> None:
         """Remember the results folder, unless somebody was first."""
-        if self._folder_is_told or self._results_dir is None:
+        if self._folder_is_told or self._results_dir is None or connection.execute(_FOLDER).first() is not None:
             return
         row = {"name": "results_dir", "value": self._told_folder(self._results_dir)}
         kind = postgresql if self._locks is not None else sqlite
@@ -323,16 +330,21 @@ class _Shown(NamedTuple):
 
 def _server(place: DatabasePlace, durable: bool) -> tuple[PostgresServer, AdvisoryLocks]:
     """What a server needs, and its driver: loaded for those who have one."""
-    from ._advisory import AdvisoryLocks
-    from ._postgres import PostgresServer
-
+    try:
+        with _fork.held_off():
+            from ._advisory import AdvisoryLocks
+            from ._postgres import PostgresServer
+    except ModuleNotFoundError as error:
+        if error.name != "psycopg":
+            raise
+        raise MissingExtraError("Cannot reach a PostgreSQL server", error.name, "sql") from None
     server = PostgresServer(place, durable)
     return server, AdvisoryLocks(server)
 
 
-def _close_all(opened: list[Any]) -> None:
+def _end_all(opened: list[AdvisoryLocks | SQLiteFile | PostgresServer]) -> None:
     for part in opened:
-        part.close()
+        part.end()
 
 
 def _narrowed(expression: Any) -> Any:

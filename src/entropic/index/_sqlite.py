@@ -136,6 +136,8 @@ class SQLiteFile:
         for engine in opened:
             engine.dispose()
 
+    end = close
+
     def after_fork(self) -> None:
         """Leave the connections to the parent."""
         _inherited.append((self._plain, self._live, self._observer))
@@ -165,7 +167,7 @@ class SQLiteFile:
         except FileNotFoundError:
             return nothing
         except DBAPIError as error:
-            if os.access(os.path.dirname(self._path), os.W_OK) or not _cannot_open(error):
+            if _may_write(os.path.dirname(self._path)) or not _cannot_open(error):
                 raise
         _log.unread_wal(self._path)  # to read it, SQLite would have to write beside it
         return self._asked(self._plain_engine(_signature(self._path) or ()), work, nothing)
@@ -275,6 +277,14 @@ def _signature(path: str) -> Signature | None:
 def _is_settled(signature: Signature) -> bool:
     """Whether a further change would show: two within one tick of the file system's clock would not."""
     return time.time_ns() - signature[-1] > _TICK_NANOSECONDS
+
+
+def _may_write(folder: str) -> bool:
+    try:
+        require_access(folder, os.W_OK | os.X_OK)
+    except PermissionError:
+        return False
+    return True
 
 
 def _cannot_open(error: DBAPIError) -> bool:
