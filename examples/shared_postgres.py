@@ -52,7 +52,7 @@ def server() -> Iterator[str]:
 
     def call(program: str, *arguments: str) -> None:
         command = [found / program, "-D", f"{folder}/data", *arguments]
-        subprocess.run(command, check=True, cwd=folder, user=user, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+        subprocess.run(command, check=True, cwd=folder, user=user, stdout=subprocess.DEVNULL)
 
     call("initdb", "-U", "team", "--auth=trust", "--no-sync")
     call("pg_ctl", "start", "-w", "-o", f"-k {folder} -c listen_addresses=")
@@ -73,7 +73,7 @@ def main() -> None:
         shared = SQLIndex(url)
         after = len(shared.all())
         (FOLDER / "kept.sqlite3").unlink(missing_ok=True)
-        copy(shared, SQLIndex(kept, FOLDER / "results"))
+        copy(shared, SQLIndex(kept))
         shared.close()
     print(f"This time: {after - before} runs, {12 - (after - before)} hits; {after} points recorded.")
 

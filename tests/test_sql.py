@@ -158,7 +158,7 @@ def test_a_password_is_not_told_by_errors(
 
     assert SECRET not in str(caught.value) + caplog.text
     assert caught.value.__cause__ is None
-    with pytest.raises(OSError):
+    with pytest.raises(IndexUnavailableError):
         store.run_or_retrieve({"n": 1}, lambda params, path: pytest.fail("ran"))
 
 
@@ -620,7 +620,8 @@ def test_key_locks_are_of_a_schema(postgres_url: str) -> None:
     assert same.try_lock("00") is None
     held.release()
     free.release()
-    assert (again := same.try_lock("00")) is not None
+    again = same.try_lock("00")
+    assert again is not None
     again.release()
     for index in (first, twin, second):
         index.close()
