@@ -24,6 +24,7 @@ from sqlalchemy import event
 import entropic
 from entropic import Store, cached, param
 from entropic.errors import (
+    DuplicateFunctionError,
     IndexCorruptError,
     IndexNotEmptyError,
     IndexUnavailableError,
@@ -370,12 +371,9 @@ def test_reading_makes_no_file(sqlite_url: str, tmp_path: Path) -> None:
     """Neither where there is no index yet, nor beside one."""
     index = SQLIndex(sqlite_url)
 
-    assert (index.all(), index.find_by_hash("0" * 16), index.search({"n": 1}), index.has_param("n")) == (
-        [],
-        None,
-        [],
-        False,
-    )
+    assert index.all() == index.search({"n": 1}) == []
+    assert index.find_by_hash("0" * 16) is None
+    assert not index.has_param("n")
     assert not index.delete_by_hash("0" * 16)
     assert list(tmp_path.iterdir()) == []
     index.insert(make_record({"n": 1}))
@@ -539,6 +537,15 @@ def test_coroutines_fly_once(sql_url: str) -> None:
     assert ran == [1]
     assert len(simulate.list(where={"function": "simulate"})) == 1
     store.close()
+
+
+def test_functions_of_one_name_are_told_apart(sql_url: str) -> None:
+    """Two stores on one database: another function of the same name, with other code, is refused."""
+    stores = [Store("results", index=sql_url, file_suffix=".txt") for _ in range(2)]
+    cached(stores[0], name="simulate")(lambda n, *, result_path: result_path.write_text("one"))
+
+    with pytest.raises(DuplicateFunctionError):
+        cached(stores[1], name="simulate")(lambda n, *, result_path: result_path.write_text("another"))
 
 
 def test_a_run_that_asks_for_itself(sql_url: str) -> None:

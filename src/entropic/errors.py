@@ -184,8 +184,13 @@ class IndexUnavailableError(EntropicError, ConnectionError):
 
     def __init__(self, place: str, reason: str) -> None:
         super().__init__(place, reason)
+        # As an OSError would have it, but for a number that no system has given.
+        self.errno, self.strerror, self.filename = None, reason, place
         self.place = place
         self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.place, self.reason)
 
     def __str__(self) -> str:
         return f"Cannot use the index {self.place!r}: {self.reason}. See that the database is up and may be used."

@@ -29,6 +29,7 @@ _WRITE_PATIENCE_SECONDS = 60.0
 _CONNECT_SECONDS = 10
 _LONGEST_PAUSE_SECONDS = 1.0
 _MAKING_TABLES = 0x656E74726F706963  # "entropic": nobody else makes tables while this is held
+_KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 6}  # of our side
 _PASSING_CODES = ("08", "57P", "40001", "40P01", "53300")
 
 T = TypeVar("T")
@@ -185,7 +186,7 @@ class PostgresServer:
             return self._opened
 
     def _connect_arguments(self) -> dict[str, Any]:
-        arguments = {"connect_timeout": _CONNECT_SECONDS, "application_name": application_name()}
+        arguments = {"connect_timeout": _CONNECT_SECONDS, "application_name": application_name(), **_KEEPALIVES}
         return {name: value for name, value in arguments.items() if name not in self._place.url.query}
 
     def _set_up(self, connection: Any, record: object) -> None:

@@ -85,8 +85,12 @@ class SQLIndex:
     path: Path
     """The file of an SQLite database; a server's index has none."""
 
+    url: str
+    """Where the database is, without password."""
+
     def __init__(self, url: str, results_dir: str | os.PathLike[str] | None = None, durable: bool = True) -> None:
         self._place = place_of(url)
+        self.url = self._place.shown
         self._results_dir = None if results_dir is None else os.path.abspath(results_dir)
         self._durable = durable
         self._locks: AdvisoryLocks | None = None
@@ -106,7 +110,7 @@ class SQLIndex:
         _fork.watch(self)
 
     def __repr__(self) -> str:
-        return f"SQLIndex({self._place.shown!r})"
+        return f"SQLIndex({self.url!r})"
 
     def __getstate__(self) -> dict[str, Any]:
         return {"url": self._place.text, "results_dir": self._results_dir, "durable": self._durable}
@@ -317,7 +321,7 @@ class SQLIndex:
         try:
             return record_of(document)
         except ValueError as error:
-            raise IndexCorruptError(self._place.shown, 0, f"the run with id {run_id} is damaged: {error}") from None
+            raise IndexCorruptError(self.url, 0, f"the run with id {run_id} is damaged: {error}") from None
 
 
 class _Shown(NamedTuple):

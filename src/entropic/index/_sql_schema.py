@@ -22,6 +22,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
+    Identity,
     Index,
     Integer,
     MetaData,
@@ -60,7 +61,7 @@ settings = Table(
 runs = Table(
     "entropic_runs",
     tables,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),  # the order
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True),  # the order
     Column("uid", String(32), nullable=False, unique=True),  # of this insert: one that is repeated is no second one
     Column("params_hash", Text, nullable=False),
     Column("result_path", Text, nullable=False),
