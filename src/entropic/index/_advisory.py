@@ -28,6 +28,14 @@ _pg_locks = table("pg_locks", *map(column, ("pid", "database", "locktype", "clas
 _databases = table("pg_database", column("oid"), column("datname"))
 _sessions = table("pg_stat_activity", column("pid"), column("application_name"), column("backend_start"))
 
+_server_settings = table("pg_settings", column("name"))
+
+# Whoever cuts idle sessions would cut long runs; older servers do not know the setting.
+_STAY = (
+    select(func.set_config("idle_session_timeout", "0", False))
+    .select_from(_server_settings)
+    .where(_server_settings.c.name == "idle_session_timeout")
+)
 _TRY = select(func.pg_try_advisory_lock(bindparam("key", type_=BigInteger)))
 _UNLOCK = select(func.pg_advisory_unlock(bindparam("key", type_=BigInteger)))
 
@@ -51,8 +59,8 @@ class AdvisoryLocks:
         self._held: dict[str, AdvisoryLock] = {}
 
     def scope(self) -> str:
-        """The database, by its URL."""
-        return self._server.shown
+        """The database, whoever asks for it; never shown."""
+        return self._server.scope
 
     def try_lock(self, params_hash: str) -> AdvisoryLock | None:
         """Try once; the connection is made, or made anew, if there is none."""
@@ -127,6 +135,7 @@ class AdvisoryLocks:
     def _connected(self) -> Connection:
         if self._session is None:
             self._session = self._server.connect_alone()
+            self._session.execute(_STAY)
             self._schema = str(self._session.execute(select(func.current_schema())).scalar_one())
             self._take_back()
         return self._session

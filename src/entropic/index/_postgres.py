@@ -31,6 +31,7 @@ _LONGEST_PAUSE_SECONDS = 1.0
 _MAKING_TABLES = 0x656E74726F706963  # "entropic": nobody else makes tables while this is held
 _KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 6}  # of our side
 _PASSING_CODES = ("08", "57P", "40001", "40P01", "53300")
+_FOR_A_MOMENT = ("too many clients", "remaining connection slots", "is starting up")  # refused before there is a code
 
 T = TypeVar("T")
 
@@ -137,6 +138,11 @@ class PostgresServer:
         """Its URL, without password."""
         return self._place.shown
 
+    @property
+    def scope(self) -> str:
+        """Which database it is, and which schema of it, whoever asks."""
+        return self._place.url.set(username=None, password=None).render_as_string()
+
     def told(self, error: SQLAlchemyError) -> IndexUnavailableError:
         """An error of the database, in our words, and without any password."""
         reason = str(getattr(error, "orig", None) or error)
@@ -165,6 +171,8 @@ class PostgresServer:
             return False
         code = getattr(error.orig, "sqlstate", None)
         if code is None:
+            if any(words in str(error.orig) for words in _FOR_A_MOMENT):
+                return True
             is_lost = error.connection_invalidated or isinstance(error.orig, refusals.OperationalError)
             return self._has_answered and is_lost
         # The first of several processes to make the tables has been faster than we could see.

@@ -83,5 +83,5 @@ def _file(url: URL) -> DatabasePlace:
 
 
 def _beginning(text: str) -> str:
-    known = re.match(r"[a-z]{1,12}(\+[a-z0-9]{1,12})?:", text)
+    known = re.match(r"(sqlite|postgres|postgresql|postgresql\+psycopg):", text)
     return f"{known[0]}{_HIDDEN}" if known else _HIDDEN
