@@ -38,6 +38,7 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
     (errors.CommandError("./solve", -9), RuntimeError, ["./solve", "signal 9"]),
     (errors.CommandError("./solve", 127, "No such file"), RuntimeError, ["./solve", "No such file", "path"]),
     (errors.DuplicateFunctionError("study.f"), ValueError, ["study.f", "name=", "version="]),
+    (errors.NotRecordedError("study.f", "0123"), LookupError, ["study.f", "0123", "Call the function first"]),
     (
         errors.MissingExtraError("Cannot do it", "lib", "lib"),
         ImportError,

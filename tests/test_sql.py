@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
+import operator
 import os
 import pickle
 import sqlite3
@@ -34,6 +36,7 @@ from entropic.errors import (
     StoreWriteError,
 )
 from entropic.index import IndexBackend, MemoryIndex, SQLIndex, TinyDBIndex, copy
+from entropic.query import matches
 from entropic.testing import HOSTILE_PARAMS, make_record
 
 SECRET = "Pa55-w0rd"
@@ -222,6 +225,25 @@ def test_equalities_are_served_by_an_index(index: SQLIndex) -> None:
     for plan in plans:
         assert "Seq Scan" not in plan
         assert "SCAN entropic_runs" not in plan
+
+
+LONG = {
+    "alternatives": functools.reduce(operator.or_, (param("n") == n for n in range(3000))),
+    "values": param("n").isin(range(3000)),
+    "demands": functools.reduce(operator.and_, (param("n") != n for n in range(5, 3000))),
+    "depth": functools.reduce(
+        lambda inner, n: (inner | (param("n") == n)) & (param("n") < n), range(200), param("n") < 5
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_a_condition_may_be_longer_than_a_database_takes(index: SQLIndex, kind: str) -> None:
+    """It is then asked of the records alone."""
+    records = [make_record({"n": n}) for n in (1, 2, 5000)]
+    index.insert_many(records)
+
+    assert index.search(LONG[kind]) == [record for record in records if matches(LONG[kind], record)]
 
 
 def test_a_look_costs_nothing_while_nobody_writes(sqlite_url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import inspect
@@ -16,7 +17,9 @@ from . import _fork
 from ._arguments import PLAIN_TYPES, own_copy
 from ._binding import Binding
 from ._fingerprint import Closure, code_digest, function_name, importable_name
-from .errors import DuplicateFunctionError, UnsupportedTypeError
+from ._replay import arguments_of, why_another
+from ._reproduce import CannotReplayError, Comparison, Reproduction, make_known
+from .errors import DuplicateFunctionError, NotRecordedError, UnsupportedTypeError
 from .hashing import Identity, Key, canonical, make_key, normalize
 from .query import Selection
 from .record import RecordList, RunRecord
@@ -51,6 +54,8 @@ class Recipe:
         ignore: Sequence[str],
         load: Callable[[Path], Any] | None,
         result_arg: str,
+        compare: Comparison | None,
+        seed: str | None,
     ) -> None:
         function = _plain_function(decorated)
         self.store = store
@@ -58,10 +63,13 @@ class Recipe:
         self.version = version
         self.options = {"name": name, "version": version, "load": load, "result_arg": result_arg}
         self.options["ignore"] = ignore if isinstance(ignore, str) else tuple(ignore)
+        self.options.update(compare=compare, seed=seed)
         self.load = load
+        self.comparison = compare
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
         self.binding = Binding(function, result_arg, self.options["ignore"])
+        self.seed_name = _seed_name(self.binding, seed)
         fields = {"function": self.name}
         if version is not None:
             fields["version"] = normalize(version)
@@ -72,6 +80,7 @@ class Recipe:
         self._defaults_are_simple = _are_simple(value for value in defaults if value is not Parameter.empty)
         self._memory = self._new_memory(self.closure.identity())
         _claim_name(self)
+        make_known(self.name, self)
         _fork.watch(self)
 
     def after_fork(self) -> None:
@@ -107,6 +116,39 @@ class Recipe:
         if self.is_async:
             return self.store.execute_async(key, work.awaited, {})
         return self.store.execute(key, work, {})
+
+    def reproduce(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Reproduction:
+        """Run a recorded call once more in a private place, and compare."""
+        key = self.key(args, kwargs)
+        record = self.store.recall(key)
+        if record is None:
+            raise NotRecordedError(self.name, key.params_hash)
+        return self.store.run_again(record, self.work(key, args, kwargs, is_counted=False), self.comparison)
+
+    def replay(self, record: RunRecord) -> Callable[[Path], object]:
+        """The call that made a record; see `entropic._reproduce.Replays`."""
+        args, kwargs = arguments_of(self.binding, record)
+        key = self.key(args, kwargs)
+        if key.params_hash != record.params_hash:
+            raise CannotReplayError(why_another(record, key.identity.fields))
+        return self.work(key, args, kwargs, is_counted=False)
+
+    @property
+    def results_dir(self) -> Path:
+        """Of the store it was decorated on."""
+        return self.store.results_dir
+
+    def obtain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord:
+        """The record of a call; what is not recorded runs, a coroutine in an event loop of its own."""
+        key = self.key(args, kwargs)
+        return self.store.recall(key) or self.store.obtain(key, self.work(key, args, kwargs), {})
+
+    def work(
+        self, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any], *, is_counted: bool = True
+    ) -> Callable[[Path], object]:
+        """One call about to run; a coroutine in an event loop of its own."""
+        work = _Work(self, key, args, kwargs, is_counted=is_counted)
+        return (lambda path: asyncio.run(work.awaited(path))) if self.is_async else work
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
         """
@@ -153,6 +195,10 @@ class Recipe:
     def count_miss(self) -> None:
         with self.count_lock:
             self.misses += 1
+
+    def count_hits(self, count: int) -> None:
+        with self.count_lock:
+            self.hits += count
 
     def is_known_as(self, name: str, digest: str) -> bool:
         return self.name == name and code_digest(self.function) == digest
@@ -204,8 +250,17 @@ class _Work:
     more right before the run.
     """
 
-    def __init__(self, recipe: Recipe, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        key: Key,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        is_counted: bool = True,
+    ) -> None:
         self._recipe = recipe
+        self._is_counted = is_counted
         self._key = key
         if recipe.binding.is_runner or recipe.is_async:
             args, kwargs = own_copy((args, kwargs))
@@ -223,7 +278,8 @@ class _Work:
     def _start(self, result_path: Path) -> Any:
         self._require_same_arguments()
         self.has_run = True
-        self._recipe.count_miss()
+        if self._is_counted:
+            self._recipe.count_miss()
         args, kwargs = self._recipe.binding.call_arguments(self._args, self._kwargs, result_path)
         return self._recipe.function(*args, **kwargs)
 
@@ -248,6 +304,17 @@ def _plain_function(decorated: Any) -> Callable[..., Any]:
             f"Write a function that calls it."
         )
     return cast("Callable[..., Any]", function)
+
+
+def _seed_name(binding: Binding, seed: str | None) -> str | None:
+    """The parameter that takes a replicate's seed, if there is one; the usual name need not be there."""
+    if seed is None or seed in binding.signature.parameters:
+        return seed
+    if seed == "seed":
+        return None
+    raise TypeError(
+        f"Cannot decorate: seed={seed!r} is no parameter. It has {', '.join(binding.signature.parameters)}."
+    )
 
 
 def _belongs_to(function: Callable[..., Any], owner: type) -> bool:

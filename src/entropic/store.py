@@ -25,7 +25,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator,
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import _log
 from ._arguments import PLAIN_TYPES, checked_metadata, checked_suffix, opened_index, own_copy, require_callable
@@ -38,7 +38,7 @@ from ._log import DEBUG, is_enabled_for
 from ._places import Places
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
 from .errors import AmbiguousResultError, EntropicError, IndexUnavailableError, ResultMissingError, StoreWriteError
-from .hashing import Key, decode_params, make_key
+from .hashing import Key, decode_params, hash_params, make_key
 from .index import IndexBackend, Salvages
 from .query import Selection, Where
 from .record import RecordList, RunRecord
@@ -46,6 +46,7 @@ from .record import RecordList, RunRecord
 if TYPE_CHECKING:
     from ._check import CheckReport
     from ._merge import Merged
+    from ._reproduce import Comparison, Reproduction, ReproductionReport
 
 __all__ = ["Store"]
 
@@ -341,10 +342,11 @@ class Store:
         larger_than_bytes: int | None = None,
         keep_newest: int | None = None,
         max_size_bytes: int | None = None,
+        by: Literal["age", "value"] = "age",
         preview: bool = False,
     ) -> RecordList:
         """
-        Give up runs by age, size and number: their results and their records.
+        Give up runs by age, size, number and worth: their results and their records.
 
         Age and size must both be met, where both are given. A run whose result lies outside the results folder is
         never given up. Sizes are those on disk, with what lies beside a result.
@@ -353,11 +355,17 @@ class Store:
             older_than_seconds: Only runs older than this.
             larger_than_bytes: Only runs larger than this.
             keep_newest: Keep so many of the newest runs of each point, whatever else is said; alone, all others go.
-            max_size_bytes: Give up the oldest of what then remains, until all together take no more than this.
+            max_size_bytes: Give up what then remains, until all together take no more than this.
+            by: Of what then remains, give up first what is oldest (``"age"``), or what saves the fewest seconds of
+                computing for each byte it takes (``"value"``). A run whose time is not known, such as a registered
+                one, is given up last then.
             preview: Remove nothing; only tell.
 
         Returns:
             The runs given up, oldest first.
+
+        Raises:
+            ValueError: An unknown order, or *by* value without *max_size_bytes*; nothing has been removed.
 
         Example:
             >>> store = Store("results", "runs.json", file_suffix=".txt")
@@ -368,7 +376,8 @@ class Store:
         """
         from . import _prune  # loaded by those who ask for it, as are checking and merging
 
-        limits = _prune.Limits(older_than_seconds, larger_than_bytes, keep_newest, max_size_bytes)
+        limits = _prune.Limits(older_than_seconds, larger_than_bytes, keep_newest, max_size_bytes, by)
+        limits.require_sense()
         inside = [record for record in self.list() if all(map(self.is_inside, self.files_of(record)))]
         held = [_prune.hold(record, self.files_of(record)) for record in inside]
         chosen = RecordList(one.record for one in _prune.choose(held, limits, datetime.now(timezone.utc)))
@@ -475,6 +484,51 @@ class Store:
             self._repair(report)
         return report
 
+    def reproduce(
+        self,
+        fraction: float = 0.01,
+        *,
+        where: Where | None = None,
+        compare: Comparison | None = None,
+        seed: int | None = None,
+    ) -> ReproductionReport:
+        """
+        Run some recorded points again, and compare the results with the recorded ones; nothing is replaced.
+
+        What a decorated function has recorded can be called again, if the function is at hand or can be imported, and
+        its arguments can be had from the record: an array, of which only the digest is known, cannot. An enum arrives
+        as its value and a path as its text. The new results are written below ``.entropic`` and removed.
+
+        Args:
+            fraction: How many of the runs to draw, above 0 and at most 1; at least one is.
+            where: Which runs to draw from, as for `list`.
+            compare: Called with the recorded result and the new one; that they differ is said by False or by an
+                `AssertionError`. Without it that of the function, see `cached`; else byte for byte.
+            seed: Of the draw, to draw the same runs again.
+
+        Returns:
+            What came of each; its ``has_reproduced`` says it in one word. Takes as long as the runs did.
+
+        Raises:
+            ValueError: The fraction is out of range.
+            OSError: There is no place to run in.
+
+        Example:
+            >>> from entropic import cached
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> @cached(store, name="square")
+            ... def square(n, *, result_path):
+            ...     result_path.write_text(str(n * n))
+            >>> record = square(3)
+            >>> print(store.reproduce(1.0, where={"n": 3}))
+            1 run(s) checked: 1 same, 0 different, 0 failed, 0 skipped
+        """
+        from . import _reproduce
+
+        there = [record for record in self.list(where) if record.result_path.exists()]
+        chosen = _reproduce.sample(there, fraction, seed)
+        return _reproduce.ReproductionReport(self._reproduced(record, compare) for record in chosen)
+
     def salvage(self) -> Path | None:
         """
         Recover a damaged index: every intact run goes into a new file, the damaged one is kept beside it.
@@ -574,6 +628,23 @@ class Store:
             await work(run.path)
         return run.record
 
+    def replicate(
+        self,
+        key: Key,
+        number: int,
+        work: Callable[[Path], object],
+        metadata: Mapping[str, Any],
+        answer: Callable[[], RunRecord | None],
+    ) -> RunRecord:
+        """Run one numbered replicate of a key, unless *answer*, asked under the flight of that number, has it."""
+        self._require_writable()
+        with self._flights.lead(hash_params({"of": key.params_hash, "replicate": number}), answer) as record:
+            if record is None:
+                with self._new_run(key, metadata, provenance={"replicate": number}) as run:
+                    work(run.path)
+                record = run.record
+            return record
+
     def adopt(self, key: Key, result_path: str | os.PathLike[str], metadata: Mapping[str, Any]) -> RunRecord:
         """Record a result made elsewhere."""
         path = os.path.abspath(result_path)
@@ -582,6 +653,15 @@ class Store:
         if self.durable:
             sync_tree(path)
         return self._insert(key, path, self._places.indexed(path), checked_metadata(metadata), {})
+
+    def run_again(
+        self, record: RunRecord, call: Callable[[Path], object], comparison: Comparison | None
+    ) -> Reproduction:
+        """Make the result of a record anew, in a private place, and compare the two."""
+        from . import _reproduce
+
+        stage = self._workplace.stage_again(record.params_hash, self.file_suffix, _reproduce.stem_of(record))
+        return _reproduce.again(record, self.files_of(record), call, stage, comparison)
 
     def forget_key(self, key: Key, remove_file: bool = False) -> bool:
         """Forget all records of a key."""
@@ -621,7 +701,13 @@ class Store:
     # ---- one run ----------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _new_run(self, key: Key, metadata: Mapping[str, Any], replaces: RunRecord | None = None) -> Iterator[_Run]:
+    def _new_run(
+        self,
+        key: Key,
+        metadata: Mapping[str, Any],
+        replaces: RunRecord | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> Iterator[_Run]:
         """Stage; hand over to the runner; publish, insert, and put the record on the run."""
         details = checked_metadata(metadata)
         _log.miss(key.params_hash)
@@ -636,7 +722,8 @@ class Store:
         elapsed_seconds = time.perf_counter() - began
         published = self._publish(stage)
         try:
-            run.record = self._insert_run(key, published, {"elapsed_seconds": elapsed_seconds, **details})
+            details = {"elapsed_seconds": elapsed_seconds, **details}
+            run.record = self._insert_run(key, published, details, provenance or {})
         finally:
             stage.discard()
         _log.run_completed(key.params_hash, str(run.record.result_path), elapsed_seconds)
@@ -677,13 +764,15 @@ class Store:
             # The newer record answers already, and `check` will find this one again.
             _log.not_forgotten(record.params_hash, error)
 
-    def _insert_run(self, key: Key, published: Published, metadata: dict[str, Any]) -> RunRecord:
-        provenance = {"siblings": published.siblings} if published.siblings else {}
+    def _insert_run(
+        self, key: Key, published: Published, metadata: dict[str, Any], provenance: Mapping[str, Any]
+    ) -> RunRecord:
+        provenance = {**provenance, **({"siblings": published.siblings} if published.siblings else {})}
         path = os.path.join(self.results_dir, published.name)
         return self._insert(key, path, self._places.published(published.name), metadata, provenance)
 
     def _insert(
-        self, key: Key, path: str, indexed_path: Path, metadata: dict[str, Any], provenance: dict[str, Any]
+        self, key: Key, path: str, indexed_path: Path, metadata: dict[str, Any], provenance: Mapping[str, Any]
     ) -> RunRecord:
         place: str | os.PathLike[str] = path
         try:
@@ -811,6 +900,17 @@ class Store:
         for record in passed:
             self.index.insert(_merge.moved(record))
         self._catalog.delete(passed)
+
+    # ---- reproducing ------------------------------------------------------------------------------------------------
+
+    def _reproduced(self, record: RunRecord, comparison: Comparison | None) -> Reproduction:
+        from . import _reproduce
+
+        try:
+            call, own_comparison = _reproduce.call_of(record, self.results_dir)
+        except _reproduce.CannotReplayError as reason:
+            return _reproduce.Reproduction(record, "skipped", str(reason))
+        return self.run_again(record, call, comparison or own_comparison)
 
     # ---- checking ---------------------------------------------------------------------------------------------------
 

@@ -246,7 +246,7 @@ class SQLIndex:
         """What the narrowed condition finds; few runs, by an index, which a limit might talk the database out of."""
 
         def work(connection: Connection) -> Sequence[Any]:
-            return connection.execute(_narrowed(self._database.narrowing(connection).of(condition))).all()
+            return connection.execute(_narrowed(self._database.narrowing(connection).narrowed(condition))).all()
 
         return (self._read(*row) for row in self._database.read(work, _NO_ROWS))
 
@@ -263,7 +263,7 @@ class SQLIndex:
 
     def _page(self, condition: Condition, after: int) -> Sequence[Any]:
         def work(connection: Connection) -> Sequence[Any]:
-            asked = _narrowed(self._database.narrowing(connection).of(condition))
+            asked = _narrowed(self._database.narrowing(connection).narrowed(condition))
             return connection.execute(asked.where(runs.c.id > after).limit(_PAGE)).all()
 
         return self._database.read(work, _NO_ROWS)

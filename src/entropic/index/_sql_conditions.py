@@ -43,6 +43,7 @@ Expression = ColumnElement[bool]
 _OWN_TEXTS = {"params_hash": runs.c.params_hash, "result_path": runs.c.result_path, "created_at": runs.c.created_at}
 _OWN_MAPPINGS = {"metadata": runs.c.metadata, "provenance": runs.c.provenance}
 _MOST_VALUES = 1000  # of an `isin`; more are compared one by one
+_MOST_COMPARISONS = 100  # in one condition; SQLite refuses expressions that are much longer
 _LARGEST = 2.0**1000
 _ORDER: dict[str, Callable[[Any, Any], Any]] = {
     "<": operators.lt,
@@ -76,10 +77,14 @@ def ways_of(name: str) -> list[Way]:
 
 
 class Narrowing:
-    """What is the same for every database: how conditions are taken apart. See `Narrowing.of`."""
+    """What is the same for every database: how conditions are taken apart. See `Narrowing.narrowed`."""
+
+    def narrowed(self, condition: Condition) -> Expression | None:
+        """The expression for a whole condition; None also for one that is too long for a database."""
+        return self.of(condition) if _length(condition) <= _MOST_COMPARISONS else None
 
     def of(self, condition: Condition) -> Expression | None:
-        """The expression for a condition."""
+        """The expression for a condition, or a part of one."""
         if isinstance(condition, Comparison):
             return self._compared(condition)
         parts = [self.of(part) for part in getattr(condition, "conditions", ())]
@@ -266,10 +271,18 @@ def _path(way: Way) -> str | None:
 
 def is_served_by_index(condition: Condition) -> bool:
     """Whether every run that is meant has one of some values, for which the database has an index."""
+    return _length(condition) <= _MOST_COMPARISONS and _is_served(condition)
+
+
+def _length(condition: Condition) -> int:
+    return 1 + sum(map(_length, getattr(condition, "conditions", ())))
+
+
+def _is_served(condition: Condition) -> bool:
     if isinstance(condition, Comparison):
         is_own = condition.name in _OWN_TEXTS or condition.name in _OWN_MAPPINGS
         is_few = condition.operator == "==" or (condition.operator == "isin" and len(condition.value) <= _MOST_VALUES)
         return is_few and not is_own and not condition.name.startswith(("metadata.", "provenance."))
     if isinstance(condition, And):
-        return any(map(is_served_by_index, condition.conditions))
-    return isinstance(condition, Or) and all(map(is_served_by_index, condition.conditions))
+        return any(map(_is_served, condition.conditions))
+    return isinstance(condition, Or) and all(map(_is_served, condition.conditions))
