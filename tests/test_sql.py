@@ -232,7 +232,7 @@ LONG = {
     "values": param("n").isin(range(3000)),
     "demands": functools.reduce(operator.and_, (param("n") != n for n in range(5, 3000))),
     "depth": functools.reduce(
-        lambda inner, n: (inner | (param("n") == n)) & (param("n") < n), range(200), param("n") < 5
+        lambda inner, n: (inner | (param("n") == n)) & (param("n") < n), range(60), param("n") < 5
     ),
 }
 

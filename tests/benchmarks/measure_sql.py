@@ -68,7 +68,7 @@ def _figures(
     yield "warm", interleaved({name: _query(store, values) for name, store in stores.items()}, effort.seconds)
     anew = {name: _first_query(place, values) for name, place in places.items()}
     yield "first", in_turn(anew, effort.slow_turns)
-    times = in_turn(_misses(stores, scratch), effort.misses)
+    times = in_turn(_misses(stores, scratch / f"writes{population.size}"), effort.misses)
     runner = times.pop("the runner alone")
     yield "miss", {name: seconds - runner for name, seconds in times.items()}
     for store in stores.values():
@@ -123,9 +123,9 @@ def _whole(store: Store, steps: int) -> None:
     assert len(store.list(where={"steps": steps})) == GROUP
 
 
-def _misses(stores: dict[str, Store], scratch: Path) -> Contenders:
+def _misses(stores: dict[str, Store], folder: Path) -> Contenders:
     numbers = itertools.count(10**9)
-    contenders: Contenders = {"the runner alone": bare_write(scratch / "writes")}
+    contenders: Contenders = {"the runner alone": bare_write(folder)}
     for name, store in stores.items():
         contenders[name] = _miss(store, numbers)
     for contender in contenders.values():
