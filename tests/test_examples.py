@@ -27,6 +27,7 @@ EXPECTED = [
     "quickstart",
     "register_file",
     "rerun_stochastic",
+    "shared_postgres",
 ]
 
 each_example = pytest.mark.parametrize("name", EXAMPLES)

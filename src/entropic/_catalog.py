@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from . import _log
+from ._locks import KeyLocks
 from ._places import Places
 from .index import (
     AnswersWhere,
     ChecksWriting,
+    Closes,
     DeletesRecords,
     IndexBackend,
     KnowsNames,
+    LocksKeys,
     Salvages,
     SharesRecords,
 )
@@ -36,6 +39,15 @@ class Catalog:
         # Asked once: to tell whether an object has the methods of a Protocol takes longer than a hit.
         self.peek = index.peek if isinstance(index, SharesRecords) else self._newest
         self._writing = index if isinstance(index, ChecksWriting) else None
+
+    def key_locks(self) -> KeyLocks | None:
+        """The locks that the index brings for single flight, if it does."""
+        return self._index.key_locks() if isinstance(self._index, LocksKeys) else None
+
+    def close(self) -> None:
+        """Give back what the index holds open; the next use takes it again."""
+        if isinstance(self._index, Closes):
+            self._index.close()
 
     def require_writable(self) -> None:
         """Raise an `OSError` if it is known that an insert would be refused."""

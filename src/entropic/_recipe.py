@@ -403,8 +403,8 @@ def _claim_name(recipe: Recipe) -> None:
 
 
 def _claims_on(index: object) -> dict[tuple[str, str], str]:
-    """The names taken on an index: known by its file, so that two stores on one file agree; else by itself."""
-    path = getattr(index, "path", None)
+    """The names taken on an index: known by its file or URL, so that two stores on one agree; else by itself."""
+    path = getattr(index, "path", None) or getattr(index, "url", None)
     place: object = id(index) if path is None else str(path)
     if path is None and place not in _decorated:
         # Forgotten with the index, whose id may then be that of another.

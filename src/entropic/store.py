@@ -28,19 +28,19 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _log
-from ._arguments import PLAIN_TYPES, bound_runner, checked_index, checked_metadata, checked_suffix, require_callable
+from ._arguments import PLAIN_TYPES, bound_runner, checked_metadata, checked_suffix, opened_index, require_callable
 from ._candidate import Candidate, agrees
 from ._catalog import Catalog, signature
 from ._contents import measure
 from ._disk import remove, sync_tree
-from ._locks import Flights
+from ._locks import Flights, LockFiles
 from ._log import DEBUG, is_enabled_for
 from ._older import OlderForms
 from ._places import Places
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
-from .errors import AmbiguousResultError, EntropicError, ResultMissingError, StoreWriteError
+from .errors import AmbiguousResultError, EntropicError, IndexUnavailableError, ResultMissingError, StoreWriteError
 from .hashing import Key, decode_params, hash_params, make_key
-from .index import IndexBackend, Salvages, TinyDBIndex
+from .index import IndexBackend, Salvages
 from .query import Selection, Where
 from .record import RecordList, RunRecord
 
@@ -72,7 +72,8 @@ class Store:
         db_path: The index, one TinyDB JSON file; made absolute now.
         file_suffix: Suffix of the names that runners are given. A runner that writes another keeps its own.
         index: Where records are kept instead of *db_path*: any object with the five methods of
-            `entropic.index.IndexBackend`.
+            `entropic.index.IndexBackend`; or a URL for `entropic.index.SQLIndex`, such as
+            ``"postgresql://user@host/runs"``.
         durable: Sync result, folder and index to disk before a run is reported. False gives up power cuts only, never
             kills.
         keep_failed: Keep what a runner that raised has written, with the traceback, under
@@ -82,6 +83,7 @@ class Store:
     Raises:
         ValueError: The suffix holds a path separator, ``..`` or NUL.
         TypeError: *index* lacks one of the five methods.
+        MissingExtraError: *index* is a URL, and the extra ``sql`` is not installed (an `ImportError`).
 
     Example:
         >>> store = Store("results", "runs.json", file_suffix=".txt")
@@ -98,7 +100,7 @@ class Store:
         results_dir: str | os.PathLike[str] = "./results",
         db_path: str | os.PathLike[str] = "./entropic.json",
         file_suffix: str = ".h5",
-        index: IndexBackend | None = None,
+        index: IndexBackend | str | None = None,
         *,
         durable: bool = True,
         keep_failed: bool = False,
@@ -109,12 +111,13 @@ class Store:
         self.durable = durable
         self.keep_failed = keep_failed
         self.digest_up_to_bytes = digest_up_to_bytes
-        self.index = checked_index(index) if index is not None else TinyDBIndex(db_path, results_dir, durable)
+        self.index = opened_index(index, db_path, results_dir, durable)
         self._places = Places(self.results_dir, self.index)
         self._catalog = Catalog(self.index, self._places)
         self._peek = self._catalog.peek
         self._workplace = Workplace(str(self.results_dir), durable)
-        self._flights = Flights(str(self.results_dir / PRIVATE_FOLDER / "locks"))
+        lock_files = LockFiles(str(self.results_dir / PRIVATE_FOLDER / "locks"))
+        self._flights = Flights(self._catalog.key_locks() or lock_files)
         self._candidates: dict[str, Candidate] = {}
         self._older = OlderForms()
         self._known_keys: dict[object, Key] = {}
@@ -140,6 +143,7 @@ class Store:
     def close(self) -> None:
         """Give back what the store holds open; the next run takes it again."""
         self._workplace.close()
+        self._catalog.close()
 
     # ---- what users call --------------------------------------------------------------------------------------------
 
@@ -492,7 +496,7 @@ class Store:
         records = [self._places.shown(record) for record in intact]
         _check.compare(report, records, self._places.files_of, contents=contents)
         known = {path for record in records for path in self._places.files_of(record)}
-        known.add(getattr(self.index, "path", self.results_dir))
+        known.update(self._places.index_files())
         report.orphans = _check.orphans_among(entries, self.results_dir, known, in_flight)
         _check.note_leftovers(report, self.results_dir)
         if isinstance(self.index, Salvages):
@@ -823,7 +827,7 @@ class Store:
             place = getattr(self.index, "path", path)
             self.index.insert(record)
         except OSError as error:
-            if isinstance(error, EntropicError):
+            if isinstance(error, EntropicError) and not isinstance(error, IndexUnavailableError):
                 raise
             advice = f"The result is kept at {path!r}: once the cause is gone, register it."
             raise _told("Cannot record the run", error, place, advice) from error

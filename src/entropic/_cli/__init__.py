@@ -30,7 +30,8 @@ def entropic(context: click.Context, index: str | None, results: str | None) -> 
     Look at runs, tidy them up, hand them on, and cache any program.
 
     The store is the one given by --index (and --results), before or after the subcommand; else by ENTROPIC_INDEX (and
-    ENTROPIC_RESULTS); else ./entropic.json, or the only index in this folder. An index remembers its results folder.
+    ENTROPIC_RESULTS); else ./entropic.json, or the only index in this folder. An index remembers its results folder. It
+    may also be a database: sqlite:///runs.sqlite3 or postgresql://user@host/database.
 
     \b
     A FILTER compares a parameter, or a field of the record; all filters must match:
@@ -68,6 +69,7 @@ for _subcommand in (
     _tidy.prune,
     _share.register,
     _share.merge,
+    _share.copy_index,
     _share.export,
     _share.page,
 ):
