@@ -7,6 +7,8 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── ParameterError          ValueError         a name or value that cannot be a parameter
     │   └── ParameterNameError  TypeError          a name that is not text
     ├── UnsupportedTypeError    TypeError          a value with no normaliser
+    ├── InputFileError          FileNotFoundError  an input file that is missing, or cannot be read
+    ├── InputFileChangedError   RuntimeError       an input file that was changed while its run was under way
     ├── ResultMissingError      FileNotFoundError  a runner, or a registration, without a result
     ├── AmbiguousResultError    ValueError         a runner that wrote several things, none of them the result
     ├── StoreWriteError         OSError            a place that cannot be written, or a record that could not be kept
@@ -82,6 +84,45 @@ class UnsupportedTypeError(EntropicError, TypeError):
         return (
             f"Cannot hash {_parameter(self.place)}: no normaliser for {self.type_name}.{hint} Register one with "
             f"entropic.normalize.register({self.type_name}, function), or pass a plain value such as its file name."
+        )
+
+
+class InputFileError(EntropicError, FileNotFoundError):
+    """
+    An input file that is missing, or cannot be read: what depends on its content has no key.
+
+    Attributes:
+        path: The file or folder, absolute; only its name for one that comes out of a record.
+        reason: What is wrong with it, and what to do.
+        place: The parameter it is the value of; empty when the value itself was handed in.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], reason: str, place: str = "") -> None:
+        self.path = os.fspath(path)
+        self.reason = reason
+        self.place = place
+        super().__init__(f"Cannot use the input file {self.path!r} as {_parameter(place)}: {reason}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path, self.reason, self.place)
+
+
+class InputFileChangedError(EntropicError, RuntimeError):
+    """
+    An input file that was changed, or removed, between the making of the key and the end of the run.
+
+    Attributes:
+        names: The input files of the run.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(tuple(names))
+        self.names = tuple(names)
+
+    def __str__(self) -> str:
+        return (
+            f"Cannot record the run: an input file ({', '.join(map(repr, self.names))}) was changed after the call "
+            f"began, and the result would be recorded for the old content. Call again, once nobody writes to it."
         )
 
 

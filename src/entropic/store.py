@@ -28,13 +28,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _log
-from ._arguments import PLAIN_TYPES, checked_metadata, checked_suffix, opened_index, own_copy, require_callable
+from ._arguments import PLAIN_TYPES, bound_runner, checked_metadata, checked_suffix, opened_index, require_callable
 from ._candidate import Candidate, agrees
-from ._catalog import Catalog
+from ._catalog import Catalog, signature
 from ._contents import measure
 from ._disk import remove, sync_tree
 from ._locks import Flights, LockFiles
 from ._log import DEBUG, is_enabled_for
+from ._older import OlderForms
 from ._places import Places
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
 from .errors import AmbiguousResultError, EntropicError, IndexUnavailableError, ResultMissingError, StoreWriteError
@@ -45,6 +46,7 @@ from .record import RecordList, RunRecord
 
 if TYPE_CHECKING:
     from ._check import CheckReport
+    from ._explain import Explanation
     from ._merge import Merged
     from ._reproduce import Comparison, Reproduction, ReproductionReport
 
@@ -117,6 +119,7 @@ class Store:
         lock_files = LockFiles(str(self.results_dir / PRIVATE_FOLDER / "locks"))
         self._flights = Flights(self._catalog.key_locks() or lock_files)
         self._candidates: dict[str, Candidate] = {}
+        self._older = OlderForms()
         self._known_keys: dict[object, Key] = {}
 
     def __repr__(self) -> str:
@@ -179,7 +182,7 @@ class Store:
         """
         require_callable(runner)
         key = self._key(params, runner)
-        return self.recall(key) or self.obtain(key, _bound_runner(runner, params), metadata)
+        return self.recall(key) or self.obtain(key, bound_runner(runner, params, key), metadata)
 
     def run(self, params: Mapping[str, Any], runner: Runner, **metadata: Any) -> RunRecord:
         """
@@ -195,7 +198,8 @@ class Store:
             [1, 2]
         """
         require_callable(runner)
-        return self.execute(self._key(params, runner), _bound_runner(runner, params), metadata)
+        key = self._key(params, runner)
+        return self.execute(key, bound_runner(runner, params, key), metadata)
 
     def retrieve(self, params: Mapping[str, Any]) -> RunRecord | None:
         """
@@ -208,6 +212,25 @@ class Store:
             True
         """
         return self.recall(make_key(params))
+
+    def explain(self, params: Mapping[str, Any]) -> Explanation:
+        """
+        Tell whether a plain run of these parameters is recorded, and if not, the nearest ones and what differs.
+
+        Nothing runs, and nothing is written. Costs a look at every record if there is none.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> _ = store.run({"n": 1, "dt": 0.01}, lambda params, path: path.write_text("x"))
+            >>> print(store.explain({"n": 1.0, "dt": 0.01}))  # doctest: +ELLIPSIS
+            it would run: plain run ...
+              no run of these parameters is recorded
+              differs from ..., recorded ...:
+                n: float 1.0 instead of int 1
+        """
+        from . import _explain
+
+        return _explain.explain(self, make_key(params))
 
     def register(self, params: Mapping[str, Any], result_path: str | os.PathLike[str], **metadata: Any) -> RunRecord:
         """
@@ -311,9 +334,7 @@ class Store:
             (True, False)
         """
         if isinstance(params_or_record, RunRecord):
-            # By what it says: a nan that has been pickled is equal to no other.
-            wanted = params_or_record.to_dict()
-            return bool(self.forget(lambda record: self._places.shown(record).to_dict() == wanted, remove_file))
+            return bool(self.delete_records([params_or_record], remove_file))
         return self.forget_key(make_key(params_or_record), remove_file)
 
     def delete_records(self, records: Iterable[RunRecord], remove_files: bool = False) -> int:
@@ -332,8 +353,8 @@ class Store:
             >>> store.delete_records(store.list(where={"n": 6}), remove_files=True)
             1
         """
-        signatures = set(map(_signature, records))
-        return self.forget(lambda record: _signature(self._places.shown(record)) in signatures, remove_files)
+        signatures = set(map(signature, records))
+        return self.forget(lambda record: signature(self._places.shown(record)) in signatures, remove_files)
 
     def prune(
         self,
@@ -425,7 +446,7 @@ class Store:
                 known[record.params_hash] = [*mine, taken]
                 merged.taken.append(taken)
             step(record)
-        self._let_newest_answer({record.params_hash for record in (*merged.taken, *merged.known)})
+        self._catalog.let_newest_answer({record.params_hash for record in (*merged.taken, *merged.known)})
         return merged
 
     def sweep(self, points: Iterable[Mapping[str, Any]], runner: Runner) -> RecordList:
@@ -578,14 +599,14 @@ class Store:
         """Look the key up; a hit has its result still there. Two ``stat`` calls, no lock, nothing written."""
         stored = self._peek(key.params_hash)
         if stored is None:
-            return None
+            return None if key.older is None else self._older.recall(key, self.recall)
         candidate = self._candidates.get(key.params_hash)
         if candidate is None or candidate.stored is not stored:
             candidate = self._new_candidate(stored)
         if candidate.agreed is not key:
             candidate.require_agreement(key)
         if candidate.defect() is not None:
-            return None
+            return None if key.older is None else self._older.recall(key, self.recall)
         if is_enabled_for(DEBUG):
             _log.hit(key.params_hash, candidate.path)
         return candidate.record.handed_out()
@@ -628,6 +649,13 @@ class Store:
             await work(run.path)
         return run.record
 
+    def candidates(self, key: Key) -> Iterator[Candidate]:
+        """What is recorded under a key and its older forms, whether its result can be used or not."""
+        for form in key.forms():
+            stored = self._peek(form.params_hash)
+            if stored is not None:
+                yield self._new_candidate(stored)
+
     def replicate(
         self,
         key: Key,
@@ -665,10 +693,13 @@ class Store:
 
     def forget_key(self, key: Key, remove_file: bool = False) -> bool:
         """Forget all records of a key."""
-        if self.index.find_by_hash(key.params_hash) is None:
+        forms = {form.params_hash: form for form in key.forms()}
+        if all(self.index.find_by_hash(params_hash) is None for params_hash in forms):
             return False
         return bool(
-            self.forget(lambda record: record.params_hash == key.params_hash and agrees(record, key), remove_file)
+            self.forget(
+                lambda record: record.params_hash in forms and agrees(record, forms[record.params_hash]), remove_file
+            )
         )
 
     def forget(self, unwanted: Callable[[RunRecord], bool], remove_file: bool = False) -> int:
@@ -697,6 +728,11 @@ class Store:
         for place, record in enumerate(records):
             records[place] = self._places.shown(record)  # one by one, so that no record is held twice
         return RecordList(records)
+
+    def exchange(self, pairs: Sequence[tuple[RunRecord, RunRecord]]) -> None:
+        """Put records in the place of others: in each pair the second, of the first."""
+        self._require_writable()
+        self._catalog.exchange(pairs)
 
     # ---- one run ----------------------------------------------------------------------------------------------------
 
@@ -844,12 +880,11 @@ class Store:
 
     def _stale_record(self, key: Key) -> RunRecord | None:
         """The record of this key whose result is no longer usable, if that is why it has to run."""
-        stored = self._peek(key.params_hash)
-        if stored is None:
-            return None
-        candidate = self._new_candidate(stored)
-        _log.stale(key.params_hash, candidate.path, candidate.defect() or "has just come back")
-        return stored
+        for candidate in self.candidates(key):
+            reason = candidate.defect() or "has just come back"
+            _log.stale(candidate.record.params_hash, candidate.path, reason)
+            return candidate.stored
+        return None
 
     def files_of(self, record: RunRecord) -> Sequence[Path]:
         """The result of a run, and what was written beside it."""
@@ -891,15 +926,6 @@ class Store:
         finally:
             stage.discard()
         return self._places.shown(taken)
-
-    def _let_newest_answer(self, keys: Collection[str]) -> None:
-        """Of each key, insert the record made last once more, behind those that were inserted after it."""
-        from . import _merge
-
-        passed = _merge.passed_over(record for record in self.index.all() if record.params_hash in keys)
-        for record in passed:
-            self.index.insert(_merge.moved(record))
-        self._catalog.delete(passed)
 
     # ---- reproducing ------------------------------------------------------------------------------------------------
 
@@ -946,14 +972,5 @@ def _kept_aside(stage: Stage) -> str:
         return place if os.path.exists(place) else "(nowhere: its folder is gone)"
 
 
-def _signature(record: RunRecord) -> tuple[str, str, Path]:
-    return record.params_hash, record.created_at, record.result_path
-
-
 def _told(what: str, error: OSError, path: str | os.PathLike[str], advice: str = "") -> StoreWriteError:
     return StoreWriteError(what, error, error.filename or path, advice)
-
-
-def _bound_runner(runner: Runner, params: Mapping[str, Any]) -> Callable[[Path], object]:
-    own = own_copy(dict(params))  # now, not after a wait for another run: the caller may change them meanwhile
-    return lambda path: runner(own, path)
