@@ -10,7 +10,8 @@ from typing_extensions import assert_type
 
 import entropic
 from entropic import RunRecord, Store, cached, param
-from entropic.index import IndexBackend, TinyDBIndex
+from entropic.index import IndexBackend, SQLIndex, TinyDBIndex
+from entropic.index import copy as copy_index
 from entropic.query import Comparison, Condition, matches
 from entropic.record import RecordList
 
@@ -110,6 +111,9 @@ class Five:
 backend: IndexBackend = Five()
 backend = TinyDBIndex("runs.json")
 Store("results", index=Five())
+Store("results", index="sqlite:///runs.sqlite3")
+Store("results", index=SQLIndex("postgresql://user@host/runs", "results", durable=False))
+assert_type(copy_index(Five(), SQLIndex("sqlite:///runs.sqlite3")), int)
 
 
 # ---- the decorator keeps the caller's signature when the result path comes first
