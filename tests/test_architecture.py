@@ -28,7 +28,14 @@ FLOORS = {
         "_contents",
         "_locks",
         "_publish",
+        "_points",
+        "_tasks",
+        "_pools",
         "_sweep",
+        "_progress",
+        "_estimate",
+        "_plan",
+        "_forecast",
         "_views",
         "_page",
         "_page._columns",
@@ -50,9 +57,10 @@ FLOORS = {
         "index._table",
         "index._tinydb",
     ],
-    "cache": ["store", "_arguments", "_catalog", "_check", "_candidate", "_merge", "_places", "_prune"],
+    "cache": ["store", "_arguments", "_catalog", "_check", "_candidate", "_merge", "_places", "_prune", "_swept"],
     "faces": [
         "_decorator",
+        "_calls",
         "_recipe",
         "testing",
         "_command",
@@ -88,14 +96,20 @@ ARROWS = {
     "index._table": ["record", "index._layout", "index._lines"],
     "index._tinydb": ["record", "index._layout", "index._lines", "index._table"],
     "_catalog": ["_places"],
-    "store": ["_arguments", "_catalog", "_check", "_candidate", "_merge", "_places", "_prune"],
+    "_pools": ["_tasks"],
+    "_sweep": ["_pools", "_tasks"],
+    "_plan": ["_estimate", "_progress"],
+    "_forecast": ["_estimate", "_plan"],
+    "_swept": ["_arguments"],
+    "store": ["_arguments", "_catalog", "_check", "_candidate", "_merge", "_places", "_prune", "_swept"],
     "_cli": ["_cli._look", "_cli._place", "_cli._run", "_cli._share", "_cli._tidy", "_cli._view"],
     "_cli._choose": ["_cli._words"],
     "_cli._look": ["_cli._choose", "_cli._place", "_cli._view"],
     "_cli._run": ["_cli._place", "_cli._view", "_cli._words", "_command"],
     "_cli._share": ["_cli._choose", "_cli._place", "_cli._view", "_cli._words", "_export"],
     "_cli._tidy": ["_cli._choose", "_cli._look", "_cli._place", "_cli._view", "_cli._words"],
-    "_decorator": ["_recipe"],
+    "_decorator": ["_calls", "_recipe"],
+    "_calls": ["_recipe"],
 }
 LONG_ROOMS: dict[str, int] = {}
 HEIGHT = {module: height for height, modules in enumerate(FLOORS.values()) for module in modules}
@@ -199,7 +213,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 EXTRAS = ["tinydb", "filelock", "sqlalchemy", "psycopg", "distributed", "dask", "pandas", "numpy", "click", "rich"]
-EXTRAS += ["plotly", "itables"]
+EXTRAS += ["plotly", "itables", "tqdm", "cloudpickle"]
 HIT = """
 store = entropic.Store("results", "runs.json", file_suffix=".txt")
 assert store.retrieve({"n": 1}) is not None

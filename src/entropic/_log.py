@@ -106,3 +106,18 @@ def cleaned(folder: str, count: int) -> None:
 def file_kept(path: str, reason: str) -> None:
     """A result that was to be removed is kept."""
     logger.warning("Kept %s: %s", path, reason)
+
+
+def point_failed(point: object, error: BaseException) -> None:
+    """A point of a sweep has failed, and the sweep was told to skip such points."""
+    logger.warning("Skipped the point %r: %s: %s", point, type(error).__name__, error)
+
+
+def worker_died(exit_status: int | None, points: int) -> None:
+    """A worker process of a sweep has died; what it had in hand is tried again."""
+    logger.warning("A worker ended with exit status %s; %d point(s) it had are tried again", exit_status, points)
+
+
+def executor_broken(error: BaseException) -> None:
+    """An executor takes no more work: said once, however many points that means."""
+    logger.error("The executor of the sweep is broken, and every point that is not recorded fails: %s", error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import inspect
@@ -108,6 +109,21 @@ class Recipe:
             return self.store.execute_async(key, work.awaited, {})
         return self.store.execute(key, work, {})
 
+    def ensure(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Have a call recorded, for a sweep; tell whether it was run for that."""
+        key = self.key(args, kwargs)
+        if self.store.recall(key) is not None:
+            self.count_hits(1)
+            return False
+        work = _Work(self, key, args, kwargs)
+        if self.is_async:
+            asyncio.run(self.store.obtain_async(key, work.awaited, {}))
+        else:
+            self.store.obtain(key, work, {})
+        if not work.has_run:
+            self.count_hits(1)
+        return work.has_run
+
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
         """
         The key of a call; remembered for simple arguments, as `functools.lru_cache` does.
@@ -153,6 +169,10 @@ class Recipe:
     def count_miss(self) -> None:
         with self.count_lock:
             self.misses += 1
+
+    def count_hits(self, number: int) -> None:
+        with self.count_lock:
+            self.hits += number
 
     def is_known_as(self, name: str, digest: str) -> bool:
         return self.name == name and code_digest(self.function) == digest
