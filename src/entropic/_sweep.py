@@ -26,6 +26,7 @@ from .errors import Failure, NotSharedError, WorkerDiedError
 
 _LARGEST_BATCH = 1000
 _FASTEST_GROWTH = 4
+_LEAST_BATCH_SECONDS = 0.02
 _LINGER_SECONDS = 0.01
 _LOOK_SECONDS = 0.002
 _MOST_OTHERS = 1000
@@ -284,10 +285,11 @@ class Sweep:
 
     def _adapt(self, seconds: float) -> None:
         """Let a batch take about as long as a worker goes on with one; and the last ones end together."""
-        wanted = int(BATCH_SECONDS / max(seconds, 1e-6))
-        size = min(wanted, _FASTEST_GROWTH * self._batch_size, _LARGEST_BATCH)
+        seconds = max(seconds, 1e-6)
+        size = min(int(BATCH_SECONDS / seconds), _FASTEST_GROWTH * self._batch_size, _LARGEST_BATCH)
         if self._total is not None and self._workers is not None:
-            size = min(size, math.ceil((self._total - self.counts.drawn + len(self._batch)) / self._workers.capacity()))
+            share = math.ceil((self._total - self.counts.drawn + len(self._batch)) / self._workers.capacity())
+            size = min(size, max(share, int(_LEAST_BATCH_SECONDS / seconds)))
         self._batch_size = max(size, 1)
 
     def _settle(self, asked: _Asked, report: Report, *, is_elsewhere: bool = False) -> Iterator[Outcome]:
