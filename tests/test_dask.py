@@ -31,20 +31,11 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     """A client of a cluster on this machine, with three worker processes."""
-    settings = {"distributed.worker.daemon": True, "distributed.logging": {"distributed": "critical"}}
-    with distributed.config.set(settings) if hasattr(distributed, "config") else dask_set(settings):
-        cluster = distributed.LocalCluster(
-            n_workers=3, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
-        )
-        with cluster, distributed.Client(cluster) as client:
-            yield client
-
-
-def dask_set(settings: dict[str, Any]) -> Any:
-    """Dask's own configuration."""
-    import dask
-
-    return dask.config.set(settings)
+    cluster = distributed.LocalCluster(
+        n_workers=3, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+    )
+    with cluster, distributed.Client(cluster) as client:
+        yield client
 
 
 INDEXES: dict[str, Callable[[Path], dict[str, Any]]] = {
@@ -60,16 +51,21 @@ def shared_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sto
         yield store
 
 
-def run_or_die(params: dict[str, Any], result_path: Path) -> None:
-    """A runner that writes down that it has begun, and kills its worker the first time it meets the deadly point."""
-    folder = Path(params["folder"])
-    with open(folder / "begun.log", "a") as log:
-        log.write(f"{params['n']}\n")
-    killed = folder / "killed"
-    if params["n"] == params["deadly"] and not killed.exists():
-        killed.write_text(str(os.getpid()))
-        os.kill(os.getpid(), signal.SIGKILL)
-    result_path.write_text(f"{params['n']} {os.getpid()}")
+def deadly() -> Any:
+    """A runner that goes by value, since a cluster does not know the modules of tests."""
+
+    def run_or_die(params: dict[str, Any], result_path: Path) -> None:
+        """A runner that notes that it has begun, and kills its worker the first time it meets the deadly point."""
+        folder = Path(params["folder"])
+        with open(folder / "begun.log", "a") as log:
+            log.write(f"{params['n']}\n")
+        killed = folder / "killed"
+        if params["n"] == params["deadly"] and not killed.exists():
+            killed.write_text(str(os.getpid()))
+            os.kill(os.getpid(), signal.SIGKILL)
+        result_path.write_text(f"{params['n']} {os.getpid()}")
+
+    return run_or_die
 
 
 @pytest.mark.parametrize("by", ["the client", "its executor"])
@@ -78,7 +74,7 @@ def test_a_killed_worker_costs_nothing(client: Any, shared_store: Store, tmp_pat
     points = [{"n": n, "deadly": 17, "folder": str(tmp_path)} for n in range(40)]
     executor = client if by == "the client" else client.get_executor(retries=3)
 
-    records = shared_store.sweep(points, run_or_die, executor=executor)
+    records = shared_store.sweep(points, deadly(), executor=executor)
 
     assert [record.params["n"] for record in records] == list(range(40))
     assert sorted(record.params["n"] for record in shared_store.list()) == list(range(40))
@@ -86,7 +82,7 @@ def test_a_killed_worker_costs_nothing(client: Any, shared_store: Store, tmp_pat
     assert begun == sorted([*range(40), 17])
     pids = {record.result_path.read_text().split()[1] for record in records}
     assert str(os.getpid()) not in pids
-    assert len(shared_store.sweep(points, run_or_die, executor=executor)) == 40
+    assert len(shared_store.sweep(points, deadly(), executor=executor)) == 40
     assert len((tmp_path / "begun.log").read_text().split()) == 41
 
 
@@ -107,7 +103,17 @@ def test_an_index_in_memory_is_refused(client: Any) -> None:
     store = Store("results", index=MemoryIndex())
 
     with pytest.raises(NotSharedError):
-        store.sweep(grid(n=[1]), run_or_die, executor=client)
+        store.sweep(grid(n=[1]), deadly(), executor=client)
+
+
+def importable_here_only(params: dict[str, Any], result_path: Path) -> None:
+    """A runner that goes by name, where no worker can find it."""
+
+
+def test_a_runner_that_the_workers_do_not_know(client: Any, shared_store: Store) -> None:
+    """It is told, where dask alone would wait for ever."""
+    with pytest.raises(RuntimeError, match="workers cannot load the runner"):
+        shared_store.sweep(grid(n=[1, 2]), importable_here_only, executor=client)
 
 
 STUDY = """

@@ -25,6 +25,8 @@ EXPECTED = [
     "quickstart",
     "register_file",
     "rerun_stochastic",
+    "sweep_dask",
+    "sweep_processes",
 ]
 
 each_example = pytest.mark.parametrize("name", EXAMPLES)

@@ -53,7 +53,7 @@ class Plan:
 
     Example:
         >>> print(Plan(10, 6, 1, ({"n": 1}, {"n": 2}, {"n": 3}), 2, 90.0))
-        10 points: 6 cached, 1 duplicate, 3 to run; about 2 min on 2 workers
+        10 points: 6 cached, 1 duplicate, 3 to run; about 1 min 30 s on 2 workers
     """
 
     total: int

@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing import connection
 from typing import Any, NamedTuple, Protocol
 
-from ._tasks import Points, Reported, Task, dumps, is_main_unknown, this_process, work_through
+from ._tasks import NotStarted, PackedTask, Points, Reported, Task, is_main_unknown, this_process, work_through
 from .errors import sendable
 
 _GRACE_SECONDS = 5.0
@@ -299,7 +299,7 @@ class _Worker:
 
     def begin(self, points: Points) -> None:
         self.number = points.number
-        packed = dumps(points)
+        packed = pickle.dumps(points)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has died: seen when we wait for it
             self.pipe.send_bytes(packed)
 
@@ -325,10 +325,6 @@ class _Worker:
         self.process.close()
 
 
-class NotStarted(RuntimeError):
-    """A worker process could not begin; no point is to blame."""
-
-
 def _died_at_start(exit_status: int | None) -> NotStarted:
     return NotStarted(
         f"Cannot start worker processes: one ended with exit status {exit_status} before it began. In a script, sweep "
@@ -345,14 +341,9 @@ def _serve(pipe: connection.Connection, packed: bytes, inherited: list[connectio
         other.close()
     signal.signal(signal.SIGINT, _interrupted_once)
     with contextlib.suppress(KeyboardInterrupt, EOFError, BrokenPipeError, ConnectionResetError):
-        try:
-            task = Task(pickle.loads(packed)).elsewhere()
-        except Exception as error:  # it cannot be imported here, or whatever importing it raises
-            pipe.send(NotStarted(f"Cannot start worker processes: they cannot load the runner ({error!r})."))
-            return
         pipe.send(_READY)
         while True:
-            pipe.send(_answer(task, pipe.recv_bytes()))
+            pipe.send(_answer(PackedTask(packed), pipe.recv_bytes()))
 
 
 def _interrupted_once(number: int, frame: object) -> None:
@@ -361,12 +352,11 @@ def _interrupted_once(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _answer(task: Task, message: bytes) -> Reported | BaseException:
+def _answer(task: PackedTask, message: bytes) -> Reported | BaseException:
     try:
-        points = pickle.loads(message)
-    except Exception as error:  # a class of a point's that cannot be imported here
+        return work_through(task, pickle.loads(message))
+    except Exception as error:  # it, or a class of a point's, cannot be imported here
         return sendable(error)
-    return work_through(task, points)
 
 
 _numbers = itertools.count()

@@ -20,13 +20,14 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from . import _log
-from ._pools import Died, NotStarted, Workers, new_number
-from ._tasks import BATCH_SECONDS, Points, Report, Reported, Subject, Task, attempt
+from ._pools import Died, Workers, new_number
+from ._tasks import BATCH_SECONDS, NotStarted, Points, Report, Reported, Subject, Task, attempt
 from .errors import Failure, NotSharedError, WorkerDiedError
 
 _LARGEST_BATCH = 1000
 _FASTEST_GROWTH = 4
 _LEAST_BATCH_SECONDS = 0.02
+_LARGE_CAPACITY = 128
 _LINGER_SECONDS = 0.01
 _LOOK_SECONDS = 0.002
 _MOST_OTHERS = 1000
@@ -192,7 +193,7 @@ class Sweep:
         while self._workers is not None and self._has_room() and len(self._batch) >= max(at_least, 1):
             batch = self._batch[: self._batch_size]
             del self._batch[: self._batch_size]
-            points = Points([asked.point for asked in batch], new_number())
+            points = Points([asked.point for asked in batch], new_number(), by_value=self._task.by_value)
             self._under_way[points.number] = batch
             self._workers.submit(points)
 
@@ -288,8 +289,11 @@ class Sweep:
         seconds = max(seconds, 1e-6)
         size = min(int(BATCH_SECONDS / seconds), _FASTEST_GROWTH * self._batch_size, _LARGEST_BATCH)
         if self._total is not None and self._workers is not None:
-            share = math.ceil((self._total - self.counts.drawn + len(self._batch)) / self._workers.capacity())
-            size = min(size, max(share, int(_LEAST_BATCH_SECONDS / seconds)))
+            capacity = self._workers.capacity()
+            share = math.ceil((self._total - self.counts.drawn + len(self._batch)) / capacity)
+            # Of an executor that does not tell its size we think big; but not so that each point travels alone.
+            least = int(_LEAST_BATCH_SECONDS / seconds) if capacity >= _LARGE_CAPACITY else 1
+            size = min(size, max(share, least))
         self._batch_size = max(size, 1)
 
     def _settle(self, asked: _Asked, report: Report, *, is_elsewhere: bool = False) -> Iterator[Outcome]:

@@ -84,23 +84,31 @@ class Reported(NamedTuple):
     process: tuple[str, int]
 
 
+class NotStarted(RuntimeError):
+    """A worker could not begin; no point is to blame."""
+
+
 class Points:
     """
     A batch of points; opaque, so that no scheduler takes the points apart or looks for names of its own in them.
 
-    Attributes:
+    Args:
         points: The points.
         number: Unlike that of any other batch, so that no scheduler takes two for one.
+        by_value: As for `Task`.
     """
 
-    __slots__ = ("number", "points")
-
-    def __init__(self, points: list[Any], number: str) -> None:
-        self.points = points
+    def __init__(self, points: list[Any], number: str, *, by_value: bool = False) -> None:
         self.number = number
+        self._points = points
+        self._by_value = by_value
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Points, (self.points, self.number)
+        return _PackedPoints, (dumps(self._points, by_value=self._by_value), self.number)
+
+    def loaded(self) -> list[Any]:
+        """The points."""
+        return self._points
 
 
 class Task:
@@ -114,13 +122,13 @@ class Task:
 
     def __init__(self, subject: Subject, *, by_value: bool = False) -> None:
         self.subject = subject
+        self.by_value = by_value
         self.is_stopped = False
         self.home = this_process()
-        self._by_value = by_value
         self._packed = b""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpacked, (self.packed(),)
+        return PackedTask, (self.packed(),)
 
     def packed(self) -> bytes:
         """
@@ -132,12 +140,11 @@ class Task:
         """
         if not self._packed:
             _require_shareable(self.subject.shared())
-            self._packed = dumps(self.subject, by_value=self._by_value)
+            self._packed = dumps(self.subject, by_value=self.by_value)
         return self._packed
 
-    def elsewhere(self) -> Task:
-        """The task as another process has it, even one that was forked."""
-        self.home = ("", 0)
+    def loaded(self) -> Task:
+        """The task itself."""
         return self
 
     def is_home(self) -> bool:
@@ -145,20 +152,57 @@ class Task:
         return self.home == this_process()
 
 
+# What arrives in another process is unpickled only when the work begins. Whatever goes wrong then is an answer; in the
+# midst of a message it would break a pool, or have a dask cluster wait for ever.
+
+
+class PackedTask(NamedTuple):
+    """A task that has arrived in another process."""
+
+    packed: bytes
+
+    def loaded(self) -> Task:
+        """
+        The task; unpickled once in a process.
+
+        Raises:
+            NotStarted: What it needs cannot be imported here.
+        """
+        return _unpacked(self.packed)
+
+
+class _PackedPoints(NamedTuple):
+    packed: bytes
+    number: str
+
+    def loaded(self) -> list[Any]:
+        points: list[Any] = pickle.loads(self.packed)
+        return points
+
+
 @functools.lru_cache(maxsize=16)
 def _unpacked(packed: bytes) -> Task:
-    return Task(pickle.loads(packed)).elsewhere()
+    try:
+        task = Task(pickle.loads(packed))
+    except Exception as error:  # it cannot be imported here, or whatever importing it raises
+        raise NotStarted(
+            f"Cannot start the sweep: its workers cannot load the runner ({error!r}). They need the same modules, and "
+            f"the same packages, as this process."
+        ) from error
+    task.home = ("", 0)  # even if we were forked from there
+    return task
 
 
-def work_through(task: Task, batch: Points) -> Reported:
+def work_through(task: Task | PackedTask, batch: Points | _PackedPoints) -> Reported:
     """
     Run the points of a batch, in a worker; each is recorded the moment it has run.
 
     Points that are not begun within `BATCH_SECONDS` are left to the sweep, which hands them to whoever is free.
     """
+    task = task.loaded()
     reports: list[Report] = []
     ends = time.perf_counter() + BATCH_SECONDS
-    for point in batch.points:
+    for point in batch.loaded():
         if reports and (task.is_stopped or time.perf_counter() > ends):
             break
         reports.append(attempt(task, point, Exception, SystemExit))  # exit() ends a run, not the worker
