@@ -79,10 +79,11 @@ class Forecast:
     def _look_ahead(self, total: int) -> None:
         if self._estimator is None:
             self._estimator = Estimator(self._subject.durations())
-        if self._points is None or self._counts.drawn >= total:
+        if self._points is None or total == 0:
             return
-        step = -(-(total - self._counts.drawn) // _SAMPLED_POINTS)
-        places = range(self._counts.drawn, total, step)
+        # With all points drawn, those under way are the ones that are not recorded.
+        first = self._counts.drawn if self._counts.drawn < total else 0
+        places = range(first, total, -(-(total - first) // _SAMPLED_POINTS))
         unknown = [key for key in map(self._key_if_unknown, places) if key is not None]
         self._share = len(unknown) / len(places)
         seconds = [self._estimator.seconds(self._subject.params(key)) for key in unknown]
