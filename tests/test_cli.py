@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from entropic import RunRecord, Store
+from entropic import RunRecord, Store, cached
 from entropic._cli import _view, _words
 from entropic._cli import main as start
 
@@ -326,6 +326,7 @@ PRUNED = [
     (["--max-size", "0", "--keep-newest", "1"], [0, 2]),
     (["--max-size", "1GB"], []),
     (["--older-than", "90d", "--max-size", "10B"], [0, 1, 2]),
+    (["--max-size", "0", "--by", "value"], [0, 1, 2, 3]),
 ]
 
 
@@ -353,6 +354,7 @@ def test_prune_needs_a_limit(call: Call, runs: list[RunRecord]) -> None:
     assert call("prune", "--yes").status == 2
     assert "90d" in call("prune", "--older-than", "soon").err
     assert "1GB" in call("prune", "--max-size", "big").err
+    assert "--max-size" in call("prune", "--older-than", "0s", "--by", "value").err
 
 
 def test_prune_touches_no_file_outside(call: Call, store: Store) -> None:
@@ -736,6 +738,7 @@ def test_help_has_examples_and_exit_codes(call: Call) -> None:
     assert "Exit status" in top
     assert "_ENTROPIC_COMPLETE" in top
     expected = ["check", "export", "ls", "merge", "page", "path", "prune", "register", "rm", "run", "show", "stats"]
+    expected += ["why"]
     assert names == expected
     for name in set(names) - {"check", "stats"}:
         assert f"entropic {name}" in call(name, "--help").out
@@ -865,3 +868,51 @@ def test_sizes_and_times_for_people() -> None:
         "",
     ]
     assert _words.value_of("NaN") != _words.value_of("NaN")
+
+
+# ---- why ------------------------------------------------------------------------------------------------------------
+
+
+def test_why(call: Call, runs: list[RunRecord]) -> None:
+    """Tells what answers, with exit status 0; or what differs from the nearest runs, with 1."""
+    found = call("why", "n=100", "dt=0.01", "method=rk4")
+    assert (found.status, found.err) == (0, "")
+    assert found.out.startswith(f"it would hit: plain run {runs[0].params_hash}\n")
+    assert str(runs[0].result_path) in found.out
+
+    missed = call("why", "n=100", "dt=0.02", "method=rk4")
+    assert (missed.status, missed.err) == (1, "")
+    assert missed.out.splitlines()[1:4] == [
+        "  no run of these parameters is recorded",
+        f"  differs from {runs[0].params_hash}, recorded {runs[0].created_at[:19].replace('T', ' ')}:",
+        "    dt: 0.01 -> 0.02",
+    ]
+    assert "    n: int 300 instead of float 300.0" in call("why", "n=300", "dt=0.5", "method=leapfrog").out
+
+
+def test_why_of_a_function(call: Call, store: Store) -> None:
+    """It is taken as its newest run has it, and need not be named if it is the only one."""
+
+    @cached(store, name="study.simulate", version=2)
+    def simulate(n, dt=0.1, *, result_path):
+        result_path.write_text("x")
+
+    simulate(8)
+    assert call("why", "n=8", "dt=0.1").status == 0
+    assert call("why", "--function", "simulate", "n=8", "dt=0.1").status == 0
+    assert "parameter dt is missing: was 0.1" in call("why", "n=8").out
+    fill(store, {"n": 8})
+
+    several = call("why", "n=8")
+    assert (several.status, several.out) == (2, "")
+    assert "plain runs, study.simulate" in several.err
+    assert call("why", "--function", "study.simulate", "n=8", "dt=0.1").status == 0
+    unknown = call("why", "--function", "solve", "n=8")
+    assert (unknown.status, "no run of a function 'solve'" in unknown.err) == (2, True)
+
+
+def test_why_shows_nothing_that_hurts_a_terminal(call: Call, store: Store) -> None:
+    """What runs hold is escaped."""
+    fill(store, {"n": "\x1b[31m"})
+
+    assert "\x1b" not in call("why", "n=1").out

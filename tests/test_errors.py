@@ -18,6 +18,8 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
     (errors.ParameterNameError("1", "names are text."), TypeError, ["'1'", "names are text"]),
     (errors.UnsupportedTypeError("mesh", "lib.Mesh"), TypeError, ["'mesh'", "lib.Mesh", "register", "plain value"]),
     (errors.UnsupportedTypeError("", "lib.Mesh", "A hint."), TypeError, ["the value", "A hint."]),
+    (errors.InputFileError("a/mesh.msh", "it is gone.", "mesh"), FileNotFoundError, ["a/mesh.msh", "'mesh'", "gone"]),
+    (errors.InputFileChangedError(["mesh.msh"]), RuntimeError, ["mesh.msh", "Call again"]),
     (errors.ResultMissingError("a/b.h5", "Cannot record the run"), FileNotFoundError, ["Cannot record", "a/b.h5"]),
     (errors.AmbiguousResultError("a.h5", ["b", "c"]), ValueError, ["'a.h5'", "'b', 'c'", "result_path"]),
     (
@@ -38,6 +40,7 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
     (errors.WorkerDiedError(3), RuntimeError, ["exit status 3"]),
     (errors.WorkerError("lib.Odd", "it was"), RuntimeError, ["lib.Odd: it was"]),
     (errors.NotSharedError("Index()", "they differ"), RuntimeError, ["they differ", "Index()", "threads"]),
+    (errors.NotRecordedError("study.f", "0123"), LookupError, ["study.f", "0123", "Call the function first"]),
     (
         errors.MissingExtraError("Cannot do it", "lib", "lib"),
         ImportError,

@@ -18,6 +18,8 @@ EXAMPLES = sorted(path.stem for path in FOLDER.glob("*.py"))
 EXPECTED = [
     "custom_index",
     "directory_result",
+    "growing_parameters",
+    "input_files",
     "lynx_hare",
     "methods",
     "ode_scipy",

@@ -44,10 +44,11 @@ def runs() -> list[int]:
 
 
 class Odd(Exception):
-    """An exception that pickles, and cannot be unpickled."""
+    """An exception that does not pickle, not even with what distributed does to all exceptions."""
 
     def __init__(self, one: int, two: int) -> None:
         super().__init__("odd")
+        self.lock = threading.Lock()
 
 
 def fragile(params: dict[str, Any], result_path: Path) -> None:

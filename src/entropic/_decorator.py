@@ -8,18 +8,21 @@ import sys
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from inspect import Signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
 import wrapt
 
 from ._fingerprint import code_digest
 from ._recipe import CacheInfo, Recipe
+from ._replicates import replicates
+from ._reproduce import Comparison, Reproduction
 from .hashing import Key, decode_params, normalize
 from .query import Selection, Where
 from .record import RecordList, RunRecord
 from .store import Store
 
 if TYPE_CHECKING:
+    from ._explain import Explanation
     from ._plan import Plan
     from ._progress import Sink
 
@@ -52,6 +55,15 @@ class _Calls(Generic[P, R]):
         recipe, _ = self._self_recipe_and_first()
         return recipe.store.recall(self._self_key(args, kwargs))
 
+    def explain(self, /, *args: P.args, **kwargs: P.kwargs) -> Explanation:
+        """
+        Tell whether a call would be answered by a recorded run, and if not, the nearest ones and what differs.
+
+        Nothing runs, and nothing is written; print what comes back. Costs a look at every record if there is none.
+        """
+        recipe, first = self._self_recipe_and_first()
+        return recipe.explain((*first, *args), kwargs)
+
     @overload
     def run(  # type: ignore[overload-overlap]  # a coroutine is a result too
         self: _Calls[P, Coroutine[Any, Any, Any]], /, *args: P.args, **kwargs: P.kwargs
@@ -69,6 +81,60 @@ class _Calls(Generic[P, R]):
         """Forget the records of a call; their files are kept. Tells whether there were any."""
         recipe, _ = self._self_recipe_and_first()
         return recipe.store.forget_key(self._self_key(args, kwargs))
+
+    def replicates(self, count: int, /, *args: P.args, **kwargs: P.kwargs) -> builtins.list[R]:
+        """
+        Return so many independent runs of one point; those there are not yet are run now.
+
+        If the function takes a seed (see `cached`), each replicate gets one of its own, derived from the function's
+        name, the point and the replicate's number; it is in ``record.params``. Otherwise the point is run again and
+        again, and ``record.provenance["replicate"]`` tells the runs apart; those made by ordinary calls count.
+
+        Args:
+            count: How many there are to be, counted from number 0.
+            *args: The point, without a seed.
+            **kwargs: Further arguments.
+
+        Returns:
+            What calls return, in the order of the numbers; records as a `RecordList`.
+
+        Raises:
+            TypeError: The arguments do not fit, or name the seed.
+            ValueError: The count is negative.
+
+        Warns:
+            EqualReplicatesWarning: Some results are byte for byte the same.
+
+        Example:
+            >>> from entropic import Store, cached
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> @cached(store)
+            ... def walk(steps, seed, *, result_path):
+            ...     result_path.write_text(f"{steps} steps by seed {seed}")
+            >>> records = walk.replicates(20, steps=100)
+            >>> len({record.params["seed"] for record in records})
+            20
+            >>> walk.replicates(20, steps=100) == records
+            True
+        """
+        recipe, first = self._self_recipe_and_first()
+        records = replicates(recipe, count, (*first, *args), kwargs)
+        if recipe.load is None:
+            return cast("builtins.list[R]", records)
+        return [recipe.load(record.result_path) for record in records]
+
+    def reproduce(self, /, *args: P.args, **kwargs: P.kwargs) -> Reproduction:
+        """
+        Run a recorded call once more in a private place, and compare the results; nothing is replaced.
+
+        Results compare byte for byte, with all that lies beside them, or as ``cached(compare=...)`` says.
+
+        Raises:
+            NotRecordedError: The call has no recorded run (a `LookupError`).
+            OSError: There is no place to run in.
+        """
+        recipe, first = self._self_recipe_and_first()
+        return recipe.reproduce((*first, *args), kwargs)
 
     def register(self, result_path: Any, /, *args: P.args, **kwargs: P.kwargs) -> RunRecord:
         """Record a result made elsewhere as that of a call."""
@@ -180,6 +246,20 @@ class _Calls(Generic[P, R]):
         from . import _calls, _swept
 
         return _swept.planned(_calls.Calls(self), points, workers)
+
+    def migrate(self, *, preview: bool = False) -> int:
+        """
+        Rewrite the records that have an older form (see ``added``, ``renamed`` and ``removed``) to today's form.
+
+        Result files stay where they are. Killed at any moment, no run is lost; call it again, and it is carried on.
+
+        Args:
+            preview: Rewrite nothing; only count.
+
+        Returns:
+            How many there were.
+        """
+        return self._self_recipe_and_first()[0].migrate(preview=preview)
 
     def cache_info(self) -> CacheInfo:
         """
@@ -342,6 +422,11 @@ def cached(
     ignore: Sequence[str] = (),
     load: None = None,
     result_arg: str = "result_path",
+    compare: Comparison | None = None,
+    seed: str | None = "seed",
+    added: Mapping[str, Any] | None = None,
+    renamed: Mapping[str, str] | None = None,
+    removed: Mapping[str, Any] | None = None,
 ) -> _Cacher[RunRecord]: ...
 
 
@@ -354,6 +439,11 @@ def cached(
     ignore: Sequence[str] = (),
     load: Callable[[Path], T],
     result_arg: str = "result_path",
+    compare: Comparison | None = None,
+    seed: str | None = "seed",
+    added: Mapping[str, Any] | None = None,
+    renamed: Mapping[str, str] | None = None,
+    removed: Mapping[str, Any] | None = None,
 ) -> _Cacher[T]: ...
 
 
@@ -365,6 +455,11 @@ def cached(
     ignore: Sequence[str] = (),
     load: Callable[[Path], Any] | None = None,
     result_arg: str = "result_path",
+    compare: Comparison | None = None,
+    seed: str | None = "seed",
+    added: Mapping[str, Any] | None = None,
+    renamed: Mapping[str, str] | None = None,
+    removed: Mapping[str, Any] | None = None,
 ) -> _Cacher[Any]:
     """
     Make a function that writes a result file return its recorded run; a call made before does not run again.
@@ -385,16 +480,29 @@ def cached(
         ignore: Parameters that reach the function but not the key.
         load: Called with the result's path; what it returns is what the call returns. The default is the record.
         result_arg: Name of the parameter that receives the path.
+        added: Parameters that the function has been given later, and the value that runs recorded before then had
+            implicitly: ``{"method": "rk4"}``. Calls with that value find those runs.
+        renamed: Former names of parameters, and their names now: ``{"h": "dt"}``.
+        removed: Parameters that the function has no more, and the value that calls now stand for:
+            ``{"verbose": False}``. At most ten changes in all; `migrate` makes them superfluous.
+        compare: How ``reproduce`` compares a recorded result with a new one: called with both paths, it says by False
+            or by an `AssertionError` that they differ. Without it they must be the same byte for byte.
+        seed: Name of the parameter through which ``replicates`` gives each run a seed of its own; if there is no such
+            parameter, runs are repeated as they are. None for never.
+
+    A parameter annotated as `InputFile` takes a path, and is keyed by the content of that file or folder.
 
     Returns:
         A decorator. The decorated function speaks `functools` (``cache_info``, ``cache_clear``,
         ``cache_parameters``, ``__wrapped__``), and has ``bind``, ``key``, ``retrieve``, ``run``, ``delete``,
-        ``register``, ``list``, ``sweep``, ``sweep_as_completed`` and ``plan``.
+        ``register``, ``list``, ``sweep``, ``sweep_as_completed``, ``plan``, ``replicates``, ``reproduce``, ``explain``
+        (why a call would run) and ``migrate``.
 
     Raises:
         TypeError: When decorating: no parameter for the result path, a parameter with a reserved name, an unknown name
-            in *ignore*, a lambda without *name*, or a closed-over value that cannot be part of a key. When calling:
-            wrong arguments, or a value that cannot be hashed.
+            in *ignore*, declared changes that do not fit the function, a lambda without *name*, or a closed-over value
+            that cannot be part of a key. When calling: wrong arguments, or a value that cannot be hashed.
+        InputFileError: When calling: an input file is missing (a `FileNotFoundError`); nothing has run.
         DuplicateFunctionError: When decorating: another function of this name, with other code, is on the store.
 
     Example:
@@ -415,6 +523,8 @@ def cached(
     if not isinstance(store, Store):
         raise TypeError(f"Cannot cache on {store!r}: write @cached(store), with a Store to keep the runs in.")
     options = {"name": name, "version": version, "ignore": ignore, "load": load, "result_arg": result_arg}
+    options.update(compare=compare, seed=seed)
+    options.update(added=added, renamed=renamed, removed=removed)
     return _Cacher(store, options)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from . import _log
-from ._arguments import own_copy
+from ._arguments import bound_runner, own_copy
 from ._estimate import Run
 from ._forecast import Forecast
 from ._plan import Plan, plan
@@ -84,8 +84,8 @@ class RunsPoints(Protocol):
 class PlainRuns:
     """A store and a runner, as the subject of a sweep."""
 
-    def __init__(self, store: RunsPoints, runner: Any) -> None:
-        self._store = store
+    def __init__(self, store: Any, runner: Any) -> None:
+        self._store: RunsPoints = store
         self._runner = runner
         self.recall = store.recall
 
@@ -99,11 +99,11 @@ class PlainRuns:
         key = self.key(point)
         if self.recall(key) is not None:
             return False
-        own, runs = own_copy(dict(point)), []
+        run, runs = bound_runner(self._runner, point, key), []
 
         def work(path: Path) -> None:
             runs.append(True)
-            self._runner(own, path)
+            run(path)
 
         self._store.obtain(key, work, {})
         return bool(runs)

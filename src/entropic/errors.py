@@ -7,6 +7,8 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── ParameterError          ValueError         a name or value that cannot be a parameter
     │   └── ParameterNameError  TypeError          a name that is not text
     ├── UnsupportedTypeError    TypeError          a value with no normaliser
+    ├── InputFileError          FileNotFoundError  an input file that is missing, or cannot be read
+    ├── InputFileChangedError   RuntimeError       an input file that was changed while its run was under way
     ├── ResultMissingError      FileNotFoundError  a runner, or a registration, without a result
     ├── AmbiguousResultError    ValueError         a runner that wrote several things, none of them the result
     ├── StoreWriteError         OSError            a place that cannot be written, or a record that could not be kept
@@ -14,6 +16,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── HashCollisionError      RuntimeError       a record found by hash that belongs to other parameters
     ├── ReentrantRunError       RuntimeError       a run that asks for its own result
     ├── DuplicateFunctionError  ValueError         two different functions of one name on one store
+    ├── NotRecordedError        LookupError        a call that is to be reproduced, and has no recorded run
     ├── SweepError             RuntimeError       a sweep some of whose points have failed
     ├── WorkerDiedError        RuntimeError       a point whose worker process died, not for the first time
     ├── WorkerError            RuntimeError       what a worker raised, where that itself could not travel
@@ -21,7 +24,10 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── MissingExtraError       ImportError        a package that is needed for this only, and is not installed
     └── CommandError            RuntimeError       a program that could not be started, or has failed
 
-What a runner raises passes through unchanged: none of these wraps it.
+What a runner raises passes through unchanged: none of these wraps it. The warnings are::
+
+    UserWarning
+    └── EqualReplicatesWarning                     replicates whose results are byte for byte the same
 """
 
 from __future__ import annotations
@@ -82,6 +88,45 @@ class UnsupportedTypeError(EntropicError, TypeError):
         return (
             f"Cannot hash {_parameter(self.place)}: no normaliser for {self.type_name}.{hint} Register one with "
             f"entropic.normalize.register({self.type_name}, function), or pass a plain value such as its file name."
+        )
+
+
+class InputFileError(EntropicError, FileNotFoundError):
+    """
+    An input file that is missing, or cannot be read: what depends on its content has no key.
+
+    Attributes:
+        path: The file or folder, absolute; only its name for one that comes out of a record.
+        reason: What is wrong with it, and what to do.
+        place: The parameter it is the value of; empty when the value itself was handed in.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], reason: str, place: str = "") -> None:
+        self.path = os.fspath(path)
+        self.reason = reason
+        self.place = place
+        super().__init__(f"Cannot use the input file {self.path!r} as {_parameter(place)}: {reason}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path, self.reason, self.place)
+
+
+class InputFileChangedError(EntropicError, RuntimeError):
+    """
+    An input file that was changed, or removed, between the making of the key and the end of the run.
+
+    Attributes:
+        names: The input files of the run.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(tuple(names))
+        self.names = tuple(names)
+
+    def __str__(self) -> str:
+        return (
+            f"Cannot record the run: an input file ({', '.join(map(repr, self.names))}) was changed after the call "
+            f"began, and the result would be recorded for the old content. Call again, once nobody writes to it."
         )
 
 
@@ -266,6 +311,27 @@ class CommandError(EntropicError, RuntimeError):
         return f"Cannot record the run: the program {self.program!r} {how}. What it wrote has been discarded."
 
 
+class NotRecordedError(EntropicError, LookupError):
+    """
+    A call that is to be reproduced, and has no recorded run.
+
+    Attributes:
+        name: Of the function.
+        params_hash: The key of the call.
+    """
+
+    def __init__(self, name: str, params_hash: str) -> None:
+        super().__init__(name, params_hash)
+        self.name = name
+        self.params_hash = params_hash
+
+    def __str__(self) -> str:
+        return (
+            f"Cannot reproduce this call of {self.name}: it has no recorded run ({self.params_hash}). "
+            f"Call the function first."
+        )
+
+
 class WorkerDiedError(EntropicError, RuntimeError):
     """
     A point took its worker process down: twice, the second time with no other point at work.
@@ -427,3 +493,26 @@ class MissingExtraError(EntropicError, ImportError):
 
 def _parameter(place: str) -> str:
     return f"parameter {place!r}" if place else "the value"
+
+
+class EqualReplicatesWarning(UserWarning):
+    """
+    Replicates whose results are byte for byte the same: they are not independent.
+
+    Attributes:
+        name: Of the function.
+        count: How many replicates there are.
+        different: How many different results.
+    """
+
+    def __init__(self, name: str, count: int, different: int) -> None:
+        super().__init__(name, count, different)
+        self.name = name
+        self.count = count
+        self.different = different
+
+    def __str__(self) -> str:
+        return (
+            f"Of {self.count} replicates of {self.name} only {self.different} have a result of their own: they are not "
+            f"independent. Let the function take a seed, and make all its random numbers from it."
+        )

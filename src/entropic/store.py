@@ -21,44 +21,44 @@ import contextlib
 import os
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import _log
-from ._arguments import PLAIN_TYPES, checked_index, checked_metadata, checked_suffix, own_copy, require_callable
+from ._arguments import PLAIN_TYPES, bound_runner, checked_index, checked_metadata, checked_suffix, require_callable
 from ._candidate import Candidate, agrees
-from ._catalog import Catalog
+from ._catalog import Catalog, signature
 from ._contents import measure
 from ._disk import remove, sync_tree
 from ._locks import Flights
 from ._log import DEBUG, is_enabled_for
+from ._older import OlderForms
 from ._places import Places
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
+from ._sweeps import Runner, Sweeps
 from .errors import AmbiguousResultError, EntropicError, ResultMissingError, StoreWriteError
-from .hashing import Key, decode_params, make_key
+from .hashing import Key, decode_params, hash_params, make_key
 from .index import IndexBackend, Salvages, TinyDBIndex
 from .query import Selection, Where
 from .record import RecordList, RunRecord
 
 if TYPE_CHECKING:
     from ._check import CheckReport
+    from ._explain import Explanation
     from ._merge import Merged
-    from ._plan import Plan
-    from ._progress import Sink
+    from ._reproduce import Comparison, Reproduction, ReproductionReport
 
 __all__ = ["Store"]
-
-Runner = Callable[[dict[str, Any], Path], object]
 
 _REMEMBERED_KEYS = 4096
 _REMEMBERED_HITS = 1 << 16
 _DIGEST_UP_TO_BYTES = 1 << 20
 
 
-class Store:
+class Store(Sweeps):
     """
     Remember runs: each a mapping of parameters and the result file it led to.
 
@@ -115,6 +115,7 @@ class Store:
         self._workplace = Workplace(str(self.results_dir), durable)
         self._flights = Flights(str(self.results_dir / PRIVATE_FOLDER / "locks"))
         self._candidates: dict[str, Candidate] = {}
+        self._older = OlderForms()
         self._known_keys: dict[object, Key] = {}
 
     def __repr__(self) -> str:
@@ -176,7 +177,7 @@ class Store:
         """
         require_callable(runner)
         key = self.key_of(params, runner)
-        return self.recall(key) or self.obtain(key, _bound_runner(runner, params), metadata)
+        return self.recall(key) or self.obtain(key, bound_runner(runner, params, key), metadata)
 
     def run(self, params: Mapping[str, Any], runner: Runner, **metadata: Any) -> RunRecord:
         """
@@ -192,7 +193,8 @@ class Store:
             [1, 2]
         """
         require_callable(runner)
-        return self.execute(self.key_of(params, runner), _bound_runner(runner, params), metadata)
+        key = self.key_of(params, runner)
+        return self.execute(key, bound_runner(runner, params, key), metadata)
 
     def retrieve(self, params: Mapping[str, Any]) -> RunRecord | None:
         """
@@ -205,6 +207,25 @@ class Store:
             True
         """
         return self.recall(make_key(params))
+
+    def explain(self, params: Mapping[str, Any]) -> Explanation:
+        """
+        Tell whether a plain run of these parameters is recorded, and if not, the nearest ones and what differs.
+
+        Nothing runs, and nothing is written. Costs a look at every record if there is none.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> _ = store.run({"n": 1, "dt": 0.01}, lambda params, path: path.write_text("x"))
+            >>> print(store.explain({"n": 1.0, "dt": 0.01}))  # doctest: +ELLIPSIS
+            it would run: plain run ...
+              no run of these parameters is recorded
+              differs from ..., recorded ...:
+                n: float 1.0 instead of int 1
+        """
+        from . import _explain
+
+        return _explain.explain(self, make_key(params))
 
     def register(self, params: Mapping[str, Any], result_path: str | os.PathLike[str], **metadata: Any) -> RunRecord:
         """
@@ -308,9 +329,7 @@ class Store:
             (True, False)
         """
         if isinstance(params_or_record, RunRecord):
-            # By what it says: a nan that has been pickled is equal to no other.
-            wanted = params_or_record.to_dict()
-            return bool(self.forget(lambda record: self._places.shown(record).to_dict() == wanted, remove_file))
+            return bool(self.delete_records([params_or_record], remove_file))
         return self.forget_key(make_key(params_or_record), remove_file)
 
     def delete_records(self, records: Iterable[RunRecord], remove_files: bool = False) -> int:
@@ -329,8 +348,8 @@ class Store:
             >>> store.delete_records(store.list(where={"n": 6}), remove_files=True)
             1
         """
-        signatures = set(map(_signature, records))
-        return self.forget(lambda record: _signature(self._places.shown(record)) in signatures, remove_files)
+        signatures = set(map(signature, records))
+        return self.forget(lambda record: signature(self._places.shown(record)) in signatures, remove_files)
 
     def prune(
         self,
@@ -339,10 +358,11 @@ class Store:
         larger_than_bytes: int | None = None,
         keep_newest: int | None = None,
         max_size_bytes: int | None = None,
+        by: Literal["age", "value"] = "age",
         preview: bool = False,
     ) -> RecordList:
         """
-        Give up runs by age, size and number: their results and their records.
+        Give up runs by age, size, number and worth: their results and their records.
 
         Age and size must both be met, where both are given. A run whose result lies outside the results folder is
         never given up. Sizes are those on disk, with what lies beside a result.
@@ -351,11 +371,17 @@ class Store:
             older_than_seconds: Only runs older than this.
             larger_than_bytes: Only runs larger than this.
             keep_newest: Keep so many of the newest runs of each point, whatever else is said; alone, all others go.
-            max_size_bytes: Give up the oldest of what then remains, until all together take no more than this.
+            max_size_bytes: Give up what then remains, until all together take no more than this.
+            by: Of what then remains, give up first what is oldest (``"age"``), or what saves the fewest seconds of
+                computing for each byte it takes (``"value"``). A run whose time is not known, such as a registered
+                one, is given up last then.
             preview: Remove nothing; only tell.
 
         Returns:
             The runs given up, oldest first.
+
+        Raises:
+            ValueError: An unknown order, or *by* value without *max_size_bytes*; nothing has been removed.
 
         Example:
             >>> store = Store("results", "runs.json", file_suffix=".txt")
@@ -366,7 +392,8 @@ class Store:
         """
         from . import _prune  # loaded by those who ask for it, as are checking and merging
 
-        limits = _prune.Limits(older_than_seconds, larger_than_bytes, keep_newest, max_size_bytes)
+        limits = _prune.Limits(older_than_seconds, larger_than_bytes, keep_newest, max_size_bytes, by)
+        limits.require_sense()
         inside = [record for record in self.list() if all(map(self.is_inside, self.files_of(record)))]
         held = [_prune.hold(record, self.files_of(record)) for record in inside]
         chosen = RecordList(one.record for one in _prune.choose(held, limits, datetime.now(timezone.utc)))
@@ -414,109 +441,8 @@ class Store:
                 known[record.params_hash] = [*mine, taken]
                 merged.taken.append(taken)
             step(record)
-        self._let_newest_answer({record.params_hash for record in (*merged.taken, *merged.known)})
+        self._catalog.let_newest_answer({record.params_hash for record in (*merged.taken, *merged.known)})
         return merged
-
-    def sweep(
-        self,
-        points: Iterable[Mapping[str, Any]],
-        runner: Runner,
-        *,
-        executor: Any = None,
-        workers: int | None = None,
-        progress: bool | Sink | None = None,
-        on_error: str = "raise",
-    ) -> RecordList:
-        """
-        `run_or_retrieve` every point, here or in parallel, and return the records in the order of the points.
-
-        Recorded points are answered at once, duplicates run once, and each run is recorded the moment it finishes: a
-        sweep that was stopped, by Ctrl-C or by a crash, carries on when it is started again. Points are drawn as they
-        are needed, so a generator of millions is welcome.
-
-        Args:
-            points: Mappings: `entropic.grid`, a list, a generator, or a DataFrame, whose rows they are then.
-            runner: As for `run_or_retrieve`. For other processes it stands at the top of a module or script, or
-                cloudpickle is installed.
-            executor: Where to run: anything with a ``submit``, such as a thread or process pool of
-                `concurrent.futures`, or a dask ``Client``. Without one, and without *workers*, points run one after
-                the other, here.
-            workers: Run in so many processes of our own. If one dies, what it had in hand is tried again.
-            progress: True for a bar (extra ``progress``), False for none; by default there is one if tqdm is installed
-                and someone looks. Or a function, called with a ``SweepProgress`` some times a second.
-            on_error: ``"raise"``: the other points go on, and at the end a `SweepError` has the records and the
-                failures. ``"skip"``: failures are logged, and the other records returned.
-
-        Raises:
-            SweepError: Some points have failed.
-            NotSharedError: Other processes would not see the index; before anything runs where it can be known.
-            TypeError: Executor and workers are both given; or the first point cannot be one, and nothing has run (a
-                later one like that is a failure); or the runner cannot be sent to other processes.
-
-        Example:
-            >>> from entropic import grid
-            >>> store = Store("results", "runs.json", file_suffix=".txt")
-            >>> records = store.sweep(grid(n=[1, 2]), lambda params, path: path.write_text("x"))
-            >>> [record.params["n"] for record in records]
-            [1, 2]
-        """
-        from . import _swept  # loaded by those who sweep
-
-        require_callable(runner)
-        options = _swept.Options.checked(executor, workers, progress, on_error)
-        return RecordList(_swept.swept(_swept.PlainRuns(self, runner), points, options, _swept.as_it_is))
-
-    def sweep_as_completed(
-        self,
-        points: Iterable[Mapping[str, Any]],
-        runner: Runner,
-        *,
-        executor: Any = None,
-        workers: int | None = None,
-        progress: bool | Sink | None = None,
-        on_error: str = "raise",
-    ) -> Generator[tuple[Mapping[str, Any], RunRecord], None, None]:
-        """
-        As `sweep`, but hand out each point with its record as soon as it is there, and keep none.
-
-        Leaving the loop early ends the runs under way; what was recorded stays. Failures are told at the end, by a
-        `SweepError` without records.
-
-        Example:
-            >>> store = Store("results", "runs.json", file_suffix=".txt")
-            >>> for point, record in store.sweep_as_completed([{"n": 1}], lambda params, path: path.write_text("x")):
-            ...     print(point, record.result_path.read_text())
-            {'n': 1} x
-        """
-        from . import _swept
-
-        require_callable(runner)
-        options = _swept.Options.checked(executor, workers, progress, on_error)
-        return _swept.swept_as_completed(_swept.PlainRuns(self, runner), points, options, _swept.as_it_is)
-
-    def plan(self, points: Iterable[Mapping[str, Any]], runner: Runner | None = None, *, workers: int = 1) -> Plan:
-        """
-        Tell what a sweep would do: which points are recorded, which would run, and for how long.
-
-        Runs and writes nothing. The time is judged by recorded plain runs of similar parameters.
-
-        Args:
-            points: As for `sweep`.
-            runner: As for `sweep`; of use only if it is a program, see `entropic.command`.
-            workers: How many would run at one time.
-
-        Raises:
-            TypeError, ValueError: A point cannot be one.
-
-        Example:
-            >>> store = Store("results", "runs.json", file_suffix=".txt")
-            >>> plan = store.plan([{"n": 9}, {"n": 9}])
-            >>> plan.total, plan.duplicates, plan.to_run
-            (2, 1, ({'n': 9},))
-        """
-        from . import _swept
-
-        return _swept.planned(_swept.PlainRuns(self, runner), points, workers)
 
     def check(self, *, contents: bool = False, repair: bool = False) -> CheckReport:
         """
@@ -560,6 +486,51 @@ class Store:
         if repair:
             self._repair(report)
         return report
+
+    def reproduce(
+        self,
+        fraction: float = 0.01,
+        *,
+        where: Where | None = None,
+        compare: Comparison | None = None,
+        seed: int | None = None,
+    ) -> ReproductionReport:
+        """
+        Run some recorded points again, and compare the results with the recorded ones; nothing is replaced.
+
+        What a decorated function has recorded can be called again, if the function is at hand or can be imported, and
+        its arguments can be had from the record: an array, of which only the digest is known, cannot. An enum arrives
+        as its value and a path as its text. The new results are written below ``.entropic`` and removed.
+
+        Args:
+            fraction: How many of the runs to draw, above 0 and at most 1; at least one is.
+            where: Which runs to draw from, as for `list`.
+            compare: Called with the recorded result and the new one; that they differ is said by False or by an
+                `AssertionError`. Without it that of the function, see `cached`; else byte for byte.
+            seed: Of the draw, to draw the same runs again.
+
+        Returns:
+            What came of each; its ``has_reproduced`` says it in one word. Takes as long as the runs did.
+
+        Raises:
+            ValueError: The fraction is out of range.
+            OSError: There is no place to run in.
+
+        Example:
+            >>> from entropic import cached
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> @cached(store, name="square")
+            ... def square(n, *, result_path):
+            ...     result_path.write_text(str(n * n))
+            >>> record = square(3)
+            >>> print(store.reproduce(1.0, where={"n": 3}))
+            1 run(s) checked: 1 same, 0 different, 0 failed, 0 skipped
+        """
+        from . import _reproduce
+
+        there = [record for record in self.list(where) if record.result_path.exists()]
+        chosen = _reproduce.sample(there, fraction, seed)
+        return _reproduce.ReproductionReport(self._reproduced(record, compare) for record in chosen)
 
     def salvage(self) -> Path | None:
         """
@@ -610,14 +581,14 @@ class Store:
         """Look the key up; a hit has its result still there. Two ``stat`` calls, no lock, nothing written."""
         stored = self._peek(key.params_hash)
         if stored is None:
-            return None
+            return None if key.older is None else self._older.recall(key, self.recall)
         candidate = self._candidates.get(key.params_hash)
         if candidate is None or candidate.stored is not stored:
             candidate = self._new_candidate(stored)
         if candidate.agreed is not key:
             candidate.require_agreement(key)
         if candidate.defect() is not None:
-            return None
+            return None if key.older is None else self._older.recall(key, self.recall)
         if is_enabled_for(DEBUG):
             _log.hit(key.params_hash, candidate.path)
         return candidate.record.handed_out()
@@ -660,6 +631,30 @@ class Store:
             await work(run.path)
         return run.record
 
+    def candidates(self, key: Key) -> Iterator[Candidate]:
+        """What is recorded under a key and its older forms, whether its result can be used or not."""
+        for form in key.forms():
+            stored = self._peek(form.params_hash)
+            if stored is not None:
+                yield self._new_candidate(stored)
+
+    def replicate(
+        self,
+        key: Key,
+        number: int,
+        work: Callable[[Path], object],
+        metadata: Mapping[str, Any],
+        answer: Callable[[], RunRecord | None],
+    ) -> RunRecord:
+        """Run one numbered replicate of a key, unless *answer*, asked under the flight of that number, has it."""
+        self._require_writable()
+        with self._flights.lead(hash_params({"of": key.params_hash, "replicate": number}), answer) as record:
+            if record is None:
+                with self._new_run(key, metadata, provenance={"replicate": number}) as run:
+                    work(run.path)
+                record = run.record
+            return record
+
     def adopt(self, key: Key, result_path: str | os.PathLike[str], metadata: Mapping[str, Any]) -> RunRecord:
         """Record a result made elsewhere."""
         path = os.path.abspath(result_path)
@@ -669,12 +664,24 @@ class Store:
             sync_tree(path)
         return self._insert(key, path, self._places.indexed(path), checked_metadata(metadata), {})
 
+    def run_again(
+        self, record: RunRecord, call: Callable[[Path], object], comparison: Comparison | None
+    ) -> Reproduction:
+        """Make the result of a record anew, in a private place, and compare the two."""
+        from . import _reproduce
+
+        stage = self._workplace.stage_again(record.params_hash, self.file_suffix, _reproduce.stem_of(record))
+        return _reproduce.again(record, self.files_of(record), call, stage, comparison)
+
     def forget_key(self, key: Key, remove_file: bool = False) -> bool:
         """Forget all records of a key."""
-        if self.index.find_by_hash(key.params_hash) is None:
+        forms = {form.params_hash: form for form in key.forms()}
+        if all(self.index.find_by_hash(params_hash) is None for params_hash in forms):
             return False
         return bool(
-            self.forget(lambda record: record.params_hash == key.params_hash and agrees(record, key), remove_file)
+            self.forget(
+                lambda record: record.params_hash in forms and agrees(record, forms[record.params_hash]), remove_file
+            )
         )
 
     def forget(self, unwanted: Callable[[RunRecord], bool], remove_file: bool = False) -> int:
@@ -704,10 +711,21 @@ class Store:
             records[place] = self._places.shown(record)  # one by one, so that no record is held twice
         return RecordList(records)
 
+    def exchange(self, pairs: Sequence[tuple[RunRecord, RunRecord]]) -> None:
+        """Put records in the place of others: in each pair the second, of the first."""
+        self._require_writable()
+        self._catalog.exchange(pairs)
+
     # ---- one run ----------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _new_run(self, key: Key, metadata: Mapping[str, Any], replaces: RunRecord | None = None) -> Iterator[_Run]:
+    def _new_run(
+        self,
+        key: Key,
+        metadata: Mapping[str, Any],
+        replaces: RunRecord | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> Iterator[_Run]:
         """Stage; hand over to the runner; publish, insert, and put the record on the run."""
         details = checked_metadata(metadata)
         _log.miss(key.params_hash)
@@ -722,7 +740,8 @@ class Store:
         elapsed_seconds = time.perf_counter() - began
         published = self._publish(stage)
         try:
-            run.record = self._insert_run(key, published, {"elapsed_seconds": elapsed_seconds, **details})
+            details = {"elapsed_seconds": elapsed_seconds, **details}
+            run.record = self._insert_run(key, published, details, provenance or {})
         finally:
             stage.discard()
         _log.run_completed(key.params_hash, str(run.record.result_path), elapsed_seconds)
@@ -763,13 +782,15 @@ class Store:
             # The newer record answers already, and `check` will find this one again.
             _log.not_forgotten(record.params_hash, error)
 
-    def _insert_run(self, key: Key, published: Published, metadata: dict[str, Any]) -> RunRecord:
-        provenance = {"siblings": published.siblings} if published.siblings else {}
+    def _insert_run(
+        self, key: Key, published: Published, metadata: dict[str, Any], provenance: Mapping[str, Any]
+    ) -> RunRecord:
+        provenance = {**provenance, **({"siblings": published.siblings} if published.siblings else {})}
         path = os.path.join(self.results_dir, published.name)
         return self._insert(key, path, self._places.published(published.name), metadata, provenance)
 
     def _insert(
-        self, key: Key, path: str, indexed_path: Path, metadata: dict[str, Any], provenance: dict[str, Any]
+        self, key: Key, path: str, indexed_path: Path, metadata: dict[str, Any], provenance: Mapping[str, Any]
     ) -> RunRecord:
         place: str | os.PathLike[str] = path
         try:
@@ -841,12 +862,11 @@ class Store:
 
     def _stale_record(self, key: Key) -> RunRecord | None:
         """The record of this key whose result is no longer usable, if that is why it has to run."""
-        stored = self._peek(key.params_hash)
-        if stored is None:
-            return None
-        candidate = self._new_candidate(stored)
-        _log.stale(key.params_hash, candidate.path, candidate.defect() or "has just come back")
-        return stored
+        for candidate in self.candidates(key):
+            reason = candidate.defect() or "has just come back"
+            _log.stale(candidate.record.params_hash, candidate.path, reason)
+            return candidate.stored
+        return None
 
     def files_of(self, record: RunRecord) -> Sequence[Path]:
         """The result of a run, and what was written beside it."""
@@ -889,14 +909,16 @@ class Store:
             stage.discard()
         return self._places.shown(taken)
 
-    def _let_newest_answer(self, keys: Collection[str]) -> None:
-        """Of each key, insert the record made last once more, behind those that were inserted after it."""
-        from . import _merge
+    # ---- reproducing ------------------------------------------------------------------------------------------------
 
-        passed = _merge.passed_over(record for record in self.index.all() if record.params_hash in keys)
-        for record in passed:
-            self.index.insert(_merge.moved(record))
-        self._catalog.delete(passed)
+    def _reproduced(self, record: RunRecord, comparison: Comparison | None) -> Reproduction:
+        from . import _reproduce
+
+        try:
+            call, own_comparison = _reproduce.call_of(record, self.results_dir)
+        except _reproduce.CannotReplayError as reason:
+            return _reproduce.Reproduction(record, "skipped", str(reason))
+        return self.run_again(record, call, comparison or own_comparison)
 
     # ---- checking ---------------------------------------------------------------------------------------------------
 
@@ -932,14 +954,5 @@ def _kept_aside(stage: Stage) -> str:
         return place if os.path.exists(place) else "(nowhere: its folder is gone)"
 
 
-def _signature(record: RunRecord) -> tuple[str, str, Path]:
-    return record.params_hash, record.created_at, record.result_path
-
-
 def _told(what: str, error: OSError, path: str | os.PathLike[str], advice: str = "") -> StoreWriteError:
     return StoreWriteError(what, error, error.filename or path, advice)
-
-
-def _bound_runner(runner: Runner, params: Mapping[str, Any]) -> Callable[[Path], object]:
-    own = own_copy(dict(params))  # now, not after a wait for another run: the caller may change them meanwhile
-    return lambda path: runner(own, path)

@@ -14,7 +14,7 @@ import sys
 import click
 
 from ..errors import EntropicError
-from . import _look, _run, _share, _tidy
+from . import _look, _run, _share, _tidy, _why
 from ._place import store_options
 from ._view import told
 
@@ -62,6 +62,7 @@ for _subcommand in (
     _look.path,
     _look.stats,
     _look.check,
+    _why.why,
     _run.run,
     _tidy.rm,
     _tidy.prune,
