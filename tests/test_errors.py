@@ -40,6 +40,11 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
     (errors.CommandError("./solve", -9), RuntimeError, ["./solve", "signal 9"]),
     (errors.CommandError("./solve", 127, "No such file"), RuntimeError, ["./solve", "No such file", "path"]),
     (errors.DuplicateFunctionError("study.f"), ValueError, ["study.f", "name=", "version="]),
+    (errors.SweepError([], []), RuntimeError, ["points failed", ".records", ".failures", "again"]),
+    (errors.WorkerDiedError(-9), RuntimeError, ["signal 9", "out of memory", "foreground"]),
+    (errors.WorkerDiedError(3), RuntimeError, ["exit status 3"]),
+    (errors.WorkerError("lib.Odd", "it was"), RuntimeError, ["lib.Odd: it was"]),
+    (errors.NotSharedError("Index()", "they differ"), RuntimeError, ["they differ", "Index()", "threads"]),
     (errors.NotRecordedError("study.f", "0123"), LookupError, ["study.f", "0123", "Call the function first"]),
     (
         errors.MissingExtraError("Cannot do it", "lib", "lib"),

@@ -130,6 +130,21 @@ class Recipe:
             return self.store.execute_async(key, work.awaited, {})
         return self.store.execute(key, work, {})
 
+    def ensure(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Have a call recorded, for a sweep; tell whether it was run for that."""
+        key = self.key(args, kwargs)
+        if self.store.recall(key) is not None:
+            self.count_hits(1)
+            return False
+        work = _Work(self, key, args, kwargs)
+        if self.is_async:
+            asyncio.run(self.store.obtain_async(key, work.awaited, {}))
+        else:
+            self.store.obtain(key, work, {})
+        if not work.has_run:
+            self.count_hits(1)
+        return work.has_run
+
     def reproduce(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Reproduction:
         """Run a recorded call once more in a private place, and compare."""
         key = self.key(args, kwargs)

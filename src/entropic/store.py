@@ -38,6 +38,7 @@ from ._log import DEBUG, is_enabled_for
 from ._older import OlderForms
 from ._places import Places
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
+from ._sweeps import Runner, Sweeps
 from .errors import AmbiguousResultError, EntropicError, IndexUnavailableError, ResultMissingError, StoreWriteError
 from .hashing import Key, decode_params, hash_params, make_key
 from .index import IndexBackend, Salvages
@@ -52,14 +53,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Store"]
 
-Runner = Callable[[dict[str, Any], Path], object]
-
 _REMEMBERED_KEYS = 4096
 _REMEMBERED_HITS = 1 << 16
 _DIGEST_UP_TO_BYTES = 1 << 20
 
 
-class Store:
+class Store(Sweeps):
     """
     Remember runs: each a mapping of parameters and the result file it led to.
 
@@ -181,7 +180,7 @@ class Store:
             True
         """
         require_callable(runner)
-        key = self._key(params, runner)
+        key = self.key_of(params, runner)
         return self.recall(key) or self.obtain(key, bound_runner(runner, params, key), metadata)
 
     def run(self, params: Mapping[str, Any], runner: Runner, **metadata: Any) -> RunRecord:
@@ -198,7 +197,7 @@ class Store:
             [1, 2]
         """
         require_callable(runner)
-        key = self._key(params, runner)
+        key = self.key_of(params, runner)
         return self.execute(key, bound_runner(runner, params, key), metadata)
 
     def retrieve(self, params: Mapping[str, Any]) -> RunRecord | None:
@@ -448,19 +447,6 @@ class Store:
             step(record)
         self._catalog.let_newest_answer({record.params_hash for record in (*merged.taken, *merged.known)})
         return merged
-
-    def sweep(self, points: Iterable[Mapping[str, Any]], runner: Runner) -> RecordList:
-        """
-        `run_or_retrieve` every point, one after the other, and return the records in their order.
-
-        Example:
-            >>> from entropic import grid
-            >>> store = Store("results", "runs.json", file_suffix=".txt")
-            >>> records = store.sweep(grid(n=[1, 2]), lambda params, path: path.write_text("x"))
-            >>> [record.params["n"] for record in records]
-            [1, 2]
-        """
-        return RecordList(self.run_or_retrieve(point, runner) for point in points)
 
     def check(self, *, contents: bool = False, repair: bool = False) -> CheckReport:
         """
@@ -846,7 +832,7 @@ class Store:
 
     # ---- keys -------------------------------------------------------------------------------------------------------
 
-    def _key(self, params: Mapping[str, Any], runner: Runner) -> Key:
+    def key_of(self, params: Mapping[str, Any], runner: Runner | None) -> Key:
         """The key of a point; remembered for plain values, whose types tell 1, 1.0 and True apart."""
         identity = getattr(runner, "__entropic_identity__", None)
         if identity is not None:
