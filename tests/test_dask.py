@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +38,11 @@ def client() -> Iterator[Any]:
         yield client
 
 
-INDEXES: dict[str, Callable[[Path], dict[str, Any]]] = {
-    "tinydb": lambda folder: {"db_path": folder / "runs.json"},
-}
-"""The indexes that the workers of a cluster can share, as options of the store."""
-
-
-@pytest.fixture(params=INDEXES)
+@pytest.fixture(params=["tinydb", "postgresql"])
 def shared_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """A store whose index the workers share."""
-    with Store(tmp_path / "results", file_suffix=".txt", **INDEXES[request.param](tmp_path)) as store:
+    """A store whose index the workers share: a file, or a database on a real server."""
+    index = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
+    with Store(tmp_path / "results", tmp_path / "runs.json", file_suffix=".txt", index=index) as store:
         yield store
 
 
