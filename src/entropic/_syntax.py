@@ -1,0 +1,304 @@
+"""
+What a piece of source says, whatever it looks like: its content without layout, and the names it leaves open.
+
+The content of a function or class is a text of its own making, the same on every supported Python: comments, layout,
+docstrings and annotations of parameters and variables are not in it. Annotations in the body of a class are, since they
+make the fields of a dataclass.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+Chain = tuple[str, ...]
+"""A name and its attributes: ``model.rhs`` is ``("model", "rhs")``."""
+
+SUPER = "super()"
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+# Where a name stands says whether it is read or set; hints for type checkers say nothing to Python.
+_UNSAID = frozenset({"ctx", "type_comment", "type_ignores", "kind", "annotation", "returns", "simple"})
+_CHANGING = frozenset(
+    {"add", "append", "appendleft", "clear", "difference_update", "discard", "extend", "extendleft", "fill", "insert"}
+    | {"intersection_update", "move_to_end", "pop", "popitem", "popleft", "remove", "resize", "reverse", "setdefault"}
+    | {"sort", "subtract", "symmetric_difference_update", "update"}
+)
+
+
+class Import(NamedTuple):
+    """What a name is bound to by an import inside a function: a module, or something in one."""
+
+    module: str
+    level: int
+    member: str | None
+
+
+class Names(NamedTuple):
+    """
+    The names that a piece of source leaves open, to be looked up where it was written.
+
+    Attributes:
+        chains: Those it reads.
+        changed: Those it sets, or changes in place: they hold its own state, no constant.
+        imports: Names bound by imports inside it.
+    """
+
+    chains: frozenset[Chain]
+    changed: frozenset[Chain]
+    imports: dict[str, Import]
+
+
+# ---- content --------------------------------------------------------------------------------------------------------
+
+
+def content(node: ast.AST) -> str:
+    """What a function or a class says."""
+    out: list[str] = []
+    _write(node, out, in_class=False)
+    return "".join(out)
+
+
+def content_as_decorated(node: FunctionNode, *, defaults: bool = False) -> str:
+    """
+    What a decorated function says, apart from what its key says already: its name, and the defaults of its parameters.
+
+    Its decorators are left out as well: what they do is seen in the wrappers they have made. To those who call it as a
+    helper its *defaults* matter.
+    """
+    out = [type(node).__name__]
+    _write(node.args if defaults else _without_defaults(node.args), out, in_class=False)
+    _write_any(node.body, out, in_class=False)
+    return "".join(out)
+
+
+def class_content(node: ast.ClassDef) -> str:
+    """What a class says apart from its methods."""
+    rest = [statement for statement in node.body if not isinstance(statement, _FUNCTIONS)]
+    return content(_class_with(node, rest))
+
+
+def methods(node: ast.ClassDef) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The functions written directly in the body of a class."""
+    return [statement for statement in node.body if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef))]
+
+
+def _class_with(node: ast.ClassDef, body: list[ast.stmt]) -> ast.ClassDef:
+    fields = {name: getattr(node, name) for name in node._fields if name != "body" and hasattr(node, name)}
+    return ast.ClassDef(**fields, body=body)
+
+
+def _without_defaults(args: ast.arguments) -> ast.arguments:
+    fields = {name: getattr(args, name) for name in args._fields if name not in ("defaults", "kw_defaults")}
+    return ast.arguments(**fields, defaults=[], kw_defaults=[])
+
+
+def _write(node: ast.AST, out: list[str], in_class: bool) -> None:
+    kind = type(node)
+    if kind is ast.Name:
+        out.append(f"Name({node.id})")  # type: ignore[attr-defined]
+        return
+    if kind is ast.Constant:
+        out.append(_constant(node.value))  # type: ignore[attr-defined]
+        return
+    if isinstance(node, ast.AnnAssign) and not in_class:
+        # Inside a function such an annotation is not even evaluated.
+        if node.value is not None:
+            _write(ast.Assign(targets=[node.target], value=node.value), out, False)
+        return
+    out.append(kind.__name__)
+    out.append("(")
+    inside = kind is ast.ClassDef or (in_class and not isinstance(node, _FUNCTIONS))
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if value is None or value == [] or (name in _UNSAID and not (in_class and name == "annotation")):
+            continue
+        if name == "format_spec" and not value.values:
+            continue  # of f"{x:}": some versions have it, some do not
+        out.append(name)
+        _write_any(value, out, inside and kind is not ast.arguments)
+    out.append(")")
+
+
+def _write_any(value: object, out: list[str], in_class: bool) -> None:
+    if isinstance(value, ast.AST):
+        out.append("=")
+        _write(value, out, in_class)
+    elif isinstance(value, list):
+        out.append("[")
+        for item in value:
+            if isinstance(item, ast.AST):
+                if not _has_no_effect(item):
+                    _write(item, out, in_class)
+                    out.append(",")
+            else:
+                out.append(f"{item},")
+        out.append("]")
+    else:
+        out.append(f"={value!r}")
+
+
+def _has_no_effect(node: ast.AST) -> bool:
+    """A docstring, a text that stands for a comment, ``...`` or ``pass``."""
+    return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+
+
+def _constant(value: object) -> str:
+    # Python refuses to write out long integers in decimals.
+    return f"int({value:x})" if type(value) is int else f"{type(value).__name__}({value!r})"
+
+
+# ---- names ----------------------------------------------------------------------------------------------------------
+
+
+def open_names(node: ast.AST) -> Names:
+    """
+    The names that a function or class leaves open; of a class, those of its methods too.
+
+    The attributes that a method reads of its first parameter are among them, under its name.
+    """
+    search = _Search(first_parameter(node) if isinstance(node, _FUNCTIONS) else None)
+    search.visit(node, frozenset())
+    return Names(frozenset(search.chains), frozenset(search.changed), search.imports)
+
+
+def open_names_as_decorated(node: FunctionNode) -> Names:
+    """As `open_names`, without those in the function's decorators and the defaults of its parameters."""
+    search = _Search(first_parameter(node))
+    search.visit_body(node, frozenset())
+    return Names(frozenset(search.chains), frozenset(search.changed), search.imports)
+
+
+def first_parameter(node: FunctionNode) -> str | None:
+    """The name by which a method knows its object."""
+    positional = [*node.args.posonlyargs, *node.args.args]
+    return positional[0].arg if positional else None
+
+
+class _Search:
+    """One walk through a piece of source, scope by scope."""
+
+    def __init__(self, receiver: str | None) -> None:
+        self._receiver = receiver  # what a method reads of its own object is looked up in its class
+        self.chains: set[Chain] = set()
+        self.changed: set[Chain] = set()
+        self.imports: dict[str, Import] = {}
+
+    def visit(self, node: ast.AST, bound: frozenset[str]) -> None:
+        if isinstance(node, _FUNCTIONS):
+            self._visit_all(getattr(node, "decorator_list", ()), bound)
+            self._visit_all([*node.args.defaults, *filter(None, node.args.kw_defaults)], bound)
+            self.visit_body(node, bound)
+        elif isinstance(node, ast.ClassDef):
+            self._visit_all([*node.decorator_list, *node.bases, *node.keywords], bound)
+            # What the body binds is seen in the body itself, not in its methods.
+            own = _bound_in(node.body)[0]
+            for statement in node.body:
+                self.visit(statement, bound if isinstance(statement, _FUNCTIONS) else bound | own)
+        elif isinstance(node, _COMPREHENSIONS):
+            targets = frozenset(name for part in node.generators for name in _stored_names(part.target))
+            self._visit_all(ast.iter_child_nodes(node), bound | targets)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            self._note_imports(node)
+        elif isinstance(node, ast.AnnAssign):
+            self._visit_all(filter(None, (node.target, node.value)), bound)
+        else:
+            self._note_changes(node, bound)
+            chain = _chain_of(node)
+            if chain is None:
+                self._visit_all(ast.iter_child_nodes(node), bound)
+            elif chain[0] not in bound or (chain[0] == self._receiver and len(chain) > 1):
+                self.chains.add(chain)
+
+    def visit_body(self, node: FunctionNode, bound: frozenset[str]) -> None:
+        body = [node.body] if isinstance(node, ast.Lambda) else node.body
+        names, declared, imported = _bound_in(body)
+        own = (names | _parameters(node.args)) - imported
+        self.changed.update((name,) for name in declared & names)
+        self._visit_all(body, (bound | own) - declared)
+
+    def _visit_all(self, nodes: Iterable[ast.AST], bound: frozenset[str]) -> None:
+        for node in nodes:
+            self.visit(node, bound)
+
+    def _note_imports(self, node: ast.Import | ast.ImportFrom) -> None:
+        for alias in node.names:
+            if isinstance(node, ast.ImportFrom):
+                self.imports[alias.asname or alias.name] = Import(node.module or "", node.level, alias.name)
+            else:
+                top = alias.name if alias.asname else alias.name.partition(".")[0]
+                self.imports[alias.asname or top] = Import(top, 0, None)
+            self.chains.add((alias.asname or alias.name.partition(".")[0],))
+
+    def _note_changes(self, node: ast.AST, bound: frozenset[str]) -> None:
+        changed: ast.AST | None = None
+        if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
+            changed = node.value
+        elif isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
+            changed = node
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGING:
+            changed = node.func.value
+        while isinstance(changed, ast.Subscript):
+            changed = changed.value
+        chain = _chain_of(changed) if changed is not None else None
+        if chain is not None and chain[0] not in bound:
+            self.changed.add(chain)
+
+
+def _chain_of(node: ast.AST) -> Chain | None:
+    """The chain that a node is; None if it is anything else."""
+    attributes: list[str] = []
+    while isinstance(node, ast.Attribute):
+        attributes.append(node.attr)
+        node = node.value
+    if isinstance(node, ast.Name):
+        return (node.id, *reversed(attributes))
+    if attributes and isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "super":
+        return (SUPER, *reversed(attributes))
+    return None
+
+
+def _parameters(args: ast.arguments) -> frozenset[str]:
+    every = [*args.posonlyargs, *args.args, *args.kwonlyargs, *filter(None, (args.vararg, args.kwarg))]
+    return frozenset(arg.arg for arg in every)
+
+
+def _stored_names(node: ast.AST) -> Iterator[str]:
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Name) and not isinstance(inner.ctx, ast.Load):
+            yield inner.id
+
+
+def _bound_in(nodes: Iterable[ast.AST]) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """The names one scope binds, those it declares to be of an outer one, and those it binds by import."""
+    bound: set[str] = set()
+    declared: set[str] = set()
+    imported: set[str] = set()
+    left: list[ast.AST] = list(nodes)
+    while left:
+        node = left.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            bound.add(node.name)
+        elif isinstance(node, _COMPREHENSIONS):
+            walrus = (inner.target for inner in ast.walk(node) if isinstance(inner, ast.NamedExpr))
+            bound.update(target.id for target in walrus)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            imported.update(alias.asname or alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, (ast.Global, ast.Nonlocal)):
+            declared.update(node.names)
+        elif not isinstance(node, ast.Lambda):
+            bound.update(_names_bound_by(node))
+            left.extend(ast.iter_child_nodes(node))
+    return frozenset(bound), frozenset(declared), frozenset(imported)
+
+
+def _names_bound_by(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+        yield node.id
+    elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
+        yield node.name
+    elif isinstance(node, ast.MatchMapping) and node.rest:
+        yield node.rest
