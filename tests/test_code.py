@@ -14,7 +14,6 @@ import sys
 import textwrap
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -285,7 +284,7 @@ def test_a_subclass_is_looked_at_in_its_own_way() -> None:
 
 
 def test_a_constant_is_looked_at_anew() -> None:
-    """A table that is changed, or a name that is bound anew, is another fingerprint at once; put back, it is the old one."""
+    """A table that is changed, or a name that is bound anew, is another fingerprint at once; put back, the old one."""
     module = loaded(MODEL)
     code = Code(module.simulate)
     before = code.now()
@@ -337,8 +336,9 @@ def test_a_counter_of_its_own_is_no_constant() -> None:
 def test_what_has_no_content_is_passed_over() -> None:
     """Locks, open files, loggers and stores take no part."""
     source = (
-        "import threading, logging, sys, entropic\nLOCK, LOG, OUT = threading.Lock(), logging.getLogger('x'), sys.stdout\n"
-        "STORE = entropic.Store('results', 'runs.json')\ndef f(result_path): return LOCK, LOG, OUT, STORE\n"
+        "import threading, logging, sys\nLOCK, LOG = threading.Lock(), logging.getLogger('x')\nOUT = sys.stdout\n"
+        "import entropic\nSTORE = entropic.Store('results', 'runs.json')\n"
+        "def f(result_path): return LOCK, LOG, OUT, STORE\n"
     )
 
     assert len(Code(loaded(source).f).now().parts) == 1

@@ -61,8 +61,8 @@ def is_own_file(path: str) -> bool:
 def is_own(value: Any) -> bool:
     """Whether a function, class or module is the user's own."""
     if isinstance(value, FunctionType):
-        path = value.__code__.co_filename
-        return is_own_file(path) and (not path.startswith("<") or _is_written(value, path))
+        written_in = value.__code__.co_filename
+        return is_own_file(written_in) and (not written_in.startswith("<") or _is_written(value, written_in))
     module = value if isinstance(value, ModuleType) else sys.modules.get(getattr(value, "__module__", None) or "")
     if module is None:
         return False
@@ -246,7 +246,8 @@ def _named(nodes: Iterable[ast.AST]) -> Iterator[Any]:
 
 
 def _first_line(node: FunctionNode | ast.ClassDef) -> int:
-    return min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))])
+    lines: list[int] = [one.lineno for one in getattr(node, "decorator_list", ())]
+    return min([node.lineno, *lines])
 
 
 def _begins_at(node: FunctionNode, code: CodeType) -> bool:

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 import traceback
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
@@ -28,15 +27,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import _log
-from ._arguments import PLAIN_TYPES, checked_index, checked_metadata, checked_suffix, own_copy, require_callable
+from ._arguments import PLAIN_TYPES, checked_index, checked_metadata, checked_suffix, require_callable
 from ._candidate import Candidate, agrees
 from ._catalog import Catalog
+from ._changes import Watch
+from ._codebook import Codebook
 from ._contents import measure
 from ._disk import remove, sync_tree
 from ._locks import Flights
 from ._log import DEBUG, is_enabled_for
 from ._places import Places
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
+from ._run import BoundRunner, Runner, RunUnderWay
 from .errors import AmbiguousResultError, EntropicError, ResultMissingError, StoreWriteError
 from .hashing import Key, decode_params, make_key
 from .index import IndexBackend, Salvages, TinyDBIndex
@@ -49,7 +51,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Store"]
 
-Runner = Callable[[dict[str, Any], Path], object]
+Metadata = Mapping[str, Any]
+Work = Callable[[Path], object]
+AsyncWork = Callable[[Path], Awaitable[object]]
 
 _REMEMBERED_KEYS = 4096
 _REMEMBERED_HITS = 1 << 16
@@ -75,6 +79,8 @@ class Store:
         keep_failed: Keep what a runner that raised has written, with the traceback, under
             ``results_dir/.entropic/failed/``. It is never served.
         digest_up_to_bytes: Record a SHA-256 of results up to this size; 0 for none, None for all.
+        provenance: Record with each run where, by whom, with which versions and at what cost it was made. False keeps
+            only what is needed to know it again: function, code, size and digest.
 
     Raises:
         ValueError: The suffix holds a path separator, ``..`` or NUL.
@@ -100,12 +106,15 @@ class Store:
         durable: bool = True,
         keep_failed: bool = False,
         digest_up_to_bytes: int | None = _DIGEST_UP_TO_BYTES,
+        provenance: bool = True,
     ) -> None:
         self.results_dir = Path(os.path.abspath(results_dir))
         self.file_suffix = checked_suffix(file_suffix)
         self.durable = durable
         self.keep_failed = keep_failed
         self.digest_up_to_bytes = digest_up_to_bytes
+        self.provenance = provenance
+        self.codebook = Codebook(self.results_dir)
         self.index = checked_index(index) if index is not None else TinyDBIndex(db_path, results_dir, durable)
         self._places = Places(self.results_dir, self.index)
         self._catalog = Catalog(self.index, self._places)
@@ -119,7 +128,7 @@ class Store:
         return f"Store({str(self.results_dir)!r}, index={self.index!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        names = ("results_dir", "file_suffix", "index", "durable", "keep_failed", "digest_up_to_bytes")
+        names = ("results_dir", "file_suffix", "index", "durable", "keep_failed", "digest_up_to_bytes", "provenance")
         return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -174,7 +183,7 @@ class Store:
         """
         require_callable(runner)
         key = self._key(params, runner)
-        return self.recall(key) or self.obtain(key, _bound_runner(runner, params), metadata)
+        return self.recall(key) or self.obtain(key, BoundRunner.of(runner, params), metadata)
 
     def run(self, params: Mapping[str, Any], runner: Runner, **metadata: Any) -> RunRecord:
         """
@@ -190,7 +199,7 @@ class Store:
             [1, 2]
         """
         require_callable(runner)
-        return self.execute(self._key(params, runner), _bound_runner(runner, params), metadata)
+        return self.execute(self._key(params, runner), BoundRunner.of(runner, params), metadata)
 
     def retrieve(self, params: Mapping[str, Any]) -> RunRecord | None:
         """
@@ -400,6 +409,7 @@ class Store:
 
         self._require_writable()
         merged = _merge.Merged(RecordList(), RecordList(), RecordList())
+        self.codebook.take_over(other.codebook)
         known: dict[str, Sequence[RunRecord]] = _merge.by_key(self.list())
         for record in other.list():
             mine = [known_one for known_one in known.get(record.params_hash, []) if known_one.result_path.exists()]
@@ -516,8 +526,12 @@ class Store:
 
     # ---- what the decorator builds on: the same, by key -------------------------------------------------------------
 
-    def recall(self, key: Key) -> RunRecord | None:
-        """Look the key up; a hit has its result still there. Two ``stat`` calls, no lock, nothing written."""
+    def recall(self, key: Key, watch: Watch | None = None) -> RunRecord | None:
+        """
+        Look the key up; a hit has its result still there. Two ``stat`` calls, no lock, nothing written.
+
+        Of the records of a decorated function, the one that its *watch* over its code finds good.
+        """
         stored = self._peek(key.params_hash)
         if stored is None:
             return None
@@ -526,47 +540,51 @@ class Store:
             candidate = self._new_candidate(stored)
         if candidate.agreed is not key:
             candidate.require_agreement(key)
+        if watch is not None and candidate.vouched_by is not watch.today():
+            candidate = self._vouched(key, watch, stored)
+            if candidate is None:
+                return None
         if candidate.defect() is not None:
             return None
         if is_enabled_for(DEBUG):
             _log.hit(key.params_hash, candidate.path)
         return candidate.record.handed_out()
 
-    def obtain(self, key: Key, work: Callable[[Path], object], metadata: Mapping[str, Any]) -> RunRecord:
+    def obtain(self, key: Key, work: Work, metadata: Metadata, watch: Watch | None = None) -> RunRecord:
         """On a miss: take the flight, look again, and if nobody was faster, run."""
         self._require_writable()
-        with self._flights.lead(key.params_hash, lambda: self.recall(key)) as record:
+        with self._flights.lead(key.params_hash, lambda: self.recall(key, watch)) as record:
             if record is None:
-                with self._new_run(key, metadata, replaces=self._stale_record(key)) as run:
+                with self._new_run(key, work, metadata, watch, self._stale_record(key, watch)) as run:
                     work(run.path)
                 record = run.record
             return record
 
     async def obtain_async(
-        self, key: Key, work: Callable[[Path], Awaitable[object]], metadata: Mapping[str, Any]
+        self, key: Key, work: AsyncWork, metadata: Metadata, watch: Watch | None = None
     ) -> RunRecord:
         """As `obtain`, for a coroutine: the event loop stays free while it waits."""
         self._require_writable()
-        async with self._flights.lead_async(key.params_hash, lambda: self.recall(key)) as record:
+        async with self._flights.lead_async(key.params_hash, lambda: self.recall(key, watch)) as record:
             if record is None:
-                with self._new_run(key, metadata, replaces=self._stale_record(key)) as run:
+                with self._new_run(key, work, metadata, watch, self._stale_record(key, watch)) as run:
                     await work(run.path)
                 record = run.record
             return record
 
-    def execute(self, key: Key, work: Callable[[Path], object], metadata: Mapping[str, Any]) -> RunRecord:
+    def execute(self, key: Key, work: Work, metadata: Metadata, watch: Watch | None = None) -> RunRecord:
         """Run, whatever is recorded."""
         self._require_writable()
-        with self._new_run(key, metadata) as run:
+        with self._new_run(key, work, metadata, watch) as run:
             work(run.path)
         return run.record
 
     async def execute_async(
-        self, key: Key, work: Callable[[Path], Awaitable[object]], metadata: Mapping[str, Any]
+        self, key: Key, work: AsyncWork, metadata: Metadata, watch: Watch | None = None
     ) -> RunRecord:
         """Run a coroutine, whatever is recorded."""
         self._require_writable()
-        with self._new_run(key, metadata) as run:
+        with self._new_run(key, work, metadata, watch) as run:
             await work(run.path)
         return run.record
 
@@ -617,25 +635,30 @@ class Store:
     # ---- one run ----------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _new_run(self, key: Key, metadata: Mapping[str, Any], replaces: RunRecord | None = None) -> Iterator[_Run]:
+    def _new_run(
+        self, key: Key, work: object, metadata: Metadata, watch: Watch | None, replaces: RunRecord | None = None
+    ) -> Iterator[RunUnderWay]:
         """Stage; hand over to the runner; publish, insert, and put the record on the run."""
         details = checked_metadata(metadata)
         _log.miss(key.params_hash)
         stage = self._open_stage(key)
-        run = _Run(stage.path)
-        began = time.perf_counter()
+        run = RunUnderWay(stage.path, tells_circumstances=self.provenance)
         try:
-            yield run
+            with run.told(work, watch):
+                yield run
         except BaseException:
             self._abandon(stage)
             raise
-        elapsed_seconds = time.perf_counter() - began
         published = self._publish(stage)
+        if published.siblings:
+            run.provenance["siblings"] = published.siblings
         try:
-            run.record = self._insert_run(key, published, {"elapsed_seconds": elapsed_seconds, **details})
+            path, indexed = os.path.join(self.results_dir, published.name), self._places.published(published.name)
+            told = {"elapsed_seconds": run.elapsed_seconds, **details}
+            run.record = self._insert(key, path, indexed, told, run.provenance)
         finally:
             stage.discard()
-        _log.run_completed(key.params_hash, str(run.record.result_path), elapsed_seconds)
+        _log.run_completed(key.params_hash, str(run.record.result_path), run.elapsed_seconds)
         if replaces is not None:
             self._replace_stale(replaces)
 
@@ -672,11 +695,6 @@ class Store:
         except OSError as error:
             # The newer record answers already, and `check` will find this one again.
             _log.not_forgotten(record.params_hash, error)
-
-    def _insert_run(self, key: Key, published: Published, metadata: dict[str, Any]) -> RunRecord:
-        provenance = {"siblings": published.siblings} if published.siblings else {}
-        path = os.path.join(self.results_dir, published.name)
-        return self._insert(key, path, self._places.published(published.name), metadata, provenance)
 
     def _insert(
         self, key: Key, path: str, indexed_path: Path, metadata: dict[str, Any], provenance: dict[str, Any]
@@ -749,13 +767,42 @@ class Store:
         self._candidates[stored.params_hash] = candidate
         return candidate
 
-    def _stale_record(self, key: Key) -> RunRecord | None:
+    def _vouched(self, key: Key, watch: Watch, stored: RunRecord) -> Candidate | None:
+        """
+        The answer among the records of a key: the newest of today's code, else whatever the watch makes of the newest.
+
+        So code that is put back as it was finds its results again.
+        """
+        today, newest = watch.today(), Candidate(stored, self._places.shown(stored))
+        for record in self._newest_first(stored):
+            candidate = newest if record is stored else Candidate(stored, self._places.shown(record))
+            candidate.require_agreement(key)
+            if watch.vouches_for(record) and (record is stored or candidate.defect() is None):
+                break
+        else:
+            candidate = newest
+            if candidate.defect() is not None or not watch.hands_out(stored):
+                return None
+        candidate.vouched_by = today
+        self._candidates[key.params_hash] = candidate
+        return candidate
+
+    def _newest_first(self, stored: RunRecord) -> Iterator[RunRecord]:
+        """The records of one key, beginning with the one that the index shows."""
+        yield stored
+        same = (one for one in self.index.find_by_params(stored.params) if one.params_hash == stored.params_hash)
+        yield from [one for one in reversed(list(same)) if one != stored]
+
+    def _stale_record(self, key: Key, watch: Watch | None) -> RunRecord | None:
         """The record of this key whose result is no longer usable, if that is why it has to run."""
         stored = self._peek(key.params_hash)
         if stored is None:
             return None
-        candidate = self._new_candidate(stored)
-        _log.stale(key.params_hash, candidate.path, candidate.defect() or "has just come back")
+        candidate = Candidate(stored, self._places.shown(stored))
+        defect = candidate.defect()
+        if defect is None and watch is not None:
+            return None  # it is of other code, and stays
+        _log.stale(key.params_hash, candidate.path, defect or "has just come back")
         return stored
 
     def files_of(self, record: RunRecord) -> Sequence[Path]:
@@ -825,14 +872,6 @@ class Store:
             report.repaired.append(f"removed {len(report.leftovers)} leftover(s) of dead processes")
 
 
-class _Run:
-    """A run under way: where to write, and afterwards its record."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.record: RunRecord
-
-
 def _kept_aside(stage: Stage) -> str:
     """Move a stage to where failed runs are kept, with the traceback; where it is if even that fails."""
     try:
@@ -848,8 +887,3 @@ def _signature(record: RunRecord) -> tuple[str, str, Path]:
 
 def _told(what: str, error: OSError, path: str | os.PathLike[str], advice: str = "") -> StoreWriteError:
     return StoreWriteError(what, error, error.filename or path, advice)
-
-
-def _bound_runner(runner: Runner, params: Mapping[str, Any]) -> Callable[[Path], object]:
-    own = own_copy(dict(params))  # now, not after a wait for another run: the caller may change them meanwhile
-    return lambda path: runner(own, path)

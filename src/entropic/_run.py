@@ -1,0 +1,85 @@
+"""One run under way: the runner with its own copy of the params, and what is noted of the run while it lasts."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ._arguments import own_copy
+from ._changes import Watch
+from .record import RunRecord
+
+Runner = Callable[[dict[str, Any], Path], object]
+
+
+class BoundRunner:
+    """
+    A runner with its params, waiting for a path.
+
+    Attributes:
+        module: Where the runner is from.
+    """
+
+    def __init__(self, runner: Runner, params: dict[str, Any]) -> None:
+        self._runner = runner
+        self._params = params
+        self.module = getattr(runner, "__module__", None)
+
+    @classmethod
+    def of(cls, runner: Runner, params: Mapping[str, Any]) -> BoundRunner:
+        """Copied now, not after a wait for another run: the caller may change them meanwhile."""
+        return cls(runner, own_copy(dict(params)))
+
+    def __call__(self, path: Path) -> object:
+        return self._runner(self._params, path)
+
+
+class RunUnderWay:
+    """
+    A run under way: where to write, and afterwards its record.
+
+    Args:
+        path: Where to write.
+        tells_circumstances: Whether to note where, by whom, with which versions and at what cost it is made.
+
+    Attributes:
+        provenance: What has been noted of it.
+        elapsed_seconds: How long it took.
+        record: Its record, once there is one.
+    """
+
+    def __init__(self, path: Path, *, tells_circumstances: bool) -> None:
+        self.path = path
+        self._tells_circumstances = tells_circumstances
+        self.provenance: dict[str, Any] = {}
+        self.elapsed_seconds = 0.0
+        self.record: RunRecord
+
+    @contextlib.contextmanager
+    def told(self, work: object, watch: Watch | None) -> Iterator[None]:
+        """While it runs, note with what code, under what circumstances, how long and at what cost."""
+        with contextlib.ExitStack() as around:
+            if watch is not None:
+                self.provenance["code"] = around.enter_context(watch.running())
+            if self._tells_circumstances:
+                around.enter_context(self._measured(work))
+            began = time.perf_counter()
+            yield
+            self.elapsed_seconds = time.perf_counter() - began
+
+    @contextlib.contextmanager
+    def _measured(self, work: object) -> Iterator[None]:
+        from . import _provenance  # loaded by those who run something
+
+        self.provenance |= _provenance.circumstances(_module_of(work))
+        with _provenance.Meter() as meter:
+            yield
+        self.provenance |= meter.told()
+
+
+def _module_of(work: object) -> str | None:
+    """The module of the function that is to run; a coroutine function is started by a method of its work."""
+    return getattr(getattr(work, "__self__", work), "module", None)
