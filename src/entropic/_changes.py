@@ -185,7 +185,7 @@ def warn(text: str, category: type[Warning]) -> None:
     """Warn at the line of the user's that led here."""
     frame, level = sys._getframe(1), 2
     package = f"{__package__}."
-    while frame.f_back is not None and _is_ours(frame.f_back.f_globals, package):
+    while frame.f_back is not None and _is_ours(frame.f_globals, package):
         frame, level = frame.f_back, level + 1
     warnings.warn(text, category, stacklevel=level)
 

@@ -112,17 +112,21 @@ class _Calls(Generic[P, R]):
         """Forget all records of this function, and set the counts to zero. Result files are kept."""
         self._self_recipe_and_first()[0].cache_clear()
 
-    def accept_changes(self) -> int:
+    def accept_changes(self, where: Where | None = None) -> int:
         """
-        Declare the recorded runs of this function good for its code as it is today; returns how many this concerns.
+        Declare recorded runs of this function good for its code as it is today; returns how many this concerns.
 
-        For all processes, from now on; the records stay as they are. Runs of today's code, should it change back, are
-        not good for the earlier one by that.
+        For all processes, from now on; the records stay as they are. Meant to be called once, after a change: whoever
+        leaves it in a script accepts every change to come. It goes one way: runs of today's code are not good for the
+        earlier one by that.
+
+        Args:
+            where: Which runs, as for `list`; without it all. Runs of the same code as one of these are accepted too.
 
         Raises:
             OSError: It cannot be noted down in the results folder.
         """
-        return self._self_recipe_and_first()[0].accept_changes()
+        return self._self_recipe_and_first()[0].accept_changes(Selection.of(where))
 
     def cache_parameters(self) -> dict[str, Any]:
         """Return what the function was decorated with."""

@@ -187,9 +187,9 @@ class Recipe:
             watch = self._watches[owner] = self._new_watch(owner) if is_owner else self._watch
         return watch
 
-    def accept_changes(self) -> int:
-        """Declare all recorded runs good for today's code; how many that concerns."""
-        codes = [code for record in self.records() if isinstance(code := record.provenance.get("code"), str)]
+    def accept_changes(self, selection: Selection) -> int:
+        """Declare recorded runs good for today's code; how many that concerns."""
+        codes = [code for record in self.records(selection) if isinstance(code := record.provenance.get("code"), str)]
         for owner in _owners_of(self.function) if self._is_method else ():
             self.watch((owner,))
         accepted = set().union(*(watch.accept(set(codes)) for watch in {self._watch, *self._watches.values()}))
