@@ -28,7 +28,6 @@ _AWAITS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _FEATURES = (getattr(__future__, name) for name in __future__.all_feature_names)
 _FUTURE = functools.reduce(operator.or_, (feature.compiler_flag for feature in _FEATURES))
 _CLOCK_MARGIN_SECONDS = 2.0
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _REMEMBERED_SOURCES = 256
 
 
@@ -149,7 +148,8 @@ class _Source:
         return "".join(lines[_first_line(node) - 1 : node.end_lineno])
 
     def function(self, code: CodeType) -> FunctionNode | None:
-        found = self._nodes.get((code.co_name, code.co_firstlineno), ())
+        nodes = self._lambdas if code.co_name == "<lambda>" else self._functions
+        found = nodes.get((code.co_name, code.co_firstlineno), [])
         if len(found) > 1:
             found = [node for node in found if _begins_at(node, code)]
         return found[0] if len(found) == 1 else None
@@ -166,12 +166,19 @@ class _Source:
         return _parsed(self._text)
 
     @functools.cached_property
-    def _nodes(self) -> dict[tuple[str, int], list[FunctionNode]]:
+    def _functions(self) -> dict[tuple[str, int], list[FunctionNode]]:
+        nodes: dict[tuple[str, int], list[FunctionNode]] = {}
+        for node in _statements(self.tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                nodes.setdefault((node.name, _first_line(node)), []).append(node)
+        return nodes
+
+    @functools.cached_property
+    def _lambdas(self) -> dict[tuple[str, int], list[FunctionNode]]:
         nodes: dict[tuple[str, int], list[FunctionNode]] = {}
         for node in ast.walk(self.tree):
-            if isinstance(node, _FUNCTIONS):
-                name = getattr(node, "name", "<lambda>")
-                nodes.setdefault((name, _first_line(node)), []).append(node)
+            if isinstance(node, ast.Lambda):
+                nodes.setdefault(("<lambda>", node.lineno), []).append(node)
         return nodes
 
     def _compiled(self, flags: int) -> frozenset[CodeType]:
@@ -234,6 +241,16 @@ def _parsed(text: str) -> ast.Module:
     parsed = compile(text, "<source>", "exec", ast.PyCF_ONLY_AST | _AWAITS, dont_inherit=True)
     assert isinstance(parsed, ast.Module)
     return parsed
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Every statement, however deep in others; expressions are left alone."""
+    left: list[Any] = [*tree.body]
+    while left:
+        node = left.pop()
+        yield node
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            left += getattr(node, name, ())
 
 
 def _named(nodes: Iterable[ast.AST]) -> Iterator[Any]:

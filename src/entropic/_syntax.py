@@ -22,6 +22,7 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 # Where a name stands says whether it is read or set; hints for type checkers say nothing to Python.
 _UNSAID = frozenset({"ctx", "type_comment", "type_ignores", "kind", "annotation", "returns", "simple"})
+_SIGNS = frozenset({"ctx", "op", "ops"})
 _CHANGING = frozenset(
     {"add", "append", "appendleft", "clear", "difference_update", "discard", "extend", "extendleft", "fill", "insert"}
     | {"intersection_update", "move_to_end", "pop", "popitem", "popleft", "remove", "resize", "reverse", "setdefault"}
@@ -200,7 +201,7 @@ class _Search:
                 self.visit(statement, bound if isinstance(statement, _FUNCTIONS) else bound | own)
         elif isinstance(node, _COMPREHENSIONS):
             targets = frozenset(name for part in node.generators for name in _stored_names(part.target))
-            self._visit_all(ast.iter_child_nodes(node), bound | targets)
+            self._visit_all(_children(node), bound | targets)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             self._note_imports(node)
         elif isinstance(node, ast.AnnAssign):
@@ -209,7 +210,7 @@ class _Search:
             self._note_changes(node, bound)
             chain = _chain_of(node)
             if chain is None:
-                self._visit_all(ast.iter_child_nodes(node), bound)
+                self._visit_all(_children(node), bound)
             elif chain[0] not in bound or (chain[0] == self._receiver and len(chain) > 1):
                 self.chains.add(chain)
 
@@ -246,6 +247,19 @@ class _Search:
         chain = _chain_of(changed) if changed is not None else None
         if chain is not None and chain[0] not in bound:
             self.changed.add(chain)
+
+
+def _children(node: ast.AST) -> list[ast.AST]:
+    """What hangs below a node, apart from signs that name nothing; several times as fast as `ast.iter_child_nodes`."""
+    found: list[ast.AST] = []
+    for name in node._fields:
+        if name not in _SIGNS:
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                found += [item for item in value if isinstance(item, ast.AST)]
+            elif isinstance(value, ast.AST):
+                found.append(value)
+    return found
 
 
 def _chain_of(node: ast.AST) -> Chain | None:
@@ -291,7 +305,7 @@ def _bound_in(nodes: Iterable[ast.AST]) -> tuple[frozenset[str], frozenset[str],
             declared.update(node.names)
         elif not isinstance(node, ast.Lambda):
             bound.update(_names_bound_by(node))
-            left.extend(ast.iter_child_nodes(node))
+            left.extend(_children(node))
     return frozenset(bound), frozenset(declared), frozenset(imported)
 
 
