@@ -114,6 +114,7 @@ class Code:
         self._function = function
         self._owner = owner
         self._look_back: _Look | None = None
+        self._last_fingerprint: Fingerprint | None = None
         self._own_state: dict[Place, Part] = {}
 
     def now(self) -> Fingerprint:
@@ -125,8 +126,8 @@ class Code:
         last = self._look_back
         if last is None:
             return self._look()
-        for one in last.at_a_glance:
-            if one.scope.get(one.name, _ABSENT) is not one.value or (one.has_copy and one.value != one.copy):
+        for get, name, value, copy in last.at_a_glance:
+            if get(name, _ABSENT) is not value or (copy is not None and value != copy):
                 return self._look()
         for function, code in last.typed_in:
             if function.__code__ is not code:
@@ -162,8 +163,6 @@ class Code:
         self._look_back = _Look.of(fingerprint, reached)
         return fingerprint
 
-    _last_fingerprint: Fingerprint | None = None
-
 
 class _Look(NamedTuple):
     """What was seen when the code was last looked at."""
@@ -171,7 +170,7 @@ class _Look(NamedTuple):
     fingerprint: Fingerprint
     names: tuple[_Seen, ...]
     constants: tuple[_Seen, ...]
-    at_a_glance: tuple[_Seen, ...]
+    at_a_glance: tuple[tuple[Callable[[str, Any], Any], str, Any, Any], ...]
     functions: tuple[tuple[FunctionType, CodeType], ...]
     typed_in: tuple[tuple[FunctionType, CodeType], ...]
 
@@ -180,9 +179,10 @@ class _Look(NamedTuple):
         names = tuple(one for place, one in reached.seen.items() if place not in reached.own_state)
         constants = tuple(one for one in names if one.part is not None)
         functions = tuple((function, function.__code__) for function in reached.functions)
-        if _is_interactive():
-            return cls(fingerprint, names, constants, names, functions, functions)
-        return cls(fingerprint, names, constants, constants, functions, ())
+        is_interactive = _is_interactive()
+        watched = names if is_interactive else constants
+        at_a_glance = tuple((one.scope.get, one.name, one.value, one.copy) for one in watched)
+        return cls(fingerprint, names, constants, at_a_glance, functions, functions if is_interactive else ())
 
     def has_changed_code(self) -> bool:
         return any(function.__code__ is not code for function, code in self.functions)
@@ -191,7 +191,7 @@ class _Look(NamedTuple):
 class _Seen:
     """A name when it was last looked at: what it was bound to, and what that held if it can change in place."""
 
-    __slots__ = ("content", "copy", "has_copy", "name", "part", "scope", "value")
+    __slots__ = ("content", "copy", "name", "part", "scope", "value")
 
     def __init__(self, scope: Scope, name: str, value: Any) -> None:
         self.scope = scope
@@ -200,12 +200,11 @@ class _Seen:
         self.part: Part | None = None
         self.content: str | None = None
         self.copy: Any = None
-        self.has_copy = False
 
     def take(self, part: Part, text: str) -> None:
         self.part, self.content = part, text
         if isinstance(self.value, (list, dict, set, bytearray)) and _is_plain(self.value):
-            self.copy, self.has_copy = _copied(self.value), True
+            self.copy = _copied(self.value)
 
     def is_bound_as_before(self) -> bool:
         return self.scope.get(self.name, _ABSENT) is self.value
@@ -215,7 +214,7 @@ class _Seen:
             return True
         if self.part is None or isinstance(self.value, _PLAIN):
             return False
-        return self.value != self.copy if self.has_copy else _content(self.value, []) != self.content
+        return self.value != self.copy if self.copy is not None else _content(self.value, []) != self.content
 
 
 class _Unit(NamedTuple):

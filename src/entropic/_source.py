@@ -15,7 +15,6 @@ import operator
 import os
 import re
 import sys
-import sysconfig
 import time
 from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType, ModuleType
@@ -79,6 +78,8 @@ def _is_written(function: FunctionType, path: str) -> bool:
 
 @functools.cache
 def _foreign_folders() -> tuple[str, ...]:
+    import sysconfig  # takes longer to load than a hit, and is asked once
+
     standard = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
     folders = {os.path.dirname(os.path.abspath(__file__)), *standard, *map(os.path.realpath, standard)}
     return tuple(os.path.join(folder, "") for folder in folders)
@@ -144,8 +145,7 @@ class _Source:
         return bool(codes) and all(code in self._compiled(code.co_flags & _FUTURE) for code in codes)
 
     def text(self, node: FunctionNode | ast.ClassDef) -> str:
-        lines = self._text.splitlines(keepends=True)
-        return "".join(lines[_first_line(node) - 1 : node.end_lineno])
+        return "".join(self._lines[_first_line(node) - 1 : node.end_lineno])
 
     def function(self, code: CodeType) -> FunctionNode | None:
         nodes = self._lambdas if code.co_name == "<lambda>" else self._functions
@@ -164,6 +164,10 @@ class _Source:
     @functools.cached_property
     def tree(self) -> ast.Module:
         return _parsed(self._text)
+
+    @functools.cached_property
+    def _lines(self) -> list[str]:
+        return self._text.splitlines(keepends=True)
 
     @functools.cached_property
     def _functions(self) -> dict[tuple[str, int], list[FunctionNode]]:

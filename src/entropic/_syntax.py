@@ -189,7 +189,13 @@ class _Search:
         self.imports: dict[str, Import] = {}
 
     def visit(self, node: ast.AST, bound: frozenset[str]) -> None:
-        if isinstance(node, _FUNCTIONS):
+        kind = type(node)
+        if kind is ast.Name:
+            if node.id not in bound:  # type: ignore[attr-defined]
+                self.chains.add((node.id,))  # type: ignore[attr-defined]
+        elif kind is ast.Constant:
+            return
+        elif isinstance(node, _FUNCTIONS):
             self._visit_all(getattr(node, "decorator_list", ()), bound)
             self._visit_all([*node.args.defaults, *filter(None, node.args.kw_defaults)], bound)
             self.visit_body(node, bound)
@@ -286,6 +292,13 @@ def _stored_names(node: ast.AST) -> Iterator[str]:
             yield inner.id
 
 
+# By far the most nodes are of these kinds, so that they are told first.
+_BINDS_NOTHING = frozenset(
+    {ast.Attribute, ast.Call, ast.BinOp, ast.Expr, ast.Assign, ast.Subscript, ast.Compare, ast.Return, ast.Tuple}
+    | {ast.List, ast.keyword, ast.If, ast.For, ast.UnaryOp, ast.JoinedStr, ast.FormattedValue, ast.AugAssign, ast.Dict}
+)
+
+
 def _bound_in(nodes: Iterable[ast.AST]) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
     """The names one scope binds, those it declares to be of an outer one, and those it binds by import."""
     bound: set[str] = set()
@@ -294,7 +307,12 @@ def _bound_in(nodes: Iterable[ast.AST]) -> tuple[frozenset[str], frozenset[str],
     left: list[ast.AST] = list(nodes)
     while left:
         node = left.pop()
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        if type(node) in _BINDS_NOTHING:
+            left.extend(_children(node))
+        elif isinstance(node, ast.Name):
+            if not isinstance(node.ctx, ast.Load):
+                bound.add(node.id)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             bound.add(node.name)
         elif isinstance(node, _COMPREHENSIONS):
             walrus = (inner.target for inner in ast.walk(node) if isinstance(inner, ast.NamedExpr))
@@ -310,9 +328,7 @@ def _bound_in(nodes: Iterable[ast.AST]) -> tuple[frozenset[str], frozenset[str],
 
 
 def _names_bound_by(node: ast.AST) -> Iterator[str]:
-    if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-        yield node.id
-    elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
+    if isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
         yield node.name
     elif isinstance(node, ast.MatchMapping) and node.rest:
         yield node.rest
