@@ -411,6 +411,44 @@ def test_a_long_chain_of_helpers_is_followed_to_its_end() -> None:
     assert len(Code(loaded(source).f).now().parts) == 1502
 
 
+def test_a_long_sum_is_read_to_its_end() -> None:
+    """A generated formula may be as long as Python takes it."""
+    source = f"A = 1\ndef f(result_path):\n    return {' + '.join(['A * 2'] * 900)} + B\nB = {{}}\n"
+
+    assert len({fingerprint(source.format(n), "f") for n in (1, 2)}) == 2
+
+
+def test_what_fails_when_it_is_looked_at_is_passed_over() -> None:
+    """A proxy that has nothing behind it, or a normaliser that fails, does no harm."""
+    source = (
+        "class Proxy:\n    __class__ = property(lambda self: 1 / 0)\nP = Proxy()\n"
+        "def f(result_path): return P.name, P\n"
+    )
+
+    assert [part.kind for part in Code(loaded(source).f).now().parts] == ["itself"]
+
+
+def test_names_of_an_outer_function_are_no_globals() -> None:
+    """A name that an inner function sets in the outer one is not the global of that name, which stays a constant."""
+    source = (
+        "x = {}\ndef f(result_path):\n    def g():\n        k = 1\n        def h():\n            nonlocal k\n"
+        "            k = 2\n        h()\n    g()\n    return x\n"
+    )
+
+    assert fingerprint(source.format(1), "f") != fingerprint(source.format(2), "f")
+
+
+def test_a_file_moved_into_place_is_not_believed() -> None:
+    """An older file that takes the place of the one that runs is as new as the moment it came."""
+    module = loaded(MODEL)
+    older = Path("older.py")
+    older.write_text(edited(("-G * x", "G * x")))
+    os.utime(older, (1, 1))
+    os.replace(older, module.__file__ or "")
+
+    assert Code(module.simulate).now().digest.startswith("py3")
+
+
 def test_closures_of_one_making_are_told_apart() -> None:
     """Two helpers made by one function from two values are two helpers."""
     source = "def make(k):\n    def g():\n        return k\n    return g\ng = make({})\ndef f(result_path): g()\n"

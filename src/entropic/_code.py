@@ -330,7 +330,7 @@ class _Reached:
     def _add_name(self, scope: Scope, name: str, rest: Chain) -> None:
         value = scope.get(name, _ABSENT)
         self._note(scope, name, value)
-        if name.startswith("__") or value is _ABSENT:
+        if name.startswith("__") or value is _ABSENT or not _is_approachable(value):
             return
         if isinstance(value, ModuleType):
             if rest and _source.is_own(value):
@@ -503,7 +503,7 @@ def _read_class(kind: type) -> _Unit:
     found = _source.class_node(kind)
     if found is None:
         # Made by a call, such as `collections.namedtuple`; or typed in without a method to know its source by.
-        fields = [canonical(normalize([*getattr(kind, "__annotations__", ()), *getattr(kind, "_fields", ())]))]
+        fields = [*_annotated(kind), *getattr(kind, "_fields", ())]
         values = {member: _content(value, []) for member, value in vars(kind).items() if not member.startswith("__")}
         told = repr((fields, sorted((member, text) for member, text in values.items() if text is not None)))
         return _Unit((Part("class", name, place, _digest(told), ""),), _NO_NAMES, None)
@@ -511,6 +511,13 @@ def _read_class(kind: type) -> _Unit:
     parts = [Part("class", name, place, _digest(class_content(node)), text)]
     parts += [Part("method", f"{name}.{one.name}", place, _digest(content(one)), "") for one in methods(node)]
     return _Unit(tuple(parts), open_names(node), None)
+
+
+def _annotated(kind: type) -> list[str]:
+    try:
+        return [*getattr(kind, "__annotations__", ())]
+    except Exception:
+        return []  # from Python 3.14 on they are evaluated now, and may name what is not there
 
 
 def _name_of(function: FunctionType) -> str:
@@ -566,6 +573,14 @@ def _dispatched(function: FunctionType) -> list[Any]:
     """The implementations of a `functools.singledispatch`."""
     registry = function.__dict__.get("registry")
     return list(registry.values()) if isinstance(registry, Mapping) else []
+
+
+def _is_approachable(value: Any) -> bool:
+    """Whether a value can be asked what it is: a proxy, as web frameworks have them, may have nothing behind it now."""
+    try:
+        return value.__class__ is not None
+    except Exception:
+        return False
 
 
 def _attribute(value: Any, name: str) -> Any:

@@ -78,9 +78,7 @@ def _is_written(function: FunctionType, path: str) -> bool:
 
 @functools.cache
 def _foreign_folders() -> tuple[str, ...]:
-    import sysconfig  # takes longer to load than a hit, and is asked once
-
-    standard = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
+    standard = {os.path.dirname(os.path.abspath(module.__file__ or "")) for module in (os, functools)}
     folders = {os.path.dirname(os.path.abspath(__file__)), *standard, *map(os.path.realpath, standard)}
     return tuple(os.path.join(folder, "") for folder in folders)
 
@@ -132,10 +130,10 @@ def _functions(values: Iterable[object]) -> Iterator[CodeType]:
 class _Source:
     """The text of one file or notebook cell."""
 
-    def __init__(self, path: str, text: str, modified_at: float | None) -> None:
+    def __init__(self, path: str, text: str, changed_at: float | None) -> None:
         self._path = path
         self._text = text
-        self._is_old = modified_at is not None and modified_at < _STARTED_AT - _CLOCK_MARGIN_SECONDS
+        self._is_old = changed_at is not None and changed_at < _STARTED_AT - _CLOCK_MARGIN_SECONDS
         self._codes: dict[int, frozenset[CodeType]] = {}
 
     def is_of(self, codes: list[CodeType]) -> bool:
@@ -205,6 +203,8 @@ def _source(path: str) -> _Source | None:
         if len(lines) < 4 or lines[1] is not None:
             return None
         return _remembered(path, id(lines), "".join(lines[2]), None)
+    # Both times: a file that is moved here, or copied with its time, is as new as it is here.
+    changed_at = max(status.st_mtime, status.st_ctime)
     signature = (status.st_mtime_ns, status.st_size, status.st_ino)
     known = _sources.get(path)
     if known is not None and known[0] == signature:
@@ -214,16 +214,16 @@ def _source(path: str) -> _Source | None:
             text = _decoded(file.read())
     except (OSError, SyntaxError, UnicodeError):
         return None
-    return _remembered(path, signature, text, status.st_mtime)
+    return _remembered(path, signature, text, changed_at)
 
 
-def _remembered(path: str, signature: object, text: str, modified_at: float | None) -> _Source | None:
+def _remembered(path: str, signature: object, text: str, changed_at: float | None) -> _Source | None:
     known = _sources.get(path)
     if known is not None and known[0] == signature:
         return known[1]
     if len(_sources) >= _REMEMBERED_SOURCES:
         _sources.clear()
-    source: _Source | None = _Source(path, text, modified_at)
+    source: _Source | None = _Source(path, text, changed_at)
     try:
         assert source is not None
         _ = source.tree

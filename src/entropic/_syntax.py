@@ -58,9 +58,7 @@ class Names(NamedTuple):
 
 def content(node: ast.AST) -> str:
     """What a function or a class says."""
-    out: list[str] = []
-    _write(node, out, in_class=False)
-    return "".join(out)
+    return _written((node, False))
 
 
 def content_as_decorated(node: FunctionNode, *, defaults: bool = False) -> str:
@@ -70,10 +68,8 @@ def content_as_decorated(node: FunctionNode, *, defaults: bool = False) -> str:
     Its decorators are left out as well: what they do is seen in the wrappers they have made. To those who call it as a
     helper its *defaults* matter.
     """
-    out = [type(node).__name__]
-    _write(node.args if defaults else _without_defaults(node.args), out, in_class=False)
-    _write_any(node.body, out, in_class=False)
-    return "".join(out)
+    args = node.args if defaults else _without_defaults(node.args)
+    return _written((type(node).__name__, False), (args, False), *_field(node.body, False))
 
 
 def class_content(node: ast.ClassDef) -> str:
@@ -97,21 +93,33 @@ def _without_defaults(args: ast.arguments) -> ast.arguments:
     return ast.arguments(**fields, defaults=[], kw_defaults=[])
 
 
-def _write(node: ast.AST, out: list[str], in_class: bool) -> None:
-    kind = type(node)
-    if kind is ast.Name:
-        out.append(f"Name({node.id})")  # type: ignore[attr-defined]
-        return
-    if kind is ast.Constant:
-        out.append(_constant(node.value))  # type: ignore[attr-defined]
-        return
+_Piece = tuple[ast.AST | str, bool]
+"""Text, or a node to be written; and whether it stands in the body of a class."""
+
+
+def _written(*pieces: _Piece) -> str:
+    """Without recursion: a generated formula may be a sum of a thousand terms, each nested in the next."""
+    out: list[str] = []
+    left = [*reversed(pieces)]
+    while left:
+        piece, in_class = left.pop()
+        if isinstance(piece, str):
+            out.append(piece)
+        elif isinstance(piece, ast.Name):
+            out.append(f"Name({piece.id})")
+        elif isinstance(piece, ast.Constant):
+            out.append(_constant(piece.value))
+        else:
+            left.extend(reversed(_pieces(piece, in_class)))
+    return "".join(out)
+
+
+def _pieces(node: ast.AST, in_class: bool) -> list[_Piece]:
     if isinstance(node, ast.AnnAssign) and not in_class:
         # Inside a function such an annotation is not even evaluated.
-        if node.value is not None:
-            _write(ast.Assign(targets=[node.target], value=node.value), out, False)
-        return
-    out.append(kind.__name__)
-    out.append("(")
+        return [] if node.value is None else [(ast.Assign(targets=[node.target], value=node.value), False)]
+    kind = type(node)
+    pieces: list[_Piece] = [(f"{kind.__name__}(", False)]
     inside = kind is ast.ClassDef or (in_class and not isinstance(node, _FUNCTIONS))
     for name in node._fields:
         value = getattr(node, name, None)
@@ -119,27 +127,24 @@ def _write(node: ast.AST, out: list[str], in_class: bool) -> None:
             continue
         if name == "format_spec" and not value.values:
             continue  # of f"{x:}": some versions have it, some do not
-        out.append(name)
-        _write_any(value, out, inside and kind is not ast.arguments)
-    out.append(")")
+        pieces.append((name, False))
+        pieces += _field(value, inside)
+    pieces.append((")", False))
+    return pieces
 
 
-def _write_any(value: object, out: list[str], in_class: bool) -> None:
+def _field(value: object, in_class: bool) -> list[_Piece]:
     if isinstance(value, ast.AST):
-        out.append("=")
-        _write(value, out, in_class)
-    elif isinstance(value, list):
-        out.append("[")
-        for item in value:
-            if isinstance(item, ast.AST):
-                if not _has_no_effect(item):
-                    _write(item, out, in_class)
-                    out.append(",")
-            else:
-                out.append(f"{item},")
-        out.append("]")
-    else:
-        out.append(f"={value!r}")
+        return [("=", False), (value, in_class)]
+    if not isinstance(value, list):
+        return [(f"={value!r}", False)]
+    pieces: list[_Piece] = [("[", False)]
+    for item in value:
+        if not isinstance(item, ast.AST):
+            pieces.append((f"{item},", False))
+        elif not _has_no_effect(item):
+            pieces += [(item, in_class), (",", False)]
+    return [*pieces, ("]", False)]
 
 
 def _has_no_effect(node: ast.AST) -> bool:
@@ -163,14 +168,14 @@ def open_names(node: ast.AST) -> Names:
     """
     search = _Search(first_parameter(node) if isinstance(node, _FUNCTIONS) else None)
     search.visit(node, frozenset())
-    return Names(frozenset(search.chains), frozenset(search.changed), search.imports)
+    return search.found()
 
 
 def open_names_as_decorated(node: FunctionNode) -> Names:
     """As `open_names`, without those in the function's decorators and the defaults of its parameters."""
     search = _Search(first_parameter(node))
     search.visit_body(node, frozenset())
-    return Names(frozenset(search.chains), frozenset(search.changed), search.imports)
+    return search.found()
 
 
 def first_parameter(node: FunctionNode) -> str | None:
@@ -184,9 +189,15 @@ class _Search:
 
     def __init__(self, receiver: str | None) -> None:
         self._receiver = receiver  # what a method reads of its own object is looked up in its class
+        self._left: list[tuple[ast.AST, frozenset[str]]] = []
         self.chains: set[Chain] = set()
         self.changed: set[Chain] = set()
         self.imports: dict[str, Import] = {}
+
+    def found(self) -> Names:
+        while self._left:
+            self.visit(*self._left.pop())
+        return Names(frozenset(self.chains), frozenset(self.changed), self.imports)
 
     def visit(self, node: ast.AST, bound: frozenset[str]) -> None:
         kind = type(node)
@@ -204,7 +215,7 @@ class _Search:
             # What the body binds is seen in the body itself, not in its methods.
             own = _bound_in(node.body)[0]
             for statement in node.body:
-                self.visit(statement, bound if isinstance(statement, _FUNCTIONS) else bound | own)
+                self._left.append((statement, bound if isinstance(statement, _FUNCTIONS) else bound | own))
         elif isinstance(node, _COMPREHENSIONS):
             targets = frozenset(name for part in node.generators for name in _stored_names(part.target))
             self._visit_all(_children(node), bound | targets)
@@ -228,8 +239,7 @@ class _Search:
         self._visit_all(body, (bound | own) - declared)
 
     def _visit_all(self, nodes: Iterable[ast.AST], bound: frozenset[str]) -> None:
-        for node in nodes:
-            self.visit(node, bound)
+        self._left += [(node, bound) for node in nodes]
 
     def _note_imports(self, node: ast.Import | ast.ImportFrom) -> None:
         for alias in node.names:
@@ -300,7 +310,7 @@ _BINDS_NOTHING = frozenset(
 
 
 def _bound_in(nodes: Iterable[ast.AST]) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
-    """The names one scope binds, those it declares to be of an outer one, and those it binds by import."""
+    """The names one scope binds, those it declares to be global, and those it binds by import."""
     bound: set[str] = set()
     declared: set[str] = set()
     imported: set[str] = set()
@@ -319,7 +329,7 @@ def _bound_in(nodes: Iterable[ast.AST]) -> tuple[frozenset[str], frozenset[str],
             bound.update(target.id for target in walrus)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             imported.update(alias.asname or alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, (ast.Global, ast.Nonlocal)):
+        elif isinstance(node, ast.Global):
             declared.update(node.names)
         elif not isinstance(node, ast.Lambda):
             bound.update(_names_bound_by(node))
