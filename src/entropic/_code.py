@@ -462,25 +462,28 @@ def _imported(one: Import, namespace: dict[str, Any]) -> ModuleType | None:
 
 # ---- reading --------------------------------------------------------------------------------------------------------
 
-_units: dict[tuple[CodeType, str, str], _Unit] = {}
+_units: dict[tuple[int, str], tuple[CodeType, _Unit]] = {}
 _class_units: weakref.WeakKeyDictionary[type, _Unit] = weakref.WeakKeyDictionary()
 _NO_NAMES = Names(frozenset(), frozenset(), {})
 _MANY_UNITS = 4096
 
 
 def _unit_of_function(function: FunctionType, kind: str) -> _Unit:
-    key = (function.__code__, function.__code__.co_filename, kind)
-    unit = _units.get(key)
-    if unit is None:
-        if len(_units) >= _MANY_UNITS:
-            _units.clear()
-        unit = _units[key] = _read_function(function, kind)
+    # By the very code object: equal ones may be of functions whose decorators or defaults differ.
+    code = function.__code__
+    known = _units.get((id(code), kind))
+    if known is not None and known[0] is code:
+        return known[1]
+    if len(_units) >= _MANY_UNITS:
+        _units.clear()
+    unit = _read_function(function, kind)
+    _units[id(code), kind] = code, unit
     return unit
 
 
 def _read_function(function: FunctionType, kind: str) -> _Unit:
     name, place = "" if kind == _ITSELF else _name_of(function), _source.place_of(function)
-    found = _source.function_node(function)
+    found = _source.function_node(function, decorators=kind not in (_ITSELF, _CACHED), defaults=kind != _ITSELF)
     if found is None:
         digest = _BYTECODE + code_digest(_without_wrapped(function))[:_DIGITS]
         return _Unit((Part(kind, name, place, digest, ""),), _names_of_bytecode(function.__code__), _self_of(function))
@@ -506,7 +509,8 @@ def _read_class(kind: type) -> _Unit:
         fields = [*_annotated(kind), *getattr(kind, "_fields", ())]
         values = {member: _content(value, []) for member, value in vars(kind).items() if not member.startswith("__")}
         told = repr((fields, sorted((member, text) for member, text in values.items() if text is not None)))
-        return _Unit((Part("class", name, place, _digest(told), ""),), _NO_NAMES, None)
+        mark = "" if _source.is_made_by_a_call(kind) else _BYTECODE
+        return _Unit((Part("class", name, place, mark + _digest(told), ""),), _NO_NAMES, None)
     node, text = found
     parts = [Part("class", name, place, _digest(class_content(node)), text)]
     parts += [Part("method", f"{name}.{one.name}", place, _digest(content(one)), "") for one in methods(node)]

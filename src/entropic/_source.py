@@ -26,7 +26,7 @@ _PACKAGES = re.compile(r"[\\/](site|dist)-packages[\\/]")
 _AWAITS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _FEATURES = (getattr(__future__, name) for name in __future__.all_feature_names)
 _FUTURE = functools.reduce(operator.or_, (feature.compiler_flag for feature in _FEATURES))
-_CLOCK_MARGIN_SECONDS = 2.0
+_CLOCK_MARGIN_SECONDS = 0.03  # the clocks of processes and of files tick that coarsely
 _REMEMBERED_SOURCES = 256
 
 
@@ -95,29 +95,60 @@ def place_of(function: FunctionType | type) -> str:
 # ---- its text -------------------------------------------------------------------------------------------------------
 
 
-def function_node(function: FunctionType) -> tuple[FunctionNode, str] | None:
-    """The source of a function, parsed and as text; None if it cannot be had, or may not be what runs."""
+def function_node(function: FunctionType, *, decorators: bool, defaults: bool) -> tuple[FunctionNode, str] | None:
+    """
+    The source of a function, parsed and as text; None if it cannot be had, or may not be what runs.
+
+    Args:
+        function: The function.
+        decorators: Whether its decorators matter; of what they were, compiled code knows nothing.
+        defaults: Whether the defaults of its parameters matter.
+    """
     code = function.__code__
     source = _source(code.co_filename)
-    if source is None or not source.is_of([code]):
+    node = source.function(code) if source is not None and source.is_of([code]) else None
+    if source is None or node is None:
         return None
-    node = source.function(code)
-    return (node, source.text(node)) if node is not None else None
+    if not source.is_settled:
+        if decorators and not isinstance(node, ast.Lambda) and node.decorator_list:
+            return None
+        if defaults and not _has_these_defaults(node, function):
+            return None
+    return node, source.text(node)
 
 
 def class_node(kind: type) -> tuple[ast.ClassDef, str] | None:
-    """The source of a class, as `function_node`."""
-    module = sys.modules.get(kind.__module__)
-    methods = list(_functions(vars(kind).values()))
-    path = getattr(module, "__file__", None) or next((code.co_filename for code in methods), "")
-    source = _source(path)
-    if source is None:
+    """The source of a class, as `function_node`; compiled code does not tell what its body has set."""
+    source = _source_of_class(kind)
+    if source is None or not source.is_settled:
         return None
-    witnesses = [code for code in methods if code.co_filename == path] or [
-        code for code in _functions(vars(module).values()) if code.co_filename == path
-    ]
-    node = source.class_called(kind.__qualname__) if source.is_of(witnesses) else None
+    node = source.class_called(kind.__qualname__)
     return (node, source.text(node)) if node is not None else None
+
+
+def is_made_by_a_call(kind: type) -> bool:
+    """Whether no class statement says what a class is, as with `collections.namedtuple`."""
+    source = _source_of_class(kind)
+    return source is not None and source.is_settled and source.class_called(kind.__qualname__) is None
+
+
+def _source_of_class(kind: type) -> _Source | None:
+    methods = list(_functions(vars(kind).values()))
+    path = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    written = [code for code in methods if path is None or code.co_filename == path]
+    source = _source(path or next((code.co_filename for code in written), ""))
+    return source if source is not None and (source.is_old or source.is_of(written)) else None
+
+
+def _has_these_defaults(node: FunctionNode, function: FunctionType) -> bool:
+    """Whether the defaults written down are plain values, and those of the function."""
+    arguments = node.args
+    written = [*arguments.defaults, *(one for one in arguments.kw_defaults if one is not None)]
+    values = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    try:
+        return list(map(repr, map(ast.literal_eval, written))) == list(map(repr, values))
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return False
 
 
 def _functions(values: Iterable[object]) -> Iterator[CodeType]:
@@ -128,17 +159,24 @@ def _functions(values: Iterable[object]) -> Iterator[CodeType]:
 
 
 class _Source:
-    """The text of one file or notebook cell."""
+    """
+    The text of one file or notebook cell.
+
+    Attributes:
+        is_old: It is a file that has not changed since the process began.
+        is_settled: All of it is what was run: an old file, or a cell.
+    """
 
     def __init__(self, path: str, text: str, changed_at: float | None) -> None:
         self._path = path
         self._text = text
-        self._is_old = changed_at is not None and changed_at < _STARTED_AT - _CLOCK_MARGIN_SECONDS
+        self.is_old = changed_at is not None and changed_at < _STARTED_AT - _CLOCK_MARGIN_SECONDS
+        self.is_settled = self.is_old or changed_at is None
         self._codes: dict[int, frozenset[CodeType]] = {}
 
     def is_of(self, codes: list[CodeType]) -> bool:
         """Whether these were compiled from this text."""
-        if self._is_old:
+        if self.is_old:
             return True
         return bool(codes) and all(code in self._compiled(code.co_flags & _FUTURE) for code in codes)
 
