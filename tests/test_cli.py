@@ -326,6 +326,7 @@ PRUNED = [
     (["--max-size", "0", "--keep-newest", "1"], [0, 2]),
     (["--max-size", "1GB"], []),
     (["--older-than", "90d", "--max-size", "10B"], [0, 1, 2]),
+    (["--max-size", "0", "--by", "value"], [0, 1, 2, 3]),
 ]
 
 
@@ -353,6 +354,7 @@ def test_prune_needs_a_limit(call: Call, runs: list[RunRecord]) -> None:
     assert call("prune", "--yes").status == 2
     assert "90d" in call("prune", "--older-than", "soon").err
     assert "1GB" in call("prune", "--max-size", "big").err
+    assert "--max-size" in call("prune", "--older-than", "0s", "--by", "value").err
 
 
 def test_prune_touches_no_file_outside(call: Call, store: Store) -> None:

@@ -38,6 +38,7 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
         ["study.f", "helper `g` in m.py changed since 2026-01-01 00:00:00", "accept_changes()", "version="],
     ),
     (errors.DuplicateFunctionError("study.f"), ValueError, ["study.f", "name=", "version="]),
+    (errors.NotRecordedError("study.f", "0123"), LookupError, ["study.f", "0123", "Call the function first"]),
     (
         errors.MissingExtraError("Cannot do it", "lib", "lib"),
         ImportError,

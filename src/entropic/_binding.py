@@ -73,8 +73,35 @@ class Binding:
             return (*args, *self._defaults(len(args), place), result_path), kwargs
         return args, {**kwargs, self._result_arg: result_path}
 
+    def arguments_of(self, params: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """
+        The inverse of ``bind``: arguments that a call with these params may have had.
+
+        Raises:
+            KeyError: There is no value for this parameter.
+        """
+        if self.is_runner:
+            return [dict(params)], {}
+        rest = dict(params)
+        args: list[Any] = []
+        kwargs: dict[str, Any] = {}
+        for name, parameter in self.signature.parameters.items():
+            if parameter.kind is Parameter.VAR_POSITIONAL:
+                args += rest.pop(name, ())
+            elif parameter.kind in _BY_POSITION:
+                args.append(_taken(rest, parameter))
+            elif parameter.kind is Parameter.KEYWORD_ONLY:
+                kwargs[name] = _taken(rest, parameter)
+        return args, {**kwargs, **rest}
+
     def _defaults(self, start: int, end: int | None) -> list[Any]:
         return [parameter.default for parameter in list(self._full.parameters.values())[start:end]]
+
+
+def _taken(values: dict[str, Any], parameter: Parameter) -> Any:
+    if parameter.name not in values and parameter.default is not Parameter.empty:
+        return parameter.default
+    return values.pop(parameter.name)
 
 
 _RUNNER_SIGNATURE = Signature(

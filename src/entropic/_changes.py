@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from . import _log
+from ._candidate import Candidate
 from ._code import Code, Fingerprint, are_comparable
 from ._codebook import Codebook, what_changed
 from .errors import ChangedDefaultWarning, CodeChangedError, StaleResultWarning
@@ -101,6 +102,26 @@ class Watch:
             self._codebook.keep(self._function_name, today)
             self._codebook.accept(sorted(new), today.digest)
         return new
+
+
+def answer_among(candidates: Iterator[Candidate], watch: Watch) -> Candidate | None:
+    """
+    The answer among the records of a key, the newest first: the newest one of today's code, else as the watch says.
+
+    So code that is put back as it was finds its results again. A newest record of today's code whose result is gone
+    is returned as well: its point has to run again.
+    """
+    newest = next(candidates)
+    if watch.vouches_for(newest.record):
+        found: Candidate | None = newest
+    else:
+        good = (one for one in candidates if watch.vouches_for(one.record) and one.defect() is None)
+        found = next(good, None)
+        if found is None and newest.defect() is None and watch.hands_out(newest.record):
+            found = newest
+    if found is not None:
+        found.vouched_by = watch.today()
+    return found
 
 
 class DefaultsWatch:

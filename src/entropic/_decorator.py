@@ -14,6 +14,8 @@ import wrapt
 
 from ._fingerprint import code_digest
 from ._recipe import CacheInfo, Recipe
+from ._replicates import replicates
+from ._reproduce import Comparison, Reproduction
 from .hashing import Key, decode_params, normalize
 from .query import Selection, Where
 from .record import RecordList, RunRecord
@@ -72,6 +74,60 @@ class _Calls(Generic[P, R]):
         """Forget the records of a call; their files are kept. Tells whether there were any."""
         recipe, _ = self._self_recipe_and_first()
         return recipe.store.forget_key(self._self_key(args, kwargs))
+
+    def replicates(self, count: int, /, *args: P.args, **kwargs: P.kwargs) -> builtins.list[R]:
+        """
+        Return so many independent runs of one point; those there are not yet are run now.
+
+        If the function takes a seed (see `cached`), each replicate gets one of its own, derived from the function's
+        name, the point and the replicate's number; it is in ``record.params``. Otherwise the point is run again and
+        again, and ``record.provenance["replicate"]`` tells the runs apart; those made by ordinary calls count.
+
+        Args:
+            count: How many there are to be, counted from number 0.
+            *args: The point, without a seed.
+            **kwargs: Further arguments.
+
+        Returns:
+            What calls return, in the order of the numbers; records as a `RecordList`.
+
+        Raises:
+            TypeError: The arguments do not fit, or name the seed.
+            ValueError: The count is negative.
+
+        Warns:
+            EqualReplicatesWarning: Some results are byte for byte the same.
+
+        Example:
+            >>> from entropic import Store, cached
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> @cached(store)
+            ... def walk(steps, seed, *, result_path):
+            ...     result_path.write_text(f"{steps} steps by seed {seed}")
+            >>> records = walk.replicates(20, steps=100)
+            >>> len({record.params["seed"] for record in records})
+            20
+            >>> walk.replicates(20, steps=100) == records
+            True
+        """
+        recipe, first = self._self_recipe_and_first()
+        records = replicates(recipe, count, (*first, *args), kwargs)
+        if recipe.load is None:
+            return cast("builtins.list[R]", records)
+        return [recipe.load(record.result_path) for record in records]
+
+    def reproduce(self, /, *args: P.args, **kwargs: P.kwargs) -> Reproduction:
+        """
+        Run a recorded call once more in a private place, and compare the results; nothing is replaced.
+
+        Results compare byte for byte, with all that lies beside them, or as ``cached(compare=...)`` says.
+
+        Raises:
+            NotRecordedError: The call has no recorded run (a `LookupError`).
+            OSError: There is no place to run in.
+        """
+        recipe, first = self._self_recipe_and_first()
+        return recipe.reproduce((*first, *args), kwargs)
 
     def register(self, result_path: Any, /, *args: P.args, **kwargs: P.kwargs) -> RunRecord:
         """Record a result made elsewhere as that of a call."""
@@ -278,6 +334,8 @@ def cached(
     load: None = None,
     result_arg: str = "result_path",
     on_change: OnChange = "warn",
+    compare: Comparison | None = None,
+    seed: str | None = "seed",
 ) -> _Cacher[RunRecord]: ...
 
 
@@ -291,6 +349,8 @@ def cached(
     load: Callable[[Path], T],
     result_arg: str = "result_path",
     on_change: OnChange = "warn",
+    compare: Comparison | None = None,
+    seed: str | None = "seed",
 ) -> _Cacher[T]: ...
 
 
@@ -303,6 +363,8 @@ def cached(
     load: Callable[[Path], Any] | None = None,
     result_arg: str = "result_path",
     on_change: OnChange = "warn",
+    compare: Comparison | None = None,
+    seed: str | None = "seed",
 ) -> _Cacher[Any]:
     """
     Make a function that writes a result file return its recorded run; a call made before does not run again.
@@ -326,11 +388,15 @@ def cached(
         on_change: What to do about a recorded run if the code of the function, or code of yours that it uses, has
             changed since: ``"warn"`` hands it out with one `StaleResultWarning` that names what changed, ``"rerun"``
             runs anew and keeps the old record, ``"error"`` raises, ``"ignore"`` does not look.
+        compare: How ``reproduce`` compares a recorded result with a new one: called with both paths, it says by False
+            or by an `AssertionError` that they differ. Without it they must be the same byte for byte.
+        seed: Name of the parameter through which ``replicates`` gives each run a seed of its own; if there is no such
+            parameter, runs are repeated as they are. None for never.
 
     Returns:
         A decorator. The decorated function speaks `functools` (``cache_info``, ``cache_clear``,
         ``cache_parameters``, ``__wrapped__``), and has ``bind``, ``key``, ``retrieve``, ``run``, ``delete``,
-        ``register``, ``list``, ``sweep`` and ``accept_changes``.
+        ``register``, ``list``, ``sweep``, ``accept_changes``, ``replicates`` and ``reproduce``.
 
     Raises:
         TypeError: When decorating: no parameter for the result path, a parameter with a reserved name, an unknown name
@@ -359,6 +425,7 @@ def cached(
         raise TypeError(f"Cannot cache on {store!r}: write @cached(store), with a Store to keep the runs in.")
     options = {"name": name, "version": version, "ignore": ignore, "load": load, "result_arg": result_arg}
     options["on_change"] = on_change
+    options.update(compare=compare, seed=seed)
     return _Cacher(store, options)
 
 

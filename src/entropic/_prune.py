@@ -1,9 +1,10 @@
-"""Which runs to give up, by age, size and number; looks at sizes, decides, and changes nothing."""
+"""Which runs to give up, by age, size, number and worth; looks at sizes, decides, and changes nothing."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
@@ -32,13 +33,25 @@ class Limits(NamedTuple):
         older_than_seconds: Give up only runs older than this.
         larger_than_bytes: Give up only runs larger than this.
         keep_newest: Keep so many of the newest runs of each point, whatever else is said.
-        max_size_bytes: Of what then remains, give up the oldest runs until all together take no more than this.
+        max_size_bytes: Of what then remains, give up runs until all together take no more than this.
+        by: In which order that is done: a key of `ORDERS`.
+
+    Raises:
+        ValueError: There is no such order, or there is no size to reach by it.
     """
 
     older_than_seconds: float | None = None
     larger_than_bytes: int | None = None
     keep_newest: int | None = None
     max_size_bytes: int | None = None
+    by: str = "age"
+
+    def require_sense(self) -> None:
+        """Refuse an order that is unknown, or that would have no effect."""
+        if self.by not in ORDERS:
+            raise ValueError(f"Cannot prune by {self.by!r}: the orders are {', '.join(map(repr, ORDERS))}.")
+        if self.by != "age" and self.max_size_bytes is None:
+            raise ValueError(f"Cannot prune by {self.by!r} alone: say down to which size, with max_size_bytes.")
 
 
 def choose(held: Iterable[Held], limits: Limits, now: datetime) -> list[Held]:
@@ -62,7 +75,7 @@ def choose(held: Iterable[Held], limits: Limits, now: datetime) -> list[Held]:
     if limits.max_size_bytes is not None:
         gone = {id(one) for one in given_up}
         size_bytes = sum(one.size_bytes for one in in_order if id(one) not in gone)
-        for one in free:
+        for one in sorted(free, key=ORDERS[limits.by]):
             if size_bytes <= limits.max_size_bytes:
                 break
             if id(one) not in gone and one.size_bytes:
@@ -97,6 +110,27 @@ def _is_large(one: Held, limits: Limits) -> bool:
 
 
 _UNKNOWN = datetime.max.replace(tzinfo=timezone.utc)
+
+
+def _as_they_come(one: Held) -> float:
+    return 0
+
+
+def _seconds_per_byte(one: Held) -> float:
+    """
+    Seconds of computing that a kept run saves, for each byte it takes; without end where its time is not known.
+
+    To give up the least of these first is what the cache replacement of P. Cao and S. Irani, Cost-aware WWW proxy
+    caching algorithms, USITS 1997, does with costs and sizes, before it looks at how often an entry is used.
+    """
+    elapsed_seconds = one.record.metadata.get("elapsed_seconds")
+    if isinstance(elapsed_seconds, bool) or not isinstance(elapsed_seconds, (int, float)) or not elapsed_seconds >= 0:
+        return math.inf
+    return elapsed_seconds / max(one.size_bytes, 1)
+
+
+# What goes first, of runs that come oldest first.
+ORDERS: dict[str, Callable[[Held], float]] = {"age": _as_they_come, "value": _seconds_per_byte}
 
 
 def _made(record: RunRecord, unknown: datetime = _UNKNOWN) -> datetime:

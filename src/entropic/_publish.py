@@ -85,13 +85,14 @@ class Workplace:
         Raises:
             OSError: The results folder cannot be made or written.
         """
-        session = self._current_session()
-        name = f"{session.name}.{next(self._numbers)}.{params_hash}"
-        folder = os.path.join(self._private("staging"), name)
-        os.mkdir(folder)
+        folder = self._new_folder(params_hash)
         if stem is None or os.path.lexists(os.path.join(self.results_dir, stem + suffix)):
             stem = _unused_stem(self.results_dir, params_hash, suffix)
         return Stage(self, folder, stem, suffix)
+
+    def stage_again(self, params_hash: str, suffix: str, stem: str) -> Stage:
+        """Open a private folder to run something again in, under the name its result has; not to be published."""
+        return Stage(self, self._new_folder(params_hash), stem, suffix)
 
     def in_flight(self) -> set[str]:
         """The keys of runs under way; a result of one of these may be published and not yet recorded."""
@@ -114,6 +115,12 @@ class Workplace:
             if self._session is not None:
                 self._session.close()
             self._session = None
+
+    def _new_folder(self, params_hash: str) -> str:
+        session = self._current_session()
+        folder = os.path.join(self._private("staging"), f"{session.name}.{next(self._numbers)}.{params_hash}")
+        os.mkdir(folder)
+        return folder
 
     def _current_session(self) -> _Session:
         with self._lock:
@@ -192,6 +199,16 @@ class Stage:
                     os.rename(os.path.join(results_dir, name), os.path.join(self._folder, name))
             raise
         return Published(result, moved[:-1])
+
+    def written(self) -> Path:
+        """
+        What the runner wrote, still in its private folder.
+
+        Raises:
+            ResultMissingError: Nothing was written.
+            AmbiguousResultError: Several things were written, none under the expected name.
+        """
+        return self.path.with_name(_result_among(self.path, sorted(os.listdir(self._folder))))
 
     def discard(self) -> None:
         """Remove the folder and whatever is left in it; not in a forked child, whose parent is still writing there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import inspect
@@ -19,7 +20,9 @@ from ._binding import Binding
 from ._changes import POLICIES, DefaultsWatch, Watch
 from ._code import Code
 from ._fingerprint import Closure, code_digest, function_name, importable_name
-from .errors import DuplicateFunctionError, EntropicError, UnsupportedTypeError
+from ._replay import arguments_of, why_another
+from ._reproduce import CannotReplayError, Comparison, Reproduction, make_known
+from .errors import DuplicateFunctionError, EntropicError, NotRecordedError, UnsupportedTypeError
 from .hashing import Identity, Key, canonical, make_key, normalize
 from .query import Selection
 from .record import RecordList, RunRecord
@@ -55,6 +58,8 @@ class Recipe:
         load: Callable[[Path], Any] | None,
         result_arg: str,
         on_change: str,
+        compare: Comparison | None,
+        seed: str | None,
     ) -> None:
         function = _plain_function(decorated)
         if on_change not in POLICIES:
@@ -66,10 +71,13 @@ class Recipe:
         self.options = {"name": name, "version": version, "load": load, "result_arg": result_arg}
         self.options["on_change"] = on_change
         self.options["ignore"] = ignore if isinstance(ignore, str) else tuple(ignore)
+        self.options.update(compare=compare, seed=seed)
         self.load = load
+        self.comparison = compare
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
         self.binding = Binding(function, result_arg, self.options["ignore"])
+        self.seed_name = _seed_name(self.binding, seed)
         fields = {"function": self.name}
         if version is not None:
             fields["version"] = normalize(version)
@@ -80,6 +88,7 @@ class Recipe:
         self._defaults_are_simple = _are_simple(value for value in defaults if value is not Parameter.empty)
         self._memory = self._new_memory(self.closure.identity())
         _claim_name(self)
+        make_known(self.name, self)
         _fork.watch(self)
         self._is_method = _may_be_method(function) and not isinstance(decorated, staticmethod)
         self._said: set[str] = set()
@@ -124,6 +133,39 @@ class Recipe:
 
     def retrieve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord | None:
         return self.store.recall(self.key(args, kwargs), self.watch(args))
+
+    def reproduce(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Reproduction:
+        """Run a recorded call once more in a private place, and compare."""
+        key = self.key(args, kwargs)
+        record = self.store.recall(key)
+        if record is None:
+            raise NotRecordedError(self.name, key.params_hash)
+        return self.store.run_again(record, self.work(key, args, kwargs, is_counted=False), self.comparison)
+
+    def replay(self, record: RunRecord) -> Callable[[Path], object]:
+        """The call that made a record; see `entropic._reproduce.Replays`."""
+        args, kwargs = arguments_of(self.binding, record)
+        key = self.key(args, kwargs)
+        if key.params_hash != record.params_hash:
+            raise CannotReplayError(why_another(record, key.identity.fields))
+        return self.work(key, args, kwargs, is_counted=False)
+
+    @property
+    def results_dir(self) -> Path:
+        """Of the store it was decorated on."""
+        return self.store.results_dir
+
+    def obtain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord:
+        """The record of a call; what is not recorded runs, a coroutine in an event loop of its own."""
+        key, watch = self.key(args, kwargs), self.watch(args)
+        return self.store.recall(key, watch) or self.store.obtain(key, self.work(key, args, kwargs), {}, watch)
+
+    def work(
+        self, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any], *, is_counted: bool = True
+    ) -> Callable[[Path], object]:
+        """One call about to run; a coroutine in an event loop of its own."""
+        work = _Work(self, key, args, kwargs, is_counted=is_counted)
+        return (lambda path: asyncio.run(work.awaited(path))) if self.is_async else work
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
         """
@@ -170,6 +212,10 @@ class Recipe:
     def count_miss(self) -> None:
         with self.count_lock:
             self.misses += 1
+
+    def count_hits(self, count: int) -> None:
+        with self.count_lock:
+            self.hits += count
 
     def is_known_as(self, name: str, digest: str) -> bool:
         return self.name == name and code_digest(self.function) == digest
@@ -259,8 +305,17 @@ class _Work:
     more right before the run.
     """
 
-    def __init__(self, recipe: Recipe, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        key: Key,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        is_counted: bool = True,
+    ) -> None:
         self._recipe = recipe
+        self._is_counted = is_counted
         self._key = key
         if recipe.binding.is_runner or recipe.is_async:
             args, kwargs = own_copy((args, kwargs))
@@ -288,7 +343,8 @@ class _Work:
         self._require_same_arguments()
         self._recipe.defaults.notice(self._left_out)
         self.has_run = True
-        self._recipe.count_miss()
+        if self._is_counted:
+            self._recipe.count_miss()
         args, kwargs = self._recipe.binding.call_arguments(self._args, self._kwargs, result_path)
         return self._recipe.function(*args, **kwargs)
 
@@ -318,6 +374,17 @@ def _plain_function(decorated: Any) -> Callable[..., Any]:
             f"Write a function that calls it."
         )
     return cast("Callable[..., Any]", function)
+
+
+def _seed_name(binding: Binding, seed: str | None) -> str | None:
+    """The parameter that takes a replicate's seed, if there is one; the usual name need not be there."""
+    if seed is None or seed in binding.signature.parameters:
+        return seed
+    if seed == "seed":
+        return None
+    raise TypeError(
+        f"Cannot decorate: seed={seed!r} is no parameter. It has {', '.join(binding.signature.parameters)}."
+    )
 
 
 def _belongs_to(function: Callable[..., Any], owner: type) -> bool:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ._arguments import own_copy
 from ._changes import Watch
+from ._publish import Stage
 from .record import RunRecord
 
 Runner = Callable[[dict[str, Any], Path], object]
@@ -78,6 +81,15 @@ class RunUnderWay:
         with _provenance.Meter() as meter:
             yield
         self.provenance |= meter.told()
+
+
+def kept_aside(stage: Stage) -> str:
+    """Move a stage to where failed runs are kept, with the traceback; where it is if even that fails."""
+    try:
+        return str(stage.keep_aside(traceback.format_exc()))
+    except OSError:
+        place = str(stage.path.parent)
+        return place if os.path.exists(place) else "(nowhere: its folder is gone)"
 
 
 def _module_of(work: object) -> str | None:

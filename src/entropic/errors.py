@@ -15,14 +15,16 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── ReentrantRunError       RuntimeError       a run that asks for its own result
     ├── DuplicateFunctionError  ValueError         two different functions of one name on one store
     ├── CodeChangedError        RuntimeError       a recorded run of other code, where that is to be an error
+    ├── NotRecordedError        LookupError        a call that is to be reproduced, and has no recorded run
     ├── MissingExtraError       ImportError        a package that is needed for this only, and is not installed
     └── CommandError            RuntimeError       a program that could not be started, or has failed
 
-    UserWarning
-    ├── StaleResultWarning      a result of code that has changed since is handed out
-    └── ChangedDefaultWarning   a default has changed since runs were recorded with it
+What a runner raises passes through unchanged: none of these wraps it. The warnings are::
 
-What a runner raises passes through unchanged: none of these wraps it.
+    UserWarning
+    ├── StaleResultWarning                         a result of code that has changed since is handed out
+    ├── ChangedDefaultWarning                      a default has changed since runs were recorded with it
+    └── EqualReplicatesWarning                     replicates whose results are byte for byte the same
 """
 
 from __future__ import annotations
@@ -304,6 +306,27 @@ class CommandError(EntropicError, RuntimeError):
         return f"Cannot record the run: the program {self.program!r} {how}. What it wrote has been discarded."
 
 
+class NotRecordedError(EntropicError, LookupError):
+    """
+    A call that is to be reproduced, and has no recorded run.
+
+    Attributes:
+        name: Of the function.
+        params_hash: The key of the call.
+    """
+
+    def __init__(self, name: str, params_hash: str) -> None:
+        super().__init__(name, params_hash)
+        self.name = name
+        self.params_hash = params_hash
+
+    def __str__(self) -> str:
+        return (
+            f"Cannot reproduce this call of {self.name}: it has no recorded run ({self.params_hash}). "
+            f"Call the function first."
+        )
+
+
 class MissingExtraError(EntropicError, ImportError):
     """
     A package that one feature needs is not installed.
@@ -332,3 +355,26 @@ class MissingExtraError(EntropicError, ImportError):
 
 def _parameter(place: str) -> str:
     return f"parameter {place!r}" if place else "the value"
+
+
+class EqualReplicatesWarning(UserWarning):
+    """
+    Replicates whose results are byte for byte the same: they are not independent.
+
+    Attributes:
+        name: Of the function.
+        count: How many replicates there are.
+        different: How many different results.
+    """
+
+    def __init__(self, name: str, count: int, different: int) -> None:
+        super().__init__(name, count, different)
+        self.name = name
+        self.count = count
+        self.different = different
+
+    def __str__(self) -> str:
+        return (
+            f"Of {self.count} replicates of {self.name} only {self.different} have a result of their own: they are not "
+            f"independent. Let the function take a seed, and make all its random numbers from it."
+        )

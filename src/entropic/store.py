@@ -19,18 +19,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import traceback
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import _log
 from ._arguments import PLAIN_TYPES, checked_index, checked_metadata, checked_suffix, require_callable
 from ._candidate import Candidate, agrees
 from ._catalog import Catalog
-from ._changes import Watch
+from ._changes import Watch, answer_among
 from ._codebook import Codebook
 from ._contents import measure
 from ._disk import remove, sync_tree
@@ -38,9 +37,9 @@ from ._locks import Flights
 from ._log import DEBUG, is_enabled_for
 from ._places import Places
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
-from ._run import BoundRunner, Runner, RunUnderWay
+from ._run import BoundRunner, Runner, RunUnderWay, kept_aside
 from .errors import AmbiguousResultError, EntropicError, ResultMissingError, StoreWriteError
-from .hashing import Key, decode_params, make_key
+from .hashing import Key, decode_params, hash_params, make_key
 from .index import IndexBackend, Salvages, TinyDBIndex
 from .query import Selection, Where
 from .record import RecordList, RunRecord
@@ -48,11 +47,13 @@ from .record import RecordList, RunRecord
 if TYPE_CHECKING:
     from ._check import CheckReport
     from ._merge import Merged
+    from ._reproduce import Comparison, Reproduction, ReproductionReport
 
 __all__ = ["Store"]
 
 Metadata = Mapping[str, Any]
 Work = Callable[[Path], object]
+Look = Callable[[], RunRecord | None]
 AsyncWork = Callable[[Path], Awaitable[object]]
 
 _REMEMBERED_KEYS = 4096
@@ -346,10 +347,11 @@ class Store:
         larger_than_bytes: int | None = None,
         keep_newest: int | None = None,
         max_size_bytes: int | None = None,
+        by: Literal["age", "value"] = "age",
         preview: bool = False,
     ) -> RecordList:
         """
-        Give up runs by age, size and number: their results and their records.
+        Give up runs by age, size, number and worth: their results and their records.
 
         Age and size must both be met, where both are given. A run whose result lies outside the results folder is
         never given up. Sizes are those on disk, with what lies beside a result.
@@ -358,11 +360,17 @@ class Store:
             older_than_seconds: Only runs older than this.
             larger_than_bytes: Only runs larger than this.
             keep_newest: Keep so many of the newest runs of each point, whatever else is said; alone, all others go.
-            max_size_bytes: Give up the oldest of what then remains, until all together take no more than this.
+            max_size_bytes: Give up what then remains, until all together take no more than this.
+            by: Of what then remains, give up first what is oldest (``"age"``), or what saves the fewest seconds of
+                computing for each byte it takes (``"value"``). A run whose time is not known, such as a registered
+                one, is given up last then.
             preview: Remove nothing; only tell.
 
         Returns:
             The runs given up, oldest first.
+
+        Raises:
+            ValueError: An unknown order, or *by* value without *max_size_bytes*; nothing has been removed.
 
         Example:
             >>> store = Store("results", "runs.json", file_suffix=".txt")
@@ -373,7 +381,8 @@ class Store:
         """
         from . import _prune  # loaded by those who ask for it, as are checking and merging
 
-        limits = _prune.Limits(older_than_seconds, larger_than_bytes, keep_newest, max_size_bytes)
+        limits = _prune.Limits(older_than_seconds, larger_than_bytes, keep_newest, max_size_bytes, by)
+        limits.require_sense()
         inside = [record for record in self.list() if all(map(self.is_inside, self.files_of(record)))]
         held = [_prune.hold(record, self.files_of(record)) for record in inside]
         chosen = RecordList(one.record for one in _prune.choose(held, limits, datetime.now(timezone.utc)))
@@ -480,6 +489,51 @@ class Store:
         if repair:
             self._repair(report)
         return report
+
+    def reproduce(
+        self,
+        fraction: float = 0.01,
+        *,
+        where: Where | None = None,
+        compare: Comparison | None = None,
+        seed: int | None = None,
+    ) -> ReproductionReport:
+        """
+        Run some recorded points again, and compare the results with the recorded ones; nothing is replaced.
+
+        What a decorated function has recorded can be called again, if the function is at hand or can be imported, and
+        its arguments can be had from the record: an array, of which only the digest is known, cannot. An enum arrives
+        as its value and a path as its text. The new results are written below ``.entropic`` and removed.
+
+        Args:
+            fraction: How many of the runs to draw, above 0 and at most 1; at least one is.
+            where: Which runs to draw from, as for `list`.
+            compare: Called with the recorded result and the new one; that they differ is said by False or by an
+                `AssertionError`. Without it that of the function, see `cached`; else byte for byte.
+            seed: Of the draw, to draw the same runs again.
+
+        Returns:
+            What came of each; its ``has_reproduced`` says it in one word. Takes as long as the runs did.
+
+        Raises:
+            ValueError: The fraction is out of range.
+            OSError: There is no place to run in.
+
+        Example:
+            >>> from entropic import cached
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> @cached(store, name="square")
+            ... def square(n, *, result_path):
+            ...     result_path.write_text(str(n * n))
+            >>> record = square(3)
+            >>> print(store.reproduce(1.0, where={"n": 3}))
+            1 run(s) checked: 1 same, 0 different, 0 failed, 0 skipped
+        """
+        from . import _reproduce
+
+        there = [record for record in self.list(where) if record.result_path.exists()]
+        chosen = _reproduce.sample(there, fraction, seed)
+        return _reproduce.ReproductionReport(self._reproduced(record, compare) for record in chosen)
 
     def salvage(self) -> Path | None:
         """
@@ -588,6 +642,19 @@ class Store:
             await work(run.path)
         return run.record
 
+    def replicate(
+        self, key: Key, number: int, work: Work, metadata: Metadata, answer: Look, watch: Watch | None = None
+    ) -> RunRecord:
+        """Run one numbered replicate of a key, unless *answer*, asked under the flight of that number, has it."""
+        self._require_writable()
+        with self._flights.lead(hash_params({"of": key.params_hash, "replicate": number}), answer) as record:
+            if record is None:
+                with self._new_run(key, work, metadata, watch) as run:
+                    run.provenance["replicate"] = number
+                    work(run.path)
+                record = run.record
+            return record
+
     def adopt(self, key: Key, result_path: str | os.PathLike[str], metadata: Mapping[str, Any]) -> RunRecord:
         """Record a result made elsewhere."""
         path = os.path.abspath(result_path)
@@ -596,6 +663,15 @@ class Store:
         if self.durable:
             sync_tree(path)
         return self._insert(key, path, self._places.indexed(path), checked_metadata(metadata), {})
+
+    def run_again(
+        self, record: RunRecord, call: Callable[[Path], object], comparison: Comparison | None
+    ) -> Reproduction:
+        """Make the result of a record anew, in a private place, and compare the two."""
+        from . import _reproduce
+
+        stage = self._workplace.stage_again(record.params_hash, self.file_suffix, _reproduce.stem_of(record))
+        return _reproduce.again(record, self.files_of(record), call, stage, comparison)
 
     def forget_key(self, key: Key, remove_file: bool = False) -> bool:
         """Forget all records of a key."""
@@ -677,15 +753,15 @@ class Store:
             stage.discard()
             raise
         except AmbiguousResultError as error:
-            raise AmbiguousResultError(error.expected, error.found, _kept_aside(stage)) from None
+            raise AmbiguousResultError(error.expected, error.found, kept_aside(stage)) from None
         except OSError as error:
-            advice = f"What the runner wrote is kept at {_kept_aside(stage)!r}."
+            advice = f"What the runner wrote is kept at {kept_aside(stage)!r}."
             raise _told("Cannot publish the result", error, self.results_dir, advice) from error
 
     def _abandon(self, stage: Stage) -> None:
         """Drop unfinished work, or keep it for a look. The runner's own exception is on its way, and stays the one."""
         if self.keep_failed:
-            _kept_aside(stage)
+            kept_aside(stage)
         stage.discard()
 
     def _replace_stale(self, record: RunRecord) -> None:
@@ -697,7 +773,7 @@ class Store:
             _log.not_forgotten(record.params_hash, error)
 
     def _insert(
-        self, key: Key, path: str, indexed_path: Path, metadata: dict[str, Any], provenance: dict[str, Any]
+        self, key: Key, path: str, indexed_path: Path, metadata: dict[str, Any], provenance: Mapping[str, Any]
     ) -> RunRecord:
         place: str | os.PathLike[str] = path
         try:
@@ -768,30 +844,19 @@ class Store:
         return candidate
 
     def _vouched(self, key: Key, watch: Watch, stored: RunRecord) -> Candidate | None:
-        """
-        The answer among the records of a key: the newest of today's code, else whatever the watch makes of the newest.
-
-        So code that is put back as it was finds its results again.
-        """
-        today, newest = watch.today(), Candidate(stored, self._places.shown(stored))
-        for record in self._newest_first(stored):
-            candidate = newest if record is stored else Candidate(stored, self._places.shown(record))
-            candidate.require_agreement(key)
-            if watch.vouches_for(record) and (record is stored or candidate.defect() is None):
-                break
-        else:
-            candidate = newest
-            if candidate.defect() is not None or not watch.hands_out(stored):
-                return None
-        candidate.vouched_by = today
-        self._candidates[key.params_hash] = candidate
+        """The answer among the records of a key, as the watch over the code finds it."""
+        candidate = answer_among(self._candidates_of(key, stored), watch)
+        if candidate is not None:
+            self._candidates[key.params_hash] = candidate
         return candidate
 
-    def _newest_first(self, stored: RunRecord) -> Iterator[RunRecord]:
-        """The records of one key, beginning with the one that the index shows."""
-        yield stored
-        same = (one for one in self.index.find_by_params(stored.params) if one.params_hash == stored.params_hash)
-        yield from [one for one in reversed(list(same)) if one != stored]
+    def _candidates_of(self, key: Key, stored: RunRecord) -> Iterator[Candidate]:
+        """The records of a key, beginning with the newest, which the index shows; others are looked for if asked."""
+        yield Candidate(stored, self._places.shown(stored))
+        same = [one for one in self.index.find_by_params(stored.params) if one.params_hash == stored.params_hash]
+        for record in reversed(same):
+            if record != stored and agrees(record, key):
+                yield Candidate(stored, self._places.shown(record))
 
     def _stale_record(self, key: Key, watch: Watch | None) -> RunRecord | None:
         """The record of this key whose result is no longer usable, if that is why it has to run."""
@@ -855,6 +920,17 @@ class Store:
             self.index.insert(_merge.moved(record))
         self._catalog.delete(passed)
 
+    # ---- reproducing ------------------------------------------------------------------------------------------------
+
+    def _reproduced(self, record: RunRecord, comparison: Comparison | None) -> Reproduction:
+        from . import _reproduce
+
+        try:
+            call, own_comparison = _reproduce.call_of(record, self.results_dir)
+        except _reproduce.CannotReplayError as reason:
+            return _reproduce.Reproduction(record, "skipped", str(reason))
+        return self.run_again(record, call, comparison or own_comparison)
+
     # ---- checking ---------------------------------------------------------------------------------------------------
 
     def _repair(self, report: CheckReport) -> None:
@@ -870,15 +946,6 @@ class Store:
             if isinstance(self.index, Salvages):
                 self.index.clean_up()
             report.repaired.append(f"removed {len(report.leftovers)} leftover(s) of dead processes")
-
-
-def _kept_aside(stage: Stage) -> str:
-    """Move a stage to where failed runs are kept, with the traceback; where it is if even that fails."""
-    try:
-        return str(stage.keep_aside(traceback.format_exc()))
-    except OSError:
-        place = str(stage.path.parent)
-        return place if os.path.exists(place) else "(nowhere: its folder is gone)"
 
 
 def _signature(record: RunRecord) -> tuple[str, str, Path]:

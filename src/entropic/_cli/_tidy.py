@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import click
 
 from ..record import RecordList
@@ -51,6 +53,12 @@ def rm(store: Store, runs: tuple[str, ...], files: bool, yes: bool) -> None:
     help="Keep the newest N runs of each point; alone: all others go.",
 )
 @click.option("--max-size", metavar="SIZE", type=size, help="Then the oldest, until all together take no more.")
+@click.option(
+    "--by",
+    type=click.Choice(["age", "value"]),
+    default="age",
+    help="With --max-size: first the oldest, or what saves the fewest seconds of computing a byte.",
+)
 @yes_option
 @opens_store()
 def prune(
@@ -59,10 +67,11 @@ def prune(
     larger_than: int | None,
     keep_newest: int | None,
     max_size: int | None,
+    by: Literal["age", "value"],
     yes: bool,
 ) -> None:
     """
-    Give up runs by age, size and number.
+    Give up runs by age, size, number and worth.
 
     Their results are removed too. Shows what would go, and asks. Age and size must both be met, where both are given.
     Results outside the results folder are never touched.
@@ -72,14 +81,18 @@ def prune(
       entropic prune --keep-newest 1
       entropic prune --older-than 90d --larger-than 1GB
       entropic prune --max-size 50GB --keep-newest 1
+      entropic prune --max-size 50GB --by value
     """
     if older_than is larger_than is keep_newest is max_size is None:
         raise click.UsageError("say what may go: --older-than, --larger-than, --keep-newest or --max-size")
+    if by != "age" and max_size is None:
+        raise click.UsageError(f"--by {by} says what goes first: say down to which size, with --max-size")
     records = store.prune(
         older_than_seconds=older_than,
         larger_than_bytes=larger_than,
         keep_newest=keep_newest,
         max_size_bytes=max_size,
+        by=by,
         preview=True,
     )
     if not records:

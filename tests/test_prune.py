@@ -1,0 +1,88 @@
+"""Pruning by worth: what saves the least for the room it takes goes first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import entropic
+
+
+def make(store: entropic.Store, n: int, seconds: Any, size_bytes: int) -> entropic.RunRecord:
+    """A run of a given cost and size."""
+    return store.run({"n": n}, lambda params, path: path.write_bytes(b"x" * size_bytes), elapsed_seconds=seconds)
+
+
+# Seconds and bytes of runs 0, 1, 2, the oldest first; bytes to keep; what goes by age, and by value.
+WORTHS = [
+    ([(100, 10), (1, 10), (10, 10)], 20, [0], [1]),
+    ([(100, 10), (1, 10), (10, 10)], 10, [0, 1], [1, 2]),
+    ([(100, 1000), (1, 10), (1, 20)], 500, [0], [0, 2]),
+    ([(5, 10), (5, 10), (5, 10)], 10, [0, 1], [0, 1]),
+    ([(0, 10), (1e-9, 10), (None, 10)], 10, [0, 1], [0, 1]),
+    ([(None, 10), ("long", 10), (float("nan"), 10)], 20, [0], [0]),
+    ([(None, 10), (True, 10), (1e9, 10)], 20, [0], [2]),
+    ([(1, 0), (1, 10), (2, 10)], 10, [1], [1]),
+    ([(1, 10), (1, 10), (1, 10)], 30, [], []),
+]
+
+
+@pytest.mark.parametrize(("runs", "kept_bytes", "by_age", "by_value"), WORTHS)
+def test_what_goes_first(
+    store: entropic.Store, runs: list[tuple[Any, int]], kept_bytes: int, by_age: list[int], by_value: list[int]
+) -> None:
+    """By age the oldest; by value what saves the fewest seconds a byte; unknown times last."""
+    for n, (seconds, size_bytes) in enumerate(runs):
+        make(store, n, seconds, size_bytes)
+    shown = store.prune(max_size_bytes=kept_bytes, preview=True)
+    removed = store.prune(max_size_bytes=kept_bytes, by="value")
+
+    assert [record.params["n"] for record in shown] == by_age
+    assert [record.params["n"] for record in removed] == by_value
+    assert not any(record.result_path.exists() for record in removed)
+    assert len(store.list()) == len(runs) - len(by_value)
+
+
+def test_the_newest_of_a_point_can_be_kept(store: entropic.Store) -> None:
+    """However little it is worth."""
+    make(store, 1, 100, 10)
+    make(store, 1, 1, 10)
+
+    assert [
+        record.metadata["elapsed_seconds"] for record in store.prune(max_size_bytes=0, keep_newest=1, by="value")
+    ] == [100]
+
+
+def test_age_and_value_together(store: entropic.Store) -> None:
+    """What is too large goes whatever it is worth; the rest by worth."""
+    for n, (seconds, size_bytes) in enumerate([(1e6, 100), (1, 10), (2, 10)]):
+        make(store, n, seconds, size_bytes)
+
+    lost = store.prune(larger_than_bytes=50, max_size_bytes=10, by="value")
+
+    assert [record.params["n"] for record in lost] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"), [({"by": "value"}, "max_size_bytes"), ({"by": "size", "max_size_bytes": 0}, "'age', 'value'")]
+)
+def test_an_order_without_sense_is_refused(store: entropic.Store, limits: dict[str, Any], told: str) -> None:
+    """Before anything is removed."""
+    record = make(store, 1, 1, 10)
+
+    with pytest.raises(ValueError, match=told):
+        store.prune(**limits)
+
+    assert record.result_path.exists()
+
+
+def test_a_result_outside_is_never_given_up(store: entropic.Store, tmp_path: Path) -> None:
+    """Worth nothing or not."""
+    own = tmp_path / "own.csv"
+    own.write_text("0123456789")
+    store.register({"n": 1}, own, elapsed_seconds=0)
+
+    assert store.prune(max_size_bytes=0, by="value") == []
+    assert own.exists()
