@@ -25,6 +25,6 @@ def test_the_benchmarks_run_and_write_their_figures(tmp_path: Path) -> None:
     titles = {section["title"] for section in sections}
     figures = [figure for section in sections for row in section["figures"].values() for figure in row.values()]
 
-    assert {"Warm hit", "Miss, with syncs", "Peak memory of a process"} <= titles
+    assert {"Warm hit", "Miss, with syncs", "Peak memory of a process", "Hit by index, warm"} <= titles
     assert all(title in output for title in titles)
     assert all(figure is not None for figure in figures)

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from entropic import RunRecord, Store
+from entropic import RunRecord, Store, cached
 from entropic._cli import _view, _words
 from entropic._cli import main as start
 
@@ -738,6 +738,7 @@ def test_help_has_examples_and_exit_codes(call: Call) -> None:
     assert "Exit status" in top
     assert "_ENTROPIC_COMPLETE" in top
     expected = ["check", "export", "ls", "merge", "page", "path", "prune", "register", "rm", "run", "show", "stats"]
+    expected += ["why"]
     assert names == expected
     for name in set(names) - {"check", "stats"}:
         assert f"entropic {name}" in call(name, "--help").out
@@ -867,3 +868,94 @@ def test_sizes_and_times_for_people() -> None:
         "",
     ]
     assert _words.value_of("NaN") != _words.value_of("NaN")
+
+
+# ---- why ------------------------------------------------------------------------------------------------------------
+
+
+def test_why(call: Call, runs: list[RunRecord]) -> None:
+    """Tells what answers, with exit status 0; or what differs from the nearest runs, with 1."""
+    found = call("why", "n=100", "dt=0.01", "method=rk4")
+    assert (found.status, found.err) == (0, "")
+    assert found.out.startswith(f"it would hit: plain run {runs[0].params_hash}\n")
+    assert str(runs[0].result_path) in found.out
+
+    missed = call("why", "n=100", "dt=0.02", "method=rk4")
+    assert (missed.status, missed.err) == (1, "")
+    assert missed.out.splitlines()[1:4] == [
+        "  no run of these parameters is recorded",
+        f"  differs from {runs[0].params_hash}, recorded {runs[0].created_at[:19].replace('T', ' ')}:",
+        "    dt: 0.01 -> 0.02",
+    ]
+    assert "    n: int 300 instead of float 300.0" in call("why", "n=300", "dt=0.5", "method=leapfrog").out
+
+
+def test_why_of_a_function(call: Call, store: Store) -> None:
+    """It is taken as its newest run has it, and need not be named if it is the only one."""
+
+    @cached(store, name="study.simulate", version=2)
+    def simulate(n, dt=0.1, *, result_path):
+        result_path.write_text("x")
+
+    simulate(8)
+    assert call("why", "n=8", "dt=0.1").status == 0
+    assert call("why", "--function", "simulate", "n=8", "dt=0.1").status == 0
+    assert "parameter dt is missing: was 0.1" in call("why", "n=8").out
+    fill(store, {"n": 8})
+
+    several = call("why", "n=8")
+    assert (several.status, several.out) == (2, "")
+    assert "plain runs, study.simulate" in several.err
+    assert call("why", "--function", "study.simulate", "n=8", "dt=0.1").status == 0
+    unknown = call("why", "--function", "solve", "n=8")
+    assert (unknown.status, "no run of a function 'solve'" in unknown.err) == (2, True)
+
+
+def test_why_shows_nothing_that_hurts_a_terminal(call: Call, store: Store) -> None:
+    """What runs hold is escaped."""
+    fill(store, {"n": "\x1b[31m"})
+
+    assert "\x1b" not in call("why", "n=1").out
+
+
+# ---- an index in a database -----------------------------------------------------------------------------------------
+
+
+def test_the_index_may_be_a_database(call: Call, runs: list[RunRecord], sql_url: str) -> None:
+    """Copied there, it answers by its URL, from an option or the environment, and remembers the results folder."""
+    assert call("copy-index", "runs.json", sql_url).out.startswith("copied 4 records to SQLIndex(")
+
+    answer = call("ls", "--json", "method=rk4", "--index", sql_url)
+
+    assert [json.loads(line)["params"]["n"] for line in answer.out.splitlines()] == [100, 200]
+    assert call("path", "n=100", "--index", sql_url).out.strip() == str(runs[0].result_path)
+
+
+def test_a_url_in_the_environment(call: Call, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new store may begin in a database, and be merged from."""
+    Path("made.txt").write_text("made elsewhere")
+    monkeypatch.setenv("ENTROPIC_INDEX", sqlite_url)
+    assert call("register", "made.txt", "-p", "n=1").status == 0
+    monkeypatch.delenv("ENTROPIC_INDEX")
+
+    assert call("merge", sqlite_url).status == 0
+
+    assert len(call("ls", "--json").out.splitlines()) == 1
+    assert call("copy-index", "entropic.json", sqlite_url).err.count("has records already") == 1
+
+
+DATABASES = [
+    (["ls", "--index", "sqlite:///nowhere.sqlite3"], "there is no index"),
+    (["ls", "--index", "mysql://user:Pa55@host/runs"], "only SQLite and PostgreSQL"),
+    (["ls", "--index", "postgresql://user:Pa55@127.0.0.1:1/runs"], "database is up"),
+]
+
+
+@pytest.mark.parametrize(("command", "told"), DATABASES)
+def test_a_database_that_cannot_be_used(call: Call, command: list[str], told: str) -> None:
+    """What is wrong is told in one line, without the password."""
+    answer = call(*command)
+
+    assert answer.status == 2
+    assert told in answer.err
+    assert "Pa55" not in answer.err

@@ -19,6 +19,8 @@ EXPECTED = [
     "changed_code",
     "custom_index",
     "directory_result",
+    "growing_parameters",
+    "input_files",
     "lynx_hare",
     "methods",
     "ode_scipy",
@@ -26,6 +28,7 @@ EXPECTED = [
     "quickstart",
     "register_file",
     "rerun_stochastic",
+    "shared_postgres",
 ]
 
 each_example = pytest.mark.parametrize("name", EXAMPLES)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from entropic import Store
-from entropic.index import IndexBackend, MemoryIndex, TinyDBIndex
+from entropic.index import IndexBackend, MemoryIndex, SQLIndex, TinyDBIndex
 from entropic.record import RunRecord
 from entropic.testing import IndexContract, make_record
 
@@ -63,6 +64,25 @@ class TestTinyDBIndexSeenByAnother(IndexContract):
         )
 
 
+class TestSQLIndex(IndexContract):
+    @pytest.fixture
+    def index(self, sql_url: str) -> Iterator[IndexBackend]:
+        index = SQLIndex(sql_url, durable=False)
+        yield index
+        index.close()
+
+
+class TestSQLIndexSeenByAnother(IndexContract):
+    """Whatever one object does, another on the same database sees."""
+
+    @pytest.fixture
+    def index(self, sql_url: str) -> Iterator[IndexBackend]:
+        indexes = [SQLIndex(sql_url, durable=False) for _ in range(2)]
+        yield Alternating(*indexes)
+        for index in indexes:
+            index.close()
+
+
 class TestFiveMethods(IndexContract):
     @pytest.fixture
     def index(self) -> IndexBackend:
@@ -72,10 +92,10 @@ class TestFiveMethods(IndexContract):
 class Alternating:
     """Two indexes that take turns, call by call."""
 
-    def __init__(self, *indexes: TinyDBIndex) -> None:
+    def __init__(self, *indexes: TinyDBIndex | SQLIndex) -> None:
         self._indexes = [*indexes]
 
-    def _next(self) -> TinyDBIndex:
+    def _next(self) -> TinyDBIndex | SQLIndex:
         self._indexes.append(self._indexes.pop(0))
         return self._indexes[0]
 
@@ -127,7 +147,9 @@ def test_a_test_record_is_never_another() -> None:
 @pytest.mark.parametrize("module", ["entropic.index", "entropic.testing"])
 def test_importing_loads_nothing_that_waits_to_be_needed(module: str) -> None:
     """Neither TinyDB nor filelock nor pytest is loaded by an import of ours."""
-    code = f"import sys, {module}; print([m for m in ('tinydb', 'filelock', 'pytest') if m in sys.modules])"
+    code = (
+        f"import sys, {module}; print([m for m in ('tinydb', 'filelock', 'pytest', 'sqlalchemy') if m in sys.modules])"
+    )
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 from entropic import Store, _locks, cached
-from entropic._locks import Flights, dead_locks, lock_file, remove_dead_locks
+from entropic._locks import Flights, LockFiles, dead_locks, lock_file, remove_dead_locks
 from entropic.errors import ReentrantRunError, StoreWriteError
 
 KEY = "00000000000000aa"
@@ -44,7 +44,7 @@ def _no_descriptor_left(_own_folder: None) -> Iterator[None]:
 @pytest.fixture
 def flights(tmp_path: Path) -> Flights:
     """The flights of one folder."""
-    return Flights(str(tmp_path / "locks"))
+    return Flights(LockFiles(str(tmp_path / "locks")))
 
 
 @pytest.fixture
@@ -63,8 +63,8 @@ def threads() -> Iterator[Callable[..., concurrent.futures.Future[Any]]]:
 
 HOLDER = """
 import os, sys
-from entropic._locks import Flights
-flights = Flights(sys.argv[1])
+from entropic._locks import Flights, LockFiles
+flights = Flights(LockFiles(sys.argv[1]))
 with flights.lead(sys.argv[2]):
     print("leading", flush=True)
     sys.stdin.readline()
@@ -227,7 +227,7 @@ def test_different_keys_never_wait_for_one_another(flights: Flights, threads: An
 
 def test_two_flights_of_one_folder_in_one_process(tmp_path: Path, threads: Any) -> None:
     """Two stores on one folder share its flights, although they do not know of each other."""
-    first, second = Flights(str(tmp_path / "locks")), Flights(str(tmp_path / "locks"))
+    first, second = Flights(LockFiles(str(tmp_path / "locks"))), Flights(LockFiles(str(tmp_path / "locks")))
     inside = threading.Event()
 
     def visit() -> bool:
@@ -510,7 +510,7 @@ def test_lock_files_go_with_their_holders(
         assert lock_files() == [f"{KEY}.lock", f"{OTHER}.lock", "not-ours"]
         assert dead_locks(str(tmp_path / "locks")) == [tmp_path / "locks" / f"{KEY}.lock"]
 
-        with Flights(str(tmp_path / "locks")).lead("00000000000000cc"):
+        with Flights(LockFiles(str(tmp_path / "locks"))).lead("00000000000000cc"):
             assert lock_files() == [f"{OTHER}.lock", "00000000000000cc.lock", "not-ours"]
 
     assert remove_dead_locks(str(tmp_path / "locks")) == 1
@@ -569,7 +569,7 @@ def test_a_long_wait_does_not_fill_the_log(monkeypatch: pytest.MonkeyPatch, capl
     """Notices come at growing intervals: an hour of waiting is a dozen lines."""
     now = [0.0]
     monkeypatch.setattr(_locks.time, "monotonic", lambda: now[0])
-    waited = _locks._Patience("nowhere", KEY)
+    waited = _locks._Patience(LockFiles("nowhere"), KEY)
     for _ in waited.pauses():
         now[0] += 0.05
         if now[0] > 3600:
@@ -630,7 +630,7 @@ def test_ctrl_c_while_waiting_for_a_process(flights: Flights, tmp_path: Path) ->
 def test_an_interrupt_at_any_line_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An exception out of nowhere at any line of taking a key: nobody behind is held up."""
     monkeypatch.setattr(_locks, "_PATIENCE_SECONDS", 0.01)
-    flights = Flights(str(tmp_path / "locks"))
+    flights = Flights(LockFiles(str(tmp_path / "locks")))
     interrupted = 0
     for place in range(1, 1000):
         lines = [0]
@@ -692,13 +692,13 @@ def test_a_file_system_without_locks_is_told(
 
 @pytest.mark.parametrize("name", ["open", "ftruncate", "write", "makedirs"])
 def test_a_lock_that_cannot_be_taken_is_given_back(
-    flights: Flights, monkeypatch: pytest.MonkeyPatch, name: str, lock_files: Callable[[], list[str]]
+    flights: Flights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, lock_files: Callable[[], list[str]]
 ) -> None:
     """A full disk in the middle of taking a lock: an error that names it, and the next attempt works."""
     if name == "ftruncate":  # there is something to cut off only where a dead holder has left its name
         flights.clean_up()
-        Path(flights._folder).mkdir()
-        Path(flights._folder, f"{KEY}.lock").write_text("a process that is gone")
+        (tmp_path / "locks").mkdir()
+        (tmp_path / "locks" / f"{KEY}.lock").write_text("a process that is gone")
 
     def full(*_: Any, **__: Any) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

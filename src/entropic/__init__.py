@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import errors
 from ._decorator import cached
+from ._input import InputFile
 from ._sweep import grid
 from .errors import EntropicError
 from .hashing import normalize
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EntropicError",
+    "InputFile",
     "RunRecord",
     "Store",
     "__version__",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from .errors import UnsupportedTypeError
 from .hashing import canonical, decode_params, normalize_params
-from .index import IndexBackend
+from .index import IndexBackend, TinyDBIndex
 
 PLAIN_TYPES = frozenset({int, float, str, bool, type(None)})
 """Types of values that cannot change and hide nothing: a key made from them may be remembered."""
@@ -55,7 +56,16 @@ def checked_suffix(suffix: str) -> str:
     return suffix
 
 
-def checked_index(index: IndexBackend) -> IndexBackend:
+def opened_index(
+    index: object, db_path: str | os.PathLike[str], results_dir: str | os.PathLike[str], durable: bool
+) -> IndexBackend:
+    """The index of a store: the one handed in, the one that a URL names, or the file at *db_path*."""
+    if index is None:
+        return TinyDBIndex(db_path, results_dir, durable)
+    if isinstance(index, str):
+        from .index import SQLIndex  # with the extra it needs, for those who ask for it
+
+        return SQLIndex(index, results_dir, durable)
     if isinstance(index, IndexBackend) and not isinstance(index, type):
         return index
     raise TypeError(

@@ -73,6 +73,14 @@ class Binding:
             return (*args, *self._defaults(len(args), place), result_path), kwargs
         return args, {**kwargs, self._result_arg: result_path}
 
+    def names(self, ignore: Sequence[str]) -> tuple[list[str], bool]:
+        """The parameters that take part in the key, and whether there may be any others."""
+        if self.is_runner:
+            return [], True
+        taking_part = [p for p in self.signature.parameters.values() if p.name not in ignore]
+        extra = [p for p in taking_part if p.kind is Parameter.VAR_KEYWORD]
+        return [p.name for p in taking_part if p not in extra], bool(extra)
+
     def arguments_of(self, params: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """
         The inverse of ``bind``: arguments that a call with these params may have had.

@@ -43,7 +43,7 @@ class Candidate:
         if self.agreed != key:
             if not agrees(self.record, key):
                 asked = f"{key.identity.line} {key.canonical}".strip()
-                recorded = f"{canonical(_identity_fields(self.record))} {canonical(self.record.params)}"
+                recorded = f"{canonical(identity_fields(self.record))} {canonical(self.record.params)}"
                 raise HashCollisionError(key.params_hash, asked, recorded)
             self.agreed = key
 
@@ -69,12 +69,13 @@ class Candidate:
         return None
 
 
-def _identity_fields(record: RunRecord) -> dict[str, Any]:
+def identity_fields(record: RunRecord) -> dict[str, Any]:
+    """Whose run a record is: what of its provenance takes part in its key."""
     return {name: record.provenance[name] for name in ("function", "version", "closure") if name in record.provenance}
 
 
 def agrees(record: RunRecord, key: Key) -> bool:
     """Whether a record is of the params and the function that a key was made from."""
-    fields = _identity_fields(record)
+    fields = identity_fields(record)
     line = canonical(fields) if fields else ""
     return line == key.identity.line and canonical(record.params) == key.canonical

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 from . import _log
+from ._locks import KeyLocks
 from ._places import Places
 from .index import (
     AnswersWhere,
     ChecksWriting,
+    Closes,
     DeletesRecords,
     IndexBackend,
     KnowsNames,
+    LocksKeys,
     Salvages,
     SharesRecords,
 )
@@ -35,6 +39,15 @@ class Catalog:
         # Asked once: to tell whether an object has the methods of a Protocol takes longer than a hit.
         self.peek = index.peek if isinstance(index, SharesRecords) else self._newest
         self._writing = index if isinstance(index, ChecksWriting) else None
+
+    def key_locks(self) -> KeyLocks | None:
+        """The locks that the index brings for single flight, if it does."""
+        return self._index.key_locks() if isinstance(self._index, LocksKeys) else None
+
+    def close(self) -> None:
+        """Give back what the index holds open; the next use takes it again."""
+        if isinstance(self._index, Closes):
+            self._index.close()
 
     def require_writable(self) -> None:
         """Raise an `OSError` if it is known that an insert would be refused."""
@@ -68,6 +81,27 @@ class Catalog:
             self._index.delete_by_hash(params_hash)
         for record in kept:
             self._index.insert(record)
+
+    def exchange(self, pairs: Collection[tuple[RunRecord, RunRecord]]) -> None:
+        """
+        Put records in the place of others, of which the newest goes on to answer.
+
+        Killed at any moment, none is lost; do it again, and it is carried on.
+        """
+        known = set(map(signature, self._index.all()))
+        for taken in (one for _, one in pairs if signature(one) not in known):
+            self._index.insert(taken)
+        self.let_newest_answer({taken.params_hash for _, taken in pairs})
+        self.delete([old for old, _ in pairs])
+
+    def let_newest_answer(self, keys: Collection[str]) -> None:
+        """Of each key, insert the record made last once more, behind those that were inserted after it."""
+        from . import _merge  # loaded by those who merge or migrate
+
+        passed = _merge.passed_over(record for record in self._index.all() if record.params_hash in keys)
+        for record in passed:
+            self._index.insert(_merge.moved(record))
+        self.delete(passed)
 
     def intact(self) -> tuple[Sequence[RunRecord], Sequence[int]]:
         """The records that can be read, and the numbers of the lines that cannot."""
@@ -104,3 +138,8 @@ class Catalog:
             return None
         same = [record for record in self._index.find_by_params(found.params) if record.params_hash == params_hash]
         return same[-1] if same else found
+
+
+def signature(record: RunRecord) -> tuple[str, str, Path]:
+    """What tells one record from another: a nan in it that has been pickled is equal to no other."""
+    return record.params_hash, record.created_at, record.result_path

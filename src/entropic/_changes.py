@@ -16,7 +16,7 @@ from typing import Any
 
 from . import _log
 from ._candidate import Candidate
-from ._code import Code, Fingerprint, are_comparable
+from ._code import ITSELF, Code, Fingerprint, are_comparable
 from ._codebook import Codebook, what_changed
 from .errors import ChangedDefaultWarning, CodeChangedError, StaleResultWarning
 from .record import RunRecord
@@ -43,8 +43,22 @@ class Watch:
         self._codebook = codebook
         self._said = said
         self._good: dict[str, Fingerprint] = {}
+        self._grown: Watch | None = None
+        self._excuses_itself = False
         self.today: Callable[[], Fingerprint | None] = _nobody_asks if policy == "ignore" else code.now
         """Today's fingerprint, the same object for as long as the code does not change; None if nobody asks for it."""
+
+    def of_grown(self) -> Watch:
+        """
+        The watch over runs from before the parameters grew.
+
+        That they answer is declared with the parameters, and so is the change of the function itself that came with it;
+        what else has changed is not.
+        """
+        if self._grown is None:
+            self._grown = Watch(self._function_name, self._code, self._policy, self._codebook, self._said)
+            self._grown._excuses_itself = True
+        return self._grown
 
     def vouches_for(self, record: RunRecord) -> bool:
         """Whether a record is good for today's code."""
@@ -54,10 +68,14 @@ class Watch:
         if self._good.get(recorded) is not today:
             if not are_comparable(recorded, today.digest):
                 _log.code_not_comparable(self._function_name, recorded, today.digest)
-            elif not self._codebook.is_accepted(recorded, today.digest):
+            elif not self._codebook.is_accepted(recorded, today.digest) and not self._is_excused(recorded, today):
                 return False
             self._good[recorded] = today
         return True
+
+    def _is_excused(self, recorded: str, today: Fingerprint) -> bool:
+        parts = self._codebook.parts(recorded) if self._excuses_itself else None
+        return parts is not None and what_changed(parts, today.parts) == [ITSELF]
 
     def hands_out(self, record: RunRecord) -> bool:
         """

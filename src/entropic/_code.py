@@ -48,6 +48,8 @@ _MANY_ITEMS = 10_000
 Place = tuple[int, str]
 """Where a value is bound: an object's id, and a name."""
 
+ITSELF = "the function itself"
+"""The part of a decorated function that is its own, in words."""
 _ITSELF = "itself"
 _CACHED = "cached helper"
 _OUR_DECORATOR = f"{__package__}._decorator"
@@ -73,7 +75,7 @@ class Part(NamedTuple):
 
     def __str__(self) -> str:
         if self.kind == _ITSELF:
-            return "the function itself"
+            return ITSELF
         return f"{self.kind} `{self.name}`" + (f" in {self.file}" if self.file else "")
 
 

@@ -21,6 +21,9 @@ from .query import Selection, Where
 from .record import RecordList, RunRecord
 from .store import Store
 
+if TYPE_CHECKING:
+    from ._explain import Explanation
+
 __all__ = ["BoundCachedFunction", "CacheInfo", "CachedFunction", "cached"]
 
 P = ParamSpec("P")
@@ -56,6 +59,15 @@ class _Calls(Generic[P, R]):
         """
         recipe, first = self._self_recipe_and_first()
         return recipe.retrieve((*first, *args), kwargs)
+
+    def explain(self, /, *args: P.args, **kwargs: P.kwargs) -> Explanation:
+        """
+        Tell whether a call would be answered by a recorded run, and if not, the nearest ones and what differs.
+
+        Nothing runs, and nothing is written; print what comes back. Costs a look at every record if there is none.
+        """
+        recipe, first = self._self_recipe_and_first()
+        return recipe.explain((*first, *args), kwargs)
 
     @overload
     def run(  # type: ignore[overload-overlap]  # a coroutine is a result too
@@ -155,6 +167,20 @@ class _Calls(Generic[P, R]):
         recipe, first = self._self_recipe_and_first()
         answers = (recipe.call(first, dict(point)) for point in points)
         return builtins.list(answers) if recipe.load else cast("builtins.list[R]", RecordList(answers))
+
+    def migrate(self, *, preview: bool = False) -> int:
+        """
+        Rewrite the records that have an older form (see ``added``, ``renamed`` and ``removed``) to today's form.
+
+        Result files stay where they are. Killed at any moment, no run is lost; call it again, and it is carried on.
+
+        Args:
+            preview: Rewrite nothing; only count.
+
+        Returns:
+            How many there were.
+        """
+        return self._self_recipe_and_first()[0].migrate(preview=preview)
 
     def cache_info(self) -> CacheInfo:
         """
@@ -336,6 +362,9 @@ def cached(
     on_change: OnChange = "warn",
     compare: Comparison | None = None,
     seed: str | None = "seed",
+    added: Mapping[str, Any] | None = None,
+    renamed: Mapping[str, str] | None = None,
+    removed: Mapping[str, Any] | None = None,
 ) -> _Cacher[RunRecord]: ...
 
 
@@ -351,6 +380,9 @@ def cached(
     on_change: OnChange = "warn",
     compare: Comparison | None = None,
     seed: str | None = "seed",
+    added: Mapping[str, Any] | None = None,
+    renamed: Mapping[str, str] | None = None,
+    removed: Mapping[str, Any] | None = None,
 ) -> _Cacher[T]: ...
 
 
@@ -365,6 +397,9 @@ def cached(
     on_change: OnChange = "warn",
     compare: Comparison | None = None,
     seed: str | None = "seed",
+    added: Mapping[str, Any] | None = None,
+    renamed: Mapping[str, str] | None = None,
+    removed: Mapping[str, Any] | None = None,
 ) -> _Cacher[Any]:
     """
     Make a function that writes a result file return its recorded run; a call made before does not run again.
@@ -388,22 +423,31 @@ def cached(
         on_change: What to do about a recorded run if the code of the function, or code of yours that it uses, has
             changed since: ``"warn"`` hands it out with one `StaleResultWarning` that names what changed, ``"rerun"``
             runs anew and keeps the old record, ``"error"`` raises, ``"ignore"`` does not look.
+        added: Parameters that the function has been given later, and the value that runs recorded before then had
+            implicitly: ``{"method": "rk4"}``. Calls with that value find those runs.
+        renamed: Former names of parameters, and their names now: ``{"h": "dt"}``.
+        removed: Parameters that the function has no more, and the value that calls now stand for:
+            ``{"verbose": False}``. At most ten changes in all; `migrate` makes them superfluous.
         compare: How ``reproduce`` compares a recorded result with a new one: called with both paths, it says by False
             or by an `AssertionError` that they differ. Without it they must be the same byte for byte.
         seed: Name of the parameter through which ``replicates`` gives each run a seed of its own; if there is no such
             parameter, runs are repeated as they are. None for never.
 
+    A parameter annotated as `InputFile` takes a path, and is keyed by the content of that file or folder.
+
     Returns:
         A decorator. The decorated function speaks `functools` (``cache_info``, ``cache_clear``,
         ``cache_parameters``, ``__wrapped__``), and has ``bind``, ``key``, ``retrieve``, ``run``, ``delete``,
-        ``register``, ``list``, ``sweep``, ``accept_changes``, ``replicates`` and ``reproduce``.
+        ``register``, ``list``, ``sweep``, ``accept_changes``, ``replicates``, ``reproduce``, ``explain`` (why a call
+        would run) and ``migrate``.
 
     Raises:
         TypeError: When decorating: no parameter for the result path, a parameter with a reserved name, an unknown name
-            in *ignore*, a lambda without *name*, or a closed-over value that cannot be part of a key. When calling:
-            wrong arguments, or a value that cannot be hashed.
+            in *ignore*, declared changes that do not fit the function, a lambda without *name*, or a closed-over value
+            that cannot be part of a key. When calling: wrong arguments, or a value that cannot be hashed.
         ValueError: When decorating: an unknown *on_change*.
         CodeChangedError: When calling, with ``on_change="error"``.
+        InputFileError: When calling: an input file is missing (a `FileNotFoundError`); nothing has run.
         DuplicateFunctionError: When decorating: another function of this name, with other code, is on the store.
 
     Example:
@@ -426,6 +470,7 @@ def cached(
     options = {"name": name, "version": version, "ignore": ignore, "load": load, "result_arg": result_arg}
     options["on_change"] = on_change
     options.update(compare=compare, seed=seed)
+    options.update(added=added, renamed=renamed, removed=removed)
     return _Cacher(store, options)
 
 

@@ -2,10 +2,10 @@
 Single flight: one run per key at a time.
 
 Inside a process those who want a key stand in line: the first leads, whoever leaves wakes the next, and
-nobody polls. Between processes the first of each line locks a file named after the key. The system frees that
-lock however its process ends, so nobody waits for the dead; a suspended process keeps it. The file says who
-holds it, and is removed by its holder before the lock is freed; whoever then has the lock of a file that is no
-longer there tries again.
+nobody polls. Between processes the first of each line takes the lock of the key: by default that of a file named
+after it. The system frees that lock however its process ends, so nobody waits for the dead; a suspended process
+keeps it. The file says who holds it, and is removed by its holder before the lock is freed; whoever then has the
+lock of a file that is no longer there tries again. An index that many hosts share may bring locks of its own.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from . import _fork, _log
 from ._flock import is_abandoned, is_at, try_lock
@@ -40,16 +40,54 @@ def _no_answer() -> None:
     """Nobody but the leader has anything to look up."""
 
 
+class KeyLock(Protocol):
+    """The lock of a key, held by this process."""
+
+    def release(self) -> None:
+        """Let go of it; never raises, since a run may just have been recorded under it."""
+
+    def abandon(self) -> None:
+        """Forget it in a forked child: it is the parent's, who keeps it."""
+
+
+class KeyLocks(Protocol):
+    """
+    What excludes processes from one another: one lock for each key, freed by the system if its holder dies.
+
+    Never granted twice, not even to threads of one process.
+    """
+
+    def scope(self) -> str:
+        """What the locks belong to; equal for objects whose locks exclude one another."""
+
+    def try_lock(self, params_hash: str) -> KeyLock | None:
+        """
+        Try once, without waiting; None if somebody else holds it.
+
+        Raises:
+            OSError: It cannot be told.
+        """
+
+    def place(self, params_hash: str) -> str:
+        """Where the lock of a key can be looked at, for the log."""
+
+    def holder(self, params_hash: str) -> str:
+        """Who holds the lock of a key, in words; never raises."""
+
+    def clean_up(self) -> None:
+        """Remove what processes that are gone have left."""
+
+
 class Flights:
     """
-    The flights of one results folder: ``lead`` a key alone, across threads and processes.
+    The flights of one store: ``lead`` a key alone, across threads and processes.
 
     Args:
-        folder: Where the lock files stand; made when first needed.
+        locks: What lies between processes.
     """
 
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
+    def __init__(self, locks: KeyLocks) -> None:
+        self._locks = locks
         # Weak, so that a seat given up by an interrupt at the worst moment is empty, and not taken for ever.
         self._lines: dict[str, deque[weakref.ref[_Seat]]] = {}
         self._guard = threading.Lock()
@@ -60,8 +98,8 @@ class Flights:
         """The flights belong to threads of the parent, and so must their locks when the parent ends."""
         seats = [seat for line in self._lines.values() for entry in line if (seat := entry()) is not None]
         for seat in seats:
-            if seat.file is not None:
-                seat.file.close()
+            if seat.lock is not None:
+                seat.lock.abandon()
         self._lines = {}
         self._guard = threading.Lock()
 
@@ -80,14 +118,14 @@ class Flights:
         Raises:
             ReentrantRunError: This thread or task, or one whose context it has inherited, is leading the key already. A
                 thread that the runner itself has started is not recognised, and would wait for ever.
-            OSError: The lock file cannot be made, or the file system has no locks.
+            OSError: The lock cannot be had: its file cannot be made, its file system has no locks.
         """
-        with _marked_as_leading(self._folder, params_hash):
+        with _marked_as_leading(self._locks, params_hash):
             seat = _ThreadSeat()
             try:
                 has_waited = self._wait_in_line(params_hash, seat)
                 try:
-                    yield (answer() if has_waited else None) or self._wait_for_file(params_hash, seat, answer)
+                    yield (answer() if has_waited else None) or self._wait_for_lock(params_hash, seat, answer)
                 finally:
                     seat.release()
             finally:
@@ -98,13 +136,13 @@ class Flights:
         self, params_hash: str, answer: Callable[[], T | None] = _no_answer
     ) -> AsyncIterator[T | None]:
         """As `lead`, for coroutines: waiting leaves the event loop free."""
-        with _marked_as_leading(self._folder, params_hash):
+        with _marked_as_leading(self._locks, params_hash):
             seat = _TaskSeat()
             try:
                 has_waited = await self._wait_in_line_async(params_hash, seat)
                 try:
                     found = answer() if has_waited else None
-                    yield found or await self._wait_for_file_async(params_hash, seat, answer)
+                    yield found or await self._wait_for_lock_async(params_hash, seat, answer)
                 finally:
                     seat.release()
             finally:
@@ -116,9 +154,9 @@ class Flights:
             self.clean_up()
 
     def clean_up(self) -> None:
-        """Remove the lock files of processes that are gone."""
+        """Remove what processes that are gone have left of their locks."""
         self._swept = True
-        remove_dead_locks(self._folder)
+        self._locks.clean_up()
 
     # ---- inside the process: a line per key --------------------------------------------------------------
 
@@ -130,7 +168,7 @@ class Flights:
         self._join(params_hash, seat)
         if self._is_first(params_hash, seat):
             return False
-        waited = _Patience(self._path(params_hash), params_hash)
+        waited = _Patience(self._locks, params_hash)
         while not self._is_first(params_hash, seat):
             if not seat.wait(waited.left_seconds()):
                 waited.notice()
@@ -140,7 +178,7 @@ class Flights:
         self._join(params_hash, seat)
         if self._is_first(params_hash, seat):
             return False
-        waited = _Patience(self._path(params_hash), params_hash)
+        waited = _Patience(self._locks, params_hash)
         while not self._is_first(params_hash, seat):
             if not await seat.wait(waited.left_seconds()):
                 waited.notice()
@@ -167,49 +205,39 @@ class Flights:
             if not line:
                 self._lines.pop(params_hash, None)
 
-    # ---- between processes: a lock file per key ----------------------------------------------------------
+    # ---- between processes: a lock per key ---------------------------------------------------------------
 
     # The answer is there before its leader has let go of the lock: who waits for it need not take the lock as well.
 
-    def _wait_for_file(self, params_hash: str, seat: _Seat, answer: Callable[[], T | None]) -> T | None:
+    def _wait_for_lock(self, params_hash: str, seat: _Seat, answer: Callable[[], T | None]) -> T | None:
         """Get the lock of a key, or the answer; with the lock, what is answered under it."""
-        if self._try_file(params_hash, seat):
+        if self._try_lock(params_hash, seat):
             return answer()
-        for pause in _Patience(self._path(params_hash), params_hash).pauses():
+        for pause in _Patience(self._locks, params_hash).pauses():
             time.sleep(pause)
             if (found := answer()) is not None:
                 return found
-            if self._try_file(params_hash, seat):
+            if self._try_lock(params_hash, seat):
                 return answer()
         raise AssertionError("patience has no end")
 
-    async def _wait_for_file_async(self, params_hash: str, seat: _Seat, answer: Callable[[], T | None]) -> T | None:
-        if self._try_file(params_hash, seat):
+    async def _wait_for_lock_async(self, params_hash: str, seat: _Seat, answer: Callable[[], T | None]) -> T | None:
+        if self._try_lock(params_hash, seat):
             return answer()
-        for pause in _Patience(self._path(params_hash), params_hash).pauses():
+        for pause in _Patience(self._locks, params_hash).pauses():
             await asyncio.sleep(pause)
             if (found := answer()) is not None:
                 return found
-            if self._try_file(params_hash, seat):
+            if self._try_lock(params_hash, seat):
                 return answer()
         raise AssertionError("patience has no end")
 
-    def _try_file(self, params_hash: str, seat: _Seat) -> bool:
+    def _try_lock(self, params_hash: str, seat: _Seat) -> bool:
         self.clean_up_once()
-        path = self._path(params_hash)
-        # A child forked before we note the file down could not close it, and would keep our lock.
+        # A child forked before we note the lock down could not abandon it, and would keep it from us.
         with _fork.held_off():
-            seat.file = lock_file(path, create=True)
-        if seat.file is None:
-            return False
-        try:
-            seat.file.write(_holder())
-        except OSError as error:
-            raise StoreWriteError("Cannot lock a run", error, path, "Nothing has been run.") from error
-        return True
-
-    def _path(self, params_hash: str) -> str:
-        return os.path.join(self._folder, f"{params_hash}.lock")
+            seat.lock = self._locks.try_lock(params_hash)
+        return seat.lock is not None
 
 
 # ---- who is leading what ---------------------------------------------------------------------------------
@@ -218,15 +246,15 @@ class Flights:
 class _Flight:
     """A key being run, or waited for, from within the current context."""
 
-    def __init__(self, folder: str, params_hash: str) -> None:
-        self._folder = folder
+    def __init__(self, locks: KeyLocks, params_hash: str) -> None:
+        self._locks = locks
         self._params_hash = params_hash
         self.is_over = False
 
-    def is_of(self, folder: str, params_hash: str) -> bool:
+    def is_of(self, locks: KeyLocks, params_hash: str) -> bool:
         if self._params_hash != params_hash:
             return False
-        return self._folder == folder or os.path.realpath(self._folder) == os.path.realpath(folder)
+        return self._locks is locks or self._locks.scope() == locks.scope()
 
 
 # To wait for one of these would be to wait for oneself. Tasks and `asyncio.to_thread` inherit it, and may
@@ -235,11 +263,11 @@ _leading: ContextVar[tuple[_Flight, ...]] = ContextVar("_leading", default=())
 
 
 @contextlib.contextmanager
-def _marked_as_leading(folder: str, params_hash: str) -> Iterator[None]:
+def _marked_as_leading(locks: KeyLocks, params_hash: str) -> Iterator[None]:
     around = tuple(flight for flight in _leading.get() if not flight.is_over)
-    if any(flight.is_of(folder, params_hash) for flight in around):
+    if any(flight.is_of(locks, params_hash) for flight in around):
         raise ReentrantRunError(params_hash)
-    flight = _Flight(folder, params_hash)
+    flight = _Flight(locks, params_hash)
     try:
         _leading.set((*around, flight))
         yield
@@ -252,16 +280,16 @@ def _marked_as_leading(folder: str, params_hash: str) -> Iterator[None]:
 
 
 class _Seat:
-    """A place in a line, and the lock file of whoever is first."""
+    """A place in a line, and the lock of whoever is first."""
 
     def __init__(self) -> None:
-        self.file: LockFile | None = None
+        self.lock: KeyLock | None = None
 
     def release(self) -> None:
-        """Let go of the lock file, if it is ours."""
+        """Let go of the lock, if it is ours."""
         with _fork.held_off():
-            if self.file is not None:
-                self.file.remove()
+            if self.lock is not None:
+                self.lock.release()
 
     def wake(self) -> bool:
         """Have its owner look whether it is first now; false if there is no owner any more."""
@@ -317,8 +345,8 @@ def _woken(seat: _Seat | None) -> bool:
 class _Patience:
     """How long to pause, and when to say for whom we wait."""
 
-    def __init__(self, path: str, params_hash: str) -> None:
-        self._path = path
+    def __init__(self, locks: KeyLocks, params_hash: str) -> None:
+        self._locks = locks
         self._params_hash = params_hash
         self._began = time.monotonic()
         self._due = self._began + _PATIENCE_SECONDS
@@ -340,10 +368,52 @@ class _Patience:
         """Log whom we wait for; at growing intervals, so that a long wait does not fill the log."""
         now = time.monotonic()
         self._due = now + max(now - self._began, _PATIENCE_SECONDS)
-        _log.waiting(self._params_hash, holder_of(self._path), now - self._began, self._path)
+        holder, place = self._locks.holder(self._params_hash), self._locks.place(self._params_hash)
+        _log.waiting(self._params_hash, holder, now - self._began, place)
 
 
 # ---- lock files ------------------------------------------------------------------------------------------
+
+
+class LockFiles:
+    """
+    A file per key to lock, for the processes that share a file system.
+
+    Args:
+        folder: Where the files stand; made when first needed.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def scope(self) -> str:
+        """The folder, links resolved."""
+        return os.path.realpath(self._folder)
+
+    def try_lock(self, params_hash: str) -> LockFile | None:
+        """Lock the file of a key, and write down who holds it."""
+        path = self.place(params_hash)
+        file = lock_file(path, create=True)
+        if file is None:
+            return None
+        try:
+            file.write(_holder())
+        except OSError as error:
+            file.release()
+            raise StoreWriteError("Cannot lock a run", error, path, "Nothing has been run.") from error
+        return file
+
+    def place(self, params_hash: str) -> str:
+        """The file of a key."""
+        return os.path.join(self._folder, f"{params_hash}.lock")
+
+    def holder(self, params_hash: str) -> str:
+        """What the file of a key says."""
+        return holder_of(self.place(params_hash))
+
+    def clean_up(self) -> None:
+        """Remove the lock files of processes that are gone."""
+        remove_dead_locks(self._folder)
 
 
 class LockFile:
@@ -375,6 +445,14 @@ class LockFile:
         if os.fstat(self._descriptor).st_size:  # to truncate an empty file costs as much as the rest of a flight
             os.ftruncate(self._descriptor, 0)
         os.write(self._descriptor, text)
+
+    def release(self) -> None:
+        """Free the lock, and take its file away."""
+        self.remove()
+
+    def abandon(self) -> None:
+        """Close the file alone."""
+        self.close()
 
     def remove(self) -> bool:
         """Remove the file and free its lock; tells whether it was there."""

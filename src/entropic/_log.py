@@ -116,3 +116,26 @@ def code_not_comparable(function_name: str, recorded: str, today: str) -> None:
 def not_noted(path: str, error: OSError) -> None:
     """What a run's code consisted of could not be noted down; the run is none the worse."""
     logger.debug("Not noted down: %s (%s)", path, error)
+
+
+def key_lock_lost(params_hash: str, place: str) -> None:
+    """The session that held the lock of a running key has ended before the run."""
+    logger.warning(
+        "Lost the lock of the run %s on %s, which has restarted or dropped the connection: another process may have "
+        "run it as well. The result is kept",
+        params_hash,
+        place,
+        extra={"params_hash": params_hash},
+    )
+
+
+def database_waited_for(place: str, reason: str, seconds: float) -> None:
+    """A database that answered before does not any more; it is asked again for a while."""
+    logger.warning("No answer from %s (%s): trying again for %.0f s", place, reason, seconds)
+
+
+def unread_wal(path: str) -> None:
+    """A database in a place that cannot be written was left by a writer that crashed."""
+    logger.warning(
+        "Read %s without its last records: they are in its -wal file, in a folder that cannot be written", path
+    )

@@ -10,6 +10,8 @@ from ._publish import PRIVATE_FOLDER
 from .index import IndexBackend, RemembersFolder
 from .record import RunRecord
 
+_BESIDE_DATABASES = ("-wal", "-shm", "-journal")
+
 
 class Places:
     """
@@ -74,8 +76,14 @@ class Places:
         """Whether a path leads into the results folder, links resolved, and not to what is entropic's own in there."""
         root, real = os.path.realpath(self._results_dir), os.path.realpath(path)
         private = os.path.join(root, PRIVATE_FOLDER)
-        own = (private, os.path.realpath(self._index_path)) if self._index_path else (private,)
+        own = (private, *map(os.path.realpath, self.index_files()))
         return _is_below(real, root) and not any(real == place or _is_below(real, place) for place in own)
+
+    def index_files(self) -> list[Path]:
+        """The file of the index, and what a database keeps beside its own while it is open."""
+        if self._index_path is None:
+            return []
+        return [self._index_path, *(Path(f"{self._index_path}{ending}") for ending in _BESIDE_DATABASES)]
 
     def unused(self, paths: Iterable[Path], records: Iterable[RunRecord]) -> dict[Path, bool]:
         """For each path, whether no record needs it, or anything in it or around it; links resolved."""

@@ -9,24 +9,30 @@ import inspect
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import Parameter
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from . import _fork
+from . import _fork, _log
 from ._arguments import PLAIN_TYPES, own_copy
 from ._binding import Binding
 from ._changes import POLICIES, DefaultsWatch, Watch
 from ._code import Code
 from ._fingerprint import Closure, code_digest, function_name, importable_name
+from ._input import Inputs, paths, unchanged
+from ._older import as_of_today, rewritten
 from ._replay import arguments_of, why_another
 from ._reproduce import CannotReplayError, Comparison, Reproduction, make_known
 from .errors import DuplicateFunctionError, EntropicError, NotRecordedError, UnsupportedTypeError
 from .hashing import Identity, Key, canonical, make_key, normalize
-from .query import Selection
+from .query import Selection, has_name, names_in
 from .record import RecordList, RunRecord
 from .store import Store
+
+if TYPE_CHECKING:
+    from ._evolution import Evolution
+    from ._explain import Explanation
 
 _REMEMBERED_CALLS = 4096
 _EVERY_RUN = Selection.of()
@@ -60,6 +66,9 @@ class Recipe:
         on_change: str,
         compare: Comparison | None,
         seed: str | None,
+        added: Mapping[str, Any] | None = None,
+        renamed: Mapping[str, str] | None = None,
+        removed: Mapping[str, Any] | None = None,
     ) -> None:
         function = _plain_function(decorated)
         if on_change not in POLICIES:
@@ -77,6 +86,9 @@ class Recipe:
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
         self.binding = Binding(function, result_arg, self.options["ignore"])
+        self.inputs = Inputs(function, self.binding.signature)
+        self.options |= {"added": added or {}, "renamed": renamed or {}, "removed": removed or {}}
+        self.evolution = self._new_evolution() if added or renamed or removed else None
         self.seed_name = _seed_name(self.binding, seed)
         fields = {"function": self.name}
         if version is not None:
@@ -85,7 +97,8 @@ class Recipe:
         self.hits = self.misses = 0
         self.count_lock = threading.Lock()
         defaults = (parameter.default for parameter in self.binding.signature.parameters.values())
-        self._defaults_are_simple = _are_simple(value for value in defaults if value is not Parameter.empty)
+        has_simple_defaults = _are_simple(value for value in defaults if value is not Parameter.empty)
+        self._may_remember = has_simple_defaults and not self.inputs.names  # a path says nothing of a file's content
         self._memory = self._new_memory(self.closure.identity())
         _claim_name(self)
         make_known(self.name, self)
@@ -144,9 +157,12 @@ class Recipe:
 
     def replay(self, record: RunRecord) -> Callable[[Path], object]:
         """The call that made a record; see `entropic._reproduce.Replays`."""
-        args, kwargs = arguments_of(self.binding, record)
-        key = self.key(args, kwargs)
-        if key.params_hash != record.params_hash:
+        args, kwargs = arguments_of(self.binding, self.of_today(record))
+        try:
+            key = self.key(args, kwargs)
+        except TypeError as error:
+            raise CannotReplayError(f"its parameters are not those of today: {error}") from None
+        if all(form.params_hash != record.params_hash for form in key.forms()):
             raise CannotReplayError(why_another(record, key.identity.fields))
         return self.work(key, args, kwargs, is_counted=False)
 
@@ -187,7 +203,8 @@ class Recipe:
     def digest(self, args: tuple[Any, ...], kwargs: dict[str, Any], identity: Identity) -> Key:
         """The key of a call, made anew."""
         try:
-            return make_key(self.params(args, kwargs), identity)
+            key = make_key(self.params(args, kwargs), identity)
+            return key if self.evolution is None else key._replace(older=self.evolution)
         except UnsupportedTypeError as error:
             if not error.place.startswith("self") or error.advice:
                 raise
@@ -198,7 +215,7 @@ class Recipe:
         # Typed, since 1, 1.0 and True are equal and three different keys.
         @functools.lru_cache(_REMEMBERED_CALLS, typed=True)
         def key(*args: Any, **kwargs: Any) -> Key:
-            if self._defaults_are_simple and _are_simple(args) and _are_simple(kwargs.values()):
+            if self._may_remember and _are_simple(args) and _are_simple(kwargs.values()):
                 return self.digest(args, kwargs, identity)
             raise _NotSimple
 
@@ -207,7 +224,19 @@ class Recipe:
     def params(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         if args and isinstance(args[0], type) and _belongs_to(self.function, args[0]):
             args = (importable_name(args[0]) or args[0].__qualname__, *args[1:])
-        return self.binding.bind(*args, **kwargs)
+        params = self.binding.bind(*args, **kwargs)
+        if self.evolution is not None:
+            params = self.evolution.completed(params)
+        return self.inputs.marked(params) if self.inputs.names else params
+
+    def _new_evolution(self) -> Evolution:
+        from ._evolution import Evolution  # loaded by those who declare changes
+
+        added, renamed, removed = (self.options[word] for word in ("added", "renamed", "removed"))
+        if isinstance(added, Mapping):
+            added = self.inputs.marked(dict(added))
+        names, takes_more = self.binding.names(self.options["ignore"])
+        return Evolution(self.function.__qualname__, added, renamed, removed, names, takes_more=takes_more)
 
     def count_miss(self) -> None:
         with self.count_lock:
@@ -261,7 +290,36 @@ class Recipe:
     # ---- its records ------------------------------------------------------------------------------------------------
 
     def records(self, selection: Selection = _EVERY_RUN) -> RecordList:
-        return self.store.select(selection, self.owns)
+        if self.evolution is None:
+            return self.store.select(selection, self.owns)
+        # Asked of the points of today, whatever they were called when they were recorded.
+        of_today = [self.of_today(record) for record in self.store.select(_EVERY_RUN, self.owns)]
+        found = RecordList(of_today).where(selection.condition)
+        if not found:
+            for name in names_in(selection.condition):
+                if not any(has_name(record.fields(), name) for record in of_today):
+                    _log.unknown_parameter(name)
+        return RecordList(selection.arranged(found, RunRecord.fields))
+
+    def explain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Explanation:
+        from ._explain import explain  # loaded by those who ask
+
+        key = self.key(args, kwargs)
+        given = self.binding.signature.bind(*args, **kwargs).arguments
+        defaults = self.binding.signature.parameters.keys() - given.keys()
+        return explain(self.store, key, self.of_today, defaults)
+
+    def of_today(self, record: RunRecord) -> RunRecord:
+        """A record with the params that a call of today would have."""
+        return record if self.evolution is None else as_of_today(record, self.evolution)
+
+    def migrate(self, *, preview: bool = False) -> int:
+        if self.evolution is None:
+            return 0
+        pairs = rewritten(filter(self.owns, self.store.index.all()), self.evolution)
+        if pairs and not preview:
+            self.store.exchange(pairs)
+        return len(pairs)
 
     def owns(self, record: RunRecord) -> bool:
         """Whether a record is of this function, whatever its version."""
@@ -271,9 +329,14 @@ class Recipe:
         return canonical(theirs.get("closure")) == canonical(mine.get("closure"))
 
     def cache_info(self) -> CacheInfo:
-        size = len({record.params_hash for record in self.records()})
+        size = len(self._points())
         with self.count_lock:
             return CacheInfo(self.hits, self.misses, None, size)
+
+    def _points(self) -> set[Any]:
+        if self.evolution is None:
+            return {record.params_hash for record in self.records()}
+        return {(canonical(record.params), canonical(record.provenance.get("version"))) for record in self.records()}
 
     def cache_clear(self) -> None:
         self.store.forget(self.owns)
@@ -317,6 +380,7 @@ class _Work:
         self._recipe = recipe
         self._is_counted = is_counted
         self._key = key
+        args, kwargs = recipe.inputs.pinned(args, kwargs)
         if recipe.binding.is_runner or recipe.is_async:
             args, kwargs = own_copy((args, kwargs))
         self._args, self._kwargs = args, kwargs
@@ -328,13 +392,13 @@ class _Work:
         return self._recipe.function.__module__
 
     def __call__(self, result_path: Path) -> object:
-        with self._recipe.closure.running(self._key.identity):
+        with self._recipe.closure.running(self._key.identity), unchanged(self._key, self._key_now):
             answer = self._start(result_path)
             self._recipe.defaults.keep()
             return answer
 
     async def awaited(self, result_path: Path) -> object:
-        with self._recipe.closure.running(self._key.identity):
+        with self._recipe.closure.running(self._key.identity), unchanged(self._key, self._key_now):
             answer = await self._start(result_path)
             self._recipe.defaults.keep()
             return answer
@@ -342,10 +406,11 @@ class _Work:
     def _start(self, result_path: Path) -> Any:
         self._require_same_arguments()
         self._recipe.defaults.notice(self._left_out)
+        args, kwargs = paths(self._args), paths(self._kwargs)
         self.has_run = True
         if self._is_counted:
             self._recipe.count_miss()
-        args, kwargs = self._recipe.binding.call_arguments(self._args, self._kwargs, result_path)
+        args, kwargs = self._recipe.binding.call_arguments(args, kwargs, result_path)
         return self._recipe.function(*args, **kwargs)
 
     def _left_out(self) -> set[str]:
@@ -356,11 +421,14 @@ class _Work:
     def _require_same_arguments(self) -> None:
         if _are_simple(self._args) and _are_simple(self._kwargs.values()):
             return
-        if self._recipe.digest(self._args, self._kwargs, self._key.identity).params_hash != self._key.params_hash:
+        if self._key_now().params_hash != self._key.params_hash:
             raise RuntimeError(
                 f"Cannot run {self._recipe.name}: an argument was changed after the call began, and the result would "
                 f"be recorded for the old one. Pass a copy, or change it between calls."
             )
+
+    def _key_now(self) -> Key:
+        return self._recipe.digest(self._args, self._kwargs, self._key.identity)
 
 
 def _plain_function(decorated: Any) -> Callable[..., Any]:
@@ -413,7 +481,9 @@ def _owners_of(function: Callable[..., Any]) -> list[type]:
 
 def _claim_name(recipe: Recipe) -> None:
     """Refuse a second function of one name with other code; the same code again, as a re-run cell, is welcome."""
-    claim = (recipe.name, canonical(normalize(recipe.version)))
+    # Declared changes say that this is the same function, grown: it may stand beside its former self.
+    grown = recipe.evolution.text if recipe.evolution is not None else ""
+    claim = (recipe.name, canonical(normalize(recipe.version)) + grown)
     digest = code_digest(recipe.function)
     with _fork.held_off():  # one at a time, and never while another thread forks
         if _claims_on(recipe.store.index).setdefault(claim, digest) != digest:
@@ -421,8 +491,8 @@ def _claim_name(recipe: Recipe) -> None:
 
 
 def _claims_on(index: object) -> dict[tuple[str, str], str]:
-    """The names taken on an index: known by its file, so that two stores on one file agree; else by itself."""
-    path = getattr(index, "path", None)
+    """The names taken on an index: known by its file or URL, so that two stores on one agree; else by itself."""
+    path = getattr(index, "path", None) or getattr(index, "url", None)
     place: object = id(index) if path is None else str(path)
     if path is None and place not in _decorated:
         # Forgotten with the index, whose id may then be that of another.

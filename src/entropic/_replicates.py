@@ -23,7 +23,7 @@ from ._candidate import agrees
 from ._recipe import Recipe
 from .errors import EqualReplicatesWarning
 from .hashing import hash_params, normalize_params
-from .query import Selection
+from .query import Selection, param
 from .record import RecordList, RunRecord
 
 _SEED_BYTES = 4  # what every generator takes: NumPy's legacy one takes no more
@@ -98,6 +98,8 @@ class _Seeds:
         self.name = name
         params = normalize_params(recipe.params(args, {**kwargs, name: 0}))
         self.are_in_key = params.pop(name, None) is not None
+        if recipe.evolution is not None:
+            params = dict(recipe.evolution.oldest(params))  # a point keeps its seeds when its parameters grow
         self._origin = f"{recipe.name}\n{hash_params(params)}\n{name}"
         self._drawn = self._draw()
         self._seeds: list[int] = []
@@ -149,8 +151,10 @@ class _Numbered:
         self._key = recipe.key(args, kwargs if seeds is None else {**kwargs, seeds.name: seeds[0]})
 
     def recorded(self, count: int) -> dict[int, RunRecord]:
-        selection = Selection.of({"params_hash": self._key.params_hash})
-        same = self._recipe.store.select(selection, lambda record: agrees(record, self._key))
+        forms = {form.params_hash: form for form in self._key.forms()}
+        selection = Selection.of(param("params_hash").isin([*forms]))
+        same = self._recipe.store.select(selection, lambda record: agrees(record, forms[record.params_hash]))
+        same = RecordList(map(self._recipe.of_today, same))
         found: dict[int, RunRecord] = {}
         unnumbered = []
         for record in same:

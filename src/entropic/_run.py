@@ -6,38 +6,42 @@ import contextlib
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ._arguments import own_copy
 from ._changes import Watch
+from ._input import paths, unchanged
 from ._publish import Stage
+from .hashing import Key, make_key
 from .record import RunRecord
 
 Runner = Callable[[dict[str, Any], Path], object]
+Metadata = Mapping[str, Any]
+Work = Callable[[Path], object]
+Look = Callable[[], RunRecord | None]
+AsyncWork = Callable[[Path], Awaitable[object]]
 
 
 class BoundRunner:
     """
-    A runner with its params, waiting for a path.
+    A runner with its own copy of the params that a key was made from, waiting for a path.
 
     Attributes:
         module: Where the runner is from.
     """
 
-    def __init__(self, runner: Runner, params: dict[str, Any]) -> None:
+    def __init__(self, runner: Runner, params: Mapping[str, Any], key: Key) -> None:
         self._runner = runner
-        self._params = params
+        self._key = key
+        # Copied now, not after a wait for another run: the caller may change them meanwhile.
+        self._params = own_copy(dict(params))
         self.module = getattr(runner, "__module__", None)
 
-    @classmethod
-    def of(cls, runner: Runner, params: Mapping[str, Any]) -> BoundRunner:
-        """Copied now, not after a wait for another run: the caller may change them meanwhile."""
-        return cls(runner, own_copy(dict(params)))
-
     def __call__(self, path: Path) -> object:
-        return self._runner(self._params, path)
+        with unchanged(self._key, lambda: make_key(self._params)):
+            return self._runner(paths(self._params), path)
 
 
 class RunUnderWay:

@@ -36,6 +36,20 @@ def untagged(value: Any) -> Any:
         return value  # in a form of its own, such as a time in a named zone
 
 
+def file_text(value: Any) -> str | None:
+    """
+    An input file as a person tells it: its name, and the first digits of its digest. None for anything else.
+
+    Example:
+        >>> file_text({"$InputFile": {"name": "mesh.msh", "sha256": "0123456789abcdef"}})
+        'mesh.msh (01234567)'
+    """
+    held = value.get("$InputFile") if type(value) is dict and len(value) == 1 else None
+    if type(held) is not dict or not {"name", "sha256"} <= held.keys():
+        return None
+    return f"{held['name']} ({str(held['sha256'])[:8]})"
+
+
 def _datetime(text: str) -> datetime:
     moment = datetime.fromisoformat(text.removesuffix("#fold"))
     return moment.replace(fold=1) if text.endswith("#fold") else moment

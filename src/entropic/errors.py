@@ -7,10 +7,16 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── ParameterError          ValueError         a name or value that cannot be a parameter
     │   └── ParameterNameError  TypeError          a name that is not text
     ├── UnsupportedTypeError    TypeError          a value with no normaliser
+    ├── InputFileError          FileNotFoundError  an input file that is missing, or cannot be read
+    ├── InputFileChangedError   RuntimeError       an input file that was changed while its run was under way
     ├── ResultMissingError      FileNotFoundError  a runner, or a registration, without a result
     ├── AmbiguousResultError    ValueError         a runner that wrote several things, none of them the result
     ├── StoreWriteError         OSError            a place that cannot be written, or a record that could not be kept
     ├── IndexCorruptError       ValueError         an index file, or a record in it, that cannot be read
+    ├── IndexUnavailableError   ConnectionError    a database that does not answer, or refuses (also an OSError)
+    ├── IndexVersionError       RuntimeError       an index that a later entropic has made
+    ├── IndexURLError           ValueError         a text that names no index
+    ├── IndexNotEmptyError      ValueError         an index to be copied into that has records already
     ├── HashCollisionError      RuntimeError       a record found by hash that belongs to other parameters
     ├── ReentrantRunError       RuntimeError       a run that asks for its own result
     ├── DuplicateFunctionError  ValueError         two different functions of one name on one store
@@ -81,6 +87,45 @@ class UnsupportedTypeError(EntropicError, TypeError):
         return (
             f"Cannot hash {_parameter(self.place)}: no normaliser for {self.type_name}.{hint} Register one with "
             f"entropic.normalize.register({self.type_name}, function), or pass a plain value such as its file name."
+        )
+
+
+class InputFileError(EntropicError, FileNotFoundError):
+    """
+    An input file that is missing, or cannot be read: what depends on its content has no key.
+
+    Attributes:
+        path: The file or folder, absolute; only its name for one that comes out of a record.
+        reason: What is wrong with it, and what to do.
+        place: The parameter it is the value of; empty when the value itself was handed in.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], reason: str, place: str = "") -> None:
+        self.path = os.fspath(path)
+        self.reason = reason
+        self.place = place
+        super().__init__(f"Cannot use the input file {self.path!r} as {_parameter(place)}: {reason}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path, self.reason, self.place)
+
+
+class InputFileChangedError(EntropicError, RuntimeError):
+    """
+    An input file that was changed, or removed, between the making of the key and the end of the run.
+
+    Attributes:
+        names: The input files of the run.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(tuple(names))
+        self.names = tuple(names)
+
+    def __str__(self) -> str:
+        return (
+            f"Cannot record the run: an input file ({', '.join(map(repr, self.names))}) was changed after the call "
+            f"began, and the result would be recorded for the old content. Call again, once nobody writes to it."
         )
 
 
@@ -173,6 +218,92 @@ class IndexCorruptError(EntropicError, ValueError):
         return (
             f"Cannot read the index {self.path!r}{where}: {self.reason}. It has been left untouched; restore a "
             f"copy, mend the line by hand, or recover every intact run with Store.salvage()."
+        )
+
+
+class IndexUnavailableError(EntropicError, ConnectionError):
+    """
+    A database that does not answer, or refuses what was asked of it. An `OSError` as well.
+
+    Attributes:
+        place: The database, without password.
+        reason: What the database, or its driver, says.
+    """
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(place, reason)
+        # As an OSError would have it, but for a number that no system has given.
+        self.errno, self.strerror, self.filename = None, reason, place
+        self.place = place
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.place, self.reason)
+
+    def __str__(self) -> str:
+        return f"Cannot use the index {self.place!r}: {self.reason}. See that the database is up and may be used."
+
+
+class IndexVersionError(EntropicError, RuntimeError):
+    """
+    An index in a form that only a later entropic knows. It is left as it is.
+
+    Attributes:
+        place: The index.
+        found: The version of its form.
+        known: The latest version that this entropic knows.
+    """
+
+    def __init__(self, place: str, found: int, known: int) -> None:
+        super().__init__(place, found, known)
+        self.place = place
+        self.found = found
+        self.known = known
+
+    def __str__(self) -> str:
+        return (
+            f"Cannot use the index {self.place!r}: it is of version {self.found}, and this entropic knows none beyond "
+            f"{self.known}. Install a later entropic."
+        )
+
+
+class IndexURLError(EntropicError, ValueError):
+    """
+    A text that names no index.
+
+    Attributes:
+        shown: As much of it as can be shown without a password.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, shown: str, reason: str) -> None:
+        super().__init__(shown, reason)
+        self.shown = shown
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"Cannot use {self.shown!r} as an index: {self.reason}. Write sqlite:///runs.sqlite3, or "
+            f"postgresql://user:password@host/database with special characters in it percent-encoded."
+        )
+
+
+class IndexNotEmptyError(EntropicError, ValueError):
+    """
+    An index to be copied into that has records already.
+
+    Attributes:
+        target: The index.
+    """
+
+    def __init__(self, target: str) -> None:
+        super().__init__(target)
+        self.target = target
+
+    def __str__(self) -> str:
+        return (
+            f"Cannot copy into {self.target}: it has records already, and would have some of them twice. Copy into a "
+            f"new index; Store.merge brings two stores together."
         )
 
 

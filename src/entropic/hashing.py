@@ -21,14 +21,19 @@ from json.encoder import encode_basestring_ascii
 from types import MemberDescriptorType
 from typing import Any, NamedTuple
 
-from .errors import EntropicError, ParameterError, ParameterNameError, UnsupportedTypeError
+from .errors import EntropicError, InputFileError, ParameterError, ParameterNameError, UnsupportedTypeError
 
 __all__ = ["hash_params", "normalize"]
 
 RESERVED = frozenset({"params_hash", "result_path", "created_at", "metadata", "provenance"})
 """Names that a record uses itself, and that no parameter can have."""
 
+INPUT_TAG = "$InputFile"
+"""The tag of an input file: its name, which is for people, and the digest of its content, which is the value."""
+
 _HASH_DIGITS = 16
+_SHA256_DIGITS = 64
+_PLACED = (UnsupportedTypeError, ParameterError, InputFileError)
 _PLAIN = frozenset({str, bool, type(None)})
 _TOO_LONG = 10**4300  # Python itself neither writes nor reads longer integers, unless told to
 _CIRCULAR = "it contains itself, or is nested too deeply. Pass plain data, without references back."
@@ -129,6 +134,14 @@ class Key(NamedTuple):
     canonical: str
     params: dict[str, Any]
     identity: Identity
+    older: Callable[[Key], Iterator[Key]] | None = None
+    """Makes the keys under which the same point may have been recorded before its parameters grew."""
+
+    def forms(self) -> Iterator[Key]:
+        """Yield the key itself, then the older ones of the same point."""
+        yield self
+        if self.older is not None:
+            yield from self.older(self)
 
 
 def hash_params(params: Mapping[str, Any]) -> str:
@@ -159,7 +172,11 @@ def hash_params(params: Mapping[str, Any]) -> str:
 
 def make_key(params: Mapping[str, Any], identity: Identity = PLAIN) -> Key:
     """Normalise *params* and digest them, together with the identity line of a function if there is one."""
-    normalized = normalize_params(params)
+    return key_of(normalize_params(params), identity)
+
+
+def key_of(normalized: dict[str, Any], identity: Identity) -> Key:
+    """As `make_key`, of params that are normalised already."""
     text = canonical(normalized)
     hashed = f"{identity.line}\n{text}" if identity.line else text
     digest = hashlib.sha256(hashed.encode("ascii")).hexdigest()
@@ -186,6 +203,8 @@ def normalize_params(params: Mapping[str, Any]) -> dict[str, Any]:
             normalized[name] = normalize_at(name, value)
     if len(normalized) != len(params):
         raise ParameterError("params", "two of its names are the same text. Rename one.")
+    if INPUT_TAG in normalized:
+        raise ParameterError(INPUT_TAG, "the name marks the content of input files. Rename the parameter.")
     return normalized
 
 
@@ -193,7 +212,7 @@ def normalize_at(place: str, value: Any) -> Any:
     """Normalise the value of a parameter; an error from deep inside is told with the place it came from."""
     try:
         return normalize(value)
-    except (UnsupportedTypeError, ParameterError) as error:
+    except _PLACED as error:
         raise _placed(place, error) from None
 
 
@@ -202,7 +221,8 @@ def canonical(value: Any) -> str:
     Write a normalised value as the one ASCII text that is hashed and compared.
 
     JSON with sorted keys and no spaces, floats rounded: 12 decimals where ``abs(x) >= 1``, 12 significant digits
-    below. Infinities and nan may stand in either form, as floats or tagged.
+    below. Infinities and nan may stand in either form, as floats or tagged. Of an input file its content counts, not
+    its name.
 
     Example:
         >>> canonical({"b": 0.1 + 0.2, "a": [1, 1.0, True]})
@@ -211,6 +231,8 @@ def canonical(value: Any) -> str:
     # Written by hand, because rounding floats before json.dumps takes longer than all of this.
     kind = type(value)
     if kind is dict:
+        if len(value) == 1 and is_input(value):
+            value = {INPUT_TAG: {"sha256": value[INPUT_TAG]["sha256"]}}
         texts = []
         for name in sorted(value):
             item = value[name]
@@ -275,6 +297,21 @@ def copy_mapping(value: dict[str, Any]) -> dict[str, Any]:
     return copied
 
 
+def is_input(value: Any) -> bool:
+    """
+    Whether a value is the normalised form of an input file.
+
+    Example:
+        >>> is_input({"$InputFile": {"name": "mesh.msh", "sha256": "0" * 64}}), is_input({"$InputFile": "mesh.msh"})
+        (True, False)
+    """
+    held = value.get(INPUT_TAG) if type(value) is dict and len(value) == 1 else None
+    if type(held) is not dict or held.keys() != {"name", "sha256"}:
+        return False
+    name, sha256 = held["name"], held["sha256"]
+    return type(name) is str and type(sha256) is str and len(sha256) == _SHA256_DIGITS
+
+
 _SAME_IN_JSON = _PLAIN | {int}
 _write = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -312,12 +349,14 @@ def _item(place: object, value: Any) -> Any:
     """A value inside another; an error is told with its place, which is written only then."""
     try:
         return value if type(value) in _PLAIN else _normalize(value)
-    except (UnsupportedTypeError, ParameterError) as error:
+    except _PLACED as error:
         raise _placed(f"[{place!r}]", error) from None
 
 
-def _placed(place: str, error: UnsupportedTypeError | ParameterError) -> EntropicError:
+def _placed(place: str, error: UnsupportedTypeError | ParameterError | InputFileError) -> EntropicError:
     """The same error, one step further out."""
+    if isinstance(error, InputFileError):
+        return InputFileError(error.path, error.reason, place + error.place)
     if isinstance(error, UnsupportedTypeError):
         return UnsupportedTypeError(place + error.place, error.type_name, error.advice)
     # The way down a circle is a thousand steps long; its first one says enough.
@@ -520,6 +559,9 @@ def _float(value: float) -> Any:
 def _dict(value: dict[Any, Any]) -> Any:
     if all(type(name) is str and name[:1] != "$" for name in value):
         return {name: _item(name, item) for name, item in value.items()}
+    if is_input(value):
+        # Out of a record: no tag is forged, since it means just what it says.
+        return {INPUT_TAG: dict(value[INPUT_TAG])}
     names = [_item(name, name) if isinstance(name, str) else None for name in value]
     if len(set(names)) < len(names) or not all(isinstance(name, str) and name[:1] != "$" for name in names):
         return _mapping(value)

@@ -143,6 +143,13 @@ class RunRecord:
         fields["_copied_from"] = self
         return twin
 
+    def showing(self, params: dict[str, Any]) -> RunRecord:
+        """The same run, of which the params are told in another form; a copy, as `handed_out`."""
+        twin = self.handed_out()
+        twin.__dict__["_copied_from"] = self.__dict__.get("_copied_from", self)
+        twin.__dict__["params"] = params
+        return twin
+
     if not TYPE_CHECKING:  # a type checker shall go on to complain of attributes that do not exist
 
         def __getattr__(self, name: str) -> Any:

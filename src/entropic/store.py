@@ -19,42 +19,40 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _log
-from ._arguments import PLAIN_TYPES, checked_index, checked_metadata, checked_suffix, require_callable
+from ._arguments import PLAIN_TYPES, checked_metadata, checked_suffix, opened_index, require_callable
 from ._candidate import Candidate, agrees
-from ._catalog import Catalog
+from ._catalog import Catalog, signature
 from ._changes import Watch, answer_among
 from ._codebook import Codebook
 from ._contents import measure
 from ._disk import remove, sync_tree
-from ._locks import Flights
+from ._locks import Flights, LockFiles
 from ._log import DEBUG, is_enabled_for
+from ._older import OlderForms
 from ._places import Places
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
-from ._run import BoundRunner, Runner, RunUnderWay, kept_aside
-from .errors import AmbiguousResultError, EntropicError, ResultMissingError, StoreWriteError
+from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside
+from .errors import AmbiguousResultError, EntropicError, IndexUnavailableError, ResultMissingError, StoreWriteError
 from .hashing import Key, decode_params, hash_params, make_key
-from .index import IndexBackend, Salvages, TinyDBIndex
+from .index import IndexBackend, Salvages
 from .query import Selection, Where
 from .record import RecordList, RunRecord
 
 if TYPE_CHECKING:
     from ._check import CheckReport
+    from ._explain import Explanation
     from ._merge import Merged
     from ._reproduce import Comparison, Reproduction, ReproductionReport
 
 __all__ = ["Store"]
 
-Metadata = Mapping[str, Any]
-Work = Callable[[Path], object]
-Look = Callable[[], RunRecord | None]
-AsyncWork = Callable[[Path], Awaitable[object]]
 
 _REMEMBERED_KEYS = 4096
 _REMEMBERED_HITS = 1 << 16
@@ -74,7 +72,8 @@ class Store:
         db_path: The index, one TinyDB JSON file; made absolute now.
         file_suffix: Suffix of the names that runners are given. A runner that writes another keeps its own.
         index: Where records are kept instead of *db_path*: any object with the five methods of
-            `entropic.index.IndexBackend`.
+            `entropic.index.IndexBackend`; or a URL for `entropic.index.SQLIndex`, such as
+            ``"postgresql://user@host/runs"``.
         durable: Sync result, folder and index to disk before a run is reported. False gives up power cuts only, never
             kills.
         keep_failed: Keep what a runner that raised has written, with the traceback, under
@@ -86,6 +85,7 @@ class Store:
     Raises:
         ValueError: The suffix holds a path separator, ``..`` or NUL.
         TypeError: *index* lacks one of the five methods.
+        MissingExtraError: *index* is a URL, and the extra ``sql`` is not installed (an `ImportError`).
 
     Example:
         >>> store = Store("results", "runs.json", file_suffix=".txt")
@@ -102,7 +102,7 @@ class Store:
         results_dir: str | os.PathLike[str] = "./results",
         db_path: str | os.PathLike[str] = "./entropic.json",
         file_suffix: str = ".h5",
-        index: IndexBackend | None = None,
+        index: IndexBackend | str | None = None,
         *,
         durable: bool = True,
         keep_failed: bool = False,
@@ -116,13 +116,15 @@ class Store:
         self.digest_up_to_bytes = digest_up_to_bytes
         self.provenance = provenance
         self.codebook = Codebook(self.results_dir)
-        self.index = checked_index(index) if index is not None else TinyDBIndex(db_path, results_dir, durable)
+        self.index = opened_index(index, db_path, results_dir, durable)
         self._places = Places(self.results_dir, self.index)
         self._catalog = Catalog(self.index, self._places)
         self._peek = self._catalog.peek
         self._workplace = Workplace(str(self.results_dir), durable)
-        self._flights = Flights(str(self.results_dir / PRIVATE_FOLDER / "locks"))
+        lock_files = LockFiles(str(self.results_dir / PRIVATE_FOLDER / "locks"))
+        self._flights = Flights(self._catalog.key_locks() or lock_files)
         self._candidates: dict[str, Candidate] = {}
+        self._older = OlderForms()
         self._known_keys: dict[object, Key] = {}
 
     def __repr__(self) -> str:
@@ -146,6 +148,7 @@ class Store:
     def close(self) -> None:
         """Give back what the store holds open; the next run takes it again."""
         self._workplace.close()
+        self._catalog.close()
 
     # ---- what users call --------------------------------------------------------------------------------------------
 
@@ -184,7 +187,7 @@ class Store:
         """
         require_callable(runner)
         key = self._key(params, runner)
-        return self.recall(key) or self.obtain(key, BoundRunner.of(runner, params), metadata)
+        return self.recall(key) or self.obtain(key, BoundRunner(runner, params, key), metadata)
 
     def run(self, params: Mapping[str, Any], runner: Runner, **metadata: Any) -> RunRecord:
         """
@@ -200,7 +203,8 @@ class Store:
             [1, 2]
         """
         require_callable(runner)
-        return self.execute(self._key(params, runner), BoundRunner.of(runner, params), metadata)
+        key = self._key(params, runner)
+        return self.execute(key, BoundRunner(runner, params, key), metadata)
 
     def retrieve(self, params: Mapping[str, Any]) -> RunRecord | None:
         """
@@ -213,6 +217,25 @@ class Store:
             True
         """
         return self.recall(make_key(params))
+
+    def explain(self, params: Mapping[str, Any]) -> Explanation:
+        """
+        Tell whether a plain run of these parameters is recorded, and if not, the nearest ones and what differs.
+
+        Nothing runs, and nothing is written. Costs a look at every record if there is none.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> _ = store.run({"n": 1, "dt": 0.01}, lambda params, path: path.write_text("x"))
+            >>> print(store.explain({"n": 1.0, "dt": 0.01}))  # doctest: +ELLIPSIS
+            it would run: plain run ...
+              no run of these parameters is recorded
+              differs from ..., recorded ...:
+                n: float 1.0 instead of int 1
+        """
+        from . import _explain
+
+        return _explain.explain(self, make_key(params))
 
     def register(self, params: Mapping[str, Any], result_path: str | os.PathLike[str], **metadata: Any) -> RunRecord:
         """
@@ -316,9 +339,7 @@ class Store:
             (True, False)
         """
         if isinstance(params_or_record, RunRecord):
-            # By what it says: a nan that has been pickled is equal to no other.
-            wanted = params_or_record.to_dict()
-            return bool(self.forget(lambda record: self._places.shown(record).to_dict() == wanted, remove_file))
+            return bool(self.delete_records([params_or_record], remove_file))
         return self.forget_key(make_key(params_or_record), remove_file)
 
     def delete_records(self, records: Iterable[RunRecord], remove_files: bool = False) -> int:
@@ -337,8 +358,8 @@ class Store:
             >>> store.delete_records(store.list(where={"n": 6}), remove_files=True)
             1
         """
-        signatures = set(map(_signature, records))
-        return self.forget(lambda record: _signature(self._places.shown(record)) in signatures, remove_files)
+        signatures = set(map(signature, records))
+        return self.forget(lambda record: signature(self._places.shown(record)) in signatures, remove_files)
 
     def prune(
         self,
@@ -431,7 +452,7 @@ class Store:
                 known[record.params_hash] = [*mine, taken]
                 merged.taken.append(taken)
             step(record)
-        self._let_newest_answer({record.params_hash for record in (*merged.taken, *merged.known)})
+        self._catalog.let_newest_answer({record.params_hash for record in (*merged.taken, *merged.known)})
         return merged
 
     def sweep(self, points: Iterable[Mapping[str, Any]], runner: Runner) -> RecordList:
@@ -481,7 +502,7 @@ class Store:
         records = [self._places.shown(record) for record in intact]
         _check.compare(report, records, self._places.files_of, contents=contents)
         known = {path for record in records for path in self._places.files_of(record)}
-        known.add(getattr(self.index, "path", self.results_dir))
+        known.update(self._places.index_files())
         report.orphans = _check.orphans_among(entries, self.results_dir, known, in_flight)
         _check.note_leftovers(report, self.results_dir)
         if isinstance(self.index, Salvages):
@@ -588,7 +609,7 @@ class Store:
         """
         stored = self._peek(key.params_hash)
         if stored is None:
-            return None
+            return None if key.older is None else self._recall_older(key, watch)
         candidate = self._candidates.get(key.params_hash)
         if candidate is None or candidate.stored is not stored:
             candidate = self._new_candidate(stored)
@@ -597,9 +618,9 @@ class Store:
         if watch is not None and candidate.vouched_by is not watch.today():
             candidate = self._vouched(key, watch, stored)
             if candidate is None:
-                return None
+                return None if key.older is None else self._recall_older(key, watch)
         if candidate.defect() is not None:
-            return None
+            return None if key.older is None else self._recall_older(key, watch)
         if is_enabled_for(DEBUG):
             _log.hit(key.params_hash, candidate.path)
         return candidate.record.handed_out()
@@ -642,6 +663,13 @@ class Store:
             await work(run.path)
         return run.record
 
+    def candidates(self, key: Key) -> Iterator[Candidate]:
+        """What is recorded under a key and its older forms, whether its result can be used or not."""
+        for form in key.forms():
+            stored = self._peek(form.params_hash)
+            if stored is not None:
+                yield Candidate(stored, self._places.shown(stored))
+
     def replicate(
         self, key: Key, number: int, work: Work, metadata: Metadata, answer: Look, watch: Watch | None = None
     ) -> RunRecord:
@@ -675,10 +703,13 @@ class Store:
 
     def forget_key(self, key: Key, remove_file: bool = False) -> bool:
         """Forget all records of a key."""
-        if self.index.find_by_hash(key.params_hash) is None:
+        forms = {form.params_hash: form for form in key.forms()}
+        if all(self.index.find_by_hash(params_hash) is None for params_hash in forms):
             return False
         return bool(
-            self.forget(lambda record: record.params_hash == key.params_hash and agrees(record, key), remove_file)
+            self.forget(
+                lambda record: record.params_hash in forms and agrees(record, forms[record.params_hash]), remove_file
+            )
         )
 
     def forget(self, unwanted: Callable[[RunRecord], bool], remove_file: bool = False) -> int:
@@ -707,6 +738,11 @@ class Store:
         for place, record in enumerate(records):
             records[place] = self._places.shown(record)  # one by one, so that no record is held twice
         return RecordList(records)
+
+    def exchange(self, pairs: Sequence[tuple[RunRecord, RunRecord]]) -> None:
+        """Put records in the place of others: in each pair the second, of the first."""
+        self._require_writable()
+        self._catalog.exchange(pairs)
 
     # ---- one run ----------------------------------------------------------------------------------------------------
 
@@ -792,7 +828,7 @@ class Store:
             place = getattr(self.index, "path", path)
             self.index.insert(record)
         except OSError as error:
-            if isinstance(error, EntropicError):
+            if isinstance(error, EntropicError) and not isinstance(error, IndexUnavailableError):
                 raise
             advice = f"The result is kept at {path!r}: once the cause is gone, register it."
             raise _told("Cannot record the run", error, place, advice) from error
@@ -843,6 +879,10 @@ class Store:
         self._candidates[stored.params_hash] = candidate
         return candidate
 
+    def _recall_older(self, key: Key, watch: Watch | None) -> RunRecord | None:
+        then = watch and watch.of_grown()
+        return self._older.recall(key, lambda form: self.recall(form, then))
+
     def _vouched(self, key: Key, watch: Watch, stored: RunRecord) -> Candidate | None:
         """The answer among the records of a key, as the watch over the code finds it."""
         candidate = answer_among(self._candidates_of(key, stored), watch)
@@ -853,22 +893,18 @@ class Store:
     def _candidates_of(self, key: Key, stored: RunRecord) -> Iterator[Candidate]:
         """The records of a key, beginning with the newest, which the index shows; others are looked for if asked."""
         yield Candidate(stored, self._places.shown(stored))
-        same = [one for one in self.index.find_by_params(stored.params) if one.params_hash == stored.params_hash]
-        for record in reversed(same):
-            if record != stored and agrees(record, key):
-                yield Candidate(stored, self._places.shown(record))
+        same = [one for one in self.index.find_by_params(stored.params) if agrees(one, key) and one != stored]
+        yield from (Candidate(stored, self._places.shown(one)) for one in reversed(same))
 
     def _stale_record(self, key: Key, watch: Watch | None) -> RunRecord | None:
         """The record of this key whose result is no longer usable, if that is why it has to run."""
-        stored = self._peek(key.params_hash)
-        if stored is None:
-            return None
-        candidate = Candidate(stored, self._places.shown(stored))
-        defect = candidate.defect()
-        if defect is None and watch is not None:
-            return None  # it is of other code, and stays
-        _log.stale(key.params_hash, candidate.path, defect or "has just come back")
-        return stored
+        for candidate in self.candidates(key):
+            defect = candidate.defect()
+            if defect is None and watch is not None:
+                return None  # it is of other code, and stays
+            _log.stale(candidate.record.params_hash, candidate.path, defect or "has just come back")
+            return candidate.stored
+        return None
 
     def files_of(self, record: RunRecord) -> Sequence[Path]:
         """The result of a run, and what was written beside it."""
@@ -911,15 +947,6 @@ class Store:
             stage.discard()
         return self._places.shown(taken)
 
-    def _let_newest_answer(self, keys: Collection[str]) -> None:
-        """Of each key, insert the record made last once more, behind those that were inserted after it."""
-        from . import _merge
-
-        passed = _merge.passed_over(record for record in self.index.all() if record.params_hash in keys)
-        for record in passed:
-            self.index.insert(_merge.moved(record))
-        self._catalog.delete(passed)
-
     # ---- reproducing ------------------------------------------------------------------------------------------------
 
     def _reproduced(self, record: RunRecord, comparison: Comparison | None) -> Reproduction:
@@ -946,10 +973,6 @@ class Store:
             if isinstance(self.index, Salvages):
                 self.index.clean_up()
             report.repaired.append(f"removed {len(report.leftovers)} leftover(s) of dead processes")
-
-
-def _signature(record: RunRecord) -> tuple[str, str, Path]:
-    return record.params_hash, record.created_at, record.result_path
 
 
 def _told(what: str, error: OSError, path: str | os.PathLike[str], advice: str = "") -> StoreWriteError:

@@ -28,7 +28,16 @@ from pathlib import Path
 from typing import Any
 
 from .hashing import RESERVED, decode_params, hash_params, normalize_params
-from .index import AnswersWhere, ChecksWriting, DeletesRecords, IndexBackend, SharesRecords
+from .index import (
+    AnswersWhere,
+    ChecksWriting,
+    DeletesRecords,
+    IndexBackend,
+    InsertsMany,
+    LocksKeys,
+    SharesRecords,
+    ShowsOneByOne,
+)
 from .query import Where, matches, param
 from .record import RunRecord
 from .store import Store
@@ -418,6 +427,47 @@ class IndexContract:
         assert index.delete_records([]) == 0
 
         assert index.all() == [records[0], records[2], records[3]]
+
+    def test_inserts_many(self, index: IndexBackend) -> None:
+        """An index that takes many records at once has them all afterwards, behind those it had, in their order."""
+        if not isinstance(index, InsertsMany):
+            raise unittest.SkipTest("it takes records one by one")
+        records = [make_record({"n": n % 3}) for n in range(10)]
+
+        index.insert(records[0])
+        index.insert_many([])
+        index.insert_many(records[1:])
+
+        assert index.all() == records
+        assert index.find_by_hash(records[0].params_hash) == records[9]
+
+    def test_shows_one_by_one(self, index: IndexBackend) -> None:
+        """An index that shows its records one by one shows the same ones as all at once; nothing, if it is empty."""
+        if not isinstance(index, ShowsOneByOne):
+            raise unittest.SkipTest("it shows its records all at once")
+        assert list(index.each()) == []
+        for params in QUERY_PARAMS:
+            index.insert(make_record(params))
+
+        assert list(index.each()) == index.all()
+
+    def test_locks_keys(self, index: IndexBackend) -> None:
+        """An index that brings locks grants each key once, until it is given back."""
+        locks = index.key_locks() if isinstance(index, LocksKeys) else None
+        if locks is None:
+            raise unittest.SkipTest("it brings no locks")
+
+        held, other = locks.try_lock("00"), locks.try_lock("01")
+
+        assert held is not None
+        assert other is not None
+        assert locks.try_lock("00") is None
+        assert locks.holder("00")
+        held.release()
+        again = locks.try_lock("00")
+        assert again is not None
+        again.release()
+        other.release()
 
     def test_says_that_it_can_be_written(self, index: IndexBackend) -> None:
         """An index that checks whether it can be written says nothing when it can, before and after the first write."""

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from entropic import Store, param
-from entropic.index import IndexBackend, MemoryIndex, TinyDBIndex
+from entropic.index import IndexBackend, MemoryIndex, SQLIndex, TinyDBIndex
 from entropic.query import OPERATORS, And, Comparison, Condition, Not, Or, Stored, names_in
 from entropic.record import RunRecord
 from entropic.testing import make_record
@@ -195,6 +195,28 @@ INDEXES: dict[str, tuple[Callable[[Path], IndexBackend], list[RunRecord]]] = {
     "TinyDB": (lambda path: TinyDBIndex(path, durable=False), []),
     "TinyDB, large": (lambda path: TinyDBIndex(path, durable=False), LARGE),
 }
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    several=st.lists(st.tuples(points, st.sampled_from([{}, {"seed": 1}, {"seed": "1"}])), max_size=12),
+    asked=st.lists(conditions, min_size=1, max_size=5),
+)
+def test_any_condition_finds_it_in_a_database(
+    sql_url: str, several: list[tuple[dict[str, Any], dict[str, Any]]], asked: list[Condition]
+) -> None:
+    """Whatever the database makes of it: what comes out is what the oracle says, emptied and filled again."""
+    index = SQLIndex(sql_url, durable=False)
+    index.delete_records(index.all())
+    records = [make_record(params, **metadata) for params, metadata in several]
+    index.insert_many(records)
+    for condition in [*asked, *((param("n") == 1) & condition for condition in asked)]:
+        expected = [record.created_at for record in records if is_meant(condition, record)]
+        assert [record.created_at for record in index.search(condition)] == expected
+        assert [index.has_param(name) for name in names_in(condition)] == [
+            any(found_in(record, name) is not ABSENT for record in records) for name in names_in(condition)
+        ]
+    index.close()
 
 
 @pytest.mark.parametrize("kind", INDEXES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from typing_extensions import assert_type
 
@@ -28,6 +28,22 @@ assert_type(store.run_or_retrieve({"n": 1}, program), RunRecord)
 assert_type(store.prune(older_than_seconds=3600.0, keep_newest=1, preview=True), RecordList)
 assert_type(store.merge(store).taken, RecordList)
 assert_type(store.delete_records(store.list(), remove_files=True), int)
+
+
+# ---- input files, parameters that grow, and why
+
+
+@cached(store, added={"method": "rk4"}, renamed={"h": "dt"}, removed={"verbose": False})
+def grown(result_path: Path, mesh: Annotated[Path, entropic.InputFile], dt: float, method: str = "rk4") -> None: ...
+
+
+assert_type(grown(Path("mesh.msh"), 0.1), RunRecord)
+assert_type(grown.migrate(preview=True), int)
+assert_type(grown.explain(Path("mesh.msh"), 0.1, method="euler").nearest[0].differences, tuple[str, ...])
+assert_type(store.explain({"n": 1}).record, "RunRecord | None")
+assert_type(entropic.InputFile("mesh.msh").path, Path)
+open(entropic.InputFile("mesh.msh")).close()
+cached(store, renamed={"h": 3})  # type: ignore[dict-item]
 
 
 # ---- the store

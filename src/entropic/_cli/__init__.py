@@ -14,7 +14,7 @@ import sys
 import click
 
 from ..errors import EntropicError
-from . import _look, _run, _share, _tidy
+from . import _look, _run, _share, _tidy, _why
 from ._place import store_options
 from ._view import told
 
@@ -30,7 +30,8 @@ def entropic(context: click.Context, index: str | None, results: str | None) -> 
     Look at runs, tidy them up, hand them on, and cache any program.
 
     The store is the one given by --index (and --results), before or after the subcommand; else by ENTROPIC_INDEX (and
-    ENTROPIC_RESULTS); else ./entropic.json, or the only index in this folder. An index remembers its results folder.
+    ENTROPIC_RESULTS); else ./entropic.json, or the only index in this folder. An index remembers its results folder. It
+    may also be a database: sqlite:///runs.sqlite3 or postgresql://user@host/database.
 
     \b
     A FILTER compares a parameter, or a field of the record; all filters must match:
@@ -62,11 +63,13 @@ for _subcommand in (
     _look.path,
     _look.stats,
     _look.check,
+    _why.why,
     _run.run,
     _tidy.rm,
     _tidy.prune,
     _share.register,
     _share.merge,
+    _share.copy_index,
     _share.export,
     _share.page,
 ):

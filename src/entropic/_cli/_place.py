@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import click
 
+from .._arguments import opened_index
+from ..index import RemembersFolder
 from ..index._layout import HEAD_START, is_head, parse_head
 from ..store import Store
 
@@ -37,7 +39,7 @@ def opens_store(*, creates: bool = False) -> Callable[[Function], Callable[..., 
             outer = click.get_current_context().obj or {}
             suffix = kwargs.get("suffix") or ""
             places = find_places(index or outer.get("index"), results or outer.get("results"), creates=creates)
-            with Store(*places, suffix, keep_failed=bool(kwargs.pop("keep_failed", False))) as store:
+            with open_store(*places, suffix, keep_failed=bool(kwargs.pop("keep_failed", False))) as store:
                 try:
                     function(*args, store=store, **kwargs)
                     sys.stdout.flush()
@@ -53,16 +55,28 @@ def opens_store(*, creates: bool = False) -> Callable[[Function], Callable[..., 
 
 def store_options(function: Function) -> Function:
     """The options that say where the store is."""
-    index = click.option("--index", metavar="FILE", help="The index file [env ENTROPIC_INDEX].")
+    index = click.option("--index", metavar="FILE|URL", help="The index, a file or a database [env ENTROPIC_INDEX].")
     results = click.option("--results", metavar="DIR", help="The results folder [env ENTROPIC_RESULTS].")
     return index(results(function))
 
 
+def is_url(index: str) -> bool:
+    """Whether an index is told by a URL, and not by the name of a file."""
+    return "://" in index
+
+
+def open_store(results_dir: Path, index: Path | str, suffix: str = "", *, keep_failed: bool = False) -> Store:
+    """The store at two places that were found."""
+    if isinstance(index, str):
+        return Store(results_dir, index=index, file_suffix=suffix, keep_failed=keep_failed)
+    return Store(results_dir, index, suffix, keep_failed=keep_failed)
+
+
 def find_places(
     index: str | None, results: str | None, *, creates: bool, environment: Mapping[str, str] = os.environ
-) -> tuple[Path, Path]:
+) -> tuple[Path, Path | str]:
     """
-    Where results and index are.
+    Where results and index are; an index in a database is told by its URL.
 
     Args:
         index: As the user said; or None, for the environment, ``./entropic.json``, or the only index in this folder.
@@ -73,7 +87,10 @@ def find_places(
     Raises:
         click.UsageError: There is no index, more than one, or one that does not say where its results are.
     """
-    index_path = Path(index or environment.get("ENTROPIC_INDEX") or _default_index(creates=creates))
+    chosen = index or environment.get("ENTROPIC_INDEX") or _default_index(creates=creates)
+    if is_url(chosen):
+        return _results_of_url(chosen, results or environment.get("ENTROPIC_RESULTS"), creates=creates), chosen
+    index_path = Path(chosen)
     if not creates and not index_path.exists():
         raise click.UsageError(f"there is no index {str(index_path)!r}")
     results_dir = results or environment.get("ENTROPIC_RESULTS") or remembered_results_dir(index_path)
@@ -85,6 +102,18 @@ def find_places(
             )
         results_dir = str(beside)
     return Path(results_dir), index_path
+
+
+def _results_of_url(url: str, results: str | None, *, creates: bool) -> Path:
+    """The results folder of an index in a database: as said, as remembered, or for a new one beside or below us."""
+    index = opened_index(url, "", "", durable=True)
+    path: Path | None = getattr(index, "path", None)
+    if path is not None and not creates and not path.exists():
+        raise click.UsageError(f"there is no index {str(path)!r}")
+    remembered = index.remembered_folder() if isinstance(index, RemembersFolder) else None
+    if results is None and remembered is None and not creates:
+        raise click.UsageError(f"{index!r} does not say where its results are: use --results DIR")
+    return Path(results or remembered or (path.parent if path else Path()) / "results")
 
 
 def remembered_results_dir(index_path: Path) -> str | None:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import click
 
+from .._arguments import opened_index
 from .._export import export as write_export
+from ..index import copy
 from ..store import Store
 from . import _view
 from ._choose import chosen, runs_argument, some
-from ._place import find_places, opens_store
+from ._place import find_places, is_url, open_store, opens_store
 from ._words import assignments
 
 
@@ -50,17 +52,35 @@ def merge(store: Store, other: str, other_results: str | None, link: bool) -> No
     Example:
       entropic merge /data/colleague/entropic.json
     """
-    index = Path(other, "entropic.json") if Path(other).is_dir() else Path(other)
-    if not index.exists():
-        raise click.UsageError(f"there is no index {str(index)!r}")
-    results_dir = other_results or find_places(str(index), None, creates=False, environment={})[0]
-    with Store(results_dir, index) as source:
+    index = str(Path(other, "entropic.json")) if Path(other).is_dir() else other
+    with open_store(*find_places(index, other_results, creates=False, environment={})) as source:
         merged = store.merge(source, link=link, step=_view.progress(len(source.list()), "merging"))
     for record in merged.missing:
         _view.told(f"left out {record.params_hash}: its result {record.result_path} is gone")
     click.echo(
         f"{len(merged.taken)} taken over, {len(merged.known)} known already, {len(merged.missing)} without result"
     )
+
+
+@click.command("copy-index")
+@click.argument("source", metavar="SOURCE")
+@click.argument("target", metavar="TARGET")
+def copy_index(source: str, target: str) -> None:
+    """
+    Copy every record of an index into a new one.
+
+    Each is a file or the URL of a database. Results stay where they are, and both indexes answer for them; so to move,
+    remove the old index afterwards.
+
+    \b
+    Example:
+      entropic copy-index entropic.json sqlite:///runs.sqlite3
+    """
+    results_dir, found = find_places(source, None, creates=False, environment={})
+    old = opened_index(source if is_url(source) else None, found, results_dir, durable=True)
+    new = opened_index(target if is_url(target) else None, target, results_dir, durable=True)
+    count = copy(old, new)
+    click.echo(f"copied {count} record{'' if count == 1 else 's'} to {new!r}")
 
 
 @click.command()

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from .._tagged import file_text
 from ..hashing import canonical
 
 _MISSING: list[Any] = []  # in JSON: []; None is a value
@@ -183,6 +184,8 @@ def told(value: Any) -> str:
     if tag == "$ndarray" and isinstance(inner, dict):
         shape, digest = inner.get("shape"), str(inner.get("sha256"))
         return f"array {inner.get('dtype')} {shape} {digest[:8]}"
+    if (file := file_text(value)) is not None:
+        return file
     if tag.startswith("$"):
         return inner if isinstance(inner, str) else json.dumps(inner)
     return repr(value)

@@ -7,10 +7,11 @@ an index lacks it, the store falls back on the five.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from .._locks import KeyLocks
 from ..query import Where
 from ..record import RunRecord
 
@@ -100,6 +101,42 @@ class ChecksWriting(Protocol):
 
     def require_writable(self) -> None:
         """Raise an `OSError` if an insert would be refused."""
+        ...
+
+
+@runtime_checkable
+class InsertsMany(Protocol):
+    """An index that takes many records in one step."""
+
+    def insert_many(self, records: list[RunRecord]) -> None:
+        """Add records in this order, all of them or none."""
+        ...
+
+
+@runtime_checkable
+class ShowsOneByOne(Protocol):
+    """An index that need not hold all its records in memory to show them."""
+
+    def each(self) -> Iterator[RunRecord]:
+        """Yield every record, oldest first."""
+        ...
+
+
+@runtime_checkable
+class LocksKeys(Protocol):
+    """An index that brings the locks for single flight: for hosts that share it and no file system."""
+
+    def key_locks(self) -> KeyLocks | None:
+        """Return one lock per key, among all who use this index; None if lock files are to be used."""
+        ...
+
+
+@runtime_checkable
+class Closes(Protocol):
+    """An index that holds something open."""
+
+    def close(self) -> None:
+        """Give it back; the next use takes it again."""
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,6 +122,10 @@ class TinyDBIndex:
     def all(self) -> list[RunRecord]:
         """Return every record, oldest first."""
         return list(self._file.read_all())
+
+    def each(self) -> Iterator[RunRecord]:
+        """Yield every record, oldest first."""
+        return self._file.read_all()
 
     def delete_by_hash(self, params_hash: str) -> bool:
         """Remove all records under this hash; tell whether there were any."""

@@ -1,0 +1,305 @@
+"""
+Input files: parameters that stand for the content of a file or folder, wherever it lies and whatever it is called.
+
+A digest is made from the bytes, and remembered within the process for as long as size, inode and times of the file stay
+as they are. A file that was written just before is digested again each time: within the granularity of its clock it
+could be written once more without a trace (what git calls racily clean).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import re
+import stat
+import threading
+import time
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from inspect import Parameter, Signature
+from pathlib import Path
+from typing import Any
+
+from ._contents import measure
+from .errors import InputFileChangedError, InputFileError
+from .hashing import INPUT_TAG, Key, is_input, normalize
+
+__all__ = ["InputFile"]
+
+_RACY_NANOSECONDS = 2_000_000_000  # as coarse as file systems get
+_MOST_REMEMBERED = 1 << 16
+_NAMED = r"\bInputFile\b"
+
+
+class InputFile:
+    """
+    A file or folder whose content, not its place, is the value of a parameter.
+
+    As a value, ``InputFile("mesh.msh")``, or as the annotation of a parameter, which then takes a path. The run is
+    keyed by the SHA-256 of the content; of a folder, by names and contents of all that is below it, links followed.
+    Params show the name and the digest. The function, or the runner, gets an absolute `pathlib.Path`. Should the
+    content change while it runs, nothing is recorded.
+
+    Args:
+        path: The file or folder; made absolute now, so a function may change directory.
+
+    Example:
+        >>> from pathlib import Path
+        >>> _ = Path("mesh.msh").write_text("1 2 3"), Path("copy.msh").write_text("1 2 3")
+        >>> from entropic.hashing import hash_params
+        >>> hash_params({"mesh": InputFile("mesh.msh")}) == hash_params({"mesh": InputFile("copy.msh")})
+        True
+    """
+
+    __slots__ = ("path",)
+
+    path: Path
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        if not isinstance(os.fspath(path), str):
+            raise TypeError(f"Cannot use {path!r} as an input file: its path must be text.")
+        self.path = Path(os.path.abspath(path))
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self.path.name
+
+    def sha256(self) -> str:
+        """
+        The digest of its content as of now, 64 hex digits.
+
+        Raises:
+            InputFileError: It is missing, cannot be read, or is neither file nor folder (a `FileNotFoundError`).
+        """
+        return _digest(str(self.path), ())
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        return f"InputFile({str(self.path)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return self.path == other.path if isinstance(other, InputFile) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+
+@normalize.register(InputFile)
+def _tagged(file: InputFile) -> dict[str, Any]:
+    name = file.name.encode("utf-8", "backslashreplace").decode()  # a name that is no text is shown, too
+    sha256 = file.sha256()
+    if (noted := getattr(_noting, "files", None)) is not None:
+        noted.append((file, sha256))
+    return {INPUT_TAG: {"name": name, "sha256": sha256}}
+
+
+# Where this thread notes the input files that it normalises: wherever they hide in the params, none is missed.
+_noting = threading.local()
+
+
+# ---- what reaches the function --------------------------------------------------------------------------------------
+
+
+class Inputs:
+    """
+    Which parameters of a function are input files by their annotation.
+
+    Args:
+        function: The function.
+        signature: What callers see of it.
+
+    Raises:
+        TypeError: A ``**kwargs`` is annotated so.
+    """
+
+    def __init__(self, function: Callable[..., Any], signature: Signature) -> None:
+        self._signature = signature
+        named = {p.name: p for p in signature.parameters.values() if _mentions_input(function, p.annotation)}
+        for parameter in named.values():
+            if parameter.kind is Parameter.VAR_KEYWORD:
+                raise TypeError(
+                    f"Cannot decorate {function.__qualname__}: its **{parameter.name} cannot be annotated as input "
+                    f"files. Annotate parameters by their names, or pass values as InputFile(path)."
+                )
+        self.names = frozenset(named)
+        self._has_files = bool(named) or any(paths(p.default) is not p.default for p in signature.parameters.values())
+
+    def marked(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Params in which the paths of input files are marked as such."""
+        return {name: _marked(value) if name in self.names else value for name, value in params.items()}
+
+    def pinned(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of a call, input files marked, their paths absolute: whoever changes directory, they stay."""
+        if not self._has_files:
+            return args, kwargs
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        bound.arguments.update(self.marked(bound.arguments))
+        return bound.args, bound.kwargs
+
+
+def paths(value: Any) -> Any:
+    """
+    The same value, with absolute paths instead of the input files in its containers; itself, if there are none.
+
+    Raises:
+        InputFileError: An input file comes out of a record, which knows its digest only.
+    """
+    kind = type(value)
+    if kind is InputFile:
+        return value.path
+    if kind is dict:
+        if is_input(value):
+            reason = "it comes out of a record, which knows its content by digest only, and no run of it is recorded. "
+            raise InputFileError(value[INPUT_TAG]["name"], f"{reason}Pass the file itself.")
+        found = {name: paths(item) for name, item in value.items()}
+        return value if all(found[name] is item for name, item in value.items()) else found
+    if kind is list or kind is tuple:
+        items = [paths(item) for item in value]
+        return value if all(new is old for new, old in zip(items, value, strict=True)) else kind(items)
+    if kind is set or kind is frozenset:
+        return kind(map(paths, value)) if any(type(item) is InputFile for item in value) else value
+    return value
+
+
+@contextlib.contextmanager
+def unchanged(key: Key, again: Callable[[], Key]) -> Iterator[None]:
+    """
+    Hold a run to the input files its key was made from, from its begin to its end.
+
+    Args:
+        key: The key.
+        again: Makes it anew.
+
+    Raises:
+        InputFileChangedError: One has another content now, or none.
+    """
+    asked = list(_inputs_in(key.params))
+    if not asked:
+        yield
+        return
+    if (files := _noted(asked, again)) is None:
+        raise InputFileChangedError([one["name"] for one in asked])
+    yield
+    # Not by making the key once more: what else is in the arguments, the run may have changed for itself.
+    if not all(_is_still(file, sha256) for file, sha256 in files):
+        raise InputFileChangedError([one["name"] for one in asked])
+
+
+def _noted(asked: list[dict[str, str]], again: Callable[[], Key]) -> list[tuple[InputFile, str]] | None:
+    """The files behind a key, with their digests; None if they are not what it was made from."""
+    files: list[tuple[InputFile, str]] = []
+    _noting.files = files
+    try:
+        found = list(_inputs_in(again().params))
+    except InputFileError:
+        return None
+    finally:
+        _noting.files = None
+    return files if [one["sha256"] for one in found] == [one["sha256"] for one in asked] else None
+
+
+def _is_still(file: InputFile, sha256: str) -> bool:
+    with contextlib.suppress(InputFileError):
+        return file.sha256() == sha256
+    return False
+
+
+def _inputs_in(normalized: Any) -> Iterator[dict[str, str]]:
+    if is_input(normalized):
+        yield normalized[INPUT_TAG]
+    elif isinstance(normalized, (dict, list)):
+        for item in normalized.values() if isinstance(normalized, dict) else normalized:
+            yield from _inputs_in(item)
+
+
+def _marked(value: Any) -> Any:
+    """A value of an annotated parameter: paths, also those in containers, are of input files."""
+    if isinstance(value, (str, os.PathLike)) and not isinstance(value, InputFile):
+        return InputFile(value)
+    if isinstance(value, (bytes, bytearray)):
+        raise TypeError(f"Cannot use {value!r} as an input file: its path must be text.")
+    kind = type(value)
+    if kind in (list, tuple, set, frozenset):
+        return kind(map(_marked, value))
+    if isinstance(value, Mapping) and not is_input(value):
+        return {name: _marked(item) for name, item in value.items()}
+    return value
+
+
+def _mentions_input(function: Callable[..., Any], annotation: Any) -> bool:
+    """Whether an annotation, perhaps a text, names InputFile anywhere, as in ``list[InputFile] | None``."""
+    if isinstance(annotation, str):
+        try:
+            annotation = eval(annotation, getattr(inspect.unwrap(function), "__globals__", {}))
+        except Exception:  # names for the type checker only: the text itself has to tell
+            return re.search(_NAMED, annotation) is not None
+    if annotation is InputFile:
+        return True
+    if isinstance(annotation, (str, typing.ForwardRef)):
+        return re.search(_NAMED, str(annotation)) is not None
+    parts = [*typing.get_args(annotation), *getattr(annotation, "__metadata__", ())]
+    if isinstance(annotation, types.UnionType) or parts:
+        return any(_mentions_input(function, part) for part in parts)
+    return False
+
+
+# ---- digests --------------------------------------------------------------------------------------------------------
+
+
+# By path: what the file looked like when its digest was made, and the digest.
+_known: dict[str, tuple[tuple[int, ...], str]] = {}
+
+
+def _digest(path: str, above: tuple[tuple[int, int], ...]) -> str:
+    try:
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            return _folder_digest(path, (*above, (status.st_dev, status.st_ino)))
+        if not stat.S_ISREG(status.st_mode):
+            raise InputFileError(path, "it is neither a file nor a folder. Pass what it leads to.")
+        return _file_digest(path, _stamp(status))
+    except InputFileError:
+        raise
+    except OSError as error:
+        reason = "there is no such file or folder" if isinstance(error, FileNotFoundError) else error.strerror
+        raise InputFileError(path, f"{reason}. Check its path, from {os.getcwd()!r}.") from error
+
+
+def _file_digest(path: str, stamp: tuple[int, ...]) -> str:
+    known = _known.get(path)
+    if known is not None and known[0] == stamp:
+        return known[1]
+    began = time.time_ns()
+    sha256 = (measure(path, None)[1] or "").removeprefix("sha256:")
+    if _stamp(os.stat(path)) != stamp:
+        raise InputFileError(path, "it is being written. Call again, once it is complete.")
+    if began - max(stamp[-2:]) > _RACY_NANOSECONDS:
+        if len(_known) >= _MOST_REMEMBERED:
+            _known.clear()
+        _known[path] = stamp, sha256
+    return sha256
+
+
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    """What tells one content of a file from the next; the time of change too, which nobody can set back."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _folder_digest(path: str, above: tuple[tuple[int, int], ...]) -> str:
+    """Digest of all names and contents below a folder; empty folders count, and links for what they lead to."""
+    import hashlib
+
+    if above[-1] in above[:-1]:
+        raise InputFileError(path, "a link in it leads back to a folder it lies in. Remove the link.")
+    digest = hashlib.sha256(b"folder\0")
+    for name in sorted(os.listdir(path), key=os.fsencode):
+        below = os.path.join(path, name)
+        kind = b"d" if os.path.isdir(below) else b"f"
+        digest.update(b"%s %s %s\0" % (kind, _digest(below, above).encode(), os.fsencode(name)))
+    return digest.hexdigest()
