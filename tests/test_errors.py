@@ -39,6 +39,11 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
     (errors.CommandError("./solve", 3), RuntimeError, ["./solve", "exit status 3", "discarded"]),
     (errors.CommandError("./solve", -9), RuntimeError, ["./solve", "signal 9"]),
     (errors.CommandError("./solve", 127, "No such file"), RuntimeError, ["./solve", "No such file", "path"]),
+    (
+        errors.CodeChangedError("study.f", ["helper `g` in m.py"], "2026-01-01T00:00:00+00:00"),
+        RuntimeError,
+        ["study.f", "helper `g` in m.py changed since 2026-01-01 00:00:00", "accept_changes()", "version="],
+    ),
     (errors.DuplicateFunctionError("study.f"), ValueError, ["study.f", "name=", "version="]),
     (errors.SweepError([], []), RuntimeError, ["points failed", ".records", ".failures", "again"]),
     (errors.WorkerDiedError(-9), RuntimeError, ["signal 9", "out of memory", "foreground"]),

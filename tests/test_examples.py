@@ -16,6 +16,7 @@ import pytest
 FOLDER = Path(__file__).parents[1] / "examples"
 EXAMPLES = sorted(path.stem for path in FOLDER.glob("*.py"))
 EXPECTED = [
+    "changed_code",
     "custom_index",
     "directory_result",
     "growing_parameters",

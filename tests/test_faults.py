@@ -358,14 +358,14 @@ def test_a_disk_that_is_really_full(small_disk: Path, monkeypatch: pytest.Monkey
         with open_store() as other:
             require_intact(other, *reported)
 
-        for n in reported[:4]:
+        for n in reported[:8]:
             store.list({"n": n})[0].result_path.unlink()
         for path in store.check().orphans:
             path.unlink()
         store.run_or_retrieve({"n": 1000}, lambda params, path: path.write_text(CONTENT))
-        for n in reported[:4]:
+        for n in reported[:8]:
             store.delete({"n": n})
-        require_intact(store, *reported[4:], 1000)
+        require_intact(store, *reported[8:], 1000)
 
 
 # ---- folders that vanish -------------------------------------------------------------------------------------

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from ._input import paths, unchanged
 from .errors import UnsupportedTypeError
-from .hashing import Key, canonical, decode_params, make_key, normalize_params
+from .hashing import canonical, decode_params, normalize_params
 from .index import IndexBackend, TinyDBIndex
 
 PLAIN_TYPES = frozenset({int, float, str, bool, type(None)})
@@ -38,19 +36,6 @@ def checked_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
             advice = "Only its digest would be kept: pass .tolist(), or write it to a file beside the result."
             raise UnsupportedTypeError(f"metadata {name}", "numpy.ndarray", advice)
     return decode_params(normalized)
-
-
-def bound_runner(
-    runner: Callable[[dict[str, Any], Path], object], params: Mapping[str, Any], key: Key
-) -> Callable[[Path], object]:
-    """A runner with its own copy of the params that a key was made from, waiting for a path to write to."""
-    own = own_copy(dict(params))  # now, not after a wait for another run: the caller may change them meanwhile
-
-    def run(result_path: Path) -> object:
-        with unchanged(key, lambda: make_key(own)):
-            return runner(paths(own), result_path)
-
-    return run
 
 
 def require_callable(runner: object) -> None:

@@ -28,13 +28,16 @@ class Calls:
         recipe, first = function._self_recipe_and_first()
         self._recipe: Recipe = recipe
         self._first: tuple[Any, ...] = first
-        self.recall = recipe.store.recall
+        self._watch = recipe.watch(first)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Calls, (self._function,)
 
     def key(self, point: Any) -> Key:
         return self._recipe.key(self._first, point if type(point) is dict else _arguments(point))
+
+    def recall(self, key: Key) -> RunRecord | None:
+        return self._recipe.store.recall(key, self._watch)
 
     def ensure(self, point: Any) -> bool:
         return self._recipe.ensure(self._first, dict(point))

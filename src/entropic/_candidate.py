@@ -7,6 +7,7 @@ import stat
 from typing import Any
 
 from . import _log
+from ._code import Fingerprint
 from ._contents import measure
 from .errors import HashCollisionError
 from .hashing import Key, canonical
@@ -21,9 +22,10 @@ class Candidate:
         stored: The index's own object; while the index shows the same one, this candidate stands.
         record: The record as users see it.
         path: Its result.
+        vouched_by: The fingerprint of the code for which the record was found to be the answer.
     """
 
-    __slots__ = ("_least_bytes", "_mode", "_said_grown", "agreed", "path", "record", "stored")
+    __slots__ = ("_least_bytes", "_mode", "_said_grown", "agreed", "path", "record", "stored", "vouched_by")
 
     def __init__(self, stored: RunRecord, record: RunRecord) -> None:
         self.stored = stored
@@ -32,6 +34,7 @@ class Candidate:
         size_bytes = record.provenance.get("size_bytes", 1)
         self._least_bytes = size_bytes if isinstance(size_bytes, int) else 1
         self.agreed: Key | None = None
+        self.vouched_by: Fingerprint | None = None
         self._mode = -1  # of a file that has been found whole
         self._said_grown = False
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from inspect import Signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 import wrapt
 
@@ -35,6 +35,8 @@ R = TypeVar("R")
 S = TypeVar("S")
 T = TypeVar("T")
 
+OnChange = Literal["warn", "rerun", "error", "ignore"]
+
 
 class _Calls(Generic[P, R]):
     """What a decorated function offers besides being called; shared by the free and the bound form."""
@@ -51,9 +53,14 @@ class _Calls(Generic[P, R]):
         return self._self_key(args, kwargs).params_hash
 
     def retrieve(self, /, *args: P.args, **kwargs: P.kwargs) -> RunRecord | None:
-        """Return the newest record of a call, or None; nothing runs."""
-        recipe, _ = self._self_recipe_and_first()
-        return recipe.store.recall(self._self_key(args, kwargs))
+        """
+        Return the record that a call would be answered with, or None if it would run; nothing runs.
+
+        Raises:
+            CodeChangedError: The code has changed since, and the function says ``on_change="error"``.
+        """
+        recipe, first = self._self_recipe_and_first()
+        return recipe.retrieve((*first, *args), kwargs)
 
     def explain(self, /, *args: P.args, **kwargs: P.kwargs) -> Explanation:
         """
@@ -273,6 +280,22 @@ class _Calls(Generic[P, R]):
         """Forget all records of this function, and set the counts to zero. Result files are kept."""
         self._self_recipe_and_first()[0].cache_clear()
 
+    def accept_changes(self, where: Where | None = None) -> int:
+        """
+        Declare recorded runs of this function good for its code as it is today; returns how many this concerns.
+
+        For all processes, from now on; the records stay as they are. Meant to be called once, after a change: whoever
+        leaves it in a script accepts every change to come. It goes one way: runs of today's code are not good for the
+        earlier one by that.
+
+        Args:
+            where: Which runs, as for `list`; without it all. Runs of the same code as one of these are accepted too.
+
+        Raises:
+            OSError: It cannot be noted down in the results folder.
+        """
+        return self._self_recipe_and_first()[0].accept_changes(Selection.of(where))
+
     def cache_parameters(self) -> dict[str, Any]:
         """Return what the function was decorated with."""
         recipe, _ = self._self_recipe_and_first()
@@ -422,6 +445,7 @@ def cached(
     ignore: Sequence[str] = (),
     load: None = None,
     result_arg: str = "result_path",
+    on_change: OnChange = "warn",
     compare: Comparison | None = None,
     seed: str | None = "seed",
     added: Mapping[str, Any] | None = None,
@@ -439,6 +463,7 @@ def cached(
     ignore: Sequence[str] = (),
     load: Callable[[Path], T],
     result_arg: str = "result_path",
+    on_change: OnChange = "warn",
     compare: Comparison | None = None,
     seed: str | None = "seed",
     added: Mapping[str, Any] | None = None,
@@ -455,6 +480,7 @@ def cached(
     ignore: Sequence[str] = (),
     load: Callable[[Path], Any] | None = None,
     result_arg: str = "result_path",
+    on_change: OnChange = "warn",
     compare: Comparison | None = None,
     seed: str | None = "seed",
     added: Mapping[str, Any] | None = None,
@@ -480,6 +506,9 @@ def cached(
         ignore: Parameters that reach the function but not the key.
         load: Called with the result's path; what it returns is what the call returns. The default is the record.
         result_arg: Name of the parameter that receives the path.
+        on_change: What to do about a recorded run if the code of the function, or code of yours that it uses, has
+            changed since: ``"warn"`` hands it out with one `StaleResultWarning` that names what changed, ``"rerun"``
+            runs anew and keeps the old record, ``"error"`` raises, ``"ignore"`` does not look.
         added: Parameters that the function has been given later, and the value that runs recorded before then had
             implicitly: ``{"method": "rk4"}``. Calls with that value find those runs.
         renamed: Former names of parameters, and their names now: ``{"h": "dt"}``.
@@ -495,13 +524,15 @@ def cached(
     Returns:
         A decorator. The decorated function speaks `functools` (``cache_info``, ``cache_clear``,
         ``cache_parameters``, ``__wrapped__``), and has ``bind``, ``key``, ``retrieve``, ``run``, ``delete``,
-        ``register``, ``list``, ``sweep``, ``sweep_as_completed``, ``plan``, ``replicates``, ``reproduce``, ``explain``
-        (why a call would run) and ``migrate``.
+        ``register``, ``list``, ``sweep``, ``sweep_as_completed``, ``plan``, ``replicates``, ``reproduce``,
+        ``accept_changes``, ``explain`` (why a call would run) and ``migrate``.
 
     Raises:
         TypeError: When decorating: no parameter for the result path, a parameter with a reserved name, an unknown name
             in *ignore*, declared changes that do not fit the function, a lambda without *name*, or a closed-over value
             that cannot be part of a key. When calling: wrong arguments, or a value that cannot be hashed.
+        ValueError: When decorating: an unknown *on_change*.
+        CodeChangedError: When calling, with ``on_change="error"``.
         InputFileError: When calling: an input file is missing (a `FileNotFoundError`); nothing has run.
         DuplicateFunctionError: When decorating: another function of this name, with other code, is on the store.
 
@@ -523,6 +554,7 @@ def cached(
     if not isinstance(store, Store):
         raise TypeError(f"Cannot cache on {store!r}: write @cached(store), with a Store to keep the runs in.")
     options = {"name": name, "version": version, "ignore": ignore, "load": load, "result_arg": result_arg}
+    options["on_change"] = on_change
     options.update(compare=compare, seed=seed)
     options.update(added=added, renamed=renamed, removed=removed)
     return _Cacher(store, options)

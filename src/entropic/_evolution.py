@@ -66,6 +66,9 @@ class Evolution:
         names: The parameters of today that take part in the key.
         takes_more: Whether the function takes parameters of any name.
 
+    Attributes:
+        text: All that is declared; equal for equal declarations.
+
     Raises:
         TypeError: What was declared does not fit the function, or contradicts itself.
     """
@@ -107,16 +110,15 @@ class Evolution:
             )
             for name in dict.fromkeys(last.values())
         ]
+        self.text = canonical(
+            [[one.name, list(one.former), one.is_removed, one.has_value, one.text] for one in self._stories]
+        )
 
     def __repr__(self) -> str:
         return f"Evolution({self.text})"
 
-    @property
-    def text(self) -> str:
-        """All that is declared, as one text; equal for equal declarations."""
-        return canonical(
-            [[one.name, list(one.former), one.is_removed, one.has_value, one.text] for one in self._stories]
-        )
+    def __str__(self) -> str:
+        return self.text
 
     def completed(self, params: dict[str, Any]) -> dict[str, Any]:
         """

@@ -108,6 +108,16 @@ def file_kept(path: str, reason: str) -> None:
     logger.warning("Kept %s: %s", path, reason)
 
 
+def code_not_comparable(function_name: str, recorded: str, today: str) -> None:
+    """A record's code could only be had as bytecode, or today's can: whether it has changed cannot be told."""
+    logger.info("Whether the code of %s has changed cannot be told: %s then, %s now", function_name, recorded, today)
+
+
+def not_noted(path: str, error: OSError) -> None:
+    """What a run's code consisted of could not be noted down; the run is none the worse."""
+    logger.debug("Not noted down: %s (%s)", path, error)
+
+
 def key_lock_lost(params_hash: str, place: str) -> None:
     """The session that held the lock of a running key has ended before the run."""
     logger.warning(

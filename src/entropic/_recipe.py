@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import inspect
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,12 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from . import _fork, _log
 from ._arguments import PLAIN_TYPES, own_copy
 from ._binding import Binding
+from ._changes import POLICIES, DefaultsWatch, Watch
+from ._code import Code
 from ._fingerprint import Closure, code_digest, function_name, importable_name
 from ._input import Inputs, paths, unchanged
 from ._older import as_of_today, rewritten
 from ._replay import arguments_of, why_another
 from ._reproduce import CannotReplayError, Comparison, Reproduction, make_known
-from .errors import DuplicateFunctionError, NotRecordedError, UnsupportedTypeError
+from .errors import DuplicateFunctionError, EntropicError, NotRecordedError, UnsupportedTypeError
 from .hashing import Identity, Key, canonical, make_key, normalize
 from .query import Selection, has_name, names_in
 from .record import RecordList, RunRecord
@@ -60,6 +63,7 @@ class Recipe:
         ignore: Sequence[str],
         load: Callable[[Path], Any] | None,
         result_arg: str,
+        on_change: str,
         compare: Comparison | None,
         seed: str | None,
         added: Mapping[str, Any] | None = None,
@@ -67,10 +71,14 @@ class Recipe:
         removed: Mapping[str, Any] | None = None,
     ) -> None:
         function = _plain_function(decorated)
+        if on_change not in POLICIES:
+            known = ", ".join(map(repr, POLICIES))
+            raise ValueError(f"Cannot decorate {function.__qualname__}: on_change={on_change!r} is none of {known}.")
         self.store = store
         self.name = name or function_name(function)
         self.version = version
         self.options = {"name": name, "version": version, "load": load, "result_arg": result_arg}
+        self.options["on_change"] = on_change
         self.options["ignore"] = ignore if isinstance(ignore, str) else tuple(ignore)
         self.options.update(compare=compare, seed=seed)
         self.load = load
@@ -95,6 +103,11 @@ class Recipe:
         _claim_name(self)
         make_known(self.name, self)
         _fork.watch(self)
+        self._is_method = _may_be_method(function) and not isinstance(decorated, staticmethod)
+        self._said: set[str] = set()
+        self._watch = self._new_watch(None)
+        self._watches: dict[type, Watch] = {}
+        self.defaults = DefaultsWatch(self.name, self._default_texts(), store.codebook, self._count_runs_with)
 
     def after_fork(self) -> None:
         """Replace a lock that another thread of the parent may have held."""
@@ -104,19 +117,20 @@ class Recipe:
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         key = self.key(args, kwargs)
+        watch = self.watch(args) if self._is_method else self._watch
         if self.is_async:
-            return self._call_async(key, _Work(self, key, args, kwargs))
-        record = self.store.recall(key)
+            return self._call_async(key, _Work(self, key, args, kwargs), watch)
+        record = self.store.recall(key, watch)
         if record is None:
-            record = self.store.obtain(key, work := _Work(self, key, args, kwargs), {})
+            record = self.store.obtain(key, work := _Work(self, key, args, kwargs), {}, watch)
             if work.has_run:
                 return record if self.load is None else self.load(record.result_path)
         with self.count_lock:
             self.hits += 1
         return record if self.load is None else self.load(record.result_path)
 
-    async def _call_async(self, key: Key, work: _Work) -> Any:
-        record = self.store.recall(key) or await self.store.obtain_async(key, work.awaited, {})
+    async def _call_async(self, key: Key, work: _Work, watch: Watch) -> Any:
+        record = self.store.recall(key, watch) or await self.store.obtain_async(key, work.awaited, {}, watch)
         if not work.has_run:
             with self.count_lock:
                 self.hits += 1
@@ -127,20 +141,23 @@ class Recipe:
         key = self.key(args, kwargs)
         work = _Work(self, key, args, kwargs)
         if self.is_async:
-            return self.store.execute_async(key, work.awaited, {})
-        return self.store.execute(key, work, {})
+            return self.store.execute_async(key, work.awaited, {}, self.watch(args))
+        return self.store.execute(key, work, {}, self.watch(args))
+
+    def retrieve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord | None:
+        return self.store.recall(self.key(args, kwargs), self.watch(args))
 
     def ensure(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Have a call recorded, for a sweep; tell whether it was run for that."""
-        key = self.key(args, kwargs)
-        if self.store.recall(key) is not None:
+        key, watch = self.key(args, kwargs), self.watch(args)
+        if self.store.recall(key, watch) is not None:
             self.count_hits(1)
             return False
         work = _Work(self, key, args, kwargs)
         if self.is_async:
-            asyncio.run(self.store.obtain_async(key, work.awaited, {}))
+            asyncio.run(self.store.obtain_async(key, work.awaited, {}, watch))
         else:
-            self.store.obtain(key, work, {})
+            self.store.obtain(key, work, {}, watch)
         if not work.has_run:
             self.count_hits(1)
         return work.has_run
@@ -171,8 +188,8 @@ class Recipe:
 
     def obtain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord:
         """The record of a call; what is not recorded runs, a coroutine in an event loop of its own."""
-        key = self.key(args, kwargs)
-        return self.store.recall(key) or self.store.obtain(key, self.work(key, args, kwargs), {})
+        key, watch = self.key(args, kwargs), self.watch(args)
+        return self.store.recall(key, watch) or self.store.obtain(key, self.work(key, args, kwargs), {}, watch)
 
     def work(
         self, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any], *, is_counted: bool = True
@@ -247,6 +264,47 @@ class Recipe:
     def is_known_as(self, name: str, digest: str) -> bool:
         return self.name == name and code_digest(self.function) == digest
 
+    # ---- its code ---------------------------------------------------------------------------------------------------
+
+    def watch(self, args: tuple[Any, ...]) -> Watch:
+        """The watch over the code of a call: of a method, as the class of its object has it."""
+        if not self._is_method or not args:
+            return self._watch
+        owner = args[0] if isinstance(args[0], type) else type(args[0])
+        watch = self._watches.get(owner)
+        if watch is None:
+            is_owner = _belongs_to(self.function, owner)
+            watch = self._watches[owner] = self._new_watch(owner) if is_owner else self._watch
+        return watch
+
+    def accept_changes(self, selection: Selection) -> int:
+        """Declare recorded runs good for today's code; how many that concerns."""
+        codes = [code for record in self.records(selection) if isinstance(code := record.provenance.get("code"), str)]
+        accepted = set().union(*(watch.accept(set(codes)) for watch in self._all_watches()))
+        return sum(code in accepted for code in codes)
+
+    def _all_watches(self) -> set[Watch]:
+        for owner in _owners_of(self.function) if self._is_method else ():
+            self.watch((owner,))
+        return {self._watch, *self._watches.values()}
+
+    def _new_watch(self, owner: type | None) -> Watch:
+        code, policy = Code(self.function, owner), self.options["on_change"]
+        return Watch(self.name, code, policy, self.store.codebook, self._said)
+
+    def _default_texts(self) -> dict[str, str]:
+        """The defaults that a key can hold, as texts."""
+        texts: dict[str, str] = {}
+        for parameter in self.binding.signature.parameters.values():
+            if parameter.default is not Parameter.empty and parameter.name not in self.options["ignore"]:
+                with contextlib.suppress(EntropicError):
+                    texts[parameter.name] = canonical(normalize(parameter.default))
+        return {} if self.binding.is_runner else texts
+
+    def _count_runs_with(self, name: str, text: str) -> int:
+        runs = (record.params for record in self.records())
+        return sum(name in params and canonical(normalize(params[name])) == text for params in runs)
+
     # ---- its records ------------------------------------------------------------------------------------------------
 
     def records(self, selection: Selection = _EVERY_RUN) -> RecordList:
@@ -278,6 +336,9 @@ class Recipe:
             return 0
         pairs = rewritten(filter(self.owns, self.store.index.all()), self.evolution)
         if pairs and not preview:
+            codes = {code for _, taken in pairs if isinstance(code := taken.provenance.get("code"), str)}
+            for watch in self._all_watches():
+                watch.accept_grown(str(self.evolution), codes)
             self.store.exchange(pairs)
         return len(pairs)
 
@@ -346,22 +407,37 @@ class _Work:
         self._args, self._kwargs = args, kwargs
         self.has_run = False
 
+    @property
+    def module(self) -> str:
+        """Whose circumstances are told of."""
+        return self._recipe.function.__module__
+
     def __call__(self, result_path: Path) -> object:
         with self._recipe.closure.running(self._key.identity), unchanged(self._key, self._key_now):
-            return self._start(result_path)
+            answer = self._start(result_path)
+            self._recipe.defaults.keep()
+            return answer
 
     async def awaited(self, result_path: Path) -> object:
         with self._recipe.closure.running(self._key.identity), unchanged(self._key, self._key_now):
-            return await self._start(result_path)
+            answer = await self._start(result_path)
+            self._recipe.defaults.keep()
+            return answer
 
     def _start(self, result_path: Path) -> Any:
         self._require_same_arguments()
+        self._recipe.defaults.notice(self._left_out)
         args, kwargs = paths(self._args), paths(self._kwargs)
         self.has_run = True
         if self._is_counted:
             self._recipe.count_miss()
         args, kwargs = self._recipe.binding.call_arguments(args, kwargs, result_path)
         return self._recipe.function(*args, **kwargs)
+
+    def _left_out(self) -> set[str]:
+        """The parameters that the call leaves at their defaults."""
+        signature = self._recipe.binding.signature
+        return signature.parameters.keys() - signature.bind(*self._args, **self._kwargs).arguments.keys()
 
     def _require_same_arguments(self) -> None:
         if _are_simple(self._args) and _are_simple(self._kwargs.values()):
@@ -404,6 +480,24 @@ def _belongs_to(function: Callable[..., Any], owner: type) -> bool:
     """Whether a function was written in the body of a class, or of one of its bases."""
     written_in = function.__qualname__.rpartition(".")[0]
     return any(base.__qualname__ == written_in for base in owner.__mro__)
+
+
+def _may_be_method(function: Callable[..., Any]) -> bool:
+    """Whether a function was written in the body of a class."""
+    written_in = function.__qualname__.rpartition(".")[0]
+    return bool(written_in) and not written_in.endswith("<locals>")
+
+
+def _owners_of(function: Callable[..., Any]) -> list[type]:
+    """The class that a method was written in, if it can be found by its name, and all that are derived from it."""
+    found: Any = sys.modules.get(function.__module__)
+    for part in function.__qualname__.split(".")[:-1]:
+        found = getattr(found, part, None)
+    owners: list[type] = [found] if isinstance(found, type) else []
+    for owner in owners:
+        further: list[type] = type.__subclasses__(owner)
+        owners += [derived for derived in further if derived not in owners]
+    return owners
 
 
 def _claim_name(recipe: Recipe) -> None:

@@ -130,7 +130,8 @@ class _Seeded:
 
     def recorded(self, count: int) -> dict[int, RunRecord]:
         keys = {number: self._recipe.key(self._args, self._with_seed(number)) for number in range(count)}
-        found = {number: self._recipe.store.recall(key) for number, key in keys.items()}
+        watch = self._recipe.watch(self._args)
+        found = {number: self._recipe.store.recall(key, watch) for number, key in keys.items()}
         return {number: record for number, record in found.items() if record is not None}
 
     def make(self, number: int) -> RunRecord:
@@ -171,6 +172,7 @@ class _Numbered:
     def make(self, number: int) -> RunRecord:
         seed = {} if self._seeds is None else {self._seeds.name: self._seeds[number]}
         work = self._recipe.work(self._key, self._args, {**self._kwargs, **seed})
+        watch = self._recipe.watch(self._args)
         return self._recipe.store.replicate(
-            self._key, number, work, seed, lambda: self.recorded(number + 1).get(number)
+            self._key, number, work, seed, lambda: self.recorded(number + 1).get(number), watch
         )

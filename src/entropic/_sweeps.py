@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._arguments import require_callable
+from ._run import Runner
 from .record import RecordList, RunRecord
 
 if TYPE_CHECKING:
     from ._plan import Plan
     from ._progress import Sink
-
-Runner = Callable[[dict[str, Any], Path], object]
 
 
 class Sweeps:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from . import _log
-from ._arguments import bound_runner, own_copy
+from ._arguments import own_copy
 from ._estimate import Run
 from ._forecast import Forecast
 from ._plan import Plan, plan
 from ._points import count_of, points_of
 from ._pools import Executed, Processes, Workers, knows_main_program, require_executor, sends_elsewhere
 from ._progress import Reporter, Sink, bar_if_wanted
+from ._run import BoundRunner
 from ._sweep import Outcome, Sweep
 from ._tasks import Subject, Task, is_main_unknown
 from .errors import Failure, SweepError
@@ -99,14 +100,9 @@ class PlainRuns:
         key = self.key(point)
         if self.recall(key) is not None:
             return False
-        run, runs = bound_runner(self._runner, point, key), []
-
-        def work(path: Path) -> None:
-            runs.append(True)
-            run(path)
-
+        work = BoundRunner(self._runner, point, key)
         self._store.obtain(key, work, {})
-        return bool(runs)
+        return work.has_run
 
     def own_point(self, point: Any) -> Any:
         return own_copy(dict(point))

@@ -20,6 +20,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── HashCollisionError      RuntimeError       a record found by hash that belongs to other parameters
     ├── ReentrantRunError       RuntimeError       a run that asks for its own result
     ├── DuplicateFunctionError  ValueError         two different functions of one name on one store
+    ├── CodeChangedError        RuntimeError       a recorded run of other code, where that is to be an error
     ├── NotRecordedError        LookupError        a call that is to be reproduced, and has no recorded run
     ├── SweepError             RuntimeError       a sweep some of whose points have failed
     ├── WorkerDiedError        RuntimeError       a point whose worker process died, not for the first time
@@ -31,6 +32,8 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
 What a runner raises passes through unchanged: none of these wraps it. The warnings are::
 
     UserWarning
+    ├── StaleResultWarning                         a result of code that has changed since is handed out
+    ├── ChangedDefaultWarning                      a default has changed since runs were recorded with it
     └── EqualReplicatesWarning                     replicates whose results are byte for byte the same
 """
 
@@ -371,6 +374,47 @@ class DuplicateFunctionError(EntropicError, ValueError):
             f"Cannot decorate {self.name!r}: another function of that name, with different code, already uses this "
             f"store, and would answer for it. Pass name= to tell them apart, or version= if the code has changed."
         )
+
+
+class CodeChangedError(EntropicError, RuntimeError):
+    """
+    A recorded run was made by code that has changed since, and the function says ``on_change="error"``.
+
+    Attributes:
+        name: The function.
+        changed: What has changed, in words, such as ``"helper `rhs` in model.py"``.
+        created_at: When the run was recorded.
+    """
+
+    def __init__(self, name: str, changed: Sequence[str], created_at: str) -> None:
+        super().__init__(name, tuple(changed), created_at)
+        self.name = name
+        self.changed = tuple(changed)
+        self.created_at = created_at
+
+    @property
+    def story(self) -> str:
+        """What has changed since when, in a sentence."""
+        shown = [*self.changed[:_SHOWN_CHANGES], *(["more"] if len(self.changed) > _SHOWN_CHANGES else [])]
+        named = ", ".join(shown[:-1]) + " and " + shown[-1] if len(shown) > 1 else "".join(shown)
+        return f"of {self.name}, {named} changed since {self.created_at[:19].replace('T', ' ')}."
+
+    def __str__(self) -> str:
+        return (
+            f"Cannot answer from the recorded run: {self.story} If it is still good, call accept_changes() of the "
+            f"function once; if not, give it a new version=, or call its run()."
+        )
+
+
+_SHOWN_CHANGES = 8
+
+
+class StaleResultWarning(UserWarning):
+    """A result is handed out whose code has changed since; said once for each function and process."""
+
+
+class ChangedDefaultWarning(UserWarning):
+    """A parameter that a call leaves out has another default now than recorded runs had."""
 
 
 class CommandError(EntropicError, RuntimeError):

@@ -19,18 +19,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
-import traceback
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _log
-from ._arguments import PLAIN_TYPES, bound_runner, checked_metadata, checked_suffix, opened_index, require_callable
+from ._arguments import PLAIN_TYPES, checked_metadata, checked_suffix, opened_index, require_callable
 from ._candidate import Candidate, agrees
 from ._catalog import Catalog, signature
+from ._changes import Watch, answer_among
+from ._codebook import Codebook
 from ._contents import measure
 from ._disk import remove, sync_tree
 from ._locks import Flights, LockFiles
@@ -38,7 +38,8 @@ from ._log import DEBUG, is_enabled_for
 from ._older import OlderForms
 from ._places import Places
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
-from ._sweeps import Runner, Sweeps
+from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside
+from ._sweeps import Sweeps
 from .errors import AmbiguousResultError, EntropicError, IndexUnavailableError, ResultMissingError, StoreWriteError
 from .hashing import Key, decode_params, hash_params, make_key
 from .index import IndexBackend, Salvages
@@ -78,6 +79,8 @@ class Store(Sweeps):
         keep_failed: Keep what a runner that raised has written, with the traceback, under
             ``results_dir/.entropic/failed/``. It is never served.
         digest_up_to_bytes: Record a SHA-256 of results up to this size; 0 for none, None for all.
+        provenance: Record with each run where, by whom, with which versions and at what cost it was made. False keeps
+            only what is needed to know it again: function, code, size and digest.
 
     Raises:
         ValueError: The suffix holds a path separator, ``..`` or NUL.
@@ -104,12 +107,15 @@ class Store(Sweeps):
         durable: bool = True,
         keep_failed: bool = False,
         digest_up_to_bytes: int | None = _DIGEST_UP_TO_BYTES,
+        provenance: bool = True,
     ) -> None:
         self.results_dir = Path(os.path.abspath(results_dir))
         self.file_suffix = checked_suffix(file_suffix)
         self.durable = durable
         self.keep_failed = keep_failed
         self.digest_up_to_bytes = digest_up_to_bytes
+        self.provenance = provenance
+        self.codebook = Codebook(self.results_dir)
         self.index = opened_index(index, db_path, results_dir, durable)
         self._places = Places(self.results_dir, self.index)
         self._catalog = Catalog(self.index, self._places)
@@ -125,7 +131,7 @@ class Store(Sweeps):
         return f"Store({str(self.results_dir)!r}, index={self.index!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        names = ("results_dir", "file_suffix", "index", "durable", "keep_failed", "digest_up_to_bytes")
+        names = ("results_dir", "file_suffix", "index", "durable", "keep_failed", "digest_up_to_bytes", "provenance")
         return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -181,7 +187,7 @@ class Store(Sweeps):
         """
         require_callable(runner)
         key = self.key_of(params, runner)
-        return self.recall(key) or self.obtain(key, bound_runner(runner, params, key), metadata)
+        return self.recall(key) or self.obtain(key, BoundRunner(runner, params, key), metadata)
 
     def run(self, params: Mapping[str, Any], runner: Runner, **metadata: Any) -> RunRecord:
         """
@@ -198,7 +204,7 @@ class Store(Sweeps):
         """
         require_callable(runner)
         key = self.key_of(params, runner)
-        return self.execute(key, bound_runner(runner, params, key), metadata)
+        return self.execute(key, BoundRunner(runner, params, key), metadata)
 
     def retrieve(self, params: Mapping[str, Any]) -> RunRecord | None:
         """
@@ -433,6 +439,7 @@ class Store(Sweeps):
 
         self._require_writable()
         merged = _merge.Merged(RecordList(), RecordList(), RecordList())
+        self.codebook.take_over(other.codebook)
         known: dict[str, Sequence[RunRecord]] = _merge.by_key(self.list())
         for record in other.list():
             mine = [known_one for known_one in known.get(record.params_hash, []) if known_one.result_path.exists()]
@@ -581,57 +588,65 @@ class Store(Sweeps):
 
     # ---- what the decorator builds on: the same, by key -------------------------------------------------------------
 
-    def recall(self, key: Key) -> RunRecord | None:
-        """Look the key up; a hit has its result still there. Two ``stat`` calls, no lock, nothing written."""
+    def recall(self, key: Key, watch: Watch | None = None) -> RunRecord | None:
+        """
+        Look the key up; a hit has its result still there. Two ``stat`` calls, no lock, nothing written.
+
+        Of the records of a decorated function, the one that its *watch* over its code finds good.
+        """
         stored = self._peek(key.params_hash)
         if stored is None:
-            return None if key.older is None else self._older.recall(key, self.recall)
+            return None if key.older is None else self._recall_older(key, watch)
         candidate = self._candidates.get(key.params_hash)
         if candidate is None or candidate.stored is not stored:
             candidate = self._new_candidate(stored)
         if candidate.agreed is not key:
             candidate.require_agreement(key)
+        if watch is not None and candidate.vouched_by is not watch.today():
+            candidate = self._vouched(key, watch, stored)
+            if candidate is None:
+                return None if key.older is None else self._recall_older(key, watch)
         if candidate.defect() is not None:
-            return None if key.older is None else self._older.recall(key, self.recall)
+            return None if key.older is None else self._recall_older(key, watch)
         if is_enabled_for(DEBUG):
             _log.hit(key.params_hash, candidate.path)
         return candidate.record.handed_out()
 
-    def obtain(self, key: Key, work: Callable[[Path], object], metadata: Mapping[str, Any]) -> RunRecord:
+    def obtain(self, key: Key, work: Work, metadata: Metadata, watch: Watch | None = None) -> RunRecord:
         """On a miss: take the flight, look again, and if nobody was faster, run."""
         self._require_writable()
-        with self._flights.lead(key.params_hash, lambda: self.recall(key)) as record:
+        with self._flights.lead(key.params_hash, lambda: self.recall(key, watch)) as record:
             if record is None:
-                with self._new_run(key, metadata, replaces=self._stale_record(key)) as run:
+                with self._new_run(key, work, metadata, watch, self._stale_record(key, watch)) as run:
                     work(run.path)
                 record = run.record
             return record
 
     async def obtain_async(
-        self, key: Key, work: Callable[[Path], Awaitable[object]], metadata: Mapping[str, Any]
+        self, key: Key, work: AsyncWork, metadata: Metadata, watch: Watch | None = None
     ) -> RunRecord:
         """As `obtain`, for a coroutine: the event loop stays free while it waits."""
         self._require_writable()
-        async with self._flights.lead_async(key.params_hash, lambda: self.recall(key)) as record:
+        async with self._flights.lead_async(key.params_hash, lambda: self.recall(key, watch)) as record:
             if record is None:
-                with self._new_run(key, metadata, replaces=self._stale_record(key)) as run:
+                with self._new_run(key, work, metadata, watch, self._stale_record(key, watch)) as run:
                     await work(run.path)
                 record = run.record
             return record
 
-    def execute(self, key: Key, work: Callable[[Path], object], metadata: Mapping[str, Any]) -> RunRecord:
+    def execute(self, key: Key, work: Work, metadata: Metadata, watch: Watch | None = None) -> RunRecord:
         """Run, whatever is recorded."""
         self._require_writable()
-        with self._new_run(key, metadata) as run:
+        with self._new_run(key, work, metadata, watch) as run:
             work(run.path)
         return run.record
 
     async def execute_async(
-        self, key: Key, work: Callable[[Path], Awaitable[object]], metadata: Mapping[str, Any]
+        self, key: Key, work: AsyncWork, metadata: Metadata, watch: Watch | None = None
     ) -> RunRecord:
         """Run a coroutine, whatever is recorded."""
         self._require_writable()
-        with self._new_run(key, metadata) as run:
+        with self._new_run(key, work, metadata, watch) as run:
             await work(run.path)
         return run.record
 
@@ -640,21 +655,17 @@ class Store(Sweeps):
         for form in key.forms():
             stored = self._peek(form.params_hash)
             if stored is not None:
-                yield self._new_candidate(stored)
+                yield Candidate(stored, self._places.shown(stored))
 
     def replicate(
-        self,
-        key: Key,
-        number: int,
-        work: Callable[[Path], object],
-        metadata: Mapping[str, Any],
-        answer: Callable[[], RunRecord | None],
+        self, key: Key, number: int, work: Work, metadata: Metadata, answer: Look, watch: Watch | None = None
     ) -> RunRecord:
         """Run one numbered replicate of a key, unless *answer*, asked under the flight of that number, has it."""
         self._require_writable()
         with self._flights.lead(hash_params({"of": key.params_hash, "replicate": number}), answer) as record:
             if record is None:
-                with self._new_run(key, metadata, provenance={"replicate": number}) as run:
+                with self._new_run(key, work, metadata, watch) as run:
+                    run.provenance["replicate"] = number
                     work(run.path)
                 record = run.record
             return record
@@ -724,31 +735,29 @@ class Store(Sweeps):
 
     @contextlib.contextmanager
     def _new_run(
-        self,
-        key: Key,
-        metadata: Mapping[str, Any],
-        replaces: RunRecord | None = None,
-        provenance: Mapping[str, Any] | None = None,
-    ) -> Iterator[_Run]:
+        self, key: Key, work: object, metadata: Metadata, watch: Watch | None, replaces: RunRecord | None = None
+    ) -> Iterator[RunUnderWay]:
         """Stage; hand over to the runner; publish, insert, and put the record on the run."""
         details = checked_metadata(metadata)
         _log.miss(key.params_hash)
         stage = self._open_stage(key)
-        run = _Run(stage.path)
-        began = time.perf_counter()
+        run = RunUnderWay(stage.path, tells_circumstances=self.provenance)
         try:
-            yield run
+            with run.told(work, watch):
+                yield run
         except BaseException:
             self._abandon(stage)
             raise
-        elapsed_seconds = time.perf_counter() - began
         published = self._publish(stage)
+        if published.siblings:
+            run.provenance["siblings"] = published.siblings
         try:
-            details = {"elapsed_seconds": elapsed_seconds, **details}
-            run.record = self._insert_run(key, published, details, provenance or {})
+            path, indexed = os.path.join(self.results_dir, published.name), self._places.published(published.name)
+            told = {"elapsed_seconds": run.elapsed_seconds, **details}
+            run.record = self._insert(key, path, indexed, told, run.provenance)
         finally:
             stage.discard()
-        _log.run_completed(key.params_hash, str(run.record.result_path), elapsed_seconds)
+        _log.run_completed(key.params_hash, str(run.record.result_path), run.elapsed_seconds)
         if replaces is not None:
             self._replace_stale(replaces)
 
@@ -767,15 +776,15 @@ class Store(Sweeps):
             stage.discard()
             raise
         except AmbiguousResultError as error:
-            raise AmbiguousResultError(error.expected, error.found, _kept_aside(stage)) from None
+            raise AmbiguousResultError(error.expected, error.found, kept_aside(stage)) from None
         except OSError as error:
-            advice = f"What the runner wrote is kept at {_kept_aside(stage)!r}."
+            advice = f"What the runner wrote is kept at {kept_aside(stage)!r}."
             raise _told("Cannot publish the result", error, self.results_dir, advice) from error
 
     def _abandon(self, stage: Stage) -> None:
         """Drop unfinished work, or keep it for a look. The runner's own exception is on its way, and stays the one."""
         if self.keep_failed:
-            _kept_aside(stage)
+            kept_aside(stage)
         stage.discard()
 
     def _replace_stale(self, record: RunRecord) -> None:
@@ -785,13 +794,6 @@ class Store(Sweeps):
         except OSError as error:
             # The newer record answers already, and `check` will find this one again.
             _log.not_forgotten(record.params_hash, error)
-
-    def _insert_run(
-        self, key: Key, published: Published, metadata: dict[str, Any], provenance: Mapping[str, Any]
-    ) -> RunRecord:
-        provenance = {**provenance, **({"siblings": published.siblings} if published.siblings else {})}
-        path = os.path.join(self.results_dir, published.name)
-        return self._insert(key, path, self._places.published(published.name), metadata, provenance)
 
     def _insert(
         self, key: Key, path: str, indexed_path: Path, metadata: dict[str, Any], provenance: Mapping[str, Any]
@@ -864,11 +866,30 @@ class Store(Sweeps):
         self._candidates[stored.params_hash] = candidate
         return candidate
 
-    def _stale_record(self, key: Key) -> RunRecord | None:
+    def _recall_older(self, key: Key, watch: Watch | None) -> RunRecord | None:
+        then = watch and watch.of_grown(str(key.older))
+        return self._older.recall(key, lambda form: self.recall(form, then))
+
+    def _vouched(self, key: Key, watch: Watch, stored: RunRecord) -> Candidate | None:
+        """The answer among the records of a key, as the watch over the code finds it."""
+        candidate = answer_among(self._candidates_of(key, stored), watch)
+        if candidate is not None:
+            self._candidates[key.params_hash] = candidate
+        return candidate
+
+    def _candidates_of(self, key: Key, stored: RunRecord) -> Iterator[Candidate]:
+        """The records of a key, beginning with the newest, which the index shows; others are looked for if asked."""
+        yield Candidate(stored, self._places.shown(stored))
+        same = [one for one in self.index.find_by_params(stored.params) if agrees(one, key) and one != stored]
+        yield from (Candidate(stored, self._places.shown(one)) for one in reversed(same))
+
+    def _stale_record(self, key: Key, watch: Watch | None) -> RunRecord | None:
         """The record of this key whose result is no longer usable, if that is why it has to run."""
         for candidate in self.candidates(key):
-            reason = candidate.defect() or "has just come back"
-            _log.stale(candidate.record.params_hash, candidate.path, reason)
+            defect = candidate.defect()
+            if defect is None and watch is not None:
+                return None  # it is of other code, and stays
+            _log.stale(candidate.record.params_hash, candidate.path, defect or "has just come back")
             return candidate.stored
         return None
 
@@ -939,23 +960,6 @@ class Store(Sweeps):
             if isinstance(self.index, Salvages):
                 self.index.clean_up()
             report.repaired.append(f"removed {len(report.leftovers)} leftover(s) of dead processes")
-
-
-class _Run:
-    """A run under way: where to write, and afterwards its record."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.record: RunRecord
-
-
-def _kept_aside(stage: Stage) -> str:
-    """Move a stage to where failed runs are kept, with the traceback; where it is if even that fails."""
-    try:
-        return str(stage.keep_aside(traceback.format_exc()))
-    except OSError:
-        place = str(stage.path.parent)
-        return place if os.path.exists(place) else "(nowhere: its folder is gone)"
 
 
 def _told(what: str, error: OSError, path: str | os.PathLike[str], advice: str = "") -> StoreWriteError:

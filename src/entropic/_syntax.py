@@ -1,0 +1,344 @@
+"""
+What a piece of source says, whatever it looks like: its content without layout, and the names it leaves open.
+
+The content of a function or class is a text of its own making, the same on every supported Python: comments, layout,
+docstrings and annotations of parameters and variables are not in it. Annotations in the body of a class are, since they
+make the fields of a dataclass.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+Chain = tuple[str, ...]
+"""A name and its attributes: ``model.rhs`` is ``("model", "rhs")``."""
+
+SUPER = "super()"
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+# Where a name stands says whether it is read or set; hints for type checkers say nothing to Python.
+_UNSAID = frozenset({"ctx", "type_comment", "type_ignores", "kind", "annotation", "returns", "simple"})
+_SIGNS = frozenset({"ctx", "op", "ops"})
+_CHANGING = frozenset(
+    {"add", "append", "appendleft", "clear", "difference_update", "discard", "extend", "extendleft", "fill", "insert"}
+    | {"intersection_update", "move_to_end", "pop", "popitem", "popleft", "remove", "resize", "reverse", "setdefault"}
+    | {"sort", "subtract", "symmetric_difference_update", "update"}
+)
+
+
+class Import(NamedTuple):
+    """What a name is bound to by an import inside a function: a module, or something in one."""
+
+    module: str
+    level: int
+    member: str | None
+
+
+class Names(NamedTuple):
+    """
+    The names that a piece of source leaves open, to be looked up where it was written.
+
+    Attributes:
+        chains: Those it reads.
+        changed: Those it sets, or changes in place: they hold its own state, no constant.
+        imports: Names bound by imports inside it.
+    """
+
+    chains: frozenset[Chain]
+    changed: frozenset[Chain]
+    imports: dict[str, Import]
+
+
+# ---- content --------------------------------------------------------------------------------------------------------
+
+
+def content(node: ast.AST) -> str:
+    """What a function or a class says."""
+    return _written((node, False))
+
+
+def content_as_decorated(node: FunctionNode, *, defaults: bool = False) -> str:
+    """
+    What a decorated function says, apart from what its key says already: its name, and the defaults of its parameters.
+
+    Its decorators are left out as well: what they do is seen in the wrappers they have made. To those who call it as a
+    helper its *defaults* matter.
+    """
+    args = node.args if defaults else _without_defaults(node.args)
+    return _written((type(node).__name__, False), (args, False), *_field(node.body, False))
+
+
+def class_content(node: ast.ClassDef) -> str:
+    """What a class says apart from its methods."""
+    rest = [statement for statement in node.body if not isinstance(statement, _FUNCTIONS)]
+    return content(_class_with(node, rest))
+
+
+def methods(node: ast.ClassDef) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The functions written directly in the body of a class."""
+    return [statement for statement in node.body if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef))]
+
+
+def _class_with(node: ast.ClassDef, body: list[ast.stmt]) -> ast.ClassDef:
+    fields = {name: getattr(node, name) for name in node._fields if name != "body" and hasattr(node, name)}
+    return ast.ClassDef(**fields, body=body)
+
+
+def _without_defaults(args: ast.arguments) -> ast.arguments:
+    fields = {name: getattr(args, name) for name in args._fields if name not in ("defaults", "kw_defaults")}
+    return ast.arguments(**fields, defaults=[], kw_defaults=[])
+
+
+_Piece = tuple[ast.AST | str, bool]
+"""Text, or a node to be written; and whether it stands in the body of a class."""
+
+
+def _written(*pieces: _Piece) -> str:
+    """Without recursion: a generated formula may be a sum of a thousand terms, each nested in the next."""
+    out: list[str] = []
+    left = [*reversed(pieces)]
+    while left:
+        piece, in_class = left.pop()
+        if isinstance(piece, str):
+            out.append(piece)
+        elif isinstance(piece, ast.Name):
+            out.append(f"Name({piece.id})")
+        elif isinstance(piece, ast.Constant):
+            out.append(_constant(piece.value))
+        else:
+            left.extend(reversed(_pieces(piece, in_class)))
+    return "".join(out)
+
+
+def _pieces(node: ast.AST, in_class: bool) -> list[_Piece]:
+    if isinstance(node, ast.AnnAssign) and not in_class:
+        # Inside a function such an annotation is not even evaluated.
+        return [] if node.value is None else [(ast.Assign(targets=[node.target], value=node.value), False)]
+    kind = type(node)
+    pieces: list[_Piece] = [(f"{kind.__name__}(", False)]
+    inside = kind is ast.ClassDef or (in_class and not isinstance(node, _FUNCTIONS))
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if value is None or value == [] or (name in _UNSAID and not (in_class and name == "annotation")):
+            continue
+        if name == "format_spec" and not value.values:
+            continue  # of f"{x:}": some versions have it, some do not
+        pieces.append((name, False))
+        pieces += _field(value, inside)
+    pieces.append((")", False))
+    return pieces
+
+
+def _field(value: object, in_class: bool) -> list[_Piece]:
+    if isinstance(value, ast.AST):
+        return [("=", False), (value, in_class)]
+    if not isinstance(value, list):
+        return [(f"={value!r}", False)]
+    pieces: list[_Piece] = [("[", False)]
+    for item in value:
+        if not isinstance(item, ast.AST):
+            pieces.append((f"{item},", False))
+        elif not _has_no_effect(item):
+            pieces += [(item, in_class), (",", False)]
+    return [*pieces, ("]", False)]
+
+
+def _has_no_effect(node: ast.AST) -> bool:
+    """A docstring, a text that stands for a comment, ``...`` or ``pass``."""
+    return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+
+
+def _constant(value: object) -> str:
+    # Python refuses to write out long integers in decimals.
+    return f"int({value:x})" if type(value) is int else f"{type(value).__name__}({value!r})"
+
+
+# ---- names ----------------------------------------------------------------------------------------------------------
+
+
+def open_names(node: ast.AST) -> Names:
+    """
+    The names that a function or class leaves open; of a class, those of its methods too.
+
+    The attributes that a method reads of its first parameter are among them, under its name.
+    """
+    search = _Search(first_parameter(node) if isinstance(node, _FUNCTIONS) else None)
+    search.visit(node, frozenset())
+    return search.found()
+
+
+def open_names_as_decorated(node: FunctionNode) -> Names:
+    """As `open_names`, without those in the function's decorators and the defaults of its parameters."""
+    search = _Search(first_parameter(node))
+    search.visit_body(node, frozenset())
+    return search.found()
+
+
+def first_parameter(node: FunctionNode) -> str | None:
+    """The name by which a method knows its object."""
+    positional = [*node.args.posonlyargs, *node.args.args]
+    return positional[0].arg if positional else None
+
+
+class _Search:
+    """One walk through a piece of source, scope by scope."""
+
+    def __init__(self, receiver: str | None) -> None:
+        self._receiver = receiver  # what a method reads of its own object is looked up in its class
+        self._left: list[tuple[ast.AST, frozenset[str]]] = []
+        self.chains: set[Chain] = set()
+        self.changed: set[Chain] = set()
+        self.imports: dict[str, Import] = {}
+
+    def found(self) -> Names:
+        while self._left:
+            self.visit(*self._left.pop())
+        return Names(frozenset(self.chains), frozenset(self.changed), self.imports)
+
+    def visit(self, node: ast.AST, bound: frozenset[str]) -> None:
+        kind = type(node)
+        if kind is ast.Name:
+            if node.id not in bound:  # type: ignore[attr-defined]
+                self.chains.add((node.id,))  # type: ignore[attr-defined]
+        elif kind is ast.Constant:
+            return
+        elif isinstance(node, _FUNCTIONS):
+            self._visit_all(getattr(node, "decorator_list", ()), bound)
+            self._visit_all([*node.args.defaults, *filter(None, node.args.kw_defaults)], bound)
+            self.visit_body(node, bound)
+        elif isinstance(node, ast.ClassDef):
+            self._visit_all([*node.decorator_list, *node.bases, *node.keywords], bound)
+            # What the body binds is seen in the body itself, not in its methods.
+            own = _bound_in(node.body)[0]
+            for statement in node.body:
+                self._left.append((statement, bound if isinstance(statement, _FUNCTIONS) else bound | own))
+        elif isinstance(node, _COMPREHENSIONS):
+            targets = frozenset(name for part in node.generators for name in _stored_names(part.target))
+            self._visit_all(_children(node), bound | targets)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            self._note_imports(node)
+        elif isinstance(node, ast.AnnAssign):
+            self._visit_all(filter(None, (node.target, node.value)), bound)
+        else:
+            self._note_changes(node, bound)
+            chain = _chain_of(node)
+            if chain is None:
+                self._visit_all(_children(node), bound)
+            elif chain[0] not in bound or (chain[0] == self._receiver and len(chain) > 1):
+                self.chains.add(chain)
+
+    def visit_body(self, node: FunctionNode, bound: frozenset[str]) -> None:
+        body = [node.body] if isinstance(node, ast.Lambda) else node.body
+        names, declared, imported = _bound_in(body)
+        own = (names | _parameters(node.args)) - imported
+        self.changed.update((name,) for name in declared & names)
+        self._visit_all(body, (bound | own) - declared)
+
+    def _visit_all(self, nodes: Iterable[ast.AST], bound: frozenset[str]) -> None:
+        self._left += [(node, bound) for node in nodes]
+
+    def _note_imports(self, node: ast.Import | ast.ImportFrom) -> None:
+        for alias in node.names:
+            if isinstance(node, ast.ImportFrom):
+                self.imports[alias.asname or alias.name] = Import(node.module or "", node.level, alias.name)
+            else:
+                top = alias.name if alias.asname else alias.name.partition(".")[0]
+                self.imports[alias.asname or top] = Import(top, 0, None)
+            self.chains.add((alias.asname or alias.name.partition(".")[0],))
+
+    def _note_changes(self, node: ast.AST, bound: frozenset[str]) -> None:
+        changed: ast.AST | None = None
+        if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
+            changed = node.value
+        elif isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
+            changed = node
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGING:
+            changed = node.func.value
+        while isinstance(changed, ast.Subscript):
+            changed = changed.value
+        chain = _chain_of(changed) if changed is not None else None
+        if chain is not None and chain[0] not in bound:
+            self.changed.add(chain)
+
+
+def _children(node: ast.AST) -> list[ast.AST]:
+    """What hangs below a node, apart from signs that name nothing; several times as fast as `ast.iter_child_nodes`."""
+    found: list[ast.AST] = []
+    for name in node._fields:
+        if name not in _SIGNS:
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                found += [item for item in value if isinstance(item, ast.AST)]
+            elif isinstance(value, ast.AST):
+                found.append(value)
+    return found
+
+
+def _chain_of(node: ast.AST) -> Chain | None:
+    """The chain that a node is; None if it is anything else."""
+    attributes: list[str] = []
+    while isinstance(node, ast.Attribute):
+        attributes.append(node.attr)
+        node = node.value
+    if isinstance(node, ast.Name):
+        return (node.id, *reversed(attributes))
+    if attributes and isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "super":
+        return (SUPER, *reversed(attributes))
+    return None
+
+
+def _parameters(args: ast.arguments) -> frozenset[str]:
+    every = [*args.posonlyargs, *args.args, *args.kwonlyargs, *filter(None, (args.vararg, args.kwarg))]
+    return frozenset(arg.arg for arg in every)
+
+
+def _stored_names(node: ast.AST) -> Iterator[str]:
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Name) and not isinstance(inner.ctx, ast.Load):
+            yield inner.id
+
+
+# By far the most nodes are of these kinds, so that they are told first.
+_BINDS_NOTHING = frozenset(
+    {ast.Attribute, ast.Call, ast.BinOp, ast.Expr, ast.Assign, ast.Subscript, ast.Compare, ast.Return, ast.Tuple}
+    | {ast.List, ast.keyword, ast.If, ast.For, ast.UnaryOp, ast.JoinedStr, ast.FormattedValue, ast.AugAssign, ast.Dict}
+)
+
+
+def _bound_in(nodes: Iterable[ast.AST]) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """The names one scope binds, those it declares to be global, and those it binds by import."""
+    bound: set[str] = set()
+    declared: set[str] = set()
+    imported: set[str] = set()
+    left: list[ast.AST] = list(nodes)
+    while left:
+        node = left.pop()
+        if type(node) in _BINDS_NOTHING:
+            left.extend(_children(node))
+        elif isinstance(node, ast.Name):
+            if not isinstance(node.ctx, ast.Load):
+                bound.add(node.id)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            bound.add(node.name)
+        elif isinstance(node, _COMPREHENSIONS):
+            walrus = (inner.target for inner in ast.walk(node) if isinstance(inner, ast.NamedExpr))
+            bound.update(target.id for target in walrus)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            imported.update(alias.asname or alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.Global):
+            declared.update(node.names)
+        elif not isinstance(node, ast.Lambda):
+            bound.update(_names_bound_by(node))
+            left.extend(_children(node))
+    return frozenset(bound), frozenset(declared), frozenset(imported)
+
+
+def _names_bound_by(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
+        yield node.name
+    elif isinstance(node, ast.MatchMapping) and node.rest:
+        yield node.rest

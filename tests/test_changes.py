@@ -1,0 +1,494 @@
+"""What a call does about recorded runs of code that has changed, told by processes that run edited files."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import textwrap
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import entropic
+from entropic.errors import ChangedDefaultWarning, CodeChangedError, EntropicError, StaleResultWarning
+
+MODEL = """
+G = 9.81
+
+def rhs(x):
+    return -G * x
+"""
+
+STUDY = """
+import json, sys, warnings
+import entropic, model
+
+store = entropic.Store("results", "runs.json", file_suffix=".txt")
+
+@entropic.cached(store, on_change="POLICY")
+def simulate(n, dt=0.1, *, result_path):
+    result_path.write_text(f"{n * model.rhs(dt):.2f}")
+
+if __name__ == "__main__":
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        answer = eval(sys.argv[1])
+    told = [f"{one.category.__name__}: {one.message}" for one in caught]
+    print(json.dumps({"answer": answer, "told": told, "misses": simulate.cache_info().misses}))
+"""
+
+TEXT = "simulate(2).result_path.read_text()"
+FLIPPED = ("-G * x", "G * x")
+MOON = ("9.81", "1.62")
+COMMENT = ("-G * x", "-G * x  # Hooke")
+OWN = ("{n * model", "{1 + n * model")
+
+
+def play(expression: str = TEXT, *edits: tuple[str, str], policy: str = "warn") -> dict[str, Any]:
+    """Run the study in a process of its own, after edits of it or its model: what it answers, and what it warns of."""
+    for name, source in (("model", MODEL), ("study", STUDY.replace("POLICY", policy))):
+        for old, new in edits:
+            source = source.replace(old, new)
+        Path(f"{name}.py").write_text(source)
+    command = [sys.executable, "study.py", expression]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        return {"error": done.stderr.splitlines()[-1]}
+    assert done.stderr == ""
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+# ---- the policies ---------------------------------------------------------------------------------------------------
+
+
+def test_a_comment_changes_nothing() -> None:
+    """A hit stays one, and nothing is said, when comments have changed."""
+    play()
+
+    assert play(TEXT, COMMENT) == {"answer": "-1.96", "told": [], "misses": 0}
+
+
+@pytest.mark.parametrize(
+    ("edit", "named"),
+    [(FLIPPED, "helper `rhs` in model.py"), (MOON, "constant `G` in model.py"), (OWN, "the function itself")],
+    ids=["helper", "constant", "itself"],
+)
+def test_by_default_a_change_is_said_once(edit: tuple[str, str], named: str) -> None:
+    """The recorded result is handed out, with one warning that names what changed and what to do."""
+    play()
+    told = play(f"[{TEXT}, {TEXT}, simulate.retrieve(2).params, len(store.list())]", edit)
+
+    assert told["answer"] == ["-1.96", "-1.96", {"n": 2, "dt": 0.1}, 1]
+    assert told["misses"] == 0
+    assert len(told["told"]) == 1
+    for words in ("StaleResultWarning", "study.simulate", named, "accept_changes()", "version=", "rerun"):
+        assert words in told["told"][0]
+
+
+def test_the_warning_points_at_the_call() -> None:
+    """The warning is of the line of the user's that led to it."""
+    play()
+    Path("model.py").write_text(MODEL.replace(*FLIPPED))
+    program = "import study\nstudy.simulate(2)\n"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stderr
+
+    assert said.startswith("<string>:2: StaleResultWarning")
+
+
+def test_a_changed_function_may_run_again() -> None:
+    """With rerun, the point runs anew, and the old record and its file are kept."""
+    play(policy="rerun")
+    told = play(f"[{TEXT}, {TEXT}, [one.result_path.read_text() for one in store.list()]]", FLIPPED, policy="rerun")
+
+    assert told == {"answer": ["1.96", "1.96", ["-1.96", "1.96"]], "told": [], "misses": 1}
+
+
+@pytest.mark.parametrize("policy", ["warn", "rerun", "error"])
+def test_code_put_back_finds_its_results(policy: str) -> None:
+    """After the change is reverted the older record answers again, though a newer one of other code is there."""
+    play(policy="rerun")
+    play(TEXT, FLIPPED, policy="rerun")
+
+    assert play(f"[{TEXT}, {TEXT}]", policy=policy) == {"answer": ["-1.96", "-1.96"], "told": [], "misses": 0}
+    assert play(TEXT, FLIPPED, policy=policy) == {"answer": "1.96", "told": [], "misses": 0}
+
+
+def test_a_change_may_be_an_error() -> None:
+    """With error the call is refused, and so is retrieve; a new point runs."""
+    play()
+    refused = play(TEXT, FLIPPED, policy="error")["error"]
+
+    assert "CodeChangedError: Cannot answer" in refused
+    assert "helper `rhs` in model.py" in refused
+    assert "CodeChangedError" in play("simulate.retrieve(2)", FLIPPED, policy="error")["error"]
+    assert play("simulate(3).params", FLIPPED, policy="error")["misses"] == 1
+
+
+def test_a_change_may_be_ignored() -> None:
+    """With ignore nobody looks, and what code a run was made with is recorded all the same."""
+    play(policy="ignore")
+    told = play(f"[{TEXT}, len(store.list()[0].provenance['code'])]", FLIPPED, policy="ignore")
+
+    assert told == {"answer": ["-1.96", 16], "told": [], "misses": 0}
+    assert play(TEXT, FLIPPED)["told"] != []
+
+
+def test_retrieve_follows_the_call() -> None:
+    """With rerun, a record of other code is none for retrieve either."""
+    play(policy="rerun")
+
+    assert play("simulate.retrieve(2)", FLIPPED, policy="rerun")["answer"] is None
+
+
+def test_a_stale_record_whose_result_is_gone_runs_again() -> None:
+    """Of a result that is gone nothing is handed out, whatever its code: it runs, without a word of the code."""
+    play()
+    for path in Path("results").glob("*.txt"):
+        path.unlink()
+
+    assert play(f"[{TEXT}, len(store.list())]", FLIPPED) == {"answer": ["1.96", 1], "told": [], "misses": 1}
+
+
+def test_records_without_a_fingerprint_are_good(store: entropic.Store) -> None:
+    """What was registered, or recorded by an earlier release, answers."""
+
+    def simulate(n: int, *, result_path: Path) -> None:
+        result_path.write_text("x")
+
+    cached = entropic.cached(store, on_change="error", name="simulate")(simulate)
+    Path("made.txt").write_text("elsewhere")
+    record = cached.register("made.txt", 1)
+
+    assert "code" not in record.provenance
+    assert cached(1) == record
+
+
+def test_an_unknown_policy_is_refused_when_decorating(store: entropic.Store) -> None:
+    """A misspelt policy is no policy."""
+    with pytest.raises(ValueError, match=r"on_change='rerunn' is none of 'warn', 'rerun', 'error', 'ignore'"):
+        entropic.cached(store, on_change="rerunn")(lambda result_path: None)  # type: ignore[call-overload]
+
+
+def test_what_changed_is_told_without_the_notes() -> None:
+    """Without the notes of the earlier code the warning cannot name the part, and comes all the same."""
+    play()
+    for path in Path("results/.entropic/code").glob("*.json"):
+        path.unlink()
+    (told,) = play(TEXT, FLIPPED)["told"]
+
+    assert "which part is not known" in told
+
+
+def test_the_notes_hold_sources_and_no_values() -> None:
+    """Of functions the text is kept, of constants only a digest: a value may be a secret."""
+    play(TEXT, ("9.81", "9.8123"))
+    text = "".join(path.read_text() for path in Path("results/.entropic/code").glob("*.json"))
+
+    assert "return -G * x" in text
+    assert "9.8123" not in text
+
+
+def test_what_is_kept_of_code_is_no_leftover() -> None:
+    """Checking finds all well, and repairing keeps it."""
+    play()
+    answer = play("[store.check(repair=True).is_clean, str(store.check())]")["answer"]
+
+    assert answer == [True, "1 record(s) checked\nall is well"]
+    assert len(list(Path("results/.entropic/code").glob("*.json"))) == 2
+
+
+# ---- accepting ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["warn", "rerun", "error"])
+def test_accepted_runs_answer(policy: str) -> None:
+    """Accepted once, recorded runs answer in every process and mode, and the records are as they were."""
+    play("[simulate(2) and None, simulate(3) and None]")
+    before = Path("runs.json").read_bytes()
+
+    assert play("simulate.accept_changes()", FLIPPED)["answer"] == 2
+    assert play("simulate.accept_changes()", FLIPPED)["answer"] == 0
+    assert Path("runs.json").read_bytes() == before
+    assert play(TEXT, FLIPPED, policy=policy) == {"answer": "-1.96", "told": [], "misses": 0}
+
+
+def test_chosen_runs_are_accepted() -> None:
+    """Of runs of several codes those of one can be accepted, and the others stay what they are."""
+    play()
+    play("simulate(2) and None", FLIPPED, policy="rerun")
+    chosen = "simulate.accept_changes(where={'provenance.code': simulate.list()[0].provenance['code']})"
+
+    assert play(f"[{chosen}, {TEXT}]", OWN) == {"answer": [1, "-1.96"], "told": [], "misses": 0}
+
+
+def test_accepting_helps_at_once() -> None:
+    """A process that accepts is answered from then on."""
+    play(policy="rerun")
+    told = play(f"[simulate.retrieve(2), simulate.accept_changes(), {TEXT}]", FLIPPED, policy="rerun")
+
+    assert told == {"answer": [None, 1, "-1.96"], "told": [], "misses": 0}
+
+
+def test_accepting_goes_one_way() -> None:
+    """Old runs are good for the new code; runs of the new code are not good for the old one."""
+    play()
+    play("[simulate.accept_changes(), simulate(3) and None]", FLIPPED)
+
+    assert play(TEXT, policy="error")["answer"] == "-1.96"
+    assert "CodeChangedError" in play("simulate(3) and None", policy="error")["error"]
+
+
+def test_accepting_goes_on_from_change_to_change() -> None:
+    """What was good for the code before is good for the code now, if that accepts the one before."""
+    play()
+    play("simulate.accept_changes()", FLIPPED)
+    play("simulate(4) and None", FLIPPED)
+    play("simulate.accept_changes()", FLIPPED, MOON)
+
+    assert play(f"[simulate(4).params['n'], {TEXT}]", FLIPPED, MOON, policy="error")["answer"] == [4, "-1.96"]
+
+
+def test_a_merge_brings_what_was_accepted() -> None:
+    """Runs taken over from another store are as good as they were there, and their code can be named."""
+    play()
+    play("simulate.accept_changes()", FLIPPED)
+    ours = entropic.Store("ours", "ours.json", file_suffix=".txt")
+    ours.merge(entropic.Store("results", "runs.json"))
+    for name in ("results", "runs.json"):
+        os.rename(name, f"theirs_{name}")
+    os.rename("ours", "results")
+    os.rename("ours.json", "runs.json")
+
+    assert play(TEXT, FLIPPED, policy="error")["answer"] == "-1.96"
+    assert "constant `G` in model.py" in play(TEXT, MOON)["told"][0]
+
+
+def test_a_folder_that_cannot_be_written_refuses_to_accept(store: entropic.Store) -> None:
+    """Accepting that would not last is an error."""
+    Path("results/.entropic").mkdir(parents=True)
+    Path("results/.entropic/code").write_text("in the way")
+
+    with pytest.raises(OSError, match="code"):
+        store.codebook.accept(["a"], "b")
+
+
+# ---- in one process -------------------------------------------------------------------------------------------------
+
+FACTOR = 2.0
+calls: list[int] = []
+
+
+def scaled(n: int, result_path: Path) -> None:
+    calls.append(n)
+    result_path.write_text(str(n * FACTOR))
+
+
+def test_a_constant_changed_between_two_calls(store: entropic.Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module-level value set anew between two calls is seen by the next one, whose run is of its own code."""
+    cached = entropic.cached(store, on_change="rerun")(scaled)
+    first = cached(1)
+    monkeypatch.setattr(sys.modules[__name__], "FACTOR", 3.0)
+    second = cached(1)
+    monkeypatch.undo()
+
+    assert [one.result_path.read_text() for one in (first, second, cached(1))] == ["2.0", "3.0", "2.0"]
+    assert first.provenance["code"] != second.provenance["code"]
+
+
+def test_notes_that_cannot_be_written_harm_no_run(store: entropic.Store) -> None:
+    """A run is recorded though what it was made from cannot be noted down."""
+    Path("results/.entropic").mkdir(parents=True)
+    Path("results/.entropic/code").write_text("in the way")
+    cached = entropic.cached(store)(scaled)
+
+    assert cached(1) == cached(1)
+
+
+def test_followers_of_a_rerun_get_its_record(store: entropic.Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that ask for a point of changed code at once share one new run."""
+    cached = entropic.cached(store, on_change="rerun")(scaled)
+    cached(1)
+    monkeypatch.setattr(sys.modules[__name__], "FACTOR", 5.0)
+    calls.clear()
+    barrier, records = threading.Barrier(4), []
+
+    def ask() -> None:
+        barrier.wait()
+        records.append(cached(1))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert calls == [1]
+    assert {record.result_path.read_text() for record in records} == {"5.0"}
+
+
+def test_a_warning_that_is_an_error_stays_one(store: entropic.Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who turns the warning into an error is not handed the result by asking again."""
+    cached = entropic.cached(store)(scaled)
+    cached(1)
+    monkeypatch.setattr(sys.modules[__name__], "FACTOR", 7.0)
+
+    for _ in range(2):
+        with pytest.raises(StaleResultWarning):
+            cached(1)
+
+
+class Model:
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def run(self, result_path: Path) -> None:
+        result_path.write_text(str(self.rhs()))
+
+    def rhs(self) -> float:
+        return 0.0
+
+
+class Lorenz(Model):
+    def rhs(self) -> float:
+        return FACTOR
+
+
+def test_a_method_is_looked_at_as_its_object_has_it(store: entropic.Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A constant that only a subclass reaches concerns the runs of that subclass alone; accepting covers both."""
+    entropic.normalize.register(Model, lambda model: {"kind": type(model).__name__, "n": model.n})
+    monkeypatch.setattr(Model, "run", entropic.cached(store, on_change="error")(Model.run))
+    base, derived = Model(1), Lorenz(1)
+    base.run()
+    derived.run()
+    monkeypatch.setattr(sys.modules[__name__], "FACTOR", 9.0)
+
+    base.run()
+    with pytest.raises(CodeChangedError, match="constant `FACTOR`"):
+        derived.run()
+    assert Model.run.accept_changes() >= 1  # type: ignore[attr-defined]
+    assert derived.run().result_path.read_text() == "2.0"  # type: ignore[func-returns-value]
+
+
+def test_the_error_keeps_its_words_when_pickled() -> None:
+    """The error survives the way back from a worker."""
+    error = CodeChangedError("m.f", ["helper `g` in m.py", "the function itself"], "2026-01-01T00:00:00.5+00:00")
+    twin = pickle.loads(pickle.dumps(error))
+
+    assert (str(twin), twin.name, twin.changed) == (str(error), error.name, error.changed)
+    assert isinstance(error, (EntropicError, RuntimeError))
+    assert "helper `g` in m.py and the function itself changed since 2026-01-01 00:00:00." in str(error)
+
+
+# ---- a notebook -----------------------------------------------------------------------------------------------------
+
+
+def test_a_helper_typed_in_anew_is_noticed() -> None:
+    """At a prompt, a helper that is replaced is seen by the next call, without decorating anew."""
+    program = textwrap.dedent("""
+        import entropic
+        store = entropic.Store("results", "runs.json", file_suffix=".txt")
+        def helper(): return 1
+        @entropic.cached(store, on_change="rerun")
+        def f(n, *, result_path): result_path.write_text(str(helper()))
+        print(f(1).result_path.read_text(), f(1).result_path.read_text())
+        def helper(): return 2
+        print(f(1).result_path.read_text(), f.cache_info().misses)
+    """)
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+
+    assert said == "1 1\n2 2\n"
+
+
+# ---- defaults -------------------------------------------------------------------------------------------------------
+
+DEFAULT = ("dt=0.1", "dt=0.2")
+
+
+def test_a_changed_default_is_said() -> None:
+    """A call that leaves out a parameter whose default has changed is told, once, how many runs had the old one."""
+    play("[simulate(2) and None, simulate(3) and None]")
+    told = play("[simulate(2) and None, simulate(4) and None]", DEFAULT)
+
+    assert told["misses"] == 2
+    (words,) = told["told"]
+    assert words.startswith(f"{ChangedDefaultWarning.__name__}: The default of dt in study.simulate is 0.2 now and was")
+    assert "was 0.1, which 2 recorded runs have" in words
+    assert "Pass dt=0.1" in words
+
+
+def test_a_changed_default_is_not_said_twice() -> None:
+    """Once runs are recorded with it, the new default is one of those that are known."""
+    play()
+    play(TEXT, DEFAULT)
+
+    assert play("simulate(5) and None", DEFAULT)["told"] == []
+    assert play("simulate(6) and None")["told"] == []
+
+
+def test_who_passes_a_value_is_told_nothing_of_its_default() -> None:
+    """A call that passes the parameter hears nothing; the next one that leaves it out does."""
+    play()
+
+    assert play("simulate(5, 0.3) and None", DEFAULT)["told"] == []
+    assert len(play("simulate(5) and None", DEFAULT)["told"]) == 1
+
+
+def test_a_default_that_no_run_has_is_no_news() -> None:
+    """A default that was changed before any recorded run had it is not spoken of."""
+    play("simulate(2, dt=7.0) and None")
+
+    assert play("simulate(2) and None", DEFAULT)["told"] == []
+
+
+def test_a_hit_never_writes() -> None:
+    """Answering from the store leaves no trace of the code that asked."""
+    play()
+    before = sorted(Path("results").rglob("*"))
+    with warnings.catch_warnings():
+        play(TEXT, FLIPPED)
+
+    assert sorted(Path("results").rglob("*")) == before
+
+
+# ---- with parameters that grow --------------------------------------------------------------------------------------
+
+GROWN = (
+    'on_change="warn")\ndef simulate(n, dt=0.1, *,',
+    'added={"method": "rk4"})\ndef simulate(n, dt=0.1, method="rk4", *,',
+)
+
+
+def test_the_edit_that_grew_the_parameters_is_declared_with_them() -> None:
+    """It is no change to warn of; what the function reaches is, and so is any later edit of the function itself."""
+    play()
+
+    assert play(TEXT, GROWN) == {"answer": "-1.96", "told": [], "misses": 0}
+    assert "helper `rhs`" in play(TEXT, GROWN, FLIPPED)["told"][0]
+    assert "the function itself" in play(TEXT, GROWN, OWN)["told"][0]
+    assert play(TEXT, GROWN) == {"answer": "-1.96", "told": [], "misses": 0}
+
+
+def test_a_later_edit_can_be_accepted() -> None:
+    """For runs of every form at once."""
+    play()
+    play("simulate(3)", GROWN)
+
+    assert play("simulate.accept_changes()", GROWN, OWN)["answer"] == 2
+    assert play(TEXT, GROWN, OWN) == {"answer": "-1.96", "told": [], "misses": 0}
+
+
+def test_what_was_migrated_is_as_good_as_before() -> None:
+    """Of today's form now, it is not warned of; and is again once the function is edited."""
+    play()
+
+    assert play("simulate.migrate()", GROWN)["answer"] == 1
+    assert play(TEXT, GROWN) == {"answer": "-1.96", "told": [], "misses": 0}
+    assert "the function itself" in play(TEXT, GROWN, OWN)["told"][0]
