@@ -175,7 +175,7 @@ ARROWS = {
     "_cli._tidy": ["_cli._choose", "_cli._look", "_cli._place", "_cli._view", "_cli._words"],
     "_cli._why": ["_cli._place", "_cli._view", "_cli._words"],
     "_decorator": ["_calls", "_recipe", "_replicates"],
-    "_replicates": ["_recipe"],
+    "_replicates": ["_calls", "_recipe"],
     "_calls": ["_recipe"],
     "_recipe": ["_replay"],
 }

@@ -458,6 +458,19 @@ def test_a_hit_never_writes() -> None:
     assert sorted(Path("results").rglob("*")) == before
 
 
+@pytest.mark.parametrize(("policy", "runs"), [("rerun", 4), ("ignore", 2), ("warn", 2)])
+def test_replicates_are_held_against_the_code(policy: str, runs: int) -> None:
+    """Those of other code count, or are made anew, as the policy says; and those of code put back count again."""
+    replicate = "[len(simulate.replicates(2, 2)), len(store.list())]"
+    with_noise = ('result_path.write_text(f"', "result_path.write_text(f\"{__import__('os').urandom(16)}")
+    play(replicate, with_noise, policy=policy)
+    told = play(replicate, with_noise, FLIPPED, policy=policy)
+
+    assert told["answer"] == [2, runs]
+    assert len(told["told"]) == (policy == "warn")
+    assert play(replicate, with_noise, policy=policy) == {"answer": [2, runs], "told": [], "misses": 0}
+
+
 # ---- with parameters that grow --------------------------------------------------------------------------------------
 
 GROWN = (

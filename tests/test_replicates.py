@@ -8,13 +8,14 @@ import random
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import entropic
-from entropic.errors import EqualReplicatesWarning
+from entropic.errors import EqualReplicatesWarning, SweepError
 
 
 def seeded(store: entropic.Store, **options: Any) -> Any:
@@ -205,6 +206,77 @@ def test_threads_share_the_work(store: entropic.Store, make: Any) -> None:
 
     assert len(store.list()) == 6
     assert all(records == found[0] for records in found)
+
+
+@pytest.mark.parametrize("make", [seeded, unseeded])
+def test_on_an_executor(store: entropic.Store, make: Any) -> None:
+    """Only what is missing is submitted; the answer is the same as without."""
+    simulate = make(store)
+    three = simulate.replicates(3, 1)
+    with ThreadPoolExecutor(2) as executor:
+        records = simulate.replicates(12, 1, executor=executor)
+
+    assert records[:3] == three
+    assert simulate.replicates(12, 1) == records
+    assert len({record.result_path.read_text() for record in records}) == len(store.list()) == 12
+
+
+WORKERS = """
+import os, random
+import entropic
+
+store = entropic.Store("results", "runs.json", file_suffix=".txt", durable=False)
+
+@entropic.cached(store)
+def seeded(n, seed, *, result_path):
+    result_path.write_text(f"{os.getpid()} {random.Random(seed).random()}")
+
+@entropic.cached(store)
+def unseeded(n, *, result_path):
+    result_path.write_text(f"{os.getpid()} {random.SystemRandom().random()}")
+
+if __name__ == "__main__":
+    for function in (seeded, unseeded):
+        records = function.replicates(6, n=1, workers=2, progress=False)
+        texts = {record.result_path.read_text() for record in records}
+        print(len(texts), str(os.getpid()) in " ".join(texts), function.cache_info().misses)
+"""
+
+
+def test_on_processes_of_our_own() -> None:
+    """Every replicate is made by a worker, once, and has its own result."""
+    Path("study.py").write_text(WORKERS)
+    done = subprocess.run([sys.executable, "study.py"], capture_output=True, text=True, check=False)
+
+    assert done.stdout.splitlines() == ["6 False 6", "6 False 6"], done.stderr
+
+
+def test_failures_are_those_of_a_sweep(store: entropic.Store) -> None:
+    """The others are recorded; the error has the numbers of those that failed; a further call makes up for them."""
+    fails = [False, False, True, True, False, False]
+
+    @entropic.cached(store, name="unsteady", ignore=("fails",))
+    def simulate(n: int, fails: list[bool] = fails, *, result_path: Path) -> None:
+        result_path.write_text(os.urandom(16).hex())
+        if fails.pop(0):
+            raise RuntimeError("diverged")
+
+    with pytest.raises(SweepError) as caught:
+        simulate.replicates(4, 1)
+    assert [failure.point for failure in caught.value.failures] == [2, 3]
+    assert len(simulate.replicates(4, 1)) == 4
+
+
+def test_options_that_are_parameters(store: entropic.Store) -> None:
+    """They go to the function."""
+
+    @entropic.cached(store, name="parallel")
+    def simulate(n: int, workers: int, *, seed: int, result_path: Path) -> None:
+        result_path.write_text(f"a number: {seed}")
+
+    assert {record.params["workers"] for record in simulate.replicates(2, 1, workers=8)} == {8}
+    with pytest.raises(ValueError, match="on_error"):
+        simulate.replicates(2, 1, workers=8, on_error="never")
 
 
 SCRIPT = """

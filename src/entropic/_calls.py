@@ -28,7 +28,7 @@ class Calls:
         recipe, first = function._self_recipe_and_first()
         self._recipe: Recipe = recipe
         self._first: tuple[Any, ...] = first
-        self._watch = recipe.watch(first)
+        self._watch = self._recipe.watch(first)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Calls, (self._function,)

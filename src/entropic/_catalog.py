@@ -9,6 +9,7 @@ from typing import Any
 from . import _log
 from ._locks import KeyLocks
 from ._places import Places
+from .hashing import RESERVED
 from .index import (
     AnswersWhere,
     ChecksWriting,
@@ -123,7 +124,7 @@ class Catalog:
     def _report_unknown_names(self, condition: Condition) -> None:
         """Say in the log which names of a fruitless query no record has: it may be a typo, and no empty result."""
         for name in names_in(condition):
-            if not self._has_param(name):
+            if name not in RESERVED and not self._has_param(name):
                 _log.unknown_parameter(name)
 
     def _has_param(self, name: str) -> bool:

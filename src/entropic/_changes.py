@@ -232,7 +232,7 @@ def _shown(text: str) -> str:
     return repr(json.loads(text))
 
 
-def warn(text: str, category: type[Warning]) -> None:
+def warn(text: str | Warning, category: type[Warning]) -> None:
     """Warn at the line of the user's that led here."""
     frame, level = sys._getframe(1), 2
     package = f"{__package__}."

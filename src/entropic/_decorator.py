@@ -8,13 +8,12 @@ import sys
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from inspect import Signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
 
 import wrapt
 
 from ._fingerprint import code_digest
 from ._recipe import CacheInfo, Recipe
-from ._replicates import replicates
 from ._reproduce import Comparison, Reproduction
 from .hashing import Key, decode_params, normalize
 from .query import Selection, Where
@@ -89,7 +88,28 @@ class _Calls(Generic[P, R]):
         recipe, _ = self._self_recipe_and_first()
         return recipe.store.forget_key(self._self_key(args, kwargs))
 
-    def replicates(self, count: int, /, *args: P.args, **kwargs: P.kwargs) -> builtins.list[R]:
+    @overload
+    def replicates(
+        self: _Calls[P, Coroutine[Any, Any, T]], count: int, /, *args: P.args, **kwargs: P.kwargs
+    ) -> builtins.list[T]: ...
+
+    @overload
+    def replicates(self, count: int, /, *args: P.args, **kwargs: P.kwargs) -> builtins.list[R]: ...
+
+    @overload
+    def replicates(
+        self,
+        count: int,
+        /,
+        *args: Any,
+        executor: Any = None,
+        workers: int | None = None,
+        progress: bool | Sink | None = None,
+        on_error: str = "raise",
+        **kwargs: Any,
+    ) -> builtins.list[R]: ...
+
+    def replicates(self, count: int, /, *args: Any, **kwargs: Any) -> Any:
         """
         Return so many independent runs of one point; those there are not yet are run now.
 
@@ -100,7 +120,8 @@ class _Calls(Generic[P, R]):
         Args:
             count: How many there are to be, counted from number 0.
             *args: The point, without a seed.
-            **kwargs: Further arguments.
+            **kwargs: Further arguments; and ``executor``, ``workers``, ``progress`` and ``on_error`` as for `sweep`,
+                unless they are parameters of the function.
 
         Returns:
             What calls return, in the order of the numbers; records as a `RecordList`.
@@ -108,6 +129,7 @@ class _Calls(Generic[P, R]):
         Raises:
             TypeError: The arguments do not fit, or name the seed.
             ValueError: The count is negative.
+            SweepError: Some have failed; the others are recorded.
 
         Warns:
             EqualReplicatesWarning: Some results are byte for byte the same.
@@ -124,11 +146,11 @@ class _Calls(Generic[P, R]):
             >>> walk.replicates(20, steps=100) == records
             True
         """
-        recipe, first = self._self_recipe_and_first()
-        records = replicates(recipe, count, (*first, *args), kwargs)
-        if recipe.load is None:
-            return cast("builtins.list[R]", records)
-        return [recipe.load(record.result_path) for record in records]
+        from . import _replicates  # loaded by those who replicate
+
+        records = _replicates.replicates(self, count, args, kwargs)
+        load = self._self_recipe_and_first()[0].load
+        return records if load is None else [load(record.result_path) for record in records]
 
     def reproduce(self, /, *args: P.args, **kwargs: P.kwargs) -> Reproduction:
         """

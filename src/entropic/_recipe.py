@@ -119,17 +119,17 @@ class Recipe:
         key = self.key(args, kwargs)
         watch = self.watch(args) if self._is_method else self._watch
         if self.is_async:
-            return self._call_async(key, _Work(self, key, args, kwargs), watch)
+            return self._call_async(key, Work(self, key, args, kwargs), watch)
         record = self.store.recall(key, watch)
         if record is None:
-            record = self.store.obtain(key, work := _Work(self, key, args, kwargs), {}, watch)
+            record = self.store.obtain(key, work := Work(self, key, args, kwargs), {}, watch)
             if work.has_run:
                 return record if self.load is None else self.load(record.result_path)
         with self.count_lock:
             self.hits += 1
         return record if self.load is None else self.load(record.result_path)
 
-    async def _call_async(self, key: Key, work: _Work, watch: Watch) -> Any:
+    async def _call_async(self, key: Key, work: Work, watch: Watch) -> Any:
         record = self.store.recall(key, watch) or await self.store.obtain_async(key, work.awaited, {}, watch)
         if not work.has_run:
             with self.count_lock:
@@ -139,7 +139,7 @@ class Recipe:
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run; the record, or for a coroutine an awaitable of it."""
         key = self.key(args, kwargs)
-        work = _Work(self, key, args, kwargs)
+        work = Work(self, key, args, kwargs)
         if self.is_async:
             return self.store.execute_async(key, work.awaited, {}, self.watch(args))
         return self.store.execute(key, work, {}, self.watch(args))
@@ -153,11 +153,8 @@ class Recipe:
         if self.store.recall(key, watch) is not None:
             self.count_hits(1)
             return False
-        work = _Work(self, key, args, kwargs)
-        if self.is_async:
-            asyncio.run(self.store.obtain_async(key, work.awaited, {}, watch))
-        else:
-            self.store.obtain(key, work, {}, watch)
+        work = Work(self, key, args, kwargs)
+        self.store.obtain(key, work, {}, watch)
         if not work.has_run:
             self.count_hits(1)
         return work.has_run
@@ -186,17 +183,9 @@ class Recipe:
         """Of the store it was decorated on."""
         return self.store.results_dir
 
-    def obtain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord:
-        """The record of a call; what is not recorded runs, a coroutine in an event loop of its own."""
-        key, watch = self.key(args, kwargs), self.watch(args)
-        return self.store.recall(key, watch) or self.store.obtain(key, self.work(key, args, kwargs), {}, watch)
-
-    def work(
-        self, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any], *, is_counted: bool = True
-    ) -> Callable[[Path], object]:
-        """One call about to run; a coroutine in an event loop of its own."""
-        work = _Work(self, key, args, kwargs, is_counted=is_counted)
-        return (lambda path: asyncio.run(work.awaited(path))) if self.is_async else work
+    def work(self, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any], *, is_counted: bool = True) -> Work:
+        """One call about to run."""
+        return Work(self, key, args, kwargs, is_counted=is_counted)
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
         """
@@ -380,7 +369,7 @@ def _are_simple(values: Iterable[object]) -> bool:
     return PLAIN_TYPES.issuperset(map(type, values))
 
 
-class _Work:
+class Work:
     """
     One call about to run: the function with its arguments, waiting for a path.
 
@@ -413,6 +402,9 @@ class _Work:
         return self._recipe.function.__module__
 
     def __call__(self, result_path: Path) -> object:
+        """Run it; a coroutine in an event loop of its own."""
+        if self._recipe.is_async:
+            return asyncio.run(self.awaited(result_path))
         with self._recipe.closure.running(self._key.identity), unchanged(self._key, self._key_now):
             answer = self._start(result_path)
             self._recipe.defaults.keep()

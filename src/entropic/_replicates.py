@@ -14,66 +14,58 @@ from __future__ import annotations
 
 import hashlib
 import operator
-import warnings
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
+from . import _swept
+from ._calls import Calls, require_no_event_loop
 from ._candidate import agrees
+from ._changes import warn
 from ._recipe import Recipe
 from .errors import EqualReplicatesWarning
-from .hashing import hash_params, normalize_params
+from .hashing import Key, hash_params, normalize_params
 from .query import Selection, param
 from .record import RecordList, RunRecord
 
 _SEED_BYTES = 4  # what every generator takes: NumPy's legacy one takes no more
 _TELLING_BYTES = 16  # shorter results, such as a count, may well be equal by chance
+_OPTIONS = {"executor": None, "workers": None, "progress": None, "on_error": "raise"}
 
 
-class Series(Protocol):
-    """The replicates of one point, by number."""
+def replicates(function: Any, count: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> RecordList:
+    """The replicates of a call up to a number, made by a sweep over their numbers; see `entropic._decorator`."""
+    if operator.index(count) < 0:
+        raise ValueError(f"Cannot make {count} replicates: a number of runs is not negative.")
+    recipe, first = function._self_recipe_and_first()
+    names = recipe.binding.signature.parameters
+    given = {name: value for name, value in kwargs.items() if name in _OPTIONS and name not in names}
+    options = _swept.Options.checked(**{**_OPTIONS, **given})
+    require_no_event_loop(recipe, options)
+    point = {name: value for name, value in kwargs.items() if name not in given}
+    _refuse_seed(recipe, point)
+    subject = _series_of(function, (*first, *args), point)
+    records = RecordList(_swept.swept(subject, range(count), options, recipe.of_today))
+    _warn_of_equals(recipe.name, records)
+    return records
 
-    def recorded(self, count: int) -> dict[int, RunRecord]:
-        """Those below *count* that are there."""
-        ...
 
-    def make(self, number: int) -> RunRecord:
-        """Run one of them, unless somebody else has meanwhile."""
-        ...
-
-
-def series_of(recipe: Recipe, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Series:
-    """
-    The replicates of a call.
-
-    Raises:
-        TypeError: The arguments do not fit, or name the seed.
-    """
+def _refuse_seed(recipe: Recipe, kwargs: Mapping[str, Any]) -> None:
     name = recipe.seed_name
     if name is not None and name in kwargs:
         raise TypeError(
             f"Cannot replicate {recipe.name} with {name}={kwargs[name]!r}: each replicate gets a seed of its own. "
             f"Leave it out; to choose the seeds yourself, sweep over them."
         )
-    if name is None:
-        return _Numbered(recipe, args, kwargs)
-    seeds = _Seeds(recipe, args, kwargs, name)
-    return _Seeded(recipe, args, kwargs, seeds) if seeds.are_in_key else _Numbered(recipe, args, kwargs, seeds)
 
 
-def replicates(recipe: Recipe, count: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RecordList:
-    """The replicates of a call up to a number; see `entropic._decorator`."""
-    if operator.index(count) < 0:
-        raise ValueError(f"Cannot make {count} replicates: a number of runs is not negative.")
-    series = series_of(recipe, args, kwargs)
-    found = series.recorded(count)
-    recipe.count_hits(len(found))
-    for number in range(count):
-        if number not in found:
-            found[number] = series.make(number)
-    records = RecordList(found[number] for number in range(count))
-    _warn_of_equals(recipe.name, records)
-    return records
+def _series_of(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Series:
+    """The replicates of a call, as the subject of a sweep over their numbers."""
+    recipe, _ = function._self_recipe_and_first()
+    if recipe.seed_name is None:
+        return _Numbered(function, args, kwargs, None)
+    seeds = _Seeds(recipe, args, kwargs, recipe.seed_name)
+    return (_Seeded if seeds.are_in_key else _Numbered)(function, args, kwargs, seeds)
 
 
 def _warn_of_equals(name: str, records: RecordList) -> None:
@@ -84,7 +76,7 @@ def _warn_of_equals(name: str, records: RecordList) -> None:
         if "digest" in record.provenance and record.provenance.get("size_bytes", 0) >= _TELLING_BYTES
     )
     if any(count > 1 for count in digests.values()):
-        warnings.warn(EqualReplicatesWarning(name, sum(digests.values()), len(digests)), stacklevel=4)
+        warn(EqualReplicatesWarning(name, sum(digests.values()), len(digests)), EqualReplicatesWarning)
 
 
 class _Seeds:
@@ -122,57 +114,82 @@ class _Seeds:
                 yield seed
 
 
-class _Seeded:
+class _Series(Calls):
+    """The replicates of one point by number, as the subject of a sweep."""
+
+    def __init__(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], seeds: _Seeds | None) -> None:
+        super().__init__(function)
+        self._args, self._kwargs, self._seeds = args, kwargs, seeds
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _series_of, (self._function, self._args, self._kwargs)
+
+    def own_point(self, point: Any) -> Any:
+        return point
+
+    def _arguments_of(self, number: int) -> dict[str, Any]:
+        return self._kwargs if self._seeds is None else {**self._kwargs, self._seeds.name: self._seeds[number]}
+
+
+class _Seeded(_Series):
     """Replicates with a seed each, which are points of their own."""
 
-    def __init__(self, recipe: Recipe, args: tuple[Any, ...], kwargs: dict[str, Any], seeds: _Seeds) -> None:
-        self._recipe, self._args, self._kwargs, self._seeds = recipe, args, kwargs, seeds
+    def key(self, point: Any) -> Key:
+        return self._recipe.key(self._args, self._arguments_of(point))
 
-    def recorded(self, count: int) -> dict[int, RunRecord]:
-        keys = {number: self._recipe.key(self._args, self._with_seed(number)) for number in range(count)}
-        watch = self._recipe.watch(self._args)
-        found = {number: self._recipe.store.recall(key, watch) for number, key in keys.items()}
-        return {number: record for number, record in found.items() if record is not None}
-
-    def make(self, number: int) -> RunRecord:
-        return self._recipe.obtain(self._args, self._with_seed(number))
-
-    def _with_seed(self, number: int) -> dict[str, Any]:
-        return {**self._kwargs, self._seeds.name: self._seeds[number]}
+    def ensure(self, point: Any) -> bool:
+        return self._recipe.ensure(self._args, self._arguments_of(point))
 
 
-class _Numbered:
+class _NumberKey(NamedTuple):
+    """What a numbered replicate is looked up by; its flight has this name."""
+
+    params_hash: str
+    key: Key
+    number: int
+
+
+class _Numbered(_Series):
     """Replicates that are further runs of one point, told apart by their numbers."""
 
-    def __init__(
-        self, recipe: Recipe, args: tuple[Any, ...], kwargs: dict[str, Any], seeds: _Seeds | None = None
-    ) -> None:
-        self._recipe, self._args, self._kwargs, self._seeds = recipe, args, kwargs, seeds
-        self._key = recipe.key(args, kwargs if seeds is None else {**kwargs, seeds.name: seeds[0]})
+    def key(self, point: Any) -> Any:
+        key = self._recipe.key(self._args, self._arguments_of(0))
+        return _NumberKey(hash_params({"of": key.params_hash, "replicate": point}), key, point)
 
-    def recorded(self, count: int) -> dict[int, RunRecord]:
-        forms = {form.params_hash: form for form in self._key.forms()}
+    def recall(self, key: Any) -> RunRecord | None:
+        return self._recorded(key.key, key.number).get(key.number)
+
+    def ensure(self, point: Any) -> bool:
+        flight = self.key(point)
+        seed = {} if self._seeds is None else {self._seeds.name: self._seeds[point]}
+        work = self._recipe.work(flight.key, self._args, self._arguments_of(point))
+        self._recipe.store.replicate(
+            flight.key, point, work, seed, lambda: self.recall(flight), self._recipe.watch(self._args)
+        )
+        return work.has_run
+
+    def _recorded(self, key: Key, last: int) -> dict[int, RunRecord]:
+        """The replicates there are, up to a number."""
+        forms = {form.params_hash: form for form in key.forms()}
         selection = Selection.of(param("params_hash").isin([*forms]))
         same = self._recipe.store.select(selection, lambda record: agrees(record, forms[record.params_hash]))
-        same = RecordList(map(self._recipe.of_today, same))
         found: dict[int, RunRecord] = {}
         unnumbered = []
         for record in same:
-            number = record.provenance.get("replicate")
-            if not record.result_path.exists():
+            if not self._is_good(record, key):
                 continue
+            number = record.provenance.get("replicate")
             if isinstance(number, int) and number not in found:
                 found[number] = record
             else:
                 unnumbered.append(record)
-        free = (number for number in range(count) if number not in found)
-        found.update(zip(free, unnumbered, strict=False))
-        return {number: found[number] for number in sorted(found) if number < count}
+        free = (number for number in range(last + 1) if number not in found)
+        return {**found, **dict(zip(free, unnumbered, strict=False))}
 
-    def make(self, number: int) -> RunRecord:
-        seed = {} if self._seeds is None else {self._seeds.name: self._seeds[number]}
-        work = self._recipe.work(self._key, self._args, {**self._kwargs, **seed})
-        watch = self._recipe.watch(self._args)
-        return self._recipe.store.replicate(
-            self._key, number, work, seed, lambda: self.recorded(number + 1).get(number), watch
-        )
+    def _is_good(self, record: RunRecord, key: Key) -> bool:
+        """Whether it counts: its result is there, and its code is today's, or is handed out all the same."""
+        if not record.result_path.exists():
+            return False
+        is_older = record.params_hash != key.params_hash
+        watch = self._watch.of_grown(str(key.older)) if is_older else self._watch
+        return watch.vouches_for(record) or watch.hands_out(record)
