@@ -73,6 +73,11 @@ class Watch:
             self._good[recorded] = today
         return True
 
+    def accept_excused(self, recorded: set[str]) -> None:
+        """Accept for good what is excused as long as the parameters are declared to have grown."""
+        today = self._code.now()
+        self.accept({digest for digest in recorded if self._is_excused(digest, today)})
+
     def _is_excused(self, recorded: str, today: Fingerprint) -> bool:
         parts = self._codebook.parts(recorded) if self._excuses_itself else None
         return parts is not None and what_changed(parts, today.parts) == [ITSELF]

@@ -265,10 +265,14 @@ class Recipe:
     def accept_changes(self, selection: Selection) -> int:
         """Declare recorded runs good for today's code; how many that concerns."""
         codes = [code for record in self.records(selection) if isinstance(code := record.provenance.get("code"), str)]
+        accepted = set().union(*(watch.accept(set(codes)) for watch in self._all_watches()))
+        return sum(code in accepted for code in codes)
+
+    def _all_watches(self) -> set[Watch]:
+        """Of a method one for each class that has it."""
         for owner in _owners_of(self.function) if self._is_method else ():
             self.watch((owner,))
-        accepted = set().union(*(watch.accept(set(codes)) for watch in {self._watch, *self._watches.values()}))
-        return sum(code in accepted for code in codes)
+        return {self._watch, *self._watches.values()}
 
     def _new_watch(self, owner: type | None) -> Watch:
         code, policy = Code(self.function, owner), self.options["on_change"]
@@ -318,6 +322,10 @@ class Recipe:
             return 0
         pairs = rewritten(filter(self.owns, self.store.index.all()), self.evolution)
         if pairs and not preview:
+            # First, or a crash would leave runs that no longer answer without a word.
+            codes = {code for record, _ in pairs if isinstance(code := record.provenance.get("code"), str)}
+            for watch in self._all_watches():
+                watch.of_grown().accept_excused(codes)
             self.store.exchange(pairs)
         return len(pairs)
 
