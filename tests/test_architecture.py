@@ -35,7 +35,14 @@ FLOORS = {
         "_differences",
         "_locks",
         "_publish",
+        "_points",
+        "_tasks",
+        "_pools",
         "_sweep",
+        "_progress",
+        "_estimate",
+        "_plan",
+        "_forecast",
         "_views",
         "_page",
         "_page._columns",
@@ -75,10 +82,11 @@ FLOORS = {
         "_codebook",
         "_merge",
         "_places",
-        *("_explain", "_older", "_prune", "_reproduce", "_run"),
+        *("_explain", "_older", "_prune", "_reproduce", "_run", "_swept", "_sweeps"),
     ],
     "faces": [
         "_decorator",
+        "_calls",
         "_recipe",
         "_replay",
         "_replicates",
@@ -136,6 +144,12 @@ ARROWS = {
     "index._sqlite": ["index._sql_conditions", "index._sql_schema", "index._sql_url"],
     "index._table": ["record", "index._layout", "index._lines"],
     "index._tinydb": ["record", "index._layout", "index._lines", "index._table"],
+    "_pools": ["_tasks"],
+    "_sweep": ["_pools", "_tasks"],
+    "_plan": ["_estimate", "_progress"],
+    "_forecast": ["_estimate", "_plan"],
+    "_swept": ["_arguments", "_run"],
+    "_sweeps": ["_arguments", "_run", "_swept"],
     "_catalog": ["_merge", "_places"],
     "_provenance": ["_source"],
     "_changes": ["_candidate", "_codebook"],
@@ -151,7 +165,7 @@ ARROWS = {
         "_candidate",
         "_merge",
         "_places",
-        *("_explain", "_older", "_prune", "_reproduce", "_run"),
+        *("_explain", "_older", "_prune", "_reproduce", "_run", "_sweeps"),
     ],
     "_cli": ["_cli._look", "_cli._place", "_cli._run", "_cli._share", "_cli._tidy", "_cli._view", "_cli._why"],
     "_cli._choose": ["_cli._words"],
@@ -160,8 +174,9 @@ ARROWS = {
     "_cli._share": ["_cli._choose", "_cli._place", "_cli._view", "_cli._words", "_export"],
     "_cli._tidy": ["_cli._choose", "_cli._look", "_cli._place", "_cli._view", "_cli._words"],
     "_cli._why": ["_cli._place", "_cli._view", "_cli._words"],
-    "_decorator": ["_recipe", "_replicates"],
+    "_decorator": ["_calls", "_recipe", "_replicates"],
     "_replicates": ["_recipe"],
+    "_calls": ["_recipe"],
     "_recipe": ["_replay"],
 }
 LONG_ROOMS: dict[str, int] = {}
@@ -266,7 +281,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 EXTRAS = ["tinydb", "filelock", "sqlalchemy", "psycopg", "distributed", "dask", "pandas", "numpy", "click", "rich"]
-EXTRAS += ["plotly", "itables"]
+EXTRAS += ["plotly", "itables", "tqdm", "cloudpickle"]
 HIT = """
 store = entropic.Store("results", "runs.json", file_suffix=".txt")
 assert store.retrieve({"n": 1}) is not None

@@ -456,3 +456,14 @@ def test_a_hit_never_writes() -> None:
         play(TEXT, FLIPPED)
 
     assert sorted(Path("results").rglob("*")) == before
+
+
+def test_a_sweep_is_answered_like_its_calls() -> None:
+    """Points of a sweep whose runs are of other code run again with rerun, and are said once by default."""
+    play("[simulate(2) and None, simulate(3) and None]")
+    points = "[dict(n=2), dict(n=3)]"
+
+    told = play(f"len(simulate.sweep({points}))", FLIPPED)
+    assert (told["misses"], len(told["told"])) == (0, 1)
+    assert play(f"len(simulate.sweep({points}))", FLIPPED, policy="rerun")["misses"] == 2
+    assert play(f"len(simulate.sweep({points}))", FLIPPED, policy="rerun")["misses"] == 0

@@ -870,6 +870,49 @@ def test_sizes_and_times_for_people() -> None:
     assert _words.value_of("NaN") != _words.value_of("NaN")
 
 
+# ---- an index in a database -----------------------------------------------------------------------------------------
+
+
+def test_the_index_may_be_a_database(call: Call, runs: list[RunRecord], sql_url: str) -> None:
+    """Copied there, it answers by its URL, from an option or the environment, and remembers the results folder."""
+    assert call("copy-index", "runs.json", sql_url).out.startswith("copied 4 records to SQLIndex(")
+
+    answer = call("ls", "--json", "method=rk4", "--index", sql_url)
+
+    assert [json.loads(line)["params"]["n"] for line in answer.out.splitlines()] == [100, 200]
+    assert call("path", "n=100", "--index", sql_url).out.strip() == str(runs[0].result_path)
+
+
+def test_a_url_in_the_environment(call: Call, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new store may begin in a database, and be merged from."""
+    Path("made.txt").write_text("made elsewhere")
+    monkeypatch.setenv("ENTROPIC_INDEX", sqlite_url)
+    assert call("register", "made.txt", "-p", "n=1").status == 0
+    monkeypatch.delenv("ENTROPIC_INDEX")
+
+    assert call("merge", sqlite_url).status == 0
+
+    assert len(call("ls", "--json").out.splitlines()) == 1
+    assert call("copy-index", "entropic.json", sqlite_url).err.count("has records already") == 1
+
+
+DATABASES = [
+    (["ls", "--index", "sqlite:///nowhere.sqlite3"], "there is no index"),
+    (["ls", "--index", "mysql://user:Pa55@host/runs"], "only SQLite and PostgreSQL"),
+    (["ls", "--index", "postgresql://user:Pa55@127.0.0.1:1/runs"], "database is up"),
+]
+
+
+@pytest.mark.parametrize(("command", "told"), DATABASES)
+def test_a_database_that_cannot_be_used(call: Call, command: list[str], told: str) -> None:
+    """What is wrong is told in one line, without the password."""
+    answer = call(*command)
+
+    assert answer.status == 2
+    assert told in answer.err
+    assert "Pa55" not in answer.err
+
+
 # ---- why ------------------------------------------------------------------------------------------------------------
 
 
@@ -916,46 +959,3 @@ def test_why_shows_nothing_that_hurts_a_terminal(call: Call, store: Store) -> No
     fill(store, {"n": "\x1b[31m"})
 
     assert "\x1b" not in call("why", "n=1").out
-
-
-# ---- an index in a database -----------------------------------------------------------------------------------------
-
-
-def test_the_index_may_be_a_database(call: Call, runs: list[RunRecord], sql_url: str) -> None:
-    """Copied there, it answers by its URL, from an option or the environment, and remembers the results folder."""
-    assert call("copy-index", "runs.json", sql_url).out.startswith("copied 4 records to SQLIndex(")
-
-    answer = call("ls", "--json", "method=rk4", "--index", sql_url)
-
-    assert [json.loads(line)["params"]["n"] for line in answer.out.splitlines()] == [100, 200]
-    assert call("path", "n=100", "--index", sql_url).out.strip() == str(runs[0].result_path)
-
-
-def test_a_url_in_the_environment(call: Call, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new store may begin in a database, and be merged from."""
-    Path("made.txt").write_text("made elsewhere")
-    monkeypatch.setenv("ENTROPIC_INDEX", sqlite_url)
-    assert call("register", "made.txt", "-p", "n=1").status == 0
-    monkeypatch.delenv("ENTROPIC_INDEX")
-
-    assert call("merge", sqlite_url).status == 0
-
-    assert len(call("ls", "--json").out.splitlines()) == 1
-    assert call("copy-index", "entropic.json", sqlite_url).err.count("has records already") == 1
-
-
-DATABASES = [
-    (["ls", "--index", "sqlite:///nowhere.sqlite3"], "there is no index"),
-    (["ls", "--index", "mysql://user:Pa55@host/runs"], "only SQLite and PostgreSQL"),
-    (["ls", "--index", "postgresql://user:Pa55@127.0.0.1:1/runs"], "database is up"),
-]
-
-
-@pytest.mark.parametrize(("command", "told"), DATABASES)
-def test_a_database_that_cannot_be_used(call: Call, command: list[str], told: str) -> None:
-    """What is wrong is told in one line, without the password."""
-    answer = call(*command)
-
-    assert answer.status == 2
-    assert told in answer.err
-    assert "Pa55" not in answer.err

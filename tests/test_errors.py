@@ -45,6 +45,11 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
         ["study.f", "helper `g` in m.py changed since 2026-01-01 00:00:00", "accept_changes()", "version="],
     ),
     (errors.DuplicateFunctionError("study.f"), ValueError, ["study.f", "name=", "version="]),
+    (errors.SweepError([], []), RuntimeError, ["points failed", ".records", ".failures", "again"]),
+    (errors.WorkerDiedError(-9), RuntimeError, ["signal 9", "out of memory", "foreground"]),
+    (errors.WorkerDiedError(3), RuntimeError, ["exit status 3"]),
+    (errors.WorkerError("lib.Odd", "it was"), RuntimeError, ["lib.Odd: it was"]),
+    (errors.NotSharedError("Index()", "they differ"), RuntimeError, ["they differ", "Index()", "threads"]),
     (errors.NotRecordedError("study.f", "0123"), LookupError, ["study.f", "0123", "Call the function first"]),
     (
         errors.MissingExtraError("Cannot do it", "lib", "lib"),

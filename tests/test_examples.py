@@ -29,6 +29,8 @@ EXPECTED = [
     "register_file",
     "rerun_stochastic",
     "shared_postgres",
+    "sweep_dask",
+    "sweep_processes",
 ]
 
 each_example = pytest.mark.parametrize("name", EXAMPLES)

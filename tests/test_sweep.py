@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from entropic import Store, grid
+from entropic.errors import SweepError
+from entropic.record import RecordList
 
 
 class Method(Enum):
@@ -102,13 +104,19 @@ def test_a_sweep_runs_what_is_not_recorded(store: Store, runner: Any) -> None:
     assert records[0] == records[3]
 
 
-def test_a_sweep_that_fails_keeps_what_it_has(store: Store) -> None:
-    """The exception passes; the points before it are recorded, and the next sweep goes on from there."""
+def test_a_failing_point_does_not_stop_the_others(store: Store) -> None:
+    """They run and are recorded; the error at the end has them, and the failure with its point and traceback."""
 
     def fragile(params: dict[str, Any], result_path: Path) -> None:
         result_path.write_text(str(1 / params["n"]))
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(SweepError, match=r"1 point failed(.|\n)*\{'n': 0\}: ZeroDivisionError") as caught:
         store.sweep(grid(n=[2, 1, 0, 3]), fragile)
 
-    assert [record.params["n"] for record in store.list()] == [2, 1]
+    assert [record.params["n"] for record in store.list()] == [2, 1, 3]
+    assert isinstance(caught.value.records, RecordList)
+    assert [record.params["n"] for record in caught.value.records] == [2, 1, 3]
+    (failure,) = caught.value.failures
+    assert failure.point == {"n": 0}
+    assert isinstance(failure.error, ZeroDivisionError)
+    assert 'str(1 / params["n"])' in failure.traceback

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import functools
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from inspect import Signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
@@ -23,6 +23,8 @@ from .store import Store
 
 if TYPE_CHECKING:
     from ._explain import Explanation
+    from ._plan import Plan
+    from ._progress import Sink
 
 __all__ = ["BoundCachedFunction", "CacheInfo", "CachedFunction", "cached"]
 
@@ -158,15 +160,99 @@ class _Calls(Generic[P, R]):
         selection = Selection.of(where, order_by, limit, newest_first)
         return self._self_recipe_and_first()[0].records(selection)
 
-    def sweep(self, points: Iterable[Mapping[str, Any]]) -> builtins.list[R]:
-        """
-        Call the function for every point, one after the other; each is a mapping of arguments by name.
+    @overload
+    def sweep(
+        self: _Calls[P, Coroutine[Any, Any, T]],
+        points: Iterable[Mapping[str, Any]],
+        *,
+        executor: Any = None,
+        workers: int | None = None,
+        progress: bool | Sink | None = None,
+        on_error: str = "raise",
+    ) -> builtins.list[T]: ...
 
-        Returns what the calls return, in the order of the points; records as a `RecordList`.
+    @overload
+    def sweep(
+        self,
+        points: Iterable[Mapping[str, Any]],
+        *,
+        executor: Any = None,
+        workers: int | None = None,
+        progress: bool | Sink | None = None,
+        on_error: str = "raise",
+    ) -> builtins.list[R]: ...
+
+    def sweep(
+        self,
+        points: Iterable[Mapping[str, Any]],
+        *,
+        executor: Any = None,
+        workers: int | None = None,
+        progress: bool | Sink | None = None,
+        on_error: str = "raise",
+    ) -> Any:
         """
-        recipe, first = self._self_recipe_and_first()
-        answers = (recipe.call(first, dict(point)) for point in points)
-        return builtins.list(answers) if recipe.load else cast("builtins.list[R]", RecordList(answers))
+        Have every point recorded, here or in parallel; each is a mapping of arguments by name. See `Store.sweep`.
+
+        Returns what calls return, in the order of the points; records as a `RecordList`. A loader is called here, and
+        is not sent to the workers. A coroutine function runs in an event loop of its own for each point.
+        """
+        from . import _calls, _swept  # loaded by those who sweep
+
+        options = _swept.Options.checked(executor, workers, progress, on_error)
+        recipe, _ = self._self_recipe_and_first()
+        _calls.require_no_event_loop(recipe, options)
+        answers = _swept.swept(_calls.Calls(self), points, options, _calls.answer_of(recipe))
+        return answers if recipe.load else RecordList(answers)
+
+    @overload
+    def sweep_as_completed(
+        self: _Calls[P, Coroutine[Any, Any, T]],
+        points: Iterable[Mapping[str, Any]],
+        *,
+        executor: Any = None,
+        workers: int | None = None,
+        progress: bool | Sink | None = None,
+        on_error: str = "raise",
+    ) -> Generator[tuple[Mapping[str, Any], T], None, None]: ...
+
+    @overload
+    def sweep_as_completed(
+        self,
+        points: Iterable[Mapping[str, Any]],
+        *,
+        executor: Any = None,
+        workers: int | None = None,
+        progress: bool | Sink | None = None,
+        on_error: str = "raise",
+    ) -> Generator[tuple[Mapping[str, Any], R], None, None]: ...
+
+    def sweep_as_completed(
+        self,
+        points: Iterable[Mapping[str, Any]],
+        *,
+        executor: Any = None,
+        workers: int | None = None,
+        progress: bool | Sink | None = None,
+        on_error: str = "raise",
+    ) -> Any:
+        """As `sweep`, but hand out each point with its answer as it comes; see `Store.sweep_as_completed`."""
+        from . import _calls, _swept
+
+        options = _swept.Options.checked(executor, workers, progress, on_error)
+        recipe, _ = self._self_recipe_and_first()
+        _calls.require_no_event_loop(recipe, options)
+        return _swept.swept_as_completed(_calls.Calls(self), points, options, _calls.answer_of(recipe))
+
+    def plan(self, points: Iterable[Mapping[str, Any]], *, workers: int = 1) -> Plan:
+        """
+        Tell what a sweep would do: which points are recorded, which would run, and for how long on so many *workers*.
+
+        Runs and writes nothing. The time is judged by the recorded runs of this function.
+        """
+        from . import _calls, _swept
+
+        return _swept.planned(_calls.Calls(self), points, workers)
 
     def migrate(self, *, preview: bool = False) -> int:
         """
@@ -438,8 +524,8 @@ def cached(
     Returns:
         A decorator. The decorated function speaks `functools` (``cache_info``, ``cache_clear``,
         ``cache_parameters``, ``__wrapped__``), and has ``bind``, ``key``, ``retrieve``, ``run``, ``delete``,
-        ``register``, ``list``, ``sweep``, ``accept_changes``, ``replicates``, ``reproduce``, ``explain`` (why a call
-        would run) and ``migrate``.
+        ``register``, ``list``, ``sweep``, ``sweep_as_completed``, ``plan``, ``accept_changes``, ``replicates``,
+        ``reproduce``, ``explain`` (why a call would run) and ``migrate``.
 
     Raises:
         TypeError: When decorating: no parameter for the result path, a parameter with a reserved name, an unknown name

@@ -139,3 +139,18 @@ def unread_wal(path: str) -> None:
     logger.warning(
         "Read %s without its last records: they are in its -wal file, in a folder that cannot be written", path
     )
+
+
+def point_failed(point: object, error: BaseException) -> None:
+    """A point of a sweep has failed, and the sweep was told to skip such points."""
+    logger.warning("Skipped the point %r: %s: %s", point, type(error).__name__, error)
+
+
+def worker_died(exit_status: int | None, points: int) -> None:
+    """A worker process of a sweep has died; what it had in hand is tried again."""
+    logger.warning("A worker ended with exit status %s; %d point(s) it had are tried again", exit_status, points)
+
+
+def executor_broken(error: BaseException) -> None:
+    """An executor takes no more work: said once, however many points that means."""
+    logger.error("The executor of the sweep is broken, and every point that is not recorded fails: %s", error)

@@ -147,6 +147,21 @@ class Recipe:
     def retrieve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord | None:
         return self.store.recall(self.key(args, kwargs), self.watch(args))
 
+    def ensure(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Have a call recorded, for a sweep; tell whether it was run for that."""
+        key, watch = self.key(args, kwargs), self.watch(args)
+        if self.store.recall(key, watch) is not None:
+            self.count_hits(1)
+            return False
+        work = _Work(self, key, args, kwargs)
+        if self.is_async:
+            asyncio.run(self.store.obtain_async(key, work.awaited, {}, watch))
+        else:
+            self.store.obtain(key, work, {}, watch)
+        if not work.has_run:
+            self.count_hits(1)
+        return work.has_run
+
     def reproduce(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Reproduction:
         """Run a recorded call once more in a private place, and compare."""
         key = self.key(args, kwargs)

@@ -30,6 +30,7 @@ class BoundRunner:
 
     Attributes:
         module: Where the runner is from.
+        has_run: Whether it has been started.
     """
 
     def __init__(self, runner: Runner, params: Mapping[str, Any], key: Key) -> None:
@@ -38,8 +39,10 @@ class BoundRunner:
         # Copied now, not after a wait for another run: the caller may change them meanwhile.
         self._params = own_copy(dict(params))
         self.module = getattr(runner, "__module__", None)
+        self.has_run = False
 
     def __call__(self, path: Path) -> object:
+        self.has_run = True
         with unchanged(self._key, lambda: make_key(self._params)):
             return self._runner(paths(self._params), path)
 

@@ -22,6 +22,10 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── DuplicateFunctionError  ValueError         two different functions of one name on one store
     ├── CodeChangedError        RuntimeError       a recorded run of other code, where that is to be an error
     ├── NotRecordedError        LookupError        a call that is to be reproduced, and has no recorded run
+    ├── SweepError             RuntimeError       a sweep some of whose points have failed
+    ├── WorkerDiedError        RuntimeError       a point whose worker process died, not for the first time
+    ├── WorkerError            RuntimeError       what a worker raised, where that itself could not travel
+    ├── NotSharedError         RuntimeError       a sweep in processes that would not see each other's records
     ├── MissingExtraError       ImportError        a package that is needed for this only, and is not installed
     └── CommandError            RuntimeError       a program that could not be started, or has failed
 
@@ -36,8 +40,12 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
+
+_TOLD_FAILURES = 5
 
 
 class EntropicError(Exception):
@@ -456,6 +464,139 @@ class NotRecordedError(EntropicError, LookupError):
             f"Cannot reproduce this call of {self.name}: it has no recorded run ({self.params_hash}). "
             f"Call the function first."
         )
+
+
+class WorkerDiedError(EntropicError, RuntimeError):
+    """
+    A point took its worker process down: twice, the second time with no other point at work.
+
+    Attributes:
+        exit_status: What the process returned; the negative number of the signal that ended it.
+    """
+
+    def __init__(self, exit_status: int | None) -> None:
+        super().__init__(exit_status)
+        self.exit_status = exit_status
+
+    def __str__(self) -> str:
+        status = self.exit_status or 0
+        how = f"was ended by signal {-status}" if status < 0 else f"ended itself, with exit status {status}"
+        hint = " (out of memory, perhaps)" if status == -9 else ""
+        return (
+            f"Cannot run the point: its worker process {how}{hint}, and did so again with nothing else at work. "
+            f"Run the point alone, in the foreground, to see why."
+        )
+
+
+class WorkerError(EntropicError, RuntimeError):
+    """
+    Stands for an exception of a worker that could not be sent to where the sweep is.
+
+    Attributes:
+        type_name: The type of that exception.
+        text: What it said.
+    """
+
+    def __init__(self, type_name: str, text: str) -> None:
+        super().__init__(type_name, text)
+        self.type_name = type_name
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.type_name}: {self.text}" if self.text else self.type_name
+
+
+class NotSharedError(EntropicError, RuntimeError):
+    """
+    A sweep in other processes on a store whose index those processes do not share: their records would be lost.
+
+    Attributes:
+        index: The index, as it shows itself.
+        reason: How that was noticed.
+    """
+
+    def __init__(self, index: str, reason: str) -> None:
+        super().__init__(index, reason)
+        self.index = index
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"Cannot sweep in other processes: {self.reason}, so they do not share the index {self.index}. Use an "
+            f"index that all of them see, such as the default one on a common file system, or threads, or no executor."
+        )
+
+
+@dataclass(frozen=True)
+class Failure:
+    """
+    A point of a sweep that has no record, and why.
+
+    Attributes:
+        point: The point as it was given.
+        error: What was raised; a `WorkerError` stands for it if it could not leave its process.
+        traceback: Where it was raised, as text.
+    """
+
+    point: Any
+    error: BaseException
+    traceback: str = ""
+
+    def __str__(self) -> str:
+        told = str(self.error).strip().partition("\n")[0]
+        return f"{self.point!r}: {type(self.error).__name__}" + (f": {told}" if told else "")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        point = self.point if _can_travel(self.point) else repr(self.point)
+        return Failure, (point, sendable(self.error), self.traceback)
+
+
+class SweepError(EntropicError, RuntimeError):
+    """
+    Some points of a sweep have failed; all others have their records.
+
+    Attributes:
+        records: The records of the points that have one, in the order of the points (a
+            `RecordList`). Empty if they were handed out one by one.
+        failures: A `Failure` for each other point, in their order.
+    """
+
+    def __init__(self, records: Sequence[Any], failures: Sequence[Failure]) -> None:
+        super().__init__(records, failures)
+        self.records = records
+        self.failures = list(failures)
+
+    def __str__(self) -> str:
+        first = "".join(f"\n  {failure}" for failure in self.failures[:_TOLD_FAILURES])
+        rest = len(self.failures) - _TOLD_FAILURES
+        more = f"\n  and {rest} more" if rest > 0 else ""
+        return (
+            f"Cannot complete the sweep: {_points(len(self.failures))} failed; what the others gave is recorded, and "
+            f"in .records. See .failures for the tracebacks. Sweep again to run what is missing.{first}{more}"
+        )
+
+
+def sendable(error: BaseException) -> BaseException:
+    """The exception if it survives pickling, else a `WorkerError` that tells what it was."""
+    if _can_travel(error):
+        return error
+    try:
+        text = str(error)
+    except Exception:  # the text of somebody's exception is their code, and must not cost us the report
+        text = "(its text cannot be told)"
+    return WorkerError(type(error).__qualname__, text)
+
+
+def _can_travel(value: object) -> bool:
+    try:
+        pickle.loads(pickle.dumps(value))
+    except Exception:  # whatever somebody's __reduce__ or __init__ may raise
+        return False
+    return True
+
+
+def _points(count: int) -> str:
+    return "1 point" if count == 1 else f"{count} points"
 
 
 class MissingExtraError(EntropicError, ImportError):

@@ -39,6 +39,7 @@ from ._older import OlderForms
 from ._places import Places
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
 from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside
+from ._sweeps import Sweeps
 from .errors import AmbiguousResultError, EntropicError, IndexUnavailableError, ResultMissingError, StoreWriteError
 from .hashing import Key, decode_params, hash_params, make_key
 from .index import IndexBackend, Salvages
@@ -53,13 +54,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Store"]
 
-
 _REMEMBERED_KEYS = 4096
 _REMEMBERED_HITS = 1 << 16
 _DIGEST_UP_TO_BYTES = 1 << 20
 
 
-class Store:
+class Store(Sweeps):
     """
     Remember runs: each a mapping of parameters and the result file it led to.
 
@@ -186,7 +186,7 @@ class Store:
             True
         """
         require_callable(runner)
-        key = self._key(params, runner)
+        key = self.key_of(params, runner)
         return self.recall(key) or self.obtain(key, BoundRunner(runner, params, key), metadata)
 
     def run(self, params: Mapping[str, Any], runner: Runner, **metadata: Any) -> RunRecord:
@@ -203,7 +203,7 @@ class Store:
             [1, 2]
         """
         require_callable(runner)
-        key = self._key(params, runner)
+        key = self.key_of(params, runner)
         return self.execute(key, BoundRunner(runner, params, key), metadata)
 
     def retrieve(self, params: Mapping[str, Any]) -> RunRecord | None:
@@ -454,19 +454,6 @@ class Store:
             step(record)
         self._catalog.let_newest_answer({record.params_hash for record in (*merged.taken, *merged.known)})
         return merged
-
-    def sweep(self, points: Iterable[Mapping[str, Any]], runner: Runner) -> RecordList:
-        """
-        `run_or_retrieve` every point, one after the other, and return the records in their order.
-
-        Example:
-            >>> from entropic import grid
-            >>> store = Store("results", "runs.json", file_suffix=".txt")
-            >>> records = store.sweep(grid(n=[1, 2]), lambda params, path: path.write_text("x"))
-            >>> [record.params["n"] for record in records]
-            [1, 2]
-        """
-        return RecordList(self.run_or_retrieve(point, runner) for point in points)
 
     def check(self, *, contents: bool = False, repair: bool = False) -> CheckReport:
         """
@@ -847,7 +834,7 @@ class Store:
 
     # ---- keys -------------------------------------------------------------------------------------------------------
 
-    def _key(self, params: Mapping[str, Any], runner: Runner) -> Key:
+    def key_of(self, params: Mapping[str, Any], runner: Runner | None) -> Key:
         """The key of a point; remembered for plain values, whose types tell 1, 1.0 and True apart."""
         identity = getattr(runner, "__entropic_identity__", None)
         if identity is not None:

@@ -81,11 +81,18 @@ def _two_workers(scratch: Path, effort: Effort) -> list[Section]:
     def some() -> list[int]:
         return list(itertools.islice(numbers, count))
 
+    def points() -> list[dict[str, int]]:
+        return [{"n": number} for number in some()]
+
+    swept = cached(Store(scratch / "swept", scratch / "swept.json", file_suffix=".txt", durable=False))(_write)
     with _pool() as pool, joblib.Parallel(_WORKERS) as parallel:
         contenders: Contenders = {
             _PEER_POOL: lambda: parallel(joblib.delayed(memory)(number) for number in some()),
             "process pool": lambda: list(pool.map(durable, some(), chunksize=10)),
             "process pool, durable=False": lambda: list(pool.map(quick, some(), chunksize=10)),
+            "sweep on a process pool, durable=False": lambda: swept.sweep(points(), executor=pool, progress=False),
+            "sweep with workers=2, durable=False": lambda: swept.sweep(points(), workers=_WORKERS, progress=False),
+            "bare process pool, nothing recorded": lambda: list(pool.map(_joblib_run, some(), chunksize=10)),
         }
         for contender in contenders.values():
             contender()

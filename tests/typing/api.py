@@ -10,7 +10,8 @@ from typing_extensions import assert_type
 
 import entropic
 from entropic import RunRecord, Store, cached, param
-from entropic.index import IndexBackend, TinyDBIndex
+from entropic.index import IndexBackend, SQLIndex, TinyDBIndex
+from entropic.index import copy as copy_index
 from entropic.query import Comparison, Condition, matches
 from entropic.record import RecordList
 
@@ -60,6 +61,11 @@ assert_type(store.list({"n": 1}, order_by="n", limit=3, newest_first=True), Reco
 assert_type(store.list(param("n") > 1, order_by=["n", "-dt"]), RecordList)
 assert_type(store.delete({"n": 1}, remove_file=True), bool)
 assert_type(store.sweep(entropic.grid(n=[1, 2]), runner), RecordList)
+assert_type(store.sweep(iter([{"n": 1}]), runner, workers=2, progress=False, on_error="skip"), RecordList)
+for point, swept_record in store.sweep_as_completed([{"n": 1}], runner, executor=object()):
+    assert_type(point, Mapping[str, Any])
+    assert_type(swept_record, RunRecord)
+assert_type(store.plan([{"n": 1}], workers=2).estimated_seconds, "float | None")
 
 with store as opened:
     assert_type(opened, Store)
@@ -110,6 +116,9 @@ class Five:
 backend: IndexBackend = Five()
 backend = TinyDBIndex("runs.json")
 Store("results", index=Five())
+Store("results", index="sqlite:///runs.sqlite3")
+Store("results", index=SQLIndex("postgresql://user@host/runs", "results", durable=False))
+assert_type(copy_index(Five(), SQLIndex("sqlite:///runs.sqlite3")), int)
 
 
 # ---- the decorator keeps the caller's signature when the result path comes first
@@ -129,6 +138,8 @@ assert_type(first.register("x.npy", 1, dt=0.2), RunRecord)
 assert_type(first.list(where={"n": 1}), RecordList)
 assert_type(first.list(param("n") > 1, order_by="n", limit=1, newest_first=True), RecordList)
 assert_type(first.sweep([{"n": 1}]), list[RunRecord])
+assert_type(first.sweep([{"n": 1}], executor=object(), progress=lambda progress: progress.done), list[RunRecord])
+assert_type(first.plan([{"n": 1}]).cached, int)
 assert_type(first.cache_info().hits, int)
 first.cache_clear()
 first("one")  # type: ignore[arg-type]
@@ -142,6 +153,8 @@ def loaded(result_path: Path, n: int) -> None: ...
 
 assert_type(loaded(1), str)
 assert_type(loaded.run(1), RunRecord)
+assert_type(loaded.sweep([{"n": 1}]), list[str])
+assert_type(next(loaded.sweep_as_completed([{"n": 1}])), tuple[Mapping[str, Any], str])
 
 
 @cached(store)
@@ -149,6 +162,7 @@ async def awaited(result_path: Path, n: int) -> None: ...
 
 
 coroutine: Coroutine[Any, Any, RunRecord] = awaited(1)
+assert_type(awaited.sweep([{"n": 1}]), list[RunRecord])
 
 
 # ---- elsewhere in the signature, the arguments are free and the result is exact

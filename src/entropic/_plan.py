@@ -1,0 +1,118 @@
+"""What a sweep would do, before it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol
+
+from ._estimate import Estimator, Run
+from ._progress import duration
+
+_SAMPLED_POINTS = 200
+
+
+class Planned(Protocol):
+    """What is swept, as far as a plan has to know it."""
+
+    def key(self, point: Any) -> Any:
+        """What a point is looked up by; it has a ``params_hash``."""
+        ...
+
+    def recall(self, key: Any) -> Any:
+        """The record of a key, or None."""
+        ...
+
+    def own_point(self, point: Any) -> Any:
+        """A copy of a point."""
+        ...
+
+    def params(self, key: Any) -> dict[str, Any]:
+        """The params of a key."""
+        ...
+
+    def durations(self) -> Sequence[Run]:
+        """Params and seconds of recorded runs like these."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    What a sweep would do.
+
+    Attributes:
+        total: The number of points.
+        cached: Those that are recorded.
+        duplicates: Those that stand in the sweep a second time, recorded or not.
+        to_run: The points that would run, in their order.
+        workers: The number of workers reckoned with.
+        estimated_seconds: How long the runs would take on them, judged by recorded runs like them; None if there are
+            none.
+
+    Example:
+        >>> print(Plan(10, 6, 1, ({"n": 1}, {"n": 2}, {"n": 3}), 2, 90.0))
+        10 points: 6 cached, 1 duplicate, 3 to run; about 1 min 30 s on 2 workers
+    """
+
+    total: int
+    cached: int
+    duplicates: int
+    to_run: tuple[Any, ...]
+    workers: int
+    estimated_seconds: float | None
+
+    def __str__(self) -> str:
+        said = f"{_counted(self.total, 'point')}: {self.cached} cached, "
+        if self.duplicates:
+            said += f"{_counted(self.duplicates, 'duplicate')}, "
+        said += f"{len(self.to_run)} to run"
+        if not self.to_run:
+            return said
+        on = f" on {_counted(self.workers, 'worker')}"
+        if self.estimated_seconds is None:
+            return f"{said}; no recorded run tells how long{on}"
+        return f"{said}; about {duration(self.estimated_seconds)}{on}"
+
+    def __repr__(self) -> str:
+        return f"<Plan: {self}>"
+
+
+def plan(subject: Planned, points: Iterable[Any], workers: int) -> Plan:
+    """Look every point up; run nothing, write nothing."""
+    if not isinstance(workers, int) or workers < 1:
+        raise ValueError(f"Cannot plan for {workers!r} workers: it takes at least one.")
+    total = cached = duplicates = 0
+    seen: set[str] = set()
+    to_run, params = [], []
+    for point in points:
+        total += 1
+        key = subject.key(point)
+        if key.params_hash in seen:
+            duplicates += 1
+            continue
+        seen.add(key.params_hash)
+        if subject.recall(key) is not None:
+            cached += 1
+        else:
+            to_run.append(subject.own_point(point))
+            params.append(subject.params(key))
+    seconds = estimated(params, subject.durations, workers) if to_run else 0.0
+    return Plan(total, cached, duplicates, tuple(to_run), workers, seconds)
+
+
+def estimated(params: Sequence[dict[str, Any]], durations: Callable[[], Sequence[Run]], workers: int) -> float | None:
+    """Seconds that runs of these params take on so many workers; of many params, some are looked at."""
+    guess = Estimator(durations())
+    step = -(-len(params) // _SAMPLED_POINTS)
+    sample = [guess.seconds(one) for one in islice(params, 0, None, step)]
+    known = [seconds for seconds in sample if seconds is not None]
+    if not known:
+        return None
+    longest, all_seconds = max(known), sum(known) / len(known) * len(params)
+    return max(all_seconds / min(workers, len(params)), longest)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

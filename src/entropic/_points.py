@@ -1,0 +1,109 @@
+"""The points of a sweep."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from typing import Any, SupportsIndex, overload
+
+__all__ = ["grid"]
+
+
+class Grid(Sequence[dict[str, Any]]):
+    """
+    Every combination of the values of some axes; each point is made when it is asked for.
+
+    Example:
+        >>> len(Grid({"n": range(1000), "seed": range(1000)}))
+        1000000
+    """
+
+    def __init__(self, axes: dict[str, Sequence[Any]]) -> None:
+        self._axes = axes
+
+    def __len__(self) -> int:
+        return math.prod(map(len, self._axes.values())) if self._axes else 0
+
+    @overload
+    def __getitem__(self, place: SupportsIndex, /) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, place: slice, /) -> list[dict[str, Any]]: ...
+
+    def __getitem__(self, place: SupportsIndex | slice, /) -> dict[str, Any] | list[dict[str, Any]]:
+        if isinstance(place, slice):
+            return [self[number] for number in range(*place.indices(len(self)))]
+        rest = range(len(self))[place]
+        values = []
+        for axis in reversed(self._axes.values()):
+            rest, position = divmod(rest, len(axis))
+            values.append(axis[position])
+        return dict(zip(self._axes, reversed(values), strict=True))
+
+    def __repr__(self) -> str:
+        axes = ", ".join(f"{name}={len(axis)}" for name, axis in self._axes.items())
+        return f"Grid of {len(self)} points ({axes})"
+
+
+def grid(**axes: Iterable[Any]) -> Grid:
+    """
+    All combinations of the given values, the last axis changing fastest.
+
+    Args:
+        **axes: For each parameter the values it takes; a text or a mapping stands for itself, not for its parts.
+
+    Returns:
+        A sequence of params mappings that makes each when it is asked for, so a million cost no memory.
+
+    Example:
+        >>> list(grid(n=[1, 2], method="rk4"))
+        [{'n': 1, 'method': 'rk4'}, {'n': 2, 'method': 'rk4'}]
+    """
+    return Grid({name: _axis(values) for name, values in axes.items()})
+
+
+def _axis(values: Any) -> Sequence[Any]:
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        return [values]
+    return values if isinstance(values, range) else tuple(values)
+
+
+class Rows:
+    """
+    The rows of a table with named columns (a pandas DataFrame, or what works like one) as points, made one by one.
+
+    The index of the table takes no part: bring it in with ``frame.reset_index()`` if it is a parameter.
+    """
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        names = list(self._table.columns)
+        for values in self._table.itertuples(index=False, name=None):
+            yield dict(zip(names, values, strict=True))
+
+
+def points_of(points: Any) -> Iterable[Any]:
+    """
+    What a sweep is given, as an iterable of points: a table by its rows, anything else as it is.
+
+    Raises:
+        TypeError: It is no iterable, or is one point.
+    """
+    if hasattr(points, "itertuples") and hasattr(points, "columns"):
+        return Rows(points)
+    if isinstance(points, (Mapping, str, bytes)) or not isinstance(points, Iterable):
+        raise TypeError(
+            f"Cannot sweep over {points!r}: points are an iterable of mappings, such as entropic.grid(n=[1, 2]), "
+            f"[{{'n': 1}}, {{'n': 2}}] or a DataFrame."
+        )
+    return points
+
+
+def count_of(points: Iterable[Any]) -> int | None:
+    """How many points there are, if that can be told without making them."""
+    return len(points) if isinstance(points, Sized) else None

@@ -1,0 +1,368 @@
+"""
+Where a sweep's batches are worked through: worker processes of our own, or anybody's executor.
+
+Our processes hang on one pipe each, so that it is known which points a process had when it died, and that nobody else
+is touched by it. (`concurrent.futures` breaks the whole pool, and cannot tell whose fault it was.)
+"""
+
+from __future__ import annotations
+
+import atexit
+import concurrent.futures
+import contextlib
+import inspect
+import itertools
+import multiprocessing
+import os
+import pickle
+import queue
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from multiprocessing import connection
+from typing import Any, NamedTuple, Protocol
+
+from ._tasks import NotStarted, PackedTask, Points, Reported, Task, is_main_unknown, this_process, work_through
+from .errors import sendable
+
+_GRACE_SECONDS = 5.0
+_UNKNOWN_WORKERS = 128
+_BATCHES_A_WORKER = 2
+_LIBRARIES_OF_PROCESSES = frozenset({"distributed", "executorlib", "ipyparallel", "joblib", "loky", "mpi4py"})
+
+
+class Died(NamedTuple):
+    """A worker process of ours ended while it had a batch."""
+
+    exit_status: int | None
+
+
+class Returned(NamedTuple):
+    """A batch that is back, and what became of it."""
+
+    number: str
+    outcome: Reported | Died | BaseException
+
+
+class Workers(Protocol):
+    """Those who work a sweep's batches through."""
+
+    task: Task
+
+    def capacity(self) -> int:
+        """How many batches are worth having under way."""
+        ...
+
+    def count(self) -> int:
+        """How many batches are worked on at one time."""
+        ...
+
+    def submit(self, points: Points) -> None:
+        """Take a batch; what becomes of it is told by `returned`."""
+        ...
+
+    def returned(self, timeout: float | None) -> Sequence[Returned]:
+        """Wait until a batch is back, or for so many seconds; return those that are."""
+        ...
+
+    def give_up(self) -> None:
+        """Begin nothing more, and wait for what runs."""
+        ...
+
+    def interrupt(self) -> None:
+        """End what runs, as far as it is ours to end."""
+        ...
+
+    def close(self) -> None:
+        """Give back what is held."""
+        ...
+
+
+# ---- anybody's executor ---------------------------------------------------------------------------------------------
+
+
+class Executed:
+    """Batches on an executor: anything with a ``submit`` whose futures call back when they are done."""
+
+    def __init__(self, executor: Any, task: Task) -> None:
+        self.task = task
+        self._executor = executor
+        self._options = {"pure": False} if "pure" in _parameters_of(executor.submit) else {}
+        self._under_way: dict[str, Any] = {}
+        self._done: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def capacity(self) -> int:
+        return _BATCHES_A_WORKER * self.count()
+
+    def count(self) -> int:
+        return _worker_count(self._executor) or _UNKNOWN_WORKERS
+
+    def submit(self, points: Points) -> None:
+        number = points.number
+        try:
+            future = self._executor.submit(work_through, self.task, points, **self._options)
+        except RuntimeError as error:  # broken (a RuntimeError, too), or shut down: it will take nothing more
+            future = concurrent.futures.Future[Reported]()
+            future.set_exception(concurrent.futures.BrokenExecutor(str(error)))
+        self._under_way[number] = future
+        future.add_done_callback(lambda _: self._done.put(number))
+
+    def returned(self, timeout: float | None) -> Sequence[Returned]:
+        try:
+            numbers = [self._done.get(timeout=timeout) if timeout != 0 else self._done.get_nowait()]
+        except queue.Empty:
+            return []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                numbers.append(self._done.get_nowait())
+        return [Returned(number, _outcome(self._under_way.pop(number))) for number in numbers]
+
+    def give_up(self) -> None:
+        self._cancel()
+        while self._under_way:
+            self.returned(None)
+
+    def interrupt(self) -> None:
+        """What has begun runs on in the executor, which is the caller's own; it is recorded when it ends."""
+        self._cancel()
+
+    def close(self) -> None:
+        self._under_way.clear()
+
+    def _cancel(self) -> None:
+        self.task.is_stopped = True
+        for future in list(self._under_way.values()):
+            future.cancel()
+
+
+def _outcome(future: Any) -> Reported | BaseException:
+    try:
+        reported: Reported = future.result()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever an executor makes of a batch it could not work through
+        return error
+    return reported
+
+
+def _parameters_of(submit: Callable[..., Any]) -> Sequence[str]:
+    try:
+        return list(inspect.signature(submit).parameters)
+    except (TypeError, ValueError):
+        return []
+
+
+def _worker_count(executor: Any) -> int | None:
+    """How many runs an executor does at a time, if it says so in a way we know."""
+    client = getattr(executor, "_client", executor)  # of dask: the executor a client makes
+    if callable(getattr(client, "nthreads", None)):
+        threads: int = sum(client.nthreads().values())
+        # At least some dozens, since a cluster that grows on demand has to see the demand.
+        return max(threads, _UNKNOWN_WORKERS // 2)
+    for name in ("_max_workers", "max_workers"):
+        count = getattr(executor, name, None)
+        if type(count) is int and count > 0:
+            return int(count)
+    return None
+
+
+def require_executor(executor: Any) -> None:
+    """Refuse what no batch could be handed to, or waited for."""
+    if isinstance(executor, type) or not callable(getattr(executor, "submit", None)):
+        raise TypeError(
+            f"Cannot sweep on {executor!r}: an executor has a method submit(), as those of concurrent.futures "
+            f"or a dask Client have."
+        )
+    if getattr(executor, "asynchronous", False):
+        raise TypeError(f"Cannot sweep on {executor!r}: it answers to an event loop only. Use a synchronous client.")
+
+
+def sends_elsewhere(executor: Any) -> bool:
+    """Whether an executor is known to run in other processes, so that what cannot go there is refused at once."""
+    library = type(executor).__module__.partition(".")[0]
+    return isinstance(executor, concurrent.futures.ProcessPoolExecutor) or library in _LIBRARIES_OF_PROCESSES
+
+
+def knows_main_program(executor: Any) -> bool:
+    """Whether the workers of an executor run our main program, and find its functions by name."""
+    return isinstance(executor, concurrent.futures.ProcessPoolExecutor) and not is_main_unknown()
+
+
+# ---- processes of our own -------------------------------------------------------------------------------------------
+
+
+class Processes:
+    """
+    Batches on worker processes of our own, started when they are first needed, and again when one has died.
+
+    Args:
+        count: How many.
+        task: What they do.
+    """
+
+    def __init__(self, count: int, task: Task) -> None:
+        self.task = task
+        self._count = count
+        self._context = multiprocessing.get_context()
+        self._idle: list[_Worker] = []
+        self._busy: dict[connection.Connection, _Worker] = {}
+        self._waiting: deque[Points] = deque()
+        self._has_started = False
+        # Before multiprocessing's own: that waits for our processes, which wait for us.
+        atexit.register(self.close)
+
+    def capacity(self) -> int:
+        return _BATCHES_A_WORKER * self._count
+
+    def count(self) -> int:
+        return self._count
+
+    def submit(self, points: Points) -> None:
+        self._waiting.append(points)
+        self._hand_out()
+
+    def returned(self, timeout: float | None) -> Sequence[Returned]:
+        ready = connection.wait([*self._busy, *(worker.process.sentinel for worker in self._busy.values())], timeout)
+        found = [worker for pipe, worker in self._busy.items() if pipe in ready or worker.process.sentinel in ready]
+        returned = [self._take_back(worker) for worker in found]
+        self._hand_out()  # before the sweep looks at what is back, so that nobody waits for it
+        return [one for one in returned if one is not None]
+
+    def give_up(self) -> None:
+        self._waiting.clear()
+        while self._busy:
+            self.returned(None)
+
+    def interrupt(self) -> None:
+        """Interrupt what runs, as Ctrl-C does, so that it tidies up; what does not end then is killed."""
+        self._waiting.clear()
+        workers = list(self._busy.values())
+        for worker in workers:
+            worker.signal(signal.SIGINT)
+        deadline = time.monotonic() + _GRACE_SECONDS
+        for worker in workers:
+            worker.process.join(max(0.0, deadline - time.monotonic()))
+            if worker.process.is_alive():
+                worker.process.kill()
+            worker.leave()
+        self._busy.clear()
+
+    def close(self) -> None:
+        if self._busy:
+            self.interrupt()
+        for worker in self._idle:
+            worker.leave()
+        self._idle.clear()
+        atexit.unregister(self.close)
+
+    def _hand_out(self) -> None:
+        while self._waiting and (self._idle or len(self._busy) < self._count):
+            worker = self._idle.pop() if self._idle else self._started()
+            points = self._waiting.popleft()
+            self._busy[worker.pipe] = worker
+            worker.begin(points)
+
+    def _started(self) -> _Worker:
+        others = [worker.pipe for worker in (*self._idle, *self._busy.values())]
+        return _Worker(self._context, self.task.packed(), others)
+
+    def _take_back(self, worker: _Worker) -> Returned | None:
+        """What a worker has said; None if that was only that it is there."""
+        try:
+            said = worker.pipe.recv() if worker.pipe.poll() else None
+        except (EOFError, OSError):
+            said = None
+        if said == _READY:
+            self._has_started = True
+            return None
+        if said is None:
+            del self._busy[worker.pipe]
+            exit_status = worker.exit_status()
+            return Returned(worker.number, Died(exit_status) if self._has_started else _died_at_start(exit_status))
+        del self._busy[worker.pipe]
+        self._idle.append(worker)
+        return Returned(worker.number, said)
+
+
+class _Worker:
+    """One process, and the pipe to it."""
+
+    def __init__(self, context: Any, packed: bytes, others: list[connection.Connection]) -> None:
+        self.pipe, theirs = context.Pipe()
+        self.number = ""
+        # Forked, it holds our ends of all pipes, and none of them would ever be seen to close.
+        inherited = [*others, self.pipe] if context.get_start_method() == "fork" else []
+        self.process = context.Process(target=_serve, args=(theirs, packed, inherited), name="entropic-worker")
+        self.process.start()
+        theirs.close()
+
+    def begin(self, points: Points) -> None:
+        self.number = points.number
+        packed = pickle.dumps(points)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has died: seen when we wait for it
+            self.pipe.send_bytes(packed)
+
+    def signal(self, number: int) -> None:
+        if self.process.is_alive() and self.process.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, number)
+
+    def exit_status(self) -> int | None:
+        """Of a process that has died."""
+        self.process.join(_GRACE_SECONDS)
+        exit_status: int | None = self.process.exitcode
+        self.leave()
+        return exit_status
+
+    def leave(self) -> None:
+        """Let it go: it ends when its pipe does."""
+        self.pipe.close()
+        self.process.join(_GRACE_SECONDS)
+        if self.process.is_alive():  # as when a runner has left a thread behind that never ends
+            self.process.kill()
+            self.process.join()
+        self.process.close()
+
+
+def _died_at_start(exit_status: int | None) -> NotStarted:
+    return NotStarted(
+        f"Cannot start worker processes: one ended with exit status {exit_status} before it began. In a script, sweep "
+        f'below `if __name__ == "__main__":`, since new processes may run it again; see what it printed.'
+    )
+
+
+_READY = "ready"
+
+
+def _serve(pipe: connection.Connection, packed: bytes, inherited: list[connection.Connection]) -> None:
+    """The life of a worker process: batch after batch, until there is no one left to work for."""
+    for other in inherited:
+        other.close()
+    signal.signal(signal.SIGINT, _interrupted_once)
+    with contextlib.suppress(KeyboardInterrupt, EOFError, BrokenPipeError, ConnectionResetError):
+        pipe.send(_READY)
+        while True:
+            pipe.send(_answer(PackedTask(packed), pipe.recv_bytes()))
+
+
+def _interrupted_once(number: int, frame: object) -> None:
+    """The first interrupt ends the run; the second, which the sweep sends after a terminal's, must not end its end."""
+    signal.signal(signal.SIGINT, lambda number, frame: None)  # not SIG_IGN, which programs we start would inherit
+    raise KeyboardInterrupt
+
+
+def _answer(task: PackedTask, message: bytes) -> Reported | BaseException:
+    try:
+        return work_through(task, pickle.loads(message))
+    except Exception as error:  # it, or a class of a point's, cannot be imported here
+        return sendable(error)
+
+
+_numbers = itertools.count()
+
+
+def new_number() -> str:
+    """A number no other batch has, of this process or any other."""
+    host, pid = this_process()
+    return f"{host}-{pid}-{time.time_ns()}-{next(_numbers)}"
