@@ -458,6 +458,17 @@ def test_a_hit_never_writes() -> None:
     assert sorted(Path("results").rglob("*")) == before
 
 
+def test_a_sweep_is_answered_like_its_calls() -> None:
+    """Points of a sweep whose runs are of other code run again with rerun, and are said once by default."""
+    play("[simulate(2) and None, simulate(3) and None]")
+    points = "[dict(n=2), dict(n=3)]"
+
+    told = play(f"len(simulate.sweep({points}))", FLIPPED)
+    assert (told["misses"], len(told["told"])) == (0, 1)
+    assert play(f"len(simulate.sweep({points}))", FLIPPED, policy="rerun")["misses"] == 2
+    assert play(f"len(simulate.sweep({points}))", FLIPPED, policy="rerun")["misses"] == 0
+
+
 @pytest.mark.parametrize(("policy", "runs"), [("rerun", 4), ("ignore", 2), ("warn", 2)])
 def test_replicates_are_held_against_the_code(policy: str, runs: int) -> None:
     """Those of other code count, or are made anew, as the policy says; and those of code put back count again."""

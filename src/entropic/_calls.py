@@ -8,6 +8,7 @@ from typing import Any
 
 from . import _swept
 from ._arguments import own_copy
+from ._changes import Watch
 from ._estimate import Run
 from ._recipe import Recipe
 from .errors import UnsupportedTypeError
@@ -28,7 +29,7 @@ class Calls:
         recipe, first = function._self_recipe_and_first()
         self._recipe: Recipe = recipe
         self._first: tuple[Any, ...] = first
-        self._watch = self._recipe.watch(first)
+        self._watch: Watch = self._recipe.watch(first)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Calls, (self._function,)

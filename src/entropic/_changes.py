@@ -75,6 +75,11 @@ class Watch:
             self._good[recorded] = today
         return True
 
+    def accept_excused(self, recorded: set[str]) -> None:
+        """Accept for good what is excused as long as the parameters are declared to have grown."""
+        today = self._code.now()
+        self.accept({digest for digest in recorded if self._is_excused(digest, today)})
+
     def _is_excused(self, recorded: str, today: Fingerprint) -> bool:
         if self._growth is None:
             return False
@@ -127,11 +132,6 @@ class Watch:
             self._codebook.keep(self._function_name, today)
             self._codebook.accept(sorted(new), today.digest)
         return new
-
-    def accept_grown(self, growth: str, recorded: set[str]) -> None:
-        """Accept the code of runs from before the parameters grew, as far as that excuses it."""
-        today, then = self._code.before_run(), self.of_grown(growth)
-        self.accept({digest for digest in recorded if then._is_excused(digest, today)})
 
 
 def answer_among(candidates: Iterator[Candidate], watch: Watch) -> Candidate | None:

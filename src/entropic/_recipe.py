@@ -273,6 +273,7 @@ class Recipe:
         return sum(code in accepted for code in codes)
 
     def _all_watches(self) -> set[Watch]:
+        """Of a method one for each class that has it."""
         for owner in _owners_of(self.function) if self._is_method else ():
             self.watch((owner,))
         return {self._watch, *self._watches.values()}
@@ -325,9 +326,10 @@ class Recipe:
             return 0
         pairs = rewritten(filter(self.owns, self.store.index.all()), self.evolution)
         if pairs and not preview:
+            # First, or a crash would leave runs that no longer answer without a word.
             codes = {code for _, taken in pairs if isinstance(code := taken.provenance.get("code"), str)}
             for watch in self._all_watches():
-                watch.accept_grown(str(self.evolution), codes)
+                watch.of_grown(str(self.evolution)).accept_excused(codes)
             self.store.exchange(pairs)
         return len(pairs)
 
