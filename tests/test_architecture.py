@@ -155,7 +155,7 @@ ARROWS = {
     "_changes": ["_candidate", "_codebook"],
     "_run": ["_arguments", "_changes"],
     "_older": ["_candidate"],
-    "_explain": ["_candidate"],
+    "_explain": ["_candidate", "_changes"],
     "store": [
         "_arguments",
         "_catalog",

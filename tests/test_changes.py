@@ -482,6 +482,37 @@ def test_replicates_are_held_against_the_code(policy: str, runs: int) -> None:
     assert play(replicate, with_noise, policy=policy) == {"answer": [2, runs], "told": [], "misses": 0}
 
 
+# What explain says of a run of earlier code, by policy: its verdict, and some of the words below.
+EXPLAINED = [
+    ("warn", "it would hit", ["handed out with a warning", "the code changed: helper `rhs` in model.py"]),
+    ("rerun", "it would run", ['with on_change="rerun" it does not answer', "the code changed: helper `rhs`"]),
+    ("error", "it would be refused", ['with on_change="error"', "the code changed: helper `rhs`"]),
+    ("ignore", "it would hit", ["recorded 20"]),
+]
+
+
+@pytest.mark.parametrize(("policy", "verdict", "words"), EXPLAINED, ids=[policy for policy, *_ in EXPLAINED])
+def test_code_is_part_of_the_explanation(policy: str, verdict: str, words: list[str]) -> None:
+    """What would come of the call, and what of the code has changed; to ask warns of nothing, and refuses nothing."""
+    play(policy=policy)
+    assert play("str(simulate.explain(2))", policy=policy)["answer"].startswith("it would hit")
+
+    told = play("str(simulate.explain(2))", FLIPPED, policy=policy)
+
+    assert told["answer"].startswith(verdict)
+    assert all(part in told["answer"] for part in words)
+    assert told["told"] == []
+
+
+def test_the_nearest_run_may_differ_in_its_code_too() -> None:
+    """Told beside the parameters that differ."""
+    play()
+
+    told = play("simulate.explain(3).nearest[0].differences", FLIPPED)
+
+    assert told["answer"] == ["the code changed: helper `rhs` in model.py", "n: 2 -> 3"]
+
+
 # ---- with parameters that grow --------------------------------------------------------------------------------------
 
 GROWN = (

@@ -133,11 +133,13 @@ def test_new_and_missing_parameters(store: Store) -> None:
     before(8)
 
     assert today.explain(8).nearest[0].differences == (
+        "the code changed: the function itself",
         "parameter method is new: 'rk4' (by default)",
         "dt: 0.1 -> 0.2 (by default)",
         "parameter verbose is missing: was False",
     )
-    assert today.explain(8, "rk4", dt=0.2).nearest[0].differences[:2] == (
+    assert today.explain(8, "rk4", dt=0.2).nearest[0].differences[:3] == (
+        "the code changed: the function itself",
         "parameter method is new: 'rk4'",
         "dt: 0.1 -> 0.2",
     )
@@ -188,8 +190,9 @@ def test_parameters_that_grew(store: Store) -> None:
     before(8, 0.1)
 
     assert "before its parameters grew" in str(today.explain(8, 0.1))
-    assert today.explain(8, 0.2).nearest[0].differences == ("dt: 0.1 -> 0.2",)
-    assert today.explain(8, 0.1, "euler").nearest[0].differences == ("method: 'rk4' -> 'euler'",)
+    changed = "the code changed: the function itself"
+    assert today.explain(8, 0.2).nearest[0].differences == (changed, "dt: 0.1 -> 0.2")
+    assert today.explain(8, 0.1, "euler").nearest[0].differences == (changed, "method: 'rk4' -> 'euler'")
 
 
 def test_input_files(store: Store) -> None:

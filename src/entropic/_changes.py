@@ -34,17 +34,21 @@ class Watch:
         policy: What a run of other code means; one of `POLICIES`.
         codebook: Where what is known of code is kept.
         said: Shared by all watches of one function: which warnings it has given.
+
+    Attributes:
+        policy: As given.
     """
 
     def __init__(self, function_name: str, code: Code, policy: str, codebook: Codebook, said: set[str]) -> None:
         self._function_name = function_name
         self._code = code
-        self._policy = policy
+        self.policy = policy
         self._codebook = codebook
         self._said = said
         self._good: dict[str, Fingerprint] = {}
         self._grown: dict[str, Watch] = {}
         self._growth: str | None = None
+        self._may_note = True
         self.today: Callable[[], Fingerprint | None] = _nobody_asks if policy == "ignore" else code.now
         """Today's fingerprint, the same object for as long as the code does not change; None if nobody asks for it."""
 
@@ -57,10 +61,23 @@ class Watch:
         """
         watch = self._grown.get(growth)
         if watch is None:
-            watch = Watch(self._function_name, self._code, self._policy, self._codebook, self._said)
-            watch._growth = growth
+            watch = Watch(self._function_name, self._code, self.policy, self._codebook, self._said)
+            watch._growth, watch._may_note = growth, self._may_note
             self._grown[growth] = watch
         return watch
+
+    def for_good_ones(self) -> Watch:
+        """One that lets only good runs answer, says nothing of the others, and writes nothing."""
+        policy = self.policy if self.policy == "ignore" else "rerun"
+        watch = Watch(self._function_name, self._code, policy, self._codebook, self._said)
+        watch._may_note = False
+        return watch
+
+    def changes_since(self, record: RunRecord) -> list[str]:
+        """In words, what of the code has changed since a record was made; nothing if the record is good."""
+        if self.vouches_for(record):
+            return []
+        return what_changed(self._codebook.parts(record.provenance["code"]), self._code.now().parts)
 
     def vouches_for(self, record: RunRecord) -> bool:
         """Whether a record is good for today's code."""
@@ -83,7 +100,9 @@ class Watch:
     def _is_excused(self, recorded: str, today: Fingerprint) -> bool:
         if self._growth is None:
             return False
-        grown_with = self._codebook.code_grown_with(self._function_name, self._growth, today.digest)
+        grown_with = self._codebook.code_grown_with(
+            self._function_name, self._growth, today.digest, may_note=self._may_note
+        )
         if grown_with != today.digest and not self._codebook.is_accepted(grown_with, today.digest):
             return False
         parts = self._codebook.parts(recorded)
@@ -96,13 +115,12 @@ class Watch:
         Raises:
             CodeChangedError: It is to be an error.
         """
-        if self._policy == "rerun":
+        if self.policy == "rerun":
             return False
-        if self._policy == "warn" and "code" in self._said:
+        if self.policy == "warn" and "code" in self._said:
             return True
-        changed = what_changed(self._codebook.parts(record.provenance["code"]), self._code.now().parts)
-        error = CodeChangedError(self._function_name, changed, record.created_at)
-        if self._policy == "error":
+        error = CodeChangedError(self._function_name, self.changes_since(record), record.created_at)
+        if self.policy == "error":
             raise error
         warn(f"Handing out a result of earlier code: {error.story} {_WAYS_OUT}", StaleResultWarning)
         self._said.add("code")

@@ -116,19 +116,21 @@ class Codebook:
 
     # ---- growth -----------------------------------------------------------------------------------------------------
 
-    def code_grown_with(self, function_name: str, growth: str, today: str) -> str:
+    def code_grown_with(self, function_name: str, growth: str, today: str, *, may_note: bool) -> str:
         """
         The code with which a function's parameters have grown in this way: that of today, if they just have.
 
         Args:
             function_name: Whose.
             growth: All that is declared, as one text.
-            today: Fingerprint of today's code; noted down if none is. If that fails, it is asked again next time.
+            today: Fingerprint of today's code.
+            may_note: Note it down, if none is. Should that fail, it is asked again next time.
         """
         name = f"grown-{_digest(function_name + growth)}.json"
         with contextlib.suppress(OSError, ValueError, KeyError):
             return str(self._read(name)["code"])
-        self._write(name, {"function": function_name, "growth": growth, "code": today})
+        if may_note:
+            self._write(name, {"function": function_name, "growth": growth, "code": today})
         return today
 
     # ---- merging ----------------------------------------------------------------------------------------------------

@@ -7,11 +7,12 @@ where the call has the int.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ._candidate import Candidate, identity_fields
+from ._changes import Watch
 from ._tagged import file_text, untagged
 from .hashing import Key, canonical, decode, decode_params
 from .record import RecordList, RunRecord
@@ -48,6 +49,7 @@ class Explanation:
 
     Attributes:
         is_hit: A recorded run would be handed out; nothing would run.
+        is_error: Nothing would run either, because the code has changed and that is to be an error.
         function: The function's name; empty for a plain run.
         params: The params of the call, as its record would show them.
         params_hash: The key of the call.
@@ -70,9 +72,10 @@ class Explanation:
     record: RunRecord | None
     reasons: tuple[str, ...]
     nearest: tuple[Neighbour, ...] = ()
+    is_error: bool = False
 
     def __str__(self) -> str:
-        verdict = "it would hit" if self.is_hit else "it would run"
+        verdict = "it would hit" if self.is_hit else "it would be refused" if self.is_error else "it would run"
         lines = [f"{verdict}: {self.function or 'plain run'} {self.params_hash}", *(f"  {one}" for one in self.reasons)]
         for neighbour in self.nearest:
             record = neighbour.record
@@ -84,16 +87,25 @@ class Explanation:
 class Asked(Protocol):
     """What is asked of a store."""
 
-    def recall(self, key: Key) -> RunRecord | None: ...
+    def recall(self, key: Key, watch: Watch | None = None) -> RunRecord | None: ...
     def candidates(self, key: Key) -> Iterable[Candidate]: ...
     def list(self) -> RecordList: ...
+
+
+class Function(Protocol):
+    """What is known of the function that is called."""
+
+    def of_today(self, record: RunRecord) -> RunRecord:
+        """A record of this function with the params it would have today."""
+        ...
 
 
 def explain(
     store: Asked,
     key: Key,
-    today: Callable[[RunRecord], RunRecord] = lambda record: record,
+    function: Function | None = None,
     defaults: Collection[str] = (),
+    watch: Watch | None = None,
 ) -> Explanation:
     """
     Explain what a key finds in a store, or does not.
@@ -101,24 +113,51 @@ def explain(
     Args:
         store: The store.
         key: What is asked for.
-        today: Shows a record of this function with the params it would have today.
+        function: Whose call it is; None for a plain run.
         defaults: Parameters that the call did not give: a default that has changed since shall be seen as one.
+        watch: Over its code.
     """
+    good = None if watch is None else watch.for_good_ones()
+    record = store.recall(key, good)
+    if record is not None:
+        return _explained(key, record, _why_it_answers(key, record))
+    found = [*store.candidates(key)]
+    reasons = tuple(f"the result {one.path} {defect}" for one in found if (defect := one.defect()))
+    whole = [one.record for one in found if one.defect() is None]
+    if whole and watch is not None:
+        return _of_earlier_code(key, max(whole, key=lambda one: one.created_at), watch)
+    if reasons:
+        return _explained(key, None, reasons)
+    return _unrecorded(store.list(), key, function, defaults, good)
+
+
+def _explained(key: Key, record: RunRecord | None, reasons: tuple[str, ...], **further: Any) -> Explanation:
     function = str(key.identity.fields.get("function", ""))
     params = decode_params(key.params)
-    record = store.recall(key)
-    if record is not None:
-        return Explanation(True, function, params, key.params_hash, record, _why_it_answers(key, record))
-    found = store.candidates(key)
-    reasons = tuple(f"the result {one.path} {one.defect() or 'has just come back'}" for one in found)
-    if reasons:
-        return Explanation(False, function, params, key.params_hash, None, reasons)
-    records = store.list()
-    own = [one.provenance.get("function", "") == function for one in records]
-    what = "run of these parameters" if any(own) else f"run of {function}" if function else "plain run"
-    of_today = [today(one) if is_own else one for one, is_own in zip(records, own, strict=True)]
-    nearest = tuple(_nearest(key, of_today, defaults))
-    return Explanation(False, function, params, key.params_hash, None, (f"no {what} is recorded",), nearest)
+    return Explanation(record is not None, function, params, key.params_hash, record, reasons, **further)
+
+
+def _of_earlier_code(key: Key, record: RunRecord, watch: Watch) -> Explanation:
+    """There is a run, of code that has changed since: what that means is for the function to say."""
+    told = (f"{_code_difference(watch.changes_since(record))} since it was recorded", *_why_it_answers(key, record))
+    if watch.policy == "warn":
+        return _explained(key, record, ("handed out with a warning", *told))
+    reasons = (f'with on_change="{watch.policy}" it does not answer', *told)
+    return _explained(key, None, reasons, is_error=watch.policy == "error")
+
+
+def _unrecorded(
+    records: RecordList, key: Key, function: Function | None, defaults: Collection[str], watch: Watch | None
+) -> Explanation:
+    name = key.identity.fields.get("function", "")
+    own = [one.provenance.get("function", "") == name for one in records]
+    what = "run of these parameters" if any(own) else f"run of {name}" if name else "plain run"
+    if function is not None:
+        records = RecordList(
+            function.of_today(one) if is_own else one for one, is_own in zip(records, own, strict=True)
+        )
+    nearest = tuple(_nearest(key, records, defaults, watch))
+    return _explained(key, None, (f"no {what} is recorded",), nearest=nearest)
 
 
 def _why_it_answers(key: Key, record: RunRecord) -> tuple[str, ...]:
@@ -127,7 +166,9 @@ def _why_it_answers(key: Key, record: RunRecord) -> tuple[str, ...]:
     return (f"recorded {when}{older}: {record.result_path}",)
 
 
-def _nearest(key: Key, records: Sequence[RunRecord], defaults: Collection[str]) -> Iterator[Neighbour]:
+def _nearest(
+    key: Key, records: Sequence[RunRecord], defaults: Collection[str], watch: Watch | None
+) -> Iterator[Neighbour]:
     """Runs of this function, and runs of others with exactly these params: it may have been renamed."""
     function = key.identity.fields.get("function", "")
     asked = {name: canonical(value) for name, value in key.params.items()}
@@ -140,7 +181,7 @@ def _nearest(key: Key, records: Sequence[RunRecord], defaults: Collection[str]) 
     found.sort(key=lambda one: one[:2])
     seen: set[tuple[str, ...]] = set()
     for _, _, record in found:
-        differences = tuple(_differences(key, record, defaults))
+        differences = tuple(_differences(key, record, defaults, watch))
         # Of many runs that differ in the same way, such as replicates, one says it all.
         if differences and differences not in seen:
             seen.add(differences)
@@ -152,8 +193,11 @@ def _nearest(key: Key, records: Sequence[RunRecord], defaults: Collection[str]) 
 # ---- what differs ---------------------------------------------------------------------------------------------------
 
 
-def _differences(key: Key, record: RunRecord, defaults: Collection[str]) -> Iterator[str]:
+def _differences(key: Key, record: RunRecord, defaults: Collection[str], watch: Watch | None) -> Iterator[str]:
     yield from identity_differences(key.identity.fields, record)
+    if watch is not None and record.provenance.get("function") == key.identity.fields.get("function"):
+        changed = watch.changes_since(record)
+        yield from [_code_difference(changed)] if changed else ()
     for name in dict.fromkeys([*key.params, *record.params]):
         asked, recorded = ({name: one[name]} if name in one else {} for one in (key.params, record.params))
         by_default = " (by default)" if name in defaults else ""
@@ -168,6 +212,10 @@ def identity_differences(asked: Mapping[str, Any], record: RunRecord) -> Iterato
     if canonical(asked.get("version")) != canonical(recorded.get("version")):
         yield f"version {_text(recorded.get('version'))} -> {_text(asked.get('version'))}"
     yield from _differences_of(asked.get("closure", {}), recorded.get("closure", {}), "closed-over ")
+
+
+def _code_difference(changed: Sequence[str]) -> str:
+    return f"the code changed: {', '.join(changed)}"
 
 
 def _renamed(mine: str | None, theirs: str | None) -> str:

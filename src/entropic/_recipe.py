@@ -315,7 +315,7 @@ class Recipe:
         key = self.key(args, kwargs)
         given = self.binding.signature.bind(*args, **kwargs).arguments
         defaults = self.binding.signature.parameters.keys() - given.keys()
-        return explain(self.store, key, self.of_today, defaults)
+        return explain(self.store, key, self, defaults, self.watch(args))
 
     def of_today(self, record: RunRecord) -> RunRecord:
         """A record with the params that a call of today would have."""
