@@ -25,6 +25,8 @@ from sqlalchemy import event
 
 import entropic
 from entropic import Store, cached, param
+from entropic._swept import PlainRuns
+from entropic._tasks import Task
 from entropic.errors import (
     DuplicateFunctionError,
     IndexCorruptError,
@@ -722,3 +724,12 @@ def test_the_door_has_it() -> None:
     assert "SQLIndex" in entropic.index.__all__
     with pytest.raises(AttributeError, match="NoIndex"):
         entropic.index.NoIndex  # noqa: B018
+
+
+def test_what_is_sent_to_workers_does_not_show_its_password() -> None:
+    """The logs of schedulers show the arguments of what has failed; the pickled index has the password in it."""
+    store = Store("results", index=f"postgresql://user:{SECRET}@host/runs")
+    task = pickle.loads(pickle.dumps(Task(PlainRuns(store, write))))
+
+    assert SECRET in str(pickle.dumps(task))
+    assert SECRET not in repr(task)
