@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -542,6 +543,40 @@ def test_stores_that_share_an_index_fly_once(postgres_url: str) -> None:
 
     assert sorted(ran) == list(range(20))
     index.close()
+
+
+@pytest.mark.parametrize("during", ["pg_try_advisory_lock", "pg_advisory_unlock"])
+def test_an_interrupt_leaves_no_lock_behind(postgres_url: str, during: str) -> None:
+    """Of a key that was being taken or let go of just then; another that is in use stays taken."""
+    index, other = SQLIndex(postgres_url), SQLIndex(postgres_url)
+    locks, others = index.key_locks(), other.key_locks()
+    assert locks is not None
+    assert others is not None
+    used = locks.try_lock("used")
+
+    def interrupt(_connection: Any, _cursor: Any, statement: str, *_: object) -> None:
+        if during in statement:
+            event.remove(sqlalchemy.Engine, "after_cursor_execute", interrupt)
+            raise KeyboardInterrupt
+
+    given = locks.try_lock("given") if during == "pg_advisory_unlock" else None
+    event.listen(sqlalchemy.Engine, "after_cursor_execute", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        given.release() if given is not None else locks.try_lock("given")
+
+    wait_for(lambda: others.try_lock("given"))
+    assert others.try_lock("used") is None
+    assert used is not None
+    used.release()
+    wait_for(lambda: others.try_lock("used"))
+
+
+def wait_for(answer: Callable[[], object]) -> None:
+    """Ask again and again, for half a minute at most."""
+    deadline = time.monotonic() + 30
+    while answer() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_coroutines_fly_once(sql_url: str) -> None:

@@ -346,6 +346,20 @@ def test_a_worker_that_dies_takes_nobody_with_it(store: Store, caplog: pytest.Lo
     assert any("tried again" in record.getMessage() for record in caplog.records)
 
 
+def sweep_on_workers(folder: str) -> str:
+    with Store(folder, "inner.json", file_suffix=".txt") as store:
+        try:
+            return str(len(store.sweep([{"n": 1}], write, workers=1)))
+        except RuntimeError as error:
+            return str(error)
+
+
+def test_a_process_that_may_not_start_others_is_told() -> None:
+    """In a worker of a `multiprocessing.Pool` or of dask, say what to do there."""
+    with get_context("fork").Pool(1) as pool:
+        assert "without workers=" in pool.apply(sweep_on_workers, ("inner",))
+
+
 def leave_a_process(params: dict[str, Any], result_path: Path) -> None:
     """Starts a process of its own, as a run on several cores does; and is killed once."""
     if params["n"] == 1 and not Path("child").exists():

@@ -202,9 +202,18 @@ class Processes:
     Args:
         count: How many.
         task: What they do.
+
+    Raises:
+        NotStarted: This process may not start others.
     """
 
     def __init__(self, count: int, task: Task) -> None:
+        if multiprocessing.current_process().daemon:
+            raise NotStarted(
+                "Cannot start worker processes: this is a daemonic process itself, such as a worker of "
+                "multiprocessing.Pool or of dask, and those may not start any. Sweep here without workers=, or on an "
+                "executor of threads."
+            )
         self.task = task
         self._count = count
         self._context = multiprocessing.get_context()
