@@ -301,18 +301,40 @@ def test_an_insert_that_has_to_be_repeated_is_not_a_second_one(postgres_url: str
     index.close()
 
 
-def test_an_edited_row_is_told(sqlite_url: str) -> None:
-    """A document that is none names the run it stands in."""
+@pytest.mark.parametrize("document", ["{}", "null", "", "[" * 100_000])
+def test_an_edited_row_is_told(sqlite_url: str, document: str) -> None:
+    """A document that is none names the run it stands in, and what can be done in a database."""
     index = SQLIndex(sqlite_url)
     index.insert(make_record({"n": 1}))
     index.close()
     with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as connection:
-        connection.execute("UPDATE entropic_runs SET document = '{}'")
+        connection.execute("UPDATE entropic_runs SET document = ?", (document,))
     connection.close()
 
-    with pytest.raises(IndexCorruptError, match="run with id 1"):
+    with pytest.raises(IndexCorruptError, match=r"run with id 1 .* delete the row of 'entropic_runs'") as caught:
         index.all()
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
     index.close()
+
+
+def test_a_long_list_is_looked_for_by_its_beginning(postgres_url: str) -> None:
+    """To find one list in another, PostgreSQL compares each value with each: for long ones it would take minutes."""
+    index = SQLIndex(postgres_url, durable=False)
+    one, other = make_record({"a": {"values": [*range(3000)]}}), make_record({"a": {"values": [*range(2999), 0]}})
+    index.insert_many([one, other])
+    asked: list[str] = []
+
+    def listen(_connection: Any, _cursor: Any, _statement: str, parameters: Any, *_: object) -> None:
+        asked.append(str({name: getattr(value, "obj", value) for name, value in parameters.items()}))
+
+    event.listen(sqlalchemy.Engine, "before_cursor_execute", listen)
+    try:
+        assert index.search({"a": one.params["a"]}) == index.search({"a.values": one.params["a"]["values"]}) == [one]
+    finally:
+        event.remove(sqlalchemy.Engine, "before_cursor_execute", listen)
+        index.close()
+
+    assert max(map(len, asked)) < 5000
 
 
 @pytest.mark.parametrize("content", [b"no database at all" * 100, b"{}"])
