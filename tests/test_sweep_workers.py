@@ -329,6 +329,14 @@ def test_a_dataframe_is_points(store: Store) -> None:
     assert store.plan(frame).cached == 2
 
 
+def test_a_table_with_two_columns_of_one_name_is_refused(store: Store) -> None:
+    """As it comes from joining tables: which of the two is meant is not for us to guess."""
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(ValueError, match="several columns 'n'"):
+        store.sweep(pandas.DataFrame([[1, 2, 3]], columns=["n", "dt", "n"]), write)
+    assert runs() == []
+
+
 # ---- other processes ------------------------------------------------------------------------------------------------
 
 
