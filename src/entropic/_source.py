@@ -151,6 +151,28 @@ def _has_these_defaults(node: FunctionNode, function: FunctionType) -> bool:
         return False
 
 
+def computed_defaults(function: FunctionType) -> list[Any]:
+    """The defaults that the source does not show as plain values; none where it cannot be had."""
+    source = _source(function.__code__.co_filename)
+    node = source.function(function.__code__) if source is not None else None
+    if source is None or node is None or not source.is_of([function.__code__]):
+        return []  # the digest of bytecode has them all
+    positional = function.__defaults__ or ()
+    keyword = function.__kwdefaults__ or {}
+    pairs = [*zip(reversed(node.args.defaults), reversed(positional), strict=False)]
+    named = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+    pairs += [(default, keyword[one.arg]) for one, default in named if default is not None and one.arg in keyword]
+    return [value for default, value in pairs if not _is_literal(default)]
+
+
+def _is_literal(node: ast.expr) -> bool:
+    try:
+        ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return False
+    return True
+
+
 def _functions(values: Iterable[object]) -> Iterator[CodeType]:
     for value in values:
         function = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
