@@ -127,7 +127,7 @@ class Codebook:
             may_note: Note it down, if none is. Should that fail, it is asked again next time.
         """
         name = f"grown-{_digest(function_name + growth)}.json"
-        with contextlib.suppress(OSError, ValueError, KeyError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             return str(self._read(name)["code"])
         if may_note:
             self._write(name, {"function": function_name, "growth": growth, "code": today})
