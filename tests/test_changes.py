@@ -547,3 +547,38 @@ def test_what_was_migrated_is_as_good_as_before() -> None:
     assert play("simulate.migrate()", GROWN)["answer"] == 1
     assert play(TEXT, GROWN) == {"answer": "-1.96", "told": [], "misses": 0}
     assert "the function itself" in play(TEXT, GROWN, OWN)["told"][0]
+
+
+SENDER = """
+import base64, pathlib, subprocess, sys
+import cloudpickle, entropic
+
+store = entropic.Store("results", "runs.json", file_suffix=".txt")
+
+def helper(n):
+    return 2 * n
+
+@entropic.cached(store)
+def simulate(n, *, result_path):
+    result_path.write_text(str(helper(n)))
+
+if __name__ == "__main__":
+    program = pathlib.Path(__file__)
+    program.write_text(program.read_text().replace("2 * n", "3 * n"))
+    sent = base64.b64encode(cloudpickle.dumps(simulate)).decode()
+    worker = "import base64, pickle, sys; print(pickle.loads(base64.b64decode(sys.argv[1]))(5).provenance['code'])"
+    subprocess.run([sys.executable, "-c", worker, sent], check=True)
+"""
+
+
+def test_a_file_edited_before_a_worker_begins_is_not_what_was_sent() -> None:
+    """A function sent by value is what its sender had read: no fingerprint is made of what its file says by now."""
+    pytest.importorskip("cloudpickle")
+    Path("sender.py").write_text(SENDER)
+    done = subprocess.run([sys.executable, "sender.py"], capture_output=True, text=True, check=True)
+    [written] = [path.read_text() for path in Path("results").glob("*.txt")]
+    use = "import sender; print(sender.simulate.run(5).provenance['code'])"
+    later = subprocess.run([sys.executable, "-c", use], capture_output=True, text=True, check=True)
+
+    assert written == "10"
+    assert done.stdout != later.stdout
