@@ -550,7 +550,7 @@ def test_what_was_migrated_is_as_good_as_before() -> None:
 
 
 SENDER = """
-import base64, pathlib, subprocess, sys
+import base64, pathlib, subprocess, sys, time
 import cloudpickle, entropic
 
 store = entropic.Store("results", "runs.json", file_suffix=".txt")
@@ -565,6 +565,8 @@ def simulate(n, *, result_path):
 if __name__ == "__main__":
     program = pathlib.Path(__file__)
     program.write_text(program.read_text().replace("2 * n", "3 * n"))
+    while time.time() < program.stat().st_ctime + 0.1:
+        pass  # until the clock tells the edit from the worker's beginning
     sent = base64.b64encode(cloudpickle.dumps(simulate)).decode()
     worker = "import base64, pickle, sys; print(pickle.loads(base64.b64decode(sys.argv[1]))(5).provenance['code'])"
     subprocess.run([sys.executable, "-c", worker, sent], check=True)
