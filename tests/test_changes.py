@@ -10,6 +10,7 @@ import sys
 import textwrap
 import threading
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -584,3 +585,27 @@ def test_a_file_edited_before_a_worker_begins_is_not_what_was_sent() -> None:
 
     assert written == "10"
     assert done.stdout != later.stdout
+
+
+def test_source_and_bytecode_are_compared_where_they_can_be() -> None:
+    """Run without its source, as from a zip file, a function whose constants have changed is not taken for the same."""
+    Path("zipped.py").write_text(
+        "import entropic, sys\nG = int(sys.argv[1])\n"
+        "store = entropic.Store('results', 'runs.json', file_suffix='.txt')\n"
+        "@entropic.cached(store, on_change='rerun')\n"
+        "def f(n, *, result_path): result_path.write_text(str(n * G))\n"
+    )
+    with zipfile.ZipFile("zipped.zip", "w") as packed:
+        packed.write("zipped.py")
+
+    def answer(place: str, g: int, use: str = "f(3).result_path.read_text()") -> str:
+        program = f"import sys; sys.path.insert(0, {place!r}); from zipped import f; print({use})"
+        command = [sys.executable, "-I", "-c", program, str(g)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert answer(".", 1) == "3"
+    assert answer("zipped.zip", 1) == "3"
+    assert answer("zipped.zip", 1, "len(f.list())") == "1"
+    assert answer("zipped.zip", 2) == "6"
+    assert answer(".", 5, "[*f.explain(3).reasons][1]").startswith("the code changed: constant `G`")
+    assert answer("zipped.zip", 7, "f.accept_changes(), f(3).result_path.read_text()") == "2 6"
