@@ -10,6 +10,7 @@ import sys
 import textwrap
 import threading
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -547,3 +548,64 @@ def test_what_was_migrated_is_as_good_as_before() -> None:
     assert play("simulate.migrate()", GROWN)["answer"] == 1
     assert play(TEXT, GROWN) == {"answer": "-1.96", "told": [], "misses": 0}
     assert "the function itself" in play(TEXT, GROWN, OWN)["told"][0]
+
+
+SENDER = """
+import base64, pathlib, subprocess, sys, time
+import cloudpickle, entropic
+
+store = entropic.Store("results", "runs.json", file_suffix=".txt")
+
+def helper(n):
+    return 2 * n
+
+@entropic.cached(store)
+def simulate(n, *, result_path):
+    result_path.write_text(str(helper(n)))
+
+if __name__ == "__main__":
+    program = pathlib.Path(__file__)
+    program.write_text(program.read_text().replace("2 * n", "3 * n"))
+    while time.time() < program.stat().st_ctime + 0.1:
+        pass  # until the clock tells the edit from the worker's beginning
+    sent = base64.b64encode(cloudpickle.dumps(simulate)).decode()
+    worker = "import base64, pickle, sys; print(pickle.loads(base64.b64decode(sys.argv[1]))(5).provenance['code'])"
+    subprocess.run([sys.executable, "-c", worker, sent], check=True)
+"""
+
+
+def test_a_file_edited_before_a_worker_begins_is_not_what_was_sent() -> None:
+    """A function sent by value is what its sender had read: no fingerprint is made of what its file says by now."""
+    pytest.importorskip("cloudpickle")
+    Path("sender.py").write_text(SENDER)
+    done = subprocess.run([sys.executable, "sender.py"], capture_output=True, text=True, check=True)
+    [written] = [path.read_text() for path in Path("results").glob("*.txt")]
+    use = "import sender; print(sender.simulate.run(5).provenance['code'])"
+    later = subprocess.run([sys.executable, "-c", use], capture_output=True, text=True, check=True)
+
+    assert written == "10"
+    assert done.stdout != later.stdout
+
+
+def test_source_and_bytecode_are_compared_where_they_can_be() -> None:
+    """Run without its source, as from a zip file, a function whose constants have changed is not taken for the same."""
+    Path("zipped.py").write_text(
+        "import entropic, sys\nG = int(sys.argv[1])\n"
+        "store = entropic.Store('results', 'runs.json', file_suffix='.txt')\n"
+        "@entropic.cached(store, on_change='rerun')\n"
+        "def f(n, *, result_path): result_path.write_text(str(n * G))\n"
+    )
+    with zipfile.ZipFile("zipped.zip", "w") as packed:
+        packed.write("zipped.py")
+
+    def answer(place: str, g: int, use: str = "f(3).result_path.read_text()") -> str:
+        program = f"import sys; sys.path.insert(0, {place!r}); from zipped import f; print({use})"
+        command = [sys.executable, "-I", "-c", program, str(g)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert answer(".", 1) == "3"
+    assert answer("zipped.zip", 1) == "3"
+    assert answer("zipped.zip", 1, "len(f.list())") == "1"
+    assert answer("zipped.zip", 2) == "6"
+    assert answer(".", 5, "[*f.explain(3).reasons][1]").startswith("the code changed: constant `G`")
+    assert answer("zipped.zip", 7, "f.accept_changes(), f(3).result_path.read_text()") == "2 6"

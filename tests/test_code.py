@@ -496,6 +496,100 @@ def test_closures_of_one_making_are_told_apart() -> None:
     assert fingerprint(source.format(1), "f") == fingerprint(source.format(1), "f")
 
 
+CONSTANTS = {
+    "partial of an installed function": (
+        "import functools, json\ng = functools.partial(json.dumps, indent={})",
+        "g(1)",
+    ),
+    "partial of a class": (
+        "import functools\nclass K:\n    def __init__(self, k): self.k = k\ng = functools.partial(K, {})",
+        "g().k",
+    ),
+    "partials in a table": ("import functools\nT = [functools.partial(pow, {})]", "T[0](2)"),
+    "a callable object": (
+        "class Scaled:\n    def __init__(self, func): self.func = func\n"
+        "    def __call__(self): return {} * self.func()\ndef h(): return 1\ng = Scaled(h)",
+        "g()",
+    ),
+    "default that captures": ("def make(k):\n    def g(k=k): return k\n    return g\ng = make({})", "g()"),
+    "default in a loop": ("T = [lambda k=k: k for k in (0, {})]", "T[1]()"),
+    "order of a table": (
+        "def make(k):\n    return lambda: k\nT = {{name: make(k) for name, k in zip('ab', ({0}, 3 - {0}))}}",
+        "T['a']()",
+    ),
+    "class made by a function": (
+        "def make(k):\n    class K:\n        def g(self): return k\n    return K\nK = make({})",
+        "K().g()",
+    ),
+    "attribute set on a class": ("class K:\n    k = 0\nK.k = {}", "K.k"),
+    "function in a dataclass": (
+        "import dataclasses\ndef h(): return {}\n@dataclasses.dataclass\nclass K:\n    h: object\nmodel = K(h)",
+        "model.h()",
+    ),
+    "method of an object": (
+        "class K:\n    def h(self): return {}\n    def g(self): return self.h()\ng = K().g",
+        "g()",
+    ),
+    "object of a method": (
+        "import dataclasses\n@dataclasses.dataclass\nclass K:\n    k: int\n    def g(self): return self.k\ng = K({}).g",
+        "g()",
+    ),
+    "objects in a table": ("class K:\n    def g(self): return {}\nT = {{'a': K()}}", "T['a'].g()"),
+    "deque": ("import collections\nD = collections.deque([{}])", "D[0]"),
+    "range": ("R = range({})", "sum(R)"),
+    "slice": ("S = slice({})", "'abc'[S]"),
+    "getter": ("import operator\ng = operator.itemgetter({})", "g('abc')"),
+    "pattern": ("import re\nP = re.compile('a{}')", "P.match('a1')"),
+}
+
+
+@pytest.mark.parametrize("case", CONSTANTS.values(), ids=CONSTANTS.keys())
+def test_what_constants_hold(case: tuple[str, str]) -> None:
+    """Whatever a constant of the module is made of, another content of it is another fingerprint."""
+    source, use = case
+    source += f"\ndef f(result_path): {use}\n"
+
+    assert fingerprint(source.format(1), "f") == fingerprint(source.format(1), "f")
+    assert fingerprint(source.format(1), "f") != fingerprint(source.format(2), "f")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "class K:\n    n = 0\ndef f(result_path): K.n += 1",
+        "class K:\n    seen = []\ndef f(result_path): K.seen.append(1)",
+        "def g(memo={}): memo[1] = 1\ndef f(result_path): g()",
+        "def g(memo=dict()): memo[1] = 1\ndef f(result_path): g()",
+    ],
+)
+def test_what_the_code_keeps_for_itself_is_no_constant(source: str) -> None:
+    """Counters in classes and memos in defaults may be filled by anyone: the code is the same."""
+    module = loaded(source)
+    before = Code(module.f).now().digest
+    module.f(None)
+
+    assert Code(module.f).now().digest == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["step = halved", "SETTINGS.dt = 2", "TABLE.k = 3", "K.k = 4"],
+    ids=["function", "dataclass", "space", "class"],
+)
+def test_what_is_changed_between_calls_is_seen_at_a_glance(change: str) -> None:
+    """A helper bound anew by a script, or a setting that is changed in its object, is seen by the next call."""
+    module = loaded(
+        "import dataclasses, types\n@dataclasses.dataclass\nclass S:\n    dt: float = 1\nclass K:\n    k = 1\n"
+        "SETTINGS = S()\nTABLE = types.SimpleNamespace(k=1)\ndef step(): return 1\ndef halved(): return 2\n"
+        "def f(result_path): return step(), SETTINGS.dt, TABLE.k, K.k\n"
+    )
+    code = Code(module.f)
+    before = code.now()
+    exec(change, vars(module))
+
+    assert code.now().digest != before.digest
+
+
 OTHER_PYTHONS = [
     str(path)
     for version in ("3.10", "3.12", "3.13", "3.14")

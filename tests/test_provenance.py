@@ -228,3 +228,33 @@ def test_a_forked_child_is_another_process(store: entropic.Store) -> None:
     os.waitpid(pid, 0)
 
     assert [record.provenance["pid"] for record in store.list()] == [os.getpid(), pid]
+
+
+ODD = {
+    "a proxy": "class Proxy:\n    def __getattribute__(self, name): raise RuntimeError(name)\nproxy = Proxy()\n",
+    "no working directory": "import os\nos.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')\n",
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
+def test_what_cannot_be_told_costs_no_run(odd: str) -> None:
+    """A proxy with nothing behind it in the function's module, or a working directory that is gone: the run is made."""
+    program = STUDY.replace("if __name__", odd + "\nif __name__")
+    command = [sys.executable, "-c", program, "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["function"].endswith("simulate")
+
+
+def test_the_environment_names_no_other_repository(tmp_path: Path) -> None:
+    """In a hook, git's own variables point to the repository it works on: told is that of the code."""
+    Path("study.py").write_text(STUDY)
+    git("init", "-q", ".")
+    git("add", "study.py")
+    git("commit", "-q", "-m", "code")
+    other = tmp_path / "other"
+    git("init", "-q", str(other))
+    told = provenance_of_study("1", GIT_DIR=str(other / ".git"), GIT_WORK_TREE=str(other))
+
+    assert told["git"]["commit"] == git("rev-parse", "HEAD")[:12]

@@ -305,3 +305,14 @@ def test_processes_share_the_work(store: entropic.Store, tmp_path: Path) -> None
     assert [process.returncode for process in several] == [0, 0, 0]
     assert len(store.list()) == 8
     assert len(set(answers)) == 1
+
+
+@pytest.mark.parametrize("make", [seeded, unseeded])
+def test_a_replicate_cut_short_is_made_again(store: entropic.Store, make: Any) -> None:
+    """As for any call, a result that is empty, or shorter than it was, is none."""
+    simulate = make(store)
+    simulate.replicates(3, 1)[1].result_path.write_text("")
+    sizes = [record.result_path.stat().st_size for record in simulate.replicates(3, 1)]
+
+    assert min(sizes) >= 16
+    assert simulate.cache_info()[1] == 4

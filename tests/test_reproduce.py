@@ -317,3 +317,20 @@ def test_an_interrupt_leaves_nothing(store: entropic.Store) -> None:
     with pytest.raises(KeyboardInterrupt):
         simulate.reproduce(1)
     assert list(store.results_dir.glob(".entropic/staging/*")) == []
+
+
+def test_of_several_runs_the_one_that_answers() -> None:
+    """Code that was put back as it was is held against its own run, not against the newest one, of other code."""
+    program = (
+        "import entropic, sys\nstore = entropic.Store('results', 'runs.json', file_suffix='.txt')\n"
+        "G = int(sys.argv[1])\n"
+        "@entropic.cached(store, on_change='rerun')\ndef f(n, *, result_path): result_path.write_text('x' * n * G)\n"
+        "print(eval(sys.argv[2]))\n"
+    )
+    Path("study.py").write_text(program)
+    answers = [
+        subprocess.run([sys.executable, "study.py", g, use], capture_output=True, text=True, check=True).stdout
+        for g, use in (("1", "f(5)"), ("2", "f(5)"), ("1", "f.reproduce(5).outcome"))
+    ]
+
+    assert answers[2].strip() == "same"

@@ -2,7 +2,8 @@
 Whether recorded runs are good for today's code, and what to do about those that are not.
 
 A record is good if it was made by the same code, by code that was accepted for today's, or if that cannot be told: made
-by an earlier release, registered, or with code that could only be had as bytecode of another kind.
+by an earlier release, registered, or with code that could only be had as bytecode of another kind, as far as the parts
+that can be compared all the same agree.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 from . import _log
 from ._candidate import Candidate
 from ._code import ITSELF, Code, Fingerprint, are_comparable
-from ._codebook import Codebook, what_changed
+from ._codebook import Codebook, what_changed, what_surely_changed
 from .errors import ChangedDefaultWarning, CodeChangedError, StaleResultWarning
 from .record import RunRecord
 
@@ -77,7 +78,9 @@ class Watch:
         """In words, what of the code has changed since a record was made; nothing if the record is good."""
         if self.vouches_for(record):
             return []
-        return what_changed(self._codebook.parts(record.provenance["code"]), self._code.now().parts)
+        recorded, today = record.provenance["code"], self._code.now()
+        told = what_changed if are_comparable(recorded, today.digest) else what_surely_changed
+        return told(self._codebook.parts(recorded), today.parts)
 
     def vouches_for(self, record: RunRecord) -> bool:
         """Whether a record is good for today's code."""
@@ -85,12 +88,18 @@ class Watch:
         if today is None or not isinstance(recorded, str) or recorded == today.digest:
             return True
         if self._good.get(recorded) is not today:
-            if not are_comparable(recorded, today.digest):
+            if not self._can_differ(recorded, today):
                 _log.code_not_comparable(self._function_name, recorded, today.digest)
             elif not self._codebook.is_accepted(recorded, today.digest) and not self._is_excused(recorded, today):
                 return False
             self._good[recorded] = today
         return True
+
+    def _can_differ(self, recorded: str, today: Fingerprint) -> bool:
+        """Whether it can be told that the code is another: of source and bytecode by some parts only."""
+        if are_comparable(recorded, today.digest):
+            return True
+        return bool(what_surely_changed(self._codebook.parts(recorded), today.parts))
 
     def accept_excused(self, recorded: set[str]) -> None:
         """Accept for good what is excused as long as the parameters are declared to have grown."""
@@ -143,7 +152,7 @@ class Watch:
             digest
             for digest in recorded
             if digest != today.digest
-            and are_comparable(digest, today.digest)
+            and self._can_differ(digest, today)
             and not self._codebook.is_accepted(digest, today.digest)
         }
         if new:

@@ -14,14 +14,27 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import itertools
 import sys
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 from . import _source
+from ._constants import (
+    IMMUTABLE,
+    content_of,
+    copied,
+    filled_in,
+    functions_behind,
+    has_members,
+    is_approachable,
+    is_code,
+    is_memo,
+    is_plain,
+)
 from ._fingerprint import code_digest
 from ._syntax import (
     SUPER,
@@ -36,14 +49,10 @@ from ._syntax import (
     open_names,
     open_names_as_decorated,
 )
-from .hashing import canonical, normalize
 
 _DIGITS = 16
 _BYTECODE = f"py{sys.version_info[0]}{sys.version_info[1]}-"
-_PLAIN = (int, float, complex, str, bytes, bool, type(None))
-_WRAPS = ("__wrapped__", "__func__", "py_func", "pyfunc", "func")
 _ABSENT = object()
-_MANY_ITEMS = 10_000
 
 Place = tuple[int, str]
 """Where a value is bound: an object's id, and a name."""
@@ -123,13 +132,14 @@ class Code:
         """
         The fingerprint, as far as can be told at a glance: a hit asks for it.
 
-        Constants are compared each time, functions and classes only where they are typed in: files do not change them.
+        What the names are bound to is compared each time, and so is what constants hold, if they are plain values. What
+        functions and classes say is, where they are typed in: files do not change it.
         """
         last = self._look_back
         if last is None:
             return self._look()
-        for get, name, value, copy in last.at_a_glance:
-            if get(name, _ABSENT) is not value or (copy is not None and value != copy):
+        for get, name, value, held, copy in last.at_a_glance:
+            if get(name, _ABSENT) is not value or (copy is not None and held != copy):
                 return self._look()
         for function, code in last.typed_in:
             if function.__code__ is not code:
@@ -172,7 +182,7 @@ class _Look(NamedTuple):
     fingerprint: Fingerprint
     names: tuple[_Seen, ...]
     constants: tuple[_Seen, ...]
-    at_a_glance: tuple[tuple[Callable[[str, Any], Any], str, Any, Any], ...]
+    at_a_glance: tuple[tuple[Callable[[str, Any], Any], str, Any, Any, Any], ...]
     functions: tuple[tuple[FunctionType, CodeType], ...]
     typed_in: tuple[tuple[FunctionType, CodeType], ...]
 
@@ -182,8 +192,8 @@ class _Look(NamedTuple):
         constants = tuple(one for one in names if one.part is not None)
         functions = tuple((function, function.__code__) for function in reached.functions)
         is_interactive = _is_interactive()
-        watched = names if is_interactive else constants
-        at_a_glance = tuple((one.scope.get, one.name, one.value, one.copy) for one in watched)
+        watched = names if is_interactive else [one for one in names if one.part is not None or one.is_own_code()]
+        at_a_glance = tuple((_looks_up(one.scope), one.name, one.value, one.held, one.copy) for one in watched)
         return cls(fingerprint, names, constants, at_a_glance, functions, functions if is_interactive else ())
 
     def has_changed_code(self) -> bool:
@@ -193,7 +203,7 @@ class _Look(NamedTuple):
 class _Seen:
     """A name when it was last looked at: what it was bound to, and what that held if it can change in place."""
 
-    __slots__ = ("content", "copy", "name", "part", "scope", "value")
+    __slots__ = ("content", "copy", "held", "name", "part", "scope", "value")
 
     def __init__(self, scope: Scope, name: str, value: Any) -> None:
         self.scope = scope
@@ -201,12 +211,18 @@ class _Seen:
         self.value = value
         self.part: Part | None = None
         self.content: str | None = None
+        self.held: Any = None
         self.copy: Any = None
 
     def take(self, part: Part, text: str) -> None:
         self.part, self.content = part, text
-        if isinstance(self.value, (list, dict, set, bytearray)) and _is_plain(self.value):
-            self.copy = _copied(self.value)
+        held = vars(self.value) if has_members(self.value) else self.value
+        if isinstance(held, (list, dict, set, bytearray)) and is_plain(held):
+            self.held, self.copy = held, copied(held)
+
+    def is_own_code(self) -> bool:
+        # Not isinstance: a proxy is asked for its class then, and may have nothing behind it.
+        return issubclass(type(self.value), (FunctionType, type)) and _source.is_own(self.value)
 
     def is_bound_as_before(self) -> bool:
         return self.scope.get(self.name, _ABSENT) is self.value
@@ -214,9 +230,9 @@ class _Seen:
     def has_changed(self) -> bool:
         if not self.is_bound_as_before():
             return True
-        if self.part is None or isinstance(self.value, _PLAIN):
+        if self.part is None or isinstance(self.value, IMMUTABLE):
             return False
-        return self.value != self.copy if self.copy is not None else _content(self.value, []) != self.content
+        return bool(self.held != self.copy) if self.copy is not None else content_of(self.value, []) != self.content
 
 
 class _Unit(NamedTuple):
@@ -261,7 +277,7 @@ class _Reached:
                 yield self.own_state.get(place, one.part)
 
     def add_decorated(self, decorated: Callable[..., Any], owner: type | None) -> None:
-        functions = list(_functions_behind(decorated))
+        functions = list(functions_behind(decorated))
         for function in functions:
             is_innermost = function is functions[-1]
             # What the function itself closes over is in its key, unless it is code.
@@ -270,12 +286,15 @@ class _Reached:
     # ---- code -------------------------------------------------------------------------------------------------------
 
     def _add_function(self, function: FunctionType, owner: type | None, kind: str, *, only_code: bool = False) -> None:
-        place = (function.__code__, id(function.__globals__), id(function.__closure__), owner)
+        made = id(function.__closure__), id(function.__defaults__), id(function.__kwdefaults__)
+        place = (function.__code__, id(function.__globals__), made, owner)
         if place in self._parts or (kind != _ITSELF and not _source.is_own(function)):
             return
         unit = _unit_of_function(function, kind)
         self._parts[place] = unit.parts
         self.functions.append(function)
+        if kind != _ITSELF:
+            self._add_defaults(function)
         self._left.append(_Visit(unit, function.__globals__, _Cells(function, only_code), owner, function))
 
     def _add_class(self, kind: type) -> None:
@@ -284,7 +303,7 @@ class _Reached:
         unit = _unit_of_class(kind)
         module = sys.modules.get(kind.__module__)
         self._parts[kind] = unit.parts
-        self._left.append(_Visit(unit, vars(module) if module else {}, _NO_CELLS, kind, None))
+        self._left.append(_Visit(unit, vars(module) if module else {}, _Cells.of_class(kind), kind, None))
         if any(part.source for part in unit.parts):
             return
         for value in vars(kind).values():
@@ -332,13 +351,15 @@ class _Reached:
     def _add_name(self, scope: Scope, name: str, rest: Chain) -> None:
         value = scope.get(name, _ABSENT)
         self._note(scope, name, value)
-        if name.startswith("__") or value is _ABSENT or not _is_approachable(value):
+        if name.startswith("__") or value is _ABSENT or not is_approachable(value):
             return
         if isinstance(value, ModuleType):
             if rest and _source.is_own(value):
                 self._add_name(vars(value), rest[0], rest[1:])
             return
         self._add_value(scope, name, value, None, name)
+        if rest and isinstance(value, type):
+            self._add_member(value, rest[0], None)  # it may have been bound anew, outside the body of the class
 
     def _add_value(self, scope: Scope, name: str, value: Any, owner: type | None, shown: str) -> None:
         seen = self._note(scope, name, value)
@@ -349,19 +370,37 @@ class _Reached:
 
     def _add_functions_behind(self, value: Any, owner: type | None, kind: str) -> bool:
         """Add the functions behind a value, if it is made of any."""
-        functions = list(_functions_behind(value))
+        functions = list(functions_behind(value))
+        if isinstance(value, MethodType):
+            owner = value.__self__ if isinstance(value.__self__, type) else type(value.__self__)
         for function in functions:
             self._add_function(function, owner, _CACHED if type(value).__module__ == _OUR_DECORATOR else kind)
-        if isinstance(value, partial) and functions:
-            self._add_filled_in([*value.args, value.keywords], functions[0])
+        if functions and not isinstance(value, FunctionType):
+            self._add_class(type(value))  # of a callable object, or a decorator that is a class
+        self._add_filled_in(value)
         return bool(functions)
 
-    def _add_filled_in(self, items: list[Any], function: FunctionType) -> None:
-        """What a `functools.partial` has filled in."""
+    def _add_filled_in(self, value: Any) -> None:
+        """What a `functools.partial` has filled in, and the object that a method is bound to."""
+        items = filled_in(value)
         code: list[Any] = []
-        text = _content(items, code)
-        if text is not None and _source.is_own(function):
-            name = f"partial of {function.__qualname__}"
+        text = content_of(items, code) if items is not None else None
+        if text is None:
+            return
+        inner = value.func if isinstance(value, partial) else value.__func__
+        name = getattr(inner, "__qualname__", type(inner).__qualname__)
+        name = f"partial of {name}" if isinstance(value, partial) else f"object of {name}"
+        place = _source.place_of(inner) if isinstance(inner, FunctionType) and _source.is_own(inner) else ""
+        self._parts[name, text] = (Part("constant", name, place, _digest(text), ""),)
+        self._add_code([*code, inner] if isinstance(inner, type) else code)
+
+    def _add_defaults(self, function: FunctionType) -> None:
+        """Defaults that are computed: functions of one making, such as those of a loop, are told apart by them."""
+        items = [value for value in _source.computed_defaults(function) if not is_memo(value)]
+        code: list[Any] = []
+        text = content_of(items, code) if items else None
+        if text is not None:
+            name = f"default of {function.__qualname__}"
             self._parts[name, text] = (Part("constant", name, _source.place_of(function), _digest(text), ""),)
         self._add_code(code)
 
@@ -369,7 +408,7 @@ class _Reached:
         if isinstance(seen.value, ModuleType) or seen.part is not None:
             return
         code: list[Any] = []
-        text = _content(seen.value, code)
+        text = content_of(seen.value, code)
         if text is not None:
             file = seen.scope.get("__file__", None)
             name = str(file).replace("\\", "/").rpartition("/")[2] if file else ""
@@ -398,6 +437,16 @@ class _Cells:
         self.cells = dict(zip(names, cells, strict=False))
         self._only_code = only_code
 
+    @classmethod
+    def of_class(cls, kind: type) -> _Cells:
+        """What the methods of a class close over, if it was made inside a function."""
+        found = cls(None)
+        for value in vars(kind).values():
+            for function in functions_behind(value):
+                if _source.is_own(function):
+                    found.cells = {**cls(function).cells, **found.cells}
+        return found
+
     def __contains__(self, name: str) -> bool:
         return name in self.cells
 
@@ -406,7 +455,7 @@ class _Cells:
             value = self.cells[name].cell_contents
         except (KeyError, ValueError):
             return default
-        return default if self._only_code and not _is_code(value) else value
+        return default if self._only_code and not is_code(value) else value
 
 
 class _Members:
@@ -422,7 +471,11 @@ class _Members:
 
 
 Scope = dict[str, Any] | _Cells | _Members
-_NO_CELLS = _Cells(None)
+
+
+def _looks_up(scope: Scope) -> Callable[[str, Any], Any]:
+    """Looks a name up, as fast as can be."""
+    return vars(scope.owner).get if isinstance(scope, _Members) else scope.get
 
 
 def _place(scope: Scope, name: str) -> Place:
@@ -432,9 +485,11 @@ def _place(scope: Scope, name: str) -> Place:
 
 
 def _place_of_chain(chain: Chain, scope: Scope) -> Place:
-    """Where the last name of a chain is bound: in a scope or, through modules, in one of theirs."""
-    for name in chain[:-1]:
+    """Where the last name of a chain is bound: in a scope or, through modules, in one of theirs, or in a class."""
+    for name, attribute in itertools.pairwise(chain):
         value = scope.get(name, None)
+        if isinstance(value, type):
+            return id(value), attribute
         if not isinstance(value, ModuleType):
             return _place(scope, name)  # an attribute of an object: it is the object that changes
         scope = vars(value)
@@ -509,7 +564,7 @@ def _read_class(kind: type) -> _Unit:
     if found is None:
         # Made by a call, such as `collections.namedtuple`; or typed in without a method to know its source by.
         fields = [*_annotated(kind), *getattr(kind, "_fields", ())]
-        values = {member: _content(value, []) for member, value in vars(kind).items() if not member.startswith("__")}
+        values = {member: content_of(value, []) for member, value in vars(kind).items() if not member.startswith("__")}
         told = repr((fields, sorted((member, text) for member, text in values.items() if text is not None)))
         mark = "" if _source.is_made_by_a_call(kind) else _BYTECODE
         return _Unit((Part("class", name, place, mark + _digest(told), ""),), _NO_NAMES, None)
@@ -553,101 +608,8 @@ def _names_of_bytecode(code: CodeType) -> Names:
     return Names(chains=frozenset(chains).union(*(one.chains for one in inner)), changed=frozenset(), imports={})
 
 
-# ---- values ---------------------------------------------------------------------------------------------------------
-
-
-def _functions_behind(value: Any) -> Iterator[FunctionType]:
-    """The functions a callable is made of, from the outside in: through wrappers, descriptors and partials."""
-    left, known = [value], set()
-    while left:
-        one = left.pop(0)
-        if id(one) in known or one is None or isinstance(one, (type, ModuleType, *_PLAIN)):
-            continue
-        known.add(id(one))
-        if isinstance(one, FunctionType):
-            yield one
-            left += [one.__dict__.get("__wrapped__"), *_dispatched(one)]
-        elif isinstance(one, property):
-            left += [one.fget, one.fset, one.fdel]
-        elif isinstance(one, (staticmethod, classmethod)):
-            left.append(one.__func__)
-        elif callable(one) or hasattr(type(one), "__get__"):
-            left += [_attribute(one, name) for name in _WRAPS]
-
-
-def _dispatched(function: FunctionType) -> list[Any]:
-    """The implementations of a `functools.singledispatch`."""
-    registry = function.__dict__.get("registry")
-    return list(registry.values()) if isinstance(registry, Mapping) else []
-
-
-def _is_approachable(value: Any) -> bool:
-    """Whether a value can be asked what it is: a proxy, as web frameworks have them, may have nothing behind it now."""
-    try:
-        return value.__class__ is not None
-    except Exception:
-        return False
-
-
-def _attribute(value: Any, name: str) -> Any:
-    try:
-        found = getattr(value, name, None)
-    except Exception:
-        return None  # of someone's proxy, whose errors are none of ours
-    return found if callable(found) else None
-
-
-def _is_code(value: Any) -> bool:
-    return isinstance(value, (type, ModuleType)) or any(True for _ in _functions_behind(value))
-
-
-def _content(value: Any, code: list[Any]) -> str | None:
-    """The content of a constant as text, or None; the code it holds, as a table of methods does, is put on a list."""
-    try:
-        return canonical(normalize(value))
-    except Exception:
-        # No value for a key, or a user's own normaliser that fails; it may still be a table of functions.
-        try:
-            return canonical(_described(value, code))
-        except Exception:
-            return None
-
-
-def _described(value: Any, code: list[Any]) -> Any:
-    if isinstance(value, type) or any(True for _ in _functions_behind(value)):
-        code.append(value)
-        return {"$code": getattr(value, "__qualname__", type(value).__qualname__)}
-    if isinstance(value, (dict, list, tuple)) and len(value) > _MANY_ITEMS:
-        raise ValueError("too long")
-    if isinstance(value, dict):
-        return [[normalize(name), _described(item, code)] for name, item in value.items()]
-    if isinstance(value, (list, tuple)):
-        return [_described(item, code) for item in value]
-    if type(value).__name__ in ("Namespace", "SimpleNamespace"):
-        return _described(vars(value), code)
-    return normalize(value)
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(map(_is_plain, value.keys())) and all(map(_is_plain, value.values()))
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return all(map(_is_plain, value))
-    return isinstance(value, (*_PLAIN, bytearray))
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _copied(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_copied(item) for item in value]
-    if isinstance(value, tuple):
-        return tuple(_copied(item) for item in value)
-    return value.copy() if isinstance(value, (set, bytearray)) else value
-
-
 def _defines(owner: type, function: FunctionType) -> bool:
-    return any(function in _functions_behind(value) for value in vars(owner).values())
+    return any(function in functions_behind(value) for value in vars(owner).values())
 
 
 def _is_interactive() -> bool:

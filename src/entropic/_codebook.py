@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from . import _log
-from ._code import Fingerprint, Part
+from ._code import Fingerprint, Part, are_comparable
 from ._publish import PRIVATE_FOLDER
 
 _DRAFT = ".draft"
@@ -127,7 +127,7 @@ class Codebook:
             may_note: Note it down, if none is. Should that fail, it is asked again next time.
         """
         name = f"grown-{_digest(function_name + growth)}.json"
-        with contextlib.suppress(OSError, ValueError, KeyError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             return str(self._read(name)["code"])
         if may_note:
             self._write(name, {"function": function_name, "growth": growth, "code": today})
@@ -194,6 +194,31 @@ def what_changed(old: Collection[Part] | None, new: Collection[Part]) -> list[st
     named = {str(part): part for part in (*old, *new) if _essence(part) in before ^ after}
     own = [name for name, part in named.items() if part.kind == "itself"]
     return [*own, *sorted(named.keys() - set(own))]
+
+
+def what_surely_changed(old: Collection[Part] | None, new: Collection[Part]) -> list[str]:
+    """
+    In words, which parts differ of two fingerprints of different kinds, such as of source and of bytecode.
+
+    Of what is in both under one name, if its digests are of one kind: as those of constants always are.
+    """
+    before, after = _digests(old or ()), _digests(new)
+    return sorted(
+        str(part)
+        for part in {(part.kind, part.name): part for part in new}.values()
+        if _surely_differ(before.get((part.kind, part.name), set()), after[part.kind, part.name])
+    )
+
+
+def _digests(parts: Collection[Part]) -> dict[tuple[str, str], set[str]]:
+    found: dict[tuple[str, str], set[str]] = {}
+    for part in parts:
+        found.setdefault((part.kind, part.name), set()).add(part.digest)
+    return found
+
+
+def _surely_differ(first: set[str], second: set[str]) -> bool:
+    return bool(first) and not first & second and all(are_comparable(a, b) for a in first for b in second)
 
 
 def _essence(part: Part) -> tuple[str, str, str]:

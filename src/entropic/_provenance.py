@@ -7,6 +7,7 @@ the same for all runs of a process is looked up once; what cannot be told is lef
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -151,7 +152,8 @@ def _of_module(name: str) -> dict[str, Any]:
     told: dict[str, Any] = {"packages": dict(_packages(module))}
     path = getattr(module, "__file__", None)
     if _source.is_own(module):
-        told["git"] = _repository(os.path.dirname(os.path.abspath(path)) if path else os.getcwd())
+        with contextlib.suppress(OSError):  # of a working directory that is gone
+            told["git"] = _repository(os.path.dirname(os.path.abspath(path)) if path else os.getcwd())
     return {name: value for name, value in told.items() if value}
 
 
@@ -159,13 +161,16 @@ def _packages(module: ModuleType) -> Iterator[tuple[str, str]]:
     """The installed packages that a module has imported from, with their versions."""
     names = set()
     for value in list(vars(module).values()):
-        owner = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+        try:
+            owner = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+        except Exception:
+            continue  # a proxy, as web frameworks have them, with nothing behind it now
         if isinstance(owner, str):
             names.add(owner.partition(".")[0])
     for name in sorted(names - {"entropic", "builtins", "__main__"} - set(sys.stdlib_module_names)):
         imported = sys.modules.get(name)
         if imported is not None and not _source.is_own(imported):
-            version = getattr(imported, "__version__", None)
+            version = getattr(imported, "__dict__", {}).get("__version__")
             version = version if isinstance(version, str) else _version_of(name)
             if version:
                 yield name, version
@@ -195,9 +200,16 @@ def _repository(folder: str) -> dict[str, Any]:
             return {}
     command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", above]
     command += ["status", "--porcelain=v2", "--branch", "--untracked-files=no", "--ignore-submodules"]
+    # As in a hook of git's, the environment may name another repository.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         answer = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_GIT_PATIENCE_SECONDS, check=True
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_GIT_PATIENCE_SECONDS,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return {}

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from . import _swept
 from ._calls import Calls, require_no_event_loop
-from ._candidate import agrees
+from ._candidate import Candidate, agrees
 from ._changes import warn
 from ._recipe import Recipe
 from .errors import EqualReplicatesWarning
@@ -187,8 +187,8 @@ class _Numbered(_Series):
         return {**found, **dict(zip(free, unnumbered, strict=False))}
 
     def _is_good(self, record: RunRecord, key: Key) -> bool:
-        """Whether it counts: its result is there, and its code is today's, or is handed out all the same."""
-        if not record.result_path.exists():
+        """Whether it counts: its result is there and whole, and its code is today's, or is handed out all the same."""
+        if Candidate(record, record).defect() is not None:
             return False
         is_older = record.params_hash != key.params_hash
         watch = self._watch.of_grown(str(key.older)) if is_older else self._watch

@@ -106,15 +106,26 @@ def function_node(function: FunctionType, *, decorators: bool, defaults: bool) -
     """
     code = function.__code__
     source = _source(code.co_filename)
-    node = source.function(code) if source is not None and source.is_of([code]) else None
+    is_sent = _was_sent(function)
+    node = source.function(code) if source is not None and source.is_of([code], is_sent=is_sent) else None
     if source is None or node is None:
         return None
-    if not source.is_settled:
+    if is_sent or not source.is_settled:
         if decorators and not isinstance(node, ast.Lambda) and node.decorator_list:
             return None
         if defaults and not _has_these_defaults(node, function):
             return None
     return node, source.text(node)
+
+
+def _was_sent(function: FunctionType) -> bool:
+    """
+    Whether a function came here by value, as cloudpickle sends those of scripts: its names are not those of its module.
+
+    Then its file may have been edited before this process began, and after the function was read elsewhere.
+    """
+    module = sys.modules.get(function.__globals__.get("__name__", ""))
+    return module is not None and vars(module) is not function.__globals__
 
 
 def class_node(kind: type) -> tuple[ast.ClassDef, str] | None:
@@ -151,6 +162,28 @@ def _has_these_defaults(node: FunctionNode, function: FunctionType) -> bool:
         return False
 
 
+def computed_defaults(function: FunctionType) -> list[Any]:
+    """The defaults that the source does not show as plain values; none where it cannot be had."""
+    source = _source(function.__code__.co_filename)
+    node = source.function(function.__code__) if source is not None else None
+    if source is None or node is None or not source.is_of([function.__code__], is_sent=_was_sent(function)):
+        return []  # the digest of bytecode has them all
+    positional = function.__defaults__ or ()
+    keyword = function.__kwdefaults__ or {}
+    pairs = [*zip(reversed(node.args.defaults), reversed(positional), strict=False)]
+    named = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+    pairs += [(default, keyword[one.arg]) for one, default in named if default is not None and one.arg in keyword]
+    return [value for default, value in pairs if not _is_literal(default)]
+
+
+def _is_literal(node: ast.expr) -> bool:
+    try:
+        ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return False
+    return True
+
+
 def _functions(values: Iterable[object]) -> Iterator[CodeType]:
     for value in values:
         function = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
@@ -174,9 +207,9 @@ class _Source:
         self.is_settled = self.is_old or changed_at is None
         self._codes: dict[int, frozenset[CodeType]] = {}
 
-    def is_of(self, codes: list[CodeType]) -> bool:
-        """Whether these were compiled from this text."""
-        if self.is_old:
+    def is_of(self, codes: list[CodeType], *, is_sent: bool = False) -> bool:
+        """Whether these were compiled from this text; of an old file that is known, unless they come from elsewhere."""
+        if self.is_old and not is_sent:
             return True
         return bool(codes) and all(code in self._compiled(code.co_flags & _FUTURE) for code in codes)
 

@@ -511,7 +511,8 @@ class Store(Sweeps):
 
         What a decorated function has recorded can be called again, if the function is at hand or can be imported, and
         its arguments can be had from the record: an array, of which only the digest is known, cannot. An enum arrives
-        as its value and a path as its text. The new results are written below ``.entropic`` and removed.
+        as its value, a path as its text, a tuple as a list. The new results are written below ``.entropic``, and
+        removed.
 
         Args:
             fraction: How many of the runs to draw, above 0 and at most 1; at least one is.
