@@ -1,8 +1,8 @@
 """
 ``run``: one more run of the same point, whenever it is called; a random epidemic without a seed.
 
-A plain call answers with the newest record, ``list`` shows all of them. Watch that this script runs only what is missing.
-(For so many replicates in one call, each with a seed of its own that can be repeated, see replicates.py.)
+A plain call answers with the newest record, ``list`` shows all of them. Watch that this script runs only what is
+missing. (For so many replicates in one call, each with a seed of its own, see replicates.py.)
 """
 
 from __future__ import annotations
