@@ -1,8 +1,9 @@
 """
-How long does a random walk stay on one side? Twenty replicates of each length, and later twenty more.
+``replicates``: so many independent runs of a point in one call; how long a random walk stays on one side.
 
-Watch: each replicate has a seed of its own, derived from the point and recorded with it; asking for forty runs only the
-twenty that are missing; the very same numbers come back on the second start, and from a fresh folder too.
+Watch: of each length twenty run, and later twenty more. Each replicate has a seed of its own, derived from the point
+and recorded with it; asking for forty runs only the twenty that are missing; the very same numbers come back on the
+second start, and from a fresh folder too.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
 """
-Running one point again: replicates of a random epidemic.
+``run``: one more run of the same point, whenever it is called; a random epidemic without a seed.
 
-A plain call answers with the newest record. ``run`` always runs, and adds a further record of the same
-point, so a point can hold as many replicates as you like; ``list`` shows them all. Watch that this script
-runs only the replicates that are missing. (To repeat a replicate exactly, make its seed a parameter: then
-each is a point of its own.)
+A plain call answers with the newest record, ``list`` shows all of them. Watch that this script runs only what is
+missing. (For so many replicates in one call, each with a seed of its own, see replicates.py.)
 """
 
 from __future__ import annotations

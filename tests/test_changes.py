@@ -505,6 +505,17 @@ def test_code_is_part_of_the_explanation(policy: str, verdict: str, words: list[
     assert told["told"] == []
 
 
+def test_the_explanation_of_earlier_code_is_the_same_after_the_warning() -> None:
+    """A process that has been warned, and given the result, is told as much as one that has not."""
+    play()
+
+    told = play("[str(simulate.explain(2)), simulate(2) and str(simulate.explain(2))]", FLIPPED)
+
+    before, after = told["answer"]
+    assert before == after
+    assert "handed out with a warning" in after
+
+
 def test_the_nearest_run_may_differ_in_its_code_too() -> None:
     """Told beside the parameters that differ."""
     play()

@@ -15,12 +15,13 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from entropic import RunRecord, Store, cached
+from entropic import InputFile, RunRecord, Store, cached
 from entropic._cli import _view, _words
 from entropic._cli import main as start
 
@@ -182,6 +183,16 @@ def test_ls_shows_what_varies(call: Call, runs: list[RunRecord]) -> None:
     assert call("ls", "--varying", "method=rk4").out.splitlines()[0].split() == ["hash", "created", "n", "time", "size"]
 
 
+def test_ls_tells_contents_in_short(call: Call, store: Store, tmp_path: Path) -> None:
+    """An input file goes by its name and the first digits of its digest; show has it whole."""
+    mesh = tmp_path / "wing.msh"
+    mesh.write_text("0 1 2")
+    fill(store, {"mesh": InputFile(mesh)})
+
+    assert re.search(r"  wing\.msh \([0-9a-f]{8}\)  ", call("ls").out)
+    assert re.search(r"[0-9a-f]{64}", call("show").out)
+
+
 def test_ls_writes_csv(call: Call, runs: list[RunRecord]) -> None:
     """With a header, readable by any reader of CSV."""
     rows = list(csv.DictReader(io.StringIO(call("ls", "--csv").out)))
@@ -241,11 +252,14 @@ def test_path_leaves_out_what_is_gone(call: Call, runs: list[RunRecord]) -> None
 def test_stats_counts(call: Call, store: Store, runs: list[RunRecord]) -> None:
     """Runs, points, bytes, time and functions; and no time saved, which nobody has counted."""
     fill(store, {"n": 100, "dt": 0.01, "method": "rk4"})
+    store.index.insert(replace(runs[0], params={"n": 5}, params_hash="0" * 16, created_at="2001-01-01T00:00:00+00:00"))
 
     out = call("stats").out
 
-    assert re.search(r"^runs +5$", out, re.MULTILINE)
-    assert re.search(r"^points +4$", out, re.MULTILINE)
+    assert re.search(r"^runs +6$", out, re.MULTILINE)
+    assert re.search(r"^points +5$", out, re.MULTILINE)
+    assert re.search(r"^first +2001-01-01 00:00:00$", out, re.MULTILINE)
+    assert f"last {runs[-1].created_at[:4]}" in re.sub(" +", " ", out)
     assert re.search(r"^size +50 B$", out, re.MULTILINE)
     assert "(plain runs)" in out
     assert "saved" not in out

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,18 +102,21 @@ def test_an_index_in_memory_is_refused(client: Any) -> None:
         store.sweep(grid(n=[1]), deadly(), executor=client)
 
 
-def importable_here_only(params: dict[str, Any], result_path: Path) -> None:
-    """A runner that goes by name, where no worker can find it."""
+def test_a_runner_that_the_workers_do_not_know(
+    client: Any, shared_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that goes by name, where no worker can find it: that is told, where dask alone would wait for ever."""
+    here_only = types.ModuleType("here_only")
+    exec("def runner(params, result_path): pass", here_only.__dict__)
+    monkeypatch.setitem(sys.modules, "here_only", here_only)
 
-
-def test_a_runner_that_the_workers_do_not_know(client: Any, shared_store: Store) -> None:
-    """It is told, where dask alone would wait for ever."""
     with pytest.raises(RuntimeError, match="workers cannot load the runner"):
-        shared_store.sweep(grid(n=[1, 2]), importable_here_only, executor=client)
+        shared_store.sweep(grid(n=[1, 2]), here_only.runner, executor=client)
 
 
 STUDY = """
 import sys
+import types
 from entropic import Store, cached, grid
 
 store = Store("results", "runs.json", file_suffix=".txt", durable=False)

@@ -18,6 +18,7 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
     (errors.ParameterNameError("1", "names are text."), TypeError, ["'1'", "names are text"]),
     (errors.UnsupportedTypeError("mesh", "lib.Mesh"), TypeError, ["'mesh'", "lib.Mesh", "register", "plain value"]),
     (errors.UnsupportedTypeError("", "lib.Mesh", "A hint."), TypeError, ["the value", "A hint."]),
+    (errors.NotAMappingError("point", "builtins.int"), TypeError, ["type int as point", "mapping"]),
     (errors.InputFileError("a/mesh.msh", "it is gone.", "mesh"), FileNotFoundError, ["a/mesh.msh", "'mesh'", "gone"]),
     (errors.InputFileChangedError(["mesh.msh"]), RuntimeError, ["mesh.msh", "Call again"]),
     (errors.ResultMissingError("a/b.h5", "Cannot record the run"), FileNotFoundError, ["Cannot record", "a/b.h5"]),

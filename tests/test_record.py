@@ -103,6 +103,16 @@ def test_records_are_frozen_and_hashable() -> None:
     assert pickle.loads(pickle.dumps(a_record())) == a_record()
 
 
+def test_a_record_shows_itself_in_short() -> None:
+    """All fields but the provenance, of which only the function is told: a line to read, whatever was noted."""
+    record = a_record(metadata={"note": "x"}, provenance={"function": "m.f", "host": "here", "pid": 1})
+
+    told = "created_at='2026-01-01T00:00:00.000000+00:00', metadata={'note': 'x'}, function='m.f')"
+    assert repr(record).endswith(told)
+    assert "'n': 1" in repr(record)
+    assert repr(a_record()).endswith("metadata={})")
+
+
 def test_a_copy_shares_no_container() -> None:
     """Changing what was handed out changes nothing that is stored."""
     record = a_record(params={"a": {"b": [1, {"c": [2]}]}}, metadata={"m": [[1]]}, provenance={"p": {"q": [1]}})

@@ -38,7 +38,7 @@ def test_nested_values_get_dotted_names(values: dict[str, Any], expected: dict[s
         *(("'1'", "\"'1'\""), ("a\nb", r"'a\nb'"), ("\ud800", r"'\ud800'"), ("\x1b[31m", r"'\x1b[31m'")),
         *(([1, "a"], "[1, 'a']"), ({"$set": [1]}, "set [1]"), ({"$timedelta": "1 day, 2:00:00"}, "1 day, 2:00:00")),
         *(({"$time": "10:00:00[Europe/Berlin]"}, "time 10:00:00[Europe/Berlin]"), ({"$bytes": "00ff"}, "bytes 00ff")),
-        ({"$ndarray": {"dtype": "<f8", "shape": [3], "sha256": "9f86"}}, "ndarray <f8 [3] 9f86"),
+        ({"$ndarray": {"dtype": "<f8", "shape": [3], "sha256": "9f86"}}, "array <f8 [3] 9f86"),
     ],
 )
 def test_a_cell_is_not_taken_for_another(value: Any, expected: str) -> None:

@@ -1,7 +1,9 @@
 """
 entropic: a run cache for expensive simulations.
 
-Decorate the function that writes a result file; the next call with the same arguments returns the recorded run.
+Decorate the function that writes a result file; the next call with the same arguments returns the recorded run. Begin
+with `cached` and `Store`; `grid` makes the points of a sweep, `param` the conditions of a query, `InputFile` a value
+that stands for the content of a file, `command` a runner of any program.
 """
 
 from typing import TYPE_CHECKING
@@ -46,3 +48,7 @@ def __getattr__(name: str) -> object:
 
         return version("entropic")
     raise AttributeError(f"module 'entropic' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__} - {"TYPE_CHECKING"})

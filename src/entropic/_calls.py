@@ -11,7 +11,7 @@ from ._arguments import own_copy
 from ._changes import Watch
 from ._estimate import Run
 from ._recipe import Recipe
-from .errors import UnsupportedTypeError
+from .errors import NotAMappingError
 from .hashing import Key, decode_params
 from .record import RunRecord
 
@@ -88,6 +88,5 @@ def require_no_event_loop(recipe: Recipe, options: _swept.Options) -> None:
 def _arguments(point: Any) -> dict[str, Any]:
     if not isinstance(point, Mapping):
         kind = type(point)
-        advice = "A point is a mapping of argument names to values."
-        raise UnsupportedTypeError("point", f"{kind.__module__}.{kind.__qualname__}", advice)
+        raise NotAMappingError("point", f"{kind.__module__}.{kind.__qualname__}")
     return dict(point)

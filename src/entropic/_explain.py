@@ -118,8 +118,8 @@ def explain(
         watch: Over its code.
     """
     good = None if watch is None else watch.for_good_ones()
-    record = store.recall(key, good)
-    if record is not None:
+    record = store.recall(key, good)  # of earlier code too, once it was handed out with a warning
+    if record is not None and (good is None or good.vouches_for(record)):
         return _explained(key, record, _why_it_answers(key, record))
     found = [*store.candidates(key)]
     reasons = tuple(f"the result {one.path} {defect}" for one in found if (defect := one.defect()))

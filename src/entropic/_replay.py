@@ -23,7 +23,7 @@ def arguments_of(binding: Binding, record: RunRecord) -> tuple[tuple[Any, ...], 
         raise CannotReplayError("a method, whose object is not at hand; call its own reproduce")
     for name, value in record.params.items():
         if tag := _description_in(value):
-            raise CannotReplayError(f"of its parameter {name!r} the record keeps only a description, {tag}")
+            raise CannotReplayError(f"the record keeps only a description, {tag}, of its parameter {name!r}")
     try:
         args, kwargs = binding.arguments_of(record.params)
     except KeyError as error:

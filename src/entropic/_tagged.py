@@ -50,6 +50,20 @@ def file_text(value: Any) -> str | None:
     return f"{held['name']} ({str(held['sha256'])[:8]})"
 
 
+def content_text(value: Any) -> str | None:
+    """
+    What is keyed by its content, as a person tells it: an input file or an array. None for anything else.
+
+    Example:
+        >>> content_text({"$ndarray": {"dtype": "<f8", "shape": [2, 3], "sha256": "0123456789abcdef"}})
+        'array <f8 [2, 3] 01234567'
+    """
+    held = value.get("$ndarray") if type(value) is dict and len(value) == 1 else None
+    if type(held) is not dict:
+        return file_text(value)
+    return f"array {held.get('dtype')} {held.get('shape')} {str(held.get('sha256'))[:8]}"
+
+
 def _datetime(text: str) -> datetime:
     moment = datetime.fromisoformat(text.removesuffix("#fold"))
     return moment.replace(fold=1) if text.endswith("#fold") else moment

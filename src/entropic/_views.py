@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ._tagged import file_text, untagged
+from ._tagged import content_text, untagged
 from .errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -99,8 +99,8 @@ def shown(value: Any) -> str:
         return repr(float(f"{value:.12g}"))
     value = untagged(value)
     if _is_tagged(value):
-        if (file := file_text(value)) is not None:
-            return shown(file)
+        if (text := content_text(value)) is not None:
+            return shown(text)
         ((tag, content),) = value.items()
         content = " ".join(map(str, content.values())) if isinstance(content, dict) else content
         return f"{tag[1:]} {content}"

@@ -7,6 +7,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── ParameterError          ValueError         a name or value that cannot be a parameter
     │   └── ParameterNameError  TypeError          a name that is not text
     ├── UnsupportedTypeError    TypeError          a value with no normaliser
+    │   └── NotAMappingError    TypeError          parameters, or a point of a sweep, that are no mapping
     ├── InputFileError          FileNotFoundError  an input file that is missing, or cannot be read
     ├── InputFileChangedError   RuntimeError       an input file that was changed while its run was under way
     ├── ResultMissingError      FileNotFoundError  a runner, or a registration, without a result
@@ -22,10 +23,10 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── DuplicateFunctionError  ValueError         two different functions of one name on one store
     ├── CodeChangedError        RuntimeError       a recorded run of other code, where that is to be an error
     ├── NotRecordedError        LookupError        a call that is to be reproduced, and has no recorded run
-    ├── SweepError             RuntimeError       a sweep some of whose points have failed
-    ├── WorkerDiedError        RuntimeError       a point whose worker process died, not for the first time
-    ├── WorkerError            RuntimeError       what a worker raised, where that itself could not travel
-    ├── NotSharedError         RuntimeError       a sweep in processes that would not see each other's records
+    ├── SweepError              RuntimeError       a sweep some of whose points have failed
+    ├── WorkerDiedError         RuntimeError       a point whose worker process died, not for the first time
+    ├── WorkerError             RuntimeError       what a worker raised, where that itself could not travel
+    ├── NotSharedError          RuntimeError       a sweep in processes that would not see each other's records
     ├── MissingExtraError       ImportError        a package that is needed for this only, and is not installed
     └── CommandError            RuntimeError       a program that could not be started, or has failed
 
@@ -96,6 +97,26 @@ class UnsupportedTypeError(EntropicError, TypeError):
             f"Cannot hash {_parameter(self.place)}: no normaliser for {self.type_name}.{hint} Register one with "
             f"entropic.normalize.register({self.type_name}, function), or pass a plain value such as its file name."
         )
+
+
+class NotAMappingError(UnsupportedTypeError):
+    """
+    Parameters, or a point of a sweep, that are no mapping of names to values.
+
+    Attributes:
+        place: ``"params"`` or ``"point"``.
+        type_name: The importable name of what was given instead.
+    """
+
+    def __init__(self, place: str, type_name: str) -> None:
+        super().__init__(place, type_name)
+
+    def __str__(self) -> str:
+        kind = self.type_name.removeprefix("builtins.")
+        return f"Cannot use a value of type {kind} as {self.place}: give a mapping of names to values, {{'n': 100}}."
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.place, self.type_name)
 
 
 class InputFileError(EntropicError, FileNotFoundError):

@@ -21,7 +21,14 @@ from json.encoder import encode_basestring_ascii
 from types import MemberDescriptorType
 from typing import Any, NamedTuple
 
-from .errors import EntropicError, InputFileError, ParameterError, ParameterNameError, UnsupportedTypeError
+from .errors import (
+    EntropicError,
+    InputFileError,
+    NotAMappingError,
+    ParameterError,
+    ParameterNameError,
+    UnsupportedTypeError,
+)
 
 __all__ = ["hash_params", "normalize"]
 
@@ -186,7 +193,7 @@ def key_of(normalized: dict[str, Any], identity: Identity) -> Key:
 def normalize_params(params: Mapping[str, Any]) -> dict[str, Any]:
     """Check the names of a params mapping and normalise its values; errors name the parameter."""
     if type(params) is not dict and not isinstance(params, Mapping):
-        raise UnsupportedTypeError("params", _type_name(params), "Parameters are a mapping of names to values.")
+        raise NotAMappingError("params", _type_name(params))
     normalized = {}
     for name, value in params.items():
         if type(name) is not str:

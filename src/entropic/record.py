@@ -39,7 +39,8 @@ class RunRecord:
         params_hash: The key, 16 hex digits.
         created_at: When the run was recorded, ISO 8601 in UTC.
         metadata: What the user passed, plus ``elapsed_seconds`` for a run.
-        provenance: What entropic itself recorded, such as ``function``, ``version``, ``size_bytes``, ``digest``.
+        provenance: What entropic itself recorded: ``function``, ``version``, ``size_bytes``, ``digest``, and under what
+            circumstances; of this the repr shows the function only.
 
     Example:
         >>> record = RunRecord({"n": 1}, Path("a.csv"), "2bfd14f43d17fc7c", "2026-01-01T00:00:00+00:00")
@@ -53,6 +54,13 @@ class RunRecord:
     created_at: str
     metadata: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        # Without the provenance, which would be two thirds of it; what names the function is worth its place.
+        shown = ("params", "result_path", "params_hash", "created_at", "metadata")
+        told = [f"{name}={getattr(self, name)!r}" for name in shown]
+        function = self.provenance.get("function")
+        return f"RunRecord({', '.join([*told, *([f'{function=}'] if function is not None else [])])})"
 
     def __hash__(self) -> int:
         return hash((self.params_hash, self.created_at, self.result_path))

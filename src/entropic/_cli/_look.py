@@ -136,7 +136,9 @@ def stats(store: Store) -> None:
         ("time spent", _view.time_text(sum(seconds)) if seconds else "unknown"),
     ]
     if records:
-        rows += [("first", _view.created(records[0])), ("last", _view.created(records[-1]))]
+        # By their times: runs of a copied or migrated index need not be in that order.
+        by_time = sorted(records, key=lambda record: record.created_at)
+        rows += [("first", _view.created(by_time[0])), ("last", _view.created(by_time[-1]))]
     rows += [
         ("function" if not place else "", f"{count:>6}  {printable(name)}")
         for place, (name, count) in enumerate(functions.most_common())
@@ -189,7 +191,7 @@ def show_runs(records: RecordList) -> None:
         [
             _view.short_hash(record),
             _view.created(record),
-            *(_view.shown(look_up(run, name)) if has_name(run, name) else "" for name in names),
+            *(_view.in_short(look_up(run, name)) if has_name(run, name) else "" for name in names),
             _view.time_text(record.metadata.get("elapsed_seconds")),
             _view.size_text(_view.recorded_size(record)),
             *([printable(_view.function_of(record))] if functions else []),

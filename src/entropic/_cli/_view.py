@@ -39,6 +39,13 @@ def shown(value: Any) -> str:
     return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
+def in_short(value: Any) -> str:
+    """A parameter as `shown`; what is keyed by its content, an input file or an array, without the whole digest."""
+    from .._tagged import content_text  # for whoever shows runs, not for every command
+
+    return shown(content_text(value) or value)
+
+
 def told(message: object) -> None:
     """One line for the user, beside what the command answers."""
     click.echo(f"entropic: {printable(message)}", err=True)

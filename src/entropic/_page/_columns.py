@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from .._tagged import file_text
+from .._tagged import content_text
 from ..hashing import canonical
 
 _MISSING: list[Any] = []  # in JSON: []; None is a value
@@ -181,11 +181,8 @@ def told(value: Any) -> str:
     [(tag, inner)] = value.items()
     if tag == "$set":
         return "{" + ", ".join(map(repr, inner)) + "}"
-    if tag == "$ndarray" and isinstance(inner, dict):
-        shape, digest = inner.get("shape"), str(inner.get("sha256"))
-        return f"array {inner.get('dtype')} {shape} {digest[:8]}"
-    if (file := file_text(value)) is not None:
-        return file
+    if (text := content_text(value)) is not None:
+        return text
     if tag.startswith("$"):
         return inner if isinstance(inner, str) else json.dumps(inner)
     return repr(value)

@@ -220,7 +220,11 @@ class SQLiteFile:
             connection = sqlite3.connect(
                 location, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            connection.execute(_SYNCHRONOUS[level])
+            try:
+                connection.execute(_SYNCHRONOUS[level])
+            except BaseException:  # no database at all, perhaps: what was opened is closed again
+                connection.close()
+                raise
             return connection
 
         engine = create_engine("sqlite:///unused", creator=connect, pool_timeout=600, max_overflow=20)
