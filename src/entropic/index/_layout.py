@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from ..errors import IndexCorruptError
@@ -28,6 +29,7 @@ CLOSING = b"\n}}\n"
 _LINE_BEGINS = re.compile(rb'"(\d+)": (?=\{)')
 _BEGUN_LINE = re.compile(rb'("\d*("(:( (\{.*)?)?)?)?)?\}*')
 _MARK_BLANKS = 24
+_decode = json.JSONDecoder().raw_decode
 _PIECE_BYTES = 1 << 20
 
 
@@ -43,7 +45,7 @@ def line(number: int, document: Document) -> bytes:
 
 def json_text(text: str) -> bytes:
     """A text as it stands in the file, without its quotes."""
-    return json.dumps(text)[1:-1].encode("ascii")
+    return encode_basestring_ascii(text)[1:-1].encode("ascii")
 
 
 def head(store_row: Document, others: Tables, *, is_first: bool) -> bytes:
@@ -102,9 +104,11 @@ def parse_line(text: bytes) -> tuple[int, Document] | None:
     if begins is None or not text.endswith(b"}"):
         return None
     try:
-        return int(begins[1]), json.loads(text[begins.end() :].decode())
+        decoded = text.decode()
+        document, end = _decode(decoded, begins.end())
     except (ValueError, RecursionError):
         return None
+    return (int(begins[1]), document) if end == len(decoded) else None
 
 
 def parse_stock(path: str, content: bytes) -> tuple[list[tuple[int, Document]], Tables]:
