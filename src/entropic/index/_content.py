@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import copy
 import os
-import re
 from array import array
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import IndexCorruptError
 from . import _layout
@@ -23,7 +22,6 @@ _MARK_BYTES = 1 << 10
 _AHEAD_BYTES = 1 << 16
 _SCANS_BEFORE_TABLE = 3
 _HASH_FIELD = b': {"params_hash": "'
-_LINE_START = re.compile(rb'\n("\d+")\Z')
 _LINE_START_BYTES = 24
 _HASH_FIELD_PARTS = [b": {", b"params_hash", b": "]
 
@@ -105,11 +103,14 @@ class StockContent(Content):
         return ((number, copy.deepcopy(document)) for number, document in self._documents)
 
 
-class _Ahead(NamedTuple):
+class _Ahead:
     """What was read of a file behind a place that was asked for."""
 
-    offset: int
-    text: bytes
+    __slots__ = ("offset", "text")
+
+    def __init__(self, offset: int, text: bytes) -> None:
+        self.offset = offset
+        self.text = text
 
     def is_near(self, offset: int) -> bool:
         """Whether a place is about where the next ones lie if runs are asked for as they were recorded."""
@@ -308,9 +309,9 @@ class LinesContent(Content):
         newest = None
         for place in places_of(descriptor, _HASH_FIELD + key + b'"', self.start, self.end):
             # The same text may stand deeper inside a line; only behind the id does it name the run.
-            head = _LINE_START.search(os.pread(descriptor, _LINE_START_BYTES, place - _LINE_START_BYTES))
-            if head is not None:
-                newest = place - len(head[1])
+            head = os.pread(descriptor, _LINE_START_BYTES, place - _LINE_START_BYTES).rpartition(b"\n")
+            if head[1] and head[2][:1] + head[2][-1:] == b'""' and head[2][1:-1].isdigit():
+                newest = place - len(head[2])
         return None if newest is None else (self._run_at(descriptor, newest)[1], newest)
 
     def _lines_begin_alike(self, descriptor: int) -> bool:

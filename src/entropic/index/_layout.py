@@ -26,8 +26,8 @@ HEAD_START = b'{"_store": {'
 OPENING = b'"_default": {'
 CLOSING = b"\n}}\n"
 
-_LINE_BEGINS = re.compile(rb'"(\d+)": (?=\{)')
-_BEGUN_LINE = re.compile(rb'("\d*("(:( (\{.*)?)?)?)?)?\}*')
+_LINE_BEGINS = b'": {'
+_BEGUN_LINE = rb'("\d*("(:( (\{.*)?)?)?)?)?\}*'  # compiled when a torn line is found, not for a hit
 _MARK_BLANKS = 24
 _decode = json.JSONDecoder().raw_decode
 _PIECE_BYTES = 1 << 20
@@ -100,15 +100,16 @@ def parse_head(path: str, text: bytes) -> Tables:
 
 def parse_line(text: bytes) -> tuple[int, Document] | None:
     """Id and document of a run, or None if the text is not a run."""
-    begins = _LINE_BEGINS.match(text)
-    if begins is None or not text.endswith(b"}"):
+    quote = text.find(_LINE_BEGINS)
+    number = text[1:quote]
+    if text[:1] != b'"' or not number.isdigit() or not text.endswith(b"}"):
         return None
     try:
         decoded = text.decode()
-        document, end = _decode(decoded, begins.end())
+        document, end = _decode(decoded, quote + 3)
     except (ValueError, RecursionError):
         return None
-    return (int(begins[1]), document) if end == len(decoded) else None
+    return (int(number), document) if end == len(decoded) else None
 
 
 def parse_stock(path: str, content: bytes) -> tuple[list[tuple[int, Document]], Tables]:
@@ -196,7 +197,7 @@ def split_tail(tail: bytes, *, is_bare: bool) -> tuple[list[tuple[int, bytes]], 
             else:
                 lines.append((offset, whole))
         offset += len(text) + 1
-    if torn is not None and b"\0" not in torn[1] and (closed or not _BEGUN_LINE.fullmatch(torn[1])):
+    if torn is not None and b"\0" not in torn[1] and (closed or not re.fullmatch(_BEGUN_LINE, torn[1])):
         raise Damage(*torn)
     return lines, closed and torn is None
 
