@@ -48,7 +48,11 @@ def server() -> Iterator[str]:
     folder = tempfile.mkdtemp(prefix="postgres-")
     user = None if os.geteuid() else next(one.pw_uid for one in pwd.getpwall() if one.pw_name in ("postgres", "nobody"))
     if user is not None:
-        os.chown(folder, user, -1)  # PostgreSQL refuses to run as root
+        os.chown(folder, user, -1)  # PostgreSQL refuses to run as root, and others may not see our packages
+        if package:
+            for name in ("pgserver", "pgserver.libs"):
+                shutil.copytree(Path(package.origin or "").parents[1] / name, f"{folder}/{name}")
+            found = Path(folder, "pgserver/pginstall/bin")
 
     def call(program: str, *arguments: str) -> None:
         command = [found / program, "-D", f"{folder}/data", *arguments]

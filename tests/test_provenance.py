@@ -10,6 +10,7 @@ import json
 import os
 import pickle
 import platform
+import shlex
 import subprocess
 import sys
 import threading
@@ -113,6 +114,27 @@ def test_the_command_line_is_told_and_no_environment() -> None:
     assert told["command"] == "study.py 5 'a b'"
     assert "hunter2hunter2" not in json.dumps(told) + Path("runs.json").read_text()
     assert len(long["command"]) == 200
+
+
+URLS = {
+    "postgresql://me:{}@host/runs": "postgresql://me:***@host/runs",
+    "--index=postgresql+psycopg://me:{}@host:5433/runs?sslmode=require": (
+        "--index=postgresql+psycopg://me:***@host:5433/runs?sslmode=require"
+    ),
+    "postgresql://host/runs?user=me&password={}&sslpassword={}": (
+        "postgresql://host/runs?user=me&password=***&sslpassword=***"
+    ),
+    "http://host:8080/?page=1": "http://host:8080/?page=1",
+}
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_a_password_on_the_command_line_is_not_told(url: str) -> None:
+    """Whoever gives a script the URL of a database does not give it to all who read the records."""
+    Path("study.py").write_text(STUDY)
+    told = provenance_of_study("5", url.replace("{}", "hun/ter 2?:%40" + "x" * 200))
+
+    assert told["command"] == shlex.join(["study.py", "5", URLS[url]])
 
 
 def test_the_commit_of_the_codes_repository_is_told() -> None:

@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from sqlalchemy import event
 
 import entropic
 from entropic import Store, cached, param
+from entropic._swept import PlainRuns
+from entropic._tasks import Task
 from entropic.errors import (
     DuplicateFunctionError,
     IndexCorruptError,
@@ -298,18 +301,40 @@ def test_an_insert_that_has_to_be_repeated_is_not_a_second_one(postgres_url: str
     index.close()
 
 
-def test_an_edited_row_is_told(sqlite_url: str) -> None:
-    """A document that is none names the run it stands in."""
+@pytest.mark.parametrize("document", ["{}", "null", "", "[" * 100_000])
+def test_an_edited_row_is_told(sqlite_url: str, document: str) -> None:
+    """A document that is none names the run it stands in, and what can be done in a database."""
     index = SQLIndex(sqlite_url)
     index.insert(make_record({"n": 1}))
     index.close()
     with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as connection:
-        connection.execute("UPDATE entropic_runs SET document = '{}'")
+        connection.execute("UPDATE entropic_runs SET document = ?", (document,))
     connection.close()
 
-    with pytest.raises(IndexCorruptError, match="run with id 1"):
+    with pytest.raises(IndexCorruptError, match=r"run with id 1 .* delete the row of 'entropic_runs'") as caught:
         index.all()
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
     index.close()
+
+
+def test_a_long_list_is_looked_for_by_its_beginning(postgres_url: str) -> None:
+    """To find one list in another, PostgreSQL compares each value with each: for long ones it would take minutes."""
+    index = SQLIndex(postgres_url, durable=False)
+    one, other = make_record({"a": {"values": [*range(3000)]}}), make_record({"a": {"values": [*range(2999), 0]}})
+    index.insert_many([one, other])
+    asked: list[str] = []
+
+    def listen(_connection: Any, _cursor: Any, _statement: str, parameters: Any, *_: object) -> None:
+        asked.append(str({name: getattr(value, "obj", value) for name, value in parameters.items()}))
+
+    event.listen(sqlalchemy.Engine, "before_cursor_execute", listen)
+    try:
+        assert index.search({"a": one.params["a"]}) == index.search({"a.values": one.params["a"]["values"]}) == [one]
+    finally:
+        event.remove(sqlalchemy.Engine, "before_cursor_execute", listen)
+        index.close()
+
+    assert max(map(len, asked)) < 5000
 
 
 @pytest.mark.parametrize("content", [b"no database at all" * 100, b"{}"])
@@ -542,6 +567,40 @@ def test_stores_that_share_an_index_fly_once(postgres_url: str) -> None:
     index.close()
 
 
+@pytest.mark.parametrize("during", ["pg_try_advisory_lock", "pg_advisory_unlock"])
+def test_an_interrupt_leaves_no_lock_behind(postgres_url: str, during: str) -> None:
+    """Of a key that was being taken or let go of just then; another that is in use stays taken."""
+    index, other = SQLIndex(postgres_url), SQLIndex(postgres_url)
+    locks, others = index.key_locks(), other.key_locks()
+    assert locks is not None
+    assert others is not None
+    used = locks.try_lock("used")
+
+    def interrupt(_connection: Any, _cursor: Any, statement: str, *_: object) -> None:
+        if during in statement:
+            event.remove(sqlalchemy.Engine, "after_cursor_execute", interrupt)
+            raise KeyboardInterrupt
+
+    given = locks.try_lock("given") if during == "pg_advisory_unlock" else None
+    event.listen(sqlalchemy.Engine, "after_cursor_execute", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        given.release() if given is not None else locks.try_lock("given")
+
+    wait_for(lambda: others.try_lock("given"))
+    assert others.try_lock("used") is None
+    assert used is not None
+    used.release()
+    wait_for(lambda: others.try_lock("used"))
+
+
+def wait_for(answer: Callable[[], object]) -> None:
+    """Ask again and again, for half a minute at most."""
+    deadline = time.monotonic() + 30
+    while answer() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_coroutines_fly_once(sql_url: str) -> None:
     """Ten tasks, one run, ten answers."""
     store, ran = Store("results", index=sql_url, file_suffix=".txt"), []
@@ -722,3 +781,12 @@ def test_the_door_has_it() -> None:
     assert "SQLIndex" in entropic.index.__all__
     with pytest.raises(AttributeError, match="NoIndex"):
         entropic.index.NoIndex  # noqa: B018
+
+
+def test_what_is_sent_to_workers_does_not_show_its_password() -> None:
+    """The logs of schedulers show the arguments of what has failed; the pickled index has the password in it."""
+    store = Store("results", index=f"postgresql://user:{SECRET}@host/runs")
+    task = pickle.loads(pickle.dumps(Task(PlainRuns(store, write))))
+
+    assert SECRET in str(pickle.dumps(task))
+    assert SECRET not in repr(task)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -328,6 +329,14 @@ def test_a_dataframe_is_points(store: Store) -> None:
     assert store.plan(frame).cached == 2
 
 
+def test_a_table_with_two_columns_of_one_name_is_refused(store: Store) -> None:
+    """As it comes from joining tables: which of the two is meant is not for us to guess."""
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(ValueError, match="several columns 'n'"):
+        store.sweep(pandas.DataFrame([[1, 2, 3]], columns=["n", "dt", "n"]), write)
+    assert runs() == []
+
+
 # ---- other processes ------------------------------------------------------------------------------------------------
 
 
@@ -343,6 +352,45 @@ def test_a_worker_that_dies_takes_nobody_with_it(store: Store, caplog: pytest.Lo
     assert [failure.error.exit_status for failure in caught.value.failures] == [-signal.SIGKILL] * 2
     assert runs() == [n for n in range(20) if n not in (3, 11)]
     assert any("tried again" in record.getMessage() for record in caplog.records)
+
+
+def sweep_on_workers(folder: str) -> str:
+    with Store(folder, "inner.json", file_suffix=".txt") as store:
+        try:
+            return str(len(store.sweep([{"n": 1}], write, workers=1)))
+        except RuntimeError as error:
+            return str(error)
+
+
+def test_a_process_that_may_not_start_others_is_told() -> None:
+    """In a worker of a `multiprocessing.Pool` or of dask, say what to do there."""
+    with get_context("fork").Pool(1) as pool:
+        assert "without workers=" in pool.apply(sweep_on_workers, ("inner",))
+
+
+def leave_a_process(params: dict[str, Any], result_path: Path) -> None:
+    """Starts a process of its own, as a run on several cores does; and is killed once."""
+    if params["n"] == 1 and not Path("child").exists():
+        child = get_context("fork").Process(target=outlive, daemon=True)
+        child.start()
+        Path("child").write_text(str(child.pid))
+        os.kill(os.getpid(), signal.SIGKILL)
+    result_path.write_text("x")
+
+
+def outlive() -> None:
+    time.sleep(20)
+    Path("child").unlink()
+
+
+def test_a_worker_that_dies_before_its_own_processes(store: Store) -> None:
+    """They hold all that it had open, and yet its death is seen before theirs."""
+    try:
+        assert len(store.sweep(grid(n=range(4)), leave_a_process, workers=2)) == 4
+        assert Path("child").exists()
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.kill(int(Path("child").read_text()), signal.SIGKILL)
 
 
 def test_a_broken_executor_fails_what_is_not_recorded(store: Store, caplog: pytest.LogCaptureFixture) -> None:
@@ -679,3 +727,28 @@ def wait_until(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def in_turn(params: dict[str, Any], result_path: Path) -> None:
+    """Says that it has begun, and goes on when the other one says so."""
+    Path(params["begins"]).touch()
+    while not Path(params["ends_with"]).exists():
+        time.sleep(0.01)
+    result_path.write_text("x")
+
+
+def test_sweeps_side_by_side_let_each_others_workers_go(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forked while another thread sweeps, workers hold its pipes too; nobody has to be killed for that."""
+    killed: list[Any] = []
+    monkeypatch.setattr(BaseProcess, "kill", lambda process: killed.append(process) or process.terminate())
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(store.sweep, [{"begins": "one", "ends_with": "two"}], in_turn, workers=1)
+        while not Path("one").exists():
+            time.sleep(0.01)
+        second = threads.submit(store.sweep, [{"begins": "two", "ends_with": "three"}], in_turn, workers=1)
+        try:
+            assert len(first.result()) == 1
+        finally:
+            Path("three").touch()
+        assert len(second.result()) == 1
+    assert not killed

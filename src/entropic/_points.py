@@ -100,8 +100,13 @@ def points_of(points: Any) -> Iterable[Any]:
 
     Raises:
         TypeError: It is no iterable, or is one point.
+        ValueError: It is a table with two columns of one name, of which a point could have but one.
     """
     if hasattr(points, "itertuples") and hasattr(points, "columns"):
+        names = list(points.columns)
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"Cannot sweep over a table with several columns {twice!r}: rename or drop all but one.")
         return Rows(points)
     if isinstance(points, (Mapping, str, bytes)) or not isinstance(points, Iterable):
         raise TypeError(

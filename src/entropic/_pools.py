@@ -12,6 +12,7 @@ import concurrent.futures
 import contextlib
 import inspect
 import itertools
+import math
 import multiprocessing
 import os
 import pickle
@@ -27,6 +28,8 @@ from ._tasks import NotStarted, PackedTask, Points, Reported, Task, is_main_unkn
 from .errors import sendable
 
 _GRACE_SECONDS = 5.0
+_LOOK_SECONDS = 1.0
+_GLANCE_SECONDS = 0.05
 _UNKNOWN_WORKERS = 128
 _BATCHES_A_WORKER = 2
 _LIBRARIES_OF_PROCESSES = frozenset({"distributed", "executorlib", "ipyparallel", "joblib", "loky", "mpi4py"})
@@ -199,9 +202,18 @@ class Processes:
     Args:
         count: How many.
         task: What they do.
+
+    Raises:
+        NotStarted: This process may not start others.
     """
 
     def __init__(self, count: int, task: Task) -> None:
+        if multiprocessing.current_process().daemon:
+            raise NotStarted(
+                "Cannot start worker processes: this is a daemonic process itself, such as a worker of "
+                "multiprocessing.Pool or of dask, and those may not start any. Sweep here without workers=, or on an "
+                "executor of threads."
+            )
         self.task = task
         self._count = count
         self._context = multiprocessing.get_context()
@@ -223,8 +235,7 @@ class Processes:
         self._hand_out()
 
     def returned(self, timeout: float | None) -> Sequence[Returned]:
-        ready = connection.wait([*self._busy, *(worker.process.sentinel for worker in self._busy.values())], timeout)
-        found = [worker for pipe, worker in self._busy.items() if pipe in ready or worker.process.sentinel in ready]
+        found = self._heard_of(timeout)
         returned = [self._take_back(worker) for worker in found]
         self._hand_out()  # before the sweep looks at what is back, so that nobody waits for it
         return [one for one in returned if one is not None]
@@ -242,8 +253,7 @@ class Processes:
             worker.signal(signal.SIGINT)
         deadline = time.monotonic() + _GRACE_SECONDS
         for worker in workers:
-            worker.process.join(max(0.0, deadline - time.monotonic()))
-            if worker.process.is_alive():
+            if not worker.has_ended_within(deadline - time.monotonic()):
                 worker.process.kill()
             worker.leave()
         self._busy.clear()
@@ -255,6 +265,18 @@ class Processes:
             worker.leave()
         self._idle.clear()
         atexit.unregister(self.close)
+
+    def _heard_of(self, timeout: float | None) -> list[_Worker]:
+        """Those who have said something, or have died."""
+        ends = math.inf if timeout is None else time.monotonic() + timeout
+        while True:
+            left_seconds = max(0.0, min(_LOOK_SECONDS, ends - time.monotonic()))
+            ready = connection.wait([*self._busy, *map(_sentinel, self._busy.values())], left_seconds)
+            found = [worker for pipe, worker in self._busy.items() if pipe in ready or _sentinel(worker) in ready]
+            # A process that a run has forked holds what would tell of its parent's death; so that is asked for, too.
+            found = found or [worker for worker in self._busy.values() if not worker.process.is_alive()]
+            if found or time.monotonic() >= ends:
+                return found
 
     def _hand_out(self) -> None:
         while self._waiting and (self._idle or len(self._busy) < self._count):
@@ -310,16 +332,27 @@ class _Worker:
 
     def exit_status(self) -> int | None:
         """Of a process that has died."""
-        self.process.join(_GRACE_SECONDS)
+        self.has_ended_within(_GRACE_SECONDS)
         exit_status: int | None = self.process.exitcode
         self.leave()
         return exit_status
 
+    def has_ended_within(self, seconds: float) -> bool:
+        """Wait for its end. Unlike ``join``, not for that of the processes it leaves behind."""
+        ends = time.monotonic() + seconds
+        while self.process.is_alive():
+            if time.monotonic() >= ends:
+                return False
+            connection.wait([self.process.sentinel], _GLANCE_SECONDS)
+        return True
+
     def leave(self) -> None:
-        """Let it go: it ends when its pipe does."""
+        """Let it go: it ends when it is told to, or its pipe ends."""
+        # Told, since a process that another thread has forked meanwhile may hold the pipe open.
+        with contextlib.suppress(OSError):
+            self.pipe.send_bytes(_END)
         self.pipe.close()
-        self.process.join(_GRACE_SECONDS)
-        if self.process.is_alive():  # as when a runner has left a thread behind that never ends
+        if not self.has_ended_within(_GRACE_SECONDS):  # as when a runner has left a thread behind that never ends
             self.process.kill()
             self.process.join()
         self.process.close()
@@ -332,7 +365,14 @@ def _died_at_start(exit_status: int | None) -> NotStarted:
     )
 
 
+def _sentinel(worker: _Worker) -> int:
+    """What is ready when its process has ended."""
+    sentinel: int = worker.process.sentinel
+    return sentinel
+
+
 _READY = "ready"
+_END = b""
 
 
 def _serve(pipe: connection.Connection, packed: bytes, inherited: list[connection.Connection]) -> None:
@@ -342,8 +382,8 @@ def _serve(pipe: connection.Connection, packed: bytes, inherited: list[connectio
     signal.signal(signal.SIGINT, _interrupted_once)
     with contextlib.suppress(KeyboardInterrupt, EOFError, BrokenPipeError, ConnectionResetError):
         pipe.send(_READY)
-        while True:
-            pipe.send(_answer(PackedTask(packed), pipe.recv_bytes()))
+        while (message := pipe.recv_bytes()) != _END:
+            pipe.send(_answer(PackedTask(packed), message))
 
 
 def _interrupted_once(number: int, frame: object) -> None:

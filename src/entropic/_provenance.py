@@ -1,14 +1,15 @@
 """
 Under what circumstances a run was made: where, by whom, with which versions of what, and at what cost.
 
-Nothing secret: no environment variables. The command line is what the user typed. What is the same for all runs of a
-process is looked up once; what cannot be told is left out.
+Nothing secret: no environment variables. The command line is what the user typed, but for passwords in URLs. What is
+the same for all runs of a process is looked up once; what cannot be told is left out.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import re
 import resource
 import shlex
 import subprocess
@@ -23,6 +24,8 @@ from . import _source
 
 _LONGEST_COMMAND = 200
 _GIT_PATIENCE_SECONDS = 2.0
+# In a URL, as liberal as those who read them: between user and host, and among the options.
+_PASSWORD = re.compile(r"(://[^:/]*:)[^@]*(?=@)|([?&]\w*password=)[^&#]*", re.IGNORECASE)
 _MAX_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
@@ -126,11 +129,15 @@ def _user() -> str:
 
 def _command() -> str:
     try:
-        text = shlex.join(map(str, sys.argv))
+        text = shlex.join(_without_password(str(argument)) for argument in sys.argv)
     except Exception:
         return ""  # of an embedded interpreter, there may be none
     text = text.encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= _LONGEST_COMMAND else text[: _LONGEST_COMMAND - 1] + "…"
+
+
+def _without_password(argument: str) -> str:
+    return _PASSWORD.sub(lambda found: f"{found[1] or found[2]}***", argument)
 
 
 # ---- the module -----------------------------------------------------------------------------------------------------

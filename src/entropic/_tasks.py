@@ -161,6 +161,10 @@ class PackedTask(NamedTuple):
 
     packed: bytes
 
+    def __repr__(self) -> str:
+        """Without the content, which may hold the password of a database: dask logs the arguments of what fails."""
+        return f"PackedTask({len(self.packed)} bytes)"
+
     def loaded(self) -> Task:
         """
         The task; unpickled once in a process.

@@ -203,6 +203,9 @@ class StoreWriteError(EntropicError, OSError):
         return type(self), (self.what, OSError(*self._cause), self.filename, self.advice)
 
 
+_RECOVER_A_FILE = "mend the line by hand, or recover every intact run with Store.salvage()"
+
+
 class IndexCorruptError(EntropicError, ValueError):
     """
     An index that cannot be read. It is left as it is: nothing is written over a damaged index.
@@ -211,19 +214,21 @@ class IndexCorruptError(EntropicError, ValueError):
         path: The index file.
         line: Number of the line that cannot be read, counted from 1; 0 when it cannot be told.
         reason: What is wrong with it.
+        advice: What to do about it, besides restoring a copy.
     """
 
-    def __init__(self, path: str, line: int, reason: str) -> None:
-        super().__init__(path, line, reason)
+    def __init__(self, path: str, line: int, reason: str, advice: str = _RECOVER_A_FILE) -> None:
+        super().__init__(path, line, reason, advice)
         self.path = path
         self.line = line
         self.reason = reason
+        self.advice = advice
 
     def __str__(self) -> str:
         where = f", line {self.line}" if self.line else ""
         return (
-            f"Cannot read the index {self.path!r}{where}: {self.reason}. It has been left untouched; restore a "
-            f"copy, mend the line by hand, or recover every intact run with Store.salvage()."
+            f"Cannot read the index {self.path!r}{where}: {self.reason}. It has been left untouched; restore a copy, "
+            f"{self.advice}."
         )
 
 

@@ -54,8 +54,13 @@ class Server:
         self._user = _user()
         self._numbers = itertools.count(1)
         self._port = _free_port()
+        found = programs()
+        assert found is not None, "PostgreSQL is not installed"
         if self._user is not None:
             shutil.chown(self._folder, *self._user)
+            if not _is_open_to_all(found):
+                found = _copied(found, self._folder)
+        self._programs = found
         password = self._folder / "password"
         password.write_text(PASSWORD)
         password.chmod(0o644)
@@ -105,12 +110,10 @@ class Server:
             connection.execute(statement)
 
     def _call(self, program: str, *arguments: str) -> None:
-        found = programs()
-        assert found is not None, "PostgreSQL is not installed"
         user = {} if self._user is None else {"user": self._user[0], "group": self._user[1], "extra_groups": []}
         output = self._folder / "output"  # no pipe: the server would inherit it, and keep it open
         with output.open("w") as file:
-            command = [str(found / program), "-D", str(self._data), *arguments]
+            command = [str(self._programs / program), "-D", str(self._data), *arguments]
             done = subprocess.run(
                 command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=self._folder, check=False, **user
             )
@@ -123,6 +126,20 @@ def _user() -> tuple[int, int] | None:
         return None
     known = {entry.pw_name: (entry.pw_uid, entry.pw_gid) for entry in pwd.getpwall()}
     return next(known[name] for name in _UNPRIVILEGED if name in known)
+
+
+def _is_open_to_all(folder: Path) -> bool:
+    """Whether a user without rights gets there: into a private folder with a virtual environment, for instance, not."""
+    return all(os.stat(place).st_mode & 0o001 for place in (folder, *folder.parents))
+
+
+def _copied(programs: Path, folder: Path) -> Path:
+    """A copy of the package's programs, with the libraries that lie beside it."""
+    package = programs.parents[1]
+    for place in (package, package.with_name(f"{package.name}.libs")):
+        if place.exists():
+            shutil.copytree(place, folder / place.name, symlinks=True)
+    return folder / programs.relative_to(package.parent)
 
 
 def _free_port() -> int:

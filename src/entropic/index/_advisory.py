@@ -15,6 +15,8 @@ import contextlib
 import hashlib
 import os
 import threading
+import time
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Select, bindparam, column, func, select, table
@@ -24,6 +26,7 @@ from .. import _log
 from ._postgres import PostgresServer
 
 _LOW_BITS = 0xFFFFFFFF
+_TAKE_BACK_SECONDS = 2.0
 _pg_locks = table("pg_locks", *map(column, ("pid", "database", "locktype", "classid", "objid", "objsubid", "granted")))
 _databases = table("pg_database", column("oid"), column("datname"))
 _sessions = table("pg_stat_activity", column("pid"), column("application_name"), column("backend_start"))
@@ -55,6 +58,7 @@ class AdvisoryLocks:
         self._server = server
         self._guard = threading.RLock()
         self._session: Connection | None = None
+        self._driver: Any = None
         self._schema = ""
         self._held: dict[str, AdvisoryLock] = {}
 
@@ -64,7 +68,7 @@ class AdvisoryLocks:
 
     def try_lock(self, params_hash: str) -> AdvisoryLock | None:
         """Try once; the connection is made, or made anew, if there is none."""
-        with self._guard:
+        with self._guard, self._not_left_half_done():
             if params_hash in self._held:
                 return None  # another store of this process has it, on the same session
             if not self._is_granted(params_hash):
@@ -74,7 +78,7 @@ class AdvisoryLocks:
 
     def release(self, lock: AdvisoryLock) -> None:
         """Let go of a lock; if it was lost meanwhile, say so."""
-        with self._guard:
+        with self._guard, self._not_left_half_done():
             if self._held.pop(lock.params_hash, None) is not lock:
                 return
             try:
@@ -114,9 +118,9 @@ class AdvisoryLocks:
 
     def after_fork(self) -> None:
         """Leave the session to the parent."""
-        _inherited.append((self._session, self._held))
+        _inherited.append((self._session, self._driver, self._held))
         self._guard = threading.RLock()
-        self._session = None
+        self._session = self._driver = None
         self._held = {}
 
     # ---- the session ------------------------------------------------------------------------------------------------
@@ -135,6 +139,7 @@ class AdvisoryLocks:
     def _connected(self) -> Connection:
         if self._session is None:
             self._session = self._server.connect_alone()
+            self._driver = self._session.connection.dbapi_connection
             self._session.execute(_STAY)
             self._schema = str(self._session.execute(select(func.current_schema())).scalar_one())
             self._take_back()
@@ -143,15 +148,37 @@ class AdvisoryLocks:
     def _take_back(self) -> None:
         """Runs go on whose locks went with the session before; what nobody has taken meanwhile is theirs again."""
         assert self._session is not None
+        ends = time.monotonic() + _TAKE_BACK_SECONDS
         for lock in self._held.values():
-            if not self._session.execute(_TRY, self._key(lock.params_hash)).scalar_one():
-                lock.is_lost = True
+            asked = self._key(lock.params_hash)
+            while not self._session.execute(_TRY, asked).scalar_one():
+                if time.monotonic() > ends:
+                    lock.is_lost = True
+                    break
+                time.sleep(0.01)  # the server may not have noticed yet that the session before has ended
+
+    @contextlib.contextmanager
+    def _not_left_half_done(self) -> Iterator[None]:
+        """After an interrupt nobody knows which locks the session has: it ends, and a new one takes those in use."""
+        try:
+            yield
+        except Exception:
+            raise
+        except BaseException:
+            self._drop_session()
+            if self._held:
+                with contextlib.suppress(OSError, SQLAlchemyError):
+                    self._connected()
+            raise
 
     def _drop_session(self) -> None:
         session, self._session = self._session, None
+        driver, self._driver = self._driver, None
         if session is not None:
             with contextlib.suppress(SQLAlchemyError):
                 session.close()
+        if driver is not None:  # after an interrupt SQLAlchemy forgets it, still open
+            driver.close()
 
     def _key(self, params_hash: str) -> dict[str, int]:
         digest = hashlib.blake2b(f"entropic\n{self._schema}\n{params_hash}".encode(), digest_size=8).digest()

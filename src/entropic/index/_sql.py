@@ -320,8 +320,10 @@ class SQLIndex:
     def _read(self, run_id: int, document: str) -> RunRecord:
         try:
             return record_of(document)
-        except ValueError as error:
-            raise IndexCorruptError(self.url, 0, f"the run with id {run_id} is damaged: {error}") from None
+        except (ValueError, RecursionError) as error:
+            reason = f"the run with id {run_id} is damaged: {error}"
+            advice = f"mend or delete the row of {runs.name!r} that has this id"
+            raise IndexCorruptError(self.url, 0, reason, advice) from None
 
 
 class _Shown(NamedTuple):

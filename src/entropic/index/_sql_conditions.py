@@ -44,6 +44,7 @@ _OWN_TEXTS = {"params_hash": runs.c.params_hash, "result_path": runs.c.result_pa
 _OWN_MAPPINGS = {"metadata": runs.c.metadata, "provenance": runs.c.provenance}
 _MOST_VALUES = 1000  # of an `isin`; more are compared one by one
 _MOST_COMPARISONS = 100  # in one condition; SQLite refuses expressions that are much longer
+_MOST_ITEMS = 50  # of a list that runs are searched by; to tell whether one list is in another takes their product
 _LARGEST = 2.0**1000
 _ORDER: dict[str, Callable[[Any, Any], Any]] = {
     "<": operators.lt,
@@ -254,8 +255,15 @@ def _has_one(wanted: list[int]) -> Expression:
 
 
 def _contains(way: Way, value: Any) -> Expression:
-    nested = functools.reduce(lambda inner, name: {searchable(name): inner}, reversed(way.names), value)
+    nested = functools.reduce(lambda inner, name: {searchable(name): inner}, reversed(way.names), _beginning(value))
     return type_coerce(way.column, JSONB).contains(nested)
+
+
+def _beginning(value: Any) -> Any:
+    """A value with its lists cut short: whatever contains the whole contains this."""
+    if type(value) is list:
+        return [_beginning(item) for item in value[:_MOST_ITEMS]]
+    return {name: _beginning(item) for name, item in value.items()} if type(value) is dict else value
 
 
 def _inside(way: Way) -> ColumnElement[Any]:
