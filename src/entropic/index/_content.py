@@ -210,6 +210,7 @@ class LinesContent(Content):
 
     def grow(self, descriptor: int, size: int) -> list[str] | None:
         """Read the new tail, if head and last known line are where they were."""
+        self._ahead = _Ahead(0, b"")  # it has been written to: should that be by hand, lines are looked at anew
         if os.pread(descriptor, len(self._head) + 1, 0) != self._head + b"\n":
             return None
         tail = read_all(descriptor, self.end - len(self._mark), size)
