@@ -18,7 +18,7 @@ PACKAGE = Path(entropic.__file__).parent
 
 # From the ground up. A module imports from floors below its own; inside a floor only the arrows drawn here exist.
 FLOORS = {
-    "ground": ["errors", "_log", "_fork", "_flock", "_disk"],
+    "ground": ["errors", "_log", "_fork", "_flock", "_disk", "_recent"],
     "tools": [
         "hashing",
         "query",

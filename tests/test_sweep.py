@@ -85,6 +85,13 @@ def test_a_point_is_the_callers_own() -> None:
     assert list(points) == [{"n": 1}, {"n": 2}]
 
 
+def test_a_grid_shows_its_points_in_the_order_of_their_places() -> None:
+    """Going through a grid gives what its places hold; axes may be longer than memory, and none may be empty."""
+    for points in (grid(), grid(n=[]), grid(n=[1, 2], m=[]), grid(n=range(3)), grid(n=[1, 2], m="ab", dt=(0.1, 0.2))):
+        assert list(points) == [points[place] for place in range(len(points))]
+    assert next(iter(grid(n=range(10**12), m=range(10**12)))) == {"n": 0, "m": 0}
+
+
 def test_a_large_grid_costs_nothing() -> None:
     """Points are made when they are asked for."""
     points = grid(**{f"axis{number}": range(1000) for number in range(5)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -283,3 +284,34 @@ def test_a_new_file_is_laid_out_to_the_letter(tmp_path: Path) -> None:
     assert after[0].split() == lines[0].split()
     assert after[0] != lines[0]
     assert after[1:] == [lines[1], lines[3], "}}", ""]
+
+
+@pytest.mark.parametrize("change", ["a newer run", "forgotten", "rewritten", "line garbled"])
+def test_what_was_read_ahead_is_no_answer_once_the_file_has_changed(tmp_path: Path, change: str) -> None:
+    """Look-ups in turn read ahead in the file; what others do to it meanwhile is seen by the next one all the same."""
+    path = tmp_path / "runs.json"
+    records = [make_record({"n": n}) for n in range(600)]
+    other = TinyDBIndex(path, durable=False)
+    other.insert_many(records)
+    os.utime(path, (1e9, 1e9))  # not just now, so that an unchanged file is known as such
+    index = TinyDBIndex(path, durable=False)
+    for record in records[:300]:
+        assert index.find_by_hash(record.params_hash) == record
+    asked = records[300]
+    expected: RunRecord | None = asked
+    if change == "a newer run":
+        expected = make_record({"n": 300})
+        other.insert(expected)
+    elif change == "forgotten":
+        other.delete_by_hash(asked.params_hash)
+        expected = None
+    elif change == "rewritten":
+        other.delete_by_hash(records[0].params_hash)
+    else:
+        text = path.read_bytes()
+        path.write_bytes(text.replace(b', "n": 300}', b'; "n": 300}'))
+        with pytest.raises(IndexCorruptError):
+            index.find_by_hash(asked.params_hash)
+        return
+    assert index.find_by_hash(asked.params_hash) == expected
+    assert index.find_by_hash(records[301].params_hash) == records[301]

@@ -10,9 +10,6 @@ from .errors import UnsupportedTypeError
 from .hashing import canonical, decode_params, normalize_params
 from .index import IndexBackend, TinyDBIndex
 
-PLAIN_TYPES = frozenset({int, float, str, bool, type(None)})
-"""Types of values that cannot change and hide nothing: a key made from them may be remembered."""
-
 
 def own_copy(value: Any) -> Any:
     """A copy as deep as the containers go, arrays among them; what they hold is the caller's own."""

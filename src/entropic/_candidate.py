@@ -10,7 +10,7 @@ from . import _log
 from ._code import Fingerprint
 from ._contents import measure
 from .errors import HashCollisionError
-from .hashing import Key, canonical
+from .hashing import PLAIN_TYPES, Key, canonical
 from .record import RunRecord
 
 
@@ -30,7 +30,7 @@ class Candidate:
     def __init__(self, stored: RunRecord, record: RunRecord) -> None:
         self.stored = stored
         self.record = record
-        self.path = str(record.result_path)
+        self.path = record.path_text()
         size_bytes = record.provenance.get("size_bytes", 1)
         self._least_bytes = size_bytes if isinstance(size_bytes, int) else 1
         self.agreed: Key | None = None
@@ -76,6 +76,16 @@ def identity_fields(record: RunRecord) -> dict[str, Any]:
 
 def agrees(record: RunRecord, key: Key) -> bool:
     """Whether a record is of the params and the function that a key was made from."""
-    fields = identity_fields(record)
-    line = canonical(fields) if fields else ""
-    return line == key.identity.line and canonical(record.params) == key.canonical
+    if not _are_same(fields := identity_fields(record), key.identity.fields):
+        line = canonical(fields) if fields else ""
+        if line != key.identity.line:
+            return False
+    return _are_same(record.params, key.params) or canonical(record.params) == key.canonical
+
+
+def _are_same(first: dict[str, Any], second: dict[str, Any]) -> bool:
+    """Whether plain values are equal, 1, 1.0 and True told apart: then so are their texts, which need no writing."""
+    if first != second:
+        return False
+    types = {name: type(value) for name, value in first.items()}
+    return PLAIN_TYPES.issuperset(types.values()) and types == {name: type(value) for name, value in second.items()}

@@ -39,6 +39,7 @@ class Catalog:
         self._places = places
         # Asked once: to tell whether an object has the methods of a Protocol takes longer than a hit.
         self.peek = index.peek if isinstance(index, SharesRecords) else self._newest
+        self.seen = places.seen if isinstance(index, SharesRecords) else places.shown
         self._writing = index if isinstance(index, ChecksWriting) else None
 
     def key_locks(self) -> KeyLocks | None:

@@ -84,7 +84,11 @@ class Watch:
 
     def vouches_for(self, record: RunRecord) -> bool:
         """Whether a record is good for today's code."""
-        recorded, today = record.provenance.get("code"), self.today()
+        return self.is_good(record, self.today())
+
+    def is_good(self, record: RunRecord, today: Fingerprint | None) -> bool:
+        """As `vouches_for`, for whoever knows today's fingerprint already."""
+        recorded = record.provenance.get("code")
         if today is None or not isinstance(recorded, str) or recorded == today.digest:
             return True
         if self._good.get(recorded) is not today:
@@ -161,7 +165,7 @@ class Watch:
         return new
 
 
-def answer_among(candidates: Iterator[Candidate], watch: Watch) -> Candidate | None:
+def answer_among(candidates: Iterator[Candidate], watch: Watch, today: Fingerprint | None) -> Candidate | None:
     """
     The answer among the records of a key, the newest first: the newest one of today's code, else as the watch says.
 
@@ -169,15 +173,15 @@ def answer_among(candidates: Iterator[Candidate], watch: Watch) -> Candidate | N
     is returned as well: its point has to run again.
     """
     newest = next(candidates)
-    if watch.vouches_for(newest.record):
+    if watch.is_good(newest.record, today):
         found: Candidate | None = newest
     else:
-        good = (one for one in candidates if watch.vouches_for(one.record) and one.defect() is None)
+        good = (one for one in candidates if watch.is_good(one.record, today) and one.defect() is None)
         found = next(good, None)
         if found is None and newest.defect() is None and watch.hands_out(newest.record):
             found = newest
     if found is not None:
-        found.vouched_by = watch.today()
+        found.vouched_by = today
     return found
 
 

@@ -36,6 +36,10 @@ class Places:
         """A record of the index as users see it: its path absolute."""
         return record.copied(self.absolute(record))
 
+    def seen(self, record: RunRecord) -> RunRecord:
+        """As `shown`, of a record that nobody changes, the index included: the two share what they hold."""
+        return record.below(str(self._relative_to()))
+
     def absolute(self, record: RunRecord) -> Path:
         """Where the result of a record is."""
         return self._relative_to() / record.result_path

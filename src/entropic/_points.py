@@ -40,6 +40,13 @@ class Grid(Sequence[dict[str, Any]]):
             values.append(axis[position])
         return dict(zip(self._axes, reversed(values), strict=True))
 
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        *outer, last = self._axes or [""]
+        # No itertools.product, which would make a tuple of each axis first.
+        for point in Grid({name: self._axes[name] for name in outer}) if outer else [{}]:
+            for value in self._axes.get(last, ()):
+                yield {**point, last: value}
+
     def __repr__(self) -> str:
         axes = ", ".join(f"{name}={len(axis)}" for name, axis in self._axes.items())
         return f"Grid of {len(self)} points ({axes})"

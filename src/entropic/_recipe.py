@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from . import _fork, _log
-from ._arguments import PLAIN_TYPES, own_copy
+from ._arguments import own_copy
 from ._binding import Binding
 from ._changes import POLICIES, DefaultsWatch, Watch
 from ._code import Code
@@ -25,7 +25,7 @@ from ._older import as_of_today, rewritten
 from ._replay import arguments_of, why_another
 from ._reproduce import CannotReplayError, Comparison, Reproduction, make_known
 from .errors import DuplicateFunctionError, EntropicError, NotRecordedError, UnsupportedTypeError
-from .hashing import Identity, Key, canonical, make_key, normalize
+from .hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
 from .query import Selection, has_name, names_in
 from .record import RecordList, RunRecord
 from .store import Store

@@ -13,7 +13,6 @@ import functools
 import linecache
 import operator
 import os
-import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -22,7 +21,7 @@ from typing import Any
 
 from ._syntax import FunctionNode
 
-_PACKAGES = re.compile(r"[\\/](site|dist)-packages[\\/]")
+_PACKAGES = ("/site-packages/", "/dist-packages/")
 _AWAITS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _FEATURES = (getattr(__future__, name) for name in __future__.all_feature_names)
 _FUTURE = functools.reduce(operator.or_, (feature.compiler_flag for feature in _FEATURES))
@@ -51,7 +50,7 @@ _STARTED_AT = _started_at()
 @functools.lru_cache(maxsize=4096)
 def is_own_file(path: str) -> bool:
     """Whether code from this file is the user's own: not the standard library's, an installed package's, or ours."""
-    if path.startswith("<frozen") or _PACKAGES.search(path):
+    if path.startswith("<frozen") or any(map(path.replace("\\", "/").__contains__, _PACKAGES)):
         return False
     return path.startswith("<") or not any(path.startswith(folder) for folder in _foreign_folders())
 

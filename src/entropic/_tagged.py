@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-_TIMEDELTA = re.compile(r"(?:(-?\d+) days?, )?(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+_TIMEDELTA = r"(?:(-?\d+) days?, )?(\d+):(\d\d):(\d\d(?:\.\d+)?)"
 
 
 def untagged(value: Any) -> Any:
@@ -70,7 +70,7 @@ def _datetime(text: str) -> datetime:
 
 
 def _timedelta(text: str) -> timedelta:
-    match = _TIMEDELTA.fullmatch(text)
+    match = re.fullmatch(_TIMEDELTA, text)
     if match is None:
         raise ValueError(text)
     days, hours, minutes, seconds = match.groups(default="0")

@@ -41,10 +41,8 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 _TOLD_FAILURES = 5
 
@@ -553,8 +551,7 @@ class NotSharedError(EntropicError, RuntimeError):
         )
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """
     A point of a sweep that has no record, and why.
 
@@ -614,6 +611,8 @@ def sendable(error: BaseException) -> BaseException:
 
 
 def _can_travel(value: object) -> bool:
+    import pickle  # needed where something has failed, not for a hit
+
     try:
         pickle.loads(pickle.dumps(value))
     except Exception:  # whatever somebody's __reduce__ or __init__ may raise

@@ -35,6 +35,9 @@ __all__ = ["hash_params", "normalize"]
 RESERVED = frozenset({"params_hash", "result_path", "created_at", "metadata", "provenance"})
 """Names that a record uses itself, and that no parameter can have."""
 
+PLAIN_TYPES = frozenset({int, float, str, bool, type(None)})
+"""Types of values that cannot change and hide nothing: a key made from them may be remembered."""
+
 INPUT_TAG = "$InputFile"
 """The tag of an input file: its name, which is for people, and the digest of its content, which is the value."""
 
@@ -279,7 +282,11 @@ def decode(value: Any) -> Any:
 
 def decode_params(params: Mapping[str, Any]) -> dict[str, Any]:
     """`decode` every value of a params mapping, whatever its names."""
-    return {name: decode(value) for name, value in params.items()}
+    decoded = dict(params)
+    for name, value in decoded.items():
+        if type(value) is dict or type(value) is list:
+            decoded[name] = decode(value)
+    return decoded
 
 
 def encode(value: Any) -> Any:

@@ -28,7 +28,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import FrozenInstanceError
 from datetime import date, datetime, time, timezone
 from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
 
@@ -75,19 +75,37 @@ class Condition:
     def _parts(self) -> tuple[Condition, ...]:
         return ()
 
+    # What a frozen dataclass would have. Every process would wait for those to be made, and few ask for conditions.
 
-@dataclass(frozen=True, repr=False)
+    def _essence(self) -> tuple[Any, ...]:
+        raise NotImplementedError
+
+    def __eq__(self, other: object) -> bool:
+        return self._essence() == other._essence() if type(other) is type(self) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._essence())
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise FrozenInstanceError(f"Cannot set {name!r} of {self!r}: conditions do not change. Make another one.")
+
+    def __delattr__(self, name: str) -> None:
+        raise FrozenInstanceError(f"Cannot delete {name!r} of {self!r}: conditions do not change. Make another one.")
+
+
 class Comparison(Condition):
     """One parameter against a value, which is kept normalised; *operator* is one of `OPERATORS`."""
 
     name: str
     operator: str
-    value: Any = field(compare=False)
-    _text: str = field(init=False)
+    value: Any
 
-    def __post_init__(self) -> None:
+    def __init__(self, name: str, operator: str, value: Any) -> None:
+        self.__dict__.update(name=name, operator=operator, value=value)
+
+    def _essence(self) -> tuple[Any, ...]:
         # 1, 1.0 and True are equal to Python, and three different questions.
-        object.__setattr__(self, "_text", canonical(self.value))
+        return self.name, self.operator, canonical(self.value)
 
     def __repr__(self) -> str:
         name = f"param({self.name!r})"
@@ -106,11 +124,16 @@ class Comparison(Condition):
         return lambda run: (found := look_up(run, name)) is not _MISSING and test(found)
 
 
-@dataclass(frozen=True, repr=False)
 class Compound(Condition):
     """Conditions made into one."""
 
     conditions: tuple[Condition, ...]
+
+    def __init__(self, conditions: tuple[Condition, ...]) -> None:
+        self.__dict__["conditions"] = conditions
+
+    def _essence(self) -> tuple[Any, ...]:
+        return self.conditions
 
     def _parts(self) -> tuple[Condition, ...]:
         return self.conditions

@@ -116,14 +116,16 @@ class RunRecord:
         metadata, provenance = data.get("metadata", {}), data.get("provenance", {})
         if not isinstance(metadata, dict) or not isinstance(provenance, dict):
             raise ValueError("the record's 'metadata' or 'provenance' is not a mapping")
-        return cls(
+        record = object.__new__(cls)
+        record.__dict__.update(
             params=decode_params({name: value for name, value in data.items() if name not in RESERVED}),
-            result_path=Path(data["result_path"]),
             params_hash=data["params_hash"],
             created_at=data["created_at"],
             metadata=decode_params(metadata),
             provenance=decode_params(provenance),
+            _path=data["result_path"],
         )
+        return record
 
     def copied(self, result_path: Path | None = None) -> RunRecord:
         """A record equal to this one (or at another *result_path*) that shares no container with it."""
@@ -136,6 +138,18 @@ class RunRecord:
             provenance=copy_mapping(self.provenance),
         )
 
+    def below(self, folder: str) -> RunRecord:
+        """The same run with its path below a folder, in the same containers: for records that nobody will change."""
+        fields = {**self.__dict__, "_path": os.path.join(folder, self.path_text())}
+        fields.pop("result_path", None)
+        twin = object.__new__(RunRecord)
+        twin.__dict__.update(fields)
+        return twin
+
+    def path_text(self) -> str:
+        """The result path as text; a `Path` is made of it when one is asked for, which takes as long as reading it."""
+        return self.__dict__.get("_path") or str(self.result_path)
+
     def handed_out(self) -> RunRecord:
         """
         As `copied`, for a record that nobody will change: its containers are copied when they are asked for.
@@ -145,7 +159,8 @@ class RunRecord:
         # Filled past the frozen __setattr__, which would cost as much as the rest of a hit.
         twin = object.__new__(RunRecord)
         fields = twin.__dict__
-        fields["result_path"] = self.result_path
+        if "result_path" in self.__dict__:
+            fields["result_path"] = self.result_path
         fields["params_hash"] = self.params_hash
         fields["created_at"] = self.created_at
         fields["_copied_from"] = self
@@ -162,6 +177,10 @@ class RunRecord:
 
         def __getattr__(self, name: str) -> Any:
             source = self.__dict__.get("_copied_from")
+            if name == "result_path" and (path := self.__dict__.get("_path")) is not None:
+                return self.__dict__.setdefault(name, Path(path))
+            if name == "result_path" and source is not None:
+                return self.__dict__.setdefault(name, source.result_path)
             if source is None or name not in _CONTAINERS:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             # Two threads may both copy; setdefault lets one copy win for both.

@@ -26,7 +26,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _log
-from ._arguments import PLAIN_TYPES, checked_metadata, checked_suffix, opened_index, require_callable
+from ._arguments import checked_metadata, checked_suffix, opened_index, require_callable
 from ._candidate import Candidate, agrees
 from ._catalog import Catalog, signature
 from ._changes import Watch, answer_among
@@ -38,16 +38,18 @@ from ._log import DEBUG, is_enabled_for
 from ._older import OlderForms
 from ._places import Places
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
+from ._recent import remember
 from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside
 from ._sweeps import Sweeps
 from .errors import AmbiguousResultError, EntropicError, IndexUnavailableError, ResultMissingError, StoreWriteError
-from .hashing import Key, decode_params, hash_params, make_key
+from .hashing import PLAIN_TYPES, Key, decode_params, hash_params, make_key
 from .index import IndexBackend, Salvages
 from .query import Selection, Where
 from .record import RecordList, RunRecord
 
 if TYPE_CHECKING:
     from ._check import CheckReport
+    from ._code import Fingerprint
     from ._explain import Explanation
     from ._merge import Merged
     from ._reproduce import Comparison, Reproduction, ReproductionReport
@@ -55,7 +57,7 @@ if TYPE_CHECKING:
 __all__ = ["Store"]
 
 _REMEMBERED_KEYS = 4096
-_REMEMBERED_HITS = 1 << 16
+_REMEMBERED_HITS = 1 << 17
 _DIGEST_UP_TO_BYTES = 1 << 20
 
 
@@ -603,8 +605,8 @@ class Store(Sweeps):
             candidate = self._new_candidate(stored)
         if candidate.agreed is not key:
             candidate.require_agreement(key)
-        if watch is not None and candidate.vouched_by is not watch.today():
-            candidate = self._vouched(key, watch, stored)
+        if watch is not None and candidate.vouched_by is not (today := watch.today()):
+            candidate = self._vouched(key, watch, today, candidate)
             if candidate is None:
                 return None if key.older is None else self._recall_older(key, watch)
         if candidate.defect() is not None:
@@ -850,9 +852,7 @@ class Store(Sweeps):
         key = self._known_keys.get(point)
         if key is None:
             key = make_key(params)
-            if len(self._known_keys) >= _REMEMBERED_KEYS:
-                self._known_keys.clear()
-            self._known_keys[point] = key
+            remember(self._known_keys, point, key, _REMEMBERED_KEYS)
         return key
 
     # ---- records and paths ------------------------------------------------------------------------------------------
@@ -861,26 +861,26 @@ class Store(Sweeps):
         known = self._candidates.get(stored.params_hash)
         if known is not None and known.stored == stored:
             return known  # an index that hands out copies: still the record we know
-        candidate = Candidate(stored, self._places.shown(stored))
-        if len(self._candidates) >= _REMEMBERED_HITS:
-            self._candidates.clear()
-        self._candidates[stored.params_hash] = candidate
+        candidate = Candidate(stored, self._catalog.seen(stored))
+        remember(self._candidates, stored.params_hash, candidate, _REMEMBERED_HITS)
         return candidate
 
     def _recall_older(self, key: Key, watch: Watch | None) -> RunRecord | None:
         then = watch and watch.of_grown(str(key.older))
         return self._older.recall(key, lambda form: self.recall(form, then))
 
-    def _vouched(self, key: Key, watch: Watch, stored: RunRecord) -> Candidate | None:
+    def _vouched(self, key: Key, watch: Watch, today: Fingerprint | None, known: Candidate) -> Candidate | None:
         """The answer among the records of a key, as the watch over the code finds it."""
-        candidate = answer_among(self._candidates_of(key, stored), watch)
+        candidate = answer_among(self._candidates_of(key, known), watch, today)
         if candidate is not None:
             self._candidates[key.params_hash] = candidate
         return candidate
 
-    def _candidates_of(self, key: Key, stored: RunRecord) -> Iterator[Candidate]:
+    def _candidates_of(self, key: Key, known: Candidate) -> Iterator[Candidate]:
         """The records of a key, beginning with the newest, which the index shows; others are looked for if asked."""
-        yield Candidate(stored, self._places.shown(stored))
+        stored = known.stored
+        # One that no code has vouched for yet is of the newest record; a vouched one may be of an older one.
+        yield known if known.vouched_by is None else Candidate(stored, self._places.shown(stored))
         same = [one for one in self.index.find_by_params(stored.params) if agrees(one, key) and one != stored]
         yield from (Candidate(stored, self._places.shown(one)) for one in reversed(same))
 

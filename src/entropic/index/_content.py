@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import re
 from array import array
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,9 +19,9 @@ from ._searches import Searches
 _SMALL_FILE_BYTES = 1 << 16
 _TAIL_BYTES = 1 << 11
 _MARK_BYTES = 1 << 10
+_AHEAD_BYTES = 1 << 16
 _SCANS_BEFORE_TABLE = 3
 _HASH_FIELD = b': {"params_hash": "'
-_LINE_START = re.compile(rb'\n("\d+")\Z')
 _LINE_START_BYTES = 24
 _HASH_FIELD_PARTS = [b": {", b"params_hash", b": "]
 
@@ -37,6 +36,10 @@ class Content:
     def find(self, descriptor: int, params_hash: str) -> tuple[Document, int] | None:
         """The newest document under a hash, and the offset of its line."""
         raise NotImplementedError
+
+    def find_at_hand(self, params_hash: str) -> Document | None:
+        """The newest document under a hash, if it has been read ahead; None does not tell that there is none."""
+        return None
 
     def documents(self, descriptor: int) -> Iterator[tuple[int, Document]]:
         """Every id and document, oldest first."""
@@ -100,6 +103,26 @@ class StockContent(Content):
         return ((number, copy.deepcopy(document)) for number, document in self._documents)
 
 
+class _Ahead:
+    """What was read of a file behind a place that was asked for."""
+
+    __slots__ = ("offset", "text")
+
+    def __init__(self, offset: int, text: bytes) -> None:
+        self.offset = offset
+        self.text = text
+
+    def is_near(self, offset: int) -> bool:
+        """Whether a place is about where the next ones lie if runs are asked for as they were recorded."""
+        return abs(offset - self.offset) <= len(self.text) + _AHEAD_BYTES
+
+    def run_at(self, offset: int) -> tuple[int, Document] | None:
+        """The run in the line that begins at an offset of the file; None if it is not all there."""
+        begin = offset - self.offset
+        end = self.text.find(b"\n", begin) if 0 <= begin < len(self.text) else -1
+        return None if end < 0 else _layout.parse_line(self.text[begin:end].removesuffix(b","))
+
+
 class LinesContent(Content):
     """Our layout: a head, one line a run, the closing bytes."""
 
@@ -111,6 +134,7 @@ class LinesContent(Content):
         self._table: OffsetTable | None = None
         self._scans = 0
         self._searches = Searches()
+        self._ahead = _Ahead(0, b"")
         self.end = self.start
         self._mark = head[-_MARK_BYTES:]
         lines, self.closed = self._last_lines(descriptor, size)
@@ -135,9 +159,18 @@ class LinesContent(Content):
                     return found
             self._table = self._build_table(descriptor)
         for offset in reversed(self._table.offsets(key)):
-            _, document = self._run_at(descriptor, offset)
+            _, document = self._ahead.run_at(offset) or self._run_read_ahead(descriptor, offset)
             if document.get("params_hash") == params_hash:
                 return document, offset
+        return None
+
+    def find_at_hand(self, params_hash: str) -> Document | None:
+        """Without a look at the file: lines of it never change, so those that were read ahead stand."""
+        if self._table is not None and self._ahead.text:
+            for offset in reversed(self._table.offsets(_layout.json_text(params_hash))):
+                run = self._ahead.run_at(offset)
+                if run is None or run[1].get("params_hash") == params_hash:
+                    return None if run is None else run[1]
         return None
 
     def documents(self, descriptor: int) -> Iterator[tuple[int, Document]]:
@@ -177,6 +210,7 @@ class LinesContent(Content):
 
     def grow(self, descriptor: int, size: int) -> list[str] | None:
         """Read the new tail, if head and last known line are where they were."""
+        self._ahead = _Ahead(0, b"")  # it has been written to: should that be by hand, lines are looked at anew
         if os.pread(descriptor, len(self._head) + 1, 0) != self._head + b"\n":
             return None
         tail = read_all(descriptor, self.end - len(self._mark), size)
@@ -247,6 +281,14 @@ class LinesContent(Content):
                 yield offset, text.removesuffix(b",")
                 offset += len(text) + 1
 
+    def _run_read_ahead(self, descriptor: int, offset: int) -> tuple[int, Document]:
+        """A run, and if one near it was asked for last, those behind it: a sweep asks for all of them in turn."""
+        if self._ahead.is_near(offset):
+            self._ahead = _Ahead(offset, read_all(descriptor, offset, min(offset + _AHEAD_BYTES, self.end)))
+        else:
+            self._ahead = _Ahead(offset, b"")
+        return self._ahead.run_at(offset) or self._run_at(descriptor, offset)
+
     def _run_at(self, descriptor: int, offset: int) -> tuple[int, Document]:
         text = line_at(descriptor, offset)[: self.end - offset]
         return self._parsed(descriptor, offset, text.removesuffix(b","))
@@ -268,9 +310,9 @@ class LinesContent(Content):
         newest = None
         for place in places_of(descriptor, _HASH_FIELD + key + b'"', self.start, self.end):
             # The same text may stand deeper inside a line; only behind the id does it name the run.
-            head = _LINE_START.search(os.pread(descriptor, _LINE_START_BYTES, place - _LINE_START_BYTES))
-            if head is not None:
-                newest = place - len(head[1])
+            head = os.pread(descriptor, _LINE_START_BYTES, place - _LINE_START_BYTES).rpartition(b"\n")
+            if head[1] and head[2][:1] + head[2][-1:] == b'""' and head[2][1:-1].isdigit():
+                newest = place - len(head[2])
         return None if newest is None else (self._run_at(descriptor, newest)[1], newest)
 
     def _lines_begin_alike(self, descriptor: int) -> bool:

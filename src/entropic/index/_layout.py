@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from ..errors import IndexCorruptError
@@ -25,9 +26,10 @@ HEAD_START = b'{"_store": {'
 OPENING = b'"_default": {'
 CLOSING = b"\n}}\n"
 
-_LINE_BEGINS = re.compile(rb'"(\d+)": (?=\{)')
-_BEGUN_LINE = re.compile(rb'("\d*("(:( (\{.*)?)?)?)?)?\}*')
+_LINE_BEGINS = b'": {'
+_BEGUN_LINE = rb'("\d*("(:( (\{.*)?)?)?)?)?\}*'  # compiled when a torn line is found, not for a hit
 _MARK_BLANKS = 24
+_decode = json.JSONDecoder().raw_decode
 _PIECE_BYTES = 1 << 20
 
 
@@ -43,7 +45,7 @@ def line(number: int, document: Document) -> bytes:
 
 def json_text(text: str) -> bytes:
     """A text as it stands in the file, without its quotes."""
-    return json.dumps(text)[1:-1].encode("ascii")
+    return encode_basestring_ascii(text)[1:-1].encode("ascii")
 
 
 def head(store_row: Document, others: Tables, *, is_first: bool) -> bytes:
@@ -98,13 +100,16 @@ def parse_head(path: str, text: bytes) -> Tables:
 
 def parse_line(text: bytes) -> tuple[int, Document] | None:
     """Id and document of a run, or None if the text is not a run."""
-    begins = _LINE_BEGINS.match(text)
-    if begins is None or not text.endswith(b"}"):
+    quote = text.find(_LINE_BEGINS)
+    number = text[1:quote]
+    if text[:1] != b'"' or not number.isdigit() or not text.endswith(b"}"):
         return None
     try:
-        return int(begins[1]), json.loads(text[begins.end() :].decode())
+        decoded = text.decode()
+        document, end = _decode(decoded, quote + 3)
     except (ValueError, RecursionError):
         return None
+    return (int(number), document) if end == len(decoded) else None
 
 
 def parse_stock(path: str, content: bytes) -> tuple[list[tuple[int, Document]], Tables]:
@@ -192,7 +197,7 @@ def split_tail(tail: bytes, *, is_bare: bool) -> tuple[list[tuple[int, bytes]], 
             else:
                 lines.append((offset, whole))
         offset += len(text) + 1
-    if torn is not None and b"\0" not in torn[1] and (closed or not _BEGUN_LINE.fullmatch(torn[1])):
+    if torn is not None and b"\0" not in torn[1] and (closed or not re.fullmatch(_BEGUN_LINE, torn[1])):
         raise Damage(*torn)
     return lines, closed and torn is None
 

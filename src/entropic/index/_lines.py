@@ -44,6 +44,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from .. import _fork, _log
 from .._disk import require_access, sync
 from .._flock import is_at, try_lock, unlock, wait_for_lock
+from .._recent import remember
 from ..errors import IndexCorruptError
 from . import _layout
 from ._content import Content, EmptyContent, LinesContent, StockContent
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-_REMEMBERED_LINES = 1 << 16
+_REMEMBERED_LINES = 1 << 17
 _UNKNOWN = object()
 _CLOCK_TICK_NS = 20_000_000
 
@@ -135,6 +136,8 @@ class LineFile(Generic[T]):
         # The usual case, without a lock: a refresh stores what it found before it stores its stamp.
         if self._stamp == (status.st_mtime_ns, status.st_size, status.st_ino):
             found = self._found.get(params_hash, _UNKNOWN)
+            if found is _UNKNOWN:
+                found = self._find_at_hand(params_hash, _Stamp.of(status))
             if found is not _UNKNOWN:
                 return found  # type: ignore[return-value]
         return self._find_in_file(params_hash)
@@ -188,10 +191,24 @@ class LineFile(Generic[T]):
                 return None
             content = self._current(descriptor)
             if params_hash not in self._found:
-                if len(self._found) >= _REMEMBERED_LINES:
-                    self._found.clear()
-                self._found[params_hash] = self._read_newest(content, descriptor, params_hash)
+                newest = self._read_newest(content, descriptor, params_hash)
+                remember(self._found, params_hash, newest, _REMEMBERED_LINES)
             return self._found[params_hash]
+
+    def _find_at_hand(self, params_hash: str, stamp: _Stamp) -> T | object:
+        """As `_find_in_file` of a file that is as it was, for lines that were read ahead: it need not be opened."""
+        with self._lock:
+            if self._stamp != stamp or params_hash in self._found:
+                return _UNKNOWN  # another thread was faster
+            document = self._content.find_at_hand(params_hash)
+            if document is None:
+                return _UNKNOWN
+            try:
+                found = self._read(document)
+            except ValueError:
+                return _UNKNOWN  # told by whoever reads it in the file, with the line it is on
+            remember(self._found, params_hash, found, _REMEMBERED_LINES)
+            return found
 
     def _read_newest(self, content: Content, descriptor: int, params_hash: str) -> T | None:
         newest = content.find(descriptor, params_hash)

@@ -10,6 +10,7 @@ _OFFSET_BITS = 40
 _OFFSET_MASK = (1 << _OFFSET_BITS) - 1
 _KEY_MASK = (1 << 24) - 1
 _LEAST_TO_MERGE = 1 << 10
+_FEW = 4
 
 
 class OffsetTable:
@@ -41,10 +42,18 @@ class OffsetTable:
     def offsets(self, key: bytes) -> list[int]:
         """Where lines of this key may begin, each once, in the order of the file."""
         least = entry(key, 0)
-        begin = bisect.bisect_left(self._sorted, least)
-        end = bisect.bisect_right(self._sorted, least | _OFFSET_MASK, begin)
-        numbers = [*self._sorted[begin:end], *self._added.get(least >> _OFFSET_BITS, ())]
-        return list(dict.fromkeys(number & _OFFSET_MASK for number in numbers))
+        numbers = self._sorted
+        begin = end = bisect.bisect_left(numbers, least)
+        # Of a hash there is one line as a rule: looked at, not searched for.
+        most, count = least | _OFFSET_MASK, len(numbers)
+        while end < count and numbers[end] <= most and end - begin < _FEW:
+            end += 1
+        if end - begin == _FEW:
+            end = bisect.bisect_right(numbers, most, end)
+        added = self._added.get(least >> _OFFSET_BITS) if self._added else None
+        if added is None and end - begin == 1:
+            return [numbers[begin] & _OFFSET_MASK]
+        return list(dict.fromkeys(number & _OFFSET_MASK for number in [*numbers[begin:end], *(added or ())]))
 
 
 def entry(key: bytes, offset: int) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 from ..hashing import canonical
 
 # A plain character as an escape, which we never write but JSON allows. Lines with one are always looked at.
-_ODD = re.compile(rb"\\(?:/|u00[2-7])")
+_ODD = rb"\\(?:/|u00[2-7])"
 _ANY_TOKEN = rb'("(?:[^"\\]|\\.)*"|[^\s"{}\[\],]+|[{\[])'
 _NUMBER = rb"(-?[0-9][0-9.eE+-]*)"
 _NUMBER_END = rb"(?![0-9.eE])"
@@ -97,7 +97,7 @@ class _Field:
 
 def is_odd(chunk: bytes) -> bool:
     """Whether text stands in a chunk in a spelling that probes do not know."""
-    return b"\\" in chunk and _ODD.search(chunk) is not None
+    return b"\\" in chunk and re.search(_ODD, chunk) is not None
 
 
 def lines_with(probes: list[Probe], chunk: bytes) -> Iterator[tuple[int, bytes]]:
