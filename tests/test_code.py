@@ -21,8 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entropic import _source
-from entropic._code import Code, are_comparable
+from entropic._code import Code, _source, are_comparable
 
 _numbers = itertools.count()
 
@@ -605,7 +604,7 @@ def test_fingerprints_do_not_depend_on_the_version_of_python(python: str) -> Non
     sources = [MODEL, *(edited(change[:2]) for change in OTHER.values())]
     here = [_content_digest(source) for source in sources]
     Path("sources.json").write_text(json.dumps(sources))
-    syntax = Path(importlib.util.find_spec("entropic").origin or "").with_name("_syntax.py")  # type: ignore[union-attr]
+    syntax = Path(importlib.util.find_spec("entropic").origin or "").with_name("_code") / "_syntax.py"  # type: ignore[union-attr]
     program = textwrap.dedent(f"""
         import ast, hashlib, importlib.util, json
         spec = importlib.util.spec_from_file_location("syntax", {str(syntax)!r})
@@ -622,7 +621,7 @@ def test_fingerprints_do_not_depend_on_the_version_of_python(python: str) -> Non
 
 
 def _content_digest(source: str) -> str:
-    from entropic._syntax import content, open_names
+    from entropic._code._syntax import content, open_names
 
     tree = ast.parse(source)
     told = content(tree) + repr([sorted(open_names(node).chains) for node in tree.body])
@@ -657,7 +656,7 @@ _expressions: st.SearchStrategy[str] = st.recursive(
 @given(st.lists(st.tuples(_names, _expressions), min_size=1, max_size=4))
 def test_layout_says_nothing(statements: list[tuple[str, str]]) -> None:
     """Written out anew by `ast.unparse`, with other parentheses, quotes and lines, code has the same content."""
-    from entropic._syntax import content, open_names
+    from entropic._code._syntax import content, open_names
 
     body = "".join(f"    {name}: int = {text}  # {name}\n" for name, text in statements)
     tree = ast.parse(f"def f(p):\n    '''Doc.'''\n{body}    return a\n")

@@ -22,12 +22,12 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy
+from entropic._swept import PlainRuns
 from sqlalchemy import event
 
 import entropic
 from entropic import Store, cached, param
-from entropic._swept import PlainRuns
-from entropic._tasks import Task
+from entropic._sweep._tasks import Task
 from entropic.errors import (
     DuplicateFunctionError,
     IndexCorruptError,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from entropic import Store, cached, grid
-from entropic._progress import SweepProgress, duration
+from entropic._sweep._progress import SweepProgress, duration
 from entropic.errors import MissingExtraError
 
 
@@ -180,7 +180,7 @@ def test_a_bar_is_shown_to_who_looks(
 ) -> None:
     """On a terminal, or where it is demanded."""
     pytest.importorskip("tqdm")
-    monkeypatch.setattr("entropic._progress._BLINK_SECONDS", 0.0)
+    monkeypatch.setattr("entropic._sweep._progress._BLINK_SECONDS", 0.0)
     screen = stream()
     monkeypatch.setattr(sys, "stderr", screen)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from . import errors
 from ._decorator import cached
 from ._input import InputFile
-from ._points import grid
+from ._sweep._points import grid
 from .errors import EntropicError
 from .hashing import normalize
 from .query import param

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from . import _swept
+from . import _sweeping
 from ._arguments import own_copy
 from ._changes import Watch
-from ._estimate import Run
 from ._recipe import Recipe
+from ._sweep._estimate import Run
 from .errors import NotAMappingError
 from .hashing import Key, decode_params
 from .record import RunRecord
@@ -62,16 +62,16 @@ class Calls:
         return decode_params(key.params)
 
     def durations(self) -> Sequence[Run]:
-        return _swept.durations_of(self._recipe.records(_swept.SIMILAR_RUNS))
+        return _sweeping.durations_of(self._recipe.records(_sweeping.SIMILAR_RUNS))
 
 
 def answer_of(recipe: Recipe) -> Callable[[RunRecord], Any]:
     """What a call makes of its record."""
     load = recipe.load
-    return _swept.as_it_is if load is None else lambda record: load(record.result_path)
+    return _sweeping.as_it_is if load is None else lambda record: load(record.result_path)
 
 
-def require_no_event_loop(recipe: Recipe, options: _swept.Options) -> None:
+def require_no_event_loop(recipe: Recipe, options: _sweeping.Options) -> None:
     """A coroutine function is swept by event loops of its own, which do not start inside another."""
     if not recipe.is_async or options.executor is not None or options.workers is not None:
         return

@@ -22,8 +22,8 @@ from .store import Store
 
 if TYPE_CHECKING:
     from ._explain import Explanation
-    from ._plan import Plan
-    from ._progress import Sink
+    from ._sweep._plan import Plan
+    from ._sweep._progress import Sink
 
 __all__ = ["BoundCachedFunction", "CacheInfo", "CachedFunction", "cached"]
 
@@ -219,12 +219,12 @@ class _Calls(Generic[P, R]):
         Returns what calls return, in the order of the points; records as a `RecordList`. A loader is called here, and
         is not sent to the workers. A coroutine function runs in an event loop of its own for each point.
         """
-        from . import _calls, _swept  # loaded by those who sweep
+        from . import _calls, _sweeping  # loaded by those who sweep
 
-        options = _swept.Options.checked(executor, workers, progress, on_error)
+        options = _sweeping.Options.checked(executor, workers, progress, on_error)
         recipe, _ = self._self_recipe_and_first()
         _calls.require_no_event_loop(recipe, options)
-        answers = _swept.swept(_calls.Calls(self), points, options, _calls.answer_of(recipe))
+        answers = _sweeping.swept(_calls.Calls(self), points, options, _calls.answer_of(recipe))
         return answers if recipe.load else RecordList(answers)
 
     @overload
@@ -259,12 +259,12 @@ class _Calls(Generic[P, R]):
         on_error: str = "raise",
     ) -> Any:
         """As `sweep`, but hand out each point with its answer as it comes; see `Store.sweep_as_completed`."""
-        from . import _calls, _swept
+        from . import _calls, _sweeping
 
-        options = _swept.Options.checked(executor, workers, progress, on_error)
+        options = _sweeping.Options.checked(executor, workers, progress, on_error)
         recipe, _ = self._self_recipe_and_first()
         _calls.require_no_event_loop(recipe, options)
-        return _swept.swept_as_completed(_calls.Calls(self), points, options, _calls.answer_of(recipe))
+        return _sweeping.swept_as_completed(_calls.Calls(self), points, options, _calls.answer_of(recipe))
 
     def plan(self, points: Iterable[Mapping[str, Any]], *, workers: int = 1) -> Plan:
         """
@@ -272,9 +272,9 @@ class _Calls(Generic[P, R]):
 
         Runs and writes nothing. The time is judged by the recorded runs of this function.
         """
-        from . import _calls, _swept
+        from . import _calls, _sweeping
 
-        return _swept.planned(_calls.Calls(self), points, workers)
+        return _sweeping.planned(_calls.Calls(self), points, workers)
 
     def migrate(self, *, preview: bool = False) -> int:
         """

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from . import _source
+from ._code import _source
 
 _LONGEST_COMMAND = 200
 _GIT_PATIENCE_SECONDS = 2.0

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from . import _swept
+from . import _sweeping
 from ._calls import Calls, require_no_event_loop
 from ._candidate import Candidate, agrees
 from ._changes import warn
@@ -40,12 +40,12 @@ def replicates(function: Any, count: int, args: tuple[Any, ...], kwargs: Mapping
     recipe, first = function._self_recipe_and_first()
     names = recipe.binding.signature.parameters
     given = {name: value for name, value in kwargs.items() if name in _OPTIONS and name not in names}
-    options = _swept.Options.checked(**{**_OPTIONS, **given})
+    options = _sweeping.Options.checked(**{**_OPTIONS, **given})
     require_no_event_loop(recipe, options)
     point = {name: value for name, value in kwargs.items() if name not in given}
     _refuse_seed(recipe, point)
     subject = _series_of(function, (*first, *args), point)
-    records = RecordList(_swept.swept(subject, range(count), options, recipe.of_today))
+    records = RecordList(_sweeping.swept(subject, range(count), options, recipe.of_today))
     _warn_of_equals(recipe.name, records)
     return records
 

@@ -40,7 +40,7 @@ from ._places import Places
 from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
 from ._recent import remember
 from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside
-from ._sweeps import Sweeps
+from ._store_sweeps import Sweeps
 from .errors import AmbiguousResultError, EntropicError, IndexUnavailableError, ResultMissingError, StoreWriteError
 from .hashing import PLAIN_TYPES, Key, decode_params, hash_params, make_key
 from .index import IndexBackend, Salvages

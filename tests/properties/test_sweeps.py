@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entropic import Store
-from entropic._estimate import Estimator
+from entropic._sweep._estimate import Estimator
 from entropic.errors import SweepError
 from entropic.hashing import canonical
 

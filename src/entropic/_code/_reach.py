@@ -22,6 +22,7 @@ from functools import partial
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
+from .._fingerprint import code_digest
 from . import _source
 from ._constants import (
     IMMUTABLE,
@@ -35,7 +36,6 @@ from ._constants import (
     is_memo,
     is_plain,
 )
-from ._fingerprint import code_digest
 from ._syntax import (
     SUPER,
     Chain,
@@ -61,7 +61,7 @@ ITSELF = "the function itself"
 """The part of a decorated function that is its own, in words."""
 _ITSELF = "itself"
 _CACHED = "cached helper"
-_OUR_DECORATOR = f"{__package__}._decorator"
+_OUR_DECORATOR = "entropic._decorator"
 
 
 class Part(NamedTuple):

@@ -10,12 +10,12 @@ from ._run import Runner
 from .record import RecordList, RunRecord
 
 if TYPE_CHECKING:
-    from ._plan import Plan
-    from ._progress import Sink
+    from ._sweep._plan import Plan
+    from ._sweep._progress import Sink
 
 
 class Sweeps:
-    """The part of a store that sweeps and plans; whoever has it is a `_swept.RunsPoints`."""
+    """The part of a store that sweeps and plans; whoever has it is a `_sweeping.RunsPoints`."""
 
     def sweep(
         self,
@@ -60,11 +60,11 @@ class Sweeps:
             >>> [record.params["n"] for record in records]
             [1, 2]
         """
-        from . import _swept
+        from . import _sweeping
 
         require_callable(runner)
-        options = _swept.Options.checked(executor, workers, progress, on_error)
-        return RecordList(_swept.swept(_swept.PlainRuns(self, runner), points, options, _swept.as_it_is))
+        options = _sweeping.Options.checked(executor, workers, progress, on_error)
+        return RecordList(_sweeping.swept(_sweeping.PlainRuns(self, runner), points, options, _sweeping.as_it_is))
 
     def sweep_as_completed(
         self,
@@ -89,11 +89,11 @@ class Sweeps:
             ...     print(point, record.result_path.read_text())
             {'n': 1} x
         """
-        from . import _swept
+        from . import _sweeping
 
         require_callable(runner)
-        options = _swept.Options.checked(executor, workers, progress, on_error)
-        return _swept.swept_as_completed(_swept.PlainRuns(self, runner), points, options, _swept.as_it_is)
+        options = _sweeping.Options.checked(executor, workers, progress, on_error)
+        return _sweeping.swept_as_completed(_sweeping.PlainRuns(self, runner), points, options, _sweeping.as_it_is)
 
     def plan(self, points: Iterable[Mapping[str, Any]], runner: Runner | None = None, *, workers: int = 1) -> Plan:
         """
@@ -116,6 +116,6 @@ class Sweeps:
             >>> plan.total, plan.duplicates, plan.to_run
             (2, 1, ({'n': 9},))
         """
-        from . import _swept
+        from . import _sweeping
 
-        return _swept.planned(_swept.PlainRuns(self, runner), points, workers)
+        return _sweeping.planned(_sweeping.PlainRuns(self, runner), points, workers)

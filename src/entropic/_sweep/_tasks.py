@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from .errors import NotSharedError, WorkerError, sendable
+from ..errors import NotSharedError, WorkerError, sendable
 
 BATCH_SECONDS = 0.2
 """How long a worker goes on with a batch: longer, and the progress and the other workers wait for it."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Protocol
 
-from .errors import MissingExtraError
+from ..errors import MissingExtraError
 
 _REPORT_SECONDS = 0.1
 _BLINK_SECONDS = 0.5

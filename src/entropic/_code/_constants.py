@@ -16,7 +16,7 @@ from functools import partial
 from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from .hashing import canonical, normalize
+from ..hashing import canonical, normalize
 
 IMMUTABLE = (int, float, complex, str, bytes, bool, type(None))
 _WRAPS = ("__wrapped__", "__func__", "py_func", "pyfunc", "func")

@@ -19,10 +19,10 @@ from concurrent.futures import BrokenExecutor
 from time import monotonic
 from typing import Any, NamedTuple
 
-from . import _log
+from .. import _log
+from ..errors import Failure, NotSharedError, WorkerDiedError
 from ._pools import Died, Workers, new_number
 from ._tasks import BATCH_SECONDS, NotStarted, Points, Report, Reported, Subject, Task, attempt
-from .errors import Failure, NotSharedError, WorkerDiedError
 
 _LARGEST_BATCH = 1000
 _FASTEST_GROWTH = 4

@@ -10,15 +10,15 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from . import _log
 from ._arguments import own_copy
-from ._estimate import Run
-from ._forecast import Forecast
-from ._plan import Plan, plan
-from ._points import count_of, points_of
-from ._pools import Executed, Processes, Workers, knows_main_program, require_executor, sends_elsewhere
-from ._progress import Reporter, Sink, bar_if_wanted
 from ._run import BoundRunner
-from ._sweep import Outcome, Sweep
-from ._tasks import Subject, Task, is_main_unknown
+from ._sweep._engine import Outcome, Sweep
+from ._sweep._estimate import Run
+from ._sweep._forecast import Forecast
+from ._sweep._plan import Plan, plan
+from ._sweep._points import count_of, points_of
+from ._sweep._pools import Executed, Processes, Workers, knows_main_program, require_executor, sends_elsewhere
+from ._sweep._progress import Reporter, Sink, bar_if_wanted
+from ._sweep._tasks import Subject, Task, is_main_unknown
 from .errors import Failure, SweepError
 from .hashing import Key, decode_params
 from .query import Selection

@@ -24,8 +24,8 @@ from collections.abc import Callable, Sequence
 from multiprocessing import connection
 from typing import Any, NamedTuple, Protocol
 
+from ..errors import sendable
 from ._tasks import NotStarted, PackedTask, Points, Reported, Task, is_main_unknown, this_process, work_through
-from .errors import sendable
 
 _GRACE_SECONDS = 5.0
 _LOOK_SECONDS = 1.0

@@ -78,7 +78,7 @@ def _is_written(function: FunctionType, path: str) -> bool:
 @functools.cache
 def _foreign_folders() -> tuple[str, ...]:
     standard = {os.path.dirname(os.path.abspath(module.__file__ or "")) for module in (os, functools)}
-    folders = {os.path.dirname(os.path.abspath(__file__)), *standard, *map(os.path.realpath, standard)}
+    folders = {os.path.dirname(os.path.dirname(os.path.abspath(__file__))), *standard, *map(os.path.realpath, standard)}
     return tuple(os.path.join(folder, "") for folder in folders)
 
 
