@@ -700,8 +700,20 @@ def test_a_loop_left_early_leaves_no_process(store: Store) -> None:
     assert store.check().leftovers == []
 
 
+def test_a_run_that_swallows_an_interrupt_is_interrupted_again(store: Store) -> None:
+    """And tidies up then, so that nothing is left behind."""
+    sweep = store.sweep_as_completed([{"n": 0}, {"n": 1, "how": "deaf"}], stick, workers=2)
+    next(sweep)
+    sweep.close()
+
+    assert store.check().leftovers == []
+
+
 def stick(params: dict[str, Any], result_path: Path) -> None:
     """A runner that goes on for ever, if the point says so."""
+    if params.get("how") == "deaf":
+        with contextlib.suppress(KeyboardInterrupt):
+            time.sleep(600)
     if "how" in params:
         time.sleep(600)
     result_path.write_text("x")

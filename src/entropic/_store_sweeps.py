@@ -1,4 +1,4 @@
-"""What a store offers for many points at once; the work is told in `_swept`, which is loaded by those who sweep."""
+"""What a store offers for many points at once; the work is told in `_sweeping`, which is loaded by those who sweep."""
 
 from __future__ import annotations
 

@@ -28,6 +28,8 @@ from ..errors import sendable
 from ._tasks import NotStarted, PackedTask, Points, Reported, Task, is_main_unknown, this_process, work_through
 
 _GRACE_SECONDS = 5.0
+_INSIST_SECONDS = 2.0
+_ONE_INTERRUPT_SECONDS = 1.0
 _LOOK_SECONDS = 1.0
 _GLANCE_SECONDS = 0.05
 _UNKNOWN_WORKERS = 128
@@ -249,11 +251,14 @@ class Processes:
         """Interrupt what runs, as Ctrl-C does, so that it tidies up; what does not end then is killed."""
         self._waiting.clear()
         workers = list(self._busy.values())
+        began = time.monotonic()
+        for patience in (_INSIST_SECONDS, _GRACE_SECONDS):
+            for worker in workers:
+                worker.signal(signal.SIGINT)
+            for worker in workers:
+                worker.has_ended_within(began + patience - time.monotonic())
         for worker in workers:
-            worker.signal(signal.SIGINT)
-        deadline = time.monotonic() + _GRACE_SECONDS
-        for worker in workers:
-            if not worker.has_ended_within(deadline - time.monotonic()):
+            if worker.process.is_alive():
                 worker.process.kill()
             worker.leave()
         self._busy.clear()
@@ -379,17 +384,28 @@ def _serve(pipe: connection.Connection, packed: bytes, inherited: list[connectio
     """The life of a worker process: batch after batch, until there is no one left to work for."""
     for other in inherited:
         other.close()
-    signal.signal(signal.SIGINT, _interrupted_once)
+    signal.signal(signal.SIGINT, _Interrupts())
     with contextlib.suppress(KeyboardInterrupt, EOFError, BrokenPipeError, ConnectionResetError):
         pipe.send(_READY)
         while (message := pipe.recv_bytes()) != _END:
             pipe.send(_answer(PackedTask(packed), message))
 
 
-def _interrupted_once(number: int, frame: object) -> None:
-    """The first interrupt ends the run; the second, which the sweep sends after a terminal's, must not end its end."""
-    signal.signal(signal.SIGINT, lambda number, frame: None)  # not SIG_IGN, which programs we start would inherit
-    raise KeyboardInterrupt
+class _Interrupts:
+    """
+    Interrupts that come close together are one: a terminal's, and the one that the sweep sends, which must not
+    interrupt the tidying up. A late one means that the run is still at work: code that cannot fail, such as a
+    ``__del__``, may have swallowed the first.
+    """
+
+    def __init__(self) -> None:
+        self._last = -math.inf
+
+    def __call__(self, number: int, frame: object) -> None:
+        now = time.monotonic()
+        if now - self._last > _ONE_INTERRUPT_SECONDS:
+            self._last = now
+            raise KeyboardInterrupt
 
 
 def _answer(task: PackedTask, message: bytes) -> Reported | BaseException:

@@ -138,7 +138,9 @@ class LineFile(Generic[T]):
             found = self._found.get(params_hash, _UNKNOWN)
             if found is _UNKNOWN:
                 found = self._find_at_hand(params_hash, _Stamp.of(status))
-            if found is not _UNKNOWN:
+            # That there is none is believed of an open file only: a network file system may show us, for seconds, how
+            # the file was; what it shows of a file that has just been opened is true.
+            if found is not _UNKNOWN and found is not None:
                 return found  # type: ignore[return-value]
         return self._find_in_file(params_hash)
 
