@@ -22,7 +22,7 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy
-from entropic._swept import PlainRuns
+from entropic._sweeping import PlainRuns
 from sqlalchemy import event
 
 import entropic
