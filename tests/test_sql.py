@@ -22,12 +22,12 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy
-from entropic._sweeping import PlainRuns
 from sqlalchemy import event
 
 import entropic
 from entropic import Store, cached, param
 from entropic._sweep._tasks import Task
+from entropic._sweeping import PlainRuns
 from entropic.errors import (
     DuplicateFunctionError,
     IndexCorruptError,

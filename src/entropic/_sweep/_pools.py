@@ -28,7 +28,7 @@ from ..errors import sendable
 from ._tasks import NotStarted, PackedTask, Points, Reported, Task, is_main_unknown, this_process, work_through
 
 _GRACE_SECONDS = 5.0
-_INSIST_SECONDS = 2.0
+_INSIST_SECONDS = 1.2
 _ONE_INTERRUPT_SECONDS = 1.0
 _LOOK_SECONDS = 1.0
 _GLANCE_SECONDS = 0.05
@@ -251,12 +251,13 @@ class Processes:
         """Interrupt what runs, as Ctrl-C does, so that it tidies up; what does not end then is killed."""
         self._waiting.clear()
         workers = list(self._busy.values())
-        began = time.monotonic()
-        for patience in (_INSIST_SECONDS, _GRACE_SECONDS):
+        ends = time.monotonic() + _GRACE_SECONDS
+        while any(worker.process.is_alive() for worker in workers) and time.monotonic() < ends:
             for worker in workers:
                 worker.signal(signal.SIGINT)
+            again = min(time.monotonic() + _INSIST_SECONDS, ends)
             for worker in workers:
-                worker.has_ended_within(began + patience - time.monotonic())
+                worker.has_ended_within(again - time.monotonic())
         for worker in workers:
             if worker.process.is_alive():
                 worker.process.kill()
