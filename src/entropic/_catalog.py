@@ -15,6 +15,7 @@ from .index import (
     ChecksWriting,
     Closes,
     DeletesRecords,
+    FindsAllByHash,
     IndexBackend,
     KnowsNames,
     LocksKeys,
@@ -55,6 +56,13 @@ class Catalog:
         """Raise an `OSError` if it is known that an insert would be refused."""
         if self._writing is not None:
             self._writing.require_writable()
+
+    def of_key(self, record: RunRecord) -> Sequence[RunRecord]:
+        """The records with the hash of this one, and its params, oldest first."""
+        if isinstance(self._index, FindsAllByHash):
+            return self._index.find_all_by_hash(record.params_hash)
+        same = self._index.find_by_params(record.params)
+        return [one for one in same if one.params_hash == record.params_hash]
 
     def search(self, condition: Condition) -> Sequence[RunRecord]:
         """The records that a query means, oldest first; the log tells of names that no record has."""
@@ -138,7 +146,7 @@ class Catalog:
         found = self._index.find_by_hash(params_hash)
         if found is None:
             return None
-        same = [record for record in self._index.find_by_params(found.params) if record.params_hash == params_hash]
+        same = self.of_key(found)
         return same[-1] if same else found
 
 

@@ -881,7 +881,7 @@ class Store(Sweeps):
         stored = known.stored
         # One that no code has vouched for yet is of the newest record; a vouched one may be of an older one.
         yield known if known.vouched_by is None else Candidate(stored, self._places.shown(stored))
-        same = [one for one in self.index.find_by_params(stored.params) if agrees(one, key) and one != stored]
+        same = [one for one in self._catalog.of_key(stored) if agrees(one, key) and one != stored]
         yield from (Candidate(stored, self._places.shown(one)) for one in reversed(same))
 
     def _stale_record(self, key: Key, watch: Watch | None) -> RunRecord | None:

@@ -32,6 +32,7 @@ from .index import (
     AnswersWhere,
     ChecksWriting,
     DeletesRecords,
+    FindsAllByHash,
     IndexBackend,
     InsertsMany,
     LocksKeys,
@@ -440,6 +441,20 @@ class IndexContract:
 
         assert index.all() == records
         assert index.find_by_hash(records[0].params_hash) == records[9]
+
+    def test_finds_all_by_hash(self, index: IndexBackend) -> None:
+        """An index that finds all records of a key finds just these, in their order; none, if there are none."""
+        if not isinstance(index, FindsAllByHash):
+            raise unittest.SkipTest("it finds the newest record of a key only")
+        records = [make_record({"n": n % 3}) for n in range(10)]
+        assert index.find_all_by_hash(records[1].params_hash) == []
+        for record in records:
+            index.insert(record)
+
+        assert index.find_all_by_hash(records[1].params_hash) == records[1::3]
+        index.delete_by_hash(records[1].params_hash)
+        assert index.find_all_by_hash(records[1].params_hash) == []
+        assert index.find_all_by_hash(records[2].params_hash) == records[2::3]
 
     def test_shows_one_by_one(self, index: IndexBackend) -> None:
         """An index that shows its records one by one shows the same ones as all at once; nothing, if it is empty."""

@@ -114,6 +114,15 @@ class InsertsMany(Protocol):
 
 
 @runtime_checkable
+class FindsAllByHash(Protocol):
+    """An index that finds every record of a key, and not only the newest, without a look at the others."""
+
+    def find_all_by_hash(self, params_hash: str) -> list[RunRecord]:
+        """Return the records under this hash, oldest first."""
+        ...
+
+
+@runtime_checkable
 class ShowsOneByOne(Protocol):
     """An index that need not hold all its records in memory to show them."""
 

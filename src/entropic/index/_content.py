@@ -41,6 +41,10 @@ class Content:
         """The newest document under a hash, if it has been read ahead; None does not tell that there is none."""
         return None
 
+    def find_all(self, descriptor: int, params_hash: str) -> Iterator[Document]:
+        """Every document under a hash, oldest first."""
+        return (document for _, document in self.documents(descriptor) if document.get("params_hash") == params_hash)
+
     def documents(self, descriptor: int) -> Iterator[tuple[int, Document]]:
         """Every id and document, oldest first."""
         raise NotImplementedError
@@ -163,6 +167,15 @@ class LinesContent(Content):
             if document.get("params_hash") == params_hash:
                 return document, offset
         return None
+
+    def find_all(self, descriptor: int, params_hash: str) -> Iterator[Document]:
+        """By the table of offsets."""
+        if self._table is None:
+            self._table = self._build_table(descriptor)
+        for offset in self._table.offsets(_layout.json_text(params_hash)):
+            _, document = self._run_at(descriptor, offset)
+            if document.get("params_hash") == params_hash:
+                yield document
 
     def find_at_hand(self, params_hash: str) -> Document | None:
         """Without a look at the file: lines of it never change, so those that were read ahead stand."""

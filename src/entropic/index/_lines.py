@@ -144,6 +144,15 @@ class LineFile(Generic[T]):
                 return found  # type: ignore[return-value]
         return self._find_in_file(params_hash)
 
+    def find_all(self, params_hash: str) -> list[T]:
+        """What all lines under this hash say, oldest first."""
+        with self._opened() as descriptor, self._lock:
+            if descriptor is None:
+                return []
+            return [
+                self._checked(document, 0) for document in self._current(descriptor).find_all(descriptor, params_hash)
+            ]
+
     def documents(self) -> Iterator[tuple[int, Document]]:
         """Every run's id and document, oldest first, read as they are asked for."""
         with self._opened() as descriptor:

@@ -83,6 +83,10 @@ class TinyDBIndex:
         record = self._file.find(params_hash)
         return None if record is None else record.copied()
 
+    def find_all_by_hash(self, params_hash: str) -> list[RunRecord]:
+        """Return the records under this hash, oldest first."""
+        return self._file.find_all(params_hash)
+
     def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
         """Return the records whose params include all of *params*, oldest first."""
         return self.search(params)
