@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from sys import intern
 from typing import TYPE_CHECKING, Any, SupportsIndex, TextIO, overload
 
-from .hashing import RESERVED, canonical, copy_mapping, decode_params, encode
+from .hashing import RESERVED, canonical, copy_mapping, decode, decode_params, encode
 from .query import Selection, Where, predicate
 
 if TYPE_CHECKING:
@@ -23,7 +24,13 @@ _CONTAINERS = ("params", "metadata", "provenance")
 _SHOWN_RUNS = 20
 _SHOWN_IN_HTML = 200
 _SHOWN_WIDTH = 120
+_OFTEN_THE_SAME = frozenset({"function", "code", "host", "user", "python", "platform", "entropic", "command"})
 _REQUIRED = ("params_hash", "result_path", "created_at")
+
+
+def _shared(name: str, value: Any) -> Any:
+    """What was noted of a run; texts that most records of an index have in common are held once."""
+    return intern(value) if name in _OFTEN_THE_SAME and type(value) is str else decode(value)
 
 
 @dataclass(frozen=True)
@@ -118,11 +125,11 @@ class RunRecord:
             raise ValueError("the record's 'metadata' or 'provenance' is not a mapping")
         record = object.__new__(cls)
         record.__dict__.update(
-            params=decode_params({name: value for name, value in data.items() if name not in RESERVED}),
+            params={intern(name): decode(value) for name, value in data.items() if name not in RESERVED},
             params_hash=data["params_hash"],
             created_at=data["created_at"],
             metadata=decode_params(metadata),
-            provenance=decode_params(provenance),
+            provenance={intern(name): _shared(name, value) for name, value in provenance.items()},
             _path=data["result_path"],
         )
         return record
