@@ -71,7 +71,14 @@ def answer_of(recipe: Recipe) -> Callable[[RunRecord], Any]:
     return _sweeping.as_it_is if load is None else lambda record: load(record.result_path)
 
 
-def require_no_event_loop(recipe: Recipe, options: _sweeping.Options) -> None:
+def options_for(recipe: Recipe, **given: Any) -> _sweeping.Options:
+    """How to sweep a function: its options, if they can be used together, and here."""
+    options = _sweeping.Options.checked(**given)
+    _require_no_event_loop(recipe, options)
+    return options
+
+
+def _require_no_event_loop(recipe: Recipe, options: _sweeping.Options) -> None:
     """A coroutine function is swept by event loops of its own, which do not start inside another."""
     if not recipe.is_async or options.executor is not None or options.workers is not None:
         return

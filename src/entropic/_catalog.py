@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ class Catalog:
             return self._index.all()
         found = self._found_in_index(condition)
         if not found:
-            self._report_unknown_names(condition)
+            report_unknown_names(condition, self._has_param)
         return found
 
     def fields(self, record: RunRecord) -> dict[str, Any]:
@@ -130,12 +130,6 @@ class Catalog:
         is_meant = predicate(condition)
         return [record for record in records if is_meant(self.fields(record))]
 
-    def _report_unknown_names(self, condition: Condition) -> None:
-        """Say in the log which names of a fruitless query no record has: it may be a typo, and no empty result."""
-        for name in names_in(condition):
-            if name not in RESERVED and not self._has_param(name):
-                _log.unknown_parameter(name)
-
     def _has_param(self, name: str) -> bool:
         if isinstance(self._index, KnowsNames):
             return self._index.has_param(name)
@@ -148,6 +142,13 @@ class Catalog:
             return None
         same = self.of_key(found)
         return same[-1] if same else found
+
+
+def report_unknown_names(condition: Condition, is_known: Callable[[str], bool]) -> None:
+    """Say in the log which names of a fruitless query no record has: it may be a typo, and no empty result."""
+    for name in names_in(condition):
+        if name not in RESERVED and not is_known(name):
+            _log.unknown_parameter(name)
 
 
 def signature(record: RunRecord) -> tuple[str, str, Path]:

@@ -221,9 +221,8 @@ class _Calls(Generic[P, R]):
         """
         from . import _calls, _sweeping  # loaded by those who sweep
 
-        options = _sweeping.Options.checked(executor, workers, progress, on_error)
         recipe, _ = self._self_recipe_and_first()
-        _calls.require_no_event_loop(recipe, options)
+        options = _calls.options_for(recipe, executor=executor, workers=workers, progress=progress, on_error=on_error)
         answers = _sweeping.swept(_calls.Calls(self), points, options, _calls.answer_of(recipe))
         return answers if recipe.load else RecordList(answers)
 
@@ -261,9 +260,8 @@ class _Calls(Generic[P, R]):
         """As `sweep`, but hand out each point with its answer as it comes; see `Store.sweep_as_completed`."""
         from . import _calls, _sweeping
 
-        options = _sweeping.Options.checked(executor, workers, progress, on_error)
         recipe, _ = self._self_recipe_and_first()
-        _calls.require_no_event_loop(recipe, options)
+        options = _calls.options_for(recipe, executor=executor, workers=workers, progress=progress, on_error=on_error)
         return _sweeping.swept_as_completed(_calls.Calls(self), points, options, _calls.answer_of(recipe))
 
     def plan(self, points: Iterable[Mapping[str, Any]], *, workers: int = 1) -> Plan:

@@ -14,9 +14,10 @@ from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from . import _fork, _log
+from . import _fork
 from ._arguments import own_copy
 from ._binding import Binding
+from ._catalog import report_unknown_names
 from ._changes import POLICIES, DefaultsWatch, Watch
 from ._code import Code
 from ._fingerprint import Closure, code_digest, function_name, importable_name
@@ -26,7 +27,7 @@ from ._replay import arguments_of, why_another
 from ._reproduce import CannotReplayError, Comparison, Reproduction, make_known
 from .errors import DuplicateFunctionError, EntropicError, NotRecordedError, UnsupportedTypeError
 from .hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
-from .query import Selection, has_name, names_in
+from .query import Selection, has_name
 from .record import RecordList, RunRecord
 from .store import Store
 
@@ -166,7 +167,7 @@ class Recipe:
         record = self.store.recall(key, self.watch(args).for_good_ones()) or self.store.recall(key)
         if record is None:
             raise NotRecordedError(self.name, key.params_hash)
-        return self.store.run_again(record, self.work(key, args, kwargs, is_counted=False), self.comparison)
+        return self.store.run_again(record, Work(self, key, args, kwargs, is_counted=False), self.comparison)
 
     def replay(self, record: RunRecord) -> Callable[[Path], object]:
         """The call that made a record; see `entropic._reproduce.Replays`."""
@@ -177,16 +178,12 @@ class Recipe:
             raise CannotReplayError(f"its parameters are not those of today: {error}") from None
         if all(form.params_hash != record.params_hash for form in key.forms()):
             raise CannotReplayError(why_another(record, key.identity.fields))
-        return self.work(key, args, kwargs, is_counted=False)
+        return Work(self, key, args, kwargs, is_counted=False)
 
     @property
     def results_dir(self) -> Path:
         """Of the store it was decorated on."""
         return self.store.results_dir
-
-    def work(self, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any], *, is_counted: bool = True) -> Work:
-        """One call about to run."""
-        return Work(self, key, args, kwargs, is_counted=is_counted)
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
         """
@@ -305,9 +302,9 @@ class Recipe:
         of_today = [self.of_today(record) for record in self.store.select(_EVERY_RUN, self.owns)]
         found = RecordList(of_today).where(selection.condition)
         if not found:
-            for name in names_in(selection.condition):
-                if not any(has_name(record.fields(), name) for record in of_today):
-                    _log.unknown_parameter(name)
+            report_unknown_names(
+                selection.condition, lambda name: any(has_name(record.fields(), name) for record in of_today)
+            )
         return RecordList(selection.arranged(found, RunRecord.fields))
 
     def explain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Explanation:

@@ -19,10 +19,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from . import _sweeping
-from ._calls import Calls, require_no_event_loop
+from ._calls import Calls, options_for
 from ._candidate import Candidate, agrees
 from ._changes import warn
-from ._recipe import Recipe
+from ._recipe import Recipe, Work
 from .errors import EqualReplicatesWarning
 from .hashing import Key, hash_params, normalize_params
 from .query import Selection, param
@@ -40,8 +40,7 @@ def replicates(function: Any, count: int, args: tuple[Any, ...], kwargs: Mapping
     recipe, first = function._self_recipe_and_first()
     names = recipe.binding.signature.parameters
     given = {name: value for name, value in kwargs.items() if name in _OPTIONS and name not in names}
-    options = _sweeping.Options.checked(**{**_OPTIONS, **given})
-    require_no_event_loop(recipe, options)
+    options = options_for(recipe, **{**_OPTIONS, **given})
     point = {name: value for name, value in kwargs.items() if name not in given}
     _refuse_seed(recipe, point)
     subject = _series_of(function, (*first, *args), point)
@@ -162,7 +161,7 @@ class _Numbered(_Series):
     def ensure(self, point: Any) -> bool:
         flight = self.key(point)
         seed = {} if self._seeds is None else {self._seeds.name: self._seeds[point]}
-        work = self._recipe.work(flight.key, self._args, self._arguments_of(point))
+        work = Work(self._recipe, flight.key, self._args, self._arguments_of(point))
         self._recipe.store.replicate(
             flight.key, point, work, seed, lambda: self.recall(flight), self._recipe.watch(self._args)
         )

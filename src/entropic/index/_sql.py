@@ -23,14 +23,9 @@ from ._sql_url import DatabasePlace, place_of
 from ._sqlite import SQLiteFile
 
 if TYPE_CHECKING:
-    try:
-        with _fork.held_off():
-            from ._advisory import AdvisoryLocks
-            from ._postgres import PostgresServer
-    except ModuleNotFoundError as error:
-        if error.name != "psycopg":
-            raise
-        raise MissingExtraError("Cannot reach a PostgreSQL server", error.name, "sql") from None
+    from ._advisory import AdvisoryLocks
+    from ._postgres import PostgresServer
+
 _REMEMBERED_RECORDS = 1 << 16
 _PAGE = 2000
 _CHUNK = 500
