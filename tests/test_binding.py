@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from entropic import Store, cached
-from entropic._binding import Binding
+from entropic._function._binding import Binding
 
 
 def plain(n, steps=100, *, dt=0.01, result_path): ...

@@ -13,7 +13,7 @@ import pytest
 
 import entropic
 from entropic import Store, cached
-from entropic._decorator import CachedFunction
+from entropic._function._cached import CachedFunction
 from entropic.errors import EntropicError
 from entropic.index import MemoryIndex
 
@@ -380,7 +380,7 @@ def test_a_hit_under_todays_key_makes_no_older_form(
 ) -> None:
     """What was declared costs nothing where it is not needed."""
     new(8)
-    monkeypatch.setattr("entropic._evolution.key_of", None)
+    monkeypatch.setattr("entropic._function._evolution.key_of", None)
 
     assert new(8).result_path.read_text() == "today"
 
@@ -391,7 +391,7 @@ def test_the_second_hit_looks_under_one_older_key(
     """Which form answered is remembered."""
     old(8)
     new(8)
-    monkeypatch.setattr("entropic._evolution.key_of", None)
+    monkeypatch.setattr("entropic._function._evolution.key_of", None)
 
     assert new(8).result_path.read_text() == "last year"
 

@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from entropic import Store, _publish, cached
+from entropic import Store, cached
+from entropic._results import _staging
 
 CONTENT = "whole" * 400
 
@@ -426,7 +427,7 @@ def test_a_clock_that_does_not_advance(monkeypatch: pytest.MonkeyPatch, step: fl
         now[0] += step
         return now[0]
 
-    monkeypatch.setattr(_publish.time, "time", clock)
+    monkeypatch.setattr(_staging.time, "time", clock)
     with open_store() as store:
         records = [store.run({"n": 0}, write_file, number=number) for number in range(20)]
         latest = store.retrieve({"n": 0})

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from entropic import Store, cached
-from entropic._fingerprint import Closure, code_digest, function_name, importable_name
+from entropic._code import code_digest
+from entropic._function._closure import Closure, function_name, importable_name
 
 
 def compiled(source: str, name: str = "f", **scope: Any) -> Callable[..., Any]:
@@ -125,7 +126,7 @@ def test_docstrings_of_inner_functions_do_not_matter() -> None:
 def test_the_order_of_a_sets_constants_does_not_matter() -> None:
     """Equal sets written in another order, or in a process with another hash seed, are one constant."""
     script = (
-        "from entropic._fingerprint import code_digest\n"
+        "from entropic._code._bytecode import code_digest\n"
         "def f(x): return x in {'a', 'b', 'c', 'd'}\n"
         "print(code_digest(f))"
     )
@@ -244,7 +245,7 @@ def test_what_a_script_sends_to_a_worker_keeps_its_name(tmp_path: Path) -> None:
     """A worker has a main module of its own, in which a function sent by value is not found."""
     script = tmp_path / "model.py"
     script.write_text(
-        "from entropic._fingerprint import importable_name\n"
+        "from entropic._function._closure import importable_name\n"
         "def helper(): ...\n"
         "sent = helper\n"
         "there = importable_name(sent)\n"

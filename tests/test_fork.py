@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from entropic import Store, _fork
+from entropic import Store
+from entropic._fs import _fork
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
 
@@ -232,7 +233,7 @@ def test_a_fork_waits_for_the_end_of_a_short_moment(tmp_path: Path) -> None:
     """Between the opening of a descriptor and its being noted down no thread forks."""
     moments = forking(
         """
-from entropic import _fork
+from entropic._fs import _fork as _fork
 inside, order = threading.Event(), []
 def hold():
     with _fork.held_off():

@@ -15,7 +15,7 @@ import pytest
 
 import entropic
 from entropic import InputFile, Store, _input, cached
-from entropic._page._columns import told
+from entropic._tables.page._columns import told
 from entropic.errors import InputFileChangedError, InputFileError
 from entropic.hashing import canonical, hash_params, normalize
 

@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 from entropic import Store, _locks, cached
-from entropic._locks import Flights, LockFiles, dead_locks, lock_file, remove_dead_locks
+from entropic._locks._flights import Flights, LockFiles, dead_locks, lock_file, remove_dead_locks
 from entropic.errors import ReentrantRunError, StoreWriteError
 
 KEY = "00000000000000aa"
@@ -63,7 +63,7 @@ def threads() -> Iterator[Callable[..., concurrent.futures.Future[Any]]]:
 
 HOLDER = """
 import os, sys
-from entropic._locks import Flights, LockFiles
+from entropic._locks._flights import Flights, LockFiles
 flights = Flights(LockFiles(sys.argv[1]))
 with flights.lead(sys.argv[2]):
     print("leading", flush=True)

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from entropic import RunRecord, Store, _page, normalize
-from entropic._page._columns import cell, tabulate
+from entropic import RunRecord, Store, normalize
+from entropic._tables import page as _page
+from entropic._tables.page._columns import cell, tabulate
 from entropic.record import RecordList
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture"

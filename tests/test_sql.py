@@ -26,8 +26,8 @@ from sqlalchemy import event
 
 import entropic
 from entropic import Store, cached, param
+from entropic._sweep._sweep import PlainRuns
 from entropic._sweep._tasks import Task
-from entropic._sweeping import PlainRuns
 from entropic.errors import (
     DuplicateFunctionError,
     IndexCorruptError,
@@ -527,7 +527,7 @@ def test_a_database_that_is_locked_for_long_does_not_cost_the_result(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error says where the result is kept, and it can be registered."""
-    monkeypatch.setattr("entropic.index._sqlite._BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("entropic.index.sql._sqlite._BUSY_SECONDS", 0.05)
     store = Store("results", index=sqlite_url, file_suffix=".txt")
     store.run_or_retrieve({"n": 1}, write)
     other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from entropic._tables._render import Table, flattened, html_table, shown, text_table
 from entropic._tagged import untagged
-from entropic._views import Table, flattened, html_table, shown, text_table
 from entropic.hashing import normalize
 
 

@@ -9,9 +9,9 @@ that stands for the content of a file, `command` a runner of any program.
 from typing import TYPE_CHECKING
 
 from . import errors
-from ._decorator import cached
+from ._function import cached
 from ._input import InputFile
-from ._sweep._points import grid
+from ._points import grid
 from .errors import EntropicError
 from .hashing import normalize
 from .query import param

@@ -20,8 +20,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from ._contents import measure
-from ._publish import OUTPUT_ENDING
+from ._fs import measure
+from ._results import OUTPUT_ENDING
 from .errors import CommandError, ParameterError, ResultMissingError
 from .hashing import Identity, Key, decode_params, make_key, normalize
 from .query import has_name, look_up

@@ -22,7 +22,7 @@ from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
 
-from ._contents import measure
+from ._fs import measure
 from .errors import InputFileChangedError, InputFileError
 from .hashing import INPUT_TAG, Key, is_input, normalize
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ._arguments import require_callable
-from ._run import Runner
+from ._engine import Runner, require_callable
 from .record import RecordList, RunRecord
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ class Sweeps:
             >>> [record.params["n"] for record in records]
             [1, 2]
         """
-        from . import _sweeping
+        from ._sweep import _sweep as _sweeping
 
         require_callable(runner)
         options = _sweeping.Options.checked(executor, workers, progress, on_error)
@@ -89,7 +88,7 @@ class Sweeps:
             ...     print(point, record.result_path.read_text())
             {'n': 1} x
         """
-        from . import _sweeping
+        from ._sweep import _sweep as _sweeping
 
         require_callable(runner)
         options = _sweeping.Options.checked(executor, workers, progress, on_error)
@@ -116,6 +115,6 @@ class Sweeps:
             >>> plan.total, plan.duplicates, plan.to_run
             (2, 1, ({'n': 9},))
         """
-        from . import _sweeping
+        from ._sweep import _sweep as _sweeping
 
         return _sweeping.planned(_sweeping.PlainRuns(self, runner), points, workers)

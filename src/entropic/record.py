@@ -16,7 +16,7 @@ from .query import Selection, Where, predicate
 if TYPE_CHECKING:
     import pandas
 
-    from ._views import Table
+    from ._tables._render import Table
 
 __all__ = ["RecordList", "RunRecord"]
 
@@ -273,7 +273,7 @@ class RecordList(list[RunRecord]):
         All views keep to those params, slices too: repr, HTML, DataFrame and CSV. Their names are in `param_names`.
         Values differ if their keys would; a parameter that only some of the records have differs as well.
         """
-        from . import _views
+        from ._tables import _render as _views
 
         texts: dict[str, set[str]] = {}
         counts: Counter[str] = Counter()
@@ -290,7 +290,7 @@ class RecordList(list[RunRecord]):
     @property
     def param_names(self) -> list[str]:
         """The parameters that are shown, nested ones dotted, in the order they first appear."""
-        from . import _views
+        from ._tables import _render as _views
 
         if self._names is not None:
             return list(self._names)
@@ -307,7 +307,7 @@ class RecordList(list[RunRecord]):
         Raises:
             MissingExtraError: pandas is not installed; ``pip install "entropic[pandas]"`` (an `ImportError`).
         """
-        from . import _views
+        from ._tables import _render as _views
 
         return _views.data_frame(self.table())
 
@@ -328,7 +328,7 @@ class RecordList(list[RunRecord]):
             >>> RecordList().to_csv()
             'result_path,created_at,elapsed_seconds\n'
         """
-        from . import _views
+        from ._tables import _render as _views
 
         text = _views.csv_text(self.table())
         if path is None:
@@ -361,7 +361,9 @@ class RecordList(list[RunRecord]):
         Raises:
             MissingExtraError: The libraries of the extra ``page`` are not installed (an `ImportError`).
         """
-        from . import _page  # loaded by those who make a page, not by every process that looks something up
+        from ._tables import (
+            page as _page,  # loaded by those who make a page, not by every process that looks something up
+        )
 
         folder = os.path.dirname(os.path.abspath(path)) if path is not None else "."
         text = _page.make_page(self, title, relative_to=folder, embed_up_to_bytes=embed_up_to_bytes)
@@ -372,14 +374,14 @@ class RecordList(list[RunRecord]):
         return None
 
     def __repr__(self) -> str:
-        from . import _views
+        from ._tables import _render as _views
 
         if not self:
             return self._title()
         return f"{self._title()}\n{_views.text_table(self._seen(_SHOWN_RUNS), rows=_SHOWN_RUNS, width=_SHOWN_WIDTH)}"
 
     def _repr_html_(self) -> str:
-        from . import _views
+        from ._tables import _render as _views
 
         return _views.html_table(self._seen(_SHOWN_IN_HTML), caption=self._title(), rows=_SHOWN_IN_HTML)
 
@@ -393,7 +395,9 @@ class RecordList(list[RunRecord]):
         return table
 
     def _table(self, own_columns: Callable[[RunRecord], dict[str, Any]]) -> Table:
-        from . import _views  # loaded by those who look at a table, not by every process that looks something up
+        from ._tables import (
+            _render as _views,  # loaded by those who look at a table, not by every process that looks something up
+        )
 
         params = [_views.flattened(record.params) for record in self]
         shown = self.param_names

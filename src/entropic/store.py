@@ -26,20 +26,34 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _log
-from ._arguments import checked_metadata, checked_suffix, opened_index, require_callable
-from ._candidate import Candidate, agrees
-from ._catalog import Catalog, signature
-from ._changes import Watch, answer_among
-from ._codebook import Codebook
-from ._contents import measure
-from ._disk import remove, sync_tree
+from ._code import Codebook
+from ._engine import (
+    AsyncWork,
+    BoundRunner,
+    Candidate,
+    Catalog,
+    Look,
+    Metadata,
+    OlderForms,
+    Places,
+    Runner,
+    RunUnderWay,
+    Watch,
+    Work,
+    agrees,
+    answer_among,
+    by_key,
+    checked_metadata,
+    checked_suffix,
+    kept_aside,
+    opened_index,
+    require_callable,
+    signature,
+)
+from ._fs import measure, remember, remove, sync_tree
 from ._locks import Flights, LockFiles
 from ._log import DEBUG, is_enabled_for
-from ._older import OlderForms
-from ._places import Places
-from ._publish import PRIVATE_FOLDER, Published, Stage, Workplace
-from ._recent import remember
-from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside
+from ._results import PRIVATE_FOLDER, Published, Stage, Workplace
 from ._store_sweeps import Sweeps
 from .errors import AmbiguousResultError, EntropicError, IndexUnavailableError, ResultMissingError, StoreWriteError
 from .hashing import PLAIN_TYPES, Key, decode_params, hash_params, make_key
@@ -48,11 +62,11 @@ from .query import Selection, Where
 from .record import RecordList, RunRecord
 
 if TYPE_CHECKING:
-    from ._check import CheckReport
     from ._code import Fingerprint
-    from ._explain import Explanation
-    from ._merge import Merged
-    from ._reproduce import Comparison, Reproduction, ReproductionReport
+    from ._maintenance._check import CheckReport
+    from ._maintenance._explain import Explanation
+    from ._maintenance._merge import Merged
+    from ._maintenance._reproduce import Comparison, Reproduction, ReproductionReport
 
 __all__ = ["Store"]
 
@@ -235,7 +249,7 @@ class Store(Sweeps):
               differs from ..., recorded ...:
                 n: float 1.0 instead of int 1
         """
-        from . import _explain
+        from ._maintenance import _explain
 
         return _explain.explain(self, make_key(params))
 
@@ -402,7 +416,7 @@ class Store(Sweeps):
             >>> [record.params["n"] for record in store.prune(max_size_bytes=10, preview=True)]
             [1, 2]
         """
-        from . import _prune  # loaded by those who ask for it, as are checking and merging
+        from ._maintenance import _prune  # loaded by those who ask for it, as are checking and merging
 
         limits = _prune.Limits(older_than_seconds, larger_than_bytes, keep_newest, max_size_bytes, by)
         limits.require_sense()
@@ -437,12 +451,12 @@ class Store(Sweeps):
             >>> len(ours.merge(theirs).taken), len(ours.merge(theirs).taken)
             (1, 0)
         """
-        from . import _merge
+        from ._maintenance import _merge
 
         self._require_writable()
         merged = _merge.Merged(RecordList(), RecordList(), RecordList())
         self.codebook.take_over(other.codebook)
-        known: dict[str, Sequence[RunRecord]] = _merge.by_key(self.list())
+        known: dict[str, Sequence[RunRecord]] = by_key(self.list())
         for record in other.list():
             mine = [known_one for known_one in known.get(record.params_hash, []) if known_one.result_path.exists()]
             if _merge.is_answered_by(mine, record):
@@ -480,7 +494,7 @@ class Store(Sweeps):
             >>> [found.params for found in store.check().dangling]
             [{'n': 1}]
         """
-        from . import _check  # loaded by those who ask for it, not by every process that looks something up
+        from ._maintenance import _check  # loaded by those who ask for it, not by every process that looks something up
 
         report = _check.CheckReport()
         # In this order: a run that ends meanwhile is then either still under way, or in the index already.
@@ -540,7 +554,7 @@ class Store(Sweeps):
             >>> print(store.reproduce(1.0, where={"n": 3}))
             1 run(s) checked: 1 same, 0 different, 0 failed, 0 skipped
         """
-        from . import _reproduce
+        from ._maintenance import _reproduce
 
         there = [record for record in self.list(where) if record.result_path.exists()]
         chosen = _reproduce.sample(there, fraction, seed)
@@ -686,7 +700,7 @@ class Store(Sweeps):
         self, record: RunRecord, call: Callable[[Path], object], comparison: Comparison | None
     ) -> Reproduction:
         """Make the result of a record anew, in a private place, and compare the two."""
-        from . import _reproduce
+        from ._maintenance import _reproduce
 
         stage = self._workplace.stage_again(record.params_hash, self.file_suffix, _reproduce.stem_of(record))
         return _reproduce.again(record, self.files_of(record), call, stage, comparison)
@@ -919,7 +933,7 @@ class Store(Sweeps):
 
     def _take_over(self, record: RunRecord, other: Store, *, link: bool) -> RunRecord:
         """Publish a copy of another store's result, then insert its record."""
-        from . import _merge
+        from ._maintenance import _merge
 
         if not other.is_inside(record.result_path):
             # Registered: the file stays where it is.
@@ -938,7 +952,7 @@ class Store(Sweeps):
     # ---- reproducing ------------------------------------------------------------------------------------------------
 
     def _reproduced(self, record: RunRecord, comparison: Comparison | None) -> Reproduction:
-        from . import _reproduce
+        from ._maintenance import _reproduce
 
         try:
             call, own_comparison = _reproduce.call_of(record, self.results_dir)

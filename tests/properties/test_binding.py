@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entropic._binding import Binding
+from entropic._function._binding import Binding
 
 NAMES = ("a", "b", "c", "d", "e")
 ORDER = [

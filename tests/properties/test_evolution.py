@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entropic._evolution import Evolution
+from entropic._function._evolution import Evolution
 from entropic.hashing import canonical
 
 VALUES = st.sampled_from([0, 1, 1.0, True, False, None, "a", 0.3, 0.1 + 0.2, float("nan"), [1], [1.0], {"a": 1}, ""])

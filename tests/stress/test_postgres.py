@@ -155,7 +155,7 @@ def test_a_waiter_says_for_whom(
     leader = begun(start, postgres_url, "results", 7, 1, True)
     go_on(leader)
     heard(leader, "running")
-    monkeypatch.setattr("entropic._locks._PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr("entropic._locks._flights._PATIENCE_SECONDS", 0.01)
     store = Store("results", index=postgres_url, file_suffix=".txt")
 
     class Heard(logging.Handler):
@@ -215,8 +215,8 @@ def test_a_server_that_is_gone_does_not_cost_the_result(
     postgres_server: Server, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error says where the result is kept; once the server is back it can be registered."""
-    monkeypatch.setattr("entropic.index._postgres._WRITE_PATIENCE_SECONDS", 0.2)
-    monkeypatch.setattr("entropic.index._postgres._READ_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("entropic.index.sql._postgres._WRITE_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("entropic.index.sql._postgres._READ_PATIENCE_SECONDS", 0.2)
     store = Store("results", index=postgres_url, file_suffix=".txt", durable=False)
 
     def runner(params: dict[str, Any], path: Path) -> None:

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import click
 
-from .._arguments import opened_index
+from .._engine import opened_index
 from ..index import RemembersFolder
-from ..index._layout import HEAD_START, is_head, parse_head
+from ..index.tinydb._format import HEAD_START, is_head, parse_head
 from ..store import Store
 
 Function = TypeVar("Function", bound=Callable[..., Any])

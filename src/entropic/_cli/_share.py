@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from .._arguments import opened_index
-from .._export import export as write_export
+from .._engine import opened_index
+from .._maintenance._export import export as write_export
 from ..index import copy
 from ..store import Store
 from . import _view

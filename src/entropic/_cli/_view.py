@@ -120,7 +120,7 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: S
         with contextlib.suppress(ModuleNotFoundError):
             _show_rich_table(header, rows, right)
             return
-    from .._views import text_width  # for whoever shows a table, not for every command
+    from .._tables._render import text_width  # for whoever shows a table, not for every command
 
     widths = [max(map(text_width, column)) for column in zip(header, *rows, strict=True)]
     lines = []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from .._candidate import identity_fields
-from .._explain import Explanation, explain
+from .._engine import identity_fields
+from .._maintenance._explain import Explanation, explain
 from ..hashing import PLAIN, Identity, encode, make_key
 from ..record import RecordList
 from ..store import Store

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import _fork
+from .._fs import _fork
 from ..errors import MissingExtraError
 from ._base import (
     AnswersWhere,
@@ -23,10 +23,10 @@ from ._base import (
 )
 from ._copy import copy
 from ._memory import MemoryIndex
-from ._tinydb import TinyDBIndex
+from .tinydb._index import TinyDBIndex
 
 if TYPE_CHECKING:
-    from ._sql import SQLIndex
+    from .sql._index import SQLIndex
 
 __all__ = [
     "AnswersWhere",
@@ -55,7 +55,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
         with _fork.held_off():
-            from ._sql import SQLIndex
+            from .sql._index import SQLIndex
     except ModuleNotFoundError as error:
         if error.name not in ("sqlalchemy", "psycopg"):
             raise

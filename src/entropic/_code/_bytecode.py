@@ -1,0 +1,71 @@
+"""The digest of a function's compiled code."""
+
+from __future__ import annotations
+
+import dis
+import hashlib
+import inspect
+from collections.abc import Callable
+from types import CodeType
+from typing import Any
+
+from ..errors import EntropicError
+from ..hashing import canonical, normalize
+
+_KINDS = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS | inspect.CO_GENERATOR | inspect.CO_COROUTINE
+
+
+def code_digest(function: Callable[..., Any]) -> str:
+    """
+    Digest of a function's compiled code and defaults; comments, formatting, place and docstring do not matter.
+
+    Of a function wrapped by other decorators, the code of all of them. From Python 3.13 on the compiler joins steps
+    that stand on one line, so a line break within an expression can matter.
+    """
+    parts = [
+        (_code_parts(layer.__code__), _default_texts(layer))
+        for layer in layers_of(function)
+        if hasattr(layer, "__code__")
+    ]
+    return hashlib.sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest() if parts else ""
+
+
+def layers_of(function: Any) -> list[Any]:
+    """A function, and what it wraps by `functools.wraps`, from the outside in."""
+    layers: list[Any] = []
+    while function is not None and not any(layer is function for layer in layers):
+        layers.append(function)
+        function = getattr(function, "__wrapped__", None)
+    return layers
+
+
+def _code_parts(code: CodeType) -> tuple[Any, ...]:
+    """The instructions with the constants they load: a docstring is a constant that none of them does."""
+    steps = [
+        (step.opname, _constant_parts(step.argval) if step.opcode in dis.hasconst else step.arg)
+        for step in dis.get_instructions(code)
+        if step.opname != "EXTENDED_ARG"
+    ]
+    names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
+    counts = (code.co_argcount, code.co_kwonlyargcount, code.co_posonlyargcount, code.co_flags & _KINDS)
+    return steps, names, counts, getattr(code, "co_exceptiontable", b"")
+
+
+def _constant_parts(constant: Any) -> Any:
+    if isinstance(constant, CodeType):
+        return _code_parts(constant)
+    if isinstance(constant, tuple):
+        return [_constant_parts(item) for item in constant]
+    if isinstance(constant, frozenset):
+        return "frozenset", sorted(repr(_constant_parts(item)) for item in constant)
+    return type(constant).__name__, repr(constant)
+
+
+def _default_texts(function: Any) -> list[str]:
+    texts = []
+    for value in [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]:
+        try:
+            texts.append(canonical(normalize(value)))
+        except EntropicError:
+            texts.append(type(value).__qualname__)  # such a value cannot be in a key, so its type will do
+    return texts

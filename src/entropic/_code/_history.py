@@ -1,0 +1,241 @@
+"""
+What is remembered of code, beside the results: the parts of each fingerprint, what was accepted, and defaults.
+
+All of it lies in ``results_dir/.entropic/code``, in small files that are named by their content and never change, so
+that processes share them without a lock. None is needed to answer a call: a missing one makes a warning less precise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import _log
+from .._results import PRIVATE_FOLDER
+from . import Fingerprint, Part, are_comparable
+
+_DRAFT = ".draft"
+_OLD_SECONDS = 3600.0
+
+
+class Codebook:
+    """
+    The files of one results folder.
+
+    Args:
+        results_dir: The results folder; nothing is made in it before something is kept.
+    """
+
+    def __init__(self, results_dir: str | os.PathLike[str]) -> None:
+        self._folder = os.path.join(results_dir, PRIVATE_FOLDER, "code")
+        self._accepted: tuple[int, frozenset[tuple[str, str]]] = (-1, frozenset())
+        self._kept: set[str] = set()
+
+    # ---- parts ------------------------------------------------------------------------------------------------------
+
+    def keep(self, function_name: str, fingerprint: Fingerprint) -> None:
+        """Note down what a fingerprint was made from, once; a failure costs the words of a warning, and no run."""
+        name = f"{fingerprint.digest}.json"
+        if name not in self._kept:
+            parts = [part._asdict() for part in fingerprint.parts]
+            self._kept.add(name)
+            self._write(name, {"function": function_name, "parts": parts})
+
+    def parts(self, digest: str) -> list[Part] | None:
+        """What a recorded fingerprint was made from, if that is known."""
+        try:
+            return [Part(**part) for part in self._read(f"{digest}.json")["parts"]]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    # ---- what was accepted ------------------------------------------------------------------------------------------
+
+    def accept(self, old: Iterable[str], new: str) -> None:
+        """
+        Declare runs of *old* code good for *new*: for all processes, from now on.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        folder = os.path.join(self._folder, "accepted")
+        os.makedirs(folder, exist_ok=True)
+        for digest in old:
+            with open(os.path.join(folder, f"{digest}.{new}"), "ab"):
+                pass
+        self._accepted = (-1, frozenset())
+
+    def is_accepted(self, old: str, new: str) -> bool:
+        """Whether runs of *old* code are good for *new*, directly or by way of other changes."""
+        pairs = self._accepted_pairs()
+        reached, left = {old}, [old]
+        while left:
+            one = left.pop()
+            further = {later for earlier, later in pairs if earlier == one} - reached
+            reached |= further
+            left += further
+        return new in reached
+
+    def _accepted_pairs(self) -> frozenset[tuple[str, str]]:
+        folder = os.path.join(self._folder, "accepted")
+        try:
+            changed_at = os.stat(folder).st_mtime_ns
+        except OSError:
+            return frozenset()
+        # Of a folder that has just changed, the time says nothing yet: it may change again at the same moment.
+        if changed_at != self._accepted[0] or time.time_ns() - changed_at < 10**9:
+            names = (name.partition(".") for name in os.listdir(folder))
+            self._accepted = changed_at, frozenset((old, new) for old, _, new in names)
+        return self._accepted[1]
+
+    # ---- defaults ---------------------------------------------------------------------------------------------------
+
+    def keep_defaults(self, function_name: str, defaults: Mapping[str, str]) -> None:
+        """Note down the defaults a function has run with; each a text by parameter name."""
+        name = f"{_defaults_prefix(function_name)}{_digest(json.dumps(dict(defaults), sort_keys=True))}.json"
+        if name not in self._kept:
+            self._kept.add(name)
+            self._write(name, {"function": function_name, "defaults": {**defaults}})
+
+    def defaults(self, function_name: str) -> list[dict[str, str]]:
+        """All sets of defaults that a function has run with, the one kept last first."""
+        prefix = _defaults_prefix(function_name)
+        found: list[tuple[float, dict[str, str]]] = []
+        for name in self._names():
+            if name.startswith(prefix):
+                with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                    kept_at = os.stat(os.path.join(self._folder, name)).st_mtime
+                    found.append((kept_at, dict(self._read(name)["defaults"])))
+        return [defaults for _, defaults in sorted(found, key=lambda one: one[0], reverse=True)]
+
+    # ---- growth -----------------------------------------------------------------------------------------------------
+
+    def code_grown_with(self, function_name: str, growth: str, today: str, *, may_note: bool) -> str:
+        """
+        The code with which a function's parameters have grown in this way: that of today, if they just have.
+
+        Args:
+            function_name: Whose.
+            growth: All that is declared, as one text.
+            today: Fingerprint of today's code.
+            may_note: Note it down, if none is. Should that fail, it is asked again next time.
+        """
+        name = f"grown-{_digest(function_name + growth)}.json"
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return str(self._read(name)["code"])
+        if may_note:
+            self._write(name, {"function": function_name, "growth": growth, "code": today})
+        return today
+
+    # ---- merging ----------------------------------------------------------------------------------------------------
+
+    def take_over(self, other: Codebook) -> None:
+        """
+        Add what another results folder remembers; what both have is the same.
+
+        Raises:
+            OSError: It cannot be read or written.
+        """
+        for folder in ("", "accepted"):
+            theirs, ours = os.path.join(other._folder, folder), os.path.join(self._folder, folder)
+            missing = _files(theirs) - _files(ours)
+            if missing:
+                os.makedirs(ours, exist_ok=True)
+            for name in missing:
+                draft = os.path.join(ours, os.urandom(8).hex() + _DRAFT)
+                shutil.copyfile(os.path.join(theirs, name), draft)
+                os.replace(draft, os.path.join(ours, name))
+
+    # ---- files ------------------------------------------------------------------------------------------------------
+
+    def _read(self, name: str) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(Path(self._folder, name).read_text(encoding="utf-8"))
+        return content
+
+    def _write(self, name: str, content: Mapping[str, Any]) -> None:
+        path = os.path.join(self._folder, name)
+        if os.path.exists(path):
+            return
+        draft = os.path.join(self._folder, os.urandom(8).hex() + _DRAFT)
+        try:
+            os.makedirs(self._folder, exist_ok=True)
+            self._remove_old_drafts()
+            Path(draft).write_text(json.dumps(content, indent=1), encoding="utf-8", errors="backslashreplace")
+            os.replace(draft, path)
+        except OSError as error:
+            _log.not_noted(path, error)
+            with contextlib.suppress(OSError):
+                os.unlink(draft)
+
+    def _remove_old_drafts(self) -> None:
+        """Those of processes that were killed while writing."""
+        for name in self._names():
+            path = os.path.join(self._folder, name)
+            with contextlib.suppress(OSError):
+                if name.endswith(_DRAFT) and time.time() - os.stat(path).st_mtime > _OLD_SECONDS:
+                    os.unlink(path)
+
+    def _names(self) -> Iterator[str]:
+        with contextlib.suppress(OSError):
+            yield from os.listdir(self._folder)
+
+
+def what_changed(old: Collection[Part] | None, new: Collection[Part]) -> list[str]:
+    """In words, which parts of the code differ."""
+    if old is None:
+        return ["its code (which part is not known: what was noted of it is missing)"]
+    before, after = set(map(_essence, old)), set(map(_essence, new))
+    named = {str(part): part for part in (*old, *new) if _essence(part) in before ^ after}
+    own = [name for name, part in named.items() if part.kind == "itself"]
+    return [*own, *sorted(named.keys() - set(own))]
+
+
+def what_surely_changed(old: Collection[Part] | None, new: Collection[Part]) -> list[str]:
+    """
+    In words, which parts differ of two fingerprints of different kinds, such as of source and of bytecode.
+
+    Of what is in both under one name, if its digests are of one kind: as those of constants always are.
+    """
+    before, after = _digests(old or ()), _digests(new)
+    return sorted(
+        str(part)
+        for part in {(part.kind, part.name): part for part in new}.values()
+        if _surely_differ(before.get((part.kind, part.name), set()), after[part.kind, part.name])
+    )
+
+
+def _digests(parts: Collection[Part]) -> dict[tuple[str, str], set[str]]:
+    found: dict[tuple[str, str], set[str]] = {}
+    for part in parts:
+        found.setdefault((part.kind, part.name), set()).add(part.digest)
+    return found
+
+
+def _surely_differ(first: set[str], second: set[str]) -> bool:
+    return bool(first) and not first & second and all(are_comparable(a, b) for a in first for b in second)
+
+
+def _essence(part: Part) -> tuple[str, str, str]:
+    return part.kind, part.name, part.digest
+
+
+def _files(folder: str) -> set[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries if entry.is_file() and not entry.name.endswith(_DRAFT)}
+    except OSError:
+        return set()
+
+
+def _defaults_prefix(function_name: str) -> str:
+    return f"defaults-{_digest(function_name)}-"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]

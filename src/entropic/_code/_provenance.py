@@ -1,0 +1,220 @@
+"""
+Under what circumstances a run was made: where, by whom, with which versions of what, and at what cost.
+
+Nothing secret: no environment variables. The command line is what the user typed, but for passwords in URLs. What is
+the same for all runs of a process is looked up once; what cannot be told is left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+import resource
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from . import _source
+
+_LONGEST_COMMAND = 200
+_GIT_PATIENCE_SECONDS = 2.0
+# In a URL, as liberal as those who read them: between user and host, and among the options.
+_PASSWORD = re.compile(r"(://[^:/]*:)[^@]*(?=@)|([?&]\w*password=)[^&#]*", re.IGNORECASE)
+_MAX_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+def circumstances(module_name: str | None) -> dict[str, Any]:
+    """
+    Where and with what code of a module runs now, for a record.
+
+    Args:
+        module_name: Whose imports and repository to tell of.
+    """
+    return {**_of_process(os.getpid()), **_of_module(module_name or "")}
+
+
+class Meter:
+    """
+    What a run costs, as far as that can be told apart from the rest of the process; as a context manager around it.
+
+    CPU seconds are those of all threads of the process, and of child processes that have ended; told only if no other
+    run of ours overlaps. Peak memory is that of the process, or of one child; told only if this run has reached it.
+    """
+
+    def __enter__(self) -> Meter:
+        with _lock:
+            self._is_alone = not _under_way
+            for other in _under_way:
+                other._is_alone = False
+            _under_way.append(self)
+        self._began = _used()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ended = _used()
+        with _lock:
+            if self in _under_way:
+                _under_way.remove(self)
+
+    def told(self) -> dict[str, Any]:
+        """The costs that are known, for a record."""
+        costs: dict[str, Any] = {}
+        if self._is_alone:
+            costs["cpu_seconds"] = round(self._ended.cpu_seconds - self._began.cpu_seconds, 6)
+        peaks = zip(self._began.peak_bytes, self._ended.peak_bytes, strict=True)
+        reached = [after for before, after in peaks if after > before]
+        if reached:
+            costs["peak_memory_bytes"] = max(reached)
+        return costs
+
+
+class _Used(NamedTuple):
+    cpu_seconds: float
+    peak_bytes: tuple[int, int]
+
+
+def _used() -> _Used:
+    """What the process and its ended children have used so far."""
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_seconds = time.process_time() + children.ru_utime + children.ru_stime
+    return _Used(cpu_seconds, (own.ru_maxrss * _MAX_RSS_UNIT, children.ru_maxrss * _MAX_RSS_UNIT))
+
+
+_under_way: list[Meter] = []
+_lock = threading.Lock()
+
+
+def _start_anew() -> None:
+    """In a forked child, which has not begun the runs of its parent."""
+    global _lock
+    _lock = threading.Lock()
+    _under_way.clear()
+
+
+os.register_at_fork(after_in_child=_start_anew)
+
+
+# ---- the process ----------------------------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=1)
+def _of_process(pid: int) -> dict[str, Any]:
+    system = os.uname()
+    told: dict[str, Any] = {
+        "host": system.nodename,
+        "user": _user(),
+        "pid": pid,
+        "python": "{}.{}.{}".format(*sys.version_info[:3]),
+        "platform": f"{system.sysname}-{system.release}-{system.machine}",
+        "entropic": _version_of("entropic"),
+        "command": _command(),
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _user() -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _command() -> str:
+    try:
+        text = shlex.join(_without_password(str(argument)) for argument in sys.argv)
+    except Exception:
+        return ""  # of an embedded interpreter, there may be none
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= _LONGEST_COMMAND else text[: _LONGEST_COMMAND - 1] + "…"
+
+
+def _without_password(argument: str) -> str:
+    return _PASSWORD.sub(lambda found: f"{found[1] or found[2]}***", argument)
+
+
+# ---- the module -----------------------------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=256)
+def _of_module(name: str) -> dict[str, Any]:
+    module = sys.modules.get(name)
+    if module is None:
+        return {}
+    told: dict[str, Any] = {"packages": dict(_packages(module))}
+    path = getattr(module, "__file__", None)
+    if _source.is_own(module):
+        with contextlib.suppress(OSError):  # of a working directory that is gone
+            told["git"] = _repository(os.path.dirname(os.path.abspath(path)) if path else os.getcwd())
+    return {name: value for name, value in told.items() if value}
+
+
+def _packages(module: ModuleType) -> Iterator[tuple[str, str]]:
+    """The installed packages that a module has imported from, with their versions."""
+    names = set()
+    for value in list(vars(module).values()):
+        try:
+            owner = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+        except Exception:
+            continue  # a proxy, as web frameworks have them, with nothing behind it now
+        if isinstance(owner, str):
+            names.add(owner.partition(".")[0])
+    for name in sorted(names - {"entropic", "builtins", "__main__"} - set(sys.stdlib_module_names)):
+        imported = sys.modules.get(name)
+        if imported is not None and not _source.is_own(imported):
+            version = getattr(imported, "__dict__", {}).get("__version__")
+            version = version if isinstance(version, str) else _version_of(name)
+            if version:
+                yield name, version
+
+
+def _version_of(name: str) -> str:
+    """The version of an installed distribution, or of the one that brings a module of this name."""
+    from importlib import metadata  # read on a miss only: it takes longer to load than a hit
+
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        pass
+    try:
+        return metadata.version(metadata.packages_distributions()[name][0])
+    except Exception:
+        return ""  # no distribution, or one with damaged metadata: a version that cannot be told
+
+
+@functools.lru_cache(maxsize=256)
+def _repository(folder: str) -> dict[str, Any]:
+    """The commit of the repository a folder is in, and whether its files differ from it; nothing if there is none."""
+    above = folder
+    while not os.path.exists(os.path.join(above, ".git")):
+        above, below = os.path.dirname(above), above
+        if above == below:
+            return {}
+    command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", above]
+    command += ["status", "--porcelain=v2", "--branch", "--untracked-files=no", "--ignore-submodules"]
+    # As in a hook of git's, the environment may name another repository.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        answer = subprocess.run(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_GIT_PATIENCE_SECONDS,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    lines = answer.stdout.decode("utf-8", "replace").splitlines()
+    commits = [line.rpartition(" ")[2] for line in lines if line.startswith("# branch.oid ")]
+    if not commits or commits[0].startswith("("):
+        return {}
+    return {"commit": commits[0][:12], "dirty": any(not line.startswith("#") for line in lines)}

@@ -1,0 +1,130 @@
+"""Where results are: the paths of an index, as users see them, and which of them may be removed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from .._results import PRIVATE_FOLDER
+from ..index import IndexBackend, RemembersFolder
+from ..record import RunRecord
+
+_BESIDE_DATABASES = ("-wal", "-shm", "-journal")
+
+
+class Places:
+    """
+    The paths of one store.
+
+    An index keeps the path of a result inside the results folder relative to it, so that the folder can move. Should
+    two stores with different folders share an index, its relative paths are those of the folder that the index
+    remembers, for as long as that one exists; the results of the other store are kept by their absolute paths.
+
+    Args:
+        results_dir: The results folder of the store, absolute.
+        index: Its index.
+    """
+
+    def __init__(self, results_dir: Path, index: IndexBackend) -> None:
+        self._results_dir = results_dir
+        self._remembers = index if isinstance(index, RemembersFolder) else None
+        self._index_path: Path | None = getattr(index, "path", None)
+        self._base: Path | None = None
+
+    def shown(self, record: RunRecord) -> RunRecord:
+        """A record of the index as users see it: its path absolute."""
+        return record.copied(self.absolute(record))
+
+    def seen(self, record: RunRecord) -> RunRecord:
+        """As `shown`, of a record that nobody changes, the index included: the two share what they hold."""
+        return record.below(str(self._relative_to()))
+
+    def absolute(self, record: RunRecord) -> Path:
+        """Where the result of a record is."""
+        return self._relative_to() / record.result_path
+
+    def indexed(self, path: str) -> Path:
+        """A path as the index keeps it."""
+        if self._relative_to() != self._results_dir:
+            return Path(path)
+        as_named = _inside(path, str(self._results_dir))
+        return as_named or _inside(_real_parent(path), os.path.realpath(self._results_dir)) or Path(path)
+
+    def published(self, name: str) -> Path:
+        """As `indexed`, for a name in the results folder."""
+        return Path(name) if self._relative_to() == self._results_dir else self._results_dir / name
+
+    def files_of(self, record: RunRecord) -> list[Path]:
+        """The result of a record, and what its runner wrote beside it."""
+        siblings = record.provenance.get("siblings")
+        names = map(str, siblings) if isinstance(siblings, list) else ()
+        result = self.absolute(record)
+        return [result, *(result.parent / name for name in names)]
+
+    def require_removable(self, path: Path) -> None:
+        """
+        Refuse what is not a result of this store.
+
+        Raises:
+            ValueError: It lies outside the results folder, links resolved; or it is entropic's own.
+        """
+        if not self.is_removable(path):
+            raise ValueError(
+                f"Cannot remove {str(path)!r}: it lies outside the results folder {str(self._results_dir)!r}, or is "
+                f"not a result. Nothing has been deleted; delete the record without remove_file=True, and the file by "
+                f"hand."
+            )
+
+    def is_removable(self, path: Path) -> bool:
+        """Whether a path leads into the results folder, links resolved, and not to what is entropic's own in there."""
+        root, real = os.path.realpath(self._results_dir), os.path.realpath(path)
+        private = os.path.join(root, PRIVATE_FOLDER)
+        own = (private, *map(os.path.realpath, self.index_files()))
+        return _is_below(real, root) and not any(real == place or _is_below(real, place) for place in own)
+
+    def index_files(self) -> list[Path]:
+        """The file of the index, and what a database keeps beside its own while it is open."""
+        if self._index_path is None:
+            return []
+        return [self._index_path, *(Path(f"{self._index_path}{ending}") for ending in _BESIDE_DATABASES)]
+
+    def unused(self, paths: Iterable[Path], records: Iterable[RunRecord]) -> dict[Path, bool]:
+        """For each path, whether no record needs it, or anything in it or around it; links resolved."""
+        needed = [str(path) for record in records for path in self.files_of(record)]
+        # A link that is a result is needed itself, and so is what it leads to; to remove one removes the link alone.
+        used = {resolved for path in needed for resolved in (_real_parent(path), os.path.realpath(path))}
+        above = {str(parent) for path in used for parent in Path(path).parents}
+        return {path: _is_unused(_real_parent(str(path)), used, above) for path in paths}
+
+    def _relative_to(self) -> Path:
+        if self._base is None:
+            remembered = self._remembers.remembered_folder() if self._remembers else None
+            if self._remembers and remembered is None and not (self._index_path and self._index_path.exists()):
+                return self._results_dir  # no index yet; whoever makes it decides
+            is_other = remembered is not None and remembered.is_dir() and not _is_same(remembered, self._results_dir)
+            self._base = remembered if remembered is not None and is_other else self._results_dir
+        return self._base
+
+
+def _inside(path: str, folder: str) -> Path | None:
+    relative = os.path.relpath(path, folder)
+    is_inside = Path(relative).parts[:1] != (os.pardir,) and relative != os.curdir
+    return Path(relative) if is_inside else None
+
+
+def _is_unused(real: str, used: set[str], above: set[str]) -> bool:
+    return real not in used and real not in above and not any(str(parent) in used for parent in Path(real).parents)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path.startswith(folder + os.sep)
+
+
+def _is_same(first: Path, second: Path) -> bool:
+    return os.path.realpath(first) == os.path.realpath(second)
+
+
+def _real_parent(path: str) -> str:
+    """A path with the links on the way to it resolved, but not the one it may be itself."""
+    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))

@@ -1,0 +1,104 @@
+"""One run under way: the runner with its own copy of the params, and what is noted of the run while it lasts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .._input import paths, unchanged
+from .._results import Stage
+from ..hashing import Key, make_key
+from ..record import RunRecord
+from ._arguments import own_copy
+from ._staleness import Watch
+
+Runner = Callable[[dict[str, Any], Path], object]
+Metadata = Mapping[str, Any]
+Work = Callable[[Path], object]
+Look = Callable[[], RunRecord | None]
+AsyncWork = Callable[[Path], Awaitable[object]]
+
+
+class BoundRunner:
+    """
+    A runner with its own copy of the params that a key was made from, waiting for a path.
+
+    Attributes:
+        module: Where the runner is from.
+        has_run: Whether it has been started.
+    """
+
+    def __init__(self, runner: Runner, params: Mapping[str, Any], key: Key) -> None:
+        self._runner = runner
+        self._key = key
+        # Copied now, not after a wait for another run: the caller may change them meanwhile.
+        self._params = own_copy(dict(params))
+        self.module = getattr(runner, "__module__", None)
+        self.has_run = False
+
+    def __call__(self, path: Path) -> object:
+        self.has_run = True
+        with unchanged(self._key, lambda: make_key(self._params)):
+            return self._runner(paths(self._params), path)
+
+
+class RunUnderWay:
+    """
+    A run under way: where to write, and afterwards its record.
+
+    Args:
+        path: Where to write.
+        tells_circumstances: Whether to note where, by whom, with which versions and at what cost it is made.
+
+    Attributes:
+        provenance: What has been noted of it.
+        elapsed_seconds: How long it took.
+        record: Its record, once there is one.
+    """
+
+    def __init__(self, path: Path, *, tells_circumstances: bool) -> None:
+        self.path = path
+        self._tells_circumstances = tells_circumstances
+        self.provenance: dict[str, Any] = {}
+        self.elapsed_seconds = 0.0
+        self.record: RunRecord
+
+    @contextlib.contextmanager
+    def told(self, work: object, watch: Watch | None) -> Iterator[None]:
+        """While it runs, note with what code, under what circumstances, how long and at what cost."""
+        with contextlib.ExitStack() as around:
+            if watch is not None:
+                self.provenance["code"] = around.enter_context(watch.running())
+            if self._tells_circumstances:
+                around.enter_context(self._measured(work))
+            began = time.perf_counter()
+            yield
+            self.elapsed_seconds = time.perf_counter() - began
+
+    @contextlib.contextmanager
+    def _measured(self, work: object) -> Iterator[None]:
+        from .._code import _provenance  # loaded by those who run something
+
+        self.provenance |= _provenance.circumstances(_module_of(work))
+        with _provenance.Meter() as meter:
+            yield
+        self.provenance |= meter.told()
+
+
+def kept_aside(stage: Stage) -> str:
+    """Move a stage to where failed runs are kept, with the traceback; where it is if even that fails."""
+    try:
+        return str(stage.keep_aside(traceback.format_exc()))
+    except OSError:
+        place = str(stage.path.parent)
+        return place if os.path.exists(place) else "(nowhere: its folder is gone)"
+
+
+def _module_of(work: object) -> str | None:
+    """The module of the function that is to run; a coroutine function is started by a method of its work."""
+    return getattr(getattr(work, "__self__", work), "module", None)

@@ -1,0 +1,24 @@
+"""The ground: files and folders, their digests, locks on open files, forks, a bounded memory, warnings."""
+
+from ._digests import files_below, measure
+from ._files import make_folder, remove, require_access, sync, sync_tree
+from ._flock import is_abandoned, is_at, try_lock, unlock, wait_for_lock
+from ._memo import remember
+from ._warn import warn
+
+__all__ = [
+    "files_below",
+    "is_abandoned",
+    "is_at",
+    "make_folder",
+    "measure",
+    "remember",
+    "remove",
+    "require_access",
+    "sync",
+    "sync_tree",
+    "try_lock",
+    "unlock",
+    "wait_for_lock",
+    "warn",
+]

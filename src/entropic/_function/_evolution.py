@@ -1,0 +1,241 @@
+"""
+How the parameters of a function have changed over the years, and so in which older forms a point may be recorded.
+
+Declared by the user: a parameter was *added* (old runs implicitly had one value of it), *renamed*, or *removed* (its
+value had become a constant). Each declared change may or may not have been made when a run was recorded, so a point has
+as many older forms as there are combinations that apply to it.
+
+Why no wrong run is found
+    `Evolution.today` brings any recorded form to the one form it has today, or to none. It is a function, so a recorded
+    run belongs to one point at most; and the older forms of a point are those, and only those, that it brings back to
+    that point.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ..hashing import Key, canonical, key_of, normalize_at
+
+_MOST_CHANGES = 10
+_EXAMPLES = {"added": {"method": "rk4"}, "renamed": {"h": "dt"}, "removed": {"verbose": False}}
+
+
+class _Story(NamedTuple):
+    """
+    What has become of one parameter.
+
+    Attributes:
+        name: Its name today, or the last one it had.
+        former: The names it had before.
+        is_removed: It is no parameter any more.
+        has_value: A value is declared: the one that runs without the parameter had.
+        value: That value, normalised.
+        text: Its canonical form.
+    """
+
+    name: str
+    former: tuple[str, ...]
+    is_removed: bool
+    has_value: bool
+    value: Any
+    text: str
+
+    def forms(self, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """How the parameter of a point of today may stand in a record; today's form is the first one."""
+        if self.is_removed:
+            return [{}, *({name: self.value} for name in (self.name, *self.former))]
+        if self.name not in params:
+            return [{}]
+        value = params[self.name]
+        found = [{name: value} for name in (self.name, *self.former)]
+        return [*found, {}] if self.has_value and canonical(value) == self.text else found
+
+
+class Evolution:
+    """
+    The changes declared for one function.
+
+    Args:
+        function_name: For error messages.
+        added: Parameters of today, and the values that runs recorded before implicitly had.
+        renamed: Former names of parameters, and the names that took their place.
+        removed: Parameters of the past, and the values that calls of today stand for.
+        names: The parameters of today that take part in the key.
+        takes_more: Whether the function takes parameters of any name.
+
+    Attributes:
+        text: All that is declared; equal for equal declarations.
+
+    Raises:
+        TypeError: What was declared does not fit the function, or contradicts itself.
+    """
+
+    def __init__(
+        self,
+        function_name: str,
+        added: Mapping[str, Any],
+        renamed: Mapping[str, str],
+        removed: Mapping[str, Any],
+        names: Collection[str],
+        *,
+        takes_more: bool,
+    ) -> None:
+        self._function_name = function_name
+        for word, changes in (("added", added), ("renamed", renamed), ("removed", removed)):
+            self._require_mapping(word, changes, str if word == "renamed" else object)
+        if len(added) + len(renamed) + len(removed) > _MOST_CHANGES:
+            self._refuse(f"more than {_MOST_CHANGES} changes are declared. Rewrite the old runs with migrate() first")
+        self._require_gone({**renamed, **removed}, names)
+        last = {name: self._last_name(name, renamed) for name in (*added, *renamed, *removed)}
+        self._require_there({name: last[name] for name in (*added, *renamed)}, names, removed, takes_more=takes_more)
+        self._require_one_meaning(added, renamed, removed, last)
+        self._completes = {last[name]: value for name, value in added.items()} if takes_more else {}
+        self._gone = {**{name: f"renamed to {last[name]!r}" for name in renamed}, **dict.fromkeys(removed, "removed")}
+        values = {
+            last[name]: normalize_at(f"{word}[{name!r}]", value)
+            for word, declared in (("added", added), ("removed", removed))
+            for name, value in declared.items()
+        }
+        self._stories = [
+            _Story(
+                name=name,
+                former=tuple(old for old in reversed([*renamed]) if last[old] == name and old != name),
+                is_removed=name in removed,
+                has_value=name in values,
+                value=values.get(name),
+                text=canonical(values.get(name)),
+            )
+            for name in dict.fromkeys(last.values())
+        ]
+        self.text = canonical(
+            [[one.name, list(one.former), one.is_removed, one.has_value, one.text] for one in self._stories]
+        )
+
+    def __repr__(self) -> str:
+        return f"Evolution({self.text})"
+
+    def __str__(self) -> str:
+        return self.text
+
+    def completed(self, params: dict[str, Any]) -> dict[str, Any]:
+        """
+        The params of a call as those of today, where a function takes any name: what was added is there.
+
+        Raises:
+            TypeError: A call with a parameter that is declared to be gone.
+        """
+        for name in self._gone.keys() & params.keys():
+            raise TypeError(
+                f"{self._function_name}() got the parameter {name!r}, which cached() declares to be {self._gone[name]}"
+            )
+        missing = {name: value for name, value in self._completes.items() if name not in params}
+        return {**params, **missing}
+
+    def __call__(self, key: Key) -> Iterator[Key]:
+        """The keys under which a point may have been recorded before, each made when it is asked for."""
+        return (key_of(params, key.identity) for params in self.older(key.params))
+
+    def older(self, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """
+        The older forms of a point.
+
+        Example:
+            >>> grown = Evolution("f", {"method": "rk4"}, {"h": "dt"}, {}, ["dt", "method"], takes_more=False)
+            >>> list(grown.older({"dt": 0.1, "method": "rk4"}))
+            [{'method': 'rk4', 'h': 0.1}, {'dt': 0.1}, {'h': 0.1}]
+            >>> list(grown.older({"dt": 0.1, "method": "euler"}))
+            [{'method': 'euler', 'h': 0.1}]
+        """
+        told = {story.name for story in self._stories}
+        rest = {name: value for name, value in params.items() if name not in told}
+        combinations = itertools.product(*(story.forms(params) for story in self._stories))
+        next(combinations)  # today's
+        for parts in combinations:
+            yield {name: value for part in (*parts, rest) for name, value in part.items()}
+
+    def oldest(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The form of a point before any of the changes that apply to it: what it has had from the beginning."""
+        oldest = params
+        for oldest in self.older(params):  # noqa: B007  # the last one
+            pass
+        return oldest
+
+    def today(self, params: Mapping[str, Any]) -> dict[str, Any] | None:
+        """
+        Recorded params in their form of today; None if no call of today means this run.
+
+        Example:
+            >>> grown = Evolution("f", {"m": 4}, {"h": "dt"}, {"quiet": True}, ["dt", "m"], takes_more=False)
+            >>> grown.today({"h": 0.1, "quiet": True})
+            {'dt': 0.1, 'm': 4}
+            >>> grown.today({"h": 0.1, "quiet": False}) is None
+            True
+        """
+        found = dict(params)
+        for story in self._stories:
+            present = [name for name in (story.name, *story.former) if name in found]
+            if len(present) > 1:
+                return None
+            if story.is_removed:
+                if present and canonical(found.pop(present[0])) != story.text:
+                    return None
+            elif present:
+                found = {story.name if name == present[0] else name: value for name, value in found.items()}
+            elif story.has_value:
+                found[story.name] = story.value
+        return found
+
+    # ---- what can be declared ---------------------------------------------------------------------------------------
+
+    def _require_mapping(self, word: str, changes: Any, kind: type) -> None:
+        if not isinstance(changes, Mapping) or not all(
+            isinstance(name, str) and isinstance(value, kind) for name, value in changes.items()
+        ):
+            self._refuse(f"{word}={changes!r} must be a mapping such as {_EXAMPLES[word]}")
+
+    def _require_gone(self, gone: Mapping[str, Any], names: Collection[str]) -> None:
+        for name in gone:
+            if name in names:
+                self._refuse(f"{name!r} is declared to be renamed or removed, and is a parameter of it. Take one away")
+
+    def _require_there(
+        self, last: Mapping[str, str], names: Collection[str], removed: Mapping[str, Any], *, takes_more: bool
+    ) -> None:
+        for name, end in last.items():
+            if end not in names and end not in removed and not takes_more:
+                told = f"{name!r}" if name == end else f"{name!r} becomes {end!r}, which"
+                has = ", ".join(map(repr, names)) or "none"
+                self._refuse(f"{told} is no parameter of it that takes part in the key. It has {has}")
+
+    def _require_one_meaning(
+        self,
+        added: Mapping[str, Any],
+        renamed: Mapping[str, str],
+        removed: Mapping[str, Any],
+        last: Mapping[str, str],
+    ) -> None:
+        for name in removed:
+            if name in renamed:
+                self._refuse(f"{name!r} is declared both renamed and removed. Choose one")
+        seen: dict[str, str] = {}
+        for name in added:
+            end = last[name]
+            if end in removed:
+                self._refuse(f"{name!r} is declared both added and removed. Say only removed, with its value")
+            if end in seen:
+                self._refuse(f"{name!r} and {seen[end]!r} are one parameter, and both declared added. Choose one")
+            seen[end] = name
+
+    def _last_name(self, name: str, renamed: Mapping[str, str]) -> str:
+        seen = [name]
+        while seen[-1] in renamed:
+            seen.append(renamed[seen[-1]])
+            if seen[-1] in seen[:-1]:
+                self._refuse(f"renamed goes round in a circle: {' -> '.join(seen)}")
+        return seen[-1]
+
+    def _refuse(self, reason: str) -> None:
+        raise TypeError(f"Cannot decorate {self._function_name}: {reason}.")

@@ -1,0 +1,335 @@
+"""
+Why a call would run: what is asked for, held against what is recorded. Compares, and touches nothing.
+
+Differences are told as from the recorded run to the call: ``dt: 0.01 -> 0.0100001``, or "int 1 instead of float 1.0",
+where the call has the int.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .._engine import Candidate, Watch, identity_fields
+from .._tagged import file_text, untagged
+from ..hashing import Key, canonical, decode, decode_params
+from ..record import RecordList, RunRecord
+
+__all__ = ["Explanation", "Neighbour"]
+
+_NEAREST = 3
+_LONGEST_TEXT = 60
+_MISSING = object()
+_KINDS: dict[type, str] = {int: "int", float: "float", str: "text"}
+_ARRAY_KINDS = {"f": "float", "i": "int", "u": "uint", "c": "complex", "S": "bytes", "U": "text", "M": "datetime64"}
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """
+    A recorded run near to what was asked for.
+
+    Attributes:
+        record: The run.
+        differences: Each way in which it differs from the call, in words; never empty.
+    """
+
+    record: RunRecord
+    differences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """
+    Whether a call would be answered by a recorded run, and if not, why not.
+
+    Printed, it reads as a few lines of text.
+
+    Attributes:
+        is_hit: A recorded run would be handed out; nothing would run.
+        is_error: Nothing would run either, because the code has changed and that is to be an error.
+        function: The function's name; empty for a plain run.
+        params: The params of the call, as its record would show them.
+        params_hash: The key of the call.
+        record: The run that would be handed out, or None.
+        reasons: Why it is a hit, or why it is none.
+        nearest: If it is none, the nearest recorded runs: those with the fewest differences, the newest ones first.
+
+    Example:
+        >>> from entropic import Store
+        >>> store = Store("results", "runs.json", file_suffix=".txt")
+        >>> _ = store.run({"n": 1, "dt": 0.1}, lambda params, path: path.write_text("x"))
+        >>> store.explain({"n": 1, "dt": 0.2}).nearest[0].differences
+        ('dt: 0.1 -> 0.2',)
+    """
+
+    is_hit: bool
+    function: str
+    params: dict[str, Any]
+    params_hash: str
+    record: RunRecord | None
+    reasons: tuple[str, ...]
+    nearest: tuple[Neighbour, ...] = ()
+    is_error: bool = False
+
+    def __str__(self) -> str:
+        verdict = "it would hit" if self.is_hit else "it would be refused" if self.is_error else "it would run"
+        lines = [f"{verdict}: {self.function or 'plain run'} {self.params_hash}", *(f"  {one}" for one in self.reasons)]
+        for neighbour in self.nearest:
+            record = neighbour.record
+            lines.append(f"  differs from {record.params_hash}, recorded {record.created_at[:19].replace('T', ' ')}:")
+            lines += [f"    {difference}" for difference in neighbour.differences]
+        return "\n".join(lines)
+
+
+class Asked(Protocol):
+    """What is asked of a store."""
+
+    def recall(self, key: Key, watch: Watch | None = None) -> RunRecord | None: ...
+    def candidates(self, key: Key) -> Iterable[Candidate]: ...
+    def list(self) -> RecordList: ...
+
+
+class Function(Protocol):
+    """What is known of the function that is called."""
+
+    def of_today(self, record: RunRecord) -> RunRecord:
+        """A record of this function with the params it would have today."""
+        ...
+
+
+def explain(
+    store: Asked,
+    key: Key,
+    function: Function | None = None,
+    defaults: Collection[str] = (),
+    watch: Watch | None = None,
+) -> Explanation:
+    """
+    Explain what a key finds in a store, or does not.
+
+    Args:
+        store: The store.
+        key: What is asked for.
+        function: Whose call it is; None for a plain run.
+        defaults: Parameters that the call did not give: a default that has changed since shall be seen as one.
+        watch: Over its code.
+    """
+    good = None if watch is None else watch.for_good_ones()
+    record = store.recall(key, good)  # of earlier code too, once it was handed out with a warning
+    if record is not None and (good is None or good.vouches_for(record)):
+        return _explained(key, record, _why_it_answers(key, record))
+    found = [*store.candidates(key)]
+    reasons = tuple(f"the result {one.path} {defect}" for one in found if (defect := one.defect()))
+    whole = [one.record for one in found if one.defect() is None]
+    if whole and watch is not None:
+        return _of_earlier_code(key, max(whole, key=lambda one: one.created_at), watch)
+    if reasons:
+        return _explained(key, None, reasons)
+    return _unrecorded(store.list(), key, function, defaults, good)
+
+
+def _explained(key: Key, record: RunRecord | None, reasons: tuple[str, ...], **further: Any) -> Explanation:
+    function = str(key.identity.fields.get("function", ""))
+    params = decode_params(key.params)
+    return Explanation(record is not None, function, params, key.params_hash, record, reasons, **further)
+
+
+def _of_earlier_code(key: Key, record: RunRecord, watch: Watch) -> Explanation:
+    """There is a run, of code that has changed since: what that means is for the function to say."""
+    told = (f"{_code_difference(watch.changes_since(record))} since it was recorded", *_why_it_answers(key, record))
+    if watch.policy == "warn":
+        return _explained(key, record, ("handed out with a warning", *told))
+    reasons = (f'with on_change="{watch.policy}" it does not answer', *told)
+    return _explained(key, None, reasons, is_error=watch.policy == "error")
+
+
+def _unrecorded(
+    records: RecordList, key: Key, function: Function | None, defaults: Collection[str], watch: Watch | None
+) -> Explanation:
+    name = key.identity.fields.get("function", "")
+    own = [one.provenance.get("function", "") == name for one in records]
+    what = "run of these parameters" if any(own) else f"run of {name}" if name else "plain run"
+    if function is not None:
+        records = RecordList(
+            function.of_today(one) if is_own else one for one, is_own in zip(records, own, strict=True)
+        )
+    nearest = tuple(_nearest(key, records, defaults, watch))
+    return _explained(key, None, (f"no {what} is recorded",), nearest=nearest)
+
+
+def _why_it_answers(key: Key, record: RunRecord) -> tuple[str, ...]:
+    when = record.created_at[:19].replace("T", " ")
+    older = ", before its parameters grew" if record.params_hash != key.params_hash else ""
+    return (f"recorded {when}{older}: {record.result_path}",)
+
+
+def _nearest(
+    key: Key, records: Sequence[RunRecord], defaults: Collection[str], watch: Watch | None
+) -> Iterator[Neighbour]:
+    """Runs of this function, and runs of others with exactly these params: it may have been renamed."""
+    function = key.identity.fields.get("function", "")
+    asked = {name: canonical(value) for name, value in key.params.items()}
+    found = []
+    for age, record in enumerate(reversed(records)):
+        theirs = {name: canonical(value) for name, value in record.params.items()}
+        count = sum(asked.get(name) != theirs.get(name) for name in asked.keys() | theirs.keys())
+        if not count or record.provenance.get("function", "") == function:
+            found.append((count, age, record))
+    found.sort(key=lambda one: one[:2])
+    seen: set[tuple[str, ...]] = set()
+    for _, _, record in found:
+        differences = tuple(_differences(key, record, defaults, watch))
+        # Of many runs that differ in the same way, such as replicates, one says it all.
+        if differences and differences not in seen:
+            seen.add(differences)
+            yield Neighbour(record, differences)
+        if len(seen) == _NEAREST:
+            return
+
+
+# ---- what differs ---------------------------------------------------------------------------------------------------
+
+
+def _differences(key: Key, record: RunRecord, defaults: Collection[str], watch: Watch | None) -> Iterator[str]:
+    yield from identity_differences(key.identity.fields, record)
+    if watch is not None and record.provenance.get("function") == key.identity.fields.get("function"):
+        changed = watch.changes_since(record)
+        yield from [_code_difference(changed)] if changed else ()
+    for name in dict.fromkeys([*key.params, *record.params]):
+        asked, recorded = ({name: one[name]} if name in one else {} for one in (key.params, record.params))
+        by_default = " (by default)" if name in defaults else ""
+        yield from (f"{difference}{by_default}" for difference in _differences_of(asked, recorded))
+
+
+def identity_differences(asked: Mapping[str, Any], record: RunRecord) -> Iterator[str]:
+    """In what the function of a call differs from that of a record: one line below for each thing that counts."""
+    recorded = identity_fields(record)
+    if asked.get("function") != recorded.get("function"):
+        yield _renamed(asked.get("function"), recorded.get("function"))
+    if canonical(asked.get("version")) != canonical(recorded.get("version")):
+        yield f"version {_text(recorded.get('version'))} -> {_text(asked.get('version'))}"
+    yield from _differences_of(asked.get("closure", {}), recorded.get("closure", {}), "closed-over ")
+
+
+def _code_difference(changed: Sequence[str]) -> str:
+    return f"the code changed: {', '.join(changed)}"
+
+
+def _renamed(mine: str | None, theirs: str | None) -> str:
+    if mine is None:
+        return f"recorded by the function {theirs}, not as a plain run"
+    if theirs is None:
+        return "recorded as a plain run of the store, not by this function"
+    return f"function renamed: was {theirs}"
+
+
+def _differences_of(
+    asked: Mapping[str, Any], recorded: Mapping[str, Any], prefix: str = "", kind: str = "parameter "
+) -> Iterator[str]:
+    """The differences of two mappings, name by name."""
+    kind = "" if prefix else kind
+    for name in dict.fromkeys([*asked, *recorded]):
+        mine, theirs = asked.get(name, _MISSING), recorded.get(name, _MISSING)
+        if theirs is _MISSING:
+            yield f"{kind}{prefix}{name} is new: {_text(mine)}"
+        elif mine is _MISSING:
+            yield f"{kind}{prefix}{name} is missing: was {_text(theirs)}"
+        else:
+            yield from _value_differences(f"{prefix}{name}", mine, theirs)
+
+
+def _value_differences(place: str, asked: Any, recorded: Any) -> Iterator[str]:
+    """In what two values differ, if their keys would."""
+    if canonical(asked) == canonical(recorded):
+        return
+    asked, recorded = decode(asked), decode(recorded)
+    if _is_nested(asked) and _is_nested(recorded):
+        yield from _differences_of(asked, recorded, f"{place}.")
+    elif isinstance(asked, list) and isinstance(recorded, list):
+        yield from _list_differences(place, asked, recorded)
+    else:
+        said = _array_difference(asked, recorded) or _file_difference(asked, recorded)
+        yield f"{place}: {said or _plain_difference(asked, recorded)}"
+
+
+def _plain_difference(asked: Any, recorded: Any) -> str:
+    looks_the_same = asked == recorded or _text(asked) == _text(recorded)
+    if not looks_the_same:
+        return f"{_text(recorded)} -> {_text(asked)}"
+    if isinstance(asked, bool) or isinstance(recorded, bool):
+        return f"{_text(asked)} instead of {_text(recorded)}"
+    return f"{_kind_and_text(asked)} instead of {_kind_and_text(recorded)}"
+
+
+def _list_differences(place: str, asked: list[Any], recorded: list[Any]) -> Iterator[str]:
+    if len(asked) != len(recorded):
+        yield f"{place}: a list of {len(asked)} instead of {len(recorded)}"
+        return
+    places = [
+        at for at, pair in enumerate(zip(asked, recorded, strict=True)) if canonical(pair[0]) != canonical(pair[1])
+    ]
+    yield from _value_differences(f"{place}[{places[0]}]", asked[places[0]], recorded[places[0]])
+    if len(places) > 1:
+        yield f"{place}: {len(places)} items of {len(asked)} differ"
+
+
+def _array_difference(asked: Any, recorded: Any) -> str | None:
+    mine, theirs = _array(asked), _array(recorded)
+    if mine is None and theirs is None:
+        return None
+    if mine is None or theirs is None:
+        return f"{_array_or_kind(asked, mine)} instead of {_array_or_kind(recorded, theirs)}"
+    if mine.get("dtype") != theirs.get("dtype"):
+        return f"numpy {_dtype(mine)} array instead of {_dtype(theirs)}"
+    if mine.get("shape") != theirs.get("shape"):
+        return f"an array of shape {_shape(mine)} instead of {_shape(theirs)}"
+    return "array contents differ"
+
+
+def _array(value: Any) -> dict[str, Any] | None:
+    inner = value.get("$ndarray") if isinstance(value, dict) else None
+    return inner if isinstance(inner, dict) else None
+
+
+def _array_or_kind(value: Any, array: dict[str, Any] | None) -> str:
+    return f"numpy {_dtype(array)} array" if array is not None else _kind_and_text(value)
+
+
+def _dtype(array: dict[str, Any]) -> str:
+    """``<i8`` as ``int64``; whatever is less common as it stands."""
+    text = str(array.get("dtype"))
+    kind, size = text[1:2], text[2:]
+    if text[:1] in "<|=" and kind in "fiuc" and size.isdigit():
+        return f"{_ARRAY_KINDS[kind]}{8 * int(size)}"
+    return "bool" if text == "|b1" else text
+
+
+def _shape(array: dict[str, Any]) -> str:
+    return str(tuple(array.get("shape", ())))
+
+
+def _file_difference(asked: Any, recorded: Any) -> str | None:
+    mine, theirs = file_text(asked), file_text(recorded)
+    if mine is None and theirs is None:
+        return None
+    if mine is None or theirs is None:
+        return f"{mine or _kind_and_text(asked)} instead of {theirs or _kind_and_text(recorded)}"
+    return f"contents differ: {theirs} -> {mine}"
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, dict) and all(name[:1] != "$" or name == "$class" for name in value)
+
+
+def _kind_and_text(value: Any) -> str:
+    kind = _KINDS.get(type(value))
+    return f"{kind} {_text(value)}" if kind is not None else _text(value)
+
+
+def _text(value: Any) -> str:
+    file = file_text(value)
+    plain = untagged(value)
+    text = file or (repr(plain) if isinstance(plain, (str, float)) else str(plain))
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"

@@ -1,0 +1,85 @@
+"""
+Taking over another store's runs: copy the result, publish it, then insert the record.
+
+Killed at any moment, a merge leaves at worst an orphan file, and is carried on by merging again: what is there already
+is known by its parameters and its time, or its content, and left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from .._results import Published, Stage, Workplace
+from ..hashing import canonical
+from ..record import RecordList, RunRecord
+
+_OWN_NAME = re.compile(r"(\d+\.\d{6}_[0-9a-f]{16})(\.[^/]*|)")
+
+
+class Merged(NamedTuple):
+    """
+    What became of the other store's runs.
+
+    Attributes:
+        taken: Those taken over, as this store has them now.
+        known: Those that were here already.
+        missing: Those whose result is gone.
+    """
+
+    taken: RecordList
+    known: RecordList
+    missing: RecordList
+
+
+def published_as(record: RunRecord, published: Published) -> RunRecord:
+    """Another store's record, with the names that its result has now."""
+    twin = record.copied(Path(published.name))
+    if published.siblings:
+        twin.provenance["siblings"] = published.siblings
+    return twin
+
+
+def is_answered_by(records: Iterable[RunRecord], other: RunRecord) -> bool:
+    """Whether one of these records, all of one key, is the other: the same run, or another with the same result."""
+    return any(_is_same_run(record, other) or _is_same_result(record, other) for record in records)
+
+
+def copy_result(workplace: Workplace, source: RunRecord, siblings: Sequence[Path], *, link: bool) -> Stage:
+    """
+    Copy (or link) a result, and what lies beside it, into a staging place; under the same names where they are free.
+
+    Files that refer to each other by name go on doing so. Nothing is left behind if it fails.
+    """
+    own = _OWN_NAME.fullmatch(source.result_path.name)
+    suffix = own[2] if own else "".join(source.result_path.suffixes[-1:])
+    stage = workplace.stage(source.params_hash, suffix, own[1] if own else None)
+    try:
+        _copy(source.result_path, stage.path, link=link)
+        for path in siblings:
+            _copy(path, stage.path.with_name(path.name), link=link)
+    except BaseException:
+        stage.discard()
+        raise
+    return stage
+
+
+def _is_same_run(record: RunRecord, other: RunRecord) -> bool:
+    return record.created_at == other.created_at and canonical(record.params) == canonical(other.params)
+
+
+def _is_same_result(record: RunRecord, other: RunRecord) -> bool:
+    digest = record.provenance.get("digest")
+    return digest is not None and digest == other.provenance.get("digest")
+
+
+def _copy(source: Path, target: Path, *, link: bool) -> None:
+    copy_file: Callable[[str, str], object] = os.link if link else shutil.copy2
+    if source.is_dir():
+        shutil.copytree(source, target, copy_function=copy_file)
+    else:
+        copy_file(str(source), str(target))

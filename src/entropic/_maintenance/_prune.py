@@ -1,0 +1,142 @@
+"""Which runs to give up, by age, size, number and worth; looks at sizes, decides, and changes nothing."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import NamedTuple
+
+from .._fs import measure
+from ..record import RunRecord
+
+
+class Held(NamedTuple):
+    """A record, and what its result, with all that lies beside it, takes on disk."""
+
+    record: RunRecord
+    size_bytes: int
+
+
+def hold(record: RunRecord, paths: Iterable[Path]) -> Held:
+    """A record with the size of its files; those that are gone take nothing."""
+    return Held(record, sum(map(_size_bytes, paths)))
+
+
+class Limits(NamedTuple):
+    """
+    What to keep; None for no limit.
+
+    Attributes:
+        older_than_seconds: Give up only runs older than this.
+        larger_than_bytes: Give up only runs larger than this.
+        keep_newest: Keep so many of the newest runs of each point, whatever else is said.
+        max_size_bytes: Of what then remains, give up runs until all together take no more than this.
+        by: In which order that is done: a key of `ORDERS`.
+
+    Raises:
+        ValueError: There is no such order, or there is no size to reach by it.
+    """
+
+    older_than_seconds: float | None = None
+    larger_than_bytes: int | None = None
+    keep_newest: int | None = None
+    max_size_bytes: int | None = None
+    by: str = "age"
+
+    def require_sense(self) -> None:
+        """Refuse an order that is unknown, or that would have no effect."""
+        if self.by not in ORDERS:
+            raise ValueError(f"Cannot prune by {self.by!r}: the orders are {', '.join(map(repr, ORDERS))}.")
+        if self.by != "age" and self.max_size_bytes is None:
+            raise ValueError(f"Cannot prune by {self.by!r} alone: say down to which size, with max_size_bytes.")
+
+
+def choose(held: Iterable[Held], limits: Limits, now: datetime) -> list[Held]:
+    """
+    The runs that the limits give up, oldest first.
+
+    Age and size must both be met, where both are given. With ``keep_newest`` alone, all further runs of a point go.
+    No limit at all gives up nothing. A run whose time of making cannot be read is never given up for its age.
+
+    Example:
+        >>> choose([], Limits(), datetime.now(timezone.utc))
+        []
+    """
+    in_order = sorted(held, key=lambda one: (_made(one.record), one.record.created_at))
+    protected = _newest(in_order, limits.keep_newest or 0)
+    free = [one for one in in_order if id(one) not in protected]
+    rules = (limits.older_than_seconds, limits.larger_than_bytes)
+    given_up: list[Held] = []
+    if any(rule is not None for rule in rules) or (limits.max_size_bytes is None and limits.keep_newest is not None):
+        given_up = [one for one in free if _is_old(one, limits, now) and _is_large(one, limits)]
+    if limits.max_size_bytes is not None:
+        gone = {id(one) for one in given_up}
+        size_bytes = sum(one.size_bytes for one in in_order if id(one) not in gone)
+        for one in sorted(free, key=ORDERS[limits.by]):
+            if size_bytes <= limits.max_size_bytes:
+                break
+            if id(one) not in gone and one.size_bytes:
+                gone.add(id(one))
+                size_bytes -= one.size_bytes
+        given_up = [one for one in free if id(one) in gone]
+    return given_up
+
+
+def _size_bytes(path: Path) -> int:
+    try:
+        return measure(str(path), -1)[0]
+    except OSError:
+        return 0
+
+
+def _newest(in_order: list[Held], count: int) -> set[int]:
+    by_key: dict[str, list[Held]] = defaultdict(list)
+    for one in in_order:
+        by_key[one.record.params_hash].append(one)
+    return {id(one) for several in by_key.values() for one in several[len(several) - min(count, len(several)) :]}
+
+
+def _is_old(one: Held, limits: Limits, now: datetime) -> bool:
+    if limits.older_than_seconds is None:
+        return True
+    return (now - _made(one.record, now)).total_seconds() > limits.older_than_seconds
+
+
+def _is_large(one: Held, limits: Limits) -> bool:
+    return limits.larger_than_bytes is None or one.size_bytes > limits.larger_than_bytes
+
+
+_UNKNOWN = datetime.max.replace(tzinfo=timezone.utc)
+
+
+def _as_they_come(one: Held) -> float:
+    return 0
+
+
+def _seconds_per_byte(one: Held) -> float:
+    """
+    Seconds of computing that a kept run saves, for each byte it takes; without end where its time is not known.
+
+    To give up the least of these first is what the cache replacement of P. Cao and S. Irani, Cost-aware WWW proxy
+    caching algorithms, USITS 1997, does with costs and sizes, before it looks at how often an entry is used.
+    """
+    elapsed_seconds = one.record.metadata.get("elapsed_seconds")
+    if isinstance(elapsed_seconds, bool) or not isinstance(elapsed_seconds, (int, float)) or not elapsed_seconds >= 0:
+        return math.inf
+    return elapsed_seconds / max(one.size_bytes, 1)
+
+
+# What goes first, of runs that come oldest first.
+ORDERS: dict[str, Callable[[Held], float]] = {"age": _as_they_come, "value": _seconds_per_byte}
+
+
+def _made(record: RunRecord, unknown: datetime = _UNKNOWN) -> datetime:
+    """When a run was recorded; earlier releases wrote times without a zone, in UTC."""
+    try:
+        made = datetime.fromisoformat(record.created_at)
+    except ValueError:
+        return unknown
+    return made if made.tzinfo else made.replace(tzinfo=timezone.utc)

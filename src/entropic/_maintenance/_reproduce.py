@@ -1,0 +1,232 @@
+"""
+The spot check: recorded runs are run again in a private place, and the results compared. Nothing is replaced.
+
+A record names its function. Whatever can be called anew for a record says so here when it is decorated; a name that
+nobody has claimed yet is imported, which decorates it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import weakref
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
+
+from .._fs import measure
+from .._results import Stage
+from ..record import RunRecord
+from ._differences import first_difference
+
+__all__ = ["Reproduction", "ReproductionReport"]
+
+Comparison = Callable[[Path, Path], object]
+"""Called with the recorded result and the new one. False, or an `AssertionError`, says that they differ."""
+
+Outcome = Literal["same", "different", "failed", "skipped"]
+
+
+class Reproduction(NamedTuple):
+    """
+    What came of running one recorded point again.
+
+    Attributes:
+        record: The recorded run.
+        outcome: ``"same"``; ``"different"``; ``"failed"``, it raised, or wrote nothing; ``"skipped"``, it could not be
+            called again.
+        detail: Where the results differ, what it raised, or why it was skipped.
+    """
+
+    record: RunRecord
+    outcome: Outcome
+    detail: str = ""
+
+    def __str__(self) -> str:
+        params = ", ".join(f"{name}={value!r}" for name, value in self.record.params.items())
+        function = self.record.provenance.get("function", "a plain run")
+        return f"{self.outcome}: {function}({params}) [{self.record.params_hash}] {self.detail}".rstrip()
+
+
+class ReproductionReport(list[Reproduction]):
+    """What came of a spot check, one `Reproduction` a run; printing it tells the story."""
+
+    @property
+    def has_reproduced(self) -> bool:
+        """Whether every run that could be called again gave the same result, and there was one."""
+        outcomes = {one.outcome for one in self} - {"skipped"}
+        return outcomes == {"same"}
+
+    def of(self, outcome: Outcome) -> list[Reproduction]:
+        """Those that ended in one way."""
+        return [one for one in self if one.outcome == outcome]
+
+    def __str__(self) -> str:
+        counted = [f"{len(self.of(name))} {name}" for name in ("same", "different", "failed", "skipped")]
+        return "\n".join([f"{len(self)} run(s) checked: {', '.join(counted)}", *map(str, self._worth_telling())])
+
+    def _worth_telling(self) -> list[Reproduction]:
+        return [one for one in self if one.outcome != "same"]
+
+
+class CannotReplayError(Exception):
+    """Why a recorded run cannot be called again; told as a skipped one, never raised to users."""
+
+
+class Replays(Protocol):
+    """A function that can be called again for one of its records."""
+
+    comparison: Comparison | None
+    """How its results compare; None for byte for byte."""
+
+    @property
+    def results_dir(self) -> Path:
+        """Of the store it was decorated on."""
+        ...
+
+    def replay(self, record: RunRecord) -> Callable[[Path], object]:
+        """
+        The call of a record, waiting for a path to write to.
+
+        Raises:
+            CannotReplayError: Its arguments cannot be had from the record.
+        """
+        ...
+
+
+# ---- running again --------------------------------------------------------------------------------------------------
+
+
+def sample(records: Sequence[RunRecord], fraction: float, seed: int | None) -> list[RunRecord]:
+    """
+    Draw some records, at least one if there are any, without touching the global random state.
+
+    Raises:
+        ValueError: *fraction* is not above 0 and at most 1.
+    """
+    if not 0 < fraction <= 1:
+        raise ValueError(f"Cannot check a fraction of {fraction!r}: give one above 0 and at most 1.")
+    import random  # by those who draw; whoever decorates a function shall not pay for it
+
+    count = min(len(records), max(1, round(fraction * len(records))))
+    places = sorted(random.Random(seed).sample(range(len(records)), count))
+    return [records[place] for place in places]
+
+
+def stem_of(record: RunRecord) -> str:
+    """The name a runner was given for this result, without suffix: results that quote their own name then agree."""
+    name = record.result_path.name
+    head, found, _ = name.partition(record.params_hash)
+    return head + found if found else record.result_path.stem
+
+
+def again(
+    record: RunRecord,
+    files: Sequence[Path],
+    call: Callable[[Path], object],
+    stage: Stage,
+    comparison: Comparison | None,
+) -> Reproduction:
+    """
+    Run a recorded point once more in a private place, compare, and drop what was made.
+
+    Args:
+        record: The run.
+        files: Its result, and what was written beside it.
+        call: What makes the result anew, given a path.
+        stage: Where to.
+        comparison: How the two compare; None for byte for byte, and then with all that lies beside them.
+    """
+    try:
+        try:
+            call(stage.path)
+            difference = _difference(record, files, stage.written(), comparison)
+        except Exception as error:  # of the function or of the comparison: told, so that the other runs are checked too
+            return Reproduction(record, "failed", f"{type(error).__name__}: {error}")
+        return Reproduction(record, "same" if difference is None else "different", difference or "")
+    finally:
+        stage.discard()
+
+
+def _difference(record: RunRecord, files: Sequence[Path], made: Path, comparison: Comparison | None) -> str | None:
+    if comparison is not None:
+        return _difference_by(comparison, files[0], made)
+    if told := _difference_of(files[0], made):
+        return told + _blame(record, made)
+    pairs = ((path, made.parent / path.name) for path in files[1:])
+    return next((f"{path.name}: {told}" for path, new in pairs if (told := _difference_of(path, new))), None)
+
+
+def _difference_by(comparison: Comparison, recorded: Path, made: Path) -> str | None:
+    try:
+        answer = comparison(recorded, made)
+    except AssertionError as error:
+        return str(error).strip() or "the comparison says so"
+    # An assertion that held has returned None.
+    return None if answer is None or answer else "the comparison says so"
+
+
+def _difference_of(recorded: Path, made: Path) -> str | None:
+    for path, missing in ((recorded, "it is gone"), (made, "it was not written again")):
+        if not path.exists():
+            return missing
+    return first_difference(recorded, made)
+
+
+def _blame(record: RunRecord, made: Path) -> str:
+    """Whether it is rather the recorded file that has been changed."""
+    digest = record.provenance.get("digest")
+    if digest is None or measure(str(made), None)[1] != digest:
+        return ""
+    return "; the run reproduces what was recorded, so the file has been changed since"
+
+
+# ---- who can be called again ----------------------------------------------------------------------------------------
+
+_known: dict[str, list[weakref.ref[Replays]]] = {}
+
+
+def make_known(name: str, function: Replays) -> None:
+    """Remember a function under the name that its records bear."""
+    living = [entry for entry in _known.get(name, ()) if entry() is not None]
+    _known[name] = [*living, weakref.ref(function)]
+
+
+def call_of(record: RunRecord, results_dir: Path) -> tuple[Callable[[Path], object], Comparison | None]:
+    """
+    The call that makes the result of a record anew, and how results of its function compare.
+
+    Raises:
+        CannotReplayError: It cannot be had; says why.
+    """
+    name = record.provenance.get("function")
+    if not isinstance(name, str):
+        raise CannotReplayError("a plain run, whose record names no function")
+    function = _found(name, results_dir)
+    if function is None:
+        _import_module_of(name)
+        function = _found(name, results_dir)
+    if function is None:
+        raise CannotReplayError("its function is not known here, nor found by importing it")
+    return function.replay(record), function.comparison
+
+
+def _found(name: str, results_dir: Path) -> Replays | None:
+    """The function of a name decorated last, on this store if there is one."""
+    living = [function for entry in _known.get(name, ()) if (function := entry()) is not None]
+    on_this_store = [function for function in living if function.results_dir == results_dir]
+    return next(reversed(on_this_store or living), None)
+
+
+def _import_module_of(name: str) -> None:
+    """Import the longest part of a dotted name that is a module; to import it is to decorate."""
+    module = name.rpartition(".")[0]
+    while module:
+        try:
+            importlib.import_module(module)
+            return
+        except ModuleNotFoundError as error:
+            if error.name != module and not module.startswith(f"{error.name}."):
+                raise CannotReplayError(f"importing {module} fails: {error!r}") from error
+            module = module.rpartition(".")[0]
+        except (Exception, SystemExit) as error:
+            raise CannotReplayError(f"importing {module} fails: {error!r}") from error

@@ -1,0 +1,12 @@
+"""The results folder: where runs write, and how their results get their final names."""
+
+from ._staging import OUTPUT_ENDING, PRIVATE_FOLDER, Published, Stage, Workplace, dead_sessions
+
+__all__ = [
+    "OUTPUT_ENDING",
+    "PRIVATE_FOLDER",
+    "Published",
+    "Stage",
+    "Workplace",
+    "dead_sessions",
+]

@@ -1,0 +1,362 @@
+"""`SQLIndex`: records in a database, SQLite for one machine with millions of runs, PostgreSQL for a team."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from sqlalchemy import Connection, bindparam, column, delete, insert, select, table
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ..._fs import _fork
+from ..._locks import KeyLocks
+from ...errors import IndexCorruptError, MissingExtraError
+from ...query import EVERY_RUN, Condition, Where, condition_of, has_name, param, predicate
+from ...record import RunRecord
+from ._conditions import is_served_by_index
+from ._schema import record_of, row_of, runs, searchable, settings, tokens, tokens_of
+from ._sqlite import SQLiteFile
+from ._url import DatabasePlace, place_of
+
+if TYPE_CHECKING:
+    from ._advisory_locks import AdvisoryLocks
+    from ._postgres import PostgresServer
+
+_REMEMBERED_RECORDS = 1 << 16
+_PAGE = 2000
+_CHUNK = 500
+_NO_ROWS: Sequence[Any] = ()
+
+T = TypeVar("T")
+
+_NEWEST = (
+    select(runs.c.id, runs.c.uid, runs.c.document)
+    .where(runs.c.params_hash == bindparam("params_hash"))
+    .order_by(runs.c.id.desc())
+    .limit(1)
+)
+_DOCUMENTS = select(runs.c.id, runs.c.document).order_by(runs.c.id)
+_FOLDER = select(settings.c.value).where(settings.c.name == "results_dir")
+_WITHOUT_TOKEN = delete(tokens).where(tokens.c.token == bindparam("a_token"), tokens.c.run_id == bindparam("a_run"))
+_sequence = table("sqlite_sequence", column("name"), column("seq"))
+_LAST_NUMBER = select(_sequence.c.seq).where(_sequence.c.name == runs.name)  # given, though perhaps deleted since
+
+
+class SQLIndex:
+    """
+    Keep records in an SQL database: an SQLite file, or a PostgreSQL server that a team or a cluster shares.
+
+    Nothing is opened or connected before it is needed. The first write makes the tables; reading makes nothing, and an
+    SQLite file in a place that cannot be written answers too. Safe between threads, processes and (PostgreSQL) hosts,
+    and across `os.fork`. On PostgreSQL, single flight is by advisory locks of the database; with SQLite by lock
+    files in the results folder. A server that restarts is waited for, up to a minute when there is a result to record.
+
+    It pickles by its settings, the URL with its password among them: handle the pickle as you do the password. Shown
+    in errors, logs and its repr is the URL without it.
+
+    Args:
+        url: ``sqlite:///runs.sqlite3`` (a relative path is made absolute now) or
+            ``postgresql://user:password@host/database``, with whatever options libpq knows.
+        results_dir: Where the results lie; remembered in the database, for whoever finds only that.
+        durable: Sync every write to disk before it counts as done.
+
+    Raises:
+        IndexURLError: The text is no URL of a supported database (a `ValueError`).
+        IndexUnavailableError: From any method, when the database does not answer or refuses (an `OSError`).
+        IndexVersionError: From any method, when a later entropic has made the tables (a `RuntimeError`).
+
+    Example:
+        >>> from pathlib import Path
+        >>> index = SQLIndex("sqlite:///runs.sqlite3")
+        >>> index.insert(RunRecord({"n": 1}, Path("a"), "2bfd14f43d17fc7c", "2026-01-01T00:00:00+00:00"))
+        >>> index.find_by_hash("2bfd14f43d17fc7c").params
+        {'n': 1}
+    """
+
+    path: Path
+    """The file of an SQLite database; a server's index has none."""
+
+    url: str
+    """Where the database is, without password."""
+
+    def __init__(self, url: str, results_dir: str | os.PathLike[str] | None = None, durable: bool = True) -> None:
+        self._place = place_of(url)
+        self.url = self._place.shown
+        self._results_dir = None if results_dir is None else os.path.abspath(results_dir)
+        self._durable = durable
+        self._locks: AdvisoryLocks | None = None
+        self._database: SQLiteFile | PostgresServer
+        if self._place.path is not None:
+            self.path = self._place.path
+            self._database = SQLiteFile(self._place, durable)
+        else:
+            self._database, self._locks = _server(self._place, durable)
+        parts = (self._locks, self._database)
+        self._opened = [part for part in parts if part is not None]
+        weakref.finalize(self, _end_all, self._opened)
+        self._shown: dict[str, _Shown] = {}
+        self._folder: Path | None = None
+        self._folder_is_told = self._results_dir is None
+        self._folder_is_known = False
+        _fork.watch(self)
+
+    def __repr__(self) -> str:
+        return f"SQLIndex({self.url!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"url": self._place.text, "results_dir": self._results_dir, "durable": self._durable}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    def close(self) -> None:
+        """Close every connection, but for that of locks which are held; the next use makes them again."""
+        for part in self._opened:
+            part.close()
+
+    def after_fork(self) -> None:
+        """Leave the connections to the parent; the next use makes new ones."""
+        for part in self._opened:
+            part.after_fork()
+
+    # ---- looking up -------------------------------------------------------------------------------------------------
+
+    def find_by_hash(self, params_hash: str) -> RunRecord | None:
+        """Return the record inserted last under this hash, or None."""
+        record = self.peek(params_hash)
+        return None if record is None else record.copied()
+
+    def peek(self, params_hash: str) -> RunRecord | None:
+        """
+        Return the record inserted last under this hash, not to be changed; the same object while nothing changes.
+
+        With an SQLite file that nobody has written to since, this asks for its state alone; else it is one look into
+        an index of the database.
+        """
+        version = self._database.version()  # first: a change that comes after it is seen the next time
+        known = self._shown.get(params_hash)
+        if known is not None and version is not None and known.version == version:
+            return known.record
+        shown = self._look_up(params_hash, version, known)
+        if len(self._shown) >= _REMEMBERED_RECORDS:
+            self._shown.clear()
+        self._shown[params_hash] = shown
+        return shown.record
+
+    def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
+        """Return the records whose params include all of *params*, oldest first."""
+        return self.search(params)
+
+    def search(self, where: Where) -> list[RunRecord]:
+        """
+        Return the records that a mapping or a condition means, oldest first.
+
+        Values that must be equal are found by an index of the database; comparisons are evaluated by the database, run
+        by run; what it finds is asked once more of the records, since keys tell apart what a database does not.
+        """
+        condition = condition_of(where)
+        is_meant = predicate(condition)
+        found = self._found_at_once(condition) if is_served_by_index(condition) else self._found(condition)
+        return [record for record in found if is_meant(record.fields())]
+
+    def has_param(self, name: str) -> bool:
+        """Tell whether any record has a parameter, or a field of its own, of this (perhaps dotted) name."""
+        return any(has_name(record.fields(), name) for record in self._found(param(name).exists()))
+
+    def all(self) -> list[RunRecord]:
+        """Return every record, oldest first."""
+        return list(self.each())
+
+    def each(self) -> Iterator[RunRecord]:
+        """Yield every record, oldest first; some thousands at a time are held in memory."""
+        return self._found(EVERY_RUN)
+
+    # ---- changing ---------------------------------------------------------------------------------------------------
+
+    def insert(self, record: RunRecord) -> None:
+        """Add a record; when this returns it is on disk (if durable) and there for everyone."""
+        self.insert_many([record])
+
+    def insert_many(self, records: list[RunRecord]) -> None:
+        """Add records in this order and in one transaction."""
+        rows = [row_of(record) for record in records]  # with identities: an insert that is repeated adds nothing
+
+        def work(connection: Connection) -> None:
+            self._tell_folder(connection)
+            self._insert(connection, records, rows)
+
+        if records:
+            self._database.write(work)
+            self._folder_is_told = True
+
+    def delete_by_hash(self, params_hash: str) -> bool:
+        """Remove all records under this hash; tell whether there were any."""
+        return bool(self._delete({params_hash}, lambda record: record.params_hash == params_hash))
+
+    def delete_records(self, records: Collection[RunRecord]) -> int:
+        """Remove the records equal to these, in one transaction; return how many there were."""
+        unwanted = set(records)
+        return self._delete({record.params_hash for record in records}, lambda record: record in unwanted)
+
+    # ---- further powers ---------------------------------------------------------------------------------------------
+
+    def require_writable(self) -> None:
+        """Raise an `OSError` if an insert would be refused."""
+        self._database.require_writable()
+        if self._locks is not None and not self._folder_is_known:
+            # All that the way of a result depends on is asked for now: after the run there may be nobody to ask.
+            self._database.write(self._tell_folder)
+            self.remembered_folder()
+            self._folder_is_known = True
+
+    def remembered_folder(self) -> Path | None:
+        """Return the results folder that the database remembers, absolute; None if there are no tables yet, or none."""
+        if self._folder is None and not self._folder_is_known:
+            told = self._database.read(lambda connection: connection.execute(_FOLDER).scalar_one_or_none(), None)
+            if told is not None:
+                self._folder = Path(os.path.abspath(os.path.join(self._folder_of_index(), told)))
+        return self._folder
+
+    def key_locks(self) -> KeyLocks | None:
+        """Advisory locks of a PostgreSQL database; None with SQLite, for which lock files serve."""
+        return self._locks
+
+    # ---- in the database --------------------------------------------------------------------------------------------
+
+    def _look_up(self, params_hash: str, version: object, known: _Shown | None) -> _Shown:
+        asked = {"params_hash": searchable(params_hash)}
+        row = self._database.read(lambda connection: connection.execute(_NEWEST, asked).first(), None)
+        if row is None:
+            return _Shown(version, "", None)
+        if known is not None and known.uid == row.uid:
+            return _Shown(version, row.uid, known.record)
+        record = self._read(row.id, row.document)
+        return _Shown(version, row.uid, record if record.params_hash == params_hash else None)
+
+    def _found_at_once(self, condition: Condition) -> Iterator[RunRecord]:
+        """What the narrowed condition finds; few runs, by an index, which a limit might talk the database out of."""
+
+        def work(connection: Connection) -> Sequence[Any]:
+            return connection.execute(_narrowed(self._database.narrowing(connection).narrowed(condition))).all()
+
+        return (self._read(*row) for row in self._database.read(work, _NO_ROWS))
+
+    def _found(self, condition: Condition) -> Iterator[RunRecord]:
+        """What the narrowed condition finds; perhaps very many, so a few at a time."""
+        after = 0
+        while True:
+            rows = self._page(condition, after)
+            for row in rows:
+                yield self._read(*row)
+            if len(rows) < _PAGE:
+                return
+            after = rows[-1].id
+
+    def _page(self, condition: Condition, after: int) -> Sequence[Any]:
+        def work(connection: Connection) -> Sequence[Any]:
+            asked = _narrowed(self._database.narrowing(connection).narrowed(condition))
+            return connection.execute(asked.where(runs.c.id > after).limit(_PAGE)).all()
+
+        return self._database.read(work, _NO_ROWS)
+
+    def _insert(self, connection: Connection, records: list[RunRecord], rows: list[dict[str, Any]]) -> None:
+        if self._locks is not None:
+            connection.execute(postgresql.insert(runs).on_conflict_do_nothing(index_elements=[runs.c.uid]), rows)
+            return
+        # Nobody else writes meanwhile: the numbers can be given here, for the tokens to refer to.
+        first = (connection.execute(_LAST_NUMBER).scalar_one_or_none() or 0) + 1
+        numbered = [{**row, "id": first + place} for place, row in enumerate(rows)]
+        connection.execute(insert(runs), numbered)
+        entries = [(token, first + place) for place, record in enumerate(records) for token in tokens_of(record)]
+        if entries:
+            ordered = [{"token": token, "run_id": run_id} for token, run_id in sorted(entries)]
+            connection.execute(insert(tokens), ordered)
+
+    def _delete(self, keys: Collection[str], is_unwanted: Callable[[RunRecord], bool]) -> int:
+        if not keys or not self._database.read(lambda connection: True, False):
+            return 0
+
+        def work(connection: Connection) -> int:
+            rows = [row for chunk in _chunks(keys) for row in connection.execute(_under(map(searchable, chunk)))]
+            found = [(row.id, record) for row in rows if is_unwanted(record := self._read(*row))]
+            if self._locks is None:
+                for run_id, record in found:
+                    mine = [{"a_token": token, "a_run": run_id} for token in tokens_of(record)]
+                    if mine:
+                        connection.execute(_WITHOUT_TOKEN, mine)
+            for some in _chunks([run_id for run_id, _ in found]):
+                connection.execute(delete(runs).where(runs.c.id.in_(some)))
+            return len(found)
+
+        return self._database.write(work)
+
+    def _tell_folder(self, connection: Connection) -> None:
+        """Remember the results folder, unless somebody was first."""
+        if self._folder_is_told or self._results_dir is None or connection.execute(_FOLDER).first() is not None:
+            return
+        row = {"name": "results_dir", "value": self._told_folder(self._results_dir)}
+        kind = postgresql if self._locks is not None else sqlite
+        connection.execute(kind.insert(settings).on_conflict_do_nothing(index_elements=[settings.c.name]), row)
+
+    def _told_folder(self, results_dir: str) -> str:
+        if self._place.path is None:
+            return results_dir
+        inside = os.path.relpath(results_dir, self._place.path.parent)
+        # Beside or below the index the two move together, and the way between them stays; elsewhere it does not.
+        return results_dir if inside.startswith(os.pardir) else inside
+
+    def _folder_of_index(self) -> str:
+        return "/" if self._place.path is None else str(self._place.path.parent)
+
+    def _read(self, run_id: int, document: str) -> RunRecord:
+        try:
+            return record_of(document)
+        except (ValueError, RecursionError) as error:
+            reason = f"the run with id {run_id} is damaged: {error}"
+            advice = f"mend or delete the row of {runs.name!r} that has this id"
+            raise IndexCorruptError(self.url, 0, reason, advice) from None
+
+
+class _Shown(NamedTuple):
+    """A record that was handed out, the identity of its row, and the state of the database it was found in."""
+
+    version: object
+    uid: str
+    record: RunRecord | None
+
+
+def _server(place: DatabasePlace, durable: bool) -> tuple[PostgresServer, AdvisoryLocks]:
+    """What a server needs, and its driver: loaded for those who have one."""
+    try:
+        with _fork.held_off():
+            from ._advisory_locks import AdvisoryLocks
+            from ._postgres import PostgresServer
+    except ModuleNotFoundError as error:
+        if error.name != "psycopg":
+            raise
+        raise MissingExtraError("Cannot reach a PostgreSQL server", error.name, "sql") from None
+    server = PostgresServer(place, durable)
+    return server, AdvisoryLocks(server)
+
+
+def _end_all(opened: list[AdvisoryLocks | SQLiteFile | PostgresServer]) -> None:
+    for part in opened:
+        part.end()
+
+
+def _narrowed(expression: Any) -> Any:
+    return _DOCUMENTS if expression is None else _DOCUMENTS.where(expression)
+
+
+def _under(keys: Iterable[str]) -> Any:
+    return select(runs.c.id, runs.c.document).where(runs.c.params_hash.in_(list(keys))).order_by(runs.c.id)
+
+
+def _chunks(values: Iterable[T]) -> Iterator[list[T]]:
+    remaining = iter(values)
+    while chunk := list(islice(remaining, _CHUNK)):
+        yield chunk

@@ -1,0 +1,211 @@
+r"""
+How the index file is laid out, as text and bytes: building it, taking it apart, telling torn from damaged.
+
+Everything here decides and touches nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from json.encoder import encode_basestring_ascii
+from typing import Any
+
+from ...errors import IndexCorruptError
+
+Document = dict[str, Any]
+Tables = dict[str, dict[str, Document]]
+
+FORMAT = 1
+TABLE = "_default"
+STORE_TABLE = "_store"
+
+HEAD_START = b'{"_store": {'
+OPENING = b'"_default": {'
+CLOSING = b"\n}}\n"
+
+_LINE_BEGINS = b'": {'
+_BEGUN_LINE = rb'("\d*("(:( (\{.*)?)?)?)?)?\}*'  # compiled when a torn line is found, not for a hit
+_MARK_BLANKS = 24
+_decode = json.JSONDecoder().raw_decode
+_PIECE_BYTES = 1 << 20
+
+
+# ---- building -------------------------------------------------------------------------------------------------------
+
+
+def line(number: int, document: Document) -> bytes:
+    """One run as it stands in the file, without comma and line feed; the hash first, for those who search by it."""
+    if "params_hash" in document and next(iter(document)) != "params_hash":
+        document = {"params_hash": document["params_hash"], **document}
+    return f'"{number}": {json.dumps(document, allow_nan=False)}'.encode("ascii")
+
+
+def json_text(text: str) -> bytes:
+    """A text as it stands in the file, without its quotes."""
+    return encode_basestring_ascii(text)[1:-1].encode("ascii")
+
+
+def head(store_row: Document, others: Tables, *, is_first: bool) -> bytes:
+    """
+    The first line: what the file knows of its store, and all other tables.
+
+    A rewrite is marked by blanks drawn at random, which mean nothing to JSON: no two heads of a file are the same.
+    """
+    kept_row = others.get(STORE_TABLE, {}).get("1", {})
+    rows: Tables = {STORE_TABLE: {"1": {**kept_row, **store_row}}}
+    rows.update((name, table) for name, table in others.items() if name != STORE_TABLE)
+    mark = b"" if is_first else bytes(b" \t"[byte & 1] for byte in os.urandom(_MARK_BLANKS))
+    return json.dumps(rows, allow_nan=False)[:-1].encode("ascii") + b", " + mark + OPENING
+
+
+def joined(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines with what stands between them, in pieces of a good size to write; numbers made to rise."""
+    pieces: list[bytes] = []
+    size, last, separator = 0, 0, b"\n"
+    for text in lines:
+        number = int(text[1 : text.index(b'"', 1)])
+        if number <= last:
+            # Someone else's file in another order: an append needs to know the highest number from the last line.
+            number, text = last + 1, b'"%d"' % (last + 1) + text[text.index(b'"', 1) + 1 :]
+        pieces += separator, text
+        size += len(text)
+        last, separator = number, b",\n"
+        if size > _PIECE_BYTES:
+            yield b"".join(pieces)
+            pieces, size = [], 0
+    yield b"".join(pieces)
+
+
+# ---- taking apart ---------------------------------------------------------------------------------------------------
+
+
+def is_head(text: bytes) -> bool:
+    """Whether a first line begins a file in our layout."""
+    return text.startswith(HEAD_START) and text.endswith(OPENING)
+
+
+def parse_head(path: str, text: bytes) -> Tables:
+    """The tables before the runs."""
+    try:
+        tables = json.loads(text + b"}}")
+        number = int(tables[STORE_TABLE]["1"]["format"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise IndexCorruptError(path, 1, f"its head cannot be read ({error})") from None
+    _require_known_format(path, number)
+    return {name: rows for name, rows in tables.items() if name != TABLE}
+
+
+def parse_line(text: bytes) -> tuple[int, Document] | None:
+    """Id and document of a run, or None if the text is not a run."""
+    quote = text.find(_LINE_BEGINS)
+    number = text[1:quote]
+    if text[:1] != b'"' or not number.isdigit() or not text.endswith(b"}"):
+        return None
+    try:
+        decoded = text.decode()
+        document, end = _decode(decoded, quote + 3)
+    except (ValueError, RecursionError):
+        return None
+    return (int(number), document) if end == len(decoded) else None
+
+
+def parse_stock(path: str, content: bytes) -> tuple[list[tuple[int, Document]], Tables]:
+    """The runs (ids and documents) and the other tables of a file in any other layout."""
+    try:
+        tables = json.loads(content.decode("utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise IndexCorruptError(path, error.lineno, f"it is not JSON ({error.msg})") from None
+    except UnicodeDecodeError as error:
+        line_number = content.count(b"\n", 0, error.start) + 1
+        raise IndexCorruptError(path, line_number, f"it is not UTF-8 text ({error.reason})") from None
+    except (ValueError, RecursionError) as error:
+        raise IndexCorruptError(path, 0, f"it is not JSON ({error})") from None
+    if not isinstance(tables, dict) or not all(isinstance(rows, dict) for rows in tables.values()):
+        raise IndexCorruptError(path, 1, "it is JSON, but not a TinyDB file")
+    row = tables.get(STORE_TABLE, {}).get("1")
+    number = row.get("format") if isinstance(row, dict) else None
+    _require_known_format(path, number if isinstance(number, int) else FORMAT)
+    return _stock_runs(path, tables.pop(TABLE, {})), tables
+
+
+def _stock_runs(path: str, rows: dict[str, Document]) -> list[tuple[int, Document]]:
+    runs = []
+    for number, document in rows.items():
+        if not (number.isascii() and number.isdecimal()) or not isinstance(document, dict):
+            raise IndexCorruptError(path, 0, f"the entry {number!r} is not a run")
+        runs.append((int(number), document))
+    return runs
+
+
+def _require_known_format(path: str, number: int) -> None:
+    if number > FORMAT:
+        reason = f"it has format {number}, made by a newer entropic; this one reads {FORMAT}"
+        raise IndexCorruptError(path, 1, reason)
+
+
+def excerpt(text: bytes) -> str:
+    """The beginning of a text, for an error message."""
+    shown = text[:60].decode("utf-8", "replace")
+    return repr(shown + "..." if len(text) > 60 else shown)
+
+
+# ---- torn or damaged ------------------------------------------------------------------------------------------------
+
+
+class Damage(Exception):
+    """A line in the middle of the file that is not a run; not for the user's eyes."""
+
+    def __init__(self, offset: int, text: bytes) -> None:
+        super().__init__(offset, text)
+        self.offset = offset
+        self.text = text
+
+
+def split_tail(tail: bytes, *, is_bare: bool) -> tuple[list[tuple[int, bytes]], bool]:
+    r"""
+    Cut what follows the last known line into whole new lines.
+
+    Args:
+        tail: Bytes from the end of the last known line on: ``,\n`` and a line, or ``\n`` and a line in a bare file.
+        is_bare: No line stands before the tail.
+
+    Returns:
+        Offsets within the tail and texts (without comma) of the whole lines; and whether the tail ends in the closing
+        bytes as it should. If it does not, what follows the last whole line is torn.
+
+    Raises:
+        Damage: A line that cannot be the end of an interrupted append.
+    """
+    closed = tail.endswith(CLOSING)
+    separator = b"\n" if is_bare else b",\n"
+    body = tail[: -len(CLOSING)] if closed else tail
+    if not body.startswith(separator):
+        return [], closed and not body
+    lines: list[tuple[int, bytes]] = []
+    torn: tuple[int, bytes] | None = None
+    offset = len(separator)
+    for text in body[offset:].split(b"\n"):
+        whole = _whole_line(text)
+        if torn is not None and text.strip(b"}\0"):
+            raise Damage(*torn)  # a torn line is the last one: this one is followed by another
+        if torn is None:
+            if whole is None:
+                torn = (offset, text)
+            else:
+                lines.append((offset, whole))
+        offset += len(text) + 1
+    if torn is not None and b"\0" not in torn[1] and (closed or not re.fullmatch(_BEGUN_LINE, torn[1])):
+        raise Damage(*torn)
+    return lines, closed and torn is None
+
+
+def _whole_line(text: bytes) -> bytes | None:
+    """The run in a line without what may follow it: a comma, closing bytes half overwritten, zeros; None if torn."""
+    text = text.rstrip(b"\0")
+    for ending in (b",", b"", b",}}", b",}"):
+        if text.endswith(ending) and parse_line(text.removesuffix(ending)) is not None:
+            return text.removesuffix(ending)
+    return None

@@ -1,0 +1,213 @@
+"""The default index: one plain TinyDB JSON file, one run per line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import IndexCorruptError
+from ...query import Where, condition_of, has_name, names_in, predicate
+from ...record import RunRecord
+from ._file import LineFile
+from ._format import FORMAT
+
+if TYPE_CHECKING:
+    from ._database import RunDatabase
+
+
+class TinyDBIndex:
+    """
+    Keep records in one TinyDB JSON file that anyone can open with stock TinyDB, grep and git diff.
+
+    Inserting costs the same at any size; so does finding by hash, but for the first look of a process, which searches
+    the file's bytes. Other processes' changes are seen by the next call. Safe between threads and processes, and
+    across `os.fork`. Reading neither locks nor writes. A file in TinyDB's own layout is read as it is, and brought to
+    one line a run by the first write.
+
+    Args:
+        db_path: The file; made, with its folder, by the first write.
+        results_dir: Where the results lie; remembered in the file, for whoever finds only that.
+        durable: Sync every write to disk before it counts as done.
+
+    Raises:
+        IndexCorruptError: From any method, when the file cannot be read. It is then left untouched.
+
+    Example:
+        >>> from pathlib import Path
+        >>> index = TinyDBIndex("runs.json")
+        >>> index.insert(RunRecord({"n": 1}, Path("a"), "2bfd14f43d17fc7c", "2026-01-01T00:00:00+00:00"))
+        >>> index.find_by_hash("2bfd14f43d17fc7c").params
+        {'n': 1}
+    """
+
+    def __init__(
+        self, db_path: str | os.PathLike[str], results_dir: str | os.PathLike[str] | None = None, durable: bool = True
+    ) -> None:
+        self.path = Path(os.path.abspath(db_path))
+        self._results_dir = None if results_dir is None else os.path.abspath(results_dir)
+        self._durable = durable
+        self._file = LineFile(str(self.path), self._read, self._store_row(), durable)
+        self._database: RunDatabase | None = None
+        # The hit's way in, one call shorter: the record held here, the same object as long as nothing changes.
+        self.peek = self._file.find
+
+    def __repr__(self) -> str:
+        return f"TinyDBIndex({str(self.path)!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"db_path": self.path, "results_dir": self._results_dir, "durable": self._durable}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    @property
+    def db(self) -> RunDatabase:
+        """
+        The file as a TinyDB database, for queries of your own; its writes are locked and atomic.
+
+        Example:
+            >>> import tinydb
+            >>> TinyDBIndex("runs.json").db.search(tinydb.where("n") > 0)
+            []
+        """
+        if self._database is None:
+            from ._database import RunDatabase  # TinyDB is loaded when it is first asked for, not for a hit
+
+            self._database = RunDatabase(self._file)
+        return self._database
+
+    def find_by_hash(self, params_hash: str) -> RunRecord | None:
+        """Return the record inserted last under this hash, or None."""
+        record = self._file.find(params_hash)
+        return None if record is None else record.copied()
+
+    def find_all_by_hash(self, params_hash: str) -> list[RunRecord]:
+        """Return the records under this hash, oldest first."""
+        return self._file.find_all(params_hash)
+
+    def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
+        """Return the records whose params include all of *params*, oldest first."""
+        return self.search(params)
+
+    def search(self, where: Where) -> list[RunRecord]:
+        """
+        Return the records that a mapping or a condition means, oldest first; evaluated through TinyDB.
+
+        Equalities that must hold are searched for in the bytes of the file, and from the second query on a parameter
+        in a table of its values; whatever else a condition asks is asked of each run.
+        """
+        from ._database import MatchesRun
+
+        condition = condition_of(where)
+        if "result_path" in names_in(condition):
+            is_meant = predicate(condition)  # of the records: a document of earlier releases has another path in it
+            return [record for record in self.all() if is_meant(record.fields())]
+        documents = self.db.runs.search(MatchesRun(condition))
+        try:
+            return [self._read(document) for document in documents]
+        except ValueError:
+            self.all()  # knows on which line the damage is, and tells it
+            raise
+
+    def has_param(self, name: str) -> bool:
+        """Tell whether any record has a parameter, or a field of its own, of this (perhaps dotted) name."""
+        return any(has_name(self._read(run).fields(), name) for _, run in self._file.naming(name))
+
+    def insert(self, record: RunRecord) -> None:
+        """Add a record; when this returns it is on disk (if durable) and there for everyone."""
+        self._file.append([record.to_dict()])
+
+    def insert_many(self, records: list[RunRecord]) -> None:
+        """Add records in one write and one sync."""
+        self._file.append([record.to_dict() for record in records])
+
+    def all(self) -> list[RunRecord]:
+        """Return every record, oldest first."""
+        return list(self._file.read_all())
+
+    def each(self) -> Iterator[RunRecord]:
+        """Yield every record, oldest first."""
+        return self._file.read_all()
+
+    def delete_by_hash(self, params_hash: str) -> bool:
+        """Remove all records under this hash; tell whether there were any."""
+        return bool(self._file.remove(lambda record: record.params_hash == params_hash))
+
+    def delete_records(self, records: Collection[RunRecord]) -> int:
+        """Remove the records equal to these, in one rewrite; return how many there were."""
+        unwanted = set(records)
+        return len(self._file.remove(lambda record: record in unwanted))
+
+    def require_writable(self) -> None:
+        """Raise an `OSError` if an insert would be refused."""
+        self._file.require_writable()
+
+    def read_intact(self) -> tuple[list[RunRecord], list[int]]:
+        """Return every record that can be read, and the numbers of the lines that cannot; raises for no damage."""
+        try:
+            return self.all(), []
+        except IndexCorruptError:
+            documents, damaged_lines = self._file.read_intact()
+            return [self._read(document) for document in documents], damaged_lines
+
+    def salvage(self) -> Path | None:
+        """
+        Recover a damaged file: every intact run goes into a new one, in one step; the damaged one is kept beside it.
+
+        Returns:
+            Where the damaged file is kept; None if there was no damage.
+        """
+        try:
+            self.all()
+        except IndexCorruptError:
+            return Path(self._file.salvage())
+        return None
+
+    def remembered_folder(self) -> Path | None:
+        """Return the results folder that the file remembers, absolute; None if there is no file yet, or none in it."""
+        folder = self._file.store_row().get("results_dir")
+        return Path(os.path.abspath(self.path.parent / folder)) if isinstance(folder, str) else None
+
+    def leftovers(self) -> list[Path]:
+        """What killed writers have left beside the file; nothing is removed."""
+        return [Path(path) for path in self._file.abandoned_drafts()]
+
+    def clean_up(self) -> None:
+        """Remove what killed writers have left beside the file."""
+        self._file.clean_up()
+
+    def _read(self, document: Mapping[str, Any]) -> RunRecord:
+        record = RunRecord.from_dict(document)
+        if not record.provenance and not record.result_path.is_absolute():
+            return self._relocated(record)
+        return record
+
+    def _relocated(self, record: RunRecord) -> RunRecord:
+        """
+        Earlier releases kept paths relative to the working directory, results folder included.
+
+        Read as ours they may lead nowhere; then the first place is taken where the file is: by its name in the results
+        folder, beside the index, or in the working directory.
+        """
+        if self._results_dir is None:
+            return record
+        path = record.result_path
+        folders = (os.path.join(self._results_dir, path), os.path.join(self._results_dir, path.name))
+        for place in (*folders, os.path.join(self.path.parent, path), os.path.abspath(path)):
+            if os.path.exists(place):
+                inside = os.path.relpath(place, self._results_dir)
+                return record.copied(Path(place if inside.startswith(os.pardir) else inside))
+        # Gone: where it was, if its folders are the last parts of the results folder.
+        parts = path.parts[:-1]
+        was_inside = bool(parts) and Path(self._results_dir).parts[-len(parts) :] == parts
+        return record.copied(Path(path.name)) if was_inside else record
+
+    def _store_row(self) -> dict[str, Any]:
+        row: dict[str, Any] = {"format": FORMAT}
+        if self._results_dir is not None:
+            inside = os.path.relpath(self._results_dir, self.path.parent)
+            # Beside or below the index the two move together, and the way between them stays; elsewhere it does not.
+            row["results_dir"] = self._results_dir if inside.startswith(os.pardir) else inside
+        return row
