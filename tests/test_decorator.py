@@ -8,6 +8,7 @@ import functools
 import inspect
 import json
 import logging
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -324,7 +325,8 @@ def test_a_runner_that_changes_its_params_changes_nothing(store: Store) -> None:
 
 # ---- methods --------------------------------------------------------------------------------------------------------
 
-METHODS_STORE = Store("methods-results", index=MemoryIndex(), file_suffix=".txt")
+METHODS_FOLDER = tempfile.TemporaryDirectory()
+METHODS_STORE = Store(METHODS_FOLDER.name, index=MemoryIndex(), file_suffix=".txt")
 
 
 @dataclass
@@ -382,11 +384,10 @@ class Plain:
 
 
 @pytest.fixture
-def methods_store(tmp_path: Path) -> Iterator[Store]:
+def methods_store() -> Iterator[Store]:
     """The store of the methods above, empty."""
-    METHODS_STORE.__init__(tmp_path / "results", index=METHODS_STORE.index, file_suffix=".txt")
     yield METHODS_STORE
-    METHODS_STORE.forget(lambda record: True)
+    METHODS_STORE.delete_records(METHODS_STORE.list(), remove_files=True)
     METHODS_STORE.close()
 
 
