@@ -8,11 +8,11 @@ import functools
 import inspect
 import json
 import logging
-import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -325,7 +325,8 @@ def test_a_runner_that_changes_its_params_changes_nothing(store: Store) -> None:
 
 # ---- methods --------------------------------------------------------------------------------------------------------
 
-METHODS_FOLDER = tempfile.TemporaryDirectory()
+# A decorated function keeps what it knows of its store, so the folder has to be the right one from the start.
+METHODS_FOLDER = TemporaryDirectory(prefix="entropic-")
 METHODS_STORE = Store(METHODS_FOLDER.name, index=MemoryIndex(), file_suffix=".txt")
 
 
@@ -387,8 +388,8 @@ class Plain:
 def methods_store() -> Iterator[Store]:
     """The store of the methods above, empty."""
     yield METHODS_STORE
-    METHODS_STORE.delete_records(METHODS_STORE.list(), remove_files=True)
-    METHODS_STORE.close()
+    for record in METHODS_STORE.list():
+        METHODS_STORE.delete(record, remove_file=True)
 
 
 def test_self_takes_part_in_the_key(methods_store: Store, calls: list[Any]) -> None:

@@ -9,10 +9,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from ._engine import BoundRunner, RunCache, Runner, Settings, opened_index, require_callable
+from ._record import RunRecord
+from ._tables import RecordList
 from .hashing import make_key
 from .index import IndexBackend
 from .query import Selection, Where
-from .record import RecordList, RunRecord
 
 if TYPE_CHECKING:
     from ._engine import Comparison

@@ -27,11 +27,12 @@ from .._code import Codebook
 from .._fs import remember, remove, sync_tree
 from .._locks import Flights, LockFiles
 from .._log import DEBUG, is_enabled_for
+from .._record import RunRecord, lazy_copy
 from .._results import PRIVATE_FOLDER, Workplace
+from .._tables import RecordList
 from ..errors import EntropicError, ResultMissingError
 from ..hashing import PLAIN_TYPES, Key, hash_params, make_key
 from ..query import Selection
-from ..record import RecordList, RunRecord
 from ._arguments import checked_metadata
 from ._lookup import Candidate, agrees
 from ._older import OlderForms
@@ -115,7 +116,7 @@ class RunCache:
             return None if key.older is None else self._recall_older(key, watch)
         if is_enabled_for(DEBUG):
             _log.hit(key.params_hash, candidate.path)
-        return candidate.record.handed_out()
+        return lazy_copy(candidate.record)
 
     def obtain(self, key: Key, work: Work, metadata: Metadata, watch: Watch | None = None) -> RunRecord:
         """On a miss: take the flight, look again, and if nobody was faster, run."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from ..record import RunRecord
+from .._record import RunRecord
 
 Comparison = Callable[[Path, Path], object]
 """Called with the recorded result and the new one. False, or an `AssertionError`, says that they differ."""

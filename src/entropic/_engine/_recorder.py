@@ -11,10 +11,10 @@ from typing import Any
 
 from .. import _log
 from .._fs import measure
+from .._record import RunRecord
 from .._results import Published, Stage, Workplace
 from ..errors import AmbiguousResultError, EntropicError, IndexUnavailableError, ResultMissingError, StoreWriteError
 from ..hashing import Key, decode_params
-from ..record import RunRecord
 from ._arguments import checked_metadata
 from ._paths import Places
 from ._records import Catalog

@@ -9,9 +9,10 @@ from pathlib import Path
 from .._engine import RunCache
 from .._fs import measure
 from .._locks import dead_locks
+from .._record import RunRecord
 from .._results import PRIVATE_FOLDER, dead_sessions
+from .._tables import RecordList
 from ..index import Salvages
-from ..record import RecordList, RunRecord
 
 __all__ = ["CheckReport"]
 

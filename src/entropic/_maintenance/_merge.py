@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .._engine import RunCache, by_key
+from .._record import RunRecord, copy_record
 from .._results import Published, Stage, Workplace
+from .._tables import RecordList
 from ..hashing import canonical
 from ..query import Selection
-from ..record import RecordList, RunRecord
 
 _OWN_NAME = re.compile(r"(\d+\.\d{6}_[0-9a-f]{16})(\.[^/]*|)")
 
@@ -63,13 +64,13 @@ def _take_over(engine: RunCache, record: RunRecord, other: RunCache, *, link: bo
     """Publish a copy of another store's result, then insert its record."""
     if not other.places.is_removable(record.result_path):
         # Registered: the file stays where it is.
-        taken = record.copied(engine.places.indexed(str(record.result_path)))
+        taken = copy_record(record, engine.places.indexed(str(record.result_path)))
         engine.index.insert(taken)
         return engine.places.shown(taken)
     stage = copy_result(engine.workplace, record, other.places.files_of(record)[1:], link=link)
     try:
         published = engine.recorder.publish(stage)
-        taken = published_as(record, published).copied(engine.places.published(published.name))
+        taken = copy_record(published_as(record, published), engine.places.published(published.name))
         engine.index.insert(taken)
     finally:
         stage.discard()
@@ -78,7 +79,7 @@ def _take_over(engine: RunCache, record: RunRecord, other: RunCache, *, link: bo
 
 def published_as(record: RunRecord, published: Published) -> RunRecord:
     """Another store's record, with the names that its result has now."""
-    twin = record.copied(Path(published.name))
+    twin = copy_record(record, Path(published.name))
     if published.siblings:
         twin.provenance["siblings"] = published.siblings
     return twin

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from .._engine import RunCache
 from .._fs import measure
+from .._record import RunRecord
+from .._tables import RecordList
 from ..query import Selection
-from ..record import RecordList, RunRecord
 
 
 class Held(NamedTuple):

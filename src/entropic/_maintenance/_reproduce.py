@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 
 from .._engine import CannotReplayError, Comparison, RunCache, call_of
 from .._fs import measure
+from .._record import RunRecord
 from .._results import Stage
-from ..record import RunRecord
 from ._differences import first_difference
 
 __all__ = ["Reproduction", "ReproductionReport"]
