@@ -640,7 +640,8 @@ def test_an_interrupt_at_any_line_leaves_nothing_behind(tmp_path: Path, monkeypa
             if frame.f_code.co_filename != _flights.__file__:
                 return None
             # The line event on leaving a with statement stands where no real interrupt can strike.
-            if event == "line" and not linecache.getline(_flights.__file__, frame.f_lineno).lstrip().startswith("with "):
+            line = linecache.getline(_flights.__file__, frame.f_lineno)
+            if event == "line" and not line.lstrip().startswith("with "):
                 lines[0] += 1
                 if lines[0] == place:
                     raise KeyboardInterrupt
