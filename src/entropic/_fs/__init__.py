@@ -2,7 +2,7 @@
 
 from ._digests import files_below, measure
 from ._files import make_folder, remove, require_access, sync, sync_tree
-from ._flock import is_abandoned, is_at, require_locks, try_lock, unlock, wait_for_lock
+from ._flock import has_locks, is_abandoned, is_at, try_lock, unlock, wait_for_lock
 from ._fork import forks_held_off, watch_forks
 from ._memo import remember
 from ._warn import warn
@@ -10,6 +10,7 @@ from ._warn import warn
 __all__ = [
     "files_below",
     "forks_held_off",
+    "has_locks",
     "is_abandoned",
     "is_at",
     "make_folder",
@@ -17,7 +18,6 @@ __all__ = [
     "remember",
     "remove",
     "require_access",
-    "require_locks",
     "sync",
     "sync_tree",
     "try_lock",

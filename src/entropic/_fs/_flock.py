@@ -10,8 +10,6 @@ from __future__ import annotations
 import errno
 import os
 
-from ..errors import UnsupportedSystemError
-
 try:
     import fcntl
 except ImportError:  # as on Windows, where the package imports and a run is refused
@@ -20,15 +18,9 @@ except ImportError:  # as on Windows, where the package imports and a run is ref
 _HELD_ELSEWHERE = (errno.EAGAIN, errno.EACCES)
 
 
-def require_locks() -> None:
-    """
-    Refuse a system on which files cannot be locked.
-
-    Raises:
-        UnsupportedSystemError: This Python has no ``fcntl``.
-    """
-    if fcntl is None:
-        raise UnsupportedSystemError("fcntl")
+def has_locks() -> bool:
+    """Whether this system can lock files."""
+    return fcntl is not None
 
 
 def try_lock(descriptor: int) -> bool:
@@ -36,10 +28,10 @@ def try_lock(descriptor: int) -> bool:
     Try once to lock an open file; false if another holds it.
 
     Raises:
-        OSError: The file system has no locks.
-        UnsupportedSystemError: The system has none.
+        OSError: The file system has no locks, or the system has none.
     """
-    require_locks()
+    if fcntl is None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -73,9 +65,7 @@ def wait_for_lock(descriptor: int) -> None:
 
     Raises:
         OSError: The file system has no locks.
-        UnsupportedSystemError: The system has none.
     """
-    require_locks()
     fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 

@@ -25,16 +25,16 @@ from typing import NamedTuple
 from .. import _log
 from .._fs import (
     forks_held_off,
+    has_locks,
     is_abandoned,
     make_folder,
     require_access,
-    require_locks,
     sync,
     sync_tree,
     try_lock,
     watch_forks,
 )
-from ..errors import AmbiguousResultError, ResultMissingError
+from ..errors import AmbiguousResultError, ResultMissingError, UnsupportedSystemError
 
 PRIVATE_FOLDER = ".entropic"
 OUTPUT_ENDING = ".output.txt"
@@ -138,7 +138,8 @@ class Workplace:
             return self._session
 
     def _new_session(self) -> _Session:
-        require_locks()
+        if not has_locks():
+            raise UnsupportedSystemError("fcntl")
         make_folder(self.results_dir, durable=self.durable)
         require_access(self.results_dir, os.W_OK | os.X_OK)
         make_folder(self._private("staging"), durable=False)
