@@ -19,7 +19,7 @@ import entropic
 from entropic._cli import entropic as subcommands
 
 ROOT = Path(__file__).parents[1]
-MODULES = [module.name for module in pkgutil.walk_packages(entropic.__path__, "entropic.")]
+MODULES = ["entropic"] + [module.name for module in pkgutil.walk_packages(entropic.__path__, "entropic.")]
 
 
 def _examples() -> list[doctest.DocTest]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+import entropic
 from entropic import Store, cached
 from entropic._code import code_digest
 from entropic._function._closure import Closure, function_name, importable_name
@@ -239,6 +240,16 @@ def test_a_name_must_lead_to_the_object() -> None:
     assert importable_name(scaled(base, 2)) is None
     assert importable_name(lambda: 1) is None
     assert importable_name(3) is None
+
+
+def test_a_public_name_is_preferred() -> None:
+    """Keys name what users import, and no private module: those may move."""
+    shown = [entropic.grid, entropic.InputFile, entropic.Store, entropic.cached, entropic.param, entropic.command]
+    doors = ("entropic.", "entropic.store.", "entropic.query.")
+
+    names = [importable_name(one) for one in shown]
+
+    assert all(name in [f"{door}{one.__name__}" for door in doors] for name, one in zip(names, shown, strict=True))
 
 
 def test_what_a_script_sends_to_a_worker_keeps_its_name(tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .._engine import Watch, own_copy
+from .._engine import Watch
 from .._sweep import _sweep as _sweeping
 from .._sweep._estimate import Run
 from ..errors import NotAMappingError
-from ..hashing import Key, decode_params
+from ..hashing import Key, decode_params, own_copy
 from ..record import RunRecord
 from ._function import Recipe
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .._engine import Candidate, Watch, identity_fields
-from .._tagged import file_text, untagged
-from ..hashing import Key, canonical, decode, decode_params
+from ..hashing import Key, canonical, decode, decode_params, file_text, untagged
 from ..record import RecordList, RunRecord
 
 __all__ = ["Explanation", "Neighbour"]

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from .. import _log
-from .._engine import BoundRunner, own_copy
+from .._engine import BoundRunner
 from .._points import count_of, points_of
 from ..errors import Failure, SweepError
-from ..hashing import Key, decode_params
+from ..hashing import Key, decode_params, own_copy
 from ..query import Selection
 from ..record import RecordList, RunRecord
 from ._engine import Outcome, Sweep
