@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cloudpickle
@@ -47,7 +48,8 @@ def test_pickles_name_no_private_module(value: Any) -> None:
 
 # ---- in this process ------------------------------------------------------------------------------------------------
 
-SHARED = Store("shared-results", "shared.json", file_suffix=".txt")
+FOLDER = TemporaryDirectory(prefix="entropic-")  # not the folder in which the tests were started
+SHARED = Store(f"{FOLDER.name}/results", f"{FOLDER.name}/runs.json", file_suffix=".txt")
 
 
 @cached(SHARED)

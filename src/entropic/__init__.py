@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from . import errors
 from ._function import cached
 from ._points import grid
+from ._record import RunRecord
 from .errors import EntropicError
 from .hashing import InputFile, normalize
 from .query import param
-from .record import RunRecord
 from .store import Store
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .._engine import Candidate, Watch, identity_fields
+from .._record import RunRecord
+from .._tables import RecordList
 from ..hashing import Key, canonical, decode, decode_params, file_text, untagged
-from ..record import RecordList, RunRecord
 
 __all__ = ["Explanation", "Neighbour"]
 

@@ -35,6 +35,7 @@ from ._conditions import Param as Param
 from ._conditions import Stored as Stored
 from ._conditions import Where as Where
 from ._conditions import condition_of as condition_of
+from ._conditions import fields_of as fields_of
 from ._conditions import predicate as predicate
 from ._evaluate import OPERATORS as OPERATORS
 from ._evaluate import has_name as has_name
