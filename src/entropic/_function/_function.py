@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from .._code import Code, code_digest
 from .._engine import POLICIES, DefaultsWatch, Watch, as_of_today, report_unknown_names, rewritten
-from .._fs import _fork
+from .._fs import forks_held_off, watch_forks
 from .._maintenance._reproduce import CannotReplayError, Comparison, Reproduction, make_known
 from .._record import RunRecord
 from .._tables import RecordList
@@ -101,7 +101,7 @@ class Recipe:
         self._memory = self._new_memory(self.closure.identity())
         _claim_name(self)
         make_known(self.name, self)
-        _fork.watch(self)
+        watch_forks(self)
         self._is_method = _may_be_method(function) and not isinstance(decorated, staticmethod)
         self._said: set[str] = set()
         self._watch = self._new_watch(None)
@@ -496,7 +496,7 @@ def _claim_name(recipe: Recipe) -> None:
     grown = recipe.evolution.text if recipe.evolution is not None else ""
     claim = (recipe.name, canonical(normalize(recipe.version)) + grown)
     digest = code_digest(recipe.function)
-    with _fork.held_off():  # one at a time, and never while another thread forks
+    with forks_held_off():  # one at a time, and never while another thread forks
         if _claims_on(recipe.store.index).setdefault(claim, digest) != digest:
             raise DuplicateFunctionError(recipe.name)
 
