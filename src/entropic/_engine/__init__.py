@@ -1,6 +1,6 @@
 """One run: looked up, run, published and recorded; what stands between a store and its index."""
 
-from ._arguments import checked_metadata, opened_index, own_copy, require_callable
+from ._arguments import checked_metadata, opened_index, require_callable
 from ._cache import RunCache
 from ._known import CannotReplayError, Comparison, call_of, make_known
 from ._lookup import Candidate, agrees, identity_fields
@@ -39,7 +39,6 @@ __all__ = [
     "kept_aside",
     "make_known",
     "opened_index",
-    "own_copy",
     "report_unknown_names",
     "require_callable",
     "rewritten",

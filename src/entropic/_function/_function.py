@@ -23,20 +23,19 @@ from .._engine import (
     Watch,
     as_of_today,
     make_known,
-    own_copy,
     report_unknown_names,
     rewritten,
 )
 from .._fs import forks_held_off, watch_forks
-from .._input import Inputs, paths, unchanged
 from .._record import RunRecord
 from .._tables import RecordList
 from ..errors import DuplicateFunctionError, EntropicError, NotRecordedError, UnsupportedTypeError
-from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
+from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize, own_copy, paths, unchanged
 from ..query import Selection, fields_of, has_name
 from ..store import Store
 from ._binding import Binding
 from ._closure import Closure, function_name, importable_name
+from ._inputs import Inputs
 from ._replay import arguments_of, why_another
 
 if TYPE_CHECKING:
