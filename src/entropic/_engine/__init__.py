@@ -3,13 +3,12 @@
 from ._arguments import checked_metadata, opened_index, require_callable
 from ._cache import RunCache
 from ._known import CannotReplayError, Comparison, call_of, make_known
-from ._lookup import Candidate, agrees, identity_fields
-from ._older import OlderForms, as_of_today, rewritten
-from ._paths import Places
+from ._lookup import Candidate, Lookup, agrees, identity_fields, judge
+from ._paths import ResultPaths
 from ._records import by_key, report_unknown_names, signature
 from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside
 from ._settings import Settings
-from ._staleness import POLICIES, DefaultsWatch, Watch, answer_among
+from ._staleness import POLICIES, DefaultsWatch, StalenessPolicy
 
 __all__ = [
     "POLICIES",
@@ -20,27 +19,25 @@ __all__ = [
     "Comparison",
     "DefaultsWatch",
     "Look",
+    "Lookup",
     "Metadata",
-    "OlderForms",
-    "Places",
+    "ResultPaths",
     "RunCache",
     "RunUnderWay",
     "Runner",
     "Settings",
-    "Watch",
+    "StalenessPolicy",
     "Work",
     "agrees",
-    "answer_among",
-    "as_of_today",
     "by_key",
     "call_of",
     "checked_metadata",
     "identity_fields",
+    "judge",
     "kept_aside",
     "make_known",
     "opened_index",
     "report_unknown_names",
     "require_callable",
-    "rewritten",
     "signature",
 ]

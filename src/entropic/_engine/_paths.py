@@ -13,7 +13,7 @@ from ..index import IndexBackend, RemembersFolder
 _BESIDE_DATABASES = ("-wal", "-shm", "-journal")
 
 
-class Places:
+class ResultPaths:
     """
     The paths of one store.
 

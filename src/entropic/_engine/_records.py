@@ -25,7 +25,7 @@ from ..index import (
     SharesRecords,
 )
 from ..query import EVERY_RUN, Condition, as_plain_params, fields_of, has_name, names_in, predicate
-from ._paths import Places
+from ._paths import ResultPaths
 
 
 class Catalog:
@@ -34,15 +34,15 @@ class Catalog:
 
     Args:
         index: The index, perhaps with nothing but the five methods.
-        places: Where the results of its records are.
+        paths: Where the results of its records are.
     """
 
-    def __init__(self, index: IndexBackend, places: Places) -> None:
+    def __init__(self, index: IndexBackend, paths: ResultPaths) -> None:
         self._index = index
-        self._places = places
+        self._paths = paths
         # Asked once: to tell whether an object has the methods of a Protocol takes longer than a hit.
         self.peek = index.peek if isinstance(index, SharesRecords) else self._newest
-        self.seen = places.seen if isinstance(index, SharesRecords) else places.shown
+        self.seen = paths.seen if isinstance(index, SharesRecords) else paths.shown
         self._writing = index if isinstance(index, ChecksWriting) else None
 
     def key_locks(self) -> KeyLocks | None:
@@ -77,7 +77,7 @@ class Catalog:
 
     def fields(self, record: RunRecord) -> dict[str, Any]:
         """A record of the index as queries see it."""
-        return {**fields_of(record), "result_path": str(self._places.absolute(record))}
+        return {**fields_of(record), "result_path": str(self._paths.absolute(record))}
 
     def delete(self, records: Collection[RunRecord]) -> None:
         """Remove these records, and leave the others in their order."""

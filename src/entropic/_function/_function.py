@@ -20,11 +20,9 @@ from .._engine import (
     CannotReplayError,
     Comparison,
     DefaultsWatch,
-    Watch,
-    as_of_today,
+    StalenessPolicy,
     make_known,
     report_unknown_names,
-    rewritten,
 )
 from .._fs import forks_held_off, watch_forks
 from .._record import RunRecord
@@ -115,7 +113,7 @@ class Recipe:
         self._is_method = _may_be_method(function) and not isinstance(decorated, staticmethod)
         self._said: set[str] = set()
         self._watch = self._new_watch(None)
-        self._watches: dict[type, Watch] = {}
+        self._watches: dict[type, StalenessPolicy] = {}
         self.defaults = DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
 
     def after_fork(self) -> None:
@@ -138,7 +136,7 @@ class Recipe:
             self.hits += 1
         return record if self.load is None else self.load(record.result_path)
 
-    async def _call_async(self, key: Key, work: Work, watch: Watch) -> Any:
+    async def _call_async(self, key: Key, work: Work, watch: StalenessPolicy) -> Any:
         record = self.engine.recall(key, watch) or await self.engine.obtain_async(key, work.awaited, {}, watch)
         if not work.has_run:
             with self.count_lock:
@@ -159,9 +157,6 @@ class Recipe:
     def ensure(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Have a call recorded, for a sweep; tell whether it was run for that."""
         key, watch = self.key(args, kwargs), self.watch(args)
-        if self.engine.recall(key, watch) is not None:
-            self.count_hits(1)
-            return False
         work = Work(self, key, args, kwargs)
         self.engine.obtain(key, work, {}, watch)
         if not work.has_run:
@@ -174,9 +169,10 @@ class Recipe:
 
         key = self.key(args, kwargs)
         # The run that answers a call: of several, the one of today's code.
-        record = self.engine.recall(key, self.watch(args).for_good_ones()) or self.engine.recall(key)
-        if record is None:
+        found = self.engine.look_up(key, self.watch(args).read_only())
+        if found.candidate is None or found.is_broken:
             raise NotRecordedError(self.name, key.params_hash)
+        record = self.engine.shown(found.candidate, key)
         return run_again(self.engine, record, Work(self, key, args, kwargs, is_counted=False), self.comparison)
 
     def replay(self, record: RunRecord) -> Callable[[Path], object]:
@@ -263,7 +259,7 @@ class Recipe:
 
     # ---- its code ---------------------------------------------------------------------------------------------------
 
-    def watch(self, args: tuple[Any, ...]) -> Watch:
+    def watch(self, args: tuple[Any, ...]) -> StalenessPolicy:
         """The watch over the code of a call: of a method, as the class of its object has it."""
         if not self._is_method or not args:
             return self._watch
@@ -280,15 +276,15 @@ class Recipe:
         accepted = set().union(*(watch.accept(set(codes)) for watch in self._all_watches()))
         return sum(code in accepted for code in codes)
 
-    def _all_watches(self) -> set[Watch]:
+    def _all_watches(self) -> set[StalenessPolicy]:
         """Of a method one for each class that has it."""
         for owner in _owners_of(self.function) if self._is_method else ():
             self.watch((owner,))
         return {self._watch, *self._watches.values()}
 
-    def _new_watch(self, owner: type | None) -> Watch:
+    def _new_watch(self, owner: type | None) -> StalenessPolicy:
         code, policy = Code(self.function, owner), self.options["on_change"]
-        return Watch(self.name, code, policy, self.engine.codebook, self._said)
+        return StalenessPolicy(self.name, code, policy, self.engine.codebook, self._said)
 
     def _default_texts(self) -> dict[str, str]:
         """The defaults that a key can hold, as texts."""
@@ -327,17 +323,17 @@ class Recipe:
 
     def of_today(self, record: RunRecord) -> RunRecord:
         """A record with the params that a call of today would have."""
-        return record if self.evolution is None else as_of_today(record, self.evolution)
+        return record if self.evolution is None else self.evolution.of_today(record)
 
     def migrate(self, *, preview: bool = False) -> int:
         if self.evolution is None:
             return 0
-        pairs = rewritten(filter(self.owns, self.engine.index.all()), self.evolution)
+        pairs = self.evolution.rewritten(filter(self.owns, self.engine.index.all()))
         if pairs and not preview:
             # First, or a crash would leave runs that no longer answer without a word.
             codes = {code for _, taken in pairs if isinstance(code := taken.provenance.get("code"), str)}
             for watch in self._all_watches():
-                watch.of_grown(str(self.evolution)).accept_excused(codes)
+                watch.for_older_parameters(str(self.evolution)).accept_excused(codes)
             self.engine.exchange(pairs)
         return len(pairs)
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .._engine import Watch
+from .._engine import StalenessPolicy
 from .._record import RunRecord
 from .._sweep import _sweep as _sweeping
 from .._sweep._estimate import Run
@@ -28,7 +28,7 @@ class Calls:
         recipe, first = function._self_recipe_and_first()
         self._recipe: Recipe = recipe
         self._first: tuple[Any, ...] = first
-        self._watch: Watch = self._recipe.watch(first)
+        self._watch: StalenessPolicy = self._recipe.watch(first)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Calls, (self._function,)

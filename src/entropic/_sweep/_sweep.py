@@ -83,8 +83,6 @@ class PlainRuns:
 
     def ensure(self, point: Any) -> bool:
         key = self.key(point)
-        if self.recall(key) is not None:
-            return False
         work = BoundRunner(self._runner, point, key)
         self._engine.obtain(key, work, {})
         return work.has_run
