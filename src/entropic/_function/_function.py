@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from .._code import Code, code_digest
-from .._engine import POLICIES, DefaultsWatch, Watch, as_of_today, own_copy, report_unknown_names, rewritten
+from .._engine import POLICIES, DefaultsWatch, Watch, as_of_today, report_unknown_names, rewritten
 from .._fs import forks_held_off, watch_forks
-from .._input import Inputs, paths, unchanged
 from .._maintenance._reproduce import CannotReplayError, Comparison, Reproduction, make_known
 from .._record import RunRecord
 from .._tables import RecordList
 from ..errors import DuplicateFunctionError, EntropicError, NotRecordedError, UnsupportedTypeError
-from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
+from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize, own_copy, paths, unchanged
 from ..query import Selection, fields_of, has_name
 from ..store import Store
 from ._binding import Binding
 from ._closure import Closure, function_name, importable_name
+from ._inputs import Inputs
 from ._replay import arguments_of, why_another
 
 if TYPE_CHECKING:

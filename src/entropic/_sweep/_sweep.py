@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from .. import _log
-from .._engine import BoundRunner, own_copy
+from .._engine import BoundRunner
 from .._points import count_of, points_of
 from .._record import RunRecord
 from .._tables import RecordList
 from ..errors import Failure, SweepError
-from ..hashing import Key, decode_params
+from ..hashing import Key, decode_params, own_copy
 from ..query import Selection
 from ._engine import Outcome, Sweep
 from ._estimate import Run
