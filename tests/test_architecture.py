@@ -28,7 +28,7 @@ FLOORS = (
     ("query", "_record", "_code"),
     ("index", "_tables", "_command"),
     ("_engine", "_sweep"),
-    ("_maintenance", "_store_sweeps"),
+    ("_maintenance"),
     ("store", "_function"),
     ("record", "reports", "_cli", "testing"),
     ("", "__main__"),
@@ -47,14 +47,9 @@ STILL_BY_THE_WINDOW = {
     ("_function", "_sweep._plan"),
     ("_function", "_sweep._progress"),
     ("_function", "_sweep._sweep"),
-    ("_store_sweeps", "_sweep._plan"),
-    ("_store_sweeps", "_sweep._progress"),
-    ("_store_sweeps", "_sweep._sweep"),
-    ("store", "_maintenance._check"),
-    ("store", "_maintenance._explain"),
-    ("store", "_maintenance._merge"),
-    ("store", "_maintenance._prune"),
-    ("store", "_maintenance._reproduce"),
+    ("store", "_sweep._plan"),
+    ("store", "_sweep._progress"),
+    ("store", "_sweep._sweep"),
 }
 # Modules of more than 400 lines, or 300 of code, and why.
 LONG = {
