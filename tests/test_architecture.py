@@ -28,7 +28,7 @@ FLOORS = (
     ("query", "_record", "_code"),
     ("index", "_tables", "_command"),
     ("_engine", "_sweep"),
-    ("_maintenance"),
+    ("_maintenance",),
     ("store", "_function"),
     ("record", "reports", "_cli", "testing"),
     ("", "__main__"),
