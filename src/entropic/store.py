@@ -31,7 +31,6 @@ from ._engine import (
     AsyncWork,
     BoundRunner,
     Candidate,
-    Catalog,
     Look,
     Metadata,
     OlderForms,
@@ -45,9 +44,12 @@ from ._engine import (
     by_key,
     checked_metadata,
     checked_suffix,
+    exchange,
+    fields,
     kept_aside,
-    opened_index,
+    let_newest_answer,
     require_callable,
+    search,
     signature,
 )
 from ._fs import measure, remember, remove, sync_tree
@@ -57,7 +59,7 @@ from ._results import PRIVATE_FOLDER, Published, Stage, Workplace
 from ._store_sweeps import Sweeps
 from .errors import AmbiguousResultError, EntropicError, IndexUnavailableError, ResultMissingError, StoreWriteError
 from .hashing import PLAIN_TYPES, Key, decode_params, hash_params, make_key
-from .index import IndexBackend, Salvages
+from .index import IndexBackend, open_index
 from .query import Selection, Where
 from .record import RecordList, RunRecord
 
@@ -132,13 +134,13 @@ class Store(Sweeps):
         self.digest_up_to_bytes = digest_up_to_bytes
         self.provenance = provenance
         self.codebook = Codebook(self.results_dir)
-        self.index = opened_index(index, db_path, results_dir, durable)
-        self._places = Places(self.results_dir, self.index)
-        self._catalog = Catalog(self.index, self._places)
-        self._peek = self._catalog.peek
+        self._index = open_index(index, db_path, results_dir, durable)
+        self.index: IndexBackend = self._index if index is None or isinstance(index, str) else index
+        self._places = Places(self.results_dir, self._index)
+        self._peek = self._index.peek
         self._workplace = Workplace(str(self.results_dir), durable)
         lock_files = LockFiles(str(self.results_dir / PRIVATE_FOLDER / "locks"))
-        self._flights = Flights(self._catalog.key_locks() or lock_files)
+        self._flights = Flights(self._index.key_locks() or lock_files)
         self._candidates: dict[str, Candidate] = {}
         self._older = OlderForms()
         self._known_keys: dict[object, Key] = {}
@@ -164,7 +166,7 @@ class Store(Sweeps):
     def close(self) -> None:
         """Give back what the store holds open; the next run takes it again."""
         self._workplace.close()
-        self._catalog.close()
+        self._index.close()
 
     # ---- what users call --------------------------------------------------------------------------------------------
 
@@ -468,7 +470,7 @@ class Store(Sweeps):
                 known[record.params_hash] = [*mine, taken]
                 merged.taken.append(taken)
             step(record)
-        self._catalog.let_newest_answer({record.params_hash for record in (*merged.taken, *merged.known)})
+        let_newest_answer(self._index, {record.params_hash for record in (*merged.taken, *merged.known)})
         return merged
 
     def check(self, *, contents: bool = False, repair: bool = False) -> CheckReport:
@@ -500,7 +502,7 @@ class Store(Sweeps):
         # In this order: a run that ends meanwhile is then either still under way, or in the index already.
         entries = _check.list_entries(self.results_dir)
         in_flight = self._workplace.in_flight()
-        intact, damaged_lines = self._catalog.intact()
+        intact, damaged_lines = self._index.read_intact()
         report.unreadable_lines = [*damaged_lines]
         records = [self._places.shown(record) for record in intact]
         _check.compare(report, records, self._places.files_of, contents=contents)
@@ -508,8 +510,7 @@ class Store(Sweeps):
         known.update(self._places.index_files())
         report.orphans = _check.orphans_among(entries, self.results_dir, known, in_flight)
         _check.note_leftovers(report, self.results_dir)
-        if isinstance(self.index, Salvages):
-            report.leftovers += self.index.leftovers()
+        report.leftovers += self._index.leftovers()
         if repair:
             self._repair(report)
         return report
@@ -575,9 +576,7 @@ class Store(Sweeps):
             >>> Store("results", "runs.json").salvage() is None
             True
         """
-        if not isinstance(self.index, Salvages):
-            raise TypeError(f"Cannot salvage {self.index!r}: only an index kept in a TinyDB file can be.")
-        return self.index.salvage()
+        return self._index.salvage()
 
     def remove_orphans(self, paths: Iterable[str | os.PathLike[str]]) -> Sequence[Path]:
         """
@@ -708,7 +707,7 @@ class Store(Sweeps):
     def forget_key(self, key: Key, remove_file: bool = False) -> bool:
         """Forget all records of a key."""
         forms = {form.params_hash: form for form in key.forms()}
-        if all(self.index.find_by_hash(params_hash) is None for params_hash in forms):
+        if all(self._index.find_by_hash(params_hash) is None for params_hash in forms):
             return False
         return bool(
             self.forget(
@@ -718,26 +717,26 @@ class Store(Sweeps):
 
     def forget(self, unwanted: Callable[[RunRecord], bool], remove_file: bool = False) -> int:
         """Forget the records *unwanted* names: records first, then files. Returns how many there were."""
-        records = [record for record in self.index.all() if unwanted(record)]
+        records = [record for record in self._index.all() if unwanted(record)]
         paths = [path for record in records for path in self._places.files_of(record)] if remove_file else []
         for path in paths:
             self._places.require_removable(path)
         try:
-            self._catalog.delete(records)
+            self._index.delete_records(records)
         except EntropicError:
             raise
         except OSError as error:
-            place = getattr(self.index, "path", self.results_dir)
+            place = self._index.path or self.results_dir
             raise _told("Cannot forget the runs", error, place, "Nothing has been removed.") from error
         self._remove_files(paths)
         return len(records)
 
     def select(self, selection: Selection, is_wanted: Callable[[RunRecord], bool] | None = None) -> RecordList:
         """The records that were asked for; of those only the ones *is_wanted* names, if it is given."""
-        found = self._catalog.search(selection.condition)
+        found = search(self._index, selection.condition, self._places)
         if is_wanted is not None:
             found = [record for record in found if is_wanted(record)]
-        records = selection.arranged(found, self._catalog.fields)
+        records = selection.arranged(found, lambda record: fields(record, self._places))
         del found
         for place, record in enumerate(records):
             records[place] = self._places.shown(record)  # one by one, so that no record is held twice
@@ -746,7 +745,7 @@ class Store(Sweeps):
     def exchange(self, pairs: Sequence[tuple[RunRecord, RunRecord]]) -> None:
         """Put records in the place of others: in each pair the second, of the first."""
         self._require_writable()
-        self._catalog.exchange(pairs)
+        exchange(self._index, pairs)
 
     # ---- one run ----------------------------------------------------------------------------------------------------
 
@@ -807,7 +806,7 @@ class Store(Sweeps):
     def _replace_stale(self, record: RunRecord) -> None:
         """Forget a record that a newer one has taken over from."""
         try:
-            self._catalog.delete([record])
+            self._index.delete_records([record])
         except OSError as error:
             # The newer record answers already, and `check` will find this one again.
             _log.not_forgotten(record.params_hash, error)
@@ -829,8 +828,8 @@ class Store(Sweeps):
                 metadata=metadata,
                 provenance=decode_params(provenance),
             )
-            place = getattr(self.index, "path", path)
-            self.index.insert(record)
+            place = self._index.path or path
+            self._index.insert(record)
         except OSError as error:
             if isinstance(error, EntropicError) and not isinstance(error, IndexUnavailableError):
                 raise
@@ -844,7 +843,7 @@ class Store(Sweeps):
     def _require_writable(self) -> None:
         """Refuse before the run what would be refused after it."""
         try:
-            self._catalog.require_writable()
+            self._index.require_writable()
             self._workplace.prepare()
         except OSError as error:
             raise _told("Cannot record a run", error, self.results_dir, "Nothing has been run.") from error
@@ -875,7 +874,7 @@ class Store(Sweeps):
         known = self._candidates.get(stored.params_hash)
         if known is not None and known.stored == stored:
             return known  # an index that hands out copies: still the record we know
-        candidate = Candidate(stored, self._catalog.seen(stored))
+        candidate = Candidate(stored, self._places.seen(stored))
         remember(self._candidates, stored.params_hash, candidate, _REMEMBERED_HITS)
         return candidate
 
@@ -895,7 +894,7 @@ class Store(Sweeps):
         stored = known.stored
         # One that no code has vouched for yet is of the newest record; a vouched one may be of an older one.
         yield known if known.vouched_by is None else Candidate(stored, self._places.shown(stored))
-        same = [one for one in self._catalog.of_key(stored) if agrees(one, key) and one != stored]
+        same = [one for one in self._index.find_all_by_hash(stored.params_hash) if agrees(one, key) and one != stored]
         yield from (Candidate(stored, self._places.shown(one)) for one in reversed(same))
 
     def _stale_record(self, key: Key, watch: Watch | None) -> RunRecord | None:
@@ -921,7 +920,7 @@ class Store(Sweeps):
         if not paths:
             return []
         removed = []
-        for path, is_unused in self._places.unused(paths, self.index.all()).items():
+        for path, is_unused in self._places.unused(paths, self._index.all()).items():
             if is_unused:
                 remove(path)
                 removed.append(path)
@@ -938,13 +937,13 @@ class Store(Sweeps):
         if not other.is_inside(record.result_path):
             # Registered: the file stays where it is.
             taken = record.copied(self._places.indexed(str(record.result_path)))
-            self.index.insert(taken)
+            self._index.insert(taken)
             return self._places.shown(taken)
         stage = _merge.copy_result(self._workplace, record, other.files_of(record)[1:], link=link)
         try:
             published = self._publish(stage)
             taken = _merge.published_as(record, published).copied(self._places.published(published.name))
-            self.index.insert(taken)
+            self._index.insert(taken)
         finally:
             stage.discard()
         return self._places.shown(taken)
@@ -972,8 +971,7 @@ class Store(Sweeps):
         if report.leftovers:
             self._workplace.clean_up()
             self._flights.clean_up()
-            if isinstance(self.index, Salvages):
-                self.index.clean_up()
+            self._index.clean_up()
             report.repaired.append(f"removed {len(report.leftovers)} leftover(s) of dead processes")
 
 

@@ -1,10 +1,10 @@
 """One run: looked up, run, published and recorded; what stands between a store and its index."""
 
-from ._arguments import checked_metadata, checked_suffix, opened_index, own_copy, require_callable
+from ._arguments import checked_metadata, checked_suffix, own_copy, require_callable
 from ._lookup import Candidate, agrees, identity_fields
 from ._older import OlderForms, as_of_today, rewritten
 from ._paths import Places
-from ._records import Catalog, by_key, report_unknown_names, signature
+from ._records import by_key, exchange, fields, let_newest_answer, report_unknown_names, search, signature
 from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside
 from ._staleness import POLICIES, DefaultsWatch, Watch, answer_among
 
@@ -13,7 +13,6 @@ __all__ = [
     "AsyncWork",
     "BoundRunner",
     "Candidate",
-    "Catalog",
     "DefaultsWatch",
     "Look",
     "Metadata",
@@ -29,12 +28,15 @@ __all__ = [
     "by_key",
     "checked_metadata",
     "checked_suffix",
+    "exchange",
+    "fields",
     "identity_fields",
     "kept_aside",
-    "opened_index",
+    "let_newest_answer",
     "own_copy",
     "report_unknown_names",
     "require_callable",
     "rewritten",
+    "search",
     "signature",
 ]
