@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import _log
+from .._record import RunRecord, copy_record
 from ..hashing import RESERVED
 from ..index import Index
-from ..query import EVERY_RUN, Condition, names_in, predicate
-from ..record import RunRecord
+from ..query import EVERY_RUN, Condition, fields_of, names_in, predicate
 from ._paths import Places
 
 
@@ -33,7 +33,7 @@ def search(index: Index, condition: Condition, places: Places) -> Sequence[RunRe
 
 def fields(record: RunRecord, places: Places) -> dict[str, Any]:
     """Return a record of the index as queries see it."""
-    return {**record.fields(), "result_path": str(places.absolute(record))}
+    return {**fields_of(record), "result_path": str(places.absolute(record))}
 
 
 def exchange(index: Index, pairs: Collection[tuple[RunRecord, RunRecord]]) -> None:
@@ -88,6 +88,6 @@ def passed_over(records: Iterable[RunRecord]) -> list[RunRecord]:
 
 def moved(record: RunRecord) -> RunRecord:
     """A record to stand behind younger ones; told apart from where it was, so that this can be taken out after."""
-    twin = record.copied()
+    twin = copy_record(record)
     twin.provenance["merged_at"] = datetime.now(timezone.utc).isoformat(timespec="microseconds")
     return twin

@@ -19,10 +19,11 @@ from .._engine import POLICIES, DefaultsWatch, Watch, as_of_today, own_copy, rep
 from .._fs import _fork
 from .._input import Inputs, paths, unchanged
 from .._maintenance._reproduce import CannotReplayError, Comparison, Reproduction, make_known
+from .._record import RunRecord
+from .._tables import RecordList
 from ..errors import DuplicateFunctionError, EntropicError, NotRecordedError, UnsupportedTypeError
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
-from ..query import Selection, has_name
-from ..record import RecordList, RunRecord
+from ..query import Selection, fields_of, has_name
 from ..store import Store
 from ._binding import Binding
 from ._closure import Closure, function_name, importable_name
@@ -300,9 +301,9 @@ class Recipe:
         found = RecordList(of_today).where(selection.condition)
         if not found:
             report_unknown_names(
-                selection.condition, lambda name: any(has_name(record.fields(), name) for record in of_today)
+                selection.condition, lambda name: any(has_name(fields_of(record), name) for record in of_today)
             )
-        return RecordList(selection.arranged(found, RunRecord.fields))
+        return RecordList(selection.arranged(found, fields_of))
 
     def explain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Explanation:
         from .._maintenance._explain import explain  # loaded by those who ask

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..record import RunRecord
+from .._record import RunRecord
 from ._base import Index, IndexBackend
 
 # What such an object may do besides, under the names that `Index` gives it: a wrapper around one of our indexes keeps

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from .._locks import KeyLocks
-from ..query import Condition, Where, as_plain_params, condition_of, has_name, predicate
-from ..record import RunRecord
+from .._record import RunRecord
+from ..query import Condition, Where, as_plain_params, condition_of, fields_of, has_name, predicate
 
 
 @runtime_checkable
@@ -128,7 +128,7 @@ class Index(ABC):
         condition = condition_of(where)
         is_meant = predicate(condition)
         found = self._found_by_five(condition)
-        return (record for record in (reversed(found) if newest_first else found) if is_meant(record.fields()))
+        return (record for record in (reversed(found) if newest_first else found) if is_meant(fields_of(record)))
 
     def count(self, where: Where | None = None) -> int:
         """Return how many records a query means, or how many there are."""
@@ -136,7 +136,7 @@ class Index(ABC):
 
     def has_param(self, name: str) -> bool:
         """Tell whether any record has a parameter, or a field of its own, of this (perhaps dotted) name."""
-        return any(has_name(record.fields(), name) for record in self.iter())
+        return any(has_name(fields_of(record), name) for record in self.iter())
 
     # ---- changing ---------------------------------------------------------------------------------------------------
 

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from ..query import Where, predicate
-from ..record import RunRecord
+from .._record import RunRecord, copy_record
+from ..query import Where, fields_of, predicate
 from ._base import Index
 
 
@@ -31,7 +31,7 @@ class MemoryIndex(Index):
         """Return the record inserted last under this hash, or None."""
         for record in reversed(self._records):
             if record.params_hash == params_hash:
-                return record.copied()
+                return copy_record(record)
         return None
 
     def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
@@ -42,12 +42,12 @@ class MemoryIndex(Index):
         """Yield the records that a query means, or every record; oldest first, or newest first."""
         is_meant = predicate(where)
         records = self._records[::-1] if newest_first else self._records[:]
-        return (record.copied() for record in records if is_meant(record.fields()))
+        return (copy_record(record) for record in records if is_meant(fields_of(record)))
 
     def insert(self, record: RunRecord) -> None:
         """Add a record."""
         with self._lock:
-            self._records.append(record.copied())
+            self._records.append(copy_record(record))
 
     def all(self) -> list[RunRecord]:
         """Return every record, oldest first."""

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .._record import RunRecord
 from ..hashing import RESERVED, decode_params, hash_params, normalize_params
 from ..query import Where, param
-from ..record import RunRecord
 
 HOSTILE_PARAMS: tuple[dict[str, Any], ...] = (
     {},

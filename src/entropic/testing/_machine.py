@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from .._engine import by_key
+from .._record import RunRecord
 from ..index import Index, IndexBackend, MemoryIndex, adapt
-from ..record import RunRecord
 from ._cases import make_record
 
 scalars = st.sampled_from([0, 1, -1, 1.0, 0.3, 0.1 + 0.2, 0.0, math.nan, math.inf, True, None, "1", "é", 'q"\\', "a/b"])
