@@ -432,7 +432,7 @@ def test_reading_makes_no_file(sqlite_url: str, tmp_path: Path) -> None:
 
 READER = """
 import json, os, sys
-import entropic, entropic.index, filelock, logging, sqlalchemy.dialects.sqlite
+import entropic, entropic.index, logging, sqlalchemy.dialects.sqlite
 entropic.index.SQLIndex("sqlite:///warm")
 if os.geteuid() == 0:
     os.setgroups([]); os.setegid(65534); os.seteuid(65534)
@@ -786,7 +786,7 @@ def test_the_door_has_it() -> None:
 def test_what_is_sent_to_workers_does_not_show_its_password() -> None:
     """The logs of schedulers show the arguments of what has failed; the pickled index has the password in it."""
     store = Store("results", index=f"postgresql://user:{SECRET}@host/runs")
-    task = pickle.loads(pickle.dumps(Task(PlainRuns(store, write))))
+    task = pickle.loads(pickle.dumps(Task(PlainRuns(store._engine, write))))
 
     assert SECRET in str(pickle.dumps(task))
     assert SECRET not in repr(task)

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 from . import errors
 from ._function import cached
-from ._input import InputFile
 from ._points import grid
 from ._record import RunRecord
 from .errors import EntropicError
-from .hashing import normalize
+from .hashing import InputFile, normalize
 from .query import param
 from .store import Store
 

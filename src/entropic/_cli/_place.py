@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from ..index import is_index_file, open_index, remembered_folder
+from ..index import adapt, is_index_file, open_index, remembered_folder
 from ..store import Store
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -103,7 +103,7 @@ def find_places(
 
 def _results_of_url(url: str, results: str | None, *, creates: bool) -> Path:
     """The results folder of an index in a database: as said, as remembered, or for a new one beside or below us."""
-    index = open_index(url, "")
+    index = adapt(open_index(url, ""))
     path = index.path
     if path is not None and not creates and not path.exists():
         raise click.UsageError(f"there is no index {str(path)!r}")

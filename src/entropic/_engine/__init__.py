@@ -1,11 +1,14 @@
 """One run: looked up, run, published and recorded; what stands between a store and its index."""
 
-from ._arguments import checked_metadata, checked_suffix, own_copy, require_callable
+from ._arguments import checked_metadata, require_callable
+from ._cache import RunCache
+from ._known import CannotReplayError, Comparison, call_of, make_known
 from ._lookup import Candidate, agrees, identity_fields
 from ._older import OlderForms, as_of_today, rewritten
 from ._paths import Places
-from ._records import by_key, exchange, fields, let_newest_answer, report_unknown_names, search, signature
+from ._records import by_key, let_newest_answer, report_unknown_names, signature
 from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside
+from ._settings import Settings
 from ._staleness import POLICIES, DefaultsWatch, Watch, answer_among
 
 __all__ = [
@@ -13,30 +16,31 @@ __all__ = [
     "AsyncWork",
     "BoundRunner",
     "Candidate",
+    "CannotReplayError",
+    "Comparison",
     "DefaultsWatch",
     "Look",
     "Metadata",
     "OlderForms",
     "Places",
+    "RunCache",
     "RunUnderWay",
     "Runner",
+    "Settings",
     "Watch",
     "Work",
     "agrees",
     "answer_among",
     "as_of_today",
     "by_key",
+    "call_of",
     "checked_metadata",
-    "checked_suffix",
-    "exchange",
-    "fields",
     "identity_fields",
     "kept_aside",
     "let_newest_answer",
-    "own_copy",
+    "make_known",
     "report_unknown_names",
     "require_callable",
     "rewritten",
-    "search",
     "signature",
 ]

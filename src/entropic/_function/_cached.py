@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec,
 import wrapt
 
 from .._code import code_digest
-from .._maintenance._reproduce import Comparison, Reproduction
+from .._engine import Comparison
 from .._record import RunRecord
 from .._tables import RecordList
 from ..hashing import Key, decode_params, normalize
@@ -22,7 +22,7 @@ from ..store import Store
 from ._function import CacheInfo, Recipe
 
 if TYPE_CHECKING:
-    from .._maintenance._explain import Explanation
+    from .._maintenance import Explanation, Reproduction
     from .._sweep._plan import Plan
     from .._sweep._progress import Sink
 
@@ -87,7 +87,7 @@ class _Calls(Generic[P, R]):
     def delete(self, /, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Forget the records of a call; their files are kept. Tells whether there were any."""
         recipe, _ = self._self_recipe_and_first()
-        return recipe.store.forget_key(self._self_key(args, kwargs))
+        return recipe.engine.forget_key(self._self_key(args, kwargs))
 
     @overload
     def replicates(
@@ -169,7 +169,7 @@ class _Calls(Generic[P, R]):
     def register(self, result_path: Any, /, *args: P.args, **kwargs: P.kwargs) -> RunRecord:
         """Record a result made elsewhere as that of a call."""
         recipe, _ = self._self_recipe_and_first()
-        return recipe.store.adopt(self._self_key(args, kwargs), result_path, {})
+        return recipe.engine.adopt(self._self_key(args, kwargs), result_path, {})
 
     def list(
         self,

@@ -15,22 +15,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from .._code import Code, code_digest
-from .._engine import POLICIES, DefaultsWatch, Watch, as_of_today, own_copy, report_unknown_names, rewritten
-from .._fs import _fork
-from .._input import Inputs, paths, unchanged
-from .._maintenance._reproduce import CannotReplayError, Comparison, Reproduction, make_known
+from .._engine import (
+    POLICIES,
+    CannotReplayError,
+    Comparison,
+    DefaultsWatch,
+    Watch,
+    as_of_today,
+    make_known,
+    report_unknown_names,
+    rewritten,
+)
+from .._fs import forks_held_off, watch_forks
 from .._record import RunRecord
 from .._tables import RecordList
 from ..errors import DuplicateFunctionError, EntropicError, NotRecordedError, UnsupportedTypeError
-from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
+from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize, own_copy, paths, unchanged
 from ..query import Selection, fields_of, has_name
 from ..store import Store
 from ._binding import Binding
 from ._closure import Closure, function_name, importable_name
+from ._inputs import Inputs
 from ._replay import arguments_of, why_another
 
 if TYPE_CHECKING:
-    from .._maintenance._explain import Explanation
+    from .._maintenance import Explanation, Reproduction
     from ._evolution import Evolution
 
 _REMEMBERED_CALLS = 4096
@@ -74,6 +83,7 @@ class Recipe:
             known = ", ".join(map(repr, POLICIES))
             raise ValueError(f"Cannot decorate {function.__qualname__}: on_change={on_change!r} is none of {known}.")
         self.store = store
+        self.engine = store._engine
         self.name = name or function_name(function)
         self.version = version
         self.options = {"name": name, "version": version, "load": load, "result_arg": result_arg}
@@ -101,12 +111,12 @@ class Recipe:
         self._memory = self._new_memory(self.closure.identity())
         _claim_name(self)
         make_known(self.name, self)
-        _fork.watch(self)
+        watch_forks(self)
         self._is_method = _may_be_method(function) and not isinstance(decorated, staticmethod)
         self._said: set[str] = set()
         self._watch = self._new_watch(None)
         self._watches: dict[type, Watch] = {}
-        self.defaults = DefaultsWatch(self.name, self._default_texts(), store.codebook, self._count_runs_with)
+        self.defaults = DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
 
     def after_fork(self) -> None:
         """Replace a lock that another thread of the parent may have held."""
@@ -119,9 +129,9 @@ class Recipe:
         watch = self.watch(args) if self._is_method else self._watch
         if self.is_async:
             return self._call_async(key, Work(self, key, args, kwargs), watch)
-        record = self.store.recall(key, watch)
+        record = self.engine.recall(key, watch)
         if record is None:
-            record = self.store.obtain(key, work := Work(self, key, args, kwargs), {}, watch)
+            record = self.engine.obtain(key, work := Work(self, key, args, kwargs), {}, watch)
             if work.has_run:
                 return record if self.load is None else self.load(record.result_path)
         with self.count_lock:
@@ -129,7 +139,7 @@ class Recipe:
         return record if self.load is None else self.load(record.result_path)
 
     async def _call_async(self, key: Key, work: Work, watch: Watch) -> Any:
-        record = self.store.recall(key, watch) or await self.store.obtain_async(key, work.awaited, {}, watch)
+        record = self.engine.recall(key, watch) or await self.engine.obtain_async(key, work.awaited, {}, watch)
         if not work.has_run:
             with self.count_lock:
                 self.hits += 1
@@ -140,35 +150,37 @@ class Recipe:
         key = self.key(args, kwargs)
         work = Work(self, key, args, kwargs)
         if self.is_async:
-            return self.store.execute_async(key, work.awaited, {}, self.watch(args))
-        return self.store.execute(key, work, {}, self.watch(args))
+            return self.engine.execute_async(key, work.awaited, {}, self.watch(args))
+        return self.engine.execute(key, work, {}, self.watch(args))
 
     def retrieve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord | None:
-        return self.store.recall(self.key(args, kwargs), self.watch(args))
+        return self.engine.recall(self.key(args, kwargs), self.watch(args))
 
     def ensure(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Have a call recorded, for a sweep; tell whether it was run for that."""
         key, watch = self.key(args, kwargs), self.watch(args)
-        if self.store.recall(key, watch) is not None:
+        if self.engine.recall(key, watch) is not None:
             self.count_hits(1)
             return False
         work = Work(self, key, args, kwargs)
-        self.store.obtain(key, work, {}, watch)
+        self.engine.obtain(key, work, {}, watch)
         if not work.has_run:
             self.count_hits(1)
         return work.has_run
 
     def reproduce(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Reproduction:
         """Run a recorded call once more in a private place, and compare."""
+        from .._maintenance import run_again
+
         key = self.key(args, kwargs)
         # The run that answers a call: of several, the one of today's code.
-        record = self.store.recall(key, self.watch(args).for_good_ones()) or self.store.recall(key)
+        record = self.engine.recall(key, self.watch(args).for_good_ones()) or self.engine.recall(key)
         if record is None:
             raise NotRecordedError(self.name, key.params_hash)
-        return self.store.run_again(record, Work(self, key, args, kwargs, is_counted=False), self.comparison)
+        return run_again(self.engine, record, Work(self, key, args, kwargs, is_counted=False), self.comparison)
 
     def replay(self, record: RunRecord) -> Callable[[Path], object]:
-        """The call that made a record; see `entropic._reproduce.Replays`."""
+        """The call that made a record; see `entropic._engine._known.Replays`."""
         args, kwargs = arguments_of(self.binding, self.of_today(record))
         try:
             key = self.key(args, kwargs)
@@ -276,7 +288,7 @@ class Recipe:
 
     def _new_watch(self, owner: type | None) -> Watch:
         code, policy = Code(self.function, owner), self.options["on_change"]
-        return Watch(self.name, code, policy, self.store.codebook, self._said)
+        return Watch(self.name, code, policy, self.engine.codebook, self._said)
 
     def _default_texts(self) -> dict[str, str]:
         """The defaults that a key can hold, as texts."""
@@ -295,9 +307,9 @@ class Recipe:
 
     def records(self, selection: Selection = _EVERY_RUN) -> RecordList:
         if self.evolution is None:
-            return self.store.select(selection, self.owns)
+            return self.engine.select(selection, self.owns)
         # Asked of the points of today, whatever they were called when they were recorded.
-        of_today = [self.of_today(record) for record in self.store.select(_EVERY_RUN, self.owns)]
+        of_today = [self.of_today(record) for record in self.engine.select(_EVERY_RUN, self.owns)]
         found = RecordList(of_today).where(selection.condition)
         if not found:
             report_unknown_names(
@@ -306,12 +318,12 @@ class Recipe:
         return RecordList(selection.arranged(found, fields_of))
 
     def explain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Explanation:
-        from .._maintenance._explain import explain  # loaded by those who ask
+        from .._maintenance import explain  # loaded by those who ask
 
         key = self.key(args, kwargs)
         given = self.binding.signature.bind(*args, **kwargs).arguments
         defaults = self.binding.signature.parameters.keys() - given.keys()
-        return explain(self.store, key, self, defaults, self.watch(args))
+        return explain(self.engine, key, self, defaults, self.watch(args))
 
     def of_today(self, record: RunRecord) -> RunRecord:
         """A record with the params that a call of today would have."""
@@ -320,13 +332,13 @@ class Recipe:
     def migrate(self, *, preview: bool = False) -> int:
         if self.evolution is None:
             return 0
-        pairs = rewritten(filter(self.owns, self.store.index.all()), self.evolution)
+        pairs = rewritten(filter(self.owns, self.engine.index.all()), self.evolution)
         if pairs and not preview:
             # First, or a crash would leave runs that no longer answer without a word.
             codes = {code for _, taken in pairs if isinstance(code := taken.provenance.get("code"), str)}
             for watch in self._all_watches():
                 watch.of_grown(str(self.evolution)).accept_excused(codes)
-            self.store.exchange(pairs)
+            self.engine.exchange(pairs)
         return len(pairs)
 
     def owns(self, record: RunRecord) -> bool:
@@ -347,7 +359,7 @@ class Recipe:
         return {(canonical(record.params), canonical(record.provenance.get("version"))) for record in self.records()}
 
     def cache_clear(self) -> None:
-        self.store.forget(self.owns)
+        self.engine.forget(self.owns)
         with self.count_lock:
             self.hits = self.misses = 0
 
@@ -496,7 +508,7 @@ def _claim_name(recipe: Recipe) -> None:
     grown = recipe.evolution.text if recipe.evolution is not None else ""
     claim = (recipe.name, canonical(normalize(recipe.version)) + grown)
     digest = code_digest(recipe.function)
-    with _fork.held_off():  # one at a time, and never while another thread forks
+    with forks_held_off():  # one at a time, and never while another thread forks
         if _claims_on(recipe.store.index).setdefault(claim, digest) != digest:
             raise DuplicateFunctionError(recipe.name)
 

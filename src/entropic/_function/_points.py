@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .._engine import Watch, own_copy
+from .._engine import Watch
 from .._record import RunRecord
 from .._sweep import _sweep as _sweeping
 from .._sweep._estimate import Run
 from ..errors import NotAMappingError
-from ..hashing import Key, decode_params
+from ..hashing import Key, decode_params, own_copy
 from ._function import Recipe
 
 
@@ -37,7 +37,7 @@ class Calls:
         return self._recipe.key(self._first, point if type(point) is dict else _arguments(point))
 
     def recall(self, key: Key) -> RunRecord | None:
-        return self._recipe.store.recall(key, self._watch)
+        return self._recipe.engine.recall(key, self._watch)
 
     def ensure(self, point: Any) -> bool:
         return self._recipe.ensure(self._first, dict(point))
@@ -55,7 +55,7 @@ class Calls:
         self._recipe.count_hits(count)
 
     def shared(self) -> object:
-        return self._recipe.store.index
+        return self._recipe.engine.settings.index
 
     def params(self, key: Key) -> dict[str, Any]:
         return decode_params(key.params)

@@ -163,7 +163,7 @@ class _Numbered(_Series):
         flight = self.key(point)
         seed = {} if self._seeds is None else {self._seeds.name: self._seeds[point]}
         work = Work(self._recipe, flight.key, self._args, self._arguments_of(point))
-        self._recipe.store.replicate(
+        self._recipe.engine.replicate(
             flight.key, point, work, seed, lambda: self.recall(flight), self._recipe.watch(self._args)
         )
         return work.has_run
@@ -172,7 +172,7 @@ class _Numbered(_Series):
         """The replicates there are, up to a number."""
         forms = {form.params_hash: form for form in key.forms()}
         selection = Selection.of(param("params_hash").isin([*forms]))
-        same = self._recipe.store.select(selection, lambda record: agrees(record, forms[record.params_hash]))
+        same = self._recipe.engine.select(selection, lambda record: agrees(record, forms[record.params_hash]))
         found: dict[int, RunRecord] = {}
         unnumbered = []
         for record in same:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from .. import _log
-from .._engine import BoundRunner, own_copy
+from .._engine import BoundRunner, RunCache
 from .._points import count_of, points_of
 from .._record import RunRecord
 from .._tables import RecordList
 from ..errors import Failure, SweepError
-from ..hashing import Key, decode_params
+from ..hashing import Key, decode_params, own_copy
 from ..query import Selection
 from ._engine import Outcome, Sweep
 from ._estimate import Run
@@ -68,40 +67,26 @@ class Options(NamedTuple):
         return cls(executor, workers, progress, on_error)
 
 
-class RunsPoints(Protocol):
-    """What a store does for a sweep of plain runs."""
-
-    index: Any
-
-    def key_of(self, params: Mapping[str, Any], runner: Any) -> Key: ...
-
-    def recall(self, key: Key) -> RunRecord | None: ...
-
-    def obtain(self, key: Key, work: Callable[[Path], object], metadata: Mapping[str, Any]) -> RunRecord: ...
-
-    def select(self, selection: Selection, is_wanted: Callable[[RunRecord], bool] | None = None) -> RecordList: ...
-
-
 class PlainRuns:
-    """A store and a runner, as the subject of a sweep."""
+    """Plain runs of a runner, as the subject of a sweep."""
 
-    def __init__(self, store: Any, runner: Any) -> None:
-        self._store: RunsPoints = store
+    def __init__(self, engine: RunCache, runner: Any) -> None:
+        self._engine = engine
         self._runner = runner
-        self.recall = store.recall
+        self.recall = engine.recall
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return PlainRuns, (self._store, self._runner)
+        return PlainRuns, (self._engine, self._runner)
 
     def key(self, point: Any) -> Key:
-        return self._store.key_of(point, self._runner)
+        return self._engine.key_of(point, self._runner)
 
     def ensure(self, point: Any) -> bool:
         key = self.key(point)
         if self.recall(key) is not None:
             return False
         work = BoundRunner(self._runner, point, key)
-        self._store.obtain(key, work, {})
+        self._engine.obtain(key, work, {})
         return work.has_run
 
     def own_point(self, point: Any) -> Any:
@@ -114,7 +99,7 @@ class PlainRuns:
         """A store does not count."""
 
     def shared(self) -> object:
-        return self._store.index
+        return self._engine.settings.index
 
     def params(self, key: Key) -> dict[str, Any]:
         return decode_params(key.params)
@@ -122,7 +107,7 @@ class PlainRuns:
     def durations(self) -> Sequence[Run]:
         identity = getattr(self._runner, "__entropic_identity__", None)
         function = None if identity is None else identity().fields.get("function")
-        return durations_of(self._store.select(SIMILAR_RUNS, lambda run: run.provenance.get("function") == function))
+        return durations_of(self._engine.select(SIMILAR_RUNS, lambda run: run.provenance.get("function") == function))
 
 
 class SubjectWithTimes(Subject, Protocol):

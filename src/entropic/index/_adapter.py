@@ -48,6 +48,9 @@ class IndexAdapter(Index):
     def __repr__(self) -> str:
         return repr(self._index)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return IndexAdapter, (self._index,)
+
     def find_by_hash(self, params_hash: str) -> RunRecord | None:
         """Ask the object."""
         return self._index.find_by_hash(params_hash)

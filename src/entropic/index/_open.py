@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import IndexCorruptError
 from ._adapter import adapt
-from ._base import Index, IndexBackend
+from ._base import IndexBackend
 from .tinydb._format import HEAD_START, is_head, parse_head
 from .tinydb._index import TinyDBIndex
 
@@ -22,9 +22,9 @@ def open_index(
     db_path: str | os.PathLike[str],
     results_dir: str | os.PathLike[str] | None = None,
     durable: bool = True,
-) -> Index:
+) -> IndexBackend:
     """
-    Return the index of a store. Nothing is read or made.
+    Return the index of a store: the object that was given, or one made now. Nothing is read.
 
     Args:
         index: An object with the five methods, the URL of a database, or None for the file at *db_path*.
@@ -47,7 +47,8 @@ def open_index(
         from . import SQLIndex  # with the extra it needs, for those who ask for it
 
         return SQLIndex(index, results_dir, durable)
-    return adapt(index)
+    adapt(index)  # refuses what lacks one of the methods
+    return index
 
 
 def is_index_file(path: str | os.PathLike[str]) -> bool:
