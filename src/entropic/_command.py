@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from ._fs import measure
+from ._fs import content_digest
 from ._results import OUTPUT_ENDING
 from .errors import CommandError, ParameterError, ResultMissingError
 from .hashing import Identity, Key, decode_params, make_key, normalize
@@ -243,7 +243,7 @@ def _quoted(argument: str) -> str:
 
 def _digest(path: str) -> str | None:
     try:
-        return measure(path, None)[1]
+        return content_digest(path)
     except FileNotFoundError as error:
         raise ResultMissingError(
             path, "Cannot tell which run this is, because a file it depends on is missing"
