@@ -8,11 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from ._engine import BoundRunner, RunCache, Runner, Settings, opened_index, require_callable
+from ._engine import BoundRunner, RunCache, Runner, Settings, require_callable
 from ._record import RunRecord
 from ._tables import RecordList
 from .hashing import make_key
-from .index import IndexBackend
+from .index import IndexBackend, open_index
 from .query import Selection, Where
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Store:
             Settings(
                 results_dir=Path(os.path.abspath(results_dir)),
                 file_suffix=_checked_suffix(file_suffix),
-                index=opened_index(index, db_path, results_dir, durable),
+                index=open_index(index, db_path, results_dir, durable),
                 durable=durable,
                 keep_failed=keep_failed,
                 digest_up_to_bytes=digest_up_to_bytes,
@@ -95,8 +95,8 @@ class Store:
 
     @property
     def index(self) -> IndexBackend:
-        """Where records are kept."""
-        return self._engine.index
+        """Where records are kept: what the store was given, or made."""
+        return self._engine.settings.index
 
     @property
     def file_suffix(self) -> str:

@@ -55,7 +55,7 @@ class Calls:
         self._recipe.count_hits(count)
 
     def shared(self) -> object:
-        return self._recipe.engine.index
+        return self._recipe.engine.settings.index
 
     def params(self, key: Key) -> dict[str, Any]:
         return decode_params(key.params)

@@ -99,7 +99,7 @@ class PlainRuns:
         """A store does not count."""
 
     def shared(self) -> object:
-        return self._engine.index
+        return self._engine.settings.index
 
     def params(self, key: Key) -> dict[str, Any]:
         return decode_params(key.params)
