@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import io
+import pickle
 import subprocess
 import sys
 import tokenize
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import entropic
+from entropic import reports
 
 PACKAGE = Path(entropic.__file__).parent
 
@@ -29,7 +31,7 @@ FLOORS = (
     ("_store_sweeps",),
     ("store",),
     ("_function",),
-    ("testing", "_cli"),
+    ("testing", "reports", "_cli"),
     ("", "__main__"),
 )
 # What still leads upstairs, to be gone with the next moves.
@@ -99,7 +101,7 @@ def test_a_module_is_one_room(module: str) -> None:
     assert code_lines(module) <= LONG_ROOMS.get(module, 500)
 
 
-@pytest.mark.parametrize("name", ["", "errors", "hashing", "index", "record", "store"])
+@pytest.mark.parametrize("name", ["", "errors", "hashing", "index", "record", "reports", "store"])
 def test_all_is_true(name: str) -> None:
     """Whatever ``__all__`` promises exists, sorted and once."""
     module = importlib.import_module(f"entropic.{name}".rstrip("."))
@@ -139,6 +141,17 @@ def modules_loaded_by(script: str) -> set[str]:
     program = f"import sys, entropic\n{script}\nprint(*sys.modules)"
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return {name.partition(".")[0] for name in answer.stdout.split()}
+
+
+def test_what_public_calls_return_has_a_public_name() -> None:
+    """Pickles and tracebacks name `entropic.reports`, and importing that loads none of it."""
+    found = [getattr(reports, name) for name in reports.__all__]
+
+    assert {one.__module__ for one in found} == {"entropic.reports"}
+    assert [pickle.loads(pickle.dumps(one)) for one in found] == found
+    assert set(reports.__all__) <= set(dir(reports))
+    with pytest.raises(AttributeError, match="nothing"):
+        reports.nothing  # noqa: B018
 
 
 def test_the_bare_import_is_light() -> None:

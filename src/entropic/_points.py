@@ -18,6 +18,8 @@ class Grid(Sequence[dict[str, Any]]):
         1000000
     """
 
+    __module__ = "entropic.reports"
+
     def __init__(self, axes: dict[str, Sequence[Any]]) -> None:
         self._axes = axes
 

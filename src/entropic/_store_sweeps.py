@@ -6,25 +6,24 @@ from collections.abc import Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._engine import Runner, require_callable
+from ._sweep import SweepKeywords, SweepOptions, shows_options
 from .record import RecordList, RunRecord
 
 if TYPE_CHECKING:
-    from ._sweep._plan import Plan
-    from ._sweep._progress import Sink
+    from typing_extensions import Unpack
+
+    from ._sweep import Plan
 
 
 class Sweeps:
     """The part of a store that sweeps and plans; whoever has it is a `_sweeping.RunsPoints`."""
 
+    @shows_options(SweepOptions)
     def sweep(
         self,
         points: Iterable[Mapping[str, Any]],
         runner: Runner,
-        *,
-        executor: Any = None,
-        workers: int | None = None,
-        progress: bool | Sink | None = None,
-        on_error: str = "raise",
+        **options: Unpack[SweepKeywords],
     ) -> RecordList:
         """
         `run_or_retrieve` every point, here or in parallel, and return the records in the order of the points.
@@ -59,21 +58,17 @@ class Sweeps:
             >>> [record.params["n"] for record in records]
             [1, 2]
         """
-        from ._sweep import _sweep as _sweeping
+        from ._sweep import PlainRuns, as_record, run_sweep
 
         require_callable(runner)
-        options = _sweeping.Options.checked(executor, workers, progress, on_error)
-        return RecordList(_sweeping.swept(_sweeping.PlainRuns(self, runner), points, options, _sweeping.as_it_is))
+        return RecordList(run_sweep(PlainRuns(self, runner), points, SweepOptions.of(options), as_record))
 
+    @shows_options(SweepOptions)
     def sweep_as_completed(
         self,
         points: Iterable[Mapping[str, Any]],
         runner: Runner,
-        *,
-        executor: Any = None,
-        workers: int | None = None,
-        progress: bool | Sink | None = None,
-        on_error: str = "raise",
+        **options: Unpack[SweepKeywords],
     ) -> Generator[tuple[Mapping[str, Any], RunRecord], None, None]:
         """
         As `sweep`, but hand out each point with its record as soon as it is there, and keep none.
@@ -88,11 +83,10 @@ class Sweeps:
             ...     print(point, record.result_path.read_text())
             {'n': 1} x
         """
-        from ._sweep import _sweep as _sweeping
+        from ._sweep import PlainRuns, as_record, run_as_completed
 
         require_callable(runner)
-        options = _sweeping.Options.checked(executor, workers, progress, on_error)
-        return _sweeping.swept_as_completed(_sweeping.PlainRuns(self, runner), points, options, _sweeping.as_it_is)
+        return run_as_completed(PlainRuns(self, runner), points, SweepOptions.of(options), as_record)
 
     def plan(self, points: Iterable[Mapping[str, Any]], runner: Runner | None = None, *, workers: int = 1) -> Plan:
         """
@@ -115,6 +109,6 @@ class Sweeps:
             >>> plan.total, plan.duplicates, plan.to_run
             (2, 1, ({'n': 9},))
         """
-        from ._sweep import _sweep as _sweeping
+        from ._sweep import PlainRuns, plan_sweep
 
-        return _sweeping.planned(_sweeping.PlainRuns(self, runner), points, workers)
+        return plan_sweep(PlainRuns(self, runner), points, workers)

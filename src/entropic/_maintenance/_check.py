@@ -31,6 +31,8 @@ class CheckReport:
         repaired: What ``repair=True`` has mended, one sentence each.
     """
 
+    __module__ = "entropic.reports"
+
     checked: int = 0
     dangling: RecordList = field(default_factory=RecordList)
     changed: RecordList = field(default_factory=RecordList)

@@ -35,6 +35,8 @@ class Neighbour:
         differences: Each way in which it differs from the call, in words; never empty.
     """
 
+    __module__ = "entropic.reports"
+
     record: RunRecord
     differences: tuple[str, ...]
 
@@ -63,6 +65,8 @@ class Explanation:
         >>> store.explain({"n": 1, "dt": 0.2}).nearest[0].differences
         ('dt: 0.1 -> 0.2',)
     """
+
+    __module__ = "entropic.reports"
 
     is_hit: bool
     function: str

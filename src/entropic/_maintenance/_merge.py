@@ -36,6 +36,9 @@ class Merged(NamedTuple):
     missing: RecordList
 
 
+Merged.__module__ = "entropic.reports"
+
+
 def published_as(record: RunRecord, published: Published) -> RunRecord:
     """Another store's record, with the names that its result has now."""
     twin = record.copied(Path(published.name))

@@ -47,8 +47,13 @@ class Reproduction(NamedTuple):
         return f"{self.outcome}: {function}({params}) [{self.record.params_hash}] {self.detail}".rstrip()
 
 
+Reproduction.__module__ = "entropic.reports"
+
+
 class ReproductionReport(list[Reproduction]):
     """What came of a spot check, one `Reproduction` a run; printing it tells the story."""
+
+    __module__ = "entropic.reports"
 
     @property
     def has_reproduced(self) -> bool:

@@ -28,6 +28,8 @@ class SweepProgress:
         seconds_left: An estimate; None while nothing is known.
     """
 
+    __module__ = "entropic.reports"
+
     total: int | None
     cached: int
     done: int
