@@ -11,10 +11,10 @@ from ._command import command
 from ._function import cached
 from ._input import InputFile
 from ._points import grid
+from ._record import RunRecord
 from .errors import EntropicError
 from .hashing import normalize
 from .query import param
-from .record import RunRecord
 from .store import Store
 
 __version__: str

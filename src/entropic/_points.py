@@ -18,8 +18,6 @@ class Grid(Sequence[dict[str, Any]]):
         1000000
     """
 
-    __module__ = "entropic.reports"
-
     def __init__(self, axes: dict[str, Sequence[Any]]) -> None:
         self._axes = axes
 
@@ -52,6 +50,9 @@ class Grid(Sequence[dict[str, Any]]):
     def __repr__(self) -> str:
         axes = ", ".join(f"{name}={len(axis)}" for name, axis in self._axes.items())
         return f"Grid of {len(self)} points ({axes})"
+
+
+Grid.__module__ = "entropic.reports"
 
 
 def grid(**axes: Iterable[Any]) -> Grid:

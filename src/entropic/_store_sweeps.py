@@ -6,8 +6,9 @@ from collections.abc import Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._engine import Runner, require_callable
+from ._record import RunRecord
 from ._sweep import SweepKeywords, SweepOptions, shows_options
-from .record import RecordList, RunRecord
+from ._tables import RecordList
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -49,8 +49,6 @@ class Command:
         name: The template as a shell would show it; the function name of its records.
     """
 
-    __module__ = "entropic.reports"
-
     def __init__(
         self,
         arguments: Sequence[str | os.PathLike[str]],
@@ -144,6 +142,9 @@ class Command:
                 reason = f"the command has no placeholder {{{name}}}, so it could not change the result. Leave it out."
                 raise ParameterError(name, reason)
         return [_filled(argument, {**given, RESULT_PATH: os.fspath(result_path)}) for argument in self.arguments]
+
+
+Command.__module__ = "entropic.reports"
 
 
 def _placeholders(argument: str) -> set[str]:

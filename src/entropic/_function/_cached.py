@@ -6,8 +6,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
+from .._record import RunRecord
 from .._sweep import shows_options
-from ..record import RunRecord
 from ..store import Store
 from ._function import FunctionCache
 from ._options import CacheOptions

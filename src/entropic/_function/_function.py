@@ -16,10 +16,11 @@ from .._engine import DefaultsWatch, Watch, as_of_today, report_unknown_names, r
 from .._fs import _fork
 from .._input import Inputs
 from .._maintenance._reproduce import CannotReplayError, Reproduction, make_known
+from .._record import RunRecord
+from .._tables import RecordList
 from ..errors import EntropicError, NotRecordedError, UnsupportedTypeError
 from ..hashing import Identity, Key, canonical, make_key, normalize
-from ..query import Selection, has_name
-from ..record import RecordList, RunRecord
+from ..query import Selection, fields_of, has_name
 from ..store import Store
 from ._binding import Binding
 from ._call import Call, are_simple
@@ -296,9 +297,9 @@ class FunctionCache:
         found = RecordList(of_today).where(selection.condition)
         if not found:
             report_unknown_names(
-                selection.condition, lambda name: any(has_name(record.fields(), name) for record in of_today)
+                selection.condition, lambda name: any(has_name(fields_of(record), name) for record in of_today)
             )
-        return RecordList(selection.arranged(found, RunRecord.fields))
+        return RecordList(selection.arranged(found, fields_of))
 
     def explain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Explanation:
         from .._maintenance._explain import explain  # loaded by those who ask

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Protocol
 
 from .._engine import Watch, own_copy
+from .._record import RunRecord
 from .._sweep import (
     SIMILAR_RUNS,
     Ensured,
@@ -19,9 +20,9 @@ from .._sweep import (
     run_as_completed,
     run_sweep,
 )
+from .._tables import RecordList
 from ..errors import NotAMappingError
 from ..hashing import Key, decode_params
-from ..record import RecordList, RunRecord
 from ._function import FunctionCache
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]

@@ -14,10 +14,11 @@ import wrapt
 
 from .._code import code_digest
 from .._maintenance._reproduce import Reproduction
+from .._record import RunRecord
 from .._sweep import SweepKeywords, SweepOptions, shows_options
+from .._tables import RecordList
 from ..hashing import decode_params, normalize
 from ..query import Selection, Where
-from ..record import RecordList, RunRecord
 from ._function import CacheInfo, FunctionCache
 from ._names import found_by_name
 
@@ -294,8 +295,6 @@ _PUBLIC = frozenset({"__wrapped__", *(name for name in vars(_Methods) if not nam
 class BoundCachedFunction(_Methods[P, R, T], wrapt.BoundFunctionWrapper[P, R]):
     """A decorated method, bound to its instance or class."""
 
-    __module__ = "entropic.reports"
-
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         cache, first = self._self_parts()
         answer: R = cache.call((*first, *args), kwargs)
@@ -324,10 +323,11 @@ class BoundCachedFunction(_Methods[P, R, T], wrapt.BoundFunctionWrapper[P, R]):
         return cache, () if bound_to is None else (bound_to,)
 
 
+BoundCachedFunction.__module__ = "entropic.reports"
+
+
 class CachedFunction(_Methods[P, R, T], wrapt.FunctionWrapper[P, R]):
     """A decorated function; made by `entropic.cached`."""
-
-    __module__ = "entropic.reports"
 
     __bound_function_wrapper__ = BoundCachedFunction  # type: ignore[assignment]  # declared for one P and R only
 
@@ -360,6 +360,9 @@ class CachedFunction(_Methods[P, R, T], wrapt.FunctionWrapper[P, R]):
         def __get__(self, instance: None, owner: type[Any] | None = None, /) -> BoundCachedFunction[P, R, T]: ...
 
         def __get__(self, instance: Any, owner: type[Any] | None = None, /) -> Any: ...
+
+
+CachedFunction.__module__ = "entropic.reports"
 
 
 @normalize.register(CachedFunction)

@@ -20,11 +20,12 @@ from typing import Any, NamedTuple
 
 from .._engine import Candidate, agrees
 from .._fs import warn
+from .._record import RunRecord
 from .._sweep import Ensured, Run, SweepKeywords, SweepOptions, run_sweep
+from .._tables import RecordList
 from ..errors import EqualReplicatesWarning
 from ..hashing import Key, hash_params, normalize_params
 from ..query import Selection, param
-from ..record import RecordList, RunRecord
 from ._call import Call
 from ._function import FunctionCache
 from ._points import Arguments, FunctionPoints, Proxy, require_no_event_loop

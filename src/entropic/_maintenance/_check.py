@@ -8,8 +8,9 @@ from pathlib import Path
 
 from .._fs import measure
 from .._locks import dead_locks
+from .._record import RunRecord
 from .._results import PRIVATE_FOLDER, dead_sessions
-from ..record import RecordList, RunRecord
+from .._tables import RecordList
 
 __all__ = ["CheckReport"]
 
@@ -30,8 +31,6 @@ class CheckReport:
         unreadable_lines: Numbers of index lines that cannot be read, counted from 1.
         repaired: What ``repair=True`` has mended, one sentence each.
     """
-
-    __module__ = "entropic.reports"
 
     checked: int = 0
     dangling: RecordList = field(default_factory=RecordList)
@@ -57,6 +56,9 @@ class CheckReport:
         lines += [f"index line {number} cannot be read" for number in self.unreadable_lines]
         lines += [f"repaired: {what}" for what in self.repaired]
         return "\n".join([*lines, "all is well"] if self.is_clean else lines)
+
+
+CheckReport.__module__ = "entropic.reports"
 
 
 def compare(

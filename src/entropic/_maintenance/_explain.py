@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .._engine import Candidate, Watch, identity_fields
+from .._record import RunRecord
+from .._tables import RecordList
 from .._tagged import file_text, untagged
 from ..hashing import Key, canonical, decode, decode_params
-from ..record import RecordList, RunRecord
 
 __all__ = ["Explanation", "Neighbour"]
 
@@ -35,10 +36,11 @@ class Neighbour:
         differences: Each way in which it differs from the call, in words; never empty.
     """
 
-    __module__ = "entropic.reports"
-
     record: RunRecord
     differences: tuple[str, ...]
+
+
+Neighbour.__module__ = "entropic.reports"
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,6 @@ class Explanation:
         ('dt: 0.1 -> 0.2',)
     """
 
-    __module__ = "entropic.reports"
-
     is_hit: bool
     function: str
     params: dict[str, Any]
@@ -85,6 +85,9 @@ class Explanation:
             lines.append(f"  differs from {record.params_hash}, recorded {record.created_at[:19].replace('T', ' ')}:")
             lines += [f"    {difference}" for difference in neighbour.differences]
         return "\n".join(lines)
+
+
+Explanation.__module__ = "entropic.reports"
 
 
 class Asked(Protocol):

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
 from .._fs import measure
+from .._record import RunRecord
 from .._results import Stage
-from ..record import RunRecord
 from ._differences import first_difference
 
 __all__ = ["Reproduction", "ReproductionReport"]
@@ -53,8 +53,6 @@ Reproduction.__module__ = "entropic.reports"
 class ReproductionReport(list[Reproduction]):
     """What came of a spot check, one `Reproduction` a run; printing it tells the story."""
 
-    __module__ = "entropic.reports"
-
     @property
     def has_reproduced(self) -> bool:
         """Whether every run that could be called again gave the same result, and there was one."""
@@ -71,6 +69,9 @@ class ReproductionReport(list[Reproduction]):
 
     def _worth_telling(self) -> list[Reproduction]:
         return [one for one in self if one.outcome != "same"]
+
+
+ReproductionReport.__module__ = "entropic.reports"
 
 
 class CannotReplayError(Exception):

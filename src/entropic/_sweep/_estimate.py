@@ -14,8 +14,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .._record import RunRecord
 from ..query import Selection
-from ..record import RunRecord
 
 SIMILAR_RUNS = Selection.of(limit=500, newest_first=True)
 """The recorded runs by which those to come are judged."""

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .._engine import BoundRunner, own_copy
+from .._record import RunRecord
+from .._tables import RecordList
 from ..hashing import Key, decode_params
 from ..query import Selection
-from ..record import RecordList, RunRecord
 from ._estimate import SIMILAR_RUNS, Run, durations_of
 from ._tasks import Ensured
 

@@ -57,8 +57,6 @@ class Plan:
         10 points: 6 cached, 1 duplicate, 3 to run; about 1 min 30 s on 2 workers
     """
 
-    __module__ = "entropic.reports"
-
     total: int
     cached: int
     duplicates: int
@@ -80,6 +78,9 @@ class Plan:
 
     def __repr__(self) -> str:
         return f"<Plan: {self}>"
+
+
+Plan.__module__ = "entropic.reports"
 
 
 def plan_sweep(subject: Planned, points: Any, workers: int) -> Plan:

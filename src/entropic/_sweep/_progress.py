@@ -28,8 +28,6 @@ class SweepProgress:
         seconds_left: An estimate; None while nothing is known.
     """
 
-    __module__ = "entropic.reports"
-
     total: int | None
     cached: int
     done: int
@@ -41,6 +39,9 @@ class SweepProgress:
     def answered(self) -> int:
         """Points that are through, one way or another."""
         return self.cached + self.done + self.failed
+
+
+SweepProgress.__module__ = "entropic.reports"
 
 
 Sink = Callable[[SweepProgress], object]

@@ -9,8 +9,9 @@ from typing import Any, Protocol, TypeVar
 
 from .. import _log
 from .._points import count_of, points_of
+from .._record import RunRecord
+from .._tables import RecordList
 from ..errors import Failure, SweepError
-from ..record import RecordList, RunRecord
 from ._engine import Outcome, Sweep
 from ._estimate import Run
 from ._forecast import Forecast
