@@ -136,7 +136,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         entropic.nothing  # noqa: B018
 
 
-EXTRAS = ["tinydb", "filelock", "sqlalchemy", "psycopg", "distributed", "dask", "pandas", "numpy", "click", "rich"]
+EXTRAS = ["tinydb", "sqlalchemy", "psycopg", "distributed", "dask", "pandas", "numpy", "click", "rich"]
 EXTRAS += ["plotly", "itables", "tqdm", "cloudpickle"]
 HIT = """
 store = entropic.Store("results", "runs.json", file_suffix=".txt")
@@ -163,12 +163,12 @@ def test_what_public_calls_return_has_a_public_name() -> None:
 
 
 def test_the_bare_import_is_light() -> None:
-    """``import entropic`` loads neither TinyDB nor filelock, nor any extra."""
+    """``import entropic`` loads neither TinyDB nor any extra."""
     assert modules_loaded_by("") & set(EXTRAS) == set()
 
 
 def test_a_hit_is_light(store: entropic.Store) -> None:
-    """A fresh process answers from the store without loading TinyDB, filelock or any extra."""
+    """A fresh process answers from the store without loading TinyDB or any extra."""
     store.run_or_retrieve({"n": 1}, lambda params, path: path.write_text("x"))
 
     assert modules_loaded_by(HIT) & set(EXTRAS) == set()

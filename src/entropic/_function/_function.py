@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._code import Code, code_digest
 from .._engine import DefaultsWatch, Watch, as_of_today, report_unknown_names, rewritten
-from .._fs import _fork
+from .._fs import watch_forks
 from .._input import Inputs
 from .._maintenance._reproduce import CannotReplayError, Reproduction, make_known
 from .._record import RunRecord
@@ -88,7 +88,7 @@ class FunctionCache:
         self._memory = self._new_memory(self.closure.identity())
         self._claim_name()
         make_known(self.name, self)
-        _fork.watch(self)
+        watch_forks(self)
         self._is_method = may_be_method(function) and not isinstance(decorated, staticmethod)
         self._said: set[str] = set()
         self._watch = self._new_watch(None)

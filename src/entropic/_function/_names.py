@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, cast
 
-from .._fs import _fork
+from .._fs import forks_held_off
 from ..errors import DuplicateFunctionError
 
 # Code digests by index, and by function name and version: what a second decoration of one name is held against.
@@ -83,7 +83,7 @@ def claim_name(index: object, name: str, version: str, digest: str) -> None:
     Raises:
         DuplicateFunctionError: A function with other code has this name and version.
     """
-    with _fork.held_off():  # one at a time, and never while another thread forks
+    with forks_held_off():  # one at a time, and never while another thread forks
         if _claims_on(index).setdefault((name, version), digest) != digest:
             raise DuplicateFunctionError(name)
 

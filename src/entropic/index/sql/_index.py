@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from sqlalchemy import Connection, bindparam, column, delete, insert, select, table
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ..._fs import _fork
+from ..._fs import forks_held_off, watch_forks
 from ..._locks import KeyLocks
 from ..._record import RunRecord, copy_record
 from ...errors import IndexCorruptError, MissingExtraError
@@ -102,7 +102,7 @@ class SQLIndex:
         self._folder: Path | None = None
         self._folder_is_told = self._results_dir is None
         self._folder_is_known = False
-        _fork.watch(self)
+        watch_forks(self)
 
     def __repr__(self) -> str:
         return f"SQLIndex({self.url!r})"
@@ -332,7 +332,7 @@ class _Shown(NamedTuple):
 def _server(place: DatabasePlace, durable: bool) -> tuple[PostgresServer, AdvisoryLocks]:
     """What a server needs, and its driver: loaded for those who have one."""
     try:
-        with _fork.held_off():
+        with forks_held_off():
             from ._advisory_locks import AdvisoryLocks
             from ._postgres import PostgresServer
     except ModuleNotFoundError as error:
