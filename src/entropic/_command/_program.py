@@ -132,7 +132,7 @@ class Command:
                 fit the format asked for.
 
         Example:
-            >>> command(["./solve", "--n={n:03d}", "{result_path}"]).fill({"n": 7}, "out.csv")
+            >>> Command(["./solve", "--n={n:03d}", "{result_path}"]).fill({"n": 7}, "out.csv")
             ['./solve', '--n=007', 'out.csv']
         """
         given = decode_params({name: normalize(value) for name, value in params.items()})
