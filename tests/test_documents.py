@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 GUIDES = sorted(ROOT.joinpath("src", "entropic", "docs").glob("*.md"))
 DOCUMENTS = [README, *GUIDES]
-MODULES = [module.name for module in pkgutil.walk_packages(entropic.__path__, "entropic.")]
+MODULES = ["entropic"] + [module.name for module in pkgutil.walk_packages(entropic.__path__, "entropic.")]
 
 
 class _Finder(doctest.DocTestFinder):

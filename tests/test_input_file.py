@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import pytest
 
 import entropic
-from entropic import InputFile, Store, _input, cached
+from entropic import InputFile, Store, cached
 from entropic._tables.page._columns import told
 from entropic.errors import InputFileChangedError, InputFileError
-from entropic.hashing import canonical, hash_params, normalize
+from entropic.hashing import _input_file, canonical, hash_params, normalize
 
 if TYPE_CHECKING:
     from collections.abc import Sized
@@ -335,10 +335,12 @@ def test_an_added_input_file(store: Store, mesh: Path) -> None:
 
 def test_a_digest_is_remembered(mesh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a file that has not been written for some time; any sign of a change, and it is read again."""
-    monkeypatch.setattr(_input, "_RACY_NANOSECONDS", 0)
+    monkeypatch.setattr(_input_file, "_RACY_NANOSECONDS", 0)
     age(mesh)
     reads: list[str] = []
-    monkeypatch.setattr(_input, "measure", lambda path, limit: (reads.append(path), (0, f"sha256:{len(reads)}"))[1])
+    monkeypatch.setattr(
+        _input_file, "measure", lambda path, limit: (reads.append(path), (0, f"sha256:{len(reads)}"))[1]
+    )
 
     assert [InputFile(mesh).sha256() for _ in range(3)] == ["1", "1", "1"]
     os.utime(mesh, ns=(1, 1))
@@ -359,19 +361,19 @@ def test_a_digest_of_a_file_just_written_is_not_trusted(mesh: Path) -> None:
     os.utime(mesh, ns=(status.st_atime_ns, status.st_mtime_ns))
 
     assert InputFile(mesh).sha256() != first
-    assert str(mesh.absolute()) not in _input._known
+    assert str(mesh.absolute()) not in _input_file._known
 
 
 def test_a_file_that_is_being_written_is_refused(mesh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A digest of half the old and half the new is that of neither."""
-    read = _input.measure
+    read = _input_file.measure
 
     def disturbed(path: str, limit: int | None) -> tuple[int, str | None]:
         answer = read(path, limit)
         mesh.write_text("longer than before")
         return answer
 
-    monkeypatch.setattr(_input, "measure", disturbed)
+    monkeypatch.setattr(_input_file, "measure", disturbed)
     with pytest.raises(InputFileError, match="being written"):
         InputFile(mesh).sha256()
 

@@ -9,11 +9,10 @@ that stands for the content of a file, `command` a runner of any program.
 from . import errors
 from ._command import command
 from ._function import cached
-from ._input import InputFile
 from ._points import grid
 from ._record import RunRecord
 from .errors import EntropicError
-from .hashing import normalize
+from .hashing import InputFile, normalize
 from .query import param
 from .store import Store
 

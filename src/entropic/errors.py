@@ -92,9 +92,12 @@ class UnsupportedTypeError(EntropicError, TypeError):
 
     def __str__(self) -> str:
         hint = f" {self.advice}" if self.advice else ""
+        problem = f"Cannot hash {_parameter(self.place)}: no normaliser for {self.type_name}.{hint}"
+        if self.type_name == "object":
+            return f"{problem} One object() cannot be told from another. Pass a plain value, such as a name."
         return (
-            f"Cannot hash {_parameter(self.place)}: no normaliser for {self.type_name}.{hint} Register one with "
-            f"entropic.normalize.register({self.type_name}, function), or pass a plain value such as its file name."
+            f"{problem} Register one with entropic.normalize.register({self.type_name}, function), or pass a plain "
+            f"value such as its file name."
         )
 
 

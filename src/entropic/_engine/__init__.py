@@ -1,6 +1,6 @@
 """One run: looked up, run, published and recorded; what stands between a store and its index."""
 
-from ._arguments import checked_metadata, checked_suffix, opened_index, own_copy, require_callable
+from ._arguments import checked_metadata, checked_suffix, opened_index, require_callable
 from ._lookup import Candidate, agrees, identity_fields
 from ._older import OlderForms, as_of_today, rewritten
 from ._paths import Places
@@ -32,7 +32,6 @@ __all__ = [
     "identity_fields",
     "kept_aside",
     "opened_index",
-    "own_copy",
     "report_unknown_names",
     "require_callable",
     "rewritten",

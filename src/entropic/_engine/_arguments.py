@@ -11,18 +11,6 @@ from ..hashing import canonical, decode_params, normalize_params
 from ..index import IndexBackend, TinyDBIndex
 
 
-def own_copy(value: Any) -> Any:
-    """A copy as deep as the containers go, arrays among them; what they hold is the caller's own."""
-    kind = type(value)
-    if kind is dict:
-        return {name: own_copy(item) for name, item in value.items()}
-    if kind is list or kind is tuple:
-        return kind(map(own_copy, value))
-    if kind is set or kind is bytearray or (kind.__module__, kind.__name__) == ("numpy", "ndarray"):
-        return value.copy()
-    return value
-
-
 def checked_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Metadata in the form a record holds; what could not be stored, or only by its digest, is refused now."""
     if not metadata:

@@ -7,9 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._engine import own_copy
-from .._input import paths, unchanged
-from ..hashing import PLAIN_TYPES, Key
+from ..hashing import PLAIN_TYPES, Key, own_copy, paths, unchanged
 
 if TYPE_CHECKING:
     from ._function import FunctionCache

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .._code import Code, code_digest
 from .._engine import DefaultsWatch, Watch, as_of_today, report_unknown_names, rewritten
 from .._fs import watch_forks
-from .._input import Inputs
 from .._maintenance._reproduce import CannotReplayError, Reproduction, make_known
 from .._record import RunRecord
 from .._tables import RecordList
@@ -25,6 +24,7 @@ from ..store import Store
 from ._binding import Binding
 from ._call import Call, are_simple
 from ._closure import Closure, function_name, importable_name
+from ._inputs import Inputs
 from ._names import belongs_to, claim_name, may_be_method, owners_of, plain_function
 from ._options import CacheOptions
 from ._replay import arguments_of, why_another

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Protocol
 
-from .._engine import Watch, own_copy
+from .._engine import Watch
 from .._record import RunRecord
 from .._sweep import (
     SIMILAR_RUNS,
@@ -22,7 +22,7 @@ from .._sweep import (
 )
 from .._tables import RecordList
 from ..errors import NotAMappingError
-from ..hashing import Key, decode_params
+from ..hashing import Key, decode_params, own_copy
 from ._function import FunctionCache
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]

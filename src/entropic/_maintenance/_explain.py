@@ -14,8 +14,7 @@ from typing import Any, Protocol
 from .._engine import Candidate, Watch, identity_fields
 from .._record import RunRecord
 from .._tables import RecordList
-from .._tagged import file_text, untagged
-from ..hashing import Key, canonical, decode, decode_params
+from ..hashing import Key, canonical, decode, decode_params, file_text, untagged
 
 __all__ = ["Explanation", "Neighbour"]
 

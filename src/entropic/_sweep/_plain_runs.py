@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from .._engine import BoundRunner, own_copy
+from .._engine import BoundRunner
 from .._record import RunRecord
 from .._tables import RecordList
-from ..hashing import Key, decode_params
+from ..hashing import Key, decode_params, own_copy
 from ..query import Selection
 from ._estimate import SIMILAR_RUNS, Run, durations_of
 from ._tasks import Ensured

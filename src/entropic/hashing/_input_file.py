@@ -9,28 +9,22 @@ could be written once more without a trace (what git calls racily clean).
 from __future__ import annotations
 
 import contextlib
-import inspect
 import os
-import re
 import stat
 import threading
 import time
-import types
-import typing
-from collections.abc import Callable, Iterator, Mapping
-from inspect import Parameter, Signature
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ._fs import measure
-from .errors import InputFileChangedError, InputFileError
-from .hashing import INPUT_TAG, Key, is_input, normalize
-
-__all__ = ["InputFile"]
+from .._fs import measure
+from ..errors import InputFileChangedError, InputFileError
+from ._keys import Key
+from ._normalize import normalize
+from ._tags import INPUT_TAG, is_input
 
 _RACY_NANOSECONDS = 2_000_000_000  # as coarse as file systems get
 _MOST_REMEMBERED = 1 << 16
-_NAMED = r"\bInputFile\b"
 
 
 class InputFile:
@@ -53,6 +47,7 @@ class InputFile:
         True
     """
 
+    __module__ = "entropic"
     __slots__ = ("path",)
 
     path: Path
@@ -103,44 +98,6 @@ _noting = threading.local()
 
 
 # ---- what reaches the function --------------------------------------------------------------------------------------
-
-
-class Inputs:
-    """
-    Which parameters of a function are input files by their annotation.
-
-    Args:
-        function: The function.
-        signature: What callers see of it.
-
-    Raises:
-        TypeError: A ``**kwargs`` is annotated so.
-    """
-
-    def __init__(self, function: Callable[..., Any], signature: Signature) -> None:
-        self._signature = signature
-        named = {p.name: p for p in signature.parameters.values() if _mentions_input(function, p.annotation)}
-        for parameter in named.values():
-            if parameter.kind is Parameter.VAR_KEYWORD:
-                raise TypeError(
-                    f"Cannot decorate {function.__qualname__}: its **{parameter.name} cannot be annotated as input "
-                    f"files. Annotate parameters by their names, or pass values as InputFile(path)."
-                )
-        self.names = frozenset(named)
-        self._has_files = bool(named) or any(paths(p.default) is not p.default for p in signature.parameters.values())
-
-    def marked(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Params in which the paths of input files are marked as such."""
-        return {name: _marked(value) if name in self.names else value for name, value in params.items()}
-
-    def pinned(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments of a call, input files marked, their paths absolute: whoever changes directory, they stay."""
-        if not self._has_files:
-            return args, kwargs
-        bound = self._signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        bound.arguments.update(self.marked(bound.arguments))
-        return bound.args, bound.kwargs
 
 
 def paths(value: Any) -> Any:
@@ -216,37 +173,6 @@ def _inputs_in(normalized: Any) -> Iterator[dict[str, str]]:
     elif isinstance(normalized, (dict, list)):
         for item in normalized.values() if isinstance(normalized, dict) else normalized:
             yield from _inputs_in(item)
-
-
-def _marked(value: Any) -> Any:
-    """A value of an annotated parameter: paths, also those in containers, are of input files."""
-    if isinstance(value, (str, os.PathLike)) and not isinstance(value, InputFile):
-        return InputFile(value)
-    if isinstance(value, (bytes, bytearray)):
-        raise TypeError(f"Cannot use {value!r} as an input file: its path must be text.")
-    kind = type(value)
-    if kind in (list, tuple, set, frozenset):
-        return kind(map(_marked, value))
-    if isinstance(value, Mapping) and not is_input(value):
-        return {name: _marked(item) for name, item in value.items()}
-    return value
-
-
-def _mentions_input(function: Callable[..., Any], annotation: Any) -> bool:
-    """Whether an annotation, perhaps a text, names InputFile anywhere, as in ``list[InputFile] | None``."""
-    if isinstance(annotation, str):
-        try:
-            annotation = eval(annotation, getattr(inspect.unwrap(function), "__globals__", {}))
-        except Exception:  # names for the type checker only: the text itself has to tell
-            return re.search(_NAMED, annotation) is not None
-    if annotation is InputFile:
-        return True
-    if isinstance(annotation, (str, typing.ForwardRef)):
-        return re.search(_NAMED, str(annotation)) is not None
-    parts = [*typing.get_args(annotation), *getattr(annotation, "__metadata__", ())]
-    if isinstance(annotation, types.UnionType) or parts:
-        return any(_mentions_input(function, part) for part in parts)
-    return False
 
 
 # ---- digests --------------------------------------------------------------------------------------------------------
