@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from .._engine import opened_index
-from .._maintenance._export import export as write_export
+from .._maintenance import export as write_export
 from ..index import copy
 from ..store import Store
 from . import _view
@@ -102,7 +102,7 @@ def export(store: Store, runs: tuple[str, ...], output: str) -> None:
     for record in records:
         if not record.result_path.exists():
             _view.told(f"the result of {record.params_hash} is gone: only its parameters are exported")
-    write_export(records, Path(output), store.files_of, _view.progress(len(records), "exporting"))
+    write_export(records, Path(output), store._engine.places.files_of, _view.progress(len(records), "exporting"))
     click.echo(f"{len(records)} run{'' if len(records) == 1 else 's'} exported to {_view.printable(output)}")
 
 

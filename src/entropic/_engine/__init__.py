@@ -1,11 +1,14 @@
 """One run: looked up, run, published and recorded; what stands between a store and its index."""
 
-from ._arguments import checked_metadata, checked_suffix, opened_index, require_callable
+from ._arguments import checked_metadata, opened_index, require_callable
+from ._cache import RunCache
+from ._known import CannotReplayError, Comparison, call_of, make_known
 from ._lookup import Candidate, agrees, identity_fields
 from ._older import OlderForms, as_of_today, rewritten
 from ._paths import Places
-from ._records import Catalog, by_key, report_unknown_names, signature
+from ._records import by_key, report_unknown_names, signature
 from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside
+from ._settings import Settings
 from ._staleness import POLICIES, DefaultsWatch, Watch, answer_among
 
 __all__ = [
@@ -13,24 +16,28 @@ __all__ = [
     "AsyncWork",
     "BoundRunner",
     "Candidate",
-    "Catalog",
+    "CannotReplayError",
+    "Comparison",
     "DefaultsWatch",
     "Look",
     "Metadata",
     "OlderForms",
     "Places",
+    "RunCache",
     "RunUnderWay",
     "Runner",
+    "Settings",
     "Watch",
     "Work",
     "agrees",
     "answer_among",
     "as_of_today",
     "by_key",
+    "call_of",
     "checked_metadata",
-    "checked_suffix",
     "identity_fields",
     "kept_aside",
+    "make_known",
     "opened_index",
     "report_unknown_names",
     "require_callable",

@@ -30,17 +30,6 @@ def require_callable(runner: object) -> None:
         )
 
 
-def checked_suffix(suffix: str) -> str:
-    if not isinstance(suffix, str):
-        raise TypeError(f"Cannot use the file suffix {suffix!r}: it must be text such as '.npy'.")
-    if any(part in suffix for part in ("/", "\\", "..", "\0")):
-        raise ValueError(
-            f"Cannot use the file suffix {suffix!r}: it would lead out of the results folder. "
-            f"Use a plain ending such as '.npy', without separators, '..' or NUL."
-        )
-    return suffix
-
-
 def opened_index(
     index: object, db_path: str | os.PathLike[str], results_dir: str | os.PathLike[str], durable: bool
 ) -> IndexBackend:

@@ -12,9 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._code import Code, code_digest
-from .._engine import DefaultsWatch, Watch, as_of_today, report_unknown_names, rewritten
+from .._engine import (
+    CannotReplayError,
+    DefaultsWatch,
+    Watch,
+    as_of_today,
+    make_known,
+    report_unknown_names,
+    rewritten,
+)
 from .._fs import watch_forks
-from .._maintenance._reproduce import CannotReplayError, Reproduction, make_known
 from .._record import RunRecord
 from .._tables import RecordList
 from ..errors import EntropicError, NotRecordedError, UnsupportedTypeError
@@ -30,7 +37,7 @@ from ._options import CacheOptions
 from ._replay import arguments_of, why_another
 
 if TYPE_CHECKING:
-    from .._maintenance._explain import Explanation
+    from .._maintenance import Explanation, Reproduction
     from ._evolution import Evolution
 
 _REMEMBERED_CALLS = 4096
@@ -65,7 +72,7 @@ class FunctionCache:
     def __init__(self, decorated: Callable[..., Any], store: Store, options: CacheOptions) -> None:
         function = plain_function(decorated)
         self.store = store
-        self.engine = store
+        self.engine = store._engine
         self.options = options
         self.name = options.name or function_name(function)
         self.load = options.load
@@ -154,15 +161,17 @@ class FunctionCache:
 
     def reproduce(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Reproduction:
         """Run a recorded call once more in a private place, and compare."""
+        from .._maintenance import run_again
+
         key = self.key(args, kwargs)
         # The run that answers a call: of several, the one of today's code.
         record = self.engine.recall(key, self.watch(args).for_good_ones()) or self.engine.recall(key)
         if record is None:
             raise NotRecordedError(self.name, key.params_hash)
-        return self.engine.run_again(record, Call(self, key, args, kwargs, is_counted=False), self.comparison)
+        return run_again(self.engine, record, Call(self, key, args, kwargs, is_counted=False), self.comparison)
 
     def replay(self, record: RunRecord) -> Callable[[Path], object]:
-        """The call that made a record; see `entropic._reproduce.Replays`."""
+        """The call that made a record; see `entropic._engine._known.Replays`."""
         args, kwargs = arguments_of(self.binding, self.of_today(record))
         try:
             key = self.key(args, kwargs)
@@ -302,7 +311,7 @@ class FunctionCache:
         return RecordList(selection.arranged(found, fields_of))
 
     def explain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Explanation:
-        from .._maintenance._explain import explain  # loaded by those who ask
+        from .._maintenance import explain  # loaded by those who ask
 
         key = self.key(args, kwargs)
         given = self.binding.signature.bind(*args, **kwargs).arguments

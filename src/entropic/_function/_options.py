@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from .._maintenance._reproduce import Comparison
+from .._engine import Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

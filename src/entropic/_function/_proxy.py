@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 import wrapt
 
 from .._code import code_digest
-from .._maintenance._reproduce import Reproduction
 from .._record import RunRecord
 from .._sweep import SweepKeywords, SweepOptions, shows_options
 from .._tables import RecordList
@@ -25,7 +24,7 @@ from ._names import found_by_name
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .._maintenance._explain import Explanation
+    from .._maintenance import Explanation, Reproduction
     from .._sweep import Plan, Sink
 
 P = ParamSpec("P")

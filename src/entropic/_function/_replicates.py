@@ -199,7 +199,7 @@ class NumberedReplicates:
         """The replicates there are, up to a number."""
         forms = {form.params_hash: form for form in key.forms()}
         selection = Selection.of(param("params_hash").isin([*forms]))
-        same = self._cache.store.select(selection, lambda record: agrees(record, forms[record.params_hash]))
+        same = self._cache.engine.select(selection, lambda record: agrees(record, forms[record.params_hash]))
         found: dict[int, RunRecord] = {}
         unnumbered = []
         for record in same:
