@@ -28,11 +28,11 @@ MODULES = ["entropic"] + [module.name for module in pkgutil.walk_packages(entrop
 
 
 class _Finder(doctest.DocTestFinder):
-    """Finds the examples of public classes where they are written, too, whatever module they bear."""
+    """Finds the examples of a class where it is written, whatever public module it bears."""
 
     def _from_module(self, module: ModuleType, item: object) -> bool:
-        if isinstance(item, type) and item.__module__ == "entropic.reports":
-            return f"class {item.__name__}" in inspect.getsource(module)
+        if isinstance(item, type) and item.__module__.startswith("entropic"):
+            return f"\nclass {item.__name__}" in inspect.getsource(module)
         return bool(super()._from_module(module, item))  # type: ignore[misc]
 
 

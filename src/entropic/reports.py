@@ -8,13 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ._command._program import Command
-    from ._function._function import CacheInfo
-    from ._function._proxy import BoundCachedFunction, CachedFunction
-    from ._maintenance._check import CheckReport
-    from ._maintenance._explain import Explanation, Neighbour
-    from ._maintenance._merge import Merged
-    from ._maintenance._reproduce import Reproduction, ReproductionReport
+    from ._command import Command
+    from ._function import BoundCachedFunction, CachedFunction, CacheInfo
+    from ._maintenance import CheckReport, Explanation, Merged, Neighbour, Reproduction, ReproductionReport
     from ._points import Grid
     from ._sweep import Plan, SweepProgress
 
@@ -35,19 +31,19 @@ __all__ = [
 ]
 
 _PLACES = {
-    "BoundCachedFunction": "_function._proxy",
-    "CacheInfo": "_function._function",
-    "CachedFunction": "_function._proxy",
-    "CheckReport": "_maintenance._check",
-    "Command": "_command._program",
-    "Explanation": "_maintenance._explain",
+    "BoundCachedFunction": "_function",
+    "CacheInfo": "_function",
+    "CachedFunction": "_function",
+    "CheckReport": "_maintenance",
+    "Command": "_command",
+    "Explanation": "_maintenance",
     "Grid": "_points",
-    "Merged": "_maintenance._merge",
-    "Neighbour": "_maintenance._explain",
-    "Plan": "_sweep._plan",
-    "Reproduction": "_maintenance._reproduce",
-    "ReproductionReport": "_maintenance._reproduce",
-    "SweepProgress": "_sweep._progress",
+    "Merged": "_maintenance",
+    "Neighbour": "_maintenance",
+    "Plan": "_sweep",
+    "Reproduction": "_maintenance",
+    "ReproductionReport": "_maintenance",
+    "SweepProgress": "_sweep",
 }
 
 

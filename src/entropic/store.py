@@ -8,12 +8,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from ._engine import BoundRunner, RunCache, Runner, Settings, opened_index, require_callable
+from ._engine import BoundRunner, PlainRuns, RunCache, Runner, Settings, require_callable
 from ._record import RunRecord
 from ._sweep import SweepKeywords, SweepOptions, shows_options
 from ._tables import RecordList
 from .hashing import make_key
-from .index import IndexBackend
+from .index import IndexBackend, open_index
 from .query import Selection, Where
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Store:
             Settings(
                 results_dir=Path(os.path.abspath(results_dir)),
                 file_suffix=_checked_suffix(file_suffix),
-                index=opened_index(index, db_path, results_dir, durable),
+                index=open_index(index, db_path, results_dir, durable),
                 durable=durable,
                 keep_failed=keep_failed,
                 digest_up_to_bytes=digest_up_to_bytes,
@@ -97,8 +97,8 @@ class Store:
 
     @property
     def index(self) -> IndexBackend:
-        """Where records are kept."""
-        return self._engine.index
+        """Where records are kept: what the store was given, or made."""
+        return self._engine.settings.index
 
     @property
     def file_suffix(self) -> str:
@@ -274,7 +274,7 @@ class Store:
             >>> [record.params["n"] for record in records]
             [1, 2]
         """
-        from ._sweep import PlainRuns, as_record, run_sweep
+        from ._sweep import as_record, run_sweep
 
         require_callable(runner)
         return RecordList(run_sweep(PlainRuns(self._engine, runner), points, SweepOptions.of(options), as_record))
@@ -299,7 +299,7 @@ class Store:
             ...     print(point, record.result_path.read_text())
             {'n': 1} x
         """
-        from ._sweep import PlainRuns, as_record, run_as_completed
+        from ._sweep import as_record, run_as_completed
 
         require_callable(runner)
         return run_as_completed(PlainRuns(self._engine, runner), points, SweepOptions.of(options), as_record)
@@ -325,7 +325,7 @@ class Store:
             >>> plan.total, plan.duplicates, plan.to_run
             (2, 1, ({'n': 9},))
         """
-        from ._sweep import PlainRuns, plan_sweep
+        from ._sweep import plan_sweep
 
         return plan_sweep(PlainRuns(self._engine, runner), points, workers)
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ._program import Command, Output
 
+__all__ = ["Command", "command"]
+
 
 def command(
     arguments: Sequence[str | os.PathLike[str]],
@@ -57,3 +59,11 @@ def command(
     from ._program import Command  # loaded by those who run a program
 
     return Command(arguments, version=version, depends=depends, output=output)
+
+
+def __getattr__(name: str) -> object:
+    if name == "Command":
+        from ._program import Command
+
+        return Command
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -32,13 +32,14 @@ from .._results import PRIVATE_FOLDER, Workplace
 from .._tables import RecordList
 from ..errors import EntropicError, ResultMissingError
 from ..hashing import PLAIN_TYPES, Key, hash_params, make_key
+from ..index import adapt
 from ..query import Selection
 from ._arguments import checked_metadata
 from ._lookup import Candidate, agrees
 from ._older import OlderForms
 from ._paths import Places
 from ._recorder import Recorder, write_error
-from ._records import Catalog, signature
+from ._records import exchange, fields, search, signature
 from ._run import AsyncWork, Look, Metadata, Runner, Work
 from ._settings import Settings
 from ._staleness import Watch, answer_among
@@ -62,7 +63,6 @@ class RunCache:
         index: Where records are kept.
         codebook: What is known of the code of earlier runs.
         places: The paths of results.
-        catalog: The index, with fallbacks for what it cannot do.
         workplace: Where runs are staged.
         flights: Who runs which key at the moment.
         recorder: What publishes results and inserts their records.
@@ -71,15 +71,14 @@ class RunCache:
     def __init__(self, settings: Settings) -> None:
         results_dir = settings.results_dir
         self.settings = settings
-        self.index = settings.index
+        self.index = adapt(settings.index)
         self.codebook = Codebook(results_dir)
         self.places = Places(results_dir, self.index)
-        self.catalog = Catalog(self.index, self.places)
         self.workplace = Workplace(str(results_dir), settings.durable)
         lock_files = LockFiles(str(results_dir / PRIVATE_FOLDER / "locks"))
-        self.flights = Flights(self.catalog.key_locks() or lock_files)
-        self.recorder = Recorder(settings, self.places, self.catalog, self.workplace)
-        self._peek = self.catalog.peek
+        self.flights = Flights(self.index.key_locks() or lock_files)
+        self.recorder = Recorder(settings, self.places, self.index, self.workplace)
+        self._peek = self.index.peek
         self._candidates: dict[str, Candidate] = {}
         self._older = OlderForms()
         self._known_keys: dict[object, Key] = {}
@@ -90,7 +89,7 @@ class RunCache:
     def close(self) -> None:
         """Give back what is held open; the next run takes it again."""
         self.workplace.close()
-        self.catalog.close()
+        self.index.close()
 
     # ---- looking up, and running ------------------------------------------------------------------------------------
 
@@ -208,21 +207,21 @@ class RunCache:
         for path in paths:
             self.places.require_removable(path)
         try:
-            self.catalog.delete(records)
+            self.index.delete_records(records)
         except EntropicError:
             raise
         except OSError as error:
-            place = getattr(self.index, "path", self.settings.results_dir)
+            place = self.index.path or self.settings.results_dir
             raise write_error("Cannot forget the runs", error, place, "Nothing has been removed.") from error
         self.remove_unused(paths)
         return len(records)
 
     def select(self, selection: Selection, is_wanted: Callable[[RunRecord], bool] | None = None) -> RecordList:
         """The records that were asked for; of those only the ones *is_wanted* names, if it is given."""
-        found = self.catalog.search(selection.condition)
+        found = search(self.index, selection.condition, self.places)
         if is_wanted is not None:
             found = [record for record in found if is_wanted(record)]
-        records = selection.arranged(found, self.catalog.fields)
+        records = selection.arranged(found, lambda record: fields(record, self.places))
         del found
         for place, record in enumerate(records):
             records[place] = self.places.shown(record)  # one by one, so that no record is held twice
@@ -231,7 +230,7 @@ class RunCache:
     def exchange(self, pairs: Sequence[tuple[RunRecord, RunRecord]]) -> None:
         """Put records in the place of others: in each pair the second, of the first."""
         self.recorder.require_writable()
-        self.catalog.exchange(pairs)
+        exchange(self.index, pairs)
 
     def _prepare_run(self) -> None:
         self.recorder.require_writable()
@@ -263,7 +262,7 @@ class RunCache:
         known = self._candidates.get(stored.params_hash)
         if known is not None and known.stored == stored:
             return known  # an index that hands out copies: still the record we know
-        candidate = Candidate(stored, self.catalog.seen(stored))
+        candidate = Candidate(stored, self.places.seen(stored))
         remember(self._candidates, stored.params_hash, candidate, _REMEMBERED_HITS)
         return candidate
 
@@ -283,7 +282,7 @@ class RunCache:
         stored = known.stored
         # One that no code has vouched for yet is of the newest record; a vouched one may be of an older one.
         yield known if known.vouched_by is None else Candidate(stored, self.places.shown(stored))
-        same = [one for one in self.catalog.of_key(stored) if agrees(one, key) and one != stored]
+        same = [one for one in self.index.find_all_by_hash(stored.params_hash) if agrees(one, key) and one != stored]
         yield from (Candidate(stored, self.places.shown(one)) for one in reversed(same))
 
     def _stale_record(self, key: Key, watch: Watch | None) -> RunRecord | None:

@@ -6,16 +6,13 @@ import asyncio
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Protocol
 
-from .._engine import Watch
+from .._engine import SIMILAR_RUNS, Watch, durations_of
 from .._record import RunRecord
 from .._sweep import (
-    SIMILAR_RUNS,
-    Ensured,
     Plan,
     Run,
     SweepOptions,
     as_record,
-    durations_of,
     plan_sweep,
     run_as_completed,
     run_sweep,
@@ -61,8 +58,8 @@ class FunctionPoints:
     def recall(self, key: Key) -> RunRecord | None:
         return self.cache.engine.recall(key, self._watch)
 
-    def ensure(self, point: Any) -> Ensured:
-        return Ensured(*self.cache.ensure(*self._arguments(point)))
+    def ensure(self, point: Any) -> tuple[RunRecord, bool]:
+        return self.cache.ensure(*self._arguments(point))
 
     def own_point(self, point: Any) -> Any:
         return point if self._given_arguments else own_copy(dict(point))
@@ -77,7 +74,7 @@ class FunctionPoints:
         self.cache.count_hits(count)
 
     def shared(self) -> object:
-        return self.cache.engine.index
+        return self.cache.engine.settings.index
 
     def params(self, key: Key) -> dict[str, Any]:
         return decode_params(key.params)

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from .._engine import Candidate, agrees
 from .._fs import warn
 from .._record import RunRecord
-from .._sweep import Ensured, Run, SweepKeywords, SweepOptions, run_sweep
+from .._sweep import Run, SweepKeywords, SweepOptions, run_sweep
 from .._tables import RecordList
 from ..errors import EqualReplicatesWarning
 from ..hashing import Key, hash_params, normalize_params
@@ -181,13 +181,13 @@ class NumberedReplicates:
     def recall(self, key: Any) -> RunRecord | None:
         return self._recorded(key.key, key.number).get(key.number)
 
-    def ensure(self, point: Any) -> Ensured:
+    def ensure(self, point: Any) -> tuple[RunRecord, bool]:
         flight = self.key(point)
         call = Call(self._cache, flight.key, *self._replicates(point))
         record = self._cache.engine.replicate(
             flight.key, point, call, self._replicates.seed(point), lambda: self.recall(flight), self._watch
         )
-        return Ensured(record, call.has_run)
+        return record, call.has_run
 
     def params(self, key: _NumberKey) -> dict[str, Any]:
         return self._points.params(key.key)

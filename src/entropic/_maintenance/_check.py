@@ -12,7 +12,6 @@ from .._locks import dead_locks
 from .._record import RunRecord
 from .._results import PRIVATE_FOLDER, dead_sessions
 from .._tables import RecordList
-from ..index import Salvages
 
 __all__ = ["CheckReport"]
 
@@ -69,7 +68,7 @@ def check(engine: RunCache, *, contents: bool, repair: bool) -> CheckReport:
     # In this order: a run that ends meanwhile is then either still under way, or in the index already.
     entries = list_entries(results_dir)
     in_flight = engine.workplace.in_flight()
-    intact, damaged_lines = engine.catalog.intact()
+    intact, damaged_lines = engine.index.read_intact()
     report.unreadable_lines = [*damaged_lines]
     records = [engine.places.shown(record) for record in intact]
     compare(report, records, engine.places.files_of, contents=contents)
@@ -77,8 +76,7 @@ def check(engine: RunCache, *, contents: bool, repair: bool) -> CheckReport:
     known.update(engine.places.index_files())
     report.orphans = orphans_among(entries, results_dir, known, in_flight)
     note_leftovers(report, results_dir)
-    if isinstance(engine.index, Salvages):
-        report.leftovers += engine.index.leftovers()
+    report.leftovers += engine.index.leftovers()
     if repair:
         _repair(engine, report)
     return report
@@ -91,8 +89,6 @@ def salvage(engine: RunCache) -> Path | None:
     Raises:
         TypeError: The index is not a file of ours.
     """
-    if not isinstance(engine.index, Salvages):
-        raise TypeError(f"Cannot salvage {engine.index!r}: only an index kept in a TinyDB file can be.")
     return engine.index.salvage()
 
 
@@ -115,8 +111,7 @@ def _repair(engine: RunCache, report: CheckReport) -> None:
     if report.leftovers:
         engine.workplace.clean_up()
         engine.flights.clean_up()
-        if isinstance(engine.index, Salvages):
-            engine.index.clean_up()
+        engine.index.clean_up()
         report.repaired.append(f"removed {len(report.leftovers)} leftover(s) of dead processes")
 
 

@@ -10,17 +10,12 @@ from typing import TYPE_CHECKING
 from ._options import SweepKeywords, SweepOptions, shows_options
 
 if TYPE_CHECKING:
-    from ._estimate import SIMILAR_RUNS, Run, durations_of
-    from ._plain_runs import PlainRuns
+    from ._estimate import Run
     from ._plan import Plan, plan_sweep
     from ._progress import Sink, SweepProgress
     from ._sweep import as_record, run_as_completed, run_sweep
-    from ._tasks import Ensured
 
 __all__ = [
-    "SIMILAR_RUNS",
-    "Ensured",
-    "PlainRuns",
     "Plan",
     "Run",
     "Sink",
@@ -28,7 +23,6 @@ __all__ = [
     "SweepOptions",
     "SweepProgress",
     "as_record",
-    "durations_of",
     "plan_sweep",
     "run_as_completed",
     "run_sweep",
@@ -37,14 +31,10 @@ __all__ = [
 
 _PLACES = {
     "as_record": "_sweep",
-    "SIMILAR_RUNS": "_estimate",
-    "Ensured": "_tasks",
-    "PlainRuns": "_plain_runs",
     "Plan": "_plan",
     "Run": "_estimate",
     "Sink": "_progress",
     "SweepProgress": "_progress",
-    "durations_of": "_estimate",
     "plan_sweep": "_plan",
     "run_as_completed": "_sweep",
     "run_sweep": "_sweep",

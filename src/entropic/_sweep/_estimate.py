@@ -11,14 +11,8 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-from .._record import RunRecord
-from ..query import Selection
-
-SIMILAR_RUNS = Selection.of(limit=500, newest_first=True)
-"""The recorded runs by which those to come are judged."""
 
 _NEIGHBOURS = 5
 _LEAST_SECONDS = 1e-9
@@ -125,9 +119,3 @@ def _distance(one: Sequence[Any], other: Sequence[Any]) -> float:
         elif mine != theirs:
             total += 1.0
     return total
-
-
-def durations_of(records: Iterable[RunRecord]) -> Sequence[Run]:
-    """Params and seconds of the records that have a duration."""
-    pairs = ((record.params, record.metadata.get("elapsed_seconds")) for record in records)
-    return [(params, float(seconds)) for params, seconds in pairs if isinstance(seconds, (int, float))]

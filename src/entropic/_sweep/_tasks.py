@@ -18,19 +18,6 @@ BATCH_SECONDS = 0.2
 """How long a worker goes on with a batch: longer, and the progress and the other workers wait for it."""
 
 
-class Ensured(NamedTuple):
-    """
-    A point that is recorded.
-
-    Attributes:
-        record: Its record.
-        has_run: Whether it was run for that, here and now.
-    """
-
-    record: Any
-    has_run: bool
-
-
 class Subject(Protocol):
     """What is swept: knows how a point is looked up, and how it is run."""
 
@@ -42,8 +29,8 @@ class Subject(Protocol):
         """The record of a key, or None."""
         ...
 
-    def ensure(self, point: Any) -> Ensured:
-        """Have the point recorded, by a run if need be."""
+    def ensure(self, point: Any) -> tuple[Any, bool]:
+        """Have the point recorded: its record, and whether it was run for that, here and now."""
         ...
 
     def own_point(self, point: Any) -> Any:

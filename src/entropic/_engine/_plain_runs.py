@@ -1,23 +1,27 @@
-"""Plain runs of a runner, as the subject of a sweep."""
+"""Plain runs of one runner, as the subject of a sweep."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from .._engine import BoundRunner, RunCache
+from .._record import RunRecord
 from ..hashing import Key, decode_params, own_copy
-from ._estimate import SIMILAR_RUNS, Run, durations_of
-from ._tasks import Ensured
+from ..query import Selection
+from ._cache import RunCache
+from ._run import BoundRunner
+
+SIMILAR_RUNS = Selection.of(limit=500, newest_first=True)
+"""The recorded runs by which the duration of those to come is judged."""
 
 
 class PlainRuns:
-    """Plain runs of a runner, as the subject of a sweep."""
+    """What `entropic._sweep.Subject` asks for, of runs that belong to no function."""
 
     def __init__(self, engine: RunCache, runner: Any) -> None:
         self._engine = engine
         self._runner = runner
-        self.recall = engine.recall
+        self.recall: Callable[[Key], RunRecord | None] = engine.recall
 
     def __reduce__(self) -> tuple[Any, ...]:
         return PlainRuns, (self._engine, self._runner)
@@ -25,13 +29,13 @@ class PlainRuns:
     def key(self, point: Any) -> Key:
         return self._engine.key_of(point, self._runner)
 
-    def ensure(self, point: Any) -> Ensured:
+    def ensure(self, point: Any) -> tuple[RunRecord, bool]:
         key = self.key(point)
         record = self.recall(key)
         if record is not None:
-            return Ensured(record, False)
+            return record, False
         work = BoundRunner(self._runner, point, key)
-        return Ensured(self._engine.obtain(key, work, {}), work.has_run)
+        return self._engine.obtain(key, work, {}), work.has_run
 
     def own_point(self, point: Any) -> Any:
         return own_copy(dict(point))
@@ -43,12 +47,18 @@ class PlainRuns:
         """A store does not count."""
 
     def shared(self) -> object:
-        return self._engine.index
+        return self._engine.settings.index
 
     def params(self, key: Key) -> dict[str, Any]:
         return decode_params(key.params)
 
-    def durations(self) -> Sequence[Run]:
+    def durations(self) -> list[tuple[Mapping[str, Any], float]]:
         identity = getattr(self._runner, "__entropic_identity__", None)
         function = None if identity is None else identity().fields.get("function")
         return durations_of(self._engine.select(SIMILAR_RUNS, lambda run: run.provenance.get("function") == function))
+
+
+def durations_of(records: Iterable[RunRecord]) -> list[tuple[Mapping[str, Any], float]]:
+    """Params and seconds of the records that have a duration."""
+    pairs = ((record.params, record.metadata.get("elapsed_seconds")) for record in records)
+    return [(params, float(seconds)) for params, seconds in pairs if isinstance(seconds, (int, float))]
