@@ -59,6 +59,9 @@ class CheckReport:
         return "\n".join([*lines, "all is well"] if self.is_clean else lines)
 
 
+CheckReport.__module__ = "entropic.reports"
+
+
 def check(engine: RunCache, *, contents: bool, repair: bool) -> CheckReport:
     """Look for everything that does not agree, and on request mend it; see `entropic.Store.check`."""
     report, results_dir = CheckReport(), engine.settings.results_dir

@@ -38,6 +38,9 @@ class Reproduction(NamedTuple):
         return f"{self.outcome}: {function}({params}) [{self.record.params_hash}] {self.detail}".rstrip()
 
 
+Reproduction.__module__ = "entropic.reports"
+
+
 class ReproductionReport(list[Reproduction]):
     """What came of a spot check, one `Reproduction` a run; printing it tells the story."""
 
@@ -57,6 +60,9 @@ class ReproductionReport(list[Reproduction]):
 
     def _worth_telling(self) -> list[Reproduction]:
         return [one for one in self if one.outcome != "same"]
+
+
+ReproductionReport.__module__ = "entropic.reports"
 
 
 # ---- running again --------------------------------------------------------------------------------------------------
