@@ -1,17 +1,19 @@
 """One run: looked up, run, published and recorded; what stands between a store and its index."""
 
-from ._arguments import checked_metadata, opened_index, require_callable
+from ._arguments import checked_metadata, require_callable
 from ._cache import RunCache
 from ._known import CannotReplayError, Comparison, call_of, make_known
 from ._lookup import Candidate, Lookup, agrees, identity_fields, judge
 from ._paths import ResultPaths
-from ._records import by_key, report_unknown_names, signature
+from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
+from ._records import by_key, let_newest_answer, report_unknown_names, signature
 from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside
 from ._settings import Settings
 from ._staleness import POLICIES, DefaultsWatch, StalenessPolicy
 
 __all__ = [
     "POLICIES",
+    "SIMILAR_RUNS",
     "AsyncWork",
     "BoundRunner",
     "Candidate",
@@ -21,6 +23,7 @@ __all__ = [
     "Look",
     "Lookup",
     "Metadata",
+    "PlainRuns",
     "ResultPaths",
     "RunCache",
     "RunUnderWay",
@@ -32,11 +35,12 @@ __all__ = [
     "by_key",
     "call_of",
     "checked_metadata",
+    "durations_of",
     "identity_fields",
     "judge",
     "kept_aside",
+    "let_newest_answer",
     "make_known",
-    "opened_index",
     "report_unknown_names",
     "require_callable",
     "signature",

@@ -32,12 +32,13 @@ from .._results import PRIVATE_FOLDER, Workplace
 from .._tables import RecordList
 from ..errors import EntropicError, ResultMissingError
 from ..hashing import PLAIN_TYPES, Key, decode_params, hash_params, make_key
+from ..index import adapt
 from ..query import Selection
 from ._arguments import checked_metadata
 from ._lookup import NOTHING, Candidate, Lookup, agrees, choose, most_telling
 from ._paths import ResultPaths
 from ._recorder import Recorder, write_error
-from ._records import Catalog, signature
+from ._records import exchange, fields, search, signature
 from ._run import AsyncWork, Look, Metadata, Runner, Work
 from ._settings import Settings
 from ._staleness import StalenessPolicy
@@ -62,7 +63,6 @@ class RunCache:
         index: Where records are kept.
         codebook: What is known of the code of earlier runs.
         paths: The paths of results.
-        catalog: The index, with fallbacks for what it cannot do.
         workplace: Where runs are staged.
         flights: Who runs which key at the moment.
         recorder: What publishes results and inserts their records.
@@ -71,15 +71,14 @@ class RunCache:
     def __init__(self, settings: Settings) -> None:
         results_dir = settings.results_dir
         self.settings = settings
-        self.index = settings.index
+        self.index = adapt(settings.index)
         self.codebook = Codebook(results_dir)
         self.paths = ResultPaths(results_dir, self.index)
-        self.catalog = Catalog(self.index, self.paths)
         self.workplace = Workplace(str(results_dir), settings.durable)
         lock_files = LockFiles(str(results_dir / PRIVATE_FOLDER / "locks"))
-        self.flights = Flights(self.catalog.key_locks() or lock_files)
-        self.recorder = Recorder(settings, self.paths, self.catalog, self.workplace)
-        self._peek = self.catalog.peek
+        self.flights = Flights(self.index.key_locks() or lock_files)
+        self.recorder = Recorder(settings, self.paths, self.index, self.workplace)
+        self._peek = self.index.peek
         self._candidates: dict[str, Candidate] = {}
         self._older_forms = _OlderForms()
         self._known_keys: dict[object, Key] = {}
@@ -90,7 +89,7 @@ class RunCache:
     def close(self) -> None:
         """Give back what is held open; the next run takes it again."""
         self.workplace.close()
-        self.catalog.close()
+        self.index.close()
 
     # ---- looking up -------------------------------------------------------------------------------------------------
 
@@ -153,13 +152,13 @@ class RunCache:
         known = self._candidates.get(stored.params_hash)
         if known is not None and known.is_newest and known.stored == stored:
             return known  # an index that hands out copies: still the record we know
-        return Candidate(stored, self.catalog.seen(stored))
+        return Candidate(stored, self.paths.seen(stored))
 
     def _candidates_of(self, key: Key, newest: Candidate) -> Iterator[Candidate]:
         """The records of a key, beginning with the newest, which the index shows; others are looked for if asked."""
         yield newest
         stored = newest.stored
-        same = [one for one in self.catalog.of_key(stored) if agrees(one, key) and one != stored]
+        same = [one for one in self.index.find_all_by_hash(stored.params_hash) if agrees(one, key) and one != stored]
         for one in reversed(same):
             candidate = Candidate(stored, self.paths.shown(one), is_newest=False)
             candidate.agreed = key
@@ -272,21 +271,21 @@ class RunCache:
         for path in paths:
             self.paths.require_removable(path)
         try:
-            self.catalog.delete(records)
+            self.index.delete_records(records)
         except EntropicError:
             raise
         except OSError as error:
-            place = getattr(self.index, "path", self.settings.results_dir)
+            place = self.index.path or self.settings.results_dir
             raise write_error("Cannot forget the runs", error, place, "Nothing has been removed.") from error
         self.remove_unused(paths)
         return len(records)
 
     def select(self, selection: Selection, is_wanted: Callable[[RunRecord], bool] | None = None) -> RecordList:
         """The records that were asked for; of those only the ones *is_wanted* names, if it is given."""
-        found = self.catalog.search(selection.condition)
+        found = search(self.index, selection.condition, self.paths)
         if is_wanted is not None:
             found = [record for record in found if is_wanted(record)]
-        records = selection.arranged(found, self.catalog.fields)
+        records = selection.arranged(found, lambda record: fields(record, self.paths))
         del found
         for place, record in enumerate(records):
             records[place] = self.paths.shown(record)  # one by one, so that no record is held twice
@@ -295,7 +294,7 @@ class RunCache:
     def exchange(self, pairs: Sequence[tuple[RunRecord, RunRecord]]) -> None:
         """Put records in the place of others: in each pair the second, of the first."""
         self.recorder.require_writable()
-        self.catalog.exchange(pairs)
+        exchange(self.index, pairs)
 
     def _prepare_run(self) -> None:
         self.recorder.require_writable()

@@ -15,10 +15,10 @@ from .._record import RunRecord
 from .._results import Published, Stage, Workplace
 from ..errors import AmbiguousResultError, EntropicError, IndexUnavailableError, ResultMissingError, StoreWriteError
 from ..hashing import Key, decode_params
+from ..index import Index
 from ._arguments import checked_metadata
 from ._lookup import Lookup
 from ._paths import ResultPaths
-from ._records import Catalog
 from ._run import Metadata, RunUnderWay, kept_aside
 from ._settings import Settings
 from ._staleness import StalenessPolicy
@@ -31,20 +31,20 @@ class Recorder:
     Args:
         settings: What the store was made with.
         paths: The paths of its results.
-        catalog: Its index.
+        index: Its index.
         workplace: Its staging places.
     """
 
-    def __init__(self, settings: Settings, paths: ResultPaths, catalog: Catalog, workplace: Workplace) -> None:
+    def __init__(self, settings: Settings, paths: ResultPaths, index: Index, workplace: Workplace) -> None:
         self._settings = settings
         self._paths = paths
-        self._catalog = catalog
+        self._index = index
         self._workplace = workplace
 
     def require_writable(self) -> None:
         """Refuse before the run what would be refused after it."""
         try:
-            self._catalog.require_writable()
+            self._index.require_writable()
             self._workplace.prepare()
         except OSError as error:
             place = self._settings.results_dir
@@ -99,7 +99,6 @@ class Recorder:
     ) -> RunRecord:
         """Insert the record of a result that stands in its place, and return it as users see it."""
         place: str | os.PathLike[str] = path
-        index = self._settings.index
         try:
             size_bytes, digest = measure(path, self._settings.digest_up_to_bytes)
             provenance = {**key.identity.fields, "size_bytes": size_bytes, **provenance}
@@ -113,8 +112,8 @@ class Recorder:
                 metadata=metadata,
                 provenance=decode_params(provenance),
             )
-            place = getattr(index, "path", path)
-            index.insert(record)
+            place = self._index.path or path
+            self._index.insert(record)
         except OSError as error:
             if isinstance(error, EntropicError) and not isinstance(error, IndexUnavailableError):
                 raise
@@ -140,7 +139,7 @@ class Recorder:
     def _replace_stale(self, record: RunRecord) -> None:
         """Forget a record that a newer one has taken over from."""
         try:
-            self._catalog.delete([record])
+            self._index.delete_records([record])
         except OSError as error:
             # The newer record answers already, and `check` will find this one again.
             _log.not_forgotten(record.params_hash, error)

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .._engine import RunCache
-from .._fs import measure
+from .._fs import is_as_recorded
 from .._locks import dead_locks
 from .._record import RunRecord
 from .._results import PRIVATE_FOLDER, dead_sessions
 from .._tables import RecordList
-from ..index import Salvages
 
 __all__ = ["CheckReport"]
 
@@ -60,13 +59,16 @@ class CheckReport:
         return "\n".join([*lines, "all is well"] if self.is_clean else lines)
 
 
+CheckReport.__module__ = "entropic.reports"
+
+
 def check(engine: RunCache, *, contents: bool, repair: bool) -> CheckReport:
     """Look for everything that does not agree, and on request mend it; see `entropic.Store.check`."""
     report, results_dir = CheckReport(), engine.settings.results_dir
     # In this order: a run that ends meanwhile is then either still under way, or in the index already.
     entries = list_entries(results_dir)
     in_flight = engine.workplace.in_flight()
-    intact, damaged_lines = engine.catalog.intact()
+    intact, damaged_lines = engine.index.read_intact()
     report.unreadable_lines = [*damaged_lines]
     records = [engine.paths.shown(record) for record in intact]
     compare(report, records, engine.paths.files_of, contents=contents)
@@ -74,8 +76,7 @@ def check(engine: RunCache, *, contents: bool, repair: bool) -> CheckReport:
     known.update(engine.paths.index_files())
     report.orphans = orphans_among(entries, results_dir, known, in_flight)
     note_leftovers(report, results_dir)
-    if isinstance(engine.index, Salvages):
-        report.leftovers += engine.index.leftovers()
+    report.leftovers += engine.index.leftovers()
     if repair:
         _repair(engine, report)
     return report
@@ -88,8 +89,6 @@ def salvage(engine: RunCache) -> Path | None:
     Raises:
         TypeError: The index is not a file of ours.
     """
-    if not isinstance(engine.index, Salvages):
-        raise TypeError(f"Cannot salvage {engine.index!r}: only an index kept in a TinyDB file can be.")
     return engine.index.salvage()
 
 
@@ -112,8 +111,7 @@ def _repair(engine: RunCache, report: CheckReport) -> None:
     if report.leftovers:
         engine.workplace.clean_up()
         engine.flights.clean_up()
-        if isinstance(engine.index, Salvages):
-            engine.index.clean_up()
+        engine.index.clean_up()
         report.repaired.append(f"removed {len(report.leftovers)} leftover(s) of dead processes")
 
 
@@ -156,9 +154,10 @@ def _differs(record: RunRecord, *, contents: bool) -> bool:
     size_bytes, digest = record.provenance.get("size_bytes"), record.provenance.get("digest")
     if size_bytes is None:
         return False
-    # With a limit of no bytes the size alone is measured.
-    found_bytes, found_digest = measure(str(record.result_path), None if contents and digest else -1)
-    return found_bytes != size_bytes or (contents and digest is not None and found_digest != digest)
+    try:
+        return not is_as_recorded(str(record.result_path), size_bytes, digest, contents=contents)
+    except OSError:
+        return True  # a part of it cannot be read
 
 
 def _told(record: RunRecord) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .._engine import RunCache, by_key
+from .._engine import RunCache, by_key, let_newest_answer
 from .._record import RunRecord, copy_record
 from .._results import Published, Stage, Workplace
 from .._tables import RecordList
@@ -39,6 +39,9 @@ class Merged(NamedTuple):
     missing: RecordList
 
 
+Merged.__module__ = "entropic.reports"
+
+
 def merge(engine: RunCache, other: RunCache, step: Callable[[RunRecord], object], *, link: bool) -> Merged:
     """Take over another store's runs; see `entropic.Store.merge`."""
     engine.recorder.require_writable()
@@ -56,7 +59,7 @@ def merge(engine: RunCache, other: RunCache, step: Callable[[RunRecord], object]
             known[record.params_hash] = [*mine, taken]
             merged.taken.append(taken)
         step(record)
-    engine.catalog.let_newest_answer({record.params_hash for record in (*merged.taken, *merged.known)})
+    let_newest_answer(engine.index, {record.params_hash for record in (*merged.taken, *merged.known)})
     return merged
 
 
