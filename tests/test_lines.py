@@ -592,7 +592,7 @@ def test_a_child_forked_in_a_write_keeps_no_lock(path: Path) -> None:
     def fork_in_between(tables: dict[str, Any]) -> None:
         pids.append(_forked(lambda: os.read(reading, 1)))
 
-    index._file.edit(fork_in_between)
+    index._writer.edit(fork_in_between)
     try:
         done = subprocess.run(
             [sys.executable, "-c", _INSERT_ONE, str(path)], capture_output=True, text=True, timeout=30, check=False
