@@ -17,6 +17,11 @@ class Content:
     last_number = 0
     other_tables: Tables
 
+    @property
+    def is_small(self) -> bool:
+        """Whether all of it is read whenever something is looked for, so that damage anywhere in it shows at once."""
+        return True
+
     def find(self, descriptor: int, params_hash: str) -> tuple[Document, int] | None:
         """The newest document under a hash, and the offset of its line."""
         raise NotImplementedError

@@ -155,9 +155,11 @@ class TinyDBIndex(Index):
         """Return every record that can be read, and the numbers of the lines that cannot; raises for no damage."""
         try:
             return self.all(), []
-        except IndexCorruptError:
+        except IndexCorruptError as error:
             documents, damaged_lines = self._writer.read_intact()
-            return [self._read(document) for document in documents], damaged_lines
+            # Of zeros, or an empty line, it is known here only that they are damage.
+            told = sorted({*damaged_lines, error.line} - {0}) or [1]
+            return [self._read(document) for document in documents], told
 
     def salvage(self) -> Path | None:
         """

@@ -67,6 +67,11 @@ class LinesContent(Content):
             self.last_number, _ = self._parsed(descriptor, *lines[-1])
 
     @property
+    def is_small(self) -> bool:
+        """By its size."""
+        return self.end <= _SMALL_FILE_BYTES
+
+    @property
     def is_bare(self) -> bool:
         """No run yet."""
         return self.end == self.start
@@ -76,7 +81,7 @@ class LinesContent(Content):
         key = _format.json_text(params_hash)
         if self._table is None:
             self._scans += 1
-            if self.end > _SMALL_FILE_BYTES and self._scans <= _SCANS_BEFORE_TABLE:
+            if not self.is_small and self._scans <= _SCANS_BEFORE_TABLE:
                 found = list(self._scan(descriptor, key))
                 if found:
                     return self._run_at(descriptor, found[-1])[1], found[-1]
@@ -109,8 +114,8 @@ class LinesContent(Content):
             yield self._parsed(descriptor, offset, text)
 
     def count(self, descriptor: int) -> int:
-        """By the line feeds; a small file is read, so that damage anywhere in it shows at once."""
-        if self.end <= _SMALL_FILE_BYTES:
+        """By the line feeds."""
+        if self.is_small:
             return super().count(descriptor)
         return sum(chunk.count(b"\n") + 1 for _, chunk in self._chunks(descriptor))
 
@@ -118,8 +123,7 @@ class LinesContent(Content):
         self, descriptor: int, where: Mapping[str, Any], *, backwards: bool = False
     ) -> Iterator[tuple[int, Document]]:
         """By a search of the bytes at first; a name that is asked for again gets a table of its values."""
-        # A small file is read whole, so that damage anywhere in it shows at once.
-        if not where or self.end <= _SMALL_FILE_BYTES:
+        if not where or self.is_small:
             return self.documents(descriptor, backwards=backwards)
         prefilters = [BytePrefilter(name, value) for name, value in where.items()]
         offsets = self._names.offsets(prefilters, lambda: self._chunks(descriptor))
@@ -139,10 +143,7 @@ class LinesContent(Content):
         return (text for _, text in self._offset_texts(descriptor))
 
     def runs_under(self, descriptor: int, keys: Collection[str]) -> list[tuple[int, Document]]:
-        """By their offsets; a small file is read, so that damage anywhere in it shows at once."""
-        if self.end <= _SMALL_FILE_BYTES:
-            for _ in self.documents(descriptor):
-                pass
+        """By their offsets."""
         if self._table is None and len(keys) > _SCANS_BEFORE_TABLE:
             self._table = self._build_table(descriptor)
         return sorted((run for key in set(keys) for run in self._runs_of(descriptor, key)), key=itemgetter(0))
@@ -279,7 +280,7 @@ class LinesContent(Content):
     def _offsets_of(self, descriptor: int, key: bytes) -> list[int]:
         if self._table is None:
             self._scans += 1
-            is_worth_a_scan = self.end > _SMALL_FILE_BYTES and self._scans <= _SCANS_BEFORE_TABLE
+            is_worth_a_scan = not self.is_small and self._scans <= _SCANS_BEFORE_TABLE
             if is_worth_a_scan and self._lines_begin_alike(descriptor):
                 return list(self._scan(descriptor, key))
             self._table = self._build_table(descriptor)
@@ -304,11 +305,9 @@ class LinesContent(Content):
         return OffsetTable(entries)
 
     def _hash_entries(self, descriptor: int, offset: int, chunk: bytes) -> Iterator[int]:
-        # A small file is parsed, so that damage anywhere in it shows at once.
-        trusting = self.end > _SMALL_FILE_BYTES
         for text in chunk.split(b"\n"):
             parts = text.split(b'"', 6)
-            if trusting and parts[2:5] == _HASH_FIELD_PARTS and b"\\" not in parts[5]:
+            if not self.is_small and parts[2:5] == _HASH_FIELD_PARTS and b"\\" not in parts[5]:
                 yield entry(parts[5], offset)
             else:
                 _, document = self._parsed(descriptor, offset, text.removesuffix(b","))

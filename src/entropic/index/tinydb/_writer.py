@@ -253,7 +253,10 @@ class LineWriter(Generic[T]):
     def _doomed(
         self, content: Content, descriptor: int, keys: Collection[str], unwanted: Callable[[T], bool]
     ) -> list[int]:
-        """The offsets (or numbers) of the runs to remove."""
+        """The offsets (or numbers) of the runs to remove; of a small file all are read, so that damage shows."""
+        if content.is_small:
+            for place, (_, document) in enumerate(content.documents(descriptor)):
+                self.reader.checked(document, content.line_of(place))
         line = content.line_number
         return [
             place
