@@ -26,7 +26,7 @@ from sqlalchemy import event
 
 import entropic
 from entropic import Store, cached, param
-from entropic._sweep._sweep import PlainRuns
+from entropic._engine import PlainRuns
 from entropic._sweep._tasks import Task
 from entropic.errors import (
     DuplicateFunctionError,

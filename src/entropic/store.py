@@ -8,18 +8,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from ._engine import BoundRunner, RunCache, Runner, Settings, require_callable
+from ._engine import BoundRunner, PlainRuns, RunCache, Runner, Settings, require_callable
 from ._record import RunRecord
+from ._sweep import SweepKeywords, SweepOptions, shows_options
 from ._tables import RecordList
 from .hashing import make_key
 from .index import IndexBackend, open_index
 from .query import Selection, Where
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ._engine import Comparison
     from ._maintenance import CheckReport, Explanation, Merged, ReproductionReport
-    from ._sweep._plan import Plan
-    from ._sweep._progress import Sink
+    from ._sweep import Plan
 
 __all__ = ["Store"]
 
@@ -232,15 +234,12 @@ class Store:
 
         return explain(self._engine, make_key(params))
 
+    @shows_options(SweepOptions)
     def sweep(
         self,
         points: Iterable[Mapping[str, Any]],
         runner: Runner,
-        *,
-        executor: Any = None,
-        workers: int | None = None,
-        progress: bool | Sink | None = None,
-        on_error: str = "raise",
+        **options: Unpack[SweepKeywords],
     ) -> RecordList:
         """
         `run_or_retrieve` every point, here or in parallel, and return the records in the order of the points.
@@ -275,23 +274,17 @@ class Store:
             >>> [record.params["n"] for record in records]
             [1, 2]
         """
-        from ._sweep import _sweep as _sweeping
+        from ._sweep import as_record, run_sweep
 
         require_callable(runner)
-        options = _sweeping.Options.checked(executor, workers, progress, on_error)
-        return RecordList(
-            _sweeping.swept(_sweeping.PlainRuns(self._engine, runner), points, options, _sweeping.as_it_is)
-        )
+        return RecordList(run_sweep(PlainRuns(self._engine, runner), points, SweepOptions.of(options), as_record))
 
+    @shows_options(SweepOptions)
     def sweep_as_completed(
         self,
         points: Iterable[Mapping[str, Any]],
         runner: Runner,
-        *,
-        executor: Any = None,
-        workers: int | None = None,
-        progress: bool | Sink | None = None,
-        on_error: str = "raise",
+        **options: Unpack[SweepKeywords],
     ) -> Generator[tuple[Mapping[str, Any], RunRecord], None, None]:
         """
         As `sweep`, but hand out each point with its record as soon as it is there, and keep none.
@@ -306,13 +299,10 @@ class Store:
             ...     print(point, record.result_path.read_text())
             {'n': 1} x
         """
-        from ._sweep import _sweep as _sweeping
+        from ._sweep import as_record, run_as_completed
 
         require_callable(runner)
-        options = _sweeping.Options.checked(executor, workers, progress, on_error)
-        return _sweeping.swept_as_completed(
-            _sweeping.PlainRuns(self._engine, runner), points, options, _sweeping.as_it_is
-        )
+        return run_as_completed(PlainRuns(self._engine, runner), points, SweepOptions.of(options), as_record)
 
     def plan(self, points: Iterable[Mapping[str, Any]], runner: Runner | None = None, *, workers: int = 1) -> Plan:
         """
@@ -335,9 +325,9 @@ class Store:
             >>> plan.total, plan.duplicates, plan.to_run
             (2, 1, ({'n': 9},))
         """
-        from ._sweep import _sweep as _sweeping
+        from ._sweep import plan_sweep
 
-        return _sweeping.planned(_sweeping.PlainRuns(self._engine, runner), points, workers)
+        return plan_sweep(PlainRuns(self._engine, runner), points, workers)
 
     def register(self, params: Mapping[str, Any], result_path: str | os.PathLike[str], **metadata: Any) -> RunRecord:
         """

@@ -6,6 +6,7 @@ from ._known import CannotReplayError, Comparison, call_of, make_known
 from ._lookup import Candidate, agrees, identity_fields
 from ._older import OlderForms, as_of_today, rewritten
 from ._paths import Places
+from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
 from ._records import by_key, let_newest_answer, report_unknown_names, signature
 from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside
 from ._settings import Settings
@@ -13,6 +14,7 @@ from ._staleness import POLICIES, DefaultsWatch, Watch, answer_among
 
 __all__ = [
     "POLICIES",
+    "SIMILAR_RUNS",
     "AsyncWork",
     "BoundRunner",
     "Candidate",
@@ -23,6 +25,7 @@ __all__ = [
     "Metadata",
     "OlderForms",
     "Places",
+    "PlainRuns",
     "RunCache",
     "RunUnderWay",
     "Runner",
@@ -35,6 +38,7 @@ __all__ = [
     "by_key",
     "call_of",
     "checked_metadata",
+    "durations_of",
     "identity_fields",
     "kept_aside",
     "let_newest_answer",

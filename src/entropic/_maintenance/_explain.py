@@ -40,6 +40,9 @@ class Neighbour:
     differences: tuple[str, ...]
 
 
+Neighbour.__module__ = "entropic.reports"
+
+
 @dataclass(frozen=True)
 class Explanation:
     """
@@ -82,6 +85,9 @@ class Explanation:
             lines.append(f"  differs from {record.params_hash}, recorded {record.created_at[:19].replace('T', ' ')}:")
             lines += [f"    {difference}" for difference in neighbour.differences]
         return "\n".join(lines)
+
+
+Explanation.__module__ = "entropic.reports"
 
 
 class Function(Protocol):

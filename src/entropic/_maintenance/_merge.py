@@ -39,6 +39,9 @@ class Merged(NamedTuple):
     missing: RecordList
 
 
+Merged.__module__ = "entropic.reports"
+
+
 def merge(engine: RunCache, other: RunCache, step: Callable[[RunRecord], object], *, link: bool) -> Merged:
     """Take over another store's runs; see `entropic.Store.merge`."""
     engine.recorder.require_writable()
