@@ -21,11 +21,10 @@ import contextlib
 import json
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
-from ..._fs import remember, watch_forks
+from ..._fs import Stamp, remember, watch_forks
 from ...errors import IndexCorruptError
 from ._content import Content, EmptyContent, StockContent
 from ._format import STORE_TABLE, TABLE, Document, Tables, excerpt, is_head
@@ -36,24 +35,6 @@ T = TypeVar("T")
 
 _REMEMBERED_LINES = 1 << 17
 _UNKNOWN = object()
-_CLOCK_TICK_NS = 20_000_000
-
-
-class _Stamp(NamedTuple):
-    """What changes whenever the file does, once its time lies a clock tick back."""
-
-    mtime_ns: int
-    size: int
-    inode: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> _Stamp:
-        """The stamp of a file with this status."""
-        return cls(status.st_mtime_ns, status.st_size, status.st_ino)
-
-    def is_settled(self) -> bool:
-        """Whether a change from now on would get another time: those within one tick of the clock get the same."""
-        return time.time_ns() - self.mtime_ns > _CLOCK_TICK_NS
 
 
 class LineReader(Generic[T]):
@@ -78,7 +59,7 @@ class LineReader(Generic[T]):
         self._read = read
         self._content: Content = EmptyContent()
         self._inode: int | None = None
-        self._stamp: _Stamp | None = None
+        self._stamp: Stamp | None = None
         self._found: dict[str, T | None] = {}
         watch_forks(self)
 
@@ -99,7 +80,7 @@ class LineReader(Generic[T]):
         if self._stamp == (status.st_mtime_ns, status.st_size, status.st_ino):
             found = self._found.get(params_hash, _UNKNOWN)
             if found is _UNKNOWN:
-                found = self._find_at_hand(params_hash, _Stamp.of(status))
+                found = self._find_at_hand(params_hash, Stamp.of(status))
             # That there is none is believed of an open file only: a network file system may show us, for seconds, how
             # the file was; what it shows of a file that has just been opened is true.
             if found is not _UNKNOWN and found is not None:
@@ -172,7 +153,7 @@ class LineReader(Generic[T]):
                 remember(self._found, params_hash, newest, _REMEMBERED_LINES)
             return self._found[params_hash]
 
-    def _find_at_hand(self, params_hash: str, stamp: _Stamp) -> T | object:
+    def _find_at_hand(self, params_hash: str, stamp: Stamp) -> T | object:
         """As `_find_in_file` of a file that is as it was, for lines that were read ahead: it need not be opened."""
         with self.lock:
             if self._stamp != stamp or params_hash in self._found:
@@ -228,7 +209,7 @@ class LineReader(Generic[T]):
             size: Its size, if it is known better than from its status, which a network file system may have of old.
         """
         with self.lock:
-            stamp = _Stamp.of(os.fstat(descriptor))
+            stamp = Stamp.of(os.fstat(descriptor))
             if stamp == self._stamp and size is None:
                 return self._content
             self._stamp = None
@@ -246,7 +227,7 @@ class LineReader(Generic[T]):
 
     def is_known(self, status: os.stat_result) -> bool:
         """Whether nothing has changed, by the status of the file."""
-        return self._stamp == _Stamp.of(status)
+        return self._stamp == Stamp.of(status)
 
     def distrust(self) -> None:
         """Look at the file again before anything is answered: it is about to change, or has."""
