@@ -9,6 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from entropic import Store
 from entropic._fs import is_abandoned, try_lock, unlock, wait_for_lock
 
 # What the standard library lacks on Windows; asyncio and others that come with it are loaded before it is taken away.
