@@ -23,8 +23,7 @@ from entropic._tables import cell_text, flatten
 from entropic._tables._columns import Table
 from entropic._tables._render import html_table, text_table
 from entropic._tables.page._columns import page_columns
-from entropic._tagged import untagged
-from entropic.hashing import normalize
+from entropic.hashing import normalize, untagged
 from entropic.record import RecordList
 
 

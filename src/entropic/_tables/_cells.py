@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from .._tagged import content_text, untagged
+from ..hashing import content_text, untagged
 
 # The text under these tags speaks for itself; other tags are named before it.
 _PLAIN_TAGS = frozenset({"$date", "$datetime", "$time", "$timedelta", "$Decimal", "$Fraction", "$complex", "$UUID"})
