@@ -278,7 +278,7 @@ def test_a_folder_that_cannot_be_written_refuses_to_accept(store: entropic.Store
     Path("results/.entropic/code").write_text("in the way")
 
     with pytest.raises(OSError, match="code"):
-        store.codebook.accept(["a"], "b")
+        store._engine.codebook.accept(["a"], "b")
 
 
 # ---- in one process -------------------------------------------------------------------------------------------------

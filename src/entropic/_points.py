@@ -56,6 +56,9 @@ class Grid(Sequence[dict[str, Any]]):
         return f"Grid of {len(self)} points ({axes})"
 
 
+Grid.__module__ = "entropic.reports"
+
+
 def grid(**axes: Iterable[Any]) -> Grid:
     """
     All combinations of the given values, the last axis changing fastest.

@@ -61,7 +61,7 @@ ITSELF = "the function itself"
 """The part of a decorated function that is its own, in words."""
 _ITSELF = "itself"
 _CACHED = "cached helper"
-_OUR_DECORATOR = "entropic._function._cached"
+_OUR_DECORATOR = "entropic.reports"
 
 
 class Part(NamedTuple):

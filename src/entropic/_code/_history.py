@@ -19,7 +19,7 @@ from typing import Any
 
 from .. import _log
 from .._results import PRIVATE_FOLDER
-from . import Fingerprint, Part, are_comparable
+from ._dependencies import Fingerprint, Part, are_comparable
 
 _DRAFT = ".draft"
 _OLD_SECONDS = 3600.0
