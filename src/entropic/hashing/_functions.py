@@ -11,12 +11,12 @@ from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, Metho
 from typing import Any
 
 from ..errors import UnsupportedTypeError
-from ._fields import form_with_fields
 from ._forms import Tagged
 from ._types import attributes_of, class_attribute, type_name
 
 _MAIN = ("__main__", "__mp_main__")
 _FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType)
+_NOTHING_INSIDE = (int, float, str, bytes, complex, type(None))
 _UFUNC_HOMES = ("numpy", "scipy.special")
 _ADVICE = "It is not what is found under its name: define it at module level, by a name of its own."
 
@@ -108,9 +108,13 @@ def code_in(value: Any) -> Iterator[Any]:
         yield kind
     elif isinstance(value, type) or (callable(value) and name_of(value) is not None):
         yield value
-    elif (form := form_with_fields(value)) is not None:
-        yield kind
-        yield from code_in(form.fields)
+    elif not isinstance(value, _NOTHING_INSIDE):
+        from ._fields import form_with_fields  # loaded by those who pass objects
+
+        form = form_with_fields(value)
+        if form is not None:
+            yield kind
+            yield from code_in(form.fields)
 
 
 def _name_or_self(function: Any) -> Any:
