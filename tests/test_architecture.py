@@ -49,7 +49,7 @@ LONG = {
     "_code._dependencies": "to be split",
     "_locks._flights": "to be split",
     "_sweep._pools": "to be split",
-    "errors": "to be split",
+    "errors": "a catalogue: one short class for each error, and the tree above them",
     "index.tinydb._file": "to be split",
     "query": "to be split",
     "_results._staging": "to be split",
