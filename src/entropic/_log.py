@@ -93,9 +93,10 @@ def unknown_parameter(name: str) -> None:
     logger.warning("No recorded run has a parameter %r", name)
 
 
-def mended(path: str, dropped_bytes: int) -> None:
-    """The torn tail of an interrupted append was closed."""
-    logger.warning("Mended %s: %d bytes of an interrupted append were dropped", path, dropped_bytes)
+def mended(path: str, cut_off_bytes: int, kept_as: str | None) -> None:
+    """The torn tail of an interrupted append was cut off, and kept in a file if it said anything."""
+    kept = "nothing was in them" if kept_as is None else f"they are kept at {kept_as}"
+    logger.warning("Mended %s: cut off %d bytes of an interrupted append; %s", path, cut_off_bytes, kept)
 
 
 def cleaned(folder: str, count: int) -> None:
