@@ -27,10 +27,10 @@ from .._code import Codebook
 from .._fs import remember, remove, sync_tree
 from .._locks import Flights, LockFiles
 from .._log import DEBUG, is_enabled_for
-from .._record import RunRecord, lazy_copy, with_params
+from .._record import RunRecord, copy_record, lazy_copy, with_params
 from .._results import PRIVATE_FOLDER, Workplace
 from .._tables import RecordList
-from ..errors import EntropicError, ResultMissingError
+from ..errors import EntropicError, NotRecordedError, ResultMissingError
 from ..hashing import PLAIN_TYPES, Key, decode_params, hash_params, make_key
 from ..index import adapt
 from ..query import Selection
@@ -38,7 +38,7 @@ from ._arguments import checked_metadata
 from ._lookup import NOTHING, Candidate, Lookup, agrees, choose, most_telling
 from ._paths import ResultPaths
 from ._recorder import Recorder, write_error
-from ._records import exchange, fields, search, signature
+from ._records import exchange, fields, replace_in_order, search, signature
 from ._run import AsyncWork, Look, Metadata, Runner, Work
 from ._settings import Settings
 from ._staleness import StalenessPolicy
@@ -193,7 +193,7 @@ class RunCache:
         with self.flights.lead(key.params_hash, look) as record:
             if record is None:
                 with self.recorder.new_run(key, work, metadata, policy, look.found) as run:
-                    work(run.path)
+                    run.returned = work(run.path)
                 record = run.record
             return record
 
@@ -206,7 +206,7 @@ class RunCache:
         async with self.flights.lead_async(key.params_hash, look) as record:
             if record is None:
                 with self.recorder.new_run(key, work, metadata, policy, look.found) as run:
-                    await work(run.path)
+                    run.returned = await work(run.path)
                 record = run.record
             return record
 
@@ -214,7 +214,7 @@ class RunCache:
         """Run, whatever is recorded."""
         self._prepare_run()
         with self.recorder.new_run(key, work, metadata, policy, _REQUESTED) as run:
-            work(run.path)
+            run.returned = work(run.path)
         return run.record
 
     async def execute_async(
@@ -223,7 +223,7 @@ class RunCache:
         """Run a coroutine, whatever is recorded."""
         self._prepare_run()
         with self.recorder.new_run(key, work, metadata, policy, _REQUESTED) as run:
-            await work(run.path)
+            run.returned = await work(run.path)
         return run.record
 
     def replicate(
@@ -235,7 +235,7 @@ class RunCache:
             if record is None:
                 with self.recorder.new_run(key, work, metadata, policy, _NO_REPLICATE) as run:
                     run.provenance["replicate"] = number
-                    work(run.path)
+                    run.returned = work(run.path)
                 record = run.record
             return record
 
@@ -247,6 +247,35 @@ class RunCache:
         if self.settings.durable:
             sync_tree(path)
         return self.recorder.insert(key, path, self.paths.indexed(path), checked_metadata(metadata), {})
+
+    def annotate(self, record: RunRecord, metadata: Metadata) -> RunRecord:
+        """
+        Add to the metadata of a record, as users see it.
+
+        Raises:
+            NotRecordedError: There is no such record.
+        """
+        wanted = signature(record)
+        same = self.index.find_all_by_hash(record.params_hash)
+        stored = next((one for one in same if signature(self.paths.shown(one)) == wanted), None)
+        return self._annotate(stored, same, record.params_hash, metadata)
+
+    def annotate_newest(self, key: Key, metadata: Metadata) -> RunRecord:
+        """As `annotate`, for the newest record of a key."""
+        same = [one for one in self.index.find_all_by_hash(key.params_hash) if agrees(one, key)]
+        return self._annotate(same[-1] if same else None, same, key.params_hash, metadata)
+
+    def _annotate(
+        self, stored: RunRecord | None, same: Sequence[RunRecord], params_hash: str, metadata: Metadata
+    ) -> RunRecord:
+        details = checked_metadata(metadata)
+        if stored is None:
+            raise NotRecordedError("", params_hash)
+        self.recorder.require_writable()
+        annotated = copy_record(stored)
+        annotated.metadata.update(details)
+        replace_in_order(self.index, stored, annotated, same)
+        return self.paths.shown(annotated)
 
     def forget_key(self, key: Key, remove_file: bool = False) -> bool:
         """Forget all records of a key."""

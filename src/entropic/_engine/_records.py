@@ -57,6 +57,24 @@ def let_newest_answer(index: Index, keys: Collection[str]) -> None:
     index.delete_records(passed)
 
 
+def replace_in_order(index: Index, old: RunRecord, new: RunRecord, same: Sequence[RunRecord]) -> None:
+    """
+    Put a record in the place of another one of its key; those inserted after it go on to come after it.
+
+    Killed at any moment, no record is lost.
+
+    Args:
+        index: The index.
+        old: The record to be replaced.
+        new: What replaces it.
+        same: All records of the key, in their order.
+    """
+    later = same[same.index(old) + 1 :]
+    for record in (new, *map(moved, later)):
+        index.insert(record)
+    index.delete_records([old, *later])
+
+
 def report_unknown_names(condition: Condition, is_known: Callable[[str], bool]) -> None:
     """Say in the log which names of a fruitless query no record has: it may be a typo, and no empty result."""
     for name in names_in(condition):
