@@ -36,6 +36,7 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
     UserWarning
     ├── StaleResultWarning                         a result of code that has changed since is handed out
     ├── ChangedDefaultWarning                      a default has changed since runs were recorded with it
+    ├── NameSharedWarning                          a recorded run is of another function of the same name
     └── EqualReplicatesWarning                     replicates whose results are byte for byte the same
 """
 
@@ -697,4 +698,28 @@ class EqualReplicatesWarning(UserWarning):
         return (
             f"Of {self.count} replicates of {self.name} only {self.different} have a result of their own: they are not "
             f"independent. Let the function take a seed, and make all its random numbers from it."
+        )
+
+
+class NameSharedWarning(UserWarning):
+    """
+    A recorded run bears the name of a function, and was made by other code at another place: it does not answer.
+
+    Attributes:
+        name: The name.
+        other: Where the run was made: a script, a notebook, or a session of which no file is known.
+        place: Where the function is.
+    """
+
+    def __init__(self, name: str, other: str, place: str) -> None:
+        super().__init__(name, other, place)
+        self.name = name
+        self.other = other
+        self.place = place
+
+    def __str__(self) -> str:
+        return (
+            f"Two functions share the name {self.name!r}: a recorded run was made by other code at {self.other!r}, and "
+            f"does not answer for the one at {self.place!r}. Give one of them a name of its own, with name=. If they "
+            f"are one function that was moved and changed, choose its runs with accept_changes(where=...)."
         )

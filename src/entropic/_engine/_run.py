@@ -72,6 +72,7 @@ class RunUnderWay:
         with contextlib.ExitStack() as around:
             if watch is not None:
                 self.provenance["code"] = around.enter_context(watch.running())
+                self.provenance |= watch.origin()
             if self._tells_circumstances:
                 around.enter_context(self._measured(work))
             began = time.perf_counter()

@@ -16,7 +16,7 @@ from .. import _log
 from .._code import ITSELF, Code, Codebook, Fingerprint, are_comparable, what_changed, what_surely_changed
 from .._fs import warn
 from .._record import RunRecord
-from ..errors import ChangedDefaultWarning, CodeChangedError, StaleResultWarning
+from ..errors import ChangedDefaultWarning, CodeChangedError, NameSharedWarning, StaleResultWarning
 from ._lookup import Candidate
 
 POLICIES = ("warn", "rerun", "error", "ignore")
@@ -32,12 +32,21 @@ class Watch:
         policy: What a run of other code means; one of `POLICIES`.
         codebook: Where what is known of code is kept.
         said: Shared by all watches of one function: which warnings it has given.
+        place: Where the function is, if its name alone does not tell it from others.
 
     Attributes:
         policy: As given.
     """
 
-    def __init__(self, function_name: str, code: Code, policy: str, codebook: Codebook, said: set[str]) -> None:
+    def __init__(
+        self,
+        function_name: str,
+        code: Code,
+        policy: str,
+        codebook: Codebook,
+        said: set[str],
+        place: str | None = None,
+    ) -> None:
         self._function_name = function_name
         self._code = code
         self.policy = policy
@@ -47,8 +56,11 @@ class Watch:
         self._grown: dict[str, Watch] = {}
         self._growth: str | None = None
         self._may_note = True
-        self.today: Callable[[], Fingerprint | None] = _nobody_asks if policy == "ignore" else code.now
+        self._place = place
+        self.today: Callable[[], Fingerprint | None] = code.now
         """Today's fingerprint, the same object for as long as the code does not change; None if nobody asks for it."""
+        if policy == "ignore":
+            self.today = _nobody_asks if place is None else _asks_for_the_place
 
     def of_grown(self, growth: str) -> Watch:
         """
@@ -59,7 +71,7 @@ class Watch:
         """
         watch = self._grown.get(growth)
         if watch is None:
-            watch = Watch(self._function_name, self._code, self.policy, self._codebook, self._said)
+            watch = Watch(self._function_name, self._code, self.policy, self._codebook, self._said, self._place)
             watch._growth, watch._may_note = growth, self._may_note
             self._grown[growth] = watch
         return watch
@@ -67,7 +79,7 @@ class Watch:
     def for_good_ones(self) -> Watch:
         """One that lets only good runs answer, says nothing of the others, and writes nothing."""
         policy = self.policy if self.policy == "ignore" else "rerun"
-        watch = Watch(self._function_name, self._code, policy, self._codebook, self._said)
+        watch = Watch(self._function_name, self._code, policy, self._codebook, self._said, self._place)
         watch._may_note = False
         return watch
 
@@ -86,6 +98,8 @@ class Watch:
     def is_good(self, record: RunRecord, today: Fingerprint | None) -> bool:
         """As `vouches_for`, for whoever knows today's fingerprint already."""
         recorded = record.provenance.get("code")
+        if today is _UNWATCHED:
+            return not self.is_of_namesake(record)
         if today is None or not isinstance(recorded, str) or recorded == today.digest:
             return True
         if self._good.get(recorded) is not today:
@@ -118,6 +132,17 @@ class Watch:
         parts = self._codebook.parts(recorded)
         return parts is not None and what_changed(parts, today.parts) == [ITSELF]
 
+    def is_of_namesake(self, record: RunRecord) -> bool:
+        """Whether a record is of another function: made at another place, and by other code that was not accepted."""
+        place = record.provenance.get("place")
+        if self._place is None or not isinstance(place, str) or place == self._place:
+            return False
+        return not self.is_good(record, self._code.now())
+
+    def origin(self) -> dict[str, str]:
+        """What a record has to tell of where its function is."""
+        return {} if self._place is None else {"place": self._place}
+
     def hands_out(self, record: RunRecord) -> bool:
         """
         Whether a record that is not good is the answer all the same; said once, if it is.
@@ -125,6 +150,9 @@ class Watch:
         Raises:
             CodeChangedError: It is to be an error.
         """
+        if self.is_of_namesake(record):
+            self._warn_of_namesake(str(record.provenance["place"]))
+            return False
         if self.policy == "rerun":
             return False
         if self.policy == "warn" and "code" in self._said:
@@ -135,6 +163,11 @@ class Watch:
         warn(f"Handing out a result of earlier code: {error.story} {_WAYS_OUT}", StaleResultWarning)
         self._said.add("code")
         return True
+
+    def _warn_of_namesake(self, place: str) -> None:
+        if place not in self._said:
+            self._said.add(place)
+            warn(NameSharedWarning(self._function_name, place, str(self._place)), NameSharedWarning)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[str]:
@@ -246,8 +279,16 @@ class DefaultsWatch:
                 )
 
 
+_UNWATCHED = Fingerprint(())
+"""Stands for the code of a function that is not watched, but for whether it is that function at all."""
+
+
 def _nobody_asks() -> None:
     return None
+
+
+def _asks_for_the_place() -> Fingerprint:
+    return _UNWATCHED
 
 
 _WAYS_OUT = (

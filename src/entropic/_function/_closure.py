@@ -1,4 +1,4 @@
-"""Which function this is: its name across scripts and processes, its code, and what it closes over."""
+"""What a function closes over, as part of its identity."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import dis
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
@@ -15,25 +14,11 @@ from .._code import layers_of
 from .._fs import watch_forks
 from ..errors import EntropicError
 from ..hashing import Identity, canonical, normalize
+from ._names import MAIN, module_name
 
-_MAIN = ("__main__", "__mp_main__")
 _IMMUTABLE = frozenset({int, float, str, bool, bytes, type(None)})
 _CODE = (FunctionType, BuiltinFunctionType, type, ModuleType)
 _SETS_A_CELL = ("STORE_DEREF", "DELETE_DEREF")
-
-
-def function_name(function: Callable[..., Any]) -> str:
-    """
-    The name a function keeps wherever it is called from: ``module.qualname``.
-
-    In a script, the script's file stem stands for the module, so that running it and importing it are the same.
-
-    Raises:
-        TypeError: It is a lambda, and all lambdas of a module have one name.
-    """
-    if function.__name__ == "<lambda>":
-        raise TypeError("Cannot decorate a lambda without a name of its own. Pass name= to cached().")
-    return f"{_module_name(function)}.{function.__qualname__}"
 
 
 class Closure:
@@ -188,7 +173,7 @@ def importable_name(value: Any) -> str | None:
         return value.__name__
     name = getattr(value, "__qualname__", None)
     if isinstance(value, _CODE) and name and "<" not in name and _is_found(value, name):
-        return f"{_public_module(value, name) or _module_name(value)}.{name}"
+        return f"{_public_module(value, name) or module_name(value)}.{name}"
     return None
 
 
@@ -208,17 +193,8 @@ def _is_found(value: Any, qualname: str) -> bool:
     for part in qualname.split("."):
         found = getattr(found, part, None)
     if found is None:
-        return value.__module__ in _MAIN  # sent by value to a process that has another main module
+        return value.__module__ in MAIN  # sent by value to a process that has another main module
     return any(layer is value for layer in layers_of(found))
-
-
-def _module_name(value: Any) -> str:
-    module = str(value.__module__)
-    if module not in _MAIN:
-        return module
-    # While a spawned worker runs the script anew, under its second name, ``__main__`` is still the pool's own.
-    script = getattr(sys.modules.get(module), "__file__", None)
-    return Path(script).stem if script else "__main__"
 
 
 def _cells_of(function: Any) -> tuple[dict[str, Any], frozenset[str]]:

@@ -30,9 +30,9 @@ from ..query import Selection, fields_of, has_name
 from ..store import Store
 from ._binding import Binding
 from ._call import Call, are_simple
-from ._closure import Closure, function_name, importable_name
+from ._closure import Closure, importable_name
 from ._inputs import Inputs
-from ._names import belongs_to, claim_name, may_be_method, owners_of, plain_function
+from ._names import Claim, belongs_to, claim_name, function_name, may_be_method, owners_of, place_of, plain_function
 from ._options import CacheOptions
 from ._replay import arguments_of, why_another
 
@@ -64,17 +64,31 @@ class FunctionCache:
         decorated: What the decorator is written above: a function, class method or static method.
         store: Where its runs are kept.
         options: How it was decorated.
+        place: Where it was found, if it was sent here from there.
+        is_copy: Whether it was sent here from another process, and takes nobody's place.
 
     Attributes:
         name: What the function is called in its keys.
+        place: Where the script, notebook or session is whose name stands for a module; see `place_of`.
+        claim: Its claim on the name.
+        replaced: The decorated functions whose definition this one is from now on.
     """
 
-    def __init__(self, decorated: Callable[..., Any], store: Store, options: CacheOptions) -> None:
+    def __init__(
+        self,
+        decorated: Callable[..., Any],
+        store: Store,
+        options: CacheOptions,
+        *,
+        place: str | None = None,
+        is_copy: bool = False,
+    ) -> None:
         function = plain_function(decorated)
         self.store = store
         self.engine = store._engine
         self.options = options
         self.name = options.name or function_name(function)
+        self.place = place if is_copy or options.name is not None else place_of(function)
         self.load = options.load
         self.comparison = options.compare
         self.function = function
@@ -93,7 +107,7 @@ class FunctionCache:
         has_simple_defaults = are_simple(value for value in defaults if value is not Parameter.empty)
         self._may_remember = has_simple_defaults and not self.inputs.names  # a path says nothing of a file's content
         self._memory = self._new_memory(self.closure.identity())
-        self._claim_name()
+        self.claim, self.replaced = self._claimed(is_copy=is_copy)
         make_known(self.name, self)
         watch_forks(self)
         self._is_method = may_be_method(function) and not isinstance(decorated, staticmethod)
@@ -102,11 +116,14 @@ class FunctionCache:
         self._watches: dict[type, Watch] = {}
         self.defaults = DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
 
-    def _claim_name(self) -> None:
+    def _claimed(self, *, is_copy: bool) -> tuple[Claim, list[Any]]:
+        index, digest = self.engine.settings.index, code_digest(self.function)
+        if is_copy:
+            return Claim(self.function, digest), []
         # Declared changes say that this is the same function, grown: it may stand beside its former self.
         grown = "" if self.evolution is None else self.evolution.text
         version = canonical(normalize(self.options.version)) + grown
-        claim_name(self.engine.index, self.name, version, code_digest(self.function))
+        return claim_name(index, self.name, version, self.function, digest)
 
     def after_fork(self) -> None:
         """Replace a lock that another thread of the parent may have held."""
@@ -269,7 +286,9 @@ class FunctionCache:
 
     def accept_changes(self, selection: Selection) -> int:
         """Declare recorded runs good for today's code; how many that concerns."""
-        codes = [code for record in self.records(selection) if isinstance(code := record.provenance.get("code"), str)]
+        # Runs of a namesake are among them only if they are chosen.
+        records = self.records(selection) if selection == _EVERY_RUN else self._found(selection, self._is_named)
+        codes = [code for record in records if isinstance(code := record.provenance.get("code"), str)]
         accepted = set().union(*(watch.accept(set(codes)) for watch in self._all_watches()))
         return sum(code in accepted for code in codes)
 
@@ -281,7 +300,7 @@ class FunctionCache:
 
     def _new_watch(self, owner: type | None) -> Watch:
         code, policy = Code(self.function, owner), self.options.on_change
-        return Watch(self.name, code, policy, self.engine.codebook, self._said)
+        return Watch(self.name, code, policy, self.engine.codebook, self._said, self.place)
 
     def _default_texts(self) -> dict[str, str]:
         """The defaults that a key can hold, as texts."""
@@ -299,10 +318,13 @@ class FunctionCache:
     # ---- its records ------------------------------------------------------------------------------------------------
 
     def records(self, selection: Selection = _EVERY_RUN) -> RecordList:
+        return self._found(selection, self.owns)
+
+    def _found(self, selection: Selection, is_wanted: Callable[[RunRecord], bool]) -> RecordList:
         if self.evolution is None:
-            return self.engine.select(selection, self.owns)
+            return self.engine.select(selection, is_wanted)
         # Asked of the points of today, whatever they were called when they were recorded.
-        of_today = [self.of_today(record) for record in self.engine.select(_EVERY_RUN, self.owns)]
+        of_today = [self.of_today(record) for record in self.engine.select(_EVERY_RUN, is_wanted)]
         found = RecordList(of_today).where(selection.condition)
         if not found:
             report_unknown_names(
@@ -336,6 +358,9 @@ class FunctionCache:
 
     def owns(self, record: RunRecord) -> bool:
         """Whether a record is of this function, whatever its version."""
+        return self._is_named(record) and not self._watch.is_of_namesake(record)
+
+    def _is_named(self, record: RunRecord) -> bool:
         mine, theirs = self.closure.identity().fields, record.provenance
         if theirs.get("function") != self.name:
             return False

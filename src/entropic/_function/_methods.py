@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 from collections.abc import Coroutine, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
@@ -280,4 +281,5 @@ class Methods(Generic[P, R, T]):
         return self.__reduce__()
 
 
-_PUBLIC = frozenset({"__wrapped__", *(name for name in vars(Methods) if not name.startswith("_"))})
+_OWN = (name for name in vars(Methods) if not name.startswith("_"))
+_PUBLIC = frozenset({"__wrapped__", *functools.WRAPPER_ASSIGNMENTS, *_OWN})
