@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from .._fs import measure
+from .._fs import content_digest
 from .._results import OUTPUT_ENDING
 from ..errors import CommandError, ParameterError, ResultMissingError
 from ..hashing import Identity, Key, decode_params, make_key, normalize
@@ -97,7 +97,8 @@ class Command:
         if not os.path.getsize(log_path):
             log_path.unlink()
         if all(name == log_path.name for name in os.listdir(result_path.parent)):
-            raise ResultMissingError(result_path, f"Cannot record the run, because {filled[0]!r} wrote no result")
+            reason = f"the program {filled[0]!r} wrote no result. It has to write to {{result_path}}."
+            raise ResultMissingError(os.fspath(result_path), "Cannot record the run", reason)
 
     def __entropic_identity__(self) -> Identity:
         """What its keys cover besides the params: the template, and the content of what it depends on."""
@@ -200,11 +201,9 @@ def _quoted(argument: str) -> str:
 
 def _digest(path: str) -> str | None:
     try:
-        return measure(path, None)[1]
+        return content_digest(path)
     except FileNotFoundError as error:
-        raise ResultMissingError(
-            path, "Cannot tell which run this is, because a file it depends on is missing"
-        ) from error
+        raise ResultMissingError(path, "Cannot make the key of the run, which depends on this file") from error
 
 
 def _run(filled: Sequence[str], log: IO[bytes], output: Output | None) -> int:

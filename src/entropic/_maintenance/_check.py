@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .._engine import RunCache
-from .._fs import measure
+from .._fs import is_as_recorded
 from .._locks import dead_locks
 from .._record import RunRecord
 from .._results import PRIVATE_FOLDER, dead_sessions
@@ -154,9 +154,10 @@ def _differs(record: RunRecord, *, contents: bool) -> bool:
     size_bytes, digest = record.provenance.get("size_bytes"), record.provenance.get("digest")
     if size_bytes is None:
         return False
-    # With a limit of no bytes the size alone is measured.
-    found_bytes, found_digest = measure(str(record.result_path), None if contents and digest else -1)
-    return found_bytes != size_bytes or (contents and digest is not None and found_digest != digest)
+    try:
+        return not is_as_recorded(str(record.result_path), size_bytes, digest, contents=contents)
+    except OSError:
+        return True  # a part of it cannot be read
 
 
 def _told(record: RunRecord) -> str:

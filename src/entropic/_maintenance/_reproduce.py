@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from .._engine import CannotReplayError, Comparison, RunCache, call_of
-from .._fs import measure
+from .._fs import digest_like
 from .._record import RunRecord
 from .._results import Stage
 from ._differences import first_difference
@@ -177,6 +177,6 @@ def _difference_of(recorded: Path, made: Path) -> str | None:
 def _blame(record: RunRecord, made: Path) -> str:
     """Whether it is rather the recorded file that has been changed."""
     digest = record.provenance.get("digest")
-    if digest is None or measure(str(made), None)[1] != digest:
+    if digest is None or digest_like(digest, str(made)) != digest:
         return ""
     return "; the run reproduces what was recorded, so the file has been changed since"

@@ -1,30 +1,19 @@
-"""
-Input files: parameters that stand for the content of a file or folder, wherever it lies and whatever it is called.
-
-A digest is made from the bytes, and remembered within the process for as long as size, inode and times of the file stay
-as they are. A file that was written just before is digested again each time: within the granularity of its clock it
-could be written once more without a trace (what git calls racily clean).
-"""
+"""Input files: parameters that stand for the content of a file or folder, wherever it lies and whatever its name."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import stat
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .._fs import measure
+from .._fs import content_digest
 from ..errors import InputFileChangedError, InputFileError
 from ._keys import Key
 from ._normalize import normalize
 from ._tags import INPUT_TAG, is_input
-
-_RACY_NANOSECONDS = 2_000_000_000  # as coarse as file systems get
-_MOST_REMEMBERED = 1 << 16
 
 
 class InputFile:
@@ -32,9 +21,10 @@ class InputFile:
     A file or folder whose content, not its place, is the value of a parameter.
 
     As a value, ``InputFile("mesh.msh")``, or as the annotation of a parameter, which then takes a path. The run is
-    keyed by the SHA-256 of the content; of a folder, by names and contents of all that is below it, links followed.
-    Params show the name and the digest. The function, or the runner, gets an absolute `pathlib.Path`. Should the
-    content change while it runs, nothing is recorded.
+    keyed by a digest of the content; of a folder, by names and contents of all that is below it: links count as what
+    they lead to, empty folders and links that lead nowhere count, too. Params show the name and the digest. The
+    function, or the runner, gets an absolute `pathlib.Path`. Should the content change while it runs, nothing is
+    recorded.
 
     Args:
         path: The file or folder; made absolute now, so a function may change directory.
@@ -64,12 +54,19 @@ class InputFile:
 
     def sha256(self) -> str:
         """
-        The digest of its content as of now, 64 hex digits.
+        The digest of its content as of now, 64 hex digits; files that have not changed are read once in a process.
 
         Raises:
             InputFileError: It is missing, cannot be read, or is neither file nor folder (a `FileNotFoundError`).
         """
-        return _digest(str(self.path), ())
+        path = str(self.path)
+        try:
+            digest = content_digest(path)
+        except OSError as error:
+            raise InputFileError(error.filename or path, _reason(error)) from error
+        if digest is None:
+            raise InputFileError(path, "it is neither a file nor a folder. Pass what it leads to.")
+        return digest.rpartition(":")[2]
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -175,57 +172,8 @@ def _inputs_in(normalized: Any) -> Iterator[dict[str, str]]:
             yield from _inputs_in(item)
 
 
-# ---- digests --------------------------------------------------------------------------------------------------------
-
-
-# By path: what the file looked like when its digest was made, and the digest.
-_known: dict[str, tuple[tuple[int, ...], str]] = {}
-
-
-def _digest(path: str, above: tuple[tuple[int, int], ...]) -> str:
-    try:
-        status = os.stat(path)
-        if stat.S_ISDIR(status.st_mode):
-            return _folder_digest(path, (*above, (status.st_dev, status.st_ino)))
-        if not stat.S_ISREG(status.st_mode):
-            raise InputFileError(path, "it is neither a file nor a folder. Pass what it leads to.")
-        return _file_digest(path, _stamp(status))
-    except InputFileError:
-        raise
-    except OSError as error:
-        reason = "there is no such file or folder" if isinstance(error, FileNotFoundError) else error.strerror
-        raise InputFileError(path, f"{reason}. Check its path, from {os.getcwd()!r}.") from error
-
-
-def _file_digest(path: str, stamp: tuple[int, ...]) -> str:
-    known = _known.get(path)
-    if known is not None and known[0] == stamp:
-        return known[1]
-    began = time.time_ns()
-    sha256 = (measure(path, None)[1] or "").removeprefix("sha256:")
-    if _stamp(os.stat(path)) != stamp:
-        raise InputFileError(path, "it is being written. Call again, once it is complete.")
-    if began - max(stamp[-2:]) > _RACY_NANOSECONDS:
-        if len(_known) >= _MOST_REMEMBERED:
-            _known.clear()
-        _known[path] = stamp, sha256
-    return sha256
-
-
-def _stamp(status: os.stat_result) -> tuple[int, ...]:
-    """What tells one content of a file from the next; the time of change too, which nobody can set back."""
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-def _folder_digest(path: str, above: tuple[tuple[int, int], ...]) -> str:
-    """Digest of all names and contents below a folder; empty folders count, and links for what they lead to."""
-    import hashlib
-
-    if above[-1] in above[:-1]:
-        raise InputFileError(path, "a link in it leads back to a folder it lies in. Remove the link.")
-    digest = hashlib.sha256(b"folder\0")
-    for name in sorted(os.listdir(path), key=os.fsencode):
-        below = os.path.join(path, name)
-        kind = b"d" if os.path.isdir(below) else b"f"
-        digest.update(b"%s %s %s\0" % (kind, _digest(below, above).encode(), os.fsencode(name)))
-    return digest.hexdigest()
+def _reason(error: OSError) -> str:
+    if isinstance(error, BlockingIOError):
+        return f"{error.strerror}. Call again, once it is complete."
+    reason = "there is no such file or folder" if isinstance(error, FileNotFoundError) else error.strerror
+    return f"{reason}. Check its path, from {os.getcwd()!r}."

@@ -98,7 +98,7 @@ def _require_registrable(cls: Any) -> None:
         raise TypeError(f"Cannot register a normaliser for {cls.__name__}: what it becomes is fixed.")
     if cls is object:
         raise TypeError(
-            "Cannot register a normaliser for object: it would take the place of what tells dataclasses, dates and "
+            "Cannot register a normaliser for object: it would take the place of what keeps dataclasses, dates and "
             "arrays apart, and different values would share a result. Register one for each class of your own."
         )
 
