@@ -175,7 +175,7 @@ class Methods(Generic[P, R, T]):
     ) -> RecordList:
         """Return the records of this function, of all its versions, oldest first; chosen as by `Store.list`."""
         selection = Selection.of(where, order_by, limit, newest_first)
-        return self._self_parts()[0].records(selection)
+        return self._self_parts()[0].records.chosen(selection)
 
     @shows_options(SweepOptions)
     def sweep(self, points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]) -> builtins.list[T]:
@@ -220,7 +220,7 @@ class Methods(Generic[P, R, T]):
         Returns:
             How many there were.
         """
-        return self._self_parts()[0].migrate(preview=preview)
+        return self._self_parts()[0].records.migrate(preview=preview)
 
     def cache_info(self) -> CacheInfo:
         """
@@ -248,7 +248,7 @@ class Methods(Generic[P, R, T]):
         Raises:
             OSError: It cannot be noted down in the results folder.
         """
-        return self._self_parts()[0].accept_changes(Selection.of(where))
+        return self._self_parts()[0].records.accept_changes(Selection.of(where))
 
     def cache_parameters(self) -> dict[str, Any]:
         """Return what the function was decorated with."""
