@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from .._code import layers_of
 from .._fs import watch_forks
 from ..errors import EntropicError
-from ..hashing import Identity, canonical, normalize
-from ._names import MAIN, module_name
+from ..hashing import Identity, canonical, module_name, name_of, normalize
 
+_MAIN = ("__main__", "__mp_main__")
 _IMMUTABLE = frozenset({int, float, str, bool, bytes, type(None)})
 _CODE = (FunctionType, BuiltinFunctionType, type, ModuleType)
 _SETS_A_CELL = ("STORE_DEREF", "DELETE_DEREF")
@@ -164,27 +164,16 @@ class _Seen(NamedTuple):
 
 
 def importable_name(value: Any) -> str | None:
-    """
-    The name under which a module, function or class can be imported, if it is what is found there.
-
-    Where a public package shows the same object, by its name there: private modules may move.
-    """
+    """The name under which a module, function or class can be imported, if it, or what wraps it, is found there."""
     if isinstance(value, ModuleType):
         return value.__name__
+    if not isinstance(value, _CODE):
+        return None
     name = getattr(value, "__qualname__", None)
-    if isinstance(value, _CODE) and name and "<" not in name and _is_found(value, name):
-        return f"{_public_module(value, name) or module_name(value)}.{name}"
-    return None
-
-
-def _public_module(value: Any, qualname: str) -> str | None:
-    """The package above a private module (``scipy.linalg._basic``) in which an object is found as well."""
-    public, private, _ = str(value.__module__).partition("._")
-    name, *inner = qualname.split(".")
-    shown = vars(sys.modules[public]).get(name) if private and public in sys.modules else None
-    for part in inner:
-        shown = getattr(shown, part, None)
-    return public if shown is value else None
+    if found := name_of(value):
+        return found
+    is_wrapped = name and "<" not in name and _is_found(value, name)
+    return f"{module_name(value, str(value.__module__))}.{name}" if is_wrapped else None
 
 
 def _is_found(value: Any, qualname: str) -> bool:
@@ -193,7 +182,7 @@ def _is_found(value: Any, qualname: str) -> bool:
     for part in qualname.split("."):
         found = getattr(found, part, None)
     if found is None:
-        return value.__module__ in MAIN  # sent by value to a process that has another main module
+        return value.__module__ in _MAIN  # sent by value to a process that has another main module
     return any(layer is value for layer in layers_of(found))
 
 

@@ -15,7 +15,7 @@ from .._code import Code, code_digest
 from .._engine import (
     CannotReplayError,
     DefaultsWatch,
-    Watch,
+    StalenessPolicy,
     make_known,
 )
 from .._fs import watch_forks
@@ -114,9 +114,9 @@ class FunctionCache:
         self.records = FunctionRecords(self.engine, self.name, self.closure, self.evolution, self.watches)
         self.defaults = DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
 
-    def _new_watch(self, owner: type | None, said: set[str]) -> Watch:
+    def _new_watch(self, owner: type | None, said: set[str]) -> StalenessPolicy:
         code, policy = Code(self.function, owner), self.options.on_change
-        return Watch(self.name, code, policy, self.engine.codebook, said, self.place)
+        return StalenessPolicy(self.name, code, policy, self.engine.codebook, said, self.place)
 
     def _claimed(self, *, is_copy: bool) -> tuple[Claim, list[Any]]:
         index, digest = self.engine.settings.index, code_digest(self.function)
@@ -147,7 +147,7 @@ class FunctionCache:
             self.hits += 1
         return record if self.load is None else self.load(record.result_path)
 
-    async def _call_async(self, key: Key, work: Call, watch: Watch) -> Any:
+    async def _call_async(self, key: Key, work: Call, watch: StalenessPolicy) -> Any:
         record = self.engine.recall(key, watch) or await self.engine.obtain_async(key, work.awaited, {}, watch)
         if not work.has_run:
             with self.count_lock:
@@ -168,15 +168,11 @@ class FunctionCache:
     def ensure(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[RunRecord, bool]:
         """Have a call recorded, for a sweep; its record, and whether it was run for that."""
         key, watch = self.key(args, kwargs), self.watches.of(args)
-        record = self.engine.recall(key, watch)
-        has_run = False
-        if record is None:
-            call = Call(self, key, args, kwargs)
-            record = self.engine.obtain(key, call, {}, watch)
-            has_run = call.has_run
-        if not has_run:
+        call = Call(self, key, args, kwargs)
+        record = self.engine.obtain(key, call, {}, watch)
+        if not call.has_run:
             self.count_hits(1)
-        return record, has_run
+        return record, call.has_run
 
     def reproduce(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Reproduction:
         """Run a recorded call once more in a private place, and compare."""
@@ -184,9 +180,10 @@ class FunctionCache:
 
         key = self.key(args, kwargs)
         # The run that answers a call: of several, the one of today's code.
-        record = self.engine.recall(key, self.watches.of(args).for_good_ones()) or self.engine.recall(key)
-        if record is None:
+        found = self.engine.look_up(key, self.watches.of(args).read_only())
+        if found.candidate is None or found.is_broken:
             raise NotRecordedError(self.name, key.params_hash)
+        record = self.engine.shown(found.candidate, key)
         return run_again(self.engine, record, Call(self, key, args, kwargs, is_counted=False), self.comparison)
 
     def replay(self, record: RunRecord) -> Callable[[Path], object]:

@@ -8,15 +8,13 @@ import inspect
 import os
 import sys
 import weakref
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from types import CodeType
 from typing import Any, cast
 
 from .._fs import forks_held_off
 from ..errors import DuplicateFunctionError
-
-MAIN = ("__main__", "__mp_main__")
+from ..hashing import main_module, module_name
 
 # By index, and by function name and version: what a second decoration of one name is held against.
 _claimed: dict[object, dict[tuple[str, str], Claim]] = {}
@@ -49,25 +47,7 @@ def function_name(function: Callable[..., Any]) -> str:
     """
     if function.__name__ == "<lambda>":
         raise TypeError("Cannot decorate a lambda without a name of its own. Pass name= to cached().")
-    return f"{module_name(function)}.{function.__qualname__}"
-
-
-def module_name(value: Any) -> str:
-    """
-    The name of the module that a function or class is from, whoever runs that module.
-
-    Of ``python -m`` that of the module; of a script or notebook the stem of its file, so that running a script and
-    importing it are the same; ``__main__`` where nothing is known, as at a prompt.
-    """
-    module = str(value.__module__)
-    if not _is_main(module):
-        return module
-    scope = _scope_of(value)
-    name = getattr(scope.get("__spec__"), "name", None)
-    if isinstance(name, str) and not _is_main(name):
-        return name
-    path = _file_of(scope)
-    return "__main__" if path is None else Path(path).stem
+    return f"{module_name(function, str(function.__module__))}.{function.__qualname__}"
 
 
 def place_of(function: Callable[..., Any]) -> str | None:
@@ -76,33 +56,11 @@ def place_of(function: Callable[..., Any]) -> str | None:
 
     A session of which no file is known, such as a prompt, is a place of its own.
     """
-    if not _is_main(function.__module__) or module_name(function) == getattr(
-        _scope_of(function).get("__spec__"), "name", None
-    ):
+    module = str(function.__module__)
+    name, path = main_module(inspect.unwrap(function), module)
+    if name is not None or module_name(function, module) == module != "__main__":
         return None
-    path = _file_of(_scope_of(function))
     return _session() if path is None else os.path.realpath(path)
-
-
-def _is_main(module: str) -> bool:
-    """Whether a module's name says nothing of it: it is run, or a profiler or debugger runs it."""
-    return module in MAIN or module.startswith("<")
-
-
-def _scope_of(value: Any) -> Mapping[str, Any]:
-    """The global names that a function or class was made among; those of its module may be the profiler's."""
-    inner = inspect.unwrap(value) if callable(value) and not isinstance(value, type) else value
-    scope: Mapping[str, Any] | None = getattr(inner, "__globals__", None)
-    return vars(sys.modules[value.__module__]) if scope is None and value.__module__ in sys.modules else scope or {}
-
-
-def _file_of(scope: Mapping[str, Any]) -> str | None:
-    """The file of a script or notebook; what a notebook server calls it counts in a kernel only."""
-    path = scope.get("__file__") or scope.get("__vsc_ipynb_file__")
-    if path is None and "ipykernel" in sys.modules:
-        path = os.environ.get("JPY_SESSION_NAME")
-        path = path if path is not None and path.endswith(".ipynb") else None
-    return path if isinstance(path, str) else None
 
 
 @functools.lru_cache(maxsize=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .._engine import RunCache, as_of_today, report_unknown_names, rewritten
+from .._engine import RunCache, report_unknown_names
 from .._record import RunRecord
 from .._tables import RecordList
 from ..hashing import canonical
@@ -58,7 +58,7 @@ class FunctionRecords:
 
     def of_today(self, record: RunRecord) -> RunRecord:
         """A record with the params that a call of today would have."""
-        return record if self._evolution is None else as_of_today(record, self._evolution)
+        return record if self._evolution is None else self._evolution.of_today(record)
 
     def owns(self, record: RunRecord) -> bool:
         """Whether a record is of this function, whatever its version."""
@@ -82,12 +82,12 @@ class FunctionRecords:
         """Rewrite the records that have an older form; how many there are."""
         if self._evolution is None:
             return 0
-        pairs = rewritten(filter(self.owns, self._engine.index.all()), self._evolution)
+        pairs = self._evolution.rewritten(filter(self.owns, self._engine.index.all()))
         if pairs and not preview:
             # First, or a crash would leave runs that no longer answer without a word.
             codes = {code for _, taken in pairs if isinstance(code := taken.provenance.get("code"), str)}
             for watch in self._watches.all():
-                watch.of_grown(str(self._evolution)).accept_excused(codes)
+                watch.for_older_parameters(str(self._evolution)).accept_excused(codes)
             self._engine.exchange(pairs)
         return len(pairs)
 

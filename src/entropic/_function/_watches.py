@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .._engine import Watch
+from .._engine import StalenessPolicy
 from ._names import belongs_to, owners_of
 
 
@@ -23,16 +23,16 @@ class Watches:
     """
 
     def __init__(
-        self, function: Callable[..., Any], new: Callable[[type | None, set[str]], Watch], *, is_method: bool
+        self, function: Callable[..., Any], new: Callable[[type | None, set[str]], StalenessPolicy], *, is_method: bool
     ) -> None:
         self._function = function
         self._new = new
         self._is_method = is_method
         self._said: set[str] = set()
-        self._by_owner: dict[type, Watch] = {}
+        self._by_owner: dict[type, StalenessPolicy] = {}
         self.own = new(None, self._said)
 
-    def of(self, args: tuple[Any, ...]) -> Watch:
+    def of(self, args: tuple[Any, ...]) -> StalenessPolicy:
         """The watch over the code of a call: of a method, as the class of its object has it."""
         if not self._is_method or not args:
             return self.own
@@ -43,7 +43,7 @@ class Watches:
             watch = self._by_owner[owner] = self._new(owner, self._said) if is_owner else self.own
         return watch
 
-    def all(self) -> set[Watch]:
+    def all(self) -> set[StalenessPolicy]:
         """Of a method one for each class that can be found."""
         for owner in owners_of(self._function) if self._is_method else ():
             self.of((owner,))
