@@ -27,11 +27,11 @@ def rebuild(engine: RunCache, former_index: str | None) -> RecordList:
 def undelete(engine: RunCache, where: Where | None) -> RecordList:
     """Bring back deleted runs whose results are still there; see `entropic.Store.undelete`."""
     forgotten: dict[object, RunRecord] = {}
-    for entry, record in _runs(engine, engine.journal.index):
+    for entry, record in _runs(engine, engine.writer.journal.index):
         forgotten.pop(signature(record), None)
         if entry.event == "forgotten":
             forgotten[signature(record)] = record
-    is_meant = predicate(where or {})
+    is_meant = predicate({} if where is None else where)
     shown = ((record, engine.paths.shown(record)) for record in forgotten.values())
     return _restore(
         engine, (record for record, seen in shown if seen.result_path.exists() and is_meant(fields_of(seen)))
@@ -40,8 +40,8 @@ def undelete(engine: RunCache, where: Where | None) -> RecordList:
 
 def _only_index(engine: RunCache) -> str:
     """The index whose runs the journal has: this store's, or the only other one."""
-    names = {entry.index for entry in engine.journal.entries()}
-    own = engine.journal.index
+    names = {entry.index for entry in engine.writer.journal.entries()}
+    own = engine.writer.journal.index
     if own in names or not names:
         return own
     if len(names) > 1:
@@ -50,18 +50,18 @@ def _only_index(engine: RunCache) -> str:
 
 
 def _runs(engine: RunCache, index: str) -> Iterator[tuple[Entry, RunRecord]]:
-    for entry in engine.journal.entries():
+    for entry in engine.writer.journal.entries():
         if entry.index != index:
             continue
         try:
             record = RunRecord.from_dict(entry.document)
         except ValueError as error:
-            _log.journal_line_passed_over(str(engine.journal.path), str(error))
+            _log.journal_line_passed_over(str(engine.writer.journal.path), str(error))
             continue
         if has_own_key(record):
             yield entry, record
         else:
-            _log.journal_line_passed_over(str(engine.journal.path), "its hash is not that of its parameters")
+            _log.journal_line_passed_over(str(engine.writer.journal.path), "its hash is not that of its parameters")
 
 
 def _restore(engine: RunCache, records: Iterable[RunRecord]) -> RecordList:

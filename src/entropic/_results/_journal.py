@@ -54,11 +54,12 @@ class Journal:
 
     Attributes:
         path: The file.
+        index: As given.
     """
 
     def __init__(self, results_dir: Path, index: str) -> None:
         self.path = results_dir / PRIVATE_FOLDER / _NAME
-        self._index = index
+        self.index = index
 
     def append(self, event: Event, documents: Iterable[Mapping[str, Any]]) -> None:
         """
@@ -69,7 +70,7 @@ class Journal:
         """
         at = datetime.now(timezone.utc).isoformat(timespec="microseconds")
         lines = [
-            json.dumps({"event": event, "at": at, "index": self._index, "run": document}, separators=(",", ":"))
+            json.dumps({"event": event, "at": at, "index": self.index, "run": document}, separators=(",", ":"))
             for document in documents
         ]
         if not lines:
