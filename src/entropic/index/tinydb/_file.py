@@ -34,7 +34,6 @@ import errno
 import itertools
 import json
 import os
-import re
 import stat
 import threading
 import time
@@ -42,7 +41,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from ... import _log
-from ..._fs import has_locks, is_at, remember, require_access, sync, try_lock, unlock, wait_for_lock, watch_forks
+from ..._fs import (
+    abandoned_drafts,
+    has_locks,
+    is_at,
+    remember,
+    remove_drafts,
+    replacing,
+    require_access,
+    try_lock,
+    unlock,
+    wait_for_lock,
+    watch_forks,
+)
 from ...errors import IndexCorruptError, UnsupportedSystemError
 from . import _format as _layout
 from ._content import Content, EmptyContent, LinesContent, StockContent
@@ -296,7 +307,7 @@ class LineFile(Generic[T]):
                 # Known, however young: appends of others change the size, their rewrites the inode.
                 self._stamp = _Stamp.of(os.fstat(descriptor))
             else:
-                self._replace(descriptor, itertools.chain(content.texts(descriptor), texts), content.other_tables)
+                self._replace(itertools.chain(content.texts(descriptor), texts), content.other_tables)
             return [number for number, _ in runs]
 
     def _append_lines(self, descriptor: int, content: LinesContent, texts: list[bytes]) -> None:
@@ -334,7 +345,7 @@ class LineFile(Generic[T]):
 
         with self._locked() as descriptor:
             content = self._current(descriptor)
-            self._replace(descriptor, kept(content, descriptor), content.other_tables)
+            self._replace(kept(content, descriptor), content.other_tables)
         return removed
 
     def edit(self, change: Callable[[Tables], R]) -> R:
@@ -351,7 +362,7 @@ class LineFile(Generic[T]):
             tables = _tables_of(self._current(descriptor), descriptor)
             result = change(tables)
             lines = [_layout.line(int(number), document) for number, document in tables.pop(TABLE, {}).items()]
-            self._replace(descriptor, lines, tables)
+            self._replace(lines, tables)
         return result
 
     def read_intact(self) -> Salvaged:
@@ -375,7 +386,7 @@ class LineFile(Generic[T]):
             with contextlib.suppress(IndexCorruptError):
                 others = _layout.parse_head(self.path, content.partition(b"\n")[0])
             runs = enumerate(salvage(content).documents, start=1)
-            self._replace(descriptor, [_layout.line(number, document) for number, document in runs], others)
+            self._replace([_layout.line(number, document) for number, document in runs], others)
         return kept_as
 
     def abandoned_drafts(self) -> list[str]:
@@ -384,14 +395,14 @@ class LineFile(Generic[T]):
             if descriptor is None or not try_lock(descriptor):
                 return []
             try:
-                return _drafts_of(os.path.realpath(self.path))
+                return abandoned_drafts(self.path)
             finally:
                 unlock(descriptor)
 
     def clean_up(self) -> None:
         """Remove what killed writers have left of a rewrite."""
         with self._locked():
-            _remove_drafts(os.path.realpath(self.path))
+            remove_drafts(self.path)
 
     def require_writable(self) -> None:
         """
@@ -434,25 +445,15 @@ class LineFile(Generic[T]):
                     self._held = None
                     os.close(descriptor)
 
-    def _replace(self, descriptor: int, lines: Iterable[bytes], others: Tables) -> None:
+    def _replace(self, lines: Iterable[bytes], others: Tables) -> None:
         """Write lines to a new file and rename it over the locked one."""
-        target = os.path.realpath(self.path)
-        draft = _new_draft(target)
-        try:
-            with created_like(draft, descriptor) as new:
-                place = write_at(new, self._head(others), 0)
-                for piece in _layout.joined(lines):
-                    place = write_at(new, piece, place)
-                write_at(new, CLOSING, place)
-                self._sync(new)
-            os.replace(draft, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(draft)
-            raise
+        remove_drafts(self.path)  # of killed writers: we hold the lock, so none of them is alive
+        with replacing(self.path, durable=self.durable) as draft, open(draft, "r+b", buffering=0) as new:
+            place = write_at(new.fileno(), self._head(others), 0)
+            for piece in _layout.joined(lines):
+                place = write_at(new.fileno(), piece, place)
+            write_at(new.fileno(), CLOSING, place)
         self._stamp = None
-        if self.durable:
-            sync(os.path.dirname(target))
 
     def _head(self, others: Tables) -> bytes:
         is_first = isinstance(self._content, EmptyContent)
@@ -482,22 +483,3 @@ def _content_of(path: str, descriptor: int, size: int) -> Content:
 def _tables_of(content: Content, descriptor: int) -> Tables:
     runs = {str(number): document for number, document in content.documents(descriptor)}
     return {**content.other_tables, TABLE: runs}
-
-
-def _new_draft(target: str) -> str:
-    """A free name beside the index. Drafts of killed writers go: we hold the lock, so none of them is alive."""
-    _remove_drafts(target)
-    folder, name = os.path.split(target)
-    return os.path.join(folder, f".{name}.{os.urandom(8).hex()}.draft")
-
-
-def _drafts_of(target: str) -> list[str]:
-    folder, name = os.path.split(target)
-    draft = re.compile(rf"\.{re.escape(name)}\.[0-9a-f]{{16}}\.draft")
-    return [os.path.join(folder, entry) for entry in os.listdir(folder) if draft.fullmatch(entry)]
-
-
-def _remove_drafts(target: str) -> None:
-    for path in _drafts_of(target):
-        with contextlib.suppress(OSError):
-            os.unlink(path)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 from collections.abc import Iterator
 
-from ..._fs import make_folder
+from ..._fs import make_folder, take_after
 
 CHUNK_BYTES = 1 << 20
 _PIECE_BYTES = 1 << 18
@@ -95,14 +94,10 @@ def write_at(descriptor: int, content: bytes, place: int) -> int:
 
 @contextlib.contextmanager
 def created_like(path: str, model: int) -> Iterator[int]:
-    """A new file with the mode and, where allowed, the group of an open one: a shared index stays shared."""
-    status = os.fstat(model)
+    """A new file with the mode, access list and, where allowed, owner and group of an open one."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        with contextlib.suppress(OSError):
-            os.fchown(descriptor, -1, status.st_gid)
-        with contextlib.suppress(OSError):
-            os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+        take_after(descriptor, model)
         yield descriptor
     finally:
         os.close(descriptor)
