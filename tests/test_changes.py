@@ -385,7 +385,9 @@ def test_the_error_keeps_its_words_when_pickled() -> None:
 
     assert (str(twin), twin.name, twin.changed) == (str(error), error.name, error.changed)
     assert isinstance(error, (EntropicError, RuntimeError))
-    assert "helper `g` in m.py and the function itself changed since 2026-01-01 00:00:00." in str(error)
+    assert "code of m.f has changed since 2026-01-01 00:00:00: helper `g` in m.py and the function itself." in str(
+        error
+    )
 
 
 # ---- a notebook -----------------------------------------------------------------------------------------------------

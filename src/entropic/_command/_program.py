@@ -97,7 +97,8 @@ class Command:
         if not os.path.getsize(log_path):
             log_path.unlink()
         if all(name == log_path.name for name in os.listdir(result_path.parent)):
-            raise ResultMissingError(result_path, f"Cannot record the run, because {filled[0]!r} wrote no result")
+            reason = f"the program {filled[0]!r} wrote no result. It has to write to {{result_path}}."
+            raise ResultMissingError(os.fspath(result_path), "Cannot record the run", reason)
 
     def __entropic_identity__(self) -> Identity:
         """What its keys cover besides the params: the template, and the content of what it depends on."""
@@ -202,9 +203,7 @@ def _digest(path: str) -> str | None:
     try:
         return content_digest(path)
     except FileNotFoundError as error:
-        raise ResultMissingError(
-            path, "Cannot tell which run this is, because a file it depends on is missing"
-        ) from error
+        raise ResultMissingError(path, "Cannot make the key of the run, which depends on this file") from error
 
 
 def _run(filled: Sequence[str], log: IO[bytes], output: Output | None) -> int:

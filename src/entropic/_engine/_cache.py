@@ -291,7 +291,7 @@ class RunCache:
             defect = candidate.defect()
             if defect is None and watch is not None:
                 return None  # it is of other code, and stays
-            _log.stale(candidate.record.params_hash, candidate.path, defect or "has just come back")
+            _log.stale(candidate.record.params_hash, candidate.path, defect or "reappeared while this call was waiting")
             return candidate.stored
         return None
 

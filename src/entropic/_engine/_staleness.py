@@ -132,7 +132,7 @@ class Watch:
         error = CodeChangedError(self._function_name, self.changes_since(record), record.created_at)
         if self.policy == "error":
             raise error
-        warn(f"Handing out a result of earlier code: {error.story} {_WAYS_OUT}", StaleResultWarning)
+        warn(f"{error.story} The recorded result is used all the same. {_WAYS_OUT}", StaleResultWarning)
         self._said.add("code")
         return True
 
@@ -251,7 +251,7 @@ def _nobody_asks() -> None:
 
 
 _WAYS_OUT = (
-    "If it is still good, call accept_changes() of the function once; if not, give it a new version=, or "
+    "If it is still good, call accept_changes() on the function once; if not, give the function a new version=, or "
     'on_change="rerun".'
 )
 

@@ -1,6 +1,6 @@
 """The ground: files and folders, their digests, locks on open files, forks, a bounded memory, warnings."""
 
-from ._atomic import abandoned_drafts, remove_drafts, replacing, take_after
+from ._atomic import abandoned_drafts, remove_drafts, replacing
 from ._digests import content_digest, digest_like, files_below, is_as_recorded, measure
 from ._files import make_folder, remove, require_access, sync, sync_tree
 from ._flock import has_locks, is_abandoned, is_at, remove_abandoned, try_lock, unlock, wait_for_lock
@@ -31,7 +31,6 @@ __all__ = [
     "require_access",
     "sync",
     "sync_tree",
-    "take_after",
     "try_lock",
     "unlock",
     "wait_for_lock",

@@ -19,7 +19,9 @@ _ENDING = re.compile(r"\.[0-9a-f]{16}\.draft")
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str], *, durable: bool = False, or_in_place: bool = False) -> Iterator[str]:
+def replacing(
+    path: str | os.PathLike[str], *, durable: bool = False, or_in_place: bool = False, like: int | str | None = None
+) -> Iterator[str]:
     """
     Write a file in one step: until the end of the block, and after a crash in it, the old one stands there whole.
 
@@ -31,6 +33,7 @@ def replacing(path: str | os.PathLike[str], *, durable: bool = False, or_in_plac
         durable: Sync the new file before it is renamed, and its folder after.
         or_in_place: Write in place what cannot be replaced: what is no file, such as a pipe or ``/dev/stdout``, and a
             file in a folder where no other can be made.
+        like: A file, open or by its path, whose rights the new one has, instead of the one at *path*.
 
     Yields:
         The path to write to: of a new, empty file.
@@ -46,7 +49,9 @@ def replacing(path: str | os.PathLike[str], *, durable: bool = False, or_in_plac
     try:
         if os.path.exists(target):
             require_access(target, os.W_OK)
-            take_after(descriptor, target)
+            like = target if like is None else like
+        if like is not None:
+            _take_after(descriptor, like)
         yield draft
         if durable:
             sync(draft)
@@ -61,7 +66,7 @@ def replacing(path: str | os.PathLike[str], *, durable: bool = False, or_in_plac
         sync(os.path.dirname(target))
 
 
-def take_after(descriptor: int, model: int | str) -> None:
+def _take_after(descriptor: int, model: int | str) -> None:
     """Give an open file the mode, the access list and, where allowed, owner and group of another file."""
     status = os.stat(model)
     for owner in (status.st_uid, -1):
