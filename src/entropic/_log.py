@@ -36,10 +36,10 @@ def run_completed(params_hash: str, result_path: str, elapsed_seconds: float) ->
 def stale(params_hash: str, result_path: str, reason: str) -> None:
     """A record is there, its result is not usable."""
     logger.warning(
-        "Stale %s: the result %s %s; the point runs again and its record is replaced",
+        "Stale %s: the %s: %s; the point runs again and its record is replaced",
         params_hash,
-        result_path,
         reason,
+        result_path,
         extra={"params_hash": params_hash},
     )
 
