@@ -1144,6 +1144,14 @@ def test_params_mean_the_newest_run(store: Store) -> None:
     assert [record.created_at for record in store.list(where={"metadata.verdict": "good"})] == [newest.created_at]
 
 
+def test_an_annotation_outlives_the_index(store: Store) -> None:
+    """It is in the journal, as is the run that it was added to."""
+    record = store.annotate(store.run({"n": 1}, write("x")), verdict="good")
+    Path("runs.json").unlink()
+
+    assert Store("results", "runs.json").rebuild() == [record]
+
+
 def test_an_annotation_is_refused_before_anything_changes(store: Store) -> None:
     """A value that cannot be kept; a run that is not recorded."""
     record = store.run({"n": 1}, write("x"))

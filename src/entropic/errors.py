@@ -18,6 +18,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── IndexVersionError       RuntimeError       an index that a later entropic has made
     ├── IndexURLError           ValueError         a text that names no index
     ├── IndexNotEmptyError      ValueError         an index to be copied into that has records already
+    ├── SeveralIndexesError     ValueError         a lost index of which it is not clear which one it was
     ├── HashCollisionError      RuntimeError       a record found by hash that belongs to other parameters
     ├── ReentrantRunError       RuntimeError       a run that asks for its own result
     ├── DuplicateFunctionError  ValueError         two different functions of one name on one store
@@ -35,8 +36,10 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
 
     UserWarning
     ├── StaleResultWarning                         a recorded result is used although its code has changed since
+    ├── LostIndexWarning                           an index without runs beside a folder full of results
     ├── ChangedDefaultWarning                      a default has changed since runs were recorded with it
     ├── MetadataWarning                            what a runner returned cannot be kept as metadata
+    ├── NameSharedWarning                          a recorded run is of another function of the same name
     └── EqualReplicatesWarning                     replicates whose results are byte for byte the same
 
 Every error keeps what its message is made of as attributes, takes them in the order in which they are listed, and
@@ -75,8 +78,10 @@ __all__ = [
     "IndexVersionError",
     "InputFileChangedError",
     "InputFileError",
+    "LostIndexWarning",
     "MetadataWarning",
     "MissingExtraError",
+    "NameSharedWarning",
     "NotAMappingError",
     "NotRecordedError",
     "NotSharedError",
@@ -84,6 +89,7 @@ __all__ = [
     "ParameterNameError",
     "ReentrantRunError",
     "ResultMissingError",
+    "SeveralIndexesError",
     "StaleResultWarning",
     "StoreWriteError",
     "SweepError",
@@ -447,6 +453,23 @@ class IndexNotEmptyError(EntropicError, ValueError):
     )
 
 
+class SeveralIndexesError(EntropicError, ValueError):
+    """
+    A results folder whose journal has runs of several indexes, none of which is this one. Name the one to rebuild.
+
+    Attributes:
+        results_dir: The results folder.
+        names: The indexes, by their paths relative to the results folder, or their URLs.
+    """
+
+    results_dir: str
+    names: Sequence[str]
+    _template = (
+        "Cannot rebuild the index of {results_dir!r}: its runs were recorded in several, {names!r}. Pass one of "
+        "these as former_index=."
+    )
+
+
 class HashCollisionError(EntropicError, RuntimeError):
     """
     A record found under the right hash that belongs to other parameters or to another function.
@@ -740,6 +763,49 @@ def _can_travel(value: object) -> bool:
 
 def _ended(exit_status: int, verb: str) -> str:
     return f"was ended by signal {-exit_status}" if exit_status < 0 else f"{verb} exit status {exit_status}"
+
+
+class NameSharedWarning(_Declared, UserWarning):
+    """
+    A recorded run has the name of a function, and was made by other code at another place: it does not answer.
+
+    Give one of the functions another name, with ``name=``.
+
+    Attributes:
+        name: The name.
+        other: Where the run was made: a script, a notebook, or a session without a known file.
+        place: Where the function is.
+    """
+
+    name: str
+    other: str
+    place: str
+    _template = (
+        "Two functions share the name {name!r}: a recorded run was made by other code at {other!r}, and does not "
+        "answer for the one at {place!r}. Give one of them a name of its own, with name=. If they are one function "
+        "that was moved and changed, choose its runs with accept_changes(where=...)."
+    )
+
+
+class LostIndexWarning(_Declared, UserWarning):
+    """
+    The index is empty, and the results folder has runs that were recorded in it and never deleted.
+
+    The file was removed, emptied, or is another one than before. Call ``Store.rebuild()``, or run ``entropic rebuild``.
+
+    Attributes:
+        path: The index.
+        results_dir: The results folder.
+        count: How many runs its journal has.
+    """
+
+    path: str
+    results_dir: str
+    count: int
+    _template = (
+        "The index {path!r} has no runs, but {count} were recorded in {results_dir!r} and not deleted. To have them "
+        "back, call rebuild() of the store, or run `entropic rebuild`."
+    )
 
 
 class EqualReplicatesWarning(_Declared, UserWarning):

@@ -12,10 +12,10 @@ from .._code import Fingerprint
 from .._fs import measure
 from .._record import RunRecord, path_text
 from ..errors import HashCollisionError
-from ..hashing import PLAIN_TYPES, Key, canonical
+from ..hashing import PLAIN_TYPES, Identity, Key, canonical, encode, key_of
 from ._staleness import StalenessPolicy
 
-Kind = Literal["hit", "gone", "short", "other code", "none"]
+Kind = Literal["hit", "gone", "short", "other code", "other function", "none"]
 
 
 class Candidate:
@@ -95,7 +95,7 @@ class Lookup(NamedTuple):
     Attributes:
         kind: ``"hit"``: a record of today's code, whose result is whole. ``"gone"`` or ``"short"``: its result is
             missing or cut. ``"other code"``: the result is whole, and was made by code that has changed since.
-            ``"none"``: nothing is recorded.
+            ``"other function"``: by another function of the same name. ``"none"``: nothing is recorded.
         candidate: The record it is about; None if there is none.
         reason: Why it is no hit, for the record of the run that follows.
     """
@@ -124,7 +124,8 @@ def judge(candidate: Candidate, policy: StalenessPolicy | None) -> Lookup:
     if defect is not None:
         return defect
     if policy is not None and not policy.is_current(candidate.record, policy.today()):
-        return Lookup("other code", candidate, policy.reason(candidate.record))
+        kind: Kind = "other function" if policy.is_of_namesake(candidate.record) else "other code"
+        return Lookup(kind, candidate, policy.reason(candidate.record))
     return Lookup("hit", candidate, "")
 
 
@@ -163,6 +164,17 @@ def _created_at(lookup: Lookup) -> str:
 def identity_fields(record: RunRecord) -> dict[str, Any]:
     """Whose run a record is: what of its provenance takes part in its key."""
     return {name: record.provenance[name] for name in ("function", "version", "closure") if name in record.provenance}
+
+
+def identity_of(record: RunRecord) -> Identity:
+    """Whose run a record is, as the identity that is part of its key."""
+    fields = identity_fields(record)
+    return Identity.of(encode(fields)) if fields else Identity({}, "")
+
+
+def has_own_key(record: RunRecord) -> bool:
+    """Whether the hash of a record is that of its params and function; else no call finds it, or the wrong one does."""
+    return key_of(record.params, identity_of(record)).params_hash == record.params_hash
 
 
 def agrees(record: RunRecord, key: Key) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from .. import _log
@@ -14,6 +13,7 @@ from ..hashing import RESERVED
 from ..index import Index
 from ..query import EVERY_RUN, Condition, fields_of, names_in, predicate
 from ._paths import ResultPaths
+from ._writer import IndexWriter, signature
 
 
 def search(index: Index, condition: Condition, paths: ResultPaths) -> Sequence[RunRecord]:
@@ -36,43 +36,38 @@ def fields(record: RunRecord, paths: ResultPaths) -> dict[str, Any]:
     return {**fields_of(record), "result_path": str(paths.absolute(record))}
 
 
-def exchange(index: Index, pairs: Collection[tuple[RunRecord, RunRecord]]) -> None:
+def exchange(index: Index, writer: IndexWriter, pairs: Collection[tuple[RunRecord, RunRecord]]) -> None:
     """
     Put records in the place of others, of which the newest goes on to answer.
 
     Killed at any moment, none is lost; do it again, and it is carried on.
     """
     known = set(map(signature, index.iter()))
-    for taken in (one for _, one in pairs if signature(one) not in known):
-        index.insert(taken)
-    let_newest_answer(index, {taken.params_hash for _, taken in pairs})
-    index.delete_records([old for old, _ in pairs])
+    writer.insert_many([one for _, one in pairs if signature(one) not in known])
+    let_newest_answer(index, writer, {taken.params_hash for _, taken in pairs})
+    writer.delete_records([old for old, _ in pairs])
 
 
-def let_newest_answer(index: Index, keys: Collection[str]) -> None:
+def let_newest_answer(index: Index, writer: IndexWriter, keys: Collection[str]) -> None:
     """Re-insert the most recently created record of each key, so that it is found first."""
     passed = passed_over(record for record in index.iter() if record.params_hash in keys)
-    for record in passed:
-        index.insert(moved(record))
-    index.delete_records(passed)
+    writer.replace_records(passed, [moved(record) for record in passed])
 
 
-def replace_in_order(index: Index, old: RunRecord, new: RunRecord, same: Sequence[RunRecord]) -> None:
+def replace_in_order(writer: IndexWriter, old: RunRecord, new: RunRecord, same: Sequence[RunRecord]) -> None:
     """
     Put a record in the place of another one of its key; those inserted after it go on to come after it.
 
     Killed at any moment, no record is lost.
 
     Args:
-        index: The index.
+        writer: Changes the index.
         old: The record to be replaced.
         new: What replaces it.
         same: All records of the key, in their order.
     """
     later = same[same.index(old) + 1 :]
-    for record in (new, *map(moved, later)):
-        index.insert(record)
-    index.delete_records([old, *later])
+    writer.replace_records([old, *later], [new, *map(moved, later)])
 
 
 def report_unknown_names(condition: Condition, is_known: Callable[[str], bool]) -> None:
@@ -80,11 +75,6 @@ def report_unknown_names(condition: Condition, is_known: Callable[[str], bool]) 
     for name in names_in(condition):
         if name not in RESERVED and not is_known(name):
             _log.unknown_parameter(name)
-
-
-def signature(record: RunRecord) -> tuple[str, str, Path]:
-    """What tells one record from another: a nan in it that has been pickled is equal to no other."""
-    return record.params_hash, record.created_at, record.result_path
 
 
 def by_key(records: Iterable[RunRecord]) -> dict[str, Sequence[RunRecord]]:
