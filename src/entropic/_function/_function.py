@@ -23,7 +23,7 @@ from .._engine import (
 )
 from .._fs import watch_forks
 from .._record import RunRecord
-from .._tables import RecordList
+from .._tables import RecordList, from_store
 from ..errors import EntropicError, NotRecordedError, UnsupportedTypeError
 from ..hashing import Identity, Key, canonical, make_key, normalize
 from ..query import Selection, fields_of, has_name
@@ -298,9 +298,9 @@ class FunctionCache:
 
     # ---- its records ------------------------------------------------------------------------------------------------
 
-    def records(self, selection: Selection = _EVERY_RUN) -> RecordList:
+    def records(self, selection: Selection = _EVERY_RUN, *, current: bool = False) -> RecordList:
         if self.evolution is None:
-            return self.engine.select(selection, self.owns)
+            return self.engine.select(selection, self.owns, self._is_of_todays_code, current=current)
         # Asked of the points of today, whatever they were called when they were recorded.
         of_today = [self.of_today(record) for record in self.engine.select(_EVERY_RUN, self.owns)]
         found = RecordList(of_today).where(selection.condition)
@@ -308,7 +308,16 @@ class FunctionCache:
             report_unknown_names(
                 selection.condition, lambda name: any(has_name(fields_of(record), name) for record in of_today)
             )
-        return RecordList(selection.arranged(found, fields_of))
+        origin = self.engine.origin(self._is_of_todays_code)
+        if current:
+            found = from_store(found, origin).current()
+        return from_store(selection.arranged(found, fields_of), origin)
+
+    def _is_of_todays_code(self, record: RunRecord) -> bool:
+        watches = self._all_watches()
+        if self.evolution is not None:
+            watches |= {watch.of_grown(str(self.evolution)) for watch in watches}
+        return any(watch.vouches_for(record) for watch in watches)
 
     def explain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Explanation:
         from .._maintenance import explain  # loaded by those who ask
