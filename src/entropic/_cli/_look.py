@@ -216,7 +216,7 @@ def _show_record(records: RecordList, store: Store) -> None:
         ("created", _view.created(record)),
         *([("superseded", printable(table.rows[0][superseded]))] if superseded else []),
         ("result", printable(record.result_path) + gone),
-        *(("beside", printable(path)) for path in store._engine.places.files_of(record)[1:]),
+        *(("beside", printable(path)) for path in store._engine.paths.files_of(record)[1:]),
     ]
     for title, values in (("params", record.params), ("metadata", record.metadata), ("provenance", record.provenance)):
         rows += [

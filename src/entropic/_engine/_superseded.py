@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .._record import RunRecord
 from ..index import Index
-from ._paths import Places
+from ._paths import ResultPaths
 
 NEWER_RUN = "newer run"
 OTHER_CODE = "other code"
@@ -17,7 +17,7 @@ _ASKED_ONE_BY_ONE = 200
 
 def why_superseded(
     index: Index,
-    places: Places,
+    paths: ResultPaths,
     records: Sequence[RunRecord],
     is_good: Callable[[RunRecord], bool] | None = None,
 ) -> list[str]:
@@ -26,7 +26,7 @@ def why_superseded(
 
     Args:
         index: Where all records are; its order decides which one is the newest of a key.
-        places: Where their results are.
+        paths: Where their results are.
         records: As users see them.
         is_good: Whether a record is of today's code; every one is without it.
     """
@@ -45,7 +45,7 @@ def why_superseded(
         if not is_of_today(record):
             return OTHER_CODE
         same = of_key[record.params_hash]
-        own = max((at for at, one in enumerate(same) if _mark(one, places) == _mark(record, places)), default=len(same))
+        own = max((at for at, one in enumerate(same) if _mark(one, paths) == _mark(record, paths)), default=len(same))
         return NEWER_RUN if any(map(is_of_today, same[own + 1 :])) else ""
 
     return list(map(why, records))
@@ -61,5 +61,5 @@ def _records_by_key(index: Index, keys: set[str]) -> dict[str, list[RunRecord]]:
     return of_key
 
 
-def _mark(record: RunRecord, places: Places) -> tuple[str, Path]:
-    return record.created_at, places.absolute(record)
+def _mark(record: RunRecord, paths: ResultPaths) -> tuple[str, Path]:
+    return record.created_at, paths.absolute(record)

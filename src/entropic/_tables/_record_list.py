@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, SupportsIndex, TextIO, overload
 
+from .._fs import replacing
 from .._record import RunRecord
 from ..hashing import canonical
 from ..query import Selection, Where, fields_of, predicate
@@ -157,7 +158,8 @@ class RecordList(list[RunRecord]):
         CSV with a header, one row for each run; lists and nested values that remain as JSON, empty what is missing.
 
         Args:
-            path: Where to write it, in UTF-8, or an open text file. Without one the text is returned.
+            path: Where to write it, in UTF-8, in one step: a crash leaves what was there. Or an open text file. Without
+                one the text is returned.
 
         Example:
             >>> RecordList().to_csv()
@@ -171,7 +173,7 @@ class RecordList(list[RunRecord]):
         if not isinstance(path, (str, os.PathLike)):
             path.write(text)
             return None
-        with open(path, "w", encoding="utf-8", newline="") as file:
+        with replacing(path, or_in_place=True) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
             file.write(text)
         return None
 
@@ -190,7 +192,8 @@ class RecordList(list[RunRecord]):
         what lies outside the results folder nothing is taken in.
 
         Args:
-            path: The file to write; without one the text is returned, with links from the current folder.
+            path: The file to write, in one step: a crash leaves what was there. Without one the text is returned, with
+                links from the current folder.
             title: Headline of the page.
             embed_up_to_bytes: How much of pictures and text results to take into the file, newest first; 0 for none.
 
@@ -210,7 +213,7 @@ class RecordList(list[RunRecord]):
         )
         if path is None:
             return text
-        with open(path, "w", encoding="utf-8") as file:
+        with replacing(path, or_in_place=True) as draft, open(draft, "w", encoding="utf-8") as file:
             file.write(text)
         return None
 
