@@ -70,6 +70,18 @@ def test_current_leaves_them_out_before_the_limit(store: Store) -> None:
     assert pickle.loads(pickle.dumps(store.list())).current() == store.list()
 
 
+def test_replicates_do_not_supersede_each_other(store: Store) -> None:
+    """Each replicate of a point answers; only a run that bears the same number takes its place."""
+
+    @cached(store)
+    def f(n: int, *, result_path: Path) -> None:
+        result_path.write_text(f"{n} {result_path}")
+
+    f.replicates(3, 1)
+
+    assert reasons(f.list()) == ["", "", ""]
+
+
 def test_any_index_tells(tmp_path: Path) -> None:
     """The newest is what the index has last, whatever index it is."""
     store = Store(tmp_path / "results", index=MemoryIndex(), file_suffix=".txt")

@@ -44,7 +44,9 @@ def why_superseded(
     def why(record: RunRecord) -> str:
         if not is_of_today(record):
             return OTHER_CODE
-        same = of_key[record.params_hash]
+        # Replicates of one number only take each other's place.
+        number = record.provenance.get("replicate")
+        same = [one for one in of_key[record.params_hash] if one.provenance.get("replicate") == number]
         own = max((at for at, one in enumerate(same) if _mark(one, paths) == _mark(record, paths)), default=len(same))
         return NEWER_RUN if any(map(is_of_today, same[own + 1 :])) else ""
 
