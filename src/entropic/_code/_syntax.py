@@ -213,7 +213,7 @@ class _Search:
         elif isinstance(node, ast.ClassDef):
             self._visit_all([*node.decorator_list, *node.bases, *node.keywords], bound)
             # What the body binds is seen in the body itself, not in its methods.
-            own = _bound_in(node.body)[0]
+            own = bound_in(node.body)[0]
             for statement in node.body:
                 self._left.append((statement, bound if isinstance(statement, _FUNCTIONS) else bound | own))
         elif isinstance(node, _COMPREHENSIONS):
@@ -225,7 +225,7 @@ class _Search:
             self._visit_all(filter(None, (node.target, node.value)), bound)
         else:
             self._note_changes(node, bound)
-            chain = _chain_of(node)
+            chain = chain_of(node)
             if chain is None:
                 self._visit_all(_children(node), bound)
             elif chain[0] not in bound or (chain[0] == self._receiver and len(chain) > 1):
@@ -233,8 +233,8 @@ class _Search:
 
     def visit_body(self, node: FunctionNode, bound: frozenset[str]) -> None:
         body = [node.body] if isinstance(node, ast.Lambda) else node.body
-        names, declared, imported = _bound_in(body)
-        own = (names | _parameters(node.args)) - imported
+        names, declared, imported = bound_in(body)
+        own = (names | parameters_of(node.args)) - imported
         self.changed.update((name,) for name in declared & names)
         self._visit_all(body, (bound | own) - declared)
 
@@ -260,7 +260,7 @@ class _Search:
             changed = node.func.value
         while isinstance(changed, ast.Subscript):
             changed = changed.value
-        chain = _chain_of(changed) if changed is not None else None
+        chain = chain_of(changed) if changed is not None else None
         if chain is not None and chain[0] not in bound:
             self.changed.add(chain)
 
@@ -278,7 +278,7 @@ def _children(node: ast.AST) -> list[ast.AST]:
     return found
 
 
-def _chain_of(node: ast.AST) -> Chain | None:
+def chain_of(node: ast.AST) -> Chain | None:
     """The chain that a node is; None if it is anything else."""
     attributes: list[str] = []
     while isinstance(node, ast.Attribute):
@@ -291,7 +291,7 @@ def _chain_of(node: ast.AST) -> Chain | None:
     return None
 
 
-def _parameters(args: ast.arguments) -> frozenset[str]:
+def parameters_of(args: ast.arguments) -> frozenset[str]:
     every = [*args.posonlyargs, *args.args, *args.kwonlyargs, *filter(None, (args.vararg, args.kwarg))]
     return frozenset(arg.arg for arg in every)
 
@@ -309,7 +309,7 @@ _BINDS_NOTHING = frozenset(
 )
 
 
-def _bound_in(nodes: Iterable[ast.AST]) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+def bound_in(nodes: Iterable[ast.AST]) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
     """The names one scope binds, those it declares to be global, and those it binds by import."""
     bound: set[str] = set()
     declared: set[str] = set()

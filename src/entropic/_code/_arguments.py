@@ -1,0 +1,70 @@
+"""The code that the arguments of a call bring along: functions that are handed in, and the classes of objects."""
+
+from __future__ import annotations
+
+import enum
+import functools
+from collections import deque
+from collections.abc import Iterable, Mapping
+from types import FunctionType, MethodType, ModuleType
+from typing import Any
+
+from ._objects import Slots, dictionary_of, functions_behind, is_a
+from ._ownership import Ownership
+
+_PLAIN = (int, float, complex, str, bytes, bool, type(None))
+_CONTAINERS = (list, tuple, set, frozenset, deque)
+_MOST = 2000
+
+
+def code_in(
+    arguments: Iterable[tuple[str, Any]], ownership: Ownership, *, receiver: str | None = None
+) -> tuple[tuple[str, Any], ...]:
+    """
+    The functions and classes of the user's in some arguments, each with the name of its parameter.
+
+    Args:
+        arguments: Names and values. Of long ones the first items are looked at.
+        ownership: Whose code counts.
+        receiver: The name of a method's own object, whose class is looked at elsewhere; what it holds is looked at here.
+    """
+    found: dict[tuple[str, int], Any] = {}
+    left = deque((name, value, 0) for name, value in arguments)
+    known: set[int] = set()
+    while left and len(known) < _MOST:
+        name, value, depth = left.popleft()
+        if is_a(value, _PLAIN) or id(value) in known:
+            continue
+        known.add(id(value))
+        if is_a(value, ModuleType):
+            continue
+        if is_a(value, type) or functions_behind(value):
+            if is_a(value, type) and not ownership.has(value):
+                continue
+            found[name, id(value)] = value
+            left.extend((name, one, depth + 1) for one in _held_by_code(value))
+            continue
+        kind = type(value)
+        if ownership.has(kind) and not (name == receiver and depth == 0):
+            found[name, id(kind)] = kind
+        if not is_a(value, enum.Enum):
+            left.extend((name, one, depth + 1) for one in _items_of(value, is_own=ownership.has(kind)))
+    return tuple((name, value) for (name, _), value in found.items())
+
+
+def _held_by_code(value: Any) -> list[Any]:
+    if is_a(value, functools.partial):
+        return [*value.args, *value.keywords.values()]
+    return [value.__self__] if is_a(value, MethodType) and not is_a(value, FunctionType) else []
+
+
+def _items_of(value: Any, *, is_own: bool) -> list[Any]:
+    if is_a(value, dict):
+        items: list[Any] = list(dict.values(value))
+    elif is_a(value, _CONTAINERS):
+        items = list(value)
+    elif is_own or is_a(value, Mapping) or type(value).__module__ in ("types", "argparse"):
+        items = [*(dictionary_of(value) or {}).values(), *Slots(value)]
+    else:
+        items = []
+    return items[:_MOST]
