@@ -22,6 +22,19 @@ settings.register_profile("thorough", max_examples=2000, deadline=None, parent=s
 settings.load_profile("thorough" if os.environ.get("ENTROPIC_SOAK") else "fast")
 
 
+ROOT = Path(__file__).parents[1]
+# Taken before any test module is imported: what is made at import counts as well.
+ROOT_BEFORE = set(os.listdir(ROOT))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nothing_left_in_the_repository() -> Iterator[None]:
+    """The tests leave the top of the repository as it was, but for caches of tools (dot-files)."""
+    yield
+    changed = {name for name in ROOT_BEFORE ^ set(os.listdir(ROOT)) if not name.startswith(".")}
+    assert not changed, f"made or removed by the tests: {sorted(changed)}"
+
+
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test and doctest runs in an empty folder, and leaves nothing anywhere else."""

@@ -12,6 +12,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -324,7 +325,9 @@ def test_a_runner_that_changes_its_params_changes_nothing(store: Store) -> None:
 
 # ---- methods --------------------------------------------------------------------------------------------------------
 
-METHODS_STORE = Store("methods-results", index=MemoryIndex(), file_suffix=".txt")
+# A decorated function keeps what it knows of its store, so the folder has to be the right one from the start.
+METHODS_FOLDER = TemporaryDirectory(prefix="entropic-")
+METHODS_STORE = Store(METHODS_FOLDER.name, index=MemoryIndex(), file_suffix=".txt")
 
 
 @dataclass
@@ -382,12 +385,11 @@ class Plain:
 
 
 @pytest.fixture
-def methods_store(tmp_path: Path) -> Iterator[Store]:
+def methods_store() -> Iterator[Store]:
     """The store of the methods above, empty."""
-    METHODS_STORE.__init__(tmp_path / "results", index=METHODS_STORE.index, file_suffix=".txt")
     yield METHODS_STORE
-    METHODS_STORE.forget(lambda record: True)
-    METHODS_STORE.close()
+    for record in METHODS_STORE.list():
+        METHODS_STORE.delete(record, remove_file=True)
 
 
 def test_self_takes_part_in_the_key(methods_store: Store, calls: list[Any]) -> None:

@@ -19,6 +19,9 @@ import entropic
 from entropic._cli import entropic as subcommands
 
 ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+GUIDES = sorted(ROOT.joinpath("src", "entropic", "docs").glob("*.md"))
+DOCUMENTS = [README, *GUIDES]
 MODULES = [module.name for module in pkgutil.walk_packages(entropic.__path__, "entropic.")]
 
 
@@ -37,8 +40,8 @@ def test_docstring_examples_run(example: doctest.DocTest) -> None:
     assert doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example).failed == 0
 
 
-def _readme_blocks() -> list[str]:
-    return re.findall(r"```python\n(.*?)```", ROOT.joinpath("README.md").read_text(), re.DOTALL)
+def _blocks(document: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", document.read_text(), re.DOTALL)
 
 
 def _run_block(source: str, scope: dict[str, object]) -> None:
@@ -53,20 +56,33 @@ def _run_block(source: str, scope: dict[str, object]) -> None:
             exec(compile(ast.Module([statement], []), line, "exec"), scope)
 
 
-def test_readme_runs_from_top_to_bottom() -> None:
-    """The README's Python blocks, read as one program, run as written, and their ``# ->`` comments are true."""
-    blocks = _readme_blocks()
-    assert blocks, "the README shows no code"
-    scope: dict[str, object] = {"__name__": "readme"}
-    for block in blocks:
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)
+def test_a_document_runs_from_top_to_bottom(document: Path) -> None:
+    """The Python blocks of a document, read as one program, run as written, and their ``# ->`` comments are true."""
+    scope: dict[str, object] = {"__name__": "study"}
+    for block in _blocks(document, "python"):
         _run_block(block, scope)
 
 
-def test_readme_names_every_example() -> None:
-    """Whoever reads the README finds every example."""
+def test_the_readme_shows_code_and_names_every_guide() -> None:
+    """A reader of the README sees code, and finds every guide."""
+    assert _blocks(README, "python")
+    assert [guide.name for guide in GUIDES if f"src/entropic/docs/{guide.name}" not in README.read_text()] == []
+
+
+def test_links_lead_somewhere() -> None:
+    """Every relative link in a document leads to a file that is there."""
+    documents = [*DOCUMENTS, ROOT / "examples" / "README.md"]
+    links = [(one, link) for one in documents for link in re.findall(r"\]\(([^)#]+)[^)]*\)", one.read_text())]
+    assert links
+    assert [(one.name, link) for one, link in links if "://" not in link and not (one.parent / link).exists()] == []
+
+
+def test_the_list_of_examples_is_complete() -> None:
+    """The examples' own list names every one of them."""
     names = [path.name for path in ROOT.joinpath("examples").glob("*.py")]
-    text = ROOT.joinpath("README.md").read_text()
-    assert [name for name in names if f"examples/{name}" not in text] == []
+    text = ROOT.joinpath("examples", "README.md").read_text()
+    assert [name for name in names if f"`{name}`" not in text] == []
 
 
 # Of what a console shows, hashes, times and places differ each time; the rest is what it is.
@@ -87,15 +103,15 @@ def _masked(text: str) -> str:
 
 
 def _console_lines() -> list[tuple[str, str]]:
-    """Commands of the README's console blocks, and what they print."""
-    blocks = re.findall(r"```console\n(.*?)```", ROOT.joinpath("README.md").read_text(), re.DOTALL)
+    """Commands of the guides' console blocks, and what they print."""
+    blocks = [block for guide in GUIDES for block in _blocks(guide, "console")]
     parts = [part.partition("\n") for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
     return [(command, shown) for command, _, shown in parts]
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="the program they cache needs a C compiler")
-def test_readme_console_blocks_are_what_is_printed(tmp_path: Path) -> None:
-    """Read as one session, each command of the README prints what stands there."""
+def test_console_blocks_are_what_is_printed(tmp_path: Path) -> None:
+    """Read as one session, each command of the guides prints what stands there."""
     subprocess.run(["cc", "-o", "solver", ROOT / "examples" / "solver.c"], check=True)
     tmp_path.joinpath("entropic").write_text(f'#!/bin/sh\nexec {sys.executable} -m entropic "$@"\n')
     tmp_path.joinpath("entropic").chmod(0o755)
@@ -115,7 +131,7 @@ def test_readme_console_blocks_are_what_is_printed(tmp_path: Path) -> None:
         assert _masked(printed) == _masked(shown), command
 
 
-def test_readme_names_every_subcommand() -> None:
-    """Whoever reads the README finds every subcommand."""
-    text = ROOT.joinpath("README.md").read_text()
+def test_the_guide_names_every_subcommand() -> None:
+    """The guide to the command line names every subcommand."""
+    text = ROOT.joinpath("src", "entropic", "docs", "command-line.md").read_text()
     assert [name for name in subcommands.commands if not re.search(rf"`(entropic )?{name}`", text)] == []

@@ -57,6 +57,7 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
         ImportError,
         ["Cannot do it", 'pip install "entropic[lib]"'],
     ),
+    (errors.UnsupportedSystemError("fcntl"), NotImplementedError, ["'fcntl'", "nothing has been run", "Linux"]),
 ]
 IDS = [type(error).__name__ for error, _, _ in ERRORS]
 

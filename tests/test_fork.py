@@ -233,10 +233,10 @@ def test_a_fork_waits_for_the_end_of_a_short_moment(tmp_path: Path) -> None:
     """Between the opening of a descriptor and its being noted down no thread forks."""
     moments = forking(
         """
-from entropic._fs import _fork as _fork
+from entropic._fs import forks_held_off
 inside, order = threading.Event(), []
 def hold():
-    with _fork.held_off():
+    with forks_held_off():
         inside.set()
         threading.Event().wait(0.05)
         order.append("noted")
@@ -246,7 +246,7 @@ inside.wait()
 pid = in_child(lambda: None)
 order.append("forked")
 thread.join()
-with _fork.held_off():
+with forks_held_off():
     order.append(ended(in_child(lambda: None)))  # the same thread does not wait for itself
 print(json.dumps(order))
 """

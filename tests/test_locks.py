@@ -23,7 +23,8 @@ from typing import Any
 
 import pytest
 
-from entropic import Store, _locks, cached
+from entropic import Store, cached
+from entropic._locks import _flights
 from entropic._locks._flights import Flights, LockFiles, dead_locks, lock_file, remove_dead_locks
 from entropic.errors import ReentrantRunError, StoreWriteError
 
@@ -540,7 +541,7 @@ def test_a_follower_says_whom_it_waits_for(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Threads and coroutines, in line and at the lock file, tell after a while who holds the key."""
-    monkeypatch.setattr(_locks, "_PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(_flights, "_PATIENCE_SECONDS", 0.01)
 
     def visit() -> None:
         with flights.lead(KEY):
@@ -568,8 +569,8 @@ def test_a_follower_says_whom_it_waits_for(
 def test_a_long_wait_does_not_fill_the_log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """Notices come at growing intervals: an hour of waiting is a dozen lines."""
     now = [0.0]
-    monkeypatch.setattr(_locks.time, "monotonic", lambda: now[0])
-    waited = _locks._Patience(LockFiles("nowhere"), KEY)
+    monkeypatch.setattr(_flights.time, "monotonic", lambda: now[0])
+    waited = _flights._Patience(LockFiles("nowhere"), KEY)
     for _ in waited.pauses():
         now[0] += 0.05
         if now[0] > 3600:
@@ -589,7 +590,7 @@ def interrupt(thread: threading.Thread) -> None:
 
 def test_ctrl_c_while_waiting_in_line(flights: Flights, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is interrupted in line leaves it, and those behind are not held up."""
-    monkeypatch.setattr(_locks, "_PATIENCE_SECONDS", 0.01)  # an exception set from outside arrives between waits
+    monkeypatch.setattr(_flights, "_PATIENCE_SECONDS", 0.01)  # an exception set from outside arrives between waits
     ended: list[str] = []
 
     def visit(name: str) -> None:
@@ -629,17 +630,18 @@ def test_ctrl_c_while_waiting_for_a_process(flights: Flights, tmp_path: Path) ->
 
 def test_an_interrupt_at_any_line_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An exception out of nowhere at any line of taking a key: nobody behind is held up."""
-    monkeypatch.setattr(_locks, "_PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(_flights, "_PATIENCE_SECONDS", 0.01)
     flights = Flights(LockFiles(str(tmp_path / "locks")))
     interrupted = 0
     for place in range(1, 1000):
         lines = [0]
 
         def trace(frame: Any, event: str, argument: Any) -> Any:
-            if frame.f_code.co_filename != _locks.__file__:
+            if frame.f_code.co_filename != _flights.__file__:
                 return None
             # The line event on leaving a with statement stands where no real interrupt can strike.
-            if event == "line" and not linecache.getline(_locks.__file__, frame.f_lineno).lstrip().startswith("with "):
+            line = linecache.getline(_flights.__file__, frame.f_lineno)
+            if event == "line" and not line.lstrip().startswith("with "):
                 lines[0] += 1
                 if lines[0] == place:
                     raise KeyboardInterrupt
@@ -682,7 +684,7 @@ def test_a_file_system_without_locks_is_told(
     def no_locks(*_: Any, **__: Any) -> bool:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr("filelock.lock_descriptor", no_locks)
+    monkeypatch.setattr("fcntl.flock", no_locks)
     with pytest.raises(StoreWriteError, match="may have no locks") as caught, flights.lead(KEY):
         pytest.fail("ran without a lock")
 
@@ -704,7 +706,7 @@ def test_a_lock_that_cannot_be_taken_is_given_back(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patched:
-        patched.setattr(_locks.os, name, full)
+        patched.setattr(_flights.os, name, full)
         with pytest.raises(StoreWriteError, match=r"Cannot lock a run: No space left.*\.lock"), flights.lead(KEY):
             pytest.fail("ran without a lock")
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cloudpickle
@@ -26,7 +27,8 @@ SOURCE = Path(__file__).parents[1] / "src"
 
 # ---- in this process ------------------------------------------------------------------------------------------------
 
-SHARED = Store("shared-results", "shared.json", file_suffix=".txt")
+FOLDER = TemporaryDirectory(prefix="entropic-")  # not the folder in which the tests were started
+SHARED = Store(f"{FOLDER.name}/results", f"{FOLDER.name}/runs.json", file_suffix=".txt")
 
 
 @cached(SHARED)

@@ -20,8 +20,7 @@ import asyncio, json, os, sys
 from pathlib import Path
 uid = int(sys.argv[1])
 from entropic import Store, cached
-import filelock  # before the rights to read the installation are given up
-import fcntl, tinydb, tinydb.storages
+import tinydb, tinydb.storages  # before the rights to read the installation are given up
 import entropic._maintenance._check, entropic.index.tinydb._recovery, entropic.index.tinydb._database
 if uid:
     os.setgroups([])

@@ -9,15 +9,18 @@ import datetime
 import io
 import json
 import math
+import os
 import pickle
 import subprocess
 import sys
+import typing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from entropic import param
+from entropic._record import copy_record, lazy_copy, with_params
 from entropic.record import RecordList, RunRecord
 
 WHEN = "2026-01-01T00:00:00.000000+00:00"
@@ -118,7 +121,7 @@ def test_a_copy_shares_no_container() -> None:
     record = a_record(params={"a": {"b": [1, {"c": [2]}]}}, metadata={"m": [[1]]}, provenance={"p": {"q": [1]}})
     before = json.dumps(record.to_dict())
 
-    for change in (record.copied(), RunRecord.from_dict(record.to_dict())):
+    for change in (copy_record(record), copy.deepcopy(record), RunRecord.from_dict(record.to_dict())):
         change.params["a"]["b"][1]["c"].append(3)
         change.params["new"] = 1
         change.metadata["m"][0].append(2)
@@ -126,8 +129,40 @@ def test_a_copy_shares_no_container() -> None:
     record.to_dict()["a"]["b"].append(4)
 
     assert json.dumps(record.to_dict()) == before
-    assert record.copied() == record
-    assert record.copied(Path("/else")).result_path == Path("/else")
+    assert copy_record(record) == record
+    assert copy_record(record, Path("/else")).result_path == Path("/else")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [a_record(), RunRecord.from_dict(a_record().to_dict()), lazy_copy(a_record()), with_params(a_record(), {"n": 2})],
+)
+def test_a_record_shows_its_fields_and_is_a_path(record: RunRecord) -> None:
+    """Of however made a record ``dir`` shows the fields and the document form, and it opens as its result does."""
+    shown = [name for name in dir(record) if not name.startswith("__")]
+
+    fields = [field.name for field in dataclasses.fields(RunRecord)]
+    assert shown == sorted([*fields, "from_dict", "to_dict"])
+    assert os.fspath(record) == "a.csv"
+    assert isinstance(record, os.PathLike)
+    assert Path(record) == record.result_path
+
+
+def test_the_result_of_a_record_can_be_opened(tmp_path: Path) -> None:
+    """Functions that take a path take a record."""
+    (tmp_path / "a.txt").write_text("a result")
+
+    assert Path(a_record(result_path=tmp_path / "a.txt")).read_text() == "a result"
+    with open(a_record(result_path=tmp_path / "a.txt")) as file:
+        assert file.read() == "a result"
+
+
+def test_classes_bear_their_public_module() -> None:
+    """Pickles and tracebacks name the door, and the annotations of the fields can be read."""
+    assert RunRecord.__module__ == RecordList.__module__ == "entropic.record"
+    assert typing.get_type_hints(RunRecord)["params"] == dict[str, Any]
+    assert b"entropic.record" in pickle.dumps(a_record())
+    assert b"_record" not in pickle.dumps(records_of({"n": 1}))
 
 
 # ---- lists of records -----------------------------------------------------------------------------------------------

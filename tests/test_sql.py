@@ -432,7 +432,7 @@ def test_reading_makes_no_file(sqlite_url: str, tmp_path: Path) -> None:
 
 READER = """
 import json, os, sys
-import entropic, entropic.index, filelock, logging, sqlalchemy.dialects.sqlite
+import entropic, entropic.index, logging, sqlalchemy.dialects.sqlite
 entropic.index.SQLIndex("sqlite:///warm")
 if os.geteuid() == 0:
     os.setgroups([]); os.setegid(65534); os.seteuid(65534)

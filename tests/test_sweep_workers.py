@@ -18,6 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cloudpickle
@@ -227,7 +228,8 @@ def test_a_point_changed_by_its_generator(store: Store, where: dict[str, Any]) -
 
 # ---- decorated functions --------------------------------------------------------------------------------------------
 
-SHARED = Store("swept-results", "swept.json", file_suffix=".txt", durable=False)
+FOLDER = TemporaryDirectory(prefix="entropic-")  # not the folder in which the tests were started
+SHARED = Store(f"{FOLDER.name}/results", f"{FOLDER.name}/runs.json", file_suffix=".txt", durable=False)
 
 
 @cached(SHARED, load=lambda path: int(path.read_text()))

@@ -12,10 +12,10 @@ from . import errors
 from ._function import cached
 from ._input import InputFile
 from ._points import grid
+from ._record import RunRecord
 from .errors import EntropicError
 from .hashing import normalize
 from .query import param
-from .record import RunRecord
 from .store import Store
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from collections.abc import Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._engine import Runner, require_callable
-from .record import RecordList, RunRecord
+from ._record import RunRecord
+from ._tables import RecordList
 
 if TYPE_CHECKING:
     from ._sweep._plan import Plan

@@ -28,6 +28,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── WorkerError             RuntimeError       what a worker raised, where that itself could not travel
     ├── NotSharedError          RuntimeError       a sweep in processes that would not see each other's records
     ├── MissingExtraError       ImportError        a package that is needed for this only, and is not installed
+    ├── UnsupportedSystemError  NotImplementedError  a system on which files cannot be locked, so that nothing is run
     └── CommandError            RuntimeError       a program that could not be started, or has failed
 
 What a runner raises passes through unchanged: none of these wraps it. The warnings are::
@@ -648,6 +649,25 @@ class MissingExtraError(EntropicError, ImportError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.what, self.package, self.extra)
+
+
+class UnsupportedSystemError(EntropicError, NotImplementedError):
+    """
+    A system on which files cannot be locked, such as Windows: no run could be kept from running twice.
+
+    Attributes:
+        module: The module of the standard library that this Python lacks.
+    """
+
+    def __init__(self, module: str) -> None:
+        super().__init__(module)
+        self.module = module
+
+    def __str__(self) -> str:
+        return (
+            f"Cannot run or record anything: this Python has no {self.module!r} module, so files cannot be locked, and "
+            f"nothing has been run. Use Linux or macOS; on Windows, use the Windows Subsystem for Linux."
+        )
 
 
 def _parameter(place: str) -> str:

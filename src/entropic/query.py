@@ -30,6 +30,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import FrozenInstanceError
 from datetime import date, datetime, time, timezone
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
 
 from ._tagged import untagged
@@ -299,9 +300,30 @@ def param(name: str) -> Param:
 class Run(Protocol):
     """What a query looks at; a record is one."""
 
-    def fields(self) -> dict[str, Any]:
-        """Params and own fields side by side, as in a document."""
-        ...
+    @property
+    def params(self) -> dict[str, Any]: ...
+    @property
+    def result_path(self) -> Path: ...
+    @property
+    def params_hash(self) -> str: ...
+    @property
+    def created_at(self) -> str: ...
+    @property
+    def metadata(self) -> dict[str, Any]: ...
+    @property
+    def provenance(self) -> dict[str, Any]: ...
+
+
+def fields_of(run: Run) -> dict[str, Any]:
+    """Return params and own fields side by side, as in a document, but not copied."""
+    return {
+        **run.params,
+        "params_hash": run.params_hash,
+        "result_path": str(run.result_path),
+        "created_at": run.created_at,
+        "metadata": run.metadata,
+        "provenance": run.provenance,
+    }
 
 
 def matches(where: Where | None, record: Run) -> bool:
@@ -311,7 +333,7 @@ def matches(where: Where | None, record: Run) -> bool:
     Raises:
         TypeError: The query is neither a mapping nor a condition, or a value in it cannot be normalised.
     """
-    return predicate(where)(record.fields())
+    return predicate(where)(fields_of(record))
 
 
 def predicate(where: Where | None) -> Callable[[Mapping[str, Any]], bool]:

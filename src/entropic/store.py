@@ -53,13 +53,14 @@ from ._engine import (
 from ._fs import measure, remember, remove, sync_tree
 from ._locks import Flights, LockFiles
 from ._log import DEBUG, is_enabled_for
+from ._record import RunRecord, copy_record, lazy_copy
 from ._results import PRIVATE_FOLDER, Published, Stage, Workplace
 from ._store_sweeps import Sweeps
+from ._tables import RecordList
 from .errors import AmbiguousResultError, EntropicError, IndexUnavailableError, ResultMissingError, StoreWriteError
 from .hashing import PLAIN_TYPES, Key, decode_params, hash_params, make_key
 from .index import IndexBackend, Salvages
 from .query import Selection, Where
-from .record import RecordList, RunRecord
 
 if TYPE_CHECKING:
     from ._code import Fingerprint
@@ -627,7 +628,7 @@ class Store(Sweeps):
             return None if key.older is None else self._recall_older(key, watch)
         if is_enabled_for(DEBUG):
             _log.hit(key.params_hash, candidate.path)
-        return candidate.record.handed_out()
+        return lazy_copy(candidate.record)
 
     def obtain(self, key: Key, work: Work, metadata: Metadata, watch: Watch | None = None) -> RunRecord:
         """On a miss: take the flight, look again, and if nobody was faster, run."""
@@ -937,13 +938,13 @@ class Store(Sweeps):
 
         if not other.is_inside(record.result_path):
             # Registered: the file stays where it is.
-            taken = record.copied(self._places.indexed(str(record.result_path)))
+            taken = copy_record(record, self._places.indexed(str(record.result_path)))
             self.index.insert(taken)
             return self._places.shown(taken)
         stage = _merge.copy_result(self._workplace, record, other.files_of(record)[1:], link=link)
         try:
             published = self._publish(stage)
-            taken = _merge.published_as(record, published).copied(self._places.published(published.name))
+            taken = copy_record(_merge.published_as(record, published), self._places.published(published.name))
             self.index.insert(taken)
         finally:
             stage.discard()

@@ -27,6 +27,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ._record import RunRecord, copy_record
 from .hashing import RESERVED, decode_params, hash_params, normalize_params
 from .index import (
     AnswersWhere,
@@ -40,7 +41,6 @@ from .index import (
     ShowsOneByOne,
 )
 from .query import Where, matches, param
-from .record import RunRecord
 from .store import Store
 
 __all__ = ["HOSTILE_PARAMS", "QUERIES", "QUERY_PARAMS", "IndexContract", "make_record"]
@@ -210,7 +210,7 @@ class IndexContract:
         paths = [Path("a.npy"), Path("folder/b"), Path("/elsewhere/c.h5"), Path("spaced name é.txt")]
 
         for path in paths:
-            index.insert(make_record({"n": 1}).copied(path))
+            index.insert(copy_record(make_record({"n": 1}), path))
 
         assert [record.result_path for record in index.all()] == paths
 
@@ -261,7 +261,7 @@ class IndexContract:
     def test_keeps_a_copy(self, index: IndexBackend) -> None:
         """Changing what was inserted changes nothing that is stored."""
         record = make_record({"n": 1, "list": [1, [2]], "deep": {"a": {"b": 1}}}, note={"a": [1]})
-        inserted = record.copied()
+        inserted = copy_record(record)
 
         index.insert(inserted)
         _spoil(inserted)
@@ -293,7 +293,7 @@ class IndexContract:
         wanted = hash_params({"n": 1})
         for params in HOSTILE_PARAMS:
             index.insert(make_record(params, params_hash_=wanted, inner={"params_hash": wanted}))
-        index.insert(make_record({"n": 2}).copied(Path(f"1_{wanted}.npy")))
+        index.insert(copy_record(make_record({"n": 2}), Path(f"1_{wanted}.npy")))
 
         assert wanted not in {record.params_hash for record in index.all()}
         assert index.find_by_hash(wanted) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import math
 import pickle
@@ -176,13 +177,13 @@ class FiveMethods:
         raise NotImplementedError
 
     def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
-        return [record.copied() for record in self.records if params.items() <= record.params.items()]
+        return [copy.deepcopy(record) for record in self.records if params.items() <= record.params.items()]
 
     def insert(self, record: RunRecord) -> None:
-        self.records.append(record.copied())
+        self.records.append(copy.deepcopy(record))
 
     def all(self) -> list[RunRecord]:
-        return [record.copied() for record in self.records]
+        return copy.deepcopy(self.records)
 
     def delete_by_hash(self, params_hash: str) -> bool:
         raise NotImplementedError

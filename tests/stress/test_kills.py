@@ -152,7 +152,6 @@ def test_killed_at_random_moments(start: Start) -> None:
 # A hook is a function of the os module; before, after or in the middle of one of its calls the process dies.
 STEPS = """
 import importlib, json, os, signal, sys
-import filelock
 from entropic import Store
 module, name, when, number, kind = json.loads(sys.argv[1])
 store = Store("results", "runs.json", file_suffix=".txt")

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
+from .._record import RunRecord
+from .._tables import RecordList
 from ..query import Condition, Param, param
-from ..record import RecordList, RunRecord
 from ..store import Store
 from ._words import Filter, words
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from ..query import has_name, look_up
-from ..record import RecordList, RunRecord
+from .._record import RunRecord
+from .._tables import RecordList
+from ..query import fields_of, has_name, look_up
 from ..store import Store
 from . import _view
 from ._choose import answering, chosen, runs_argument, some, total_size
@@ -183,7 +184,7 @@ def _show_csv(records: RecordList) -> None:
 
 def show_runs(records: RecordList) -> None:
     """The table of runs."""
-    runs = [record.fields() for record in records]
+    runs = [fields_of(record) for record in records]
     names = records.param_names
     functions = any(_view.function_of(record) for record in records)
     header = ["hash", "created", *map(printable, names), "time", "size", *(["function"] if functions else [])]

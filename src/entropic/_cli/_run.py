@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from .._command import command
+from .._record import RunRecord
 from ..errors import CommandError, EntropicError
-from ..record import RunRecord
 from ..store import Store
 from . import _view
 from ._place import opens_store

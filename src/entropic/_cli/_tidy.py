@@ -6,7 +6,7 @@ from typing import Literal
 
 import click
 
-from ..record import RecordList
+from .._tables import RecordList
 from ..store import Store
 from . import _look, _view
 from ._choose import chosen, runs_argument, some, total_size

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from ..record import RunRecord
+from .._record import RunRecord
 
 _HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 _LONGEST_RICH_TABLE = 500

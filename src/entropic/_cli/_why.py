@@ -6,8 +6,8 @@ import click
 
 from .._engine import identity_fields
 from .._maintenance._explain import Explanation, explain
+from .._tables import RecordList
 from ..hashing import PLAIN, Identity, encode, make_key
-from ..record import RecordList
 from ..store import Store
 from . import _view
 from ._place import opens_store

@@ -11,17 +11,20 @@ import contextlib
 import functools
 import os
 import re
-import resource
 import shlex
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from ._ownership import is_own
+
+try:
+    import resource
+except ImportError:  # as on Windows, where the package imports and a run is refused
+    resource = None  # type: ignore[assignment]
 
 _LONGEST_COMMAND = 200
 _GIT_PATIENCE_SECONDS = 2.0
@@ -48,20 +51,21 @@ class Meter:
     run of ours overlaps. Peak memory is that of the process, or of one child; told only if this run has reached it.
     """
 
+    # No lock: a signal handler, or the collector, may begin and end a run of its own at any line. Who comes later sees
+    # who is there and marks both; nothing but the first line ever sets the mark back.
+
     def __enter__(self) -> Meter:
-        with _lock:
-            self._is_alone = not _under_way
-            for other in _under_way:
-                other._is_alone = False
-            _under_way.append(self)
+        self._is_alone = True
+        _under_way.add(self)
+        others = set(_under_way) - {self}
+        for one in (self, *others) if others else ():
+            one._is_alone = False
         self._began = _used()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._ended = _used()
-        with _lock:
-            if self in _under_way:
-                _under_way.remove(self)
+        _under_way.discard(self)
 
     def told(self) -> dict[str, Any]:
         """The costs that are known, for a record."""
@@ -87,18 +91,9 @@ def _used() -> _Used:
     return _Used(cpu_seconds, (own.ru_maxrss * _MAX_RSS_UNIT, children.ru_maxrss * _MAX_RSS_UNIT))
 
 
-_under_way: list[Meter] = []
-_lock = threading.Lock()
-
-
-def _start_anew() -> None:
-    """In a forked child, which has not begun the runs of its parent."""
-    global _lock
-    _lock = threading.Lock()
-    _under_way.clear()
-
-
-os.register_at_fork(after_in_child=_start_anew)
+_under_way: set[Meter] = set()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_under_way.clear)  # those of the parent are not under way in its child
 
 
 # ---- the process ----------------------------------------------------------------------------------------------------

@@ -9,9 +9,9 @@ from typing import Any
 from .. import _log
 from .._code import Fingerprint
 from .._fs import measure
+from .._record import RunRecord, path_text
 from ..errors import HashCollisionError
 from ..hashing import PLAIN_TYPES, Key, canonical
-from ..record import RunRecord
 
 
 class Candidate:
@@ -30,7 +30,7 @@ class Candidate:
     def __init__(self, stored: RunRecord, record: RunRecord) -> None:
         self.stored = stored
         self.record = record
-        self.path = record.path_text()
+        self.path = path_text(record)
         size_bytes = record.provenance.get("size_bytes", 1)
         self._least_bytes = size_bytes if isinstance(size_bytes, int) else 1
         self.agreed: Key | None = None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from .._record import RunRecord, with_params
 from ..hashing import Identity, Key, canonical, decode_params, encode, key_of
-from ..record import RunRecord
 from ._lookup import identity_fields
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class OlderForms:
         record = look_up(older) if older is not None and text == key.canonical else None
         if record is None:
             record = self._search(key, look_up)
-        return None if record is None else record.showing(decode_params(key.params))
+        return None if record is None else with_params(record, decode_params(key.params))
 
     def _search(self, key: Key, look_up: LookUp) -> RunRecord | None:
         newest: RunRecord | None = None
@@ -51,7 +51,7 @@ class OlderForms:
 def as_of_today(record: RunRecord, evolution: Evolution) -> RunRecord:
     """A record with the params of the call that finds it; as it is, if none does."""
     params = evolution.today(record.params)
-    return record if params is None else record.showing(decode_params(params))
+    return record if params is None else with_params(record, decode_params(params))
 
 
 def rewritten(records: Iterable[RunRecord], evolution: Evolution) -> list[tuple[RunRecord, RunRecord]]:

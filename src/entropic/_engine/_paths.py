@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from .._record import RunRecord, copy_record, place_below
 from .._results import PRIVATE_FOLDER
 from ..index import IndexBackend, RemembersFolder
-from ..record import RunRecord
 
 _BESIDE_DATABASES = ("-wal", "-shm", "-journal")
 
@@ -34,11 +34,11 @@ class Places:
 
     def shown(self, record: RunRecord) -> RunRecord:
         """A record of the index as users see it: its path absolute."""
-        return record.copied(self.absolute(record))
+        return copy_record(record, self.absolute(record))
 
     def seen(self, record: RunRecord) -> RunRecord:
         """As `shown`, of a record that nobody changes, the index included: the two share what they hold."""
-        return record.below(str(self._relative_to()))
+        return place_below(record, str(self._relative_to()))
 
     def absolute(self, record: RunRecord) -> Path:
         """Where the result of a record is."""

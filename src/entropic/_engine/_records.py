@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import _log
 from .._locks import KeyLocks
+from .._record import RunRecord, copy_record
 from ..hashing import RESERVED
 from ..index import (
     AnswersWhere,
@@ -23,8 +24,7 @@ from ..index import (
     Salvages,
     SharesRecords,
 )
-from ..query import EVERY_RUN, Condition, as_plain_params, has_name, names_in, predicate
-from ..record import RunRecord
+from ..query import EVERY_RUN, Condition, as_plain_params, fields_of, has_name, names_in, predicate
 from ._paths import Places
 
 
@@ -77,7 +77,7 @@ class Catalog:
 
     def fields(self, record: RunRecord) -> dict[str, Any]:
         """A record of the index as queries see it."""
-        return {**record.fields(), "result_path": str(self._places.absolute(record))}
+        return {**fields_of(record), "result_path": str(self._places.absolute(record))}
 
     def delete(self, records: Collection[RunRecord]) -> None:
         """Remove these records, and leave the others in their order."""
@@ -133,7 +133,7 @@ class Catalog:
     def _has_param(self, name: str) -> bool:
         if isinstance(self._index, KnowsNames):
             return self._index.has_param(name)
-        return any(has_name(record.fields(), name) for record in self._index.all())
+        return any(has_name(fields_of(record), name) for record in self._index.all())
 
     def _newest(self, params_hash: str) -> RunRecord | None:
         """The newest record of a key, from an index that may not know which one that is."""
@@ -175,6 +175,6 @@ def passed_over(records: Iterable[RunRecord]) -> list[RunRecord]:
 
 def moved(record: RunRecord) -> RunRecord:
     """A record to stand behind younger ones; told apart from where it was, so that this can be taken out after."""
-    twin = record.copied()
+    twin = copy_record(record)
     twin.provenance["merged_at"] = datetime.now(timezone.utc).isoformat(timespec="microseconds")
     return twin

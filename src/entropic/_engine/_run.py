@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from .._input import paths, unchanged
+from .._record import RunRecord
 from .._results import Stage
 from ..hashing import Key, make_key
-from ..record import RunRecord
 from ._arguments import own_copy
 from ._staleness import Watch
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from .. import _log
 from .._code import ITSELF, Code, Codebook, Fingerprint, are_comparable, what_changed, what_surely_changed
 from .._fs import warn
+from .._record import RunRecord
 from ..errors import ChangedDefaultWarning, CodeChangedError, StaleResultWarning
-from ..record import RunRecord
 from ._lookup import Candidate
 
 POLICIES = ("warn", "rerun", "error", "ignore")

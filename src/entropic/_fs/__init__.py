@@ -2,12 +2,15 @@
 
 from ._digests import files_below, measure
 from ._files import make_folder, remove, require_access, sync, sync_tree
-from ._flock import is_abandoned, is_at, try_lock, unlock, wait_for_lock
+from ._flock import has_locks, is_abandoned, is_at, try_lock, unlock, wait_for_lock
+from ._fork import forks_held_off, watch_forks
 from ._memo import remember
 from ._warn import warn
 
 __all__ = [
     "files_below",
+    "forks_held_off",
+    "has_locks",
     "is_abandoned",
     "is_at",
     "make_folder",
@@ -21,4 +24,5 @@ __all__ = [
     "unlock",
     "wait_for_lock",
     "warn",
+    "watch_forks",
 ]

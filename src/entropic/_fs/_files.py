@@ -13,7 +13,7 @@ _BY_EFFECTIVE_ID = os.access in os.supports_effective_ids
 
 def sync(path: str) -> None:
     """Bring one file, or the entries of one folder, to disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -1,27 +1,44 @@
 """
-Locks on open files, by filelock: the system frees them with the process, however it ends.
+Locks on open files: the system frees them with the process, however it ends.
 
-filelock is loaded by the first lock, not by a process that only reads; and while no thread forks, since an import
-under way in another thread never ends in a child.
+They are those of ``flock(2)``. They belong to the open file, so a forked child shares them, and closing another
+descriptor of the same file does not give them up, as it would with the locks of ``fcntl(2)``.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 
-from . import _fork
+try:
+    import fcntl
+except ImportError:  # as on Windows, where the package imports and a run is refused
+    fcntl = None  # type: ignore[assignment]
+
+_HELD_ELSEWHERE = (errno.EAGAIN, errno.EACCES)
+
+
+def has_locks() -> bool:
+    """Whether this system can lock files."""
+    return fcntl is not None
 
 
 def try_lock(descriptor: int) -> bool:
     """
-    Try once to lock an open file; false if somebody else holds it.
+    Try once to lock an open file; false if another holds it.
 
     Raises:
-        OSError: The file system has no locks.
+        OSError: The file system has no locks, or the system has none.
     """
-    with _fork.held_off():
-        from filelock import lock_descriptor
-    return lock_descriptor(descriptor, blocking=False)
+    if fcntl is None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in _HELD_ELSEWHERE:
+            raise
+        return False
+    return True
 
 
 def is_abandoned(path: str | os.PathLike[str]) -> bool:
@@ -49,15 +66,9 @@ def wait_for_lock(descriptor: int) -> None:
     Raises:
         OSError: The file system has no locks.
     """
-    if not try_lock(descriptor):
-        # filelock would ask again and again; writers that take turns have no time to sleep between.
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def unlock(descriptor: int) -> None:
     """Free a lock now, even if a forked child has the same open file."""
-    with _fork.held_off():
-        from filelock import unlock_descriptor
-    unlock_descriptor(descriptor)
+    fcntl.flock(descriptor, fcntl.LOCK_UN)

@@ -20,12 +20,12 @@ _living: weakref.WeakSet[Forkable] = weakref.WeakSet()
 _holding_off = threading.RLock()
 
 
-def watch(member: Forkable) -> None:
+def watch_forks(member: Forkable) -> None:
     """Have ``member.after_fork()`` called in every child forked from now on, for as long as it lives."""
     _living.add(member)
 
 
-def held_off() -> contextlib.AbstractContextManager[bool]:
+def forks_held_off() -> contextlib.AbstractContextManager[bool]:
     """
     A moment in which no thread forks, to open a descriptor and note it down where ``after_fork`` finds it.
 

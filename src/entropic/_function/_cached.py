@@ -14,9 +14,10 @@ import wrapt
 
 from .._code import code_digest
 from .._maintenance._reproduce import Comparison, Reproduction
+from .._record import RunRecord
+from .._tables import RecordList
 from ..hashing import Key, decode_params, normalize
 from ..query import Selection, Where
-from ..record import RecordList, RunRecord
 from ..store import Store
 from ._function import CacheInfo, Recipe
 

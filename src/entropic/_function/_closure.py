@@ -12,7 +12,7 @@ from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from .._code import layers_of
-from .._fs import _fork
+from .._fs import watch_forks
 from ..errors import EntropicError
 from ..hashing import Identity, canonical, normalize
 
@@ -65,7 +65,7 @@ class Closure:
         self._seen = {name: self._look(name) for name in self._cells}
         self._asked = dict(self._seen)
         self._identity = self._new_identity()
-        _fork.watch(self)
+        watch_forks(self)
 
     def after_fork(self) -> None:
         """Other threads, their hold on the lock and their runs stay in the parent."""

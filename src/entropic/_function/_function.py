@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from .._code import Code, code_digest
 from .._engine import POLICIES, DefaultsWatch, Watch, as_of_today, own_copy, report_unknown_names, rewritten
-from .._fs import _fork
+from .._fs import forks_held_off, watch_forks
 from .._input import Inputs, paths, unchanged
 from .._maintenance._reproduce import CannotReplayError, Comparison, Reproduction, make_known
+from .._record import RunRecord
+from .._tables import RecordList
 from ..errors import DuplicateFunctionError, EntropicError, NotRecordedError, UnsupportedTypeError
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
-from ..query import Selection, has_name
-from ..record import RecordList, RunRecord
+from ..query import Selection, fields_of, has_name
 from ..store import Store
 from ._binding import Binding
 from ._closure import Closure, function_name, importable_name
@@ -100,7 +101,7 @@ class Recipe:
         self._memory = self._new_memory(self.closure.identity())
         _claim_name(self)
         make_known(self.name, self)
-        _fork.watch(self)
+        watch_forks(self)
         self._is_method = _may_be_method(function) and not isinstance(decorated, staticmethod)
         self._said: set[str] = set()
         self._watch = self._new_watch(None)
@@ -300,9 +301,9 @@ class Recipe:
         found = RecordList(of_today).where(selection.condition)
         if not found:
             report_unknown_names(
-                selection.condition, lambda name: any(has_name(record.fields(), name) for record in of_today)
+                selection.condition, lambda name: any(has_name(fields_of(record), name) for record in of_today)
             )
-        return RecordList(selection.arranged(found, RunRecord.fields))
+        return RecordList(selection.arranged(found, fields_of))
 
     def explain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Explanation:
         from .._maintenance._explain import explain  # loaded by those who ask
@@ -495,7 +496,7 @@ def _claim_name(recipe: Recipe) -> None:
     grown = recipe.evolution.text if recipe.evolution is not None else ""
     claim = (recipe.name, canonical(normalize(recipe.version)) + grown)
     digest = code_digest(recipe.function)
-    with _fork.held_off():  # one at a time, and never while another thread forks
+    with forks_held_off():  # one at a time, and never while another thread forks
         if _claims_on(recipe.store.index).setdefault(claim, digest) != digest:
             raise DuplicateFunctionError(recipe.name)
 

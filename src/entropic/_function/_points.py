@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .._engine import Watch, own_copy
+from .._record import RunRecord
 from .._sweep import _sweep as _sweeping
 from .._sweep._estimate import Run
 from ..errors import NotAMappingError
 from ..hashing import Key, decode_params
-from ..record import RunRecord
 from ._function import Recipe
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._maintenance._reproduce import CannotReplayError
-from ..record import RunRecord
+from .._record import RunRecord
 from ._binding import Binding
 
 _BOUND = ("self", "cls")

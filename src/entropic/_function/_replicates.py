@@ -20,11 +20,12 @@ from typing import Any, NamedTuple
 
 from .._engine import Candidate, agrees
 from .._fs import warn
+from .._record import RunRecord
 from .._sweep import _sweep as _sweeping
+from .._tables import RecordList
 from ..errors import EqualReplicatesWarning
 from ..hashing import Key, hash_params, normalize_params
 from ..query import Selection, param
-from ..record import RecordList, RunRecord
 from ._function import Recipe, Work
 from ._points import Calls, options_for
 

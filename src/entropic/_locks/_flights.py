@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from .. import _log
-from .._fs import _fork, is_abandoned, is_at, try_lock
+from .._fs import forks_held_off, is_abandoned, is_at, try_lock, watch_forks
 from ..errors import ReentrantRunError, StoreWriteError
 
 _FIRST_POLL_SECONDS = 0.001
@@ -92,7 +92,7 @@ class Flights:
         self._lines: dict[str, deque[weakref.ref[_Seat]]] = {}
         self._guard = threading.Lock()
         self._swept = False
-        _fork.watch(self)
+        watch_forks(self)
 
     def after_fork(self) -> None:
         """The flights belong to threads of the parent, and so must their locks when the parent ends."""
@@ -235,7 +235,7 @@ class Flights:
     def _try_lock(self, params_hash: str, seat: _Seat) -> bool:
         self.clean_up_once()
         # A child forked before we note the lock down could not abandon it, and would keep it from us.
-        with _fork.held_off():
+        with forks_held_off():
             seat.lock = self._locks.try_lock(params_hash)
         return seat.lock is not None
 
@@ -287,7 +287,7 @@ class _Seat:
 
     def release(self) -> None:
         """Let go of the lock, if it is ours."""
-        with _fork.held_off():
+        with forks_held_off():
             if self.lock is not None:
                 self.lock.release()
 
@@ -430,14 +430,14 @@ class LockFile:
 
     def __init__(self, path: str, flags: int) -> None:
         self._path = path
-        self._descriptor = os.open(path, flags | os.O_CLOEXEC, 0o666)
+        self._descriptor = os.open(path, flags, 0o666)
 
     def __del__(self) -> None:
         self.close()
 
     def lock(self) -> bool:
         """Try once; true if this is now the locked file at its path, and not one that was removed meanwhile."""
-        with _fork.held_off():
+        with forks_held_off():
             return try_lock(self._descriptor) and self._is_there()
 
     def write(self, text: bytes) -> None:
@@ -521,7 +521,7 @@ def remove_dead_locks(folder: str) -> int:
         return 0  # nothing there yet; or trouble that the caller is about to meet, and to tell
     for name in names:
         path = os.path.join(folder, name)
-        with contextlib.suppress(OSError), _fork.held_off():
+        with contextlib.suppress(OSError), forks_held_off():
             file = lock_file(path, create=False)
             removed += file is not None and file.remove()
     return removed

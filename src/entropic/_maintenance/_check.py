@@ -8,8 +8,9 @@ from pathlib import Path
 
 from .._fs import measure
 from .._locks import dead_locks
+from .._record import RunRecord
 from .._results import PRIVATE_FOLDER, dead_sessions
-from ..record import RecordList, RunRecord
+from .._tables import RecordList
 
 __all__ = ["CheckReport"]
 

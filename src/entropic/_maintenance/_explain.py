@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .._engine import Candidate, Watch, identity_fields
+from .._record import RunRecord
+from .._tables import RecordList
 from .._tagged import file_text, untagged
 from ..hashing import Key, canonical, decode, decode_params
-from ..record import RecordList, RunRecord
 
 __all__ = ["Explanation", "Neighbour"]
 

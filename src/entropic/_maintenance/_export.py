@@ -8,7 +8,8 @@ import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ..record import RecordList, RunRecord
+from .._record import RunRecord, copy_record
+from .._tables import RecordList
 
 TABLE = "runs.csv"
 RESULTS = "results"
@@ -71,7 +72,7 @@ def _write(
                 names[path] = _free_name(path, record, set(names.values()))
                 for file in _files(path):
                     add(file, os.path.join(names[path], file.relative_to(path)) if file != path else names[path])
-        listed.append(record.copied(Path(names.get(record.result_path, record.result_path))))
+        listed.append(copy_record(record, Path(names.get(record.result_path, record.result_path))))
         step(record)
     listed.to_csv(table)
     add(table, TABLE)

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from .._record import RunRecord, copy_record
 from .._results import Published, Stage, Workplace
+from .._tables import RecordList
 from ..hashing import canonical
-from ..record import RecordList, RunRecord
 
 _OWN_NAME = re.compile(r"(\d+\.\d{6}_[0-9a-f]{16})(\.[^/]*|)")
 
@@ -38,7 +39,7 @@ class Merged(NamedTuple):
 
 def published_as(record: RunRecord, published: Published) -> RunRecord:
     """Another store's record, with the names that its result has now."""
-    twin = record.copied(Path(published.name))
+    twin = copy_record(record, Path(published.name))
     if published.siblings:
         twin.provenance["siblings"] = published.siblings
     return twin

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .._fs import measure
-from ..record import RunRecord
+from .._record import RunRecord
 
 
 class Held(NamedTuple):

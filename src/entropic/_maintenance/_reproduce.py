@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
 from .._fs import measure
+from .._record import RunRecord
 from .._results import Stage
-from ..record import RunRecord
 from ._differences import first_difference
 
 __all__ = ["Reproduction", "ReproductionReport"]

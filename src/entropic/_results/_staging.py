@@ -23,8 +23,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .. import _log
-from .._fs import _fork, is_abandoned, make_folder, require_access, sync, sync_tree, try_lock
-from ..errors import AmbiguousResultError, ResultMissingError
+from .._fs import (
+    forks_held_off,
+    has_locks,
+    is_abandoned,
+    make_folder,
+    require_access,
+    sync,
+    sync_tree,
+    try_lock,
+    watch_forks,
+)
+from ..errors import AmbiguousResultError, ResultMissingError, UnsupportedSystemError
 
 PRIVATE_FOLDER = ".entropic"
 OUTPUT_ENDING = ".output.txt"
@@ -54,7 +64,7 @@ class Workplace:
         self._session: _Session | None = None
         self._numbers = itertools.count()
         self._lock = threading.Lock()
-        _fork.watch(self)
+        watch_forks(self)
 
     def after_fork(self) -> None:
         """A child is a process of its own: it needs a session of its own."""
@@ -128,11 +138,13 @@ class Workplace:
             return self._session
 
     def _new_session(self) -> _Session:
+        if not has_locks():
+            raise UnsupportedSystemError("fcntl")
         make_folder(self.results_dir, durable=self.durable)
         require_access(self.results_dir, os.W_OK | os.X_OK)
         make_folder(self._private("staging"), durable=False)
         make_folder(self._private("sessions"), durable=False)
-        with _fork.held_off():  # or a child would keep the lock of a session it does not know of
+        with forks_held_off():  # or a child would keep the lock of a session it does not know of
             self._session = session = _Session(self._private("sessions"))
         self.clean_up()
         return session
@@ -268,7 +280,7 @@ class _Session:
         while True:
             self.name = os.urandom(8).hex()
             path = os.path.join(folder, self.name)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
             if try_lock(descriptor) and os.path.exists(path):
                 break
             os.close(descriptor)  # a cleaner came between the two steps, and took us for dead
@@ -295,7 +307,7 @@ def remove_dead_work(sessions: str, staging: str) -> int:
     for name in os.listdir(sessions):
         path = os.path.join(sessions, name)
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDWR)
         except OSError:
             continue  # ended meanwhile, or another user's
         try:
@@ -388,7 +400,7 @@ def _move_new(source: str, target: str) -> None:
         raise
     except OSError:
         # A file system without links. The empty file that reserves the name has no record, so nobody sees it.
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         try:
             os.replace(source, target)
         except BaseException:

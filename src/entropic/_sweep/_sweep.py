@@ -11,10 +11,11 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from .. import _log
 from .._engine import BoundRunner, own_copy
 from .._points import count_of, points_of
+from .._record import RunRecord
+from .._tables import RecordList
 from ..errors import Failure, SweepError
 from ..hashing import Key, decode_params
 from ..query import Selection
-from ..record import RecordList, RunRecord
 from ._engine import Outcome, Sweep
 from ._estimate import Run
 from ._forecast import Forecast

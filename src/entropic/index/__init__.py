@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._fs import _fork
+from .._fs import forks_held_off
 from ..errors import MissingExtraError
 from ._base import (
     AnswersWhere,
@@ -54,7 +54,7 @@ def __getattr__(name: str) -> Any:
     if name != "SQLIndex":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        with _fork.held_off():
+        with forks_held_off():
             from .sql._index import SQLIndex
     except ModuleNotFoundError as error:
         if error.name not in ("sqlalchemy", "psycopg"):

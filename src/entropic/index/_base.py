@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from .._locks import KeyLocks
+from .._record import RunRecord
 from ..query import Where
-from ..record import RunRecord
 
 
 @runtime_checkable

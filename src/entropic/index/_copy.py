@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
+from .._record import RunRecord
 from ..errors import IndexNotEmptyError
-from ..record import RunRecord
 from ._base import IndexBackend, InsertsMany, ShowsOneByOne
 
 _BATCH = 2000

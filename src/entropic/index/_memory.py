@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from ..query import Where, predicate
-from ..record import RunRecord
+from .._record import RunRecord, copy_record
+from ..query import Where, fields_of, predicate
 
 
 class MemoryIndex:
@@ -29,7 +29,7 @@ class MemoryIndex:
         """Return the record inserted last under this hash, or None."""
         for record in reversed(self._records):
             if record.params_hash == params_hash:
-                return record.copied()
+                return copy_record(record)
         return None
 
     def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
@@ -39,16 +39,16 @@ class MemoryIndex:
     def search(self, where: Where) -> list[RunRecord]:
         """Return the records that a query means, oldest first."""
         is_meant = predicate(where)
-        return [record.copied() for record in self._records if is_meant(record.fields())]
+        return [copy_record(record) for record in self._records if is_meant(fields_of(record))]
 
     def insert(self, record: RunRecord) -> None:
         """Add a record."""
         with self._lock:
-            self._records.append(record.copied())
+            self._records.append(copy_record(record))
 
     def all(self) -> list[RunRecord]:
         """Return every record, oldest first."""
-        return [record.copied() for record in self._records]
+        return [copy_record(record) for record in self._records]
 
     def delete_by_hash(self, params_hash: str) -> bool:
         """Remove all records under this hash; tell whether there were any."""

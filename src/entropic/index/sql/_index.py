@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from sqlalchemy import Connection, bindparam, column, delete, insert, select, table
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ..._fs import _fork
+from ..._fs import forks_held_off, watch_forks
 from ..._locks import KeyLocks
+from ..._record import RunRecord, copy_record
 from ...errors import IndexCorruptError, MissingExtraError
-from ...query import EVERY_RUN, Condition, Where, condition_of, has_name, param, predicate
-from ...record import RunRecord
+from ...query import EVERY_RUN, Condition, Where, condition_of, fields_of, has_name, param, predicate
 from ._conditions import is_served_by_index
 from ._schema import record_of, row_of, runs, searchable, settings, tokens, tokens_of
 from ._sqlite import SQLiteFile
@@ -102,7 +102,7 @@ class SQLIndex:
         self._folder: Path | None = None
         self._folder_is_told = self._results_dir is None
         self._folder_is_known = False
-        _fork.watch(self)
+        watch_forks(self)
 
     def __repr__(self) -> str:
         return f"SQLIndex({self.url!r})"
@@ -128,7 +128,7 @@ class SQLIndex:
     def find_by_hash(self, params_hash: str) -> RunRecord | None:
         """Return the record inserted last under this hash, or None."""
         record = self.peek(params_hash)
-        return None if record is None else record.copied()
+        return None if record is None else copy_record(record)
 
     def peek(self, params_hash: str) -> RunRecord | None:
         """
@@ -161,11 +161,11 @@ class SQLIndex:
         condition = condition_of(where)
         is_meant = predicate(condition)
         found = self._found_at_once(condition) if is_served_by_index(condition) else self._found(condition)
-        return [record for record in found if is_meant(record.fields())]
+        return [record for record in found if is_meant(fields_of(record))]
 
     def has_param(self, name: str) -> bool:
         """Tell whether any record has a parameter, or a field of its own, of this (perhaps dotted) name."""
-        return any(has_name(record.fields(), name) for record in self._found(param(name).exists()))
+        return any(has_name(fields_of(record), name) for record in self._found(param(name).exists()))
 
     def all(self) -> list[RunRecord]:
         """Return every record, oldest first."""
@@ -332,7 +332,7 @@ class _Shown(NamedTuple):
 def _server(place: DatabasePlace, durable: bool) -> tuple[PostgresServer, AdvisoryLocks]:
     """What a server needs, and its driver: loaded for those who have one."""
     try:
-        with _fork.held_off():
+        with forks_held_off():
             from ._advisory_locks import AdvisoryLocks
             from ._postgres import PostgresServer
     except ModuleNotFoundError as error:

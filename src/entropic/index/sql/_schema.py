@@ -36,9 +36,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from ..._record import RunRecord
 from ...errors import IndexVersionError
 from ...hashing import canonical, encode, rounded
-from ...record import RunRecord
 
 VERSION = 1
 """Of the tables below; written beside them."""

@@ -10,8 +10,8 @@ from tinydb.queries import QueryLike
 from tinydb.storages import MemoryStorage, Storage
 from tinydb.table import Document, Table
 
+from ..._record import RunRecord
 from ...query import Condition, equalities_in, predicate
-from ...record import RunRecord
 from ._file import LineFile
 from ._format import TABLE, Tables
 

@@ -42,8 +42,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from ... import _log
-from ..._fs import _fork, is_at, remember, require_access, sync, try_lock, unlock, wait_for_lock
-from ...errors import IndexCorruptError
+from ..._fs import has_locks, is_at, remember, require_access, sync, try_lock, unlock, wait_for_lock, watch_forks
+from ...errors import IndexCorruptError, UnsupportedSystemError
 from . import _format as _layout
 from ._content import Content, EmptyContent, LinesContent, StockContent
 from ._format import CLOSING, STORE_TABLE, TABLE, Document, Tables
@@ -103,7 +103,7 @@ class LineFile(Generic[T]):
         self._found: dict[str, T | None] = {}
         self._lock = threading.RLock()
         self._held: int | None = None
-        _fork.watch(self)
+        watch_forks(self)
 
     def after_fork(self) -> None:
         """Leave behind what another thread of the parent was in the middle of."""
@@ -230,7 +230,7 @@ class LineFile(Generic[T]):
     @contextlib.contextmanager
     def _opened(self) -> Iterator[int | None]:
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(self.path, os.O_RDONLY)
         except (FileNotFoundError, NotADirectoryError):
             self._forget()
             yield None
@@ -416,6 +416,8 @@ class LineFile(Generic[T]):
     @contextlib.contextmanager
     def _locked(self) -> Iterator[int]:
         """The file, open for writing and locked, as is this object; it exists, and is still the one at our path."""
+        if not has_locks():
+            raise UnsupportedSystemError("fcntl")
         with self._lock:
             while True:
                 self._held = descriptor = open_made(self.path, self.durable)

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..._record import RunRecord, copy_record
 from ...errors import IndexCorruptError
-from ...query import Where, condition_of, has_name, names_in, predicate
-from ...record import RunRecord
+from ...query import Where, condition_of, fields_of, has_name, names_in, predicate
 from ._file import LineFile
 from ._format import FORMAT
 
@@ -81,7 +81,7 @@ class TinyDBIndex:
     def find_by_hash(self, params_hash: str) -> RunRecord | None:
         """Return the record inserted last under this hash, or None."""
         record = self._file.find(params_hash)
-        return None if record is None else record.copied()
+        return None if record is None else copy_record(record)
 
     def find_all_by_hash(self, params_hash: str) -> list[RunRecord]:
         """Return the records under this hash, oldest first."""
@@ -103,7 +103,7 @@ class TinyDBIndex:
         condition = condition_of(where)
         if "result_path" in names_in(condition):
             is_meant = predicate(condition)  # of the records: a document of earlier releases has another path in it
-            return [record for record in self.all() if is_meant(record.fields())]
+            return [record for record in self.all() if is_meant(fields_of(record))]
         documents = self.db.runs.search(MatchesRun(condition))
         try:
             return [self._read(document) for document in documents]
@@ -113,7 +113,7 @@ class TinyDBIndex:
 
     def has_param(self, name: str) -> bool:
         """Tell whether any record has a parameter, or a field of its own, of this (perhaps dotted) name."""
-        return any(has_name(self._read(run).fields(), name) for _, run in self._file.naming(name))
+        return any(has_name(fields_of(self._read(run)), name) for _, run in self._file.naming(name))
 
     def insert(self, record: RunRecord) -> None:
         """Add a record; when this returns it is on disk (if durable) and there for everyone."""
@@ -198,11 +198,11 @@ class TinyDBIndex:
         for place in (*folders, os.path.join(self.path.parent, path), os.path.abspath(path)):
             if os.path.exists(place):
                 inside = os.path.relpath(place, self._results_dir)
-                return record.copied(Path(place if inside.startswith(os.pardir) else inside))
+                return copy_record(record, Path(place if inside.startswith(os.pardir) else inside))
         # Gone: where it was, if its folders are the last parts of the results folder.
         parts = path.parts[:-1]
         was_inside = bool(parts) and Path(self._results_dir).parts[-len(parts) :] == parts
-        return record.copied(Path(path.name)) if was_inside else record
+        return copy_record(record, Path(path.name)) if was_inside else record
 
     def _store_row(self) -> dict[str, Any]:
         row: dict[str, Any] = {"format": FORMAT}

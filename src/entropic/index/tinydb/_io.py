@@ -97,7 +97,7 @@ def write_at(descriptor: int, content: bytes, place: int) -> int:
 def created_like(path: str, model: int) -> Iterator[int]:
     """A new file with the mode and, where allowed, the group of an open one: a shared index stays shared."""
     status = os.fstat(model)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with contextlib.suppress(OSError):
             os.fchown(descriptor, -1, status.st_gid)
@@ -110,7 +110,7 @@ def created_like(path: str, model: int) -> Iterator[int]:
 
 def open_made(path: str, durable: bool) -> int:
     """Open a file for reading and writing; make it, and the folders it lies in, where they are missing."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    flags = os.O_RDWR | os.O_CREAT
     try:
         return os.open(path, flags, 0o666)
     except FileNotFoundError:

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from ...record import RunRecord
+from ..._record import RunRecord
 
 _RUN_BEGINS = re.compile(r'"\d+": ?(?=\{)')
 _FRAME = re.compile(r'(?:[\s{}\[\],:\0]|"_default")*')

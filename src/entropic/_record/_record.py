@@ -1,0 +1,192 @@
+"""`RunRecord`, and the copies of it that the engine makes."""
+
+# Annotations are evaluated here: the class bears the name of a public module, where nobody could look them up.
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from sys import intern
+from typing import TYPE_CHECKING, Any
+
+from ..hashing import RESERVED, copy_mapping, decode, decode_params, encode
+
+_CONTAINERS = ("params", "metadata", "provenance")
+_OFTEN_THE_SAME = frozenset({"function", "code", "host", "user", "python", "platform", "entropic", "command"})
+_REQUIRED = ("params_hash", "result_path", "created_at")
+
+
+def _shared(name: str, value: Any) -> Any:
+    """What was noted of a run; texts that most records of an index have in common are held once."""
+    return intern(value) if name in _OFTEN_THE_SAME and type(value) is str else decode(value)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """
+    One run: what it was asked, where its result is, and when it was made.
+
+    Frozen, and every record handed out has containers of its own: changing them changes nothing that is stored. A
+    record is a path (`os.PathLike`): ``open(record)`` and ``np.load(record)`` open its result.
+
+    Attributes:
+        params: The parameters, normalised: what a fresh run returns equals what a later hit returns.
+        result_path: The result file or folder.
+        params_hash: The key, 16 hex digits.
+        created_at: When the run was recorded, ISO 8601 in UTC.
+        metadata: What the user passed, plus ``elapsed_seconds`` for a run.
+        provenance: What entropic itself recorded: ``function``, ``version``, ``size_bytes``, ``digest``, and under what
+            circumstances; of this the repr shows the function only.
+
+    Example:
+        >>> record = RunRecord({"n": 1}, Path("a.csv"), "2bfd14f43d17fc7c", "2026-01-01T00:00:00+00:00")
+        >>> RunRecord.from_dict(record.to_dict()) == record
+        True
+        >>> os.fspath(record)
+        'a.csv'
+    """
+
+    params: dict[str, Any]
+    result_path: Path
+    params_hash: str
+    created_at: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        # Without the provenance, which would be two thirds of it; what names the function is worth its place.
+        shown = ("params", "result_path", "params_hash", "created_at", "metadata")
+        told = [f"{name}={getattr(self, name)!r}" for name in shown]
+        function = self.provenance.get("function")
+        return f"RunRecord({', '.join([*told, *([f'{function=}'] if function is not None else [])])})"
+
+    def __hash__(self) -> int:
+        return hash((self.params_hash, self.created_at, self.result_path))
+
+    def __fspath__(self) -> str:
+        return path_text(self)
+
+    def __dir__(self) -> list[str]:
+        inherited = {name for name in object.__dir__(self) if name.startswith("__") or not name.startswith("_")}
+        return sorted(inherited | self.__dataclass_fields__.keys())
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        The document form: one flat, JSON-ready dict, in which the params stand as fields of their own.
+
+        Example:
+            >>> record = RunRecord({"n": 1}, Path("a.csv"), "2bfd14f43d17fc7c", "2026-01-01T00:00:00+00:00")
+            >>> sorted(record.to_dict())
+            ['created_at', 'metadata', 'n', 'params_hash', 'result_path']
+        """
+        document: dict[str, Any] = {
+            "params_hash": self.params_hash,
+            "result_path": str(self.result_path),
+            "created_at": self.created_at,
+            "metadata": encode(self.metadata),
+        }
+        if self.provenance:
+            document["provenance"] = encode(self.provenance)
+        for name, value in self.params.items():
+            document[name] = encode(value)
+        return document
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "RunRecord":
+        """
+        Read the document form back.
+
+        Args:
+            data: A document as `to_dict` made it; ``metadata`` and ``provenance`` may be missing.
+
+        Raises:
+            ValueError: A field is missing, or is not of its type.
+        """
+        if not isinstance(data, Mapping):
+            raise ValueError(f"the record is no mapping, but {data!r}")
+        for name in _REQUIRED:
+            if not isinstance(data.get(name), str):
+                raise ValueError(f"the record has no text field {name!r}")
+        metadata, provenance = data.get("metadata", {}), data.get("provenance", {})
+        if not isinstance(metadata, dict) or not isinstance(provenance, dict):
+            raise ValueError("the record's 'metadata' or 'provenance' is not a mapping")
+        record = object.__new__(cls)
+        record.__dict__.update(
+            params={intern(name): decode(value) for name, value in data.items() if name not in RESERVED},
+            params_hash=data["params_hash"],
+            created_at=data["created_at"],
+            metadata=decode_params(metadata),
+            provenance={intern(name): _shared(name, value) for name, value in provenance.items()},
+            _path=data["result_path"],
+        )
+        return record
+
+    if not TYPE_CHECKING:  # a type checker has to go on to complain of attributes that do not exist
+
+        def __getattr__(self, name: str) -> Any:
+            source = self.__dict__.get("_copied_from")
+            if name == "result_path" and (path := self.__dict__.get("_path")) is not None:
+                return self.__dict__.setdefault(name, Path(path))
+            if name == "result_path" and source is not None:
+                return self.__dict__.setdefault(name, source.result_path)
+            if source is None or name not in _CONTAINERS:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            # Two threads may both copy; setdefault lets one copy win for both.
+            return self.__dict__.setdefault(name, copy_mapping(getattr(source, name)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+RunRecord.__module__ = "entropic.record"
+
+
+def path_text(record: RunRecord) -> str:
+    """The result path as text; a `Path` is made of it when one is asked for, which takes as long as reading it."""
+    return record.__dict__.get("_path") or str(record.result_path)
+
+
+def copy_record(record: RunRecord, result_path: Path | None = None) -> RunRecord:
+    """Return a record equal to this one (or at another *result_path*) that shares no container with it."""
+    return RunRecord(
+        params=copy_mapping(record.params),
+        result_path=result_path or record.result_path,
+        params_hash=record.params_hash,
+        created_at=record.created_at,
+        metadata=copy_mapping(record.metadata),
+        provenance=copy_mapping(record.provenance),
+    )
+
+
+def place_below(record: RunRecord, folder: str) -> RunRecord:
+    """Return the same run with its path below a folder, sharing its containers: for records nobody mutates."""
+    fields = {**record.__dict__, "_path": os.path.join(folder, path_text(record))}
+    fields.pop("result_path", None)
+    twin = object.__new__(RunRecord)
+    twin.__dict__.update(fields)
+    return twin
+
+
+def lazy_copy(record: RunRecord) -> RunRecord:
+    """
+    Copy a record that nobody mutates; its containers are copied when they are asked for.
+
+    A hit hands out such a copy; most of those who get one only want the path.
+    """
+    # Filled past the frozen __setattr__, which would cost as much as the rest of a hit.
+    twin = object.__new__(RunRecord)
+    source, fields = record.__dict__, twin.__dict__
+    if "result_path" in source:
+        fields["result_path"] = source["result_path"]
+    fields["params_hash"] = source["params_hash"]
+    fields["created_at"] = source["created_at"]
+    fields["_copied_from"] = record
+    return twin
+
+
+def with_params(record: RunRecord, params: dict[str, Any]) -> RunRecord:
+    """Return a `lazy_copy` of the same run whose params are written in another form."""
+    twin = lazy_copy(record)
+    twin.__dict__["_copied_from"] = record.__dict__.get("_copied_from", record)
+    twin.__dict__["params"] = params
+    return twin

@@ -1,0 +1,88 @@
+"""The ground: locks on open files, and systems that have none."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from entropic._fs import is_abandoned, try_lock, unlock, wait_for_lock
+
+# What the standard library lacks on Windows; asyncio and others that come with it are loaded before it is taken away.
+WITHOUT_POSIX = """
+import asyncio, multiprocessing, os, pathlib, pkgutil, subprocess, sys, wrapt
+for name in ("fcntl", "grp", "pty", "pwd", "resource", "termios", "tty"):
+    sys.modules[name] = None
+for name in ("O_CLOEXEC", "fork", "geteuid", "getuid", "register_at_fork", "uname"):
+    delattr(os, name)
+"""
+
+
+def without_posix(code: str) -> str:
+    """What a program prints on a system that is like Windows in what it lacks."""
+    program = [sys.executable, "-c", WITHOUT_POSIX + code]
+    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_module_imports_without_posix() -> None:
+    """No module of ours needs a POSIX system to be imported."""
+    said = without_posix("""
+import entropic
+optional = ("click", "distributed", "itables", "pandas", "plotly", "psycopg", "rich", "sqlalchemy", "tqdm")
+for module in pkgutil.walk_packages(entropic.__path__, "entropic."):
+    if not module.name.endswith("__main__"):
+        try:
+            __import__(module.name)
+        except ModuleNotFoundError as error:
+            assert error.name.partition(".")[0] in optional, error
+print("imported")
+""")
+
+    assert said == "imported\n"
+
+
+def test_a_system_without_locks_refuses_to_run() -> None:
+    """The first run, and a registration, say what is missing, before anything runs or is written."""
+    said = without_posix("""
+from entropic import Store, cached, errors
+store = Store("results", "runs.json", file_suffix=".txt")
+pathlib.Path("made.txt").write_text("x")
+def runner(params, path):
+    print("ran")
+decorated = cached(store, name="decorated", result_arg="path")(runner)
+async def awaited(params, path):
+    print("ran")
+awaited = cached(store, name="awaited", result_arg="path")(awaited)
+for call in (
+    lambda: store.run_or_retrieve({"n": 1}, runner),
+    lambda: store.run({"n": 1}, runner),
+    lambda: decorated({"n": 1}),
+    lambda: asyncio.run(awaited({"n": 1})),
+    lambda: store.sweep([{"n": 1}], runner, progress=False),
+    lambda: store.register({"n": 1}, "made.txt"),
+):
+    try:
+        call()
+    except (errors.UnsupportedSystemError, errors.SweepError) as error:
+        print("Cannot run or record anything" in str(error) and "'fcntl'" in str(error))
+print([str(path) for path in pathlib.Path().rglob("*") if path.name != "results"], len(store.list()))
+""")
+
+    assert said == "True\n" * 6 + "['made.txt'] 0\n"
+
+
+def test_one_open_file_locks_out_another(tmp_path: Path) -> None:
+    """A lock belongs to an open file: another one of the same path is refused until it is given back."""
+    path = tmp_path / "lock"
+    with path.open("wb") as first, path.open("rb") as second:
+        assert try_lock(first.fileno())
+        assert not try_lock(second.fileno())
+        assert not is_abandoned(path)
+
+        unlock(first.fileno())
+
+        assert is_abandoned(path)
+        wait_for_lock(second.fileno())
+        assert not try_lock(first.fileno())
