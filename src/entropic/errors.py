@@ -42,7 +42,7 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 _TOLD_FAILURES = 5
@@ -434,8 +434,29 @@ class CodeChangedError(EntropicError, RuntimeError):
 _SHOWN_CHANGES = 8
 
 
+class SeveralCodesError(EntropicError, ValueError):
+    """
+    Runs of one point by several versions of the code differ, and which of them to accept has to be chosen.
+
+    Attributes:
+        params: The point.
+        codes: The fingerprints, as in ``provenance["code"]``.
+    """
+
+    def __init__(self, params: Mapping[str, Any], codes: Sequence[str]) -> None:
+        super().__init__(dict(params), tuple(codes))
+        self.params = dict(params)
+        self.codes = tuple(codes)
+
+    def __str__(self) -> str:
+        return (
+            f"Cannot accept the changes: runs of {self.params!r} by {len(self.codes)} versions of the code differ. "
+            f"Choose one with where={{'provenance.code': {self.codes[0]!r}}}; there are {', '.join(self.codes)}."
+        )
+
+
 class StaleResultWarning(UserWarning):
-    """A result is handed out whose code has changed since; said once for each function and process."""
+    """A result is handed out whose code has changed since; said once for each function, code then and code now."""
 
 
 class ChangedDefaultWarning(UserWarning):

@@ -16,7 +16,7 @@ import sys
 from abc import ABCMeta
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 from . import _modules, _reading
@@ -108,7 +108,7 @@ class Walk:
         glances: Those of them that are compared on every hit.
         constants: Values, by what was described of them.
         views: Containers and objects that are part of no one constant, such as classes.
-        functions: Functions, with the code and defaults they had.
+        functions: Functions.
     """
 
     def __init__(self, ownership: Ownership, own_state: Mapping[Place, str], by_source: set[str]) -> None:
@@ -124,7 +124,7 @@ class Walk:
         self.glances: dict[Place, Binding] = {}
         self.constants: list[Constant] = []
         self.views: list[tuple[Any, tuple[Any, ...]]] = []
-        self.functions: list[tuple[FunctionType, CodeType, Any, Any]] = []
+        self.functions: list[FunctionType] = []
 
     def run(self, decorated: Callable[..., Any], owner: type | None, arguments: Iterable[tuple[str, Any]]) -> None:
         """Walk, from a function that may have wrappers, and the code in its arguments, to the ends."""
@@ -190,7 +190,7 @@ class Walk:
             read=functools.partial(_reading.text_of_function, function, receiver.kind if receiver else None, kind),
         )
         number = self._part(key, part)
-        self.functions.append((function, code, function.__defaults__, function.__kwdefaults__))
+        self.functions.append(function)
         self._left.append(functools.partial(self._follow, _Visit(number, function, receiver, only_code)))
         return number
 
@@ -276,9 +276,10 @@ class Walk:
         found += sorted((function.__kwdefaults__ or {}).items())
         for name, value in found:
             if name not in filled:
-                holder = Holder({name: value}.get, id(function.__defaults__ or function.__kwdefaults__), "")
+                file = holder_of_module(function.__globals__).file
+                holder = Holder({name: value}.get, id(function.__defaults__ or function.__kwdefaults__), file)
                 label = f"default of {name}"
-                shown = f"default of {function.__qualname__}"
+                shown = f"default of {name} in {function.__qualname__}"
                 self._edge(number, label, self._value(value, None, name, holder, shown=shown, only_code=only_code))
 
     def _follow_attributes(self, number: int, function: FunctionType, file: str) -> None:
@@ -447,7 +448,7 @@ class Walk:
             return self._chain(holder_of_class(owner, ""), chain)
         return self._member(lineage_of(kind), name, Receiver(kind, ABSENT))
 
-    def _attribute(self, value: Any, chain: Chain, file: str) -> Target:
+    def _attribute(self, value: Any, chain: Chain, file: str, shown: str = "") -> Target:
         """What is read of an object of the user's, looked up where Python does."""
         name, kind = chain[0], type(value)
         if name == "__class__":
@@ -460,7 +461,7 @@ class Walk:
         if holder is not None and (held is not ABSENT or found is ABSENT or not _is_slot(found)):
             self._watch(holder, name, held)
         if holder is not None and held is not ABSENT:
-            return self._chain(holder, chain, shown=f"{kind.__qualname__}.{name}")
+            return self._chain(holder, chain, shown=f"{shown or kind.__qualname__}.{name}")
         if found is ABSENT:
             # Computed by the object, or not there.
             return self._describe(value, name, Holder({name: value}.get, id(value), file), kind.__qualname__)
@@ -499,12 +500,13 @@ class Walk:
         if is_a(value, FunctionType) and rest[0] in value.__dict__:
             return self._chain(Holder(value.__dict__.get, id(value.__dict__), holder.file), rest, only_code=only_code)
         if self._owns(type(value)) and not is_a(value, enum.Enum):
-            return self._attribute(value, rest, holder.file)
+            return self._attribute(value, rest, holder.file, shown)
         if is_a(value, _CONTAINERS) and rest[0] in CHANGING and type(value).__module__ in ("builtins", "collections"):
             self._changed.add(holder.place(name))
         held = dictionary_of(value)
         if held is not None and rest[0] in held and not functions_behind(value):
-            return self._chain(Holder(held.get, id(held), holder.file), rest, only_code=only_code)
+            inside = Holder(held.get, id(held), holder.file)
+            return self._chain(inside, rest, shown=f"{shown}.{rest[0]}", only_code=only_code)
         return self._value(value, None, name, holder, shown=shown, only_code=only_code)
 
     def _module_chain(self, module: ModuleType, rest: Chain, only_code: bool) -> Target:
@@ -540,7 +542,7 @@ class Walk:
     def _watch(self, holder: Holder, name: str, value: Any, *, is_glanced_at: bool = True) -> None:
         """Have a name compared with what it is bound to now: on every hit, if it may concern code of the user's."""
         place = holder.place(name)
-        binding = Binding(holder.get, name, value)
+        binding = Binding(holder.get, name, value, holder.cells.get(name))
         self.bindings.setdefault(place, binding)
         is_foreign = is_a(value, (ModuleType, BuiltinFunctionType)) or (value is ABSENT and name in _BUILTINS)
         if is_glanced_at and not is_foreign and not (is_a(value, (type, FunctionType)) and not self._owns(value)):
@@ -660,7 +662,7 @@ class Walk:
         read = functools.partial(_reading.text_of_value, value)
         number = self._part(key, Part("constant", label, file, content, read=read))
         self._link(number, "", described)
-        binding = Binding(holder.get, name, value)
+        binding = Binding(holder.get, name, value, holder.cells.get(name))
         self.constants.append(Constant(number, holder.place(name), value, binding, described, holder.file))
         return number
 

@@ -6,8 +6,9 @@ import functools
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from operator import is_
-from types import CodeType, FunctionType
+from itertools import repeat
+from operator import attrgetter, is_, is_not
+from types import CellType, CodeType, FunctionType
 from typing import Any, NamedTuple
 
 from ._bytecode import PYTHON
@@ -19,6 +20,10 @@ from ._ownership import EVERYTHING_OWN, Ownership
 from ._units import Part, digest_of
 
 Edge = tuple[str, "int | str"]
+
+_CODE_OF = attrgetter("__code__")
+_DEFAULTS_OF = attrgetter("__defaults__")
+_EVERY_ABSENT = repeat(ABSENT)
 
 
 class Fingerprint:
@@ -109,15 +114,13 @@ class Code:
         last = self._look_back
         if last is None:
             return self._look()
-        for get, name, value in last.glances:
-            if get(name, ABSENT) is not value:
+        for get, names, values in last.glances:
+            if not all(map(is_, map(get, names, _EVERY_ABSENT), values)):
                 return self._look()
-        for function, code, defaults, keyword_defaults in last.functions:
-            if (
-                function.__code__ is not code
-                or function.__defaults__ is not defaults
-                or function.__kwdefaults__ is not keyword_defaults
-            ):
+        if not all(map(is_, map(_CODE_OF, last.functions), last.codes)):
+            return self._look()
+        for cell, value in last.cells:
+            if _content_of(cell) is not value:
                 return self._look()
         if last.has_contents and last.have_contents_changed():
             return self._look()
@@ -127,6 +130,8 @@ class Code:
         """The fingerprint of what is about to run: everything is looked at."""
         last = self._look_back
         if last is None or any_changed(last.bindings) or any(map(self._has_changed, last.uncovered)):
+            return self._look()
+        if any(map(is_not, map(_DEFAULTS_OF, last.functions), last.defaults)):
             return self._look()
         return self.now()
 
@@ -163,12 +168,28 @@ class Code:
 
 
 class _Look(NamedTuple):
-    """What was seen when the code was last looked at."""
+    """
+    What was seen when the code was last looked at.
+
+    Attributes:
+        fingerprint: What was made of it.
+        bindings: All names.
+        glances: Those that every hit compares: how to look them up, and what they were bound to.
+        cells: As much of what is closed over.
+        functions: The functions, with their code and defaults as they were.
+        constants: The values.
+        uncovered: Those of which a change does not show in the views and readings.
+        views: Containers and objects, with what they held.
+        readings: Arrays, with their bytes.
+    """
 
     fingerprint: Fingerprint
     bindings: tuple[Binding, ...]
-    glances: tuple[Binding, ...]
-    functions: tuple[tuple[FunctionType, CodeType, Any, Any], ...]
+    glances: tuple[tuple[Callable[[str, Any], Any], tuple[str, ...], tuple[Any, ...]], ...]
+    cells: tuple[tuple[CellType, Any], ...]
+    functions: tuple[FunctionType, ...]
+    codes: tuple[CodeType, ...]
+    defaults: tuple[Any, ...]
     constants: tuple[Constant, ...]
     uncovered: tuple[Constant, ...]
     views: tuple[View, ...]
@@ -180,12 +201,15 @@ class _Look(NamedTuple):
         described: list[Description] = [constant.description for constant in walk.constants]
         views = (*walk.views, *(view for one in described for view in one.views))
         readings = tuple(reading for one in described for reading in one.readings)
-        bindings = tuple(walk.bindings.values())
+        watched = walk.bindings if _is_interactive() else walk.glances
         return cls(
             fingerprint,
-            bindings,
-            bindings if _is_interactive() else tuple(walk.glances.values()),
+            tuple(walk.bindings.values()),
+            tuple(_grouped(one for one in watched.values() if one.cell is None)),
+            tuple((one.cell, one.value) for one in watched.values() if one.cell is not None),
             tuple(walk.functions),
+            tuple(map(_CODE_OF, walk.functions)),
+            tuple(map(_DEFAULTS_OF, walk.functions)),
             tuple(walk.constants),
             tuple(one for one in walk.constants if not one.description.is_covered),
             views,
@@ -204,3 +228,21 @@ class _Look(NamedTuple):
 def _is_interactive() -> bool:
     """Whether functions are typed in and typed anew here, and modules reloaded: a notebook, or a prompt."""
     return not hasattr(sys.modules.get("__main__"), "__file__")
+
+
+def _grouped(
+    bindings: Iterable[Binding],
+) -> Iterator[tuple[Callable[[str, Any], Any], tuple[str, ...], tuple[Any, ...]]]:
+    """Names of one holder together, so that they are compared in one go."""
+    groups: dict[Any, list[Binding]] = {}
+    for one in bindings:
+        groups.setdefault(one.get, []).append(one)
+    for get, several in groups.items():
+        yield get, tuple(one.name for one in several), tuple(one.value for one in several)
+
+
+def _content_of(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return ABSENT

@@ -14,6 +14,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -90,16 +91,16 @@ class Codebook:
                 pass
         self._accepted = (-1, frozenset())
 
-    def is_accepted(self, old: str, new: str) -> bool:
-        """Whether runs of *old* code are good for *new*, directly or by way of other changes."""
+    def accepted_for(self, old: str) -> list[str]:
+        """The codes that runs of an *old* one are good for, directly or by way of other changes."""
         pairs = self._accepted_pairs()
-        reached, left = {old}, [old]
+        reached, left = [old], [old]
         while left:
             one = left.pop()
-            further = {later for earlier, later in pairs if earlier == one} - reached
-            reached |= further
+            further = [later for earlier, later in pairs if earlier == one and later not in reached]
+            reached += further
             left += further
-        return new in reached
+        return reached[1:]
 
     def _accepted_pairs(self) -> frozenset[tuple[str, str]]:
         folder = os.path.join(self._folder, "accepted")
@@ -112,6 +113,29 @@ class Codebook:
             names = (name.partition(".") for name in os.listdir(folder))
             self._accepted = changed_at, frozenset((old, new) for old, _, new in names)
         return self._accepted[1]
+
+    # ---- what was current ---------------------------------------------------------------------------------------
+
+    def note_current(self, function_name: str, code: str, passed: tuple[str, str] | None) -> None:
+        """Note that a code is current again though there are newer runs of another; a failure is none."""
+        name = _current_name(function_name)
+        at = datetime.now(timezone.utc).isoformat(timespec="microseconds")
+        with contextlib.suppress(OSError):
+            draft = os.path.join(self._folder, os.urandom(8).hex() + _DRAFT)
+            fields = {"function": function_name, "code": code, "passed": passed, "at": at}
+            Path(draft).write_text(json.dumps(fields, indent=1), encoding="utf-8")
+            os.replace(draft, os.path.join(self._folder, name))
+
+    def current_note(self, function_name: str) -> dict[str, Any] | None:
+        """What was noted last of the code that is current again."""
+        with contextlib.suppress(OSError, ValueError):
+            return self._read(_current_name(function_name))
+        return None
+
+    def current(self, function_name: str) -> str | None:
+        """The code that was noted last."""
+        note = self.current_note(function_name)
+        return None if note is None else str(note.get("code"))
 
     # ---- defaults ---------------------------------------------------------------------------------------------------
 
@@ -211,6 +235,10 @@ def _files(folder: str) -> set[str]:
             return {entry.name for entry in entries if entry.is_file() and not entry.name.endswith(_DRAFT)}
     except OSError:
         return set()
+
+
+def _current_name(function_name: str) -> str:
+    return f"current-{_digest(function_name)}.json"
 
 
 def _defaults_prefix(function_name: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from types import FunctionType
+from collections.abc import Callable, Iterable, Mapping
+from types import CellType, FunctionType, MappingProxyType
 from typing import Any, NamedTuple
 
 from ._objects import ABSENT, Slots, dictionary_of, members_of
@@ -20,11 +20,13 @@ class Holder(NamedTuple):
         get: Looks a name up, as fast as can be.
         identity: Tells it from others, for as long as it lives.
         file: The file of the module that it is from, or nothing.
+        cells: The cells behind it, if it is a closure.
     """
 
     get: Callable[[str, Any], Any]
     identity: int
     file: str
+    cells: Mapping[str, CellType] = MappingProxyType({})
 
     def place(self, name: str) -> Place:
         """Where a name of it is bound."""
@@ -47,7 +49,7 @@ def holder_of_cells(function: FunctionType, file: str) -> Holder:
         except (KeyError, ValueError):
             return default  # not bound yet
 
-    return Holder(get, id(function.__closure__), file)
+    return Holder(get, id(function.__closure__), file, cells)
 
 
 def holder_of_class(kind: type, file: str) -> Holder:
@@ -70,6 +72,7 @@ class Binding(NamedTuple):
     get: Callable[[str, Any], Any]
     name: str
     value: Any
+    cell: CellType | None = None
 
     def has_changed(self) -> bool:
         """Whether it is bound to something else now."""
@@ -78,4 +81,4 @@ class Binding(NamedTuple):
 
 def any_changed(bindings: Iterable[Binding]) -> bool:
     """Whether one of the names is bound to something else now."""
-    return any(get(name, ABSENT) is not value for get, name, value in bindings)
+    return any(get(name, ABSENT) is not value for get, name, value, _ in bindings)

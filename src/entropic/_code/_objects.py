@@ -62,7 +62,7 @@ def dictionary_of(value: Any) -> dict[str, Any] | None:
     if is_a(value, type):
         return None
     descriptor = class_attribute(type(value), "__dict__")
-    if not isinstance(descriptor, GetSetDescriptorType):
+    if not isinstance(descriptor, (GetSetDescriptorType, MemberDescriptorType)):
         return None
     try:
         found = object.__getattribute__(value, "__dict__")
@@ -80,7 +80,7 @@ class Slots:
             name: descriptor
             for one in reversed(lineage_of(type(value)))
             for name, descriptor in members_of(one).items()
-            if isinstance(descriptor, MemberDescriptorType)
+            if isinstance(descriptor, MemberDescriptorType) and name != "__dict__"
         }
         self.names = sorted(found)
         self._slots = [found[name] for name in self.names]

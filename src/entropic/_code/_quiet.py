@@ -96,13 +96,17 @@ class Quiet:
                 return chain[-1] in _LOGGER_LEVELS
             if owner is logging:
                 return chain[-1] in _LEVELS
-            if owner in (sys.stdout, sys.stderr) and owner is not None:
+            if chain[:-1] and self._is_stream(chain[:-1]):
                 return chain[-1] in ("write", "flush")
             if self._is_bar_class(owner) and chain[-1] == "write":
                 return not any(keyword.arg == "file" for keyword in call.keywords)
         if is_a(value, FunctionType) and value.__module__ == "logging":
             return value.__name__ in _LEVELS
-        return (_package_of(value), getattr(value, "__name__", "")) in _TELLING if callable(value) else False
+        package = _package_of(value)
+        return any(package == one for one, _ in _TELLING) and (package, getattr(value, "__name__", "")) in _TELLING
+
+    def _is_stream(self, chain: tuple[str, ...]) -> bool:
+        return len(chain) > 1 and chain[-1] in _STREAMS and self._value(chain[:-1]) is sys
 
     def _is_to_terminal(self, call: ast.Call) -> bool:
         for keyword in call.keywords:
@@ -110,7 +114,7 @@ class Quiet:
                 return False
             if keyword.arg == "file":
                 chain = chain_of(keyword.value)
-                if chain is None or len(chain) < 2 or self._value(chain[:-1]) is not sys or chain[-1] not in _STREAMS:
+                if chain is None or not self._is_stream(chain):
                     return False
         return True
 

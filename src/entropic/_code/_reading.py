@@ -27,9 +27,14 @@ def text_of_function(function: FunctionType, owner: type | None, kind: str) -> T
         owner: The class of the object it is a method of.
         kind: ``itself`` for the decorated one.
     """
-    found = _source.proven_node(function)
-    if found is None:
-        return NO_TEXT
+    try:
+        found = _source.proven_node(function)
+        return NO_TEXT if found is None else _text_of(found, function, owner, kind)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return NO_TEXT  # as of a formula of a hundred thousand terms
+
+
+def _text_of(found: _source.Proven, function: FunctionType, owner: type | None, kind: str) -> Text:
     node, text, flags = found.node, found.text, function.__code__.co_flags
     silent = Quiet(function, owner).without(node)
     syntax = digest_of(content_as_decorated(silent))

@@ -17,10 +17,11 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from ._bytecode import body_digest
+from ._ownership import is_own_file
 from ._syntax import FunctionNode
 
 _AWAITS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
@@ -77,13 +78,15 @@ def class_node(kind: type) -> tuple[ast.ClassDef, str] | None:
 
     Of several classes of one name in a file, it is the one that holds the methods that run.
     """
-    path = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    written = [code for code in _functions(vars(kind).values()) if path is None or code.co_filename == path]
-    source = _source(path or next((code.co_filename for code in written), ""))
+    written = [one for one in _functions(vars(kind).values()) if one.__qualname__ == f"{kind.__qualname__}.{one.__name__}"]
+    written = [one for one in written if one.__module__ == kind.__module__ and is_own_file(one.__code__.co_filename)]
+    codes = [one.__code__ for one in written if one.__code__.co_name != "<lambda>"]
+    paths = {code.co_filename for code in codes} or {_file_binding(kind)}
+    source = _source(paths.pop()) if len(paths) == 1 else None
     if source is None or not source.is_settled:
         return None
-    proven = [found.node for code in written if (found := source.proven(code)) is not None]
-    if len(proven) < len([code for code in written if not code.co_name.startswith("<")]):
+    proven = [found.node for code in codes if (found := source.proven(code)) is not None]
+    if len(proven) < len(codes):
         return None
     nodes = [node for node in source.classes_called(kind.__qualname__) if _holds(node, proven)]
     return (nodes[0], source.text(nodes[0])) if len(nodes) == 1 else None
@@ -116,16 +119,25 @@ class Proven(NamedTuple):
     source: _Source
 
 
+def _file_binding(kind: type) -> str:
+    """The file of the module that binds a class to its name; nothing if its module has another by that name."""
+    module = sys.modules.get(kind.__module__)
+    found: Any = module
+    for name in kind.__qualname__.split("."):
+        found = vars(found).get(name) if isinstance(found, (ModuleType, type)) else None
+    return str(getattr(module, "__file__", None) or "") if found is kind else ""
+
+
 def _holds(node: ast.ClassDef, functions: list[FunctionNode]) -> bool:
     end = node.end_lineno or 0
     return all(node.lineno <= one.lineno <= end for one in functions)
 
 
-def _functions(values: Iterable[object]) -> Iterator[CodeType]:
+def _functions(values: Iterable[object]) -> Iterator[FunctionType]:
     for value in values:
         function = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
         if isinstance(function, FunctionType):
-            yield function.__code__
+            yield function
 
 
 class _Source:

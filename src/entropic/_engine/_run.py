@@ -73,7 +73,7 @@ class RunUnderWay:
         """While it runs, note with what code, under what circumstances, how long and at what cost."""
         with contextlib.ExitStack() as around:
             if watch is not None:
-                self.provenance["code"] = around.enter_context(watch.running())
+                self.provenance |= around.enter_context(watch.running())
             if self._tells_circumstances:
                 around.enter_context(self._measured(work))
             began = time.perf_counter()

@@ -1,25 +1,25 @@
 """
 Whether recorded runs are good for today's code, and what to do about those that are not.
 
-A record is good if it was made by the same code, by code that was accepted for today's, or if that cannot be told: made
-by an earlier release, registered, or with code that could only be had as bytecode of another kind, as far as the parts
-that can be compared all the same agree.
+A record is good if it was made by the same code, or by code that was accepted for today's. What was registered, or
+recorded by a release that knew nothing of code, is good.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from .. import _log
-from .._code import ITSELF, Code, Codebook, Fingerprint, are_comparable, what_changed, what_surely_changed
-from .._fs import warn
+from .._code import ITSELF, Change, Code, Codebook, Fingerprint, diff_of
+from .._fs import remember, warn
 from .._record import RunRecord
 from ..errors import ChangedDefaultWarning, CodeChangedError, StaleResultWarning
+from ._acceptance import codes_before
 from ._lookup import Candidate
 
 POLICIES = ("warn", "rerun", "error", "ignore")
+_MANY_CODES = 1024
 
 
 class Watch:
@@ -35,6 +35,7 @@ class Watch:
 
     Attributes:
         policy: As given.
+        earlier_answers: How many times a result of earlier code was handed out.
     """
 
     def __init__(self, function_name: str, code: Code, policy: str, codebook: Codebook, said: set[str]) -> None:
@@ -43,7 +44,10 @@ class Watch:
         self.policy = policy
         self._codebook = codebook
         self._said = said
+        self.earlier_answers = 0
         self._good: dict[str, Fingerprint] = {}
+        self._changes: dict[str, tuple[Fingerprint, list[Change]]] = {}
+        self._noted: Fingerprint | None = None
         self._grown: dict[str, Watch] = {}
         self._growth: str | None = None
         self._may_note = True
@@ -71,13 +75,30 @@ class Watch:
         watch._may_note = False
         return watch
 
+    # ---- what has changed ---------------------------------------------------------------------------------------
+
     def changes_since(self, record: RunRecord) -> list[str]:
         """In words, what of the code has changed since a record was made; nothing if the record is good."""
+        return [change.name for change in self.changes(record)]
+
+    def diff_since(self, record: RunRecord) -> str:
+        """What has changed since a record was made, as a unified diff of the texts that are known."""
+        return diff_of(self.changes(record))
+
+    def changes(self, record: RunRecord) -> list[Change]:
+        """The parts of the code that have changed since a record was made; none if the record is good."""
         if self.vouches_for(record):
             return []
-        recorded, today = record.provenance["code"], self._code.now()
-        told = what_changed if are_comparable(recorded, today.digest) else what_surely_changed
-        return told(self._codebook.parts(recorded), today.parts)
+        return self._changes_since(record.provenance["code"], self._code.now())
+
+    def _changes_since(self, recorded: str, today: Fingerprint) -> list[Change]:
+        known = self._changes.get(recorded)
+        if known is None or known[0] is not today:
+            known = today, self._codebook.changes_since(recorded, today)
+            remember(self._changes, recorded, known, _MANY_CODES)
+        return known[1]
+
+    # ---- whether a record is good -------------------------------------------------------------------------------
 
     def vouches_for(self, record: RunRecord) -> bool:
         """Whether a record is good for today's code."""
@@ -86,21 +107,21 @@ class Watch:
     def is_good(self, record: RunRecord, today: Fingerprint | None) -> bool:
         """As `vouches_for`, for whoever knows today's fingerprint already."""
         recorded = record.provenance.get("code")
-        if today is None or not isinstance(recorded, str) or recorded == today.digest:
+        if today is None or not isinstance(recorded, str) or record.provenance.get("bytecode") == today.bytecode:
             return True
         if self._good.get(recorded) is not today:
-            if not self._can_differ(recorded, today):
-                _log.code_not_comparable(self._function_name, recorded, today.digest)
-            elif not self._codebook.is_accepted(recorded, today.digest) and not self._is_excused(recorded, today):
+            if not self._is_of(recorded, today) and not self._is_allowed(recorded, today):
                 return False
-            self._good[recorded] = today
+            remember(self._good, recorded, today, _MANY_CODES)
         return True
 
-    def _can_differ(self, recorded: str, today: Fingerprint) -> bool:
-        """Whether it can be told that the code is another: of source and bytecode by some parts only."""
-        if are_comparable(recorded, today.digest):
-            return True
-        return bool(what_surely_changed(self._codebook.parts(recorded), today.parts))
+    def _is_of(self, recorded: str, today: Fingerprint) -> bool:
+        """Whether a recorded code is that of today."""
+        return recorded == today.digest or not self._changes_since(recorded, today)
+
+    def _is_allowed(self, recorded: str, today: Fingerprint) -> bool:
+        accepted = self._codebook.accepted_for(recorded)
+        return any(self._is_of(code, today) for code in accepted) or self._is_excused(recorded, today)
 
     def accept_excused(self, recorded: set[str]) -> None:
         """Accept for good what is excused as long as the parameters are declared to have grown."""
@@ -113,38 +134,61 @@ class Watch:
         grown_with = self._codebook.code_grown_with(
             self._function_name, self._growth, today.digest, may_note=self._may_note
         )
-        if grown_with != today.digest and not self._codebook.is_accepted(grown_with, today.digest):
+        if self._may_note:
+            self._codebook.keep(self._function_name, today)
+        accepted = (grown_with, *self._codebook.accepted_for(grown_with))
+        if not any(self._is_of(code, today) for code in accepted):
             return False
-        parts = self._codebook.parts(recorded)
-        return parts is not None and what_changed(parts, today.parts) == [ITSELF]
+        return [change.name for change in self._changes_since(recorded, today)] == [ITSELF]
+
+    # ---- what to do ---------------------------------------------------------------------------------------------
 
     def hands_out(self, record: RunRecord) -> bool:
         """
-        Whether a record that is not good is the answer all the same; said once, if it is.
+        Whether a record that is not good is the answer all the same; said once for each pair of codes, if it is.
 
         Raises:
             CodeChangedError: It is to be an error.
         """
         if self.policy == "rerun":
             return False
-        if self.policy == "warn" and "code" in self._said:
+        recorded, today = record.provenance["code"], self._code.now()
+        pair = f"{recorded} {today.bytecode}"
+        if self.policy == "warn" and pair in self._said:
+            self.earlier_answers += 1
             return True
         error = CodeChangedError(self._function_name, self.changes_since(record), record.created_at)
         if self.policy == "error":
             raise error
-        warn(f"Handing out a result of earlier code: {error.story} {_WAYS_OUT}", StaleResultWarning)
-        self._said.add("code")
+        shown = self.diff_since(record)
+        told = f"Handing out a result of earlier code: {error.story} {_WAYS_OUT}" + (f"\n{shown}" if shown else "")
+        warn(told, StaleResultWarning)
+        self._said.add(pair)
+        self.earlier_answers += 1
         return True
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[str]:
-        """A run: the fingerprint of the code that is about to run, noted down before it does."""
+    def running(self) -> Iterator[dict[str, str]]:
+        """Note down the code that is about to run; yields what a record tells of it."""
         fingerprint = self._code.before_run()
         self._codebook.keep(self._function_name, fingerprint)
         try:
-            yield fingerprint.digest
+            yield {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
         finally:
             self._code.after_run()
+
+    def note_return(self, record: RunRecord, passed: RunRecord | None, today: Fingerprint) -> None:
+        """
+        Note that today's code is current again, if a record of its own answers in the place of a newer one.
+
+        Else an edit that is made now, and accepted, would bring back what was given up. A failure to note it is none.
+        """
+        if not self._may_note or self._noted is today or record.provenance.get("code") != today.digest:
+            return
+        self._noted = today
+        if passed is not None or self._codebook.current(self._function_name) not in (None, today.digest):
+            identity = (passed.params_hash, passed.created_at) if passed is not None else None
+            self._codebook.note_current(self._function_name, today.digest, identity)
 
     def accept(self, recorded: set[str]) -> set[str]:
         """Declare runs with these fingerprints good for today's code; returns those that were not already."""
@@ -152,14 +196,29 @@ class Watch:
         new = {
             digest
             for digest in recorded
-            if digest != today.digest
-            and self._can_differ(digest, today)
-            and not self._codebook.is_accepted(digest, today.digest)
+            if not self._is_of(digest, today) and not any(map(self._is_today, self._codebook.accepted_for(digest)))
         }
         if new:
             self._codebook.keep(self._function_name, today)
             self._codebook.accept(sorted(new), today.digest)
+            self._good.clear()
         return new
+
+    def _is_today(self, code: str) -> bool:
+        return self._is_of(code, self._code.now())
+
+    def last_current(self, records: Sequence[RunRecord]) -> set[str]:
+        """
+        The codes of the runs that answered before today's code: of each point the one that was current last.
+
+        Code that was given up for an earlier one is not among them.
+
+        Raises:
+            SeveralCodesError: Runs of a point by several codes differ, and which was current last cannot be told.
+        """
+        today = self._code.now()
+        note = self._codebook.current_note(self._function_name)
+        return codes_before(records, note, lambda code: self._is_of(code, today))
 
 
 def answer_among(candidates: Iterator[Candidate], watch: Watch, today: Fingerprint | None) -> Candidate | None:
@@ -179,6 +238,8 @@ def answer_among(candidates: Iterator[Candidate], watch: Watch, today: Fingerpri
             found = newest
     if found is not None:
         found.vouched_by = today
+        if today is not None:
+            watch.note_return(found.record, None if found is newest else newest.record, today)
     return found
 
 

@@ -35,6 +35,8 @@ R = TypeVar("R")
 S = TypeVar("S")
 T = TypeVar("T")
 
+_ANSWERS_DEPEND_ON = ("version", "ignore", "load", "save", "suffix", "added", "renamed", "removed")
+
 OnChange = Literal["warn", "rerun", "error", "ignore"]
 
 
@@ -397,6 +399,11 @@ class CachedFunction(_Calls[P, R], wrapt.FunctionWrapper[P, R]):
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         return _reduced(self, self._self_recipe)
+
+    def __entropic_settings__(self) -> tuple[Any, dict[str, Any]]:
+        """The function, and what else its answers depend on: asked for by the fingerprints of those that call it."""
+        options = self._self_recipe.options
+        return self.__wrapped__, {name: options[name] for name in _ANSWERS_DEPEND_ON if options.get(name)}
 
     def _self_recipe_and_first(self) -> tuple[Recipe, tuple[Any, ...]]:
         return self._self_recipe, ()

@@ -264,9 +264,13 @@ class Recipe:
 
     def accept_changes(self, selection: Selection) -> int:
         """Declare recorded runs good for today's code; how many that concerns."""
-        codes = [code for record in self.records(selection) if isinstance(code := record.provenance.get("code"), str)]
-        accepted = set().union(*(watch.accept(set(codes)) for watch in self._all_watches()))
-        return sum(code in accepted for code in codes)
+        records = self.records(selection)
+        is_chosen = selection.condition != _EVERY_RUN.condition
+        accepted: set[str] = set()
+        for watch in self._all_watches():
+            codes = {code for one in records if isinstance(code := one.provenance.get("code"), str)}
+            accepted |= watch.accept(codes if is_chosen else watch.last_current(records))
+        return sum(record.provenance.get("code") in accepted for record in records)
 
     def _all_watches(self) -> set[Watch]:
         """Of a method one for each class that has it."""
