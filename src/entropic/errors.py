@@ -22,6 +22,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── ReentrantRunError       RuntimeError       a run that asks for its own result
     ├── DuplicateFunctionError  ValueError         two different functions of one name on one store
     ├── CodeChangedError        RuntimeError       a recorded run of other code, where that is to be an error
+    ├── SeveralCodesError       ValueError         changes to accept, of which it has to be said which
     ├── NotRecordedError        LookupError        a call that is to be reproduced, and has no recorded run
     ├── SweepError              RuntimeError       a sweep some of whose points have failed
     ├── WorkerDiedError         RuntimeError       a point whose worker process died, not for the first time

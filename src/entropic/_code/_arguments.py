@@ -26,7 +26,7 @@ def code_in(
     Args:
         arguments: Names and values. Of long ones the first items are looked at.
         ownership: Whose code counts.
-        receiver: The name of a method's own object, whose class is looked at elsewhere; what it holds is looked at here.
+        receiver: The name of a method's own object; its class is looked at elsewhere, what it holds here.
     """
     found: dict[tuple[str, int], Any] = {}
     left = deque((name, value, 0) for name, value in arguments)

@@ -84,7 +84,7 @@ def _shared_edges(old: Part, new: Part) -> Iterator[tuple[str, int | str, int | 
 
 
 def _is_made_of(label: str, old: Part) -> bool:
-    """Whether what only one of two parts has is more than a name that its code reads: a member, a default, a wrapper."""
+    """Whether what only one of two parts has is more than a name in its code: a member, a default, a wrapper."""
     if old.kind in ("class", "constant"):
         return True
     return label.startswith(("default of ", "attribute ", "wrapper ", "argument "))

@@ -1,8 +1,8 @@
 """
 What a value holds, as a text: of a setting, a table of functions, an object of the user's, an array.
 
-Nothing is run to find out. Code that a value holds is named in the text by a number, and handed out to be followed. What
-cannot be told, such as a lock or an open file, counts by its class alone.
+Nothing is run to find out. Code that a value holds is named in the text by a number, and handed out to be followed.
+What cannot be told, such as a lock or an open file, counts by its class alone.
 """
 
 from __future__ import annotations
@@ -184,7 +184,9 @@ class _Describer:
     # ---- code ---------------------------------------------------------------------------------------------------
 
     def _add_code(self, value: Any) -> None:
-        if self._ownership.has(value) or (is_a(value, FunctionType) and any(map(self._is_own, functions_behind(value)))):
+        if self._ownership.has(value) or (
+            is_a(value, FunctionType) and any(map(self._is_own, functions_behind(value)))
+        ):
             self.out.append(f"code[{len(self.code)}]")
             self.code.append(value)
         else:
@@ -219,7 +221,7 @@ class _Describer:
         # The order of a table of functions is that of its steps; of plain values it may be that of a set.
         is_ordered = is_a(value, OrderedDict) or len(self.code) > before
         self.out.append(",".join(items if is_ordered else sorted(items)))
-        if is_a(value, defaultdict):
+        if isinstance(value, defaultdict):
             self.add(value.default_factory, depth + 1)
         self._end(value, kind, dict, depth)
 
@@ -277,9 +279,8 @@ class _Describer:
         if settings is not ABSENT:
             self._add_code(value)
             return
-        if kind.__module__.partition(".")[0] == "numpy" or _array_base(kind) is not None:
-            if self._add_array(value, kind, depth):
-                return
+        if _is_of_numpy(kind) and self._add_array(value, kind, depth):
+            return
         if self._ownership.has(kind):
             self._add_own(value, kind, depth)
             return
@@ -305,7 +306,9 @@ class _Describer:
         fields = [*(held or {}).items(), *zip(slots.names, slots, strict=True)]
         if slots.names:
             self.views.append((slots, tuple(slots)))
-        self._add_fields(held, [(name, one) for name, one in fields if one is not ABSENT and _counts(kind, name)], depth)
+        self._add_fields(
+            held, [(name, one) for name, one in fields if one is not ABSENT and _counts(kind, name)], depth
+        )
         self.out.append(")")
 
     def _add_fields(self, held: dict[str, Any] | None, fields: Iterable[tuple[str, Any]], depth: int) -> None:
@@ -401,10 +404,10 @@ class _Describer:
             self.readings.append((sample.tobytes, sample.tobytes()))
 
 
-def _array_base(kind: type) -> type | None:
-    numpy = sys.modules.get("numpy")
-    array_type = getattr(numpy, "ndarray", None)
-    return array_type if array_type is not None and issubclass(kind, array_type) else None
+def _is_of_numpy(kind: type) -> bool:
+    array_type = getattr(sys.modules.get("numpy"), "ndarray", None)
+    is_array = array_type is not None and issubclass(kind, array_type)
+    return is_array or kind.__module__.partition(".")[0] == "numpy"
 
 
 def _counts(kind: type, name: str) -> bool:
@@ -430,4 +433,3 @@ def is_fixed(value: Any) -> bool:
     if is_a(value, (tuple, frozenset)):
         return all(map(is_fixed, value))
     return type(value) in _SCALARS
-

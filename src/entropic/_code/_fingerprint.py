@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from ._bytecode import PYTHON
 from ._constants import Description, Reading, View, describe
-from ._dependencies import Constant, Walk
-from ._names import Binding, Place, any_changed
+from ._dependencies import Walk
+from ._graph import Constant, Graph, OwnState
+from ._names import Binding, any_changed
 from ._objects import ABSENT
 from ._ownership import EVERYTHING_OWN, Ownership
 from ._units import Part, digest_of
@@ -40,7 +41,9 @@ class Fingerprint:
 
     def __init__(self, parts: Sequence[Part], bytecode: str = "") -> None:
         self.parts = parts
-        self.bytecode = bytecode or PYTHON + digest_of(repr([_content(part.bytecode, part, part.edges) for part in parts]))
+        self.bytecode = bytecode or PYTHON + digest_of(
+            repr([_content(part.bytecode, part, part.edges) for part in parts])
+        )
 
     @functools.cached_property
     def digest(self) -> str:
@@ -100,16 +103,16 @@ class Code:
         self._arguments = tuple(arguments)
         self._look_back: _Look | None = None
         self._last_fingerprint: Fingerprint | None = None
-        self._own_state: dict[Place, str] = {}
+        self._own_state: OwnState = {}
         self._by_source: set[str] = set()
 
     def now(self) -> Fingerprint:
         """
         The fingerprint, as far as can be told at a glance: a hit asks for it.
 
-        What names are bound to is compared each time, and so is what containers, objects and small arrays hold, and what
-        functions do. Of an array of more than 64 KB some elements are compared, and of what only a library can take
-        apart, such as a table of pandas, nothing: a run looks at all of it.
+        What names are bound to is compared each time, and so is what containers, objects and small arrays hold, and
+        what functions do. Of an array of more than 64 KB some elements are compared, and of what only a library can
+        take apart, such as a table of pandas, nothing: a run looks at all of it.
         """
         last = self._look_back
         if last is None:
@@ -146,7 +149,8 @@ class Code:
             return
         for constant in last.constants:
             if not constant.binding.has_changed() and self._has_changed(constant):
-                self._own_state[constant.place] = last.fingerprint.parts[constant.number].bytecode
+                was = last.fingerprint.parts[constant.number].bytecode
+                self._own_state[constant.place] = constant.value, was
                 self._look_back = None
 
     def _has_changed(self, constant: Constant) -> bool:
@@ -156,14 +160,14 @@ class Code:
         return not before.is_covered and describe(constant.value, self._ownership, constant.file).text != before.text
 
     def _look(self) -> Fingerprint:
-        walk = Walk(self._ownership, self._own_state, self._by_source)
-        walk.run(self._function, self._owner, self._arguments)
-        fingerprint = Fingerprint(walk.parts)
+        walk = Walk(self._ownership, self._by_source)
+        walk.run(self._function, self._owner, self._arguments, self._own_state)
+        fingerprint = Fingerprint(walk.graph.parts)
         last = self._last_fingerprint
         if last is not None and last.bytecode == fingerprint.bytecode:
             fingerprint = last
         self._last_fingerprint = fingerprint
-        self._look_back = _Look.of(fingerprint, walk)
+        self._look_back = _Look.of(fingerprint, walk.graph)
         return fingerprint
 
 
@@ -197,21 +201,21 @@ class _Look(NamedTuple):
     has_contents: bool
 
     @classmethod
-    def of(cls, fingerprint: Fingerprint, walk: Walk) -> _Look:
-        described: list[Description] = [constant.description for constant in walk.constants]
-        views = (*walk.views, *(view for one in described for view in one.views))
+    def of(cls, fingerprint: Fingerprint, graph: Graph) -> _Look:
+        described: list[Description] = [constant.description for constant in graph.constants]
+        views = (*graph.views, *(view for one in described for view in one.views))
         readings = tuple(reading for one in described for reading in one.readings)
-        watched = walk.bindings if _is_interactive() else walk.glances
+        watched = graph.bindings if _is_interactive() else graph.glances
         return cls(
             fingerprint,
-            tuple(walk.bindings.values()),
+            tuple(graph.bindings.values()),
             tuple(_grouped(one for one in watched.values() if one.cell is None)),
             tuple((one.cell, one.value) for one in watched.values() if one.cell is not None),
-            tuple(walk.functions),
-            tuple(map(_CODE_OF, walk.functions)),
-            tuple(map(_DEFAULTS_OF, walk.functions)),
-            tuple(walk.constants),
-            tuple(one for one in walk.constants if not one.description.is_covered),
+            tuple(graph.functions),
+            tuple(map(_CODE_OF, graph.functions)),
+            tuple(map(_DEFAULTS_OF, graph.functions)),
+            tuple(graph.constants),
+            tuple(one for one in graph.constants if not one.description.is_covered),
             views,
             readings,
             bool(views or readings),

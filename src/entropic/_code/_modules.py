@@ -1,4 +1,4 @@
-"""Modules that imports inside functions lead to: what they are called, and where they lie. Nothing is imported for it."""
+"""Modules that imports inside functions lead to: what they are called, and where they lie. Nothing is imported."""
 
 from __future__ import annotations
 

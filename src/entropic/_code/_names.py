@@ -1,4 +1,4 @@
-"""Where names are bound: in modules, closures, classes and objects; and what was seen there when it was last looked at."""
+"""Where names are bound: in modules, closures, classes and objects; and what was seen there the last time."""
 
 from __future__ import annotations
 

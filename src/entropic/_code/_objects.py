@@ -27,8 +27,8 @@ ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT"})()
 _WRAPS = ("__wrapped__", "__func__", "py_func", "pyfunc", "func", "function", "fn", "fget", "_fn", "_func", "_function")
 _IMMUTABLE = (int, float, complex, str, bytes, bool, type(None))
 _GETTERS = (operator.itemgetter, operator.attrgetter, operator.methodcaller)
-_TYPE_DICT = type.__dict__["__dict__"].__get__  # type: ignore[attr-defined]  # as a metaclass cannot override it
-_TYPE_MRO = type.__dict__["__mro__"].__get__  # type: ignore[attr-defined]
+_TYPE_DICT = type.__dict__["__dict__"].__get__  # as a metaclass cannot override it
+_TYPE_MRO = type.__dict__["__mro__"].__get__
 
 
 def is_a(value: Any, kind: type | tuple[type, ...]) -> bool:
@@ -119,7 +119,8 @@ def attribute_of(value: Any, name: str) -> Any:
 def functions_behind(value: Any) -> list[FunctionType]:
     """The functions that a callable or descriptor is made of, from the outside in; through wrappers and partials."""
     found: list[FunctionType] = []
-    left, known = [value], set()
+    left: list[Any] = [value]
+    known: set[int] = set()
     while left and len(known) < 1000:
         one = left.pop(0)
         if one is ABSENT or one is None or id(one) in known or is_a(one, (type, ModuleType, *_IMMUTABLE)):

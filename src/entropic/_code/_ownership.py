@@ -1,5 +1,5 @@
 """
-Whose code it is: the user's own, which counts, or that of an installed package, of Python or of entropic, which does not.
+Whose code it is: the user's own, which counts; or that of an installed package, Python or entropic, which does not.
 
 Packages and modules that are named can be made to count, or not to.
 """

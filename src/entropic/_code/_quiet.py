@@ -34,7 +34,20 @@ _BAR_METHODS = frozenset(
 )
 _STREAMS = frozenset({"stdout", "stderr"})
 _PURE_BUILTINS = frozenset(
-    {"abs", "bool", "bytes", "complex", "dict", "divmod", "enumerate", "float", "format", "frozenset", "getattr", "hash"}
+    {
+        "abs",
+        "bool",
+        "bytes",
+        "complex",
+        "dict",
+        "divmod",
+        "enumerate",
+        "float",
+        "format",
+        "frozenset",
+        "getattr",
+        "hash",
+    }
     | {"hex", "id", "int", "isinstance", "len", "list", "max", "min", "oct", "range", "repr", "reversed", "round"}
     | {"set", "slice", "sorted", "str", "sum", "tuple", "type", "zip", "bin", "any", "all", "ascii", "chr", "ord"}
 )
@@ -136,7 +149,9 @@ class Quiet:
             yield node
             return
         inner = [one for child in ast.iter_child_nodes(node) for one in self.impure_in(child)]
-        if inner and isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda, ast.IfExp)):
+        if inner and isinstance(
+            node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda, ast.IfExp)
+        ):
             yield node  # what it does, it may do often, or not at all
         elif inner and isinstance(node, ast.BoolOp):
             yield node
@@ -250,12 +265,16 @@ def _bars_in(quiet: Quiet, node: FunctionNode) -> frozenset[str]:
 
 
 def _named_calls(node: ast.AST) -> Iterator[tuple[str, ast.Call]]:
-    if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-        if isinstance(node.value, ast.Call):
-            yield node.targets[0].id, node.value
-    elif isinstance(node, ast.withitem) and isinstance(node.optional_vars, ast.Name):
-        if isinstance(node.context_expr, ast.Call):
-            yield node.optional_vars.id, node.context_expr
+    """The names that a statement binds to what a call returns."""
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        name: ast.expr | None = node.targets[0]
+        value = node.value
+    elif isinstance(node, ast.withitem):
+        name, value = node.optional_vars, node.context_expr
+    else:
+        return
+    if isinstance(name, ast.Name) and isinstance(value, ast.Call):
+        yield name.id, value
 
 
 def _is_bar_item(item: ast.withitem, bars: frozenset[str]) -> bool:

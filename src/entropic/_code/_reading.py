@@ -109,5 +109,3 @@ def _imported_in(tree: ast.Module, name: str, file: str) -> Iterator[str]:
             if module:
                 yield module
                 yield from (f"{module}.{alias.name}" for alias in node.names if alias.name != "*")
-
-

@@ -2,8 +2,8 @@
 What a piece of compiled code reads: the names it looks up, the attributes it takes of them, the imports in its body.
 
 Compiled code is what runs, so it is what is read here: private names are spelt as Python looks them up, and no name is
-taken for that of another scope. A value that is handed on, called or computed with counts as used as a whole; a value of
-which an attribute is taken counts by that attribute.
+taken for that of another scope. A value that is handed on, called or computed with counts as a whole; a value of which
+an attribute is taken counts by that attribute.
 """
 
 from __future__ import annotations
@@ -352,12 +352,12 @@ class _Scan:
         return self._code.co_names[step.arg >> 1 if shifted else step.arg]
 
     def _local(self, arg: int) -> str:
-        return self._code.co_varnames[arg] if _OLD else self._code._varname_from_oparg(arg)  # type: ignore[attr-defined,no-any-return]
+        return self._code.co_varnames[arg] if _OLD else self._code._varname_from_oparg(arg)  # type: ignore[attr-defined,no-any-return,unused-ignore]
 
     def _cell(self, arg: int) -> str:
         if _OLD:
             return (*self._code.co_cellvars, *self._code.co_freevars)[arg]
-        return self._code._varname_from_oparg(arg)  # type: ignore[attr-defined,no-any-return]
+        return self._code._varname_from_oparg(arg)  # type: ignore[attr-defined,no-any-return,unused-ignore]
 
     def _two_names(self, step: _Step) -> list[str]:
         places = [step.arg & 15] if step.name == "STORE_FAST_LOAD_FAST" else [step.arg >> 4, step.arg & 15]

@@ -1,8 +1,8 @@
 """
 Source that is proven to be that of the code that runs.
 
-The file on disk may be newer than the code in memory: edited while a long run, or a notebook, goes on. What its text says
-of a function counts only if it compiles to the very code in question. Of what compiled code does not show, such as
+The file on disk may be newer than the code in memory: edited while a long run, or a notebook, goes on. What its text
+says of a function counts only if it compiles to the very code in question. Of what compiled code does not show, such as
 decorators and the bodies of classes, it counts only if the file has not changed since the process began.
 """
 
@@ -78,7 +78,9 @@ def class_node(kind: type) -> tuple[ast.ClassDef, str] | None:
 
     Of several classes of one name in a file, it is the one that holds the methods that run.
     """
-    written = [one for one in _functions(vars(kind).values()) if one.__qualname__ == f"{kind.__qualname__}.{one.__name__}"]
+    written = [
+        one for one in _functions(vars(kind).values()) if one.__qualname__ == f"{kind.__qualname__}.{one.__name__}"
+    ]
     written = [one for one in written if one.__module__ == kind.__module__ and is_own_file(one.__code__.co_filename)]
     codes = [one.__code__ for one in written if one.__code__.co_name != "<lambda>"]
     paths = {code.co_filename for code in codes} or {_file_binding(kind)}
@@ -173,7 +175,9 @@ class _Source:
     def code_without(self, node: FunctionNode, other: FunctionNode, flags: int) -> CodeType | None:
         """The code of a function as it would be if another node stood in its place."""
         tree = _Exchange(node, other).visit(_parsed(self._text))
-        module = compile(ast.fix_missing_locations(tree), self._path, "exec", flags & _FUTURE | _AWAITS, dont_inherit=True)
+        module = compile(
+            ast.fix_missing_locations(tree), self._path, "exec", flags & _FUTURE | _AWAITS, dont_inherit=True
+        )
         line = _first_line(node)
         name = getattr(node, "name", "<lambda>")
         found = [one for one in _all_codes(module) if one.co_name == name and one.co_firstlineno == line]

@@ -109,9 +109,11 @@ class Part:
         """
         quiet = frozenset(map(str, fields.get("quiet", ())))
         text = Text(str(fields.get("syntax", "")), str(fields.get("source", "")), quiet, "")
-        edges = {str(name): one if isinstance(one, int) else str(one) for name, one in fields.get("edges", {}).items()}
-        names = (str(fields[name]) for name in ("kind", "name", "file", "bytecode"))
-        return cls(*names, edges=edges, text=text)
+        edges = {
+            str(label): one if isinstance(one, int) else str(one) for label, one in fields.get("edges", {}).items()
+        }
+        kind, name, file, bytecode = (str(fields[one]) for one in ("kind", "name", "file", "bytecode"))
+        return cls(kind, name, file, bytecode, edges, text=text)
 
 
 def digest_of(text: str) -> str:
