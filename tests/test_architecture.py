@@ -1,41 +1,61 @@
-"""The house has six floors and one stair down: what may import what, what is public, and what an import costs."""
+"""The house has seven floors and one stair down: what may import what, what is public, and what an import costs."""
 
 from __future__ import annotations
 
 import ast
+import graphlib
 import importlib
 import io
+import pickle
 import subprocess
 import sys
 import tokenize
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import entropic
+from entropic import reports
 
 ROOT = Path(__file__).parents[1]
 BUILT = {"build", "dist", "venv"}  # made by tools, and ignored by git
 PACKAGE = Path(entropic.__file__).parent
 
-# From the ground up. A room is a module or package right under ``entropic``; it imports rooms of lower floors only.
+# From the ground up; the last two are doors. A room is a module or package right under ``entropic``: it imports rooms
+# of lower floors only, each through its ``__init__``.
 FLOORS = (
     ("errors", "_log", "_fs"),
-    ("hashing", "_tagged", "_locks", "_results", "_points"),
-    ("_input",),
+    ("hashing", "_locks", "_results", "_points"),
     ("query", "_record", "_code"),
-    ("index", "_tables"),
-    ("_engine", "_command"),
-    ("_sweep", "_maintenance"),
-    ("_store_sweeps",),
-    ("store",),
-    ("_function",),
-    ("testing", "_cli", "record"),
+    ("index", "_tables", "_command"),
+    ("_engine", "_sweep"),
+    ("_maintenance",),
+    ("store", "_function"),
+    ("record", "reports", "_cli", "testing"),
     ("", "__main__"),
 )
-# What still leads upstairs, to be gone with the next moves.
-UPSTAIRS = {("_engine._older", "_function")}
-LONG_ROOMS = {"store": 520}
+# What still leads elsewhere, to be gone with the moves under way. Nothing is added here.
+STILL_UPSTAIRS = {("_engine", "_function"), ("_function", "store")}
+STILL_BY_THE_WINDOW = {
+    ("_cli", "index.tinydb._format"),
+    ("_cli", "_maintenance._export"),
+    ("_cli", "_maintenance._explain"),
+    ("_cli", "_tables._render"),
+    ("_engine", "_code._provenance"),
+}
+# Modules of more than 400 lines, or 300 of code, and why.
+LONG = {
+    "_code._dependencies": "to be split",
+    "_locks._flights": "to be split",
+    "_sweep._pools": "to be split",
+    "errors": "a catalogue: one short class for each error, and the tree above them",
+    "index.tinydb._file": "to be split",
+    "query": "to be split",
+    "_results._staging": "to be split",
+    "store": "to be split",
+    "testing": "one suite of tests, read by those who write an index",
+}
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 MODULES = sorted(
     path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", ".").removesuffix("__init__").strip(".")
@@ -49,12 +69,12 @@ def source_of(module: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-def imports_of(module: str) -> set[str]:
-    """The modules of ours that a module imports anywhere in it, inside functions too."""
+def imports_of(module: str, *, at_import: bool = False) -> set[str]:
+    """The modules of ours that a module imports; with *at_import* only those that are loaded together with it."""
     path = source_of(module)
     package = path.parent.relative_to(PACKAGE).parts
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in statements(ast.parse(path.read_text()), at_import=at_import):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
             name = ".".join(part for part in base if part)
@@ -66,27 +86,47 @@ def imports_of(module: str) -> set[str]:
     return found - {module}
 
 
+def statements(tree: ast.AST, *, at_import: bool) -> Iterator[ast.AST]:
+    """All nodes; with *at_import* without those in functions, and those for type checkers only."""
+    for node in ast.iter_child_nodes(tree):
+        is_later = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        is_for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if not (at_import and (is_later or is_for_types)):
+            yield node
+            yield from statements(node, at_import=at_import)
+
+
 def room_of(module: str) -> str:
     """The room a module belongs to."""
     return module.partition(".")[0]
 
 
-def test_the_top_level_is_closed() -> None:
-    """It holds what a visitor has to see first; everything else has a place below."""
-    shown = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
-
-    assert shown - BUILT == {"LICENSE", "CHANGELOG.md", "README.md", "pyproject.toml", "src", "tests", "examples"}
+def test_at_most_seven_floors_lie_below_the_doors() -> None:
+    """And every module has its place on one of them."""
+    assert len(FLOORS) <= 7 + 2
+    assert {room_of(module) for module in MODULES} <= set(HEIGHT)
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_imports_lead_downstairs(module: str) -> None:
-    """A module imports from its own room and from rooms of lower floors."""
+def test_imports_lead_downstairs_and_through_doors(module: str) -> None:
+    """A module imports from its own room, and from rooms of lower floors what their ``__init__`` offers."""
     own = room_of(module)
-    others = {room_of(name) for name in imports_of(module)} - {own}
+    others = {name for name in imports_of(module) if room_of(name) != own}
 
-    upstairs = {(module, room) for room in others if HEIGHT[room] >= HEIGHT[own]}
+    upstairs = {(own, room_of(name)) for name in others if HEIGHT[room_of(name)] >= HEIGHT[own]}
+    by_the_window = {(own, name) for name in others if "._" in name}
 
-    assert upstairs <= UPSTAIRS
+    assert upstairs <= STILL_UPSTAIRS
+    assert by_the_window <= STILL_BY_THE_WINDOW
+
+
+@pytest.mark.parametrize("room", sorted(HEIGHT))
+def test_no_room_has_a_ring(room: str) -> None:
+    """The modules of a room can be loaded one after the other, each after those it imports."""
+    inside = [module for module in MODULES if room_of(module) == room]
+    needed = {module: {name for name in imports_of(module, at_import=True) if name in inside} for module in inside}
+
+    list(graphlib.TopologicalSorter(needed).static_order())  # a ring raises CycleError, which names it
 
 
 def code_lines(module: str) -> int:
@@ -103,11 +143,13 @@ def code_lines(module: str) -> int:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_is_one_room(module: str) -> None:
-    """No module grows beyond what can be read in one go."""
-    assert code_lines(module) <= LONG_ROOMS.get(module, 500)
+    """No module grows beyond what can be read in one go, unless it is named with the reason."""
+    is_short = len(source_of(module).read_text().splitlines()) <= 400 and code_lines(module) <= 300
+
+    assert is_short or module in LONG
 
 
-@pytest.mark.parametrize("name", ["", "errors", "hashing", "index", "record", "store"])
+@pytest.mark.parametrize("name", ["", "errors", "hashing", "index", "query", "record", "reports", "store"])
 def test_all_is_true(name: str) -> None:
     """Whatever ``__all__`` promises exists, sorted and once."""
     module = importlib.import_module(f"entropic.{name}".rstrip("."))
@@ -147,6 +189,17 @@ def modules_loaded_by(script: str) -> set[str]:
     program = f"import sys, entropic\n{script}\nprint(*sys.modules)"
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return {name.partition(".")[0] for name in answer.stdout.split()}
+
+
+def test_what_public_calls_return_has_a_public_name() -> None:
+    """Pickles and tracebacks name `entropic.reports`, and importing that loads none of it."""
+    found = [getattr(reports, name) for name in reports.__all__]
+
+    assert {one.__module__ for one in found} == {"entropic.reports"}
+    assert [pickle.loads(pickle.dumps(one)) for one in found] == found
+    assert set(reports.__all__) <= set(dir(reports))
+    with pytest.raises(AttributeError, match="nothing"):
+        reports.nothing  # noqa: B018
 
 
 def test_the_bare_import_is_light() -> None:

@@ -278,7 +278,7 @@ def test_a_folder_that_cannot_be_written_refuses_to_accept(store: entropic.Store
     Path("results/.entropic/code").write_text("in the way")
 
     with pytest.raises(OSError, match="code"):
-        store.codebook.accept(["a"], "b")
+        store._engine.codebook.accept(["a"], "b")
 
 
 # ---- in one process -------------------------------------------------------------------------------------------------
@@ -385,7 +385,9 @@ def test_the_error_keeps_its_words_when_pickled() -> None:
 
     assert (str(twin), twin.name, twin.changed) == (str(error), error.name, error.changed)
     assert isinstance(error, (EntropicError, RuntimeError))
-    assert "helper `g` in m.py and the function itself changed since 2026-01-01 00:00:00." in str(error)
+    assert "code of m.f has changed since 2026-01-01 00:00:00: helper `g` in m.py and the function itself." in str(
+        error
+    )
 
 
 # ---- a notebook -----------------------------------------------------------------------------------------------------

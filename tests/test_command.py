@@ -49,7 +49,7 @@ def test_a_program_runs_once_for_each_point(store: Store, solve: Path) -> None:
     assert first.result_path.read_text() == "100"
     assert runs() == 2
     assert first.provenance["function"] == "$ ./solve {n} {result_path}"
-    assert store.recall(runner.key({"n": 100})) == first
+    assert store._engine.recall(runner.key({"n": 100})) == first
     assert store.retrieve({"n": 100}) is None
 
 

@@ -932,6 +932,71 @@ def test_cache_clear_forgets_this_functions_records_only(store: Store) -> None:
     assert one.cache_info() == (0, 0, None, 0)
 
 
+METHODS = """
+    accept_changes bind cache_clear cache_info cache_parameters delete explain key list migrate plan register replicates
+    reproduce retrieve run sweep sweep_as_completed
+"""
+
+
+def test_dir_shows_what_there_is_to_call(store: Store) -> None:
+    """All methods, what functions have, and nothing private of ours; of a bound method as well."""
+
+    class Solver:
+        @cached(store, ignore=("self",))
+        def solve(self, n, *, result_path): ...
+
+    @cached(store)
+    def simulate(n, *, result_path): ...
+
+    simulate.unit = "s"
+
+    for function in (simulate, Solver().solve):
+        shown = dir(function)
+        assert [name for name in shown if not name.startswith("_")] == sorted(
+            METHODS.split() + (["unit"] if function is simulate else [])
+        )
+        assert {"__wrapped__", "__name__", "__doc__", "__call__"} <= {*shown}
+        assert [name for name in shown if name.startswith("_self")] == []
+
+
+def test_its_repr_tells_name_store_and_counts(store: Store) -> None:
+    """So that a glance at it in a session answers what one asks first."""
+
+    @cached(store, name="study.simulate")
+    def simulate(n, *, result_path):
+        result_path.write_text("x")
+
+    simulate(1)
+    simulate(1)
+
+    assert repr(simulate) == f"<cached function study.simulate on {str(store.results_dir)!r}: hits=1, misses=1>"
+
+
+def test_signatures_show_every_option(store: Store) -> None:
+    """Of the decorator, and of whatever sweeps, though they are written down once."""
+
+    @cached(store)
+    def simulate(n, *, result_path): ...
+
+    sweep = ["points", "executor", "workers", "progress", "on_error"]
+
+    assert [*inspect.signature(simulate.sweep).parameters] == sweep
+    assert [*inspect.signature(simulate.sweep_as_completed).parameters] == sweep
+    assert {*inspect.signature(store.sweep).parameters} == {*sweep, "runner"}
+    assert [*inspect.signature(cached).parameters][:3] == ["store", "name", "version"]
+
+
+@pytest.mark.parametrize("word", ["loda", "sweep"])
+def test_an_unknown_option_is_refused(store: Store, word: str) -> None:
+    """With the ones there are; parameters in the place of points are seen for what they are."""
+
+    @cached(store)
+    def simulate(n, *, result_path): ...
+
+    with pytest.raises(TypeError, match=r"'loda'.*load" if word == "loda" else r"n=.*executor.*grid\(n=...\)"):
+        cached(store, loda=1) if word == "loda" else simulate.sweep([], n=[1, 2])
+
+
 def test_cache_parameters_tell_how_it_was_decorated(store: Store) -> None:
     """In a copy that may be changed."""
     simulate = cached(store, version=2, ignore=["dt"])(path_first)

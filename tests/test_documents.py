@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import inspect
 import os
 import pkgutil
 import re
@@ -12,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -22,11 +24,20 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 GUIDES = sorted(ROOT.joinpath("src", "entropic", "docs").glob("*.md"))
 DOCUMENTS = [README, *GUIDES]
-MODULES = [module.name for module in pkgutil.walk_packages(entropic.__path__, "entropic.")]
+MODULES = ["entropic"] + [module.name for module in pkgutil.walk_packages(entropic.__path__, "entropic.")]
+
+
+class _Finder(doctest.DocTestFinder):
+    """Finds the examples of a class where it is written, whatever public module it bears."""
+
+    def _from_module(self, module: ModuleType, item: object) -> bool:
+        if isinstance(item, type) and item.__module__.startswith("entropic"):
+            return f"\nclass {item.__name__}" in inspect.getsource(module)
+        return bool(super()._from_module(module, item))  # type: ignore[misc]
 
 
 def _examples() -> list[doctest.DocTest]:
-    finder = doctest.DocTestFinder(exclude_empty=True)
+    finder = _Finder(exclude_empty=True)
     found = []
     for name in MODULES:
         module = importlib.import_module(name)

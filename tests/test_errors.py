@@ -8,6 +8,8 @@ import inspect
 import pickle
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from entropic import errors
 from entropic.errors import EntropicError
@@ -21,7 +23,8 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
     (errors.NotAMappingError("point", "builtins.int"), TypeError, ["type int as point", "mapping"]),
     (errors.InputFileError("a/mesh.msh", "it is gone.", "mesh"), FileNotFoundError, ["a/mesh.msh", "'mesh'", "gone"]),
     (errors.InputFileChangedError(["mesh.msh"]), RuntimeError, ["mesh.msh", "Call again"]),
-    (errors.ResultMissingError("a/b.h5", "Cannot record the run"), FileNotFoundError, ["Cannot record", "a/b.h5"]),
+    (errors.ResultMissingError("a/b.h5", "Cannot register"), FileNotFoundError, ["Cannot register", "a/b.h5", "path"]),
+    (errors.ResultMissingError("a/b.h5", "Cannot record", "nothing."), FileNotFoundError, ["Cannot record: nothing."]),
     (errors.AmbiguousResultError("a.h5", ["b", "c"]), ValueError, ["'a.h5'", "'b', 'c'", "result_path"]),
     (
         errors.StoreWriteError("Cannot record a run", OSError(errno.ENOSPC, "No space left"), "runs.json", "Do this."),
@@ -44,7 +47,7 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
         errors.SeveralCodesError({"n": 1}, ["a1", "b2"]),
         errors.CodeChangedError("study.f", ["helper `g` in m.py"], "2026-01-01T00:00:00+00:00"),
         RuntimeError,
-        ["study.f", "helper `g` in m.py changed since 2026-01-01 00:00:00", "accept_changes()", "version="],
+        ["code of study.f has changed since 2026-01-01 00:00:00: helper `g` in m.py.", "accept_changes()", "version="],
     ),
     (errors.DuplicateFunctionError("study.f"), ValueError, ["study.f", "name=", "version="]),
     (errors.SweepError([], []), RuntimeError, ["points failed", ".records", ".failures", "again"]),
@@ -81,7 +84,7 @@ def test_an_error_survives_the_way_between_processes(
 
     assert type(twin) is type(error)
     assert str(twin) == str(error)
-    assert vars(twin) == vars(error)
+    assert repr(vars(twin)) == repr(vars(error))
 
 
 def test_an_os_error_carries_errno_and_filename() -> None:
@@ -89,6 +92,59 @@ def test_an_os_error_carries_errno_and_filename() -> None:
     error = errors.StoreWriteError("Cannot record", OSError(errno.EROFS, "Read-only"), "runs.json")
 
     assert (error.errno, error.filename, error.strerror) == (errno.EROFS, "runs.json", "Read-only")
+
+
+DECLARED = [
+    value
+    for name, value in vars(errors).items()
+    if inspect.isclass(value) and hasattr(value, "_fields") and not name.startswith("_") and value is not errors.Failure
+]
+VALUES = {"str": st.text(), "int": st.integers(), "int | None": st.none() | st.integers()}
+VALUES |= {"Sequence[str]": st.lists(st.text()), "Sequence[Any]": st.lists(st.integers())}
+VALUES |= {"OSError": st.builds(OSError, st.integers(1, 99), st.text())}
+VALUES |= {"Sequence[Failure]": st.lists(st.builds(errors.Failure, st.integers(), st.builds(ValueError, st.text())))}
+
+
+@pytest.mark.parametrize("kind", DECLARED)
+@given(data=st.data())
+def test_what_an_error_is_made_of_travels(kind: type[Exception], data: st.DataObject) -> None:
+    """Whatever the values: by position or by name, pickled, copied, and with notes that were added."""
+    types = {
+        name: hint for base in reversed(kind.__mro__) for name, hint in vars(base).get("__annotations__", {}).items()
+    }
+    values = {name: data.draw(VALUES[types[name]], name) for name in kind._fields}  # type: ignore[attr-defined]
+    error = kind(*values.values())
+    error.__notes__ = ["a note"]  # as add_note does from Python 3.11 on
+
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert type(twin) is kind
+        assert (str(twin), repr(twin), twin.__notes__) == (str(error), repr(error), ["a note"])
+        assert all(repr(getattr(twin, name)) == repr(getattr(error, name)) for name in values)
+    assert str(kind(**values)) == str(error)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"name": "f"}, {"name": "f", "changed": [], "created_at": "", "more": 1}])
+def test_an_error_takes_its_fields_and_nothing_else(arguments: dict[str, object]) -> None:
+    """Like any function: one too few, or too many, is a `TypeError`."""
+    with pytest.raises(TypeError, match="name, changed, created_at"):
+        errors.CodeChangedError(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", DECLARED)
+def test_every_error_says_what_to_do(kind: type[Exception]) -> None:
+    """Its docstring names the fields; what it means and what to do stands before them."""
+    text = inspect.getdoc(kind) or ""
+    own = [name for name in kind._fields if name in vars(kind).get("__annotations__", {})]  # type: ignore[attr-defined]
+
+    assert all(f"{name}: " in text for name in own)
+    assert text.partition("Attributes:")[0].count(". ") + text.count(".\n") >= 1
+
+
+def test_all_is_complete() -> None:
+    """Everything public is promised."""
+    public = {name for name, value in vars(errors).items() if getattr(value, "__module__", "") == errors.__name__}
+
+    assert {name for name in public if name[0].isupper()} == set(errors.__all__)
 
 
 def test_every_error_is_tested_and_drawn() -> None:

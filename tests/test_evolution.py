@@ -13,13 +13,15 @@ import pytest
 
 import entropic
 from entropic import Store, cached
-from entropic._function._cached import CachedFunction
 from entropic.errors import EntropicError
 from entropic.index import MemoryIndex
+from entropic.reports import CachedFunction
+
+Cached = CachedFunction[..., Any, Any]
 
 
 @pytest.fixture
-def old(store: Store) -> CachedFunction[..., Any]:
+def old(store: Store) -> Cached:
     """Last year's function."""
 
     @cached(store, name="simulate")
@@ -30,12 +32,12 @@ def old(store: Store) -> CachedFunction[..., Any]:
 
 
 @pytest.fixture
-def new(store: Store) -> CachedFunction[..., Any]:
+def new(store: Store) -> Cached:
     """The same function today."""
     return todays(store)
 
 
-def todays(store: Store) -> CachedFunction[..., Any]:
+def todays(store: Store) -> Cached:
     @cached(store, name="simulate", added={"method": "rk4"}, renamed={"h": "dt"}, removed={"verbose": False})
     def simulate(n, dt=0.1, method="rk4", *, result_path):
         result_path.write_text("today")
@@ -43,7 +45,7 @@ def todays(store: Store) -> CachedFunction[..., Any]:
     return simulate
 
 
-def test_an_older_run_answers(old: CachedFunction[..., Any], new: CachedFunction[..., Any]) -> None:
+def test_an_older_run_answers(old: Cached, new: Cached) -> None:
     """It is handed out with today's params, under its own hash, and nothing is written."""
     recorded = old(8, h=0.3)
     found = new(8, dt=0.1 + 0.2)
@@ -68,7 +70,10 @@ POINTS = [
 
 @pytest.mark.parametrize(("recorded", "asked"), POINTS)
 def test_another_point_runs(
-    old: CachedFunction[..., Any], new: CachedFunction[..., Any], recorded: dict[str, Any], asked: dict[str, Any]
+    old: Cached,
+    new: Cached,
+    recorded: dict[str, Any],
+    asked: dict[str, Any],
 ) -> None:
     """Whatever differs from what was declared is another point."""
     old(**recorded)
@@ -77,7 +82,7 @@ def test_another_point_runs(
     assert new(**asked).result_path.read_text() == "today"
 
 
-def test_new_runs_are_recorded_in_full(new: CachedFunction[..., Any], store: Store) -> None:
+def test_new_runs_are_recorded_in_full(new: Cached, store: Store) -> None:
     """Under today's key, with today's params."""
     record = new(8)
 
@@ -85,7 +90,7 @@ def test_new_runs_are_recorded_in_full(new: CachedFunction[..., Any], store: Sto
     assert store.list()[0].params == {"n": 8, "dt": 0.1, "method": "rk4"}
 
 
-def test_a_rerun_answers_from_then_on(old: CachedFunction[..., Any], new: CachedFunction[..., Any]) -> None:
+def test_a_rerun_answers_from_then_on(old: Cached, new: Cached) -> None:
     """The newest run of a point is the one of today."""
     old(8)
     assert new(8).result_path.read_text() == "last year"
@@ -94,7 +99,7 @@ def test_a_rerun_answers_from_then_on(old: CachedFunction[..., Any], new: Cached
     assert new(8) == again
 
 
-def test_of_several_older_forms_the_newest_answers(store: Store, old: CachedFunction[..., Any]) -> None:
+def test_of_several_older_forms_the_newest_answers(store: Store, old: Cached) -> None:
     """A point may be recorded in more than one older form."""
 
     @cached(store, name="simulate", renamed={"h": "dt"}, removed={"verbose": False})
@@ -110,7 +115,10 @@ def test_of_several_older_forms_the_newest_answers(store: Store, old: CachedFunc
 
 
 def test_lists_and_queries_see_one_function(
-    old: CachedFunction[..., Any], new: CachedFunction[..., Any], store: Store, caplog: pytest.LogCaptureFixture
+    old: Cached,
+    new: Cached,
+    store: Store,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The function's own list shows the points of today; the store's shows what is recorded."""
     old(8)
@@ -127,7 +135,7 @@ def test_lists_and_queries_see_one_function(
     assert "methud" in caplog.text
 
 
-def test_an_older_run_is_forgotten(old: CachedFunction[..., Any], new: CachedFunction[..., Any], store: Store) -> None:
+def test_an_older_run_is_forgotten(old: Cached, new: Cached, store: Store) -> None:
     """By its point of today, or by the record as it was handed out, with its file."""
     old(8)
     old(9)
@@ -140,7 +148,10 @@ def test_an_older_run_is_forgotten(old: CachedFunction[..., Any], new: CachedFun
 
 
 def test_an_older_run_without_result_is_replaced(
-    old: CachedFunction[..., Any], new: CachedFunction[..., Any], store: Store, caplog: pytest.LogCaptureFixture
+    old: Cached,
+    new: Cached,
+    store: Store,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """As any stale run is."""
     old(8).result_path.unlink()
@@ -150,7 +161,7 @@ def test_an_older_run_without_result_is_replaced(
     assert "is gone" in caplog.text
 
 
-def test_sweeps_find_older_runs(old: CachedFunction[..., Any], new: CachedFunction[..., Any]) -> None:
+def test_sweeps_find_older_runs(old: Cached, new: Cached) -> None:
     """Point by point, as calls do."""
     for n in (1, 2):
         old(n)
@@ -170,7 +181,7 @@ def test_it_pickles_by_its_options(store: Store) -> None:
     )
 
 
-def test_another_version_is_another_function(store: Store, old: CachedFunction[..., Any]) -> None:
+def test_another_version_is_another_function(store: Store, old: Cached) -> None:
     """Growing parameters do not bridge a version."""
     old(8)
 
@@ -184,7 +195,7 @@ def test_another_version_is_another_function(store: Store, old: CachedFunction[.
 # ---- kinds of functions ---------------------------------------------------------------------------------------------
 
 
-def test_coroutines(store: Store, old: CachedFunction[..., Any]) -> None:
+def test_coroutines(store: Store, old: Cached) -> None:
     """Awaited, with the same answers."""
     recorded = old(8)
 
@@ -240,7 +251,7 @@ def test_methods(tmp_path: Path) -> None:
     assert Model().solve.migrate() == 1
 
 
-def test_a_parameter_that_left_the_key(store: Store, old: CachedFunction[..., Any]) -> None:
+def test_a_parameter_that_left_the_key(store: Store, old: Cached) -> None:
     """One that is ignored now counts as removed."""
     old(8)
 
@@ -255,7 +266,10 @@ def test_a_parameter_that_left_the_key(store: Store, old: CachedFunction[..., An
 
 
 def test_migrate(
-    old: CachedFunction[..., Any], new: CachedFunction[..., Any], store: Store, monkeypatch: pytest.MonkeyPatch
+    old: Cached,
+    new: Cached,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Rewrites what has an older form, once; everything else of a record stays."""
     first, other = old(8), old(8, verbose=True)
@@ -273,7 +287,7 @@ def test_migrate(
     assert store.check().is_clean
 
 
-def test_migrate_keeps_the_newest_answer(old: CachedFunction[..., Any], new: CachedFunction[..., Any]) -> None:
+def test_migrate_keeps_the_newest_answer(old: Cached, new: Cached) -> None:
     """An older run does not overtake a newer one of the same point."""
     old(8)
     newest = new.run(8)
@@ -315,7 +329,7 @@ def test_migrate_survives_a_crash(tmp_path: Path) -> None:
     assert len(store.list()) == 1
 
 
-def test_migrate_without_changes(old: CachedFunction[..., Any]) -> None:
+def test_migrate_without_changes(old: Cached) -> None:
     """There is nothing to do for a function that declares none."""
     old(8)
 
@@ -365,7 +379,7 @@ def test_chains_of_changes(store: Store) -> None:
     )
     def today(n, dt, *, result_path): ...
 
-    recipe = today._self_recipe
+    recipe = today._self_cache
     older = {repr(sorted(form.params)) for form in recipe.key((8, 1), {}).forms()}
 
     assert older == {
@@ -375,9 +389,7 @@ def test_chains_of_changes(store: Store) -> None:
     }
 
 
-def test_a_hit_under_todays_key_makes_no_older_form(
-    new: CachedFunction[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hit_under_todays_key_makes_no_older_form(new: Cached, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was declared costs nothing where it is not needed."""
     new(8)
     monkeypatch.setattr("entropic._function._evolution.key_of", None)
@@ -385,9 +397,7 @@ def test_a_hit_under_todays_key_makes_no_older_form(
     assert new(8).result_path.read_text() == "today"
 
 
-def test_the_second_hit_looks_under_one_older_key(
-    old: CachedFunction[..., Any], new: CachedFunction[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_second_hit_looks_under_one_older_key(old: Cached, new: Cached, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which form answered is remembered."""
     old(8)
     new(8)
@@ -396,9 +406,7 @@ def test_the_second_hit_looks_under_one_older_key(
     assert new(8).result_path.read_text() == "last year"
 
 
-def test_single_flight_is_on_todays_key(
-    old: CachedFunction[..., Any], new: CachedFunction[..., Any], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_single_flight_is_on_todays_key(old: Cached, new: Cached, caplog: pytest.LogCaptureFixture) -> None:
     """A run that none of the older forms answers is one of today."""
     caplog.set_level(logging.DEBUG, "entropic")
     new(8)
@@ -439,7 +447,7 @@ def test_replicates_are_kept(store: Store, seed: dict[str, int]) -> None:
     assert today.cache_info()[:2] == (3, 1)
 
 
-def test_older_runs_are_reproduced(old: CachedFunction[..., Any], new: CachedFunction[..., Any], store: Store) -> None:
+def test_older_runs_are_reproduced(old: Cached, new: Cached, store: Store) -> None:
     """By a call of today; what no call of today means is skipped."""
     old(8)
     old(8, verbose=True)
@@ -449,12 +457,10 @@ def test_older_runs_are_reproduced(old: CachedFunction[..., Any], new: CachedFun
     assert sorted(one.outcome for one in store.reproduce(fraction=1)) == ["different", "same", "skipped"]
 
 
-def test_a_remembered_form_answers_for_its_point_only(
-    old: CachedFunction[..., Any], new: CachedFunction[..., Any], store: Store
-) -> None:
+def test_a_remembered_form_answers_for_its_point_only(old: Cached, new: Cached, store: Store) -> None:
     """Even should another point have the same hash."""
     old(8)
-    key, other = (new._self_recipe.key((n,), {}) for n in (8, 9))
+    key, other = (new._self_cache.key((n,), {}) for n in (8, 9))
 
-    assert store.recall(key) is not None
-    assert store.recall(other._replace(params_hash=key.params_hash)) is None
+    assert store._engine.recall(key) is not None
+    assert store._engine.recall(other._replace(params_hash=key.params_hash)) is None

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import scipy.linalg
 
+import entropic
 from entropic import Store, cached
 from entropic._code import code_digest
 from entropic._function._closure import Closure, function_name, importable_name
@@ -239,6 +241,16 @@ def test_a_name_must_lead_to_the_object() -> None:
     assert importable_name(scaled(base, 2)) is None
     assert importable_name(lambda: 1) is None
     assert importable_name(3) is None
+
+
+def test_a_public_name_is_preferred() -> None:
+    """Keys name what users import, and no private module: those may move."""
+    assert importable_name(entropic.grid) == "entropic.grid"
+    assert importable_name(entropic.InputFile) == "entropic.InputFile"
+    assert importable_name(entropic.Store) == "entropic.store.Store"
+    assert importable_name(entropic.param) == "entropic.query.param"
+    assert importable_name(entropic.cached) == "entropic.cached"
+    assert importable_name(scipy.linalg.solve) == "scipy.linalg.solve"
 
 
 def test_what_a_script_sends_to_a_worker_keeps_its_name(tmp_path: Path) -> None:

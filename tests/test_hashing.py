@@ -391,7 +391,6 @@ def _circular() -> list[Any]:
 
 
 UNSUPPORTED = [
-    object(),
     len,
     lambda: 1,
     Solver,
@@ -600,6 +599,17 @@ def test_builtin_types_stay_what_they_are(cls: type) -> None:
     """What a builtin type becomes is fixed, or the keys of all earlier runs would be lost."""
     with pytest.raises(TypeError, match="fixed"):
         entropic.normalize.register(cls, repr)
+
+
+@pytest.mark.parametrize("wrong", [object, "Mesh", None])
+def test_what_would_hide_the_registry_itself_is_refused(wrong: type) -> None:
+    """A normaliser for ``object`` would answer for every type without one; only classes can be registered."""
+    with pytest.raises(TypeError, match="Cannot register a normaliser"):
+        entropic.normalize.register(wrong, repr)
+
+    with pytest.raises(TypeError) as caught:
+        hash_params({"x": object()})
+    assert "register" not in str(caught.value)
 
 
 def test_a_normaliser_that_never_ends_is_an_error() -> None:

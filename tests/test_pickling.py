@@ -7,6 +7,7 @@ import math
 import multiprocessing
 import os
 import pickle
+import pickletools
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,10 +20,30 @@ from typing import Any
 import cloudpickle
 import pytest
 
+import entropic
 from entropic import RunRecord, Store, cached
 from entropic.index import TinyDBIndex
 
 SOURCE = Path(__file__).parents[1] / "src"
+
+
+PUBLIC = [
+    entropic.InputFile("mesh.msh"),
+    entropic.grid(n=[1, 2], m=range(3)),
+    (entropic.param("n") > 1) & ~entropic.param("s").matches("x"),
+    entropic.query.Stored({"$date": "2026-01-01"}),
+    RunRecord({"n": 1}, "x.txt", "0" * 16, "2026-01-01T00:00:00+00:00", {}),
+]
+
+
+@pytest.mark.parametrize("value", PUBLIC, ids=lambda value: type(value).__name__)
+def test_pickles_name_no_private_module(value: Any) -> None:
+    """What users pickle is found again where they import it from, however the package is arranged inside."""
+    pickled = pickle.dumps(value)
+
+    assert pickle.loads(pickled) == value or list(pickle.loads(pickled)) == list(value)
+    names = [text for operation, text, _ in pickletools.genops(pickled) if isinstance(text, str)]
+    assert not [name for name in names if name.startswith("entropic._") or "._" in name]
 
 
 # ---- in this process ------------------------------------------------------------------------------------------------
@@ -263,6 +284,7 @@ simulate(1)
 """
 RECEIVE = """
 import pickle
+import pickletools
 with open("sent", "rb") as file:
     simulate, square, solve, store = pickle.load(file)
 assert simulate(1) and simulate.cache_info().misses == 0

@@ -21,7 +21,7 @@ from pathlib import Path
 uid = int(sys.argv[1])
 from entropic import Store, cached
 import tinydb, tinydb.storages  # before the rights to read the installation are given up
-import entropic._maintenance._check, entropic.index.tinydb._recovery, entropic.index.tinydb._database
+import entropic._maintenance, entropic.index.tinydb._recovery, entropic.index.tinydb._database
 if uid:
     os.setgroups([])
     os.setegid(uid)

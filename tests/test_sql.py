@@ -26,7 +26,7 @@ from sqlalchemy import event
 
 import entropic
 from entropic import Store, cached, param
-from entropic._sweep._sweep import PlainRuns
+from entropic._engine import PlainRuns
 from entropic._sweep._tasks import Task
 from entropic.errors import (
     DuplicateFunctionError,
@@ -786,7 +786,7 @@ def test_the_door_has_it() -> None:
 def test_what_is_sent_to_workers_does_not_show_its_password() -> None:
     """The logs of schedulers show the arguments of what has failed; the pickled index has the password in it."""
     store = Store("results", index=f"postgresql://user:{SECRET}@host/runs")
-    task = pickle.loads(pickle.dumps(Task(PlainRuns(store, write))))
+    task = pickle.loads(pickle.dumps(Task(PlainRuns(store._engine, write))))
 
     assert SECRET in str(pickle.dumps(task))
     assert SECRET not in repr(task)

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from entropic._tables._render import Table, flattened, html_table, shown, text_table
-from entropic._tagged import untagged
-from entropic.hashing import normalize
+from entropic.hashing import normalize, untagged
 
 
 @pytest.mark.parametrize(

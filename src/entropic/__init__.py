@@ -6,22 +6,17 @@ with `cached` and `Store`; `grid` makes the points of a sweep, `param` the condi
 that stands for the content of a file, `command` a runner of any program.
 """
 
-from typing import TYPE_CHECKING
-
 from . import errors
+from ._command import command
 from ._function import cached
-from ._input import InputFile
 from ._points import grid
 from ._record import RunRecord
 from .errors import EntropicError
-from .hashing import normalize
+from .hashing import InputFile, normalize
 from .query import param
 from .store import Store
 
-if TYPE_CHECKING:
-    from ._command import command
-
-    __version__: str
+__version__: str
 
 __all__ = [
     "EntropicError",
@@ -39,10 +34,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name == "command":
-        from ._command import command  # loaded by those who cache a program
-
-        return command
     if name == "__version__":
         from importlib.metadata import version  # read when asked for: it searches the installed packages
 
@@ -51,4 +42,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__} - {"TYPE_CHECKING"})
+    return sorted({*globals(), *__all__})

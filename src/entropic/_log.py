@@ -69,7 +69,7 @@ def grown(params_hash: str, result_path: str, recorded_bytes: int, found_bytes: 
 def waiting(params_hash: str, holder: str, seconds: float, lock_path: str) -> None:
     """A follower has waited for some time; say for whom, and how to unblock it."""
     logger.warning(
-        "Waiting %.0f s for the run %s, held by %s (%s); it frees itself when that process ends",
+        "Waiting for %.0f s for the run %s, held by %s (%s); the run goes on when that process ends",
         seconds,
         params_hash,
         holder,
@@ -110,7 +110,8 @@ def file_kept(path: str, reason: str) -> None:
 
 def code_not_comparable(function_name: str, recorded: str, today: str) -> None:
     """A record's code could only be had as bytecode, or today's can: whether it has changed cannot be told."""
-    logger.info("Whether the code of %s has changed cannot be told: %s then, %s now", function_name, recorded, today)
+    text = "Cannot compare the code of %s with that of a recorded run: %s then, %s now"
+    logger.info(text, function_name, recorded, today)
 
 
 def not_noted(path: str, error: OSError) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from functools import partial
 from typing import Any, SupportsIndex, overload
 
 __all__ = ["grid"]
@@ -20,6 +21,9 @@ class Grid(Sequence[dict[str, Any]]):
 
     def __init__(self, axes: dict[str, Sequence[Any]]) -> None:
         self._axes = axes
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(grid, **self._axes), ()  # by public names: the class may move
 
     def __len__(self) -> int:
         return math.prod(map(len, self._axes.values())) if self._axes else 0
@@ -52,6 +56,9 @@ class Grid(Sequence[dict[str, Any]]):
         return f"Grid of {len(self)} points ({axes})"
 
 
+Grid.__module__ = "entropic.reports"
+
+
 def grid(**axes: Iterable[Any]) -> Grid:
     """
     All combinations of the given values, the last axis changing fastest.
@@ -67,6 +74,9 @@ def grid(**axes: Iterable[Any]) -> Grid:
         [{'n': 1, 'method': 'rk4'}, {'n': 2, 'method': 'rk4'}]
     """
     return Grid({name: _axis(values) for name, values in axes.items()})
+
+
+grid.__module__ = "entropic"
 
 
 def _axis(values: Any) -> Sequence[Any]:

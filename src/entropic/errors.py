@@ -35,150 +35,267 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
 What a runner raises passes through unchanged: none of these wraps it. The warnings are::
 
     UserWarning
-    ├── StaleResultWarning                         a result of code that has changed since is handed out
+    ├── StaleResultWarning                         a recorded result is used although its code has changed since
     ├── ChangedDefaultWarning                      a default has changed since runs were recorded with it
     └── EqualReplicatesWarning                     replicates whose results are byte for byte the same
+
+Every error keeps what its message is made of as attributes, takes them in the order in which they are listed, and
+survives pickling and copying with them.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-_TOLD_FAILURES = 5
+if TYPE_CHECKING:
+    from typing_extensions import dataclass_transform
+else:
+
+    def dataclass_transform(**options: bool) -> Callable[[type], type]:
+        """Tell type checkers, and no one else, that the annotations of a class are its constructor's arguments."""
+        return lambda cls: cls
 
 
-class EntropicError(Exception):
-    """Base of all errors of entropic."""
+__all__ = [
+    "AmbiguousResultError",
+    "ChangedDefaultWarning",
+    "CodeChangedError",
+    "CommandError",
+    "DuplicateFunctionError",
+    "EntropicError",
+    "EqualReplicatesWarning",
+    "Failure",
+    "HashCollisionError",
+    "IndexCorruptError",
+    "IndexNotEmptyError",
+    "IndexURLError",
+    "IndexUnavailableError",
+    "IndexVersionError",
+    "InputFileChangedError",
+    "InputFileError",
+    "MissingExtraError",
+    "NotAMappingError",
+    "NotRecordedError",
+    "NotSharedError",
+    "ParameterError",
+    "ParameterNameError",
+    "ReentrantRunError",
+    "ResultMissingError",
+    "SeveralCodesError",
+    "StaleResultWarning",
+    "StoreWriteError",
+    "SweepError",
+    "UnsupportedSystemError",
+    "UnsupportedTypeError",
+    "WorkerDiedError",
+    "WorkerError",
+]
+
+_SHOWN_FAILURES = 5
+_SHOWN_CHANGES = 8
+
+
+@dataclass_transform(eq_default=False)
+class _Declared:
+    """
+    A message made from fields.
+
+    The annotations of a class are its fields, in the order of the constructor's arguments, and their values the
+    defaults. ``_template`` is the message, with fields and properties in braces. Lists become tuples and paths text, so
+    that an error stays as it was raised.
+    """
+
+    _fields: ClassVar[tuple[str, ...]] = ()
+    _template: ClassVar[str] = ""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._fields += tuple(name for name in cls.__annotations__ if not name.startswith("_"))
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        given = {**dict(zip(self._fields, values, strict=False)), **named}
+        missing = [name for name in self._fields if name not in given and not hasattr(type(self), name)]
+        if missing or len(values) + len(named) > len(given) or given.keys() - set(self._fields):
+            raise TypeError(f"{type(self).__name__} takes {', '.join(self._fields)}; given were {values} and {named}")
+        for name in self._fields:
+            setattr(self, name, _kept(given.get(name, getattr(type(self), name, None))))
+        self.args = tuple(getattr(self, name) for name in self._fields)
+
+    def __str__(self) -> str:
+        return self._template.format_map(_Attributes(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        added = {name: value for name, value in vars(self).items() if name not in self._fields}  # such as notes
+        return type(self), tuple(getattr(self, name) for name in self._fields), added or None
+
+    @property
+    def _advice(self) -> str:
+        advice = getattr(self, "advice", "")
+        return f" {advice}" if advice else ""
+
+    @property
+    def _parameter(self) -> str:
+        place = getattr(self, "place", "")
+        return f"parameter {place!r}" if place else "the value"
+
+
+class _Attributes:
+    """What a template can name: the attributes of one error."""
+
+    def __init__(self, error: _Declared) -> None:
+        self._error = error
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self._error, name)
+
+
+def _kept(value: Any) -> Any:
+    if type(value) is list:
+        return tuple(value)
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+class EntropicError(_Declared, Exception):
+    """Base of all errors of entropic. Catch it to catch them all."""
+
+
+# ---- parameters -----------------------------------------------------------------------------------------------------
 
 
 class ParameterError(EntropicError, ValueError):
     """
     A parameter that cannot take part in a key: a reserved name, a circular or too deeply nested value.
 
+    Rename the parameter, or pass a simpler value, as the message says. Nothing has run.
+
     Attributes:
-        place: Where in the params, such as ``"mesh['points'][2]"``; empty when the value itself was handed in.
+        place: Where in the params, such as ``"mesh['points'][2]"``; empty when the value itself was passed.
         reason: What is wrong with it, and what to do.
     """
 
-    def __init__(self, place: str, reason: str) -> None:
-        super().__init__(place, reason)
-        self.place = place
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"Cannot use {_parameter(self.place)}: {self.reason}"
+    place: str
+    reason: str
+    _template = "Cannot use {_parameter}: {reason}"
 
 
 class ParameterNameError(ParameterError, TypeError):
-    """A parameter name that is not text; a `TypeError` as well as a `ValueError`."""
+    """A parameter name that is not text; a `TypeError` as well as a `ValueError`. Use text names."""
 
 
 class UnsupportedTypeError(EntropicError, TypeError):
     """
-    A value of a type that has no normaliser.
+    A value of a type that has no normaliser, so that no key can be made of it.
+
+    Register a normaliser with `entropic.normalize.register`, or pass a plain value that stands for it. Nothing has run.
 
     Attributes:
-        place: Where in the params; empty when the value itself was handed in.
+        place: Where in the params; empty when the value itself was passed.
         type_name: The importable name of its type.
         advice: A further hint, or an empty text.
     """
 
-    def __init__(self, place: str, type_name: str, advice: str = "") -> None:
-        super().__init__(place, type_name, advice)
-        self.place = place
-        self.type_name = type_name
-        self.advice = advice
+    place: str
+    type_name: str
+    advice: str = ""
+    _template = "Cannot hash {_parameter}: no normaliser for {type_name}.{_advice} {_ways_out}"
 
-    def __str__(self) -> str:
-        hint = f" {self.advice}" if self.advice else ""
+    @property
+    def _ways_out(self) -> str:
+        if self.type_name == "object":
+            return "One object() cannot be distinguished from another. Pass a plain value, such as a name."
         return (
-            f"Cannot hash {_parameter(self.place)}: no normaliser for {self.type_name}.{hint} Register one with "
-            f"entropic.normalize.register({self.type_name}, function), or pass a plain value such as its file name."
+            f"Register one with entropic.normalize.register({self.type_name}, function), or pass a plain value such as "
+            f"its file name."
         )
 
 
 class NotAMappingError(UnsupportedTypeError):
     """
-    Parameters, or a point of a sweep, that are no mapping of names to values.
+    Parameters, or a point of a sweep, that are not a mapping of names to values. Pass one, such as ``{"n": 100}``.
 
     Attributes:
         place: ``"params"`` or ``"point"``.
-        type_name: The importable name of what was given instead.
+        type_name: The importable name of what was passed instead.
     """
 
-    def __init__(self, place: str, type_name: str) -> None:
-        super().__init__(place, type_name)
+    _template = "Cannot use a value of type {_kind} as {place}: pass a mapping of names to values, {{'n': 100}}."
 
-    def __str__(self) -> str:
-        kind = self.type_name.removeprefix("builtins.")
-        return f"Cannot use a value of type {kind} as {self.place}: give a mapping of names to values, {{'n': 100}}."
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.place, self.type_name)
+    @property
+    def _kind(self) -> str:
+        return self.type_name.removeprefix("builtins.")
 
 
 class InputFileError(EntropicError, FileNotFoundError):
     """
-    An input file that is missing, or cannot be read: what depends on its content has no key.
+    An input file that is missing or cannot be read, so that no key can be made of its content.
+
+    Check the path, and the folder it starts from. Nothing has run.
 
     Attributes:
-        path: The file or folder, absolute; only its name for one that comes out of a record.
+        path: The file or folder, absolute; only its name if it comes from a record.
         reason: What is wrong with it, and what to do.
-        place: The parameter it is the value of; empty when the value itself was handed in.
+        place: The parameter it is the value of; empty when the value itself was passed.
     """
 
-    def __init__(self, path: str | os.PathLike[str], reason: str, place: str = "") -> None:
-        self.path = os.fspath(path)
-        self.reason = reason
-        self.place = place
-        super().__init__(f"Cannot use the input file {self.path!r} as {_parameter(place)}: {reason}")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.path, self.reason, self.place)
+    path: str
+    reason: str
+    place: str = ""
+    _template = "Cannot use the input file {path!r} as {_parameter}: {reason}"
 
 
 class InputFileChangedError(EntropicError, RuntimeError):
     """
-    An input file that was changed, or removed, between the making of the key and the end of the run.
+    An input file that changed, or was removed, while the run that reads it was under way.
+
+    The result belongs to neither the old content nor the new one, so it is not recorded. Call again.
 
     Attributes:
         names: The input files of the run.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
-        super().__init__(tuple(names))
-        self.names = tuple(names)
+    names: Sequence[str]
+    _template = (
+        "Cannot record the run: an input file ({_names}) changed after the call began, so the result cannot be "
+        "recorded for the old content. Call again once nothing writes to it."
+    )
 
-    def __str__(self) -> str:
-        return (
-            f"Cannot record the run: an input file ({', '.join(map(repr, self.names))}) was changed after the call "
-            f"began, and the result would be recorded for the old content. Call again, once nobody writes to it."
-        )
+    @property
+    def _names(self) -> str:
+        return ", ".join(map(repr, self.names))
+
+
+# ---- results --------------------------------------------------------------------------------------------------------
 
 
 class ResultMissingError(EntropicError, FileNotFoundError):
     """
-    A result that is not there: a runner wrote nothing, or a file to register does not exist.
+    A result that does not exist: a runner wrote nothing, or the file to register is not there.
+
+    Write the result to the path that the runner is given, or check the path to register.
 
     Attributes:
         path: Where the result was expected.
         what: What could not be done.
+        reason: Why, and what to do; empty if a path of the caller's own leads nowhere.
     """
 
-    def __init__(self, path: str | os.PathLike[str], what: str) -> None:
-        self.path = os.fspath(path)
-        self.what = what
-        super().__init__(f"{what}: nothing was found at {self.path!r}. Write to, or name, exactly that path.")
+    path: str
+    what: str
+    reason: str = ""
+    _template = "{what}: {_why}"
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.path, self.what)
+    @property
+    def _why(self) -> str:
+        return self.reason or f"nothing was found at {self.path!r}. Check the path."
 
 
 class AmbiguousResultError(EntropicError, ValueError):
     """
     A runner wrote several files or folders, and none of them under the name it was given.
+
+    Write the main file to ``result_path``. What was written is kept.
 
     Attributes:
         expected: The name the runner was asked to write.
@@ -186,164 +303,155 @@ class AmbiguousResultError(EntropicError, ValueError):
         kept_at: The folder in which they are kept; empty if they are still where they were written.
     """
 
-    def __init__(self, expected: str, found: Sequence[str], kept_at: str = "") -> None:
-        super().__init__(expected, tuple(found), kept_at)
-        self.expected = expected
-        self.found = tuple(found)
-        self.kept_at = kept_at
+    expected: str
+    found: Sequence[str]
+    kept_at: str = ""
+    _template = (
+        "Cannot tell which file is the result: the runner was given {expected!r} and wrote {_names}. "
+        "Write the main file to result_path; other files beside it are kept under their own names.{_kept}"
+    )
 
-    def __str__(self) -> str:
-        names = ", ".join(map(repr, self.found))
-        kept = f" What it wrote is kept at {self.kept_at!r}." if self.kept_at else ""
-        return (
-            f"Cannot tell which file is the result: the runner was given {self.expected!r} and wrote {names}. "
-            f"Write the main file to result_path; others beside it are kept under their own names.{kept}"
-        )
+    @property
+    def _names(self) -> str:
+        return ", ".join(map(repr, self.found))
+
+    @property
+    def _kept(self) -> str:
+        return f" What it wrote is kept at {self.kept_at!r}." if self.kept_at else ""
 
 
 class StoreWriteError(EntropicError, OSError):
     """
     A place that cannot be written, or a finished run that could not be recorded.
 
-    Carries ``errno`` and ``filename`` as any `OSError`.
+    Free some space or correct the permissions, then do what the message says. Has ``errno``, ``strerror`` and
+    ``filename`` as any `OSError`.
 
     Attributes:
         what: What could not be done.
-        advice: What to do about it.
+        cause: The error of the system, reduced to its number and text.
+        path: The place.
+        advice: What to do about it; where a finished result is kept.
     """
 
+    what: str
+    cause: OSError
+    path: str
+    advice: str = ""
+    _template = "{what}: {strerror} ({path!r}).{_advice}"
+
     def __init__(self, what: str, cause: OSError, path: str | os.PathLike[str], advice: str = "") -> None:
-        self.what = what
-        self.advice = advice
-        self._cause = (cause.errno, cause.strerror or str(cause))
-        super().__init__(*self._cause, os.fspath(path))
-
-    def __str__(self) -> str:
-        hint = f" {self.advice}" if self.advice else ""
-        return f"{self.what}: {self._cause[1]} ({self.filename!r}).{hint}"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.what, OSError(*self._cause), self.filename, self.advice)
+        plain = OSError(cause.errno, cause.strerror or str(cause))  # without what a foreign subclass may hold
+        super().__init__(what, plain, path, advice)
+        self.errno, self.strerror, self.filename = plain.errno, plain.strerror, self.path
 
 
-_RECOVER_A_FILE = "mend the line by hand, or recover every intact run with Store.salvage()"
+# ---- the index ------------------------------------------------------------------------------------------------------
 
 
 class IndexCorruptError(EntropicError, ValueError):
     """
-    An index that cannot be read. It is left as it is: nothing is written over a damaged index.
+    An index that cannot be read. It is left as it is: nothing is ever written over a damaged index.
+
+    Restore a copy, mend the line, or recover the intact runs with `Store.salvage`.
 
     Attributes:
         path: The index file.
-        line: Number of the line that cannot be read, counted from 1; 0 when it cannot be told.
+        line: Number of the line that cannot be read, counted from 1; 0 when it is not known.
         reason: What is wrong with it.
         advice: What to do about it, besides restoring a copy.
     """
 
-    def __init__(self, path: str, line: int, reason: str, advice: str = _RECOVER_A_FILE) -> None:
-        super().__init__(path, line, reason, advice)
-        self.path = path
-        self.line = line
-        self.reason = reason
-        self.advice = advice
+    path: str
+    line: int
+    reason: str
+    advice: str = "mend the line by hand, or recover every intact run with Store.salvage()"
+    _template = (
+        "Cannot read the index {path!r}{_where}: {reason}. It has been left untouched; restore a copy, {advice}."
+    )
 
-    def __str__(self) -> str:
-        where = f", line {self.line}" if self.line else ""
-        return (
-            f"Cannot read the index {self.path!r}{where}: {self.reason}. It has been left untouched; restore a copy, "
-            f"{self.advice}."
-        )
+    @property
+    def _where(self) -> str:
+        return f", line {self.line}" if self.line else ""
 
 
 class IndexUnavailableError(EntropicError, ConnectionError):
     """
     A database that does not answer, or refuses what was asked of it. An `OSError` as well.
 
+    Check that the server is up, and that this user may use the database.
+
     Attributes:
         place: The database, without password.
-        reason: What the database, or its driver, says.
+        reason: What the database, or its driver, reports.
     """
+
+    place: str
+    reason: str
+    _template = "Cannot use the index {place!r}: {reason}. Check that the database is up and may be used."
 
     def __init__(self, place: str, reason: str) -> None:
         super().__init__(place, reason)
-        # As an OSError would have it, but for a number that no system has given.
+        # As an OSError has them, but without a number: no system has given one.
         self.errno, self.strerror, self.filename = None, reason, place
-        self.place = place
-        self.reason = reason
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.place, self.reason)
-
-    def __str__(self) -> str:
-        return f"Cannot use the index {self.place!r}: {self.reason}. See that the database is up and may be used."
 
 
 class IndexVersionError(EntropicError, RuntimeError):
     """
-    An index in a form that only a later entropic knows. It is left as it is.
+    An index in a format of a later entropic. It is left as it is. Install a later entropic to use it.
 
     Attributes:
         place: The index.
-        found: The version of its form.
+        found: The version of its format.
         known: The latest version that this entropic knows.
     """
 
-    def __init__(self, place: str, found: int, known: int) -> None:
-        super().__init__(place, found, known)
-        self.place = place
-        self.found = found
-        self.known = known
-
-    def __str__(self) -> str:
-        return (
-            f"Cannot use the index {self.place!r}: it is of version {self.found}, and this entropic knows none beyond "
-            f"{self.known}. Install a later entropic."
-        )
+    place: str
+    found: int
+    known: int
+    _template = (
+        "Cannot use the index {place!r}: its format is version {found}, and this entropic knows none beyond {known}. "
+        "Install a later entropic."
+    )
 
 
 class IndexURLError(EntropicError, ValueError):
     """
-    A text that names no index.
+    A text that names no index. Correct the URL.
 
     Attributes:
         shown: As much of it as can be shown without a password.
         reason: What is wrong with it.
     """
 
-    def __init__(self, shown: str, reason: str) -> None:
-        super().__init__(shown, reason)
-        self.shown = shown
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return (
-            f"Cannot use {self.shown!r} as an index: {self.reason}. Write sqlite:///runs.sqlite3, or "
-            f"postgresql://user:password@host/database with special characters in it percent-encoded."
-        )
+    shown: str
+    reason: str
+    _template = (
+        "Cannot use {shown!r} as an index: {reason}. Write sqlite:///runs.sqlite3, or "
+        "postgresql://user:password@host/database with special characters in it percent-encoded."
+    )
 
 
 class IndexNotEmptyError(EntropicError, ValueError):
     """
-    An index to be copied into that has records already.
+    An index to copy into that has records already. Copy into a new one, or merge two stores with `Store.merge`.
 
     Attributes:
         target: The index.
     """
 
-    def __init__(self, target: str) -> None:
-        super().__init__(target)
-        self.target = target
-
-    def __str__(self) -> str:
-        return (
-            f"Cannot copy into {self.target}: it has records already, and would have some of them twice. Copy into a "
-            f"new index; Store.merge brings two stores together."
-        )
+    target: str
+    _template = (
+        "Cannot copy into {target}: it has records already, and some of them would be there twice. Copy into a new "
+        "index, or merge two stores with Store.merge."
+    )
 
 
 class HashCollisionError(EntropicError, RuntimeError):
     """
-    A record was found under the right hash, but it belongs to other parameters or another function.
+    A record found under the right hash that belongs to other parameters or to another function.
+
+    It is not used. Delete that record, or change a parameter.
 
     Attributes:
         params_hash: The hash both share.
@@ -351,88 +459,79 @@ class HashCollisionError(EntropicError, RuntimeError):
         recorded: What the record holds.
     """
 
-    def __init__(self, params_hash: str, asked: str, recorded: str) -> None:
-        super().__init__(params_hash, asked, recorded)
-        self.params_hash = params_hash
-        self.asked = asked
-        self.recorded = recorded
+    params_hash: str
+    asked: str
+    recorded: str
+    _template = (
+        "Cannot answer for {asked}: the record under {params_hash} belongs to {recorded}. "
+        "Either the index was edited, or two keys collide. Delete that record, or change a parameter."
+    )
 
-    def __str__(self) -> str:
-        return (
-            f"Cannot answer for {self.asked}: the record under {self.params_hash} is of {self.recorded}. "
-            f"Either the index was edited, or two keys collide; change a parameter or delete that record."
-        )
+
+# ---- runs and functions ---------------------------------------------------------------------------------------------
 
 
 class ReentrantRunError(EntropicError, RuntimeError):
     """
-    A run asked for the very result it is computing, which could only wait for itself.
+    A run that asks for its own result, and would wait for itself for ever.
+
+    Call the function with other arguments inside itself, or the undecorated function through ``__wrapped__``.
 
     Attributes:
         params_hash: The key that is being run.
     """
 
-    def __init__(self, params_hash: str) -> None:
-        super().__init__(params_hash)
-        self.params_hash = params_hash
-
-    def __str__(self) -> str:
-        return (
-            f"Cannot wait for the run {self.params_hash}: it is asked for from within itself. "
-            f"Call the function with other arguments, or the undecorated one through __wrapped__."
-        )
+    params_hash: str
+    _template = (
+        "Cannot wait for the run {params_hash}: it is asked for from within itself. "
+        "Call the function with other arguments, or the undecorated one through __wrapped__."
+    )
 
 
 class DuplicateFunctionError(EntropicError, ValueError):
     """
-    Two functions of one name, with different code, were decorated for one store.
+    Two functions of one name, with different code, decorated for one store: their results would be mixed up.
+
+    Pass ``name=`` to tell them apart, or ``version=`` if one is a newer form of the other.
 
     Attributes:
         name: The name they share.
     """
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-    def __str__(self) -> str:
-        return (
-            f"Cannot decorate {self.name!r}: another function of that name, with different code, already uses this "
-            f"store, and would answer for it. Pass name= to tell them apart, or version= if the code has changed."
-        )
+    name: str
+    _template = (
+        "Cannot decorate {name!r}: another function of that name, with different code, already uses this store, and "
+        "would answer for it. Pass name= to tell them apart, or version= if the code has changed."
+    )
 
 
 class CodeChangedError(EntropicError, RuntimeError):
     """
-    A recorded run was made by code that has changed since, and the function says ``on_change="error"``.
+    A recorded run was made by code that has changed since, and the function has ``on_change="error"``.
+
+    If the result is still good, call ``accept_changes()`` on the function; if not, call its ``run()``.
 
     Attributes:
         name: The function.
-        changed: What has changed, in words, such as ``"helper `rhs` in model.py"``.
+        changed: What has changed, such as ``"helper `rhs` in model.py"``.
         created_at: When the run was recorded.
     """
 
-    def __init__(self, name: str, changed: Sequence[str], created_at: str) -> None:
-        super().__init__(name, tuple(changed), created_at)
-        self.name = name
-        self.changed = tuple(changed)
-        self.created_at = created_at
+    name: str
+    changed: Sequence[str]
+    created_at: str
+    _template = (
+        "Cannot answer from the recorded run. {story} If the result is still good, call accept_changes() on the "
+        "function once; if not, give the function a new version=, or call its run()."
+    )
 
     @property
     def story(self) -> str:
         """What has changed since when, in a sentence."""
-        shown = [*self.changed[:_SHOWN_CHANGES], *(["more"] if len(self.changed) > _SHOWN_CHANGES else [])]
+        more = ["more"] if len(self.changed) > _SHOWN_CHANGES else []
+        shown = [*self.changed[:_SHOWN_CHANGES], *more]
         named = ", ".join(shown[:-1]) + " and " + shown[-1] if len(shown) > 1 else "".join(shown)
-        return f"of {self.name}, {named} changed since {self.created_at[:19].replace('T', ' ')}."
-
-    def __str__(self) -> str:
-        return (
-            f"Cannot answer from the recorded run: {self.story} If it is still good, call accept_changes() of the "
-            f"function once; if not, give it a new version=, or call its run()."
-        )
-
-
-_SHOWN_CHANGES = 8
+        return f"The code of {self.name} has changed since {self.created_at[:19].replace('T', ' ')}: {named}."
 
 
 class SeveralCodesError(EntropicError, ValueError):
@@ -444,110 +543,107 @@ class SeveralCodesError(EntropicError, ValueError):
         codes: The fingerprints, as in ``provenance["code"]``.
     """
 
-    def __init__(self, params: Mapping[str, Any], codes: Sequence[str]) -> None:
-        super().__init__(dict(params), tuple(codes))
-        self.params = dict(params)
-        self.codes = tuple(codes)
-
-    def __str__(self) -> str:
-        return (
-            f"Cannot accept the changes: runs of {self.params!r} by {len(self.codes)} versions of the code differ. "
-            f"Choose one with where={{'provenance.code': {self.codes[0]!r}}}; there are {', '.join(self.codes)}."
-        )
+    params: Mapping[str, Any]
+    codes: Sequence[str]
+    _template = (
+        "Cannot accept the changes: runs of {params!r} by several versions of the code have different results. "
+        "Choose one of {codes!r} with where={{'provenance.code': ...}}."
+    )
 
 
 class StaleResultWarning(UserWarning):
-    """A result is handed out whose code has changed since; said once for each function, code then and code now."""
+    """
+    A recorded result is used although its code has changed since; given once for each pair of codes.
+
+    If the result is still good, call ``accept_changes()`` on the function; if not, give it a new ``version=``.
+    """
 
 
 class ChangedDefaultWarning(UserWarning):
-    """A parameter that a call leaves out has another default now than recorded runs had."""
+    """
+    A parameter that a call leaves out has another default now than when runs were recorded.
+
+    Such calls are other points than before. Pass the old value to get the recorded runs.
+    """
 
 
 class CommandError(EntropicError, RuntimeError):
     """
     A program, started by the runner that `entropic.command` makes, that could not be started or has failed.
 
+    Nothing is recorded. Its output is part of what ``keep_failed`` keeps.
+
     Attributes:
         program: Its name.
         exit_status: What it returned; the negative number of the signal that ended it; 127 if there is no such
-            program and 126 if it could not be started, as shells have it.
+            program and 126 if it could not be started, as in a shell.
         reason: Why it could not be started; empty if it was.
     """
 
-    def __init__(self, program: str, exit_status: int, reason: str = "") -> None:
-        super().__init__(program, exit_status, reason)
-        self.program = program
-        self.exit_status = exit_status
-        self.reason = reason
+    program: str
+    exit_status: int
+    reason: str = ""
 
     def __str__(self) -> str:
         if self.reason:
             return f"Cannot start the program {self.program!r}: {self.reason}. Check its path, and that it may be run."
-        how = (
-            f"was ended by signal {-self.exit_status}"
-            if self.exit_status < 0
-            else f"failed, with exit status {self.exit_status}"
+        how = _ended(self.exit_status, "failed with")
+        return (
+            f"Cannot record the run: the program {self.program!r} {how}. What it wrote is discarded, unless the store "
+            f"keeps failed runs (keep_failed)."
         )
-        return f"Cannot record the run: the program {self.program!r} {how}. What it wrote has been discarded."
 
 
 class NotRecordedError(EntropicError, LookupError):
     """
-    A call that is to be reproduced, and has no recorded run.
+    A call to reproduce that has no recorded run. Call the function first.
 
     Attributes:
         name: Of the function.
         params_hash: The key of the call.
     """
 
-    def __init__(self, name: str, params_hash: str) -> None:
-        super().__init__(name, params_hash)
-        self.name = name
-        self.params_hash = params_hash
+    name: str
+    params_hash: str
+    _template = "Cannot reproduce this call of {name}: it has no recorded run ({params_hash}). Call the function first."
 
-    def __str__(self) -> str:
-        return (
-            f"Cannot reproduce this call of {self.name}: it has no recorded run ({self.params_hash}). "
-            f"Call the function first."
-        )
+
+# ---- sweeps ---------------------------------------------------------------------------------------------------------
 
 
 class WorkerDiedError(EntropicError, RuntimeError):
     """
-    A point took its worker process down: twice, the second time with no other point at work.
+    A point took its worker process down twice, the second time with no other point running.
+
+    Run the point alone, in the foreground, to see why; often the machine ran out of memory.
 
     Attributes:
         exit_status: What the process returned; the negative number of the signal that ended it.
     """
 
-    def __init__(self, exit_status: int | None) -> None:
-        super().__init__(exit_status)
-        self.exit_status = exit_status
+    exit_status: int | None
+    _template = (
+        "Cannot run the point: its worker process {_how}, and did so again with no other point running. Run the point "
+        "alone, in the foreground, to see why."
+    )
 
-    def __str__(self) -> str:
-        status = self.exit_status or 0
-        how = f"was ended by signal {-status}" if status < 0 else f"ended itself, with exit status {status}"
-        hint = " (out of memory, perhaps)" if status == -9 else ""
-        return (
-            f"Cannot run the point: its worker process {how}{hint}, and did so again with nothing else at work. "
-            f"Run the point alone, in the foreground, to see why."
-        )
+    @property
+    def _how(self) -> str:
+        hint = " (out of memory, perhaps)" if self.exit_status == -9 else ""
+        return _ended(self.exit_status or 0, "ended with") + hint
 
 
 class WorkerError(EntropicError, RuntimeError):
     """
-    Stands for an exception of a worker that could not be sent to where the sweep is.
+    Stands for an exception of a worker that cannot be pickled, and so cannot leave its process.
 
     Attributes:
         type_name: The type of that exception.
-        text: What it said.
+        text: Its message.
     """
 
-    def __init__(self, type_name: str, text: str) -> None:
-        super().__init__(type_name, text)
-        self.type_name = type_name
-        self.text = text
+    type_name: str
+    text: str
 
     def __str__(self) -> str:
         return f"{self.type_name}: {self.text}" if self.text else self.type_name
@@ -557,21 +653,19 @@ class NotSharedError(EntropicError, RuntimeError):
     """
     A sweep in other processes on a store whose index those processes do not share: their records would be lost.
 
+    Use an index that all of them see, or threads.
+
     Attributes:
-        index: The index, as it shows itself.
+        index: The index, as its ``repr`` shows it.
         reason: How that was noticed.
     """
 
-    def __init__(self, index: str, reason: str) -> None:
-        super().__init__(index, reason)
-        self.index = index
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return (
-            f"Cannot sweep in other processes: {self.reason}, so they do not share the index {self.index}. Use an "
-            f"index that all of them see, such as the default one on a common file system, or threads, or no executor."
-        )
+    index: str
+    reason: str
+    _template = (
+        "Cannot sweep in other processes: {reason}, so they do not share the index {index}. Use an index that all of "
+        "them see, such as the default one on a common file system, or threads, or no executor."
+    )
 
 
 class Failure(NamedTuple):
@@ -589,8 +683,8 @@ class Failure(NamedTuple):
     traceback: str = ""
 
     def __str__(self) -> str:
-        told = str(self.error).strip().partition("\n")[0]
-        return f"{self.point!r}: {type(self.error).__name__}" + (f": {told}" if told else "")
+        first_line = str(self.error).strip().partition("\n")[0]
+        return f"{self.point!r}: {type(self.error).__name__}" + (f": {first_line}" if first_line else "")
 
     def __reduce__(self) -> tuple[Any, ...]:
         point = self.point if _can_travel(self.point) else repr(self.point)
@@ -601,35 +695,40 @@ class SweepError(EntropicError, RuntimeError):
     """
     Some points of a sweep have failed; all others have their records.
 
+    Look at ``failures``, mend the cause, and sweep again: only what is missing runs.
+
     Attributes:
         records: The records of the points that have one, in the order of the points (a
             `RecordList`). Empty if they were handed out one by one.
         failures: A `Failure` for each other point, in their order.
     """
 
-    def __init__(self, records: Sequence[Any], failures: Sequence[Failure]) -> None:
-        super().__init__(records, failures)
-        self.records = records
-        self.failures = list(failures)
+    records: Sequence[Any]
+    failures: Sequence[Failure]
+    _template = (
+        "Cannot complete the sweep: {_count} failed; all others are recorded, and in .records. The tracebacks are in "
+        ".failures. Sweep again to run what is missing.{_first}"
+    )
 
-    def __str__(self) -> str:
-        first = "".join(f"\n  {failure}" for failure in self.failures[:_TOLD_FAILURES])
-        rest = len(self.failures) - _TOLD_FAILURES
-        more = f"\n  and {rest} more" if rest > 0 else ""
-        return (
-            f"Cannot complete the sweep: {_points(len(self.failures))} failed; what the others gave is recorded, and "
-            f"in .records. See .failures for the tracebacks. Sweep again to run what is missing.{first}{more}"
-        )
+    @property
+    def _count(self) -> str:
+        return f"{len(self.failures)} point{'' if len(self.failures) == 1 else 's'}"
+
+    @property
+    def _first(self) -> str:
+        first = "".join(f"\n  {failure}" for failure in self.failures[:_SHOWN_FAILURES])
+        rest = len(self.failures) - _SHOWN_FAILURES
+        return f"{first}\n  and {rest} more" if rest > 0 else first
 
 
 def sendable(error: BaseException) -> BaseException:
-    """The exception if it survives pickling, else a `WorkerError` that tells what it was."""
+    """The exception if it survives pickling, else a `WorkerError` with its type and text."""
     if _can_travel(error):
         return error
     try:
         text = str(error)
-    except Exception:  # the text of somebody's exception is their code, and must not cost us the report
-        text = "(its text cannot be told)"
+    except Exception:  # the text of a user's exception is their code, and must not cost us the report
+        text = "(it has no text)"
     return WorkerError(type(error).__qualname__, text)
 
 
@@ -638,67 +737,20 @@ def _can_travel(value: object) -> bool:
 
     try:
         pickle.loads(pickle.dumps(value))
-    except Exception:  # whatever somebody's __reduce__ or __init__ may raise
+    except Exception:  # a user's __reduce__ or __init__ may raise anything
         return False
     return True
 
 
-def _points(count: int) -> str:
-    return "1 point" if count == 1 else f"{count} points"
+def _ended(exit_status: int, verb: str) -> str:
+    return f"was ended by signal {-exit_status}" if exit_status < 0 else f"{verb} exit status {exit_status}"
 
 
-class MissingExtraError(EntropicError, ImportError):
-    """
-    A package that one feature needs is not installed.
-
-    Attributes:
-        what: What could not be done.
-        package: The package.
-        extra: The extra of entropic that brings it.
-    """
-
-    def __init__(self, what: str, package: str, extra: str) -> None:
-        super().__init__(what, package, extra, name=package)
-        self.what = what
-        self.package = package
-        self.extra = extra
-
-    def __str__(self) -> str:
-        return (
-            f"{self.what}: it needs {self.package}, which is not installed. Install it with "
-            f'pip install "entropic[{self.extra}]".'
-        )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.what, self.package, self.extra)
-
-
-class UnsupportedSystemError(EntropicError, NotImplementedError):
-    """
-    A system on which files cannot be locked, such as Windows: no run could be kept from running twice.
-
-    Attributes:
-        module: The module of the standard library that this Python lacks.
-    """
-
-    def __init__(self, module: str) -> None:
-        super().__init__(module)
-        self.module = module
-
-    def __str__(self) -> str:
-        return (
-            f"Cannot run or record anything: this Python has no {self.module!r} module, so files cannot be locked, and "
-            f"nothing has been run. Use Linux or macOS; on Windows, use the Windows Subsystem for Linux."
-        )
-
-
-def _parameter(place: str) -> str:
-    return f"parameter {place!r}" if place else "the value"
-
-
-class EqualReplicatesWarning(UserWarning):
+class EqualReplicatesWarning(_Declared, UserWarning):
     """
     Replicates whose results are byte for byte the same: they are not independent.
+
+    Give the function a seed, and draw all its random numbers from it.
 
     Attributes:
         name: Of the function.
@@ -706,14 +758,50 @@ class EqualReplicatesWarning(UserWarning):
         different: How many different results.
     """
 
-    def __init__(self, name: str, count: int, different: int) -> None:
-        super().__init__(name, count, different)
-        self.name = name
-        self.count = count
-        self.different = different
+    name: str
+    count: int
+    different: int
+    _template = (
+        "Only {different} of {count} replicates of {name} have a result of their own: they are not independent. Let "
+        "the function take a seed, and make all its random numbers from it."
+    )
 
-    def __str__(self) -> str:
-        return (
-            f"Of {self.count} replicates of {self.name} only {self.different} have a result of their own: they are not "
-            f"independent. Let the function take a seed, and make all its random numbers from it."
-        )
+
+# ---- installation ---------------------------------------------------------------------------------------------------
+
+
+class MissingExtraError(EntropicError, ImportError):
+    """
+    A package that one feature needs is not installed. Install the extra that the message names.
+
+    Attributes:
+        what: What could not be done.
+        package: The package.
+        extra: The extra of entropic that brings it.
+    """
+
+    what: str
+    package: str
+    extra: str
+    _template = '{what}: it needs {package}, which is not installed. Install it with pip install "entropic[{extra}]".'
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(what, package, extra)
+        self.name = package
+
+
+class UnsupportedSystemError(EntropicError, NotImplementedError):
+    """
+    A system on which files cannot be locked, such as Windows, so that no run could be kept from running twice.
+
+    Use Linux or macOS; on Windows, the Windows Subsystem for Linux.
+
+    Attributes:
+        module: The module of the standard library that this Python lacks.
+    """
+
+    module: str
+    _template = (
+        "Cannot run or record anything: this Python has no {module!r} module, so files cannot be locked, and nothing "
+        "has been run. Use Linux or macOS; on Windows, use the Windows Subsystem for Linux."
+    )

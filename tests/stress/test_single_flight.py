@@ -113,7 +113,7 @@ records = []
 threads = [threading.Thread(target=ask) for _ in range(64)]
 for thread in threads:
     thread.start()
-line = store._flights._lines
+line = store._engine.flights._lines
 while not (line and len(next(iter(line.values()))) == 64):
     threading.Event().wait(0.001)
 print("waiting", flush=True)

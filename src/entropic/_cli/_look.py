@@ -129,7 +129,7 @@ def stats(store: Store) -> None:
     seconds = [float(one) for one in spent if isinstance(one, (int, float)) and one >= 0]
     functions = Counter(_view.function_of(record) or "(plain runs)" for record in records)
     rows = [
-        ("index", printable(getattr(store.index, "path", store.index))),
+        ("index", printable(getattr(store.index, "path", None) or store.index)),
         ("results", printable(store.results_dir)),
         ("runs", str(len(records))),
         ("points", str(len({record.params_hash for record in records}))),
@@ -213,7 +213,7 @@ def _show_record(record: RunRecord, store: Store) -> None:
         ("hash", record.params_hash),
         ("created", printable(record.created_at)),
         ("result", printable(record.result_path) + gone),
-        *(("beside", printable(path)) for path in store.files_of(record)[1:]),
+        *(("beside", printable(path)) for path in store._engine.places.files_of(record)[1:]),
     ]
     for title, values in (("params", record.params), ("metadata", record.metadata), ("provenance", record.provenance)):
         rows += [

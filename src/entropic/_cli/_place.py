@@ -11,16 +11,13 @@ from typing import Any, TypeVar
 
 import click
 
-from .._engine import opened_index
-from ..index import RemembersFolder
-from ..index.tinydb._format import HEAD_START, is_head, parse_head
+from ..index import adapt, is_index_file, open_index, remembered_folder
 from ..store import Store
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 DEFAULT_INDEX = "entropic.json"
 _NOBODY_READS = 141  # what a shell reports of a program that was ended by SIGPIPE
-_LONGEST_HEAD = 1 << 20
 
 
 def opens_store(*, creates: bool = False) -> Callable[[Function], Callable[..., Any]]:
@@ -93,43 +90,33 @@ def find_places(
     index_path = Path(chosen)
     if not creates and not index_path.exists():
         raise click.UsageError(f"there is no index {str(index_path)!r}")
-    results_dir = results or environment.get("ENTROPIC_RESULTS") or remembered_results_dir(index_path)
+    results_dir = results or environment.get("ENTROPIC_RESULTS") or remembered_folder(index_path)
     if results_dir is None:
         beside = index_path.parent / "results"
         if index_path.exists() and not beside.is_dir():
             raise click.UsageError(
                 f"the index {str(index_path)!r} does not say where its results are: use --results DIR"
             )
-        results_dir = str(beside)
+        results_dir = beside
     return Path(results_dir), index_path
 
 
 def _results_of_url(url: str, results: str | None, *, creates: bool) -> Path:
     """The results folder of an index in a database: as said, as remembered, or for a new one beside or below us."""
-    index = opened_index(url, "", "", durable=True)
-    path: Path | None = getattr(index, "path", None)
+    index = adapt(open_index(url, ""))
+    path = index.path
     if path is not None and not creates and not path.exists():
         raise click.UsageError(f"there is no index {str(path)!r}")
-    remembered = index.remembered_folder() if isinstance(index, RemembersFolder) else None
+    remembered = index.remembered_folder()
     if results is None and remembered is None and not creates:
         raise click.UsageError(f"{index!r} does not say where its results are: use --results DIR")
     return Path(results or remembered or (path.parent if path else Path()) / "results")
 
 
-def remembered_results_dir(index_path: Path) -> str | None:
-    """The results folder that an index file tells, if it does; relative to the folder the index is in."""
-    head = _first_line(index_path)
-    if not is_head(head):
-        return None
-    row = parse_head(str(index_path), head).get("_store", {}).get("1", {})
-    inside = row.get("results_dir")
-    return os.path.join(index_path.parent, inside) if isinstance(inside, str) else None
-
-
 def _default_index(*, creates: bool) -> str:
     if os.path.exists(DEFAULT_INDEX):
         return DEFAULT_INDEX
-    found = sorted(path.name for path in Path().glob("*.json") if _first_line(path).startswith(HEAD_START))
+    found = sorted(path.name for path in Path().glob("*.json") if is_index_file(path))
     if len(found) == 1:
         return found[0]
     if found:
@@ -139,11 +126,3 @@ def _default_index(*, creates: bool) -> str:
     raise click.UsageError(
         f"there is no index here: no {DEFAULT_INDEX} and no other. Use --index FILE, or set ENTROPIC_INDEX"
     )
-
-
-def _first_line(path: Path) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.readline(_LONGEST_HEAD).rstrip(b"\n")
-    except (FileNotFoundError, IsADirectoryError):
-        return b""

@@ -80,7 +80,7 @@ def run(
         if handler != signal.SIG_IGN:  # as nohup has it
             signal.signal(number, _stop)
     try:
-        record = None if again else store.recall(program.key(point))
+        record = None if again else store._engine.recall(program.key(point))
         if record is None:
             start: Callable[..., RunRecord] = store.run if again else store.run_or_retrieve
             record = start(point, program, **notes)

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from .._engine import opened_index
-from .._maintenance._export import export as write_export
-from ..index import copy
+from .._maintenance import export as write_export
+from ..index import copy, open_index
 from ..store import Store
 from . import _view
 from ._choose import chosen, runs_argument, some
@@ -77,8 +76,8 @@ def copy_index(source: str, target: str) -> None:
       entropic copy-index entropic.json sqlite:///runs.sqlite3
     """
     results_dir, found = find_places(source, None, creates=False, environment={})
-    old = opened_index(source if is_url(source) else None, found, results_dir, durable=True)
-    new = opened_index(target if is_url(target) else None, target, results_dir, durable=True)
+    old = open_index(source if is_url(source) else None, found, results_dir)
+    new = open_index(target if is_url(target) else None, target, results_dir)
     count = copy(old, new)
     click.echo(f"copied {count} record{'' if count == 1 else 's'} to {new!r}")
 
@@ -102,7 +101,7 @@ def export(store: Store, runs: tuple[str, ...], output: str) -> None:
     for record in records:
         if not record.result_path.exists():
             _view.told(f"the result of {record.params_hash} is gone: only its parameters are exported")
-    write_export(records, Path(output), store.files_of, _view.progress(len(records), "exporting"))
+    write_export(records, Path(output), store._engine.places.files_of, _view.progress(len(records), "exporting"))
     click.echo(f"{len(records)} run{'' if len(records) == 1 else 's'} exported to {_view.printable(output)}")
 
 

@@ -41,7 +41,7 @@ def shown(value: Any) -> str:
 
 def in_short(value: Any) -> str:
     """A parameter as `shown`; what is keyed by its content, an input file or an array, without the whole digest."""
-    from .._tagged import content_text  # for whoever shows runs, not for every command
+    from ..hashing import content_text  # for whoever shows runs, not for every command
 
     return shown(content_text(value) or value)
 

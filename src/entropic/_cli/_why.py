@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .._engine import identity_fields
-from .._maintenance._explain import Explanation, explain
+from .._maintenance import Explanation, explain
 from .._tables import RecordList
 from ..hashing import PLAIN, Identity, encode, make_key
 from ..store import Store
@@ -33,7 +33,7 @@ def why(context: click.Context, store: Store, name: str | None, params: tuple[st
       entropic why --function simulate n=100 dt=0.01 method=rk4
     """
     point = assignments(params, "why")
-    explanation = explain(store, make_key(point, _identity(store.list(), name)))
+    explanation = explain(store._engine, make_key(point, _identity(store.list(), name)))
     _show(explanation)
     if not explanation.is_hit:
         context.exit(1)

@@ -1,38 +1,48 @@
 """One run: looked up, run, published and recorded; what stands between a store and its index."""
 
-from ._arguments import checked_metadata, checked_suffix, opened_index, own_copy, require_callable
+from ._arguments import checked_metadata, require_callable
+from ._cache import RunCache
+from ._known import CannotReplayError, Comparison, call_of, make_known
 from ._lookup import Candidate, agrees, identity_fields
 from ._older import OlderForms, as_of_today, rewritten
 from ._paths import Places
-from ._records import Catalog, by_key, report_unknown_names, signature
+from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
+from ._records import by_key, let_newest_answer, report_unknown_names, signature
 from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside
+from ._settings import Settings
 from ._staleness import POLICIES, DefaultsWatch, Watch, answer_among
 
 __all__ = [
     "POLICIES",
+    "SIMILAR_RUNS",
     "AsyncWork",
     "BoundRunner",
     "Candidate",
-    "Catalog",
+    "CannotReplayError",
+    "Comparison",
     "DefaultsWatch",
     "Look",
     "Metadata",
     "OlderForms",
     "Places",
+    "PlainRuns",
+    "RunCache",
     "RunUnderWay",
     "Runner",
+    "Settings",
     "Watch",
     "Work",
     "agrees",
     "answer_among",
     "as_of_today",
     "by_key",
+    "call_of",
     "checked_metadata",
-    "checked_suffix",
+    "durations_of",
     "identity_fields",
     "kept_aside",
-    "opened_index",
-    "own_copy",
+    "let_newest_answer",
+    "make_known",
     "report_unknown_names",
     "require_callable",
     "rewritten",

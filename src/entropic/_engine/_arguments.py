@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from ..errors import UnsupportedTypeError
 from ..hashing import canonical, decode_params, normalize_params
-from ..index import IndexBackend, TinyDBIndex
-
-
-def own_copy(value: Any) -> Any:
-    """A copy as deep as the containers go, arrays among them; what they hold is the caller's own."""
-    kind = type(value)
-    if kind is dict:
-        return {name: own_copy(item) for name, item in value.items()}
-    if kind is list or kind is tuple:
-        return kind(map(own_copy, value))
-    if kind is set or kind is bytearray or (kind.__module__, kind.__name__) == ("numpy", "ndarray"):
-        return value.copy()
-    return value
 
 
 def checked_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,32 +26,3 @@ def require_callable(runner: object) -> None:
         raise TypeError(
             f"Cannot run {runner!r}: a runner is called as runner(params, result_path), and this is no callable."
         )
-
-
-def checked_suffix(suffix: str) -> str:
-    if not isinstance(suffix, str):
-        raise TypeError(f"Cannot use the file suffix {suffix!r}: it must be text such as '.npy'.")
-    if any(part in suffix for part in ("/", "\\", "..", "\0")):
-        raise ValueError(
-            f"Cannot use the file suffix {suffix!r}: it would lead out of the results folder. "
-            f"Use a plain ending such as '.npy', without separators, '..' or NUL."
-        )
-    return suffix
-
-
-def opened_index(
-    index: object, db_path: str | os.PathLike[str], results_dir: str | os.PathLike[str], durable: bool
-) -> IndexBackend:
-    """The index of a store: the one handed in, the one that a URL names, or the file at *db_path*."""
-    if index is None:
-        return TinyDBIndex(db_path, results_dir, durable)
-    if isinstance(index, str):
-        from ..index import SQLIndex  # with the extra it needs, for those who ask for it
-
-        return SQLIndex(index, results_dir, durable)
-    if isinstance(index, IndexBackend) and not isinstance(index, type):
-        return index
-    raise TypeError(
-        f"Cannot use {index!r} as an index: it needs the methods find_by_hash, find_by_params, insert, all and "
-        f"delete_by_hash. See entropic.index.IndexBackend."
-    )

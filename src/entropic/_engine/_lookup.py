@@ -58,6 +58,8 @@ class Candidate:
             size_bytes = measure(self.path, -1)[0] if is_folder else status.st_size
         except (FileNotFoundError, NotADirectoryError):
             return "is gone"
+        except PermissionError:
+            return None  # whether it is whole is for its reader to find out, who may not read a part of it either
         if size_bytes == self._least_bytes:
             self._mode = -1 if is_folder else status.st_mode
             return None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .._record import RunRecord, copy_record, place_below
 from .._results import PRIVATE_FOLDER
-from ..index import IndexBackend, RemembersFolder
+from ..index import Index
 
 _BESIDE_DATABASES = ("-wal", "-shm", "-journal")
 
@@ -26,10 +26,9 @@ class Places:
         index: Its index.
     """
 
-    def __init__(self, results_dir: Path, index: IndexBackend) -> None:
+    def __init__(self, results_dir: Path, index: Index) -> None:
         self._results_dir = results_dir
-        self._remembers = index if isinstance(index, RemembersFolder) else None
-        self._index_path: Path | None = getattr(index, "path", None)
+        self._index = index
         self._base: Path | None = None
 
     def shown(self, record: RunRecord) -> RunRecord:
@@ -85,9 +84,9 @@ class Places:
 
     def index_files(self) -> list[Path]:
         """The file of the index, and what a database keeps beside its own while it is open."""
-        if self._index_path is None:
+        if self._index.path is None:
             return []
-        return [self._index_path, *(Path(f"{self._index_path}{ending}") for ending in _BESIDE_DATABASES)]
+        return [self._index.path, *(Path(f"{self._index.path}{ending}") for ending in _BESIDE_DATABASES)]
 
     def unused(self, paths: Iterable[Path], records: Iterable[RunRecord]) -> dict[Path, bool]:
         """For each path, whether no record needs it, or anything in it or around it; links resolved."""
@@ -99,8 +98,8 @@ class Places:
 
     def _relative_to(self) -> Path:
         if self._base is None:
-            remembered = self._remembers.remembered_folder() if self._remembers else None
-            if self._remembers and remembered is None and not (self._index_path and self._index_path.exists()):
+            remembered = self._index.remembered_folder()
+            if remembered is None and not (self._index.path and self._index.path.exists()):
                 return self._results_dir  # no index yet; whoever makes it decides
             is_other = remembered is not None and remembered.is_dir() and not _is_same(remembered, self._results_dir)
             self._base = remembered if remembered is not None and is_other else self._results_dir

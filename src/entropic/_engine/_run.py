@@ -10,11 +10,9 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .._input import paths, unchanged
 from .._record import RunRecord
 from .._results import Stage
-from ..hashing import Key, make_key
-from ._arguments import own_copy
+from ..hashing import Key, make_key, own_copy, paths, unchanged
 from ._staleness import Watch
 
 Runner = Callable[[dict[str, Any], Path], object]

@@ -161,7 +161,8 @@ class Watch:
         if self.policy == "error":
             raise error
         shown = self.diff_since(record)
-        told = f"Handing out a result of earlier code: {error.story} {_WAYS_OUT}" + (f"\n{shown}" if shown else "")
+        told = f"Returning a result of earlier code. {error.story} {_WAYS_OUT}" + (f"
+{shown}" if shown else "")
         warn(told, StaleResultWarning)
         self._said.add(pair)
         self.earlier_answers += 1
@@ -312,7 +313,7 @@ def _nobody_asks() -> None:
 
 
 _WAYS_OUT = (
-    "If it is still good, call accept_changes() of the function once; if not, give it a new version=, or "
+    "If it is still good, call accept_changes() on the function once; if not, give the function a new version=, or "
     'on_change="rerun".'
 )
 

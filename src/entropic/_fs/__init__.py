@@ -1,18 +1,24 @@
 """The ground: files and folders, their digests, locks on open files, forks, a bounded memory, warnings."""
 
-from ._digests import files_below, measure
+from ._digests import content_digest, digest_like, files_below, is_as_recorded, measure
 from ._files import make_folder, remove, require_access, sync, sync_tree
 from ._flock import has_locks, is_abandoned, is_at, try_lock, unlock, wait_for_lock
 from ._fork import forks_held_off, watch_forks
 from ._memo import remember
+from ._stamp import Stamp, is_settled
 from ._warn import warn
 
 __all__ = [
+    "Stamp",
+    "content_digest",
+    "digest_like",
     "files_below",
     "forks_held_off",
     "has_locks",
     "is_abandoned",
+    "is_as_recorded",
     "is_at",
+    "is_settled",
     "make_folder",
     "measure",
     "remember",

@@ -2,8 +2,13 @@
 
 from ._cached import cached
 from ._evolution import Evolution
+from ._function import CacheInfo
+from ._proxy import BoundCachedFunction, CachedFunction
 
 __all__ = [
+    "BoundCachedFunction",
+    "CacheInfo",
+    "CachedFunction",
     "Evolution",
     "cached",
 ]

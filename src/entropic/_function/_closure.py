@@ -179,13 +179,27 @@ class _Seen(NamedTuple):
 
 
 def importable_name(value: Any) -> str | None:
-    """The name under which a module, function or class can be imported, if it is what is found there."""
+    """
+    The name under which a module, function or class can be imported, if it is what is found there.
+
+    Where a public package shows the same object, by its name there: private modules may move.
+    """
     if isinstance(value, ModuleType):
         return value.__name__
     name = getattr(value, "__qualname__", None)
     if isinstance(value, _CODE) and name and "<" not in name and _is_found(value, name):
-        return f"{_module_name(value)}.{name}"
+        return f"{_public_module(value, name) or _module_name(value)}.{name}"
     return None
+
+
+def _public_module(value: Any, qualname: str) -> str | None:
+    """The package above a private module (``scipy.linalg._basic``) in which an object is found as well."""
+    public, private, _ = str(value.__module__).partition("._")
+    name, *inner = qualname.split(".")
+    shown = vars(sys.modules[public]).get(name) if private and public in sys.modules else None
+    for part in inner:
+        shown = getattr(shown, part, None)
+    return public if shown is value else None
 
 
 def _is_found(value: Any, qualname: str) -> bool:

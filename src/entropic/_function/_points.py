@@ -3,96 +3,143 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, Protocol
 
-from .._engine import Watch, own_copy
+from .._engine import SIMILAR_RUNS, Watch, durations_of
 from .._record import RunRecord
-from .._sweep import _sweep as _sweeping
-from .._sweep._estimate import Run
+from .._sweep import (
+    Plan,
+    Run,
+    SweepOptions,
+    as_record,
+    plan_sweep,
+    run_as_completed,
+    run_sweep,
+)
+from .._tables import RecordList
 from ..errors import NotAMappingError
-from ..hashing import Key, decode_params
-from ._function import Recipe
+from ..hashing import Key, decode_params, own_copy
+from ._function import FunctionCache
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
-class Calls:
+class Proxy(Protocol):
+    """A decorated function, bound or not."""
+
+    def _self_parts(self) -> tuple[FunctionCache, tuple[Any, ...]]:
+        """What is behind it, and the object it is bound to, if any."""
+        ...
+
+
+class FunctionPoints:
     """
-    A decorated function, bound or not, called by name for each point.
+    A decorated function, bound or not, called once for each point.
 
     Args:
         function: The function, which pickles as functions do.
+        arguments: Makes the arguments of a call from a point; the default takes a mapping of arguments by name.
     """
 
-    def __init__(self, function: Any) -> None:
+    def __init__(self, function: Proxy, arguments: Callable[[Any], Arguments] | None = None) -> None:
         self._function = function
-        recipe, first = function._self_recipe_and_first()
-        self._recipe: Recipe = recipe
-        self._first: tuple[Any, ...] = first
-        self._watch: Watch = self._recipe.watch(first)
+        self._given_arguments = arguments
+        self.cache, first = function._self_parts()
+        self._watch: Watch = self.cache.watch(first)
+        self._arguments = arguments or _ByName(first)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Calls, (self._function,)
+        return FunctionPoints, (self._function, self._given_arguments)
 
     def key(self, point: Any) -> Key:
-        return self._recipe.key(self._first, point if type(point) is dict else _arguments(point))
+        return self.cache.key(*self._arguments(point))
 
     def recall(self, key: Key) -> RunRecord | None:
-        return self._recipe.store.recall(key, self._watch)
+        return self.cache.engine.recall(key, self._watch)
 
-    def ensure(self, point: Any) -> bool:
-        return self._recipe.ensure(self._first, dict(point))
+    def ensure(self, point: Any) -> tuple[RunRecord, bool]:
+        return self.cache.ensure(*self._arguments(point))
 
     def own_point(self, point: Any) -> Any:
-        return own_copy(dict(point))
+        return point if self._given_arguments else own_copy(dict(point))
 
     def note(self, has_run: bool) -> None:
         if has_run:
-            self._recipe.count_miss()
+            self.cache.count_miss()
         else:
-            self._recipe.count_hits(1)
+            self.cache.count_hits(1)
 
     def answered(self, count: int) -> None:
-        self._recipe.count_hits(count)
+        self.cache.count_hits(count)
 
     def shared(self) -> object:
-        return self._recipe.store.index
+        return self.cache.engine.settings.index
 
     def params(self, key: Key) -> dict[str, Any]:
         return decode_params(key.params)
 
     def durations(self) -> Sequence[Run]:
-        return _sweeping.durations_of(self._recipe.records(_sweeping.SIMILAR_RUNS))
+        return durations_of(self.cache.records(SIMILAR_RUNS))
 
 
-def answer_of(recipe: Recipe) -> Callable[[RunRecord], Any]:
+class _ByName:
+    """The arguments of a call from a mapping by name, behind what a method is bound to."""
+
+    def __init__(self, first: tuple[Any, ...]) -> None:
+        self._first = first
+
+    def __call__(self, point: Any) -> Arguments:
+        if type(point) is dict:
+            return self._first, point
+        if not isinstance(point, Mapping):
+            kind = type(point)
+            raise NotAMappingError("point", f"{kind.__module__}.{kind.__qualname__}")
+        return self._first, dict(point)
+
+
+def sweep(function: Proxy, points: Any, options: SweepOptions) -> list[Any]:
+    """Have every point recorded; the answers of a loader, or the records."""
+    cache, _ = function._self_parts()
+    require_no_event_loop(cache, options)
+    answers = run_sweep(FunctionPoints(function), points, options, _answer_of(cache))
+    return answers if cache.load else RecordList(answers)
+
+
+def sweep_as_completed(
+    function: Proxy, points: Any, options: SweepOptions
+) -> Generator[tuple[Mapping[str, Any], Any], None, None]:
+    """The same, each point with its answer as it comes."""
+    cache, _ = function._self_parts()
+    require_no_event_loop(cache, options)
+    return run_as_completed(FunctionPoints(function), points, options, _answer_of(cache))
+
+
+def plan(function: Proxy, points: Any, workers: int) -> Plan:
+    """What a sweep would do."""
+    return plan_sweep(FunctionPoints(function), points, workers)
+
+
+def _answer_of(cache: FunctionCache) -> Callable[[RunRecord], Any]:
     """What a call makes of its record."""
-    load = recipe.load
-    return _sweeping.as_it_is if load is None else lambda record: load(record.result_path)
+    load = cache.load
+    return as_record if load is None else lambda record: load(record.result_path)
 
 
-def options_for(recipe: Recipe, **given: Any) -> _sweeping.Options:
-    """How to sweep a function: its options, if they can be used together, and here."""
-    options = _sweeping.Options.checked(**given)
-    _require_no_event_loop(recipe, options)
-    return options
+def require_no_event_loop(cache: FunctionCache, options: SweepOptions) -> None:
+    """
+    Refuse to sweep a coroutine function, by event loops of its own, inside another one.
 
-
-def _require_no_event_loop(recipe: Recipe, options: _sweeping.Options) -> None:
-    """A coroutine function is swept by event loops of its own, which do not start inside another."""
-    if not recipe.is_async or options.executor is not None or options.workers is not None:
+    Raises:
+        TypeError: An event loop is running.
+    """
+    if not cache.is_async or options.executor is not None or options.workers is not None:
         return
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return
     raise TypeError(
-        f"Cannot sweep {recipe.name} inside a running event loop: it would stand still. Give the sweep an executor or "
+        f"Cannot sweep {cache.name} inside a running event loop: it would stand still. Give the sweep an executor or "
         f"workers, in a thread (asyncio.to_thread); or await asyncio.gather(*(function(**point) for point in points))."
     )
-
-
-def _arguments(point: Any) -> dict[str, Any]:
-    if not isinstance(point, Mapping):
-        kind = type(point)
-        raise NotAMappingError("point", f"{kind.__module__}.{kind.__qualname__}")
-    return dict(point)

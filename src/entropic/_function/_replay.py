@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._maintenance._reproduce import CannotReplayError
+from .._engine import CannotReplayError
 from .._record import RunRecord
 from ._binding import Binding
 

@@ -15,57 +15,66 @@ from __future__ import annotations
 import hashlib
 import operator
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .._engine import Candidate, agrees
 from .._fs import warn
 from .._record import RunRecord
-from .._sweep import _sweep as _sweeping
+from .._sweep import Run, SweepKeywords, SweepOptions, run_sweep
 from .._tables import RecordList
 from ..errors import EqualReplicatesWarning
 from ..hashing import Key, hash_params, normalize_params
 from ..query import Selection, param
-from ._function import Recipe, Work
-from ._points import Calls, options_for
+from ._call import Call
+from ._function import FunctionCache
+from ._points import Arguments, FunctionPoints, Proxy, require_no_event_loop
 
 _SEED_BYTES = 4  # what every generator takes: NumPy's legacy one takes no more
 _TELLING_BYTES = 16  # shorter results, such as a count, may well be equal by chance
-_OPTIONS = {"executor": None, "workers": None, "progress": None, "on_error": "raise"}
 
 
-def replicates(function: Any, count: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> RecordList:
-    """The replicates of a call up to a number, made by a sweep over their numbers; see `entropic._decorator`."""
+def run_replicates(function: Proxy, count: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> RecordList:
+    """
+    Run a call as often as is missing to a number of replicates, by a sweep over their numbers; return all of them.
+
+    Args:
+        function: What is called.
+        count: How many there are to be.
+        args: The arguments by position.
+        kwargs: The arguments by name, and the options of the sweep.
+    """
     if operator.index(count) < 0:
         raise ValueError(f"Cannot make {count} replicates: a number of runs is not negative.")
-    recipe, first = function._self_recipe_and_first()
-    names = recipe.binding.signature.parameters
-    given = {name: value for name, value in kwargs.items() if name in _OPTIONS and name not in names}
-    options = options_for(recipe, **{**_OPTIONS, **given})
+    cache, first = function._self_parts()
+    names = cache.binding.signature.parameters
+    given = {name: kwargs[name] for name in SweepKeywords.__annotations__ if name in kwargs and name not in names}
+    options = SweepOptions(**given)
+    require_no_event_loop(cache, options)
     point = {name: value for name, value in kwargs.items() if name not in given}
-    _refuse_seed(recipe, point)
-    subject = _series_of(function, (*first, *args), point)
-    records = RecordList(_sweeping.swept(subject, range(count), options, recipe.of_today))
-    _warn_of_equals(recipe.name, records)
+    _refuse_seed(cache, point)
+    subject = _replicates_of(function, (*first, *args), point)
+    records = RecordList(run_sweep(subject, range(count), options, cache.of_today))
+    _warn_of_equals(cache.name, records)
     return records
 
 
-def _refuse_seed(recipe: Recipe, kwargs: Mapping[str, Any]) -> None:
-    name = recipe.seed_name
+def _refuse_seed(cache: FunctionCache, kwargs: Mapping[str, Any]) -> None:
+    name = cache.seed_name
     if name is not None and name in kwargs:
         raise TypeError(
-            f"Cannot replicate {recipe.name} with {name}={kwargs[name]!r}: each replicate gets a seed of its own. "
+            f"Cannot replicate {cache.name} with {name}={kwargs[name]!r}: each replicate gets a seed of its own. "
             f"Leave it out; to choose the seeds yourself, sweep over them."
         )
 
 
-def _series_of(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Series:
+def _replicates_of(
+    function: Proxy, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> FunctionPoints | NumberedReplicates:
     """The replicates of a call, as the subject of a sweep over their numbers."""
-    recipe, _ = function._self_recipe_and_first()
-    if recipe.seed_name is None:
-        return _Numbered(function, args, kwargs, None)
-    seeds = _Seeds(recipe, args, kwargs, recipe.seed_name)
-    return (_Seeded if seeds.are_in_key else _Numbered)(function, args, kwargs, seeds)
+    replicates = _Replicates(function, args, kwargs)
+    points = FunctionPoints(function, replicates)
+    return points if replicates.are_points else NumberedReplicates(points, replicates)
 
 
 def _warn_of_equals(name: str, records: RecordList) -> None:
@@ -86,13 +95,13 @@ class _Seeds:
     Not of the version: so that two versions can be compared seed by seed.
     """
 
-    def __init__(self, recipe: Recipe, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> None:
+    def __init__(self, cache: FunctionCache, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> None:
         self.name = name
-        params = normalize_params(recipe.params(args, {**kwargs, name: 0}))
+        params = normalize_params(cache.params(args, {**kwargs, name: 0}))
         self.are_in_key = params.pop(name, None) is not None
-        if recipe.evolution is not None:
-            params = dict(recipe.evolution.oldest(params))  # a point keeps its seeds when its parameters grow
-        self._origin = f"{recipe.name}\n{hash_params(params)}\n{name}"
+        if cache.evolution is not None:
+            params = dict(cache.evolution.oldest(params))  # a point keeps its seeds when its parameters grow
+        self._origin = f"{cache.name}\n{hash_params(params)}\n{name}"
         self._drawn = self._draw()
         self._seeds: list[int] = []
 
@@ -114,31 +123,30 @@ class _Seeds:
                 yield seed
 
 
-class _Series(Calls):
-    """The replicates of one point by number, as the subject of a sweep."""
+class _Replicates:
+    """
+    The arguments of the replicates of one call, by number.
 
-    def __init__(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], seeds: _Seeds | None) -> None:
-        super().__init__(function)
-        self._args, self._kwargs, self._seeds = args, kwargs, seeds
+    Attributes:
+        are_points: Whether each is a point of its own, by its seed.
+    """
+
+    def __init__(self, function: Proxy, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._call = function, args, kwargs
+        cache, _ = function._self_parts()
+        self._seeds = None if cache.seed_name is None else _Seeds(cache, args, kwargs, cache.seed_name)
+        self.are_points = self._seeds is not None and self._seeds.are_in_key
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _series_of, (self._function, self._args, self._kwargs)
+        return _Replicates, self._call
 
-    def own_point(self, point: Any) -> Any:
-        return point
+    def __call__(self, number: int) -> Arguments:
+        _, args, kwargs = self._call
+        return args, {**kwargs, **self.seed(number)}
 
-    def _arguments_of(self, number: int) -> dict[str, Any]:
-        return self._kwargs if self._seeds is None else {**self._kwargs, self._seeds.name: self._seeds[number]}
-
-
-class _Seeded(_Series):
-    """Replicates with a seed each, which are points of their own."""
-
-    def key(self, point: Any) -> Key:
-        return self._recipe.key(self._args, self._arguments_of(point))
-
-    def ensure(self, point: Any) -> bool:
-        return self._recipe.ensure(self._args, self._arguments_of(point))
+    def seed(self, number: int) -> dict[str, int]:
+        """The seed of a replicate, by the name of its parameter; empty if there is none."""
+        return {} if self._seeds is None else {self._seeds.name: self._seeds[number]}
 
 
 class _NumberKey(NamedTuple):
@@ -149,30 +157,49 @@ class _NumberKey(NamedTuple):
     number: int
 
 
-class _Numbered(_Series):
+class NumberedReplicates:
     """Replicates that are further runs of one point, told apart by their numbers."""
 
+    def __init__(self, points: FunctionPoints, replicates: _Replicates) -> None:
+        self._points = points
+        self._replicates = replicates
+        self._cache = points.cache
+        args, _ = replicates(0)
+        self._watch = self._cache.watch(args)
+        self.own_point = points.own_point
+        self.note = points.note
+        self.answered = points.answered
+        self.shared = points.shared
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return NumberedReplicates, (self._points, self._replicates)
+
     def key(self, point: Any) -> Any:
-        key = self._recipe.key(self._args, self._arguments_of(0))
+        key = self._points.key(0)
         return _NumberKey(hash_params({"of": key.params_hash, "replicate": point}), key, point)
 
     def recall(self, key: Any) -> RunRecord | None:
         return self._recorded(key.key, key.number).get(key.number)
 
-    def ensure(self, point: Any) -> bool:
+    def ensure(self, point: Any) -> tuple[RunRecord, bool]:
         flight = self.key(point)
-        seed = {} if self._seeds is None else {self._seeds.name: self._seeds[point]}
-        work = Work(self._recipe, flight.key, self._args, self._arguments_of(point))
-        self._recipe.store.replicate(
-            flight.key, point, work, seed, lambda: self.recall(flight), self._recipe.watch(self._args)
+        call = Call(self._cache, flight.key, *self._replicates(point))
+        record = self._cache.engine.replicate(
+            flight.key, point, call, self._replicates.seed(point), lambda: self.recall(flight), self._watch
         )
-        return work.has_run
+        return record, call.has_run
+
+    def params(self, key: _NumberKey) -> dict[str, Any]:
+        return self._points.params(key.key)
+
+    def durations(self) -> Sequence[Run]:
+        return self._points.durations()
 
     def _recorded(self, key: Key, last: int) -> dict[int, RunRecord]:
         """The replicates there are, up to a number."""
         forms = {form.params_hash: form for form in key.forms()}
         selection = Selection.of(param("params_hash").isin([*forms]))
-        same = self._recipe.store.select(selection, lambda record: agrees(record, forms[record.params_hash]))
+        same = self._cache.engine.select(selection, lambda record: agrees(record, forms[record.params_hash]))
         found: dict[int, RunRecord] = {}
         unnumbered = []
         for record in same:

@@ -1,1 +1,27 @@
-"""maintenance."""
+"""Upkeep of a store: check, prune, merge, export, explain, reproduce. Loaded by those who ask for it."""
+
+from ._check import CheckReport, check, remove_orphans, salvage
+from ._explain import Explanation, Neighbour, explain
+from ._export import export
+from ._merge import Merged, merge
+from ._prune import Limits, prune
+from ._reproduce import Reproduction, ReproductionReport, reproduce, run_again
+
+__all__ = [
+    "CheckReport",
+    "Explanation",
+    "Limits",
+    "Merged",
+    "Neighbour",
+    "Reproduction",
+    "ReproductionReport",
+    "check",
+    "explain",
+    "export",
+    "merge",
+    "prune",
+    "remove_orphans",
+    "reproduce",
+    "run_again",
+    "salvage",
+]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .._fs import measure
+from .._engine import RunCache
+from .._fs import is_as_recorded
 from .._locks import dead_locks
 from .._record import RunRecord
 from .._results import PRIVATE_FOLDER, dead_sessions
@@ -58,6 +59,62 @@ class CheckReport:
         return "\n".join([*lines, "all is well"] if self.is_clean else lines)
 
 
+CheckReport.__module__ = "entropic.reports"
+
+
+def check(engine: RunCache, *, contents: bool, repair: bool) -> CheckReport:
+    """Look for everything that does not agree, and on request mend it; see `entropic.Store.check`."""
+    report, results_dir = CheckReport(), engine.settings.results_dir
+    # In this order: a run that ends meanwhile is then either still under way, or in the index already.
+    entries = list_entries(results_dir)
+    in_flight = engine.workplace.in_flight()
+    intact, damaged_lines = engine.index.read_intact()
+    report.unreadable_lines = [*damaged_lines]
+    records = [engine.places.shown(record) for record in intact]
+    compare(report, records, engine.places.files_of, contents=contents)
+    known = {path for record in records for path in engine.places.files_of(record)}
+    known.update(engine.places.index_files())
+    report.orphans = orphans_among(entries, results_dir, known, in_flight)
+    note_leftovers(report, results_dir)
+    report.leftovers += engine.index.leftovers()
+    if repair:
+        _repair(engine, report)
+    return report
+
+
+def salvage(engine: RunCache) -> Path | None:
+    """
+    Recover a damaged index; see `entropic.Store.salvage`.
+
+    Raises:
+        TypeError: The index is not a file of ours.
+    """
+    return engine.index.salvage()
+
+
+def remove_orphans(engine: RunCache, paths: Iterable[Path]) -> Sequence[Path]:
+    """Remove results that have no record, and return them; see `entropic.Store.remove_orphans`."""
+    wanted = [*paths]
+    for path in wanted:
+        engine.places.require_removable(path)
+    in_flight = engine.workplace.in_flight()  # before the index is read: see check
+    return engine.remove_unused([path for path in wanted if not any(key in path.name for key in in_flight)])
+
+
+def _repair(engine: RunCache, report: CheckReport) -> None:
+    if report.unreadable_lines:
+        report.repaired.append(f"the damaged index is kept at {salvage(engine)}, its intact runs are in a new one")
+    # A folder that is missing altogether is more likely not mounted than emptied.
+    lost = {record for record in report.dangling if record.result_path.parent.is_dir()}
+    if lost and engine.forget(lambda record: engine.places.shown(record) in lost):
+        report.repaired.append(f"forgot {len(lost)} record(s) whose result is gone")
+    if report.leftovers:
+        engine.workplace.clean_up()
+        engine.flights.clean_up()
+        engine.index.clean_up()
+        report.repaired.append(f"removed {len(report.leftovers)} leftover(s) of dead processes")
+
+
 def compare(
     report: CheckReport, records: Iterable[RunRecord], files_of: Callable[[RunRecord], list[Path]], *, contents: bool
 ) -> None:
@@ -97,9 +154,10 @@ def _differs(record: RunRecord, *, contents: bool) -> bool:
     size_bytes, digest = record.provenance.get("size_bytes"), record.provenance.get("digest")
     if size_bytes is None:
         return False
-    # With a limit of no bytes the size alone is measured.
-    found_bytes, found_digest = measure(str(record.result_path), None if contents and digest else -1)
-    return found_bytes != size_bytes or (contents and digest is not None and found_digest != digest)
+    try:
+        return not is_as_recorded(str(record.result_path), size_bytes, digest, contents=contents)
+    except OSError:
+        return True  # a part of it cannot be read
 
 
 def _told(record: RunRecord) -> str:

@@ -7,15 +7,15 @@ where the call has the int.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .._engine import Candidate, Watch, identity_fields
+from .._engine import RunCache, Watch, identity_fields
 from .._record import RunRecord
 from .._tables import RecordList
-from .._tagged import file_text, untagged
-from ..hashing import Key, canonical, decode, decode_params
+from ..hashing import Key, canonical, decode, decode_params, file_text, untagged
+from ..query import Selection
 
 __all__ = ["Explanation", "Neighbour"]
 
@@ -38,6 +38,9 @@ class Neighbour:
 
     record: RunRecord
     differences: tuple[str, ...]
+
+
+Neighbour.__module__ = "entropic.reports"
 
 
 @dataclass(frozen=True)
@@ -84,12 +87,7 @@ class Explanation:
         return "\n".join(lines)
 
 
-class Asked(Protocol):
-    """What is asked of a store."""
-
-    def recall(self, key: Key, watch: Watch | None = None) -> RunRecord | None: ...
-    def candidates(self, key: Key) -> Iterable[Candidate]: ...
-    def list(self) -> RecordList: ...
+Explanation.__module__ = "entropic.reports"
 
 
 class Function(Protocol):
@@ -101,34 +99,34 @@ class Function(Protocol):
 
 
 def explain(
-    store: Asked,
+    engine: RunCache,
     key: Key,
     function: Function | None = None,
     defaults: Collection[str] = (),
     watch: Watch | None = None,
 ) -> Explanation:
     """
-    Explain what a key finds in a store, or does not.
+    Explain what a key finds in a store, or why it finds nothing.
 
     Args:
-        store: The store.
+        engine: What is behind the store.
         key: What is asked for.
         function: Whose call it is; None for a plain run.
         defaults: Parameters that the call did not give: a default that has changed since shall be seen as one.
         watch: Over its code.
     """
     good = None if watch is None else watch.for_good_ones()
-    record = store.recall(key, good)  # of earlier code too, once it was handed out with a warning
+    record = engine.recall(key, good)  # of earlier code too, once it was handed out with a warning
     if record is not None and (good is None or good.vouches_for(record)):
         return _explained(key, record, _why_it_answers(key, record))
-    found = [*store.candidates(key)]
+    found = [*engine.candidates(key)]
     reasons = tuple(f"the result {one.path} {defect}" for one in found if (defect := one.defect()))
     whole = [one.record for one in found if one.defect() is None]
     if whole and watch is not None:
         return _of_earlier_code(key, max(whole, key=lambda one: one.created_at), watch)
     if reasons:
         return _explained(key, None, reasons)
-    return _unrecorded(store.list(), key, function, defaults, good)
+    return _unrecorded(engine.select(Selection.of()), key, function, defaults, good)
 
 
 def _explained(key: Key, record: RunRecord | None, reasons: tuple[str, ...], **further: Any) -> Explanation:

@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from .._engine import RunCache, by_key, let_newest_answer
 from .._record import RunRecord, copy_record
 from .._results import Published, Stage, Workplace
 from .._tables import RecordList
 from ..hashing import canonical
+from ..query import Selection
 
 _OWN_NAME = re.compile(r"(\d+\.\d{6}_[0-9a-f]{16})(\.[^/]*|)")
 
@@ -35,6 +37,47 @@ class Merged(NamedTuple):
     taken: RecordList
     known: RecordList
     missing: RecordList
+
+
+Merged.__module__ = "entropic.reports"
+
+
+def merge(engine: RunCache, other: RunCache, step: Callable[[RunRecord], object], *, link: bool) -> Merged:
+    """Take over another store's runs; see `entropic.Store.merge`."""
+    engine.recorder.require_writable()
+    merged = Merged(RecordList(), RecordList(), RecordList())
+    engine.codebook.take_over(other.codebook)
+    known: dict[str, Sequence[RunRecord]] = by_key(engine.select(Selection.of()))
+    for record in other.select(Selection.of()):
+        mine = [known_one for known_one in known.get(record.params_hash, []) if known_one.result_path.exists()]
+        if is_answered_by(mine, record):
+            merged.known.append(record)
+        elif not record.result_path.exists():
+            merged.missing.append(record)
+        else:
+            taken = _take_over(engine, record, other, link=link)
+            known[record.params_hash] = [*mine, taken]
+            merged.taken.append(taken)
+        step(record)
+    let_newest_answer(engine.index, {record.params_hash for record in (*merged.taken, *merged.known)})
+    return merged
+
+
+def _take_over(engine: RunCache, record: RunRecord, other: RunCache, *, link: bool) -> RunRecord:
+    """Publish a copy of another store's result, then insert its record."""
+    if not other.places.is_removable(record.result_path):
+        # Registered: the file stays where it is.
+        taken = copy_record(record, engine.places.indexed(str(record.result_path)))
+        engine.index.insert(taken)
+        return engine.places.shown(taken)
+    stage = copy_result(engine.workplace, record, other.places.files_of(record)[1:], link=link)
+    try:
+        published = engine.recorder.publish(stage)
+        taken = copy_record(published_as(record, published), engine.places.published(published.name))
+        engine.index.insert(taken)
+    finally:
+        stage.discard()
+    return engine.places.shown(taken)
 
 
 def published_as(record: RunRecord, published: Published) -> RunRecord:

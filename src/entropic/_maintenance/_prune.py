@@ -1,4 +1,4 @@
-"""Which runs to give up, by age, size, number and worth; looks at sizes, decides, and changes nothing."""
+"""Which runs to give up, by age, size, number and worth."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
+from .._engine import RunCache
 from .._fs import measure
 from .._record import RunRecord
+from .._tables import RecordList
+from ..query import Selection
 
 
 class Held(NamedTuple):
@@ -52,6 +55,20 @@ class Limits(NamedTuple):
             raise ValueError(f"Cannot prune by {self.by!r}: the orders are {', '.join(map(repr, ORDERS))}.")
         if self.by != "age" and self.max_size_bytes is None:
             raise ValueError(f"Cannot prune by {self.by!r} alone: say down to which size, with max_size_bytes.")
+
+
+def prune(engine: RunCache, limits: Limits, *, preview: bool) -> RecordList:
+    """Give up runs, and return them; see `entropic.Store.prune`."""
+    limits.require_sense()
+    files_of = engine.places.files_of
+    records = engine.select(Selection.of())
+    held = [
+        hold(record, files) for record in records if all(map(engine.places.is_removable, files := files_of(record)))
+    ]
+    chosen = RecordList(one.record for one in choose(held, limits, datetime.now(timezone.utc)))
+    if chosen and not preview:
+        engine.forget_records(chosen, remove_files=True)
+    return chosen
 
 
 def choose(held: Iterable[Held], limits: Limits, now: datetime) -> list[Held]:

@@ -1,27 +1,18 @@
-"""
-The spot check: recorded runs are run again in a private place, and the results compared. Nothing is replaced.
-
-A record names its function. Whatever can be called anew for a record says so here when it is decorated; a name that
-nobody has claimed yet is imported, which decorates it.
-"""
+"""The spot check: recorded runs are run again in a private place, and the results compared. Nothing is replaced."""
 
 from __future__ import annotations
 
-import importlib
-import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
-from .._fs import measure
+from .._engine import CannotReplayError, Comparison, RunCache, call_of
+from .._fs import digest_like
 from .._record import RunRecord
 from .._results import Stage
 from ._differences import first_difference
 
 __all__ = ["Reproduction", "ReproductionReport"]
-
-Comparison = Callable[[Path, Path], object]
-"""Called with the recorded result and the new one. False, or an `AssertionError`, says that they differ."""
 
 Outcome = Literal["same", "different", "failed", "skipped"]
 
@@ -47,6 +38,9 @@ class Reproduction(NamedTuple):
         return f"{self.outcome}: {function}({params}) [{self.record.params_hash}] {self.detail}".rstrip()
 
 
+Reproduction.__module__ = "entropic.reports"
+
+
 class ReproductionReport(list[Reproduction]):
     """What came of a spot check, one `Reproduction` a run; printing it tells the story."""
 
@@ -68,29 +62,7 @@ class ReproductionReport(list[Reproduction]):
         return [one for one in self if one.outcome != "same"]
 
 
-class CannotReplayError(Exception):
-    """Why a recorded run cannot be called again; told as a skipped one, never raised to users."""
-
-
-class Replays(Protocol):
-    """A function that can be called again for one of its records."""
-
-    comparison: Comparison | None
-    """How its results compare; None for byte for byte."""
-
-    @property
-    def results_dir(self) -> Path:
-        """Of the store it was decorated on."""
-        ...
-
-    def replay(self, record: RunRecord) -> Callable[[Path], object]:
-        """
-        The call of a record, waiting for a path to write to.
-
-        Raises:
-            CannotReplayError: Its arguments cannot be had from the record.
-        """
-        ...
+ReproductionReport.__module__ = "entropic.reports"
 
 
 # ---- running again --------------------------------------------------------------------------------------------------
@@ -117,6 +89,36 @@ def stem_of(record: RunRecord) -> str:
     name = record.result_path.name
     head, found, _ = name.partition(record.params_hash)
     return head + found if found else record.result_path.stem
+
+
+def reproduce(
+    engine: RunCache, records: Sequence[RunRecord], fraction: float, comparison: Comparison | None, seed: int | None
+) -> ReproductionReport:
+    """
+    Run some of the records again, each with the function it names.
+
+    Raises:
+        ValueError: *fraction* is not above 0 and at most 1.
+    """
+    there = [record for record in records if record.result_path.exists()]
+    chosen = sample(there, fraction, seed)
+    return ReproductionReport(_reproduced(engine, record, comparison) for record in chosen)
+
+
+def run_again(
+    engine: RunCache, record: RunRecord, call: Callable[[Path], object], comparison: Comparison | None
+) -> Reproduction:
+    """Make the result of a record anew, in a private place, and compare the two."""
+    stage = engine.workplace.stage_again(record.params_hash, engine.settings.file_suffix, stem_of(record))
+    return again(record, engine.places.files_of(record), call, stage, comparison)
+
+
+def _reproduced(engine: RunCache, record: RunRecord, comparison: Comparison | None) -> Reproduction:
+    try:
+        call, own_comparison = call_of(record, engine.settings.results_dir)
+    except CannotReplayError as reason:
+        return Reproduction(record, "skipped", str(reason))
+    return run_again(engine, record, call, comparison or own_comparison)
 
 
 def again(
@@ -175,58 +177,6 @@ def _difference_of(recorded: Path, made: Path) -> str | None:
 def _blame(record: RunRecord, made: Path) -> str:
     """Whether it is rather the recorded file that has been changed."""
     digest = record.provenance.get("digest")
-    if digest is None or measure(str(made), None)[1] != digest:
+    if digest is None or digest_like(digest, str(made)) != digest:
         return ""
     return "; the run reproduces what was recorded, so the file has been changed since"
-
-
-# ---- who can be called again ----------------------------------------------------------------------------------------
-
-_known: dict[str, list[weakref.ref[Replays]]] = {}
-
-
-def make_known(name: str, function: Replays) -> None:
-    """Remember a function under the name that its records bear."""
-    living = [entry for entry in _known.get(name, ()) if entry() is not None]
-    _known[name] = [*living, weakref.ref(function)]
-
-
-def call_of(record: RunRecord, results_dir: Path) -> tuple[Callable[[Path], object], Comparison | None]:
-    """
-    The call that makes the result of a record anew, and how results of its function compare.
-
-    Raises:
-        CannotReplayError: It cannot be had; says why.
-    """
-    name = record.provenance.get("function")
-    if not isinstance(name, str):
-        raise CannotReplayError("a plain run, whose record names no function")
-    function = _found(name, results_dir)
-    if function is None:
-        _import_module_of(name)
-        function = _found(name, results_dir)
-    if function is None:
-        raise CannotReplayError("its function is not known here, nor found by importing it")
-    return function.replay(record), function.comparison
-
-
-def _found(name: str, results_dir: Path) -> Replays | None:
-    """The function of a name decorated last, on this store if there is one."""
-    living = [function for entry in _known.get(name, ()) if (function := entry()) is not None]
-    on_this_store = [function for function in living if function.results_dir == results_dir]
-    return next(reversed(on_this_store or living), None)
-
-
-def _import_module_of(name: str) -> None:
-    """Import the longest part of a dotted name that is a module; to import it is to decorate."""
-    module = name.rpartition(".")[0]
-    while module:
-        try:
-            importlib.import_module(module)
-            return
-        except ModuleNotFoundError as error:
-            if error.name != module and not module.startswith(f"{error.name}."):
-                raise CannotReplayError(f"importing {module} fails: {error!r}") from error
-            module = module.rpartition(".")[0]
-        except (Exception, SystemExit) as error:
-            raise CannotReplayError(f"importing {module} fails: {error!r}") from error

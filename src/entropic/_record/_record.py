@@ -42,6 +42,7 @@ class RunRecord:
         >>> record = RunRecord({"n": 1}, Path("a.csv"), "2bfd14f43d17fc7c", "2026-01-01T00:00:00+00:00")
         >>> RunRecord.from_dict(record.to_dict()) == record
         True
+        >>> import os
         >>> os.fspath(record)
         'a.csv'
     """

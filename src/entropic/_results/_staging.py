@@ -365,7 +365,8 @@ def _is_broken_link(path: str) -> bool:
 
 
 def _missing(path: Path) -> ResultMissingError:
-    return ResultMissingError(path, "Cannot record the run, because the runner wrote no result")
+    reason = "the runner wrote no result. Write it to the path that the runner is given as result_path."
+    return ResultMissingError(os.fspath(path), "Cannot record the run", reason)
 
 
 def _suffix_of(written: str, stem: str, suffix: str) -> str:

@@ -1,1 +1,48 @@
-"""Sweeps, without stores: points, workers, the engine between them, and what is shown and foretold of it."""
+"""
+Sweeps, without stores: points, workers, the engine between them, and what is shown and foretold of it.
+
+Loaded piece by piece: naming an option costs nothing, and what runs a sweep comes with the first sweep.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ._options import SweepKeywords, SweepOptions, shows_options
+
+if TYPE_CHECKING:
+    from ._estimate import Run
+    from ._plan import Plan, plan_sweep
+    from ._progress import Sink, SweepProgress
+    from ._sweep import as_record, run_as_completed, run_sweep
+
+__all__ = [
+    "Plan",
+    "Run",
+    "Sink",
+    "SweepKeywords",
+    "SweepOptions",
+    "SweepProgress",
+    "as_record",
+    "plan_sweep",
+    "run_as_completed",
+    "run_sweep",
+    "shows_options",
+]
+
+_PLACES = {
+    "as_record": "_sweep",
+    "Plan": "_plan",
+    "Run": "_estimate",
+    "Sink": "_progress",
+    "SweepProgress": "_progress",
+    "plan_sweep": "_plan",
+    "run_as_completed": "_sweep",
+    "run_sweep": "_sweep",
+}
+
+
+def __getattr__(name: str) -> object:
+    place = _PLACES.get(name)
+    if place is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{place}"), name)

@@ -99,7 +99,7 @@ class Sweep:
         self._suspects: deque[_Asked] = deque()
         self._next_look = 0.0
         self._others = 0
-        self._has_found_one = False
+        self._sharing = {task.home}
         self._has_said_broken = False
 
     # ---- the story --------------------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ class Sweep:
             self.counts.running = 1
             report = attempt(self._task, point, Exception)  # not SystemExit: it may be a signal to us all
             self.counts.running = 0
-            yield from self._settle(_Asked(position, point, key), report)
+            yield from self._settle(_Asked(position, point, key), report, self._task.home)
         else:
             self._put(_Asked(position, self._subject.own_point(point), key))
 
@@ -244,9 +244,8 @@ class Sweep:
         reports = reported.reports
         self._adapt(sum(report.seconds for report in reports) / len(reports))
         self._batch[:0] = batch[len(reports) :]
-        is_elsewhere = reported.process != self._task.home
         for asked, report in zip(batch, reports, strict=False):
-            yield from self._settle(asked, report, is_elsewhere=is_elsewhere)
+            yield from self._settle(asked, report, reported.process)
 
     def _broken(self, batch: list[_Asked], outcome: Died | BaseException) -> Iterator[Outcome]:
         """A batch of which nothing was heard: what it recorded counts; the rest is tried again, the culprit alone."""
@@ -296,25 +295,27 @@ class Sweep:
             size = min(size, max(share, least))
         self._batch_size = max(size, 1)
 
-    def _settle(self, asked: _Asked, report: Report, *, is_elsewhere: bool = False) -> Iterator[Outcome]:
+    def _settle(self, asked: _Asked, report: Report, process: tuple[str, int]) -> Iterator[Outcome]:
         error = report.exception()
+        if error is None and not self._is_shared_with(process, asked):
+            error = self._unseen(process)
         if error is not None:
             yield from self._given_up(asked, Failure(asked.point, error, report.traceback))
             return
-        record = self._recalled(asked.key)
-        if record is None and is_elsewhere:
-            record = self._awaited(asked.key)
-        if record is None:
-            error = self._unseen(is_elsewhere)
-            yield from self._given_up(asked, Failure(asked.point, error))
-            return
-        self._has_found_one = True
         if report.has_run:
             self.counts.runs += 1
             self.counts.run_seconds += report.seconds
-        if is_elsewhere:
+        if process != self._task.home:
             self._subject.note(report.has_run)
-        yield from self._answered(asked, record)
+        yield from self._answered(asked, report.record)
+
+    def _is_shared_with(self, process: tuple[str, int], asked: _Asked) -> bool:
+        """Whether what a worker records arrives here; looked up for its first point, and believed from then on."""
+        if process not in self._sharing:
+            if self._recalled(asked.key) is None and self._awaited(asked.key) is None:
+                return False
+            self._sharing.add(process)
+        return True
 
     def _recalled(self, key: Any) -> Any:
         try:
@@ -331,10 +332,10 @@ class Sweep:
             record = self._recalled(key)
         return record
 
-    def _unseen(self, is_elsewhere: bool) -> NotSharedError:
+    def _unseen(self, process: tuple[str, int]) -> NotSharedError:
         reason = "a worker has recorded a run that cannot be found here"
         error = NotSharedError(repr(self._subject.shared()), reason)
-        if is_elsewhere and not self._has_found_one:
+        if len(self._sharing) == 1:  # no worker elsewhere has shown us anything
             raise error
         return error
 

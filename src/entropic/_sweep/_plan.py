@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
 
+from .._points import points_of
 from ._estimate import Estimator, Run
 from ._progress import duration
 
@@ -79,14 +80,17 @@ class Plan:
         return f"<Plan: {self}>"
 
 
-def plan(subject: Planned, points: Iterable[Any], workers: int) -> Plan:
+Plan.__module__ = "entropic.reports"
+
+
+def plan_sweep(subject: Planned, points: Any, workers: int) -> Plan:
     """Look every point up; run nothing, write nothing."""
     if not isinstance(workers, int) or workers < 1:
         raise ValueError(f"Cannot plan for {workers!r} workers: it takes at least one.")
     total = cached = duplicates = 0
     seen: set[str] = set()
     to_run, params = [], []
-    for point in points:
+    for point in points_of(points):
         total += 1
         key = subject.key(point)
         if key.params_hash in seen:

@@ -172,17 +172,6 @@ def _worker_count(executor: Any) -> int | None:
     return None
 
 
-def require_executor(executor: Any) -> None:
-    """Refuse what no batch could be handed to, or waited for."""
-    if isinstance(executor, type) or not callable(getattr(executor, "submit", None)):
-        raise TypeError(
-            f"Cannot sweep on {executor!r}: an executor has a method submit(), as those of concurrent.futures "
-            f"or a dask Client have."
-        )
-    if getattr(executor, "asynchronous", False):
-        raise TypeError(f"Cannot sweep on {executor!r}: it answers to an event loop only. Use a synchronous client.")
-
-
 def sends_elsewhere(executor: Any) -> bool:
     """Whether an executor is known to run in other processes, so that what cannot go there is refused at once."""
     library = type(executor).__module__.partition(".")[0]

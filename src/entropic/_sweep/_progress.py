@@ -41,6 +41,9 @@ class SweepProgress:
         return self.cached + self.done + self.failed
 
 
+SweepProgress.__module__ = "entropic.reports"
+
+
 Sink = Callable[[SweepProgress], object]
 
 

@@ -29,8 +29,8 @@ class Subject(Protocol):
         """The record of a key, or None."""
         ...
 
-    def ensure(self, point: Any) -> bool:
-        """Have the point recorded; tell whether it was run for that, here and now."""
+    def ensure(self, point: Any) -> tuple[Any, bool]:
+        """Have the point recorded: its record, and whether it was run for that, here and now."""
         ...
 
     def own_point(self, point: Any) -> Any:
@@ -57,12 +57,14 @@ class Report(NamedTuple):
     Attributes:
         has_run: Whether it was run, here and now.
         seconds: How long that took.
+        record: Its record, if it did not fail.
         error: What it raised: in another process the pickled exception, or its name and text.
         traceback: Where.
     """
 
     has_run: bool
     seconds: float
+    record: Any = None
     error: BaseException | bytes | None = None
     traceback: str = ""
 
@@ -217,14 +219,14 @@ def attempt(task: Task, point: Any, *caught: type[BaseException]) -> Report:
     """Run one point, and report; exceptions that are not to be *caught* pass through."""
     began = time.perf_counter()
     try:
-        has_run = task.subject.ensure(point)
+        record, has_run = task.subject.ensure(point)
     except caught as error:
         seconds = time.perf_counter() - began
         text = traceback.format_exc()
         if task.is_home():
-            return Report(False, seconds, error, text)
-        return Report(False, seconds, pickle.dumps(sendable(error)), text)
-    return Report(has_run, time.perf_counter() - began)
+            return Report(False, seconds, None, error, text)
+        return Report(False, seconds, None, pickle.dumps(sendable(error)), text)
+    return Report(has_run, time.perf_counter() - began, record)
 
 
 def this_process() -> tuple[str, int]:

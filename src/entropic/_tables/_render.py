@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .._tagged import content_text, untagged
 from ..errors import MissingExtraError
+from ..hashing import content_text, untagged
 
 if TYPE_CHECKING:
     import pandas

@@ -6,47 +6,31 @@ from typing import TYPE_CHECKING, Any
 
 from .._fs import forks_held_off
 from ..errors import MissingExtraError
-from ._base import (
-    AnswersWhere,
-    ChecksWriting,
-    Closes,
-    DeletesRecords,
-    FindsAllByHash,
-    IndexBackend,
-    InsertsMany,
-    KnowsNames,
-    LocksKeys,
-    RemembersFolder,
-    Salvages,
-    SharesRecords,
-    ShowsOneByOne,
-)
+from ._adapter import adapt
+from ._base import Index, IndexBackend
 from ._copy import copy
 from ._memory import MemoryIndex
+from ._open import is_index_file, open_index, remembered_folder
 from .tinydb._index import TinyDBIndex
 
 if TYPE_CHECKING:
     from .sql._index import SQLIndex
 
 __all__ = [
-    "AnswersWhere",
-    "ChecksWriting",
-    "Closes",
-    "DeletesRecords",
-    "FindsAllByHash",
+    "Index",
     "IndexBackend",
-    "InsertsMany",
-    "KnowsNames",
-    "LocksKeys",
     "MemoryIndex",
-    "RemembersFolder",
     "SQLIndex",
-    "Salvages",
-    "SharesRecords",
-    "ShowsOneByOne",
     "TinyDBIndex",
+    "adapt",
     "copy",
+    "is_index_file",
+    "open_index",
+    "remembered_folder",
 ]
+
+for _public in (Index, IndexBackend, MemoryIndex, TinyDBIndex, adapt, copy, open_index):
+    _public.__module__ = __name__  # pickles and tracebacks name the public place
 
 
 def __getattr__(name: str) -> Any:

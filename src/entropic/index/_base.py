@@ -1,28 +1,29 @@
 """
-What an index is: five methods, and a few powers it may have besides.
+What an index is: five methods.
 
-A class with just the five methods of `IndexBackend` works everywhere. Each further Protocol is one extra power; where
-an index lacks it, the store falls back on the five.
+A class with the five methods of `IndexBackend` works everywhere. One that derives from `Index` can do more, and
+overrides what it can do better than the five methods do.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from .._locks import KeyLocks
 from .._record import RunRecord
-from ..query import Where
+from ..query import Condition, Where, as_plain_params, condition_of, fields_of, has_name, predicate
 
 
 @runtime_checkable
 class IndexBackend(Protocol):
     """
-    Remembers records. Implement these five to keep an index anywhere.
+    Remember records. Implement these five methods to keep an index anywhere.
 
     The store hands in records whose ``result_path`` is relative when the result lies in its results folder, and
-    expects them back as they were. Records of one key may be several (re-runs); none replaces another.
+    expects them back as they were. Several records may share a key (re-runs); none replaces another.
     """
 
     def find_by_hash(self, params_hash: str) -> RunRecord | None:
@@ -46,125 +47,159 @@ class IndexBackend(Protocol):
         ...
 
 
-@runtime_checkable
-class SharesRecords(Protocol):
-    """An index that can show the record it holds, without a copy: a hit then costs one look."""
+class Index(ABC):
+    """
+    An index with all that a store may ask of it.
+
+    Five methods are abstract: those of `IndexBackend`. The others have bodies that make do with the five. Override
+    those that your index can do at less cost, or in one step.
+
+    Attributes:
+        path: The file that holds the records, if one file does.
+        url: Where the database is, without password, if a database holds the records.
+
+    Example:
+        >>> class Listed(Index):
+        ...     def __init__(self): self.records = []
+        ...     def find_by_hash(self, params_hash):
+        ...         return next((one for one in reversed(self.records) if one.params_hash == params_hash), None)
+        ...     def find_by_params(self, params):
+        ...         return [one for one in self.records if params.items() <= one.params.items()]
+        ...     def insert(self, record): self.records.append(record)
+        ...     def all(self): return [*self.records]
+        ...     def delete_by_hash(self, params_hash): raise NotImplementedError
+        >>> from entropic.testing import make_record
+        >>> index = Listed()
+        >>> index.insert_many([make_record({"n": n}) for n in range(5)])
+        >>> index.count({"n": 3}), [record.params["n"] for record in index.iter(newest_first=True)]
+        (1, [4, 3, 2, 1, 0])
+    """
+
+    path: Path | None = None
+    url: str | None = None
+
+    # ---- the five methods -------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def find_by_hash(self, params_hash: str) -> RunRecord | None:
+        """Return the record inserted last under this hash, or None."""
+
+    @abstractmethod
+    def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
+        """Return the records whose params include all of *params*, oldest first."""
+
+    @abstractmethod
+    def insert(self, record: RunRecord) -> None:
+        """Add a record; when this returns, the record is there for everyone."""
+
+    @abstractmethod
+    def all(self) -> list[RunRecord]:
+        """Return every record, oldest first."""
+
+    @abstractmethod
+    def delete_by_hash(self, params_hash: str) -> bool:
+        """Remove all records under this hash; tell whether there were any."""
+
+    # ---- looking up -------------------------------------------------------------------------------------------------
 
     def peek(self, params_hash: str) -> RunRecord | None:
         """
-        Return the record inserted last under this hash, not to be changed by the caller.
+        Return the record inserted last under this hash. The caller does not change it.
 
-        As long as nothing under the hash has changed, the same object is returned.
+        An index that holds its records in memory returns the same object until something under the hash changes: a
+        hit then costs one look.
         """
-        ...
-
-
-@runtime_checkable
-class DeletesRecords(Protocol):
-    """An index that can remove chosen records, one among several of a key or thousands, in one step."""
-
-    def delete_records(self, records: Collection[RunRecord]) -> int:
-        """Remove the records equal to these; return how many there were."""
-        ...
-
-
-@runtime_checkable
-class AnswersWhere(Protocol):
-    """An index that evaluates queries itself, exactly as `entropic.query.matches` does."""
-
-    def search(self, where: Where) -> list[RunRecord]:
-        """Return the records that a mapping or a condition means, oldest first."""
-        ...
-
-
-@runtime_checkable
-class KnowsNames(Protocol):
-    """An index that can tell whether a name exists, without showing every record."""
-
-    def has_param(self, name: str) -> bool:
-        """Tell whether any record has a parameter, or a field of its own, of this (perhaps dotted) name."""
-        ...
-
-
-@runtime_checkable
-class RemembersFolder(Protocol):
-    """An index that remembers which results folder its relative paths belong to."""
-
-    def remembered_folder(self) -> Path | None:
-        """Return that folder, absolute; None if there is no index yet, or it remembers none."""
-        ...
-
-
-@runtime_checkable
-class ChecksWriting(Protocol):
-    """An index that can tell before a run whether its record could be kept after it."""
-
-    def require_writable(self) -> None:
-        """Raise an `OSError` if an insert would be refused."""
-        ...
-
-
-@runtime_checkable
-class InsertsMany(Protocol):
-    """An index that takes many records in one step."""
-
-    def insert_many(self, records: list[RunRecord]) -> None:
-        """Add records in this order, all of them or none."""
-        ...
-
-
-@runtime_checkable
-class FindsAllByHash(Protocol):
-    """An index that finds every record of a key, and not only the newest, without a look at the others."""
+        same = self.find_all_by_hash(params_hash)
+        return same[-1] if same else None
 
     def find_all_by_hash(self, params_hash: str) -> list[RunRecord]:
         """Return the records under this hash, oldest first."""
-        ...
+        found = self.find_by_hash(params_hash)
+        if found is None:
+            return []
+        return [one for one in self.find_by_params(found.params) if one.params_hash == params_hash] or [found]
 
+    def search(self, where: Where) -> list[RunRecord]:
+        """Return the records that a mapping or a condition means, oldest first, as `entropic.query.matches` decides."""
+        return list(self.iter(where))
 
-@runtime_checkable
-class ShowsOneByOne(Protocol):
-    """An index that need not hold all its records in memory to show them."""
+    def iter(self, where: Where | None = None, *, newest_first: bool = False) -> Iterator[RunRecord]:
+        """Yield the records that a query means, or every record; oldest first, or newest first."""
+        condition = condition_of(where)
+        is_meant = predicate(condition)
+        found = self._found_by_five(condition)
+        return (record for record in (reversed(found) if newest_first else found) if is_meant(fields_of(record)))
 
-    def each(self) -> Iterator[RunRecord]:
-        """Yield every record, oldest first."""
-        ...
+    def count(self, where: Where | None = None) -> int:
+        """Return how many records a query means, or how many there are."""
+        return sum(1 for _ in self.iter(where))
 
+    def has_param(self, name: str) -> bool:
+        """Tell whether any record has a parameter, or a field of its own, of this (perhaps dotted) name."""
+        return any(has_name(fields_of(record), name) for record in self.iter())
 
-@runtime_checkable
-class LocksKeys(Protocol):
-    """An index that brings the locks for single flight: for hosts that share it and no file system."""
+    # ---- changing ---------------------------------------------------------------------------------------------------
+
+    def insert_many(self, records: list[RunRecord]) -> None:
+        """Add records in this order. An index that can adds all of them or none."""
+        for record in records:
+            self.insert(record)
+
+    def delete_records(self, records: Collection[RunRecord]) -> int:
+        """Remove the records equal to these; return how many there were. The others stay in their order."""
+        unwanted = set(records)
+        keys = {record.params_hash for record in unwanted}
+        known = [record for record in self.iter() if record.params_hash in keys] if keys else []
+        doomed = {record.params_hash for record in known if record in unwanted}
+        # The five methods only remove all of a key: put the others back.
+        for key in doomed:
+            self.delete_by_hash(key)
+        kept = [record for record in known if record not in unwanted]
+        self.insert_many([record for record in kept if record.params_hash in doomed])
+        return len(known) - len(kept)
+
+    # ---- what a store shares with others ----------------------------------------------------------------------------
+
+    def remembered_folder(self) -> Path | None:
+        """Return the results folder that relative paths belong to, absolute; None if the index remembers none."""
+        return None
 
     def key_locks(self) -> KeyLocks | None:
-        """Return one lock per key, among all who use this index; None if lock files are to be used."""
-        ...
+        """Return locks for single flight that reach all who use this index; None to use lock files."""
+        return None
 
-
-@runtime_checkable
-class Closes(Protocol):
-    """An index that holds something open."""
+    def require_writable(self) -> None:
+        """Raise an `OSError` if it is known that an insert would be refused."""
+        return
 
     def close(self) -> None:
-        """Give it back; the next use takes it again."""
-        ...
+        """Give back what the index holds open; the next use takes it again."""
+        return
 
-
-@runtime_checkable
-class Salvages(Protocol):
-    """An index kept in a file that can be damaged, and recovered."""
+    # ---- damage -----------------------------------------------------------------------------------------------------
 
     def read_intact(self) -> tuple[list[RunRecord], list[int]]:
         """Return every record that can be read, and the numbers of the lines that cannot."""
-        ...
+        return self.all(), []
 
     def salvage(self) -> Path | None:
-        """Recover the intact runs into a new file; return where the damaged one is kept, or None if all is well."""
-        ...
+        """
+        Recover the intact runs of a damaged index; return where the damaged one is kept, or None if it is intact.
+
+        Raises:
+            TypeError: This kind of index cannot be recovered.
+        """
+        raise TypeError(f"Cannot salvage {self!r}: only an index kept in a TinyDB file can be.")
 
     def leftovers(self) -> list[Path]:
-        """Return what killed writers have left beside the file; nothing is removed."""
-        ...
+        """Return what killed writers have left beside the index; nothing is removed."""
+        return []
 
     def clean_up(self) -> None:
-        """Remove what killed writers have left beside the file."""
-        ...
+        """Remove what killed writers have left beside the index."""
+        return
+
+    def _found_by_five(self, condition: Condition) -> list[RunRecord]:
+        """What may match: of a user's index only plain equality is expected."""
+        plain = as_plain_params(condition)
+        return self.find_by_params(plain) if plain else self.all()

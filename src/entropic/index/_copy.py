@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 
-from .._record import RunRecord
 from ..errors import IndexNotEmptyError
-from ._base import IndexBackend, InsertsMany, ShowsOneByOne
+from ._adapter import adapt
+from ._base import IndexBackend
 
 _BATCH = 2000
 
@@ -40,22 +39,11 @@ def copy(source: IndexBackend, target: IndexBackend) -> int:
         >>> target.all() == source.all()
         True
     """
-    if next(_each(target), None) is not None:
+    filled = adapt(target)
+    if next(filled.iter(), None) is not None:
         raise IndexNotEmptyError(repr(target))
-    records, count = _each(source), 0
+    records, count = adapt(source).iter(), 0
     while batch := list(itertools.islice(records, _BATCH)):
-        _insert(target, batch)
+        filled.insert_many(batch)
         count += len(batch)
     return count
-
-
-def _each(index: IndexBackend) -> Iterator[RunRecord]:
-    return index.each() if isinstance(index, ShowsOneByOne) else iter(index.all())
-
-
-def _insert(target: IndexBackend, records: list[RunRecord]) -> None:
-    if isinstance(target, InsertsMany):
-        target.insert_many(records)
-        return
-    for record in records:
-        target.insert(record)

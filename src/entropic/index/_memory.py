@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 from .._record import RunRecord, copy_record
 from ..query import Where, fields_of, predicate
+from ._base import Index
 
 
-class MemoryIndex:
+class MemoryIndex(Index):
     """
     An index that lives as long as the object: for tests, and to read before writing one's own.
 
@@ -36,10 +38,11 @@ class MemoryIndex:
         """Return the records whose params include all of *params*, oldest first."""
         return self.search(params)
 
-    def search(self, where: Where) -> list[RunRecord]:
-        """Return the records that a query means, oldest first."""
+    def iter(self, where: Where | None = None, *, newest_first: bool = False) -> Iterator[RunRecord]:
+        """Yield the records that a query means, or every record; oldest first, or newest first."""
         is_meant = predicate(where)
-        return [copy_record(record) for record in self._records if is_meant(fields_of(record))]
+        records = self._records[::-1] if newest_first else self._records[:]
+        return (copy_record(record) for record in records if is_meant(fields_of(record)))
 
     def insert(self, record: RunRecord) -> None:
         """Add a record."""
@@ -48,7 +51,7 @@ class MemoryIndex:
 
     def all(self) -> list[RunRecord]:
         """Return every record, oldest first."""
-        return [copy_record(record) for record in self._records]
+        return list(self.iter())
 
     def delete_by_hash(self, params_hash: str) -> bool:
         """Remove all records under this hash; tell whether there were any."""

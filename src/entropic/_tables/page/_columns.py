@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..._tagged import content_text
-from ...hashing import canonical
+from ...hashing import canonical, content_text
 
 _MISSING: list[Any] = []  # in JSON: []; None is a value
 _EXACT_IN_BROWSERS = 2**53

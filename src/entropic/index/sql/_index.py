@@ -17,6 +17,7 @@ from ..._locks import KeyLocks
 from ..._record import RunRecord, copy_record
 from ...errors import IndexCorruptError, MissingExtraError
 from ...query import EVERY_RUN, Condition, Where, condition_of, fields_of, has_name, param, predicate
+from .._base import Index
 from ._conditions import is_served_by_index
 from ._schema import record_of, row_of, runs, searchable, settings, tokens, tokens_of
 from ._sqlite import SQLiteFile
@@ -46,7 +47,7 @@ _sequence = table("sqlite_sequence", column("name"), column("seq"))
 _LAST_NUMBER = select(_sequence.c.seq).where(_sequence.c.name == runs.name)  # given, though perhaps deleted since
 
 
-class SQLIndex:
+class SQLIndex(Index):
     """
     Keep records in an SQL database: an SQLite file, or a PostgreSQL server that a team or a cluster shares.
 
@@ -77,11 +78,8 @@ class SQLIndex:
         {'n': 1}
     """
 
-    path: Path
-    """The file of an SQLite database; a server's index has none."""
-
+    __module__ = "entropic.index"
     url: str
-    """Where the database is, without password."""
 
     def __init__(self, url: str, results_dir: str | os.PathLike[str] | None = None, durable: bool = True) -> None:
         self._place = place_of(url)
@@ -169,11 +167,13 @@ class SQLIndex:
 
     def all(self) -> list[RunRecord]:
         """Return every record, oldest first."""
-        return list(self.each())
+        return list(self.iter())
 
-    def each(self) -> Iterator[RunRecord]:
-        """Yield every record, oldest first; some thousands at a time are held in memory."""
-        return self._found(EVERY_RUN)
+    def iter(self, where: Where | None = None, *, newest_first: bool = False) -> Iterator[RunRecord]:
+        """Yield the records that a query means, or every record; some thousands at a time are held in memory."""
+        if where is None and not newest_first:
+            return self._found(EVERY_RUN)
+        return super().iter(where, newest_first=newest_first)
 
     # ---- changing ---------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..._record import RunRecord, copy_record
 from ...errors import IndexCorruptError
 from ...query import Where, condition_of, fields_of, has_name, names_in, predicate
+from .._base import Index
 from ._file import LineFile
 from ._format import FORMAT
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ._database import RunDatabase
 
 
-class TinyDBIndex:
+class TinyDBIndex(Index):
     """
     Keep records in one TinyDB JSON file that anyone can open with stock TinyDB, grep and git diff.
 
@@ -42,6 +43,8 @@ class TinyDBIndex:
         {'n': 1}
     """
 
+    path: Path
+
     def __init__(
         self, db_path: str | os.PathLike[str], results_dir: str | os.PathLike[str] | None = None, durable: bool = True
     ) -> None:
@@ -51,7 +54,7 @@ class TinyDBIndex:
         self._file = LineFile(str(self.path), self._read, self._store_row(), durable)
         self._database: RunDatabase | None = None
         # The hit's way in, one call shorter: the record held here, the same object as long as nothing changes.
-        self.peek = self._file.find
+        self.peek = self._file.find  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
         return f"TinyDBIndex({str(self.path)!r})"
@@ -127,9 +130,11 @@ class TinyDBIndex:
         """Return every record, oldest first."""
         return list(self._file.read_all())
 
-    def each(self) -> Iterator[RunRecord]:
-        """Yield every record, oldest first."""
-        return self._file.read_all()
+    def iter(self, where: Where | None = None, *, newest_first: bool = False) -> Iterator[RunRecord]:
+        """Yield the records that a query means, or every record; oldest first, or newest first."""
+        if where is None and not newest_first:
+            return self._file.read_all()
+        return super().iter(where, newest_first=newest_first)
 
     def delete_by_hash(self, params_hash: str) -> bool:
         """Remove all records under this hash; tell whether there were any."""

@@ -1,59 +1,25 @@
-"""
-Which records a query means, and in which order they come.
-
-A query is a mapping of names to values, all of which must match, or a condition made with `param`. Conditions are data:
-they print as they are written, compare and pickle. One reference, `predicate`, says what is right; an index may answer
-faster, never differently.
-
-Names
-    A name means the parameter that stands under it, or the one a dotted way leads to: ``solver.dt``. Where a run has
-    no such parameter, it means a field of the record: ``created_at``, ``params_hash``, ``result_path``,
-    ``metadata.<name>``, ``provenance.<name>``, and ``function``, short for ``provenance.function``: the name of the
-    decorated function. So a parameter called ``function`` is never out of reach; ``provenance.function`` is the other.
-
-Values
-    Equality is by canonical form: ``0.3`` finds ``0.1 + 0.2``, an Enum finds its value, and ``1`` finds neither ``1.0``
-    nor ``True``. Order is by value: between numbers (int and float alike, rounded as in keys; not bool), between texts,
-    and between dates, datetimes, times, timedeltas, Decimals or Fractions, each among themselves; a datetime with an
-    offset and one without cannot be compared. Nothing else has an order. A run that lacks the parameter, or has a value
-    of another kind, matches no comparison, and never raises; ``!=`` too needs the parameter to be there.
-
-Combinations
-    ``&``, ``|`` and ``~``, with parentheses around comparisons. ``~`` is plain negation: ``~(param("n") < 3)`` also
-    finds the runs without n, and those in which n is a text.
-"""
+"""Conditions as data: made with `param`, combined, printed as they are written, and made ready to look at runs."""
 
 from __future__ import annotations
 
-import operator
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import FrozenInstanceError
-from datetime import date, datetime, time, timezone
+from datetime import date, datetime, timezone
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
+from typing import Any, NamedTuple, NoReturn, Protocol
 
-from ._tagged import untagged
-from .errors import ParameterError, ParameterNameError
-from .hashing import canonical, decode, normalize_at, rounded
+from ..errors import ParameterError, ParameterNameError
+from ..hashing import canonical, decode, normalize_at
+from ._evaluate import MISSING, OPERATORS, look_up
 
-__all__ = ["Condition", "matches", "param"]
-
-R = TypeVar("R")
-Test = Callable[[Any], bool]
-
-_MISSING = object()
-_CONTAINERS = ("metadata", "provenance")
-_ALIASES = {"function": "provenance.function"}
-_OWN = frozenset({"params_hash", "result_path", "created_at", *_CONTAINERS, *_ALIASES})
 _PARENTHESES = "Combine conditions with &, | and ~, each in parentheses: (param('n') > 1) & (param('n') < 3)."
-
-
-# ---- conditions as data ---------------------------------------------------------------------------------------------
 
 
 class Condition:
     """What a run has to satisfy. Made with `param`; combined with ``&``, ``|`` and ``~``."""
+
+    __module__ = "entropic.query"
 
     def __and__(self, other: Condition) -> Condition:
         return _combined(And, self, other) if isinstance(other, Condition) else NotImplemented
@@ -97,6 +63,8 @@ class Condition:
 class Comparison(Condition):
     """One parameter against a value, which is kept normalised; *operator* is one of `OPERATORS`."""
 
+    __module__ = "entropic.query"
+
     name: str
     operator: str
     value: Any
@@ -122,11 +90,13 @@ class Comparison(Condition):
 
     def _predicate(self) -> Callable[[Mapping[str, Any]], bool]:
         name, test = self.name, OPERATORS[self.operator](self.value)
-        return lambda run: (found := look_up(run, name)) is not _MISSING and test(found)
+        return lambda run: (found := look_up(run, name)) is not MISSING and test(found)
 
 
 class Compound(Condition):
     """Conditions made into one."""
+
+    __module__ = "entropic.query"
 
     conditions: tuple[Condition, ...]
 
@@ -143,6 +113,8 @@ class Compound(Condition):
 class And(Compound):
     """All of some conditions; of none at all, every run."""
 
+    __module__ = "entropic.query"
+
     def __repr__(self) -> str:
         return _joined("&", self)
 
@@ -154,6 +126,8 @@ class And(Compound):
 class Or(Compound):
     """At least one of some conditions."""
 
+    __module__ = "entropic.query"
+
     def __repr__(self) -> str:
         return _joined("|", self)
 
@@ -164,6 +138,8 @@ class Or(Compound):
 
 class Not(Compound):
     """The runs that do not satisfy a condition, the only one, whatever the reason."""
+
+    __module__ = "entropic.query"
 
     def __repr__(self) -> str:
         return f"~{_in_parentheses(self.conditions[0])}"
@@ -192,8 +168,13 @@ class Stored(NamedTuple):
         return f"Stored({self.value!r})"
 
 
+Stored.__module__ = "entropic.query"
+
+
 class Param:
     """A parameter, or a field of the record, by name; comparing it makes a condition. See `param`."""
+
+    __module__ = "entropic.query"
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -294,7 +275,7 @@ def param(name: str) -> Param:
     return Param(str(name))
 
 
-# ---- the reference --------------------------------------------------------------------------------------------------
+param.__module__ = "entropic.query"
 
 
 class Run(Protocol):
@@ -354,219 +335,6 @@ def condition_of(where: Where | None) -> Condition:
         )
     equalities = tuple(param(name) == value for name, value in where.items())
     return _combined(And, *equalities)
-
-
-def look_up(run: Mapping[str, Any], name: str) -> Any:
-    """The value a name stands for: as it stands, or through a dotted way. A private marker if there is none."""
-    if name in run:
-        return run[name]
-    if name in _CONTAINERS:
-        return {}  # as in a record, whose document may lack them
-    value: Any = run
-    for part in _ALIASES.get(name, name).split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            return _MISSING
-        value = value[part]
-    return value
-
-
-def has_name(run: Mapping[str, Any], name: str) -> bool:
-    """Whether a name stands for anything in a run."""
-    return look_up(run, name) is not _MISSING
-
-
-# ---- the operators: from what is asked to a test of what is found ---------------------------------------------------
-
-
-def _equal(asked: Any) -> Test:
-    text = canonical(asked)
-    return lambda found: canonical(found) == text
-
-
-def _unequal(asked: Any) -> Test:
-    text = canonical(asked)
-    return lambda found: canonical(found) != text
-
-
-def _is_in(asked: list[Any]) -> Test:
-    texts = frozenset(map(canonical, asked))
-    return lambda found: canonical(found) in texts
-
-
-def _ordered_by(compare: Callable[[Any, Any], bool]) -> Callable[[Any], Test]:
-    def prepare(asked: Any) -> Test:
-        kind, bound = _place_in_order(asked)
-
-        def test(found: Any) -> bool:
-            other, value = _place_in_order(found)
-            return other == kind and kind not in _WITHOUT_ORDER and compare(value, bound)
-
-        return test
-
-    return prepare
-
-
-def _is_between(asked: list[Any]) -> Test:
-    low, high = asked
-    reaches, stays = OPERATORS[">="](low), OPERATORS["<="](high)
-    return lambda found: reaches(found) and stays(found)
-
-
-def _matches(asked: str) -> Test:
-    search = re.compile(asked).search
-    return lambda found: isinstance(found, str) and search(found) is not None
-
-
-OPERATORS: dict[str, Callable[[Any], Test]] = {
-    "==": _equal,
-    "!=": _unequal,
-    "<": _ordered_by(operator.lt),
-    "<=": _ordered_by(operator.le),
-    ">": _ordered_by(operator.gt),
-    ">=": _ordered_by(operator.ge),
-    "isin": _is_in,
-    "between": _is_between,
-    "exists": lambda asked: lambda found: True,
-    "matches": _matches,
-}
-
-_WITHOUT_ORDER = frozenset({"bool", "other", "missing"})  # truth values can be sorted, but are not less or more
-
-
-def _place_in_order(value: Any) -> tuple[str, Any]:
-    """Kind and place of a value: values of one kind, but for the kinds without order, can be compared."""
-    value = decode(value)
-    kind = type(value)
-    if kind is bool:
-        return "bool", value
-    if kind is int:
-        return "number", value
-    if kind is float:
-        return ("number", rounded(value)) if value == value else ("other", None)
-    if kind is str:
-        return "text", value
-    value = untagged(value)
-    if type(value) in (dict, list, type(None)):
-        return "other", None
-    has_offset = isinstance(value, (datetime, time)) and value.tzinfo is not None
-    return f"{type(value).__name__}{' with offset' if has_offset else ''}", value
-
-
-# ---- order and number -----------------------------------------------------------------------------------------------
-
-
-class Selection(NamedTuple):
-    """
-    What `list` was asked: which runs, in which order, how many.
-
-    Attributes:
-        condition: Which.
-        order_by: Names, the most important one first; ``-`` before a name turns its order round.
-        limit: At most so many, from the begin.
-        newest_first: Whether runs come, and stand among their equals, newest first.
-    """
-
-    condition: Condition
-    order_by: tuple[str, ...] = ()
-    limit: int | None = None
-    newest_first: bool = False
-
-    @classmethod
-    def of(
-        cls,
-        where: Where | None = None,
-        order_by: str | Iterable[str] | None = None,
-        limit: int | None = None,
-        newest_first: bool = False,
-    ) -> Selection:
-        """
-        Check what was asked.
-
-        Raises:
-            TypeError: A part of it is of a wrong type.
-            ValueError: The limit is negative.
-        """
-        names = (order_by,) if isinstance(order_by, str) else tuple(order_by or ())
-        for name in names:
-            if not isinstance(name, str):
-                raise ParameterNameError(repr(name), "names to order by are text.")
-        if limit is not None and (isinstance(limit, bool) or not hasattr(limit, "__index__")):
-            raise TypeError(f"Cannot limit the list to {limit!r}: a limit is a number of runs.")
-        if limit is not None and limit < 0:
-            raise ValueError(f"Cannot limit the list to {limit}: a limit is not negative. Slice the list instead.")
-        return cls(condition_of(where), names, limit, bool(newest_first))
-
-    def arranged(self, runs: Sequence[R], fields: Callable[[R], Mapping[str, Any]]) -> list[R]:
-        """Runs that came oldest first, in the order that was asked for, and not more of them."""
-        arranged = list(reversed(runs)) if self.newest_first else list(runs)
-        return in_order(arranged, self.order_by, fields)[: self.limit]
-
-
-def in_order(runs: Iterable[R], names: Sequence[str], fields: Callable[[R], Mapping[str, Any]]) -> list[R]:
-    """
-    Sort runs by some names; never raises.
-
-    Stable. Numbers come first, then texts, truth values, dates and the like; then whatever has no order, and last
-    the runs without the name, also where ``-`` turns the order of a name round.
-    """
-    arranged = list(runs)
-    if names:
-        shown = {id(run): fields(run) for run in arranged}
-        for name in reversed(names):
-            arranged = _sorted_by(name.removeprefix("-"), name.startswith("-"), arranged, shown)
-    return arranged
-
-
-def _sorted_by(name: str, descending: bool, runs: list[R], shown: dict[int, Mapping[str, Any]]) -> list[R]:
-    groups: dict[str, list[tuple[Any, R]]] = {}
-    for run in runs:
-        found = look_up(shown[id(run)], name)
-        kind, place = ("missing", None) if found is _MISSING else _place_in_order(found)
-        groups.setdefault(kind, []).append((place, run))
-    for kind, group in groups.items():
-        if kind not in ("other", "missing"):
-            group.sort(key=operator.itemgetter(0), reverse=descending)
-    return [run for kind in sorted(groups, key=_rank) for _, run in groups[kind]]
-
-
-def _rank(kind: str) -> tuple[int, str]:
-    return {"number": 0, "text": 1, "bool": 2, "other": 4, "missing": 5}.get(kind, 3), kind
-
-
-# ---- what an index can use ------------------------------------------------------------------------------------------
-
-
-def names_in(condition: Condition) -> list[str]:
-    """The names a condition asks for, each once."""
-    return list(dict.fromkeys(comparison.name for comparison in _comparisons(condition)))
-
-
-def equalities_in(condition: Condition) -> dict[str, Any]:
-    """Names and normalised values that every matching run has in its document; to look for them first."""
-    if isinstance(condition, And):
-        found: dict[str, Any] = {}
-        for part in condition.conditions:
-            found = {**equalities_in(part), **found}
-        return found
-    if isinstance(condition, Comparison) and condition.operator == "==" and condition.name not in _CONTAINERS:
-        return {condition.name: condition.value}
-    return {}
-
-
-def as_plain_params(condition: Condition) -> dict[str, Any] | None:
-    """A query that plain equality of params answers, as params; None if it means more."""
-    values = equalities_in(condition)
-    is_plain = len(list(_comparisons(condition))) == len(values) and all(
-        type(value) in (str, int) and "." not in name and name not in _OWN for name, value in values.items()
-    )
-    return values if is_plain else None
-
-
-def _comparisons(condition: Condition) -> Iterator[Comparison]:
-    if isinstance(condition, Comparison):
-        yield condition
-    for part in condition._parts():
-        yield from _comparisons(part)
 
 
 # ---- how conditions are written -------------------------------------------------------------------------------------

@@ -1,178 +1,19 @@
-"""
-The conformance suite for an index of one's own: what the store relies on, as tests to inherit.
-
-Give the class an ``index`` fixture that makes a new, empty index, and run it with pytest::
-
-    import pytest
-    from entropic.testing import IndexContract
-
-    class TestMyIndex(IndexContract):
-        @pytest.fixture
-        def index(self, tmp_path):
-            return MyIndex(tmp_path / "runs")
-
-An index with just the five methods of `entropic.index.IndexBackend` passes if it keeps its promises; the further
-powers it has are tested as well, and those it lacks are skipped. For readable failures, call
-``pytest.register_assert_rewrite("entropic.testing")`` in a ``conftest.py`` before the import.
-"""
+"""The promises of an index, one test each."""
 
 from __future__ import annotations
 
-import datetime
-import itertools
 import math
 import threading
 import unittest
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from ._record import RunRecord, copy_record
-from .hashing import RESERVED, decode_params, hash_params, normalize_params
-from .index import (
-    AnswersWhere,
-    ChecksWriting,
-    DeletesRecords,
-    FindsAllByHash,
-    IndexBackend,
-    InsertsMany,
-    LocksKeys,
-    SharesRecords,
-    ShowsOneByOne,
-)
-from .query import Where, matches, param
-from .store import Store
-
-__all__ = ["HOSTILE_PARAMS", "QUERIES", "QUERY_PARAMS", "IndexContract", "make_record"]
-
-HOSTILE_PARAMS: tuple[dict[str, Any], ...] = (
-    {},
-    {"": 0},
-    {"x": math.nan, "y": math.inf, "z": -math.inf, "list": [math.nan, [math.inf]], "deep": {"x": math.nan}},
-    {"x": 0.1 + 0.2, "tiny": 5e-324, "huge": 1.7976931348623157e308, "zero": -0.0, "int": 10**30},
-    {"text": "é ε 日本 \U0001d11e \u2028 \ud800 \x7f"},
-    {"ε": 1, "Ω.é": {"\U0001d11e": 2}},
-    {"text": 'a "quoted" \\ back\\\\slash / and \\u0041'},
-    {"text": "line\nfeed\r\nand\ttab\0nul"},
-    {"text": '"params_hash": "2bfd14f43d17fc7c"'},
-    {"text": '{"1": {"params_hash": "2bfd14f43d17fc7c", "n": 1}}'},
-    {"text": '\n"7": {"params_hash": "2bfd14f43d17fc7c", "n": 1},\n}}\n'},
-    {"text": "}}\n", "brackets": "}}}},,,{{{{"},
-    {"inner": dict.fromkeys(sorted(RESERVED), "x")},
-    {"inner": {"params_hash": "2bfd14f43d17fc7c", "n": 1}},
-    {'": {"params_hash': "2bfd14f43d17fc7c"},
-    {'quote"d': 1, "back\\slash": 2, "line\nfeed": 3, "_default": 4, "1": 5},
-    {"tag": {"$float": "nan"}, "map": {1: "a", "1": "b"}, "set": {1, 2}, "bytes": None},
-    {"none": None, "true": True, "false": False, "empty": [], "nothing": {}},
-    {"long": "x" * 70_000},
-)
-"""Params that an index may be tempted to read as its own text."""
-
-QUERY_PARAMS: tuple[dict[str, Any], ...] = (
-    {"n": 1, "x": 0.3, "method": "rk4"},
-    {"n": 1.0, "x": 0.1 + 0.2, "method": "euler"},
-    {"n": True, "x": 0.3000001},
-    {"n": "1", "x": "0.3"},
-    {"n": [1], "x": [0.3]},
-    {"n": None, "x": math.nan},
-    {"n": {"n": 1}, "solver": {"dt": 0.1 + 0.2, "order": {"n": 1}}},
-    {"solver.dt": 0.3, "n": 10},
-    {"solver": {"dt": 0.3}, "solver.dt": 1},
-    {"text": '"n": 1', "ε": "é"},
-    {"n": -1, "x": 0.0},
-    {"n": 0, "x": -0.0},
-    {"n": 11, "x": math.inf},
-    {"shape": [4, 4.0], "mesh": {"b": 1, "a": [math.nan]}},
-    *({"day": datetime.date(2026, 1, day), "n": day / 2} for day in (1, 2, 3)),
-    {"function": "tests.simulate", "metadata.seed": 7, "n": 1},
-)
-"""Params that are easily mistaken for one another in a query."""
-
-QUERIES: tuple[Where, ...] = (
-    {},
-    {"n": 1},
-    {"n": 1.0},
-    {"n": True},
-    {"n": "1"},
-    {"n": None},
-    {"n": [1]},
-    {"n": {"n": 1}},
-    {"n": 0},
-    {"n": 2},
-    {"x": 0.3},
-    {"x": 0.1 + 0.2},
-    {"x": 0.0},
-    {"x": math.nan},
-    {"x": math.inf},
-    {"x": [0.1 + 0.2]},
-    {"n": 1, "x": 0.3},
-    {"n": 1, "method": "euler"},
-    {"method": "rk4"},
-    {"solver.dt": 0.3},
-    {"solver.dt": 1},
-    {"solver.order.n": 1},
-    {"solver.order": {"n": 1}},
-    {"n.n": 1},
-    {"n.x": 1},
-    {"ε": "é"},
-    {"text": '"n": 1'},
-    {"shape": (4, 4.0)},
-    {"mesh": {"a": [math.nan], "b": 1}},
-    {"mesh.b": 1},
-    {"missing": 1},
-    {"metadata": {}},
-    {"created_at": "2026-01-01T00:00:00+00:00"},
-    {"function": "tests.simulate", "n": 1},
-    {"metadata.seed": 7},
-    param("n") != 1,
-    param("n") < 2,
-    param("n") >= 1.0,
-    param("n") > "0",
-    param("n").between(0, 1.5),
-    param("x") <= 0.3,
-    param("x") > 0.3,
-    param("x") < math.inf,
-    param("x").isin([0.3, math.nan, [0.3]]),
-    param("solver.dt").exists(),
-    param("method").matches("^e"),
-    param("day") > datetime.date(2026, 1, 1),
-    param("day").between(datetime.date(2026, 1, 1), datetime.date(2026, 1, 2)),
-    (param("x") == 0.3) & (param("n") == 1),
-    (param("x") == 0.3) & (param("n") > 0),
-    (param("x") == 0.3) & ~(param("n") == 1),
-    (param("n") == 1) | (param("method") == "euler"),
-    ~(param("n") == 1),
-    ~(param("n") < 2),
-    ~param("n").exists() & ~param("x").exists(),
-    (param("n") == 1) & (param("n") == 2),
-    param("created_at") > "2026-01-01",
-    param("metadata") == {},
-    param("metadata.seed") > 6,
-    param("function").matches("simulate$") & param("params_hash").matches("^[0-9a-f]{16}$"),
-    param("provenance.size_bytes") > 0,
-)
-"""Queries over `QUERY_PARAMS`; `entropic.query.matches` says what each of them finds."""
-
-_numbers = itertools.count(1)
-
-
-def make_record(params: Mapping[str, Any], **metadata: Any) -> RunRecord:
-    """
-    Make a record as the store would, for params of any supported type; no two are equal.
-
-    Example:
-        >>> make_record({"n": 1}, seed=7).metadata
-        {'seed': 7}
-    """
-    number = next(_numbers)
-    return RunRecord(
-        params=decode_params(normalize_params(params)),
-        result_path=Path(f"{number:06}.npy"),
-        params_hash=hash_params(params),
-        created_at=f"2026-01-01T00:00:00.{number:06}+00:00",
-        metadata=decode_params(normalize_params(metadata)),
-        provenance={"function": "tests.simulate", "size_bytes": number},
-    )
+from .._record import RunRecord, copy_record
+from ..hashing import hash_params
+from ..index import IndexBackend, adapt
+from ..query import matches
+from ..store import Store
+from ._cases import HOSTILE_PARAMS, QUERIES, QUERY_PARAMS, make_record
 
 
 class IndexContract:
@@ -386,89 +227,98 @@ class IndexContract:
 
         assert [record.metadata["seed"] for record in index.all()] == [0, 2]
 
-    # ---- powers an index may have besides ---------------------------------------------------------------------------
+    # ---- what the other methods of `Index` do, by the index itself or with its five methods -------------------------
 
     def test_searches_as_the_reference_does(self, index: IndexBackend) -> None:
-        """An index that evaluates queries itself finds exactly what the reference finds, asked once or again."""
-        if not isinstance(index, AnswersWhere):
-            raise unittest.SkipTest("it does not evaluate queries")
+        """Every query finds exactly what the reference finds, asked once or again; it is counted alike."""
+        whole = adapt(index)
         records = [make_record(params) for params in (*QUERY_PARAMS, *HOSTILE_PARAMS)]
         for record in records:
             index.insert(record)
 
         for query in (*QUERIES, *HOSTILE_PARAMS) * 2:
-            assert index.search(query) == [record for record in records if matches(query, record)], query
+            expected = [record for record in records if matches(query, record)]
+            assert whole.search(query) == list(whole.iter(query)) == expected, query
+            assert list(whole.iter(query, newest_first=True)) == expected[::-1], query
+            assert whole.count(query) == len(expected), query
 
-    def test_shows_the_same_record(self, index: IndexBackend) -> None:
-        """An index that shows its records shows the same object until something changes under the key."""
-        if not isinstance(index, SharesRecords):
-            raise unittest.SkipTest("it does not show its records")
+    def test_shows_the_newest_record(self, index: IndexBackend) -> None:
+        """What is shown of a key is its newest record, until something changes under the key."""
+        whole = adapt(index)
         first, other, second = make_record({"n": 1}), make_record({"n": 2}), make_record({"n": 1})
         index.insert(first)
-        shown = index.peek(first.params_hash)
 
-        assert shown == first
+        assert whole.peek(first.params_hash) == first
         index.insert(other)
-        assert index.peek(first.params_hash) is shown
+        assert whole.peek(first.params_hash) == first
         index.insert(second)
-        assert index.peek(first.params_hash) == second
+        assert whole.peek(first.params_hash) == second
         index.delete_by_hash(first.params_hash)
-        assert index.peek(first.params_hash) is None
+        assert whole.peek(first.params_hash) is None
 
     def test_deletes_chosen_records(self, index: IndexBackend) -> None:
-        """An index that deletes single records deletes those, and no others of their keys."""
-        if not isinstance(index, DeletesRecords):
-            raise unittest.SkipTest("it does not delete single records")
+        """Chosen records go, and no others of their keys."""
+        whole = adapt(index)
         records = [make_record({"n": n, "x": math.nan}) for n in (1, 1, 2, 1, 2)]
         for record in records:
             index.insert(record)
 
-        assert index.delete_records([records[1], records[4], make_record({"n": 1})]) == 2
-        assert index.delete_records([records[1]]) == 0
-        assert index.delete_records([]) == 0
+        assert whole.delete_records([records[1], records[4], make_record({"n": 1})]) == 2
+        assert whole.delete_records([records[1]]) == 0
+        assert whole.delete_records([]) == 0
 
-        assert index.all() == [records[0], records[2], records[3]]
+        kept = [records[0], records[2], records[3]]
+        assert sorted(index.all(), key=records.index) == kept
+        assert index.find_by_hash(records[0].params_hash) == records[3]
 
     def test_inserts_many(self, index: IndexBackend) -> None:
-        """An index that takes many records at once has them all afterwards, behind those it had, in their order."""
-        if not isinstance(index, InsertsMany):
-            raise unittest.SkipTest("it takes records one by one")
+        """Many records at once are there afterwards, behind those there were, in their order."""
         records = [make_record({"n": n % 3}) for n in range(10)]
 
         index.insert(records[0])
-        index.insert_many([])
-        index.insert_many(records[1:])
+        adapt(index).insert_many([])
+        adapt(index).insert_many(records[1:])
 
         assert index.all() == records
         assert index.find_by_hash(records[0].params_hash) == records[9]
 
     def test_finds_all_by_hash(self, index: IndexBackend) -> None:
-        """An index that finds all records of a key finds just these, in their order; none, if there are none."""
-        if not isinstance(index, FindsAllByHash):
-            raise unittest.SkipTest("it finds the newest record of a key only")
+        """All records of a key are found, and just these, in their order; none, if there are none."""
+        whole = adapt(index)
         records = [make_record({"n": n % 3}) for n in range(10)]
-        assert index.find_all_by_hash(records[1].params_hash) == []
+        assert whole.find_all_by_hash(records[1].params_hash) == []
         for record in records:
             index.insert(record)
 
-        assert index.find_all_by_hash(records[1].params_hash) == records[1::3]
+        assert whole.find_all_by_hash(records[1].params_hash) == records[1::3]
         index.delete_by_hash(records[1].params_hash)
-        assert index.find_all_by_hash(records[1].params_hash) == []
-        assert index.find_all_by_hash(records[2].params_hash) == records[2::3]
+        assert whole.find_all_by_hash(records[1].params_hash) == []
+        assert whole.find_all_by_hash(records[2].params_hash) == records[2::3]
 
     def test_shows_one_by_one(self, index: IndexBackend) -> None:
-        """An index that shows its records one by one shows the same ones as all at once; nothing, if it is empty."""
-        if not isinstance(index, ShowsOneByOne):
-            raise unittest.SkipTest("it shows its records all at once")
-        assert list(index.each()) == []
+        """Records one by one are the same as all at once, and come the other way round if asked; none, if empty."""
+        whole = adapt(index)
+        assert list(whole.iter()) == list(whole.iter(newest_first=True)) == []
         for params in QUERY_PARAMS:
             index.insert(make_record(params))
 
-        assert list(index.each()) == index.all()
+        assert list(whole.iter()) == index.all()
+        assert list(whole.iter(newest_first=True)) == index.all()[::-1]
+        assert whole.count() == len(QUERY_PARAMS)
+
+    def test_knows_names(self, index: IndexBackend) -> None:
+        """A name is known if a record has a parameter or a field of that name."""
+        whole = adapt(index)
+        assert not whole.has_param("n")
+        for params in QUERY_PARAMS:
+            index.insert(make_record(params))
+
+        assert all(map(whole.has_param, ("n", "solver.dt", "solver.order.n", "n.n", "ε", "provenance.size_bytes")))
+        assert not any(map(whole.has_param, ("dt", "order.n", "m", "n.m", "provenance.size")))
 
     def test_locks_keys(self, index: IndexBackend) -> None:
         """An index that brings locks grants each key once, until it is given back."""
-        locks = index.key_locks() if isinstance(index, LocksKeys) else None
+        locks = adapt(index).key_locks()
         if locks is None:
             raise unittest.SkipTest("it brings no locks")
 
@@ -485,14 +335,22 @@ class IndexContract:
         other.release()
 
     def test_says_that_it_can_be_written(self, index: IndexBackend) -> None:
-        """An index that checks whether it can be written says nothing when it can, before and after the first write."""
-        if not isinstance(index, ChecksWriting):
-            raise unittest.SkipTest("it does not check whether it can be written")
+        """Nothing is raised when it can be written, before and after the first write."""
+        whole = adapt(index)
 
-        index.require_writable()
+        whole.require_writable()
         assert index.all() == []
         index.insert(make_record({"n": 1}))
-        index.require_writable()
+        whole.require_writable()
+
+    def test_is_intact(self, index: IndexBackend) -> None:
+        """An index without damage shows all of its records, and no line that cannot be read."""
+        records = [make_record({"n": n}) for n in range(3)]
+        for record in records:
+            index.insert(record)
+
+        assert adapt(index).read_intact() == (records, [])
+        assert adapt(index).leftovers() == []
 
 
 def _spoil(record: RunRecord | None) -> None:

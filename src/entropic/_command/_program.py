@@ -1,11 +1,4 @@
-"""
-A runner that starts a program: any program that writes a file is cached like a Python function.
-
-What a run of a program depends on is its command line, so that is its identity: the template with its placeholders,
-and the content of the program if it is named by a path, as one's own build is. Two programs never answer for each
-other, and a solver that has been compiled anew, differently, runs again. A program looked up on the ``PATH`` goes by
-its name, like any installed tool; files that matter besides are named in ``depends``.
-"""
+"""One run of a program: its command line filled in, its output kept beside the result."""
 
 from __future__ import annotations
 
@@ -20,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from ._fs import measure
-from ._results import OUTPUT_ENDING
-from .errors import CommandError, ParameterError, ResultMissingError
-from .hashing import Identity, Key, decode_params, make_key, normalize
-from .query import has_name, look_up
+from .._fs import content_digest
+from .._results import OUTPUT_ENDING
+from ..errors import CommandError, ParameterError, ResultMissingError
+from ..hashing import Identity, Key, decode_params, make_key, normalize
+from ..query import has_name, look_up
 
 RESULT_PATH = "result_path"
 NAME_PREFIX = "$ "
@@ -45,45 +38,6 @@ class Output(Protocol):
     def flush(self) -> object:
         """Show them."""
         ...
-
-
-def command(
-    arguments: Sequence[str | os.PathLike[str]],
-    *,
-    version: Any = None,
-    depends: Sequence[str | os.PathLike[str]] = (),
-    output: Output | None = None,
-) -> Command:
-    """
-    Make a runner of a program, for `Store.run_or_retrieve`, `Store.run` and `Store.sweep`.
-
-    No shell is involved: each argument reaches the program as it is, with its placeholders filled in. The program
-    gets an empty standard input; what it prints is kept beside the result, as a sibling file. If it ends with an exit
-    status other than 0, nothing is recorded.
-
-    Args:
-        arguments: The program and its arguments. ``{name}`` stands for a parameter, ``{solver.dt}`` for one inside a
-            mapping, ``{n:04d}`` formats it as Python does; ``{result_path}``, once at least, is where the program has
-            to write; ``{{`` and ``}}`` are braces. Text is filled in as it is, anything else in its JSON form.
-        version: Takes part in the key instead of the content of the program: change it when results change.
-        depends: Files and folders whose content takes part in the key, such as a script, a mesh or a table.
-        output: Where to show what the program prints while it runs; nowhere by default.
-
-    Raises:
-        TypeError: *arguments* is one text and no list.
-        ValueError: An argument is no valid template, or none of them says where to write.
-
-    Example:
-        >>> from entropic import Store
-        >>> store = Store("results", "runs.json", file_suffix=".txt")
-        >>> copy = command(["cp", "{source}", "{result_path}"])
-        >>> _ = Path("a.txt").write_text("some text")
-        >>> store.run_or_retrieve({"source": "a.txt"}, copy).result_path.read_text()
-        'some text'
-        >>> copy
-        command: cp {source} {result_path}
-    """
-    return Command(arguments, version=version, depends=depends, output=output)
 
 
 class Command:
@@ -143,7 +97,8 @@ class Command:
         if not os.path.getsize(log_path):
             log_path.unlink()
         if all(name == log_path.name for name in os.listdir(result_path.parent)):
-            raise ResultMissingError(result_path, f"Cannot record the run, because {filled[0]!r} wrote no result")
+            reason = f"the program {filled[0]!r} wrote no result. It has to write to {{result_path}}."
+            raise ResultMissingError(os.fspath(result_path), "Cannot record the run", reason)
 
     def __entropic_identity__(self) -> Identity:
         """What its keys cover besides the params: the template, and the content of what it depends on."""
@@ -178,7 +133,7 @@ class Command:
                 fit the format asked for.
 
         Example:
-            >>> command(["./solve", "--n={n:03d}", "{result_path}"]).fill({"n": 7}, "out.csv")
+            >>> Command(["./solve", "--n={n:03d}", "{result_path}"]).fill({"n": 7}, "out.csv")
             ['./solve', '--n=007', 'out.csv']
         """
         given = decode_params({name: normalize(value) for name, value in params.items()})
@@ -188,6 +143,9 @@ class Command:
                 reason = f"the command has no placeholder {{{name}}}, so it could not change the result. Leave it out."
                 raise ParameterError(name, reason)
         return [_filled(argument, {**given, RESULT_PATH: os.fspath(result_path)}) for argument in self.arguments]
+
+
+Command.__module__ = "entropic.reports"
 
 
 def _placeholders(argument: str) -> set[str]:
@@ -243,11 +201,9 @@ def _quoted(argument: str) -> str:
 
 def _digest(path: str) -> str | None:
     try:
-        return measure(path, None)[1]
+        return content_digest(path)
     except FileNotFoundError as error:
-        raise ResultMissingError(
-            path, "Cannot tell which run this is, because a file it depends on is missing"
-        ) from error
+        raise ResultMissingError(path, "Cannot make the key of the run, which depends on this file") from error
 
 
 def _run(filled: Sequence[str], log: IO[bytes], output: Output | None) -> int:

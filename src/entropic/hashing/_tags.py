@@ -9,9 +9,35 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
+INPUT_TAG = "$InputFile"
+"""The tag of an input file: its name, which is for people, and the digest of its content, which is the value."""
+
+_SHA256_DIGITS = 64
 _TIMEDELTA = r"(?:(-?\d+) days?, )?(\d+):(\d\d):(\d\d(?:\.\d+)?)"
+
+
+class Tagged(NamedTuple):
+    """What a value of some library becomes: a tag, and what is normalised under it."""
+
+    tag: str
+    content: Any
+
+
+def is_input(value: Any) -> bool:
+    """
+    Whether a value is the normalised form of an input file.
+
+    Example:
+        >>> is_input({"$InputFile": {"name": "mesh.msh", "sha256": "0" * 64}}), is_input({"$InputFile": "mesh.msh"})
+        (True, False)
+    """
+    held = value.get(INPUT_TAG) if type(value) is dict and len(value) == 1 else None
+    if type(held) is not dict or held.keys() != {"name", "sha256"}:
+        return False
+    name, sha256 = held["name"], held["sha256"]
+    return type(name) is str and type(sha256) is str and len(sha256) == _SHA256_DIGITS
 
 
 def untagged(value: Any) -> Any:

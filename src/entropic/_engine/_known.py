@@ -1,0 +1,94 @@
+"""
+Functions by the name that their records bear, for those who want to call one again for a record.
+
+Whatever can be called anew for a record is made known here when it is decorated; a name that nothing has claimed yet
+is imported, which decorates it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from .._record import RunRecord
+
+Comparison = Callable[[Path, Path], object]
+"""Called with the recorded result and the new one. False, or an `AssertionError`, says that they differ."""
+
+
+class CannotReplayError(Exception):
+    """Why a recorded run cannot be called again; told as a skipped one, never raised to users."""
+
+
+class Replays(Protocol):
+    """A function that can be called again for one of its records."""
+
+    comparison: Comparison | None
+    """How its results compare; None for byte for byte."""
+
+    @property
+    def results_dir(self) -> Path:
+        """Of the store it was decorated on."""
+        ...
+
+    def replay(self, record: RunRecord) -> Callable[[Path], object]:
+        """
+        The call of a record, waiting for a path to write to.
+
+        Raises:
+            CannotReplayError: Its arguments cannot be had from the record.
+        """
+        ...
+
+
+_known: dict[str, list[weakref.ref[Replays]]] = {}
+
+
+def make_known(name: str, function: Replays) -> None:
+    """Remember a function under the name that its records bear."""
+    living = [entry for entry in _known.get(name, ()) if entry() is not None]
+    _known[name] = [*living, weakref.ref(function)]
+
+
+def call_of(record: RunRecord, results_dir: Path) -> tuple[Callable[[Path], object], Comparison | None]:
+    """
+    The call that makes the result of a record anew, and how results of its function compare.
+
+    Raises:
+        CannotReplayError: It cannot be had; says why.
+    """
+    name = record.provenance.get("function")
+    if not isinstance(name, str):
+        raise CannotReplayError("a plain run, whose record names no function")
+    function = _found(name, results_dir)
+    if function is None:
+        _import_module_of(name)
+        function = _found(name, results_dir)
+    if function is None:
+        raise CannotReplayError("its function is not known here, nor found by importing it")
+    return function.replay(record), function.comparison
+
+
+def _found(name: str, results_dir: Path) -> Replays | None:
+    """The function of a name decorated last, on this store if there is one."""
+    living = [function for entry in _known.get(name, ()) if (function := entry()) is not None]
+    on_this_store = [function for function in living if function.results_dir == results_dir]
+    return next(reversed(on_this_store or living), None)
+
+
+def _import_module_of(name: str) -> None:
+    """Import the longest part of a dotted name that is a module; to import it is to decorate."""
+    module = name.rpartition(".")[0]
+    while module:
+        try:
+            importlib.import_module(module)
+            return
+        except ModuleNotFoundError as error:
+            if error.name != module and not module.startswith(f"{error.name}."):
+                raise CannotReplayError(f"importing {module} fails: {error!r}") from error
+            module = module.rpartition(".")[0]
+        except (Exception, SystemExit) as error:
+            raise CannotReplayError(f"importing {module} fails: {error!r}") from error

@@ -1,0 +1,64 @@
+"""Plain runs of one runner, as the subject of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from .._record import RunRecord
+from ..hashing import Key, decode_params, own_copy
+from ..query import Selection
+from ._cache import RunCache
+from ._run import BoundRunner
+
+SIMILAR_RUNS = Selection.of(limit=500, newest_first=True)
+"""The recorded runs by which the duration of those to come is judged."""
+
+
+class PlainRuns:
+    """What `entropic._sweep.Subject` asks for, of runs that belong to no function."""
+
+    def __init__(self, engine: RunCache, runner: Any) -> None:
+        self._engine = engine
+        self._runner = runner
+        self.recall: Callable[[Key], RunRecord | None] = engine.recall
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PlainRuns, (self._engine, self._runner)
+
+    def key(self, point: Any) -> Key:
+        return self._engine.key_of(point, self._runner)
+
+    def ensure(self, point: Any) -> tuple[RunRecord, bool]:
+        key = self.key(point)
+        record = self.recall(key)
+        if record is not None:
+            return record, False
+        work = BoundRunner(self._runner, point, key)
+        return self._engine.obtain(key, work, {}), work.has_run
+
+    def own_point(self, point: Any) -> Any:
+        return own_copy(dict(point))
+
+    def note(self, has_run: bool) -> None:
+        """A store does not count."""
+
+    def answered(self, count: int) -> None:
+        """A store does not count."""
+
+    def shared(self) -> object:
+        return self._engine.settings.index
+
+    def params(self, key: Key) -> dict[str, Any]:
+        return decode_params(key.params)
+
+    def durations(self) -> list[tuple[Mapping[str, Any], float]]:
+        identity = getattr(self._runner, "__entropic_identity__", None)
+        function = None if identity is None else identity().fields.get("function")
+        return durations_of(self._engine.select(SIMILAR_RUNS, lambda run: run.provenance.get("function") == function))
+
+
+def durations_of(records: Iterable[RunRecord]) -> list[tuple[Mapping[str, Any], float]]:
+    """Params and seconds of the records that have a duration."""
+    pairs = ((record.params, record.metadata.get("elapsed_seconds")) for record in records)
+    return [(params, float(seconds)) for params, seconds in pairs if isinstance(seconds, (int, float))]

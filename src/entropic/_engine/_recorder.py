@@ -1,0 +1,147 @@
+"""From a runner that is about to start to its record in the index: stage, run, publish, insert."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from .. import _log
+from .._fs import measure
+from .._record import RunRecord
+from .._results import Published, Stage, Workplace
+from ..errors import AmbiguousResultError, EntropicError, IndexUnavailableError, ResultMissingError, StoreWriteError
+from ..hashing import Key, decode_params
+from ..index import Index
+from ._arguments import checked_metadata
+from ._paths import Places
+from ._run import Metadata, RunUnderWay, kept_aside
+from ._settings import Settings
+from ._staleness import Watch
+
+
+class Recorder:
+    """
+    Publishes results and inserts their records.
+
+    Args:
+        settings: What the store was made with.
+        places: The paths of its results.
+        index: Its index.
+        workplace: Its staging places.
+    """
+
+    def __init__(self, settings: Settings, places: Places, index: Index, workplace: Workplace) -> None:
+        self._settings = settings
+        self._places = places
+        self._index = index
+        self._workplace = workplace
+
+    def require_writable(self) -> None:
+        """Refuse before the run what would be refused after it."""
+        try:
+            self._index.require_writable()
+            self._workplace.prepare()
+        except OSError as error:
+            place = self._settings.results_dir
+            raise write_error("Cannot record a run", error, place, "Nothing has been run.") from error
+
+    @contextlib.contextmanager
+    def new_run(
+        self, key: Key, work: object, metadata: Metadata, watch: Watch | None, replaces: RunRecord | None = None
+    ) -> Iterator[RunUnderWay]:
+        """Stage; hand over to the runner; publish, insert, and put the record on the run."""
+        details = checked_metadata(metadata)
+        _log.miss(key.params_hash)
+        stage = self._open_stage(key)
+        run = RunUnderWay(stage.path, tells_circumstances=self._settings.provenance)
+        try:
+            with run.told(work, watch):
+                yield run
+        except BaseException:
+            self._abandon(stage)
+            raise
+        published = self.publish(stage)
+        if published.siblings:
+            run.provenance["siblings"] = published.siblings
+        try:
+            path = os.path.join(self._settings.results_dir, published.name)
+            indexed = self._places.published(published.name)
+            told = {"elapsed_seconds": run.elapsed_seconds, **details}
+            run.record = self.insert(key, path, indexed, told, run.provenance)
+        finally:
+            stage.discard()
+        _log.run_completed(key.params_hash, str(run.record.result_path), run.elapsed_seconds)
+        if replaces is not None:
+            self._replace_stale(replaces)
+
+    def publish(self, stage: Stage) -> Published:
+        """Publish what the runner wrote. It has done its work: whatever fails from here on must not cost the result."""
+        try:
+            return stage.publish()
+        except ResultMissingError:
+            stage.discard()
+            raise
+        except AmbiguousResultError as error:
+            raise AmbiguousResultError(error.expected, error.found, kept_aside(stage)) from None
+        except OSError as error:
+            advice = f"What the runner wrote is kept at {kept_aside(stage)!r}."
+            raise write_error("Cannot publish the result", error, self._settings.results_dir, advice) from error
+
+    def insert(
+        self, key: Key, path: str, indexed_path: Path, metadata: dict[str, Any], provenance: Mapping[str, Any]
+    ) -> RunRecord:
+        """Insert the record of a result that stands in its place, and return it as users see it."""
+        place: str | os.PathLike[str] = path
+        try:
+            size_bytes, digest = measure(path, self._settings.digest_up_to_bytes)
+            provenance = {**key.identity.fields, "size_bytes": size_bytes, **provenance}
+            if digest is not None:
+                provenance["digest"] = digest
+            record = RunRecord(
+                params=decode_params(key.params),
+                result_path=indexed_path,
+                params_hash=key.params_hash,
+                created_at=datetime.now(timezone.utc).isoformat(timespec="microseconds"),
+                metadata=metadata,
+                provenance=decode_params(provenance),
+            )
+            place = self._index.path or path
+            self._index.insert(record)
+        except OSError as error:
+            if isinstance(error, EntropicError) and not isinstance(error, IndexUnavailableError):
+                raise
+            advice = f"The result is kept at {path!r}: once the cause is gone, register it."
+            raise write_error("Cannot record the run", error, place, advice) from error
+        except BaseException:
+            _log.not_recorded(path)
+            raise
+        return self._places.shown(record)
+
+    def _open_stage(self, key: Key) -> Stage:
+        try:
+            return self._workplace.stage(key.params_hash, self._settings.file_suffix)
+        except OSError as error:
+            raise write_error("Cannot make a place for the run", error, self._settings.results_dir) from error
+
+    def _abandon(self, stage: Stage) -> None:
+        """Drop unfinished work, or keep it for a look. The runner's own exception is on its way, and stays the one."""
+        if self._settings.keep_failed:
+            kept_aside(stage)
+        stage.discard()
+
+    def _replace_stale(self, record: RunRecord) -> None:
+        """Forget a record that a newer one has taken over from."""
+        try:
+            self._index.delete_records([record])
+        except OSError as error:
+            # The newer record answers already, and `check` will find this one again.
+            _log.not_forgotten(record.params_hash, error)
+
+
+def write_error(what: str, error: OSError, path: str | os.PathLike[str], advice: str = "") -> StoreWriteError:
+    """A failed write, with the place it concerns."""
+    return StoreWriteError(what, error, error.filename or path, advice)

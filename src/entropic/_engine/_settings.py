@@ -1,0 +1,32 @@
+"""What a store was made with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..index import IndexBackend
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    What a store was made with, each value checked; see `entropic.Store`.
+
+    Attributes:
+        results_dir: Absolute.
+        file_suffix: Suffix of the names that runners are given.
+        index: Where records are kept.
+        durable: Whether results and index are synced to disk before a run is reported.
+        keep_failed: Whether what a runner that raised has written is kept.
+        digest_up_to_bytes: Up to which size results are digested; None for all.
+        provenance: Whether circumstances of runs are recorded.
+    """
+
+    results_dir: Path
+    file_suffix: str
+    index: IndexBackend
+    durable: bool
+    keep_failed: bool
+    digest_up_to_bytes: int | None
+    provenance: bool

@@ -1,0 +1,104 @@
+"""One call of a decorated function that is about to run, waiting for a path."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..hashing import PLAIN_TYPES, Key, own_copy, paths, unchanged
+
+if TYPE_CHECKING:
+    from ._function import FunctionCache
+
+
+class Call:
+    """
+    A function with its arguments.
+
+    What the key was made from must be what the function gets. Between the two lie waits: for an event loop, for another
+    run. So a coroutine, and a runner, own copies of their arguments; and whatever cannot be copied is digested once
+    more right before the run.
+
+    Args:
+        function: What is called.
+        key: The key of the call.
+        args: Its arguments by position.
+        kwargs: Its arguments by name.
+        is_counted: Whether its run counts as a miss.
+
+    Attributes:
+        has_run: Whether it has been started.
+    """
+
+    def __init__(
+        self,
+        function: FunctionCache,
+        key: Key,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        is_counted: bool = True,
+    ) -> None:
+        self._function = function
+        self._is_counted = is_counted
+        self._key = key
+        args, kwargs = function.inputs.pinned(args, kwargs)
+        if function.binding.is_runner or function.is_async:
+            args, kwargs = own_copy((args, kwargs))
+        self._args, self._kwargs = args, kwargs
+        self.has_run = False
+
+    @property
+    def module(self) -> str:
+        """The module of the function, whose circumstances are recorded."""
+        return self._function.function.__module__
+
+    def __call__(self, result_path: Path) -> object:
+        """Run it; a coroutine in an event loop of its own."""
+        if self._function.is_async:
+            return asyncio.run(self.awaited(result_path))
+        with self._function.closure.running(self._key.identity), unchanged(self._key, self._key_now):
+            answer = self._start(result_path)
+            self._function.defaults.keep()
+            return answer
+
+    async def awaited(self, result_path: Path) -> object:
+        """Run a coroutine function in the event loop of the caller."""
+        with self._function.closure.running(self._key.identity), unchanged(self._key, self._key_now):
+            answer = await self._start(result_path)
+            self._function.defaults.keep()
+            return answer
+
+    def _start(self, result_path: Path) -> Any:
+        self._require_same_arguments()
+        self._function.defaults.notice(self._left_out)
+        args, kwargs = paths(self._args), paths(self._kwargs)
+        self.has_run = True
+        if self._is_counted:
+            self._function.count_miss()
+        args, kwargs = self._function.binding.call_arguments(args, kwargs, result_path)
+        return self._function.function(*args, **kwargs)
+
+    def _left_out(self) -> set[str]:
+        """The parameters that the call leaves at their defaults."""
+        signature = self._function.binding.signature
+        return signature.parameters.keys() - signature.bind(*self._args, **self._kwargs).arguments.keys()
+
+    def _require_same_arguments(self) -> None:
+        if are_simple(self._args) and are_simple(self._kwargs.values()):
+            return
+        if self._key_now().params_hash != self._key.params_hash:
+            raise RuntimeError(
+                f"Cannot run {self._function.name}: an argument was changed after the call began, and the result would "
+                f"be recorded for the old one. Pass a copy, or change it between calls."
+            )
+
+    def _key_now(self) -> Key:
+        return self._function.digest(self._args, self._kwargs, self._key.identity)
+
+
+def are_simple(values: Iterable[object]) -> bool:
+    """Whether values can neither change nor hide anything."""
+    return PLAIN_TYPES.issuperset(map(type, values))

@@ -1,0 +1,70 @@
+"""What `cached` is given besides the store: one object, checked where it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from .._engine import Comparison
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typing_extensions import TypedDict
+
+    class CacheKeywords(TypedDict, total=False):
+        """The options of `cached` for type checkers, but for those that decide what a call returns."""
+
+        name: str | None
+        version: Any
+        ignore: Sequence[str]
+        result_arg: str
+        on_change: OnChange
+        compare: Comparison | None
+        seed: str | None
+        added: Mapping[str, Any] | None
+        renamed: Mapping[str, str] | None
+        removed: Mapping[str, Any] | None
+
+
+OnChange = Literal["warn", "rerun", "error", "ignore"]
+_POLICIES = get_args(OnChange)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheOptions:
+    """The options of one decorated function; `cached` tells what each means."""
+
+    name: str | None = None
+    version: Any = None
+    ignore: Sequence[str] = ()
+    load: Callable[[Path], Any] | None = None
+    result_arg: str = "result_path"
+    on_change: OnChange = "warn"
+    compare: Comparison | None = None
+    seed: str | None = "seed"
+    added: Mapping[str, Any] | None = None
+    renamed: Mapping[str, str] | None = None
+    removed: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(cls, keywords: Mapping[str, Any]) -> CacheOptions:
+        """The options that a decorator was called with."""
+        known = [field.name for field in fields(cls)]
+        unknown = next((name for name in keywords if name not in known), None)
+        if unknown is not None:
+            raise TypeError(f"cached() got an unexpected keyword {unknown!r}. Its options are {', '.join(known)}.")
+        return cls(**keywords)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.ignore, str):  # a text is refused where the parameters are known
+            object.__setattr__(self, "ignore", tuple(self.ignore))
+        if self.on_change not in _POLICIES:
+            known = ", ".join(map(repr, _POLICIES))
+            raise ValueError(f"Cannot decorate: on_change={self.on_change!r} is none of {known}.")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the options by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}

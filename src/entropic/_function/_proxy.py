@@ -1,0 +1,147 @@
+"""A decorated function as its callers see it: called like the function, with methods of its own."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from inspect import Signature
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
+
+import wrapt
+
+from .._code import code_digest
+from ..hashing import normalize
+from ._function import FunctionCache
+from ._methods import Methods
+from ._names import found_by_name
+
+if TYPE_CHECKING:
+    pass
+
+P = ParamSpec("P")
+P2 = ParamSpec("P2")
+R = TypeVar("R")  # what a call returns
+R2 = TypeVar("R2")
+S = TypeVar("S")
+T = TypeVar("T")  # the same, once it is awaited
+T2 = TypeVar("T2")
+
+
+class BoundCachedFunction(Methods[P, R, T], wrapt.BoundFunctionWrapper[P, R]):
+    """A decorated method, bound to its instance or class."""
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        cache, first = self._self_parts()
+        answer: R = cache.call((*first, *args), kwargs)
+        return answer
+
+    @property
+    def __signature__(self) -> Signature:
+        cache, first = self._self_parts()
+        signature = cache.binding.signature
+        return signature.replace(parameters=list(signature.parameters.values())[len(first) :])
+
+    @property
+    def __func__(self) -> Any:
+        """What is bound; `inspect` takes us for a method and asks."""
+        return self._self_parent
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        _, first = self._self_parts()
+        if first:
+            return getattr, (first[0], self.__name__)
+        return found_by_name, (self.__module__, self.__qualname__)
+
+    def _self_parts(self) -> tuple[FunctionCache, tuple[Any, ...]]:
+        cache: FunctionCache = self._self_parent._self_cache
+        bound_to = getattr(self.__wrapped__, "__self__", None)
+        return cache, () if bound_to is None else (bound_to,)
+
+
+BoundCachedFunction.__module__ = "entropic.reports"
+
+
+class CachedFunction(Methods[P, R, T], wrapt.FunctionWrapper[P, R]):
+    """A decorated function; made by `entropic.cached`."""
+
+    __bound_function_wrapper__ = BoundCachedFunction  # type: ignore[assignment]  # declared for one P and R only
+
+    def __init__(self, wrapped: Callable[..., Any], cache: FunctionCache) -> None:
+        super().__init__(wrapped, _unused)
+        self._self_cache = cache
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        answer: R = self._self_cache.call(args, kwargs)
+        return answer
+
+    @property
+    def __signature__(self) -> Signature:
+        return self._self_cache.binding.signature
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return _reduced(self, self._self_cache)
+
+    def _self_parts(self) -> tuple[FunctionCache, tuple[Any, ...]]:
+        return self._self_cache, ()
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(
+            self: CachedFunction[Concatenate[S, P2], R2, T2], instance: S, owner: type[Any] | None = None, /
+        ) -> BoundCachedFunction[P2, R2, T2]: ...
+
+        @overload
+        def __get__(self, instance: None, owner: type[Any] | None = None, /) -> BoundCachedFunction[P, R, T]: ...
+
+        def __get__(self, instance: Any, owner: type[Any] | None = None, /) -> Any: ...
+
+
+CachedFunction.__module__ = "entropic.reports"
+
+
+@normalize.register(CachedFunction)
+def _identity_of(function: CachedFunction[..., Any, Any]) -> dict[str, Any]:
+    """A decorated function, closed over by another or given to it, stands for its identity."""
+    return function._self_cache.closure.identity().fields
+
+
+def _unused(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+    raise AssertionError("calls do not pass through wrapt's wrapper")
+
+
+# ---- pickling -------------------------------------------------------------------------------------------------------
+
+
+def _reduced(function: CachedFunction[..., Any, Any], cache: FunctionCache) -> str | tuple[Any, ...]:
+    """
+    Pickle by name, as `functools.lru_cache` does.
+
+    What has no name to be found by elsewhere, a function of a script or notebook sent to a cluster, goes by value if
+    cloudpickle (which dask and joblib bring along) is at work.
+    """
+    module, qualname = cache.function.__module__, cache.function.__qualname__
+    cloudpickle = sys.modules.get("cloudpickle") or sys.modules.get("joblib.externals.cloudpickle")
+    if cloudpickle is None or (module != "__main__" and found_by_name(module, qualname) is function):
+        return qualname
+    content = (function.__wrapped__, cache.store, replace(cache.options, name=cache.name))
+    digest = code_digest(cache.function)
+    return _restored, (module, qualname, cache.name, digest, cloudpickle.dumps(content))
+
+
+def _restored(module: str, qualname: str, name: str, digest: str, content: bytes) -> Any:
+    """The function as this process knows it, if it does (a spawned worker has run the script, too); else a new one."""
+    found = found_by_name(module, qualname)
+    if isinstance(found, CachedFunction) and found._self_cache.is_known_as(name, digest):
+        return found
+    return _rebuilt(content)
+
+
+@functools.lru_cache(maxsize=64)
+def _rebuilt(content: bytes) -> Any:
+    import pickle  # loaded already by those who come here
+
+    wrapped, store, options = pickle.loads(content)
+    return CachedFunction(wrapped, FunctionCache(wrapped, store, options))

@@ -1,0 +1,101 @@
+"""How to sweep: the options of every method that does, in one place."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from inspect import Parameter
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+
+if TYPE_CHECKING:
+    from ._progress import Sink
+
+_ON_ERROR = ("raise", "skip")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class SweepKeywords(TypedDict, total=False):
+    """The options as keywords, for type checkers."""
+
+    executor: Any
+    workers: int | None
+    progress: bool | Sink | None
+    on_error: str
+
+
+@dataclass(frozen=True)
+class SweepOptions:
+    """
+    How to sweep; `Store.sweep` tells what each option means.
+
+    Attributes:
+        executor: Where to run; None for worker processes of our own, or this thread.
+        workers: How many processes of our own.
+        progress: A bar or not, or a function that is called with the progress.
+        on_error: ``"raise"`` or ``"skip"``.
+
+    Raises:
+        TypeError: Executor and workers are both given, or an option is nothing of its kind.
+        ValueError: An option has a value that it cannot have.
+    """
+
+    executor: Any = None
+    workers: int | None = None
+    progress: bool | Sink | None = None
+    on_error: str = "raise"
+
+    @classmethod
+    def of(cls, keywords: SweepKeywords) -> SweepOptions:
+        """The options that a sweep was called with."""
+        known = [field.name for field in fields(cls)]
+        unknown = next((name for name in keywords if name not in known), None)
+        if unknown is not None:
+            raise TypeError(
+                f"Cannot sweep with {unknown}=: the options are {', '.join(known)}. Parameters are "
+                f"given as points, such as entropic.grid({unknown}=...)."
+            )
+        return cls(**keywords)
+
+    def __post_init__(self) -> None:
+        if self.executor is not None and self.workers is not None:
+            raise TypeError("Cannot sweep with executor= and workers= at once: an executor knows its own workers.")
+        if self.executor is not None:
+            _require_executor(self.executor)
+        if self.workers is not None and (type(self.workers) is not int or self.workers < 1):
+            raise ValueError(f"Cannot sweep with workers={self.workers!r}: give a number of processes, 1 or more.")
+        if not (self.progress is None or isinstance(self.progress, bool) or callable(self.progress)):
+            raise TypeError(f"Cannot use progress={self.progress!r}: give True, False, None or a function to call.")
+        if self.on_error not in _ON_ERROR:
+            raise ValueError(f"Cannot use on_error={self.on_error!r}: it is one of {', '.join(map(repr, _ON_ERROR))}.")
+
+
+def shows_options(options: type) -> Callable[[F], F]:
+    """
+    Let a function that takes ``**options`` show each of them in its signature, for `help` and for completion.
+
+    Args:
+        options: The dataclass whose fields they are.
+    """
+
+    def shown(function: F) -> F:
+        signature = inspect.signature(function)
+        own = [one for one in signature.parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
+        further = inspect.signature(options).parameters.values()
+        keywords = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in further]
+        function.__signature__ = signature.replace(parameters=[*own, *keywords])  # type: ignore[attr-defined]
+        return function
+
+    return shown
+
+
+def _require_executor(executor: Any) -> None:
+    """Refuse what no batch could be handed to, or waited for."""
+    if isinstance(executor, type) or not callable(getattr(executor, "submit", None)):
+        raise TypeError(
+            f"Cannot sweep on {executor!r}: an executor has a method submit(), as those of concurrent.futures "
+            f"or a dask Client have."
+        )
+    if getattr(executor, "asynchronous", False):
+        raise TypeError(f"Cannot sweep on {executor!r}: it answers to an event loop only. Use a synchronous client.")

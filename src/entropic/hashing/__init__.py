@@ -1,0 +1,36 @@
+"""
+From parameters to a key: one form for equal values, one byte string, one digest.
+
+`normalize` brings a value to JSON form, `canonical` writes that form as the one text that is hashed, `hash_params`
+is the digest. Two values share a key only if they mean the same; nothing falls back to ``str()``, because a truncated
+array or a memory address in a key is a wrong result or a cache that never hits.
+"""
+
+from ._canonical import canonical as canonical
+from ._canonical import decode as decode
+from ._canonical import decode_params as decode_params
+from ._canonical import encode as encode
+from ._canonical import rounded as rounded
+from ._copies import copy_mapping as copy_mapping
+from ._copies import own_copy as own_copy
+from ._input_file import InputFile as InputFile
+from ._input_file import paths as paths
+from ._input_file import unchanged as unchanged
+from ._keys import PLAIN as PLAIN
+from ._keys import PLAIN_TYPES as PLAIN_TYPES
+from ._keys import RESERVED as RESERVED
+from ._keys import Identity as Identity
+from ._keys import Key as Key
+from ._keys import hash_params
+from ._keys import key_of as key_of
+from ._keys import make_key as make_key
+from ._keys import normalize_params as normalize_params
+from ._normalize import normalize
+from ._normalize import normalize_at as normalize_at
+from ._tags import INPUT_TAG as INPUT_TAG
+from ._tags import content_text as content_text
+from ._tags import file_text as file_text
+from ._tags import is_input as is_input
+from ._tags import untagged as untagged
+
+__all__ = ["hash_params", "normalize"]

@@ -1,0 +1,95 @@
+"""Make an `Index` of any object with the five methods."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from .._record import RunRecord
+from ._base import Index, IndexBackend
+
+# What such an object may do besides, under the names that `Index` gives it: a wrapper around one of our indexes keeps
+# its locks and its folder. Names that a list has too, such as ``count``, mean something else there.
+_POWERS = (
+    "clean_up",
+    "close",
+    "delete_records",
+    "find_all_by_hash",
+    "insert_many",
+    "key_locks",
+    "leftovers",
+    "peek",
+    "read_intact",
+    "remembered_folder",
+    "require_writable",
+    "salvage",
+)
+
+
+class IndexAdapter(Index):
+    """
+    An `Index` over an object that has the five methods, and perhaps some of the others.
+
+    Args:
+        index: The object; it is asked at each call.
+    """
+
+    def __init__(self, index: IndexBackend) -> None:
+        self._index = index
+        path, url = getattr(index, "path", None), getattr(index, "url", None)
+        self.path = Path(path) if isinstance(path, (str, os.PathLike)) else None
+        self.url = url if isinstance(url, str) else None
+        for name in _POWERS:
+            own = getattr(index, name, None)
+            if callable(own):
+                setattr(self, name, own)
+
+    def __repr__(self) -> str:
+        return repr(self._index)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return IndexAdapter, (self._index,)
+
+    def find_by_hash(self, params_hash: str) -> RunRecord | None:
+        """Ask the object."""
+        return self._index.find_by_hash(params_hash)
+
+    def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
+        """Ask the object."""
+        return self._index.find_by_params(params)
+
+    def insert(self, record: RunRecord) -> None:
+        """Insert into the object."""
+        self._index.insert(record)
+
+    def all(self) -> list[RunRecord]:
+        """Ask the object."""
+        return self._index.all()
+
+    def delete_by_hash(self, params_hash: str) -> bool:
+        """Delete from the object."""
+        return self._index.delete_by_hash(params_hash)
+
+
+def adapt(index: IndexBackend) -> Index:
+    """
+    Return an object as an `Index`: itself if it is one.
+
+    Raises:
+        TypeError: It lacks one of the five methods.
+
+    Example:
+        >>> from entropic.index import MemoryIndex
+        >>> index = MemoryIndex()
+        >>> adapt(index) is index
+        True
+    """
+    if isinstance(index, Index):
+        return index
+    if isinstance(index, type) or not isinstance(index, IndexBackend):
+        raise TypeError(
+            f"Cannot use {index!r} as an index: it needs the methods find_by_hash, find_by_params, insert, all and "
+            f"delete_by_hash. See entropic.index.IndexBackend."
+        )
+    return IndexAdapter(index)

@@ -1,0 +1,48 @@
+"""
+Which records a query means, and in which order they come.
+
+A query is a mapping of names to values, all of which must match, or a condition made with `param`. Conditions are data:
+they print as they are written, compare and pickle. One reference, `predicate`, says what is right; an index may answer
+faster, never differently.
+
+Names
+    A name means the parameter that stands under it, or the one a dotted way leads to: ``solver.dt``. Where a run has
+    no such parameter, it means a field of the record: ``created_at``, ``params_hash``, ``result_path``,
+    ``metadata.<name>``, ``provenance.<name>``, and ``function``, short for ``provenance.function``: the name of the
+    decorated function. So a parameter called ``function`` is never out of reach; ``provenance.function`` is the other.
+
+Values
+    Equality is by canonical form: ``0.3`` finds ``0.1 + 0.2``, an Enum finds its value, and ``1`` finds neither ``1.0``
+    nor ``True``. Order is by value: between numbers (int and float alike, rounded as in keys; not bool), between texts,
+    and between dates, datetimes, times, timedeltas, Decimals or Fractions, each among themselves; a datetime with an
+    offset and one without cannot be compared. Nothing else has an order. A run that lacks the parameter, or has a value
+    of another kind, matches no comparison, and never raises; ``!=`` too needs the parameter to be there.
+
+Combinations
+    ``&``, ``|`` and ``~``, with parentheses around comparisons. ``~`` is plain negation: ``~(param("n") < 3)`` also
+    finds the runs without n, and those in which n is a text.
+"""
+
+from __future__ import annotations
+
+from ._conditions import EVERY_RUN as EVERY_RUN
+from ._conditions import And as And
+from ._conditions import Comparison as Comparison
+from ._conditions import Condition, matches, param
+from ._conditions import Not as Not
+from ._conditions import Or as Or
+from ._conditions import Param as Param
+from ._conditions import Stored as Stored
+from ._conditions import Where as Where
+from ._conditions import condition_of as condition_of
+from ._conditions import fields_of as fields_of
+from ._conditions import predicate as predicate
+from ._evaluate import OPERATORS as OPERATORS
+from ._evaluate import has_name as has_name
+from ._evaluate import look_up as look_up
+from ._selection import Selection as Selection
+from ._selection import as_plain_params as as_plain_params
+from ._selection import equalities_in as equalities_in
+from ._selection import names_in as names_in
+
+__all__ = ["Condition", "matches", "param"]

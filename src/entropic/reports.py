@@ -1,0 +1,60 @@
+"""
+The types of what public calls return: for annotations, `isinstance` and documentation.
+
+Nobody has to make one. Naming a type loads the part of the library that it belongs to, importing this module none.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._command import Command
+    from ._function import BoundCachedFunction, CachedFunction, CacheInfo
+    from ._maintenance import CheckReport, Explanation, Merged, Neighbour, Reproduction, ReproductionReport
+    from ._points import Grid
+    from ._sweep import Plan, SweepProgress
+
+__all__ = [
+    "BoundCachedFunction",
+    "CacheInfo",
+    "CachedFunction",
+    "CheckReport",
+    "Command",
+    "Explanation",
+    "Grid",
+    "Merged",
+    "Neighbour",
+    "Plan",
+    "Reproduction",
+    "ReproductionReport",
+    "SweepProgress",
+]
+
+_PLACES = {
+    "BoundCachedFunction": "_function",
+    "CacheInfo": "_function",
+    "CachedFunction": "_function",
+    "CheckReport": "_maintenance",
+    "Command": "_command",
+    "Explanation": "_maintenance",
+    "Grid": "_points",
+    "Merged": "_maintenance",
+    "Neighbour": "_maintenance",
+    "Plan": "_sweep",
+    "Reproduction": "_maintenance",
+    "ReproductionReport": "_maintenance",
+    "SweepProgress": "_sweep",
+}
+
+
+def __getattr__(name: str) -> object:
+    place = _PLACES.get(name)
+    if place is None:
+        raise AttributeError(f"module 'entropic.reports' has no attribute {name!r}")
+    found = getattr(import_module(f"entropic.{place}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__} - {"TYPE_CHECKING", "import_module"})

@@ -1,0 +1,65 @@
+"""What users read in errors, warnings and logs is plain English, and names nothing that is private to the library."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import entropic
+
+PACKAGE = Path(entropic.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+BANNED = re.compile(
+    r"\b(told|tells|said|shall|whoever|whomever|nobody'?s?|somebody'?s?|anybody|thereof)\b"
+    r"|\.entropic/(staging|sessions|locks|code)\b|\bstaging\b",
+    re.IGNORECASE,
+)
+# What hands a text to users: functions by name, whatever they are called on.
+SPEAKERS = {
+    "warn",
+    "debug",
+    "info",
+    "warning",
+    "error",
+    "told",
+    "echo",
+    "confirm",
+    "UsageError",
+    "BadParameter",
+    "ClickException",
+}
+
+
+def texts(node: ast.AST) -> Iterator[str]:
+    """The literal texts in an expression, those of f-strings too."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Constant) and isinstance(part.value, str):
+            yield part.value
+
+
+def spoken(path: Path) -> Iterator[tuple[int, str]]:
+    """Texts of a module that reach users: what is raised, warned, logged or printed, and the templates of errors."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            yield from ((node.lineno, text) for text in texts(node.exc))
+        elif isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if name in SPEAKERS or name.endswith("Error"):
+                yield from ((node.lineno, text) for text in texts(node))
+        elif isinstance(node, ast.Assign) and any("_template" in ast.unparse(target) for target in node.targets):
+            yield from ((node.lineno, text) for text in texts(node.value))
+        elif isinstance(node, ast.FunctionDef) and path.name == "errors.py":
+            returned = (one for one in ast.walk(node) if isinstance(one, ast.Return) and one.value is not None)
+            yield from ((one.lineno, text) for one in returned for text in texts(one.value or one))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_messages_are_plain(path: Path) -> None:
+    """No word that a native reader stumbles over, and no place that only the library knows."""
+    found = [f"{line}: {text!r}" for line, text in spoken(path) if BANNED.search(text)]
+
+    assert found == []
