@@ -43,8 +43,8 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
     (errors.CommandError("./solve", 3), RuntimeError, ["./solve", "exit status 3", "discarded"]),
     (errors.CommandError("./solve", -9), RuntimeError, ["./solve", "signal 9"]),
     (errors.CommandError("./solve", 127, "No such file"), RuntimeError, ["./solve", "No such file", "path"]),
+    (errors.SeveralCodesError("{'n': 1}", ["a1", "b2"]), ValueError, ["'n': 1", "'a1'", "provenance.code"]),
     (
-        errors.SeveralCodesError({"n": 1}, ["a1", "b2"]),
         errors.CodeChangedError("study.f", ["helper `g` in m.py"], "2026-01-01T00:00:00+00:00"),
         RuntimeError,
         ["code of study.f has changed since 2026-01-01 00:00:00: helper `g` in m.py.", "accept_changes()", "version="],

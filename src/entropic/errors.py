@@ -46,7 +46,7 @@ survives pickling and copying with them.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
@@ -538,15 +538,17 @@ class SeveralCodesError(EntropicError, ValueError):
     """
     Runs of one point by several versions of the code differ, and which of them to accept has to be chosen.
 
+    Choose one with ``accept_changes(where={"provenance.code": ...})``.
+
     Attributes:
-        params: The point.
+        point: The parameters, as text.
         codes: The fingerprints, as in ``provenance["code"]``.
     """
 
-    params: Mapping[str, Any]
+    point: str
     codes: Sequence[str]
     _template = (
-        "Cannot accept the changes: runs of {params!r} by several versions of the code have different results. "
+        "Cannot accept the changes: runs of {point} by several versions of the code have different results. "
         "Choose one of {codes!r} with where={{'provenance.code': ...}}."
     )
 

@@ -1,6 +1,6 @@
 """The code behind a function: a fingerprint of what it says and of all of the user's own code that it reaches."""
 
-from ._arguments import code_in
+from ._arguments import code_in, found_again
 from ._bytecode import code_digest, layers_of
 from ._comparison import Change, diff_of
 from ._fingerprint import Code, Fingerprint
@@ -20,5 +20,6 @@ __all__ = [
     "code_digest",
     "code_in",
     "diff_of",
+    "found_again",
     "layers_of",
 ]

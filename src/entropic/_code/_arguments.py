@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import sys
 from collections import deque
 from collections.abc import Iterable, Mapping
 from types import FunctionType, MethodType, ModuleType
@@ -49,7 +50,21 @@ def code_in(
             found[name, id(kind)] = kind
         if not is_a(value, enum.Enum):
             left.extend((name, one, depth + 1) for one in _items_of(value, is_own=ownership.has(kind)))
-    return tuple((name, value) for (name, _), value in found.items())
+    return tuple((f"{name} {_path_of(value)}", value) for (name, _), value in found.items())
+
+
+def found_again(label: str) -> Any:
+    """The function or class that a label of `code_in` names, if it is loaded; None if it is not."""
+    module, _, qualname = label.rpartition(" ")[2].partition(":")
+    found: Any = sys.modules.get(module)
+    for name in qualname.split("."):
+        found = vars(found).get(name) if isinstance(found, (ModuleType, type)) else None
+    return found
+
+
+def _path_of(value: Any) -> str:
+    named = value if is_a(value, (type, FunctionType)) else functions_behind(value)[-1]
+    return f"{named.__module__}:{named.__qualname__}"
 
 
 def _held_by_code(value: Any) -> list[Any]:

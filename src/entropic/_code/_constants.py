@@ -16,11 +16,12 @@ import re
 import sys
 from array import array
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from types import FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 from ..hashing import canonical, normalize
+from ._arrays import GLANCE_BYTES, ArrayDescription, Reading, describe_array
 from ._objects import (
     ABSENT,
     Slots,
@@ -41,9 +42,6 @@ MOST_ITEMS = 200_000
 """How many items of a value are looked at; what comes after them takes no part."""
 
 _DEEPEST = 60
-_WHOLE_ARRAY_BYTES = 64 << 20
-_GLANCE_BYTES = 64 << 10
-_SAMPLES = 4096
 _SCALARS = frozenset({int, float, complex, str, bytes, bool, type(None), type(Ellipsis), type(NotImplemented)})
 _SEQUENCES = (list, tuple, deque)
 _SETS = (set, frozenset)
@@ -57,8 +55,6 @@ _KNOWN_LIBRARIES = frozenset(
 
 View = tuple[Iterable[Any], tuple[Any, ...]]
 """A container, and the items it had."""
-Reading = tuple[Callable[[], bytes], bytes]
-"""What reads an array's bytes, and those it had."""
 
 
 class Description(NamedTuple):
@@ -259,7 +255,7 @@ class _Describer:
     def _add_bytes(self, value: Any, kind: type) -> None:
         content = bytes(value)
         self.out.append(f"{kind.__name__}({getattr(value, 'typecode', '')}{hashlib.sha256(content).hexdigest()})")
-        if len(content) <= _GLANCE_BYTES:
+        if len(content) <= GLANCE_BYTES:
             self.readings.append((functools.partial(bytes, value), content))
         else:
             self.is_covered = False
@@ -279,7 +275,9 @@ class _Describer:
         if settings is not ABSENT:
             self._add_code(value)
             return
-        if _is_of_numpy(kind) and self._add_array(value, kind, depth):
+        described = describe_array(value)
+        if described is not None:
+            self._add_array(value, described, depth)
             return
         if self._ownership.has(kind):
             self._add_own(value, kind, depth)
@@ -310,6 +308,16 @@ class _Describer:
             held, [(name, one) for name, one in fields if one is not ABSENT and _counts(kind, name)], depth
         )
         self.out.append(")")
+
+    def _add_array(self, value: Any, described: ArrayDescription, depth: int) -> None:
+        self.out.append(described.text)
+        self.readings += described.readings
+        self.is_covered = self.is_covered and described.is_covered
+        if described.items is not None:
+            self.add(described.items, depth + 1)
+        held = dictionary_of(value)
+        if held:
+            self._add_fields(held, held.items(), depth)
 
     def _add_fields(self, held: dict[str, Any] | None, fields: Iterable[tuple[str, Any]], depth: int) -> None:
         if held is not None:
@@ -356,58 +364,6 @@ class _Describer:
             return None
         self.is_covered = self.is_covered and library in sys.stdlib_module_names
         return f"value({text})"
-
-    # ---- arrays -------------------------------------------------------------------------------------------------
-
-    def _add_array(self, value: Any, kind: type, depth: int) -> bool:
-        numpy = sys.modules.get("numpy")
-        if numpy is None:
-            return False
-        if is_a(value, numpy.ndarray):
-            self._add_elements(numpy, value, depth)
-            held = dictionary_of(value)
-            if held:
-                self._add_fields(held, held.items(), depth)
-            return True
-        if is_a(value, numpy.generic):
-            self.out.append(f"{value.dtype.str}({value.item()!r})")
-            return True
-        if is_a(value, numpy.dtype):
-            self.out.append(f"dtype({value!r})")
-            return True
-        return False
-
-    def _add_elements(self, numpy: Any, value: Any, depth: int) -> None:
-        plain = value.view(numpy.ndarray)
-        self.out.append(f"array({plain.dtype.str if plain.dtype.names is None else plain.dtype.descr}{plain.shape}")
-        if plain.dtype.hasobject:
-            self.is_covered = False
-            self.add(plain.tolist(), depth + 1)
-        elif plain.nbytes <= _WHOLE_ARRAY_BYTES:
-            flat = numpy.ascontiguousarray(plain).reshape(-1)
-            self.out.append(hashlib.sha256(flat.view(numpy.uint8)).hexdigest() if plain.size else "")
-            self._read(plain)
-        else:
-            sample = plain.reshape(-1)[:: plain.size // _SAMPLES] if plain.flags.c_contiguous else plain.flat[:_SAMPLES]
-            self.out.append(f"sample {hashlib.sha256(sample.tobytes()).hexdigest()}")
-            self._read(plain)
-        self.out.append(")")
-
-    def _read(self, plain: Any) -> None:
-        """Have an array looked at by each call: as a whole if it is small, else a sample of it."""
-        if plain.nbytes <= _GLANCE_BYTES:
-            self.readings.append((plain.tobytes, plain.tobytes()))
-            return
-        self.is_covered = False
-        if plain.flags.c_contiguous:
-            sample = plain.reshape(-1)[:: plain.size // _SAMPLES + 1]
-            self.readings.append((sample.tobytes, sample.tobytes()))
-
-
-def _is_of_numpy(kind: type) -> bool:
-    array_type = getattr(sys.modules.get("numpy"), "ndarray", None)
-    is_array = array_type is not None and issubclass(kind, array_type)
-    return is_array or kind.__module__.partition(".")[0] == "numpy"
 
 
 def _counts(kind: type, name: str) -> bool:

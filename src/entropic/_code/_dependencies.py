@@ -25,7 +25,7 @@ from ._names import Holder, holder_of_cells, holder_of_module
 from ._objects import ABSENT, functions_behind, is_a, lineage_of, members_of
 from ._ownership import Ownership
 from ._scopes import WHOLE, Chain, Import, label_of, reads_of
-from ._units import Part
+from ._units import ARGUMENT, Part
 from ._values import ValueReader
 
 
@@ -78,7 +78,7 @@ class Walk:
         for depth, function in enumerate(functions[:-1]):
             self.graph.edge(0, f"wrapper {depth}", self.function(function, receiver, "helper"))
         for label, value in arguments:
-            self.graph.edge(0, f"argument {label}", self.values.argument(value))
+            self.graph.edge(0, f"{ARGUMENT}{label}", self.values.argument(value))
         while self._left:
             self._left.popleft()()
         self.graph.settle(own_state)
@@ -106,7 +106,9 @@ class Walk:
             "" if kind == "itself" else _name_of(function),
             _file_of(function),
             body_digest(code),
-            read=functools.partial(_reading.text_of_function, function, receiver.kind if receiver else None, kind),
+            read=functools.partial(
+                _reading.text_of_function, function, receiver.kind if receiver else None, kind, self._ownership.output
+            ),
         )
         number = self._graph.add(key, part)
         self._graph.functions.append(function)

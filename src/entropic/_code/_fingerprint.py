@@ -11,8 +11,9 @@ from operator import attrgetter, is_, is_not
 from types import CellType, CodeType, FunctionType
 from typing import Any, NamedTuple
 
+from ._arrays import Reading
 from ._bytecode import PYTHON
-from ._constants import Description, Reading, View, describe
+from ._constants import Description, View, describe
 from ._dependencies import Walk
 from ._graph import Constant, Graph, OwnState
 from ._names import Binding, any_changed
@@ -105,6 +106,10 @@ class Code:
         self._last_fingerprint: Fingerprint | None = None
         self._own_state: OwnState = {}
         self._by_source: set[str] = set()
+
+    def with_arguments(self, arguments: Iterable[tuple[str, Any]]) -> Code:
+        """The code of calls that hand in these functions and objects of these classes."""
+        return Code(self._function, self._owner, self._ownership, arguments)
 
     def now(self) -> Fingerprint:
         """

@@ -23,7 +23,7 @@ from .._fs import remember
 from .._results import PRIVATE_FOLDER
 from ._comparison import UNKNOWN, Change, LegacyPart, changes, legacy_changes
 from ._fingerprint import Fingerprint
-from ._units import Part
+from ._units import ARGUMENT, Part
 
 _DRAFT = ".draft"
 _FORMAT = 2
@@ -65,6 +65,12 @@ class Codebook:
             return Fingerprint([Part.from_dict(part) for part in kept["parts"]], str(kept["bytecode"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
+
+    def arguments_of(self, digest: str) -> list[str]:
+        """The functions and classes that calls with a recorded fingerprint handed in: labels, as of `code_in`."""
+        known = self.known(digest)
+        labels = known.parts[0].edges if isinstance(known, Fingerprint) and known.parts else {}
+        return [label.removeprefix(ARGUMENT) for label in labels if label.startswith(ARGUMENT)]
 
     def changes_since(self, digest: str, today: Fingerprint) -> list[Change]:
         """What differs between a recorded fingerprint and today's; none if they are of the same code."""

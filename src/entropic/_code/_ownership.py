@@ -23,10 +23,12 @@ class Ownership(NamedTuple):
     Attributes:
         tracked: Packages and modules that count wherever they lie.
         untracked: Those that do not count; of one name in both, the longer name decides.
+        output: Statements that only log, print or show progress count too.
     """
 
     tracked: tuple[str, ...] = ()
     untracked: tuple[str, ...] = ()
+    output: bool = False
 
     def has(self, value: Any) -> bool:
         """Whether a function, class or module is the user's own."""
@@ -43,7 +45,9 @@ class Ownership(NamedTuple):
 
     def _said(self, module: str) -> bool | None:
         """What is said of a module by its name; None if nothing is."""
-        tracked, untracked = (max(map(len, _above(module, names)), default=0) for names in self)
+        tracked, untracked = (
+            max(map(len, _above(module, names)), default=0) for names in (self.tracked, self.untracked)
+        )
         return None if tracked == untracked else tracked > untracked
 
 

@@ -18,7 +18,7 @@ from ._units import NO_TEXT, Text, digest_of
 _MOST_MODULES = 200
 
 
-def text_of_function(function: FunctionType, owner: type | None, kind: str) -> Text:
+def text_of_function(function: FunctionType, owner: type | None, kind: str, output: bool = False) -> Text:
     """
     What a function says; its decorators and defaults are seen in what they have made.
 
@@ -26,17 +26,18 @@ def text_of_function(function: FunctionType, owner: type | None, kind: str) -> T
         function: The function.
         owner: The class of the object it is a method of.
         kind: ``itself`` for the decorated one.
+        output: Statements that only tell count too.
     """
     try:
         found = _source.proven_node(function)
-        return NO_TEXT if found is None else _text_of(found, function, owner, kind)
+        return NO_TEXT if found is None else _text_of(found, function, owner, kind, output)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return NO_TEXT  # as of a formula of a hundred thousand terms
 
 
-def _text_of(found: _source.Proven, function: FunctionType, owner: type | None, kind: str) -> Text:
+def _text_of(found: _source.Proven, function: FunctionType, owner: type | None, kind: str, output: bool) -> Text:
     node, text, flags = found.node, found.text, function.__code__.co_flags
-    silent = Quiet(function, owner).without(node)
+    silent = node if output else Quiet(function, owner).without(node)
     syntax = digest_of(content_as_decorated(silent))
     quiet = frozenset() if silent is node else _only_told(function, found.source.code_without(node, silent, flags))
     legacy = content_as_decorated(node) if kind == "itself" else content(node)

@@ -9,12 +9,25 @@ an attribute is taken counts by that attribute.
 from __future__ import annotations
 
 import dis
-import sys
-from collections.abc import Iterator
 from types import CodeType
 from typing import Any, NamedTuple
 
 from .._fs import remember
+from ._instructions import (
+    ATTRIBUTES,
+    BOUND_ANEW,
+    CELL_BOUND_ANEW,
+    CELLS,
+    ENDS,
+    GLOBALS,
+    LOCALS,
+    ONLY_POPS,
+    PAIRS,
+    SUBSCRIPT,
+    Instructions,
+    Step,
+    code_objects_in,
+)
 
 Chain = tuple[str, ...]
 """A name and its attributes: ``model.rhs`` is ``("model", "rhs")``."""
@@ -93,49 +106,6 @@ def label_of(edge: Edge) -> str:
     return edge[0] + ".".join(edge[1])
 
 
-# ---- instructions ---------------------------------------------------------------------------------------------------
-
-_OLD = sys.version_info < (3, 11)
-_SHIFTS_ATTRIBUTES = sys.version_info >= (3, 12)
-_SKIPPED = frozenset({"CACHE", "EXTENDED_ARG", "NOP", "RESUME", "PRECALL", "NOT_TAKEN"})
-_NAMES = dis.opname
-_GLOBALS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
-_CELLS = frozenset({"LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"})
-_LOCALS = frozenset({"LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW"})
-_PAIRS = frozenset({"LOAD_FAST_LOAD_FAST", "LOAD_FAST_BORROW_LOAD_FAST_BORROW", "STORE_FAST_LOAD_FAST"})
-_ATTRIBUTES = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
-_STORES = frozenset({"STORE_FAST", "STORE_DEREF", "STORE_GLOBAL", "STORE_NAME", "STORE_FAST_LOAD_FAST"})
-_BOUND_ANEW = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL"})
-_CELL_BOUND_ANEW = frozenset({"STORE_DEREF", "DELETE_DEREF"})
-_ONLY_POPS = frozenset({"POP_TOP", "POP_JUMP_IF_FALSE", "POP_JUMP_IF_TRUE", *_STORES, "STORE_ATTR", "STORE_SUBSCR"})
-_SUBSCRIPT = 26  # the argument of BINARY_OP that takes an item, from Python 3.14 on
-_ENDS = frozenset({"RETURN_VALUE", "RAISE_VARARGS", "RERAISE", "JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_ABSOLUTE"})
-
-
-class _Step(NamedTuple):
-    name: str
-    opcode: int
-    arg: int
-
-
-def _steps(code: CodeType) -> list[_Step]:
-    raw, found, high = code.co_code, [], 0
-    for place in range(0, len(raw), 2):
-        opcode, arg = raw[place], raw[place + 1] | high
-        name = _NAMES[opcode]
-        high = arg << 8 if name == "EXTENDED_ARG" else 0
-        if name not in _SKIPPED:
-            found.append(_Step(name, opcode, arg))
-    return found
-
-
-def code_objects_in(code: CodeType) -> Iterator[CodeType]:
-    """The code of what is written inside a function: functions, lambdas, comprehensions, bodies of classes."""
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield constant
-
-
 # ---- the scan -------------------------------------------------------------------------------------------------------
 
 _Root = tuple[str, Any]
@@ -149,10 +119,11 @@ class _Scan:
     def __init__(self, code: CodeType, roots: dict[str, _Root]) -> None:
         self._code = code
         self._roots = roots
-        self._steps = _steps(code)
+        self._lines = Instructions(code)
+        self._steps = self._lines.steps
         self._cells = frozenset((*code.co_cellvars, *code.co_freevars))
         self._receiver = code.co_varnames[0] if not roots and code.co_argcount else None
-        self._imports = _imports_in(self)
+        self._imports = _imports_in(self._lines)
         self._stack: list[_Held | None] = []
         self.found: dict[str, set[Any]] = {field: set() for field in Reads._fields}
 
@@ -189,27 +160,31 @@ class _Scan:
 
     def _step(self, place: int) -> int:
         step = self._steps[place]
-        if step.name in _PAIRS:
-            for name in self._two_names(step):
-                self._use(self._root_of_local(name), ())
-                self._stack.append((self._root_of_local(name), ()))
-            # Of the second of two an attribute may be taken.
-            return self._follow(place, self._root_of_local(self._two_names(step)[-1]), ())
+        if step.name in PAIRS:
+            return self._load_two(place, self._lines.two_locals(step))
         root = self._loaded(step)
         if root is not None:
             return self._load(place, root)
         self._other(step)
         return place + 1
 
-    def _loaded(self, step: _Step) -> _Root | None:
-        if step.name in _GLOBALS:
-            name = self._code.co_names[step.arg >> 1 if step.name == "LOAD_GLOBAL" and not _OLD else step.arg]
+    def _load_two(self, place: int, names: list[str]) -> int:
+        """Load two local names, or one after another was bound; of the last one an attribute may be taken."""
+        roots = [self._root_of_local(name) for name in names]
+        for root in roots[:-1]:
+            self._use(root, ())
+        self._stack += [(root, ()) for root in roots]
+        return self._follow(place, roots[-1], ())
+
+    def _loaded(self, step: Step) -> _Root | None:
+        if step.name in GLOBALS:
+            name = self._lines.name(step)
             return ("import", self._imports[name]) if name in self._imports else ("name", name)
-        if step.name in _LOCALS:
-            name = self._local(step.arg)
+        if step.name in LOCALS:
+            name = self._lines.local(step.arg)
             # From Python 3.13 on the cells of inner functions are loaded so; what these read is seen in them.
             return None if name in self._cells else self._root_of_local(name)
-        return self._root_of_cell(self._cell(step.arg)) if step.name in _CELLS else None
+        return self._root_of_cell(self._lines.cell(step.arg)) if step.name in CELLS else None
 
     def _root_of_local(self, name: str) -> _Root:
         if name in self._imports:
@@ -220,7 +195,7 @@ class _Scan:
         if root == ("name", "super"):
             return self._super(place)
         chain: Chain = (root[1],) if root[0] in ("name", "cell") else ()
-        if self._steps[place].name == "LOAD_GLOBAL" and not _OLD and self._steps[place].arg & 1:
+        if self._lines.is_for_call(self._steps[place]):
             self._stack.append(None)  # what a call wants beside what is called
         self._stack.append((root, chain))
         return self._follow(place, root, chain)
@@ -228,19 +203,19 @@ class _Scan:
     def _follow(self, place: int, root: _Root, chain: Chain) -> int:
         """Follow the attributes that are taken of what is on the stack, to the step after them."""
         place += 1
-        while place < len(self._steps) and self._steps[place].name in _ATTRIBUTES:
+        while place < len(self._steps) and self._steps[place].name in ATTRIBUTES:
             step = self._steps[place]
-            chain = (*chain, self._attribute(step))
+            chain = (*chain, self._lines.attribute(step))
             self._stack[-1:] = [(root, chain)]
-            if step.name == "LOAD_METHOD" or (_SHIFTS_ATTRIBUTES and step.arg & 1):
+            if self._lines.is_for_call(step):
                 self._stack.append(None)
             place += 1
         after = self._steps[place] if place < len(self._steps) else None
         if after is not None and after.name in ("STORE_ATTR", "DELETE_ATTR"):
             self._change(root, (*chain, self._code.co_names[after.arg]))
         elif after is not None and self._is_copied_for_attribute(place):
-            self._change(root, (*chain, self._attribute(self._steps[place + 1])))
-            self._use(root, (*chain, self._attribute(self._steps[place + 1])))
+            self._change(root, (*chain, self._lines.attribute(self._steps[place + 1])))
+            self._use(root, (*chain, self._lines.attribute(self._steps[place + 1])))
         else:
             self._use(root, chain)
         return place
@@ -258,17 +233,17 @@ class _Scan:
             self.found["supers"].add(self._code.co_names[self._steps[place + 3].arg >> 2])
             return place + 4
         is_bare = names[:1] in (["CALL"], ["CALL_FUNCTION"]) and self._steps[place + 1].arg == 0
-        if is_bare and names[1:2] and names[1] in _ATTRIBUTES:
-            self.found["supers"].add(self._attribute(self._steps[place + 2]))
+        if is_bare and names[1:2] and names[1] in ATTRIBUTES:
+            self.found["supers"].add(self._lines.attribute(self._steps[place + 2]))
             return place + 3
         self.found["supers"].add(WHOLE)
         return place + 1
 
-    def _other(self, step: _Step) -> None:
-        if step.name in _BOUND_ANEW:
+    def _other(self, step: Step) -> None:
+        if step.name in BOUND_ANEW:
             self._change(("name", ""), (self._code.co_names[step.arg],))
-        elif step.name in _CELL_BOUND_ANEW:
-            self._rebind(self._root_of_cell(self._cell(step.arg)))
+        elif step.name in CELL_BOUND_ANEW:
+            self._rebind(self._root_of_cell(self._lines.cell(step.arg)))
         elif step.name in ("STORE_SUBSCR", "DELETE_SUBSCR"):
             self._change_item(2)
         elif step.name == "STORE_SLICE":
@@ -286,7 +261,7 @@ class _Scan:
         if held is not None:
             self._change(*held)
 
-    def _move(self, step: _Step) -> None:
+    def _move(self, step: Step) -> None:
         """Keep track of what lies on the stack, as far as it matters where items are stored."""
         stack = self._stack
         if step.name in ("COPY", "DUP_TOP"):
@@ -301,15 +276,15 @@ class _Scan:
             depth = {"ROT_TWO": 2, "ROT_THREE": 3, "ROT_FOUR": 4}[step.name]
             if len(stack) >= depth:
                 stack.insert(len(stack) - depth, stack.pop())
-        elif step.name == "BINARY_SUBSCR" or (step.name == "BINARY_OP" and step.arg == _SUBSCRIPT):
+        elif step.name == "BINARY_SUBSCR" or (step.name == "BINARY_OP" and step.arg == SUBSCRIPT):
             # An item of a container is changed with it.
             del stack[-1:]
-        elif step.name in _ENDS:
+        elif step.name in ENDS:
             stack.clear()
         else:
             self._move_by_effect(step)
 
-    def _move_by_effect(self, step: _Step) -> None:
+    def _move_by_effect(self, step: Step) -> None:
         stack = self._stack
         try:
             effect = dis.stack_effect(step.opcode, step.arg if step.opcode >= dis.HAVE_ARGUMENT else None, jump=False)
@@ -320,7 +295,7 @@ class _Scan:
             del stack[effect:]
         else:
             stack.extend([None] * effect)
-        if stack and step.name not in _ONLY_POPS:
+        if stack and step.name not in ONLY_POPS:
             stack[-1] = None
 
     # ---- what was found -----------------------------------------------------------------------------------------
@@ -345,65 +320,25 @@ class _Scan:
         if kind in ("local", "own"):
             self.found["filled"].add(what or self._receiver or "")
 
-    # ---- names of arguments -------------------------------------------------------------------------------------
 
-    def _attribute(self, step: _Step) -> str:
-        shifted = _SHIFTS_ATTRIBUTES and step.name == "LOAD_ATTR"
-        return self._code.co_names[step.arg >> 1 if shifted else step.arg]
-
-    def _local(self, arg: int) -> str:
-        return self._code.co_varnames[arg] if _OLD else self._code._varname_from_oparg(arg)  # type: ignore[attr-defined,no-any-return,unused-ignore]
-
-    def _cell(self, arg: int) -> str:
-        if _OLD:
-            return (*self._code.co_cellvars, *self._code.co_freevars)[arg]
-        return self._code._varname_from_oparg(arg)  # type: ignore[attr-defined,no-any-return,unused-ignore]
-
-    def _two_names(self, step: _Step) -> list[str]:
-        places = [step.arg & 15] if step.name == "STORE_FAST_LOAD_FAST" else [step.arg >> 4, step.arg & 15]
-        return [self._local(place) for place in places]
-
-    def name_stored(self, step: _Step) -> str | None:
-        """The name that a step binds, if it binds one."""
-        if step.name not in _STORES:
-            return None
-        if step.name == "STORE_DEREF":
-            return self._cell(step.arg)
-        if step.name in ("STORE_GLOBAL", "STORE_NAME"):
-            return self._code.co_names[step.arg]
-        return self._local(step.arg >> 4 if step.name == "STORE_FAST_LOAD_FAST" else step.arg)
-
-
-def _imports_in(scan: _Scan) -> dict[str, Import]:
+def _imports_in(lines: Instructions) -> dict[str, Import]:
     """The names that imports in the body bind."""
-    code, steps = scan._code, scan._steps
+    steps = lines.steps
     found: dict[str, Import] = {}
-    module, level, wanted, member = "", 0, False, None
+    module, level, wanted = "", 0, False
     for place, step in enumerate(steps):
         if step.name == "IMPORT_NAME":
-            module, member = code.co_names[step.arg], None
-            level, wanted = _level(code, steps[place - 2]), _constant(code, steps[place - 1]) is not None
-            name = scan.name_stored(steps[place + 1]) if place + 1 < len(steps) else None
-            if name is not None:
-                found[name] = Import(module if wanted or level else module.partition(".")[0], level, None)
+            module = lines.name(step)
+            given = lines.constant(steps[place - 2])
+            level, wanted = given if isinstance(given, int) else 0, lines.constant(steps[place - 1]) is not None
+            bound = lines.stored(steps[place + 1]) if place + 1 < len(steps) else None
+            if bound is not None:
+                found[bound] = Import(module if wanted or level else module.partition(".")[0], level, None)
                 if not wanted and "." in module:
-                    found[f"{name} {module}"] = Import(module, level, None)
+                    found[f"{bound} {module}"] = Import(module, level, None)
         elif step.name == "IMPORT_FROM":
-            member = code.co_names[step.arg]
             # ``import a.b as c`` looks for b in a, and binds the last of them.
-            after = next((one for one in steps[place + 1 : place + 4] if scan.name_stored(one) is not None), None)
-            name = scan.name_stored(after) if after is not None else None
-            if name is not None:
-                found[name] = Import(module, level, member) if wanted else Import(module, level, None)
+            bound = next(filter(None, map(lines.stored, steps[place + 1 : place + 4])), None)
+            if bound is not None:
+                found[bound] = Import(module, level, lines.name(step) if wanted else None)
     return found
-
-
-def _constant(code: CodeType, step: _Step) -> Any:
-    if step.name == "LOAD_SMALL_INT":
-        return step.arg
-    return code.co_consts[step.arg] if step.opcode in dis.hasconst else None
-
-
-def _level(code: CodeType, step: _Step) -> int:
-    level = _constant(code, step)
-    return level if isinstance(level, int) else 0

@@ -15,6 +15,9 @@ DIGITS = 16
 ITSELF = "the function itself"
 """The part of a decorated function that is its own, in words."""
 
+ARGUMENT = "argument "
+"""Before the label of code that an argument brings along."""
+
 Edges = dict[str, "int | str"]
 """By what a piece of code calls it: the number of the part that a name leads to, or what else it is bound to."""
 

@@ -76,4 +76,4 @@ def _require_one_answer(records: Sequence[RunRecord], last: Mapping[str, float])
         return
     other = [one for one in records if _code(one) == current][-1]
     if other.provenance.get("digest") is None or other.provenance.get("digest") != newest.provenance.get("digest"):
-        raise SeveralCodesError(newest.params, sorted({_code(one) for one in records}))
+        raise SeveralCodesError(repr(newest.params), sorted({_code(one) for one in records}))

@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
-from .._code import ITSELF, Change, Code, Codebook, Fingerprint, diff_of
+from .._code import ITSELF, Change, Code, Codebook, Fingerprint, diff_of, found_again
 from .._fs import remember, warn
 from .._record import RunRecord
 from ..errors import ChangedDefaultWarning, CodeChangedError, StaleResultWarning
@@ -20,6 +21,7 @@ from ._lookup import Candidate
 
 POLICIES = ("warn", "rerun", "error", "ignore")
 _MANY_CODES = 1024
+_MANY_ARGUMENTS = 256
 
 
 class Watch:
@@ -49,6 +51,7 @@ class Watch:
         self._changes: dict[str, tuple[Fingerprint, list[Change]]] = {}
         self._noted: Fingerprint | None = None
         self._grown: dict[str, Watch] = {}
+        self._of_arguments: dict[tuple[tuple[str, int], ...], Watch] = {}
         self._growth: str | None = None
         self._may_note = True
         self.today: Callable[[], Fingerprint | None] = _nobody_asks if policy == "ignore" else code.now
@@ -66,6 +69,19 @@ class Watch:
             watch = Watch(self._function_name, self._code, self.policy, self._codebook, self._said)
             watch._growth, watch._may_note = growth, self._may_note
             self._grown[growth] = watch
+        return watch
+
+    def for_arguments(self, arguments: tuple[tuple[str, Any], ...]) -> Watch:
+        """The watch over calls that bring code along: functions, and objects of classes, each with a label."""
+        if not arguments:
+            return self
+        key = tuple((label, id(value)) for label, value in arguments)
+        watch = self._of_arguments.get(key)
+        if watch is None:
+            code = self._code.with_arguments(arguments)  # keeps them, so that no other has their identity
+            watch = Watch(self._function_name, code, self.policy, self._codebook, self._said)
+            watch._growth, watch._may_note = self._growth, self._may_note
+            remember(self._of_arguments, key, watch, _MANY_ARGUMENTS)
         return watch
 
     def for_good_ones(self) -> Watch:
@@ -161,8 +177,8 @@ class Watch:
         if self.policy == "error":
             raise error
         shown = self.diff_since(record)
-        told = f"Returning a result of earlier code. {error.story} {_WAYS_OUT}" + (f"
-{shown}" if shown else "")
+        told = f"{error.story} The recorded result is used all the same. {_WAYS_OUT}"
+        told += f"\n{shown}" if shown else ""
         warn(told, StaleResultWarning)
         self._said.add(pair)
         self.earlier_answers += 1
@@ -193,6 +209,16 @@ class Watch:
 
     def accept(self, recorded: set[str]) -> set[str]:
         """Declare runs with these fingerprints good for today's code; returns those that were not already."""
+        groups: dict[tuple[str, ...], set[str]] = {}
+        for digest in recorded:
+            groups.setdefault(tuple(sorted(self._codebook.arguments_of(digest))), set()).add(digest)
+        return set().union(*(self._of_labels(labels)._accept(codes) for labels, codes in groups.items()))
+
+    def _of_labels(self, labels: tuple[str, ...]) -> Watch:
+        found = [(label, found_again(label)) for label in labels]
+        return self.for_arguments(tuple(pair for pair in found if pair[1] is not None))
+
+    def _accept(self, recorded: set[str]) -> set[str]:
         today = self._code.before_run()
         new = {
             digest

@@ -11,7 +11,7 @@ from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .._code import Code, code_digest
+from .._code import Code, Ownership, code_digest, code_in
 from .._engine import (
     CannotReplayError,
     DefaultsWatch,
@@ -25,7 +25,7 @@ from .._fs import watch_forks
 from .._record import RunRecord
 from .._tables import RecordList
 from ..errors import EntropicError, NotRecordedError, UnsupportedTypeError
-from ..hashing import Identity, Key, canonical, make_key, normalize
+from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
 from ..query import Selection, fields_of, has_name
 from ..store import Store
 from ._binding import Binding
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 _REMEMBERED_CALLS = 4096
 _EVERY_RUN = Selection.of()
+_ARE_PLAIN = PLAIN_TYPES.issuperset
 
 
 class CacheInfo(NamedTuple):
@@ -97,6 +98,8 @@ class FunctionCache:
         make_known(self.name, self)
         watch_forks(self)
         self._is_method = may_be_method(function) and not isinstance(decorated, staticmethod)
+        self._receiver = next(iter(self.binding.signature.parameters), None) if self._is_method else None
+        self._ownership = Ownership(tuple(options.tracked), tuple(options.untracked), not options.ignore_logging)
         self._said: set[str] = set()
         self._watch = self._new_watch(None)
         self._watches: dict[type, Watch] = {}
@@ -116,7 +119,8 @@ class FunctionCache:
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         key = self.key(args, kwargs)
-        watch = self.watch(args) if self._is_method else self._watch
+        are_plain = _ARE_PLAIN(map(type, args)) and _ARE_PLAIN(map(type, kwargs.values()))
+        watch = self._watch if are_plain else self.watch(args, kwargs)
         if self.is_async:
             return self._call_async(key, Call(self, key, args, kwargs), watch)
         record = self.engine.recall(key, watch)
@@ -140,15 +144,15 @@ class FunctionCache:
         key = self.key(args, kwargs)
         work = Call(self, key, args, kwargs)
         if self.is_async:
-            return self.engine.execute_async(key, work.awaited, {}, self.watch(args))
-        return self.engine.execute(key, work, {}, self.watch(args))
+            return self.engine.execute_async(key, work.awaited, {}, self.watch(args, kwargs))
+        return self.engine.execute(key, work, {}, self.watch(args, kwargs))
 
     def retrieve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord | None:
-        return self.engine.recall(self.key(args, kwargs), self.watch(args))
+        return self.engine.recall(self.key(args, kwargs), self.watch(args, kwargs))
 
     def ensure(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[RunRecord, bool]:
         """Have a call recorded, for a sweep; its record, and whether it was run for that."""
-        key, watch = self.key(args, kwargs), self.watch(args)
+        key, watch = self.key(args, kwargs), self.watch(args, kwargs)
         record = self.engine.recall(key, watch)
         has_run = False
         if record is None:
@@ -165,7 +169,7 @@ class FunctionCache:
 
         key = self.key(args, kwargs)
         # The run that answers a call: of several, the one of today's code.
-        record = self.engine.recall(key, self.watch(args).for_good_ones()) or self.engine.recall(key)
+        record = self.engine.recall(key, self.watch(args, kwargs).for_good_ones()) or self.engine.recall(key)
         if record is None:
             raise NotRecordedError(self.name, key.params_hash)
         return run_again(self.engine, record, Call(self, key, args, kwargs, is_counted=False), self.comparison)
@@ -256,8 +260,19 @@ class FunctionCache:
 
     # ---- its code ---------------------------------------------------------------------------------------------------
 
-    def watch(self, args: tuple[Any, ...]) -> Watch:
-        """The watch over the code of a call: of a method, as the class of its object has it."""
+    def watch(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Watch:
+        """The watch over the code of a call and of its arguments: of a method, as the class of its object has it."""
+        watch = self._watch_of_owner(args)
+        if _ARE_PLAIN(map(type, args)) and _ARE_PLAIN(map(type, kwargs.values())):
+            return watch
+        return watch.for_arguments(code_in(self._named(args, kwargs), self._ownership, receiver=self._receiver))
+
+    def _named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        """The arguments of a call, with the names of their parameters; all that is left over has the last one's."""
+        names = [*self.binding.signature.parameters] or [""]
+        return [*zip([*names, *names[-1:] * len(args)], args, strict=False), *kwargs.items()]
+
+    def _watch_of_owner(self, args: tuple[Any, ...]) -> Watch:
         if not self._is_method or not args:
             return self._watch
         owner = args[0] if isinstance(args[0], type) else type(args[0])
@@ -280,11 +295,11 @@ class FunctionCache:
     def _all_watches(self) -> set[Watch]:
         """Of a method one for each class that has it."""
         for owner in owners_of(self.function) if self._is_method else ():
-            self.watch((owner,))
+            self._watch_of_owner((owner,))
         return {self._watch, *self._watches.values()}
 
     def _new_watch(self, owner: type | None) -> Watch:
-        code, policy = Code(self.function, owner), self.options.on_change
+        code, policy = Code(self.function, owner, self._ownership), self.options.on_change
         return Watch(self.name, code, policy, self.engine.codebook, self._said)
 
     def _default_texts(self) -> dict[str, str]:
@@ -320,7 +335,7 @@ class FunctionCache:
         key = self.key(args, kwargs)
         given = self.binding.signature.bind(*args, **kwargs).arguments
         defaults = self.binding.signature.parameters.keys() - given.keys()
-        return explain(self.engine, key, self, defaults, self.watch(args))
+        return explain(self.engine, key, self, defaults, self.watch(args, kwargs))
 
     def of_today(self, record: RunRecord) -> RunRecord:
         """A record with the params that a call of today would have."""

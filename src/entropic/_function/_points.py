@@ -46,17 +46,23 @@ class FunctionPoints:
         self._function = function
         self._given_arguments = arguments
         self.cache, first = function._self_parts()
-        self._watch: Watch = self.cache.watch(first)
+        self._watch: Watch = self.cache.watch(first, {})
+        self._watches: dict[str, Watch] = {}  # of points whose arguments bring code along
         self._arguments = arguments or _ByName(first)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return FunctionPoints, (self._function, self._given_arguments)
 
     def key(self, point: Any) -> Key:
-        return self.cache.key(*self._arguments(point))
+        args, kwargs = self._arguments(point)
+        key = self.cache.key(args, kwargs)
+        watch = self.cache.watch(args, kwargs)
+        if watch is not self._watch:
+            self._watches[key.params_hash] = watch
+        return key
 
     def recall(self, key: Key) -> RunRecord | None:
-        return self.cache.engine.recall(key, self._watch)
+        return self.cache.engine.recall(key, self._watches.get(key.params_hash, self._watch))
 
     def ensure(self, point: Any) -> tuple[RunRecord, bool]:
         return self.cache.ensure(*self._arguments(point))
