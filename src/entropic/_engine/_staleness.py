@@ -17,79 +17,78 @@ from .._fs import remember, warn
 from .._record import RunRecord
 from ..errors import ChangedDefaultWarning, CodeChangedError, StaleResultWarning
 from ._acceptance import codes_before
-from ._lookup import Candidate
 
 POLICIES = ("warn", "rerun", "error", "ignore")
 _MANY_CODES = 1024
 _MANY_ARGUMENTS = 256
 
 
-class Watch:
+class StalenessPolicy:
     """
-    The code of one function, held against the records of its runs.
+    What today's code of one function means for the records of its runs.
 
     Args:
         function_name: For messages.
         code: Its code.
-        policy: What a run of other code means; one of `POLICIES`.
+        on_change: What a run of other code means; one of `POLICIES`.
         codebook: Where what is known of code is kept.
-        said: Shared by all watches of one function: which warnings it has given.
+        said: Shared by all policies of one function: which warnings it has given.
 
     Attributes:
-        policy: As given.
+        on_change: As given.
         earlier_answers: How many times a result of earlier code was handed out.
     """
 
-    def __init__(self, function_name: str, code: Code, policy: str, codebook: Codebook, said: set[str]) -> None:
+    def __init__(self, function_name: str, code: Code, on_change: str, codebook: Codebook, said: set[str]) -> None:
         self._function_name = function_name
         self._code = code
-        self.policy = policy
+        self.on_change = on_change
         self._codebook = codebook
         self._said = said
         self.earlier_answers = 0
         self._good: dict[str, Fingerprint] = {}
         self._changes: dict[str, tuple[Fingerprint, list[Change]]] = {}
         self._noted: Fingerprint | None = None
-        self._grown: dict[str, Watch] = {}
-        self._of_arguments: dict[tuple[tuple[str, int], ...], Watch] = {}
+        self._older: dict[str, StalenessPolicy] = {}
+        self._of_arguments: dict[tuple[tuple[str, int], ...], StalenessPolicy] = {}
         self._growth: str | None = None
         self._may_note = True
-        self.today: Callable[[], Fingerprint | None] = _nobody_asks if policy == "ignore" else code.now
+        self._reasons: dict[tuple[str, str], str] = {}
+        self.today: Callable[[], Fingerprint | None] = _nobody_asks if on_change == "ignore" else code.now
         """Today's fingerprint, the same object for as long as the code does not change; None if nobody asks for it."""
 
-    def of_grown(self, growth: str) -> Watch:
+    def for_older_parameters(self, growth: str) -> StalenessPolicy:
         """
-        The watch over runs from before the parameters grew, in a way that one text tells.
+        The policy for runs from before the parameters grew, in a way that one text describes.
 
         That they answer is declared with the parameters, and so is the change of the function itself that came with it;
         what else has changed is not, nor what is changed later.
         """
-        watch = self._grown.get(growth)
-        if watch is None:
-            watch = Watch(self._function_name, self._code, self.policy, self._codebook, self._said)
-            watch._growth, watch._may_note = growth, self._may_note
-            self._grown[growth] = watch
-        return watch
+        policy = self._older.get(growth)
+        if policy is None:
+            policy = StalenessPolicy(self._function_name, self._code, self.on_change, self._codebook, self._said)
+            policy._growth, policy._may_note = growth, self._may_note
+            self._older[growth] = policy
+        return policy
 
-    def for_arguments(self, arguments: tuple[tuple[str, Any], ...]) -> Watch:
-        """The watch over calls that bring code along: functions, and objects of classes, each with a label."""
+    def for_arguments(self, arguments: tuple[tuple[str, Any], ...]) -> StalenessPolicy:
+        """The policy for calls that bring code along: functions, and objects of classes, each with a label."""
         if not arguments:
             return self
         key = tuple((label, id(value)) for label, value in arguments)
-        watch = self._of_arguments.get(key)
-        if watch is None:
+        policy = self._of_arguments.get(key)
+        if policy is None:
             code = self._code.with_arguments(arguments)  # keeps them, so that no other has their identity
-            watch = Watch(self._function_name, code, self.policy, self._codebook, self._said)
-            watch._growth, watch._may_note = self._growth, self._may_note
-            remember(self._of_arguments, key, watch, _MANY_ARGUMENTS)
-        return watch
+            policy = StalenessPolicy(self._function_name, code, self.on_change, self._codebook, self._said)
+            policy._growth, policy._may_note = self._growth, self._may_note
+            remember(self._of_arguments, key, policy, _MANY_ARGUMENTS)
+        return policy
 
-    def for_good_ones(self) -> Watch:
-        """One that lets only good runs answer, says nothing of the others, and writes nothing."""
-        policy = self.policy if self.policy == "ignore" else "rerun"
-        watch = Watch(self._function_name, self._code, policy, self._codebook, self._said)
-        watch._may_note = False
-        return watch
+    def read_only(self) -> StalenessPolicy:
+        """A policy that decides the same, and writes nothing."""
+        policy = StalenessPolicy(self._function_name, self._code, self.on_change, self._codebook, set(self._said))
+        policy._may_note = False
+        return policy
 
     # ---- what has changed ---------------------------------------------------------------------------------------
 
@@ -103,7 +102,7 @@ class Watch:
 
     def changes(self, record: RunRecord) -> list[Change]:
         """The parts of the code that have changed since a record was made; none if the record is good."""
-        if self.vouches_for(record):
+        if self.is_current(record, self.today()):
             return []
         return self._changes_since(record.provenance["code"], self._code.now())
 
@@ -116,12 +115,15 @@ class Watch:
 
     # ---- whether a record is good -------------------------------------------------------------------------------
 
-    def vouches_for(self, record: RunRecord) -> bool:
-        """Whether a record is good for today's code."""
-        return self.is_good(record, self.today())
+    def reason(self, record: RunRecord) -> str:
+        """Why a record by other code is not current, in a few words."""
+        recorded = record.provenance["code"], self._code.now().digest
+        if recorded not in self._reasons:
+            self._reasons[recorded] = f"code changed: {', '.join(self.changes_since(record))}"
+        return self._reasons[recorded]
 
-    def is_good(self, record: RunRecord, today: Fingerprint | None) -> bool:
-        """As `vouches_for`, for whoever knows today's fingerprint already."""
+    def is_current(self, record: RunRecord, today: Fingerprint | None) -> bool:
+        """Whether a record is good for the code whose fingerprint is *today*, as this policy's `today` returns it."""
         recorded = record.provenance.get("code")
         if today is None or not isinstance(recorded, str) or record.provenance.get("bytecode") == today.bytecode:
             return True
@@ -159,22 +161,22 @@ class Watch:
 
     # ---- what to do ---------------------------------------------------------------------------------------------
 
-    def hands_out(self, record: RunRecord) -> bool:
+    def permits(self, record: RunRecord) -> bool:
         """
-        Whether a record that is not good is the answer all the same; said once for each pair of codes, if it is.
+        Whether a record by other code is the answer all the same; warns once for each pair of codes, if it is.
 
         Raises:
             CodeChangedError: It is to be an error.
         """
-        if self.policy == "rerun":
+        if self.on_change == "rerun":
             return False
         recorded, today = record.provenance["code"], self._code.now()
         pair = f"{recorded} {today.bytecode}"
-        if self.policy == "warn" and pair in self._said:
+        if self.on_change == "warn" and pair in self._said:
             self.earlier_answers += 1
             return True
         error = CodeChangedError(self._function_name, self.changes_since(record), record.created_at)
-        if self.policy == "error":
+        if self.on_change == "error":
             raise error
         shown = self.diff_since(record)
         told = f"{error.story} The recorded result is used all the same. {_WAYS_OUT}"
@@ -185,8 +187,8 @@ class Watch:
         return True
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[dict[str, str]]:
-        """Note down the code that is about to run; yields what a record tells of it."""
+    def recording(self) -> Iterator[dict[str, str]]:
+        """Record the code before it runs, in the block; yields what a record shows of it."""
         fingerprint = self._code.before_run()
         self._codebook.keep(self._function_name, fingerprint)
         try:
@@ -194,16 +196,19 @@ class Watch:
         finally:
             self._code.after_run()
 
-    def note_return(self, record: RunRecord, passed: RunRecord | None, today: Fingerprint) -> None:
+    def note_return(self, record: RunRecord, passed: RunRecord | None, today: Fingerprint | None) -> None:
         """
         Note that today's code is current again, if a record of its own answers in the place of a newer one.
 
         Else an edit that is made now, and accepted, would bring back what was given up. A failure to note it is none.
         """
-        if not self._may_note or self._noted is today or record.provenance.get("code") != today.digest:
+        if not self._may_note or today is None or self._noted is today:
+            return
+        if record.provenance.get("bytecode") != today.bytecode and record.provenance.get("code") != today.digest:
             return
         self._noted = today
-        if passed is not None or self._codebook.current(self._function_name) not in (None, today.digest):
+        noted = self._codebook.current_note(self._function_name)
+        if passed is not None or (noted is not None and noted.get("code") != today.digest):
             identity = (passed.params_hash, passed.created_at) if passed is not None else None
             self._codebook.note_current(self._function_name, today.digest, identity)
 
@@ -214,7 +219,7 @@ class Watch:
             groups.setdefault(tuple(sorted(self._codebook.arguments_of(digest))), set()).add(digest)
         return set().union(*(self._of_labels(labels)._accept(codes) for labels, codes in groups.items()))
 
-    def _of_labels(self, labels: tuple[str, ...]) -> Watch:
+    def _of_labels(self, labels: tuple[str, ...]) -> StalenessPolicy:
         found = [(label, found_again(label)) for label in labels]
         return self.for_arguments(tuple(pair for pair in found if pair[1] is not None))
 
@@ -246,28 +251,6 @@ class Watch:
         today = self._code.now()
         note = self._codebook.current_note(self._function_name)
         return codes_before(records, note, lambda code: self._is_of(code, today))
-
-
-def answer_among(candidates: Iterator[Candidate], watch: Watch, today: Fingerprint | None) -> Candidate | None:
-    """
-    The answer among the records of a key, the newest first: the newest one of today's code, else as the watch says.
-
-    So code that is put back as it was finds its results again. A newest record of today's code whose result is gone
-    is returned as well: its point has to run again.
-    """
-    newest = next(candidates)
-    if watch.is_good(newest.record, today):
-        found: Candidate | None = newest
-    else:
-        good = (one for one in candidates if watch.is_good(one.record, today) and one.defect() is None)
-        found = next(good, None)
-        if found is None and newest.defect() is None and watch.hands_out(newest.record):
-            found = newest
-    if found is not None:
-        found.vouched_by = today
-        if today is not None:
-            watch.note_return(found.record, None if found is newest else newest.record, today)
-    return found
 
 
 class DefaultsWatch:
