@@ -13,15 +13,14 @@ import hashlib
 import operator
 import pathlib
 import re
-import sys
 from array import array
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterable
 from types import FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
-from ..hashing import canonical, normalize
 from ._arrays import GLANCE_BYTES, ArrayDescription, Reading, describe_array
+from ._libraries import is_machinery, is_standard, text_of_known_value
 from ._objects import (
     ABSENT,
     Slots,
@@ -30,11 +29,10 @@ from ._objects import (
     dictionary_of,
     foreign_name,
     functions_behind,
-    has_get,
     is_a,
     is_callable,
-    is_data_descriptor,
     is_getter,
+    is_part_of_value,
 )
 from ._ownership import Ownership, place_text
 
@@ -45,14 +43,6 @@ _DEEPEST = 60
 _SCALARS = frozenset({int, float, complex, str, bytes, bool, type(None), type(Ellipsis), type(NotImplemented)})
 _SEQUENCES = (list, tuple, deque)
 _SETS = (set, frozenset)
-# Of the standard library's own objects these hold what their users put into them; the others are machinery.
-_DATA_MODULES = frozenset({"types", "argparse", "collections", "unittest.mock", "dataclasses"})
-# Libraries whose values the keys know, and whose attributes may be computed.
-_KNOWN_LIBRARIES = frozenset(
-    {"decimal", "fractions", "datetime", "uuid", "zoneinfo", "pandas", "polars", "xarray", "torch", "jax", "jaxlib"}
-    | {"scipy", "pint", "astropy", "sympy", "omegaconf"}
-)
-
 View = tuple[Iterable[Any], tuple[Any, ...]]
 """A container, and the items it had."""
 
@@ -290,11 +280,12 @@ class _Describer:
         if is_callable(value) and not code_held_by(value) and dictionary_of(value) is None:
             self.out.append(f"foreign({foreign_name(value)})")
             return
-        text = self._text_by_key(value, kind)
-        if text is not None:
-            self.out.append(text)
-        else:
+        text = text_of_known_value(value)
+        if text is None:
             self._add_foreign(value, kind, depth)
+        else:
+            self.out.append(f"value({text})")
+            self.is_covered = self.is_covered and is_standard(kind)
 
     def _add_own(self, value: Any, kind: type, depth: int) -> None:
         """An object of the user's: its class, and what it holds but for caches and what takes no part in equality."""
@@ -305,7 +296,7 @@ class _Describer:
         if slots.names:
             self.views.append((slots, tuple(slots)))
         self._add_fields(
-            held, [(name, one) for name, one in fields if one is not ABSENT and _counts(kind, name)], depth
+            held, [(name, one) for name, one in fields if one is not ABSENT and is_part_of_value(kind, name)], depth
         )
         self.out.append(")")
 
@@ -330,10 +321,8 @@ class _Describer:
     def _add_foreign(self, value: Any, kind: type, depth: int) -> None:
         """An object of someone else's: by what it holds if all of that is data, else by its class."""
         name = foreign_name(kind)
-        module = kind.__module__
-        is_standard = module.partition(".")[0] in sys.stdlib_module_names and module not in _DATA_MODULES
         held = dictionary_of(value)
-        if is_standard or held is None or depth + self._only_data > _DEEPEST:
+        if is_machinery(kind) or held is None or depth + self._only_data > _DEEPEST:
             if self._only_data:
                 raise _Machinery
             self.out.append(f"object({name})")
@@ -342,7 +331,7 @@ class _Describer:
         self._only_data += 1
         try:
             self.out.append(f"object({name}")
-            self._add_fields(held, [pair for pair in held.items() if _counts(kind, pair[0])], depth)
+            self._add_fields(held, [pair for pair in held.items() if is_part_of_value(kind, pair[0])], depth)
             self.out.append(")")
         except _Machinery:
             if self._only_data > 1:
@@ -352,36 +341,6 @@ class _Describer:
             self.out.append(f"object({name})")
         finally:
             self._only_data -= 1
-
-    def _text_by_key(self, value: Any, kind: type) -> str | None:
-        """As a key has it, for values of libraries that keys know."""
-        library = kind.__module__.partition(".")[0]
-        if library not in _KNOWN_LIBRARIES:
-            return None
-        try:
-            text = canonical(normalize(value))
-        except Exception:
-            return None
-        self.is_covered = self.is_covered and library in sys.stdlib_module_names
-        return f"value({text})"
-
-
-def _counts(kind: type, name: str) -> bool:
-    """Whether what an object holds under a name is a part of its value, and not a cache or a note of its own."""
-    if name.startswith("__") and name.endswith("__"):
-        return name == "__pydantic_extra__"
-    if name == "_attrs_cached_hash":
-        return False
-    fields = class_attribute(kind, "__dataclass_fields__")
-    if is_a(fields, dict) and name in fields:
-        return fields[name].compare is not False
-    attributes = class_attribute(kind, "__attrs_attrs__")
-    for one in attributes if is_a(attributes, tuple) else ():
-        if one.name == name:
-            return bool(one.eq)
-    descriptor = class_attribute(kind, name)
-    is_cache = descriptor is not ABSENT and has_get(descriptor) and not is_data_descriptor(descriptor)
-    return not is_cache or is_a(descriptor, FunctionType)
 
 
 def is_fixed(value: Any) -> bool:

@@ -113,6 +113,24 @@ def attribute_of(value: Any, name: str) -> Any:
     return slot_of(value, descriptor) if isinstance(descriptor, MemberDescriptorType) else ABSENT
 
 
+def is_part_of_value(kind: type, name: str) -> bool:
+    """Whether what an object holds under a name is a part of its value, and not a cache or a note of its own."""
+    if name.startswith("__") and name.endswith("__"):
+        return name == "__pydantic_extra__"
+    if name == "_attrs_cached_hash":
+        return False
+    fields = class_attribute(kind, "__dataclass_fields__")
+    if is_a(fields, dict) and name in fields:
+        return fields[name].compare is not False
+    attributes = class_attribute(kind, "__attrs_attrs__")
+    for one in attributes if is_a(attributes, tuple) else ():
+        if one.name == name:
+            return bool(one.eq)
+    descriptor = class_attribute(kind, name)
+    is_cache = descriptor is not ABSENT and has_get(descriptor) and not is_data_descriptor(descriptor)
+    return not is_cache or is_a(descriptor, FunctionType)
+
+
 # ---- code behind objects --------------------------------------------------------------------------------------------
 
 
