@@ -46,7 +46,7 @@ class FunctionPoints:
         self._function = function
         self._given_arguments = arguments
         self.cache, first = function._self_parts()
-        self._watch: StalenessPolicy = self.cache.watch(first, {})
+        self._watch: StalenessPolicy = self.cache.watches.of(first, {})
         self._watches: dict[str, StalenessPolicy] = {}  # of points whose arguments bring code along
         self._arguments = arguments or _ByName(first)
 
@@ -56,7 +56,7 @@ class FunctionPoints:
     def key(self, point: Any) -> Key:
         args, kwargs = self._arguments(point)
         key = self.cache.key(args, kwargs)
-        watch = self.cache.watch(args, kwargs)
+        watch = self.cache.watches.of(args, kwargs)
         if watch is not self._watch:
             self._watches[key.params_hash] = watch
         return key
@@ -86,7 +86,7 @@ class FunctionPoints:
         return decode_params(key.params)
 
     def durations(self) -> Sequence[Run]:
-        return durations_of(self.cache.records(SIMILAR_RUNS))
+        return durations_of(self.cache.records.chosen(SIMILAR_RUNS))
 
 
 class _ByName:
