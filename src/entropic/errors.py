@@ -39,6 +39,7 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
     ├── StaleResultWarning                         a recorded result is used although its code has changed since
     ├── LostIndexWarning                           an index without runs beside a folder full of results
     ├── ChangedDefaultWarning                      a default has changed since runs were recorded with it
+    ├── NameSharedWarning                          a recorded run is of another function of the same name
     └── EqualReplicatesWarning                     replicates whose results are byte for byte the same
 
 Every error keeps what its message is made of as attributes, takes them in the order in which they are listed, and
@@ -79,6 +80,7 @@ __all__ = [
     "InputFileError",
     "LostIndexWarning",
     "MissingExtraError",
+    "NameSharedWarning",
     "NotAMappingError",
     "NotRecordedError",
     "NotSharedError",
@@ -776,6 +778,28 @@ def _can_travel(value: object) -> bool:
 
 def _ended(exit_status: int, verb: str) -> str:
     return f"was ended by signal {-exit_status}" if exit_status < 0 else f"{verb} exit status {exit_status}"
+
+
+class NameSharedWarning(_Declared, UserWarning):
+    """
+    A recorded run has the name of a function, and was made by other code at another place: it does not answer.
+
+    Give one of the functions another name, with ``name=``.
+
+    Attributes:
+        name: The name.
+        other: Where the run was made: a script, a notebook, or a session without a known file.
+        place: Where the function is.
+    """
+
+    name: str
+    other: str
+    place: str
+    _template = (
+        "Two functions share the name {name!r}: a recorded run was made by other code at {other!r}, and does not "
+        "answer for the one at {place!r}. Give one of them a name of its own, with name=. If they are one function "
+        "that was moved and changed, choose its runs with accept_changes(where=...)."
+    )
 
 
 class LostIndexWarning(_Declared, UserWarning):

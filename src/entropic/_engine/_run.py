@@ -72,6 +72,7 @@ class RunUnderWay:
         with contextlib.ExitStack() as around:
             if policy is not None:
                 self.provenance["code"] = around.enter_context(policy.recording())
+                self.provenance |= policy.origin()
             if self._tells_circumstances:
                 self.provenance["reason"] = reason
                 around.enter_context(self._measured(work))

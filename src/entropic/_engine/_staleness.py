@@ -16,7 +16,7 @@ from .. import _log
 from .._code import ITSELF, Code, Codebook, Fingerprint, are_comparable, what_changed, what_surely_changed
 from .._fs import warn
 from .._record import RunRecord
-from ..errors import ChangedDefaultWarning, CodeChangedError, StaleResultWarning
+from ..errors import ChangedDefaultWarning, CodeChangedError, NameSharedWarning, StaleResultWarning
 
 POLICIES = ("warn", "rerun", "error", "ignore")
 
@@ -31,12 +31,21 @@ class StalenessPolicy:
         on_change: What a run of other code means; one of `POLICIES`.
         codebook: Where what is known of code is kept.
         said: Shared by all policies of one function: which warnings it has given.
+        place: Where the function is, if its name alone does not tell it from others.
 
     Attributes:
         on_change: As given.
     """
 
-    def __init__(self, function_name: str, code: Code, on_change: str, codebook: Codebook, said: set[str]) -> None:
+    def __init__(
+        self,
+        function_name: str,
+        code: Code,
+        on_change: str,
+        codebook: Codebook,
+        said: set[str],
+        place: str | None = None,
+    ) -> None:
         self._function_name = function_name
         self._code = code
         self.on_change = on_change
@@ -47,8 +56,11 @@ class StalenessPolicy:
         self._growth: str | None = None
         self._may_note = True
         self._reasons: dict[tuple[str, str], str] = {}
-        self.today: Callable[[], Fingerprint | None] = _nobody_asks if on_change == "ignore" else code.now
+        self._place = place
+        self.today: Callable[[], Fingerprint | None] = code.now
         """Today's fingerprint, the same object for as long as the code does not change; None if nobody asks for it."""
+        if on_change == "ignore":
+            self.today = _nobody_asks if place is None else _asks_for_the_place
 
     def for_older_parameters(self, growth: str) -> StalenessPolicy:
         """
@@ -59,16 +71,19 @@ class StalenessPolicy:
         """
         policy = self._older.get(growth)
         if policy is None:
-            policy = StalenessPolicy(self._function_name, self._code, self.on_change, self._codebook, self._said)
+            policy = self._alike(self._said)
             policy._growth, policy._may_note = growth, self._may_note
             self._older[growth] = policy
         return policy
 
     def read_only(self) -> StalenessPolicy:
         """A policy that decides the same, and writes nothing."""
-        policy = StalenessPolicy(self._function_name, self._code, self.on_change, self._codebook, set(self._said))
+        policy = self._alike(set(self._said))
         policy._may_note = False
         return policy
+
+    def _alike(self, said: set[str]) -> StalenessPolicy:
+        return StalenessPolicy(self._function_name, self._code, self.on_change, self._codebook, said, self._place)
 
     def changes_since(self, record: RunRecord) -> list[str]:
         """In words, what of the code has changed since a record was made; nothing if the record is good."""
@@ -80,6 +95,8 @@ class StalenessPolicy:
 
     def reason(self, record: RunRecord) -> str:
         """Why a record by other code is not current, in a few words."""
+        if self.is_of_namesake(record):
+            return f"the recorded run is of another function of that name, at {record.provenance['place']}"
         recorded = record.provenance["code"], self._code.now().digest
         if recorded not in self._reasons:
             self._reasons[recorded] = f"code changed: {', '.join(self.changes_since(record))}"
@@ -88,6 +105,8 @@ class StalenessPolicy:
     def is_current(self, record: RunRecord, today: Fingerprint | None) -> bool:
         """Whether a record is good for the code whose fingerprint is *today*, as this policy's `today` returns it."""
         recorded = record.provenance.get("code")
+        if today is _UNWATCHED:
+            return not self.is_of_namesake(record)
         if today is None or not isinstance(recorded, str) or recorded == today.digest:
             return True
         if self._good.get(recorded) is not today:
@@ -120,6 +139,17 @@ class StalenessPolicy:
         parts = self._codebook.parts(recorded)
         return parts is not None and what_changed(parts, today.parts) == [ITSELF]
 
+    def is_of_namesake(self, record: RunRecord) -> bool:
+        """Whether a record is of another function: made at another place, and by other code that was not accepted."""
+        place = record.provenance.get("place")
+        if self._place is None or not isinstance(place, str) or place == self._place:
+            return False
+        return not self.is_current(record, self._code.now())
+
+    def origin(self) -> dict[str, str]:
+        """What a record has to tell of where its function is."""
+        return {} if self._place is None else {"place": self._place}
+
     def permits(self, record: RunRecord) -> bool:
         """
         Whether a record by other code is the answer all the same; warns once, if it is.
@@ -127,6 +157,9 @@ class StalenessPolicy:
         Raises:
             CodeChangedError: It is to be an error.
         """
+        if self.is_of_namesake(record):
+            self._warn_of_namesake(str(record.provenance["place"]))
+            return False
         if self.on_change == "rerun":
             return False
         if self.on_change == "warn" and "code" in self._said:
@@ -137,6 +170,11 @@ class StalenessPolicy:
         warn(f"{error.story} The recorded result is used all the same. {_WAYS_OUT}", StaleResultWarning)
         self._said.add("code")
         return True
+
+    def _warn_of_namesake(self, place: str) -> None:
+        if place not in self._said:
+            self._said.add(place)
+            warn(NameSharedWarning(self._function_name, place, str(self._place)), NameSharedWarning)
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[str]:
@@ -228,8 +266,16 @@ class DefaultsWatch:
                 )
 
 
+_UNWATCHED = Fingerprint(())
+"""Stands for the code of a function that is not watched, but for whether it is that function at all."""
+
+
 def _nobody_asks() -> None:
     return None
+
+
+def _asks_for_the_place() -> Fingerprint:
+    return _UNWATCHED
 
 
 _WAYS_OUT = (

@@ -46,7 +46,7 @@ class FunctionPoints:
         self._function = function
         self._given_arguments = arguments
         self.cache, first = function._self_parts()
-        self._watch: StalenessPolicy = self.cache.watch(first)
+        self._watch: StalenessPolicy = self.cache.watches.of(first)
         self._arguments = arguments or _ByName(first)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -80,7 +80,7 @@ class FunctionPoints:
         return decode_params(key.params)
 
     def durations(self) -> Sequence[Run]:
-        return durations_of(self.cache.records(SIMILAR_RUNS))
+        return durations_of(self.cache.records.chosen(SIMILAR_RUNS))
 
 
 class _ByName:
