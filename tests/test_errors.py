@@ -39,6 +39,8 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
     (errors.IndexURLError("mysql:", "there is no such kind"), ValueError, ["'mysql:'", "no such kind", "sqlite:///"]),
     (errors.IndexNotEmptyError("SQLIndex('x')"), ValueError, ["SQLIndex('x')", "records already", "merge"]),
     (errors.SeveralIndexesError("results", ["a.json"]), ValueError, ["'results'", "a.json", "former_index="]),
+    (errors.OtherFolderError("results", "I", True), OSError, ["'results'", "of I", "Mount", "--repair"]),
+    (errors.OtherFolderError("results", "I", False), OSError, ["'results'", "another one"]),
     (errors.HashCollisionError("0123", "{asked}", "{recorded}"), RuntimeError, ["0123", "{asked}", "{recorded}"]),
     (errors.ReentrantRunError("0123"), RuntimeError, ["0123", "within itself", "__wrapped__"]),
     (errors.CommandError("./solve", 3), RuntimeError, ["./solve", "exit status 3", "discarded"]),
@@ -100,7 +102,7 @@ DECLARED = [
     for name, value in vars(errors).items()
     if inspect.isclass(value) and hasattr(value, "_fields") and not name.startswith("_") and value is not errors.Failure
 ]
-VALUES = {"str": st.text(), "int": st.integers(), "int | None": st.none() | st.integers()}
+VALUES = {"str": st.text(), "bool": st.booleans(), "int": st.integers(), "int | None": st.none() | st.integers()}
 VALUES |= {"Sequence[str]": st.lists(st.text()), "Sequence[Any]": st.lists(st.integers())}
 VALUES |= {"OSError": st.builds(OSError, st.integers(1, 99), st.text())}
 VALUES |= {"Sequence[Failure]": st.lists(st.builds(errors.Failure, st.integers(), st.builds(ValueError, st.text())))}

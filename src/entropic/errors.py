@@ -17,6 +17,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── IndexUnavailableError   ConnectionError    a database that does not answer, or refuses (also an OSError)
     ├── IndexVersionError       RuntimeError       an index that a later entropic has made
     ├── IndexURLError           ValueError         a text that names no index
+    ├── OtherFolderError        OSError            a results folder that is not the one of the index
     ├── IndexNotEmptyError      ValueError         an index to be copied into that has records already
     ├── SeveralIndexesError     ValueError         a lost index of which it is not clear which one it was
     ├── HashCollisionError      RuntimeError       a record found by hash that belongs to other parameters
@@ -84,6 +85,7 @@ __all__ = [
     "NotAMappingError",
     "NotRecordedError",
     "NotSharedError",
+    "OtherFolderError",
     "ParameterError",
     "ParameterNameError",
     "ReentrantRunError",
@@ -436,6 +438,34 @@ class IndexURLError(EntropicError, ValueError):
         "Cannot use {shown!r} as an index: {reason}. Write sqlite:///runs.sqlite3, or "
         "postgresql://user:password@host/database with special characters in it percent-encoded."
     )
+
+
+class OtherFolderError(EntropicError, OSError):
+    """
+    The results folder is not the one that the index belongs to, though it is at its place. Nothing has run.
+
+    A disk that is not mounted leaves an empty folder, and each node of a cluster may have its own under one path. Mount
+    the disk, or name the right folder. If it was emptied on purpose, ``check(repair=True)`` takes it as it is.
+
+    Attributes:
+        results_dir: The folder.
+        index: The index, as its repr.
+        lacks_identity: Whether the folder is new or emptied; otherwise it belongs to other runs.
+    """
+
+    results_dir: str
+    index: str
+    lacks_identity: bool
+    _template = "Cannot record a run: {results_dir!r} is not the results folder of {index}, but {_difference}."
+
+    @property
+    def _difference(self) -> str:
+        if self.lacks_identity:
+            return (
+                "a new or empty one at its place. Mount the disk it is on; or, if it was emptied on purpose, run "
+                "`entropic check --repair`"
+            )
+        return "another one at its place. Name the right folder as results_dir, or use an index of its own"
 
 
 class IndexNotEmptyError(EntropicError, ValueError):
