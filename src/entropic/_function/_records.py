@@ -83,9 +83,11 @@ class FunctionRecords:
         """Declare recorded runs good for today's code; how many that concerns."""
         # Runs of a namesake are among them only if they are chosen.
         records = self.chosen() if selection == _EVERY_RUN else self._found(selection, self._is_named)
-        codes = [code for record in records if isinstance(code := record.provenance.get("code"), str)]
-        accepted = set().union(*(watch.accept(set(codes)) for watch in self._watches.all()))
-        return sum(code in accepted for code in codes)
+        codes = {code for record in records if isinstance(code := record.provenance.get("code"), str)}
+        accepted: set[str] = set()
+        for watch in self._watches.all():
+            accepted |= watch.accept(watch.last_current(records) if selection == _EVERY_RUN else codes)
+        return sum(record.provenance.get("code") in accepted for record in records)
 
     def migrate(self, *, preview: bool = False) -> int:
         """Rewrite the records that have an older form; how many there are."""
