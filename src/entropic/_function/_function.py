@@ -11,7 +11,7 @@ from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .._code import Code, code_digest
+from .._code import Code, Ownership, code_digest
 from .._engine import (
     CannotReplayError,
     DefaultsWatch,
@@ -21,7 +21,7 @@ from .._engine import (
 from .._fs import watch_forks
 from .._record import RunRecord
 from ..errors import EntropicError, NotRecordedError, UnsupportedTypeError
-from ..hashing import Identity, Key, canonical, make_key, normalize
+from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
 from ..query import Selection
 from ..store import Store
 from ._binding import Binding
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .._maintenance import Explanation, Reproduction
     from ._evolution import Evolution
 
+_ARE_PLAIN = PLAIN_TYPES.issuperset
 _REMEMBERED_CALLS = 4096
 _EVERY_RUN = Selection.of()
 
@@ -111,13 +112,15 @@ class FunctionCache:
         make_known(self.name, self)
         watch_forks(self)
         self._is_method = may_be_method(function) and not isinstance(decorated, staticmethod)
-        self.watches = Watches(function, self._new_watch, is_method=self._is_method)
+        self._ownership = Ownership(tuple(options.tracked), tuple(options.untracked), not options.ignore_logging)
+        names = [*self.binding.signature.parameters]
+        self.watches = Watches(function, self._new_watch, names, self._ownership, is_method=self._is_method)
         self._watch = self.watches.own
         self.records = FunctionRecords(self.engine, self.name, self.closure, self.evolution, self.watches)
         self.defaults = DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
 
     def _new_watch(self, owner: type | None, said: set[str]) -> StalenessPolicy:
-        code, policy = Code(self.function, owner), self.options.on_change
+        code, policy = Code(self.function, owner, self._ownership), self.options.on_change
         return StalenessPolicy(self.name, code, policy, self.engine.codebook, said, self.place)
 
     def _claimed(self, *, is_copy: bool) -> tuple[Claim, list[Any]]:
@@ -137,7 +140,8 @@ class FunctionCache:
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         key = self.key(args, kwargs)
-        watch = self.watches.of(args) if self._is_method else self._watch
+        are_plain = _ARE_PLAIN(map(type, args)) and _ARE_PLAIN(map(type, kwargs.values()))
+        watch = self._watch if are_plain else self.watches.of(args, kwargs)
         if self.is_async:
             return self._call_async(key, Call(self, key, args, kwargs), watch)
         record = self.engine.recall(key, watch)
@@ -161,15 +165,15 @@ class FunctionCache:
         key = self.key(args, kwargs)
         work = Call(self, key, args, kwargs)
         if self.is_async:
-            return self.engine.execute_async(key, work.awaited, {}, self.watches.of(args))
-        return self.engine.execute(key, work, {}, self.watches.of(args))
+            return self.engine.execute_async(key, work.awaited, {}, self.watches.of(args, kwargs))
+        return self.engine.execute(key, work, {}, self.watches.of(args, kwargs))
 
     def retrieve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord | None:
-        return self.engine.recall(self.key(args, kwargs), self.watches.of(args))
+        return self.engine.recall(self.key(args, kwargs), self.watches.of(args, kwargs))
 
     def ensure(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[RunRecord, bool]:
         """Have a call recorded, for a sweep; its record, and whether it was run for that."""
-        key, watch = self.key(args, kwargs), self.watches.of(args)
+        key, watch = self.key(args, kwargs), self.watches.of(args, kwargs)
         call = Call(self, key, args, kwargs)
         record = self.engine.obtain(key, call, {}, watch)
         if not call.has_run:
@@ -182,7 +186,7 @@ class FunctionCache:
 
         key = self.key(args, kwargs)
         # The run that answers a call: of several, the one of today's code.
-        found = self.engine.look_up(key, self.watches.of(args).read_only())
+        found = self.engine.look_up(key, self.watches.of(args, kwargs).read_only())
         if found.candidate is None or found.is_broken:
             raise NotRecordedError(self.name, key.params_hash)
         record = self.engine.shown(found.candidate, key)
@@ -297,7 +301,7 @@ class FunctionCache:
         key = self.key(args, kwargs)
         given = self.binding.signature.bind(*args, **kwargs).arguments
         defaults = self.binding.signature.parameters.keys() - given.keys()
-        return explain(self.engine, key, self.records, defaults, self.watches.of(args))
+        return explain(self.engine, key, self.records, defaults, self.watches.of(args, kwargs))
 
     def cache_info(self) -> CacheInfo:
         size = self.records.count_points()
