@@ -65,6 +65,9 @@ def _pandas_timestamp(value: Any) -> Tagged:
 
 
 def _pandas_dtype(value: Any) -> Tagged:
+    if hasattr(value, "categories"):
+        categories = None if value.categories is None else _pandas_labels(value.categories)
+        return Tagged("$dtype", "category", {"categories": categories, "ordered": value.ordered})
     return Tagged("$dtype", str(value))
 
 
