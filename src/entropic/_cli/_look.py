@@ -208,7 +208,7 @@ def _show_record(record: RunRecord, store: Store) -> None:
         ("hash", record.params_hash),
         ("created", _view.created(record)),
         ("result", printable(record.result_path) + gone),
-        *(("beside", printable(path)) for path in store._engine.places.files_of(record)[1:]),
+        *(("beside", printable(path)) for path in store._engine.paths.files_of(record)[1:]),
     ]
     for title, values in (("params", record.params), ("metadata", record.metadata), ("provenance", record.provenance)):
         rows += [
