@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import subprocess
 import sys
+import zoneinfo
 from collections.abc import Callable
 from typing import Any
 
@@ -45,8 +46,8 @@ def _pandas(pd: Any) -> list[Any]:
         pd.Timestamp("2026-01-01"),
         pd.Timestamp("2026-01-01 00:00:00.000000001"),
         pd.Timestamp("2026-01-01", tz="Europe/Berlin"),
-        dt.datetime(2026, 1, 1),
         pd.Timedelta(1, "s"),
+        pd.Timedelta(1_000_000_001, "ns"),
         pd.Period("2026-01"),
         pd.Interval(0, 1),
         pd.Interval(0, 1, closed="left"),
@@ -196,6 +197,16 @@ def test_how_a_table_lies_in_memory_does_not_matter() -> None:
     assert normalize(table) == normalize(pd.concat([table[["a"]], table[["b"]]], axis=1))
     assert normalize(table.iloc[:2]) == normalize(pd.DataFrame({"a": [1, 2], "b": [4, 5]}))
     assert normalize(column) == normalize(pl.concat([column[:1], column[1:]], rechunk=False))
+
+
+def test_a_moment_of_pandas_is_the_equal_datetime() -> None:
+    """A point is the same whether it comes out of a DataFrame or not."""
+    pd = pytest.importorskip("pandas")
+    berlin = zoneinfo.ZoneInfo("Europe/Berlin")
+
+    assert normalize(pd.Timestamp("2026-01-01")) == normalize(dt.datetime(2026, 1, 1))
+    assert normalize(pd.Timestamp("2026-01-01", tz=berlin)) == normalize(dt.datetime(2026, 1, 1, tzinfo=berlin))
+    assert normalize(pd.Timedelta(1, "s")) == normalize(dt.timedelta(seconds=1))
 
 
 def test_sparse_matrices_count_by_their_numbers() -> None:
