@@ -24,6 +24,7 @@ from ._view import printable
 @click.option("--sort", metavar="NAME", help="A parameter, created_at, metadata.elapsed_seconds, ...; -NAME descends.")
 @click.option("--reverse", is_flag=True, help="Last first: without --sort, newest first.")
 @click.option("--limit", metavar="N", type=click.IntRange(0), help="At most N runs, the first ones in that order.")
+@click.option("--current", is_flag=True, help="Without runs of points that have a newer one; else they are marked.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for jq and the like.")
 @click.option("--csv", "as_csv", is_flag=True, help="A table for spreadsheets and scripts, with all there is.")
 @opens_store()
@@ -34,6 +35,7 @@ def ls(
     sort: str | None,
     reverse: bool,
     limit: int | None,
+    current: bool,
     as_json: bool,
     as_csv: bool,
 ) -> None:
@@ -48,8 +50,8 @@ def ls(
     """
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")
-    records = chosen(store, runs, sort)
-    records = RecordList(reversed(records) if reverse else records)[:limit]
+    records = chosen(store, runs, sort, current=current)
+    records = (records[::-1] if reverse else records)[:limit]
     if varying:
         records = records.varying()
     if as_json:
@@ -82,7 +84,7 @@ def show(store: Store, runs: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(json_of(records[-1]), indent=2))
     else:
-        _show_record(records[-1], store)
+        _show_record(records[-1:], store)
 
 
 @click.command()
@@ -181,12 +183,15 @@ def _show_csv(records: RecordList) -> None:
         click.echo(printable(line.rstrip("\r\n")) if _view.is_terminal() else line.rstrip("\r\n"))
 
 
+_FURTHER = ("function", "version", "code", "superseded")
+
+
 def show_runs(records: RecordList) -> None:
     """The table of runs."""
     table = records.table()
     names = [name for name in table.columns if table.groups[name] == "param"]
-    functions = any(_view.function_of(record) for record in records)
-    header = ["hash", "created", *map(printable, names), "time", "size", *(["function"] if functions else [])]
+    further = [(name, own) for name in _FURTHER if (own := table.own(name)) is not None]
+    header = ["hash", "created", *map(printable, names), "time", "size", *(name for name, _ in further)]
     rows = [
         [
             _view.short_hash(record),
@@ -194,7 +199,7 @@ def show_runs(records: RecordList) -> None:
             *(_view.shown(row[name]) if name in row else "" for name in names),
             _view.time_text(record.metadata.get("elapsed_seconds")),
             _view.size_text(_view.recorded_size(record)),
-            *([printable(_view.function_of(record))] if functions else []),
+            *(printable(row.get(own, "")) for _, own in further),
         ]
         for record, row in zip(records, table.rows, strict=True)
     ]
@@ -202,11 +207,14 @@ def show_runs(records: RecordList) -> None:
     _view.show_table(header, rows, right=[False, False, *numbers, True, True])
 
 
-def _show_record(record: RunRecord, store: Store) -> None:
+def _show_record(records: RecordList, store: Store) -> None:
+    record, table = records[0], records.table()
+    superseded = table.own("superseded")
     gone = "" if record.result_path.exists() else "  (gone)"
     rows = [
         ("hash", record.params_hash),
         ("created", _view.created(record)),
+        *([("superseded", printable(table.rows[0][superseded]))] if superseded else []),
         ("result", printable(record.result_path) + gone),
         *(("beside", printable(path)) for path in store._engine.paths.files_of(record)[1:]),
     ]

@@ -29,12 +29,13 @@ from .._locks import Flights, LockFiles
 from .._log import DEBUG, is_enabled_for
 from .._record import RunRecord, lazy_copy, with_params
 from .._results import PRIVATE_FOLDER, Workplace
-from .._tables import RecordList
+from .._tables import Origin, RecordList, from_store
 from ..errors import EntropicError, ResultMissingError
 from ..hashing import PLAIN_TYPES, Key, decode_params, hash_params, make_key
 from ..index import adapt
 from ..query import Selection
 from ._arguments import checked_metadata
+from ._folder import FolderIdentity
 from ._lookup import NOTHING, Candidate, Lookup, agrees, choose, most_telling
 from ._paths import ResultPaths
 from ._recorder import Recorder, write_error
@@ -42,6 +43,7 @@ from ._records import exchange, fields, search, signature
 from ._run import AsyncWork, Look, Metadata, Runner, Work
 from ._settings import Settings
 from ._staleness import StalenessPolicy
+from ._superseded import why_superseded
 from ._writer import IndexWriter
 
 _REMEMBERED_KEYS = 4096
@@ -66,6 +68,7 @@ class RunCache:
         paths: The paths of results.
         workplace: Where runs are staged.
         flights: Who runs which key at the moment.
+        folder: Whether the results folder is the one of the index.
         writer: What changes the index.
         recorder: What publishes results and inserts their records.
     """
@@ -79,8 +82,9 @@ class RunCache:
         self.workplace = Workplace(str(results_dir), settings.durable)
         lock_files = LockFiles(str(results_dir / PRIVATE_FOLDER / "locks"))
         self.flights = Flights(self.index.key_locks() or lock_files)
+        self.folder = FolderIdentity(results_dir, self.index)
         self.writer = IndexWriter(settings, self.index)
-        self.recorder = Recorder(settings, self.paths, self.index, self.writer, self.workplace)
+        self.recorder = Recorder(settings, self.paths, self.folder, self.writer, self.workplace, self.index)
         self._peek = self.index.peek
         self._candidates: dict[str, Candidate] = {}
         self._older_forms = _OlderForms()
@@ -283,8 +287,18 @@ class RunCache:
         self.remove_unused(paths)
         return len(records)
 
-    def select(self, selection: Selection, is_wanted: Callable[[RunRecord], bool] | None = None) -> RecordList:
-        """The records that were asked for; of those only the ones *is_wanted* names, if it is given."""
+    def select(
+        self,
+        selection: Selection,
+        is_wanted: Callable[[RunRecord], bool] | None = None,
+        is_good: Callable[[RunRecord], bool] | None = None,
+        *,
+        current: bool = False,
+    ) -> RecordList:
+        """The records that were asked for; only what *is_wanted* names, and if *current* only what answers today."""
+        if current:
+            answering = self.select(selection._replace(limit=None), is_wanted, is_good).current()
+            return answering[: selection.limit]
         found = search(self.index, selection.condition, self.paths)
         if is_wanted is not None:
             found = [record for record in found if is_wanted(record)]
@@ -292,7 +306,13 @@ class RunCache:
         del found
         for place, record in enumerate(records):
             records[place] = self.paths.shown(record)  # one by one, so that no record is held twice
-        return RecordList(records)
+        return from_store(records, self.origin(is_good))
+
+    def origin(self, is_good: Callable[[RunRecord], bool] | None = None) -> Origin:
+        """What the tables of a list of runs have to know of this cache; *is_good* tells what is of today's code."""
+        return Origin(
+            self.settings.results_dir, lambda records: why_superseded(self.index, self.paths, records, is_good)
+        )
 
     def exchange(self, pairs: Sequence[tuple[RunRecord, RunRecord]]) -> None:
         """Put records in the place of others: in each pair the second, of the first."""
