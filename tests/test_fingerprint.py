@@ -218,7 +218,7 @@ REFUSED = [
     Box().method,
     iter([]),
     threading.Lock(),
-    functools.partial(base),
+    functools.partial(scaled(base, 2)),
     scaled(base, 2),
     compiled("def _lambdifygenerated(x): return x", "_lambdifygenerated"),
     compiled("def base(x): return x", "base", __name__=__name__),

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from entropic import Store
 from entropic._fs import is_abandoned, try_lock, unlock, wait_for_lock
 
 # What the standard library lacks on Windows; asyncio and others that come with it are loaded before it is taken away.
@@ -86,3 +92,42 @@ def test_one_open_file_locks_out_another(tmp_path: Path) -> None:
         assert is_abandoned(path)
         wait_for_lock(second.fileno())
         assert not try_lock(first.fileno())
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP])
+def test_folders_that_cannot_be_synced_are_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: int
+) -> None:
+    """On such a file system runs are recorded, and one line of the log says what a power cut may undo."""
+    fsync = os.fsync
+
+    def refused_for_folders(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(code, os.strerror(code))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refused_for_folders)
+    monkeypatch.setattr("entropic._fs._files._known_to_lack_syncs", set())
+    store = Store(tmp_path / "new" / "results", tmp_path / "new" / "runs.json", ".txt")
+
+    for n in range(3):
+        store.run_or_retrieve({"n": n}, lambda params, path: path.write_text("x"))
+    store.delete({"n": 1})
+
+    assert [record.params["n"] for record in store.list()] == [0, 2]
+    assert [line.levelname for line in caplog.records].count("WARNING") == 1
+    assert "does not sync folders" in caplog.text
+
+
+def test_a_file_that_cannot_be_synced_is_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What holds of folders does not of files: their content would not be on disk."""
+
+    def refused(descriptor: int) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    store = Store(tmp_path / "results", tmp_path / "runs.json", ".txt")
+    monkeypatch.setattr(os, "fsync", refused)
+
+    with pytest.raises(OSError, match=r"(?i)invalid"):
+        store.run_or_retrieve({"n": 1}, lambda params, path: path.write_text("x"))
+    assert store.list() == []

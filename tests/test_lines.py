@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import stat
+import struct
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 import tinydb
 
-from entropic.errors import IndexCorruptError
+from entropic.errors import IndexCorruptError, IndexVersionError
 from entropic.index import TinyDBIndex
 from entropic.record import RunRecord
 from entropic.testing import HOSTILE_PARAMS, make_record
@@ -204,11 +205,6 @@ def _without(field: str) -> Callable[[bytes], bytes]:
 DAMAGES: dict[str, tuple[int, Callable[[bytes], bytes]]] = {
     "head garbled": (1, _line_changed(1, lambda line: line.replace(b'"format"', b"'format'"))),
     "head without format": (1, _line_changed(1, lambda line: line.replace(b'"format": 1', b'"version": 1'))),
-    "newer format": (1, _line_changed(1, lambda line: line.replace(b'"format": 1', b'"format": 2'))),
-    "newer format in stock layout": (
-        1,
-        lambda content: json.dumps(json.loads(content.replace(b'"format": 1', b'"format": 2'))).encode(),
-    ),
     "first line garbled": (2, _line_changed(2, lambda line: line[:40] + b"#" + line[41:])),
     "middle line garbled": (3, _line_changed(3, lambda line: line[:40] + b'"' + line[41:])),
     "last line garbled": (5, _line_changed(5, lambda line: b"#" + line[1:])),
@@ -291,7 +287,7 @@ def test_a_garbled_line_of_a_large_file_is_told(path: Path, place: int) -> None:
         lambda index: index.all(),
         lambda index: index.find_by_hash(records[199].params_hash),
         lambda index: index.find_by_params({"n": 199}),
-        lambda index: index.delete_by_hash(records[5].params_hash),
+        lambda index: index.delete_by_hash(records[199].params_hash),
     ]
 
     assert opened(path).find_by_hash(records[5].params_hash) == records[5]
@@ -299,6 +295,123 @@ def test_a_garbled_line_of_a_large_file_is_told(path: Path, place: int) -> None:
         with pytest.raises(IndexCorruptError) as caught:
             method(opened(path))
         assert caught.value.line == 201
+
+
+def test_a_delete_copies_the_lines_of_others_as_they_stand(path: Path) -> None:
+    """In a large file the lines of other keys are not parsed: damage in one of them is neither spread nor lost."""
+    records = [make_record({"n": n, "text": "x" * 300}) for n in range(400)]
+    opened(path).insert_many(records)
+    lines = path.read_bytes().split(b"\n")
+    lines[200] = lines[200][:50] + b"#" + lines[200][51:]
+    path.write_bytes(b"\n".join(lines))
+
+    for place in (0, 5, 6, 399):
+        assert opened(path).delete_by_hash(records[place].params_hash)
+
+    kept = [line for number, line in enumerate(lines[1:401]) if number not in (0, 5, 6, 399)]
+    kept[-1] = kept[-1].removesuffix(b",")
+    assert path.read_bytes().split(b"\n")[1:] == [*kept, b"}}", b""]
+
+
+LATER = {
+    "ours": lambda content: content,
+    "stock layout": lambda content: json.dumps(json.loads(content)).encode(),
+    "ours, and damaged": lambda content: content.replace(b'"n": 1', b'"n"; 1'),
+    "head damaged": lambda content: content.replace(b'"_default": {', b'"_default" {'),
+    "stock layout, and cut": lambda content: json.dumps(json.loads(content)).encode()[:-30],
+}
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_an_index_of_a_later_format_is_changed_by_nothing(path: Path, name: str) -> None:
+    """Not by recovering it either, whatever else is wrong with it."""
+    records = filled(path)
+    content = LATER[name](path.read_bytes()).replace(b'"format": 1', b'"format": 2')
+    path.write_bytes(content)
+    methods: list[Callable[[TinyDBIndex], object]] = [
+        lambda index: index.insert(records[0]),
+        lambda index: index.delete_by_hash(records[0].params_hash),
+        lambda index: index.db.update({"x": 1}),
+        lambda index: index.salvage(),
+    ]
+
+    for method in methods:
+        with pytest.raises((IndexVersionError, IndexCorruptError)) as caught:
+            method(opened(path))
+        assert "damaged" in name or "cut" in name or "version 2" in str(caught.value)
+        assert path.read_bytes() == content
+    with pytest.raises(IndexVersionError):
+        opened(path).salvage()
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_what_is_intact_is_recovered(path: Path, tmp_path: Path, name: str) -> None:
+    """Wherever the damage is: the intact runs and the folder go into a new file, and the damaged one is kept."""
+    index = TinyDBIndex(path, tmp_path / "elsewhere" / "results", durable=False)
+    (tmp_path / "elsewhere" / "results").mkdir(parents=True)
+    records = [make_record({"n": n}) for n in range(4)]
+    index.insert_many(records)
+    content = DAMAGES[name][1](path.read_bytes())
+    path.write_bytes(content)
+    found, lines = opened(path).read_intact()
+
+    kept_as = TinyDBIndex(path, durable=False).salvage()
+
+    assert kept_as is not None
+    assert kept_as.read_bytes() == content
+    assert lines
+    assert opened(path).all() == found == [record for record in records if record in found]
+    if content.startswith(b'{"_store"'):
+        assert len(found) >= 2
+        assert opened(path).remembered_folder() == tmp_path / "elsewhere" / "results"
+    assert opened(path).salvage() is None
+
+
+# ---- what is not an index file -------------------------------------------------------------------------------------
+
+STRANGERS: dict[str, Callable[[Path], object]] = {
+    "folder": lambda path: path.mkdir(),
+    "pipe": os.mkfifo,
+    "device": lambda path: path.symlink_to("/dev/zero"),
+    "link to a pipe": lambda path: (os.mkfifo(path.with_name("pipe")), path.symlink_to("pipe")),
+}
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_what_is_no_file_is_refused(path: Path, name: str) -> None:
+    """A pipe is not waited for, a device not read; each method says what is there, and leaves it."""
+    STRANGERS[name](path)
+    methods: list[Callable[[TinyDBIndex], object]] = [
+        lambda index: index.all(),
+        lambda index: index.count(),
+        lambda index: index.find_by_hash("0" * 16),
+        lambda index: index.search({"n": 1}),
+        lambda index: index.insert(make_record({"n": 1})),
+        lambda index: index.delete_by_hash("0" * 16),
+        lambda index: index.require_writable(),
+        lambda index: index.remembered_folder(),
+        lambda index: index.read_intact(),
+        lambda index: index.salvage(),
+        lambda index: index.clean_up(),
+    ]
+
+    for method in methods:
+        with pytest.raises(OSError, match=r"(?i)folder|pipe|director") as caught:
+            method(opened(path))
+        assert caught.value.filename == str(path)
+
+
+@pytest.mark.parametrize("name", ["runs.json", "db"])
+def test_a_link_that_leads_nowhere_is_refused_before_the_run(tmp_path: Path, name: str) -> None:
+    """A record could not be kept behind it: that is known beforehand."""
+    (tmp_path / name).symlink_to("/nonexistent/place")
+    path = tmp_path / name if name == "runs.json" else tmp_path / name / "runs.json"
+
+    with pytest.raises(OSError, match=r"link|director"):
+        opened(path).require_writable()
+    with pytest.raises(OSError, match=r"(?i)no such file|director"):
+        opened(path).insert(make_record({"n": 1}))
 
 
 # ---- other layouts --------------------------------------------------------------------------------------------------
@@ -466,6 +579,94 @@ def test_a_file_of_the_same_size_written_in_place_is_seen(path: Path) -> None:
         assert [record.params["n"] for record in index.all()] == [0, 1, digit - ord("0")]
 
 
+def test_a_change_within_a_tick_of_an_append_is_seen(path: Path) -> None:
+    """Two rewrites within a tick of the clock may bring size, time and inode back: an append is not trusted either."""
+    records = filled(path)
+    index = opened(path)
+    index.insert(make_record({"n": 3}))
+    status, content = path.stat(), path.read_bytes()
+    assert index.find_by_hash(records[2].params_hash) == records[2]
+
+    with path.open("r+b") as file:
+        file.write(
+            content.replace(b'{"_store"', b'{"_stort"')
+            .replace(b'"_stort"', b'"_store"')
+            .replace(b'"n": 2}', b'"n": 7}')
+        )
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    assert path.stat().st_size == status.st_size
+    assert [record.params["n"] for record in index.all()] == [0, 1, 7, 3]
+
+
+def told_size(size: int) -> Callable[[int], os.stat_result]:
+    """An `os.fstat` that tells no more than some size, as a network file system does for a while."""
+    fstat = os.fstat
+
+    def told(descriptor: int) -> os.stat_result:
+        status = fstat(descriptor)
+        fields = [*status]
+        fields[stat.ST_SIZE] = min(status.st_size, size)
+        named = {name: getattr(status, name) for name in dir(status) if name.startswith("st_")}
+        return os.stat_result(fields, named)
+
+    return told
+
+
+def test_an_old_size_overwrites_nobodys_record(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network file system may tell a size from before others' appends, of a file known or just opened."""
+    records = filled(path)
+    writer = opened(path)
+    assert writer.all() == records
+    old_size = path.stat().st_size
+    for n, params in enumerate(({"n": 10}, {"n": 11, "text": "x" * 5000}, {"n": 12})):
+        records.append(make_record(params))
+        opened(path).insert(records[-1])
+        for index in (writer, opened(path)):
+            with monkeypatch.context() as patched:
+                patched.setattr(os, "fstat", told_size(old_size))
+                records.append(make_record({"n": 20 + n}))
+                index.insert(records[-1])
+            assert opened(path).all() == records
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fstat", told_size(old_size))
+            opened(path).delete_records([records.pop(1)])
+        assert opened(path).all() == records
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_an_old_empty_file_overwrites_nobodys_record(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was empty when it was last seen may hold others' first records."""
+    records = filled(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fstat", told_size(0))
+        opened(path).insert(make_record({"n": 10}))
+
+    assert opened(path).all()[:3] == records
+    assert len(opened(path).all()) == 4
+
+
+def test_what_mending_cuts_off_is_kept(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The rest of an interrupted append goes into a file beside the index, and the log says so; brackets do not."""
+    records = filled(path)
+    content = path.read_bytes()
+    torn = b',\n"4": {"params_hash": "abc", "n'
+    path.write_bytes(content.removesuffix(CLOSING) + torn)
+
+    opened(path).insert(records[0])
+
+    (kept,) = (entry for entry in path.parent.iterdir() if entry != path)
+    assert kept.read_bytes() == torn
+    assert kept.name.startswith("runs.json.torn-")
+    assert str(kept) in caplog.text
+    kept.unlink()
+    path.write_bytes(content[:-2])
+    opened(path).insert(records[0])
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    assert opened(path).all() == [*records, records[0]]
+
+
 def test_two_objects_append_in_turn(path: Path) -> None:
     """Each reads the other's lines, and numbers go on."""
     one, two = opened(path), opened(path)
@@ -521,6 +722,24 @@ def test_mode_and_group_are_kept(path: Path) -> None:
         assert after.st_ino != before.st_ino
     finally:
         os.umask(umask)
+
+
+def test_access_lists_and_notes_are_kept(path: Path) -> None:
+    """A colleague who was given access keeps it when the index is rewritten, and what users note on the file stays."""
+    records = filled(path)
+    # Entries of a POSIX access list: tag, permissions, id. The owner, a user 12345, the group, the mask, others.
+    entries = [(0x01, 6, -1), (0x02, 6, 12345), (0x04, 4, -1), (0x10, 6, -1), (0x20, 0, -1)]
+    listed = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    try:
+        os.setxattr(path, "system.posix_acl_access", listed)
+        os.setxattr(path, "user.project", b"x")
+    except OSError:
+        pytest.skip("this file system has no access lists")
+
+    opened(path).delete_records(records[:1])
+
+    assert os.getxattr(path, "system.posix_acl_access") == listed
+    assert os.getxattr(path, "user.project") == b"x"
 
 
 def test_what_the_file_knows_of_its_store_is_kept(path: Path, tmp_path: Path) -> None:
@@ -592,7 +811,7 @@ def test_a_child_forked_in_a_write_keeps_no_lock(path: Path) -> None:
     def fork_in_between(tables: dict[str, Any]) -> None:
         pids.append(_forked(lambda: os.read(reading, 1)))
 
-    index._file.edit(fork_in_between)
+    index._writer.edit(fork_in_between)
     try:
         done = subprocess.run(
             [sys.executable, "-c", _INSERT_ONE, str(path)], capture_output=True, text=True, timeout=30, check=False

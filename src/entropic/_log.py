@@ -36,10 +36,10 @@ def run_completed(params_hash: str, result_path: str, elapsed_seconds: float) ->
 def stale(params_hash: str, result_path: str, reason: str) -> None:
     """A record is there, its result is not usable."""
     logger.warning(
-        "Stale %s: the result %s %s; the point runs again and its record is replaced",
+        "Stale %s: the %s: %s; the point runs again and its record is replaced",
         params_hash,
-        result_path,
         reason,
+        result_path,
         extra={"params_hash": params_hash},
     )
 
@@ -93,9 +93,10 @@ def unknown_parameter(name: str) -> None:
     logger.warning("No recorded run has a parameter %r", name)
 
 
-def mended(path: str, dropped_bytes: int) -> None:
-    """The torn tail of an interrupted append was closed."""
-    logger.warning("Mended %s: %d bytes of an interrupted append were dropped", path, dropped_bytes)
+def mended(path: str, cut_off_bytes: int, kept_as: str | None) -> None:
+    """The torn tail of an interrupted append was cut off, and kept in a file if it said anything."""
+    kept = "nothing was in them" if kept_as is None else f"they are kept at {kept_as}"
+    logger.warning("Mended %s: cut off %d bytes of an interrupted append; %s", path, cut_off_bytes, kept)
 
 
 def cleaned(folder: str, count: int) -> None:

@@ -68,11 +68,12 @@ def meaning(value: Any) -> Any:
     if isinstance(value, dict):
         return "dict", tuple(sorted(repr((meaning(key), meaning(item))) for key, item in value.items()))
     if isinstance(value, np.ndarray):
+        value = value.astype(value.dtype.newbyteorder("<"))
         return "array", value.dtype.str, value.shape, value.tobytes()
     if isinstance(value, float):
         return "float", rounded(value)
     if isinstance(value, complex):
-        return "complex", repr(value)
+        return "complex", rounded(value.real), rounded(value.imag)
     return type(value).__name__, repr(value)
 
 

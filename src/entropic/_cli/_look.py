@@ -10,8 +10,7 @@ from typing import Any
 import click
 
 from .._record import RunRecord
-from .._tables import RecordList
-from ..query import fields_of, has_name, look_up
+from .._tables import RecordList, flatten
 from ..store import Store
 from . import _view
 from ._choose import answering, chosen, runs_argument, some, total_size
@@ -184,40 +183,38 @@ def _show_csv(records: RecordList) -> None:
 
 def show_runs(records: RecordList) -> None:
     """The table of runs."""
-    runs = [fields_of(record) for record in records]
-    names = records.param_names
+    table = records.table()
+    names = [name for name in table.columns if table.groups[name] == "param"]
     functions = any(_view.function_of(record) for record in records)
     header = ["hash", "created", *map(printable, names), "time", "size", *(["function"] if functions else [])]
     rows = [
         [
             _view.short_hash(record),
             _view.created(record),
-            *(_view.in_short(look_up(run, name)) if has_name(run, name) else "" for name in names),
+            *(_view.shown(row[name]) if name in row else "" for name in names),
             _view.time_text(record.metadata.get("elapsed_seconds")),
             _view.size_text(_view.recorded_size(record)),
             *([printable(_view.function_of(record))] if functions else []),
         ]
-        for record, run in zip(records, runs, strict=True)
+        for record, row in zip(records, table.rows, strict=True)
     ]
-    numbers = [all(_is_number(run, name) for run in runs) for name in names]
+    numbers = [all(isinstance(row.get(name, 0), (int, float)) for row in table.rows) for name in names]
     _view.show_table(header, rows, right=[False, False, *numbers, True, True])
-
-
-def _is_number(run: dict[str, Any], name: str) -> bool:
-    return not has_name(run, name) or isinstance(look_up(run, name), (int, float))
 
 
 def _show_record(record: RunRecord, store: Store) -> None:
     gone = "" if record.result_path.exists() else "  (gone)"
     rows = [
         ("hash", record.params_hash),
-        ("created", printable(record.created_at)),
+        ("created", _view.created(record)),
         ("result", printable(record.result_path) + gone),
-        *(("beside", printable(path)) for path in store._engine.places.files_of(record)[1:]),
+        *(("beside", printable(path)) for path in store._engine.paths.files_of(record)[1:]),
     ]
     for title, values in (("params", record.params), ("metadata", record.metadata), ("provenance", record.provenance)):
         rows += [
-            (f"{title}.{printable(name)}", _view.shown(value)) for name, value in values.items() if name != "siblings"
+            (f"{title}.{printable(name)}", _view.shown(value))
+            for name, value in flatten(values).items()
+            if name != "siblings"
         ]
     _show_pairs(rows)
 

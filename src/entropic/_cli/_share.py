@@ -101,7 +101,7 @@ def export(store: Store, runs: tuple[str, ...], output: str) -> None:
     for record in records:
         if not record.result_path.exists():
             _view.told(f"the result of {record.params_hash} is gone: only its parameters are exported")
-    write_export(records, Path(output), store._engine.places.files_of, _view.progress(len(records), "exporting"))
+    write_export(records, Path(output), store._engine.paths.files_of, _view.progress(len(records), "exporting"))
     click.echo(f"{len(records)} run{'' if len(records) == 1 else 's'} exported to {_view.printable(output)}")
 
 

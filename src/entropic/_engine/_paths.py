@@ -13,7 +13,7 @@ from ..index import Index
 _BESIDE_DATABASES = ("-wal", "-shm", "-journal")
 
 
-class Places:
+class ResultPaths:
     """
     The paths of one store.
 

@@ -17,10 +17,11 @@ from ..errors import AmbiguousResultError, EntropicError, IndexUnavailableError,
 from ..hashing import Key, decode_params
 from ..index import Index
 from ._arguments import checked_metadata
-from ._paths import Places
+from ._lookup import Lookup
+from ._paths import ResultPaths
 from ._run import Metadata, RunUnderWay, kept_aside
 from ._settings import Settings
-from ._staleness import Watch
+from ._staleness import StalenessPolicy
 
 
 class Recorder:
@@ -29,14 +30,14 @@ class Recorder:
 
     Args:
         settings: What the store was made with.
-        places: The paths of its results.
+        paths: The paths of its results.
         index: Its index.
         workplace: Its staging places.
     """
 
-    def __init__(self, settings: Settings, places: Places, index: Index, workplace: Workplace) -> None:
+    def __init__(self, settings: Settings, paths: ResultPaths, index: Index, workplace: Workplace) -> None:
         self._settings = settings
-        self._places = places
+        self._paths = paths
         self._index = index
         self._workplace = workplace
 
@@ -51,15 +52,17 @@ class Recorder:
 
     @contextlib.contextmanager
     def new_run(
-        self, key: Key, work: object, metadata: Metadata, watch: Watch | None, replaces: RunRecord | None = None
+        self, key: Key, work: object, metadata: Metadata, policy: StalenessPolicy | None, found: Lookup
     ) -> Iterator[RunUnderWay]:
         """Stage; hand over to the runner; publish, insert, and put the record on the run."""
         details = checked_metadata(metadata)
         _log.miss(key.params_hash)
+        if found.candidate is not None and found.is_broken:
+            _log.stale(key.params_hash, found.candidate.path, found.reason)
         stage = self._open_stage(key)
         run = RunUnderWay(stage.path, tells_circumstances=self._settings.provenance)
         try:
-            with run.told(work, watch):
+            with run.told(work, policy, found.reason):
                 yield run
         except BaseException:
             self._abandon(stage)
@@ -69,14 +72,14 @@ class Recorder:
             run.provenance["siblings"] = published.siblings
         try:
             path = os.path.join(self._settings.results_dir, published.name)
-            indexed = self._places.published(published.name)
+            indexed = self._paths.published(published.name)
             told = {"elapsed_seconds": run.elapsed_seconds, **details}
             run.record = self.insert(key, path, indexed, told, run.provenance)
         finally:
             stage.discard()
         _log.run_completed(key.params_hash, str(run.record.result_path), run.elapsed_seconds)
-        if replaces is not None:
-            self._replace_stale(replaces)
+        if found.candidate is not None and found.is_broken:
+            self._replace_stale(found.candidate.stored)
 
     def publish(self, stage: Stage) -> Published:
         """Publish what the runner wrote. It has done its work: whatever fails from here on must not cost the result."""
@@ -119,7 +122,7 @@ class Recorder:
         except BaseException:
             _log.not_recorded(path)
             raise
-        return self._places.shown(record)
+        return self._paths.shown(record)
 
     def _open_stage(self, key: Key) -> Stage:
         try:

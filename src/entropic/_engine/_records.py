@@ -13,17 +13,17 @@ from .._record import RunRecord, copy_record
 from ..hashing import RESERVED
 from ..index import Index
 from ..query import EVERY_RUN, Condition, fields_of, names_in, predicate
-from ._paths import Places
+from ._paths import ResultPaths
 
 
-def search(index: Index, condition: Condition, places: Places) -> Sequence[RunRecord]:
+def search(index: Index, condition: Condition, paths: ResultPaths) -> Sequence[RunRecord]:
     """Return the records that a query means, oldest first; the log tells of names that no record has."""
     if condition == EVERY_RUN:
         return index.all()
     if "result_path" in names_in(condition):
         # The index keeps paths relative to the results folder; asked for is the path that users see.
         is_meant = predicate(condition)
-        found = [record for record in index.iter() if is_meant(fields(record, places))]
+        found = [record for record in index.iter() if is_meant(fields(record, paths))]
     else:
         found = index.search(condition)
     if not found:
@@ -31,9 +31,9 @@ def search(index: Index, condition: Condition, places: Places) -> Sequence[RunRe
     return found
 
 
-def fields(record: RunRecord, places: Places) -> dict[str, Any]:
+def fields(record: RunRecord, paths: ResultPaths) -> dict[str, Any]:
     """Return a record of the index as queries see it."""
-    return {**fields_of(record), "result_path": str(places.absolute(record))}
+    return {**fields_of(record), "result_path": str(paths.absolute(record))}
 
 
 def exchange(index: Index, pairs: Collection[tuple[RunRecord, RunRecord]]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from .._record import RunRecord
 from .._results import Stage
 from ..hashing import Key, make_key, own_copy, paths, unchanged
-from ._staleness import Watch
+from ._staleness import StalenessPolicy
 
 Runner = Callable[[dict[str, Any], Path], object]
 Metadata = Mapping[str, Any]
@@ -67,12 +67,13 @@ class RunUnderWay:
         self.record: RunRecord
 
     @contextlib.contextmanager
-    def told(self, work: object, watch: Watch | None) -> Iterator[None]:
-        """While it runs, note with what code, under what circumstances, how long and at what cost."""
+    def told(self, work: object, policy: StalenessPolicy | None, reason: str) -> Iterator[None]:
+        """While it runs, note with what code, why, under what circumstances, how long and at what cost."""
         with contextlib.ExitStack() as around:
-            if watch is not None:
-                self.provenance["code"] = around.enter_context(watch.running())
+            if policy is not None:
+                self.provenance["code"] = around.enter_context(policy.recording())
             if self._tells_circumstances:
+                self.provenance["reason"] = reason
                 around.enter_context(self._measured(work))
             began = time.perf_counter()
             yield

@@ -17,74 +17,76 @@ from .._code import ITSELF, Code, Codebook, Fingerprint, are_comparable, what_ch
 from .._fs import warn
 from .._record import RunRecord
 from ..errors import ChangedDefaultWarning, CodeChangedError, StaleResultWarning
-from ._lookup import Candidate
 
 POLICIES = ("warn", "rerun", "error", "ignore")
 
 
-class Watch:
+class StalenessPolicy:
     """
-    The code of one function, held against the records of its runs.
+    What today's code of one function means for the records of its runs.
 
     Args:
         function_name: For messages.
         code: Its code.
-        policy: What a run of other code means; one of `POLICIES`.
+        on_change: What a run of other code means; one of `POLICIES`.
         codebook: Where what is known of code is kept.
-        said: Shared by all watches of one function: which warnings it has given.
+        said: Shared by all policies of one function: which warnings it has given.
 
     Attributes:
-        policy: As given.
+        on_change: As given.
     """
 
-    def __init__(self, function_name: str, code: Code, policy: str, codebook: Codebook, said: set[str]) -> None:
+    def __init__(self, function_name: str, code: Code, on_change: str, codebook: Codebook, said: set[str]) -> None:
         self._function_name = function_name
         self._code = code
-        self.policy = policy
+        self.on_change = on_change
         self._codebook = codebook
         self._said = said
         self._good: dict[str, Fingerprint] = {}
-        self._grown: dict[str, Watch] = {}
+        self._older: dict[str, StalenessPolicy] = {}
         self._growth: str | None = None
         self._may_note = True
-        self.today: Callable[[], Fingerprint | None] = _nobody_asks if policy == "ignore" else code.now
+        self._reasons: dict[tuple[str, str], str] = {}
+        self.today: Callable[[], Fingerprint | None] = _nobody_asks if on_change == "ignore" else code.now
         """Today's fingerprint, the same object for as long as the code does not change; None if nobody asks for it."""
 
-    def of_grown(self, growth: str) -> Watch:
+    def for_older_parameters(self, growth: str) -> StalenessPolicy:
         """
-        The watch over runs from before the parameters grew, in a way that one text tells.
+        The policy for runs from before the parameters grew, in a way that one text describes.
 
         That they answer is declared with the parameters, and so is the change of the function itself that came with it;
         what else has changed is not, nor what is changed later.
         """
-        watch = self._grown.get(growth)
-        if watch is None:
-            watch = Watch(self._function_name, self._code, self.policy, self._codebook, self._said)
-            watch._growth, watch._may_note = growth, self._may_note
-            self._grown[growth] = watch
-        return watch
+        policy = self._older.get(growth)
+        if policy is None:
+            policy = StalenessPolicy(self._function_name, self._code, self.on_change, self._codebook, self._said)
+            policy._growth, policy._may_note = growth, self._may_note
+            self._older[growth] = policy
+        return policy
 
-    def for_good_ones(self) -> Watch:
-        """One that lets only good runs answer, says nothing of the others, and writes nothing."""
-        policy = self.policy if self.policy == "ignore" else "rerun"
-        watch = Watch(self._function_name, self._code, policy, self._codebook, self._said)
-        watch._may_note = False
-        return watch
+    def read_only(self) -> StalenessPolicy:
+        """A policy that decides the same, and writes nothing."""
+        policy = StalenessPolicy(self._function_name, self._code, self.on_change, self._codebook, set(self._said))
+        policy._may_note = False
+        return policy
 
     def changes_since(self, record: RunRecord) -> list[str]:
         """In words, what of the code has changed since a record was made; nothing if the record is good."""
-        if self.vouches_for(record):
+        if self.is_current(record, self.today()):
             return []
         recorded, today = record.provenance["code"], self._code.now()
         told = what_changed if are_comparable(recorded, today.digest) else what_surely_changed
         return told(self._codebook.parts(recorded), today.parts)
 
-    def vouches_for(self, record: RunRecord) -> bool:
-        """Whether a record is good for today's code."""
-        return self.is_good(record, self.today())
+    def reason(self, record: RunRecord) -> str:
+        """Why a record by other code is not current, in a few words."""
+        recorded = record.provenance["code"], self._code.now().digest
+        if recorded not in self._reasons:
+            self._reasons[recorded] = f"code changed: {', '.join(self.changes_since(record))}"
+        return self._reasons[recorded]
 
-    def is_good(self, record: RunRecord, today: Fingerprint | None) -> bool:
-        """As `vouches_for`, for whoever knows today's fingerprint already."""
+    def is_current(self, record: RunRecord, today: Fingerprint | None) -> bool:
+        """Whether a record is good for the code whose fingerprint is *today*, as this policy's `today` returns it."""
         recorded = record.provenance.get("code")
         if today is None or not isinstance(recorded, str) or recorded == today.digest:
             return True
@@ -118,27 +120,27 @@ class Watch:
         parts = self._codebook.parts(recorded)
         return parts is not None and what_changed(parts, today.parts) == [ITSELF]
 
-    def hands_out(self, record: RunRecord) -> bool:
+    def permits(self, record: RunRecord) -> bool:
         """
-        Whether a record that is not good is the answer all the same; said once, if it is.
+        Whether a record by other code is the answer all the same; warns once, if it is.
 
         Raises:
             CodeChangedError: It is to be an error.
         """
-        if self.policy == "rerun":
+        if self.on_change == "rerun":
             return False
-        if self.policy == "warn" and "code" in self._said:
+        if self.on_change == "warn" and "code" in self._said:
             return True
         error = CodeChangedError(self._function_name, self.changes_since(record), record.created_at)
-        if self.policy == "error":
+        if self.on_change == "error":
             raise error
         warn(f"{error.story} The recorded result is used all the same. {_WAYS_OUT}", StaleResultWarning)
         self._said.add("code")
         return True
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[str]:
-        """A run: the fingerprint of the code that is about to run, noted down before it does."""
+    def recording(self) -> Iterator[str]:
+        """Record the code before it runs, in the block; yields the digest of its fingerprint."""
         fingerprint = self._code.before_run()
         self._codebook.keep(self._function_name, fingerprint)
         try:
@@ -160,26 +162,6 @@ class Watch:
             self._codebook.keep(self._function_name, today)
             self._codebook.accept(sorted(new), today.digest)
         return new
-
-
-def answer_among(candidates: Iterator[Candidate], watch: Watch, today: Fingerprint | None) -> Candidate | None:
-    """
-    The answer among the records of a key, the newest first: the newest one of today's code, else as the watch says.
-
-    So code that is put back as it was finds its results again. A newest record of today's code whose result is gone
-    is returned as well: its point has to run again.
-    """
-    newest = next(candidates)
-    if watch.is_good(newest.record, today):
-        found: Candidate | None = newest
-    else:
-        good = (one for one in candidates if watch.is_good(one.record, today) and one.defect() is None)
-        found = next(good, None)
-        if found is None and newest.defect() is None and watch.hands_out(newest.record):
-            found = newest
-    if found is not None:
-        found.vouched_by = today
-    return found
 
 
 class DefaultsWatch:

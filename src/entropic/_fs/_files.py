@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 import stat
 from pathlib import Path
 
+# What some network and FUSE file systems say of a folder, which then they bring to disk in their own way, if at all.
+_CANNOT = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)
+_known_to_lack_syncs: set[int] = set()
+_logger = logging.getLogger("entropic")
 _BY_EFFECTIVE_ID = os.access in os.supports_effective_ids
 
 
 def sync(path: str) -> None:
-    """Bring one file, or the entries of one folder, to disk."""
+    """Bring one file, or the entries of one folder, to disk; a folder whose file system cannot, is left to it."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        status = os.fstat(descriptor)
+        if error.errno not in _CANNOT or not stat.S_ISDIR(status.st_mode):
+            raise
+        if status.st_dev not in _known_to_lack_syncs:
+            _known_to_lack_syncs.add(status.st_dev)
+            _logger.warning(
+                "The file system of %s does not sync folders (%s): a power cut may undo a rename there", path, error
+            )
     finally:
         os.close(descriptor)
 

@@ -15,11 +15,9 @@ from .._code import Code, code_digest
 from .._engine import (
     CannotReplayError,
     DefaultsWatch,
-    Watch,
-    as_of_today,
+    StalenessPolicy,
     make_known,
     report_unknown_names,
-    rewritten,
 )
 from .._fs import watch_forks
 from .._record import RunRecord
@@ -99,7 +97,7 @@ class FunctionCache:
         self._is_method = may_be_method(function) and not isinstance(decorated, staticmethod)
         self._said: set[str] = set()
         self._watch = self._new_watch(None)
-        self._watches: dict[type, Watch] = {}
+        self._watches: dict[type, StalenessPolicy] = {}
         self.defaults = DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
 
     def _claim_name(self) -> None:
@@ -128,7 +126,7 @@ class FunctionCache:
             self.hits += 1
         return record if self.load is None else self.load(record.result_path)
 
-    async def _call_async(self, key: Key, work: Call, watch: Watch) -> Any:
+    async def _call_async(self, key: Key, work: Call, watch: StalenessPolicy) -> Any:
         record = self.engine.recall(key, watch) or await self.engine.obtain_async(key, work.awaited, {}, watch)
         if not work.has_run:
             with self.count_lock:
@@ -149,15 +147,11 @@ class FunctionCache:
     def ensure(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[RunRecord, bool]:
         """Have a call recorded, for a sweep; its record, and whether it was run for that."""
         key, watch = self.key(args, kwargs), self.watch(args)
-        record = self.engine.recall(key, watch)
-        has_run = False
-        if record is None:
-            call = Call(self, key, args, kwargs)
-            record = self.engine.obtain(key, call, {}, watch)
-            has_run = call.has_run
-        if not has_run:
+        call = Call(self, key, args, kwargs)
+        record = self.engine.obtain(key, call, {}, watch)
+        if not call.has_run:
             self.count_hits(1)
-        return record, has_run
+        return record, call.has_run
 
     def reproduce(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Reproduction:
         """Run a recorded call once more in a private place, and compare."""
@@ -165,9 +159,10 @@ class FunctionCache:
 
         key = self.key(args, kwargs)
         # The run that answers a call: of several, the one of today's code.
-        record = self.engine.recall(key, self.watch(args).for_good_ones()) or self.engine.recall(key)
-        if record is None:
+        found = self.engine.look_up(key, self.watch(args).read_only())
+        if found.candidate is None or found.is_broken:
             raise NotRecordedError(self.name, key.params_hash)
+        record = self.engine.shown(found.candidate, key)
         return run_again(self.engine, record, Call(self, key, args, kwargs, is_counted=False), self.comparison)
 
     def replay(self, record: RunRecord) -> Callable[[Path], object]:
@@ -256,7 +251,7 @@ class FunctionCache:
 
     # ---- its code ---------------------------------------------------------------------------------------------------
 
-    def watch(self, args: tuple[Any, ...]) -> Watch:
+    def watch(self, args: tuple[Any, ...]) -> StalenessPolicy:
         """The watch over the code of a call: of a method, as the class of its object has it."""
         if not self._is_method or not args:
             return self._watch
@@ -273,15 +268,15 @@ class FunctionCache:
         accepted = set().union(*(watch.accept(set(codes)) for watch in self._all_watches()))
         return sum(code in accepted for code in codes)
 
-    def _all_watches(self) -> set[Watch]:
+    def _all_watches(self) -> set[StalenessPolicy]:
         """Of a method one for each class that has it."""
         for owner in owners_of(self.function) if self._is_method else ():
             self.watch((owner,))
         return {self._watch, *self._watches.values()}
 
-    def _new_watch(self, owner: type | None) -> Watch:
+    def _new_watch(self, owner: type | None) -> StalenessPolicy:
         code, policy = Code(self.function, owner), self.options.on_change
-        return Watch(self.name, code, policy, self.engine.codebook, self._said)
+        return StalenessPolicy(self.name, code, policy, self.engine.codebook, self._said)
 
     def _default_texts(self) -> dict[str, str]:
         """The defaults that a key can hold, as texts."""
@@ -320,17 +315,17 @@ class FunctionCache:
 
     def of_today(self, record: RunRecord) -> RunRecord:
         """A record with the params that a call of today would have."""
-        return record if self.evolution is None else as_of_today(record, self.evolution)
+        return record if self.evolution is None else self.evolution.of_today(record)
 
     def migrate(self, *, preview: bool = False) -> int:
         if self.evolution is None:
             return 0
-        pairs = rewritten(filter(self.owns, self.engine.index.all()), self.evolution)
+        pairs = self.evolution.rewritten(filter(self.owns, self.engine.index.all()))
         if pairs and not preview:
             # First, or a crash would leave runs that no longer answer without a word.
             codes = {code for _, taken in pairs if isinstance(code := taken.provenance.get("code"), str)}
             for watch in self._all_watches():
-                watch.of_grown(str(self.evolution)).accept_excused(codes)
+                watch.for_older_parameters(str(self.evolution)).accept_excused(codes)
             self.engine.exchange(pairs)
         return len(pairs)
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Protocol
 
-from .._engine import SIMILAR_RUNS, Watch, durations_of
+from .._engine import SIMILAR_RUNS, StalenessPolicy, durations_of
 from .._record import RunRecord
 from .._sweep import (
     Plan,
@@ -46,7 +46,7 @@ class FunctionPoints:
         self._function = function
         self._given_arguments = arguments
         self.cache, first = function._self_parts()
-        self._watch: Watch = self.cache.watch(first)
+        self._watch: StalenessPolicy = self.cache.watch(first)
         self._arguments = arguments or _ByName(first)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .._engine import Candidate, agrees
+from .._engine import Candidate, agrees, judge
 from .._fs import warn
 from .._record import RunRecord
 from .._sweep import Run, SweepKeywords, SweepOptions, run_sweep
@@ -215,8 +215,7 @@ class NumberedReplicates:
 
     def _is_good(self, record: RunRecord, key: Key) -> bool:
         """Whether it counts: its result is there and whole, and its code is today's, or is handed out all the same."""
-        if Candidate(record, record).defect() is not None:
-            return False
         is_older = record.params_hash != key.params_hash
-        watch = self._watch.of_grown(str(key.older)) if is_older else self._watch
-        return watch.vouches_for(record) or watch.hands_out(record)
+        policy = self._watch.for_older_parameters(str(key.older)) if is_older else self._watch
+        found = judge(Candidate(record, record), policy)
+        return found.is_hit or (found.kind == "other code" and policy.permits(record))

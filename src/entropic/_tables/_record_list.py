@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, SupportsIndex, TextIO, overload
 
 from .._record import RunRecord
 from ..hashing import canonical
 from ..query import Selection, Where, fields_of, predicate
+from ._columns import Table, flatten, tabulate
 
 if TYPE_CHECKING:
     import pandas
-
-    from ._render import Table
 
 _SHOWN_RUNS = 20
 _SHOWN_IN_HTML = 200
@@ -36,9 +35,9 @@ class RecordList(list[RunRecord]):
         >>> records = RecordList(RunRecord({"n": n, "dt": 0.1}, path, "2bfd14f43d17fc7c", time) for n in (8, 16))
         >>> records
         RecordList of 2 runs
-           n   dt  result_path  created_at           elapsed_seconds
-           8  0.1  a.csv        2026-01-01 00:00:00
-          16  0.1  a.csv        2026-01-01 00:00:00
+           n   dt  result_path  created_at                 elapsed_seconds
+           8  0.1  a.csv        2026-01-01 00:00:00+00:00
+          16  0.1  a.csv        2026-01-01 00:00:00+00:00
         >>> records.varying().param_names
         ['n']
     """
@@ -97,12 +96,10 @@ class RecordList(list[RunRecord]):
         All views keep to those params, slices too: repr, HTML, DataFrame and CSV. Their names are in `param_names`.
         Values differ if their keys would; a parameter that only some of the records have differs as well.
         """
-        from . import _render as _views
-
         texts: dict[str, set[str]] = {}
         counts: Counter[str] = Counter()
         for record in self:
-            for name, value in _views.flattened(record.params).items():
+            for name, value in flatten(record.params).items():
                 texts.setdefault(name, set()).add(canonical(value))
                 counts[name] += 1
         view = self._like(self)
@@ -114,15 +111,13 @@ class RecordList(list[RunRecord]):
     @property
     def param_names(self) -> list[str]:
         """The parameters that are shown, nested ones dotted, in the order they first appear."""
-        from . import _render as _views
-
         if self._names is not None:
             return list(self._names)
-        return list(dict.fromkeys(name for record in self for name in _views.flattened(record.params)))
+        return list(dict.fromkeys(name for record in self for name in flatten(record.params)))
 
     def table(self) -> Table:
         """All columns as plain rows: what the DataFrame and the CSV are made from."""
-        return self._table(_own_columns)
+        return tabulate(self, self._names)
 
     def to_dataframe(self) -> pandas.DataFrame:
         """
@@ -131,9 +126,9 @@ class RecordList(list[RunRecord]):
         Raises:
             MissingExtraError: pandas is not installed; ``pip install "entropic[pandas]"`` (an `ImportError`).
         """
-        from . import _render as _views
+        from . import _render
 
-        return _views.data_frame(self.table())
+        return _render.data_frame(self.table())
 
     @overload
     def to_csv(self, path: None = None) -> str: ...
@@ -152,9 +147,9 @@ class RecordList(list[RunRecord]):
             >>> RecordList().to_csv()
             'result_path,created_at,elapsed_seconds\n'
         """
-        from . import _render as _views
+        from . import _render
 
-        text = _views.csv_text(self.table())
+        text = _render.csv_text(self.table())
         if path is None:
             return text
         if not isinstance(path, (str, os.PathLike)):
@@ -196,40 +191,26 @@ class RecordList(list[RunRecord]):
         return None
 
     def __repr__(self) -> str:
-        from . import _render as _views
+        from . import _render
 
         if not self:
             return self._title()
-        return f"{self._title()}\n{_views.text_table(self._seen(_SHOWN_RUNS), rows=_SHOWN_RUNS, width=_SHOWN_WIDTH)}"
+        return f"{self._title()}\n{_render.text_table(self._seen(_SHOWN_RUNS), rows=_SHOWN_RUNS, width=_SHOWN_WIDTH)}"
 
     def _repr_html_(self) -> str:
-        from . import _render as _views
+        from . import _render
 
-        return _views.html_table(self._seen(_SHOWN_IN_HTML), caption=self._title(), rows=_SHOWN_IN_HTML)
+        return _render.html_table(self._seen(_SHOWN_IN_HTML), caption=self._title(), rows=_SHOWN_IN_HTML)
 
     def _title(self) -> str:
         return f"RecordList of {len(self)} run{'' if len(self) == 1 else 's'}"
 
     def _seen(self, rows: int) -> Table:
         """The table as a person reads it; rows that will not be shown only count."""
-        table = self[:rows]._table(_own_columns_in_short)
+        from . import _render  # loaded by those who look at a table, not by every process that looks something up
+
+        table = _render.for_people(self[:rows].table())
         table.rows += [{}] * (len(self) - len(table.rows))
-        return table
-
-    def _table(self, own_columns: Callable[[RunRecord], dict[str, Any]]) -> Table:
-        from . import (
-            _render as _views,  # loaded by those who look at a table, not by every process that looks something up
-        )
-
-        params = [_views.flattened(record.params) for record in self]
-        shown = self.param_names
-        table = _views.Table(shown, [{name: row[name] for name in shown if name in row} for row in params])
-        taken = {name for row in params for name in row}  # also those that are not shown: one name, one meaning
-        own = [own_columns(record) for record in self]
-        functions = ["function"] if any("function" in row for row in own) else []
-        table.add_columns([*functions, "result_path", "created_at", "elapsed_seconds"], own, taken)
-        further = [_further_metadata(record, _views.flattened) for record in self]
-        table.add_columns(dict.fromkeys(name for row in further for name in row), further, taken)
         return table
 
     def _like(self, records: Iterable[RunRecord]) -> RecordList:
@@ -237,28 +218,6 @@ class RecordList(list[RunRecord]):
         like = RecordList(records)
         like._names = self._names
         return like
-
-
-def _own_columns(record: RunRecord) -> dict[str, Any]:
-    own = {"function": record.provenance["function"]} if "function" in record.provenance else {}
-    own |= {"result_path": str(record.result_path), "created_at": record.created_at}
-    if "elapsed_seconds" in record.metadata:
-        own["elapsed_seconds"] = record.metadata["elapsed_seconds"]
-    return own
-
-
-def _own_columns_in_short(record: RunRecord) -> dict[str, Any]:
-    own = _own_columns(record)
-    own["result_path"] = record.result_path.name
-    own["created_at"] = record.created_at[:19].replace("T", " ")
-    if type(own.get("elapsed_seconds")) is float:
-        own["elapsed_seconds"] = float(f"{own['elapsed_seconds']:.3g}")
-    return own
-
-
-def _further_metadata(record: RunRecord, flattened: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
-    found = {name: value for name, value in record.metadata.items() if name != "elapsed_seconds"}
-    return {f"metadata.{name}": value for name, value in flattened(found).items()}
 
 
 RecordList.__module__ = "entropic.record"

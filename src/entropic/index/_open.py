@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from pathlib import Path
 
-from ..errors import IndexCorruptError
 from ._adapter import adapt
 from ._base import IndexBackend
-from .tinydb._format import HEAD_START, is_head, parse_head
+from .tinydb._format import HEAD_START, STORE_TABLE, tables_in_head
 from .tinydb._index import TinyDBIndex
+from .tinydb._io import open_file
 
 _LONGEST_HEAD = 1 << 20
-_FOLDER = re.compile(rb'"results_dir": ("(?:[^"\\]|\\.)*")')
 
 
 def open_index(
@@ -62,28 +59,20 @@ def remembered_folder(path: str | os.PathLike[str]) -> Path | None:
 
     Returns:
         The folder, relative to the same place as *path*; None if the file does not exist or remembers none.
+
+    Raises:
+        IndexVersionError: The file is of a later format.
     """
-    head = _first_line(path)
-    inside: object = None
-    try:
-        if is_head(head):
-            inside = parse_head(os.fspath(path), head).get("_store", {}).get("1", {}).get("results_dir")
-    except IndexCorruptError:
-        inside = _folder_in(head)
+    row = tables_in_head(os.fspath(path), _first_line(path)).get(STORE_TABLE, {}).get("1", {})
+    inside = row.get("results_dir")
     return Path(path).parent / inside if isinstance(inside, str) else None
 
 
-def _folder_in(damaged_head: bytes) -> object:
-    found = _FOLDER.search(damaged_head)
-    try:
-        return json.loads(found[1]) if found else None
-    except ValueError:
-        return None
-
-
 def _first_line(path: str | os.PathLike[str]) -> bytes:
+    """The first line of a file; nothing of a folder, a pipe or a device, which is not waited for."""
     try:
-        with open(path, "rb") as file:
-            return file.readline(_LONGEST_HEAD).rstrip(b"\n")
-    except (FileNotFoundError, IsADirectoryError):
+        descriptor = open_file(os.fspath(path), os.O_RDONLY)
+    except OSError:
         return b""
+    with open(descriptor, "rb") as file:
+        return file.readline(_LONGEST_HEAD).rstrip(b"\n")

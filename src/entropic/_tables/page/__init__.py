@@ -23,11 +23,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ..._record import RunRecord
 from ...errors import MissingExtraError
-from ._columns import Run, tabulate
+from ._columns import page_columns
 from ._results import Shelf
 
-__all__ = ["Run", "make_page"]
+__all__ = ["make_page"]
 
 _FOLDER = Path(__file__).parent
 _TABLE_LIBRARY = "itables"
@@ -35,7 +36,7 @@ _PLOT_LIBRARY = "plotly"
 
 
 def make_page(
-    runs: Sequence[Run],
+    runs: Sequence[RunRecord],
     title: str,
     *,
     relative_to: str | os.PathLike[str] = ".",
@@ -60,7 +61,7 @@ def make_page(
         "title": title,
         "written_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "count": len(runs),
-        "columns": tabulate(runs),
+        "columns": page_columns(runs),
         "results": shelf.place(runs),
     }
     parts = {

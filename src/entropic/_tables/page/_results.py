@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ._columns import Run
+from ..._record import RunRecord
 
 _PICTURES = {
     ".png": "image/png",
@@ -41,7 +41,7 @@ class Shelf:
         self._room_bytes = room_bytes
         self._room_files = _MOST_EMBEDDED
 
-    def place(self, runs: Sequence[Run]) -> list[list[dict[str, Any]]]:
+    def place(self, runs: Sequence[RunRecord]) -> list[list[dict[str, Any]]]:
         """The files of each run, in the order of runs; the newest runs get the room first."""
         placed = [[self._shown(path) for path in _files_of(run)] for run in reversed(runs)]
         return placed[::-1]
@@ -88,7 +88,7 @@ class Shelf:
         return relative if relative.startswith(".") else f"./{relative}"
 
 
-def _files_of(run: Run) -> Iterator[Path]:
+def _files_of(run: RunRecord) -> Iterator[Path]:
     """The result, what stands in it if it is a folder, and what was written beside it."""
     yield run.result_path
     if run.result_path.suffix.lower() not in _PICTURES and run.result_path.is_dir():

@@ -1,29 +1,13 @@
-"""What is known of an index file's content: one of three layouts, each found in, searched and grown in its own way."""
+"""What is known of an index file's content: one of three layouts. Ours is in `_lines`."""
 
 from __future__ import annotations
 
 import copy
-import os
-from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from ...errors import IndexCorruptError
-from . import _format as _layout
-from ._format import Damage, Document, Tables
-from ._io import line_at, places_of, read_all, whole_lines
-from ._name_tables import Searches
-from ._offsets import OffsetTable, entry
-from ._probes import Probe, is_odd, lines_with
-
-_SMALL_FILE_BYTES = 1 << 16
-_TAIL_BYTES = 1 << 11
-_MARK_BYTES = 1 << 10
-_AHEAD_BYTES = 1 << 16
-_SCANS_BEFORE_TABLE = 3
-_HASH_FIELD = b': {"params_hash": "'
-_LINE_START_BYTES = 24
-_HASH_FIELD_PARTS = [b": {", b"params_hash", b": "]
+from . import _format
+from ._format import Document, Tables
 
 
 class Content:
@@ -32,6 +16,11 @@ class Content:
     closed = True
     last_number = 0
     other_tables: Tables
+
+    @property
+    def is_small(self) -> bool:
+        """Whether all of it is read whenever something is looked for, so that damage anywhere in it shows at once."""
+        return True
 
     def find(self, descriptor: int, params_hash: str) -> tuple[Document, int] | None:
         """The newest document under a hash, and the offset of its line."""
@@ -45,13 +34,19 @@ class Content:
         """Every document under a hash, oldest first."""
         return (document for _, document in self.documents(descriptor) if document.get("params_hash") == params_hash)
 
-    def documents(self, descriptor: int) -> Iterator[tuple[int, Document]]:
-        """Every id and document, oldest first."""
+    def documents(self, descriptor: int, *, backwards: bool = False) -> Iterator[tuple[int, Document]]:
+        """Every id and document, oldest first, or newest first."""
         raise NotImplementedError
 
-    def candidates(self, descriptor: int, where: Mapping[str, Any]) -> Iterator[tuple[int, Document]]:
-        """Every id and document that may satisfy a (normalised) query, oldest first: none that does is missing."""
-        return self.documents(descriptor)
+    def count(self, descriptor: int) -> int:
+        """How many documents there are."""
+        return sum(1 for _ in self.documents(descriptor))
+
+    def candidates(
+        self, descriptor: int, where: Mapping[str, Any], *, backwards: bool = False
+    ) -> Iterator[tuple[int, Document]]:
+        """Every id and document that may satisfy a (normalised) query: none that does is missing."""
+        return self.documents(descriptor, backwards=backwards)
 
     def naming(self, descriptor: int, name: str) -> Iterator[tuple[int, Document]]:
         """Every id and document that may have a parameter of this (perhaps dotted) name: none that has is missing."""
@@ -59,7 +54,18 @@ class Content:
 
     def texts(self, descriptor: int) -> Iterator[bytes]:
         """Every run as it would stand in our layout, without comma and line feed."""
-        return (_layout.line(number, document) for number, document in self.documents(descriptor))
+        return (_format.line(number, document) for number, document in self.documents(descriptor))
+
+    def runs_under(self, descriptor: int, keys: Collection[str]) -> list[tuple[int, Document]]:
+        """The documents under some hashes in their order, each with its place: its number, or its offset."""
+        wanted = frozenset(keys)
+        return [run for run in self.documents(descriptor) if run[1].get("params_hash") in wanted]
+
+    def without(self, descriptor: int, places: Collection[int]) -> Iterator[bytes]:
+        """What stands between head and closing bytes in our layout, without the runs at some places."""
+        unwanted = frozenset(places)
+        kept = (run for run in self.documents(descriptor) if run[0] not in unwanted)
+        return _format.joined(_format.line(number, document) for number, document in kept)
 
     def line_of(self, place: int) -> int:
         """The number of the line on which the run at this place stands, or 0 if that cannot be told."""
@@ -84,7 +90,7 @@ class EmptyContent(Content):
         """Nothing."""
         return None
 
-    def documents(self, descriptor: int) -> Iterator[tuple[int, Document]]:
+    def documents(self, descriptor: int, *, backwards: bool = False) -> Iterator[tuple[int, Document]]:
         """Nothing."""
         return iter(())
 
@@ -93,7 +99,7 @@ class StockContent(Content):
     """Any other TinyDB file: parsed whole, and brought to our layout by the first write."""
 
     def __init__(self, path: str, content: bytes) -> None:
-        self._documents, self.other_tables = _layout.parse_stock(path, content)
+        self._documents, self.other_tables = _format.parse_stock(path, content)
         self.last_number = max((number for number, _ in self._documents), default=0)
         self._newest = {document.get("params_hash"): document for _, document in self._documents}
 
@@ -102,257 +108,7 @@ class StockContent(Content):
         document = self._newest.get(params_hash)
         return None if document is None else (document, 0)
 
-    def documents(self, descriptor: int) -> Iterator[tuple[int, Document]]:
+    def documents(self, descriptor: int, *, backwards: bool = False) -> Iterator[tuple[int, Document]]:
         """Every id and document, in the order of the file; copies, as they would be if they were read anew."""
-        return ((number, copy.deepcopy(document)) for number, document in self._documents)
-
-
-class _Ahead:
-    """What was read of a file behind a place that was asked for."""
-
-    __slots__ = ("offset", "text")
-
-    def __init__(self, offset: int, text: bytes) -> None:
-        self.offset = offset
-        self.text = text
-
-    def is_near(self, offset: int) -> bool:
-        """Whether a place is about where the next ones lie if runs are asked for as they were recorded."""
-        return abs(offset - self.offset) <= len(self.text) + _AHEAD_BYTES
-
-    def run_at(self, offset: int) -> tuple[int, Document] | None:
-        """The run in the line that begins at an offset of the file; None if it is not all there."""
-        begin = offset - self.offset
-        end = self.text.find(b"\n", begin) if 0 <= begin < len(self.text) else -1
-        return None if end < 0 else _layout.parse_line(self.text[begin:end].removesuffix(b","))
-
-
-class LinesContent(Content):
-    """Our layout: a head, one line a run, the closing bytes."""
-
-    def __init__(self, path: str, descriptor: int, head: bytes, size: int) -> None:
-        self._path = path
-        self._head = head
-        self.other_tables = _layout.parse_head(path, head)
-        self.start = len(head)
-        self._table: OffsetTable | None = None
-        self._scans = 0
-        self._searches = Searches()
-        self._ahead = _Ahead(0, b"")
-        self.end = self.start
-        self._mark = head[-_MARK_BYTES:]
-        lines, self.closed = self._last_lines(descriptor, size)
-        if lines:
-            self._advance(*lines[-1])
-            self.last_number, _ = self._parsed(descriptor, *lines[-1])
-
-    @property
-    def is_bare(self) -> bool:
-        """No run yet."""
-        return self.end == self.start
-
-    def find(self, descriptor: int, params_hash: str) -> tuple[Document, int] | None:
-        """The newest document under a hash: by a search of the bytes at first, by a table of offsets later."""
-        key = _layout.json_text(params_hash)
-        if self._table is None:
-            self._scans += 1
-            if self.end > _SMALL_FILE_BYTES and self._scans <= _SCANS_BEFORE_TABLE:
-                found = self._scan(descriptor, key)
-                # Before a run is made for want of a record, make sure that no line hides it by its spelling.
-                if found is not None or self._lines_begin_alike(descriptor):
-                    return found
-            self._table = self._build_table(descriptor)
-        for offset in reversed(self._table.offsets(key)):
-            _, document = self._ahead.run_at(offset) or self._run_read_ahead(descriptor, offset)
-            if document.get("params_hash") == params_hash:
-                return document, offset
-        return None
-
-    def find_all(self, descriptor: int, params_hash: str) -> Iterator[Document]:
-        """By the table of offsets."""
-        if self._table is None:
-            self._table = self._build_table(descriptor)
-        for offset in self._table.offsets(_layout.json_text(params_hash)):
-            _, document = self._run_at(descriptor, offset)
-            if document.get("params_hash") == params_hash:
-                yield document
-
-    def find_at_hand(self, params_hash: str) -> Document | None:
-        """Without a look at the file: lines of it never change, so those that were read ahead stand."""
-        if self._table is not None and self._ahead.text:
-            for offset in reversed(self._table.offsets(_layout.json_text(params_hash))):
-                run = self._ahead.run_at(offset)
-                if run is None or run[1].get("params_hash") == params_hash:
-                    return None if run is None else run[1]
-        return None
-
-    def documents(self, descriptor: int) -> Iterator[tuple[int, Document]]:
-        """Every id and document, in the order of the file."""
-        for offset, text in self._offset_texts(descriptor):
-            yield self._parsed(descriptor, offset, text)
-
-    def candidates(self, descriptor: int, where: Mapping[str, Any]) -> Iterator[tuple[int, Document]]:
-        """By a search of the bytes at first; a name that is asked for again gets a table of its values."""
-        # A small file is read whole, so that damage anywhere in it shows at once.
-        if not where or self.end <= _SMALL_FILE_BYTES:
-            return self.documents(descriptor)
-        probes = [Probe(name, value) for name, value in where.items()]
-        offsets = self._searches.offsets(probes, lambda: self._chunks(descriptor))
-        if offsets is not None:
-            return (self._run_at(descriptor, offset) for offset in offsets)
-        return self._candidates_in_bytes(descriptor, probes)
-
-    def naming(self, descriptor: int, name: str) -> Iterator[tuple[int, Document]]:
-        """By a search of the bytes: a dotted name ends in the last of its parts, wherever it stands."""
-        ending = _layout.json_text(name.rpartition(".")[2]) + b'"'
-        for offset, text in self._offset_texts(descriptor):
-            if ending in text or is_odd(text):
-                yield self._parsed(descriptor, offset, text)
-
-    def texts(self, descriptor: int) -> Iterator[bytes]:
-        """Every line as it stands."""
-        return (text for _, text in self._offset_texts(descriptor))
-
-    def line_of(self, place: int) -> int:
-        """Line 1 is the head."""
-        return place + 2
-
-    def line_number(self, descriptor: int, offset: int) -> int:
-        """Counted when it is asked for: errors are rare."""
-        return 2 + sum(chunk.count(b"\n") + 1 for _, chunk in whole_lines(descriptor, self.start + 1, offset - 1))
-
-    def grow(self, descriptor: int, size: int) -> list[str] | None:
-        """Read the new tail, if head and last known line are where they were."""
-        self._ahead = _Ahead(0, b"")  # it has been written to: should that be by hand, lines are looked at anew
-        if os.pread(descriptor, len(self._head) + 1, 0) != self._head + b"\n":
-            return None
-        tail = read_all(descriptor, self.end - len(self._mark), size)
-        if not tail.startswith(self._mark):
-            return None
-        lines, self.closed = self._split(descriptor, tail[len(self._mark) :], self.end, is_bare=self.is_bare)
-        runs = [self._parsed(descriptor, offset, text) for offset, text in lines]
-        added = [str(document.get("params_hash")) for _, document in runs]
-        for (offset, text), (number, _), params_hash in zip(lines, runs, added, strict=True):
-            self._take(number, params_hash, offset, text)
-        return added
-
-    def appended(self, runs: list[tuple[int, Document]], texts: list[bytes]) -> list[str]:
-        """Take in lines that have just been written behind the end, without reading them back."""
-        added = []
-        offset = self.end + (1 if self.is_bare else 2)
-        for (number, document), text in zip(runs, texts, strict=True):
-            added.append(str(document.get("params_hash")))
-            self._take(number, added[-1], offset, text)
-            offset += len(text) + 2
-        self.closed = True
-        return added
-
-    def _take(self, number: int, params_hash: str, offset: int, text: bytes) -> None:
-        if self._table is not None:
-            self._table.add(_layout.json_text(params_hash), offset)
-        self._searches.add(offset, text)
-        self._advance(offset, text)
-        self.last_number = number
-
-    def _advance(self, offset: int, text: bytes) -> None:
-        """Remember where the last whole line ends, and the bytes by which to know the place again."""
-        self.end = offset + len(text)
-        self._mark = text[-_MARK_BYTES:]
-
-    # ---- the end of the file ----------------------------------------------------------------------------------------
-
-    def _last_lines(self, descriptor: int, size: int) -> tuple[list[tuple[int, bytes]], bool]:
-        """Offsets and texts of whole lines at the end (at least one, if there is any), and whether it is closed."""
-        width = _TAIL_BYTES
-        while (begin := size - width) > self.start:
-            tail = read_all(descriptor, begin, size)
-            first = tail.find(b",\n")
-            if first >= 0:
-                lines, closed = self._split(descriptor, tail[first:], begin + first, is_bare=False)
-                if lines:
-                    return lines, closed
-            width *= 4
-        return self._split(descriptor, read_all(descriptor, self.start, size), self.start, is_bare=True)
-
-    def _split(
-        self, descriptor: int, tail: bytes, offset: int, *, is_bare: bool
-    ) -> tuple[list[tuple[int, bytes]], bool]:
-        try:
-            lines, closed = _layout.split_tail(tail, is_bare=is_bare)
-        except Damage as damage:
-            raise self._damaged(descriptor, offset + damage.offset, damage.text) from None
-        return [(offset + place, text) for place, text in lines], closed
-
-    # ---- single lines and all of them -------------------------------------------------------------------------------
-
-    def _chunks(self, descriptor: int) -> Iterator[tuple[int, bytes]]:
-        return whole_lines(descriptor, self.start + 1, self.end)
-
-    def _offset_texts(self, descriptor: int) -> Iterator[tuple[int, bytes]]:
-        for offset, chunk in self._chunks(descriptor):
-            for text in chunk.split(b"\n"):
-                yield offset, text.removesuffix(b",")
-                offset += len(text) + 1
-
-    def _run_read_ahead(self, descriptor: int, offset: int) -> tuple[int, Document]:
-        """A run, and if one near it was asked for last, those behind it: a sweep asks for all of them in turn."""
-        if self._ahead.is_near(offset):
-            self._ahead = _Ahead(offset, read_all(descriptor, offset, min(offset + _AHEAD_BYTES, self.end)))
-        else:
-            self._ahead = _Ahead(offset, b"")
-        return self._ahead.run_at(offset) or self._run_at(descriptor, offset)
-
-    def _run_at(self, descriptor: int, offset: int) -> tuple[int, Document]:
-        text = line_at(descriptor, offset)[: self.end - offset]
-        return self._parsed(descriptor, offset, text.removesuffix(b","))
-
-    def _parsed(self, descriptor: int, offset: int, text: bytes) -> tuple[int, Document]:
-        run = _layout.parse_line(text)
-        if run is None:
-            raise self._damaged(descriptor, offset, text)
-        return run
-
-    def _damaged(self, descriptor: int, offset: int, text: bytes) -> IndexCorruptError:
-        reason = f"{_layout.excerpt(text)} is not a run"
-        return IndexCorruptError(self._path, self.line_number(descriptor, offset), reason)
-
-    # ---- by hash ----------------------------------------------------------------------------------------------------
-
-    def _scan(self, descriptor: int, key: bytes) -> tuple[Document, int] | None:
-        """Search the bytes for the newest line of a hash; parses that line alone."""
-        newest = None
-        for place in places_of(descriptor, _HASH_FIELD + key + b'"', self.start, self.end):
-            # The same text may stand deeper inside a line; only behind the id does it name the run.
-            head = os.pread(descriptor, _LINE_START_BYTES, place - _LINE_START_BYTES).rpartition(b"\n")
-            if head[1] and head[2][:1] + head[2][-1:] == b'""' and head[2][1:-1].isdigit():
-                newest = place - len(head[2])
-        return None if newest is None else (self._run_at(descriptor, newest)[1], newest)
-
-    def _lines_begin_alike(self, descriptor: int) -> bool:
-        """Whether every line shows its hash where the search by bytes looks for it."""
-        return all(chunk.count(_HASH_FIELD) > chunk.count(b"\n") for _, chunk in self._chunks(descriptor))
-
-    def _build_table(self, descriptor: int) -> OffsetTable:
-        entries = array("Q")
-        for offset, chunk in self._chunks(descriptor):
-            entries.extend(self._hash_entries(descriptor, offset, chunk))
-        return OffsetTable(entries)
-
-    def _hash_entries(self, descriptor: int, offset: int, chunk: bytes) -> Iterator[int]:
-        # A small file is parsed, so that damage anywhere in it shows at once.
-        trusting = self.end > _SMALL_FILE_BYTES
-        for text in chunk.split(b"\n"):
-            parts = text.split(b'"', 6)
-            if trusting and parts[2:5] == _HASH_FIELD_PARTS and b"\\" not in parts[5]:
-                yield entry(parts[5], offset)
-            else:
-                _, document = self._parsed(descriptor, offset, text.removesuffix(b","))
-                yield entry(_layout.json_text(str(document.get("params_hash"))), offset)
-            offset += len(text) + 1
-
-    # ---- by query ---------------------------------------------------------------------------------------------------
-
-    def _candidates_in_bytes(self, descriptor: int, probes: list[Probe]) -> Iterator[tuple[int, Document]]:
-        for offset, chunk in self._chunks(descriptor):
-            for place, text in lines_with(probes, chunk):
-                yield self._parsed(descriptor, offset + place, text.removesuffix(b","))
+        runs = reversed(self._documents) if backwards else self._documents
+        return ((number, copy.deepcopy(document)) for number, document in runs)

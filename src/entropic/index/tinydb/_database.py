@@ -12,8 +12,8 @@ from tinydb.table import Document, Table
 
 from ..._record import RunRecord
 from ...query import Condition, equalities_in, predicate
-from ._file import LineFile
 from ._format import TABLE, Tables
+from ._writer import LineWriter
 
 R = TypeVar("R")
 
@@ -37,12 +37,13 @@ class MatchesRun:
 class LineStorage(Storage):
     """TinyDB's view of the index file: read whole, written whole, by one rename."""
 
-    def __init__(self, file: LineFile[RunRecord]) -> None:
-        self.file = file
+    def __init__(self, writer: LineWriter[RunRecord]) -> None:
+        self.writer = writer
+        self.reader = writer.reader
 
     def read(self) -> Tables | None:
         """The tables of the file; None if there is none yet."""
-        return self.file.tables() or None
+        return self.reader.tables() or None
 
     def write(self, data: Tables) -> None:
         """Replace the content of the file in one step."""
@@ -51,7 +52,7 @@ class LineStorage(Storage):
             tables.clear()
             tables.update(data)
 
-        self.file.edit(change)
+        self.writer.edit(change)
 
 
 class RunTable(Table):
@@ -73,7 +74,7 @@ class RunTable(Table):
         """Insert documents in one write; their ids."""
         documents = list(documents)
         if self.name == TABLE and not any(isinstance(document, Document) for document in documents):
-            return self.storage.file.append(documents)
+            return self.storage.writer.append(documents)
         return self._alone(lambda table: _insert_behind(table, documents))
 
     def upsert(self, document: Mapping[str, Any], cond: QueryLike | None = None) -> list[int]:
@@ -82,13 +83,18 @@ class RunTable(Table):
 
     def search(self, cond: QueryLike) -> list[Document]:
         """Every document that satisfies a TinyDB query, oldest first."""
-        runs: Iterable[Document] = self
-        if self.name == TABLE and isinstance(cond, MatchesRun) and cond.values:
-            runs = _documents(self.storage.file.candidates(cond.values))
-        return [document for document in runs if cond(document)]
+        return list(self.matching(cond))
+
+    def matching(self, cond: QueryLike, *, newest_first: bool = False) -> Iterator[Document]:
+        """Every document that satisfies a TinyDB query, read as they are asked for."""
+        if self.name != TABLE:
+            return (document for document in super().__iter__() if cond(document))
+        values = cond.values if isinstance(cond, MatchesRun) else {}
+        runs = self.storage.reader.documents(values, backwards=newest_first)
+        return (document for document in _documents(runs) if cond(document))
 
     def __iter__(self) -> Iterator[Document]:
-        return _documents(self.storage.file.documents()) if self.name == TABLE else super().__iter__()
+        return _documents(self.storage.reader.documents({})) if self.name == TABLE else super().__iter__()
 
     def _update_table(self, updater: Callable[[dict[int, Mapping[str, Any]]], None]) -> None:
         self._alone(lambda table: table._update_table(updater))
@@ -101,7 +107,7 @@ class RunTable(Table):
             copy.write(tables)
             return operation(Table(copy, self.name))
 
-        return self.storage.file.edit(change)
+        return self.storage.writer.edit(change)
 
 
 class RunDatabase(tinydb.TinyDB):
@@ -109,8 +115,8 @@ class RunDatabase(tinydb.TinyDB):
 
     table_class = RunTable
 
-    def __init__(self, file: LineFile[RunRecord]) -> None:
-        super().__init__(file, storage=LineStorage)
+    def __init__(self, writer: LineWriter[RunRecord]) -> None:
+        super().__init__(writer, storage=LineStorage)
 
     @property
     def runs(self) -> RunTable:
@@ -119,7 +125,7 @@ class RunDatabase(tinydb.TinyDB):
 
     def drop_table(self, name: str) -> None:
         """Remove a table and all that is in it."""
-        cast("LineStorage", self.storage).file.edit(lambda tables: tables.pop(name, None))
+        cast("LineStorage", self.storage).writer.edit(lambda tables: tables.pop(name, None))
         self._tables.pop(name, None)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
-from ...errors import IndexCorruptError
+from ...errors import IndexCorruptError, IndexVersionError
 
 Document = dict[str, Any]
 Tables = dict[str, dict[str, Document]]
@@ -94,7 +94,7 @@ def parse_head(path: str, text: bytes) -> Tables:
         number = int(tables[STORE_TABLE]["1"]["format"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise IndexCorruptError(path, 1, f"its head cannot be read ({error})") from None
-    _require_known_format(path, number)
+    require_known_format(path, number)
     return {name: rows for name, rows in tables.items() if name != TABLE}
 
 
@@ -127,7 +127,7 @@ def parse_stock(path: str, content: bytes) -> tuple[list[tuple[int, Document]], 
         raise IndexCorruptError(path, 1, "it is JSON, but not a TinyDB file")
     row = tables.get(STORE_TABLE, {}).get("1")
     number = row.get("format") if isinstance(row, dict) else None
-    _require_known_format(path, number if isinstance(number, int) else FORMAT)
+    require_known_format(path, number if isinstance(number, int) else FORMAT)
     return _stock_runs(path, tables.pop(TABLE, {})), tables
 
 
@@ -140,10 +140,39 @@ def _stock_runs(path: str, rows: dict[str, Document]) -> list[tuple[int, Documen
     return runs
 
 
-def _require_known_format(path: str, number: int) -> None:
+def require_known_format(path: str, number: int) -> None:
+    """
+    Refuse a file of a later format.
+
+    Raises:
+        IndexVersionError: It is.
+    """
     if number > FORMAT:
-        reason = f"it has format {number}, made by a newer entropic; this one reads {FORMAT}"
-        raise IndexCorruptError(path, 1, reason)
+        raise IndexVersionError(path, number, FORMAT)
+
+
+def stated_format(content: bytes) -> int:
+    """Return the format that a file states somewhere, though it be damaged; that of today if it states none."""
+    found = re.search(rb'"_store"\s*:\s*\{\s*"1"\s*:\s*\{[^{}]*?"format"\s*:\s*(\d+)', content)
+    return int(found[1]) if found else FORMAT
+
+
+def stated_folder(damaged_head: bytes) -> str | None:
+    """Return the results folder that a damaged first line still states."""
+    found = re.search(rb'"results_dir"\s*:\s*("(?:[^"\\]|\\.)*")', damaged_head)
+    try:
+        return str(json.loads(found[1])) if found else None
+    except ValueError:
+        return None
+
+
+def tables_in_head(path: str, head: bytes) -> Tables:
+    """Return the tables before the runs; of a damaged head, what it still states of its store."""
+    try:
+        return parse_head(path, head)
+    except IndexCorruptError:
+        folder = stated_folder(head)
+        return {} if folder is None else {STORE_TABLE: {"1": {"results_dir": folder}}}
 
 
 def excerpt(text: bytes) -> str:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..._record import RunRecord, copy_record
 from ...errors import IndexCorruptError
-from ...query import Where, condition_of, fields_of, has_name, names_in, predicate
+from ...query import EVERY_RUN, Condition, Where, condition_of, fields_of, has_name, names_in, predicate
 from .._base import Index
-from ._file import LineFile
-from ._format import FORMAT
+from ._format import FORMAT, stated_folder
+from ._io import first_line
+from ._reader import LineReader
+from ._writer import LineWriter
 
 if TYPE_CHECKING:
     from ._database import RunDatabase
@@ -51,10 +53,11 @@ class TinyDBIndex(Index):
         self.path = Path(os.path.abspath(db_path))
         self._results_dir = None if results_dir is None else os.path.abspath(results_dir)
         self._durable = durable
-        self._file = LineFile(str(self.path), self._read, self._store_row(), durable)
+        self._reader = LineReader(str(self.path), self._read)
+        self._writer = LineWriter(self._reader, self._store_row(), durable)
         self._database: RunDatabase | None = None
         # The hit's way in, one call shorter: the record held here, the same object as long as nothing changes.
-        self.peek = self._file.find  # type: ignore[method-assign]
+        self.peek = self._reader.find  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
         return f"TinyDBIndex({str(self.path)!r})"
@@ -78,17 +81,17 @@ class TinyDBIndex(Index):
         if self._database is None:
             from ._database import RunDatabase  # TinyDB is loaded when it is first asked for, not for a hit
 
-            self._database = RunDatabase(self._file)
+            self._database = RunDatabase(self._writer)
         return self._database
 
     def find_by_hash(self, params_hash: str) -> RunRecord | None:
         """Return the record inserted last under this hash, or None."""
-        record = self._file.find(params_hash)
+        record = self._reader.find(params_hash)
         return None if record is None else copy_record(record)
 
     def find_all_by_hash(self, params_hash: str) -> list[RunRecord]:
         """Return the records under this hash, oldest first."""
-        return self._file.find_all(params_hash)
+        return self._reader.find_all(params_hash)
 
     def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
         """Return the records whose params include all of *params*, oldest first."""
@@ -101,61 +104,62 @@ class TinyDBIndex(Index):
         Equalities that must hold are searched for in the bytes of the file, and from the second query on a parameter
         in a table of its values; whatever else a condition asks is asked of each run.
         """
-        from ._database import MatchesRun
+        return list(self.iter(where))
 
+    def iter(self, where: Where | None = None, *, newest_first: bool = False) -> Iterator[RunRecord]:
+        """Yield the records that a query means, or every record, read as they are asked for."""
         condition = condition_of(where)
+        if condition == EVERY_RUN and not newest_first:
+            return self._reader.read_all()
         if "result_path" in names_in(condition):
             is_meant = predicate(condition)  # of the records: a document of earlier releases has another path in it
-            return [record for record in self.all() if is_meant(fields_of(record))]
-        documents = self.db.runs.search(MatchesRun(condition))
-        try:
-            return [self._read(document) for document in documents]
-        except ValueError:
-            self.all()  # knows on which line the damage is, and tells it
-            raise
+            return (record for record in self.iter(newest_first=newest_first) if is_meant(fields_of(record)))
+        return self._matching(condition, newest_first=newest_first)
+
+    def count(self, where: Where | None = None) -> int:
+        """Return how many records a query means, or how many there are; the latter without reading them."""
+        condition = condition_of(where)
+        return self._reader.count() if condition == EVERY_RUN else sum(1 for _ in self.iter(condition))
 
     def has_param(self, name: str) -> bool:
         """Tell whether any record has a parameter, or a field of its own, of this (perhaps dotted) name."""
-        return any(has_name(fields_of(self._read(run)), name) for _, run in self._file.naming(name))
+        return any(has_name(fields_of(self._read(run)), name) for _, run in self._reader.naming(name))
 
     def insert(self, record: RunRecord) -> None:
         """Add a record; when this returns it is on disk (if durable) and there for everyone."""
-        self._file.append([record.to_dict()])
+        self._writer.append([record.to_dict()])
 
     def insert_many(self, records: list[RunRecord]) -> None:
         """Add records in one write and one sync."""
-        self._file.append([record.to_dict() for record in records])
+        self._writer.append([record.to_dict() for record in records])
 
     def all(self) -> list[RunRecord]:
         """Return every record, oldest first."""
-        return list(self._file.read_all())
-
-    def iter(self, where: Where | None = None, *, newest_first: bool = False) -> Iterator[RunRecord]:
-        """Yield the records that a query means, or every record; oldest first, or newest first."""
-        if where is None and not newest_first:
-            return self._file.read_all()
-        return super().iter(where, newest_first=newest_first)
+        return list(self._reader.read_all())
 
     def delete_by_hash(self, params_hash: str) -> bool:
         """Remove all records under this hash; tell whether there were any."""
-        return bool(self._file.remove(lambda record: record.params_hash == params_hash))
+        return bool(self._writer.remove([params_hash], lambda record: True))
 
     def delete_records(self, records: Collection[RunRecord]) -> int:
         """Remove the records equal to these, in one rewrite; return how many there were."""
         unwanted = set(records)
-        return len(self._file.remove(lambda record: record in unwanted))
+        keys = {record.params_hash for record in unwanted}
+        return self._writer.remove(keys, lambda record: record in unwanted)
 
     def require_writable(self) -> None:
         """Raise an `OSError` if an insert would be refused."""
-        self._file.require_writable()
+        self._writer.require_writable()
 
     def read_intact(self) -> tuple[list[RunRecord], list[int]]:
         """Return every record that can be read, and the numbers of the lines that cannot; raises for no damage."""
         try:
             return self.all(), []
-        except IndexCorruptError:
-            documents, damaged_lines = self._file.read_intact()
-            return [self._read(document) for document in documents], damaged_lines
+        except IndexCorruptError as error:
+            documents, damaged_lines = self._writer.read_intact()
+            # Of zeros, or an empty line, it is known here only that they are damage.
+            told = sorted({*damaged_lines, error.line} - {0}) or [1]
+            return [self._read(document) for document in documents], told
 
     def salvage(self) -> Path | None:
         """
@@ -167,21 +171,36 @@ class TinyDBIndex(Index):
         try:
             self.all()
         except IndexCorruptError:
-            return Path(self._file.salvage())
+            return Path(self._writer.salvage())
         return None
 
     def remembered_folder(self) -> Path | None:
         """Return the results folder that the file remembers, absolute; None if there is no file yet, or none in it."""
-        folder = self._file.store_row().get("results_dir")
+        try:
+            folder = self._reader.store_row().get("results_dir")
+        except IndexCorruptError:
+            with self._reader.opened() as descriptor:
+                folder = None if descriptor is None else stated_folder(first_line(descriptor))
         return Path(os.path.abspath(self.path.parent / folder)) if isinstance(folder, str) else None
 
     def leftovers(self) -> list[Path]:
         """What killed writers have left beside the file; nothing is removed."""
-        return [Path(path) for path in self._file.abandoned_drafts()]
+        return [Path(path) for path in self._writer.abandoned_drafts()]
 
     def clean_up(self) -> None:
         """Remove what killed writers have left beside the file."""
-        self._file.clean_up()
+        self._writer.clean_up()
+
+    def _matching(self, condition: Condition, *, newest_first: bool) -> Iterator[RunRecord]:
+        from ._database import MatchesRun
+
+        for document in self.db.runs.matching(MatchesRun(condition), newest_first=newest_first):
+            try:
+                record = self._read(document)
+            except ValueError:
+                self.all()  # knows on which line the damage is, and tells it
+                raise
+            yield record
 
     def _read(self, document: Mapping[str, Any]) -> RunRecord:
         record = RunRecord.from_dict(document)

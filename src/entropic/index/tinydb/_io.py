@@ -1,8 +1,8 @@
-"""Bytes in and out of an open file: whole reads, whole writes, whole lines; and new files that are like old ones."""
+"""Bytes in and out of an open file: whole reads, whole writes, whole lines."""
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from ..._fs import make_folder
 
 CHUNK_BYTES = 1 << 20
 _PIECE_BYTES = 1 << 18
+_FIRST_BACKWARDS_BYTES = 1 << 14  # whoever reads backwards mostly wants a few lines
 
 
 def stat_of(path: str) -> os.stat_result | None:
@@ -49,8 +50,22 @@ def read_all(descriptor: int, start: int, end: int | None) -> bytes:
     return b"".join(pieces)
 
 
-def whole_lines(descriptor: int, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+def pieces_of(descriptor: int, start: int, end: int) -> Iterator[bytes]:
+    """The bytes between two offsets, in pieces of a good size to write."""
+    while start < end:
+        piece = os.pread(descriptor, min(CHUNK_BYTES, end - start), start)
+        if not piece:
+            raise OSError(errno.EIO, "The file has become shorter while it was read")
+        yield piece
+        start += len(piece)
+
+
+def whole_lines(descriptor: int, start: int, end: int, *, backwards: bool = False) -> Iterator[tuple[int, bytes]]:
     """Chunks of whole lines between two offsets, each with its own offset and without its last line feed."""
+    return _chunks_backwards(descriptor, start, end) if backwards else _chunks_forwards(descriptor, start, end)
+
+
+def _chunks_forwards(descriptor: int, start: int, end: int) -> Iterator[tuple[int, bytes]]:
     carried = b""
     while start < end:
         piece = os.pread(descriptor, min(CHUNK_BYTES, end - start), start)
@@ -69,6 +84,36 @@ def whole_lines(descriptor: int, start: int, end: int) -> Iterator[tuple[int, by
         carried = chunk[cut + 1 :]
     if carried:
         yield start - len(carried), carried  # cut short meanwhile: not to be passed over in silence
+
+
+def _chunks_backwards(descriptor: int, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+    carried, width = b"", _FIRST_BACKWARDS_BYTES
+    while start < end:
+        begin = max(start, end - width)
+        chunk = read_all(descriptor, begin, end) + carried
+        end, width, carried = begin, CHUNK_BYTES, b""
+        if begin > start:
+            cut = chunk.find(b"\n")
+            if cut < 0:
+                carried = chunk
+                continue
+            # Before the cut stands the end of a line that begins further up.
+            carried, chunk, begin = chunk[:cut], chunk[cut + 1 :], begin + cut + 1
+        yield begin, chunk
+
+
+def lines_of(chunk: bytes, *, backwards: bool = False) -> Iterator[tuple[int, bytes]]:
+    """The lines of a chunk, each with its place in it."""
+    if backwards:
+        place = len(chunk) + 1
+        for text in reversed(chunk.split(b"\n")):
+            place -= len(text) + 1
+            yield place, text
+        return
+    place = 0
+    for text in chunk.split(b"\n"):
+        yield place, text
+        place += len(text) + 1
 
 
 def places_of(descriptor: int, needle: bytes, start: int, end: int) -> Iterator[int]:
@@ -93,26 +138,43 @@ def write_at(descriptor: int, content: bytes, place: int) -> int:
     return place
 
 
-@contextlib.contextmanager
-def created_like(path: str, model: int) -> Iterator[int]:
-    """A new file with the mode and, where allowed, the group of an open one: a shared index stays shared."""
-    status = os.fstat(model)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+def open_file(path: str, flags: int) -> int:
+    """
+    Open a file.
+
+    Raises:
+        OSError: Something else is there: a folder, a pipe, a device. A pipe is not waited for.
+    """
+    descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
     try:
-        with contextlib.suppress(OSError):
-            os.fchown(descriptor, -1, status.st_gid)
-        with contextlib.suppress(OSError):
-            os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
-        yield descriptor
-    finally:
+        require_file(os.fstat(descriptor), path)
+    except BaseException:
         os.close(descriptor)
+        raise
+    return descriptor
+
+
+def require_file(status: os.stat_result, path: str) -> None:
+    """Refuse what is no file."""
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "The index is a folder, not a file", path)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "The index is a pipe or a device, not a file", path)
 
 
 def open_made(path: str, durable: bool) -> int:
     """Open a file for reading and writing; make it, and the folders it lies in, where they are missing."""
     flags = os.O_RDWR | os.O_CREAT
     try:
-        return os.open(path, flags, 0o666)
+        return open_file(path, flags)
     except FileNotFoundError:
         make_folder(os.path.dirname(path), durable=durable)
-        return os.open(path, flags, 0o666)
+        return open_file(path, flags)
+
+
+def end_of(descriptor: int) -> int:
+    """Where a file ends by its bytes: the size in its status is an old one at times on network file systems."""
+    end = os.lseek(descriptor, 0, os.SEEK_END)
+    while piece := os.pread(descriptor, CHUNK_BYTES, end):
+        end += len(piece)
+    return end

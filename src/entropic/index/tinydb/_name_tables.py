@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 
 from ._offsets import OffsetTable, entry
-from ._probes import NameProbe, Probe, is_odd
+from ._prefilter import BytePrefilter, NamePrefilter, is_odd
 
 _SEARCHES_BEFORE_TABLE = 2
 _MOST_TABLES = 16
@@ -14,25 +14,25 @@ _MOST_TABLES = 16
 Chunks = Callable[[], Iterator[tuple[int, bytes]]]
 
 
-class Searches:
+class NameTables:
     """Which names have been asked for, and tables for those asked for again: 8 bytes a run each, a few at a time."""
 
     def __init__(self) -> None:
         self._asked: dict[str, int] = {}
         self._tables: dict[str, _NameTable] = {}
 
-    def offsets(self, probes: list[Probe], chunks: Chunks) -> list[int] | None:
+    def offsets(self, prefilters: list[BytePrefilter], chunks: Chunks) -> list[int] | None:
         """
         Where the lines begin that may satisfy all conditions, in the order of the file.
 
         Args:
-            probes: The conditions.
+            prefilters: The conditions.
             chunks: Reads all lines of the file, for a table that is due.
 
         Returns:
             None if no table can tell yet.
         """
-        tables = [(self._table(probe.name, chunks), probe.key) for probe in probes]
+        tables = [(self._table(prefilter.name, chunks), prefilter.key) for prefilter in prefilters]
         found = [table.offsets(key) for table, key in tables if table is not None]
         return min(found, key=len, default=None)
 
@@ -58,7 +58,7 @@ class _NameTable:
     """Where each value of one name stands."""
 
     def __init__(self, name: str, chunks: Iterator[tuple[int, bytes]]) -> None:
-        self._probe = NameProbe(name)
+        self._prefilter = NamePrefilter(name)
         self._odd: list[int] = []
         entries = array("Q")
         for offset, chunk in chunks:
@@ -77,7 +77,7 @@ class _NameTable:
 
     def _entries(self, offset: int, chunk: bytes) -> Iterator[int]:
         begin, end = 0, -1
-        for place, key in self._probe.values(chunk):
+        for place, key in self._prefilter.values(chunk):
             if place > end:
                 begin = chunk.rfind(b"\n", 0, place) + 1
                 end = chunk.find(b"\n", place)
@@ -94,7 +94,7 @@ class _NameTable:
             offset += len(line) + 1
 
     def _keys(self, offset: int, line: bytes) -> list[bytes]:
-        keys = [key for _, key in self._probe.values(line)]
+        keys = [key for _, key in self._prefilter.values(line)]
         if is_odd(line) or None in keys:
             self._odd.append(offset)
         return [key for key in keys if key is not None]

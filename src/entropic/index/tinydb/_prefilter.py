@@ -1,9 +1,9 @@
 r"""
 What a query can tell from the bytes of a line, before it is parsed.
 
-A probe stands for one condition, such as ``n`` is 100. It finds every line that may satisfy it, and some that do not:
-whoever asks parses what was found, and judges it by `entropic.query.predicate`. Nothing may be missed, however a line
-is spelled: ``"n":100``, ``0.30000000000000004`` for 0.3, ``\u006e`` for n.
+A prefilter stands for one condition, such as ``n`` is 100. It finds every line that may satisfy it, and some that do
+not: the caller parses what was found, and judges it by `entropic.query.predicate`. Nothing may be missed, however a
+line is spelled: ``"n":100``, ``0.30000000000000004`` for 0.3, ``\u006e`` for n.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TOLERANCE = 1e-10  # wider than the rounding of canonical floats
 _REMEMBERED_TOKENS = 1 << 12
 
 
-class Probe:
+class BytePrefilter:
     """One condition: a name, perhaps dotted, and a normalised value."""
 
     def __init__(self, name: str, value: Any) -> None:
@@ -58,7 +58,7 @@ class Probe:
             return True  # no number at all: to be looked at, and reported
 
 
-class NameProbe:
+class NamePrefilter:
     """All values of one name: what a table of its lines is made from."""
 
     def __init__(self, name: str) -> None:
@@ -96,16 +96,16 @@ class _Field:
 
 
 def is_odd(chunk: bytes) -> bool:
-    """Whether text stands in a chunk in a spelling that probes do not know."""
+    """Whether text stands in a chunk in a spelling that prefilters do not know."""
     return b"\\" in chunk and re.search(_ODD, chunk) is not None
 
 
-def lines_with(probes: list[Probe], chunk: bytes) -> Iterator[tuple[int, bytes]]:
+def lines_with(prefilters: list[BytePrefilter], chunk: bytes) -> Iterator[tuple[int, bytes]]:
     """The lines of a chunk that may satisfy all conditions, each with its place."""
     if is_odd(chunk):
-        yield from _lines_one_by_one(probes, chunk)
+        yield from _lines_one_by_one(prefilters, chunk)
         return
-    first, *others = probes
+    first, *others = prefilters
     end = -1
     for place in first.places(chunk):
         if place < end:
@@ -114,14 +114,14 @@ def lines_with(probes: list[Probe], chunk: bytes) -> Iterator[tuple[int, bytes]]
         end = chunk.find(b"\n", place)
         end = len(chunk) if end < 0 else end
         line = chunk[begin:end]
-        if all(probe.may_match(line) for probe in others):
+        if all(prefilter.may_match(line) for prefilter in others):
             yield begin, line
 
 
-def _lines_one_by_one(probes: list[Probe], chunk: bytes) -> Iterator[tuple[int, bytes]]:
+def _lines_one_by_one(prefilters: list[BytePrefilter], chunk: bytes) -> Iterator[tuple[int, bytes]]:
     begin = 0
     for line in chunk.split(b"\n"):
-        if all(probe.may_match(line) for probe in probes):
+        if all(prefilter.may_match(line) for prefilter in prefilters):
             yield begin, line
         begin += len(line) + 1
 

@@ -1,0 +1,325 @@
+"""Our layout of an index file: found in by its bytes, searched and grown without being parsed."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Collection, Iterator, Mapping
+from operator import itemgetter
+from typing import Any
+
+from ...errors import IndexCorruptError
+from . import _format
+from ._content import Content
+from ._format import Damage, Document
+from ._io import line_at, lines_of, pieces_of, places_of, read_all, whole_lines
+from ._name_tables import NameTables
+from ._offsets import OffsetTable, entry
+from ._prefilter import BytePrefilter, is_odd, lines_with
+
+_SMALL_FILE_BYTES = 1 << 16
+_TAIL_BYTES = 1 << 11
+_MARK_BYTES = 1 << 10
+_AHEAD_BYTES = 1 << 16
+_SCANS_BEFORE_TABLE = 3
+_HASH_FIELD = b': {"params_hash": "'
+_LINE_START_BYTES = 24
+_HASH_FIELD_PARTS = [b": {", b"params_hash", b": "]
+
+
+class _Ahead:
+    """What was read of a file behind a place that was asked for."""
+
+    __slots__ = ("offset", "text")
+
+    def __init__(self, offset: int, text: bytes) -> None:
+        self.offset = offset
+        self.text = text
+
+    def is_near(self, offset: int) -> bool:
+        """Whether a place is about where the next ones lie if runs are asked for as they were recorded."""
+        return abs(offset - self.offset) <= len(self.text) + _AHEAD_BYTES
+
+    def run_at(self, offset: int) -> tuple[int, Document] | None:
+        """The run in the line that begins at an offset of the file; None if it is not all there."""
+        begin = offset - self.offset
+        end = self.text.find(b"\n", begin) if 0 <= begin < len(self.text) else -1
+        return None if end < 0 else _format.parse_line(self.text[begin:end].removesuffix(b","))
+
+
+class LinesContent(Content):
+    """Our layout: a head, one line a run, the closing bytes."""
+
+    def __init__(self, path: str, descriptor: int, head: bytes, size: int) -> None:
+        self._path = path
+        self._head = head
+        self.other_tables = _format.parse_head(path, head)
+        self.start = len(head)
+        self._table: OffsetTable | None = None
+        self._scans = 0
+        self._names = NameTables()
+        self._ahead = _Ahead(0, b"")
+        self.end = self.start
+        self._mark = head[-_MARK_BYTES:]
+        lines, self.closed = self._last_lines(descriptor, size)
+        if lines:
+            self._advance(*lines[-1])
+            self.last_number, _ = self._parsed(descriptor, *lines[-1])
+
+    @property
+    def is_small(self) -> bool:
+        """By its size."""
+        return self.end <= _SMALL_FILE_BYTES
+
+    @property
+    def is_bare(self) -> bool:
+        """No run yet."""
+        return self.end == self.start
+
+    def find(self, descriptor: int, params_hash: str) -> tuple[Document, int] | None:
+        """The newest document under a hash: by a search of the bytes at first, by a table of offsets later."""
+        key = _format.json_text(params_hash)
+        if self._table is None:
+            self._scans += 1
+            if not self.is_small and self._scans <= _SCANS_BEFORE_TABLE:
+                found = list(self._scan(descriptor, key))
+                if found:
+                    return self._run_at(descriptor, found[-1])[1], found[-1]
+                # Before a run is made for want of a record, make sure that no line hides it by its spelling.
+                if self._lines_begin_alike(descriptor):
+                    return None
+            self._table = self._build_table(descriptor)
+        for offset in reversed(self._table.offsets(key)):
+            _, document = self._ahead.run_at(offset) or self._run_read_ahead(descriptor, offset)
+            if document.get("params_hash") == params_hash:
+                return document, offset
+        return None
+
+    def find_all(self, descriptor: int, params_hash: str) -> Iterator[Document]:
+        """By the table of offsets."""
+        return (document for _, document in self._runs_of(descriptor, params_hash))
+
+    def find_at_hand(self, params_hash: str) -> Document | None:
+        """Without a look at the file: lines of it never change, so those that were read ahead stand."""
+        if self._table is not None and self._ahead.text:
+            for offset in reversed(self._table.offsets(_format.json_text(params_hash))):
+                run = self._ahead.run_at(offset)
+                if run is None or run[1].get("params_hash") == params_hash:
+                    return None if run is None else run[1]
+        return None
+
+    def documents(self, descriptor: int, *, backwards: bool = False) -> Iterator[tuple[int, Document]]:
+        """Every id and document, in the order of the file."""
+        for offset, text in self._offset_texts(descriptor, backwards=backwards):
+            yield self._parsed(descriptor, offset, text)
+
+    def count(self, descriptor: int) -> int:
+        """By the line feeds."""
+        if self.is_small:
+            return super().count(descriptor)
+        return sum(chunk.count(b"\n") + 1 for _, chunk in self._chunks(descriptor))
+
+    def candidates(
+        self, descriptor: int, where: Mapping[str, Any], *, backwards: bool = False
+    ) -> Iterator[tuple[int, Document]]:
+        """By a search of the bytes at first; a name that is asked for again gets a table of its values."""
+        if not where or self.is_small:
+            return self.documents(descriptor, backwards=backwards)
+        prefilters = [BytePrefilter(name, value) for name, value in where.items()]
+        offsets = self._names.offsets(prefilters, lambda: self._chunks(descriptor))
+        if offsets is None:
+            return self._candidates_in_bytes(descriptor, prefilters, backwards=backwards)
+        return (self._run_at(descriptor, offset) for offset in (reversed(offsets) if backwards else offsets))
+
+    def naming(self, descriptor: int, name: str) -> Iterator[tuple[int, Document]]:
+        """By a search of the bytes: a dotted name ends in the last of its parts, wherever it stands."""
+        ending = _format.json_text(name.rpartition(".")[2]) + b'"'
+        for offset, text in self._offset_texts(descriptor):
+            if ending in text or is_odd(text):
+                yield self._parsed(descriptor, offset, text)
+
+    def texts(self, descriptor: int) -> Iterator[bytes]:
+        """Every line as it stands."""
+        return (text for _, text in self._offset_texts(descriptor))
+
+    def runs_under(self, descriptor: int, keys: Collection[str]) -> list[tuple[int, Document]]:
+        """By their offsets."""
+        if self._table is None and len(keys) > _SCANS_BEFORE_TABLE:
+            self._table = self._build_table(descriptor)
+        return sorted((run for key in set(keys) for run in self._runs_of(descriptor, key)), key=itemgetter(0))
+
+    def without(self, descriptor: int, places: Collection[int]) -> Iterator[bytes]:
+        """The bytes between the lines at some offsets, copied as they are."""
+        separator, begin = b"\n", self.start + 1
+        for end, next_begin in self._gaps(descriptor, places):
+            if begin < end:
+                yield separator
+                yield from pieces_of(descriptor, begin, end)
+                separator = b",\n"
+            begin = next_begin
+
+    def _gaps(self, descriptor: int, places: Collection[int]) -> Iterator[tuple[int, int]]:
+        """Where what is kept before each line ends, and where what is kept behind it begins; and the end of all."""
+        for offset in sorted(places):
+            length = len(line_at(descriptor, offset)[: self.end - offset].removesuffix(b","))
+            yield offset - len(b",\n"), offset + length + len(b",\n")
+        yield self.end, self.end
+
+    def line_of(self, place: int) -> int:
+        """Line 1 is the head."""
+        return place + 2
+
+    def line_number(self, descriptor: int, offset: int) -> int:
+        """Counted when it is asked for: errors are rare."""
+        return 2 + sum(chunk.count(b"\n") + 1 for _, chunk in whole_lines(descriptor, self.start + 1, offset - 1))
+
+    def grow(self, descriptor: int, size: int) -> list[str] | None:
+        """Read the new tail, if head and last known line are where they were."""
+        self._ahead = _Ahead(0, b"")  # it has been written to: should that be by hand, lines are looked at anew
+        if os.pread(descriptor, len(self._head) + 1, 0) != self._head + b"\n":
+            return None
+        tail = read_all(descriptor, self.end - len(self._mark), size)
+        if not tail.startswith(self._mark):
+            return None
+        lines, self.closed = self._split(descriptor, tail[len(self._mark) :], self.end, is_bare=self.is_bare)
+        runs = [self._parsed(descriptor, offset, text) for offset, text in lines]
+        added = [str(document.get("params_hash")) for _, document in runs]
+        for (offset, text), (number, _), params_hash in zip(lines, runs, added, strict=True):
+            self._take(number, params_hash, offset, text)
+        return added
+
+    def appended(self, runs: list[tuple[int, Document]], texts: list[bytes]) -> list[str]:
+        """Take in lines that have just been written behind the end, without reading them back."""
+        added = []
+        offset = self.end + (1 if self.is_bare else 2)
+        for (number, document), text in zip(runs, texts, strict=True):
+            added.append(str(document.get("params_hash")))
+            self._take(number, added[-1], offset, text)
+            offset += len(text) + 2
+        self.closed = True
+        return added
+
+    def _take(self, number: int, params_hash: str, offset: int, text: bytes) -> None:
+        if self._table is not None:
+            self._table.add(_format.json_text(params_hash), offset)
+        self._names.add(offset, text)
+        self._advance(offset, text)
+        self.last_number = number
+
+    def _advance(self, offset: int, text: bytes) -> None:
+        """Remember where the last whole line ends, and the bytes by which to know the place again."""
+        self.end = offset + len(text)
+        self._mark = text[-_MARK_BYTES:]
+
+    # ---- the end of the file ----------------------------------------------------------------------------------------
+
+    def _last_lines(self, descriptor: int, size: int) -> tuple[list[tuple[int, bytes]], bool]:
+        """Offsets and texts of whole lines at the end (at least one, if there is any), and whether it is closed."""
+        width = _TAIL_BYTES
+        while (begin := size - width) > self.start:
+            tail = read_all(descriptor, begin, size)
+            first = tail.find(b",\n")
+            if first >= 0:
+                lines, closed = self._split(descriptor, tail[first:], begin + first, is_bare=False)
+                if lines:
+                    return lines, closed
+            width *= 4
+        return self._split(descriptor, read_all(descriptor, self.start, size), self.start, is_bare=True)
+
+    def _split(
+        self, descriptor: int, tail: bytes, offset: int, *, is_bare: bool
+    ) -> tuple[list[tuple[int, bytes]], bool]:
+        try:
+            lines, closed = _format.split_tail(tail, is_bare=is_bare)
+        except Damage as damage:
+            raise self._damaged(descriptor, offset + damage.offset, damage.text) from None
+        return [(offset + place, text) for place, text in lines], closed
+
+    # ---- single lines and all of them -------------------------------------------------------------------------------
+
+    def _chunks(self, descriptor: int, *, backwards: bool = False) -> Iterator[tuple[int, bytes]]:
+        return whole_lines(descriptor, self.start + 1, self.end, backwards=backwards)
+
+    def _offset_texts(self, descriptor: int, *, backwards: bool = False) -> Iterator[tuple[int, bytes]]:
+        for offset, chunk in self._chunks(descriptor, backwards=backwards):
+            for place, text in lines_of(chunk, backwards=backwards):
+                yield offset + place, text.removesuffix(b",")
+
+    def _run_read_ahead(self, descriptor: int, offset: int) -> tuple[int, Document]:
+        """A run, and if one near it was asked for last, those behind it: a sweep asks for all of them in turn."""
+        if self._ahead.is_near(offset):
+            self._ahead = _Ahead(offset, read_all(descriptor, offset, min(offset + _AHEAD_BYTES, self.end)))
+        else:
+            self._ahead = _Ahead(offset, b"")
+        return self._ahead.run_at(offset) or self._run_at(descriptor, offset)
+
+    def _run_at(self, descriptor: int, offset: int) -> tuple[int, Document]:
+        text = line_at(descriptor, offset)[: self.end - offset]
+        return self._parsed(descriptor, offset, text.removesuffix(b","))
+
+    def _parsed(self, descriptor: int, offset: int, text: bytes) -> tuple[int, Document]:
+        run = _format.parse_line(text)
+        if run is None:
+            raise self._damaged(descriptor, offset, text)
+        return run
+
+    def _damaged(self, descriptor: int, offset: int, text: bytes) -> IndexCorruptError:
+        reason = f"{_format.excerpt(text)} is not a run"
+        return IndexCorruptError(self._path, self.line_number(descriptor, offset), reason)
+
+    # ---- by hash ----------------------------------------------------------------------------------------------------
+
+    def _runs_of(self, descriptor: int, params_hash: str) -> Iterator[tuple[int, Document]]:
+        """Offset and document of every line of a hash: by a search of the bytes at first, by a table later."""
+        key = _format.json_text(params_hash)
+        for offset in self._offsets_of(descriptor, key):
+            _, document = self._run_at(descriptor, offset)
+            if document.get("params_hash") == params_hash:
+                yield offset, document
+
+    def _offsets_of(self, descriptor: int, key: bytes) -> list[int]:
+        if self._table is None:
+            self._scans += 1
+            is_worth_a_scan = not self.is_small and self._scans <= _SCANS_BEFORE_TABLE
+            if is_worth_a_scan and self._lines_begin_alike(descriptor):
+                return list(self._scan(descriptor, key))
+            self._table = self._build_table(descriptor)
+        return self._table.offsets(key)
+
+    def _scan(self, descriptor: int, key: bytes) -> Iterator[int]:
+        """Search the bytes for the lines of a hash."""
+        for place in places_of(descriptor, _HASH_FIELD + key + b'"', self.start, self.end):
+            # The same text may stand deeper inside a line; only behind the id does it name the run.
+            head = os.pread(descriptor, _LINE_START_BYTES, place - _LINE_START_BYTES).rpartition(b"\n")
+            if head[1] and head[2][:1] + head[2][-1:] == b'""' and head[2][1:-1].isdigit():
+                yield place - len(head[2])
+
+    def _lines_begin_alike(self, descriptor: int) -> bool:
+        """Whether every line shows its hash where the search by bytes looks for it."""
+        return all(chunk.count(_HASH_FIELD) > chunk.count(b"\n") for _, chunk in self._chunks(descriptor))
+
+    def _build_table(self, descriptor: int) -> OffsetTable:
+        entries = array("Q")
+        for offset, chunk in self._chunks(descriptor):
+            entries.extend(self._hash_entries(descriptor, offset, chunk))
+        return OffsetTable(entries)
+
+    def _hash_entries(self, descriptor: int, offset: int, chunk: bytes) -> Iterator[int]:
+        for text in chunk.split(b"\n"):
+            parts = text.split(b'"', 6)
+            if not self.is_small and parts[2:5] == _HASH_FIELD_PARTS and b"\\" not in parts[5]:
+                yield entry(parts[5], offset)
+            else:
+                _, document = self._parsed(descriptor, offset, text.removesuffix(b","))
+                yield entry(_format.json_text(str(document.get("params_hash"))), offset)
+            offset += len(text) + 1
+
+    # ---- by query ---------------------------------------------------------------------------------------------------
+
+    def _candidates_in_bytes(
+        self, descriptor: int, prefilters: list[BytePrefilter], *, backwards: bool
+    ) -> Iterator[tuple[int, Document]]:
+        for offset, chunk in self._chunks(descriptor, backwards=backwards):
+            found = lines_with(prefilters, chunk)
+            for place, text in reversed(list(found)) if backwards else found:
+                yield self._parsed(descriptor, offset + place, text.removesuffix(b","))

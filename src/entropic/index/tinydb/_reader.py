@@ -1,0 +1,263 @@
+r"""
+Reading the index file: plain TinyDB JSON, laid out with one run per line.
+
+::
+
+    {"_store": {"1": {"format": 1, "results_dir": "results"}}, "_default": {
+    "1": {"params_hash": "f444a074a2e52bf9", ...},
+    "2": {"params_hash": "2bfd14f43d17fc7c", ...}
+    }}
+
+Readers take no lock. Between two looks a file either has grown (same inode, same head, same bytes before the place
+where the old end was), and then only the new lines are read; or it is another file, and is read anew. Each rewrite
+marks the head with blanks of its own, so that a reused inode number cannot pass for growth. A last line without its
+line feed is not looked at. Size and time are trusted to tell that nothing has changed only once the time lies a tick of
+the clock back: two changes within one tick have the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
+
+from ..._fs import Stamp, remember, watch_forks
+from ...errors import IndexCorruptError
+from ._content import Content, EmptyContent, StockContent
+from ._format import STORE_TABLE, TABLE, Document, Tables, excerpt, is_head
+from ._io import first_line, open_file, read_all
+from ._lines import LinesContent
+
+T = TypeVar("T")
+
+_REMEMBERED_LINES = 1 << 17
+_UNKNOWN = object()
+
+
+class LineReader(Generic[T]):
+    """
+    What one object knows of an index file: find by hash, query, list. Safe between threads.
+
+    Reading takes no lock on the file and writes nothing. `find` costs one ``stat`` while the file is unchanged; the
+    first one in a process searches the bytes of the file without parsing it, and after a few such searches a table of
+    offsets is built (8 bytes a run).
+
+    Args:
+        path: The file; it need not exist.
+        read: Turns a document into what `find` returns; its `ValueError` is reported with the line number.
+
+    Attributes:
+        lock: Held while what is known changes; by a writer, from before it takes the lock on the file.
+    """
+
+    def __init__(self, path: str, read: Callable[[Document], T]) -> None:
+        self.path = path
+        self.lock = threading.RLock()
+        self._read = read
+        self._content: Content = EmptyContent()
+        self._inode: int | None = None
+        self._stamp: Stamp | None = None
+        self._found: dict[str, T | None] = {}
+        watch_forks(self)
+
+    def after_fork(self) -> None:
+        """Leave behind what another thread of the parent was in the middle of."""
+        if not self.lock.acquire(blocking=False):
+            self._content, self._inode, self._stamp, self._found = EmptyContent(), None, None, {}
+        self.lock = threading.RLock()
+
+    def find(self, params_hash: str) -> T | None:
+        """What the newest line under this hash says, or None. The same object, as long as nothing changes."""
+        try:
+            status = os.stat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            self.forget()
+            return None
+        # The usual case, without a lock: a refresh stores what it found before it stores its stamp.
+        if self._stamp == (status.st_mtime_ns, status.st_size, status.st_ino):
+            found = self._found.get(params_hash, _UNKNOWN)
+            if found is _UNKNOWN:
+                found = self._find_at_hand(params_hash, Stamp.of(status))
+            # That there is none is believed of an open file only: a network file system may show us, for seconds, how
+            # the file was; what it shows of a file that has just been opened is true.
+            if found is not _UNKNOWN and found is not None:
+                return found  # type: ignore[return-value]
+        return self._find_in_file(params_hash)
+
+    def find_all(self, params_hash: str) -> list[T]:
+        """What all lines under this hash say, oldest first."""
+        with self.opened() as descriptor, self.lock:
+            if descriptor is None:
+                return []
+            return [
+                self.checked(document, 0) for document in self.current(descriptor).find_all(descriptor, params_hash)
+            ]
+
+    def documents(self, where: Mapping[str, Any], *, backwards: bool = False) -> Iterator[tuple[int, Document]]:
+        """
+        Yield id and document of every run that may satisfy a query, as they are asked for; none that does is missing.
+
+        The first query on a name searches the bytes of the file; later ones use a table of the name's values.
+
+        Args:
+            where: Names and normalised values that must be equal; empty for every run.
+            backwards: The newest first.
+        """
+        with self.opened() as descriptor:
+            if descriptor is not None:
+                with self.lock:
+                    found = self.current(descriptor).candidates(descriptor, where, backwards=backwards)
+                yield from found
+
+    def count(self) -> int:
+        """Return how many runs there are, without parsing those of a large file."""
+        with self.opened() as descriptor:
+            return 0 if descriptor is None else self.current(descriptor).count(descriptor)
+
+    def naming(self, name: str) -> Iterator[tuple[int, Document]]:
+        """Every run that may have a parameter of this name, read as they are asked for; none that has is missing."""
+        with self.opened() as descriptor:
+            if descriptor is not None:
+                yield from self.current(descriptor).naming(descriptor, name)
+
+    def read_all(self) -> Iterator[T]:
+        """Every run, oldest first, through *read*."""
+        with self.opened() as descriptor:
+            if descriptor is None:
+                return
+            content = self.current(descriptor)
+            for place, (_, document) in enumerate(content.documents(descriptor)):
+                yield self.checked(document, content.line_of(place))
+
+    def store_row(self) -> Document:
+        """What the file remembers of its store; empty if there is no file, or another's."""
+        with self.opened() as descriptor:
+            rows = {} if descriptor is None else self.current(descriptor).other_tables.get(STORE_TABLE, {})
+        return rows.get("1", {})
+
+    def tables(self) -> Tables:
+        """The whole file as TinyDB sees it."""
+        with self.opened() as descriptor:
+            return {} if descriptor is None else tables_of(self.current(descriptor), descriptor)
+
+    def _find_in_file(self, params_hash: str) -> T | None:
+        with self.opened() as descriptor, self.lock:
+            if descriptor is None:
+                return None
+            content = self.current(descriptor)
+            if params_hash not in self._found:
+                newest = self._read_newest(content, descriptor, params_hash)
+                remember(self._found, params_hash, newest, _REMEMBERED_LINES)
+            return self._found[params_hash]
+
+    def _find_at_hand(self, params_hash: str, stamp: Stamp) -> T | object:
+        """As `_find_in_file` of a file that is as it was, for lines that were read ahead: it need not be opened."""
+        with self.lock:
+            if self._stamp != stamp or params_hash in self._found:
+                return _UNKNOWN  # another thread was faster
+            document = self._content.find_at_hand(params_hash)
+            if document is None:
+                return _UNKNOWN
+            try:
+                found = self._read(document)
+            except ValueError:
+                return _UNKNOWN  # told by whoever reads it in the file, with the line it is on
+            remember(self._found, params_hash, found, _REMEMBERED_LINES)
+            return found
+
+    def _read_newest(self, content: Content, descriptor: int, params_hash: str) -> T | None:
+        newest = content.find(descriptor, params_hash)
+        if newest is None:
+            return None
+        document, offset = newest
+        return self.checked(document, lambda: content.line_number(descriptor, offset))
+
+    def checked(self, document: Document, line: int | Callable[[], int]) -> T:
+        """Return what a document says, or tell the line on which it is damaged."""
+        try:
+            return self._read(document)
+        except ValueError as error:
+            text = excerpt(json.dumps(document).encode())
+            number = line() if callable(line) else line
+            raise IndexCorruptError(self.path, number, f"{error} in {text}") from None
+
+    # ---- what a writer builds on ------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[int | None]:
+        """Open the file; None if there is none."""
+        try:
+            descriptor = open_file(self.path, os.O_RDONLY)
+        except (FileNotFoundError, NotADirectoryError):
+            self.forget()
+            yield None
+            return
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def current(self, descriptor: int, size: int | None = None) -> Content:
+        """
+        Bring what is known of the open file up to date: nothing new, the new tail, or all of it anew.
+
+        Args:
+            descriptor: The open file.
+            size: Its size, if it is known better than from its status, which a network file system may have of old.
+        """
+        with self.lock:
+            stamp = Stamp.of(os.fstat(descriptor))
+            if stamp == self._stamp and size is None:
+                return self._content
+            self._stamp = None
+            end = stamp.size if size is None else size
+            added = self._content.grow(descriptor, end) if stamp.inode == self._inode else None
+            if added is None:
+                self._inode = None  # should reading it fail, the next look begins anew
+                self._content = _content_of(self.path, descriptor, end)
+                self._inode = stamp.inode
+                self._found.clear()
+            self._drop_found(added or ())
+            # A torn tail may be an append that is under way, and a young file may change unseen: look again next time.
+            self._stamp = stamp if self._content.closed and end == stamp.size and stamp.is_settled() else None
+            return self._content
+
+    def is_known(self, status: os.stat_result) -> bool:
+        """Whether nothing has changed, by the status of the file."""
+        return self._stamp == Stamp.of(status)
+
+    def distrust(self) -> None:
+        """Look at the file again before anything is answered: it is about to change, or has."""
+        self._stamp = None
+
+    def note_appended(self, content: LinesContent, runs: list[tuple[int, Document]], texts: list[bytes]) -> None:
+        """Take in lines that the writer has just added, without reading them back."""
+        self._drop_found(content.appended(runs, texts))
+
+    def forget(self) -> None:
+        """Know nothing of the file."""
+        with self.lock:
+            self._content, self._inode, self._stamp = EmptyContent(), None, None
+            self._found.clear()
+
+    def _drop_found(self, hashes: Iterable[str]) -> None:
+        for params_hash in hashes:
+            self._found.pop(params_hash, None)
+
+
+def _content_of(path: str, descriptor: int, size: int) -> Content:
+    if size == 0:
+        return EmptyContent()
+    head = first_line(descriptor).rstrip(b"\0")  # behind it may stand what a crash left of the first append
+    if is_head(head):
+        return LinesContent(path, descriptor, head, size)
+    return StockContent(path, read_all(descriptor, 0, None))
+
+
+def tables_of(content: Content, descriptor: int) -> Tables:
+    """Return what is in a file as TinyDB sees it."""
+    runs = {str(number): document for number, document in content.documents(descriptor)}
+    return {**content.other_tables, TABLE: runs}

@@ -1,0 +1,301 @@
+r"""
+Writing the index file: appends, rewrites, and what mends them.
+
+Why nothing is lost
+    An **append** overwrites the four closing bytes ``\n}}\n`` with one more line and the same closing bytes, in one
+    write at one place. Whatever part of it reaches the disk, every line before it is whole, and what follows the last
+    whole line is no record: a *torn tail*. Readers pass over it; the next writer keeps a copy of it beside the index,
+    and cuts it off. A run is reported only after its line is synced, so a torn tail never holds a reported run. A write
+    that fails puts the closing bytes back. Every other change is a **rewrite**: a new file beside the old one, synced,
+    renamed over it. Before anything is written, the closing bytes are read: a network file system may show an old size,
+    and then others' lines stand where they are expected.
+
+Why writers do not collide
+    A writer locks the file itself. A rewrite leaves the waiting ones with the lock of a file that is no longer there;
+    they see it and open the new one. The lock is given back by name, as a child forked meanwhile holds it too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from ... import _log
+from ..._fs import has_locks, is_at, require_access, try_lock, unlock, wait_for_lock, watch_forks
+from ...errors import UnsupportedSystemError
+from . import _format
+from ._content import Content, EmptyContent
+from ._format import CLOSING, STORE_TABLE, TABLE, Document, Tables
+from ._io import end_of, open_made, read_all, require_file, stat_of, write_at
+from ._lines import LinesContent
+from ._reader import LineReader, tables_of
+from ._rewrite import drafts_of, keep_beside, remove_drafts, replacing
+
+if TYPE_CHECKING:
+    from ._recovery import Salvaged
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class LineWriter(Generic[T]):
+    """
+    Changes one index file; safe between threads and processes. Appending costs the same at any size.
+
+    Args:
+        reader: What this object knows of the file.
+        store_row: What a new file remembers in its ``_store`` table.
+        durable: Sync every write to disk before it counts as done.
+    """
+
+    def __init__(self, reader: LineReader[T], store_row: Document, durable: bool) -> None:
+        self.reader = reader
+        self._path = reader.path
+        self._store_row = store_row
+        self._durable = durable
+        self._held: int | None = None
+        watch_forks(self)
+
+    def after_fork(self) -> None:
+        """Close the lock on the file: it is the parent's, who must be able to die and leave none behind."""
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+
+    def append(self, documents: Iterable[Mapping[str, object]]) -> list[int]:
+        """
+        Add runs at the end, in one write. When this returns they are there for everyone, and on disk if durable.
+
+        Returns:
+            Their ids.
+
+        Raises:
+            OSError: The file cannot be written; it is as it was before.
+            IndexCorruptError: The file cannot be read; it is left untouched.
+        """
+        added = [dict(document) for document in documents]
+        if not added:
+            return []
+        with self._locked() as descriptor:
+            content = self._content_to_write(descriptor)
+            runs = list(enumerate(added, start=content.last_number + 1))
+            texts = [_format.line(number, document) for number, document in runs]
+            if isinstance(content, LinesContent):
+                self._append_lines(descriptor, content, texts)
+                self.reader.note_appended(content, runs, texts)
+            else:
+                lines = _format.joined(itertools.chain(content.texts(descriptor), texts))
+                self._replace(descriptor, content, lines, content.other_tables)
+            return [number for number, _ in runs]
+
+    def remove(self, keys: Collection[str], unwanted: Callable[[T], bool]) -> int:
+        """
+        Rewrite the file without the runs under some hashes that *unwanted* names; if there are none, do nothing.
+
+        Lines of other hashes are copied as they stand, in a large file without being parsed.
+
+        Returns:
+            How many were removed.
+        """
+        with self.reader.opened() as descriptor:
+            if descriptor is None or not self._doomed(self.reader.current(descriptor), descriptor, keys, unwanted):
+                return 0
+        with self._locked() as descriptor:
+            content = self._content_to_write(descriptor)
+            doomed = self._doomed(content, descriptor, keys, unwanted)
+            if doomed:
+                self._replace(descriptor, content, content.without(descriptor, doomed), content.other_tables)
+            return len(doomed)
+
+    def edit(self, change: Callable[[Tables], R]) -> R:
+        """
+        Change the tables as TinyDB sees them, with the file locked from reading to writing: no append is lost.
+
+        Args:
+            change: Changes the tables it is given in place; if it raises, nothing is written.
+
+        Returns:
+            What *change* returned.
+        """
+        with self._locked() as descriptor:
+            content = self._content_to_write(descriptor)
+            tables = tables_of(content, descriptor)
+            result = change(tables)
+            lines = [_format.line(int(number), document) for number, document in tables.pop(TABLE, {}).items()]
+            self._replace(descriptor, content, _format.joined(lines), tables)
+        return result
+
+    def read_intact(self) -> Salvaged:
+        """Return what still reads of a damaged file."""
+        from ._recovery import salvage  # loaded when there is damage
+
+        with self.reader.opened() as descriptor:
+            return salvage(b"" if descriptor is None else read_all(descriptor, 0, None))
+
+    def salvage(self) -> str:
+        """
+        Put the intact runs of a damaged file in its place, and keep the damaged one beside it; return where.
+
+        Raises:
+            IndexVersionError: The file says that it is of a later format; it is left as it is.
+        """
+        from ._recovery import salvage
+
+        with self._locked() as descriptor:
+            content = read_all(descriptor, 0, None)
+            _format.require_known_format(self._path, _format.stated_format(content))
+            others = _format.tables_in_head(self._path, content.partition(b"\n")[0])
+            kept_as = keep_beside(self._path, "damaged", content, descriptor, self._durable)
+            runs = enumerate(salvage(content).documents, start=1)
+            lines = _format.joined(_format.line(number, document) for number, document in runs)
+            self._replace(descriptor, None, lines, others)
+        return kept_as
+
+    def abandoned_drafts(self) -> list[str]:
+        """Return what killed writers have left of a rewrite; nothing is removed. While a writer is at work: nothing."""
+        with self.reader.opened() as descriptor:
+            if descriptor is None or not try_lock(descriptor):
+                return []
+            try:
+                return drafts_of(os.path.realpath(self._path))
+            finally:
+                unlock(descriptor)
+
+    def clean_up(self) -> None:
+        """Remove what killed writers have left of a rewrite."""
+        with self._locked():
+            remove_drafts(os.path.realpath(self._path))
+
+    def require_writable(self) -> None:
+        """
+        Tell now whether an append would be refused.
+
+        Raises:
+            OSError: The file, or the folder it would be made in, cannot be written.
+            IndexCorruptError: The file cannot be read.
+        """
+        status = stat_of(self._path)
+        if status is None:
+            _require_can_be_made(self._path)
+            return
+        require_file(status, self._path)
+        require_access(self._path, os.W_OK)
+        if not self.reader.is_known(status):
+            with self.reader.opened() as descriptor:
+                if descriptor is not None:
+                    self.reader.current(descriptor)
+
+    # ---- the file, locked -------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[int]:
+        """The file, open for writing and locked, as is the reader; it exists, and is still the one at our path."""
+        if not has_locks():
+            raise UnsupportedSystemError("fcntl")
+        with self.reader.lock:
+            while True:
+                self._held = descriptor = open_made(self._path, self._durable)
+                try:
+                    wait_for_lock(descriptor)
+                    try:
+                        if is_at(descriptor, self._path):
+                            yield descriptor
+                            return
+                    finally:
+                        # A child forked meanwhile holds the same lock: closing our descriptor would not free it.
+                        unlock(descriptor)
+                finally:
+                    self._held = None
+                    os.close(descriptor)
+
+    def _content_to_write(self, descriptor: int) -> Content:
+        """What is in the file, by its bytes rather than by its size: what is not seen here would be written over."""
+        content = self.reader.current(descriptor)
+        if isinstance(content, LinesContent) and _is_closed_by_bytes(content, descriptor):
+            return content
+        content = self.reader.current(descriptor, end_of(descriptor))
+        if isinstance(content, LinesContent) and content.closed and not _is_closed_by_bytes(content, descriptor):
+            raise OSError(errno.ESTALE, "The index is longer than its file system says", self._path)
+        return content
+
+    def _append_lines(self, descriptor: int, content: LinesContent, texts: list[bytes]) -> None:
+        place = content.end
+        separator = b"\n" if content.is_bare else b",\n"
+        self.reader.distrust()
+        if not content.closed:
+            self._keep_torn_tail(descriptor, place)
+        try:
+            if not content.closed:
+                # First the cut, then the line: the other order could leave rubbish behind a good line.
+                os.ftruncate(descriptor, place)
+            write_at(descriptor, separator + b",\n".join(texts) + CLOSING, place)
+            if self._durable:
+                os.fsync(descriptor)
+        except BaseException:
+            # Take it back: the closing bytes lay here before, so they need no new room on a full disk.
+            with contextlib.suppress(OSError):
+                write_at(descriptor, CLOSING, place)
+                os.ftruncate(descriptor, place + len(CLOSING))
+            raise
+
+    def _keep_torn_tail(self, descriptor: int, place: int) -> None:
+        """Keep a copy of what is about to be cut off, if anything is said in it."""
+        torn = read_all(descriptor, place, None)
+        kept_as = None
+        if torn.strip(b",\n}\0"):
+            kept_as = keep_beside(self._path, "torn", torn, descriptor, self._durable)
+        _log.mended(self._path, len(torn), kept_as)
+
+    def _doomed(
+        self, content: Content, descriptor: int, keys: Collection[str], unwanted: Callable[[T], bool]
+    ) -> list[int]:
+        """The offsets (or numbers) of the runs to remove; of a small file all are read, so that damage shows."""
+        if content.is_small:
+            for place, (_, document) in enumerate(content.documents(descriptor)):
+                self.reader.checked(document, content.line_of(place))
+        line = content.line_number
+        return [
+            place
+            for place, document in content.runs_under(descriptor, keys)
+            if unwanted(self.reader.checked(document, lambda place=place: line(descriptor, place)))  # type: ignore[misc]
+        ]
+
+    def _replace(self, descriptor: int, content: Content | None, lines: Iterable[bytes], others: Tables) -> None:
+        """Write lines to a new file and rename it over the locked one."""
+        head = _format.head(self._row_beside(others), others, is_first=isinstance(content, EmptyContent))
+        self.reader.distrust()
+        with replacing(self._path, descriptor, self._durable) as new:
+            place = write_at(new, head, 0)
+            for piece in lines:
+                place = write_at(new, piece, place)
+            write_at(new, CLOSING, place)
+
+    def _row_beside(self, others: Tables) -> Document:
+        """Our row; but the folder that relative paths belong to stays the one it was, for as long as it exists."""
+        folder = others.get(STORE_TABLE, {}).get("1", {}).get("results_dir")
+        if isinstance(folder, str) and os.path.isdir(os.path.join(os.path.dirname(self._path), folder)):
+            return {**self._store_row, "results_dir": folder}
+        return self._store_row
+
+
+def _is_closed_by_bytes(content: LinesContent, descriptor: int) -> bool:
+    """Whether the file ends where we think it does."""
+    return content.closed and os.pread(descriptor, len(CLOSING) + 1, content.end) == CLOSING
+
+
+def _require_can_be_made(path: str) -> None:
+    """Refuse a file that could not be made: in a folder that cannot be written, or behind a link that leads nowhere."""
+    if os.path.islink(path):
+        path = os.path.realpath(path)  # made where the link leads, in a folder that has to be there
+        if not os.path.isdir(os.path.dirname(path)):
+            raise FileNotFoundError(errno.ENOENT, "The index is a link into a folder that does not exist", path)
+    place = os.path.dirname(path) or os.curdir
+    while not os.path.lexists(place):
+        place = os.path.dirname(place) or os.curdir
+    if not os.path.isdir(place):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), place)
+    require_access(place, os.W_OK)
