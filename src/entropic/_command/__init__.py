@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._program import Command, Output
+    from ._process import signal_programs
+    from ._program import Command, Output, typed_otherwise, with_typed
 
-__all__ = ["Command", "command"]
+__all__ = ["Command", "command", "signal_programs", "typed_otherwise", "with_typed"]
 
 
 def command(
@@ -69,8 +70,13 @@ def command(
 
 
 def __getattr__(name: str) -> object:
-    if name == "Command":
-        from ._program import Command
+    # Loaded by those who run a program, not by every process that imports entropic.
+    if name == "signal_programs":
+        from ._process import signal_programs
 
-        return Command
+        return signal_programs
+    if name in __all__:
+        from . import _program
+
+        return getattr(_program, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -44,11 +44,12 @@ class Command:
 
     Args:
         typed: Parameters as they were typed, by name. Where that is not how the value is written, the program gets what
-            was typed, letter by letter, and it takes part in the key: to the program ``1.10`` and ``1.1`` are two texts.
+            was typed, letter by letter, and it takes part in the key: ``1.10`` and ``1.1`` are two texts to a program.
 
     Attributes:
         arguments: The template, as it was given.
         name: The template as a shell would show it; the function name of its records.
+        placeholders: The names in it.
     """
 
     def __init__(
@@ -71,10 +72,10 @@ class Command:
         self.depends = tuple(str(os.fspath(path)) for path in depends)
         self.output = output
         self.typed = dict(typed or {})
-        self._names = {name for argument in self.arguments for name in _placeholders(argument)}
+        self.placeholders = {name for argument in self.arguments for name in _placeholders(argument)}
         if _placeholders(self.arguments[0]):
             raise ValueError(f"Cannot use the command {self.name!r}: the program itself cannot be a placeholder.")
-        if RESULT_PATH not in self._names:
+        if RESULT_PATH not in self.placeholders:
             raise ValueError(
                 f"Cannot use the command {self.name!r}: it does not say where to write. Put {{result_path}} where the "
                 f"program expects the name of its output file."
@@ -145,7 +146,7 @@ class Command:
             ['./solve', '--n=007', 'out.csv']
         """
         given = decode_params({name: normalize(value) for name, value in params.items()})
-        used = {name if name in given else name.partition(".")[0] for name in self._names}
+        used = {name if name in given else name.partition(".")[0] for name in self.placeholders}
         for name in given:
             if name not in used:
                 reason = f"the command has no placeholder {{{name}}}, so it could not change the result. Leave it out."
@@ -194,6 +195,31 @@ def _filled(argument: str, values: Mapping[str, Any], typed: Mapping[str, str]) 
     if "\0" in text:
         raise ParameterError(argument, "no argument of a program can hold a NUL character.")
     return text
+
+
+def typed_otherwise(texts: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str]:
+    """
+    What was typed, of those parameters that a program would else get in another form than they were typed in.
+
+    Example:
+        >>> typed_otherwise({"n": "1", "version": "1.10", "name": "x"}, {"n": 1, "version": 1.1, "name": "x"})
+        {'version': '1.10'}
+    """
+    return {
+        name: text
+        for name, text in texts.items()
+        if not isinstance(values[name], str) and text_of(values[name]) != text
+    }
+
+
+def with_typed(fields: Mapping[str, Any], texts: Mapping[str, str]) -> dict[str, Any]:
+    """The identity of a recorded program with parameters that were typed otherwise; that of a function as it is."""
+    if not str(fields.get("function", "")).startswith(NAME_PREFIX):
+        return {**fields}
+    closure = {name: value for name, value in fields.get("closure", {}).items() if name != "typed"}
+    closure |= {"typed": dict(texts)} if texts else {}
+    others = {name: value for name, value in fields.items() if name != "closure"}
+    return {**others, "closure": closure} if closure else others
 
 
 def text_of(value: Any) -> str:

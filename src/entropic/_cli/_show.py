@@ -1,66 +1,19 @@
-"""Subcommands that look, and change nothing: ls, show, path, stats, check."""
+"""Subcommands that look at single runs and at the whole: show, path, stats, check."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
-from typing import Any
 
 import click
 
 from .._record import RunRecord
-from .._tables import RecordList, flatten
+from .._tables import flatten
 from ..store import Store
 from . import _view
-from ._choose import answering, chosen, runs_argument, some, total_size
 from ._place import opens_store
+from ._selection import NothingFound, answering, runs_argument, some, total_size
 from ._view import printable
-
-
-@click.command()
-@runs_argument
-@click.option("--varying", is_flag=True, help="Only the parameters that differ between these runs.")
-@click.option("--sort", metavar="NAME", help="A parameter, created_at, metadata.elapsed_seconds, ...; -NAME descends.")
-@click.option("--reverse", is_flag=True, help="Last first: without --sort, newest first.")
-@click.option("--limit", metavar="N", type=click.IntRange(0), help="At most N runs, the first ones in that order.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for jq and the like.")
-@click.option("--csv", "as_csv", is_flag=True, help="A table for spreadsheets and scripts, with all there is.")
-@opens_store()
-def ls(
-    store: Store,
-    runs: tuple[str, ...],
-    varying: bool,
-    sort: str | None,
-    reverse: bool,
-    limit: int | None,
-    as_json: bool,
-    as_csv: bool,
-) -> None:
-    """
-    List runs, oldest first.
-
-    \b
-    Examples:
-      entropic ls n=100 'dt<0.01'
-      entropic ls 'method~^rk' --varying --sort -dt --limit 20
-      entropic ls --json | jq .params
-    """
-    if as_json and as_csv:
-        raise click.UsageError("--json and --csv exclude each other")
-    records = chosen(store, runs, sort)
-    records = RecordList(reversed(records) if reverse else records)[:limit]
-    if varying:
-        records = records.varying()
-    if as_json:
-        for record in records:
-            click.echo(json.dumps(json_of(record)))
-    elif as_csv:
-        _show_csv(records)
-    elif records:
-        show_runs(records)
-    else:
-        _view.told("no run matches" if runs else "no runs yet")
 
 
 @click.command()
@@ -76,11 +29,11 @@ def show(store: Store, runs: tuple[str, ...], as_json: bool) -> None:
       entropic show f444
       entropic show n=100 dt=0.01
     """
-    records = some(chosen(store, runs))
+    records = some(store, runs)
     if len(records) > 1:
         _view.told(f"{len(records)} runs match; this is the newest")
     if as_json:
-        click.echo(json.dumps(json_of(records[-1]), indent=2))
+        click.echo(json.dumps(_view.json_of(records[-1]), indent=2))
     else:
         _show_record(records[-1], store)
 
@@ -95,23 +48,22 @@ def path(store: Store, runs: tuple[str, ...], every: bool, null: bool) -> None:
     Print the paths of results, for scripts.
 
     One a line, and nothing else. Of several runs of one point only the newest is printed, which is the one that
-    answers. Exits with 1 if nothing matches. A result that is gone is not printed, but told on stderr.
+    answers. Exits with 1 if nothing matches. A result that is gone is not printed, but named on stderr.
 
     \b
     Examples:
       head "$(entropic path n=100 dt=0.01)"
       entropic path -0 method=rk4 | xargs -0 cat
     """
-    records = chosen(store, runs)
+    records = some(store, runs)
     paths = [record.result_path for record in (records if every else answering(records))]
     for gone in (one for one in paths if not one.exists()):
         _view.told(f"the result {gone} is gone")
     there = [one for one in paths if one.exists()]
     for one in there:
-        # Not escaped: for a program, which needs the very bytes.
-        click.echo(os.fsencode(one) + (b"\0" if null else b"\n"), nl=False)
+        _view.show_path(one, end=b"\0" if null else b"\n")
     if not there:
-        some(RecordList())
+        raise NothingFound("no result is there")
 
 
 @click.command()
@@ -120,8 +72,8 @@ def stats(store: Store) -> None:
     """
     Count runs, points, functions, bytes and time.
 
-    The size is what was recorded with the runs. How much time hits have saved is not told: reading writes nothing, so
-    nobody counts them.
+    The size is what was recorded with the runs. How much time hits have saved is not known: reading writes nothing, so
+    they are not counted.
     """
     records = store.list()
     spent = [record.metadata.get("elapsed_seconds") for record in records]
@@ -153,7 +105,7 @@ def stats(store: Store) -> None:
 @click.pass_context
 def check(context: click.Context, store: Store, contents: bool, repair: bool) -> None:
     """
-    Tell what does not agree between index and results.
+    Report what does not agree between index and results.
 
     Exits with 1 if something was found, with --repair too: the report is of what was there before.
     """
@@ -162,44 +114,6 @@ def check(context: click.Context, store: Store, contents: bool, repair: bool) ->
         click.echo(printable(line))
     if not report.is_clean:
         context.exit(1)
-
-
-def json_of(record: RunRecord) -> dict[str, Any]:
-    """A run for programs: params in a mapping of their own, the path absolute."""
-    document = record.to_dict()
-    names = ("params_hash", "result_path", "created_at", "metadata")
-    params = {name: document[name] for name in record.params}
-    return {**{name: document[name] for name in names}, "provenance": document.get("provenance", {}), "params": params}
-
-
-def _show_csv(records: RecordList) -> None:
-    import io
-
-    text = io.StringIO(newline="")
-    records.to_csv(text)
-    for line in text.getvalue().splitlines(keepends=True):
-        click.echo(printable(line.rstrip("\r\n")) if _view.is_terminal() else line.rstrip("\r\n"))
-
-
-def show_runs(records: RecordList) -> None:
-    """The table of runs."""
-    table = records.table()
-    names = [name for name in table.columns if table.groups[name] == "param"]
-    functions = any(_view.function_of(record) for record in records)
-    header = ["hash", "created", *map(printable, names), "time", "size", *(["function"] if functions else [])]
-    rows = [
-        [
-            _view.short_hash(record),
-            _view.created(record),
-            *(_view.shown(row[name]) if name in row else "" for name in names),
-            _view.time_text(record.metadata.get("elapsed_seconds")),
-            _view.size_text(_view.recorded_size(record)),
-            *([printable(_view.function_of(record))] if functions else []),
-        ]
-        for record, row in zip(records, table.rows, strict=True)
-    ]
-    numbers = [all(isinstance(row.get(name, 0), (int, float)) for row in table.rows) for name in names]
-    _view.show_table(header, rows, right=[False, False, *numbers, True, True])
 
 
 def _show_record(record: RunRecord, store: Store) -> None:
