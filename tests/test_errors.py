@@ -38,6 +38,7 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
     (errors.IndexVersionError("runs.sqlite3", 3, 1), RuntimeError, ["runs.sqlite3", "version 3", "beyond 1", "later"]),
     (errors.IndexURLError("mysql:", "there is no such kind"), ValueError, ["'mysql:'", "no such kind", "sqlite:///"]),
     (errors.IndexNotEmptyError("SQLIndex('x')"), ValueError, ["SQLIndex('x')", "records already", "merge"]),
+    (errors.SeveralIndexesError("results", ["a.json"]), ValueError, ["'results'", "a.json", "former_index="]),
     (errors.HashCollisionError("0123", "{asked}", "{recorded}"), RuntimeError, ["0123", "{asked}", "{recorded}"]),
     (errors.ReentrantRunError("0123"), RuntimeError, ["0123", "within itself", "__wrapped__"]),
     (errors.CommandError("./solve", 3), RuntimeError, ["./solve", "exit status 3", "discarded"]),

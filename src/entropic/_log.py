@@ -120,6 +120,16 @@ def not_noted(path: str, error: OSError) -> None:
     logger.debug("Not noted down: %s (%s)", path, error)
 
 
+def not_journaled(path: str, error: OSError) -> None:
+    """A change to the index could not be noted in the journal of the results folder."""
+    logger.warning("The journal %s lacks a change to the index, which is recorded all the same: %s", path, error)
+
+
+def journal_line_passed_over(path: str, reason: str) -> None:
+    """A line of a journal holds no run that could be brought back."""
+    logger.warning("Passed over a line of the journal %s: %s", path, reason)
+
+
 def key_lock_lost(params_hash: str, place: str) -> None:
     """The session that held the lock of a running key has ended before the run."""
     logger.warning(

@@ -18,6 +18,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── IndexVersionError       RuntimeError       an index that a later entropic has made
     ├── IndexURLError           ValueError         a text that names no index
     ├── IndexNotEmptyError      ValueError         an index to be copied into that has records already
+    ├── SeveralIndexesError     ValueError         a lost index of which it is not clear which one it was
     ├── HashCollisionError      RuntimeError       a record found by hash that belongs to other parameters
     ├── ReentrantRunError       RuntimeError       a run that asks for its own result
     ├── DuplicateFunctionError  ValueError         two different functions of one name on one store
@@ -35,6 +36,7 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
 
     UserWarning
     ├── StaleResultWarning                         a recorded result is used although its code has changed since
+    ├── LostIndexWarning                           an index without runs beside a folder full of results
     ├── ChangedDefaultWarning                      a default has changed since runs were recorded with it
     └── EqualReplicatesWarning                     replicates whose results are byte for byte the same
 
@@ -74,6 +76,7 @@ __all__ = [
     "IndexVersionError",
     "InputFileChangedError",
     "InputFileError",
+    "LostIndexWarning",
     "MissingExtraError",
     "NotAMappingError",
     "NotRecordedError",
@@ -82,6 +85,7 @@ __all__ = [
     "ParameterNameError",
     "ReentrantRunError",
     "ResultMissingError",
+    "SeveralIndexesError",
     "StaleResultWarning",
     "StoreWriteError",
     "SweepError",
@@ -445,6 +449,23 @@ class IndexNotEmptyError(EntropicError, ValueError):
     )
 
 
+class SeveralIndexesError(EntropicError, ValueError):
+    """
+    A results folder whose journal has runs of several indexes, none of which is this one. Name the one to rebuild.
+
+    Attributes:
+        results_dir: The results folder.
+        names: The indexes, by their paths relative to the results folder, or their URLs.
+    """
+
+    results_dir: str
+    names: Sequence[str]
+    _template = (
+        "Cannot rebuild the index of {results_dir!r}: its runs were recorded in several, {names!r}. Pass one of "
+        "these as former_index=."
+    )
+
+
 class HashCollisionError(EntropicError, RuntimeError):
     """
     A record found under the right hash that belongs to other parameters or to another function.
@@ -725,6 +746,27 @@ def _can_travel(value: object) -> bool:
 
 def _ended(exit_status: int, verb: str) -> str:
     return f"was ended by signal {-exit_status}" if exit_status < 0 else f"{verb} exit status {exit_status}"
+
+
+class LostIndexWarning(_Declared, UserWarning):
+    """
+    The index is empty, and the results folder has runs that were recorded in it and never deleted.
+
+    The file was removed, emptied, or is another one than before. Call ``Store.rebuild()``, or run ``entropic rebuild``.
+
+    Attributes:
+        path: The index.
+        results_dir: The results folder.
+        count: How many runs its journal has.
+    """
+
+    path: str
+    results_dir: str
+    count: int
+    _template = (
+        "The index {path!r} has no runs, but {count} were recorded in {results_dir!r} and not deleted. To have them "
+        "back, call rebuild() of the store, or run `entropic rebuild`."
+    )
 
 
 class EqualReplicatesWarning(_Declared, UserWarning):

@@ -614,6 +614,63 @@ class Store:
 
         return salvage(self._engine)
 
+    def rebuild(self, *, former_index: str | None = None) -> RecordList:
+        """
+        Add the runs to the index that it has lost, from the journal of the results folder.
+
+        For an index that was deleted, emptied or left behind. Runs that were deleted stay deleted. What the index has
+        already stays as it is, and goes on to answer. Takes one pass over the journal.
+
+        Args:
+            former_index: The index that the runs were recorded in: its path relative to the results folder, or its URL.
+                Needed only if runs of several indexes lie in the folder, and this is none of them.
+
+        Returns:
+            The runs that were added, oldest first.
+
+        Raises:
+            SeveralIndexesError: It is not clear which index was lost (a `ValueError`).
+            OSError: The journal cannot be read, or the index cannot be written.
+
+        Example:
+            >>> from pathlib import Path
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> _ = store.run({"n": 8}, lambda params, path: path.write_text("x"))
+            >>> Path("runs.json").unlink()
+            >>> [record.params for record in Store("results", "runs.json").rebuild()][-1]
+            {'n': 8}
+        """
+        from ._maintenance import rebuild
+
+        return rebuild(self._engine, former_index)
+
+    def undelete(self, where: Where | None = None) -> RecordList:
+        """
+        Bring back runs that were deleted, or forgotten by ``cache_clear``, and whose results are still there.
+
+        A run that is brought back stands before those that the index has of the same point, so these go on to answer.
+
+        Args:
+            where: Which of the deleted runs, as for `list`; without it all.
+
+        Returns:
+            The runs that were brought back.
+
+        Raises:
+            OSError: The journal cannot be read, or the index cannot be written.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> _ = store.run({"n": 9}, lambda params, path: path.write_text("x"))
+            >>> store.delete({"n": 9}), len(store.list({"n": 9}))
+            (True, 0)
+            >>> [record.params for record in store.undelete({"n": 9})]
+            [{'n': 9}]
+        """
+        from ._maintenance import undelete
+
+        return undelete(self._engine, where)
+
     def remove_orphans(self, paths: Iterable[str | os.PathLike[str]]) -> Sequence[Path]:
         """
         Remove results that have no record, as `check` lists them.

@@ -12,17 +12,16 @@ import hashlib
 import json
 import os
 import shutil
-import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from .. import _log
+from .._fs import is_settled, remove_abandoned, replacing
 from .._results import PRIVATE_FOLDER
 from ._dependencies import Fingerprint, Part, are_comparable
 
 _DRAFT = ".draft"
-_OLD_SECONDS = 3600.0
 
 
 class Codebook:
@@ -89,7 +88,7 @@ class Codebook:
         except OSError:
             return frozenset()
         # Of a folder that has just changed, the time says nothing yet: it may change again at the same moment.
-        if changed_at != self._accepted[0] or time.time_ns() - changed_at < 10**9:
+        if changed_at != self._accepted[0] or not is_settled(changed_at):
             names = (name.partition(".") for name in os.listdir(folder))
             self._accepted = changed_at, frozenset((old, new) for old, _, new in names)
         return self._accepted[1]
@@ -148,9 +147,8 @@ class Codebook:
             if missing:
                 os.makedirs(ours, exist_ok=True)
             for name in missing:
-                draft = os.path.join(ours, os.urandom(8).hex() + _DRAFT)
-                shutil.copyfile(os.path.join(theirs, name), draft)
-                os.replace(draft, os.path.join(ours, name))
+                with replacing(os.path.join(ours, name)) as draft:
+                    shutil.copyfile(os.path.join(theirs, name), draft)
 
     # ---- files ------------------------------------------------------------------------------------------------------
 
@@ -162,24 +160,19 @@ class Codebook:
         path = os.path.join(self._folder, name)
         if os.path.exists(path):
             return
-        draft = os.path.join(self._folder, os.urandom(8).hex() + _DRAFT)
         try:
             os.makedirs(self._folder, exist_ok=True)
-            self._remove_old_drafts()
-            Path(draft).write_text(json.dumps(content, indent=1), encoding="utf-8", errors="backslashreplace")
-            os.replace(draft, path)
+            self._remove_dead_drafts()
+            with replacing(path) as draft:
+                Path(draft).write_text(json.dumps(content, indent=1), encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             _log.not_noted(path, error)
-            with contextlib.suppress(OSError):
-                os.unlink(draft)
 
-    def _remove_old_drafts(self) -> None:
+    def _remove_dead_drafts(self) -> None:
         """Those of processes that were killed while writing."""
         for name in self._names():
-            path = os.path.join(self._folder, name)
-            with contextlib.suppress(OSError):
-                if name.endswith(_DRAFT) and time.time() - os.stat(path).st_mtime > _OLD_SECONDS:
-                    os.unlink(path)
+            if name.endswith(_DRAFT):
+                remove_abandoned(os.path.join(self._folder, name))
 
     def _names(self) -> Iterator[str]:
         with contextlib.suppress(OSError):

@@ -42,6 +42,7 @@ from ._records import exchange, fields, search, signature
 from ._run import AsyncWork, Look, Metadata, Runner, Work
 from ._settings import Settings
 from ._staleness import StalenessPolicy
+from ._writer import IndexWriter
 
 _REMEMBERED_KEYS = 4096
 _REMEMBERED_HITS = 1 << 17
@@ -65,6 +66,7 @@ class RunCache:
         paths: The paths of results.
         workplace: Where runs are staged.
         flights: Who runs which key at the moment.
+        writer: What changes the index.
         recorder: What publishes results and inserts their records.
     """
 
@@ -77,7 +79,8 @@ class RunCache:
         self.workplace = Workplace(str(results_dir), settings.durable)
         lock_files = LockFiles(str(results_dir / PRIVATE_FOLDER / "locks"))
         self.flights = Flights(self.index.key_locks() or lock_files)
-        self.recorder = Recorder(settings, self.paths, self.index, self.workplace)
+        self.writer = IndexWriter(settings, self.index)
+        self.recorder = Recorder(settings, self.paths, self.index, self.writer, self.workplace)
         self._peek = self.index.peek
         self._candidates: dict[str, Candidate] = {}
         self._older_forms = _OlderForms()
@@ -271,7 +274,7 @@ class RunCache:
         for path in paths:
             self.paths.require_removable(path)
         try:
-            self.index.delete_records(records)
+            self.writer.delete_records(records)
         except EntropicError:
             raise
         except OSError as error:
@@ -294,10 +297,11 @@ class RunCache:
     def exchange(self, pairs: Sequence[tuple[RunRecord, RunRecord]]) -> None:
         """Put records in the place of others: in each pair the second, of the first."""
         self.recorder.require_writable()
-        exchange(self.index, pairs)
+        exchange(self.index, self.writer, pairs)
 
     def _prepare_run(self) -> None:
         self.recorder.require_writable()
+        self.writer.warn_if_lost()
         self.flights.clean_up_once()
 
     # ---- keys -------------------------------------------------------------------------------------------------------

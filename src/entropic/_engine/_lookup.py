@@ -12,7 +12,7 @@ from .._code import Fingerprint
 from .._fs import measure
 from .._record import RunRecord, path_text
 from ..errors import HashCollisionError
-from ..hashing import PLAIN_TYPES, Key, canonical
+from ..hashing import PLAIN_TYPES, Identity, Key, canonical, encode, key_of
 from ._staleness import StalenessPolicy
 
 Kind = Literal["hit", "gone", "short", "other code", "none"]
@@ -163,6 +163,17 @@ def _created_at(lookup: Lookup) -> str:
 def identity_fields(record: RunRecord) -> dict[str, Any]:
     """Whose run a record is: what of its provenance takes part in its key."""
     return {name: record.provenance[name] for name in ("function", "version", "closure") if name in record.provenance}
+
+
+def identity_of(record: RunRecord) -> Identity:
+    """Whose run a record is, as the identity that is part of its key."""
+    fields = identity_fields(record)
+    return Identity.of(encode(fields)) if fields else Identity({}, "")
+
+
+def has_own_key(record: RunRecord) -> bool:
+    """Whether the hash of a record is that of its params and function; else no call finds it, or the wrong one does."""
+    return key_of(record.params, identity_of(record)).params_hash == record.params_hash
 
 
 def agrees(record: RunRecord, key: Key) -> bool:

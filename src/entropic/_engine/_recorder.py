@@ -22,6 +22,7 @@ from ._paths import ResultPaths
 from ._run import Metadata, RunUnderWay, kept_aside
 from ._settings import Settings
 from ._staleness import StalenessPolicy
+from ._writer import IndexWriter
 
 
 class Recorder:
@@ -32,13 +33,17 @@ class Recorder:
         settings: What the store was made with.
         paths: The paths of its results.
         index: Its index.
+        writer: What changes the index.
         workplace: Its staging places.
     """
 
-    def __init__(self, settings: Settings, paths: ResultPaths, index: Index, workplace: Workplace) -> None:
+    def __init__(
+        self, settings: Settings, paths: ResultPaths, index: Index, writer: IndexWriter, workplace: Workplace
+    ) -> None:
         self._settings = settings
         self._paths = paths
         self._index = index
+        self._writer = writer
         self._workplace = workplace
 
     def require_writable(self) -> None:
@@ -113,7 +118,7 @@ class Recorder:
                 provenance=decode_params(provenance),
             )
             place = self._index.path or path
-            self._index.insert(record)
+            self._writer.insert(record)
         except OSError as error:
             if isinstance(error, EntropicError) and not isinstance(error, IndexUnavailableError):
                 raise
@@ -139,7 +144,7 @@ class Recorder:
     def _replace_stale(self, record: RunRecord) -> None:
         """Forget a record that a newer one has taken over from."""
         try:
-            self._index.delete_records([record])
+            self._writer.delete_records([record])
         except OSError as error:
             # The newer record answers already, and `check` will find this one again.
             _log.not_forgotten(record.params_hash, error)

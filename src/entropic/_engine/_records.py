@@ -14,6 +14,7 @@ from ..hashing import RESERVED
 from ..index import Index
 from ..query import EVERY_RUN, Condition, fields_of, names_in, predicate
 from ._paths import ResultPaths
+from ._writer import IndexWriter
 
 
 def search(index: Index, condition: Condition, paths: ResultPaths) -> Sequence[RunRecord]:
@@ -36,7 +37,7 @@ def fields(record: RunRecord, paths: ResultPaths) -> dict[str, Any]:
     return {**fields_of(record), "result_path": str(paths.absolute(record))}
 
 
-def exchange(index: Index, pairs: Collection[tuple[RunRecord, RunRecord]]) -> None:
+def exchange(index: Index, writer: IndexWriter, pairs: Collection[tuple[RunRecord, RunRecord]]) -> None:
     """
     Put records in the place of others, of which the newest goes on to answer.
 
@@ -44,17 +45,17 @@ def exchange(index: Index, pairs: Collection[tuple[RunRecord, RunRecord]]) -> No
     """
     known = set(map(signature, index.iter()))
     for taken in (one for _, one in pairs if signature(one) not in known):
-        index.insert(taken)
-    let_newest_answer(index, {taken.params_hash for _, taken in pairs})
-    index.delete_records([old for old, _ in pairs])
+        writer.insert(taken)
+    let_newest_answer(index, writer, {taken.params_hash for _, taken in pairs})
+    writer.delete_records([old for old, _ in pairs])
 
 
-def let_newest_answer(index: Index, keys: Collection[str]) -> None:
+def let_newest_answer(index: Index, writer: IndexWriter, keys: Collection[str]) -> None:
     """Re-insert the most recently created record of each key, so that it is found first."""
     passed = passed_over(record for record in index.iter() if record.params_hash in keys)
     for record in passed:
-        index.insert(moved(record))
-    index.delete_records(passed)
+        writer.insert(moved(record))
+    writer.delete_records(passed)
 
 
 def report_unknown_names(condition: Condition, is_known: Callable[[str], bool]) -> None:

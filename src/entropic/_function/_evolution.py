@@ -17,9 +17,9 @@ import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from .._engine import identity_fields
+from .._engine import has_own_key, identity_of
 from .._record import RunRecord, with_params
-from ..hashing import Identity, Key, canonical, decode_params, encode, key_of, normalize_at
+from ..hashing import Key, canonical, decode_params, key_of, normalize_at
 
 _MOST_CHANGES = 10
 _EXAMPLES = {"added": {"method": "rk4"}, "renamed": {"h": "dt"}, "removed": {"verbose": False}}
@@ -205,11 +205,9 @@ class Evolution:
         params = self.today(record.params)
         if params is None or canonical(params) == canonical(record.params):
             return None
-        identity = Identity.of(encode(identity_fields(record)))
-        identity = identity if identity.fields else Identity({}, "")
-        if key_of(record.params, identity).params_hash != record.params_hash:
+        if not has_own_key(record):
             return None  # no call finds it
-        key = key_of(params, identity)
+        key = key_of(params, identity_of(record))
         return RunRecord(
             params=decode_params(key.params),
             result_path=record.result_path,

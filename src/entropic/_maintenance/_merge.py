@@ -59,7 +59,7 @@ def merge(engine: RunCache, other: RunCache, step: Callable[[RunRecord], object]
             known[record.params_hash] = [*mine, taken]
             merged.taken.append(taken)
         step(record)
-    let_newest_answer(engine.index, {record.params_hash for record in (*merged.taken, *merged.known)})
+    let_newest_answer(engine.index, engine.writer, {record.params_hash for record in (*merged.taken, *merged.known)})
     return merged
 
 
@@ -68,13 +68,13 @@ def _take_over(engine: RunCache, record: RunRecord, other: RunCache, *, link: bo
     if not other.paths.is_removable(record.result_path):
         # Registered: the file stays where it is.
         taken = copy_record(record, engine.paths.indexed(str(record.result_path)))
-        engine.index.insert(taken)
+        engine.writer.insert(taken)
         return engine.paths.shown(taken)
     stage = copy_result(engine.workplace, record, other.paths.files_of(record)[1:], link=link)
     try:
         published = engine.recorder.publish(stage)
         taken = copy_record(published_as(record, published), engine.paths.published(published.name))
-        engine.index.insert(taken)
+        engine.writer.insert(taken)
     finally:
         stage.discard()
     return engine.paths.shown(taken)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, SupportsIndex, TextIO, overload
 
+from .._fs import replacing
 from .._record import RunRecord
 from ..hashing import canonical
 from ..query import Selection, Where, fields_of, predicate
@@ -141,7 +142,8 @@ class RecordList(list[RunRecord]):
         CSV with a header, one row for each run; lists and nested values that remain as JSON, empty what is missing.
 
         Args:
-            path: Where to write it, in UTF-8, or an open text file. Without one the text is returned.
+            path: Where to write it, in UTF-8, in one step: a crash leaves what was there. Or an open text file. Without
+                one the text is returned.
 
         Example:
             >>> RecordList().to_csv()
@@ -155,7 +157,7 @@ class RecordList(list[RunRecord]):
         if not isinstance(path, (str, os.PathLike)):
             path.write(text)
             return None
-        with open(path, "w", encoding="utf-8", newline="") as file:
+        with replacing(path, or_in_place=True) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
             file.write(text)
         return None
 
@@ -173,7 +175,8 @@ class RecordList(list[RunRecord]):
         jpg, svg, gif) and the first lines of text results lie in the page; all results are linked, relative to it.
 
         Args:
-            path: The file to write; without one the text is returned, with links from the current folder.
+            path: The file to write, in one step: a crash leaves what was there. Without one the text is returned, with
+                links from the current folder.
             title: Headline of the page.
             embed_up_to_bytes: How much of pictures and text results to take into the file, newest first; 0 for none.
 
@@ -186,7 +189,7 @@ class RecordList(list[RunRecord]):
         text = _page.make_page(self, title, relative_to=folder, embed_up_to_bytes=embed_up_to_bytes)
         if path is None:
             return text
-        with open(path, "w", encoding="utf-8") as file:
+        with replacing(path, or_in_place=True) as draft, open(draft, "w", encoding="utf-8") as file:
             file.write(text)
         return None
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from sqlalchemy import Connection, bindparam, column, delete, insert, select, table
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ..._fs import forks_held_off, watch_forks
+from ..._fs import forks_held_off, remember, watch_forks
 from ..._locks import KeyLocks
 from ..._record import RunRecord, copy_record
 from ...errors import IndexCorruptError, MissingExtraError
@@ -140,9 +140,7 @@ class SQLIndex(Index):
         if known is not None and version is not None and known.version == version:
             return known.record
         shown = self._look_up(params_hash, version, known)
-        if len(self._shown) >= _REMEMBERED_RECORDS:
-            self._shown.clear()
-        self._shown[params_hash] = shown
+        remember(self._shown, params_hash, shown, _REMEMBERED_RECORDS)
         return shown.record
 
     def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
