@@ -25,8 +25,8 @@ VALUES: dict[str, Any] = {
     "1e-3": 0.001, "1E5": 1e5, "1.10": 1.1, "true": True, "True": True, "false": False, "None": None, "null": None,
     "inf": math.inf, "-inf": -math.inf, "[1, 2.5]": [1, 2.5], '{"a": null}': {"a": None}, '"100"': "100",
     "67e2217": "67e2217", "3e563": "3e563", "1e-400": "1e-400", "[1e999]": "[1e999]", "007": "007", "1_000": "1_000",
-    "0x10": "0x10", "rk4": "rk4", "": "", "TRUE": "TRUE", "[1": "[1", "1 2": "1 2", "١": "١", "1e": "1e", ".": ".", "+": "+",
-    "9" * 5000: "9" * 5000,
+    "0x10": "0x10", "rk4": "rk4", "": "", "TRUE": "TRUE", "[1": "[1", "1 2": "1 2", "١": "١", "1e": "1e", ".": ".",
+    "+": "+", "9" * 5000: "9" * 5000,
 }  # fmt: skip
 
 
@@ -185,7 +185,8 @@ def test_a_name_with_a_line_feed_writes_no_line() -> None:
     Path("results", f"orphan{evil}").write_text("x")
 
     for arguments in (["ls"], ["show"], ["check"], ["stats"], ["why", f"x={evil}"], ["rm", f"x={evil}"], ["ls", evil],
-                      ["prune", "--keep-newest", "0"], [evil], ["--index", evil, "ls"], ["ls", "--sort", evil]):  # fmt: skip
+                      ["prune", "--keep-newest", "0"], [evil], ["--index", evil, "ls"], ["ls", "--sort", evil],
+                      ["merge", evil], ["export", "-o", f"a/{evil}/b"], ["copy-index", evil, "x.json"]):  # fmt: skip
         done = entropic(*arguments, input="n\n")
         out = done.stdout + done.stderr
         assert not set(out) & {"\x1b", "\x07", "\u202e"}, arguments

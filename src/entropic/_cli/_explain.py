@@ -9,7 +9,7 @@ import click
 from .._command import typed_otherwise, with_typed
 from .._engine import identity_fields
 from .._maintenance import Explanation, explain
-from .._tables import RecordList
+from .._tables import RecordList, one_line
 from ..hashing import PLAIN, Identity, encode, make_key
 from ..store import Store
 from . import _view
@@ -50,7 +50,7 @@ def _identity(records: RecordList, name: str | None, texts: dict[str, str], poin
     meant = [one for one in newest if name is None or one == name or one.endswith(f".{name}")]
     meant = [name] if name in meant else meant
     if len(meant) > 1:
-        names = ", ".join(sorted(_view.printable(one) or "plain runs" for one in meant))
+        names = ", ".join(sorted(one_line(one) or "plain runs" for one in meant))
         raise click.UsageError(f"there are runs of several functions ({names}): choose one with --function NAME")
     if not meant and name is not None:
         raise click.UsageError(f"there is no run of a function {name!r}")
@@ -62,4 +62,4 @@ def _identity(records: RecordList, name: str | None, texts: dict[str, str], poin
 
 def _show(explanation: Explanation) -> None:
     for line in str(explanation).split("\n"):
-        click.echo(_view.printable(line))
+        click.echo(one_line(line))

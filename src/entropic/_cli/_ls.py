@@ -7,13 +7,12 @@ import json
 
 import click
 
-from .._tables import RecordList
+from .._tables import RecordList, one_line
 from ..store import Store
 from . import _table, _view
 from ._place import opens_store
 from ._selection import chosen, nothing_found, runs_argument
 from ._table import Column
-from ._view import printable
 
 _MINUTES = len("2026-01-01 00:00")
 
@@ -70,7 +69,7 @@ def _show_csv(records: RecordList) -> None:
     text = io.StringIO(newline="")
     records.to_csv(text)
     for line in text.getvalue().splitlines(keepends=True):
-        click.echo(printable(line.rstrip("\r\n")) if _view.is_terminal() else line.rstrip("\r\n"))
+        click.echo(one_line(line.rstrip("\r\n")) if _view.is_terminal() else line.rstrip("\r\n"))
 
 
 def show_runs(records: RecordList) -> None:
@@ -97,10 +96,10 @@ def _columns(records: RecordList) -> list[Column]:
     for name in names:
         cells = [_view.shown(row[name]) if name in row else "" for row in table.rows]
         is_number = all(isinstance(row.get(name, 0), (int, float)) for row in table.rows)
-        columns.append(Column(printable(name), cells, rank=1, is_param=True, is_number=is_number))
+        columns.append(Column(one_line(name), cells, rank=1, is_param=True, is_number=is_number))
     times = [_view.time_text(record.metadata.get("elapsed_seconds")) for record in records]
     sizes = [_view.size_text(_view.recorded_size(record)) for record in records]
-    functions = [printable(_view.function_of(record)) for record in records]
+    functions = [one_line(_view.function_of(record)) for record in records]
     columns.append(Column("time", times, rank=4, is_number=True))
     columns.append(Column("size", sizes, rank=5, is_number=True))
     if any(functions):

@@ -8,12 +8,11 @@ from collections import Counter
 import click
 
 from .._record import RunRecord
-from .._tables import flatten
+from .._tables import flatten, one_line
 from ..store import Store
 from . import _view
 from ._place import opens_store
 from ._selection import NothingFound, answering, runs_argument, some, total_size
-from ._view import printable
 
 
 @click.command()
@@ -80,8 +79,8 @@ def stats(store: Store) -> None:
     seconds = [float(one) for one in spent if isinstance(one, (int, float)) and one >= 0]
     functions = Counter(_view.function_of(record) or "(plain runs)" for record in records)
     rows = [
-        ("index", printable(getattr(store.index, "path", None) or store.index)),
-        ("results", printable(store.results_dir)),
+        ("index", one_line(getattr(store.index, "path", None) or store.index)),
+        ("results", one_line(store.results_dir)),
         ("runs", str(len(records))),
         ("points", str(len({record.params_hash for record in records}))),
         ("size", _view.size_text(total_size(records))),
@@ -92,7 +91,7 @@ def stats(store: Store) -> None:
         by_time = sorted(records, key=lambda record: record.created_at)
         rows += [("first", _view.created(by_time[0])), ("last", _view.created(by_time[-1]))]
     rows += [
-        ("function" if not place else "", f"{count:>6}  {printable(name)}")
+        ("function" if not place else "", f"{count:>6}  {one_line(name)}")
         for place, (name, count) in enumerate(functions.most_common())
     ]
     _show_pairs(rows)
@@ -111,7 +110,7 @@ def check(context: click.Context, store: Store, contents: bool, repair: bool) ->
     """
     report = store.check(contents=contents, repair=repair)
     for line in str(report).split("\n"):
-        click.echo(printable(line))
+        click.echo(one_line(line))
     if not report.is_clean:
         context.exit(1)
 
@@ -121,12 +120,12 @@ def _show_record(record: RunRecord, store: Store) -> None:
     rows = [
         ("hash", record.params_hash),
         ("created", _view.created(record)),
-        ("result", printable(record.result_path) + gone),
-        *(("beside", printable(path)) for path in store._engine.paths.files_of(record)[1:]),
+        ("result", one_line(record.result_path) + gone),
+        *(("beside", one_line(path)) for path in store._engine.paths.files_of(record)[1:]),
     ]
     for title, values in (("params", record.params), ("metadata", record.metadata), ("provenance", record.provenance)):
         rows += [
-            (f"{title}.{printable(name)}", _view.shown(value))
+            (f"{title}.{one_line(name)}", _view.shown(value))
             for name, value in flatten(values).items()
             if name != "siblings"
         ]

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from .._maintenance import export as write_export
+from .._tables import one_line
 from ..index import copy, open_index
 from ..store import Store
 from . import _view
@@ -108,7 +109,7 @@ def export(store: Store, runs: tuple[str, ...], output: str) -> None:
         if not record.result_path.exists():
             _view.told(f"the result of {record.params_hash} is gone: only its parameters are exported")
     write_export(records, Path(output), store._engine.paths.files_of, _view.progress(len(records), "exporting"))
-    click.echo(f"{len(records)} run{'' if len(records) == 1 else 's'} exported to {_view.printable(output)}")
+    click.echo(f"{len(records)} run{'' if len(records) == 1 else 's'} exported to {one_line(output)}")
 
 
 @click.command()
@@ -127,4 +128,4 @@ def page(store: Store, runs: tuple[str, ...], output: str) -> None:
       entropic page method=rk4 -o rk4.html
     """
     some(store, runs).to_html(output, title=store.results_dir.name)
-    click.echo(_view.printable(output))
+    click.echo(one_line(output))

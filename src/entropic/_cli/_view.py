@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,34 +11,19 @@ from typing import Any
 import click
 
 from .._record import RunRecord
-from .._tables import cell_text, local_time
+from .._tables import cell_text, local_time, one_line
 
-_HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 _SHORT_HASH = 8
-
-
-def printable(value: object) -> str:
-    r"""
-    Text for one line of a terminal: what would move the cursor, change colours or turn the reading order is escaped.
-
-    Example:
-        >>> printable("a\x1b[31m\nb é")
-        'a\\x1b[31m\\nb é'
-    """
-    text = str(value)
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(repr(sign)[1:-1] if unicodedata.category(sign) in _HIDDEN else sign for sign in text)
 
 
 def shown(value: Any) -> str:
     """A value as every table shows it."""
-    return printable(cell_text(value))
+    return one_line(cell_text(value))
 
 
 def told(message: object) -> None:
     """One line for the user, beside what the command answers."""
-    click.echo(f"entropic: {printable(message)}", err=True)
+    click.echo(f"entropic: {one_line(message)}", err=True)
 
 
 def size_text(size_bytes: int | None) -> str:
@@ -90,7 +74,7 @@ def short_hash(record: RunRecord) -> str:
 
 def created(record: RunRecord) -> str:
     """When, to the second, in local time with its offset."""
-    return printable(local_time(record.created_at))
+    return one_line(local_time(record.created_at))
 
 
 def recorded_size(record: RunRecord) -> int | None:
@@ -125,7 +109,7 @@ def progress(length: int, label: str) -> Callable[[object], None]:
 
 def show_path(path: Path, end: bytes = b"\n") -> None:
     """Print the path of a result: to a program its very bytes, to a person what cannot hurt a terminal."""
-    click.echo(printable(path).encode() + b"\n" if is_terminal() else os.fsencode(path) + end, nl=False)
+    click.echo(one_line(path).encode() + b"\n" if is_terminal() else os.fsencode(path) + end, nl=False)
 
 
 def json_of(record: RunRecord) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .. import _log
@@ -53,20 +54,34 @@ class Program:
         self._name = arguments[0]
         self._folder = os.path.realpath(folder) + os.sep
         self._guard = _Guard()
-        try:
-            self._process = subprocess.Popen(
-                arguments,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                **_in_its_own_group(),
-            )
-        except BaseException:
-            self._guard.dismiss()
-            raise
+        self._process = self._started(arguments)
         self._group = self._process.pid
-        _running.add(self._group)
-        self._guard.watch(self._group)
+
+    def _started(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        # In a thread: an interrupt, which only the main thread gets, cannot come between the start and what follows.
+        with ThreadPoolExecutor(1) as thread:
+            future = thread.submit(self._start, arguments)
+            try:
+                return future.result()
+            except BaseException:
+                if future.exception() is None:
+                    self._process = future.result()
+                    self._group = self._process.pid
+                    self._end()
+                self._guard.dismiss()
+                raise
+
+    def _start(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            **_in_its_own_group(),
+        )
+        _running.add(process.pid)
+        self._guard.watch(process.pid)
+        return process
 
     def follow(self, show: Callable[[bytes], object]) -> int:
         """Hand on the output as it comes, until the program has ended with all of its group; its exit status."""
@@ -121,6 +136,7 @@ class Program:
             self._wait_for_group(_LEFTOVER_SECONDS)
         finally:
             _signal(self._group, signal.SIGKILL)  # at once, if the user has no patience either
+            _running.discard(self._group)
             self._process.wait()
 
     def _wait_for_group(self, seconds: float) -> None:

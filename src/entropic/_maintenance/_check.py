@@ -11,7 +11,7 @@ from .._fs import is_as_recorded
 from .._locks import dead_locks
 from .._record import RunRecord
 from .._results import PRIVATE_FOLDER, dead_sessions
-from .._tables import RecordList
+from .._tables import RecordList, one_line
 
 __all__ = ["CheckReport"]
 
@@ -56,7 +56,7 @@ class CheckReport:
         lines += [f"failed run: {path}" for path in self.failed]
         lines += [f"index line {number} cannot be read" for number in self.unreadable_lines]
         lines += [f"repaired: {what}" for what in self.repaired]
-        return "\n".join(map(_one_line, [*lines, "all is well"] if self.is_clean else lines))
+        return "\n".join(map(one_line, [*lines, "all is well"] if self.is_clean else lines))
 
 
 CheckReport.__module__ = "entropic.reports"
@@ -158,11 +158,6 @@ def _differs(record: RunRecord, *, contents: bool) -> bool:
         return not is_as_recorded(str(record.result_path), size_bytes, digest, contents=contents)
     except OSError:
         return True  # a part of it cannot be read
-
-
-def _one_line(text: str) -> str:
-    """With names that hold line feeds and the like escaped: a file name writes no line of the report."""
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def _told(record: RunRecord) -> str:
