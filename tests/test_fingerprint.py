@@ -21,7 +21,8 @@ import scipy.linalg
 import entropic
 from entropic import Store, cached
 from entropic._code import code_digest
-from entropic._function._closure import Closure, function_name, importable_name
+from entropic._function._closure import Closure, importable_name
+from entropic._function._names import function_name
 
 
 def compiled(source: str, name: str = "f", **scope: Any) -> Callable[..., Any]:

@@ -35,6 +35,7 @@ from ..hashing import PLAIN_TYPES, Key, decode_params, hash_params, make_key
 from ..index import adapt
 from ..query import Selection
 from ._arguments import checked_metadata
+from ._folder import FolderIdentity
 from ._lookup import NOTHING, Candidate, Lookup, agrees, choose, most_telling
 from ._paths import ResultPaths
 from ._recorder import Recorder, write_error
@@ -66,6 +67,7 @@ class RunCache:
         paths: The paths of results.
         workplace: Where runs are staged.
         flights: Who runs which key at the moment.
+        folder: Whether the results folder is the one of the index.
         writer: What changes the index.
         recorder: What publishes results and inserts their records.
     """
@@ -79,8 +81,9 @@ class RunCache:
         self.workplace = Workplace(str(results_dir), settings.durable)
         lock_files = LockFiles(str(results_dir / PRIVATE_FOLDER / "locks"))
         self.flights = Flights(self.index.key_locks() or lock_files)
+        self.folder = FolderIdentity(results_dir, self.index)
         self.writer = IndexWriter(settings, self.index)
-        self.recorder = Recorder(settings, self.paths, self.index, self.writer, self.workplace)
+        self.recorder = Recorder(settings, self.paths, self.folder, self.writer, self.workplace, self.index)
         self._peek = self.index.peek
         self._candidates: dict[str, Candidate] = {}
         self._older_forms = _OlderForms()

@@ -141,10 +141,14 @@ def choose(candidates: Iterator[Candidate], policy: StalenessPolicy | None) -> L
         return judge(newest, None)
     today = policy.today()
     if policy.is_current(newest.record, today):
+        policy.note_return(newest.record, None, today)
         return newest.defect() or Lookup("hit", newest, "")
     current = (one for one in candidates if policy.is_current(one.record, today) and one.defect() is None)
     found = next(current, None)
-    return judge(newest, policy) if found is None else Lookup("hit", found, "")
+    if found is None:
+        return judge(newest, policy)
+    policy.note_return(found.record, newest.record, today)
+    return Lookup("hit", found, "")
 
 
 def most_telling(own: Lookup, older: list[Lookup]) -> Lookup:

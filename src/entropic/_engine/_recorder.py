@@ -13,10 +13,18 @@ from .. import _log
 from .._fs import measure
 from .._record import RunRecord
 from .._results import Published, Stage, Workplace
-from ..errors import AmbiguousResultError, EntropicError, IndexUnavailableError, ResultMissingError, StoreWriteError
+from ..errors import (
+    AmbiguousResultError,
+    EntropicError,
+    IndexUnavailableError,
+    OtherFolderError,
+    ResultMissingError,
+    StoreWriteError,
+)
 from ..hashing import Key, decode_params
 from ..index import Index
 from ._arguments import checked_metadata
+from ._folder import FolderIdentity
 from ._lookup import Lookup
 from ._paths import ResultPaths
 from ._run import Metadata, RunUnderWay, kept_aside
@@ -32,17 +40,25 @@ class Recorder:
     Args:
         settings: What the store was made with.
         paths: The paths of its results.
-        index: Its index.
+        folder: Whether its results folder is the one of the index.
         writer: What changes the index.
         workplace: Its staging places.
+        index: Its index.
     """
 
     def __init__(
-        self, settings: Settings, paths: ResultPaths, index: Index, writer: IndexWriter, workplace: Workplace
+        self,
+        settings: Settings,
+        paths: ResultPaths,
+        folder: FolderIdentity,
+        writer: IndexWriter,
+        workplace: Workplace,
+        index: Index,
     ) -> None:
         self._settings = settings
         self._paths = paths
         self._index = index
+        self._folder = folder
         self._writer = writer
         self._workplace = workplace
 
@@ -50,7 +66,10 @@ class Recorder:
         """Refuse before the run what would be refused after it."""
         try:
             self._index.require_writable()
+            self._folder.require_own()
             self._workplace.prepare()
+        except OtherFolderError:
+            raise
         except OSError as error:
             place = self._settings.results_dir
             raise write_error("Cannot record a run", error, place, "Nothing has been run.") from error
@@ -118,6 +137,7 @@ class Recorder:
                 provenance=decode_params(provenance),
             )
             place = self._index.path or path
+            self._folder.require_own()  # a disk may have been unmounted meanwhile
             self._writer.insert(record)
         except OSError as error:
             if isinstance(error, EntropicError) and not isinstance(error, IndexUnavailableError):

@@ -71,7 +71,8 @@ class RunUnderWay:
         """While it runs, note with what code, why, under what circumstances, how long and at what cost."""
         with contextlib.ExitStack() as around:
             if policy is not None:
-                self.provenance["code"] = around.enter_context(policy.recording())
+                self.provenance |= around.enter_context(policy.recording())
+                self.provenance |= policy.origin()
             if self._tells_circumstances:
                 self.provenance["reason"] = reason
                 around.enter_context(self._measured(work))

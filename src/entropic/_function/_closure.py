@@ -1,4 +1,4 @@
-"""Which function this is: its name across scripts and processes, its code, and what it closes over."""
+"""What a function closes over, as part of its identity."""
 
 from __future__ import annotations
 
@@ -19,20 +19,6 @@ _MAIN = ("__main__", "__mp_main__")
 _IMMUTABLE = frozenset({int, float, str, bool, bytes, type(None)})
 _CODE = (FunctionType, BuiltinFunctionType, type, ModuleType)
 _SETS_A_CELL = ("STORE_DEREF", "DELETE_DEREF")
-
-
-def function_name(function: Callable[..., Any]) -> str:
-    """
-    The name a function keeps wherever it is called from: ``module.qualname``.
-
-    In a script, the script's file stem stands for the module, so that running it and importing it are the same.
-
-    Raises:
-        TypeError: It is a lambda, and all lambdas of a module have one name.
-    """
-    if function.__name__ == "<lambda>":
-        raise TypeError("Cannot decorate a lambda without a name of its own. Pass name= to cached().")
-    return f"{module_name(function, str(function.__module__))}.{function.__qualname__}"
 
 
 class Closure:

@@ -11,33 +11,34 @@ from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .._code import Code, code_digest
+from .._code import Code, Ownership, code_digest
 from .._engine import (
     CannotReplayError,
     DefaultsWatch,
     StalenessPolicy,
     make_known,
-    report_unknown_names,
 )
 from .._fs import watch_forks
 from .._record import RunRecord
-from .._tables import RecordList
 from ..errors import EntropicError, NotRecordedError, UnsupportedTypeError
-from ..hashing import Identity, Key, canonical, make_key, normalize
-from ..query import Selection, fields_of, has_name
+from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
+from ..query import Selection
 from ..store import Store
 from ._binding import Binding
 from ._call import Call, are_simple
-from ._closure import Closure, function_name, importable_name
+from ._closure import Closure, importable_name
 from ._inputs import Inputs
-from ._names import belongs_to, claim_name, may_be_method, owners_of, plain_function
+from ._names import Claim, belongs_to, claim_name, function_name, may_be_method, place_of, plain_function
 from ._options import CacheOptions
+from ._records import FunctionRecords
 from ._replay import arguments_of, why_another
+from ._watches import Watches
 
 if TYPE_CHECKING:
     from .._maintenance import Explanation, Reproduction
     from ._evolution import Evolution
 
+_ARE_PLAIN = PLAIN_TYPES.issuperset
 _REMEMBERED_CALLS = 4096
 _EVERY_RUN = Selection.of()
 
@@ -62,17 +63,31 @@ class FunctionCache:
         decorated: What the decorator is written above: a function, class method or static method.
         store: Where its runs are kept.
         options: How it was decorated.
+        place: Where it was found, if it was sent here from there.
+        is_copy: Whether it was sent here from another process, and takes nobody's place.
 
     Attributes:
         name: What the function is called in its keys.
+        place: Where the script, notebook or session is whose name stands for a module; see `place_of`.
+        claim: Its claim on the name.
+        replaced: The decorated functions whose definition this one is from now on.
     """
 
-    def __init__(self, decorated: Callable[..., Any], store: Store, options: CacheOptions) -> None:
+    def __init__(
+        self,
+        decorated: Callable[..., Any],
+        store: Store,
+        options: CacheOptions,
+        *,
+        place: str | None = None,
+        is_copy: bool = False,
+    ) -> None:
         function = plain_function(decorated)
         self.store = store
         self.engine = store._engine
         self.options = options
         self.name = options.name or function_name(function)
+        self.place = place if is_copy or options.name is not None else place_of(function)
         self.load = options.load
         self.comparison = options.compare
         self.function = function
@@ -91,20 +106,29 @@ class FunctionCache:
         has_simple_defaults = are_simple(value for value in defaults if value is not Parameter.empty)
         self._may_remember = has_simple_defaults and not self.inputs.names  # a path says nothing of a file's content
         self._memory = self._new_memory(self.closure.identity())
-        self._claim_name()
+        self.claim, self.replaced = self._claimed(is_copy=is_copy)
         make_known(self.name, self)
         watch_forks(self)
         self._is_method = may_be_method(function) and not isinstance(decorated, staticmethod)
-        self._said: set[str] = set()
-        self._watch = self._new_watch(None)
-        self._watches: dict[type, StalenessPolicy] = {}
+        self._ownership = Ownership(tuple(options.tracked), tuple(options.untracked), not options.ignore_logging)
+        names = [*self.binding.signature.parameters]
+        self.watches = Watches(function, self._new_watch, names, self._ownership, is_method=self._is_method)
+        self._watch = self.watches.own
+        self.records = FunctionRecords(self.engine, self.name, self.closure, self.evolution, self.watches)
         self.defaults = DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
 
-    def _claim_name(self) -> None:
+    def _new_watch(self, owner: type | None, said: set[str]) -> StalenessPolicy:
+        code, policy = Code(self.function, owner, self._ownership), self.options.on_change
+        return StalenessPolicy(self.name, code, policy, self.engine.codebook, said, self.place)
+
+    def _claimed(self, *, is_copy: bool) -> tuple[Claim, list[Any]]:
+        index, digest = self.engine.settings.index, code_digest(self.function)
+        if is_copy:
+            return Claim(self.function, digest), []
         # Declared changes say that this is the same function, grown: it may stand beside its former self.
         grown = "" if self.evolution is None else self.evolution.text
         version = canonical(normalize(self.options.version)) + grown
-        claim_name(self.engine.index, self.name, version, code_digest(self.function))
+        return claim_name(index, self.name, version, self.function, digest)
 
     def after_fork(self) -> None:
         """Replace a lock that another thread of the parent may have held."""
@@ -114,7 +138,8 @@ class FunctionCache:
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         key = self.key(args, kwargs)
-        watch = self.watch(args) if self._is_method else self._watch
+        are_plain = _ARE_PLAIN(map(type, args)) and _ARE_PLAIN(map(type, kwargs.values()))
+        watch = self._watch if are_plain else self.watches.of(args, kwargs)
         if self.is_async:
             return self._call_async(key, Call(self, key, args, kwargs), watch)
         record = self.engine.recall(key, watch)
@@ -138,15 +163,15 @@ class FunctionCache:
         key = self.key(args, kwargs)
         work = Call(self, key, args, kwargs)
         if self.is_async:
-            return self.engine.execute_async(key, work.awaited, {}, self.watch(args))
-        return self.engine.execute(key, work, {}, self.watch(args))
+            return self.engine.execute_async(key, work.awaited, {}, self.watches.of(args, kwargs))
+        return self.engine.execute(key, work, {}, self.watches.of(args, kwargs))
 
     def retrieve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord | None:
-        return self.engine.recall(self.key(args, kwargs), self.watch(args))
+        return self.engine.recall(self.key(args, kwargs), self.watches.of(args, kwargs))
 
     def ensure(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[RunRecord, bool]:
         """Have a call recorded, for a sweep; its record, and whether it was run for that."""
-        key, watch = self.key(args, kwargs), self.watch(args)
+        key, watch = self.key(args, kwargs), self.watches.of(args, kwargs)
         call = Call(self, key, args, kwargs)
         record = self.engine.obtain(key, call, {}, watch)
         if not call.has_run:
@@ -159,7 +184,7 @@ class FunctionCache:
 
         key = self.key(args, kwargs)
         # The run that answers a call: of several, the one of today's code.
-        found = self.engine.look_up(key, self.watch(args).read_only())
+        found = self.engine.look_up(key, self.watches.of(args, kwargs).read_only())
         if found.candidate is None or found.is_broken:
             raise NotRecordedError(self.name, key.params_hash)
         record = self.engine.shown(found.candidate, key)
@@ -167,7 +192,7 @@ class FunctionCache:
 
     def replay(self, record: RunRecord) -> Callable[[Path], object]:
         """The call that made a record; see `entropic._engine._known.Replays`."""
-        args, kwargs = arguments_of(self.binding, self.of_today(record))
+        args, kwargs = arguments_of(self.binding, self.records.of_today(record))
         try:
             key = self.key(args, kwargs)
         except TypeError as error:
@@ -249,34 +274,7 @@ class FunctionCache:
     def is_known_as(self, name: str, digest: str) -> bool:
         return self.name == name and code_digest(self.function) == digest
 
-    # ---- its code ---------------------------------------------------------------------------------------------------
-
-    def watch(self, args: tuple[Any, ...]) -> StalenessPolicy:
-        """The watch over the code of a call: of a method, as the class of its object has it."""
-        if not self._is_method or not args:
-            return self._watch
-        owner = args[0] if isinstance(args[0], type) else type(args[0])
-        watch = self._watches.get(owner)
-        if watch is None:
-            is_owner = belongs_to(self.function, owner)
-            watch = self._watches[owner] = self._new_watch(owner) if is_owner else self._watch
-        return watch
-
-    def accept_changes(self, selection: Selection) -> int:
-        """Declare recorded runs good for today's code; how many that concerns."""
-        codes = [code for record in self.records(selection) if isinstance(code := record.provenance.get("code"), str)]
-        accepted = set().union(*(watch.accept(set(codes)) for watch in self._all_watches()))
-        return sum(code in accepted for code in codes)
-
-    def _all_watches(self) -> set[StalenessPolicy]:
-        """Of a method one for each class that has it."""
-        for owner in owners_of(self.function) if self._is_method else ():
-            self.watch((owner,))
-        return {self._watch, *self._watches.values()}
-
-    def _new_watch(self, owner: type | None) -> StalenessPolicy:
-        code, policy = Code(self.function, owner), self.options.on_change
-        return StalenessPolicy(self.name, code, policy, self.engine.codebook, self._said)
+    # ---- its defaults -----------------------------------------------------------------------------------------------
 
     def _default_texts(self) -> dict[str, str]:
         """The defaults that a key can hold, as texts."""
@@ -288,22 +286,10 @@ class FunctionCache:
         return {} if self.binding.is_runner else texts
 
     def _count_runs_with(self, name: str, text: str) -> int:
-        runs = (record.params for record in self.records())
+        runs = (record.params for record in self.records.chosen())
         return sum(name in params and canonical(normalize(params[name])) == text for params in runs)
 
     # ---- its records ------------------------------------------------------------------------------------------------
-
-    def records(self, selection: Selection = _EVERY_RUN) -> RecordList:
-        if self.evolution is None:
-            return self.engine.select(selection, self.owns)
-        # Asked of the points of today, whatever they were called when they were recorded.
-        of_today = [self.of_today(record) for record in self.engine.select(_EVERY_RUN, self.owns)]
-        found = RecordList(of_today).where(selection.condition)
-        if not found:
-            report_unknown_names(
-                selection.condition, lambda name: any(has_name(fields_of(record), name) for record in of_today)
-            )
-        return RecordList(selection.arranged(found, fields_of))
 
     def explain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Explanation:
         from .._maintenance import explain  # loaded by those who ask
@@ -311,43 +297,15 @@ class FunctionCache:
         key = self.key(args, kwargs)
         given = self.binding.signature.bind(*args, **kwargs).arguments
         defaults = self.binding.signature.parameters.keys() - given.keys()
-        return explain(self.engine, key, self, defaults, self.watch(args))
-
-    def of_today(self, record: RunRecord) -> RunRecord:
-        """A record with the params that a call of today would have."""
-        return record if self.evolution is None else self.evolution.of_today(record)
-
-    def migrate(self, *, preview: bool = False) -> int:
-        if self.evolution is None:
-            return 0
-        pairs = self.evolution.rewritten(filter(self.owns, self.engine.index.all()))
-        if pairs and not preview:
-            # First, or a crash would leave runs that no longer answer without a word.
-            codes = {code for _, taken in pairs if isinstance(code := taken.provenance.get("code"), str)}
-            for watch in self._all_watches():
-                watch.for_older_parameters(str(self.evolution)).accept_excused(codes)
-            self.engine.exchange(pairs)
-        return len(pairs)
-
-    def owns(self, record: RunRecord) -> bool:
-        """Whether a record is of this function, whatever its version."""
-        mine, theirs = self.closure.identity().fields, record.provenance
-        if theirs.get("function") != self.name:
-            return False
-        return canonical(theirs.get("closure")) == canonical(mine.get("closure"))
+        return explain(self.engine, key, self.records, defaults, self.watches.of(args, kwargs))
 
     def cache_info(self) -> CacheInfo:
-        size = len(self._points())
+        size = self.records.count_points()
         with self.count_lock:
             return CacheInfo(self.hits, self.misses, None, size)
 
-    def _points(self) -> set[Any]:
-        if self.evolution is None:
-            return {record.params_hash for record in self.records()}
-        return {(canonical(record.params), canonical(record.provenance.get("version"))) for record in self.records()}
-
     def cache_clear(self) -> None:
-        self.engine.forget(self.owns)
+        self.records.forget()
         with self.count_lock:
             self.hits = self.misses = 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 from collections.abc import Coroutine, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
@@ -174,7 +175,7 @@ class Methods(Generic[P, R, T]):
     ) -> RecordList:
         """Return the records of this function, of all its versions, oldest first; chosen as by `Store.list`."""
         selection = Selection.of(where, order_by, limit, newest_first)
-        return self._self_parts()[0].records(selection)
+        return self._self_parts()[0].records.chosen(selection)
 
     @shows_options(SweepOptions)
     def sweep(self, points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]) -> builtins.list[T]:
@@ -219,7 +220,7 @@ class Methods(Generic[P, R, T]):
         Returns:
             How many there were.
         """
-        return self._self_parts()[0].migrate(preview=preview)
+        return self._self_parts()[0].records.migrate(preview=preview)
 
     def cache_info(self) -> CacheInfo:
         """
@@ -247,7 +248,7 @@ class Methods(Generic[P, R, T]):
         Raises:
             OSError: It cannot be noted down in the results folder.
         """
-        return self._self_parts()[0].accept_changes(Selection.of(where))
+        return self._self_parts()[0].records.accept_changes(Selection.of(where))
 
     def cache_parameters(self) -> dict[str, Any]:
         """Return what the function was decorated with."""
@@ -280,4 +281,5 @@ class Methods(Generic[P, R, T]):
         return self.__reduce__()
 
 
-_PUBLIC = frozenset({"__wrapped__", *(name for name in vars(Methods) if not name.startswith("_"))})
+_OWN = (name for name in vars(Methods) if not name.startswith("_"))
+_PUBLIC = frozenset({"__wrapped__", *functools.WRAPPER_ASSIGNMENTS, *_OWN})

@@ -54,7 +54,7 @@ def run_replicates(function: Proxy, count: int, args: tuple[Any, ...], kwargs: M
     point = {name: value for name, value in kwargs.items() if name not in given}
     _refuse_seed(cache, point)
     subject = _replicates_of(function, (*first, *args), point)
-    records = RecordList(run_sweep(subject, range(count), options, cache.of_today))
+    records = RecordList(run_sweep(subject, range(count), options, cache.records.of_today))
     _warn_of_equals(cache.name, records)
     return records
 
@@ -164,8 +164,8 @@ class NumberedReplicates:
         self._points = points
         self._replicates = replicates
         self._cache = points.cache
-        args, _ = replicates(0)
-        self._watch = self._cache.watch(args)
+        args, kwargs = replicates(0)
+        self._watch = self._cache.watches.of(args, kwargs)
         self.own_point = points.own_point
         self.note = points.note
         self.answered = points.answered

@@ -102,6 +102,8 @@ def remove_orphans(engine: RunCache, paths: Iterable[Path]) -> Sequence[Path]:
 
 
 def _repair(engine: RunCache, report: CheckReport) -> None:
+    if engine.folder.adopt():
+        report.repaired.append("took the results folder as that of the index")
     if report.unreadable_lines:
         report.repaired.append(f"the damaged index is kept at {salvage(engine)}, its intact runs are in a new one")
     # A folder that is missing altogether is more likely not mounted than emptied.

@@ -89,7 +89,7 @@ class Journal:
             OSError: There is a journal, and it cannot be read.
         """
         try:
-            file = open(self.path, encoding="ascii", errors="replace")  # noqa: SIM115  # closed by the generator below
+            file = open(self.path, "rb")  # noqa: SIM115  # closed below
         except FileNotFoundError:
             return
         with file:
@@ -125,7 +125,7 @@ def _write_locked(descriptor: int, text: bytes) -> None:
         text = text[os.write(descriptor, text) :]
 
 
-def _entry_of(line: str) -> Entry | None:
+def _entry_of(line: bytes) -> Entry | None:
     try:
         content = json.loads(line)
     except (ValueError, RecursionError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from enum import Enum
@@ -65,18 +66,35 @@ def module_name(value: Any, module: str) -> str:
     """
     The module a function or class is known to be of, wherever its program runs.
 
-    Where a script stands for the module, the stem of its file; of a module run by ``python -m``, its own name. The
-    namespace of a function knows this better than the main module, which may be that of a profiler.
+    Where a script or a notebook stands for the module, the stem of its file; of a module run by ``python -m``, its own
+    name; ``__main__`` where nothing is known, as at a prompt.
     """
-    if module not in _MAIN:
+    if not _is_main(module):
         return module
+    name, path = main_module(value, module)
+    return name or ("__main__" if path is None else Path(path).stem)
+
+
+def main_module(value: Any, module: str) -> tuple[str | None, str | None]:
+    """
+    The name of the main module that a function or class is of, if it is a module, and its file, if one is known.
+
+    The namespace of a function knows this better than the main module, which may be that of a profiler. What a notebook
+    server says of a notebook counts in a kernel only: a script that is started there is told the same.
+    """
     # While a spawned worker runs the script anew, under its second name, ``__main__`` is still the pool's own.
     scope = getattr(value, "__globals__", None) or attributes_of(sys.modules.get(module))
     name = getattr(scope.get("__spec__"), "name", None)
-    if isinstance(name, str) and name not in _MAIN:
-        return name
-    script = scope.get("__file__")
-    return Path(script).stem if script else "__main__"
+    path = scope.get("__file__") or scope.get("__vsc_ipynb_file__")
+    if path is None and "ipykernel" in sys.modules:
+        path = os.environ.get("JPY_SESSION_NAME")
+        path = path if path is not None and path.endswith(".ipynb") else None
+    return name if isinstance(name, str) and not _is_main(name) else None, path if isinstance(path, str) else None
+
+
+def _is_main(module: str) -> bool:
+    """Whether the name of a module says nothing of it, as ``__main__`` or ``<run_path>``."""
+    return module in _MAIN or module.startswith("<")
 
 
 def public_module(value: Any, module: str, qualname: str) -> str | None:

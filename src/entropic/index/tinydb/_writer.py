@@ -65,7 +65,7 @@ class LineWriter(Generic[T]):
     def __init__(self, reader: LineReader[T], store_row: Document, durable: bool) -> None:
         self.reader = reader
         self._path = reader.path
-        self._store_row = store_row
+        self.store_row = store_row
         self._durable = durable
         self._held: int | None = None
         watch_forks(self)
@@ -282,10 +282,13 @@ class LineWriter(Generic[T]):
 
     def _row_beside(self, others: Tables) -> Document:
         """Our row; but the folder that relative paths belong to stays the one it was, for as long as it exists."""
-        folder = others.get(STORE_TABLE, {}).get("1", {}).get("results_dir")
+        row = others.get(STORE_TABLE, {}).get("1", {})
+        folder, identity = row.get("results_dir"), row.get("folder_id")
+        if identity is not None and identity == self.store_row.get("folder_id"):
+            return self.store_row  # the folder itself, wherever it is now
         if isinstance(folder, str) and os.path.isdir(os.path.join(os.path.dirname(self._path), folder)):
-            return {**self._store_row, "results_dir": folder}
-        return self._store_row
+            return {**self.store_row, "results_dir": folder, **({} if identity is None else {"folder_id": identity})}
+        return self.store_row
 
 
 def _is_closed_by_bytes(content: LinesContent, descriptor: int) -> bool:
