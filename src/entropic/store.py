@@ -357,6 +357,7 @@ class Store:
         order_by: str | Iterable[str] | None = None,
         limit: int | None = None,
         newest_first: bool = False,
+        current: bool = False,
     ) -> RecordList:
         """
         Return the records of all runs, decorated or not, oldest first.
@@ -369,6 +370,8 @@ class Store:
                 come before texts; runs without the parameter, or without an order in it, come last.
             limit: At most so many, the first ones in that order.
             newest_first: Turn round the order of time, also among runs that *order_by* takes for equal.
+            current: Leave out what was superseded: runs of a point that has a newer one. Without it they are marked
+                in tables, frames and pages. Which code is today's, a decorated function knows: ask its own ``list``.
 
         Raises:
             TypeError: The query is neither mapping nor condition, or a value in it cannot be normalised.
@@ -384,7 +387,7 @@ class Store:
             >>> [record.params["n"] for record in store.list(param("n") > 1, order_by="-n")]
             [3, 2]
         """
-        return self._engine.select(Selection.of(where, order_by, limit, newest_first))
+        return self._engine.select(Selection.of(where, order_by, limit, newest_first), current=current)
 
     def to_html(
         self,
@@ -393,6 +396,7 @@ class Store:
         where: Where | None = None,
         title: str | None = None,
         embed_up_to_bytes: int = 16 << 20,
+        current: bool = False,
     ) -> str | None:
         """
         Make a page of the runs: one HTML file to look at, filter and share; see `RecordList.to_html`.
@@ -402,11 +406,12 @@ class Store:
             where: Which runs, as for `list`.
             title: Headline; the name of the results folder without one.
             embed_up_to_bytes: How much of pictures and text results to take into the file.
+            current: Whether to leave out what was superseded, as in `list`.
 
         Raises:
             MissingExtraError: The libraries of the extra ``page`` are not installed (an `ImportError`).
         """
-        records = self.list(where)
+        records = self.list(where, current=current)
         return records.to_html(path, title=title or self.results_dir.name, embed_up_to_bytes=embed_up_to_bytes)
 
     def delete(self, params_or_record: Mapping[str, Any] | RunRecord, remove_file: bool = False) -> bool:

@@ -14,6 +14,8 @@ from ._place import opens_store
 from ._selection import chosen, nothing_found, runs_argument
 from ._table import Column
 
+# Columns that are there where runs differ in them, and how soon they go if the terminal is narrow.
+_FURTHER = {"function": 2, "version": 2, "code": 3, "superseded": 1}
 _MINUTES = len("2026-01-01 00:00")
 
 
@@ -23,6 +25,7 @@ _MINUTES = len("2026-01-01 00:00")
 @click.option("--sort", metavar="NAME", help="A parameter, created_at, metadata.elapsed_seconds, ...; -NAME descends.")
 @click.option("--reverse", is_flag=True, help="Last first: without --sort, newest first.")
 @click.option("--limit", metavar="N", type=click.IntRange(0), help="At most N runs, the first ones in that order.")
+@click.option("--current", is_flag=True, help="Without runs of points that have a newer one; else they are marked.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for jq and the like.")
 @click.option("--csv", "as_csv", is_flag=True, help="A table for spreadsheets and scripts, with all there is.")
 @opens_store()
@@ -33,6 +36,7 @@ def ls(
     sort: str | None,
     reverse: bool,
     limit: int | None,
+    current: bool,
     as_json: bool,
     as_csv: bool,
 ) -> None:
@@ -50,8 +54,8 @@ def ls(
     """
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")
-    records = chosen(store, runs, sort)
-    records = RecordList(reversed(records) if reverse else records)[:limit]
+    records = chosen(store, runs, sort, current=current)
+    records = (records[::-1] if reverse else records)[:limit]
     if varying:
         records = records.varying()
     if as_json:
@@ -99,9 +103,7 @@ def _columns(records: RecordList) -> list[Column]:
         columns.append(Column(one_line(name), cells, rank=1, is_param=True, is_number=is_number))
     times = [_view.time_text(record.metadata.get("elapsed_seconds")) for record in records]
     sizes = [_view.size_text(_view.recorded_size(record)) for record in records]
-    functions = [one_line(_view.function_of(record)) for record in records]
-    columns.append(Column("time", times, rank=4, is_number=True))
-    columns.append(Column("size", sizes, rank=5, is_number=True))
-    if any(functions):
-        columns.append(Column("function", functions, rank=2))
+    for name, rank in _FURTHER.items():
+        if (own := table.own(name)) is not None:
+            columns.append(Column(name, [one_line(row.get(own, "")) for row in table.rows], rank=rank))
     return columns

@@ -33,13 +33,13 @@ _MOST_VALUES_SHOWN = 5
 runs_argument = click.argument("runs", nargs=-1, metavar="[FILTER|HASH]...")
 
 
-def chosen(store: Store, texts: Sequence[str], sort: str | None = None) -> RecordList:
+def chosen(store: Store, texts: Sequence[str], sort: str | None = None, *, current: bool = False) -> RecordList:
     """The runs that match all filters, and one of the hashes if there are any; oldest first, or sorted."""
     asked = words(texts)
-    records = store.list(_condition(asked.filters), order_by=sort)
+    records = store.list(_condition(asked.filters), order_by=sort, current=current)
     if not asked.prefixes:
         return records
-    return RecordList(record for record in records if record.params_hash.startswith(tuple(asked.prefixes)))
+    return records.where(param("params_hash").matches(f"^({'|'.join(asked.prefixes)})"))
 
 
 def answering(records: RecordList) -> RecordList:
@@ -48,9 +48,9 @@ def answering(records: RecordList) -> RecordList:
     return RecordList(record for record in records if newest[record.params_hash] is record)
 
 
-def some(store: Store, texts: Sequence[str]) -> RecordList:
+def some(store: Store, texts: Sequence[str], *, current: bool = False) -> RecordList:
     """The runs that are meant; or, if there are none, exit status 1."""
-    records = chosen(store, texts)
+    records = chosen(store, texts, current=current)
     if not records:
         raise NothingFound(nothing_found(store, texts))
     return records

@@ -7,8 +7,7 @@ from collections import Counter
 
 import click
 
-from .._record import RunRecord
-from .._tables import flatten, one_line
+from .._tables import RecordList, flatten, one_line
 from ..store import Store
 from . import _view
 from ._place import opens_store
@@ -34,7 +33,7 @@ def show(store: Store, runs: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_view.json_of(records[-1]), indent=2))
     else:
-        _show_record(records[-1], store)
+        _show_record(records[-1:], store)
 
 
 @click.command()
@@ -115,11 +114,14 @@ def check(context: click.Context, store: Store, contents: bool, repair: bool) ->
         context.exit(1)
 
 
-def _show_record(record: RunRecord, store: Store) -> None:
+def _show_record(records: RecordList, store: Store) -> None:
+    record, table = records[0], records.table()
+    superseded = table.own("superseded")
     gone = "" if record.result_path.exists() else "  (gone)"
     rows = [
         ("hash", record.params_hash),
         ("created", _view.created(record)),
+        *([("superseded", one_line(table.rows[0][superseded]))] if superseded else []),
         ("result", one_line(record.result_path) + gone),
         *(("beside", one_line(path)) for path in store._engine.paths.files_of(record)[1:]),
     ]

@@ -115,8 +115,10 @@ def export(store: Store, runs: tuple[str, ...], output: str) -> None:
 @click.command()
 @runs_argument
 @click.option("-o", "--output", required=True, metavar="FILE.html", help="The file to write; replaced if it is there.")
+@click.option("--title", metavar="TEXT", help="Headline; the name of the results folder without one.")
+@click.option("--current", is_flag=True, help="Without runs of points that have a newer one; else they are marked.")
 @opens_store()
-def page(store: Store, runs: tuple[str, ...], output: str) -> None:
+def page(store: Store, runs: tuple[str, ...], output: str, title: str | None, current: bool) -> None:
     """
     Write an HTML page of runs.
 
@@ -127,5 +129,5 @@ def page(store: Store, runs: tuple[str, ...], output: str) -> None:
       entropic page -o runs.html
       entropic page method=rk4 -o rk4.html
     """
-    some(store, runs).to_html(output, title=store.results_dir.name)
+    some(store, runs, current=current).to_html(output, title=title or store.results_dir.name)
     click.echo(one_line(output))

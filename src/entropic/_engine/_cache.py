@@ -29,7 +29,7 @@ from .._locks import Flights, LockFiles
 from .._log import DEBUG, is_enabled_for
 from .._record import RunRecord, lazy_copy, with_params
 from .._results import PRIVATE_FOLDER, Workplace
-from .._tables import RecordList
+from .._tables import Origin, RecordList, from_store
 from ..errors import EntropicError, ResultMissingError
 from ..hashing import PLAIN_TYPES, Key, decode_params, hash_params, make_key
 from ..index import adapt
@@ -43,6 +43,7 @@ from ._records import exchange, fields, search, signature
 from ._run import AsyncWork, Look, Metadata, Runner, Work
 from ._settings import Settings
 from ._staleness import StalenessPolicy
+from ._superseded import why_superseded
 from ._writer import IndexWriter
 
 _REMEMBERED_KEYS = 4096
@@ -286,8 +287,18 @@ class RunCache:
         self.remove_unused(paths)
         return len(records)
 
-    def select(self, selection: Selection, is_wanted: Callable[[RunRecord], bool] | None = None) -> RecordList:
-        """The records that were asked for; of those only the ones *is_wanted* names, if it is given."""
+    def select(
+        self,
+        selection: Selection,
+        is_wanted: Callable[[RunRecord], bool] | None = None,
+        is_good: Callable[[RunRecord], bool] | None = None,
+        *,
+        current: bool = False,
+    ) -> RecordList:
+        """The records that were asked for; only what *is_wanted* names, and if *current* only what answers today."""
+        if current:
+            answering = self.select(selection._replace(limit=None), is_wanted, is_good).current()
+            return answering[: selection.limit]
         found = search(self.index, selection.condition, self.paths)
         if is_wanted is not None:
             found = [record for record in found if is_wanted(record)]
@@ -295,7 +306,13 @@ class RunCache:
         del found
         for place, record in enumerate(records):
             records[place] = self.paths.shown(record)  # one by one, so that no record is held twice
-        return RecordList(records)
+        return from_store(records, self.origin(is_good))
+
+    def origin(self, is_good: Callable[[RunRecord], bool] | None = None) -> Origin:
+        """What the tables of a list of runs have to know of this cache; *is_good* tells what is of today's code."""
+        return Origin(
+            self.settings.results_dir, lambda records: why_superseded(self.index, self.paths, records, is_good)
+        )
 
     def exchange(self, pairs: Sequence[tuple[RunRecord, RunRecord]]) -> None:
         """Put records in the place of others: in each pair the second, of the first."""

@@ -27,6 +27,7 @@ from ..store import Store
 from ._binding import Binding
 from ._call import Call, are_simple
 from ._closure import Closure, importable_name
+from ._floats import Floats
 from ._inputs import Inputs
 from ._names import Claim, belongs_to, claim_name, function_name, may_be_method, place_of, plain_function
 from ._options import CacheOptions
@@ -94,6 +95,7 @@ class FunctionCache:
         self.is_async = inspect.iscoroutinefunction(function)
         self.binding = Binding(function, options.result_arg, options.ignore)
         self.inputs = Inputs(function, self.binding.signature)
+        self.floats = Floats(function, self.binding.signature)
         self.evolution = self._new_evolution()
         self.seed_name = _seed_name(self.binding, options.seed)
         fields = {"function": self.name}
@@ -247,7 +249,7 @@ class FunctionCache:
     def params(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         if args and isinstance(args[0], type) and belongs_to(self.function, args[0]):
             args = (importable_name(args[0]) or args[0].__qualname__, *args[1:])
-        params = self.binding.bind(*args, **kwargs)
+        params = self.floats.in_params(self.binding.bind(*args, **kwargs))
         if self.evolution is not None:
             params = self.evolution.completed(params)
         return self.inputs.marked(params) if self.inputs.names else params
@@ -259,7 +261,7 @@ class FunctionCache:
         from ._evolution import Evolution  # loaded by those who declare changes
 
         if isinstance(added, Mapping):
-            added = self.inputs.marked(dict(added))
+            added = self.floats.in_params(self.inputs.marked(dict(added)))
         names, takes_more = self.binding.names(self.options.ignore)
         return Evolution(self.function.__qualname__, added, renamed, removed, names, takes_more=takes_more)
 
@@ -278,11 +280,13 @@ class FunctionCache:
 
     def _default_texts(self) -> dict[str, str]:
         """The defaults that a key can hold, as texts."""
+        parameters = self.binding.signature.parameters.values()
+        defaults = {p.name: p.default for p in parameters if p.default is not Parameter.empty}
         texts: dict[str, str] = {}
-        for parameter in self.binding.signature.parameters.values():
-            if parameter.default is not Parameter.empty and parameter.name not in self.options.ignore:
+        for name, value in self.floats.in_params(defaults).items():
+            if name not in self.options.ignore:
                 with contextlib.suppress(EntropicError):
-                    texts[parameter.name] = canonical(normalize(parameter.default))
+                    texts[name] = canonical(normalize(value))
         return {} if self.binding.is_runner else texts
 
     def _count_runs_with(self, name: str, text: str) -> int:
