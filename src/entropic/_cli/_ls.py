@@ -103,6 +103,8 @@ def _columns(records: RecordList) -> list[Column]:
         columns.append(Column(one_line(name), cells, rank=1, is_param=True, is_number=is_number))
     times = [_view.time_text(record.metadata.get("elapsed_seconds")) for record in records]
     sizes = [_view.size_text(_view.recorded_size(record)) for record in records]
+    columns.append(Column("time", times, rank=4, is_number=True))
+    columns.append(Column("size", sizes, rank=5, is_number=True))
     for name, rank in _FURTHER.items():
         if (own := table.own(name)) is not None:
             columns.append(Column(name, [one_line(row.get(own, "")) for row in table.rows], rank=rank))
