@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..hashing import PLAIN_TYPES, Key, own_copy, paths, unchanged
+from ..hashing import PLAIN_TYPES, Key, own_copy, unchanged
 
 if TYPE_CHECKING:
     from ._function import FunctionCache
@@ -75,7 +75,7 @@ class Call:
     def _start(self, result_path: Path) -> Any:
         self._require_same_arguments()
         self._function.defaults.notice(self._left_out)
-        args, kwargs = paths(self._args), paths(self._kwargs)
+        args, kwargs = self._function.binding.received(self._args, self._kwargs)
         self.has_run = True
         if self._is_counted:
             self._function.count_miss()
