@@ -222,7 +222,8 @@ class RunCache:
             records = filter(is_wanted, records)
         if selection.order_by:
             records = iter(first_in_order(records, selection.order_by, selection.limit, self._fields))
-        return map(self.places.shown, itertools.islice(records, selection.limit))
+        # What an index yields is ours alone: it is given its place without being copied once more.
+        return map(self.places.seen, itertools.islice(records, selection.limit))
 
     def select(self, selection: Selection, is_wanted: Callable[[RunRecord], bool] | None = None) -> RecordList:
         """Return the records that `iter` yields."""
