@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ settings.register_profile("fast", max_examples=60, deadline=None, suppress_healt
 settings.register_profile("thorough", max_examples=2000, deadline=None, parent=settings.get_profile("fast"))
 settings.load_profile("thorough" if os.environ.get("ENTROPIC_SOAK") else "fast")
 
+
+# Times are shown in local time; what the documents print is of one zone.
+os.environ["TZ"] = "UTC"
+time.tzset()
 
 ROOT = Path(__file__).parents[1]
 # Taken before any test module is imported: what is made at import counts as well.

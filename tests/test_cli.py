@@ -258,7 +258,7 @@ def test_stats_counts(call: Call, store: Store, runs: list[RunRecord]) -> None:
 
     assert re.search(r"^runs +6$", out, re.MULTILINE)
     assert re.search(r"^points +5$", out, re.MULTILINE)
-    assert re.search(r"^first +2001-01-01 00:00:00$", out, re.MULTILINE)
+    assert re.search(r"^first +2001-01-01 00:00:00\+00:00$", out, re.MULTILINE)
     assert f"last {runs[-1].created_at[:4]}" in re.sub(" +", " ", out)
     assert re.search(r"^size +50 B$", out, re.MULTILINE)
     assert "(plain runs)" in out

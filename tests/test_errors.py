@@ -38,11 +38,15 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
     (errors.IndexVersionError("runs.sqlite3", 3, 1), RuntimeError, ["runs.sqlite3", "version 3", "beyond 1", "later"]),
     (errors.IndexURLError("mysql:", "there is no such kind"), ValueError, ["'mysql:'", "no such kind", "sqlite:///"]),
     (errors.IndexNotEmptyError("SQLIndex('x')"), ValueError, ["SQLIndex('x')", "records already", "merge"]),
+    (errors.SeveralIndexesError("results", ["a.json"]), ValueError, ["'results'", "a.json", "former_index="]),
+    (errors.OtherFolderError("results", "I", True), OSError, ["'results'", "of I", "Mount", "--repair"]),
+    (errors.OtherFolderError("results", "I", False), OSError, ["'results'", "another one"]),
     (errors.HashCollisionError("0123", "{asked}", "{recorded}"), RuntimeError, ["0123", "{asked}", "{recorded}"]),
     (errors.ReentrantRunError("0123"), RuntimeError, ["0123", "within itself", "__wrapped__"]),
     (errors.CommandError("./solve", 3), RuntimeError, ["./solve", "exit status 3", "discarded"]),
     (errors.CommandError("./solve", -9), RuntimeError, ["./solve", "signal 9"]),
     (errors.CommandError("./solve", 127, "No such file"), RuntimeError, ["./solve", "No such file", "path"]),
+    (errors.SeveralCodesError("{'n': 1}", ["a1", "b2"]), ValueError, ["'n': 1", "'a1'", "provenance.code"]),
     (
         errors.CodeChangedError("study.f", ["helper `g` in m.py"], "2026-01-01T00:00:00+00:00"),
         RuntimeError,
@@ -98,7 +102,7 @@ DECLARED = [
     for name, value in vars(errors).items()
     if inspect.isclass(value) and hasattr(value, "_fields") and not name.startswith("_") and value is not errors.Failure
 ]
-VALUES = {"str": st.text(), "int": st.integers(), "int | None": st.none() | st.integers()}
+VALUES = {"str": st.text(), "bool": st.booleans(), "int": st.integers(), "int | None": st.none() | st.integers()}
 VALUES |= {"Sequence[str]": st.lists(st.text()), "Sequence[Any]": st.lists(st.integers())}
 VALUES |= {"OSError": st.builds(OSError, st.integers(1, 99), st.text())}
 VALUES |= {"Sequence[Failure]": st.lists(st.builds(errors.Failure, st.integers(), st.builds(ValueError, st.text())))}

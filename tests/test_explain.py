@@ -171,9 +171,9 @@ def test_a_result_that_is_gone(store: Store) -> None:
 
     record = f(1)
     record.result_path.write_text("01")
-    assert f.explain(1).reasons == (f"the result {record.result_path} has 2 bytes instead of 10",)
+    assert f.explain(1).reasons == (f"the result has 2 bytes instead of 10: {record.result_path}",)
     record.result_path.unlink()
-    assert f.explain(1).reasons == (f"the result {record.result_path} is gone",)
+    assert f.explain(1).reasons == (f"the result is gone: {record.result_path}",)
     assert f.explain(1).nearest == ()
 
 

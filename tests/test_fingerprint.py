@@ -21,7 +21,8 @@ import scipy.linalg
 import entropic
 from entropic import Store, cached
 from entropic._code import code_digest
-from entropic._function._closure import Closure, function_name, importable_name
+from entropic._function._closure import Closure, importable_name
+from entropic._function._names import function_name
 
 
 def compiled(source: str, name: str = "f", **scope: Any) -> Callable[..., Any]:
@@ -218,7 +219,7 @@ REFUSED = [
     Box().method,
     iter([]),
     threading.Lock(),
-    functools.partial(base),
+    functools.partial(scaled(base, 2)),
     scaled(base, 2),
     compiled("def _lambdifygenerated(x): return x", "_lambdifygenerated"),
     compiled("def base(x): return x", "base", __name__=__name__),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from entropic import Store
-from entropic._fs import is_abandoned, try_lock, unlock, wait_for_lock
+from entropic._fs import is_abandoned, is_settled, try_lock, unlock, wait_for_lock
 
 # What the standard library lacks on Windows; asyncio and others that come with it are loaded before it is taken away.
 WITHOUT_POSIX = """
@@ -131,3 +131,20 @@ def test_a_file_that_cannot_be_synced_is_no_result(tmp_path: Path, monkeypatch: 
     with pytest.raises(OSError, match=r"(?i)invalid"):
         store.run_or_retrieve({"n": 1}, lambda params, path: path.write_text("x"))
     assert store.list() == []
+
+
+@pytest.mark.parametrize(
+    ("changed_ns", "seconds_later", "settled"),
+    [
+        (1_700_000_000_123_000_000, 0.0, False),
+        (1_700_000_000_123_000_000, 0.04, False),
+        (1_700_000_000_123_000_000, 0.06, True),
+        (1_700_000_000_000_000_000, 0.06, False),  # whole seconds: a file system that keeps no finer times
+        (1_700_000_000_000_000_000, 1.9, False),
+        (1_700_000_000_000_000_000, 2.1, True),
+        (1_700_000_000_123_000_000, -5.0, False),  # the clock of a file server is ahead of ours
+    ],
+)
+def test_a_time_is_trusted_once_it_lies_back(changed_ns: int, seconds_later: float, settled: bool) -> None:
+    """By one tick of the file system's clock, as coarse as the times that it keeps."""
+    assert is_settled(changed_ns, changed_ns + int(seconds_later * 1e9)) == settled

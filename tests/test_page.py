@@ -18,7 +18,7 @@ import pytest
 
 from entropic import RunRecord, Store, normalize
 from entropic._tables import page as _page
-from entropic._tables.page._columns import cell, tabulate
+from entropic._tables.page._columns import cell, page_columns
 from entropic.record import RecordList
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture"
@@ -35,7 +35,7 @@ def run(params: dict[str, Any], path: str = "result.txt", **metadata: Any) -> Ru
 
 def columns(*runs: RunRecord) -> dict[str, dict[str, Any]]:
     """The columns of some runs, by name."""
-    return {column["name"]: column for column in tabulate(runs)}
+    return {column["name"]: column for column in page_columns(runs)}
 
 
 class Parsed(HTMLParser):
@@ -73,13 +73,13 @@ def test_varying_params_come_first_and_nested_ones_are_dotted() -> None:
     """Columns: the params that differ, the params that do not, then what the record tells."""
     runs = [run({"same": 1, "solver": {"dt": dt}}, elapsed_seconds=2.0, note="x") for dt in (0.1, 0.2)]
 
-    names = [column["name"] for column in tabulate(runs)]
+    names = [column["name"] for column in page_columns(runs)]
 
     assert names == [
         "solver.dt",
         "same",
-        "metadata.elapsed_seconds",
         "created_at",
+        "elapsed_seconds",
         "params_hash",
         "metadata.note",
     ]
@@ -114,15 +114,16 @@ def test_values_vary_as_their_keys_do() -> None:
         (10**400, {"x": "1" + "0" * 400}),
         (float("nan"), {"x": "nan"}),
         (float("-inf"), {"x": "-inf"}),
-        ([1, "a"], {"x": "[1, 'a']"}),
+        ([1, "a"], {"x": '[1, "a"]'}),
         ({}, {"x": "{}"}),
         (normalize({1, 2}), {"x": "{1, 2}"}),
-        (normalize(b"a"), {"x": normalize(b"a")["$bytes"]}),
+        (normalize(b"a"), {"x": f"bytes {normalize(b'a')['$bytes']}"}),
         (
             {"$ndarray": {"dtype": "<f8", "shape": [2, 3], "sha256": "0123456789"}},
             {"x": "array <f8 [2, 3] 01234567"},
         ),
-        ({"$map": [[1, 2]]}, {"x": "[[1, 2]]"}),
+        ({"$map": [[1, 2]]}, {"x": "map [[1, 2]]"}),
+        ("1", {"x": "'1'", "s": "1"}),
         ("a" * 6000, "a" * 5000 + "…"),
     ],
 )
@@ -138,11 +139,12 @@ def test_one_and_one_point_zero_stay_apart() -> None:
     assert columns(run({"n": 1.0}), run({"n": 2.5}))["n"]["floats"]
 
 
-def test_the_first_of_two_values_for_one_column_stays() -> None:
-    """A param called ``a.b`` and a nested one meet in one column; neither moves the rows below."""
+def test_two_values_of_one_name_keep_apart() -> None:
+    """Where a param called ``a.b`` and a nested one meet, the nested one stays whole; neither moves the rows below."""
     found = columns(run({"a.b": 1, "a": {"b": 2}}), run({"a": {"b": 3}}))
 
     assert found["a.b"]["cells"] == [1, 3]
+    assert found["a"]["cells"] == [{"x": '{"b": 2}'}, []]
 
 
 # ---- the file -------------------------------------------------------------------------------------------------------
@@ -185,9 +187,9 @@ def test_values_are_data_never_markup(text: str) -> None:
 
     assert [tag for tag, _ in page.elements] == [tag for tag, _ in plain.elements]
     assert page.data["title"] == text
-    found = {column["name"]: column["cells"] for column in page.data["columns"]}
-    assert found[text] == [text]
-    assert found["metadata.note"] == [text]
+    found = {column["name"]: column["cells"][0] for column in page.data["columns"]}
+    assert (found[text]["s"] if isinstance(found[text], dict) else found[text]) == text
+    assert found["metadata.note"] == found[text]
     assert page.data["results"][0][0]["name"] == file
     assert not re.search("[<>&\u2028]", page.blocks["data"])
 
@@ -328,7 +330,73 @@ def test_results_that_cannot_be_shown_do_not_keep_the_page_from_being_made() -> 
 
     page = page_of(run({}, "gone.txt"), run({}, "empty.png"), run({}, "pipe.txt"))
 
-    assert [files[0].get("note") for files in page.data["results"]] == ["not there any more", "empty", None]
+    notes = [files[0].get("note") for files in page.data["results"]]
+    assert notes == ["not there any more", "empty", "not a regular file"]
+
+
+SECRET = "a word from outside"
+
+
+@needs_libraries
+@pytest.mark.parametrize(
+    "way", ["an absolute path", "../", "a sibling", "a link", "a link in a folder", "a linked folder"]
+)
+def test_nothing_from_outside_the_results_is_taken_in(way: str, store: Store) -> None:
+    """Whatever a record, a name or a link says: what lies outside the results folder is no part of a page."""
+    outside, results = Path("outside").absolute(), store.results_dir
+    outside.mkdir()
+    for name in ("secret.txt", "secret.png"):
+        outside.joinpath(name).write_text(SECRET)
+    results.joinpath("run").mkdir(parents=True)
+    results.joinpath("a.txt").write_text("fine")
+    results.joinpath("link.txt").symlink_to(outside / "secret.txt")
+    results.joinpath("run", "link.png").symlink_to(outside / "secret.png")
+    results.joinpath("folder").symlink_to(outside)
+    places = {
+        "an absolute path": outside / "secret.txt",
+        "../": results / "../outside/secret.txt",
+        "a link": results / "link.txt",
+        "a link in a folder": results / "run",
+        "a linked folder": results / "folder",
+    }
+    siblings = ["../outside/secret.txt", str(outside / "secret.png"), "link.txt"] if way == "a sibling" else []
+    path = places.get(way, results / "a.txt")
+    store.index.insert(RunRecord({"n": 1}, path, "0" * 16, "2026-01-01T00:00:00+00:00", {}, {"siblings": siblings}))
+
+    page = Parsed(str(store.to_html()))
+
+    assert SECRET not in page.blocks["data"]
+    assert base64.b64encode(SECRET.encode()).decode() not in page.blocks["data"]
+    assert "outside the results folder" in page.blocks["data"]
+
+
+ODD = {
+    "siblings that are a number": {"provenance": {"siblings": 7}},
+    "siblings that are a mapping": {"provenance": {"siblings": {"a": 1}}},
+    "a sibling with NUL": {"provenance": {"siblings": ["a\0", 7, "a" * 5000]}},
+    "a path with NUL": {"result_path": Path("a\0")},
+    "a long path": {"result_path": Path("a" * 5000)},
+    "half a surrogate": {"result_path": Path("a\udc80\ud800")},
+    "large numbers": {"params": {"n": 10**4000}, "provenance": {"size_bytes": 10**400}},
+    "durations that are none": {"metadata": {"elapsed_seconds": "x"}},
+    "times that are none": {"created_at": "never"},
+    "no time": {"created_at": ""},
+    "a deep value": {"params": {"n": json.loads("[" * 900 + "]" * 900)}},
+    "a deep mapping": {"params": {"n": json.loads('{"a":' * 900 + "1" + "}" * 900)}},
+}
+
+
+@needs_libraries
+@pytest.mark.parametrize("changes", ODD.values(), ids=ODD)
+def test_one_odd_record_does_not_stop_a_page(changes: dict[str, Any]) -> None:
+    """Whatever a record holds, the others are shown, and it with them."""
+    Path("a.txt").write_text("fine")
+    fields = {name: getattr(run({"n": 1}, "a.txt"), name) for name in RunRecord.__dataclass_fields__}
+
+    page = page_of(run({"n": 2}, "a.txt"), RunRecord(**{**fields, **changes}))
+
+    assert page.data["count"] == 2
+    assert page.data["results"][0][0]["text"] == "fine"
 
 
 # ---- what it needs --------------------------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ class Shown:
         page.on("request", lambda request: self._asked.append(request.url))
         page.goto(self._path.as_uri())
         if runs:
-            page.wait_for_selector(f"html[data-{until}=drawn]")
+            page.wait_for_selector(f"html[data-{until}=drawn]", timeout=120_000)
         return page
 
     def close(self) -> None:

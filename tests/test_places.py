@@ -140,7 +140,7 @@ def test_two_folders_on_one_index_keep_what_lies_beside_a_result() -> None:
     theirs = second.run_or_retrieve({"n": 2}, write_two)
 
     for store in (first, second):
-        assert store._engine.places.files_of(theirs) == [theirs.result_path, theirs.result_path.with_suffix(".xdmf")]
+        assert store._engine.paths.files_of(theirs) == [theirs.result_path, theirs.result_path.with_suffix(".xdmf")]
         assert store.check().changed == []
         for record in store.list():
             assert store.list({"result_path": str(record.result_path)}) == [record]

@@ -202,8 +202,8 @@ def test_a_list_of_records_shows_its_runs() -> None:
     assert repr(RecordList()) == "RecordList of 0 runs"
     assert repr(records_of({"n": 1, "s": "x"}, metadata={"elapsed_seconds": 0.123456})).splitlines() == [
         "RecordList of 1 run",
-        "  n  s  result_path  created_at           elapsed_seconds",
-        "  1  x  a.csv        2026-01-01 00:00:00            0.123",
+        "  n  s  result_path  created_at                 elapsed_seconds",
+        "  1  x  a.csv        2026-01-01 00:00:00+00:00            0.123",
     ]
 
     lines = repr(records_of(*[{f"parameter{n}": "x" * n for n in range(40)}] * 23)).splitlines()

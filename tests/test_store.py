@@ -804,7 +804,7 @@ CIRCULAR.append(CIRCULAR)
 REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
     "a plain object": ({"solver": Opaque()}, UnsupportedTypeError, "solver"),
     "deep inside": ({"a": {"b": [0, {"c": Opaque()}]}}, UnsupportedTypeError, "a"),
-    "a function": ({"f": len}, UnsupportedTypeError, "f"),
+    "a function": ({"f": lambda: 1}, UnsupportedTypeError, "f"),
     "circular": ({"loop": CIRCULAR}, ParameterError, "loop"),
     "a name that is no text": ({1: 2}, ParameterError, "1"),
     "no mapping": ([1, 2], TypeError, "params"),

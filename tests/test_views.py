@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+import csv
+import datetime as dt
+import html
+import io
+import re
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from entropic._tables._render import Table, flattened, html_table, shown, text_table
+from entropic import RunRecord, Store
+from entropic._cli import entropic as command
+from entropic._tables import cell_text, flatten
+from entropic._tables._columns import Table
+from entropic._tables._render import html_table, text_table
+from entropic._tables.page._columns import page_columns
 from entropic.hashing import normalize, untagged
+from entropic.record import RecordList
+
+
+@dataclass
+class Solver:
+    """A parameter with fields."""
+
+    dt: float
+    order: dict[str, int]
 
 
 @pytest.mark.parametrize(
@@ -17,7 +42,9 @@ from entropic.hashing import normalize, untagged
         ({"n": 1, "a": {"b": 1, "c": {"d": 2}}}, {"n": 1, "a.b": 1, "a.c.d": 2}),
         ({"a": {}, "l": [{"b": 1}]}, {"a": {}, "l": [{"b": 1}]}),
         ({"d": {"$date": "2026-01-01"}}, {"d": {"$date": "2026-01-01"}}),
-        ({"s": {"$class": "Solver", "dt": 1}}, {"s.$class": "Solver", "s.dt": 1}),
+        ({"s": {"$class": "Solver", "dt": 1}}, {"s": "Solver", "s.dt": 1}),
+        ({"s": {"$class": "Solver", "o": {"$class": "Order"}}}, {"s": "Solver", "s.o": "Order"}),
+        ({"s": {"$class": "Solver", "dt": 1}, "s.dt": 2}, {"s": {"$class": "Solver", "dt": 1}, "s.dt": 2}),
         ({"a": {"b": 1}, "a.b": 2}, {"a": {"b": 1}, "a.b": 2}),
         ({"a": {"b": {"c": 1}, "b.c": 2}}, {"a": {"b": {"c": 1}, "b.c": 2}}),
         ({"a.b": {"c": 1}, "a": {"b": {"c": 2}}}, {"a.b": {"c": 1}, "a": {"b": {"c": 2}}}),
@@ -26,7 +53,7 @@ from entropic.hashing import normalize, untagged
 )
 def test_nested_values_get_dotted_names(values: dict[str, Any], expected: dict[str, Any]) -> None:
     """Every value has one column; where two would share a name, the nested one stays whole."""
-    assert flattened(values) == expected
+    assert flatten(values) == expected
 
 
 @pytest.mark.parametrize(
@@ -35,14 +62,126 @@ def test_nested_values_get_dotted_names(values: dict[str, Any], expected: dict[s
         *((1, "1"), (1.0, "1.0"), (0.1 + 0.2, "0.3"), (1e-13, "1e-13"), (True, "True"), (None, "None")),
         *(("1", "'1'"), ("nan", "'nan'"), ("True", "'True'"), ("", "''"), (" x", "' x'"), ("a b", "a b"), ("é", "é")),
         *(("'1'", "\"'1'\""), ("a\nb", r"'a\nb'"), ("\ud800", r"'\ud800'"), ("\x1b[31m", r"'\x1b[31m'")),
-        *(([1, "a"], "[1, 'a']"), ({"$set": [1]}, "set [1]"), ({"$timedelta": "1 day, 2:00:00"}, "1 day, 2:00:00")),
-        *(({"$time": "10:00:00[Europe/Berlin]"}, "time 10:00:00[Europe/Berlin]"), ({"$bytes": "00ff"}, "bytes 00ff")),
+        *(([1, "a"], '[1, "a"]'), ({"$set": [1]}, "{1}"), ({"$timedelta": "1 day, 2:00:00"}, "1 day, 2:00:00")),
+        *(({"$time": "10:00:00[Europe/Berlin]"}, "10:00:00[Europe/Berlin]"), ({"$bytes": "00ff"}, "bytes 00ff")),
+        *(({"$map": [[1, 2]]}, "map [[1, 2]]"), ({"a": {"$date": "2026-01-01"}}, '{"a": "2026-01-01"}')),
+        ({"$class": "Solver", "dt": 1, "name": "x"}, 'Solver(dt=1, name="x")'),
+        ([{"$class": "Solver", "dt": 1}], '["Solver(dt=1)"]'),
+        ([["\x1b[31m", "\u2028"]], '[["\\u001b[31m", "\\u2028"]]'),
         ({"$ndarray": {"dtype": "<f8", "shape": [3], "sha256": "9f86"}}, "array <f8 [3] 9f86"),
     ],
 )
 def test_a_cell_is_not_taken_for_another(value: Any, expected: str) -> None:
     """Values that differ look different, on one line, and nothing moves the cursor of a terminal."""
-    assert shown(value) == expected
+    assert cell_text(value) == expected
+
+
+MIXED = {
+    "n": 3,
+    "x": 0.25,
+    "method": "rk4",
+    "numeral": "10",
+    "on": True,
+    "none": None,
+    "day": dt.date(2026, 1, 1),
+    "at": dt.datetime(2026, 1, 1, 12, tzinfo=dt.timezone.utc),
+    "price": Decimal("1.50"),
+    "pause": dt.timedelta(minutes=1),
+    "tags": {"b", "a"},
+    "levels": [1, None, "a", dt.date(2026, 1, 1)],
+    "solver": Solver(0.1, {"max": 4}),
+    "solvers": [Solver(0.1, {})],
+    "mesh": np.arange(3.0),
+    "nested": {"deep": {"er": 1}},
+}
+
+
+def views_of(store: Store) -> dict[str, dict[str, str]]:
+    """What each view shows of the only run: names of its parameters, and the texts of their cells."""
+    records = store.list()
+    names = records.param_names
+    rows = csv.DictReader(io.StringIO(records.to_csv()))
+    html_heads, html_cells = (re.findall(f"<{tag}>(.*?)</{tag}>", records._repr_html_()) for tag in ("th", "td"))
+    text_heads, text_cells = (re.split("  +", line.strip()) for line in RecordText(records).lines)
+    frame = records.to_dataframe()
+    listed = run_command("ls", "--csv")
+    heads, cells = (re.split("  +", line.strip()) for line in run_command("ls").splitlines())
+    shown = dict(line.split(maxsplit=1) for line in run_command("show").splitlines())
+    page = {column["label"]: text_in_browser(column["cells"][0]) for column in page_columns(records)}
+    every = {
+        "CSV": next(rows),
+        "CSV of the command": next(csv.DictReader(io.StringIO(listed))),
+        "HTML": dict(zip(map(html.unescape, html_heads), map(html.unescape, html_cells), strict=True)),
+        "text": dict(zip(text_heads, text_cells, strict=True)),
+        "DataFrame": {name: text_in_frame(frame[name][0]) for name in frame.columns},
+        "ls": dict(zip(heads, cells, strict=True)),
+        "show": {name.removeprefix("params."): text for name, text in shown.items()},
+        "page": page,
+    }
+    return {view: {name: cells.get(name, "no such column") for name in names} for view, cells in every.items()}
+
+
+class RecordText:
+    """The head and the first row of the table in a terminal that is as wide as need be."""
+
+    def __init__(self, records: RecordList) -> None:
+        self.lines = text_table(records.table(), rows=1, width=10_000).splitlines()
+
+
+def run_command(*words: str) -> str:
+    """What a subcommand prints."""
+    return CliRunner().invoke(command, ["--index", "runs.json", *words], catch_exceptions=False).stdout
+
+
+def text_in_browser(cell: Any) -> str:
+    """A cell as the page's script writes it."""
+    return cell["x"] if isinstance(cell, dict) else str(cell)
+
+
+def text_in_frame(value: Any) -> str:
+    """A value of a DataFrame as a cell; pandas has classes of its own for some of them."""
+    if isinstance(value, (list, dict)):
+        return cell_text(value)
+    if hasattr(value, "to_pytimedelta"):
+        return str(value.to_pytimedelta())
+    if isinstance(value, dt.datetime):
+        return value.isoformat()
+    return cell_text(normalize(value.item() if isinstance(value, np.generic) else value))
+
+
+def test_all_views_agree(store: Store) -> None:
+    """Terminal, notebook, CSV, DataFrame, page and command line show the same columns with the same texts."""
+    store.run_or_retrieve(MIXED, lambda params, path: path.write_text("x"))
+
+    seen = views_of(store)
+
+    names = ["solver", "solver.dt", "solver.order.max", "day", "nested.deep.er"]
+    assert set(names) <= set(seen["CSV"])
+    assert seen["CSV"]["solver"] == "Solver"
+    assert seen["CSV"]["day"] == "2026-01-01"
+    programs = {"numeral": "10"}  # which quotes a text only where it has to
+    for view, cells in seen.items():
+        expected = {**seen["text"], **(programs if view.startswith("CSV") else {})}
+        assert cells == expected, view
+
+
+@pytest.mark.parametrize(("zone", "shown"), [("UTC", "12:00:00+00:00"), ("Asia/Kolkata", "17:30:00+05:30")])
+def test_times_are_local_for_people_and_utc_for_programs(
+    zone: str, shown: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """People read local time with its offset; CSV has the text of the record, a DataFrame aware moments in UTC."""
+    when = "2026-01-01T12:00:00.000000+00:00"
+    records = RecordList([RunRecord({"n": 1}, Path("a.csv"), "0" * 16, when)])
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert f"2026-01-01 {shown}" in repr(records)
+        assert f"2026-01-01 {shown}" in records._repr_html_()
+        assert when in records.to_csv()
+        assert records.to_dataframe()["created_at"][0] == dt.datetime(2026, 1, 1, 12, tzinfo=dt.timezone.utc)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_text_table_is_aligned() -> None:

@@ -36,10 +36,10 @@ def run_completed(params_hash: str, result_path: str, elapsed_seconds: float) ->
 def stale(params_hash: str, result_path: str, reason: str) -> None:
     """A record is there, its result is not usable."""
     logger.warning(
-        "Stale %s: the result %s %s; the point runs again and its record is replaced",
+        "Stale %s: the %s: %s; the point runs again and its record is replaced",
         params_hash,
-        result_path,
         reason,
+        result_path,
         extra={"params_hash": params_hash},
     )
 
@@ -118,6 +118,16 @@ def code_not_comparable(function_name: str, recorded: str, today: str) -> None:
 def not_noted(path: str, error: OSError) -> None:
     """What a run's code consisted of could not be noted down; the run is none the worse."""
     logger.debug("Not noted down: %s (%s)", path, error)
+
+
+def not_journaled(path: str, error: OSError) -> None:
+    """A change to the index could not be noted in the journal of the results folder."""
+    logger.warning("The journal %s lacks a change to the index, which is recorded all the same: %s", path, error)
+
+
+def journal_line_passed_over(path: str, reason: str) -> None:
+    """A line of a journal holds no run that could be brought back."""
+    logger.warning("Passed over a line of the journal %s: %s", path, reason)
 
 
 def key_lock_lost(params_hash: str, place: str) -> None:

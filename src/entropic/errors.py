@@ -17,11 +17,14 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── IndexUnavailableError   ConnectionError    a database that does not answer, or refuses (also an OSError)
     ├── IndexVersionError       RuntimeError       an index that a later entropic has made
     ├── IndexURLError           ValueError         a text that names no index
+    ├── OtherFolderError        OSError            a results folder that is not the one of the index
     ├── IndexNotEmptyError      ValueError         an index to be copied into that has records already
+    ├── SeveralIndexesError     ValueError         a lost index of which it is not clear which one it was
     ├── HashCollisionError      RuntimeError       a record found by hash that belongs to other parameters
     ├── ReentrantRunError       RuntimeError       a run that asks for its own result
     ├── DuplicateFunctionError  ValueError         two different functions of one name on one store
     ├── CodeChangedError        RuntimeError       a recorded run of other code, where that is to be an error
+    ├── SeveralCodesError       ValueError         changes to accept, of which it has to be said which
     ├── NotRecordedError        LookupError        a call that is to be reproduced, and has no recorded run
     ├── SweepError              RuntimeError       a sweep some of whose points have failed
     ├── WorkerDiedError         RuntimeError       a point whose worker process died, not for the first time
@@ -35,7 +38,9 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
 
     UserWarning
     ├── StaleResultWarning                         a recorded result is used although its code has changed since
+    ├── LostIndexWarning                           an index without runs beside a folder full of results
     ├── ChangedDefaultWarning                      a default has changed since runs were recorded with it
+    ├── NameSharedWarning                          a recorded run is of another function of the same name
     └── EqualReplicatesWarning                     replicates whose results are byte for byte the same
 
 Every error keeps what its message is made of as attributes, takes them in the order in which they are listed, and
@@ -74,14 +79,19 @@ __all__ = [
     "IndexVersionError",
     "InputFileChangedError",
     "InputFileError",
+    "LostIndexWarning",
     "MissingExtraError",
+    "NameSharedWarning",
     "NotAMappingError",
     "NotRecordedError",
     "NotSharedError",
+    "OtherFolderError",
     "ParameterError",
     "ParameterNameError",
     "ReentrantRunError",
     "ResultMissingError",
+    "SeveralCodesError",
+    "SeveralIndexesError",
     "StaleResultWarning",
     "StoreWriteError",
     "SweepError",
@@ -430,6 +440,34 @@ class IndexURLError(EntropicError, ValueError):
     )
 
 
+class OtherFolderError(EntropicError, OSError):
+    """
+    The results folder is not the one that the index belongs to, though it is at its place. Nothing has run.
+
+    A disk that is not mounted leaves an empty folder, and each node of a cluster may have its own under one path. Mount
+    the disk, or name the right folder. If it was emptied on purpose, ``check(repair=True)`` takes it as it is.
+
+    Attributes:
+        results_dir: The folder.
+        index: The index, as its repr.
+        lacks_identity: Whether the folder is new or emptied; otherwise it belongs to other runs.
+    """
+
+    results_dir: str
+    index: str
+    lacks_identity: bool
+    _template = "Cannot record a run: {results_dir!r} is not the results folder of {index}, but {_difference}."
+
+    @property
+    def _difference(self) -> str:
+        if self.lacks_identity:
+            return (
+                "a new or empty one at its place. Mount the disk it is on; or, if it was emptied on purpose, run "
+                "`entropic check --repair`"
+            )
+        return "another one at its place. Name the right folder as results_dir, or use an index of its own"
+
+
 class IndexNotEmptyError(EntropicError, ValueError):
     """
     An index to copy into that has records already. Copy into a new one, or merge two stores with `Store.merge`.
@@ -442,6 +480,23 @@ class IndexNotEmptyError(EntropicError, ValueError):
     _template = (
         "Cannot copy into {target}: it has records already, and some of them would be there twice. Copy into a new "
         "index, or merge two stores with Store.merge."
+    )
+
+
+class SeveralIndexesError(EntropicError, ValueError):
+    """
+    A results folder whose journal has runs of several indexes, none of which is this one. Name the one to rebuild.
+
+    Attributes:
+        results_dir: The results folder.
+        names: The indexes, by their paths relative to the results folder, or their URLs.
+    """
+
+    results_dir: str
+    names: Sequence[str]
+    _template = (
+        "Cannot rebuild the index of {results_dir!r}: its runs were recorded in several, {names!r}. Pass one of "
+        "these as former_index=."
     )
 
 
@@ -532,9 +587,28 @@ class CodeChangedError(EntropicError, RuntimeError):
         return f"The code of {self.name} has changed since {self.created_at[:19].replace('T', ' ')}: {named}."
 
 
+class SeveralCodesError(EntropicError, ValueError):
+    """
+    Runs of one point by several versions of the code differ, and which of them to accept has to be chosen.
+
+    Choose one with ``accept_changes(where={"provenance.code": ...})``.
+
+    Attributes:
+        point: The parameters, as text.
+        codes: The fingerprints, as in ``provenance["code"]``.
+    """
+
+    point: str
+    codes: Sequence[str]
+    _template = (
+        "Cannot accept the changes: runs of {point} by several versions of the code have different results. "
+        "Choose one of {codes!r} with where={{'provenance.code': ...}}."
+    )
+
+
 class StaleResultWarning(UserWarning):
     """
-    A recorded result is used although its code has changed since; given once for each function and process.
+    A recorded result is used although its code has changed since; given once for each pair of codes.
 
     If the result is still good, call ``accept_changes()`` on the function; if not, give it a new ``version=``.
     """
@@ -725,6 +799,49 @@ def _can_travel(value: object) -> bool:
 
 def _ended(exit_status: int, verb: str) -> str:
     return f"was ended by signal {-exit_status}" if exit_status < 0 else f"{verb} exit status {exit_status}"
+
+
+class NameSharedWarning(_Declared, UserWarning):
+    """
+    A recorded run has the name of a function, and was made by other code at another place: it does not answer.
+
+    Give one of the functions another name, with ``name=``.
+
+    Attributes:
+        name: The name.
+        other: Where the run was made: a script, a notebook, or a session without a known file.
+        place: Where the function is.
+    """
+
+    name: str
+    other: str
+    place: str
+    _template = (
+        "Two functions share the name {name!r}: a recorded run was made by other code at {other!r}, and does not "
+        "answer for the one at {place!r}. Give one of them a name of its own, with name=. If they are one function "
+        "that was moved and changed, choose its runs with accept_changes(where=...)."
+    )
+
+
+class LostIndexWarning(_Declared, UserWarning):
+    """
+    The index is empty, and the results folder has runs that were recorded in it and never deleted.
+
+    The file was removed, emptied, or is another one than before. Call ``Store.rebuild()``, or run ``entropic rebuild``.
+
+    Attributes:
+        path: The index.
+        results_dir: The results folder.
+        count: How many runs its journal has.
+    """
+
+    path: str
+    results_dir: str
+    count: int
+    _template = (
+        "The index {path!r} has no runs, but {count} were recorded in {results_dir!r} and not deleted. To have them "
+        "back, call rebuild() of the store, or run `entropic rebuild`."
+    )
 
 
 class EqualReplicatesWarning(_Declared, UserWarning):

@@ -357,6 +357,7 @@ class Store:
         order_by: str | Iterable[str] | None = None,
         limit: int | None = None,
         newest_first: bool = False,
+        current: bool = False,
     ) -> RecordList:
         """
         Return the records of all runs, decorated or not, oldest first.
@@ -369,6 +370,8 @@ class Store:
                 come before texts; runs without the parameter, or without an order in it, come last.
             limit: At most so many, the first ones in that order.
             newest_first: Turn round the order of time, also among runs that *order_by* takes for equal.
+            current: Leave out what was superseded: runs of a point that has a newer one. Without it they are marked
+                in tables, frames and pages. Which code is today's, a decorated function knows: ask its own ``list``.
 
         Raises:
             TypeError: The query is neither mapping nor condition, or a value in it cannot be normalised.
@@ -384,7 +387,7 @@ class Store:
             >>> [record.params["n"] for record in store.list(param("n") > 1, order_by="-n")]
             [3, 2]
         """
-        return self._engine.select(Selection.of(where, order_by, limit, newest_first))
+        return self._engine.select(Selection.of(where, order_by, limit, newest_first), current=current)
 
     def iter(self, where: Where | None = None, *, newest_first: bool = False) -> Iterator[RunRecord]:
         """
@@ -434,6 +437,7 @@ class Store:
         where: Where | None = None,
         title: str | None = None,
         embed_up_to_bytes: int = 16 << 20,
+        current: bool = False,
     ) -> str | None:
         """
         Make a page of the runs: one HTML file to look at, filter and share; see `RecordList.to_html`.
@@ -443,11 +447,12 @@ class Store:
             where: Which runs, as for `list`.
             title: Headline; the name of the results folder without one.
             embed_up_to_bytes: How much of pictures and text results to take into the file.
+            current: Whether to leave out what was superseded, as in `list`.
 
         Raises:
             MissingExtraError: The libraries of the extra ``page`` are not installed (an `ImportError`).
         """
-        records = self.list(where)
+        records = self.list(where, current=current)
         return records.to_html(path, title=title or self.results_dir.name, embed_up_to_bytes=embed_up_to_bytes)
 
     def delete(self, params_or_record: Mapping[str, Any] | RunRecord, remove_file: bool = False) -> bool:
@@ -654,6 +659,63 @@ class Store:
         from ._maintenance import salvage
 
         return salvage(self._engine)
+
+    def rebuild(self, *, former_index: str | None = None) -> RecordList:
+        """
+        Add the runs to the index that it has lost, from the journal of the results folder.
+
+        For an index that was deleted, emptied or left behind. Runs that were deleted stay deleted. What the index has
+        already stays as it is, and goes on to answer. Takes one pass over the journal.
+
+        Args:
+            former_index: The index that the runs were recorded in: its path relative to the results folder, or its URL.
+                Needed only if runs of several indexes lie in the folder, and this is none of them.
+
+        Returns:
+            The runs that were added, oldest first.
+
+        Raises:
+            SeveralIndexesError: It is not clear which index was lost (a `ValueError`).
+            OSError: The journal cannot be read, or the index cannot be written.
+
+        Example:
+            >>> from pathlib import Path
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> _ = store.run({"n": 8}, lambda params, path: path.write_text("x"))
+            >>> Path("runs.json").unlink()
+            >>> [record.params for record in Store("results", "runs.json").rebuild()][-1]
+            {'n': 8}
+        """
+        from ._maintenance import rebuild
+
+        return rebuild(self._engine, former_index)
+
+    def undelete(self, where: Where | None = None) -> RecordList:
+        """
+        Bring back runs that were deleted, or forgotten by ``cache_clear``, and whose results are still there.
+
+        A run that is brought back stands before those that the index has of the same point, so these go on to answer.
+
+        Args:
+            where: Which of the deleted runs, as for `list`; without it all.
+
+        Returns:
+            The runs that were brought back.
+
+        Raises:
+            OSError: The journal cannot be read, or the index cannot be written.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> _ = store.run({"n": 9}, lambda params, path: path.write_text("x"))
+            >>> store.delete({"n": 9}), len(store.list({"n": 9}))
+            (True, 0)
+            >>> [record.params for record in store.undelete({"n": 9})]
+            [{'n': 9}]
+        """
+        from ._maintenance import undelete
+
+        return undelete(self._engine, where)
 
     def remove_orphans(self, paths: Iterable[str | os.PathLike[str]]) -> Sequence[Path]:
         """

@@ -30,13 +30,13 @@ _CONDITIONS: dict[str, Callable[[Param, Any], Condition]] = {
 runs_argument = click.argument("runs", nargs=-1, metavar="[FILTER|HASH]...")
 
 
-def chosen(store: Store, texts: Sequence[str], sort: str | None = None) -> RecordList:
+def chosen(store: Store, texts: Sequence[str], sort: str | None = None, *, current: bool = False) -> RecordList:
     """The runs that match all filters, and one of the hashes if there are any; oldest first, or sorted."""
     asked = words(texts)
-    records = store.list(_condition(asked.filters), order_by=sort)
+    records = store.list(_condition(asked.filters), order_by=sort, current=current)
     if not asked.prefixes:
         return records
-    return RecordList(record for record in records if record.params_hash.startswith(tuple(asked.prefixes)))
+    return records.where(param("params_hash").matches(f"^({'|'.join(asked.prefixes)})"))
 
 
 def answering(records: RecordList) -> RecordList:

@@ -10,8 +10,7 @@ from typing import Any
 import click
 
 from .._record import RunRecord
-from .._tables import RecordList
-from ..query import fields_of, has_name, look_up
+from .._tables import RecordList, flatten
 from ..store import Store
 from . import _view
 from ._choose import answering, chosen, runs_argument, some, total_size
@@ -25,6 +24,7 @@ from ._view import printable
 @click.option("--sort", metavar="NAME", help="A parameter, created_at, metadata.elapsed_seconds, ...; -NAME descends.")
 @click.option("--reverse", is_flag=True, help="Last first: without --sort, newest first.")
 @click.option("--limit", metavar="N", type=click.IntRange(0), help="At most N runs, the first ones in that order.")
+@click.option("--current", is_flag=True, help="Without runs of points that have a newer one; else they are marked.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for jq and the like.")
 @click.option("--csv", "as_csv", is_flag=True, help="A table for spreadsheets and scripts, with all there is.")
 @opens_store()
@@ -35,6 +35,7 @@ def ls(
     sort: str | None,
     reverse: bool,
     limit: int | None,
+    current: bool,
     as_json: bool,
     as_csv: bool,
 ) -> None:
@@ -49,8 +50,8 @@ def ls(
     """
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")
-    records = chosen(store, runs, sort)
-    records = RecordList(reversed(records) if reverse else records)[:limit]
+    records = chosen(store, runs, sort, current=current)
+    records = (records[::-1] if reverse else records)[:limit]
     if varying:
         records = records.varying()
     if as_json:
@@ -83,7 +84,7 @@ def show(store: Store, runs: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(json_of(records[-1]), indent=2))
     else:
-        _show_record(records[-1], store)
+        _show_record(records[-1:], store)
 
 
 @click.command()
@@ -182,42 +183,46 @@ def _show_csv(records: RecordList) -> None:
         click.echo(printable(line.rstrip("\r\n")) if _view.is_terminal() else line.rstrip("\r\n"))
 
 
+_FURTHER = ("function", "version", "code", "superseded")
+
+
 def show_runs(records: RecordList) -> None:
     """The table of runs."""
-    runs = [fields_of(record) for record in records]
-    names = records.param_names
-    functions = any(_view.function_of(record) for record in records)
-    header = ["hash", "created", *map(printable, names), "time", "size", *(["function"] if functions else [])]
+    table = records.table()
+    names = [name for name in table.columns if table.groups[name] == "param"]
+    further = [(name, own) for name in _FURTHER if (own := table.own(name)) is not None]
+    header = ["hash", "created", *map(printable, names), "time", "size", *(name for name, _ in further)]
     rows = [
         [
             _view.short_hash(record),
             _view.created(record),
-            *(_view.in_short(look_up(run, name)) if has_name(run, name) else "" for name in names),
+            *(_view.shown(row[name]) if name in row else "" for name in names),
             _view.time_text(record.metadata.get("elapsed_seconds")),
             _view.size_text(_view.recorded_size(record)),
-            *([printable(_view.function_of(record))] if functions else []),
+            *(printable(row.get(own, "")) for _, own in further),
         ]
-        for record, run in zip(records, runs, strict=True)
+        for record, row in zip(records, table.rows, strict=True)
     ]
-    numbers = [all(_is_number(run, name) for run in runs) for name in names]
+    numbers = [all(isinstance(row.get(name, 0), (int, float)) for row in table.rows) for name in names]
     _view.show_table(header, rows, right=[False, False, *numbers, True, True])
 
 
-def _is_number(run: dict[str, Any], name: str) -> bool:
-    return not has_name(run, name) or isinstance(look_up(run, name), (int, float))
-
-
-def _show_record(record: RunRecord, store: Store) -> None:
+def _show_record(records: RecordList, store: Store) -> None:
+    record, table = records[0], records.table()
+    superseded = table.own("superseded")
     gone = "" if record.result_path.exists() else "  (gone)"
     rows = [
         ("hash", record.params_hash),
-        ("created", printable(record.created_at)),
+        ("created", _view.created(record)),
+        *([("superseded", printable(table.rows[0][superseded]))] if superseded else []),
         ("result", printable(record.result_path) + gone),
-        *(("beside", printable(path)) for path in store._engine.places.files_of(record)[1:]),
+        *(("beside", printable(path)) for path in store._engine.paths.files_of(record)[1:]),
     ]
     for title, values in (("params", record.params), ("metadata", record.metadata), ("provenance", record.provenance)):
         rows += [
-            (f"{title}.{printable(name)}", _view.shown(value)) for name, value in values.items() if name != "siblings"
+            (f"{title}.{printable(name)}", _view.shown(value))
+            for name, value in flatten(values).items()
+            if name != "siblings"
         ]
     _show_pairs(rows)
 

@@ -101,15 +101,17 @@ def export(store: Store, runs: tuple[str, ...], output: str) -> None:
     for record in records:
         if not record.result_path.exists():
             _view.told(f"the result of {record.params_hash} is gone: only its parameters are exported")
-    write_export(records, Path(output), store._engine.places.files_of, _view.progress(len(records), "exporting"))
+    write_export(records, Path(output), store._engine.paths.files_of, _view.progress(len(records), "exporting"))
     click.echo(f"{len(records)} run{'' if len(records) == 1 else 's'} exported to {_view.printable(output)}")
 
 
 @click.command()
 @runs_argument
 @click.option("-o", "--output", required=True, metavar="FILE.html", help="The file to write; replaced if it is there.")
+@click.option("--title", metavar="TEXT", help="Headline; the name of the results folder without one.")
+@click.option("--current", is_flag=True, help="Without runs of points that have a newer one; else they are marked.")
 @opens_store()
-def page(store: Store, runs: tuple[str, ...], output: str) -> None:
+def page(store: Store, runs: tuple[str, ...], output: str, title: str | None, current: bool) -> None:
     """
     Write an HTML page of runs.
 
@@ -120,5 +122,5 @@ def page(store: Store, runs: tuple[str, ...], output: str) -> None:
       entropic page -o runs.html
       entropic page method=rk4 -o rk4.html
     """
-    some(chosen(store, runs)).to_html(output, title=store.results_dir.name)
+    some(chosen(store, runs, current=current)).to_html(output, title=title or store.results_dir.name)
     click.echo(_view.printable(output))

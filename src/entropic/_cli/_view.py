@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import unicodedata
@@ -13,6 +12,7 @@ from typing import Any
 import click
 
 from .._record import RunRecord
+from .._tables import cell_text, local_time
 
 _HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 _LONGEST_RICH_TABLE = 500
@@ -35,15 +35,8 @@ def printable(value: object) -> str:
 
 
 def shown(value: Any) -> str:
-    """A parameter: text as it is, anything else as JSON."""
-    return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-
-
-def in_short(value: Any) -> str:
-    """A parameter as `shown`; what is keyed by its content, an input file or an array, without the whole digest."""
-    from ..hashing import content_text  # for whoever shows runs, not for every command
-
-    return shown(content_text(value) or value)
+    """A value as every table shows it."""
+    return printable(cell_text(value))
 
 
 def told(message: object) -> None:
@@ -98,8 +91,8 @@ def short_hash(record: RunRecord) -> str:
 
 
 def created(record: RunRecord) -> str:
-    """When, to the second, in UTC."""
-    return printable(record.created_at[:19].replace("T", " "))
+    """When, to the second, in local time with its offset."""
+    return printable(local_time(record.created_at))
 
 
 def recorded_size(record: RunRecord) -> int | None:
@@ -120,7 +113,7 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: S
         with contextlib.suppress(ModuleNotFoundError):
             _show_rich_table(header, rows, right)
             return
-    from .._tables._render import text_width  # for whoever shows a table, not for every command
+    from .._tables import text_width  # for whoever shows a table, not for every command
 
     widths = [max(map(text_width, column)) for column in zip(header, *rows, strict=True)]
     lines = []

@@ -3,14 +3,13 @@
 from ._arguments import checked_metadata, require_callable
 from ._cache import RunCache
 from ._known import CannotReplayError, Comparison, call_of, make_known
-from ._lookup import Candidate, agrees, identity_fields
-from ._older import OlderForms, as_of_today, rewritten
-from ._paths import Places
+from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
+from ._paths import ResultPaths
 from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
-from ._records import by_key, let_newest_answer, report_unknown_names, signature
+from ._records import by_key, let_newest_answer, moved, report_unknown_names, signature
 from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside
 from ._settings import Settings
-from ._staleness import POLICIES, DefaultsWatch, Watch, answer_among
+from ._staleness import POLICIES, DefaultsWatch, StalenessPolicy
 
 __all__ = [
     "POLICIES",
@@ -22,29 +21,30 @@ __all__ = [
     "Comparison",
     "DefaultsWatch",
     "Look",
+    "Lookup",
     "Metadata",
-    "OlderForms",
-    "Places",
     "PlainRuns",
+    "ResultPaths",
     "RunCache",
     "RunUnderWay",
     "Runner",
     "Settings",
-    "Watch",
+    "StalenessPolicy",
     "Work",
     "agrees",
-    "answer_among",
-    "as_of_today",
     "by_key",
     "call_of",
     "checked_metadata",
     "durations_of",
+    "has_own_key",
     "identity_fields",
+    "identity_of",
+    "judge",
     "kept_aside",
     "let_newest_answer",
     "make_known",
+    "moved",
     "report_unknown_names",
     "require_callable",
-    "rewritten",
     "signature",
 ]

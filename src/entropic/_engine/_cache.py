@@ -21,35 +21,38 @@ import itertools
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import _log
 from .._code import Codebook
 from .._fs import remember, remove, sync_tree
 from .._locks import Flights, LockFiles
 from .._log import DEBUG, is_enabled_for
-from .._record import RunRecord, lazy_copy
+from .._record import RunRecord, lazy_copy, with_params
 from .._results import PRIVATE_FOLDER, Workplace
-from .._tables import RecordList
+from .._tables import Origin, RecordList, from_store
 from ..errors import EntropicError, ResultMissingError
-from ..hashing import PLAIN_TYPES, Key, hash_params, make_key
+from ..hashing import PLAIN_TYPES, Key, decode_params, hash_params, make_key
 from ..index import adapt
 from ..query import Condition, Selection
 from ._arguments import checked_metadata
-from ._lookup import Candidate, agrees
-from ._older import OlderForms
-from ._paths import Places
+from ._folder import FolderIdentity
+from ._lookup import NOTHING, Candidate, Lookup, agrees, choose, most_telling
+from ._paths import ResultPaths
 from ._recorder import Recorder, write_error
 from ._records import count, exchange, fields, first_in_order, found, of_keys, signature
 from ._run import AsyncWork, Look, Metadata, Runner, Work
 from ._settings import Settings
-from ._staleness import Watch, answer_among
-
-if TYPE_CHECKING:
-    from .._code import Fingerprint
+from ._staleness import StalenessPolicy
+from ._superseded import why_superseded
+from ._writer import IndexWriter
 
 _REMEMBERED_KEYS = 4096
 _REMEMBERED_HITS = 1 << 17
+_REMEMBERED_FORMS = 1 << 16
+
+_REQUESTED = Lookup("none", None, "asked to run")
+_NO_REPLICATE = Lookup("none", None, "no such replicate")
 
 
 class RunCache:
@@ -63,9 +66,11 @@ class RunCache:
         settings: As given.
         index: Where records are kept.
         codebook: What is known of the code of earlier runs.
-        places: The paths of results.
+        paths: The paths of results.
         workplace: Where runs are staged.
         flights: Who runs which key at the moment.
+        folder: Whether the results folder is the one of the index.
+        writer: What changes the index.
         recorder: What publishes results and inserts their records.
     """
 
@@ -74,14 +79,16 @@ class RunCache:
         self.settings = settings
         self.index = adapt(settings.index)
         self.codebook = Codebook(results_dir)
-        self.places = Places(results_dir, self.index)
+        self.paths = ResultPaths(results_dir, self.index)
         self.workplace = Workplace(str(results_dir), settings.durable)
         lock_files = LockFiles(str(results_dir / PRIVATE_FOLDER / "locks"))
         self.flights = Flights(self.index.key_locks() or lock_files)
-        self.recorder = Recorder(settings, self.places, self.index, self.workplace)
+        self.folder = FolderIdentity(results_dir, self.index)
+        self.writer = IndexWriter(settings, self.index)
+        self.recorder = Recorder(settings, self.paths, self.folder, self.writer, self.workplace, self.index)
         self._peek = self.index.peek
         self._candidates: dict[str, Candidate] = {}
-        self._older = OlderForms()
+        self._older_forms = _OlderForms()
         self._known_keys: dict[object, Key] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -92,85 +99,149 @@ class RunCache:
         self.workplace.close()
         self.index.close()
 
-    # ---- looking up, and running ------------------------------------------------------------------------------------
+    # ---- looking up -------------------------------------------------------------------------------------------------
 
-    def recall(self, key: Key, watch: Watch | None = None) -> RunRecord | None:
+    def recall(self, key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None:
         """
-        Look the key up; a hit has its result still there. Two ``stat`` calls, no lock, nothing written.
+        Return the record that answers a key, or None. Two ``stat`` calls, no lock, nothing written.
 
-        Of the records of a decorated function, the one that its *watch* over its code finds good.
+        Raises:
+            CodeChangedError: It was made by other code, and *policy* makes an error of that.
+            HashCollisionError: The record of this key is of other params, or of another function.
         """
         stored = self._peek(key.params_hash)
-        if stored is None:
-            return None if key.older is None else self._recall_older(key, watch)
         candidate = self._candidates.get(key.params_hash)
-        if candidate is None or candidate.stored is not stored:
-            candidate = self._new_candidate(stored)
-        if candidate.agreed is not key:
-            candidate.require_agreement(key)
-        if watch is not None and candidate.vouched_by is not (today := watch.today()):
-            candidate = self._vouched(key, watch, today, candidate)
-            if candidate is None:
-                return None if key.older is None else self._recall_older(key, watch)
-        if candidate.defect() is not None:
-            return None if key.older is None else self._recall_older(key, watch)
+        # The way of nearly all hits: what was decided last time still stands.
+        if candidate is not None and candidate.stored is stored:
+            if candidate.agreed is not key:
+                candidate.require_agreement(key)
+            if (policy is None or candidate.answers_for is policy.today()) and candidate.defect() is None:
+                if is_enabled_for(DEBUG):
+                    _log.hit(key.params_hash, candidate.path)
+                return lazy_copy(candidate.record)
+        return self._answer(self._look_up(key, policy, stored), key, policy)
+
+    def look_up(self, key: Key, policy: StalenessPolicy | None = None) -> Lookup:
+        """
+        Tell what a key finds, and why; nothing is warned of, and nothing remembered.
+
+        Raises:
+            HashCollisionError: The record of this key is of other params, or of another function.
+        """
+        return self._look_up(key, policy, self._peek(key.params_hash))
+
+    def shown(self, candidate: Candidate, key: Key) -> RunRecord:
+        """A record that was found for a key, as users see it: with the params of today."""
+        if candidate.record.params_hash == key.params_hash:
+            return lazy_copy(candidate.record)
+        return with_params(candidate.record, decode_params(key.params))
+
+    def _look_up(self, key: Key, policy: StalenessPolicy | None, stored: RunRecord | None) -> Lookup:
+        own = self._look_up_form(key, policy, stored)
+        if own.is_hit or key.older is None:
+            return own
+        policy = _policy_for_older(key, policy)
+        known = self._older_forms.get(key)
+        if known is not None:
+            found = self._look_up_form(known, policy, self._peek(known.params_hash))
+            if found.is_hit:
+                return found
+        forms = key.older(key)
+        return most_telling(own, [self._look_up_form(one, policy, self._peek(one.params_hash)) for one in forms])
+
+    def _look_up_form(self, form: Key, policy: StalenessPolicy | None, stored: RunRecord | None) -> Lookup:
+        if stored is None:
+            return NOTHING
+        newest = self._newest_candidate(stored)
+        newest.require_agreement(form)
+        return choose(self._candidates_of(form, newest), policy)
+
+    def _newest_candidate(self, stored: RunRecord) -> Candidate:
+        known = self._candidates.get(stored.params_hash)
+        if known is not None and known.is_newest and known.stored == stored:
+            return known  # an index that hands out copies: still the record we know
+        return Candidate(stored, self.paths.seen(stored))
+
+    def _candidates_of(self, key: Key, newest: Candidate) -> Iterator[Candidate]:
+        """The records of a key, beginning with the newest, which the index shows; others are looked for if asked."""
+        yield newest
+        stored = newest.stored
+        same = [one for one in self.index.find_all_by_hash(stored.params_hash) if agrees(one, key) and one != stored]
+        for one in reversed(same):
+            candidate = Candidate(stored, self.paths.shown(one), is_newest=False)
+            candidate.agreed = key
+            yield candidate
+
+    def _answer(self, found: Lookup, key: Key, policy: StalenessPolicy | None) -> RunRecord | None:
+        """The record to hand out, which is remembered; None if the point has to run."""
+        candidate = found.candidate
+        if candidate is None or found.is_broken:
+            return None
+        form = candidate.agreed or key
+        is_older = form.params_hash != key.params_hash
+        if is_older:
+            policy = _policy_for_older(key, policy)
+        if not found.is_hit and not (policy is not None and policy.permits(candidate.record)):
+            return None
+        if policy is not None:
+            candidate.answers_for = policy.today()
+        remember(self._candidates, form.params_hash, candidate, _REMEMBERED_HITS)
+        if is_older:
+            self._older_forms.remember(key, form)
         if is_enabled_for(DEBUG):
             _log.hit(key.params_hash, candidate.path)
-        return lazy_copy(candidate.record)
+        return self.shown(candidate, key)
 
-    def obtain(self, key: Key, work: Work, metadata: Metadata, watch: Watch | None = None) -> RunRecord:
+    # ---- running ----------------------------------------------------------------------------------------------------
+
+    def obtain(self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None) -> RunRecord:
         """On a miss: take the flight, look again, and if nobody was faster, run."""
         self._prepare_run()
-        with self.flights.lead(key.params_hash, lambda: self.recall(key, watch)) as record:
+        look = _SecondLook(self, key, policy)
+        with self.flights.lead(key.params_hash, look) as record:
             if record is None:
-                with self.recorder.new_run(key, work, metadata, watch, self._stale_record(key, watch)) as run:
+                with self.recorder.new_run(key, work, metadata, policy, look.found) as run:
                     work(run.path)
                 record = run.record
             return record
 
     async def obtain_async(
-        self, key: Key, work: AsyncWork, metadata: Metadata, watch: Watch | None = None
+        self, key: Key, work: AsyncWork, metadata: Metadata, policy: StalenessPolicy | None = None
     ) -> RunRecord:
         """As `obtain`, for a coroutine: the event loop stays free while it waits."""
         self._prepare_run()
-        async with self.flights.lead_async(key.params_hash, lambda: self.recall(key, watch)) as record:
+        look = _SecondLook(self, key, policy)
+        async with self.flights.lead_async(key.params_hash, look) as record:
             if record is None:
-                with self.recorder.new_run(key, work, metadata, watch, self._stale_record(key, watch)) as run:
+                with self.recorder.new_run(key, work, metadata, policy, look.found) as run:
                     await work(run.path)
                 record = run.record
             return record
 
-    def execute(self, key: Key, work: Work, metadata: Metadata, watch: Watch | None = None) -> RunRecord:
+    def execute(self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None) -> RunRecord:
         """Run, whatever is recorded."""
         self._prepare_run()
-        with self.recorder.new_run(key, work, metadata, watch) as run:
+        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED) as run:
             work(run.path)
         return run.record
 
     async def execute_async(
-        self, key: Key, work: AsyncWork, metadata: Metadata, watch: Watch | None = None
+        self, key: Key, work: AsyncWork, metadata: Metadata, policy: StalenessPolicy | None = None
     ) -> RunRecord:
         """Run a coroutine, whatever is recorded."""
         self._prepare_run()
-        with self.recorder.new_run(key, work, metadata, watch) as run:
+        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED) as run:
             await work(run.path)
         return run.record
 
-    def candidates(self, key: Key) -> Iterator[Candidate]:
-        """What is recorded under a key and its older forms, whether its result can be used or not."""
-        for form in key.forms():
-            stored = self._peek(form.params_hash)
-            if stored is not None:
-                yield Candidate(stored, self.places.shown(stored))
-
     def replicate(
-        self, key: Key, number: int, work: Work, metadata: Metadata, answer: Look, watch: Watch | None = None
+        self, key: Key, number: int, work: Work, metadata: Metadata, answer: Look, policy: StalenessPolicy | None = None
     ) -> RunRecord:
         """Run one numbered replicate of a key, unless *answer*, asked under the flight of that number, has it."""
         self._prepare_run()
         with self.flights.lead(hash_params({"of": key.params_hash, "replicate": number}), answer) as record:
             if record is None:
-                with self.recorder.new_run(key, work, metadata, watch) as run:
+                with self.recorder.new_run(key, work, metadata, policy, _NO_REPLICATE) as run:
                     run.provenance["replicate"] = number
                     work(run.path)
                 record = run.record
@@ -183,7 +254,7 @@ class RunCache:
             raise ResultMissingError(path, "Cannot register the result")
         if self.settings.durable:
             sync_tree(path)
-        return self.recorder.insert(key, path, self.places.indexed(path), checked_metadata(metadata), {})
+        return self.recorder.insert(key, path, self.paths.indexed(path), checked_metadata(metadata), {})
 
     def forget_key(self, key: Key, remove_file: bool = False) -> bool:
         """Forget all records of a key."""
@@ -195,18 +266,18 @@ class RunCache:
         """Forget these records, as users see them. Returns how many there were."""
         unwanted = set(map(signature, records))
         same = of_keys(self.index, {params_hash for params_hash, _, _ in unwanted})
-        return self._forget([one for one in same if signature(self.places.shown(one)) in unwanted], remove_files)
+        return self._forget([one for one in same if signature(self.paths.shown(one)) in unwanted], remove_files)
 
     def forget(self, unwanted: Callable[[RunRecord], bool], remove_file: bool = False) -> int:
         """Forget the records *unwanted* names: records first, then files. Returns how many there were."""
         return self._forget([record for record in self.index.iter() if unwanted(record)], remove_file)
 
     def _forget(self, records: Sequence[RunRecord], remove_files: bool) -> int:
-        paths = [path for record in records for path in self.places.files_of(record)] if remove_files else []
+        paths = [path for record in records for path in self.paths.files_of(record)] if remove_files else []
         for path in paths:
-            self.places.require_removable(path)
+            self.paths.require_removable(path)
         try:
-            self.index.delete_records(records)
+            self.writer.delete_records(records)
         except EntropicError:
             raise
         except OSError as error:
@@ -217,32 +288,49 @@ class RunCache:
 
     def iter(self, selection: Selection, is_wanted: Callable[[RunRecord], bool] | None = None) -> Iterator[RunRecord]:
         """Yield the records that were asked for; of those only the ones *is_wanted* names, if it is given."""
-        records = found(self.index, selection.condition, self.places, newest_first=selection.newest_first)
+        records = found(self.index, selection.condition, self.paths, newest_first=selection.newest_first)
         if is_wanted is not None:
             records = filter(is_wanted, records)
         if selection.order_by:
             records = iter(first_in_order(records, selection.order_by, selection.limit, self._fields))
         # What an index yields is ours alone: it is given its place without being copied once more.
-        return map(self.places.seen, itertools.islice(records, selection.limit))
-
-    def select(self, selection: Selection, is_wanted: Callable[[RunRecord], bool] | None = None) -> RecordList:
-        """Return the records that `iter` yields."""
-        return RecordList(self.iter(selection, is_wanted))
+        return map(self.paths.seen, itertools.islice(records, selection.limit))
 
     def count(self, condition: Condition) -> int:
         """Count the records that a query means."""
-        return count(self.index, condition, self.places)
+        return count(self.index, condition, self.paths)
+
+    def select(
+        self,
+        selection: Selection,
+        is_wanted: Callable[[RunRecord], bool] | None = None,
+        is_good: Callable[[RunRecord], bool] | None = None,
+        *,
+        current: bool = False,
+    ) -> RecordList:
+        """Return the records that `iter` yields; if *current* only what answers today."""
+        if current:
+            answering = self.select(selection._replace(limit=None), is_wanted, is_good).current()
+            return answering[: selection.limit]
+        return from_store(self.iter(selection, is_wanted), self.origin(is_good))
+
+    def origin(self, is_good: Callable[[RunRecord], bool] | None = None) -> Origin:
+        """What the tables of a list of runs have to know of this cache; *is_good* tells what is of today's code."""
+        return Origin(
+            self.settings.results_dir, lambda records: why_superseded(self.index, self.paths, records, is_good)
+        )
 
     def _fields(self, record: RunRecord) -> dict[str, Any]:
-        return fields(record, self.places)
+        return fields(record, self.paths)
 
     def exchange(self, pairs: Sequence[tuple[RunRecord, RunRecord]]) -> None:
         """Put records in the place of others: in each pair the second, of the first."""
         self.recorder.require_writable()
-        exchange(self.index, pairs)
+        exchange(self.index, self.writer, pairs)
 
     def _prepare_run(self) -> None:
         self.recorder.require_writable()
+        self.writer.warn_if_lost()
         self.flights.clean_up_once()
 
     # ---- keys -------------------------------------------------------------------------------------------------------
@@ -267,52 +355,46 @@ class RunCache:
 
     # ---- records and paths ------------------------------------------------------------------------------------------
 
-    def _new_candidate(self, stored: RunRecord) -> Candidate:
-        known = self._candidates.get(stored.params_hash)
-        if known is not None and known.stored == stored:
-            return known  # an index that hands out copies: still the record we know
-        candidate = Candidate(stored, self.places.seen(stored))
-        remember(self._candidates, stored.params_hash, candidate, _REMEMBERED_HITS)
-        return candidate
-
-    def _recall_older(self, key: Key, watch: Watch | None) -> RunRecord | None:
-        then = watch and watch.of_grown(str(key.older))
-        return self._older.recall(key, lambda form: self.recall(form, then))
-
-    def _vouched(self, key: Key, watch: Watch, today: Fingerprint | None, known: Candidate) -> Candidate | None:
-        """The answer among the records of a key, as the watch over the code finds it."""
-        candidate = answer_among(self._candidates_of(key, known), watch, today)
-        if candidate is not None:
-            self._candidates[key.params_hash] = candidate
-        return candidate
-
-    def _candidates_of(self, key: Key, known: Candidate) -> Iterator[Candidate]:
-        """The records of a key, beginning with the newest, which the index shows; others are looked for if asked."""
-        stored = known.stored
-        # One that no code has vouched for yet is of the newest record; a vouched one may be of an older one.
-        yield known if known.vouched_by is None else Candidate(stored, self.places.shown(stored))
-        same = [one for one in self.index.find_all_by_hash(stored.params_hash) if agrees(one, key) and one != stored]
-        yield from (Candidate(stored, self.places.shown(one)) for one in reversed(same))
-
-    def _stale_record(self, key: Key, watch: Watch | None) -> RunRecord | None:
-        """The record of this key whose result is no longer usable, if that is why it has to run."""
-        for candidate in self.candidates(key):
-            defect = candidate.defect()
-            if defect is None and watch is not None:
-                return None  # it is of other code, and stays
-            _log.stale(candidate.record.params_hash, candidate.path, defect or "reappeared while this call was waiting")
-            return candidate.stored
-        return None
-
     def remove_unused(self, paths: Collection[Path]) -> Sequence[Path]:
         """Remove what no record uses, and return it."""
         if not paths:
             return []
         removed = []
-        for path, is_unused in self.places.unused(paths, self.index.iter()).items():
+        for path, is_unused in self.paths.unused(paths, self.index.iter()).items():
             if is_unused:
                 remove(path)
                 removed.append(path)
             else:
                 _log.file_kept(str(path), "another record uses it")
         return removed
+
+
+class _SecondLook:
+    """The look-up under the flight: what it finds is at hand for the run that may follow."""
+
+    def __init__(self, cache: RunCache, key: Key, policy: StalenessPolicy | None) -> None:
+        self._cache, self._key, self._policy = cache, key, policy
+        self.found = NOTHING
+
+    def __call__(self) -> RunRecord | None:
+        self.found = self._cache.look_up(self._key, self._policy)
+        return self._cache._answer(self.found, self._key, self._policy)
+
+
+class _OlderForms:
+    """Which older form of a key has answered last."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, object], tuple[str, Key]] = {}
+
+    def get(self, key: Key) -> Key | None:
+        text, older = self._known.get((key.params_hash, key.older), ("", None))
+        return older if text == key.canonical else None
+
+    def remember(self, key: Key, older: Key) -> None:
+        # With what is declared: two declarations may read one record as two points.
+        remember(self._known, (key.params_hash, key.older), (key.canonical, older), _REMEMBERED_FORMS)
+
+
+def _policy_for_older(key: Key, policy: StalenessPolicy | None) -> StalenessPolicy | None:
+    return policy and policy.for_older_parameters(str(key.older))

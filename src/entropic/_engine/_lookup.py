@@ -1,42 +1,59 @@
-"""Whether a record answers a call: does it agree with what was asked, and is its result still there?"""
+"""What a key finds: decided from the records of the key, their results and the code of today; nothing is changed."""
 
 from __future__ import annotations
 
 import os
 import stat
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
 
 from .. import _log
 from .._code import Fingerprint
 from .._fs import measure
 from .._record import RunRecord, path_text
 from ..errors import HashCollisionError
-from ..hashing import PLAIN_TYPES, Key, canonical
+from ..hashing import PLAIN_TYPES, Identity, Key, canonical, encode, key_of
+from ._staleness import StalenessPolicy
+
+Kind = Literal["hit", "gone", "short", "other code", "none"]
 
 
 class Candidate:
     """
-    A record that may be a hit: what was found once is remembered, what can change is looked at each time.
+    A record that may answer: what was found once is remembered, what can change is looked at each time.
 
     Attributes:
         stored: The index's own object; while the index shows the same one, this candidate stands.
         record: The record as users see it.
         path: Its result.
-        vouched_by: The fingerprint of the code for which the record was found to be the answer.
+        agreed: The key that it has been found to agree with.
+        answers_for: The fingerprint of the code for which it was found to be the answer.
+        is_newest: Whether it is the record that the index shows, and not an earlier one of the same key.
     """
 
-    __slots__ = ("_least_bytes", "_mode", "_said_grown", "agreed", "path", "record", "stored", "vouched_by")
+    __slots__ = (
+        "_has_logged_growth",
+        "_least_bytes",
+        "_mode",
+        "agreed",
+        "answers_for",
+        "is_newest",
+        "path",
+        "record",
+        "stored",
+    )
 
-    def __init__(self, stored: RunRecord, record: RunRecord) -> None:
+    def __init__(self, stored: RunRecord, record: RunRecord, *, is_newest: bool = True) -> None:
         self.stored = stored
         self.record = record
         self.path = path_text(record)
+        self.is_newest = is_newest
         size_bytes = record.provenance.get("size_bytes", 1)
         self._least_bytes = size_bytes if isinstance(size_bytes, int) else 1
         self.agreed: Key | None = None
-        self.vouched_by: Fingerprint | None = None
+        self.answers_for: Fingerprint | None = None
         self._mode = -1  # of a file that has been found whole
-        self._said_grown = False
+        self._has_logged_growth = False
 
     def require_agreement(self, key: Key) -> None:
         """Refuse to answer for other params or another function; compared once, then remembered."""
@@ -47,7 +64,7 @@ class Candidate:
                 raise HashCollisionError(key.params_hash, asked, recorded)
             self.agreed = key
 
-    def defect(self) -> str | None:
+    def defect(self) -> Lookup | None:
         """Why the result cannot be handed out, or None if it can. One ``stat``; for a folder, one for each file."""
         try:
             status = os.stat(self.path)
@@ -57,23 +74,110 @@ class Candidate:
             is_folder = stat.S_ISDIR(status.st_mode)
             size_bytes = measure(self.path, -1)[0] if is_folder else status.st_size
         except (FileNotFoundError, NotADirectoryError):
-            return "is gone"
+            return Lookup("gone", self, "result is gone")
         except PermissionError:
             return None  # whether it is whole is for its reader to find out, who may not read a part of it either
         if size_bytes == self._least_bytes:
             self._mode = -1 if is_folder else status.st_mode
             return None
         if size_bytes < self._least_bytes:
-            return f"has {size_bytes} bytes instead of {self._least_bytes}"
-        if not self._said_grown:
-            self._said_grown = True
+            return Lookup("short", self, f"result has {size_bytes} bytes instead of {self._least_bytes}")
+        if not self._has_logged_growth:
+            self._has_logged_growth = True
             _log.grown(self.record.params_hash, self.path, self._least_bytes, size_bytes)
         return None
+
+
+class Lookup(NamedTuple):
+    """
+    What a key finds.
+
+    Attributes:
+        kind: ``"hit"``: a record of today's code, whose result is whole. ``"gone"`` or ``"short"``: its result is
+            missing or cut. ``"other code"``: the result is whole, and was made by code that has changed since.
+            ``"none"``: nothing is recorded.
+        candidate: The record it is about; None if there is none.
+        reason: Why it is no hit, for the record of the run that follows.
+    """
+
+    kind: Kind
+    candidate: Candidate | None
+    reason: str
+
+    @property
+    def is_hit(self) -> bool:
+        """Whether the record answers without further ado."""
+        return self.kind == "hit"
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether there is a record whose result cannot be used."""
+        return self.kind in ("gone", "short")
+
+
+NOTHING = Lookup("none", None, "no such run")
+
+
+def judge(candidate: Candidate, policy: StalenessPolicy | None) -> Lookup:
+    """What one record is for a caller, taken by itself."""
+    defect = candidate.defect()
+    if defect is not None:
+        return defect
+    if policy is not None and not policy.is_current(candidate.record, policy.today()):
+        return Lookup("other code", candidate, policy.reason(candidate.record))
+    return Lookup("hit", candidate, "")
+
+
+def choose(candidates: Iterator[Candidate], policy: StalenessPolicy | None) -> Lookup:
+    """
+    What the records of one key, the newest first, are for a caller.
+
+    The newest one of today's code decides, so that code which is put back as it was finds its results again. If its
+    result is gone, its point has to run again, whatever older ones there are. Of records by other code alone, the
+    newest one decides.
+    """
+    newest = next(candidates)
+    if policy is None:
+        return judge(newest, None)
+    today = policy.today()
+    if policy.is_current(newest.record, today):
+        policy.note_return(newest.record, None, today)
+        return newest.defect() or Lookup("hit", newest, "")
+    current = (one for one in candidates if policy.is_current(one.record, today) and one.defect() is None)
+    found = next(current, None)
+    if found is None:
+        return judge(newest, policy)
+    policy.note_return(found.record, newest.record, today)
+    return Lookup("hit", found, "")
+
+
+def most_telling(own: Lookup, older: list[Lookup]) -> Lookup:
+    """Of what a key and its older forms find: a hit, the key's own first, then the newest; else what there is."""
+    hits = [one for one in older if one.is_hit]
+    if hits and not own.is_hit:
+        return max(hits, key=_created_at)
+    return next((one for one in (own, *older) if one.kind != "none"), NOTHING)
+
+
+def _created_at(lookup: Lookup) -> str:
+    assert lookup.candidate is not None
+    return lookup.candidate.record.created_at
 
 
 def identity_fields(record: RunRecord) -> dict[str, Any]:
     """Whose run a record is: what of its provenance takes part in its key."""
     return {name: record.provenance[name] for name in ("function", "version", "closure") if name in record.provenance}
+
+
+def identity_of(record: RunRecord) -> Identity:
+    """Whose run a record is, as the identity that is part of its key."""
+    fields = identity_fields(record)
+    return Identity.of(encode(fields)) if fields else Identity({}, "")
+
+
+def has_own_key(record: RunRecord) -> bool:
+    """Whether the hash of a record is that of its params and function; else no call finds it, or the wrong one does."""
+    return key_of(record.params, identity_of(record)).params_hash == record.params_hash
 
 
 def agrees(record: RunRecord, key: Key) -> bool:

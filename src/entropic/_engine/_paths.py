@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .._record import RunRecord, copy_record, place_below
-from .._results import PRIVATE_FOLDER
+from .._results import PRIVATE_FOLDER, folder_id
 from ..index import Index
 
 _BESIDE_DATABASES = ("-wal", "-shm", "-journal")
 
 
-class Places:
+class ResultPaths:
     """
     The paths of one store.
 
@@ -106,9 +106,15 @@ class Places:
             remembered = self._index.remembered_folder()
             if remembered is None and not (self._index.path and self._index.path.exists()):
                 return self._results_dir  # no index yet; whoever makes it decides
-            is_other = remembered is not None and remembered.is_dir() and not _is_same(remembered, self._results_dir)
-            self._base = remembered if remembered is not None and is_other else self._results_dir
+            self._base = remembered if remembered is not None and self._is_other(remembered) else self._results_dir
         return self._base
+
+    def _is_other(self, remembered: Path) -> bool:
+        """Whether the folder that the index remembers is there, and is another one than that of the store."""
+        if not remembered.is_dir() or _is_same(remembered, self._results_dir):
+            return False
+        identity = self._index.folder_id()
+        return identity is None or identity != folder_id(self._results_dir)  # else it was moved, or copied, to here
 
 
 def _inside(path: str, folder: str) -> Path | None:
@@ -131,7 +137,10 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 def _is_same(first: Path, second: Path) -> bool:
-    return os.path.realpath(first) == os.path.realpath(second)
+    try:
+        return os.path.samefile(first, second)
+    except OSError:
+        return os.path.realpath(first) == os.path.realpath(second)
 
 
 def _real_parent(path: str) -> str:

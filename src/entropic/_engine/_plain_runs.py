@@ -31,9 +31,6 @@ class PlainRuns:
 
     def ensure(self, point: Any) -> tuple[RunRecord, bool]:
         key = self.key(point)
-        record = self.recall(key)
-        if record is not None:
-            return record, False
         work = BoundRunner(self._runner, point, key)
         return self._engine.obtain(key, work, {}), work.has_run
 

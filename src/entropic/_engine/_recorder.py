@@ -13,14 +13,24 @@ from .. import _log
 from .._fs import measure
 from .._record import RunRecord
 from .._results import Published, Stage, Workplace
-from ..errors import AmbiguousResultError, EntropicError, IndexUnavailableError, ResultMissingError, StoreWriteError
+from ..errors import (
+    AmbiguousResultError,
+    EntropicError,
+    IndexUnavailableError,
+    OtherFolderError,
+    ResultMissingError,
+    StoreWriteError,
+)
 from ..hashing import Key, decode_params
 from ..index import Index
 from ._arguments import checked_metadata
-from ._paths import Places
+from ._folder import FolderIdentity
+from ._lookup import Lookup
+from ._paths import ResultPaths
 from ._run import Metadata, RunUnderWay, kept_aside
 from ._settings import Settings
-from ._staleness import Watch
+from ._staleness import StalenessPolicy
+from ._writer import IndexWriter
 
 
 class Recorder:
@@ -29,37 +39,54 @@ class Recorder:
 
     Args:
         settings: What the store was made with.
-        places: The paths of its results.
-        index: Its index.
+        paths: The paths of its results.
+        folder: Whether its results folder is the one of the index.
+        writer: What changes the index.
         workplace: Its staging places.
+        index: Its index.
     """
 
-    def __init__(self, settings: Settings, places: Places, index: Index, workplace: Workplace) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        paths: ResultPaths,
+        folder: FolderIdentity,
+        writer: IndexWriter,
+        workplace: Workplace,
+        index: Index,
+    ) -> None:
         self._settings = settings
-        self._places = places
+        self._paths = paths
         self._index = index
+        self._folder = folder
+        self._writer = writer
         self._workplace = workplace
 
     def require_writable(self) -> None:
         """Refuse before the run what would be refused after it."""
         try:
             self._index.require_writable()
+            self._folder.require_own()
             self._workplace.prepare()
+        except OtherFolderError:
+            raise
         except OSError as error:
             place = self._settings.results_dir
             raise write_error("Cannot record a run", error, place, "Nothing has been run.") from error
 
     @contextlib.contextmanager
     def new_run(
-        self, key: Key, work: object, metadata: Metadata, watch: Watch | None, replaces: RunRecord | None = None
+        self, key: Key, work: object, metadata: Metadata, policy: StalenessPolicy | None, found: Lookup
     ) -> Iterator[RunUnderWay]:
         """Stage; hand over to the runner; publish, insert, and put the record on the run."""
         details = checked_metadata(metadata)
         _log.miss(key.params_hash)
+        if found.candidate is not None and found.is_broken:
+            _log.stale(key.params_hash, found.candidate.path, found.reason)
         stage = self._open_stage(key)
         run = RunUnderWay(stage.path, tells_circumstances=self._settings.provenance)
         try:
-            with run.told(work, watch):
+            with run.told(work, policy, found.reason):
                 yield run
         except BaseException:
             self._abandon(stage)
@@ -69,14 +96,14 @@ class Recorder:
             run.provenance["siblings"] = published.siblings
         try:
             path = os.path.join(self._settings.results_dir, published.name)
-            indexed = self._places.published(published.name)
+            indexed = self._paths.published(published.name)
             told = {"elapsed_seconds": run.elapsed_seconds, **details}
             run.record = self.insert(key, path, indexed, told, run.provenance)
         finally:
             stage.discard()
         _log.run_completed(key.params_hash, str(run.record.result_path), run.elapsed_seconds)
-        if replaces is not None:
-            self._replace_stale(replaces)
+        if found.candidate is not None and found.is_broken:
+            self._replace_stale(found.candidate.stored)
 
     def publish(self, stage: Stage) -> Published:
         """Publish what the runner wrote. It has done its work: whatever fails from here on must not cost the result."""
@@ -110,7 +137,8 @@ class Recorder:
                 provenance=decode_params(provenance),
             )
             place = self._index.path or path
-            self._index.insert(record)
+            self._folder.require_own()  # a disk may have been unmounted meanwhile
+            self._writer.insert(record)
         except OSError as error:
             if isinstance(error, EntropicError) and not isinstance(error, IndexUnavailableError):
                 raise
@@ -119,7 +147,7 @@ class Recorder:
         except BaseException:
             _log.not_recorded(path)
             raise
-        return self._places.shown(record)
+        return self._paths.shown(record)
 
     def _open_stage(self, key: Key) -> Stage:
         try:
@@ -136,7 +164,7 @@ class Recorder:
     def _replace_stale(self, record: RunRecord) -> None:
         """Forget a record that a newer one has taken over from."""
         try:
-            self._index.delete_records([record])
+            self._writer.delete_records([record])
         except OSError as error:
             # The newer record answers already, and `check` will find this one again.
             _log.not_forgotten(record.params_hash, error)

@@ -14,25 +14,26 @@ from .._record import RunRecord, copy_record
 from ..hashing import RESERVED
 from ..index import Index
 from ..query import Condition, fields_of, in_order, names_in, predicate
-from ._paths import Places
+from ._paths import ResultPaths
+from ._writer import IndexWriter
 
 _MOST_KEYS_TO_ASK_FOR = 100
 _LEAST_TO_SORT = 1000
 
 
-def found(index: Index, condition: Condition, places: Places, *, newest_first: bool = False) -> Iterator[RunRecord]:
+def found(index: Index, condition: Condition, paths: ResultPaths, *, newest_first: bool = False) -> Iterator[RunRecord]:
     """Yield the records that a query means; if there are none, the log tells of names that no record has."""
     record = None
-    for record in _matching(index, condition, places, newest_first=newest_first):
+    for record in _matching(index, condition, paths, newest_first=newest_first):
         yield record
     if record is None:
         report_unknown_names(condition, index.has_param)
 
 
-def count(index: Index, condition: Condition, places: Places) -> int:
+def count(index: Index, condition: Condition, paths: ResultPaths) -> int:
     """Count the records that a query means, without holding them."""
     if _names_path(condition):
-        return sum(1 for _ in found(index, condition, places))
+        return sum(1 for _ in found(index, condition, paths))
     number = index.count(condition)
     if not number:
         report_unknown_names(condition, index.has_param)
@@ -58,25 +59,25 @@ def first_in_order(
     return kept
 
 
-def _matching(index: Index, condition: Condition, places: Places, *, newest_first: bool) -> Iterator[RunRecord]:
+def _matching(index: Index, condition: Condition, paths: ResultPaths, *, newest_first: bool) -> Iterator[RunRecord]:
     if not _names_path(condition):
         return index.iter(condition, newest_first=newest_first)
     # The index keeps paths relative to the results folder; asked for is the path that users see.
     is_meant = predicate(condition)
     records = index.iter(newest_first=newest_first)
-    return (record for record in records if is_meant(fields(record, places)))
+    return (record for record in records if is_meant(fields(record, paths)))
 
 
 def _names_path(condition: Condition) -> bool:
     return "result_path" in names_in(condition)
 
 
-def fields(record: RunRecord, places: Places) -> dict[str, Any]:
+def fields(record: RunRecord, paths: ResultPaths) -> dict[str, Any]:
     """Return a record of the index as queries see it."""
-    return {**fields_of(record), "result_path": str(places.absolute(record))}
+    return {**fields_of(record), "result_path": str(paths.absolute(record))}
 
 
-def exchange(index: Index, pairs: Collection[tuple[RunRecord, RunRecord]]) -> None:
+def exchange(index: Index, writer: IndexWriter, pairs: Collection[tuple[RunRecord, RunRecord]]) -> None:
     """
     Put records in the place of others, of which the newest goes on to answer.
 
@@ -84,17 +85,17 @@ def exchange(index: Index, pairs: Collection[tuple[RunRecord, RunRecord]]) -> No
     """
     known = set(map(signature, index.iter()))
     for taken in (one for _, one in pairs if signature(one) not in known):
-        index.insert(taken)
-    let_newest_answer(index, {taken.params_hash for _, taken in pairs})
-    index.delete_records([old for old, _ in pairs])
+        writer.insert(taken)
+    let_newest_answer(index, writer, {taken.params_hash for _, taken in pairs})
+    writer.delete_records([old for old, _ in pairs])
 
 
-def let_newest_answer(index: Index, keys: Collection[str]) -> None:
+def let_newest_answer(index: Index, writer: IndexWriter, keys: Collection[str]) -> None:
     """Re-insert the most recently created record of each key, so that it is found first."""
     passed = passed_over(record for record in index.iter() if record.params_hash in keys)
     for record in passed:
-        index.insert(moved(record))
-    index.delete_records(passed)
+        writer.insert(moved(record))
+    writer.delete_records(passed)
 
 
 def report_unknown_names(condition: Condition, is_known: Callable[[str], bool]) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 from .._record import RunRecord
 from .._results import Stage
-from ..hashing import Key, make_key, own_copy, paths, unchanged
-from ._staleness import Watch
+from ..hashing import Key, make_key, own_copy, received, unchanged
+from ._staleness import StalenessPolicy
 
 Runner = Callable[[dict[str, Any], Path], object]
 Metadata = Mapping[str, Any]
@@ -42,7 +42,7 @@ class BoundRunner:
     def __call__(self, path: Path) -> object:
         self.has_run = True
         with unchanged(self._key, lambda: make_key(self._params)):
-            return self._runner(paths(self._params), path)
+            return self._runner(received(self._params), path)
 
 
 class RunUnderWay:
@@ -67,12 +67,14 @@ class RunUnderWay:
         self.record: RunRecord
 
     @contextlib.contextmanager
-    def told(self, work: object, watch: Watch | None) -> Iterator[None]:
-        """While it runs, note with what code, under what circumstances, how long and at what cost."""
+    def told(self, work: object, policy: StalenessPolicy | None, reason: str) -> Iterator[None]:
+        """While it runs, note with what code, why, under what circumstances, how long and at what cost."""
         with contextlib.ExitStack() as around:
-            if watch is not None:
-                self.provenance["code"] = around.enter_context(watch.running())
+            if policy is not None:
+                self.provenance |= around.enter_context(policy.recording())
+                self.provenance |= policy.origin()
             if self._tells_circumstances:
+                self.provenance["reason"] = reason
                 around.enter_context(self._measured(work))
             began = time.perf_counter()
             yield

@@ -1,106 +1,165 @@
 """
 Whether recorded runs are good for today's code, and what to do about those that are not.
 
-A record is good if it was made by the same code, by code that was accepted for today's, or if that cannot be told: made
-by an earlier release, registered, or with code that could only be had as bytecode of another kind, as far as the parts
-that can be compared all the same agree.
+A record is good if it was made by the same code, or by code that was accepted for today's. What was registered, or
+recorded by a release that knew nothing of code, is good.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
-from .. import _log
-from .._code import ITSELF, Code, Codebook, Fingerprint, are_comparable, what_changed, what_surely_changed
-from .._fs import warn
+from .._code import ITSELF, Change, Code, Codebook, Fingerprint, diff_of, found_again
+from .._fs import remember, warn
 from .._record import RunRecord
-from ..errors import ChangedDefaultWarning, CodeChangedError, StaleResultWarning
-from ._lookup import Candidate
+from ..errors import ChangedDefaultWarning, CodeChangedError, NameSharedWarning, StaleResultWarning
+from ._acceptance import codes_before
 
 POLICIES = ("warn", "rerun", "error", "ignore")
+_MANY_CODES = 1024
+_MANY_ARGUMENTS = 256
 
 
-class Watch:
+class StalenessPolicy:
     """
-    The code of one function, held against the records of its runs.
+    What today's code of one function means for the records of its runs.
 
     Args:
         function_name: For messages.
         code: Its code.
-        policy: What a run of other code means; one of `POLICIES`.
+        on_change: What a run of other code means; one of `POLICIES`.
         codebook: Where what is known of code is kept.
-        said: Shared by all watches of one function: which warnings it has given.
+        said: Shared by all policies of one function: which warnings it has given.
+        place: Where the function is, if its name alone does not tell it from others.
 
     Attributes:
-        policy: As given.
+        on_change: As given.
+        earlier_answers: How many times a result of earlier code was handed out.
     """
 
-    def __init__(self, function_name: str, code: Code, policy: str, codebook: Codebook, said: set[str]) -> None:
+    def __init__(
+        self,
+        function_name: str,
+        code: Code,
+        on_change: str,
+        codebook: Codebook,
+        said: set[str],
+        place: str | None = None,
+    ) -> None:
         self._function_name = function_name
         self._code = code
-        self.policy = policy
+        self.on_change = on_change
         self._codebook = codebook
         self._said = said
+        self.earlier_answers = 0
         self._good: dict[str, Fingerprint] = {}
-        self._grown: dict[str, Watch] = {}
+        self._changes: dict[str, tuple[Fingerprint, list[Change]]] = {}
+        self._noted: Fingerprint | None = None
+        self._older: dict[str, StalenessPolicy] = {}
+        self._of_arguments: dict[tuple[tuple[str, int], ...], StalenessPolicy] = {}
         self._growth: str | None = None
         self._may_note = True
-        self.today: Callable[[], Fingerprint | None] = _nobody_asks if policy == "ignore" else code.now
+        self._reasons: dict[tuple[str, str], str] = {}
+        self._place = place
+        self.today: Callable[[], Fingerprint | None] = code.now
         """Today's fingerprint, the same object for as long as the code does not change; None if nobody asks for it."""
+        if on_change == "ignore":
+            self.today = _nobody_asks if place is None else _asks_for_the_place
 
-    def of_grown(self, growth: str) -> Watch:
+    def for_older_parameters(self, growth: str) -> StalenessPolicy:
         """
-        The watch over runs from before the parameters grew, in a way that one text tells.
+        The policy for runs from before the parameters grew, in a way that one text describes.
 
         That they answer is declared with the parameters, and so is the change of the function itself that came with it;
         what else has changed is not, nor what is changed later.
         """
-        watch = self._grown.get(growth)
-        if watch is None:
-            watch = Watch(self._function_name, self._code, self.policy, self._codebook, self._said)
-            watch._growth, watch._may_note = growth, self._may_note
-            self._grown[growth] = watch
-        return watch
+        policy = self._older.get(growth)
+        if policy is None:
+            policy = self._alike(self._said)
+            policy._growth, policy._may_note = growth, self._may_note
+            self._older[growth] = policy
+        return policy
 
-    def for_good_ones(self) -> Watch:
-        """One that lets only good runs answer, says nothing of the others, and writes nothing."""
-        policy = self.policy if self.policy == "ignore" else "rerun"
-        watch = Watch(self._function_name, self._code, policy, self._codebook, self._said)
-        watch._may_note = False
-        return watch
+    def for_arguments(self, arguments: tuple[tuple[str, Any], ...]) -> StalenessPolicy:
+        """The policy for calls that bring code along: functions, and objects of classes, each with a label."""
+        if not arguments:
+            return self
+        key = tuple((label, id(value)) for label, value in arguments)
+        policy = self._of_arguments.get(key)
+        if policy is None:
+            code = self._code.with_arguments(arguments)  # keeps them, so that no other has their identity
+            policy = self._alike(self._said, code)
+            policy._growth, policy._may_note = self._growth, self._may_note
+            remember(self._of_arguments, key, policy, _MANY_ARGUMENTS)
+        return policy
+
+    def read_only(self) -> StalenessPolicy:
+        """A policy that decides the same, and writes nothing."""
+        policy = self._alike(set(self._said))
+        policy._may_note = False
+        return policy
+
+    def _alike(self, said: set[str], code: Code | None = None) -> StalenessPolicy:
+        code = code or self._code
+        return StalenessPolicy(self._function_name, code, self.on_change, self._codebook, said, self._place)
+
+    # ---- what has changed ---------------------------------------------------------------------------------------
 
     def changes_since(self, record: RunRecord) -> list[str]:
         """In words, what of the code has changed since a record was made; nothing if the record is good."""
-        if self.vouches_for(record):
+        return [change.name for change in self.changes(record)]
+
+    def diff_since(self, record: RunRecord) -> str:
+        """What has changed since a record was made, as a unified diff of the texts that are known."""
+        return diff_of(self.changes(record))
+
+    def changes(self, record: RunRecord) -> list[Change]:
+        """The parts of the code that have changed since a record was made; none if the record is good."""
+        if self.is_current(record, self.today()):
             return []
-        recorded, today = record.provenance["code"], self._code.now()
-        told = what_changed if are_comparable(recorded, today.digest) else what_surely_changed
-        return told(self._codebook.parts(recorded), today.parts)
+        return self._changes_since(record.provenance["code"], self._code.now())
 
-    def vouches_for(self, record: RunRecord) -> bool:
-        """Whether a record is good for today's code."""
-        return self.is_good(record, self.today())
+    def _changes_since(self, recorded: str, today: Fingerprint) -> list[Change]:
+        known = self._changes.get(recorded)
+        if known is None or known[0] is not today:
+            known = today, self._codebook.changes_since(recorded, today)
+            remember(self._changes, recorded, known, _MANY_CODES)
+        return known[1]
 
-    def is_good(self, record: RunRecord, today: Fingerprint | None) -> bool:
-        """As `vouches_for`, for whoever knows today's fingerprint already."""
+    # ---- whether a record is good -------------------------------------------------------------------------------
+
+    def reason(self, record: RunRecord) -> str:
+        """Why a record by other code is not current, in a few words."""
+        if self.is_of_namesake(record):
+            return f"the recorded run is of another function of that name, at {record.provenance['place']}"
+        recorded = record.provenance["code"], self._code.now().digest
+        if recorded not in self._reasons:
+            self._reasons[recorded] = f"code changed: {', '.join(self.changes_since(record))}"
+        return self._reasons[recorded]
+
+    def is_current(self, record: RunRecord, today: Fingerprint | None) -> bool:
+        """Whether a record is good for the code whose fingerprint is *today*, as this policy's `today` returns it."""
         recorded = record.provenance.get("code")
-        if today is None or not isinstance(recorded, str) or recorded == today.digest:
+        if today is _UNWATCHED:
+            return not self.is_of_namesake(record)
+        if today is None or not isinstance(recorded, str) or record.provenance.get("bytecode") == today.bytecode:
             return True
         if self._good.get(recorded) is not today:
-            if not self._can_differ(recorded, today):
-                _log.code_not_comparable(self._function_name, recorded, today.digest)
-            elif not self._codebook.is_accepted(recorded, today.digest) and not self._is_excused(recorded, today):
+            if not self._is_of(recorded, today) and not self._is_allowed(recorded, today):
                 return False
-            self._good[recorded] = today
+            remember(self._good, recorded, today, _MANY_CODES)
         return True
 
-    def _can_differ(self, recorded: str, today: Fingerprint) -> bool:
-        """Whether it can be told that the code is another: of source and bytecode by some parts only."""
-        if are_comparable(recorded, today.digest):
-            return True
-        return bool(what_surely_changed(self._codebook.parts(recorded), today.parts))
+    def _is_of(self, recorded: str, today: Fingerprint) -> bool:
+        """Whether a recorded code is that of today."""
+        return recorded == today.digest or not self._changes_since(recorded, today)
+
+    def _is_allowed(self, recorded: str, today: Fingerprint) -> bool:
+        accepted = self._codebook.accepted_for(recorded)
+        return any(self._is_of(code, today) for code in accepted) or self._is_excused(recorded, today)
 
     def accept_excused(self, recorded: set[str]) -> None:
         """Accept for good what is excused as long as the parameters are declared to have grown."""
@@ -113,73 +172,125 @@ class Watch:
         grown_with = self._codebook.code_grown_with(
             self._function_name, self._growth, today.digest, may_note=self._may_note
         )
-        if grown_with != today.digest and not self._codebook.is_accepted(grown_with, today.digest):
+        if self._may_note:
+            self._codebook.keep(self._function_name, today)
+        accepted = (grown_with, *self._codebook.accepted_for(grown_with))
+        if not any(self._is_of(code, today) for code in accepted):
             return False
-        parts = self._codebook.parts(recorded)
-        return parts is not None and what_changed(parts, today.parts) == [ITSELF]
+        return [change.name for change in self._changes_since(recorded, today)] == [ITSELF]
 
-    def hands_out(self, record: RunRecord) -> bool:
+    # ---- what to do ---------------------------------------------------------------------------------------------
+
+    def is_of_namesake(self, record: RunRecord) -> bool:
+        """Whether a record is of another function: made at another place, and by other code that was not accepted."""
+        place = record.provenance.get("place")
+        if self._place is None or not isinstance(place, str) or place == self._place:
+            return False
+        policy = self._of_labels(tuple(self._codebook.arguments_of(str(record.provenance.get("code")))))
+        return not policy.is_current(record, policy._code.now())
+
+    def origin(self) -> dict[str, str]:
+        """What a record has to tell of where its function is."""
+        return {} if self._place is None else {"place": self._place}
+
+    def permits(self, record: RunRecord) -> bool:
         """
-        Whether a record that is not good is the answer all the same; said once, if it is.
+        Whether a record by other code is the answer all the same; warns once for each pair of codes, if it is.
 
         Raises:
             CodeChangedError: It is to be an error.
         """
-        if self.policy == "rerun":
+        if self.is_of_namesake(record):
+            self._warn_of_namesake(str(record.provenance["place"]))
             return False
-        if self.policy == "warn" and "code" in self._said:
+        if self.on_change == "rerun":
+            return False
+        recorded, today = record.provenance["code"], self._code.now()
+        pair = f"{recorded} {today.bytecode}"
+        if self.on_change == "warn" and pair in self._said:
+            self.earlier_answers += 1
             return True
         error = CodeChangedError(self._function_name, self.changes_since(record), record.created_at)
-        if self.policy == "error":
+        if self.on_change == "error":
             raise error
-        warn(f"{error.story} The recorded result is used all the same. {_WAYS_OUT}", StaleResultWarning)
-        self._said.add("code")
+        shown = self.diff_since(record)
+        told = f"{error.story} The recorded result is used all the same. {_WAYS_OUT}"
+        told += f"\n{shown}" if shown else ""
+        warn(told, StaleResultWarning)
+        self._said.add(pair)
+        self.earlier_answers += 1
         return True
 
+    def _warn_of_namesake(self, place: str) -> None:
+        if place not in self._said:
+            self._said.add(place)
+            warn(NameSharedWarning(self._function_name, place, str(self._place)), NameSharedWarning)
+
     @contextlib.contextmanager
-    def running(self) -> Iterator[str]:
-        """A run: the fingerprint of the code that is about to run, noted down before it does."""
+    def recording(self) -> Iterator[dict[str, str]]:
+        """Record the code before it runs, in the block; yields what a record shows of it."""
         fingerprint = self._code.before_run()
         self._codebook.keep(self._function_name, fingerprint)
         try:
-            yield fingerprint.digest
+            yield {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
         finally:
             self._code.after_run()
 
+    def note_return(self, record: RunRecord, passed: RunRecord | None, today: Fingerprint | None) -> None:
+        """
+        Note that today's code is current again, if a record of its own answers in the place of a newer one.
+
+        Else an edit that is made now, and accepted, would bring back what was given up. A failure to note it is none.
+        """
+        if not self._may_note or today is None or self._noted is today:
+            return
+        if record.provenance.get("bytecode") != today.bytecode and record.provenance.get("code") != today.digest:
+            return
+        self._noted = today
+        noted = self._codebook.current_note(self._function_name)
+        if passed is not None or (noted is not None and noted.get("code") != today.digest):
+            identity = (passed.params_hash, passed.created_at) if passed is not None else None
+            self._codebook.note_current(self._function_name, today.digest, identity)
+
     def accept(self, recorded: set[str]) -> set[str]:
         """Declare runs with these fingerprints good for today's code; returns those that were not already."""
+        groups: dict[tuple[str, ...], set[str]] = {}
+        for digest in recorded:
+            groups.setdefault(tuple(sorted(self._codebook.arguments_of(digest))), set()).add(digest)
+        return set().union(*(self._of_labels(labels)._accept(codes) for labels, codes in groups.items()))
+
+    def _of_labels(self, labels: tuple[str, ...]) -> StalenessPolicy:
+        found = [(label, found_again(label)) for label in labels]
+        return self.for_arguments(tuple(pair for pair in found if pair[1] is not None))
+
+    def _accept(self, recorded: set[str]) -> set[str]:
         today = self._code.before_run()
         new = {
             digest
             for digest in recorded
-            if digest != today.digest
-            and self._can_differ(digest, today)
-            and not self._codebook.is_accepted(digest, today.digest)
+            if not self._is_of(digest, today) and not any(map(self._is_today, self._codebook.accepted_for(digest)))
         }
         if new:
             self._codebook.keep(self._function_name, today)
             self._codebook.accept(sorted(new), today.digest)
+            self._good.clear()
         return new
 
+    def _is_today(self, code: str) -> bool:
+        return self._is_of(code, self._code.now())
 
-def answer_among(candidates: Iterator[Candidate], watch: Watch, today: Fingerprint | None) -> Candidate | None:
-    """
-    The answer among the records of a key, the newest first: the newest one of today's code, else as the watch says.
+    def last_current(self, records: Sequence[RunRecord]) -> set[str]:
+        """
+        The codes of the runs that answered before today's code: of each point the one that was current last.
 
-    So code that is put back as it was finds its results again. A newest record of today's code whose result is gone
-    is returned as well: its point has to run again.
-    """
-    newest = next(candidates)
-    if watch.is_good(newest.record, today):
-        found: Candidate | None = newest
-    else:
-        good = (one for one in candidates if watch.is_good(one.record, today) and one.defect() is None)
-        found = next(good, None)
-        if found is None and newest.defect() is None and watch.hands_out(newest.record):
-            found = newest
-    if found is not None:
-        found.vouched_by = today
-    return found
+        Code that was given up for an earlier one is not among them.
+
+        Raises:
+            SeveralCodesError: Runs of a point by several codes differ, and which was current last cannot be told.
+        """
+        today = self._code.now()
+        note = self._codebook.current_note(self._function_name)
+        return codes_before(records, note, lambda code: self._is_of(code, today))
 
 
 class DefaultsWatch:
@@ -246,8 +357,16 @@ class DefaultsWatch:
                 )
 
 
+_UNWATCHED = Fingerprint(())
+"""Stands for the code of a function that is not watched, but for whether it is that function at all."""
+
+
 def _nobody_asks() -> None:
     return None
+
+
+def _asks_for_the_place() -> Fingerprint:
+    return _UNWATCHED
 
 
 _WAYS_OUT = (

@@ -1,8 +1,9 @@
 """The ground: files and folders, their digests, locks on open files, forks, a bounded memory, warnings."""
 
+from ._atomic import abandoned_drafts, remove_drafts, replacing
 from ._digests import content_digest, digest_like, files_below, is_as_recorded, measure
 from ._files import make_folder, remove, require_access, sync, sync_tree
-from ._flock import has_locks, is_abandoned, is_at, try_lock, unlock, wait_for_lock
+from ._flock import has_locks, is_abandoned, is_at, remove_abandoned, try_lock, unlock, wait_for_lock
 from ._fork import forks_held_off, watch_forks
 from ._memo import remember
 from ._stamp import Stamp, is_settled
@@ -10,6 +11,7 @@ from ._warn import warn
 
 __all__ = [
     "Stamp",
+    "abandoned_drafts",
     "content_digest",
     "digest_like",
     "files_below",
@@ -23,6 +25,9 @@ __all__ = [
     "measure",
     "remember",
     "remove",
+    "remove_abandoned",
+    "remove_drafts",
+    "replacing",
     "require_access",
     "sync",
     "sync_tree",

@@ -50,6 +50,23 @@ def is_abandoned(path: str | os.PathLike[str]) -> bool:
         return False  # gone meanwhile, or another user's
 
 
+def remove_abandoned(path: str) -> bool:
+    """Remove a lock file that nobody holds; tells whether it was there and could be removed."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        if try_lock(descriptor) and is_at(descriptor, path):
+            os.unlink(path)
+            return True
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def is_at(descriptor: int, path: str) -> bool:
     """Whether an open file is still the one at *path*, rather than one removed or replaced meanwhile."""
     try:

@@ -1,4 +1,4 @@
-"""Which function this is: its name across scripts and processes, its code, and what it closes over."""
+"""What a function closes over, as part of its identity."""
 
 from __future__ import annotations
 
@@ -7,33 +7,18 @@ import dis
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from .._code import layers_of
 from .._fs import watch_forks
 from ..errors import EntropicError
-from ..hashing import Identity, canonical, normalize
+from ..hashing import Identity, canonical, module_name, name_of, normalize
 
 _MAIN = ("__main__", "__mp_main__")
 _IMMUTABLE = frozenset({int, float, str, bool, bytes, type(None)})
 _CODE = (FunctionType, BuiltinFunctionType, type, ModuleType)
 _SETS_A_CELL = ("STORE_DEREF", "DELETE_DEREF")
-
-
-def function_name(function: Callable[..., Any]) -> str:
-    """
-    The name a function keeps wherever it is called from: ``module.qualname``.
-
-    In a script, the script's file stem stands for the module, so that running it and importing it are the same.
-
-    Raises:
-        TypeError: It is a lambda, and all lambdas of a module have one name.
-    """
-    if function.__name__ == "<lambda>":
-        raise TypeError("Cannot decorate a lambda without a name of its own. Pass name= to cached().")
-    return f"{_module_name(function)}.{function.__qualname__}"
 
 
 class Closure:
@@ -179,27 +164,16 @@ class _Seen(NamedTuple):
 
 
 def importable_name(value: Any) -> str | None:
-    """
-    The name under which a module, function or class can be imported, if it is what is found there.
-
-    Where a public package shows the same object, by its name there: private modules may move.
-    """
+    """The name under which a module, function or class can be imported, if it, or what wraps it, is found there."""
     if isinstance(value, ModuleType):
         return value.__name__
+    if not isinstance(value, _CODE):
+        return None
     name = getattr(value, "__qualname__", None)
-    if isinstance(value, _CODE) and name and "<" not in name and _is_found(value, name):
-        return f"{_public_module(value, name) or _module_name(value)}.{name}"
-    return None
-
-
-def _public_module(value: Any, qualname: str) -> str | None:
-    """The package above a private module (``scipy.linalg._basic``) in which an object is found as well."""
-    public, private, _ = str(value.__module__).partition("._")
-    name, *inner = qualname.split(".")
-    shown = vars(sys.modules[public]).get(name) if private and public in sys.modules else None
-    for part in inner:
-        shown = getattr(shown, part, None)
-    return public if shown is value else None
+    if found := name_of(value):
+        return found
+    is_wrapped = name and "<" not in name and _is_found(value, name)
+    return f"{module_name(value, str(value.__module__))}.{name}" if is_wrapped else None
 
 
 def _is_found(value: Any, qualname: str) -> bool:
@@ -210,15 +184,6 @@ def _is_found(value: Any, qualname: str) -> bool:
     if found is None:
         return value.__module__ in _MAIN  # sent by value to a process that has another main module
     return any(layer is value for layer in layers_of(found))
-
-
-def _module_name(value: Any) -> str:
-    module = str(value.__module__)
-    if module not in _MAIN:
-        return module
-    # While a spawned worker runs the script anew, under its second name, ``__main__`` is still the pool's own.
-    script = getattr(sys.modules.get(module), "__file__", None)
-    return Path(script).stem if script else "__main__"
 
 
 def _cells_of(function: Any) -> tuple[dict[str, Any], frozenset[str]]:

@@ -14,10 +14,12 @@ Why no wrong run is found
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ..hashing import Key, canonical, key_of, normalize_at
+from .._engine import has_own_key, identity_of
+from .._record import RunRecord, with_params
+from ..hashing import Key, canonical, decode_params, key_of, normalize_at
 
 _MOST_CHANGES = 10
 _EXAMPLES = {"added": {"method": "rk4"}, "renamed": {"h": "dt"}, "removed": {"verbose": False}}
@@ -187,6 +189,33 @@ class Evolution:
             elif story.has_value:
                 found[story.name] = story.value
         return found
+
+    # ---- records ------------------------------------------------------------------------------------------------
+
+    def of_today(self, record: RunRecord) -> RunRecord:
+        """A record with the params of the call that finds it; as it is, if none does."""
+        params = self.today(record.params)
+        return record if params is None else with_params(record, decode_params(params))
+
+    def rewritten(self, records: Iterable[RunRecord]) -> list[tuple[RunRecord, RunRecord]]:
+        """Those of the records that have an older form, each with the one that is to take its place."""
+        return [(record, twin) for record in records if (twin := self._rewritten(record)) is not None]
+
+    def _rewritten(self, record: RunRecord) -> RunRecord | None:
+        params = self.today(record.params)
+        if params is None or canonical(params) == canonical(record.params):
+            return None
+        if not has_own_key(record):
+            return None  # no call finds it
+        key = key_of(params, identity_of(record))
+        return RunRecord(
+            params=decode_params(key.params),
+            result_path=record.result_path,
+            params_hash=key.params_hash,
+            created_at=record.created_at,
+            metadata=record.metadata,
+            provenance=record.provenance,
+        )
 
     # ---- what can be declared ---------------------------------------------------------------------------------------
 

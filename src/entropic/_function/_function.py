@@ -11,35 +11,35 @@ from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .._code import Code, code_digest
+from .._code import Code, Ownership, code_digest
 from .._engine import (
     CannotReplayError,
     DefaultsWatch,
-    Watch,
-    as_of_today,
+    StalenessPolicy,
     make_known,
-    report_unknown_names,
-    rewritten,
 )
 from .._fs import watch_forks
 from .._record import RunRecord
-from .._tables import RecordList
 from ..errors import EntropicError, NotRecordedError, UnsupportedTypeError
-from ..hashing import Identity, Key, canonical, make_key, normalize
-from ..query import Selection, fields_of, has_name
+from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
+from ..query import Selection
 from ..store import Store
 from ._binding import Binding
 from ._call import Call, are_simple
-from ._closure import Closure, function_name, importable_name
+from ._closure import Closure, importable_name
+from ._floats import Floats
 from ._inputs import Inputs
-from ._names import belongs_to, claim_name, may_be_method, owners_of, plain_function
+from ._names import Claim, belongs_to, claim_name, function_name, may_be_method, place_of, plain_function
 from ._options import CacheOptions
+from ._records import FunctionRecords
 from ._replay import arguments_of, why_another
+from ._watches import Watches
 
 if TYPE_CHECKING:
     from .._maintenance import Explanation, Reproduction
     from ._evolution import Evolution
 
+_ARE_PLAIN = PLAIN_TYPES.issuperset
 _REMEMBERED_CALLS = 4096
 _EVERY_RUN = Selection.of()
 
@@ -64,23 +64,38 @@ class FunctionCache:
         decorated: What the decorator is written above: a function, class method or static method.
         store: Where its runs are kept.
         options: How it was decorated.
+        place: Where it was found, if it was sent here from there.
+        is_copy: Whether it was sent here from another process, and takes nobody's place.
 
     Attributes:
         name: What the function is called in its keys.
+        place: Where the script, notebook or session is whose name stands for a module; see `place_of`.
+        claim: Its claim on the name.
+        replaced: The decorated functions whose definition this one is from now on.
     """
 
-    def __init__(self, decorated: Callable[..., Any], store: Store, options: CacheOptions) -> None:
+    def __init__(
+        self,
+        decorated: Callable[..., Any],
+        store: Store,
+        options: CacheOptions,
+        *,
+        place: str | None = None,
+        is_copy: bool = False,
+    ) -> None:
         function = plain_function(decorated)
         self.store = store
         self.engine = store._engine
         self.options = options
         self.name = options.name or function_name(function)
+        self.place = place if is_copy or options.name is not None else place_of(function)
         self.load = options.load
         self.comparison = options.compare
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
         self.binding = Binding(function, options.result_arg, options.ignore)
         self.inputs = Inputs(function, self.binding.signature)
+        self.floats = Floats(function, self.binding.signature)
         self.evolution = self._new_evolution()
         self.seed_name = _seed_name(self.binding, options.seed)
         fields = {"function": self.name}
@@ -93,20 +108,29 @@ class FunctionCache:
         has_simple_defaults = are_simple(value for value in defaults if value is not Parameter.empty)
         self._may_remember = has_simple_defaults and not self.inputs.names  # a path says nothing of a file's content
         self._memory = self._new_memory(self.closure.identity())
-        self._claim_name()
+        self.claim, self.replaced = self._claimed(is_copy=is_copy)
         make_known(self.name, self)
         watch_forks(self)
         self._is_method = may_be_method(function) and not isinstance(decorated, staticmethod)
-        self._said: set[str] = set()
-        self._watch = self._new_watch(None)
-        self._watches: dict[type, Watch] = {}
+        self._ownership = Ownership(tuple(options.tracked), tuple(options.untracked), not options.ignore_logging)
+        names = [*self.binding.signature.parameters]
+        self.watches = Watches(function, self._new_watch, names, self._ownership, is_method=self._is_method)
+        self._watch = self.watches.own
+        self.records = FunctionRecords(self.engine, self.name, self.closure, self.evolution, self.watches)
         self.defaults = DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
 
-    def _claim_name(self) -> None:
+    def _new_watch(self, owner: type | None, said: set[str]) -> StalenessPolicy:
+        code, policy = Code(self.function, owner, self._ownership), self.options.on_change
+        return StalenessPolicy(self.name, code, policy, self.engine.codebook, said, self.place)
+
+    def _claimed(self, *, is_copy: bool) -> tuple[Claim, list[Any]]:
+        index, digest = self.engine.settings.index, code_digest(self.function)
+        if is_copy:
+            return Claim(self.function, digest), []
         # Declared changes say that this is the same function, grown: it may stand beside its former self.
         grown = "" if self.evolution is None else self.evolution.text
         version = canonical(normalize(self.options.version)) + grown
-        claim_name(self.engine.index, self.name, version, code_digest(self.function))
+        return claim_name(index, self.name, version, self.function, digest)
 
     def after_fork(self) -> None:
         """Replace a lock that another thread of the parent may have held."""
@@ -116,7 +140,8 @@ class FunctionCache:
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         key = self.key(args, kwargs)
-        watch = self.watch(args) if self._is_method else self._watch
+        are_plain = _ARE_PLAIN(map(type, args)) and _ARE_PLAIN(map(type, kwargs.values()))
+        watch = self._watch if are_plain else self.watches.of(args, kwargs)
         if self.is_async:
             return self._call_async(key, Call(self, key, args, kwargs), watch)
         record = self.engine.recall(key, watch)
@@ -128,7 +153,7 @@ class FunctionCache:
             self.hits += 1
         return record if self.load is None else self.load(record.result_path)
 
-    async def _call_async(self, key: Key, work: Call, watch: Watch) -> Any:
+    async def _call_async(self, key: Key, work: Call, watch: StalenessPolicy) -> Any:
         record = self.engine.recall(key, watch) or await self.engine.obtain_async(key, work.awaited, {}, watch)
         if not work.has_run:
             with self.count_lock:
@@ -140,24 +165,20 @@ class FunctionCache:
         key = self.key(args, kwargs)
         work = Call(self, key, args, kwargs)
         if self.is_async:
-            return self.engine.execute_async(key, work.awaited, {}, self.watch(args))
-        return self.engine.execute(key, work, {}, self.watch(args))
+            return self.engine.execute_async(key, work.awaited, {}, self.watches.of(args, kwargs))
+        return self.engine.execute(key, work, {}, self.watches.of(args, kwargs))
 
     def retrieve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord | None:
-        return self.engine.recall(self.key(args, kwargs), self.watch(args))
+        return self.engine.recall(self.key(args, kwargs), self.watches.of(args, kwargs))
 
     def ensure(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[RunRecord, bool]:
         """Have a call recorded, for a sweep; its record, and whether it was run for that."""
-        key, watch = self.key(args, kwargs), self.watch(args)
-        record = self.engine.recall(key, watch)
-        has_run = False
-        if record is None:
-            call = Call(self, key, args, kwargs)
-            record = self.engine.obtain(key, call, {}, watch)
-            has_run = call.has_run
-        if not has_run:
+        key, watch = self.key(args, kwargs), self.watches.of(args, kwargs)
+        call = Call(self, key, args, kwargs)
+        record = self.engine.obtain(key, call, {}, watch)
+        if not call.has_run:
             self.count_hits(1)
-        return record, has_run
+        return record, call.has_run
 
     def reproduce(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Reproduction:
         """Run a recorded call once more in a private place, and compare."""
@@ -165,14 +186,15 @@ class FunctionCache:
 
         key = self.key(args, kwargs)
         # The run that answers a call: of several, the one of today's code.
-        record = self.engine.recall(key, self.watch(args).for_good_ones()) or self.engine.recall(key)
-        if record is None:
+        found = self.engine.look_up(key, self.watches.of(args, kwargs).read_only())
+        if found.candidate is None or found.is_broken:
             raise NotRecordedError(self.name, key.params_hash)
+        record = self.engine.shown(found.candidate, key)
         return run_again(self.engine, record, Call(self, key, args, kwargs, is_counted=False), self.comparison)
 
     def replay(self, record: RunRecord) -> Callable[[Path], object]:
         """The call that made a record; see `entropic._engine._known.Replays`."""
-        args, kwargs = arguments_of(self.binding, self.of_today(record))
+        args, kwargs = arguments_of(self.binding, self.records.of_today(record))
         try:
             key = self.key(args, kwargs)
         except TypeError as error:
@@ -197,10 +219,12 @@ class FunctionCache:
         memory = self._memory
         if memory.identity is not identity:
             self._memory = memory = self._new_memory(identity)
-        try:
-            return memory.key(*args, **kwargs)
-        except (_NotSimple, TypeError):
-            pass  # unhashable, or wrong: which of the two is told below
+        # Others are not looked for at all: that would run their __hash__, which may raise or leave something behind.
+        if _are_plain(map(type, args)) and (not kwargs or _are_plain(map(type, kwargs.values()))):
+            try:
+                return memory.key(*args, **kwargs)
+            except (_NotSimple, TypeError):
+                pass  # not to be remembered, or a wrong call, which is told below
         return self.digest(args, kwargs, identity)
 
     def digest(self, args: tuple[Any, ...], kwargs: dict[str, Any], identity: Identity) -> Key:
@@ -218,16 +242,16 @@ class FunctionCache:
         # Typed, since 1, 1.0 and True are equal and three different keys.
         @functools.lru_cache(_REMEMBERED_CALLS, typed=True)
         def key(*args: Any, **kwargs: Any) -> Key:
-            if self._may_remember and are_simple(args) and are_simple(kwargs.values()):
+            if self._may_remember:
                 return self.digest(args, kwargs, identity)
             raise _NotSimple
 
         return _Memory(identity, key)
 
     def params(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        if args and isinstance(args[0], type) and belongs_to(self.function, args[0]):
+        if args and issubclass(type(args[0]), type) and belongs_to(self.function, args[0]):
             args = (importable_name(args[0]) or args[0].__qualname__, *args[1:])
-        params = self.binding.bind(*args, **kwargs)
+        params = self.floats.in_params(self.binding.bind(*args, **kwargs))
         if self.evolution is not None:
             params = self.evolution.completed(params)
         return self.inputs.marked(params) if self.inputs.names else params
@@ -239,7 +263,7 @@ class FunctionCache:
         from ._evolution import Evolution  # loaded by those who declare changes
 
         if isinstance(added, Mapping):
-            added = self.inputs.marked(dict(added))
+            added = self.floats.in_params(self.inputs.marked(dict(added)))
         names, takes_more = self.binding.names(self.options.ignore)
         return Evolution(self.function.__qualname__, added, renamed, removed, names, takes_more=takes_more)
 
@@ -254,61 +278,24 @@ class FunctionCache:
     def is_known_as(self, name: str, digest: str) -> bool:
         return self.name == name and code_digest(self.function) == digest
 
-    # ---- its code ---------------------------------------------------------------------------------------------------
-
-    def watch(self, args: tuple[Any, ...]) -> Watch:
-        """The watch over the code of a call: of a method, as the class of its object has it."""
-        if not self._is_method or not args:
-            return self._watch
-        owner = args[0] if isinstance(args[0], type) else type(args[0])
-        watch = self._watches.get(owner)
-        if watch is None:
-            is_owner = belongs_to(self.function, owner)
-            watch = self._watches[owner] = self._new_watch(owner) if is_owner else self._watch
-        return watch
-
-    def accept_changes(self, selection: Selection) -> int:
-        """Declare recorded runs good for today's code; how many that concerns."""
-        codes = [code for record in self.records(selection) if isinstance(code := record.provenance.get("code"), str)]
-        accepted = set().union(*(watch.accept(set(codes)) for watch in self._all_watches()))
-        return sum(code in accepted for code in codes)
-
-    def _all_watches(self) -> set[Watch]:
-        """Of a method one for each class that has it."""
-        for owner in owners_of(self.function) if self._is_method else ():
-            self.watch((owner,))
-        return {self._watch, *self._watches.values()}
-
-    def _new_watch(self, owner: type | None) -> Watch:
-        code, policy = Code(self.function, owner), self.options.on_change
-        return Watch(self.name, code, policy, self.engine.codebook, self._said)
+    # ---- its defaults -----------------------------------------------------------------------------------------------
 
     def _default_texts(self) -> dict[str, str]:
         """The defaults that a key can hold, as texts."""
+        parameters = self.binding.signature.parameters.values()
+        defaults = {p.name: p.default for p in parameters if p.default is not Parameter.empty}
         texts: dict[str, str] = {}
-        for parameter in self.binding.signature.parameters.values():
-            if parameter.default is not Parameter.empty and parameter.name not in self.options.ignore:
+        for name, value in self.floats.in_params(defaults).items():
+            if name not in self.options.ignore:
                 with contextlib.suppress(EntropicError):
-                    texts[parameter.name] = canonical(normalize(parameter.default))
+                    texts[name] = canonical(normalize(value))
         return {} if self.binding.is_runner else texts
 
     def _count_runs_with(self, name: str, text: str) -> int:
-        runs = (record.params for record in self.records())
+        runs = (record.params for record in self.records.chosen())
         return sum(name in params and canonical(normalize(params[name])) == text for params in runs)
 
     # ---- its records ------------------------------------------------------------------------------------------------
-
-    def records(self, selection: Selection = _EVERY_RUN) -> RecordList:
-        if self.evolution is None:
-            return self.engine.select(selection, self.owns)
-        # Asked of the points of today, whatever they were called when they were recorded.
-        of_today = [self.of_today(record) for record in self.engine.select(_EVERY_RUN, self.owns)]
-        found = RecordList(of_today).where(selection.condition)
-        if not found:
-            report_unknown_names(
-                selection.condition, lambda name: any(has_name(fields_of(record), name) for record in of_today)
-            )
-        return RecordList(selection.arranged(found, fields_of))
 
     def explain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Explanation:
         from .._maintenance import explain  # loaded by those who ask
@@ -316,45 +303,20 @@ class FunctionCache:
         key = self.key(args, kwargs)
         given = self.binding.signature.bind(*args, **kwargs).arguments
         defaults = self.binding.signature.parameters.keys() - given.keys()
-        return explain(self.engine, key, self, defaults, self.watch(args))
-
-    def of_today(self, record: RunRecord) -> RunRecord:
-        """A record with the params that a call of today would have."""
-        return record if self.evolution is None else as_of_today(record, self.evolution)
-
-    def migrate(self, *, preview: bool = False) -> int:
-        if self.evolution is None:
-            return 0
-        pairs = rewritten(filter(self.owns, self.engine.index.all()), self.evolution)
-        if pairs and not preview:
-            # First, or a crash would leave runs that no longer answer without a word.
-            codes = {code for _, taken in pairs if isinstance(code := taken.provenance.get("code"), str)}
-            for watch in self._all_watches():
-                watch.of_grown(str(self.evolution)).accept_excused(codes)
-            self.engine.exchange(pairs)
-        return len(pairs)
-
-    def owns(self, record: RunRecord) -> bool:
-        """Whether a record is of this function, whatever its version."""
-        mine, theirs = self.closure.identity().fields, record.provenance
-        if theirs.get("function") != self.name:
-            return False
-        return canonical(theirs.get("closure")) == canonical(mine.get("closure"))
+        return explain(self.engine, key, self.records, defaults, self.watches.of(args, kwargs))
 
     def cache_info(self) -> CacheInfo:
-        size = len(self._points())
+        size = self.records.count_points()
         with self.count_lock:
             return CacheInfo(self.hits, self.misses, None, size)
 
-    def _points(self) -> set[Any]:
-        if self.evolution is None:
-            return {record.params_hash for record in self.records()}
-        return {(canonical(record.params), canonical(record.provenance.get("version"))) for record in self.records()}
-
     def cache_clear(self) -> None:
-        self.engine.forget(self.owns)
+        self.records.forget()
         with self.count_lock:
             self.hits = self.misses = 0
+
+
+_are_plain = PLAIN_TYPES.issuperset
 
 
 class _Memory(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 from collections.abc import Coroutine, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
@@ -171,10 +172,16 @@ class Methods(Generic[P, R, T]):
         order_by: str | Iterable[str] | None = None,
         limit: int | None = None,
         newest_first: bool = False,
+        current: bool = False,
     ) -> RecordList:
-        """Return the records of this function, of all its versions, oldest first; chosen as by `Store.list`."""
+        """
+        Return the records of this function, of all its versions, oldest first; chosen as by `Store.list`.
+
+        Tables, frames and pages of the list mark what was superseded: a run of a point that has a newer one, a run of
+        other code. With *current* it is left out.
+        """
         selection = Selection.of(where, order_by, limit, newest_first)
-        return self._self_parts()[0].records(selection)
+        return self._self_parts()[0].records.chosen(selection, current=current)
 
     @shows_options(SweepOptions)
     def sweep(self, points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]) -> builtins.list[T]:
@@ -219,7 +226,7 @@ class Methods(Generic[P, R, T]):
         Returns:
             How many there were.
         """
-        return self._self_parts()[0].migrate(preview=preview)
+        return self._self_parts()[0].records.migrate(preview=preview)
 
     def cache_info(self) -> CacheInfo:
         """
@@ -247,7 +254,7 @@ class Methods(Generic[P, R, T]):
         Raises:
             OSError: It cannot be noted down in the results folder.
         """
-        return self._self_parts()[0].accept_changes(Selection.of(where))
+        return self._self_parts()[0].records.accept_changes(Selection.of(where))
 
     def cache_parameters(self) -> dict[str, Any]:
         """Return what the function was decorated with."""
@@ -280,4 +287,5 @@ class Methods(Generic[P, R, T]):
         return self.__reduce__()
 
 
-_PUBLIC = frozenset({"__wrapped__", *(name for name in vars(Methods) if not name.startswith("_"))})
+_OWN = (name for name in vars(Methods) if not name.startswith("_"))
+_PUBLIC = frozenset({"__wrapped__", *functools.WRAPPER_ASSIGNMENTS, *_OWN})

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
+import os
 import sys
 import weakref
 from collections.abc import Callable
+from types import CodeType
 from typing import Any, cast
 
 from .._fs import forks_held_off
 from ..errors import DuplicateFunctionError
+from ..hashing import main_module, module_name
 
-# Code digests by index, and by function name and version: what a second decoration of one name is held against.
-_claimed: dict[object, dict[tuple[str, str], str]] = {}
+# By index, and by function name and version: what a second decoration of one name is held against.
+_claimed: dict[object, dict[tuple[str, str], Claim]] = {}
 
 
 def plain_function(decorated: Any) -> Callable[..., Any]:
@@ -32,6 +36,36 @@ def plain_function(decorated: Any) -> Callable[..., Any]:
             f"Write a function that calls it."
         )
     return cast("Callable[..., Any]", function)
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """
+    The name a function keeps wherever it is called from: ``module.qualname``.
+
+    Raises:
+        TypeError: It is a lambda, and all lambdas of a module have one name.
+    """
+    if function.__name__ == "<lambda>":
+        raise TypeError("Cannot decorate a lambda without a name of its own. Pass name= to cached().")
+    return f"{module_name(function, str(function.__module__))}.{function.__qualname__}"
+
+
+def place_of(function: Callable[..., Any]) -> str | None:
+    """
+    Where the script, notebook or session is whose name stands for the module of a function; None of a module.
+
+    A session of which no file is known, such as a prompt, is a place of its own.
+    """
+    module = str(function.__module__)
+    name, path = main_module(inspect.unwrap(function), module)
+    if name is not None or module_name(function, module) == module != "__main__":
+        return None
+    return _session() if path is None else os.path.realpath(path)
+
+
+@functools.lru_cache(maxsize=1)
+def _session() -> str:
+    return f"session {os.urandom(8).hex()}"
 
 
 def found_by_name(module: str, qualname: str) -> Any:
@@ -70,25 +104,99 @@ def owners_of(function: Callable[..., Any]) -> list[type]:
 # ---- claims ---------------------------------------------------------------------------------------------------------
 
 
-def claim_name(index: object, name: str, version: str, digest: str) -> None:
+class Claim:
     """
-    Take a function's name on an index; the same code again, as of a re-run cell, is welcome.
+    A name taken on an index, by a function and those it has taken the place of.
+
+    Args:
+        function: The function.
+        digest: Of its code.
+
+    Attributes:
+        decorated: The decorated functions that stand for it, as weak references.
+    """
+
+    def __init__(self, function: Callable[..., Any], digest: str) -> None:
+        self.digest = digest
+        self.decorated: list[weakref.ref[Any]] = []
+        self._function = weakref.ref(function)
+        self._module, self._qualname = function.__module__, function.__qualname__
+        self._code = _code_of(function)
+
+    def is_of(self, function: Callable[..., Any]) -> bool:
+        """Whether this is the claim of a function, decorated once more."""
+        return self._function() is function
+
+    def is_of_body(self, function: Callable[..., Any]) -> bool:
+        """Whether the code that has just defined a function defines this one as well, so that both may be in use."""
+        body = _body_of(function)
+        return body is not None and _defines(body, self._code)
+
+    def is_replaced_by(self, function: Callable[..., Any]) -> bool:
+        """Whether a new function takes the place of this one: by its name, or because this one is found no more."""
+        if (self._module, self._qualname) == (function.__module__, function.__qualname__):
+            return True
+        if "<" in self._qualname:
+            return False
+        return not any(one() is found_by_name(self._module, self._qualname) for one in self.decorated)
+
+    def replaced(self) -> list[Any]:
+        """The decorated functions that a new definition has to be put into; none of those that only one call knows."""
+        return [] if "<" in self._qualname else [found for one in self.decorated if (found := one()) is not None]
+
+
+def claim_name(
+    index: object, name: str, version: str, function: Callable[..., Any], digest: str
+) -> tuple[Claim, list[Any]]:
+    """
+    Take a function's name on an index.
+
+    A new definition, as of a cell that is run again or of a module that is loaded anew, takes the place of the old one.
 
     Args:
         index: The index.
         name: The function's name.
         version: Its version, as text.
+        function: The function.
         digest: Of its code.
 
+    Returns:
+        The claim, and the decorated functions that have a new definition now.
+
     Raises:
-        DuplicateFunctionError: A function with other code has this name and version.
+        DuplicateFunctionError: Another function, with other code, has this name and version, and may be in use.
     """
     with forks_held_off():  # one at a time, and never while another thread forks
-        if _claims_on(index).setdefault((name, version), digest) != digest:
-            raise DuplicateFunctionError(name)
+        claims = _claims_on(index)
+        earlier = claims.get((name, version))
+        if earlier is not None:
+            if earlier.is_of(function) or (earlier.digest == digest and earlier.is_of_body(function)):
+                return earlier, []
+            if earlier.digest != digest and (earlier.is_of_body(function) or not earlier.is_replaced_by(function)):
+                raise DuplicateFunctionError(name)
+        claims[name, version] = claim = Claim(function, digest)
+        return claim, [] if earlier is None else earlier.replaced()
 
 
-def _claims_on(index: object) -> dict[tuple[str, str], str]:
+def _code_of(function: Callable[..., Any]) -> CodeType | None:
+    return getattr(inspect.unwrap(function), "__code__", None)
+
+
+def _defines(body: CodeType, code: CodeType | None) -> bool:
+    """Whether code is a part of a body, the very object: an equal one that was compiled anew is another."""
+    return any(constant is code for constant in body.co_consts)
+
+
+def _body_of(function: Callable[..., Any]) -> CodeType | None:
+    """The code that is being executed and defines a function: of a module, a class, or another function."""
+    code = _code_of(function)
+    frame = sys._getframe(1) if code is not None else None
+    while frame is not None and not _defines(frame.f_code, code):
+        frame = frame.f_back
+    return None if frame is None else frame.f_code
+
+
+def _claims_on(index: object) -> dict[tuple[str, str], Claim]:
     """The names taken on an index: known by its file or URL, so that two stores on one agree; else by itself."""
     path = getattr(index, "path", None) or getattr(index, "url", None)
     place: object = id(index) if path is None else str(path)

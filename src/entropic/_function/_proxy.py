@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from inspect import Signature
@@ -17,9 +18,6 @@ from ._function import FunctionCache
 from ._methods import Methods
 from ._names import found_by_name
 
-if TYPE_CHECKING:
-    pass
-
 P = ParamSpec("P")
 P2 = ParamSpec("P2")
 R = TypeVar("R")  # what a call returns
@@ -27,6 +25,8 @@ R2 = TypeVar("R2")
 S = TypeVar("S")
 T = TypeVar("T")  # the same, once it is awaited
 T2 = TypeVar("T2")
+
+_ANSWERS_DEPEND_ON = ("version", "ignore", "load", "save", "suffix", "added", "renamed", "removed")
 
 
 class BoundCachedFunction(Methods[P, R, T], wrapt.BoundFunctionWrapper[P, R]):
@@ -71,10 +71,26 @@ class CachedFunction(Methods[P, R, T], wrapt.FunctionWrapper[P, R]):
     def __init__(self, wrapped: Callable[..., Any], cache: FunctionCache) -> None:
         super().__init__(wrapped, _unused)
         self._self_cache = cache
+        cache.claim.decorated.append(weakref.ref(self))
+        for other in cache.replaced:
+            self._self_define(other)
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         answer: R = self._self_cache.call(args, kwargs)
         return answer
+
+    def _self_define(self, other: CachedFunction[..., Any, Any]) -> None:
+        """Be the definition of another one as well, which modules have imported by name, or objects have bound."""
+        if type(other.__wrapped__) is type(self.__wrapped__):
+            other.__wrapped__ = self.__wrapped__
+            other._self_cache = self._self_cache
+            self._self_cache.claim.decorated.append(weakref.ref(other))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "__dict__":  # of a function that is patched in place, as reloaders do: ours is in there, too
+            self.__wrapped__.__dict__.update(value)
+        else:
+            super().__setattr__(name, value)
 
     @property
     def __signature__(self) -> Signature:
@@ -82,6 +98,11 @@ class CachedFunction(Methods[P, R, T], wrapt.FunctionWrapper[P, R]):
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         return _reduced(self, self._self_cache)
+
+    def __entropic_settings__(self) -> tuple[Any, dict[str, Any]]:
+        """The function, and what else its answers depend on: for the fingerprints of functions that call it."""
+        options = self._self_cache.options.as_dict()
+        return self.__wrapped__, {name: options[name] for name in _ANSWERS_DEPEND_ON if options.get(name)}
 
     def _self_parts(self) -> tuple[FunctionCache, tuple[Any, ...]]:
         return self._self_cache, ()
@@ -123,10 +144,13 @@ def _reduced(function: CachedFunction[..., Any, Any], cache: FunctionCache) -> s
     cloudpickle (which dask and joblib bring along) is at work.
     """
     module, qualname = cache.function.__module__, cache.function.__qualname__
+    found = found_by_name(module, qualname)
+    if isinstance(found, CachedFunction) and found is not function and found._self_cache is cache:
+        return found_by_name, (module, qualname)  # we are what the module showed before it was loaded anew
     cloudpickle = sys.modules.get("cloudpickle") or sys.modules.get("joblib.externals.cloudpickle")
-    if cloudpickle is None or (module != "__main__" and found_by_name(module, qualname) is function):
+    if cloudpickle is None or (module != "__main__" and found is function):
         return qualname
-    content = (function.__wrapped__, cache.store, replace(cache.options, name=cache.name))
+    content = (function.__wrapped__, cache.store, replace(cache.options, name=cache.name), cache.place)
     digest = code_digest(cache.function)
     return _restored, (module, qualname, cache.name, digest, cloudpickle.dumps(content))
 
@@ -143,5 +167,5 @@ def _restored(module: str, qualname: str, name: str, digest: str, content: bytes
 def _rebuilt(content: bytes) -> Any:
     import pickle  # loaded already by those who come here
 
-    wrapped, store, options = pickle.loads(content)
-    return CachedFunction(wrapped, FunctionCache(wrapped, store, options))
+    wrapped, store, options, place = pickle.loads(content)
+    return CachedFunction(wrapped, FunctionCache(wrapped, store, options, place=place, is_copy=True))

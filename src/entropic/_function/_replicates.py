@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .._engine import Candidate, agrees
+from .._engine import Candidate, agrees, judge
 from .._fs import warn
 from .._record import RunRecord
 from .._sweep import Run, SweepKeywords, SweepOptions, run_sweep
@@ -54,7 +54,7 @@ def run_replicates(function: Proxy, count: int, args: tuple[Any, ...], kwargs: M
     point = {name: value for name, value in kwargs.items() if name not in given}
     _refuse_seed(cache, point)
     subject = _replicates_of(function, (*first, *args), point)
-    records = RecordList(run_sweep(subject, range(count), options, cache.of_today))
+    records = RecordList(run_sweep(subject, range(count), options, cache.records.of_today))
     _warn_of_equals(cache.name, records)
     return records
 
@@ -164,8 +164,8 @@ class NumberedReplicates:
         self._points = points
         self._replicates = replicates
         self._cache = points.cache
-        args, _ = replicates(0)
-        self._watch = self._cache.watch(args)
+        args, kwargs = replicates(0)
+        self._watch = self._cache.watches.of(args, kwargs)
         self.own_point = points.own_point
         self.note = points.note
         self.answered = points.answered
@@ -215,8 +215,7 @@ class NumberedReplicates:
 
     def _is_good(self, record: RunRecord, key: Key) -> bool:
         """Whether it counts: its result is there and whole, and its code is today's, or is handed out all the same."""
-        if Candidate(record, record).defect() is not None:
-            return False
         is_older = record.params_hash != key.params_hash
-        watch = self._watch.of_grown(str(key.older)) if is_older else self._watch
-        return watch.vouches_for(record) or watch.hands_out(record)
+        policy = self._watch.for_older_parameters(str(key.older)) if is_older else self._watch
+        found = judge(Candidate(record, record), policy)
+        return found.is_hit or (found.kind == "other code" and policy.permits(record))

@@ -5,6 +5,7 @@ from ._explain import Explanation, Neighbour, explain
 from ._export import export
 from ._merge import Merged, merge
 from ._prune import Limits, prune
+from ._rebuild import rebuild, undelete
 from ._reproduce import Reproduction, ReproductionReport, reproduce, run_again
 
 __all__ = [
@@ -20,8 +21,10 @@ __all__ = [
     "export",
     "merge",
     "prune",
+    "rebuild",
     "remove_orphans",
     "reproduce",
     "run_again",
     "salvage",
+    "undelete",
 ]

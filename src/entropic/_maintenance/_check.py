@@ -70,10 +70,10 @@ def check(engine: RunCache, *, contents: bool, repair: bool) -> CheckReport:
     in_flight = engine.workplace.in_flight()
     intact, damaged_lines = engine.index.read_intact()
     report.unreadable_lines = [*damaged_lines]
-    records = [engine.places.shown(record) for record in intact]
-    compare(report, records, engine.places.files_of, contents=contents)
-    known = {path for record in records for path in engine.places.files_of(record)}
-    known.update(engine.places.index_files())
+    records = [engine.paths.shown(record) for record in intact]
+    compare(report, records, engine.paths.files_of, contents=contents)
+    known = {path for record in records for path in engine.paths.files_of(record)}
+    known.update(engine.paths.index_files())
     report.orphans = orphans_among(entries, results_dir, known, in_flight)
     note_leftovers(report, results_dir)
     report.leftovers += engine.index.leftovers()
@@ -96,17 +96,19 @@ def remove_orphans(engine: RunCache, paths: Iterable[Path]) -> Sequence[Path]:
     """Remove results that have no record, and return them; see `entropic.Store.remove_orphans`."""
     wanted = [*paths]
     for path in wanted:
-        engine.places.require_removable(path)
+        engine.paths.require_removable(path)
     in_flight = engine.workplace.in_flight()  # before the index is read: see check
     return engine.remove_unused([path for path in wanted if not any(key in path.name for key in in_flight)])
 
 
 def _repair(engine: RunCache, report: CheckReport) -> None:
+    if engine.folder.adopt():
+        report.repaired.append("took the results folder as that of the index")
     if report.unreadable_lines:
         report.repaired.append(f"the damaged index is kept at {salvage(engine)}, its intact runs are in a new one")
     # A folder that is missing altogether is more likely not mounted than emptied.
     lost = {record for record in report.dangling if record.result_path.parent.is_dir()}
-    if lost and engine.forget(lambda record: engine.places.shown(record) in lost):
+    if lost and engine.forget(lambda record: engine.paths.shown(record) in lost):
         report.repaired.append(f"forgot {len(lost)} record(s) whose result is gone")
     if report.leftovers:
         engine.workplace.clean_up()

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .._engine import RunCache, Watch, identity_fields
+from .._engine import RunCache, StalenessPolicy, identity_fields
 from .._record import RunRecord
 from .._tables import RecordList
 from ..hashing import Key, canonical, decode, decode_params, file_text, untagged
@@ -103,7 +103,7 @@ def explain(
     key: Key,
     function: Function | None = None,
     defaults: Collection[str] = (),
-    watch: Watch | None = None,
+    policy: StalenessPolicy | None = None,
 ) -> Explanation:
     """
     Explain what a key finds in a store, or why it finds nothing.
@@ -113,20 +113,19 @@ def explain(
         key: What is asked for.
         function: Whose call it is; None for a plain run.
         defaults: Parameters that the call did not give: a default that has changed since shall be seen as one.
-        watch: Over its code.
+        policy: What its code of today means for recorded runs.
     """
-    good = None if watch is None else watch.for_good_ones()
-    record = engine.recall(key, good)  # of earlier code too, once it was handed out with a warning
-    if record is not None and (good is None or good.vouches_for(record)):
-        return _explained(key, record, _why_it_answers(key, record))
-    found = [*engine.candidates(key)]
-    reasons = tuple(f"the result {one.path} {defect}" for one in found if (defect := one.defect()))
-    whole = [one.record for one in found if one.defect() is None]
-    if whole and watch is not None:
-        return _of_earlier_code(key, max(whole, key=lambda one: one.created_at), watch)
-    if reasons:
-        return _explained(key, None, reasons)
-    return _unrecorded(engine.select(Selection.of()), key, function, defaults, good)
+    quiet = None if policy is None else policy.read_only()
+    found = engine.look_up(key, quiet)
+    candidate = found.candidate
+    if candidate is None:
+        return _unrecorded(engine.select(Selection.of()), key, function, defaults, quiet)
+    if found.is_broken:
+        return _explained(key, None, (f"the {found.reason}: {candidate.path}",))
+    record = engine.shown(candidate, key)
+    if found.is_hit or policy is None:
+        return _explained(key, record, _why_it_answers(candidate.record, key))
+    return _of_earlier_code(key, record, _why_it_answers(candidate.record, key), found.reason, policy)
 
 
 def _explained(key: Key, record: RunRecord | None, reasons: tuple[str, ...], **further: Any) -> Explanation:
@@ -135,17 +134,19 @@ def _explained(key: Key, record: RunRecord | None, reasons: tuple[str, ...], **f
     return Explanation(record is not None, function, params, key.params_hash, record, reasons, **further)
 
 
-def _of_earlier_code(key: Key, record: RunRecord, watch: Watch) -> Explanation:
-    """There is a run, of code that has changed since: what that means is for the function to say."""
-    told = (f"{_code_difference(watch.changes_since(record))} since it was recorded", *_why_it_answers(key, record))
-    if watch.policy == "warn":
-        return _explained(key, record, ("handed out with a warning", *told))
-    reasons = (f'with on_change="{watch.policy}" it does not answer', *told)
-    return _explained(key, None, reasons, is_error=watch.policy == "error")
+def _of_earlier_code(
+    key: Key, record: RunRecord, recorded: tuple[str, ...], reason: str, policy: StalenessPolicy
+) -> Explanation:
+    """There is a run, by code that has changed since: what that means is for the function to say."""
+    reasons = (f"the {reason} since it was recorded", *recorded)
+    if policy.on_change == "warn":
+        return _explained(key, record, ("handed out with a warning", *reasons))
+    refused = f'with on_change="{policy.on_change}" it does not answer'
+    return _explained(key, None, (refused, *reasons), is_error=policy.on_change == "error")
 
 
 def _unrecorded(
-    records: RecordList, key: Key, function: Function | None, defaults: Collection[str], watch: Watch | None
+    records: RecordList, key: Key, function: Function | None, defaults: Collection[str], policy: StalenessPolicy | None
 ) -> Explanation:
     name = key.identity.fields.get("function", "")
     own = [one.provenance.get("function", "") == name for one in records]
@@ -154,18 +155,18 @@ def _unrecorded(
         records = RecordList(
             function.of_today(one) if is_own else one for one, is_own in zip(records, own, strict=True)
         )
-    nearest = tuple(_nearest(key, records, defaults, watch))
+    nearest = tuple(_nearest(key, records, defaults, policy))
     return _explained(key, None, (f"no {what} is recorded",), nearest=nearest)
 
 
-def _why_it_answers(key: Key, record: RunRecord) -> tuple[str, ...]:
+def _why_it_answers(record: RunRecord, key: Key) -> tuple[str, ...]:
     when = record.created_at[:19].replace("T", " ")
     older = ", before its parameters grew" if record.params_hash != key.params_hash else ""
     return (f"recorded {when}{older}: {record.result_path}",)
 
 
 def _nearest(
-    key: Key, records: Sequence[RunRecord], defaults: Collection[str], watch: Watch | None
+    key: Key, records: Sequence[RunRecord], defaults: Collection[str], policy: StalenessPolicy | None
 ) -> Iterator[Neighbour]:
     """Runs of this function, and runs of others with exactly these params: it may have been renamed."""
     function = key.identity.fields.get("function", "")
@@ -179,7 +180,7 @@ def _nearest(
     found.sort(key=lambda one: one[:2])
     seen: set[tuple[str, ...]] = set()
     for _, _, record in found:
-        differences = tuple(_differences(key, record, defaults, watch))
+        differences = tuple(_differences(key, record, defaults, policy))
         # Of many runs that differ in the same way, such as replicates, one says it all.
         if differences and differences not in seen:
             seen.add(differences)
@@ -191,10 +192,12 @@ def _nearest(
 # ---- what differs ---------------------------------------------------------------------------------------------------
 
 
-def _differences(key: Key, record: RunRecord, defaults: Collection[str], watch: Watch | None) -> Iterator[str]:
+def _differences(
+    key: Key, record: RunRecord, defaults: Collection[str], policy: StalenessPolicy | None
+) -> Iterator[str]:
     yield from identity_differences(key.identity.fields, record)
-    if watch is not None and record.provenance.get("function") == key.identity.fields.get("function"):
-        changed = watch.changes_since(record)
+    if policy is not None and record.provenance.get("function") == key.identity.fields.get("function"):
+        changed = policy.changes_since(record)
         yield from [_code_difference(changed)] if changed else ()
     for name in dict.fromkeys([*key.params, *record.params]):
         asked, recorded = ({name: one[name]} if name in one else {} for one in (key.params, record.params))

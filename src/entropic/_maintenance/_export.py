@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from .._fs import replacing
 from .._record import RunRecord, copy_record
 from .._tables import RecordList
 
@@ -39,31 +40,30 @@ def export(
     """
     if os.path.lexists(target):
         raise FileExistsError(f"Cannot export to {str(target)!r}: there is something of that name already.")
-    unfinished = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
-    table = unfinished.with_name(f"{unfinished.name}.csv")
+    if target.suffix.lower() == ".zip":
+        with (
+            replacing(target) as draft,
+            zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive,
+        ):
+            archive.writestr(TABLE, _add_all(records, archive.write, files_of, step).to_csv())
+        return
+    unfinished = target.with_name(f".{target.name}.{os.urandom(8).hex()}.draft")
     try:
-        if target.suffix.lower() == ".zip":
-            with zipfile.ZipFile(unfinished, "x", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
-                _write(records, table, archive.write, files_of, step)
-        else:
-            unfinished.mkdir()
-            _write(records, table, lambda path, name: _copy(path, unfinished / name), files_of, step)
+        unfinished.mkdir()
+        table = _add_all(records, lambda path, name: _copy(path, unfinished / name), files_of, step)
+        table.to_csv(unfinished / TABLE)
         os.rename(unfinished, target)
-    finally:
-        table.unlink(missing_ok=True)
-        if unfinished.is_dir():
-            shutil.rmtree(unfinished, ignore_errors=True)
-        else:
-            unfinished.unlink(missing_ok=True)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
 
 
-def _write(
+def _add_all(
     records: Iterable[RunRecord],
-    table: Path,
     add: Add,
     files_of: Callable[[RunRecord], Iterable[Path]],
     step: Callable[[RunRecord], object],
-) -> None:
+) -> RecordList:
     names: dict[Path, str] = {}
     listed = RecordList()
     for record in records:
@@ -74,8 +74,7 @@ def _write(
                     add(file, os.path.join(names[path], file.relative_to(path)) if file != path else names[path])
         listed.append(copy_record(record, Path(names.get(record.result_path, record.result_path))))
         step(record)
-    listed.to_csv(table)
-    add(table, TABLE)
+    return listed
 
 
 def _free_name(path: Path, record: RunRecord, taken: set[str]) -> str:

@@ -59,25 +59,25 @@ def merge(engine: RunCache, other: RunCache, step: Callable[[RunRecord], object]
             known[record.params_hash] = [*mine, taken]
             merged.taken.append(taken)
         step(record)
-    let_newest_answer(engine.index, {record.params_hash for record in (*merged.taken, *merged.known)})
+    let_newest_answer(engine.index, engine.writer, {record.params_hash for record in (*merged.taken, *merged.known)})
     return merged
 
 
 def _take_over(engine: RunCache, record: RunRecord, other: RunCache, *, link: bool) -> RunRecord:
     """Publish a copy of another store's result, then insert its record."""
-    if not other.places.is_removable(record.result_path):
+    if not other.paths.is_removable(record.result_path):
         # Registered: the file stays where it is.
-        taken = copy_record(record, engine.places.indexed(str(record.result_path)))
-        engine.index.insert(taken)
-        return engine.places.shown(taken)
-    stage = copy_result(engine.workplace, record, other.places.files_of(record)[1:], link=link)
+        taken = copy_record(record, engine.paths.indexed(str(record.result_path)))
+        engine.writer.insert(taken)
+        return engine.paths.shown(taken)
+    stage = copy_result(engine.workplace, record, other.paths.files_of(record)[1:], link=link)
     try:
         published = engine.recorder.publish(stage)
-        taken = copy_record(published_as(record, published), engine.places.published(published.name))
-        engine.index.insert(taken)
+        taken = copy_record(published_as(record, published), engine.paths.published(published.name))
+        engine.writer.insert(taken)
     finally:
         stage.discard()
-    return engine.places.shown(taken)
+    return engine.paths.shown(taken)
 
 
 def published_as(record: RunRecord, published: Published) -> RunRecord:

@@ -60,11 +60,9 @@ class Limits(NamedTuple):
 def prune(engine: RunCache, limits: Limits, *, preview: bool) -> RecordList:
     """Give up runs, and return them; see `entropic.Store.prune`."""
     limits.require_sense()
-    files_of = engine.places.files_of
+    files_of = engine.paths.files_of
     records = engine.select(Selection.of())
-    held = [
-        hold(record, files) for record in records if all(map(engine.places.is_removable, files := files_of(record)))
-    ]
+    held = [hold(record, files) for record in records if all(map(engine.paths.is_removable, files := files_of(record)))]
     chosen = RecordList(one.record for one in choose(held, limits, datetime.now(timezone.utc)))
     if chosen and not preview:
         engine.forget_records(chosen, remove_files=True)

@@ -110,7 +110,7 @@ def run_again(
 ) -> Reproduction:
     """Make the result of a record anew, in a private place, and compare the two."""
     stage = engine.workplace.stage_again(record.params_hash, engine.settings.file_suffix, stem_of(record))
-    return again(record, engine.places.files_of(record), call, stage, comparison)
+    return again(record, engine.paths.files_of(record), call, stage, comparison)
 
 
 def _reproduced(engine: RunCache, record: RunRecord, comparison: Comparison | None) -> Reproduction:

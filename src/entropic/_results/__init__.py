@@ -1,12 +1,20 @@
 """The results folder: where runs write, and how their results get their final names."""
 
+from ._identity import folder_id, give_folder_id, seal_of
+from ._journal import Entry, Event, Journal
 from ._staging import OUTPUT_ENDING, PRIVATE_FOLDER, Published, Stage, Workplace, dead_sessions
 
 __all__ = [
     "OUTPUT_ENDING",
     "PRIVATE_FOLDER",
+    "Entry",
+    "Event",
+    "Journal",
     "Published",
     "Stage",
     "Workplace",
     "dead_sessions",
+    "folder_id",
+    "give_folder_id",
+    "seal_of",
 ]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, SupportsIndex, TextIO, overload
 
+from .._fs import replacing
 from .._record import RunRecord
 from ..hashing import canonical
 from ..query import Selection, Where, fields_of, predicate
+from ._columns import Table, flatten, tabulate
+from ._origin import Origin
 
 if TYPE_CHECKING:
     import pandas
-
-    from ._render import Table
 
 _SHOWN_RUNS = 20
 _SHOWN_IN_HTML = 200
@@ -26,8 +27,9 @@ class RecordList(list[RunRecord]):
     Runs, oldest first unless another order was asked for: a real list, and a table.
 
     It shows itself as a table, in a terminal and in a notebook, and becomes a DataFrame or CSV: a column for each
-    parameter (nested ones dotted), then ``function`` (if there is one), ``result_path``, ``created_at``,
-    ``elapsed_seconds`` and what else is in the metadata as ``metadata.<name>``. Such a column never takes the name of
+    parameter (nested ones dotted), then ``function`` (if there is one), ``version`` and ``code`` where they differ,
+    ``superseded`` where a run no longer answers, ``result_path``, ``created_at``, ``elapsed_seconds`` and what else is
+    in the metadata as ``metadata.<name>``. Such a column never takes the name of
     a parameter: it is called ``record.function`` then. Slices, sums and copies are record lists as well.
 
     Example:
@@ -36,15 +38,16 @@ class RecordList(list[RunRecord]):
         >>> records = RecordList(RunRecord({"n": n, "dt": 0.1}, path, "2bfd14f43d17fc7c", time) for n in (8, 16))
         >>> records
         RecordList of 2 runs
-           n   dt  result_path  created_at           elapsed_seconds
-           8  0.1  a.csv        2026-01-01 00:00:00
-          16  0.1  a.csv        2026-01-01 00:00:00
+           n   dt  result_path  created_at                 elapsed_seconds
+           8  0.1  a.csv        2026-01-01 00:00:00+00:00
+          16  0.1  a.csv        2026-01-01 00:00:00+00:00
         >>> records.varying().param_names
         ['n']
     """
 
     def __init__(self, records: Iterable[RunRecord] = ()) -> None:
         super().__init__(records)
+        self._origin: Origin | None = getattr(records, "_origin", None)
         # Names of the params to show, once these have been chosen; else whatever the records have.
         self._names: tuple[str, ...] | None = None
 
@@ -90,6 +93,19 @@ class RecordList(list[RunRecord]):
         """
         return self._like(Selection.of(order_by=names).arranged(self, fields_of))
 
+    def current(self) -> RecordList:
+        """
+        Return those that answer a call of today: no record of a point that has a newer run, none of other code.
+
+        Lists from a store or a decorated function know what was superseded; in other lists, and in one that has been
+        pickled, every record counts as current.
+
+        Example:
+            >>> RecordList().current()
+            RecordList of 0 runs
+        """
+        return self._like(record for record, why in zip(self, self._why_superseded(), strict=True) if not why)
+
     def varying(self) -> RecordList:
         """
         The same records, showing only the params in which they differ: what one wants to see of a sweep.
@@ -97,12 +113,10 @@ class RecordList(list[RunRecord]):
         All views keep to those params, slices too: repr, HTML, DataFrame and CSV. Their names are in `param_names`.
         Values differ if their keys would; a parameter that only some of the records have differs as well.
         """
-        from . import _render as _views
-
         texts: dict[str, set[str]] = {}
         counts: Counter[str] = Counter()
         for record in self:
-            for name, value in _views.flattened(record.params).items():
+            for name, value in flatten(record.params).items():
                 texts.setdefault(name, set()).add(canonical(value))
                 counts[name] += 1
         view = self._like(self)
@@ -114,15 +128,13 @@ class RecordList(list[RunRecord]):
     @property
     def param_names(self) -> list[str]:
         """The parameters that are shown, nested ones dotted, in the order they first appear."""
-        from . import _render as _views
-
         if self._names is not None:
             return list(self._names)
-        return list(dict.fromkeys(name for record in self for name in _views.flattened(record.params)))
+        return list(dict.fromkeys(name for record in self for name in flatten(record.params)))
 
     def table(self) -> Table:
         """All columns as plain rows: what the DataFrame and the CSV are made from."""
-        return self._table(_own_columns)
+        return tabulate(self, self._names, self._why_superseded())
 
     def to_dataframe(self) -> pandas.DataFrame:
         """
@@ -131,9 +143,9 @@ class RecordList(list[RunRecord]):
         Raises:
             MissingExtraError: pandas is not installed; ``pip install "entropic[pandas]"`` (an `ImportError`).
         """
-        from . import _render as _views
+        from . import _render
 
-        return _views.data_frame(self.table())
+        return _render.data_frame(self.table())
 
     @overload
     def to_csv(self, path: None = None) -> str: ...
@@ -146,21 +158,22 @@ class RecordList(list[RunRecord]):
         CSV with a header, one row for each run; lists and nested values that remain as JSON, empty what is missing.
 
         Args:
-            path: Where to write it, in UTF-8, or an open text file. Without one the text is returned.
+            path: Where to write it, in UTF-8, in one step: a crash leaves what was there. Or an open text file. Without
+                one the text is returned.
 
         Example:
             >>> RecordList().to_csv()
             'result_path,created_at,elapsed_seconds\n'
         """
-        from . import _render as _views
+        from . import _render
 
-        text = _views.csv_text(self.table())
+        text = _render.csv_text(self.table())
         if path is None:
             return text
         if not isinstance(path, (str, os.PathLike)):
             path.write(text)
             return None
-        with open(path, "w", encoding="utf-8", newline="") as file:
+        with replacing(path, or_in_place=True) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
             file.write(text)
         return None
 
@@ -175,10 +188,12 @@ class RecordList(list[RunRecord]):
         Make a page of these runs: a table to filter and sort, plots, and results, in one self-contained HTML file.
 
         It needs no server and no network. What the runs hold is shown as text, never taken for markup. Pictures (png,
-        jpg, svg, gif) and the first lines of text results lie in the page; all results are linked, relative to it.
+        jpg, svg, gif) and the first lines of text results lie in the page; all results are linked, relative to it. Of
+        what lies outside the results folder nothing is taken in.
 
         Args:
-            path: The file to write; without one the text is returned, with links from the current folder.
+            path: The file to write, in one step: a crash leaves what was there. Without one the text is returned, with
+                links from the current folder.
             title: Headline of the page.
             embed_up_to_bytes: How much of pictures and text results to take into the file, newest first; 0 for none.
 
@@ -188,77 +203,64 @@ class RecordList(list[RunRecord]):
         from . import page as _page  # loaded by those who make a page, not by every process that looks something up
 
         folder = os.path.dirname(os.path.abspath(path)) if path is not None else "."
-        text = _page.make_page(self, title, relative_to=folder, embed_up_to_bytes=embed_up_to_bytes)
+        text = _page.make_page(
+            self,
+            title,
+            relative_to=folder,
+            embed_up_to_bytes=embed_up_to_bytes,
+            results_dir=None if self._origin is None else self._origin.results_dir,
+            why_superseded=self._why_superseded(),
+        )
         if path is None:
             return text
-        with open(path, "w", encoding="utf-8") as file:
+        with replacing(path, or_in_place=True) as draft, open(draft, "w", encoding="utf-8") as file:
             file.write(text)
         return None
 
     def __repr__(self) -> str:
-        from . import _render as _views
+        from . import _render
 
         if not self:
             return self._title()
-        return f"{self._title()}\n{_views.text_table(self._seen(_SHOWN_RUNS), rows=_SHOWN_RUNS, width=_SHOWN_WIDTH)}"
+        return f"{self._title()}\n{_render.text_table(self._seen(_SHOWN_RUNS), rows=_SHOWN_RUNS, width=_SHOWN_WIDTH)}"
 
     def _repr_html_(self) -> str:
-        from . import _render as _views
+        from . import _render
 
-        return _views.html_table(self._seen(_SHOWN_IN_HTML), caption=self._title(), rows=_SHOWN_IN_HTML)
+        return _render.html_table(self._seen(_SHOWN_IN_HTML), caption=self._title(), rows=_SHOWN_IN_HTML)
 
     def _title(self) -> str:
         return f"RecordList of {len(self)} run{'' if len(self) == 1 else 's'}"
 
     def _seen(self, rows: int) -> Table:
         """The table as a person reads it; rows that will not be shown only count."""
-        table = self[:rows]._table(_own_columns_in_short)
+        from . import _render  # loaded by those who look at a table, not by every process that looks something up
+
+        table = _render.for_people(self[:rows].table())
         table.rows += [{}] * (len(self) - len(table.rows))
-        return table
-
-    def _table(self, own_columns: Callable[[RunRecord], dict[str, Any]]) -> Table:
-        from . import (
-            _render as _views,  # loaded by those who look at a table, not by every process that looks something up
-        )
-
-        params = [_views.flattened(record.params) for record in self]
-        shown = self.param_names
-        table = _views.Table(shown, [{name: row[name] for name in shown if name in row} for row in params])
-        taken = {name for row in params for name in row}  # also those that are not shown: one name, one meaning
-        own = [own_columns(record) for record in self]
-        functions = ["function"] if any("function" in row for row in own) else []
-        table.add_columns([*functions, "result_path", "created_at", "elapsed_seconds"], own, taken)
-        further = [_further_metadata(record, _views.flattened) for record in self]
-        table.add_columns(dict.fromkeys(name for row in further for name in row), further, taken)
         return table
 
     def _like(self, records: Iterable[RunRecord]) -> RecordList:
         """Other records, of which the same is to be shown."""
         like = RecordList(records)
         like._names = self._names
+        like._origin = self._origin
         return like
 
+    def _why_superseded(self) -> list[str]:
+        """Of each record why it no longer answers; nothing if it does, or nobody knows."""
+        return [""] * len(self) if self._origin is None or not self else self._origin.why_superseded(self)
 
-def _own_columns(record: RunRecord) -> dict[str, Any]:
-    own = {"function": record.provenance["function"]} if "function" in record.provenance else {}
-    own |= {"result_path": str(record.result_path), "created_at": record.created_at}
-    if "elapsed_seconds" in record.metadata:
-        own["elapsed_seconds"] = record.metadata["elapsed_seconds"]
-    return own
-
-
-def _own_columns_in_short(record: RunRecord) -> dict[str, Any]:
-    own = _own_columns(record)
-    own["result_path"] = record.result_path.name
-    own["created_at"] = record.created_at[:19].replace("T", " ")
-    if type(own.get("elapsed_seconds")) is float:
-        own["elapsed_seconds"] = float(f"{own['elapsed_seconds']:.3g}")
-    return own
+    def __getstate__(self) -> dict[str, Any]:
+        # What was superseded is known where the index is.
+        return {"_names": self._names, "_origin": None}
 
 
-def _further_metadata(record: RunRecord, flattened: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
-    found = {name: value for name, value in record.metadata.items() if name != "elapsed_seconds"}
-    return {f"metadata.{name}": value for name, value in flattened(found).items()}
+def from_store(records: Iterable[RunRecord], origin: Origin) -> RecordList:
+    """Return a list of runs that knows where they come from."""
+    found = RecordList(records)
+    found._origin = origin
+    return found
 
 
 RecordList.__module__ = "entropic.record"

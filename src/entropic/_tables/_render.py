@@ -1,22 +1,21 @@
 """
-Plain rows as something to look at, or to go on with: a text table, an HTML table, CSV, a pandas DataFrame.
+Tables as something to look at, or to go on with: a text table, an HTML table, CSV, a pandas DataFrame.
 
-Values are data, never markup. Knows nothing of records.
+Values are data, never markup.
 """
 
 from __future__ import annotations
 
 import csv
 import html
-import json
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingExtraError
-from ..hashing import content_text, untagged
+from ._cells import cell_text, frame_value, local_time, moment_of, plain_text
+from ._columns import OWN, Table
 
 if TYPE_CHECKING:
     import pandas
@@ -26,96 +25,29 @@ _GAP = 2
 _HTML_CELL_LENGTH = 200
 
 
-@dataclass
-class Table:
-    """
-    Rows that need not have all columns.
-
-    Attributes:
-        columns: The names of the columns, in their order.
-        rows: What is in each; a column that is missing is empty.
-    """
-
-    columns: list[str] = field(default_factory=list)
-    rows: list[dict[str, Any]] = field(default_factory=list)
-
-    def add_columns(self, names: Iterable[str], rows: Iterable[Mapping[str, Any]], taken: Iterable[str] = ()) -> None:
-        """Put further columns to the right; where a name is there already, or *taken*, ``record.<name>`` is used."""
-        free = {}
-        for name in names:
-            free[name] = name
-            while free[name] in (*self.columns, *taken):
-                free[name] = f"record.{free[name]}"
-            self.columns.append(free[name])
-        for row, added in zip(self.rows, rows, strict=True):
-            row.update({free[name]: value for name, value in added.items()})
+def for_people(table: Table) -> Table:
+    """Return a table of runs as a person reads it: names of results, times of day here, durations to three digits."""
+    readers = {own: read for name, read in _READERS.items() if (own := table.own(name)) is not None}
+    rows = [
+        {name: readers[name](value) if name in readers else value for name, value in row.items()} for row in table.rows
+    ]
+    return replace(table, rows=rows)
 
 
-def flattened(values: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    Nested mappings as one, with dotted names; where two would have one name, the nested one stays as it is.
-
-    Example:
-        >>> flattened({"n": 1, "solver": {"dt": 0.5, "order": {"max": 4}}})
-        {'n': 1, 'solver.dt': 0.5, 'solver.order.max': 4}
-        >>> flattened({"a.b": 1, "a": {"b": 2}})
-        {'a.b': 1, 'a': {'b': 2}}
-    """
-    leaves = {name: list(_leaves(name, value)) for name, value in values.items()}
-    taken = Counter(name for found in leaves.values() for name, _ in found)
-    taken.update(name for name, found in leaves.items() if [one for one, _ in found] != [name])
-    flat: dict[str, Any] = {}
-    for name, found in leaves.items():
-        flat.update(found if all(taken[one] == 1 for one, _ in found) else {name: values[name]})
-    return flat
+def _file_name(path: Any) -> Any:
+    return str(path).rstrip("/").rpartition("/")[2] or path
 
 
-def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if type(value) is dict and value and not _is_tagged(value):
-        for inner, item in value.items():
-            yield from _leaves(f"{name}.{inner}", item)
-    else:
-        yield name, value
+def _to_three_digits(seconds: Any) -> Any:
+    return float(f"{seconds:.3g}") if type(seconds) is float else seconds
 
 
-def _is_tagged(value: Any) -> bool:
-    return type(value) is dict and len(value) == 1 and next(iter(value))[:1] == "$"
+_READERS = {"result_path": _file_name, "created_at": local_time, "elapsed_seconds": _to_three_digits}
 
 
-# ---- cells ----------------------------------------------------------------------------------------------------------
-
-
-def shown(value: Any) -> str:
-    r"""
-    A value as a cell of a table: short, on one line, and not to be taken for another.
-
-    Example:
-        >>> [shown(value) for value in (1, 1.0, "1", "rk4", None, {"$date": "2026-01-01"}, "two\nlines")]
-        ['1', '1.0', "'1'", 'rk4', 'None', '2026-01-01', "'two\\nlines'"]
-    """
-    if isinstance(value, str):
-        return repr(value) if _is_misleading(value) else value
-    if type(value) is float:
-        return repr(float(f"{value:.12g}"))
-    value = untagged(value)
-    if _is_tagged(value):
-        if (text := content_text(value)) is not None:
-            return shown(text)
-        ((tag, content),) = value.items()
-        content = " ".join(map(str, content.values())) if isinstance(content, dict) else content
-        return f"{tag[1:]} {content}"
-    return str(value)
-
-
-def _is_misleading(text: str) -> bool:
-    """Whether a text would be read as something else, or not be seen at all."""
-    if not text.isprintable() or text.strip() != text or text in ("", "None", "True", "False"):
-        return True
-    try:
-        float(text)
-    except ValueError:
-        return text[0] in "'\""
-    return True
+def _is_value(table: Table, name: str) -> bool:
+    """Whether a text in a column could be taken for another value: fields of the records have one kind each."""
+    return table.groups.get(name) != OWN
 
 
 def _shortened(text: str, length: int) -> str:
@@ -125,7 +57,10 @@ def _shortened(text: str, length: int) -> str:
 def _cells(table: Table, rows: int, length: int) -> list[list[str]]:
     """The first rows, as far as they are to be seen; an empty cell for a value that is missing."""
     return [
-        [_shortened(shown(row[name]), length) if name in row else "" for name in table.columns]
+        [
+            _shortened(cell_text(row[name], _is_value(table, name)), length) if name in row else ""
+            for name in table.columns
+        ]
         for row in table.rows[:rows]
     ]
 
@@ -140,7 +75,7 @@ def text_table(table: Table, *, rows: int, width: int) -> str:
     What is left out is told below, by number and by name.
     """
     cells = _cells(table, rows, _CELL_WIDTH)
-    heads = [_shortened(shown(name), _CELL_WIDTH) for name in table.columns]
+    heads = [_shortened(cell_text(name), _CELL_WIDTH) for name in table.columns]
     columns: list[list[str]] = []
     room = width
     for place, head in enumerate(heads):
@@ -191,7 +126,7 @@ def html_table(table: Table, *, caption: str, rows: int) -> str:
 
 
 def _escaped(text: str) -> str:
-    return html.escape(shown(text))
+    return html.escape(cell_text(text))
 
 
 # ---- CSV ------------------------------------------------------------------------------------------------------------
@@ -199,7 +134,8 @@ def _escaped(text: str) -> str:
 
 def csv_text(table: Table) -> str:
     r"""
-    All rows as CSV with a header: numbers as Python writes them, lists and mappings as JSON, empty what is missing.
+    All rows as CSV with a header, in the texts that every view shows, floats in full and times in UTC; empty what is
+    missing.
 
     A character that no file can hold, half of a surrogate pair, is written as ``\udc80``.
     """
@@ -207,7 +143,7 @@ def csv_text(table: Table) -> str:
     writer = csv.writer(lines)
     writer.writerow(table.columns)
     for row in table.rows:
-        writer.writerow([_csv_cell(row[name]) if name in row else "" for name in table.columns])
+        writer.writerow([plain_text(row[name]) if name in row else "" for name in table.columns])
     return "".join(lines).encode("utf-8", "backslashreplace").decode()
 
 
@@ -216,11 +152,6 @@ class _Lines(list[str]):
 
     def write(self, line: str) -> None:
         self.append(f"{line[:-2]}\n")
-
-
-def _csv_cell(value: Any) -> str:
-    value = untagged(value)
-    return json.dumps(value) if isinstance(value, (dict, list)) else str(value)
 
 
 # ---- pandas ---------------------------------------------------------------------------------------------------------
@@ -237,13 +168,17 @@ def data_frame(table: Table) -> pandas.DataFrame:
         import pandas
     except ImportError as error:
         raise MissingExtraError("Cannot make a DataFrame", "pandas", "pandas") from error
-    rows = [{name: untagged(value) for name, value in row.items()} for row in table.rows]
+    rows = [{name: frame_value(value) for name, value in row.items()} for row in table.rows]
     frame = pandas.DataFrame(rows, columns=table.columns)
     for name in table.columns:
         found = [row.get(name) for row in rows]
         if set(map(_kind, found)) == {"none", "int64"}:
             # Left to itself pandas makes floats of them: 1 becomes 1.0, and a large one another number.
             frame[name] = pandas.array(found, dtype="Int64")
+        elif name == table.own("created_at"):
+            moments = [moment_of(str(text)) for text in found]
+            if rows and None not in moments:
+                frame[name] = pandas.to_datetime(pandas.Series(moments, dtype=object), utc=True)
     return frame
 
 

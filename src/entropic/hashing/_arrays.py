@@ -4,44 +4,92 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import UnsupportedTypeError
-from ._tags import Tagged
-from ._types import type_name
+from ._forms import Digested, Tagged
+from ._types import library_of, type_name
+
+_OWN_ARRAYS = frozenset({"matrix", "recarray", "chararray"})
+_LONG_DOUBLE = "Equal numbers need not have equal bytes in it. Pass it as float64."
 
 
-def array_form(value: Any) -> Any:
-    """A NumPy array by its bytes, a scalar as the Python scalar it holds."""
+def array_form(array: Any) -> Tagged:
+    """An array by dtype, shape and the digest of its bytes; in either byte order, the same."""
     numpy = sys.modules["numpy"]
-    if isinstance(value, numpy.ndarray):
-        return _array(value, numpy)
-    if isinstance(value, (numpy.datetime64, numpy.timedelta64)):
-        # .item() would forget the unit, and with it the difference between seconds and nanoseconds.
-        return Tagged(f"${type(value).__name__}", f"{value.astype('int64')}{value.dtype.str}")
-    if isinstance(value, numpy.void) and value.dtype.names:
-        return _array(numpy.asarray(value), numpy)  # .item() would forget the names of the fields
-    if type(value).__module__ == "numpy" and isinstance(value, numpy.generic):
-        scalar = value.item()
-        if type(scalar) is not type(value):
-            return scalar
-    raise UnsupportedTypeError("", type_name(value))
-
-
-def _array(array: Any, numpy: Any) -> Any:
-    if type(array) not in (numpy.ndarray, numpy.memmap):
-        # A mask or a unit is not in the bytes: two different values would share a key.
-        raise UnsupportedTypeError("", type_name(array), "Only plain arrays are hashed by their bytes.")
-    if not _is_value_in_its_bytes(array.dtype, numpy):
-        advice = "Equal values need not have equal bytes in it."
-        raise UnsupportedTypeError("", f"numpy.ndarray of dtype {array.dtype}", advice)
-    dtype = _without_padding(array.dtype)
+    kind = type(array)
+    if kind.__name__ == "MaskedArray" or kind.__name__ == "MaskedConstant":
+        # What lies under the mask is left over from before.
+        form = {"data": array_form(array.filled(0)), "mask": numpy.ma.getmaskarray(array), "fill": array.fill_value}
+        return Tagged("$masked", form)
+    if library_of(kind) != "numpy":
+        advice = (
+            "Its bytes are not all there is to it. Pass numpy.asarray(...) of it, if its numbers are all that counts."
+        )
+        raise UnsupportedTypeError("", type_name(array), advice)
+    more = {"class": kind.__name__} if kind.__name__ in _OWN_ARRAYS else {}
+    plain = numpy.asarray(array)
+    if _holds_objects(plain.dtype):
+        form = {"dtype": _dtype_text(plain.dtype), "shape": list(plain.shape)}
+        return Tagged("$ndarray", {**form, "sha256": Digested(plain.ravel().tolist()), **more})
+    _require_value_in_its_bytes(plain.dtype, numpy)
+    dtype = _without_padding(plain.dtype).newbyteorder("<")
     digest = hashlib.sha256()
-    for piece in _contiguous_pieces(array, dtype, numpy):
+    for piece in _contiguous_pieces(plain, dtype, numpy):
         digest.update(piece)
     text = dtype.str if dtype.names is None else repr(dtype.descr)
-    return Tagged("$ndarray", {"dtype": text, "shape": list(array.shape), "sha256": digest.hexdigest()})
+    return Tagged("$ndarray", {"dtype": text, "shape": list(plain.shape), "sha256": digest.hexdigest(), **more})
+
+
+def _scalar(value: Any) -> Any:
+    if value.dtype.names:
+        return array_form(sys.modules["numpy"].asarray(value))  # .item() would forget the names of the fields
+    scalar = value.item()
+    if type(scalar) is type(value):
+        raise UnsupportedTypeError("", type_name(value), _LONG_DOUBLE)
+    return scalar
+
+
+def _moment(value: Any) -> Tagged:
+    # .item() would forget the unit, and with it the difference between seconds and nanoseconds.
+    return Tagged(f"${type(value).__name__}", f"{value.astype('int64')}{value.dtype.newbyteorder('<').str}")
+
+
+def _dtype(value: Any) -> Tagged:
+    return Tagged("$dtype", _dtype_text(value))
+
+
+def _seed_sequence(value: Any) -> Tagged:
+    form = {"entropy": value.entropy, "spawn_key": list(value.spawn_key), "pool_size": value.pool_size}
+    return Tagged("$SeedSequence", {**form, "spawned": value.n_children_spawned})
+
+
+def _polynomial(value: Any) -> Tagged:
+    form = {"coefficients": value.coef, "domain": value.domain, "window": value.window}
+    return Tagged(f"${type(value).__name__}", form)
+
+
+FORMS: dict[tuple[str, str], Callable[[Any], Any]] = {
+    ("numpy", "ndarray"): array_form,
+    ("numpy", "datetime64"): _moment,
+    ("numpy", "timedelta64"): _moment,
+    ("numpy", "generic"): _scalar,
+    ("numpy", "dtype"): _dtype,
+    ("numpy", "SeedSequence"): _seed_sequence,
+    ("numpy", "ABCPolyBase"): _polynomial,
+    ("numpy", "poly1d"): lambda value: Tagged("$poly1d", [value.coeffs, value.variable]),
+}
+
+
+def _holds_objects(dtype: Any) -> bool:
+    return bool(dtype.hasobject) or dtype.kind == "T"
+
+
+def _require_value_in_its_bytes(dtype: Any, numpy: Any) -> None:
+    if not _is_value_in_its_bytes(dtype, numpy):
+        advice = _LONG_DOUBLE if dtype.char in "gG" else "Equal values need not have equal bytes in it."
+        raise UnsupportedTypeError("", f"numpy.ndarray of dtype {dtype}", advice)
 
 
 def _is_value_in_its_bytes(dtype: Any, numpy: Any) -> bool:
@@ -51,8 +99,18 @@ def _is_value_in_its_bytes(dtype: Any, numpy: Any) -> bool:
     if dtype.names is not None:
         return all(_is_value_in_its_bytes(dtype[name], numpy) for name in dtype.names)
     if dtype.kind == "V":
-        return dtype.type is numpy.void
+        return bool(dtype.type is numpy.void)
     return dtype.kind in "biufcmMSU" and dtype.char not in "gG"
+
+
+def _dtype_text(dtype: Any) -> str:
+    if dtype.names is not None:
+        return repr(_without_padding(dtype).newbyteorder("<").descr)
+    if dtype.kind in "OT":
+        return str(dtype)
+    if library_of(dtype.type) == "numpy":
+        return str(dtype.newbyteorder("<").str)
+    return f"{dtype.type.__module__}.{dtype.name}"
 
 
 def _without_padding(dtype: Any) -> Any:

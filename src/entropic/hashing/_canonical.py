@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
-from ._tags import INPUT_TAG, is_input
+from ._tags import INPUT_TAG, RUN_TAG, is_input, is_run
 
 _PLAIN = frozenset({str, int, bool, type(None)})
 _FLOAT_NAMES = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
@@ -20,8 +20,8 @@ def canonical(value: Any) -> str:
     Write a normalised value as the one ASCII text that is hashed and compared.
 
     JSON with sorted keys and no spaces, floats rounded: 12 decimals where ``abs(x) >= 1``, 12 significant digits
-    below. Infinities and nan may stand in either form, as floats or tagged. Of an input file its content counts, not
-    its name.
+    below. Infinities and nan may stand in either form, as floats or tagged. Of an input file, or the result
+    of a run, its content counts, not its name.
 
     Example:
         >>> canonical({"b": 0.1 + 0.2, "a": [1, 1.0, True]})
@@ -32,6 +32,8 @@ def canonical(value: Any) -> str:
     if kind is dict:
         if len(value) == 1 and is_input(value):
             value = {INPUT_TAG: {"sha256": value[INPUT_TAG]["sha256"]}}
+        elif len(value) == 1 and is_run(value):
+            value = {RUN_TAG: {"digest": value[RUN_TAG]["digest"]}}
         texts = []
         for name in sorted(value):
             item = value[name]

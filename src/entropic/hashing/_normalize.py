@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
+import hashlib
 import math
-import pathlib
 from collections.abc import Callable, Mapping
-from enum import Enum
-from types import MemberDescriptorType
 from typing import Any
 
 from ..errors import EntropicError, InputFileError, ParameterError, UnsupportedTypeError
-from ._canonical import canonical
-from ._tags import INPUT_TAG, Tagged, is_input
-from ._types import type_name
+from ._canonical import canonical, rounded
+from ._forms import NOTHING, Digested, Fields, Tagged
+from ._tags import is_input, is_run
 
 TOO_LONG = 10**4300
 """Python itself neither writes nor reads longer integers, unless told to."""
@@ -23,6 +20,8 @@ _PLACED = (UnsupportedTypeError, ParameterError, InputFileError)
 _PLAIN = frozenset({str, bool, type(None)})
 
 
+_CONTAINERS = (dict, list)
+_MOST_LEVELS = 100
 _CIRCULAR = "it contains itself, or is nested too deeply. Pass plain data, without references back."
 
 
@@ -50,13 +49,16 @@ class Normalizer:
     __name__ = "normalize"
 
     def __init__(self) -> None:
-        self._dispatcher = functools.singledispatch(_by_module_or_shape)
+        self._dispatcher = functools.singledispatch(_reduced)
 
     def __call__(self, value: Any) -> Any:
         try:
-            return _normalize(value)
+            normalized = _normalize(value)
         except RecursionError:
             raise ParameterError("", _CIRCULAR) from None
+        if type(normalized) in _CONTAINERS:
+            _require_shallow(normalized)
+        return normalized
 
     def register(self, cls: type, function: Callable[[Any], Any] | None = None) -> Callable[[Any], Any]:
         """
@@ -87,7 +89,7 @@ class Normalizer:
         if function is None:
             return functools.partial(self.register, cls)
         chosen = function
-        self._dispatcher.register(cls, lambda value: self(chosen(value)))
+        self._dispatcher.register(cls, lambda value: _normalize(chosen(value)))
         return function
 
 
@@ -113,8 +115,31 @@ def normalize_at(place: str, value: Any) -> Any:
 
 def _normalize(value: Any) -> Any:
     """`normalize`, one level of it; what the builtin types become is fixed, so they need no dispatch."""
-    handler = _EXACT.get(type(value))
-    return handler(value) if handler else normalize._dispatcher(value)
+    kind = type(value)
+    # By type(), since the __class__ of a proxy is another object's.
+    handler = _EXACT.get(kind) or normalize._dispatcher.dispatch(kind)
+    return handler(value)
+
+
+def _reduced(value: Any) -> Any:
+    from ._kinds import reduced  # loaded by those who pass more than plain values
+
+    return _normalize(reduced(value))
+
+
+def _require_shallow(normalized: Any) -> None:
+    """Refuse what a reader with less stack than this one could not read back."""
+    level = [normalized]
+    for _ in range(_MOST_LEVELS):
+        level = [
+            item
+            for holder in level
+            for item in (holder.values() if type(holder) is dict else holder)
+            if type(item) in _CONTAINERS
+        ]
+        if not level:
+            return
+    raise ParameterError("", f"{_CIRCULAR[:-1]}; {_MOST_LEVELS} levels are the most.")
 
 
 def _item(place: object, value: Any) -> Any:
@@ -136,110 +161,7 @@ def _placed(place: str, error: UnsupportedTypeError | ParameterError | InputFile
     return type(error)(place + deeper, error.reason)
 
 
-# ---- the types, one row of the table each ---------------------------------------------------------------------------
-
-
-def _by_module_or_shape(value: Any) -> Any:
-    """Types known by name, so that their modules are never imported for them, and classes known by shape."""
-    kind = type(value)
-    for base in kind.__mro__:
-        module = base.__module__.partition(".")[0]
-        if write := _TEXT_FORMS.get((module, base.__name__)):
-            _require_no_attributes(value, base)
-            return {f"${base.__name__}": write(value)}
-        if module == "numpy":
-            from ._arrays import array_form  # loaded by those who pass NumPy's values
-
-            return _normalize(array_form(value))
-    fields = _fields(value)
-    if fields is None:
-        raise UnsupportedTypeError("", type_name(value))
-    return {"$class": kind.__name__, **_dict(fields)}
-
-
-def _isoformat(value: Any) -> str:
-    return f"{value.isoformat()}{'#fold' if getattr(value, 'fold', 0) else ''}"
-
-
-def _time_text(value: Any) -> str:
-    if value.tzinfo is None or value.utcoffset() is not None:
-        return _isoformat(value)
-    # Without a date there is no offset to write, and the zone's name must tell it from others.
-    zone = getattr(value.tzinfo, "key", None) or getattr(value.tzinfo, "zone", None)
-    if not isinstance(zone, str):
-        raise UnsupportedTypeError("", type_name(value.tzinfo), "A time of day needs a zone with a name.")
-    return f"{_isoformat(value)}[{zone}]"
-
-
-_TEXT_FORMS: dict[tuple[str, str], Callable[[Any], str]] = {
-    ("decimal", "Decimal"): str,
-    ("fractions", "Fraction"): str,
-    ("uuid", "UUID"): str,
-    ("datetime", "datetime"): _isoformat,
-    ("datetime", "date"): _isoformat,
-    ("datetime", "time"): _time_text,
-    ("datetime", "timedelta"): str,
-}
-
-
-def _fields(value: Any) -> dict[str, Any] | None:
-    """
-    Names and values of a dataclass, attrs or pydantic instance; None for anything else.
-
-    Not only what its class declares: attributes set in ``__post_init__`` or by a subclass, and a model's extra and
-    private fields, may matter to a result as much.
-    """
-    kind = type(value)
-    if dataclasses.is_dataclass(kind):
-        names = [field.name for field in dataclasses.fields(kind)]
-    elif hasattr(kind, "__attrs_attrs__"):
-        names = [attribute.name for attribute in kind.__attrs_attrs__]
-    elif hasattr(kind, "__pydantic_validator__"):
-        names = []
-    else:
-        return None
-    fields = {name: getattr(value, name) for name in names}
-    for more in (_attributes(value), *(getattr(value, name, None) for name in _PYDANTIC_FIELDS)):
-        fields.update(more or {})
-    return fields
-
-
-_PYDANTIC_FIELDS = ("__pydantic_extra__", "__pydantic_private__")
-
-
-def _attributes(value: Any, base: type = object) -> dict[str, Any]:
-    """What an instance holds beyond its *base*, but for results it only remembers (`functools.cached_property`)."""
-    kind = type(value)
-    found = {}
-    for name, item in (getattr(value, "__dict__", None) or {}).items():
-        if not (name.startswith("__pydantic_") or isinstance(getattr(kind, name, None), functools.cached_property)):
-            found[name] = item
-    for cls in kind.__mro__[: kind.__mro__.index(base)]:
-        for name, item in vars(cls).items() if "__slots__" in vars(cls) else ():
-            if isinstance(item, MemberDescriptorType) and not name.startswith("__") and hasattr(value, name):
-                found[name] = getattr(value, name)
-    return found
-
-
-def _require_no_attributes(value: Any, base: type) -> None:
-    """Refuse a subclass instance that carries more than its value, such as a unit: it would be lost."""
-    if type(value) is base:
-        return
-    if (names := _attributes(value, base)) and getattr(value, "__dict__", None) is not value:
-        first = next(iter(names))
-        raise UnsupportedTypeError("", type_name(value), f"It has attributes beside its value, such as {first!r}.")
-
-
-def _builtin(base: type, handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The handler of a builtin type, for instances of subclasses too."""
-
-    def handle(value: Any) -> Any:
-        if isinstance(value, Enum):
-            return normalize(value.value)
-        _require_no_attributes(value, base)
-        return handler(value)
-
-    return handle
+# ---- what the plain builtin types become ----------------------------------------------------------------------------
 
 
 def _int(value: int) -> int:
@@ -256,9 +178,9 @@ def _float(value: float) -> Any:
 def _dict(value: dict[Any, Any]) -> Any:
     if all(type(name) is str and name[:1] != "$" for name in value):
         return {name: _item(name, item) for name, item in value.items()}
-    if is_input(value):
+    if is_input(value) or is_run(value):
         # Out of a record: no tag is forged, since it means just what it says.
-        return {INPUT_TAG: dict(value[INPUT_TAG])}
+        return {tag: dict(content) for tag, content in value.items()}
     names = [_item(name, name) if isinstance(name, str) else None for name in value]
     if len(set(names)) < len(names) or not all(isinstance(name, str) and name[:1] != "$" for name in names):
         return _mapping(value)
@@ -293,7 +215,21 @@ def _bytes(value: Any) -> Any:
 
 
 def _complex(value: complex) -> Any:
-    return {"$complex": str(complex(value))}
+    # Rounded here: in the text, noise could not be told from the number.
+    return {"$complex": str(complex(rounded(value.real) + 0.0, rounded(value.imag) + 0.0))}
+
+
+def _tagged(value: Tagged) -> dict[str, Any]:
+    return {value.tag: _normalize(value.content), **{name: _item(name, item) for name, item in value.more.items()}}
+
+
+def _fields(value: Fields) -> dict[str, Any]:
+    normalized = {"$class": value.class_name, **_dict(value.fields)}
+    return normalized if value.value is NOTHING else {**normalized, "$value": _normalize(value.value)}
+
+
+def _digested(value: Digested) -> str:
+    return hashlib.sha256(canonical(_normalize(value.content)).encode("ascii")).hexdigest()
 
 
 normalize = Normalizer()
@@ -313,9 +249,4 @@ _HANDLERS: dict[type, Callable[[Any], Any]] = {
     bytearray: _bytes,
     complex: _complex,
 }
-_EXACT: dict[type, Callable[[Any], Any]] = {**_HANDLERS, Tagged: lambda value: {value.tag: _normalize(value.content)}}
-for _type, _handler in _HANDLERS.items():
-    normalize._dispatcher.register(_type, _builtin(_type, _handler))
-normalize._dispatcher.register(Mapping, _mapping)
-normalize._dispatcher.register(Enum, lambda value: normalize(value.value))
-normalize._dispatcher.register(pathlib.PurePath, str)
+_EXACT: dict[type, Callable[[Any], Any]] = {**_HANDLERS, Tagged: _tagged, Fields: _fields, Digested: _digested}

@@ -9,20 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 INPUT_TAG = "$InputFile"
 """The tag of an input file: its name, which is for people, and the digest of its content, which is the value."""
 
+RUN_TAG = "$run"
+"""The tag of a recorded run: its function and key, which are for people, and the digest of its result, the value."""
+
 _SHA256_DIGITS = 64
 _TIMEDELTA = r"(?:(-?\d+) days?, )?(\d+):(\d\d):(\d\d(?:\.\d+)?)"
-
-
-class Tagged(NamedTuple):
-    """What a value of some library becomes: a tag, and what is normalised under it."""
-
-    tag: str
-    content: Any
 
 
 def is_input(value: Any) -> bool:
@@ -38,6 +34,18 @@ def is_input(value: Any) -> bool:
         return False
     name, sha256 = held["name"], held["sha256"]
     return type(name) is str and type(sha256) is str and len(sha256) == _SHA256_DIGITS
+
+
+def is_run(value: Any) -> bool:
+    """
+    Whether a value is the normalised form of the record of a run.
+
+    Example:
+        >>> is_run({"$run": {"function": "mesh.make", "params_hash": "0" * 16, "digest": "sha256:1f"}})
+        True
+    """
+    held = value.get(RUN_TAG) if type(value) is dict and len(value) == 1 else None
+    return type(held) is dict and held.keys() == {"function", "params_hash", "digest"} and type(held["digest"]) is str
 
 
 def untagged(value: Any) -> Any:

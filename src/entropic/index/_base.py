@@ -164,6 +164,13 @@ class Index(ABC):
         """Return the results folder that relative paths belong to, absolute; None if the index remembers none."""
         return None
 
+    def folder_id(self) -> str | None:
+        """Return the identity of the results folder that the index belongs to; None if it knows none."""
+        return None
+
+    def remember_folder_id(self, folder_id: str) -> None:  # noqa: B027  # an index may do without
+        """Keep the identity of the results folder from now on, or from the next write that can take it."""
+
     def key_locks(self) -> KeyLocks | None:
         """Return locks for single flight that reach all who use this index; None to use lock files."""
         return None

@@ -23,11 +23,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ..._record import RunRecord
 from ...errors import MissingExtraError
-from ._columns import Run, tabulate
+from ._columns import page_columns
 from ._results import Shelf
 
-__all__ = ["Run", "make_page"]
+__all__ = ["make_page"]
 
 _FOLDER = Path(__file__).parent
 _TABLE_LIBRARY = "itables"
@@ -35,11 +36,13 @@ _PLOT_LIBRARY = "plotly"
 
 
 def make_page(
-    runs: Sequence[Run],
+    runs: Sequence[RunRecord],
     title: str,
     *,
     relative_to: str | os.PathLike[str] = ".",
     embed_up_to_bytes: int = 16 << 20,
+    results_dir: str | os.PathLike[str] | None = None,
+    why_superseded: Sequence[str] = (),
 ) -> str:
     """
     Show runs as the text of one self-contained HTML file.
@@ -49,18 +52,20 @@ def make_page(
         title: Headline and title of the page; text, not markup.
         relative_to: The folder the page will lie in; results are linked from there.
         embed_up_to_bytes: How many bytes of pictures and text to take into the page, newest results first.
+        results_dir: The folder of the results; of what lies outside it nothing is taken into the page.
+        why_superseded: Of each run why it no longer answers, or nothing.
 
     Raises:
         MissingExtraError: The libraries of the extra ``page`` are not installed (an `ImportError`).
     """
     table_js, table_css, plot_js = _libraries()
     script = _own("page.js")
-    shelf = Shelf(os.path.abspath(relative_to), embed_up_to_bytes)
+    shelf = Shelf(os.path.abspath(relative_to), embed_up_to_bytes, results_dir)
     shown = {
         "title": title,
         "written_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "count": len(runs),
-        "columns": tabulate(runs),
+        "columns": page_columns(runs, why_superseded),
         "results": shelf.place(runs),
     }
     parts = {

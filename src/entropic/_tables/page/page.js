@@ -85,13 +85,13 @@
 
   const label = (column) => (column.group === "metadata" ? column.name.slice("metadata.".length) : column.label);
 
-  const column = (name, group) => columns.find((one) => one.name === name && (!group || one.group === group));
+  const own = (field) => columns.find((one) => one.group === "record" && one.field === field);
   const params = columns.filter((one) => one.group === "param");
   const varying = params.filter((one) => one.varies);
-  const runTime = columns.find((one) => one.name === "metadata.elapsed_seconds" && one.group === "record");
-  const created = column("created_at", "record");
-  const size = column("provenance.size_bytes", "record");
-  const functionName = column("provenance.function", "record");
+  const runTime = own("elapsed_seconds");
+  const created = own("created_at");
+  const size = own("size_bytes");
+  const functionName = own("function");
 
   /** Numbers first, then names of no number, then text; missing cells are last whichever way one sorts. */
   function ranksOf(one) {
@@ -256,7 +256,7 @@
     ...(runTime ? [runTime] : []),
     ...columns.filter((one) => one.group === "metadata" && one.varies).slice(0, 12),
     ...(functionName?.varies ? [functionName] : []),
-    ...columns.filter((one) => one.name === "provenance.version" && one.varies),
+    ...[own("version")].filter((one) => one?.varies),
     ...(created ? [created] : []),
     ...(size ? [size] : []),
   ];
@@ -274,7 +274,7 @@
   }
 
   function runButton(row) {
-    const hash = columns.find((one) => one.name === "params_hash");
+    const hash = own("params_hash");
     return element("button", { type: "button", className: "open", textContent: textOf(hash, row).slice(0, 8) || "open", title: "Show this run" });
   }
 
@@ -300,7 +300,7 @@
     DataTable.ext.type.order["ranked-asc"] = missingLast(1);
     DataTable.ext.type.order["ranked-desc"] = missingLast(-1);
     DataTable.ext.errMode = "throw";
-    const hashes = column("params_hash", "record");
+    const hashes = own("params_hash");
     const names = { cells: data.results.map((files) => files[0].name) };
     const drawn = (one, node) => ({
       type: "ranked",
@@ -387,7 +387,7 @@
       return element("div", {}, element("dt", { textContent: label(one) }), element("dd", { textContent: readable }));
     }));
     const has = (group) => columns.filter((one) => one.group === group && !isMissing(one.cells[row]));
-    byId("run-title").textContent = `Run ${textOf(column("params_hash", "record"), row)}`;
+    byId("run-title").textContent = `Run ${textOf(own("params_hash"), row)}`;
     byId("run-body").replaceChildren(
       block("Result", ...data.results[row].map(fileNode)),
       ...(has("param").length ? [block("Parameters", pairs(has("param")))] : []),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from sqlalchemy import Connection, bindparam, column, delete, func, insert, select, table
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ..._fs import forks_held_off, watch_forks
+from ..._fs import forks_held_off, remember, watch_forks
 from ..._locks import KeyLocks
 from ..._record import RunRecord, copy_record
 from ...errors import IndexCorruptError, MissingExtraError
@@ -44,6 +44,7 @@ _NEWEST = (
 _DOCUMENTS = select(runs.c.id, runs.c.document)
 _COUNT = select(func.count()).select_from(runs)
 _FOLDER = select(settings.c.value).where(settings.c.name == "results_dir")
+_FOLDER_ID = select(settings.c.value).where(settings.c.name == "folder_id")
 _WITHOUT_TOKEN = delete(tokens).where(tokens.c.token == bindparam("a_token"), tokens.c.run_id == bindparam("a_run"))
 _sequence = table("sqlite_sequence", column("name"), column("seq"))
 _LAST_NUMBER = select(_sequence.c.seq).where(_sequence.c.name == runs.name)  # given, though perhaps deleted since
@@ -100,6 +101,8 @@ class SQLIndex(Index):
         weakref.finalize(self, _end_all, self._opened)
         self._shown: dict[str, _Shown] = {}
         self._folder: Path | None = None
+        self._folder_id: str | None = None  # to be kept
+        self._folder_id_kept: str | None = None
         self._folder_is_told = self._results_dir is None
         self._folder_is_known = False
         watch_forks(self)
@@ -142,9 +145,7 @@ class SQLIndex(Index):
         if known is not None and version is not None and known.version == version:
             return known.record
         shown = self._look_up(params_hash, version, known)
-        if len(self._shown) >= _REMEMBERED_RECORDS:
-            self._shown.clear()
-        self._shown[params_hash] = shown
+        remember(self._shown, params_hash, shown, _REMEMBERED_RECORDS)
         return shown.record
 
     def find_all_by_hash(self, params_hash: str) -> list[RunRecord]:
@@ -234,6 +235,18 @@ class SQLIndex(Index):
                 self._folder = Path(os.path.abspath(os.path.join(self._folder_of_index(), told)))
         return self._folder
 
+    def folder_id(self) -> str | None:
+        """Return the identity of the results folder that the database remembers; None if there is none."""
+        if self._folder_id_kept is None:
+            self._folder_id_kept = self._database.read(
+                lambda connection: connection.execute(_FOLDER_ID).scalar_one_or_none(), None
+            )
+        return self._folder_id_kept
+
+    def remember_folder_id(self, folder_id: str) -> None:
+        """Keep the identity of the results folder with the next record."""
+        self._folder_id = folder_id
+
     def key_locks(self) -> KeyLocks | None:
         """Advisory locks of a PostgreSQL database; None with SQLite, for which lock files serve."""
         return self._locks
@@ -315,9 +328,11 @@ class SQLIndex(Index):
         """Remember the results folder, unless somebody was first."""
         if self._folder_is_told or self._results_dir is None or connection.execute(_FOLDER).first() is not None:
             return
-        row = {"name": "results_dir", "value": self._told_folder(self._results_dir)}
+        rows = [{"name": "results_dir", "value": self._told_folder(self._results_dir)}]
+        if self._folder_id is not None:
+            rows.append({"name": "folder_id", "value": self._folder_id})
         kind = postgresql if self._locks is not None else sqlite
-        connection.execute(kind.insert(settings).on_conflict_do_nothing(index_elements=[settings.c.name]), row)
+        connection.execute(kind.insert(settings).on_conflict_do_nothing(index_elements=[settings.c.name]), rows)
 
     def _told_folder(self, results_dir: str) -> str:
         if self._place.path is None:

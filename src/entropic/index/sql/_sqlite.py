@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ... import _log
-from ..._fs import make_folder, require_access
+from ..._fs import is_settled, make_folder, require_access
 from ...errors import IndexUnavailableError
 from ._conditions import Narrowing, SQLiteNarrowing
 from ._schema import has_tables, make_tables, tokens
@@ -30,7 +30,6 @@ from ._url import DatabasePlace
 
 _BUSY_SECONDS = 60.0
 _ATTEMPTS = 20
-_TICK_NANOSECONDS = 50_000_000
 _ENOUGH = 1000  # entries to count before a value is called frequent
 
 T = TypeVar("T")
@@ -88,7 +87,7 @@ class SQLiteFile:
         """Something that has changed if the database has; None if that cannot be told."""
         signature = self._quiet_signature()
         if signature is not None:
-            return signature if _is_settled(signature) else None
+            return signature if is_settled(signature[-1]) else None
         try:
             engine = self._live_engine(create=False)
             with self._guard:
@@ -184,7 +183,7 @@ class SQLiteFile:
 
     def _plain_engine(self, signature: Signature) -> Engine:
         with self._guard:
-            if self._plain is None or self._plain[0] != signature or not _is_settled(signature):
+            if self._plain is None or self._plain[0] != signature or not is_settled(signature[-1]):
                 self._drop_plain()
                 self._plain = signature, self._engine("immutable=1")
             return self._plain[1]
@@ -276,11 +275,6 @@ def _signature(path: str) -> Signature | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _is_settled(signature: Signature) -> bool:
-    """Whether a further change would show: two within one tick of the file system's clock would not."""
-    return time.time_ns() - signature[-1] > _TICK_NANOSECONDS
 
 
 def _may_write(folder: str) -> bool:

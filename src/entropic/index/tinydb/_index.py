@@ -183,6 +183,18 @@ class TinyDBIndex(Index):
                 folder = None if descriptor is None else stated_folder(first_line(descriptor))
         return Path(os.path.abspath(self.path.parent / folder)) if isinstance(folder, str) else None
 
+    def folder_id(self) -> str | None:
+        """Return the identity of the results folder that the file remembers; None if there is none."""
+        try:
+            identity = self._reader.store_row().get("folder_id")
+        except IndexCorruptError:
+            return None
+        return identity if isinstance(identity, str) else None
+
+    def remember_folder_id(self, folder_id: str) -> None:
+        """Keep the identity of the results folder with the next write that makes the file or rewrites it."""
+        self._writer.store_row["folder_id"] = folder_id
+
     def leftovers(self) -> list[Path]:
         """What killed writers have left beside the file; nothing is removed."""
         return [Path(path) for path in self._writer.abandoned_drafts()]

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ..._fs import remember
 from ...hashing import canonical
 
 # A plain character as an escape, which we never write but JSON allows. Lines with one are always looked at.
@@ -71,11 +72,11 @@ class NamePrefilter:
             yield match.start(), self._key(match[1])
 
     def _key(self, token: bytes) -> bytes | None:
-        if token not in self._keys:
-            if len(self._keys) >= _REMEMBERED_TOKENS:
-                self._keys.clear()
-            self._keys[token] = _key_of_token(token)
-        return self._keys[token]
+        key = self._keys.get(token, b"")
+        if key == b"":
+            key = _key_of_token(token)
+            remember(self._keys, token, key, _REMEMBERED_TOKENS)
+        return key
 
 
 class _Field:

@@ -25,7 +25,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ... import _log
-from ..._fs import has_locks, is_at, require_access, try_lock, unlock, wait_for_lock, watch_forks
+from ..._fs import (
+    abandoned_drafts,
+    has_locks,
+    is_at,
+    remove_drafts,
+    require_access,
+    try_lock,
+    unlock,
+    wait_for_lock,
+    watch_forks,
+)
 from ...errors import UnsupportedSystemError
 from . import _format
 from ._content import Content, EmptyContent
@@ -33,7 +43,7 @@ from ._format import CLOSING, STORE_TABLE, TABLE, Document, Tables
 from ._io import end_of, open_made, read_all, require_file, stat_of, write_at
 from ._lines import LinesContent
 from ._reader import LineReader, tables_of
-from ._rewrite import drafts_of, keep_beside, remove_drafts, replacing
+from ._rewrite import keep_beside, rewrite
 
 if TYPE_CHECKING:
     from ._recovery import Salvaged
@@ -55,7 +65,7 @@ class LineWriter(Generic[T]):
     def __init__(self, reader: LineReader[T], store_row: Document, durable: bool) -> None:
         self.reader = reader
         self._path = reader.path
-        self._store_row = store_row
+        self.store_row = store_row
         self._durable = durable
         self._held: int | None = None
         watch_forks(self)
@@ -89,7 +99,7 @@ class LineWriter(Generic[T]):
                 self.reader.note_appended(content, runs, texts)
             else:
                 lines = _format.joined(itertools.chain(content.texts(descriptor), texts))
-                self._replace(descriptor, content, lines, content.other_tables)
+                self._replace(content, lines, content.other_tables)
             return [number for number, _ in runs]
 
     def remove(self, keys: Collection[str], unwanted: Callable[[T], bool]) -> int:
@@ -108,7 +118,7 @@ class LineWriter(Generic[T]):
             content = self._content_to_write(descriptor)
             doomed = self._doomed(content, descriptor, keys, unwanted)
             if doomed:
-                self._replace(descriptor, content, content.without(descriptor, doomed), content.other_tables)
+                self._replace(content, content.without(descriptor, doomed), content.other_tables)
             return len(doomed)
 
     def edit(self, change: Callable[[Tables], R]) -> R:
@@ -126,7 +136,7 @@ class LineWriter(Generic[T]):
             tables = tables_of(content, descriptor)
             result = change(tables)
             lines = [_format.line(int(number), document) for number, document in tables.pop(TABLE, {}).items()]
-            self._replace(descriptor, content, _format.joined(lines), tables)
+            self._replace(content, _format.joined(lines), tables)
         return result
 
     def read_intact(self) -> Salvaged:
@@ -152,7 +162,7 @@ class LineWriter(Generic[T]):
             kept_as = keep_beside(self._path, "damaged", content, descriptor, self._durable)
             runs = enumerate(salvage(content).documents, start=1)
             lines = _format.joined(_format.line(number, document) for number, document in runs)
-            self._replace(descriptor, None, lines, others)
+            self._replace(None, lines, others)
         return kept_as
 
     def abandoned_drafts(self) -> list[str]:
@@ -161,14 +171,14 @@ class LineWriter(Generic[T]):
             if descriptor is None or not try_lock(descriptor):
                 return []
             try:
-                return drafts_of(os.path.realpath(self._path))
+                return abandoned_drafts(self._path)
             finally:
                 unlock(descriptor)
 
     def clean_up(self) -> None:
         """Remove what killed writers have left of a rewrite."""
         with self._locked():
-            remove_drafts(os.path.realpath(self._path))
+            remove_drafts(self._path)
 
     def require_writable(self) -> None:
         """
@@ -264,22 +274,21 @@ class LineWriter(Generic[T]):
             if unwanted(self.reader.checked(document, lambda place=place: line(descriptor, place)))  # type: ignore[misc]
         ]
 
-    def _replace(self, descriptor: int, content: Content | None, lines: Iterable[bytes], others: Tables) -> None:
+    def _replace(self, content: Content | None, lines: Iterable[bytes], others: Tables) -> None:
         """Write lines to a new file and rename it over the locked one."""
         head = _format.head(self._row_beside(others), others, is_first=isinstance(content, EmptyContent))
         self.reader.distrust()
-        with replacing(self._path, descriptor, self._durable) as new:
-            place = write_at(new, head, 0)
-            for piece in lines:
-                place = write_at(new, piece, place)
-            write_at(new, CLOSING, place)
+        rewrite(self._path, itertools.chain([head], lines, [CLOSING]), self._durable)
 
     def _row_beside(self, others: Tables) -> Document:
         """Our row; but the folder that relative paths belong to stays the one it was, for as long as it exists."""
-        folder = others.get(STORE_TABLE, {}).get("1", {}).get("results_dir")
+        row = others.get(STORE_TABLE, {}).get("1", {})
+        folder, identity = row.get("results_dir"), row.get("folder_id")
+        if identity is not None and identity == self.store_row.get("folder_id"):
+            return self.store_row  # the folder itself, wherever it is now
         if isinstance(folder, str) and os.path.isdir(os.path.join(os.path.dirname(self._path), folder)):
-            return {**self._store_row, "results_dir": folder}
-        return self._store_row
+            return {**self.store_row, "results_dir": folder, **({} if identity is None else {"folder_id": identity})}
+        return self.store_row
 
 
 def _is_closed_by_bytes(content: LinesContent, descriptor: int) -> bool:

@@ -1,0 +1,62 @@
+"""Whether the results folder of a store is the one that its index belongs to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .._results import folder_id, give_folder_id, seal_of
+from ..errors import OtherFolderError
+from ..index import Index
+
+
+class FolderIdentity:
+    """
+    Refuses to run where results would go into a folder that only looks like the one of the index.
+
+    A disk that is not mounted leaves an empty folder at its place, and a node of a cluster may have a folder of its own
+    under a path that all nodes have. Runs made there would replace records whose results are whole, elsewhere.
+
+    Args:
+        results_dir: The results folder of the store, absolute.
+        index: Its index.
+    """
+
+    def __init__(self, results_dir: Path, index: Index) -> None:
+        self._results_dir = results_dir
+        self._index = index
+        self._seal: tuple[int, int] | None = None
+
+    def require_own(self) -> None:
+        """
+        Give the folder an identity, if neither it nor the index has one. One ``stat``, once that is done.
+
+        Raises:
+            OtherFolderError: The index belongs to another folder that should be at this place (an `OSError`).
+            OSError: The folder cannot be written.
+        """
+        if self._seal is not None and self._seal == seal_of(self._results_dir):
+            return
+        remembered, found = self._index.folder_id(), folder_id(self._results_dir)
+        if remembered is not None and found != remembered and self._is_at_remembered_place():
+            raise OtherFolderError(str(self._results_dir), repr(self._index), lacks_identity=found is None)
+        if found is None:
+            found = give_folder_id(self._results_dir)
+        self._index.remember_folder_id(found)
+        self._seal = seal_of(self._results_dir)
+
+    def is_own(self) -> bool:
+        """Whether the folder bears the identity that the index remembers; False if one of them has none."""
+        remembered = self._index.folder_id()
+        return remembered is not None and remembered == folder_id(self._results_dir)
+
+    def adopt(self) -> bool:
+        """Let the folder bear the identity that the index remembers, if it bears none; tell whether that was so."""
+        remembered = self._index.folder_id()
+        if remembered is None or folder_id(self._results_dir) is not None:
+            return False
+        give_folder_id(self._results_dir, remembered)
+        return True
+
+    def _is_at_remembered_place(self) -> bool:
+        place = self._index.remembered_folder()
+        return place is None or place.resolve() == self._results_dir.resolve() or not place.is_dir()

@@ -1,0 +1,84 @@
+"""Changes to an index, each noted in the journal of the results folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from .. import _log
+from .._fs import warn
+from .._record import RunRecord
+from .._results import Event, Journal
+from ..errors import LostIndexWarning
+from ..index import Index
+from ._settings import Settings
+
+
+class IndexWriter:
+    """
+    Insert and delete records, and note it in the journal.
+
+    A record is noted before it is inserted, and a deletion after it is done: killed in between, the journal has a run
+    too many, which is there on disk, and never one too few. A journal that cannot be written costs a line in the log.
+
+    Args:
+        settings: What the store was made with.
+        index: Its index.
+
+    Attributes:
+        journal: The journal.
+    """
+
+    def __init__(self, settings: Settings, index: Index) -> None:
+        self._index = index
+        self._results_dir = settings.results_dir
+        self.journal = Journal(settings.results_dir, _name_of(index, settings.results_dir))
+        self._has_looked = False
+
+    def insert(self, record: RunRecord) -> None:
+        """Add a record, as `Index.insert`."""
+        self._note("recorded", [record])
+        self._index.insert(record)
+
+    def insert_many(self, records: Sequence[RunRecord]) -> None:
+        """Add records, as `Index.insert_many`."""
+        self._note("recorded", records)
+        self._index.insert_many([*records])
+
+    def delete_records(self, records: Collection[RunRecord]) -> None:
+        """Remove records, as `Index.delete_records`."""
+        self._index.delete_records(records)
+        self._note("forgotten", records)
+
+    def warn_if_lost(self) -> None:
+        """Warn, once, if the index is empty and the journal has runs of it that nobody has deleted."""
+        if self._has_looked:
+            return
+        self._has_looked = True
+        if self.journal.is_empty() or self._index.path is None or next(iter(self._index.iter()), None) is not None:
+            return
+        count = self._count_of_standing()
+        if count:
+            warn(LostIndexWarning(str(self._index.path), str(self._results_dir), count), LostIndexWarning)
+
+    def _count_of_standing(self) -> int:
+        standing: set[tuple[object, object]] = set()
+        for entry in self.journal.entries():
+            run = entry.document.get("params_hash"), entry.document.get("created_at")
+            if entry.index == self.journal.index:
+                (standing.add if entry.event == "recorded" else standing.discard)(run)
+        return len(standing)
+
+    def _note(self, event: Event, records: Collection[RunRecord]) -> None:
+        try:
+            self.journal.append(event, (record.to_dict() for record in records))
+        except OSError as error:
+            _log.not_journaled(str(self.journal.path), error)
+
+
+def _name_of(index: Index, results_dir: Path) -> str:
+    """What tells an index from others of one results folder, also when both have moved."""
+    if index.path is not None:
+        return os.path.relpath(index.path, results_dir)
+    return index.url or type(index).__qualname__

@@ -1,0 +1,141 @@
+"""
+Files that appear whole: written aside, in the same folder and under a private name, then renamed into place.
+
+A writer holds a lock on its draft, so that the drafts of writers that are gone can be told from those under way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+from collections.abc import Iterator
+
+from ._files import require_access, sync
+from ._flock import is_abandoned, is_at, remove_abandoned, try_lock
+
+_ENDING = re.compile(r"\.[0-9a-f]{16}\.draft")
+
+
+@contextlib.contextmanager
+def replacing(
+    path: str | os.PathLike[str], *, durable: bool = False, or_in_place: bool = False, like: int | str | None = None
+) -> Iterator[str]:
+    """
+    Write a file in one step: until the end of the block, and after a crash in it, the old one stands there whole.
+
+    The new file has the mode, the access list and, where allowed, owner and group of the one it replaces; a first one
+    has the mode that the umask gives. A link stays, and what it leads to is replaced.
+
+    Args:
+        path: The file.
+        durable: Sync the new file before it is renamed, and its folder after.
+        or_in_place: Write in place what cannot be replaced: what is no file, such as a pipe or ``/dev/stdout``, and a
+            file in a folder where no other can be made.
+        like: A file, open or by its path, whose rights the new one has, instead of the one at *path*.
+
+    Yields:
+        The path to write to: of a new, empty file.
+
+    Raises:
+        OSError: It cannot be written; the old file is as it was.
+    """
+    target = os.path.realpath(path)
+    if or_in_place and not _is_replaceable(target):
+        yield target
+        return
+    draft, descriptor = _new_draft(target)
+    try:
+        if os.path.exists(target):
+            require_access(target, os.W_OK)
+            like = target if like is None else like
+        if like is not None:
+            _take_after(descriptor, like)
+        yield draft
+        if durable:
+            sync(draft)
+        os.replace(draft, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(draft)
+        raise
+    finally:
+        os.close(descriptor)
+    if durable:
+        sync(os.path.dirname(target))
+
+
+def _take_after(descriptor: int, model: int | str) -> None:
+    """Give an open file the mode, the access list and, where allowed, owner and group of another file."""
+    status = os.stat(model)
+    for owner in (status.st_uid, -1):
+        with contextlib.suppress(OSError):
+            os.fchown(descriptor, owner, status.st_gid)
+            break
+    with contextlib.suppress(OSError):
+        os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+    if hasattr(os, "getxattr"):
+        _take_attributes(descriptor, model)
+
+
+def abandoned_drafts(path: str) -> list[str]:
+    """What writers of a file that are gone have left beside it; nothing is removed."""
+    return [draft for draft in _drafts_of(path) if is_abandoned(draft)]
+
+
+def remove_drafts(path: str) -> None:
+    """Remove what writers of a file that are gone have left beside it."""
+    for draft in _drafts_of(path):
+        remove_abandoned(draft)
+
+
+def _is_replaceable(target: str) -> bool:
+    try:
+        mode = os.stat(target).st_mode
+    except FileNotFoundError:
+        return True
+    return stat.S_ISREG(mode) and os.access(os.path.dirname(target), os.W_OK | os.X_OK)
+
+
+def _new_draft(target: str) -> tuple[str, int]:
+    folder, name = os.path.split(target)
+    while True:
+        draft = os.path.join(folder, f".{name}.{os.urandom(8).hex()}.draft")
+        try:
+            descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        except OSError as error:
+            error.filename = target  # what was asked for, not a name of ours
+            raise
+        if _is_held(descriptor, draft):
+            return draft, descriptor
+        os.close(descriptor)  # a cleaner came between the two steps, and took us for dead
+
+
+def _is_held(descriptor: int, draft: str) -> bool:
+    try:
+        return try_lock(descriptor) and is_at(descriptor, draft)
+    except OSError:
+        return True  # on a file system without locks it is never found to be abandoned
+
+
+def _drafts_of(path: str) -> list[str]:
+    folder, name = os.path.split(os.path.realpath(path))
+    beginning = f".{name}"
+    return [
+        os.path.join(folder, entry)
+        for entry in os.listdir(folder)
+        if entry.startswith(beginning) and _ENDING.fullmatch(entry[len(beginning) :])
+    ]
+
+
+def _take_attributes(descriptor: int, model: int | str) -> None:
+    """Extended attributes, of which access lists are one."""
+    with contextlib.suppress(OSError):
+        names = set(os.listxattr(model))
+        for name in set(os.listxattr(descriptor)) - names:  # such as an access list that the folder has given it
+            with contextlib.suppress(OSError):
+                os.removexattr(descriptor, name)
+        for name in names:
+            with contextlib.suppress(OSError):
+                os.setxattr(descriptor, name, os.getxattr(model, name))

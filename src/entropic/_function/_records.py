@@ -1,0 +1,116 @@
+"""The records of one function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .._engine import RunCache, report_unknown_names
+from .._record import RunRecord
+from .._tables import RecordList, from_store
+from ..hashing import canonical
+from ..query import Selection, fields_of, has_name
+from ._closure import Closure
+from ._watches import Watches
+
+if TYPE_CHECKING:
+    from ._evolution import Evolution
+
+_EVERY_RUN = Selection.of()
+
+
+class FunctionRecords:
+    """
+    The records of one function, of all its versions.
+
+    Args:
+        engine: Where they are.
+        name: The function's name.
+        closure: What it closes over: two functions of one name may differ in that.
+        evolution: How its parameters have changed, if they have.
+        watches: Over its code.
+    """
+
+    def __init__(
+        self, engine: RunCache, name: str, closure: Closure, evolution: Evolution | None, watches: Watches
+    ) -> None:
+        self._engine = engine
+        self._name = name
+        self._closure = closure
+        self._evolution = evolution
+        self._watches = watches
+
+    def chosen(self, selection: Selection = _EVERY_RUN, *, current: bool = False) -> RecordList:
+        """Those that are asked for, with the params that calls of today would have; only what answers, if *current*."""
+        return self._found(selection, self.owns, current)
+
+    def _found(self, selection: Selection, is_wanted: Callable[[RunRecord], bool], current: bool = False) -> RecordList:
+        if self._evolution is None:
+            return self._engine.select(selection, is_wanted, self._is_of_todays_code, current=current)
+        # Asked of the points of today, whatever they were called when they were recorded.
+        of_today = [self.of_today(record) for record in self._engine.select(_EVERY_RUN, is_wanted)]
+        found = RecordList(of_today).where(selection.condition)
+        if not found:
+            report_unknown_names(
+                selection.condition, lambda name: any(has_name(fields_of(record), name) for record in of_today)
+            )
+        origin = self._engine.origin(self._is_of_todays_code)
+        if current:
+            found = from_store(found, origin).current()
+        return from_store(selection.arranged(found, fields_of), origin)
+
+    def _is_of_todays_code(self, record: RunRecord) -> bool:
+        watches = [watch.read_only() for watch in self._watches.all()]
+        if self._evolution is not None:
+            watches += [watch.for_older_parameters(str(self._evolution)) for watch in watches]
+        return any(watch.is_current(record, watch.today()) for watch in watches)
+
+    def of_today(self, record: RunRecord) -> RunRecord:
+        """A record with the params that a call of today would have."""
+        return record if self._evolution is None else self._evolution.of_today(record)
+
+    def owns(self, record: RunRecord) -> bool:
+        """Whether a record is of this function, whatever its version."""
+        return self._is_named(record) and not self._watches.own.is_of_namesake(record)
+
+    def _is_named(self, record: RunRecord) -> bool:
+        mine, theirs = self._closure.identity().fields, record.provenance
+        if theirs.get("function") != self._name:
+            return False
+        return canonical(theirs.get("closure")) == canonical(mine.get("closure"))
+
+    def accept_changes(self, selection: Selection) -> int:
+        """Declare recorded runs good for today's code; how many that concerns."""
+        # Runs of a namesake are among them only if they are chosen.
+        records = self.chosen() if selection == _EVERY_RUN else self._found(selection, self._is_named)
+        codes = {code for record in records if isinstance(code := record.provenance.get("code"), str)}
+        accepted: set[str] = set()
+        for watch in self._watches.all():
+            accepted |= watch.accept(watch.last_current(records) if selection == _EVERY_RUN else codes)
+        return sum(record.provenance.get("code") in accepted for record in records)
+
+    def migrate(self, *, preview: bool = False) -> int:
+        """Rewrite the records that have an older form; how many there are."""
+        if self._evolution is None:
+            return 0
+        pairs = self._evolution.rewritten(filter(self.owns, self._engine.index.all()))
+        if pairs and not preview:
+            # First, or a crash would leave runs that no longer answer without a word.
+            codes = {code for _, taken in pairs if isinstance(code := taken.provenance.get("code"), str)}
+            for watch in self._watches.all():
+                watch.for_older_parameters(str(self._evolution)).accept_excused(codes)
+            self._engine.exchange(pairs)
+        return len(pairs)
+
+    def count_points(self) -> int:
+        """How many points are recorded."""
+        return len({self._point(record) for record in self.chosen()})
+
+    def _point(self, record: RunRecord) -> Any:
+        if self._evolution is None:
+            return record.params_hash
+        return canonical(record.params), canonical(record.provenance.get("version"))
+
+    def forget(self) -> None:
+        """Forget all of them; their results are kept."""
+        self._engine.forget(self.owns)

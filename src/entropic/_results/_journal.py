@@ -1,0 +1,138 @@
+"""
+The journal of a results folder: a second memory of its runs, from which a lost index is made anew.
+
+One JSON object a line, only ever appended: a record that was inserted, or one that was forgotten. A line is written in
+one piece behind a line break of its own, so that a line that was cut by a crash spoils none but itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Literal
+
+from .._fs import wait_for_lock
+from ._staging import PRIVATE_FOLDER
+
+Event = Literal["recorded", "forgotten"]
+
+_NAME = os.path.join("journal", "runs-v1.jsonl")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """
+    One line of a journal.
+
+    Attributes:
+        event: What happened.
+        document: The record in its document form, its path as the index has it.
+        index: The index it happened in: its path relative to the results folder, or its URL without password.
+        at: When, ISO 8601 in UTC.
+    """
+
+    event: Event
+    document: dict[str, Any]
+    index: str
+    at: str
+
+
+class Journal:
+    """
+    What was recorded in one results folder, and what was forgotten.
+
+    Appending is not synced: a power cut costs at most the last lines, which the index has. Any number of processes
+    append at once.
+
+    Args:
+        results_dir: The results folder.
+        index: What tells its index from others of the folder; see `Entry`.
+
+    Attributes:
+        path: The file.
+        index: As given.
+    """
+
+    def __init__(self, results_dir: Path, index: str) -> None:
+        self.path = results_dir / PRIVATE_FOLDER / _NAME
+        self.index = index
+
+    def append(self, event: Event, documents: Iterable[Mapping[str, Any]]) -> None:
+        """
+        Add a line for each document, all of them in one write.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        at = datetime.now(timezone.utc).isoformat(timespec="microseconds")
+        lines = [
+            json.dumps({"event": event, "at": at, "index": self.index, "run": document}, separators=(",", ":"))
+            for document in documents
+        ]
+        if not lines:
+            return
+        descriptor = self._open()
+        try:
+            _write_locked(descriptor, ("\n" + "\n".join(lines) + "\n").encode("ascii"))
+        finally:
+            os.close(descriptor)
+
+    def entries(self) -> Iterator[Entry]:
+        """
+        All lines that can be read, oldest first; one that was cut is passed over.
+
+        Raises:
+            OSError: There is a journal, and it cannot be read.
+        """
+        try:
+            file = open(self.path, "rb")  # noqa: SIM115  # closed below
+        except FileNotFoundError:
+            return
+        with file:
+            for line in file:
+                entry = _entry_of(line)
+                if entry is not None:
+                    yield entry
+
+    def is_empty(self) -> bool:
+        """Whether nothing was ever appended."""
+        try:
+            return self.path.stat().st_size == 0
+        except OSError:
+            return True
+
+    def _open(self) -> int:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+        try:
+            return os.open(self.path, flags, 0o666)
+        except FileNotFoundError:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(self.path, flags, 0o666)
+
+
+def _write_locked(descriptor: int, text: bytes) -> None:
+    # Appending is one step on a local file system. On a network file system two hosts may write to one place: hence the
+    # lock, where there are locks.
+    try:
+        wait_for_lock(descriptor)
+    except OSError:
+        pass
+    while text:
+        text = text[os.write(descriptor, text) :]
+
+
+def _entry_of(line: bytes) -> Entry | None:
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(content, dict):
+        return None
+    event, document, index, at = (content.get(name) for name in ("event", "run", "index", "at"))
+    if event not in ("recorded", "forgotten") or not isinstance(document, dict):
+        return None
+    return Entry(event, document, str(index), str(at))

@@ -1,0 +1,168 @@
+"""The one tabulation: which columns a list of runs has, and what is in them. All views are made from it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._record import RunRecord
+
+PARAM, OWN, METADATA, PROVENANCE = "param", "record", "metadata", "provenance"
+_CODE_DIGITS = 8
+_DEEPEST = 50
+_MEASURED = "elapsed_seconds"
+_HEADS = ("function", "version", "size_bytes")
+
+
+@dataclass
+class Table:
+    """
+    Rows that need not have all columns.
+
+    Attributes:
+        columns: The names of the columns, in their order.
+        rows: What is in each; a column that is missing is empty.
+        groups: Where the columns of runs come from: ``param``, ``record``, ``metadata`` or ``provenance``.
+        fields: What a column holds that is no parameter, where its name was taken.
+    """
+
+    columns: list[str] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    groups: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, str] = field(default_factory=dict)
+
+    def own(self, name: str) -> str | None:
+        """Return the column that holds a field of the records; None if there is none."""
+        return next((one for one in self.columns if self.groups.get(one) == OWN and self.fields[one] == name), None)
+
+    def add_columns(
+        self,
+        names: Iterable[str],
+        rows: Iterable[Mapping[str, Any]],
+        taken: Iterable[str] = (),
+        group: str = OWN,
+    ) -> None:
+        """Put further columns to the right; where a name is there already, or *taken*, ``record.<name>`` is used."""
+        free = {}
+        used = {*self.columns, *taken}
+        for name in names:
+            free[name] = name
+            while free[name] in used:
+                free[name] = f"record.{free[name]}"
+            used.add(free[name])
+            self.columns.append(free[name])
+            self.groups[free[name]] = group
+            self.fields[free[name]] = name
+        for row, added in zip(self.rows, rows, strict=True):
+            row.update({free[name]: value for name, value in added.items() if name in free})
+
+
+def tabulate(
+    records: Sequence[RunRecord],
+    shown: Sequence[str] | None = None,
+    why_superseded: Sequence[str] = (),
+    *,
+    everything: bool = False,
+) -> Table:
+    """
+    Make the table of some runs: a column for each parameter, then what the records tell beside them.
+
+    Args:
+        records: The runs, one row each.
+        shown: The parameters to show; all of them without it.
+        why_superseded: Of each run why it no longer answers, or nothing.
+        everything: Whether to take in size, hash and provenance as well.
+    """
+    params = [flatten(record.params) for record in records]
+    names = list(shown) if shown is not None else list(dict.fromkeys(name for row in params for name in row))
+    table = Table(
+        names,
+        [{name: row[name] for name in names if name in row} for row in params],
+        dict.fromkeys(names, PARAM),
+    )
+    taken = {name for row in params for name in row}  # also those that are not shown: one name, one meaning
+    own = [_own(record) | ({"superseded": why} if why else {}) for record, why in _marked(records, why_superseded)]
+    table.add_columns(_own_names(records, any(why_superseded), everything), own, taken)
+    metadata = [_dotted(METADATA, record.metadata, {_MEASURED}) for record in records]
+    table.add_columns(_names(metadata), metadata, taken, METADATA)
+    if everything:
+        provenance = [_dotted(PROVENANCE, record.provenance, set(_HEADS)) for record in records]
+        table.add_columns(_names(provenance), provenance, taken, PROVENANCE)
+    return table
+
+
+def flatten(values: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return nested mappings as one, with dotted names; where two would have one name, the nested one stays as it is.
+
+    An object with a class is shown under its own name by that class, and its fields are dotted.
+
+    Example:
+        >>> flatten({"n": 1, "solver": {"$class": "Euler", "dt": 0.5, "order": {"max": 4}}})
+        {'n': 1, 'solver': 'Euler', 'solver.dt': 0.5, 'solver.order.max': 4}
+        >>> flatten({"a.b": 1, "a": {"b": 2}})
+        {'a.b': 1, 'a': {'b': 2}}
+    """
+    leaves = {name: list(_leaves(name, value)) for name, value in values.items()}
+    taken = Counter(name for found in leaves.values() for name, _ in found)
+    taken.update(name for name, found in leaves.items() if name not in (one for one, _ in found))
+    flat: dict[str, Any] = {}
+    for name, found in leaves.items():
+        flat.update(found if all(taken[one] == 1 for one, _ in found) else {name: values[name]})
+    return flat
+
+
+def _leaves(name: str, value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
+    if not _is_nested(value) or depth == _DEEPEST:
+        yield name, value
+        return
+    for inner, item in value.items():
+        if inner == "$class":
+            yield name, item
+        else:
+            yield from _leaves(f"{name}.{inner}", item, depth + 1)
+
+
+def _is_nested(value: Any) -> bool:
+    """Whether a value is a mapping or an object with fields, and no other value with a tag."""
+    return type(value) is dict and bool(value) and all(name == "$class" or name[:1] != "$" for name in value)
+
+
+def _marked(records: Sequence[RunRecord], why_superseded: Sequence[str]) -> Iterable[tuple[RunRecord, str]]:
+    return zip(records, why_superseded or [""] * len(records), strict=True)
+
+
+def _own_names(records: Sequence[RunRecord], any_superseded: bool, everything: bool) -> list[str]:
+    heads = ["function"] if any("function" in record.provenance for record in records) else []
+    heads += [name for name in ("version", "code") if _differs_within_a_function(records, name)]
+    heads += ["superseded"] if any_superseded else []
+    own = [*heads, "result_path", "created_at", _MEASURED]
+    return [*own, "size_bytes", "params_hash"] if everything else own
+
+
+def _differs_within_a_function(records: Iterable[RunRecord], name: str) -> bool:
+    """Whether two runs of one function have different versions, or code."""
+    first: dict[Any, Any] = {}
+    told = ((str(record.provenance.get("function")), record.provenance.get(name)) for record in records)
+    return any(first.setdefault(function, value) != value for function, value in told)
+
+
+def _own(record: RunRecord) -> dict[str, Any]:
+    own = {name: record.provenance[name] for name in _HEADS if name in record.provenance}
+    if isinstance(code := record.provenance.get("code"), str):
+        own["code"] = code.rpartition("-")[2][:_CODE_DIGITS]
+    own |= {"result_path": str(record.result_path), "created_at": record.created_at, "params_hash": record.params_hash}
+    if _MEASURED in record.metadata:
+        own[_MEASURED] = record.metadata[_MEASURED]
+    return own
+
+
+def _dotted(prefix: str, values: Mapping[str, Any], left_out: set[str]) -> dict[str, Any]:
+    kept = {name: value for name, value in values.items() if name not in left_out}
+    return {f"{prefix}.{name}": value for name, value in flatten(kept).items()}
+
+
+def _names(rows: Iterable[Mapping[str, Any]]) -> dict[str, None]:
+    return dict.fromkeys(name for row in rows for name in row)

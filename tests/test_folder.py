@@ -1,0 +1,171 @@
+"""The identity of a results folder: an unmounted disk, a node's own folder, a moved one and a copied one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from entropic import Store
+from entropic._results import folder_id, give_folder_id
+from entropic.errors import OtherFolderError
+
+Runner = Callable[[dict[str, Any], Path], object]
+
+
+def opened(results: str, index: str = "runs.json") -> Store:
+    """A store as another process opens it."""
+    return Store(results, index, file_suffix=".txt")
+
+
+@pytest.fixture(params=["runs.json", "sqlite:///runs.sqlite3"])
+def index(request: pytest.FixtureRequest) -> str:
+    """An index of each kind that is a file."""
+    return str(request.param)
+
+
+def store_on(results: str, index: str) -> Store:
+    """A store on an index of either kind."""
+    return opened(results, index) if "://" not in index else Store(results, index=index, file_suffix=".txt")
+
+
+def test_a_disk_that_is_not_mounted_is_no_results_folder(index: str, write_text: Runner) -> None:
+    """Nothing runs into the empty mount point, and with the disk mounted again the old results answer."""
+    Path("disk").mkdir()
+    with store_on("disk/results", index) as store:
+        record = store.run_or_retrieve({"n": 1}, write_text)
+    Path("disk").rename("unmounted")
+    Path("disk").mkdir()
+
+    def must_not_run(params: dict[str, Any], path: Path) -> None:
+        raise AssertionError("it ran")
+
+    with store_on("disk/results", index) as store:
+        for n in (1, 2):
+            with pytest.raises(OtherFolderError, match="Mount"):
+                store.run_or_retrieve({"n": n}, must_not_run)
+
+    shutil.rmtree("disk")
+    Path("unmounted").rename("disk")
+    with store_on("disk/results", index) as store:
+        assert store.retrieve({"n": 1}) == record
+        assert len(store.list()) == 1
+
+
+def test_a_disk_unmounted_during_a_run_is_noticed(write_text: Runner) -> None:
+    """The result is not recorded as one of the folder that is gone."""
+    Path("disk").mkdir()
+    store = opened("disk/results")
+    store.run({"n": 1}, write_text)
+
+    def unmounts(params: dict[str, Any], path: Path) -> None:
+        path.write_text("x")
+        shutil.copytree("disk", "other")
+        Path("other/results/.entropic/id").unlink()
+        Path("disk").rename("unmounted")
+        Path("other").rename("disk")
+
+    with pytest.raises(OSError, match="not the results folder"):
+        store.run({"n": 2}, unmounts)
+    assert len(store.list()) == 1
+
+
+def test_two_nodes_with_folders_of_their_own_are_told_apart(index: str, write_text: Runner) -> None:
+    """Under one path and with one index, the second node's folder is refused before anything runs."""
+    with store_on("scratch/results", index) as store:
+        store.run({"n": 1}, write_text)
+    Path("scratch").rename("node1")
+    give_folder_id(Path("scratch/results"))
+
+    with store_on("scratch/results", index) as store, pytest.raises(OtherFolderError, match="another one"):
+        store.run({"n": 2}, write_text)
+
+
+def test_a_folder_emptied_on_purpose_is_taken_by_repair(write_text: Runner) -> None:
+    """After `check(repair=True)` runs go on."""
+    opened("results").run({"n": 1}, write_text)
+    shutil.rmtree("results")
+    store = opened("results")
+
+    report = store.check(repair=True)
+
+    assert any("took the results folder" in line for line in report.repaired)
+    store.run({"n": 1}, write_text)
+    assert len(store.list()) >= 1
+
+
+def test_results_moved_to_a_larger_disk_answer_there(write_text: Runner) -> None:
+    """The old folder may remain, emptied: the one that is given and bears the identity is taken, and new runs too."""
+    for place in ("results", "scratch/results"):
+        index = f"{place.replace('/', '-')}.json"
+        opened(place, index).run({"n": 1}, write_text)
+        shutil.copytree(place, f"large/{place}")
+        for entry in Path(place).iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        moved = opened(f"large/{place}", index)
+
+        found = moved.retrieve({"n": 1})
+        new = moved.run({"n": 2}, write_text)
+
+        assert found is not None
+        assert found.result_path.is_relative_to(Path(f"large/{place}").resolve())
+        (line,) = [line for line in Path(index).read_text().splitlines() if '"n": 2' in line]
+        assert not Path(json.loads("{" + line.rstrip(",") + "}")["2"]["result_path"]).is_absolute()
+        assert new.result_path.exists()
+
+
+def test_a_copied_project_stands_for_itself(write_text: Runner) -> None:
+    """Runs of the copy lie in the copy, and the original sees none of them."""
+    opened("one/results", "one/runs.json").run({"n": 1}, write_text)
+    shutil.copytree("one", "two")
+    copy = opened("two/results", "two/runs.json")
+
+    new = copy.run({"n": 2}, write_text)
+
+    assert new.result_path.is_relative_to(Path("two/results").resolve())
+    assert [record.result_path.parent for record in copy.list()] == [Path("two/results").resolve()] * 2
+    assert len(opened("one/results", "one/runs.json").list()) == 1
+
+
+def test_two_paths_of_one_folder_are_one(write_text: Runner) -> None:
+    """By a link or by its own name, a folder is the same, and so are its runs."""
+    opened("results").run({"n": 1}, write_text)
+    Path("link").symlink_to("results")
+
+    by_link = opened("link")
+
+    assert by_link.retrieve({"n": 1}) is not None
+    by_link.run({"n": 2}, write_text)
+    assert opened("results").retrieve({"n": 2}) is not None
+
+
+def test_an_index_of_before_is_not_refused(write_text: Runner) -> None:
+    """An index that remembers no identity works, and remembers one with its next rewrite."""
+    opened("results").run({"n": 1}, write_text)
+    text = Path("runs.json").read_text()
+    head, _, rest = text.partition("\n")
+    row = json.loads(head + "}}")
+    del row["_store"]["1"]["folder_id"]
+    Path("runs.json").write_text(json.dumps(row)[:-2] + "\n" + rest)
+    shutil.rmtree("results/.entropic")
+    store = opened("results")
+
+    store.run({"n": 2}, write_text)
+    store.delete({"n": 1})
+
+    assert '"folder_id"' in Path("runs.json").read_text().partition("\n")[0]
+    assert store.retrieve({"n": 2}) is not None
+
+
+def test_all_who_give_an_identity_at_once_agree(tmp_path: Path) -> None:
+    """One of them wins, and nothing is left lying about."""
+    with ThreadPool(8) as pool:
+        given = pool.map(lambda _: give_folder_id(tmp_path), range(40))
+
+    assert set(given) == {folder_id(tmp_path)}
+    assert [path.name for path in tmp_path.joinpath(".entropic").iterdir()] == ["id"]
