@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from ..index import adapt, is_index_file, open_index, remembered_folder
-from ..store import Store
+from ..store import Store, store_without_folder
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -64,9 +64,7 @@ def is_url(index: str) -> bool:
 
 def open_store(results_dir: Path, index: Path | str, suffix: str = "", *, keep_failed: bool = False) -> Store:
     """The store at two places that were found."""
-    if isinstance(index, str):
-        return Store(results_dir, index=index, file_suffix=suffix, keep_failed=keep_failed)
-    return Store(results_dir, index, suffix, keep_failed=keep_failed)
+    return store_without_folder(results_dir, index, suffix, keep_failed=keep_failed)
 
 
 def find_places(

@@ -6,7 +6,6 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from .. import _log
@@ -15,7 +14,7 @@ from ..hashing import RESERVED
 from ..index import Index
 from ..query import Condition, fields_of, in_order, names_in, predicate
 from ._paths import ResultPaths
-from ._writer import IndexWriter
+from ._writer import IndexWriter, signature
 
 _MOST_KEYS_TO_ASK_FOR = 100
 _LEAST_TO_SORT = 1000
@@ -84,8 +83,7 @@ def exchange(index: Index, writer: IndexWriter, pairs: Collection[tuple[RunRecor
     Killed at any moment, none is lost; do it again, and it is carried on.
     """
     known = set(map(signature, index.iter()))
-    for taken in (one for _, one in pairs if signature(one) not in known):
-        writer.insert(taken)
+    writer.insert_many([one for _, one in pairs if signature(one) not in known])
     let_newest_answer(index, writer, {taken.params_hash for _, taken in pairs})
     writer.delete_records([old for old, _ in pairs])
 
@@ -93,9 +91,23 @@ def exchange(index: Index, writer: IndexWriter, pairs: Collection[tuple[RunRecor
 def let_newest_answer(index: Index, writer: IndexWriter, keys: Collection[str]) -> None:
     """Re-insert the most recently created record of each key, so that it is found first."""
     passed = passed_over(record for record in index.iter() if record.params_hash in keys)
-    for record in passed:
-        writer.insert(moved(record))
-    writer.delete_records(passed)
+    writer.replace_records(passed, [moved(record) for record in passed])
+
+
+def replace_in_order(writer: IndexWriter, old: RunRecord, new: RunRecord, same: Sequence[RunRecord]) -> None:
+    """
+    Put a record in the place of another one of its key; those inserted after it go on to come after it.
+
+    Killed at any moment, no record is lost.
+
+    Args:
+        writer: Changes the index.
+        old: The record to be replaced.
+        new: What replaces it.
+        same: All records of the key, in their order.
+    """
+    later = same[same.index(old) + 1 :]
+    writer.replace_records([old, *later], [new, *map(moved, later)])
 
 
 def report_unknown_names(condition: Condition, is_known: Callable[[str], bool]) -> None:
@@ -103,11 +115,6 @@ def report_unknown_names(condition: Condition, is_known: Callable[[str], bool]) 
     for name in names_in(condition):
         if name not in RESERVED and not is_known(name):
             _log.unknown_parameter(name)
-
-
-def signature(record: RunRecord) -> tuple[str, str, Path]:
-    """What tells one record from another: a nan in it that has been pickled is equal to no other."""
-    return record.params_hash, record.created_at, record.result_path
 
 
 def by_key(records: Iterable[RunRecord]) -> dict[str, Sequence[RunRecord]]:

@@ -122,6 +122,8 @@ def explain(
         return _unrecorded(engine.select(Selection.of()), key, function, defaults, quiet)
     if found.is_broken:
         return _explained(key, None, (f"the {found.reason}: {candidate.path}",))
+    if found.kind == "other function":
+        return _explained(key, None, (found.reason,))
     record = engine.shown(candidate, key)
     if found.is_hit or policy is None:
         return _explained(key, record, _why_it_answers(candidate.record, key))
