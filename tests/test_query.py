@@ -112,13 +112,13 @@ def test_a_store_answers_as_the_reference_does(
 
 # ---- conditions -----------------------------------------------------------------------------------------------------
 
-DAY, NOON = dt.date(2026, 1, 2), dt.datetime(2026, 1, 2, 12)
+EVE, DAY, NOON = dt.date(2026, 1, 1), dt.date(2026, 1, 2), dt.datetime(2026, 1, 2, 12)
 UTC, EAST = dt.timezone.utc, dt.timezone(dt.timedelta(hours=5))
 n = param("n")
 
 TRUE = [
     *((n == 1, 1), (n == 0.3, 0.1 + 0.2), (n == math.nan, math.nan), (n == None, None), (n == {}, {})),  # noqa: E711
-    *((n != 1, 1.0), (n != 1, True), (n != 1, "1"), (n != 1, None), (n != 1, [1])),
+    *((n != 1, 1.0), (n != 1, 2), (n != "a", "b"), (n != True, False), (n != [1], [2]), (n != DAY, EVE)),  # noqa: E712
     *((n < 2, 1), (n < 2, 1.5), (n < 2.5, 2), (n <= 2, 2.0), (n >= 2.0, 2), (n > 2, 10**400), (n < math.inf, 10**400)),
     *((n <= 0.3, 0.1 + 0.2), (n >= 0.1 + 0.2, 0.3), (n > -math.inf, 0), (0 < n, 1), (2 >= n, 2)),  # noqa: SIM300
     *((n < "b", "a"), (n >= "a", "a"), (n > "", "a"), (n < "é", "z")),
@@ -133,6 +133,7 @@ TRUE = [
 ]
 FALSE = [
     *((n == 1, 1.0), (n == 1, True), (n == 1, "1"), (n != 0.3, 0.1 + 0.2), (n != math.nan, math.nan)),
+    *((n != 1, True), (n != 1, "1"), (n != 1, None), (n != 1, [1]), (n != [1], {"a": 1}), (n != None, 1)),  # noqa: E711
     *((n < 2, 2), (n < 2, "1"), (n < 2, None), (n < 2, True), (n < 2, [1]), (n < 2, math.nan), (n < 2, {})),
     *((n < True, 0), (n <= True, True), (n >= None, None), (n >= [1], [1]), (n <= math.nan, math.nan)),
     *((n < 0.3, 0.1 + 0.2), (n > 0.3, 0.1 + 0.2), (n > "1", 2), (n < "b", DAY), (n < DAY, "2020-01-01")),
@@ -200,6 +201,9 @@ def test_fields_of_the_record_can_be_asked(store: Store, runner: Any) -> None:
         assert store.list(condition) == [plain], condition
     for condition in (
         param("created_at") > dt.date(2026, 1, 1),
+        param("created_at") >= "2026-01-01 00:00",
+        param("created_at") > "2026-01-01T05:00:00+05:00",
+        param("created_at") < now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         param("created_at") <= now,
         param("created_at") > (now - dt.timedelta(hours=1)).astimezone(EAST),
         param("created_at").between(now - dt.timedelta(hours=1), now),
