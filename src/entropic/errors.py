@@ -779,7 +779,7 @@ class Failure(NamedTuple):
     traceback: str = ""
 
     def __str__(self) -> str:
-        first_line = str(self.error).strip().partition("\n")[0]
+        first_line = _text_of(self.error).strip().partition("\n")[0]
         return f"{self.point!r}: {type(self.error).__name__}" + (f": {first_line}" if first_line else "")
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -821,11 +821,14 @@ def sendable(error: BaseException) -> BaseException:
     """The exception if it survives pickling, else a `WorkerError` with its type and text."""
     if _can_travel(error):
         return error
+    return WorkerError(type(error).__qualname__, _text_of(error))
+
+
+def _text_of(error: BaseException) -> str:
     try:
-        text = str(error)
+        return str(error)
     except Exception:  # the text of a user's exception is their code, and must not cost us the report
-        text = "(it has no text)"
-    return WorkerError(type(error).__qualname__, text)
+        return "(it has no text)"
 
 
 def _can_travel(value: object) -> bool:
