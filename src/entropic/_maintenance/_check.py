@@ -101,12 +101,12 @@ def remove_orphans(engine: RunCache, paths: Iterable[Path]) -> Sequence[Path]:
 
 
 def _repair(engine: RunCache, report: CheckReport) -> None:
-    if engine.folder.adopt():
+    # A folder that is missing altogether is more likely not mounted than emptied.
+    lost = {record for record in report.dangling if record.result_path.parent.is_dir()}
+    if engine.settings.results_dir.is_dir() and engine.folder.adopt():
         report.repaired.append("took the results folder as that of the index")
     if report.unreadable_lines:
         report.repaired.append(f"the damaged index is kept at {salvage(engine)}, its intact runs are in a new one")
-    # A folder that is missing altogether is more likely not mounted than emptied.
-    lost = {record for record in report.dangling if record.result_path.parent.is_dir()}
     if lost and engine.forget(lambda record: engine.paths.shown(record) in lost):
         report.repaired.append(f"forgot {len(lost)} record(s) whose result is gone")
     if report.leftovers:
