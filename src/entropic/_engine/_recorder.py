@@ -27,7 +27,7 @@ from ._arguments import checked_metadata
 from ._folder import FolderIdentity
 from ._lookup import Lookup
 from ._paths import ResultPaths
-from ._run import Metadata, RunUnderWay, kept_aside
+from ._run import Metadata, RunUnderWay, kept_aside, suffix_of
 from ._settings import Settings
 from ._staleness import StalenessPolicy
 from ._writer import IndexWriter
@@ -83,7 +83,7 @@ class Recorder:
         _log.miss(key.params_hash)
         if found.candidate is not None and found.is_broken:
             _log.stale(key.params_hash, found.candidate.path, found.reason)
-        stage = self._open_stage(key)
+        stage = self._open_stage(key, suffix_of(work) or self._settings.file_suffix)
         run = RunUnderWay(stage.path, tells_circumstances=self._settings.provenance)
         try:
             with run.told(work, policy, found.reason):
@@ -149,9 +149,9 @@ class Recorder:
             raise
         return self._paths.shown(record)
 
-    def _open_stage(self, key: Key) -> Stage:
+    def _open_stage(self, key: Key, suffix: str) -> Stage:
         try:
-            return self._workplace.stage(key.params_hash, self._settings.file_suffix)
+            return self._workplace.stage(key.params_hash, suffix)
         except OSError as error:
             raise write_error("Cannot make a place for the run", error, self._settings.results_dir) from error
 

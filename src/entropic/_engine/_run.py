@@ -102,3 +102,8 @@ def kept_aside(stage: Stage) -> str:
 def _module_of(work: object) -> str | None:
     """The module of the function that is to run; a coroutine function is started by a method of its work."""
     return getattr(getattr(work, "__self__", work), "module", None)
+
+
+def suffix_of(work: object) -> str | None:
+    """The suffix that a function asks for its results, if it asks for one of its own."""
+    return getattr(getattr(work, "__self__", work), "suffix", None)

@@ -56,19 +56,24 @@ class Call:
         """The module of the function, whose circumstances are recorded."""
         return self._function.function.__module__
 
+    @property
+    def suffix(self) -> str | None:
+        """The suffix of the path to write to, if the function has one of its own."""
+        return self._function.options.suffix
+
     def __call__(self, result_path: Path) -> object:
         """Run it; a coroutine in an event loop of its own."""
         if self._function.is_async:
             return asyncio.run(self.awaited(result_path))
         with self._function.closure.running(self._key.identity), unchanged(self._key, self._key_now):
-            answer = self._start(result_path)
+            answer = self._saved(self._start(result_path), result_path)
             self._function.defaults.keep()
             return answer
 
     async def awaited(self, result_path: Path) -> object:
         """Run a coroutine function in the event loop of the caller."""
         with self._function.closure.running(self._key.identity), unchanged(self._key, self._key_now):
-            answer = await self._start(result_path)
+            answer = self._saved(await self._start(result_path), result_path)
             self._function.defaults.keep()
             return answer
 
@@ -81,6 +86,14 @@ class Call:
             self._function.count_miss()
         args, kwargs = self._function.binding.call_arguments(args, kwargs, result_path)
         return self._function.function(*args, **kwargs)
+
+    def _saved(self, answer: object, result_path: Path) -> object:
+        """What the function has returned, for the record; of one that returns its result, that is written instead."""
+        save = self._function.options.save
+        if save is None:
+            return answer
+        save(result_path, answer)
+        return None
 
     def _left_out(self) -> set[str]:
         """The parameters that the call leaves at their defaults."""
