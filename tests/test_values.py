@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from entropic import Store, cached
+from entropic.errors import ResultNotSavedError
 from entropic.record import RecordList
 
 
@@ -132,17 +133,19 @@ def test_methods_and_coroutines(store: Store) -> None:
     assert len(store.list()) == 4
 
 
-def test_a_saver_that_fails_records_nothing(store: Store) -> None:
-    """And its error passes through."""
+def test_a_saver_that_fails_loses_nothing(store: Store) -> None:
+    """Nothing is recorded, and the error says where the value is."""
 
     @cached(store, **VALUES)
     def unfit(n):
         return {1, 2}
 
-    with pytest.raises(TypeError, match="not JSON serializable"):
+    with pytest.raises(ResultNotSavedError, match="not JSON serializable") as caught:
         unfit(1)
 
     assert store.list() == []
+    assert isinstance(caught.value.__cause__, TypeError)
+    assert pickle.loads(Path(caught.value.kept_at).read_bytes()) == {1, 2}
 
 
 def test_sweeps_replicates_and_reproduction(module_store: Store) -> None:

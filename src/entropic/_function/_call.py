@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..hashing import PLAIN_TYPES, Key, own_copy, paths, unchanged
+from ..hashing import PLAIN_TYPES, Key, own_copy, unchanged
 
 if TYPE_CHECKING:
     from ._function import FunctionCache
@@ -57,6 +57,11 @@ class Call:
         return self._function.function.__module__
 
     @property
+    def save(self) -> Callable[..., object] | None:
+        """What writes the value that the function returns, if that is its result."""
+        return self._function.options.save
+
+    @property
     def suffix(self) -> str | None:
         """The suffix of the path to write to, if the function has one of its own."""
         return self._function.options.suffix
@@ -66,34 +71,26 @@ class Call:
         if self._function.is_async:
             return asyncio.run(self.awaited(result_path))
         with self._function.closure.running(self._key.identity), unchanged(self._key, self._key_now):
-            answer = self._saved(self._start(result_path), result_path)
+            answer = self._start(result_path)
             self._function.defaults.keep()
             return answer
 
     async def awaited(self, result_path: Path) -> object:
         """Run a coroutine function in the event loop of the caller."""
         with self._function.closure.running(self._key.identity), unchanged(self._key, self._key_now):
-            answer = self._saved(await self._start(result_path), result_path)
+            answer = await self._start(result_path)
             self._function.defaults.keep()
             return answer
 
     def _start(self, result_path: Path) -> Any:
         self._require_same_arguments()
         self._function.defaults.notice(self._left_out)
-        args, kwargs = paths(self._args), paths(self._kwargs)
+        args, kwargs = self._function.binding.received(self._args, self._kwargs)
         self.has_run = True
         if self._is_counted:
             self._function.count_miss()
         args, kwargs = self._function.binding.call_arguments(args, kwargs, result_path)
         return self._function.function(*args, **kwargs)
-
-    def _saved(self, answer: object, result_path: Path) -> object:
-        """What the function has returned, for the record; of one that returns its result, that is written instead."""
-        save = self._function.options.save
-        if save is None:
-            return answer
-        save(result_path, answer)
-        return None
 
     def _left_out(self) -> set[str]:
         """The parameters that the call leaves at their defaults."""

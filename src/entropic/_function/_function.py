@@ -223,10 +223,12 @@ class FunctionCache:
         memory = self._memory
         if memory.identity is not identity:
             self._memory = memory = self._new_memory(identity)
-        try:
-            return memory.key(*args, **kwargs)
-        except (_NotSimple, TypeError):
-            pass  # unhashable, or wrong: which of the two is told below
+        # Others are not looked for at all: that would run their __hash__, which may raise or leave something behind.
+        if _are_plain(map(type, args)) and (not kwargs or _are_plain(map(type, kwargs.values()))):
+            try:
+                return memory.key(*args, **kwargs)
+            except (_NotSimple, TypeError):
+                pass  # not to be remembered, or a wrong call, which is told below
         return self.digest(args, kwargs, identity)
 
     def digest(self, args: tuple[Any, ...], kwargs: dict[str, Any], identity: Identity) -> Key:
@@ -244,14 +246,14 @@ class FunctionCache:
         # Typed, since 1, 1.0 and True are equal and three different keys.
         @functools.lru_cache(_REMEMBERED_CALLS, typed=True)
         def key(*args: Any, **kwargs: Any) -> Key:
-            if self._may_remember and are_simple(args) and are_simple(kwargs.values()):
+            if self._may_remember:
                 return self.digest(args, kwargs, identity)
             raise _NotSimple
 
         return _Memory(identity, key)
 
     def params(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        if args and isinstance(args[0], type) and belongs_to(self.function, args[0]):
+        if args and issubclass(type(args[0]), type) and belongs_to(self.function, args[0]):
             args = (importable_name(args[0]) or args[0].__qualname__, *args[1:])
         params = self.floats.in_params(self.binding.bind(*args, **kwargs))
         if self.evolution is not None:
@@ -316,6 +318,9 @@ class FunctionCache:
         self.records.forget()
         with self.count_lock:
             self.hits = self.misses = 0
+
+
+_are_plain = PLAIN_TYPES.issuperset
 
 
 class _Memory(NamedTuple):
