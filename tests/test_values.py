@@ -8,6 +8,7 @@ import inspect
 import json
 import pickle
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ def read_json(path: Path) -> Any:
 
 
 VALUES = {"save": write_json, "load": read_json, "suffix": ".json"}
-MODULE_STORE = Store("unused", "unused.json")
+MODULE_FOLDER = TemporaryDirectory(prefix="entropic-")
+MODULE_STORE = Store(MODULE_FOLDER.name, Path(MODULE_FOLDER.name, "runs.json"))
 
 
 @pytest.fixture

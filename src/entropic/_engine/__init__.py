@@ -7,7 +7,7 @@ from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, id
 from ._paths import ResultPaths
 from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
 from ._records import by_key, let_newest_answer, moved, report_unknown_names
-from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside, suffix_of
+from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside, save_of, suffix_of
 from ._settings import Settings, checked_suffix
 from ._staleness import POLICIES, DefaultsWatch, StalenessPolicy
 from ._writer import signature
@@ -48,6 +48,7 @@ __all__ = [
     "moved",
     "report_unknown_names",
     "require_callable",
+    "save_of",
     "signature",
     "suffix_of",
 ]

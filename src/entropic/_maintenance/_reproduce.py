@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from .._engine import CannotReplayError, Comparison, RunCache, call_of, suffix_of
+from .._engine import CannotReplayError, Comparison, RunCache, call_of, save_of, suffix_of
 from .._fs import digest_like
 from .._record import RunRecord
 from .._results import Stage
@@ -141,7 +141,9 @@ def again(
     """
     try:
         try:
-            call(stage.path)
+            returned = call(stage.path)
+            if (save := save_of(call)) is not None:
+                save(stage.path, returned)
             difference = _difference(record, files, stage.written(), comparison)
         except Exception as error:  # of the function or of the comparison: told, so that the other runs are checked too
             return Reproduction(record, "failed", f"{type(error).__name__}: {error}")
