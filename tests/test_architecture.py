@@ -43,7 +43,6 @@ STILL_BY_THE_WINDOW = {
 }
 # Modules of more than 400 lines, or 300 of code, and why.
 LONG = {
-    "_code._dependencies": "to be split",
     "_locks._flights": "to be split",
     "_sweep._pools": "to be split",
     "errors": "a catalogue: one short class for each error, and the tree above them",
@@ -171,7 +170,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         entropic.nothing  # noqa: B018
 
 
-EXTRAS = ["tinydb", "sqlalchemy", "psycopg", "distributed", "dask", "pandas", "numpy", "click", "rich"]
+EXTRAS = ["tinydb", "sqlalchemy", "psycopg", "distributed", "dask", "pandas", "numpy", "click"]
 EXTRAS += ["plotly", "itables", "tqdm", "cloudpickle"]
 HIT = """
 store = entropic.Store("results", "runs.json", file_suffix=".txt")

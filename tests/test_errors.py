@@ -46,6 +46,7 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
     (errors.CommandError("./solve", 3), RuntimeError, ["./solve", "exit status 3", "discarded"]),
     (errors.CommandError("./solve", -9), RuntimeError, ["./solve", "signal 9"]),
     (errors.CommandError("./solve", 127, "No such file"), RuntimeError, ["./solve", "No such file", "path"]),
+    (errors.SeveralCodesError("{'n': 1}", ["a1", "b2"]), ValueError, ["'n': 1", "'a1'", "provenance.code"]),
     (
         errors.CodeChangedError("study.f", ["helper `g` in m.py"], "2026-01-01T00:00:00+00:00"),
         RuntimeError,
@@ -147,6 +148,18 @@ def test_all_is_complete() -> None:
     public = {name for name, value in vars(errors).items() if getattr(value, "__module__", "") == errors.__name__}
 
     assert {name for name in public if name[0].isupper()} == set(errors.__all__)
+
+
+def test_a_sweep_error_can_be_shown_whatever_failed() -> None:
+    """The text of an exception is code of the user's, which may raise."""
+
+    class NoText(Exception):
+        def __str__(self) -> str:
+            raise AttributeError("response")
+
+    error = errors.SweepError([], [errors.Failure({"n": 1}, NoText(), "")])
+
+    assert "NoText: (it has no text)" in str(error)
 
 
 def test_every_error_is_tested_and_drawn() -> None:

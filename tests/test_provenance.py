@@ -88,7 +88,7 @@ def test_provenance_can_be_switched_off() -> None:
     def simulate(n: int, *, result_path: Path) -> None:
         result_path.write_text("x")
 
-    assert set(simulate(1).provenance) == {"function", "size_bytes", "code", "digest"}
+    assert set(simulate(1).provenance) == {"function", "size_bytes", "code", "bytecode", "digest"}
     assert pickle.loads(pickle.dumps(store)).provenance is False
 
 

@@ -24,7 +24,8 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── ReentrantRunError       RuntimeError       a run that asks for its own result
     ├── DuplicateFunctionError  ValueError         two different functions of one name on one store
     ├── CodeChangedError        RuntimeError       a recorded run of other code, where that is to be an error
-    ├── NotRecordedError        LookupError        a call that is to be reproduced, and has no recorded run
+    ├── SeveralCodesError       ValueError         changes to accept, of which it has to be said which
+    ├── NotRecordedError        LookupError        a call to reproduce, or a point to annotate, without a recorded run
     ├── SweepError              RuntimeError       a sweep some of whose points have failed
     ├── WorkerDiedError         RuntimeError       a point whose worker process died, not for the first time
     ├── WorkerError             RuntimeError       what a worker raised, where that itself could not travel
@@ -39,6 +40,7 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
     ├── StaleResultWarning                         a recorded result is used although its code has changed since
     ├── LostIndexWarning                           an index without runs beside a folder full of results
     ├── ChangedDefaultWarning                      a default has changed since runs were recorded with it
+    ├── MetadataWarning                            what a runner returned cannot be kept as metadata
     ├── NameSharedWarning                          a recorded run is of another function of the same name
     └── EqualReplicatesWarning                     replicates whose results are byte for byte the same
 
@@ -79,6 +81,7 @@ __all__ = [
     "InputFileChangedError",
     "InputFileError",
     "LostIndexWarning",
+    "MetadataWarning",
     "MissingExtraError",
     "NameSharedWarning",
     "NotAMappingError",
@@ -89,6 +92,7 @@ __all__ = [
     "ParameterNameError",
     "ReentrantRunError",
     "ResultMissingError",
+    "SeveralCodesError",
     "SeveralIndexesError",
     "StaleResultWarning",
     "StoreWriteError",
@@ -585,9 +589,28 @@ class CodeChangedError(EntropicError, RuntimeError):
         return f"The code of {self.name} has changed since {self.created_at[:19].replace('T', ' ')}: {named}."
 
 
+class SeveralCodesError(EntropicError, ValueError):
+    """
+    Runs of one point by several versions of the code differ, and which of them to accept has to be chosen.
+
+    Choose one with ``accept_changes(where={"provenance.code": ...})``.
+
+    Attributes:
+        point: The parameters, as text.
+        codes: The fingerprints, as in ``provenance["code"]``.
+    """
+
+    point: str
+    codes: Sequence[str]
+    _template = (
+        "Cannot accept the changes: runs of {point} by several versions of the code have different results. "
+        "Choose one of {codes!r} with where={{'provenance.code': ...}}."
+    )
+
+
 class StaleResultWarning(UserWarning):
     """
-    A recorded result is used although its code has changed since; given once for each function and process.
+    A recorded result is used although its code has changed since; given once for each pair of codes.
 
     If the result is still good, call ``accept_changes()`` on the function; if not, give it a new ``version=``.
     """
@@ -598,6 +621,14 @@ class ChangedDefaultWarning(UserWarning):
     A parameter that a call leaves out has another default now than when runs were recorded.
 
     Such calls are other points than before. Pass the old value to get the recorded runs.
+    """
+
+
+class MetadataWarning(UserWarning):
+    """
+    What a runner returned cannot be kept as metadata; its result is recorded without it.
+
+    Return a mapping of plain values, such as numbers and texts; or nothing.
     """
 
 
@@ -630,19 +661,24 @@ class CommandError(EntropicError, RuntimeError):
 
 class NotRecordedError(EntropicError, LookupError):
     """
-    A call to reproduce that has no recorded run. Call the function first.
+    A run to reproduce, or to annotate, that is not recorded. Call the function, or run the point, first.
 
     Attributes:
-        name: Of the function.
+        name: Of the function; empty for a plain run.
         params_hash: The key of the call.
     """
 
     name: str
     params_hash: str
-    _template = "Cannot reproduce this call of {name}: it has no recorded run ({params_hash}). Call the function first."
+    _template = "Cannot {_deed}: it has no recorded run ({params_hash}). {_way_out}"
 
+    @property
+    def _deed(self) -> str:
+        return f"reproduce this call of {self.name}" if self.name else "annotate this point"
 
-# ---- sweeps ---------------------------------------------------------------------------------------------------------
+    @property
+    def _way_out(self) -> str:
+        return "Call the function first." if self.name else "Run or register it first."
 
 
 class WorkerDiedError(EntropicError, RuntimeError):
@@ -717,7 +753,7 @@ class Failure(NamedTuple):
     traceback: str = ""
 
     def __str__(self) -> str:
-        first_line = str(self.error).strip().partition("\n")[0]
+        first_line = _text_of(self.error).strip().partition("\n")[0]
         return f"{self.point!r}: {type(self.error).__name__}" + (f": {first_line}" if first_line else "")
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -759,11 +795,14 @@ def sendable(error: BaseException) -> BaseException:
     """The exception if it survives pickling, else a `WorkerError` with its type and text."""
     if _can_travel(error):
         return error
+    return WorkerError(type(error).__qualname__, _text_of(error))
+
+
+def _text_of(error: BaseException) -> str:
     try:
-        text = str(error)
+        return str(error)
     except Exception:  # the text of a user's exception is their code, and must not cost us the report
-        text = "(it has no text)"
-    return WorkerError(type(error).__qualname__, text)
+        return "(it has no text)"
 
 
 def _can_travel(value: object) -> bool:

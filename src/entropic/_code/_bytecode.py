@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import hashlib
 import inspect
+import sys
 from collections.abc import Callable
 from types import CodeType
 from typing import Any
@@ -12,6 +13,12 @@ from typing import Any
 from ..errors import EntropicError
 from ..hashing import canonical, normalize
 
+PYTHON = f"py{sys.version_info[0]}{sys.version_info[1]}-"
+"""The mark of a digest of bytecode: it says nothing about that of another Python."""
+
+_DIGITS = 16
+_CONSTANTS = frozenset(dis.hasconst)
+_EXTENDED = dis.EXTENDED_ARG
 _KINDS = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS | inspect.CO_GENERATOR | inspect.CO_COROUTINE
 
 
@@ -28,6 +35,46 @@ def code_digest(function: Callable[..., Any]) -> str:
         if hasattr(layer, "__code__")
     ]
     return hashlib.sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest() if parts else ""
+
+
+def body_digest(code: CodeType) -> str:
+    """
+    Digest of what a function's code does, for this Python; defaults, docstring, place and names of files are not in it.
+
+    Example:
+        >>> body_digest((lambda x: x + 1).__code__) == body_digest((lambda x: x + 2).__code__)
+        False
+    """
+    return PYTHON + hashlib.sha256(repr(_body(code)).encode("utf-8", "backslashreplace")).hexdigest()[:_DIGITS]
+
+
+def _body(code: CodeType) -> tuple[Any, ...]:
+    """As `_code_parts`, read straight from the bytes: a fresh process asks for it before its first hit."""
+    raw, constants = code.co_code, code.co_consts
+    loaded: list[Any] = []
+    steps = bytearray(raw)
+    high = 0
+    for place in range(0, len(raw), 2):
+        opcode = raw[place]
+        if opcode == _EXTENDED:
+            high = (high | raw[place + 1]) << 8
+            continue
+        if opcode in _CONSTANTS:
+            # Which number a constant has depends on whether there is a docstring.
+            loaded.append(_constant_body(constants[raw[place + 1] | high]))
+            steps[place + 1] = 0
+        high = 0
+    names = (code.co_name, code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
+    counts = (code.co_argcount, code.co_kwonlyargcount, code.co_posonlyargcount, code.co_flags & _KINDS)
+    return bytes(steps), loaded, names, counts, getattr(code, "co_exceptiontable", b"")
+
+
+def _constant_body(constant: Any) -> Any:
+    if isinstance(constant, CodeType):
+        return _body(constant)
+    if isinstance(constant, (tuple, frozenset)):
+        return _constant_parts(constant)
+    return type(constant).__name__, repr(constant)
 
 
 def layers_of(function: Any) -> list[Any]:

@@ -1,175 +1,350 @@
 """
-What a constant of the user's holds: its content as text, and the code that is in it.
+What a value holds, as a text: of a setting, a table of functions, an object of the user's, an array.
 
-A constant may be a value, as a key can hold it; a table of functions; a partial that has arguments filled in; or any of
-these within another. What nobody can tell in a text, such as a lock, takes no part, but for the class it is of.
+Nothing is run to find out. Code that a value holds is named in the text by a number, and handed out to be followed.
+What cannot be told, such as a lock or an open file, counts by its class alone.
 """
 
 from __future__ import annotations
 
+import enum
+import functools
+import hashlib
 import operator
+import pathlib
 import re
-from collections import deque
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
-from functools import partial
-from types import CellType, FunctionType, MethodType, ModuleType
-from typing import Any
+from array import array
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Iterable
+from types import FunctionType, MappingProxyType, MethodType, ModuleType
+from typing import Any, NamedTuple
 
-from ..hashing import canonical, normalize
+from ._arrays import GLANCE_BYTES, ArrayDescription, Reading, describe_array
+from ._libraries import is_machinery, is_standard, text_of_known_value
+from ._objects import (
+    ABSENT,
+    Slots,
+    class_attribute,
+    code_held_by,
+    dictionary_of,
+    foreign_name,
+    functions_behind,
+    is_a,
+    is_callable,
+    is_getter,
+    is_part_of_value,
+)
+from ._ownership import Ownership, place_text
 
-IMMUTABLE = (int, float, complex, str, bytes, bool, type(None))
-_WRAPS = ("__wrapped__", "__func__", "py_func", "pyfunc", "func")
-_GETTERS = (operator.itemgetter, operator.attrgetter, operator.methodcaller)
-_NAMESPACES = ("Namespace", "SimpleNamespace")
-_MANY_ITEMS = 10_000
-_EMPTY_CELL = CellType()
+MOST_ITEMS = 200_000
+"""How many items of a value are looked at; what comes after them takes no part."""
 
-
-def functions_behind(value: Any) -> Iterator[FunctionType]:
-    """The functions a callable is made of, from the outside in: through wrappers, descriptors and partials."""
-    left, known = [value], set()
-    while left:
-        one = left.pop(0)
-        if id(one) in known or one is None or isinstance(one, (type, ModuleType, *IMMUTABLE)):
-            continue
-        known.add(id(one))
-        if isinstance(one, FunctionType):
-            yield one
-            left += [one.__dict__.get("__wrapped__"), *_dispatched(one)]
-        elif isinstance(one, property):
-            left += [one.fget, one.fset, one.fdel]
-        elif isinstance(one, (staticmethod, classmethod)):
-            left.append(one.__func__)
-        elif callable(one) or hasattr(type(one), "__get__"):
-            left += [_attribute(one, name) for name in _WRAPS]
+_DEEPEST = 60
+_SCALARS = frozenset({int, float, complex, str, bytes, bool, type(None), type(Ellipsis), type(NotImplemented)})
+_SEQUENCES = (list, tuple, deque)
+_SETS = (set, frozenset)
+View = tuple[Iterable[Any], tuple[Any, ...]]
+"""A container, and the items it had."""
 
 
-def _dispatched(function: FunctionType) -> list[Any]:
-    """The implementations of a `functools.singledispatch`."""
-    registry = function.__dict__.get("registry")
-    return list(registry.values()) if isinstance(registry, Mapping) else []
+class Description(NamedTuple):
+    """
+    A value as it was when it was looked at.
+
+    Attributes:
+        text: What it holds.
+        code: The functions and classes in it, by the numbers that the text has for them.
+        views: The containers in it that can change in place.
+        readings: The arrays in it.
+        is_covered: Whether any change in place shows in the views and readings.
+    """
+
+    text: str
+    code: list[Any]
+    views: list[View]
+    readings: list[Reading]
+    is_covered: bool
+
+    def has_changed_in_place(self) -> bool:
+        """Whether a change shows in the views and readings."""
+        return any(map(has_changed, self.views)) or any(read() != before for read, before in self.readings)
 
 
-def is_approachable(value: Any) -> bool:
-    """Whether a value can be asked what it is: a proxy, as web frameworks have them, may have nothing behind it now."""
+def has_changed(view: View) -> bool:
+    """Whether a container holds other objects than it did."""
+    now, before = view
+    return len(now) != len(before) or not all(map(operator.is_, now, before))  # type: ignore[arg-type]
+
+
+def describe(value: Any, ownership: Ownership, file: str = "") -> Description:
+    """
+    Describe a value.
+
+    Args:
+        value: Anything.
+        ownership: Whose code is whose.
+        file: The file of the module that it is bound in: places in that project are told as seen from there.
+    """
+    describer = _Describer(ownership, file)
     try:
-        return value.__class__ is not None
-    except Exception:
-        return False
+        describer.add(value, 0)
+    except RecursionError:
+        describer.out.append("too deep")
+    return describer.description()
 
 
-def _attribute(value: Any, name: str) -> Any:
-    try:
-        found = getattr(value, name, None)
-    except Exception:
-        return None  # of someone's proxy, whose errors are none of ours
-    return found if callable(found) else None
+class _Machinery(Exception):
+    """Something in an object is no data."""
 
 
-def is_code(value: Any) -> bool:
-    return isinstance(value, (type, ModuleType)) or any(True for _ in functions_behind(value))
+class _Describer:
+    """One value: what is written of it so far."""
 
+    def __init__(self, ownership: Ownership, file: str) -> None:
+        self._ownership = ownership
+        self._file = file
+        self._left = MOST_ITEMS
+        self._known: dict[int, int] = {}
+        self._kept: list[Any] = []  # so that no id is used twice
+        self._only_data = 0
+        self.out: list[str] = []
+        self.code: list[Any] = []
+        self.views: list[View] = []
+        self.readings: list[Reading] = []
+        self.is_covered = True
 
-def filled_in(value: Any) -> list[Any] | None:
-    """What a partial has filled in, or the object a method is bound to; None for all else."""
-    if isinstance(value, partial):
-        return [*value.args, value.keywords]
-    if isinstance(value, MethodType) and not isinstance(value.__self__, type):
-        return [value.__self__]
-    return None
+    def description(self) -> Description:
+        return Description("".join(self.out), self.code, self.views, self.readings, self.is_covered)
 
+    def add(self, value: Any, depth: int) -> None:
+        """Write down what a value holds."""
+        kind = type(value)
+        if kind in _SCALARS:
+            self.out.append(self._scalar(kind, value))
+            return
+        if self._left <= 0 or depth > _DEEPEST:
+            self.out.append("...")
+            return
+        self._left -= 1
+        if id(value) in self._known:
+            self.out.append(f"same({self._known[id(value)]})")
+            return
+        self._known[id(value)] = len(self._known)
+        self._kept.append(value)
+        self._add_object(value, kind, depth)
 
-def content_of(value: Any, code: list[Any]) -> str | None:
-    """The content of a constant as text, or None; the code it holds, as a table of methods does, is put on a list."""
-    try:
-        return canonical(normalize(value))
-    except Exception:
-        # No value for a key, or a user's own normaliser that fails; it may still be a table of functions.
+    def _scalar(self, kind: type, value: Any) -> str:
+        if kind is int:
+            return f"int({value:x})"  # Python refuses to write out long integers in decimals
+        if kind is str:
+            return f"str({place_text(value, self._file)!r})"
+        return f"{kind.__name__}({0.0 if kind is float and not value else value!r})"
+
+    def _add_object(self, value: Any, kind: type, depth: int) -> None:
+        if is_a(value, type) or is_a(value, FunctionType):
+            self._add_code(value)
+        elif is_a(value, ModuleType):
+            self.out.append(f"module({value.__name__})")
+        elif is_a(value, pathlib.PurePath):
+            self.out.append(f"path({place_text(pathlib.PurePath.__str__(value), self._file)!r})")
+        elif is_a(value, enum.Enum):
+            self._add_member(value, kind, depth)
+        elif is_a(value, dict):
+            self._add_dict(value, kind, depth)
+        elif is_a(value, (*_SEQUENCES, *_SETS)):
+            self._add_items(value, kind, depth)
+        elif is_a(value, (bytearray, array, memoryview)):
+            self._add_bytes(value, kind)
+        elif is_a(value, (range, slice)):
+            self.out.append(repr(value))
+        elif is_a(value, re.Pattern):
+            self.out.append(f"pattern({value.pattern!r}, {value.flags})")
+        elif is_a(value, MappingProxyType):
+            self.out.append("mapping")
+            self.add(dict(value), depth + 1)
+        elif is_a(value, (functools.partial, MethodType)) or is_getter(value):
+            self._add_made(value, depth)
+        else:
+            self._add_other(value, kind, depth)
+
+    # ---- code ---------------------------------------------------------------------------------------------------
+
+    def _add_code(self, value: Any) -> None:
+        if self._ownership.has(value) or (
+            is_a(value, FunctionType) and any(map(self._is_own, functions_behind(value)))
+        ):
+            self.out.append(f"code[{len(self.code)}]")
+            self.code.append(value)
+        else:
+            self.out.append(f"foreign({foreign_name(value)})")
+
+    def _is_own(self, value: Any) -> bool:
+        return self._ownership.has(value)
+
+    def _add_made(self, value: Any, depth: int) -> None:
+        """A partial with what it has filled in, a method with its object, a getter with what it gets."""
+        self.out.append(f"{type(value).__name__}(")
+        if is_a(value, functools.partial):
+            held = [value.func, value.args, value.keywords]
+        elif is_a(value, MethodType):
+            held = [value.__func__, value.__self__]
+        else:
+            held = list(value.__reduce__()[1:])
+        for one in held:
+            self.add(one, depth + 1)
+        self.out.append(")")
+
+    # ---- containers ---------------------------------------------------------------------------------------------
+
+    def _add_dict(self, value: dict[Any, Any], kind: type, depth: int) -> None:
+        self.views += [(value, tuple(value)), (value.values(), tuple(value.values()))]
+        self._begin(value, kind, dict)
+        items, before = [], len(self.code)
+        for name, item in list(dict.items(value)):
+            if self._left <= 0:
+                break
+            items.append(self._apart(name, depth) + ":" + self._apart(item, depth))
+        # The order of a table of functions is that of its steps; of plain values it may be that of a set.
+        is_ordered = is_a(value, OrderedDict) or len(self.code) > before
+        self.out.append(",".join(items if is_ordered else sorted(items)))
+        if isinstance(value, defaultdict):
+            self.add(value.default_factory, depth + 1)
+        self._end(value, kind, dict, depth)
+
+    def _add_items(self, value: Any, kind: type, depth: int) -> None:
+        if not is_a(value, (tuple, frozenset)):
+            self.views.append((value, tuple(value)))
+        base = next(one for one in (*_SEQUENCES, *_SETS) if is_a(value, one))
+        self._begin(value, kind, base)
+        items = [self._apart(item, depth) for item in list(base.__iter__(value))[: max(self._left, 0)]]
+        self.out.append(",".join(sorted(items) if is_a(value, _SETS) else items))
+        if len(value) > len(items):
+            self.out.append(f"... of {len(value)}")
+        self._end(value, kind, base, depth)
+
+    def _apart(self, value: Any, depth: int) -> str:
+        """What would be written of a value."""
+        kept, self.out = self.out, []
         try:
-            return canonical(_described(value, code))
-        except Exception:
-            return None
+            self.add(value, depth + 1)
+            return "".join(self.out)
+        finally:
+            self.out = kept
 
+    def _begin(self, value: Any, kind: type, base: type) -> None:
+        self.out.append(f"{base.__name__}(")
+        if kind is not base:
+            self._add_code(kind)
 
-def _described(value: Any, code: list[Any]) -> Any:
-    if isinstance(value, type) or any(True for _ in functions_behind(value)):
-        code.append(value)
-        return {"$code": getattr(value, "__qualname__", type(value).__qualname__), "holds": _held_by(value, code)}
-    if isinstance(value, partial):
-        return {"$partial": _item(value.func, code), "holds": _held_by(value, code)}
-    if isinstance(value, (dict, list, tuple, deque)) and len(value) > _MANY_ITEMS:
-        raise ValueError("too long")
-    if isinstance(value, dict):
-        return [[normalize(name), _item(item, code)] for name, item in value.items()]
-    if isinstance(value, (list, tuple, deque)):
-        return [_item(item, code) for item in value]
-    if type(value).__name__ in _NAMESPACES:
-        return _described(vars(value), code)
-    if is_dataclass(value):
-        code.append(type(value))
-        members = [[one.name, _item(getattr(value, one.name), code)] for one in fields(value)]
-        return {"$class": type(value).__qualname__, "holds": members}
-    return _described_by_its_making(value)
+    def _end(self, value: Any, kind: type, base: type, depth: int) -> None:
+        held = dictionary_of(value) if kind is not base else None
+        if held:
+            self._add_fields(held, held.items(), depth)
+        self.out.append(")")
 
+    def _add_bytes(self, value: Any, kind: type) -> None:
+        content = bytes(value)
+        self.out.append(f"{kind.__name__}({getattr(value, 'typecode', '')}{hashlib.sha256(content).hexdigest()})")
+        if len(content) <= GLANCE_BYTES:
+            self.readings.append((functools.partial(bytes, value), content))
+        else:
+            self.is_covered = False
 
-def _item(value: Any, code: list[Any]) -> Any:
-    """What stands in a table: of an object that nobody can tell in a text, its class."""
-    try:
-        return _described(value, code)
-    except Exception:
-        code.append(type(value))
-        return {"$object": type(value).__qualname__}
+    # ---- objects ------------------------------------------------------------------------------------------------
 
+    def _add_member(self, value: Any, kind: type, depth: int) -> None:
+        held = dictionary_of(value) or {}
+        self.out.append("member(")
+        self._add_code(kind)
+        self.out.append(f"{held.get('_name_')!r}")
+        self.add(held.get("_value_"), depth + 1)
+        self.out.append(")")
 
-def _held_by(value: Any, code: list[Any]) -> list[Any]:
-    """What tells functions of one making apart; what may be a memo does not."""
-    if isinstance(value, FunctionType):
-        cells = [cell.cell_contents for cell in value.__closure__ or () if cell != _EMPTY_CELL]
-        held = [*cells, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
-        return [normalize(one) for one in held if is_fixed(one)]
-    return [_item(one, code) for one in filled_in(value) or ()]
+    def _add_other(self, value: Any, kind: type, depth: int) -> None:
+        settings = class_attribute(kind, "__entropic_settings__")
+        if settings is not ABSENT:
+            self._add_code(value)
+            return
+        described = describe_array(value)
+        if described is not None:
+            self._add_array(value, described, depth)
+            return
+        if self._ownership.has(kind):
+            self._add_own(value, kind, depth)
+            return
+        if any(map(self._ownership.has, functions_behind(value))):
+            self.out.append(f"around({foreign_name(kind)}")
+            self.code.append(value)
+            self.out.append(f"code[{len(self.code) - 1}])")
+            return
+        if is_callable(value) and not code_held_by(value) and dictionary_of(value) is None:
+            self.out.append(f"foreign({foreign_name(value)})")
+            return
+        text = text_of_known_value(value)
+        if text is None:
+            self._add_foreign(value, kind, depth)
+        else:
+            self.out.append(f"value({text})")
+            self.is_covered = self.is_covered and is_standard(kind)
 
+    def _add_own(self, value: Any, kind: type, depth: int) -> None:
+        """An object of the user's: its class, and what it holds but for caches and what takes no part in equality."""
+        self.out.append("object(")
+        self._add_code(kind)
+        held, slots = dictionary_of(value), Slots(value)
+        fields = [*(held or {}).items(), *zip(slots.names, slots, strict=True)]
+        if slots.names:
+            self.views.append((slots, tuple(slots)))
+        self._add_fields(
+            held, [(name, one) for name, one in fields if one is not ABSENT and is_part_of_value(kind, name)], depth
+        )
+        self.out.append(")")
 
-def _described_by_its_making(value: Any) -> Any:
-    if isinstance(value, (range, slice)):
-        return {"$made": repr(value)}
-    if isinstance(value, re.Pattern):
-        return {"$pattern": [normalize(value.pattern), value.flags]}
-    if isinstance(value, _GETTERS):
-        return {"$made": [type(value).__name__, *map(normalize, value.__reduce__()[1:])]}
-    return normalize(value)
+    def _add_array(self, value: Any, described: ArrayDescription, depth: int) -> None:
+        self.out.append(described.text)
+        self.readings += described.readings
+        self.is_covered = self.is_covered and described.is_covered
+        if described.items is not None:
+            self.add(described.items, depth + 1)
+        held = dictionary_of(value)
+        if held:
+            self._add_fields(held, held.items(), depth)
+
+    def _add_fields(self, held: dict[str, Any] | None, fields: Iterable[tuple[str, Any]], depth: int) -> None:
+        if held is not None:
+            self.views.append((held.values(), tuple(held.values())))
+        for name, item in sorted(fields, key=lambda pair: str(pair[0])):
+            self.out.append(f"{name}=")
+            self.add(item, depth + 1)
+            self.out.append(",")
+
+    def _add_foreign(self, value: Any, kind: type, depth: int) -> None:
+        """An object of someone else's: by what it holds if all of that is data, else by its class."""
+        name = foreign_name(kind)
+        held = dictionary_of(value)
+        if is_machinery(kind) or held is None or depth + self._only_data > _DEEPEST:
+            if self._only_data:
+                raise _Machinery
+            self.out.append(f"object({name})")
+            return
+        marks = len(self.out), len(self.code), len(self.views), len(self.readings), self.is_covered
+        self._only_data += 1
+        try:
+            self.out.append(f"object({name}")
+            self._add_fields(held, [pair for pair in held.items() if is_part_of_value(kind, pair[0])], depth)
+            self.out.append(")")
+        except _Machinery:
+            if self._only_data > 1:
+                raise
+            del self.out[marks[0] :], self.code[marks[1] :], self.views[marks[2] :], self.readings[marks[3] :]
+            self.is_covered = marks[4]
+            self.out.append(f"object({name})")
+        finally:
+            self._only_data -= 1
 
 
 def is_fixed(value: Any) -> bool:
-    """Whether a value cannot change in place."""
-    return all(map(is_fixed, value)) if isinstance(value, (tuple, frozenset)) else isinstance(value, IMMUTABLE)
-
-
-def has_members(value: Any) -> bool:
-    """Whether a constant is an object that is known by its members."""
-    is_known = is_dataclass(value) or type(value).__name__ in _NAMESPACES
-    return is_known and not isinstance(value, type) and hasattr(value, "__dict__")
-
-
-def is_memo(value: Any) -> bool:
-    """Whether a default may be what calls fill, rather than what they use."""
-    return isinstance(value, (dict, list, set, bytearray, deque))
-
-
-def is_plain(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(map(is_plain, value.keys())) and all(map(is_plain, value.values()))
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return all(map(is_plain, value))
-    return isinstance(value, (*IMMUTABLE, bytearray))
-
-
-def copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: copied(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [copied(item) for item in value]
-    if isinstance(value, tuple):
-        return tuple(copied(item) for item in value)
-    return value.copy() if isinstance(value, (set, bytearray)) else value
+    """Whether a value cannot change in place, and holds no code."""
+    if is_a(value, (tuple, frozenset)):
+        return all(map(is_fixed, value))
+    return type(value) in _SCALARS

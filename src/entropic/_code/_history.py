@@ -12,16 +12,21 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from .. import _log
-from .._fs import is_settled, remove_abandoned, replacing
+from .._fs import is_settled, remember, remove_abandoned, replacing
 from .._results import PRIVATE_FOLDER
-from ._dependencies import Fingerprint, Part, are_comparable
+from ._comparison import UNKNOWN, Change, LegacyPart, changes, legacy_changes
+from ._fingerprint import Fingerprint
+from ._units import ARGUMENT, Part
 
 _DRAFT = ".draft"
+_FORMAT = 2
+_MOST_REMEMBERED = 4096
 
 
 class Codebook:
@@ -35,7 +40,7 @@ class Codebook:
     def __init__(self, results_dir: str | os.PathLike[str]) -> None:
         self._folder = os.path.join(results_dir, PRIVATE_FOLDER, "code")
         self._accepted: tuple[int, frozenset[tuple[str, str]]] = (-1, frozenset())
-        self._kept: set[str] = set()
+        self._kept: dict[str, bool] = {}
 
     # ---- parts ------------------------------------------------------------------------------------------------------
 
@@ -43,16 +48,36 @@ class Codebook:
         """Note down what a fingerprint was made from, once; a failure costs the words of a warning, and no run."""
         name = f"{fingerprint.digest}.json"
         if name not in self._kept:
-            parts = [part._asdict() for part in fingerprint.parts]
-            self._kept.add(name)
-            self._write(name, {"function": function_name, "parts": parts})
+            remember(self._kept, name, True, _MOST_REMEMBERED)
+            if not os.path.exists(os.path.join(self._folder, name)):
+                parts = [part.to_dict() for part in fingerprint.parts]
+                fields = {"function": function_name, "format": _FORMAT, "bytecode": fingerprint.bytecode}
+                self._write(name, {**fields, "parts": parts})
 
-    def parts(self, digest: str) -> list[Part] | None:
-        """What a recorded fingerprint was made from, if that is known."""
+    def known(self, digest: str) -> Fingerprint | list[LegacyPart] | None:
+        """What a recorded fingerprint was made from, if that is known; as the first format has it, for one of those."""
         try:
-            return [Part(**part) for part in self._read(f"{digest}.json")["parts"]]
-        except (OSError, ValueError, KeyError, TypeError):
+            kept = self._read(f"{digest}.json")
+            if "format" not in kept:
+                return [LegacyPart(**part) for part in kept["parts"]]
+            return Fingerprint([Part.from_dict(part) for part in kept["parts"]], str(kept["bytecode"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
+
+    def arguments_of(self, digest: str) -> list[str]:
+        """The functions and classes that calls with a recorded fingerprint handed in: labels, as of `code_in`."""
+        known = self.known(digest)
+        labels = known.parts[0].edges if isinstance(known, Fingerprint) and known.parts else {}
+        return [label.removeprefix(ARGUMENT) for label in labels if label.startswith(ARGUMENT)]
+
+    def changes_since(self, digest: str, today: Fingerprint) -> list[Change]:
+        """What differs between a recorded fingerprint and today's; none if they are of the same code."""
+        before = self.known(digest)
+        if before is None:
+            return [Change(UNKNOWN, None, None)]
+        if isinstance(before, list):
+            return legacy_changes(before, today.parts)
+        return changes(before, today)
 
     # ---- what was accepted ------------------------------------------------------------------------------------------
 
@@ -70,16 +95,16 @@ class Codebook:
                 pass
         self._accepted = (-1, frozenset())
 
-    def is_accepted(self, old: str, new: str) -> bool:
-        """Whether runs of *old* code are good for *new*, directly or by way of other changes."""
+    def accepted_for(self, old: str) -> list[str]:
+        """The codes that runs of an *old* one are good for, directly or by way of other changes."""
         pairs = self._accepted_pairs()
-        reached, left = {old}, [old]
+        reached, left = [old], [old]
         while left:
             one = left.pop()
-            further = {later for earlier, later in pairs if earlier == one} - reached
-            reached |= further
+            further = [later for earlier, later in pairs if earlier == one and later not in reached]
+            reached += further
             left += further
-        return new in reached
+        return reached[1:]
 
     def _accepted_pairs(self) -> frozenset[tuple[str, str]]:
         folder = os.path.join(self._folder, "accepted")
@@ -93,13 +118,28 @@ class Codebook:
             self._accepted = changed_at, frozenset((old, new) for old, _, new in names)
         return self._accepted[1]
 
+    # ---- what was current ---------------------------------------------------------------------------------------
+
+    def note_current(self, function_name: str, code: str, passed: tuple[str, str] | None) -> None:
+        """Note that a code is current again though there are newer runs of another; a failure is none."""
+        at = datetime.now(timezone.utc).isoformat(timespec="microseconds")
+        fields = {"function": function_name, "code": code, "passed": passed, "at": at}
+        with contextlib.suppress(OSError), replacing(os.path.join(self._folder, _current_name(function_name))) as draft:
+            Path(draft).write_text(json.dumps(fields, indent=1), encoding="utf-8")
+
+    def current_note(self, function_name: str) -> dict[str, Any] | None:
+        """What was noted last of the code that is current again."""
+        with contextlib.suppress(OSError, ValueError):
+            return self._read(_current_name(function_name))
+        return None
+
     # ---- defaults ---------------------------------------------------------------------------------------------------
 
     def keep_defaults(self, function_name: str, defaults: Mapping[str, str]) -> None:
         """Note down the defaults a function has run with; each a text by parameter name."""
         name = f"{_defaults_prefix(function_name)}{_digest(json.dumps(dict(defaults), sort_keys=True))}.json"
         if name not in self._kept:
-            self._kept.add(name)
+            remember(self._kept, name, True, _MOST_REMEMBERED)
             self._write(name, {"function": function_name, "defaults": {**defaults}})
 
     def defaults(self, function_name: str) -> list[dict[str, str]]:
@@ -179,51 +219,16 @@ class Codebook:
             yield from os.listdir(self._folder)
 
 
-def what_changed(old: Collection[Part] | None, new: Collection[Part]) -> list[str]:
-    """In words, which parts of the code differ."""
-    if old is None:
-        return ["its code (which part is not known: what was noted of it is missing)"]
-    before, after = set(map(_essence, old)), set(map(_essence, new))
-    named = {str(part): part for part in (*old, *new) if _essence(part) in before ^ after}
-    own = [name for name, part in named.items() if part.kind == "itself"]
-    return [*own, *sorted(named.keys() - set(own))]
-
-
-def what_surely_changed(old: Collection[Part] | None, new: Collection[Part]) -> list[str]:
-    """
-    In words, which parts differ of two fingerprints of different kinds, such as of source and of bytecode.
-
-    Of what is in both under one name, if its digests are of one kind: as those of constants always are.
-    """
-    before, after = _digests(old or ()), _digests(new)
-    return sorted(
-        str(part)
-        for part in {(part.kind, part.name): part for part in new}.values()
-        if _surely_differ(before.get((part.kind, part.name), set()), after[part.kind, part.name])
-    )
-
-
-def _digests(parts: Collection[Part]) -> dict[tuple[str, str], set[str]]:
-    found: dict[tuple[str, str], set[str]] = {}
-    for part in parts:
-        found.setdefault((part.kind, part.name), set()).add(part.digest)
-    return found
-
-
-def _surely_differ(first: set[str], second: set[str]) -> bool:
-    return bool(first) and not first & second and all(are_comparable(a, b) for a in first for b in second)
-
-
-def _essence(part: Part) -> tuple[str, str, str]:
-    return part.kind, part.name, part.digest
-
-
 def _files(folder: str) -> set[str]:
     try:
         with os.scandir(folder) as entries:
             return {entry.name for entry in entries if entry.is_file() and not entry.name.endswith(_DRAFT)}
     except OSError:
         return set()
+
+
+def _current_name(function_name: str) -> str:
+    return f"current-{_digest(function_name)}.json"
 
 
 def _defaults_prefix(function_name: str) -> str:

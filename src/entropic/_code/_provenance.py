@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from . import _source
+from ._ownership import is_own
 
 try:
     import resource
@@ -125,7 +125,9 @@ def _user() -> str:
 
 def _command() -> str:
     try:
-        text = shlex.join(_without_password(str(argument)) for argument in sys.argv)
+        arguments = [str(argument) for argument in sys.argv[:_LONGEST_COMMAND]]
+        # Cut before it is searched: the time of the search grows with the square of the length.
+        text = shlex.join(_without_password(argument[: 4 * _LONGEST_COMMAND]) for argument in arguments)
     except Exception:
         return ""  # of an embedded interpreter, there may be none
     text = text.encode("utf-8", "backslashreplace").decode()
@@ -146,7 +148,7 @@ def _of_module(name: str) -> dict[str, Any]:
         return {}
     told: dict[str, Any] = {"packages": dict(_packages(module))}
     path = getattr(module, "__file__", None)
-    if _source.is_own(module):
+    if is_own(module):
         with contextlib.suppress(OSError):  # of a working directory that is gone
             told["git"] = _repository(os.path.dirname(os.path.abspath(path)) if path else os.getcwd())
     return {name: value for name, value in told.items() if value}
@@ -164,7 +166,7 @@ def _packages(module: ModuleType) -> Iterator[tuple[str, str]]:
             names.add(owner.partition(".")[0])
     for name in sorted(names - {"entropic", "builtins", "__main__"} - set(sys.stdlib_module_names)):
         imported = sys.modules.get(name)
-        if imported is not None and not _source.is_own(imported):
+        if imported is not None and not is_own(imported):
             version = getattr(imported, "__dict__", {}).get("__version__")
             version = version if isinstance(version, str) else _version_of(name)
             if version:

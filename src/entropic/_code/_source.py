@@ -1,8 +1,9 @@
 """
-Source that can be trusted to be what runs, and whose it is: the user's own, or that of an installed package.
+Source that is proven to be that of the code that runs.
 
-The file on disk may be newer than the code in memory: edited while a long run, or a notebook, goes on. Its text counts
-only if it has not changed since the process began, or compiles to the very code in question.
+The file on disk may be newer than the code in memory: edited while a long run, or a notebook, goes on. What its text
+says of a function counts only if it compiles to the very code in question. Of what compiled code does not show, such as
+decorators and the bodies of classes, it counts only if the file has not changed since the process began.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
+from ._bytecode import body_digest
+from ._ownership import is_own_file
 from ._syntax import FunctionNode
 
-_PACKAGES = ("/site-packages/", "/dist-packages/")
 _AWAITS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _FEATURES = (getattr(__future__, name) for name in __future__.all_feature_names)
 _FUTURE = functools.reduce(operator.or_, (feature.compiler_flag for feature in _FEATURES))
@@ -44,150 +46,100 @@ def _started_at() -> float:
 _STARTED_AT = _started_at()
 
 
-# ---- whose it is ----------------------------------------------------------------------------------------------------
-
-
-@functools.lru_cache(maxsize=4096)
-def is_own_file(path: str) -> bool:
-    """Whether code from this file is the user's own: not the standard library's, an installed package's, or ours."""
-    if path.startswith("<frozen") or any(map(path.replace("\\", "/").__contains__, _PACKAGES)):
-        return False
-    return path.startswith("<") or not any(path.startswith(folder) for folder in _foreign_folders())
-
-
-def is_own(value: Any) -> bool:
-    """Whether a function, class or module is the user's own."""
-    if isinstance(value, FunctionType):
-        written_in = value.__code__.co_filename
-        return is_own_file(written_in) and (not written_in.startswith("<") or _is_written(value, written_in))
-    module = value if isinstance(value, ModuleType) else sys.modules.get(getattr(value, "__module__", None) or "")
-    if module is None:
-        return False
-    path = getattr(module, "__file__", None)
-    return is_own_file(path) if path else module.__name__ == "__main__"
-
-
-def _is_written(function: FunctionType, path: str) -> bool:
-    """Whether somebody has typed in a function without a file: generated ones, as of a dataclass, say nothing new."""
-    if path == "<string>":
-        return function.__module__ == "__main__" and sys.argv[:1] == ["-c"]
-    module = sys.modules.get(function.__globals__.get("__name__", ""))
-    return path in linecache.cache or (module is not None and vars(module) is function.__globals__)
-
-
-@functools.cache
-def _foreign_folders() -> tuple[str, ...]:
-    standard = {os.path.dirname(os.path.abspath(module.__file__ or "")) for module in (os, functools)}
-    folders = {os.path.dirname(os.path.dirname(os.path.abspath(__file__))), *standard, *map(os.path.realpath, standard)}
-    return tuple(os.path.join(folder, "") for folder in folders)
-
-
-def place_of(function: FunctionType | type) -> str:
-    """The file that something was written in, by name; nothing for what was typed in."""
-    module = sys.modules.get(function.__module__ or "")
-    if isinstance(function, FunctionType):
-        path = function.__code__.co_filename
-        return os.path.basename(path) if not path.startswith("<") and os.path.isfile(path) else ""
-    return os.path.basename(getattr(module, "__file__", None) or "")
-
-
 # ---- its text -------------------------------------------------------------------------------------------------------
 
 
-def function_node(function: FunctionType, *, decorators: bool, defaults: bool) -> tuple[FunctionNode, str] | None:
+def proven_node(function: FunctionType) -> Proven | None:
     """
-    The source of a function, parsed and as text; None if it cannot be had, or may not be what runs.
+    The source of a function, if it is proven: compiled now, it gives the very code that runs, on whatever line.
 
-    Args:
-        function: The function.
-        decorators: Whether its decorators matter; of what they were, compiled code knows nothing.
-        defaults: Whether the defaults of its parameters matter.
+    None if there is no source, or it has been edited since in a way that matters.
     """
-    code = function.__code__
-    source = _source(code.co_filename)
-    is_sent = _was_sent(function)
-    node = source.function(code) if source is not None and source.is_of([code], is_sent=is_sent) else None
-    if source is None or node is None:
-        return None
-    if is_sent or not source.is_settled:
-        if decorators and not isinstance(node, ast.Lambda) and node.decorator_list:
-            return None
-        if defaults and not _has_these_defaults(node, function):
-            return None
-    return node, source.text(node)
+    source = _source(function.__code__.co_filename)
+    return source.proven(function.__code__) if source is not None else None
 
 
-def _was_sent(function: FunctionType) -> bool:
+def is_trusted(function: FunctionType) -> bool:
     """
-    Whether a function came here by value, as cloudpickle sends those of scripts: its names are not those of its module.
+    Whether all that the source of a function says is what was run, decorators too, of which its code knows nothing.
 
-    Then its file may have been edited before this process began, and after the function was read elsewhere.
+    Not so of a file that has changed since the process began, nor of a function that came here by value, as cloudpickle
+    sends those of scripts: its file may have been edited after it was read elsewhere.
     """
+    source = _source(function.__code__.co_filename)
     module = sys.modules.get(function.__globals__.get("__name__", ""))
-    return module is not None and vars(module) is not function.__globals__
+    was_sent = module is not None and vars(module) is not function.__globals__
+    return source is not None and source.is_settled and not was_sent
 
 
 def class_node(kind: type) -> tuple[ast.ClassDef, str] | None:
-    """The source of a class, as `function_node`; compiled code does not tell what its body has set."""
-    source = _source_of_class(kind)
+    """
+    The source of a class; None if it cannot be had, or may not be what was run.
+
+    Of several classes of one name in a file, it is the one that holds the methods that run.
+    """
+    written = [
+        one for one in _functions(vars(kind).values()) if one.__qualname__ == f"{kind.__qualname__}.{one.__name__}"
+    ]
+    written = [one for one in written if one.__module__ == kind.__module__ and is_own_file(one.__code__.co_filename)]
+    codes = [one.__code__ for one in written if one.__code__.co_name != "<lambda>"]
+    paths = {code.co_filename for code in codes} or {_file_binding(kind)}
+    source = _source(paths.pop()) if len(paths) == 1 else None
     if source is None or not source.is_settled:
         return None
-    node = source.class_called(kind.__qualname__)
-    return (node, source.text(node)) if node is not None else None
+    proven = [found.node for code in codes if (found := source.proven(code)) is not None]
+    if len(proven) < len(codes):
+        return None
+    nodes = [node for node in source.classes_called(kind.__qualname__) if _holds(node, proven)]
+    return (nodes[0], source.text(nodes[0])) if len(nodes) == 1 else None
 
 
-def is_made_by_a_call(kind: type) -> bool:
-    """Whether no class statement says what a class is, as with `collections.namedtuple`."""
-    source = _source_of_class(kind)
-    return source is not None and source.is_settled and source.class_called(kind.__qualname__) is None
+def tree_of(path: str) -> ast.Module | None:
+    """A file, parsed; None if it cannot be read."""
+    source = _source(path)
+    return source.tree if source is not None else None
 
 
-def _source_of_class(kind: type) -> _Source | None:
-    methods = list(_functions(vars(kind).values()))
-    path = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    written = [code for code in methods if path is None or code.co_filename == path]
-    source = _source(path or next((code.co_filename for code in written), ""))
-    return source if source is not None and (source.is_old or source.is_of(written)) else None
+def text_of(path: str) -> str:
+    """A file as text; nothing if it cannot be read."""
+    source = _source(path)
+    return source.whole if source is not None else ""
 
 
-def _has_these_defaults(node: FunctionNode, function: FunctionType) -> bool:
-    """Whether the defaults written down are plain values, and those of the function."""
-    arguments = node.args
-    written = [*arguments.defaults, *(one for one in arguments.kw_defaults if one is not None)]
-    values = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
-    try:
-        return list(map(repr, map(ast.literal_eval, written))) == list(map(repr, values))
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return False
+class Proven(NamedTuple):
+    """
+    The source of a function, with the tree of its file.
+
+    Attributes:
+        node: The function.
+        text: Its text.
+        source: The file it is in.
+    """
+
+    node: FunctionNode
+    text: str
+    source: _Source
 
 
-def computed_defaults(function: FunctionType) -> list[Any]:
-    """The defaults that the source does not show as plain values; none where it cannot be had."""
-    source = _source(function.__code__.co_filename)
-    node = source.function(function.__code__) if source is not None else None
-    if source is None or node is None or not source.is_of([function.__code__], is_sent=_was_sent(function)):
-        return []  # the digest of bytecode has them all
-    positional = function.__defaults__ or ()
-    keyword = function.__kwdefaults__ or {}
-    pairs = [*zip(reversed(node.args.defaults), reversed(positional), strict=False)]
-    named = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
-    pairs += [(default, keyword[one.arg]) for one, default in named if default is not None and one.arg in keyword]
-    return [value for default, value in pairs if not _is_literal(default)]
+def _file_binding(kind: type) -> str:
+    """The file of the module that binds a class to its name; nothing if its module has another by that name."""
+    module = sys.modules.get(kind.__module__)
+    found: Any = module
+    for name in kind.__qualname__.split("."):
+        found = vars(found).get(name) if isinstance(found, (ModuleType, type)) else None
+    return str(getattr(module, "__file__", None) or "") if found is kind else ""
 
 
-def _is_literal(node: ast.expr) -> bool:
-    try:
-        ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return False
-    return True
+def _holds(node: ast.ClassDef, functions: list[FunctionNode]) -> bool:
+    end = node.end_lineno or 0
+    return all(node.lineno <= one.lineno <= end for one in functions)
 
 
-def _functions(values: Iterable[object]) -> Iterator[CodeType]:
+def _functions(values: Iterable[object]) -> Iterator[FunctionType]:
     for value in values:
         function = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
         if isinstance(function, FunctionType):
-            yield function.__code__
+            yield function
 
 
 class _Source:
@@ -204,13 +156,32 @@ class _Source:
         self._text = text
         self.is_old = changed_at is not None and changed_at < _STARTED_AT - _CLOCK_MARGIN_SECONDS
         self.is_settled = self.is_old or changed_at is None
-        self._codes: dict[int, frozenset[CodeType]] = {}
+        self._codes: dict[int, dict[str, list[CodeType]]] = {}
 
-    def is_of(self, codes: list[CodeType], *, is_sent: bool = False) -> bool:
-        """Whether these were compiled from this text; of an old file that is known, unless they come from elsewhere."""
-        if self.is_old and not is_sent:
-            return True
-        return bool(codes) and all(code in self._compiled(code.co_flags & _FUTURE) for code in codes)
+    @property
+    def whole(self) -> str:
+        """All of it."""
+        return self._text
+
+    def proven(self, code: CodeType) -> Proven | None:
+        """Where a piece of code stands that was compiled from this text, or from one that gives the same code."""
+        same = self._bodies(code.co_flags & _FUTURE).get(body_digest(code), [])
+        for one in sorted(same, key=lambda other: abs(other.co_firstlineno - code.co_firstlineno)):
+            node = self.function(one)
+            if node is not None:
+                return Proven(node, self.text(node), self)
+        return None
+
+    def code_without(self, node: FunctionNode, other: FunctionNode, flags: int) -> CodeType | None:
+        """The code of a function as it would be if another node stood in its place."""
+        tree = _Exchange(node, other).visit(_parsed(self._text))
+        module = compile(
+            ast.fix_missing_locations(tree), self._path, "exec", flags & _FUTURE | _AWAITS, dont_inherit=True
+        )
+        line = _first_line(node)
+        name = getattr(node, "name", "<lambda>")
+        found = [one for one in _all_codes(module) if one.co_name == name and one.co_firstlineno == line]
+        return found[0] if len(found) == 1 else None
 
     def text(self, node: FunctionNode | ast.ClassDef) -> str:
         return "".join(self._lines[_first_line(node) - 1 : node.end_lineno])
@@ -222,12 +193,12 @@ class _Source:
             found = [node for node in found if _begins_at(node, code)]
         return found[0] if len(found) == 1 else None
 
-    def class_called(self, qualname: str) -> ast.ClassDef | None:
-        found: ast.AST | None = self.tree
+    def classes_called(self, qualname: str) -> list[ast.ClassDef]:
+        """All classes of a name: a branch, or a later statement, may define another."""
+        found: list[ast.AST] = [self.tree]
         for name in qualname.replace("<locals>.", "").split("."):
-            inside = ast.iter_child_nodes(found) if found is not None else ()
-            found = next((node for node in _named(inside) if node.name == name), None)
-        return found if isinstance(found, ast.ClassDef) else None
+            found = [node for one in found for node in _named(ast.iter_child_nodes(one)) if node.name == name]
+        return [one for one in found if isinstance(one, ast.ClassDef)]
 
     @functools.cached_property
     def tree(self) -> ast.Module:
@@ -253,11 +224,28 @@ class _Source:
                 nodes.setdefault(("<lambda>", node.lineno), []).append(node)
         return nodes
 
-    def _compiled(self, flags: int) -> frozenset[CodeType]:
+    def _bodies(self, flags: int) -> dict[str, list[CodeType]]:
+        """The code that this text compiles to, by what it does."""
         if flags not in self._codes:
-            module = compile(self._text, self._path, "exec", flags | _AWAITS, dont_inherit=True)
-            self._codes[flags] = frozenset(_all_codes(module))
+            found: dict[str, list[CodeType]] = {}
+            for code in _all_codes(compile(self._text, self._path, "exec", flags | _AWAITS, dont_inherit=True)):
+                found.setdefault(body_digest(code), []).append(code)
+            self._codes[flags] = found
         return self._codes[flags]
+
+
+class _Exchange(ast.NodeTransformer):
+    """Puts another function in the place of one."""
+
+    def __init__(self, node: FunctionNode, other: FunctionNode) -> None:
+        self._place = type(node), node.lineno, node.col_offset
+        self._other = other
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        """Exchange it, or go on looking."""
+        if (type(node), getattr(node, "lineno", 0), getattr(node, "col_offset", 0)) == self._place:
+            return self._other
+        return super().generic_visit(node)
 
 
 _sources: dict[str, tuple[object, _Source | None]] = {}

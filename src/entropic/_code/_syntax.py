@@ -1,5 +1,5 @@
 """
-What a piece of source says, whatever it looks like: its content without layout, and the names it leaves open.
+What a piece of source says, whatever it looks like: its content without layout, and the names that it binds.
 
 The content of a function or class is a text of its own making, the same on every supported Python: comments, layout,
 docstrings and annotations of parameters and variables are not in it. Annotations in the body of a class are, since they
@@ -10,47 +10,16 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Chain = tuple[str, ...]
 """A name and its attributes: ``model.rhs`` is ``("model", "rhs")``."""
-
-SUPER = "super()"
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 # Where a name stands says whether it is read or set; hints for type checkers say nothing to Python.
 _UNSAID = frozenset({"ctx", "type_comment", "type_ignores", "kind", "annotation", "returns", "simple"})
 _SIGNS = frozenset({"ctx", "op", "ops"})
-_CHANGING = frozenset(
-    {"add", "append", "appendleft", "clear", "difference_update", "discard", "extend", "extendleft", "fill", "insert"}
-    | {"intersection_update", "move_to_end", "pop", "popitem", "popleft", "remove", "resize", "reverse", "setdefault"}
-    | {"sort", "subtract", "symmetric_difference_update", "update"}
-)
-
-
-class Import(NamedTuple):
-    """What a name is bound to by an import inside a function: a module, or something in one."""
-
-    module: str
-    level: int
-    member: str | None
-
-
-class Names(NamedTuple):
-    """
-    The names that a piece of source leaves open, to be looked up where it was written.
-
-    Attributes:
-        chains: Those it reads.
-        changed: Those it sets, or changes in place: they hold its own state, no constant.
-        imports: Names bound by imports inside it.
-    """
-
-    chains: frozenset[Chain]
-    changed: frozenset[Chain]
-    imports: dict[str, Import]
 
 
 # ---- content --------------------------------------------------------------------------------------------------------
@@ -76,11 +45,6 @@ def class_content(node: ast.ClassDef) -> str:
     """What a class says apart from its methods."""
     rest = [statement for statement in node.body if not isinstance(statement, _FUNCTIONS)]
     return content(_class_with(node, rest))
-
-
-def methods(node: ast.ClassDef) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """The functions written directly in the body of a class."""
-    return [statement for statement in node.body if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef))]
 
 
 def _class_with(node: ast.ClassDef, body: list[ast.stmt]) -> ast.ClassDef:
@@ -160,111 +124,6 @@ def _constant(value: object) -> str:
 # ---- names ----------------------------------------------------------------------------------------------------------
 
 
-def open_names(node: ast.AST) -> Names:
-    """
-    The names that a function or class leaves open; of a class, those of its methods too.
-
-    The attributes that a method reads of its first parameter are among them, under its name.
-    """
-    search = _Search(first_parameter(node) if isinstance(node, _FUNCTIONS) else None)
-    search.visit(node, frozenset())
-    return search.found()
-
-
-def open_names_as_decorated(node: FunctionNode) -> Names:
-    """As `open_names`, without those in the function's decorators and the defaults of its parameters."""
-    search = _Search(first_parameter(node))
-    search.visit_body(node, frozenset())
-    return search.found()
-
-
-def first_parameter(node: FunctionNode) -> str | None:
-    """The name by which a method knows its object."""
-    positional = [*node.args.posonlyargs, *node.args.args]
-    return positional[0].arg if positional else None
-
-
-class _Search:
-    """One walk through a piece of source, scope by scope."""
-
-    def __init__(self, receiver: str | None) -> None:
-        self._receiver = receiver  # what a method reads of its own object is looked up in its class
-        self._left: list[tuple[ast.AST, frozenset[str]]] = []
-        self.chains: set[Chain] = set()
-        self.changed: set[Chain] = set()
-        self.imports: dict[str, Import] = {}
-
-    def found(self) -> Names:
-        while self._left:
-            self.visit(*self._left.pop())
-        return Names(frozenset(self.chains), frozenset(self.changed), self.imports)
-
-    def visit(self, node: ast.AST, bound: frozenset[str]) -> None:
-        kind = type(node)
-        if kind is ast.Name:
-            if node.id not in bound:  # type: ignore[attr-defined]
-                self.chains.add((node.id,))  # type: ignore[attr-defined]
-        elif kind is ast.Constant:
-            return
-        elif isinstance(node, _FUNCTIONS):
-            self._visit_all(getattr(node, "decorator_list", ()), bound)
-            self._visit_all([*node.args.defaults, *filter(None, node.args.kw_defaults)], bound)
-            self.visit_body(node, bound)
-        elif isinstance(node, ast.ClassDef):
-            self._visit_all([*node.decorator_list, *node.bases, *node.keywords], bound)
-            # What the body binds is seen in the body itself, not in its methods.
-            own = _bound_in(node.body)[0]
-            for statement in node.body:
-                self._left.append((statement, bound if isinstance(statement, _FUNCTIONS) else bound | own))
-        elif isinstance(node, _COMPREHENSIONS):
-            targets = frozenset(name for part in node.generators for name in _stored_names(part.target))
-            self._visit_all(_children(node), bound | targets)
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            self._note_imports(node)
-        elif isinstance(node, ast.AnnAssign):
-            self._visit_all(filter(None, (node.target, node.value)), bound)
-        else:
-            self._note_changes(node, bound)
-            chain = _chain_of(node)
-            if chain is None:
-                self._visit_all(_children(node), bound)
-            elif chain[0] not in bound or (chain[0] == self._receiver and len(chain) > 1):
-                self.chains.add(chain)
-
-    def visit_body(self, node: FunctionNode, bound: frozenset[str]) -> None:
-        body = [node.body] if isinstance(node, ast.Lambda) else node.body
-        names, declared, imported = _bound_in(body)
-        own = (names | _parameters(node.args)) - imported
-        self.changed.update((name,) for name in declared & names)
-        self._visit_all(body, (bound | own) - declared)
-
-    def _visit_all(self, nodes: Iterable[ast.AST], bound: frozenset[str]) -> None:
-        self._left += [(node, bound) for node in nodes]
-
-    def _note_imports(self, node: ast.Import | ast.ImportFrom) -> None:
-        for alias in node.names:
-            if isinstance(node, ast.ImportFrom):
-                self.imports[alias.asname or alias.name] = Import(node.module or "", node.level, alias.name)
-            else:
-                top = alias.name if alias.asname else alias.name.partition(".")[0]
-                self.imports[alias.asname or top] = Import(top, 0, None)
-            self.chains.add((alias.asname or alias.name.partition(".")[0],))
-
-    def _note_changes(self, node: ast.AST, bound: frozenset[str]) -> None:
-        changed: ast.AST | None = None
-        if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
-            changed = node.value
-        elif isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
-            changed = node
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGING:
-            changed = node.func.value
-        while isinstance(changed, ast.Subscript):
-            changed = changed.value
-        chain = _chain_of(changed) if changed is not None else None
-        if chain is not None and chain[0] not in bound:
-            self.changed.add(chain)
-
-
 def _children(node: ast.AST) -> list[ast.AST]:
     """What hangs below a node, apart from signs that name nothing; several times as fast as `ast.iter_child_nodes`."""
     found: list[ast.AST] = []
@@ -278,7 +137,7 @@ def _children(node: ast.AST) -> list[ast.AST]:
     return found
 
 
-def _chain_of(node: ast.AST) -> Chain | None:
+def chain_of(node: ast.AST) -> Chain | None:
     """The chain that a node is; None if it is anything else."""
     attributes: list[str] = []
     while isinstance(node, ast.Attribute):
@@ -286,12 +145,10 @@ def _chain_of(node: ast.AST) -> Chain | None:
         node = node.value
     if isinstance(node, ast.Name):
         return (node.id, *reversed(attributes))
-    if attributes and isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "super":
-        return (SUPER, *reversed(attributes))
     return None
 
 
-def _parameters(args: ast.arguments) -> frozenset[str]:
+def parameters_of(args: ast.arguments) -> frozenset[str]:
     every = [*args.posonlyargs, *args.args, *args.kwonlyargs, *filter(None, (args.vararg, args.kwarg))]
     return frozenset(arg.arg for arg in every)
 
@@ -309,7 +166,7 @@ _BINDS_NOTHING = frozenset(
 )
 
 
-def _bound_in(nodes: Iterable[ast.AST]) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+def bound_in(nodes: Iterable[ast.AST]) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
     """The names one scope binds, those it declares to be global, and those it binds by import."""
     bound: set[str] = set()
     declared: set[str] = set()

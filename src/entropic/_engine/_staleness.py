@@ -1,24 +1,26 @@
 """
 Whether recorded runs are good for today's code, and what to do about those that are not.
 
-A record is good if it was made by the same code, by code that was accepted for today's, or if that cannot be told: made
-by an earlier release, registered, or with code that could only be had as bytecode of another kind, as far as the parts
-that can be compared all the same agree.
+A record is good if it was made by the same code, or by code that was accepted for today's. What was registered, or
+recorded by a release that knew nothing of code, is good.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
-from .. import _log
-from .._code import ITSELF, Code, Codebook, Fingerprint, are_comparable, what_changed, what_surely_changed
-from .._fs import warn
+from .._code import ITSELF, Change, Code, Codebook, Fingerprint, diff_of, found_again
+from .._fs import remember, warn
 from .._record import RunRecord
 from ..errors import ChangedDefaultWarning, CodeChangedError, NameSharedWarning, StaleResultWarning
+from ._acceptance import codes_before
 
 POLICIES = ("warn", "rerun", "error", "ignore")
+_MANY_CODES = 1024
+_MANY_ARGUMENTS = 256
 
 
 class StalenessPolicy:
@@ -35,6 +37,7 @@ class StalenessPolicy:
 
     Attributes:
         on_change: As given.
+        earlier_answers: How many times a result of earlier code was handed out.
     """
 
     def __init__(
@@ -51,8 +54,12 @@ class StalenessPolicy:
         self.on_change = on_change
         self._codebook = codebook
         self._said = said
+        self.earlier_answers = 0
         self._good: dict[str, Fingerprint] = {}
+        self._changes: dict[str, tuple[Fingerprint, list[Change]]] = {}
+        self._noted: Fingerprint | None = None
         self._older: dict[str, StalenessPolicy] = {}
+        self._of_arguments: dict[tuple[tuple[str, int], ...], StalenessPolicy] = {}
         self._growth: str | None = None
         self._may_note = True
         self._reasons: dict[tuple[str, str], str] = {}
@@ -76,22 +83,53 @@ class StalenessPolicy:
             self._older[growth] = policy
         return policy
 
+    def for_arguments(self, arguments: tuple[tuple[str, Any], ...]) -> StalenessPolicy:
+        """The policy for calls that bring code along: functions, and objects of classes, each with a label."""
+        if not arguments:
+            return self
+        key = tuple((label, id(value)) for label, value in arguments)
+        policy = self._of_arguments.get(key)
+        if policy is None:
+            code = self._code.with_arguments(arguments)  # keeps them, so that no other has their identity
+            policy = self._alike(self._said, code)
+            policy._growth, policy._may_note = self._growth, self._may_note
+            remember(self._of_arguments, key, policy, _MANY_ARGUMENTS)
+        return policy
+
     def read_only(self) -> StalenessPolicy:
         """A policy that decides the same, and writes nothing."""
         policy = self._alike(set(self._said))
         policy._may_note = False
         return policy
 
-    def _alike(self, said: set[str]) -> StalenessPolicy:
-        return StalenessPolicy(self._function_name, self._code, self.on_change, self._codebook, said, self._place)
+    def _alike(self, said: set[str], code: Code | None = None) -> StalenessPolicy:
+        code = code or self._code
+        return StalenessPolicy(self._function_name, code, self.on_change, self._codebook, said, self._place)
+
+    # ---- what has changed ---------------------------------------------------------------------------------------
 
     def changes_since(self, record: RunRecord) -> list[str]:
         """In words, what of the code has changed since a record was made; nothing if the record is good."""
+        return [change.name for change in self.changes(record)]
+
+    def diff_since(self, record: RunRecord) -> str:
+        """What has changed since a record was made, as a unified diff of the texts that are known."""
+        return diff_of(self.changes(record))
+
+    def changes(self, record: RunRecord) -> list[Change]:
+        """The parts of the code that have changed since a record was made; none if the record is good."""
         if self.is_current(record, self.today()):
             return []
-        recorded, today = record.provenance["code"], self._code.now()
-        told = what_changed if are_comparable(recorded, today.digest) else what_surely_changed
-        return told(self._codebook.parts(recorded), today.parts)
+        return self._changes_since(record.provenance["code"], self._code.now())
+
+    def _changes_since(self, recorded: str, today: Fingerprint) -> list[Change]:
+        known = self._changes.get(recorded)
+        if known is None or known[0] is not today:
+            known = today, self._codebook.changes_since(recorded, today)
+            remember(self._changes, recorded, known, _MANY_CODES)
+        return known[1]
+
+    # ---- whether a record is good -------------------------------------------------------------------------------
 
     def reason(self, record: RunRecord) -> str:
         """Why a record by other code is not current, in a few words."""
@@ -107,21 +145,21 @@ class StalenessPolicy:
         recorded = record.provenance.get("code")
         if today is _UNWATCHED:
             return not self.is_of_namesake(record)
-        if today is None or not isinstance(recorded, str) or recorded == today.digest:
+        if today is None or not isinstance(recorded, str) or record.provenance.get("bytecode") == today.bytecode:
             return True
         if self._good.get(recorded) is not today:
-            if not self._can_differ(recorded, today):
-                _log.code_not_comparable(self._function_name, recorded, today.digest)
-            elif not self._codebook.is_accepted(recorded, today.digest) and not self._is_excused(recorded, today):
+            if not self._is_of(recorded, today) and not self._is_allowed(recorded, today):
                 return False
-            self._good[recorded] = today
+            remember(self._good, recorded, today, _MANY_CODES)
         return True
 
-    def _can_differ(self, recorded: str, today: Fingerprint) -> bool:
-        """Whether it can be told that the code is another: of source and bytecode by some parts only."""
-        if are_comparable(recorded, today.digest):
-            return True
-        return bool(what_surely_changed(self._codebook.parts(recorded), today.parts))
+    def _is_of(self, recorded: str, today: Fingerprint) -> bool:
+        """Whether a recorded code is that of today."""
+        return recorded == today.digest or not self._changes_since(recorded, today)
+
+    def _is_allowed(self, recorded: str, today: Fingerprint) -> bool:
+        accepted = self._codebook.accepted_for(recorded)
+        return any(self._is_of(code, today) for code in accepted) or self._is_excused(recorded, today)
 
     def accept_excused(self, recorded: set[str]) -> None:
         """Accept for good what is excused as long as the parameters are declared to have grown."""
@@ -134,17 +172,22 @@ class StalenessPolicy:
         grown_with = self._codebook.code_grown_with(
             self._function_name, self._growth, today.digest, may_note=self._may_note
         )
-        if grown_with != today.digest and not self._codebook.is_accepted(grown_with, today.digest):
+        if self._may_note:
+            self._codebook.keep(self._function_name, today)
+        accepted = (grown_with, *self._codebook.accepted_for(grown_with))
+        if not any(self._is_of(code, today) for code in accepted):
             return False
-        parts = self._codebook.parts(recorded)
-        return parts is not None and what_changed(parts, today.parts) == [ITSELF]
+        return [change.name for change in self._changes_since(recorded, today)] == [ITSELF]
+
+    # ---- what to do ---------------------------------------------------------------------------------------------
 
     def is_of_namesake(self, record: RunRecord) -> bool:
         """Whether a record is of another function: made at another place, and by other code that was not accepted."""
         place = record.provenance.get("place")
         if self._place is None or not isinstance(place, str) or place == self._place:
             return False
-        return not self.is_current(record, self._code.now())
+        policy = self._of_labels(tuple(self._codebook.arguments_of(str(record.provenance.get("code")))))
+        return not policy.is_current(record, policy._code.now())
 
     def origin(self) -> dict[str, str]:
         """What a record has to tell of where its function is."""
@@ -152,7 +195,7 @@ class StalenessPolicy:
 
     def permits(self, record: RunRecord) -> bool:
         """
-        Whether a record by other code is the answer all the same; warns once, if it is.
+        Whether a record by other code is the answer all the same; warns once for each pair of codes, if it is.
 
         Raises:
             CodeChangedError: It is to be an error.
@@ -162,13 +205,20 @@ class StalenessPolicy:
             return False
         if self.on_change == "rerun":
             return False
-        if self.on_change == "warn" and "code" in self._said:
+        recorded, today = record.provenance["code"], self._code.now()
+        pair = f"{recorded} {today.bytecode}"
+        if self.on_change == "warn" and pair in self._said:
+            self.earlier_answers += 1
             return True
         error = CodeChangedError(self._function_name, self.changes_since(record), record.created_at)
         if self.on_change == "error":
             raise error
-        warn(f"{error.story} The recorded result is used all the same. {_WAYS_OUT}", StaleResultWarning)
-        self._said.add("code")
+        shown = self.diff_since(record)
+        told = f"{error.story} The recorded result is used all the same. {_WAYS_OUT}"
+        told += f"\n{shown}" if shown else ""
+        warn(told, StaleResultWarning)
+        self._said.add(pair)
+        self.earlier_answers += 1
         return True
 
     def _warn_of_namesake(self, place: str) -> None:
@@ -177,29 +227,70 @@ class StalenessPolicy:
             warn(NameSharedWarning(self._function_name, place, str(self._place)), NameSharedWarning)
 
     @contextlib.contextmanager
-    def recording(self) -> Iterator[str]:
-        """Record the code before it runs, in the block; yields the digest of its fingerprint."""
+    def recording(self) -> Iterator[dict[str, str]]:
+        """Record the code before it runs, in the block; yields what a record shows of it."""
         fingerprint = self._code.before_run()
         self._codebook.keep(self._function_name, fingerprint)
         try:
-            yield fingerprint.digest
+            yield {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
         finally:
             self._code.after_run()
 
+    def note_return(self, record: RunRecord, passed: RunRecord | None, today: Fingerprint | None) -> None:
+        """
+        Note that today's code is current again, if a record of its own answers in the place of a newer one.
+
+        Else an edit that is made now, and accepted, would bring back what was given up. A failure to note it is none.
+        """
+        if not self._may_note or today is None or self._noted is today:
+            return
+        if record.provenance.get("bytecode") != today.bytecode and record.provenance.get("code") != today.digest:
+            return
+        self._noted = today
+        noted = self._codebook.current_note(self._function_name)
+        if passed is not None or (noted is not None and noted.get("code") != today.digest):
+            identity = (passed.params_hash, passed.created_at) if passed is not None else None
+            self._codebook.note_current(self._function_name, today.digest, identity)
+
     def accept(self, recorded: set[str]) -> set[str]:
         """Declare runs with these fingerprints good for today's code; returns those that were not already."""
+        groups: dict[tuple[str, ...], set[str]] = {}
+        for digest in recorded:
+            groups.setdefault(tuple(sorted(self._codebook.arguments_of(digest))), set()).add(digest)
+        return set().union(*(self._of_labels(labels)._accept(codes) for labels, codes in groups.items()))
+
+    def _of_labels(self, labels: tuple[str, ...]) -> StalenessPolicy:
+        found = [(label, found_again(label)) for label in labels]
+        return self.for_arguments(tuple(pair for pair in found if pair[1] is not None))
+
+    def _accept(self, recorded: set[str]) -> set[str]:
         today = self._code.before_run()
         new = {
             digest
             for digest in recorded
-            if digest != today.digest
-            and self._can_differ(digest, today)
-            and not self._codebook.is_accepted(digest, today.digest)
+            if not self._is_of(digest, today) and not any(map(self._is_today, self._codebook.accepted_for(digest)))
         }
         if new:
             self._codebook.keep(self._function_name, today)
             self._codebook.accept(sorted(new), today.digest)
+            self._good.clear()
         return new
+
+    def _is_today(self, code: str) -> bool:
+        return self._is_of(code, self._code.now())
+
+    def last_current(self, records: Sequence[RunRecord]) -> set[str]:
+        """
+        The codes of the runs that answered before today's code: of each point the one that was current last.
+
+        Code that was given up for an earlier one is not among them.
+
+        Raises:
+            SeveralCodesError: Runs of a point by several codes differ, and which was current last cannot be told.
+        """
+        today = self._code.now()
+        note = self._codebook.current_note(self._function_name)
+        return codes_before(records, note, lambda code: self._is_of(code, today))
 
 
 class DefaultsWatch:

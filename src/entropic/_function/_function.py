@@ -11,7 +11,7 @@ from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .._code import Code, code_digest
+from .._code import Code, Ownership, code_digest
 from .._engine import (
     CannotReplayError,
     DefaultsWatch,
@@ -21,12 +21,13 @@ from .._engine import (
 from .._fs import watch_forks
 from .._record import RunRecord
 from ..errors import EntropicError, NotRecordedError, UnsupportedTypeError
-from ..hashing import Identity, Key, canonical, make_key, normalize
+from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
 from ..query import Selection
 from ..store import Store
 from ._binding import Binding
 from ._call import Call, are_simple
 from ._closure import Closure, importable_name
+from ._floats import Floats
 from ._inputs import Inputs
 from ._names import Claim, belongs_to, claim_name, function_name, may_be_method, place_of, plain_function
 from ._options import CacheOptions
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from .._maintenance import Explanation, Reproduction
     from ._evolution import Evolution
 
+_ARE_PLAIN = PLAIN_TYPES.issuperset
 _REMEMBERED_CALLS = 4096
 _EVERY_RUN = Selection.of()
 
@@ -93,6 +95,7 @@ class FunctionCache:
         self.is_async = inspect.iscoroutinefunction(function)
         self.binding = Binding(function, options.result_arg, options.ignore)
         self.inputs = Inputs(function, self.binding.signature)
+        self.floats = Floats(function, self.binding.signature)
         self.evolution = self._new_evolution()
         self.seed_name = _seed_name(self.binding, options.seed)
         fields = {"function": self.name}
@@ -109,13 +112,15 @@ class FunctionCache:
         make_known(self.name, self)
         watch_forks(self)
         self._is_method = may_be_method(function) and not isinstance(decorated, staticmethod)
-        self.watches = Watches(function, self._new_watch, is_method=self._is_method)
+        self._ownership = Ownership(tuple(options.tracked), tuple(options.untracked), not options.ignore_logging)
+        names = [*self.binding.signature.parameters]
+        self.watches = Watches(function, self._new_watch, names, self._ownership, is_method=self._is_method)
         self._watch = self.watches.own
         self.records = FunctionRecords(self.engine, self.name, self.closure, self.evolution, self.watches)
         self.defaults = DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
 
     def _new_watch(self, owner: type | None, said: set[str]) -> StalenessPolicy:
-        code, policy = Code(self.function, owner), self.options.on_change
+        code, policy = Code(self.function, owner, self._ownership), self.options.on_change
         return StalenessPolicy(self.name, code, policy, self.engine.codebook, said, self.place)
 
     def _claimed(self, *, is_copy: bool) -> tuple[Claim, list[Any]]:
@@ -135,7 +140,8 @@ class FunctionCache:
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         key = self.key(args, kwargs)
-        watch = self.watches.of(args) if self._is_method else self._watch
+        are_plain = _ARE_PLAIN(map(type, args)) and _ARE_PLAIN(map(type, kwargs.values()))
+        watch = self._watch if are_plain else self.watches.of(args, kwargs)
         if self.is_async:
             return self._call_async(key, Call(self, key, args, kwargs), watch)
         record = self.engine.recall(key, watch)
@@ -159,15 +165,15 @@ class FunctionCache:
         key = self.key(args, kwargs)
         work = Call(self, key, args, kwargs)
         if self.is_async:
-            return self.engine.execute_async(key, work.awaited, {}, self.watches.of(args))
-        return self.engine.execute(key, work, {}, self.watches.of(args))
+            return self.engine.execute_async(key, work.awaited, {}, self.watches.of(args, kwargs))
+        return self.engine.execute(key, work, {}, self.watches.of(args, kwargs))
 
     def retrieve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord | None:
-        return self.engine.recall(self.key(args, kwargs), self.watches.of(args))
+        return self.engine.recall(self.key(args, kwargs), self.watches.of(args, kwargs))
 
     def ensure(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[RunRecord, bool]:
         """Have a call recorded, for a sweep; its record, and whether it was run for that."""
-        key, watch = self.key(args, kwargs), self.watches.of(args)
+        key, watch = self.key(args, kwargs), self.watches.of(args, kwargs)
         call = Call(self, key, args, kwargs)
         record = self.engine.obtain(key, call, {}, watch)
         if not call.has_run:
@@ -180,7 +186,7 @@ class FunctionCache:
 
         key = self.key(args, kwargs)
         # The run that answers a call: of several, the one of today's code.
-        found = self.engine.look_up(key, self.watches.of(args).read_only())
+        found = self.engine.look_up(key, self.watches.of(args, kwargs).read_only())
         if found.candidate is None or found.is_broken:
             raise NotRecordedError(self.name, key.params_hash)
         record = self.engine.shown(found.candidate, key)
@@ -213,10 +219,12 @@ class FunctionCache:
         memory = self._memory
         if memory.identity is not identity:
             self._memory = memory = self._new_memory(identity)
-        try:
-            return memory.key(*args, **kwargs)
-        except (_NotSimple, TypeError):
-            pass  # unhashable, or wrong: which of the two is told below
+        # Others are not looked for at all: that would run their __hash__, which may raise or leave something behind.
+        if _are_plain(map(type, args)) and (not kwargs or _are_plain(map(type, kwargs.values()))):
+            try:
+                return memory.key(*args, **kwargs)
+            except (_NotSimple, TypeError):
+                pass  # not to be remembered, or a wrong call, which is told below
         return self.digest(args, kwargs, identity)
 
     def digest(self, args: tuple[Any, ...], kwargs: dict[str, Any], identity: Identity) -> Key:
@@ -234,16 +242,16 @@ class FunctionCache:
         # Typed, since 1, 1.0 and True are equal and three different keys.
         @functools.lru_cache(_REMEMBERED_CALLS, typed=True)
         def key(*args: Any, **kwargs: Any) -> Key:
-            if self._may_remember and are_simple(args) and are_simple(kwargs.values()):
+            if self._may_remember:
                 return self.digest(args, kwargs, identity)
             raise _NotSimple
 
         return _Memory(identity, key)
 
     def params(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        if args and isinstance(args[0], type) and belongs_to(self.function, args[0]):
+        if args and issubclass(type(args[0]), type) and belongs_to(self.function, args[0]):
             args = (importable_name(args[0]) or args[0].__qualname__, *args[1:])
-        params = self.binding.bind(*args, **kwargs)
+        params = self.floats.in_params(self.binding.bind(*args, **kwargs))
         if self.evolution is not None:
             params = self.evolution.completed(params)
         return self.inputs.marked(params) if self.inputs.names else params
@@ -255,7 +263,7 @@ class FunctionCache:
         from ._evolution import Evolution  # loaded by those who declare changes
 
         if isinstance(added, Mapping):
-            added = self.inputs.marked(dict(added))
+            added = self.floats.in_params(self.inputs.marked(dict(added)))
         names, takes_more = self.binding.names(self.options.ignore)
         return Evolution(self.function.__qualname__, added, renamed, removed, names, takes_more=takes_more)
 
@@ -274,11 +282,13 @@ class FunctionCache:
 
     def _default_texts(self) -> dict[str, str]:
         """The defaults that a key can hold, as texts."""
+        parameters = self.binding.signature.parameters.values()
+        defaults = {p.name: p.default for p in parameters if p.default is not Parameter.empty}
         texts: dict[str, str] = {}
-        for parameter in self.binding.signature.parameters.values():
-            if parameter.default is not Parameter.empty and parameter.name not in self.options.ignore:
+        for name, value in self.floats.in_params(defaults).items():
+            if name not in self.options.ignore:
                 with contextlib.suppress(EntropicError):
-                    texts[parameter.name] = canonical(normalize(parameter.default))
+                    texts[name] = canonical(normalize(value))
         return {} if self.binding.is_runner else texts
 
     def _count_runs_with(self, name: str, text: str) -> int:
@@ -293,7 +303,7 @@ class FunctionCache:
         key = self.key(args, kwargs)
         given = self.binding.signature.bind(*args, **kwargs).arguments
         defaults = self.binding.signature.parameters.keys() - given.keys()
-        return explain(self.engine, key, self.records, defaults, self.watches.of(args))
+        return explain(self.engine, key, self.records, defaults, self.watches.of(args, kwargs))
 
     def cache_info(self) -> CacheInfo:
         size = self.records.count_points()
@@ -304,6 +314,9 @@ class FunctionCache:
         self.records.forget()
         with self.count_lock:
             self.hits = self.misses = 0
+
+
+_are_plain = PLAIN_TYPES.issuperset
 
 
 class _Memory(NamedTuple):

@@ -172,10 +172,16 @@ class Methods(Generic[P, R, T]):
         order_by: str | Iterable[str] | None = None,
         limit: int | None = None,
         newest_first: bool = False,
+        current: bool = False,
     ) -> RecordList:
-        """Return the records of this function, of all its versions, oldest first; chosen as by `Store.list`."""
+        """
+        Return the records of this function, of all its versions, oldest first; chosen as by `Store.list`.
+
+        Tables, frames and pages of the list mark what was superseded: a run of a point that has a newer one, a run of
+        other code. With *current* it is left out.
+        """
         selection = Selection.of(where, order_by, limit, newest_first)
-        return self._self_parts()[0].records.chosen(selection)
+        return self._self_parts()[0].records.chosen(selection, current=current)
 
     @shows_options(SweepOptions)
     def sweep(self, points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]) -> builtins.list[T]:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
         added: Mapping[str, Any] | None
         renamed: Mapping[str, str] | None
         removed: Mapping[str, Any] | None
+        tracked: Sequence[str]
+        untracked: Sequence[str]
+        ignore_logging: bool
 
 
 OnChange = Literal["warn", "rerun", "error", "ignore"]
@@ -48,6 +51,9 @@ class CacheOptions:
     added: Mapping[str, Any] | None = None
     renamed: Mapping[str, str] | None = None
     removed: Mapping[str, Any] | None = None
+    tracked: Sequence[str] = ()
+    untracked: Sequence[str] = ()
+    ignore_logging: bool = True
 
     @classmethod
     def of(cls, keywords: Mapping[str, Any]) -> CacheOptions:
@@ -61,6 +67,8 @@ class CacheOptions:
     def __post_init__(self) -> None:
         if not isinstance(self.ignore, str):  # a text is refused where the parameters are known
             object.__setattr__(self, "ignore", tuple(self.ignore))
+        for name in ("tracked", "untracked"):
+            object.__setattr__(self, name, _module_names(name, getattr(self, name)))
         if self.on_change not in _POLICIES:
             known = ", ".join(map(repr, _POLICIES))
             raise ValueError(f"Cannot decorate: on_change={self.on_change!r} is none of {known}.")
@@ -68,3 +76,11 @@ class CacheOptions:
     def as_dict(self) -> dict[str, Any]:
         """Return the options by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def _module_names(option: str, names: Sequence[str]) -> tuple[str, ...]:
+    found = (names,) if isinstance(names, str) else tuple(names)
+    wrong = next((name for name in found if not isinstance(name, str) or not name), None)
+    if wrong is not None or not all(part.isidentifier() for name in found for part in name.split(".")):
+        raise ValueError(f"Cannot decorate: {option}={names!r} holds something that is no name of a module.")
+    return found

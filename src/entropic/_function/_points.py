@@ -46,17 +46,23 @@ class FunctionPoints:
         self._function = function
         self._given_arguments = arguments
         self.cache, first = function._self_parts()
-        self._watch: StalenessPolicy = self.cache.watches.of(first)
+        self._watch: StalenessPolicy = self.cache.watches.of(first, {})
+        self._watches: dict[str, StalenessPolicy] = {}  # of points whose arguments bring code along
         self._arguments = arguments or _ByName(first)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return FunctionPoints, (self._function, self._given_arguments)
 
     def key(self, point: Any) -> Key:
-        return self.cache.key(*self._arguments(point))
+        args, kwargs = self._arguments(point)
+        key = self.cache.key(args, kwargs)
+        watch = self.cache.watches.of(args, kwargs)
+        if watch is not self._watch:
+            self._watches[key.params_hash] = watch
+        return key
 
     def recall(self, key: Key) -> RunRecord | None:
-        return self.cache.engine.recall(key, self._watch)
+        return self.cache.engine.recall(key, self._watches.get(key.params_hash, self._watch))
 
     def ensure(self, point: Any) -> tuple[RunRecord, bool]:
         return self.cache.ensure(*self._arguments(point))

@@ -26,6 +26,8 @@ S = TypeVar("S")
 T = TypeVar("T")  # the same, once it is awaited
 T2 = TypeVar("T2")
 
+_ANSWERS_DEPEND_ON = ("version", "ignore", "load", "save", "suffix", "added", "renamed", "removed")
+
 
 class BoundCachedFunction(Methods[P, R, T], wrapt.BoundFunctionWrapper[P, R]):
     """A decorated method, bound to its instance or class."""
@@ -96,6 +98,11 @@ class CachedFunction(Methods[P, R, T], wrapt.FunctionWrapper[P, R]):
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         return _reduced(self, self._self_cache)
+
+    def __entropic_settings__(self) -> tuple[Any, dict[str, Any]]:
+        """The function, and what else its answers depend on: for the fingerprints of functions that call it."""
+        options = self._self_cache.options.as_dict()
+        return self.__wrapped__, {name: options[name] for name in _ANSWERS_DEPEND_ON if options.get(name)}
 
     def _self_parts(self) -> tuple[FunctionCache, tuple[Any, ...]]:
         return self._self_cache, ()

@@ -164,8 +164,8 @@ class NumberedReplicates:
         self._points = points
         self._replicates = replicates
         self._cache = points.cache
-        args, _ = replicates(0)
-        self._watch = self._cache.watches.of(args)
+        args, kwargs = replicates(0)
+        self._watch = self._cache.watches.of(args, kwargs)
         self.own_point = points.own_point
         self.note = points.note
         self.answered = points.answered

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .._code import Ownership, code_in
 from .._engine import StalenessPolicy
+from ..hashing import PLAIN_TYPES
 from ._names import belongs_to, owners_of
+
+_ARE_PLAIN = PLAIN_TYPES.issuperset
 
 
 class Watches:
@@ -16,6 +20,8 @@ class Watches:
     Args:
         function: The function.
         new: Makes a watch for a class, or for none; all of them share what they have warned of.
+        names: What its parameters are called.
+        ownership: Whose code counts.
         is_method: Whether the function may be a method.
 
     Attributes:
@@ -23,8 +29,17 @@ class Watches:
     """
 
     def __init__(
-        self, function: Callable[..., Any], new: Callable[[type | None, set[str]], StalenessPolicy], *, is_method: bool
+        self,
+        function: Callable[..., Any],
+        new: Callable[[type | None, set[str]], StalenessPolicy],
+        names: Sequence[str],
+        ownership: Ownership,
+        *,
+        is_method: bool,
     ) -> None:
+        self._names = [*names] or [""]
+        self._receiver = self._names[0] if is_method else None
+        self._ownership = ownership
         self._function = function
         self._new = new
         self._is_method = is_method
@@ -32,8 +47,19 @@ class Watches:
         self._by_owner: dict[type, StalenessPolicy] = {}
         self.own = new(None, self._said)
 
-    def of(self, args: tuple[Any, ...]) -> StalenessPolicy:
-        """The watch over the code of a call: of a method, as the class of its object has it."""
+    def of(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> StalenessPolicy:
+        """The watch over the code of a call and of its arguments: of a method, as the class of its object has it."""
+        watch = self._of_owner(args)
+        if _ARE_PLAIN(map(type, args)) and _ARE_PLAIN(map(type, kwargs.values())):
+            return watch
+        return watch.for_arguments(code_in(self._named(args, kwargs), self._ownership, receiver=self._receiver))
+
+    def _named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        """The arguments of a call, with the names of their parameters; all that is left over has the last one's."""
+        names = [*self._names, *self._names[-1:] * len(args)]
+        return [*zip(names, args, strict=False), *kwargs.items()]
+
+    def _of_owner(self, args: tuple[Any, ...]) -> StalenessPolicy:
         if not self._is_method or not args:
             return self.own
         owner = args[0] if isinstance(args[0], type) else type(args[0])
@@ -46,5 +72,5 @@ class Watches:
     def all(self) -> set[StalenessPolicy]:
         """Of a method one for each class that can be found."""
         for owner in owners_of(self._function) if self._is_method else ():
-            self.of((owner,))
+            self._of_owner((owner,))
         return {self.own, *self._by_owner.values()}

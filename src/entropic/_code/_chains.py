@@ -1,0 +1,223 @@
+"""What names lead to, with the attributes that are taken of them: looked up where Python does, and nothing is run."""
+
+from __future__ import annotations
+
+import enum
+import sys
+from collections import deque
+from collections.abc import Iterable
+from types import FunctionType, MemberDescriptorType, ModuleType
+from typing import Any
+
+from ._graph import BUILTINS, Receiver, Target, Walker
+from ._names import Holder, holder_of_class, holder_of_module, holder_of_object
+from ._objects import (
+    ABSENT,
+    class_attribute,
+    dictionary_of,
+    functions_behind,
+    has_get,
+    is_a,
+    is_data_descriptor,
+    lineage_of,
+    members_of,
+)
+from ._ownership import Ownership, is_of_the_module
+from ._scopes import CHANGING, Chain
+
+_CONTAINERS = (list, dict, set, deque, bytearray)
+
+
+class ChainReader:
+    """Follows chains of names to parts."""
+
+    def __init__(self, walk: Walker, ownership: Ownership) -> None:
+        self._walk = walk
+        self._graph = walk.graph
+        self._ownership = ownership
+
+    def chain(self, holder: Holder, chain: Chain, *, shown: str = "", only_code: bool = False) -> Target:
+        """What a name, and the attributes that are taken of it, lead to."""
+        name = chain[0]
+        value = holder.get(name, ABSENT)
+        if value is ABSENT:
+            self._graph.watch(holder, name, ABSENT)
+            value = BUILTINS.get(name, ABSENT)
+            if value is ABSENT:
+                return "absent"
+            if name in ("globals", "vars") and len(chain) == 1:
+                return None
+            return self._walk.values.value(value, None, name, holder) if self.is_patched(value) else None
+        if is_of_the_module(name) and is_a(value, (str, type(None))):
+            return None
+        return self._approach(value, chain[1:], name, holder, shown or name, only_code)
+
+    def _approach(self, value: Any, rest: Chain, name: str, holder: Holder, shown: str, only_code: bool) -> Target:
+        """Follow the attributes that are taken of a value."""
+        if not rest:
+            return self._walk.values.value(value, None, name, holder, shown=shown, only_code=only_code)
+        self._graph.watch(holder, name, value)
+        if is_a(value, ModuleType):
+            return self._module_chain(value, rest, only_code)
+        if is_a(value, type):
+            return self.class_chain(value, rest) if self._ownership.has(value) else self._foreign_member(value, rest)
+        if is_a(value, FunctionType) and rest[0] in value.__dict__:
+            return self.chain(Holder(value.__dict__.get, id(value.__dict__), holder.file), rest, only_code=only_code)
+        if self._ownership.has(type(value)) and not is_a(value, enum.Enum):
+            return self._attribute(value, rest, holder.file, shown)
+        if is_a(value, _CONTAINERS) and rest[0] in CHANGING and type(value).__module__ in ("builtins", "collections"):
+            self._graph.changed.add(holder.place(name))
+        held = dictionary_of(value)
+        if held is not None and rest[0] in held and not functions_behind(value):
+            inside = Holder(held.get, id(held), holder.file)
+            return self.chain(inside, rest, shown=f"{shown}.{rest[0]}", only_code=only_code)
+        return self._walk.values.value(value, None, name, holder, shown=shown, only_code=only_code)
+
+    def _module_chain(self, module: ModuleType, rest: Chain, only_code: bool) -> Target:
+        namespace = vars(module)
+        if self._ownership.has(module):
+            if rest[0] not in namespace and f"{module.__name__}.{rest[0]}" in sys.modules:
+                return self._module_chain(sys.modules[f"{module.__name__}.{rest[0]}"], rest[1:], only_code)
+            return self.chain(holder_of_module(namespace), rest, only_code=only_code)
+        # Of someone else's module only what the user has put there counts.
+        holder = holder_of_module(namespace)
+        value = namespace.get(rest[0], ABSENT)
+        self._graph.watch(holder, rest[0], value, is_glanced_at=False)
+        if is_a(value, ModuleType) and len(rest) > 1:
+            return self._module_chain(value, rest[1:], only_code)
+        if value is not ABSENT and self.is_patched(value):
+            return self._walk.values.value(value, None, rest[0], holder)
+        return self._foreign_member(value, rest[1:]) if is_a(value, type) and len(rest) > 1 else None
+
+    def _foreign_member(self, kind: type, rest: Chain) -> Target:
+        """A member of someone else's class, if the user has put it there."""
+        value = class_attribute(kind, rest[0])
+        if value is ABSENT or not self.is_patched(value):
+            return None
+        return self.member(lineage_of(kind), rest[0], Receiver(kind, ABSENT))
+
+    def is_patched(self, value: Any) -> bool:
+        """Whether what stands in the place of someone else's code is the user's, or a mock."""
+        if is_a(value, (type, FunctionType)):
+            return self._ownership.has(value)
+        kind = type(value)
+        return (
+            self._ownership.has(kind)
+            or kind.__module__ == "unittest.mock"
+            or any(map(self._ownership.has, functions_behind(value)))
+        )
+
+    def class_chain(self, kind: type, chain: Chain) -> Target:
+        """What is read of a class."""
+        if not chain:
+            return self._walk.classes.of_class(kind)
+        name = chain[0]
+        owner = next((one for one in lineage_of(kind) if name in members_of(one)), None)
+        if owner is None:
+            return self._walk.classes.of_class(kind) if self._ownership.has(kind) else None
+        value = members_of(owner)[name]
+        if len(chain) > 1 and not has_get(value):
+            for one in lineage_of(kind)[: lineage_of(kind).index(owner)]:
+                self._graph.watch(holder_of_class(one, ""), name, ABSENT)
+            return self.chain(holder_of_class(owner, ""), chain)
+        return self.member(lineage_of(kind), name, Receiver(kind, ABSENT))
+
+    def _attribute(self, value: Any, chain: Chain, file: str, shown: str = "") -> Target:
+        """What is read of an object of the user's, looked up where Python does."""
+        name, kind = chain[0], type(value)
+        if name == "__class__":
+            return self.class_chain(kind, chain[1:])
+        found = class_attribute(kind, name)
+        holder = holder_of_object(value, file)
+        if (
+            found is not ABSENT
+            and has_get(found)
+            and is_data_descriptor(found)
+            and not is_a(found, MemberDescriptorType)
+        ):
+            return self.member(lineage_of(kind), name, Receiver(kind, value))
+        held = holder.get(name, ABSENT) if holder is not None else ABSENT
+        if holder is not None and (held is not ABSENT or found is ABSENT or not is_a(found, MemberDescriptorType)):
+            self._graph.watch(holder, name, held)
+        if holder is not None and held is not ABSENT:
+            return self.chain(holder, chain, shown=f"{shown or kind.__qualname__}.{name}")
+        if found is ABSENT:
+            # Computed by the object, or not there.
+            return self._walk.values.describe(
+                value, name, Holder({name: value}.get, id(value), file), kind.__qualname__
+            )
+        if len(chain) > 1 and not has_get(found):
+            owner = next(one for one in lineage_of(kind) if name in members_of(one))
+            return self.chain(holder_of_class(owner, file), chain)
+        return self.member(lineage_of(kind), name, Receiver(kind, value))
+
+    def own(self, receiver: Receiver, chain: Chain) -> Target:
+        """What a method takes of its own object."""
+        if not chain:
+            if receiver.value is ABSENT:
+                return self._walk.classes.of_class(receiver.kind)
+            holder = Holder({"": receiver.value}.get, id(receiver.value), "")
+            return self._walk.values.value(
+                receiver.value, None, "", holder, shown=f"object of {receiver.kind.__qualname__}"
+            )
+        if receiver.value is not ABSENT:
+            return self._attribute(receiver.value, chain, "")
+        if chain[0] == "__class__":
+            return self.class_chain(receiver.kind, chain[1:])
+        found = class_attribute(receiver.kind, chain[0])
+        if found is not ABSENT and len(chain) > 1 and not has_get(found):
+            owner = next(one for one in lineage_of(receiver.kind) if chain[0] in members_of(one))
+            return self.chain(holder_of_class(owner, ""), chain)
+        return self.member(lineage_of(receiver.kind), chain[0], receiver)
+
+    def member(self, lineage: Iterable[type], name: str, receiver: Receiver) -> Target:
+        """What the first of some classes that binds a name binds it to; the others are watched, for they might."""
+        for one in lineage:
+            if name in members_of(one):
+                return self.member_value(one, name, receiver) if self._counts_in(one, name) else None
+            if self._ownership.has(one):
+                self._graph.watch(holder_of_class(one, ""), name, ABSENT)
+        return None
+
+    def _counts_in(self, kind: type, name: str) -> bool:
+        """Whether a member is of a class of the user's, or is code of the user's in one of someone else's."""
+        return self._ownership.has(kind) or any(map(self._ownership.has, functions_behind(members_of(kind)[name])))
+
+    def member_value(self, kind: type, name: str, receiver: Receiver) -> Target:
+        module = sys.modules.get(str(kind.__module__))
+        file = vars(module).get("__file__") if is_a(module, ModuleType) else None
+        holder = holder_of_class(kind, file if isinstance(file, str) else "")
+        value = members_of(kind)[name]
+        return self._walk.values.value(value, receiver, name, holder, shown=f"{kind.__qualname__}.{name}")
+
+    def note_change(self, kind: str, chain: Chain, module: Holder, cells: Holder, receiver: Receiver | None) -> None:
+        if kind == "own":
+            if receiver is not None and receiver.value is not ABSENT and chain:
+                self._note_change_of(receiver.value, chain)
+            return
+        holder = cells if kind == "cell" else module
+        for depth, name in enumerate(chain):
+            value = holder.get(name, ABSENT)
+            if depth == len(chain) - 1 or value is ABSENT:
+                self._graph.changed.add(holder.place(name))
+                return
+            if is_a(value, ModuleType):
+                holder = holder_of_module(vars(value))
+            else:
+                self._note_change_of(value, chain[depth + 1 :])
+                return
+
+    def _note_change_of(self, value: Any, chain: Chain) -> None:
+        """An attribute of an object or a class is bound anew, or what it holds is changed in place."""
+        for name in chain:
+            if is_a(value, type):
+                holder: Holder | None = holder_of_class(value, "")
+            elif is_a(value, FunctionType):
+                holder = Holder(value.__dict__.get, id(value.__dict__), "")
+            else:
+                holder = holder_of_object(value, "")
+            if holder is None:
+                return
+            place, value = holder.place(name), holder.get(name, ABSENT)
+            if name == chain[-1]:
+                self._graph.changed.add(place)

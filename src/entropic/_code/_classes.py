@@ -1,0 +1,129 @@
+"""Classes and modules as a whole: what has been made of the body of a class, and what was put into it since."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import os
+import sys
+from abc import ABCMeta
+from types import FunctionType, MemberDescriptorType, ModuleType
+from typing import Any
+
+from . import _reading
+from ._constants import describe
+from ._graph import Receiver, Target, Walker
+from ._names import holder_of_module
+from ._objects import ABSENT, dictionary_of, foreign_name, functions_behind, is_a, kind_name, members_of
+from ._ownership import Ownership
+from ._units import Part, digest_of
+
+_METACLASSES = (type, ABCMeta, enum.EnumMeta)
+_OPTIONS = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
+_PYTHONS_OWN = frozenset({"__dict__", "__weakref__", "__doc__", "__module__"})
+
+
+class ClassReader:
+    """Adds classes and modules to the parts."""
+
+    def __init__(self, walk: Walker, ownership: Ownership) -> None:
+        self._walk = walk
+        self._graph = walk.graph
+        self._ownership = ownership
+
+    def of_class(self, kind: type) -> Target:
+        if not self._ownership.has(kind):
+            return f"foreign({foreign_name(kind)})"
+        if (number := self._graph.numbers.get(id(kind))) is not None:
+            return number
+        if self._graph.is_full():
+            return "beyond"
+        self._graph.kept.append(kind)
+        module = sys.modules.get(str(kind.__module__))
+        file = vars(module).get("__file__") if is_a(module, ModuleType) else None
+        shown = os.path.basename(file) if isinstance(file, str) else ""
+        read = functools.partial(_reading.text_of_class, kind)
+        number = self._graph.add(id(kind), Part("class", kind.__qualname__, shown, "", read=read))
+        members = members_of(kind)
+        self._graph.views.append((members.values(), tuple(members.values())))
+        self._walk.later(functools.partial(self._follow_class, number, kind, file if isinstance(file, str) else ""))
+        return number
+
+    def of_module(self, module: ModuleType) -> Target:
+        """A module that is handed on as a whole: all functions and classes that it defines."""
+        if not self._ownership.has(module):
+            return f"module({module.__name__})"
+        if (number := self._graph.numbers.get(id(module))) is not None:
+            return number
+        self._graph.kept.append(module)
+        number = self._graph.add(id(module), Part("module", module.__name__, "", "live"))
+        for name, value in sorted(vars(module).items()):
+            if is_a(value, (FunctionType, type)) and value.__module__ == module.__name__:
+                self._graph.edge(
+                    number, name, self._walk.values.value(value, None, name, holder_of_module(vars(module)))
+                )
+        return number
+
+    def _follow_class(self, number: int, kind: type, file: str) -> None:
+        part = self._graph.parts[number]
+        told: list[str] = [kind.__qualname__]
+        for place, base in enumerate(kind.__bases__):
+            told.append(kind_name(base) if not self._ownership.has(base) else "own")
+            if self._ownership.has(base):
+                self._graph.edge(number, f"base {place}", self.of_class(base))
+        if self._ownership.has(type(kind)):
+            self._graph.edge(number, "metaclass", self.of_class(type(kind)))
+        told.append(self._fields(number, kind, file))
+        for name, value in sorted(members_of(kind).items()):
+            if self._is_member(kind, name, value):
+                told.append(name)
+                self._graph.edge(number, name, self._walk.chains.member_value(kind, name, Receiver(kind, ABSENT)))
+        if not issubclass(type(kind), _METACLASSES) or type(kind) not in _METACLASSES or _is_attrs(kind):
+            # Who has made the class may have read what only its source shows: hints, options.
+            told.append(self._shell(kind))
+        part.bytecode = f"live-{digest_of(repr(told))}"
+
+    def _shell(self, kind: type) -> str:
+        return _reading.text_of_class(kind).syntax if not self._ownership.has(type(kind)) or _is_attrs(kind) else ""
+
+    def _is_member(self, kind: type, name: str, value: Any) -> bool:
+        if isinstance(kind, enum.EnumMeta):
+            return any(map(self._ownership.has, functions_behind(value)))
+        if name in _PYTHONS_OWN or is_a(value, MemberDescriptorType):
+            return False
+        if name.startswith(("__", "_abc_")) and name.endswith(("__", "_impl")):
+            return name == "__slots__" or any(map(self._ownership.has, functions_behind(value)))
+        return True
+
+    def _fields(self, number: int, kind: type, file: str) -> str:
+        """What a class has made of its body: the fields of a dataclass, the members of an Enum, the hints."""
+        members = members_of(kind)
+        told: list[str] = []
+        if isinstance(kind, enum.EnumMeta):
+            for name, member in members.get("_member_map_", {}).items():
+                held = dictionary_of(member) or {}
+                told.append(f"{name}={self._told(number, f'member {name}', held.get('_value_'), file)}")
+        fields = members.get("__dataclass_fields__")
+        for name, one in fields.items() if isinstance(fields, dict) else ():
+            told.append(f"{name}: {one.init} {one.compare} {one.kw_only} {one._field_type}")
+            for what in ("default", "default_factory"):
+                told.append(self._told(number, f"{what} of {name}", getattr(one, what), file))
+        options = members.get("__dataclass_params__")
+        told += [f"{name}={getattr(options, name, None)}" for name in _OPTIONS if options is not None]
+        hints = members.get("__annotations__")
+        if isinstance(hints, dict):
+            told += [f"{name}: {_hint_text(hint)}" for name, hint in hints.items()]
+        return repr(told)
+
+    def _told(self, number: int, label: str, value: Any, file: str) -> str:
+        described = describe(value, self._ownership, file)
+        self._walk.values.link(number, f"{label} ", described)
+        return described.text
+
+
+def _hint_text(hint: Any) -> str:
+    return hint if is_a(hint, str) else foreign_name(hint) if is_a(hint, type) else type(hint).__name__
+
+
+def _is_attrs(kind: type) -> bool:
+    return "__attrs_attrs__" in members_of(kind)

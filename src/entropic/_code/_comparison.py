@@ -1,0 +1,181 @@
+"""
+Two fingerprints held against each other, part by part: what runs now, and what a recorded run was made with.
+
+Like is compared with like. Bytecode of one version of Python is compared with that of the same, what sources say with
+what sources say; a part of which neither can be compared counts as changed.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from ._fingerprint import Fingerprint
+from ._units import ITSELF, Part
+
+UNKNOWN = "its code (which part is not known: what was noted of it is missing)"
+_LONGEST_DIFF = 60
+
+
+class Change(NamedTuple):
+    """
+    One part that differs.
+
+    Attributes:
+        name: What it is, in words.
+        before: The part as it was, if there was one.
+        after: The part as it is, if there is one.
+    """
+
+    name: str
+    before: Part | None
+    after: Part | None
+
+
+class LegacyPart(NamedTuple):
+    """A part of a fingerprint in the first format: what was reached, and not by which name."""
+
+    kind: str
+    name: str
+    file: str
+    digest: str
+    source: str
+
+
+def changes(old_fingerprint: Fingerprint, new_fingerprint: Fingerprint) -> list[Change]:
+    """
+    The parts that differ, followed from the function itself along names that both have; none if all is the same.
+
+    The function itself comes first, the others in the order of their names.
+    """
+    before, after = old_fingerprint.parts, new_fingerprint.parts
+    is_other_python = mark_of(old_fingerprint.bytecode) != mark_of(new_fingerprint.bytecode)
+    found: dict[str, Change] = {}
+    left: list[tuple[int, int]] = [(0, 0)] if before and after else []
+    known = set(left)
+    while left:
+        old_number, new_number = left.pop()
+        old, new = before[old_number], after[new_number]
+        is_same = _are_same(old, new, is_other_python)
+        if not is_same:
+            _note(found, Change(_difference(old, new), old, new))
+        for label, was, now in _shared_edges(old, new):
+            if isinstance(was, int) and isinstance(now, int):
+                if (was, now) not in known:
+                    known.add((was, now))
+                    left.append((was, now))
+            elif was != now:
+                _note(found, _rebound(label, was, now, before, after))
+        if any(_is_made_of(label, old) for label in old.edges.keys() ^ new.edges.keys()):
+            _note(found, Change(_difference(old, new), old, new))
+    ordered = sorted(found)
+    return [found[name] for name in sorted(ordered, key=lambda name: name != ITSELF)]
+
+
+def _note(found: dict[str, Change], change: Change) -> None:
+    found.setdefault(change.name, change)
+
+
+def _shared_edges(old: Part, new: Part) -> Iterator[tuple[str, int | str, int | str]]:
+    quiet = old.text.quiet & new.text.quiet
+    for label in sorted(old.edges.keys() & new.edges.keys() - quiet):
+        yield label, old.edges[label], new.edges[label]
+
+
+def _is_made_of(label: str, old: Part) -> bool:
+    """Whether what only one of two parts has is more than a name in its code: a member, a default, a wrapper."""
+    if old.kind in ("class", "constant"):
+        return True
+    return label.startswith(("default of ", "attribute ", "wrapper ", "argument "))
+
+
+def _are_same(old: Part, new: Part, is_other_python: bool) -> bool:
+    if old.name != new.name or _kind(old) != _kind(new):
+        return False
+    if old.bytecode == new.bytecode:
+        return True
+    # What a class holds is compared name by name; what it says besides may be told otherwise by another Python.
+    by_syntax = old.bytecode.startswith("py") or (old.kind == "class" and is_other_python)
+    return by_syntax and bool(old.text.syntax) and old.text.syntax == new.text.syntax
+
+
+def mark_of(bytecode: str) -> str:
+    """The version of Python that a digest of bytecode is of."""
+    return bytecode.partition("-")[0]
+
+
+def _kind(part: Part) -> str:
+    return "helper" if part.kind == "method" else part.kind
+
+
+def _difference(old: Part, new: Part) -> str:
+    if (old.kind, old.name) == (new.kind, new.name) or new.kind == "itself":
+        return f"{new}{_cannot_be_compared(old, new)}"
+    return f"{new} in the place of {old}"
+
+
+def _cannot_be_compared(old: Part, new: Part) -> str:
+    is_other_python = mark_of(old.bytecode) != mark_of(new.bytecode)
+    if not is_other_python or (old.text.syntax and new.text.syntax):
+        return ""
+    return " (which cannot be compared: it was run by another Python, and its source is not proven)"
+
+
+def _rebound(label: str, was: int | str, now: int | str, before: Sequence[Part], after: Sequence[Part]) -> Change:
+    old = before[was] if isinstance(was, int) else None
+    new = after[now] if isinstance(now, int) else None
+    name = label.rpartition(" ")[2] or label
+    if new is not None:
+        return Change(f"{new}" if old is None and new.kind == "constant" else f"name `{name}`, now {new}", old, new)
+    return Change(f"name `{name}`" if old is None else f"name `{name}`, which was {old}", old, new)
+
+
+# ---- in words -------------------------------------------------------------------------------------------------------
+
+
+def diff_of(changed: Sequence[Change]) -> str:
+    """A unified diff of what changed, from the texts that are known; at most 60 lines."""
+    lines: list[str] = []
+    for change in changed:
+        old = change.before.text.source if change.before is not None else ""
+        new = change.after.text.source if change.after is not None else ""
+        if old != new and (old or new):
+            lines += _unified(old, new, change.after or change.before)
+    if len(lines) > _LONGEST_DIFF:
+        lines[_LONGEST_DIFF:] = [f"... and {len(lines) - _LONGEST_DIFF} lines more"]
+    return "\n".join(lines)
+
+
+def _unified(old: str, new: str, part: Part | None) -> list[str]:
+    name = f"{part.file or 'typed in'}: {part.name or ITSELF}" if part is not None else ""
+    return [
+        line.rstrip("\n")
+        for line in difflib.unified_diff(
+            old.splitlines(), new.splitlines(), f"{name} (recorded)", f"{name} (now)", lineterm="", n=2
+        )
+    ]
+
+
+# ---- the first format -----------------------------------------------------------------------------------------------
+
+
+def legacy_changes(before: Sequence[LegacyPart], after: Sequence[Part]) -> list[Change]:
+    """As `changes`, for a fingerprint in the first format: of what it knows, as far as that can be compared."""
+    known: dict[tuple[str, str], list[Part]] = {}
+    for part in after:
+        known.setdefault((part.kind, part.name), []).append(part)
+    found: dict[str, Change] = {}
+    for old in before:
+        same = known.get((old.kind, old.name), []) or known.get((_OTHER_KIND.get(old.kind, ""), old.name), [])
+        if not any(_is_legacy_same(old, part) for part in same):
+            name = str(Part(old.kind, old.name, old.file, ""))
+            _note(found, Change(name, None, same[0] if same else None))
+    return [found[name] for name in sorted(found, key=lambda name: (name != ITSELF, name))]
+
+
+_OTHER_KIND: Mapping[str, str] = {"method": "helper", "helper": "method"}
+
+
+def _is_legacy_same(old: LegacyPart, new: Part) -> bool:
+    return bool(new.text.legacy) and old.digest == new.text.legacy

@@ -1,0 +1,257 @@
+"""A fingerprint of the code behind a function, taken anew when something it reaches has changed."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
+from operator import attrgetter, is_, is_not
+from types import CellType, CodeType, FunctionType
+from typing import Any, NamedTuple
+
+from ._arrays import Reading
+from ._bytecode import PYTHON
+from ._constants import Description, View, describe
+from ._dependencies import Walk
+from ._graph import Constant, Graph, OwnState
+from ._names import Binding, any_changed
+from ._objects import ABSENT
+from ._ownership import EVERYTHING_OWN, Ownership
+from ._units import Part, digest_of
+
+Edge = tuple[str, "int | str"]
+
+_CODE_OF = attrgetter("__code__")
+_DEFAULTS_OF = attrgetter("__defaults__")
+_EVERY_ABSENT = repeat(ABSENT)
+
+
+class Fingerprint:
+    """
+    The code of a function at one moment. The same object as long as nothing has changed.
+
+    Args:
+        parts: What it is made from, the function itself first; the names in each lead to others.
+
+    Attributes:
+        bytecode: Digest for this version of Python, marked with it: of what compiled code and live objects say.
+        parts: As given.
+    """
+
+    def __init__(self, parts: Sequence[Part], bytecode: str = "") -> None:
+        self.parts = parts
+        self.bytecode = bytecode or PYTHON + digest_of(
+            repr([_content(part.bytecode, part, part.edges) for part in parts])
+        )
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """
+        Digest for every version of Python: of what the source says, where that is proven to be what runs.
+
+        Where it is not, bytecode takes part, and the digest is marked with the version of Python.
+        """
+        contents = [_content(part.content(), part, edges) for part, edges in self._loud()]
+        mark = PYTHON if any(content[2].startswith("py") for content in contents) else ""
+        return mark + digest_of(repr(contents))
+
+    def _loud(self) -> Iterator[tuple[Part, dict[str, int | str]]]:
+        """The parts that count, numbered anew: those that are read only to be told about are left out."""
+        numbers = {0: 0} if self.parts else {}
+        left = deque(numbers)
+        while left:
+            part = self.parts[left.popleft()]
+            edges: dict[str, int | str] = {}
+            for label, target in sorted(part.edges.items()):
+                if label in part.text.quiet:
+                    continue
+                if isinstance(target, int) and target not in numbers:
+                    numbers[target] = len(numbers)
+                    left.append(target)
+                edges[label] = numbers[target] if isinstance(target, int) else target
+            yield part, edges
+
+
+def _content(said: str, part: Part, edges: dict[str, int | str]) -> tuple[str, str, str, list[Edge]]:
+    # Not the file: moving a helper to another module changes nothing it does.
+    kind = "helper" if part.kind == "method" else part.kind
+    return kind, part.name, said, sorted(edges.items())
+
+
+class Code:
+    """
+    The code behind one function, looked at when asked.
+
+    Args:
+        function: The function.
+        owner: The class of the object it is a method of.
+        ownership: Whose code counts.
+        arguments: Functions and classes that a call hands in, each with the name of its parameter.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        owner: type | None = None,
+        ownership: Ownership = EVERYTHING_OWN,
+        arguments: Iterable[tuple[str, Any]] = (),
+    ) -> None:
+        self._function = function
+        self._owner = owner
+        self._ownership = ownership
+        self._arguments = tuple(arguments)
+        self._look_back: _Look | None = None
+        self._last_fingerprint: Fingerprint | None = None
+        self._own_state: OwnState = {}
+        self._by_source: set[str] = set()
+
+    def with_arguments(self, arguments: Iterable[tuple[str, Any]]) -> Code:
+        """The code of calls that hand in these functions and objects of these classes."""
+        return Code(self._function, self._owner, self._ownership, arguments)
+
+    def now(self) -> Fingerprint:
+        """
+        The fingerprint, as far as can be told at a glance: a hit asks for it.
+
+        What names are bound to is compared each time, and so is what containers, objects and small arrays hold, and
+        what functions do. Of an array of more than 64 KB some elements are compared, and of what only a library can
+        take apart, such as a table of pandas, nothing: a run looks at all of it.
+        """
+        last = self._look_back
+        if last is None:
+            return self._look()
+        for get, names, values in last.glances:
+            if not all(map(is_, map(get, names, _EVERY_ABSENT), values)):
+                return self._look()
+        if not all(map(is_, map(_CODE_OF, last.functions), last.codes)):
+            return self._look()
+        for cell, value in last.cells:
+            if _content_of(cell) is not value:
+                return self._look()
+        if last.has_contents and last.have_contents_changed():
+            return self._look()
+        return last.fingerprint
+
+    def before_run(self) -> Fingerprint:
+        """The fingerprint of what is about to run: everything is looked at."""
+        last = self._look_back
+        if last is None or any_changed(last.bindings) or any(map(self._has_changed, last.uncovered)):
+            return self._look()
+        if any(map(is_not, map(_DEFAULTS_OF, last.functions), last.defaults)):
+            return self._look()
+        return self.now()
+
+    def after_run(self) -> None:
+        """
+        What the run has changed in place is its own state, such as a memo, and counts as it was before.
+
+        A value bound anew is not: that is for the next call to see.
+        """
+        last = self._look_back
+        if last is None or not (last.has_contents or last.uncovered):
+            return
+        for constant in last.constants:
+            if not constant.binding.has_changed() and self._has_changed(constant):
+                was = last.fingerprint.parts[constant.number].bytecode
+                self._own_state[constant.place] = constant.value, was
+                self._look_back = None
+
+    def _has_changed(self, constant: Constant) -> bool:
+        before = constant.description
+        if before.has_changed_in_place():
+            return True
+        return not before.is_covered and describe(constant.value, self._ownership, constant.file).text != before.text
+
+    def _look(self) -> Fingerprint:
+        walk = Walk(self._ownership, self._by_source)
+        walk.run(self._function, self._owner, self._arguments, self._own_state)
+        fingerprint = Fingerprint(walk.graph.parts)
+        last = self._last_fingerprint
+        if last is not None and last.bytecode == fingerprint.bytecode:
+            fingerprint = last
+        self._last_fingerprint = fingerprint
+        self._look_back = _Look.of(fingerprint, walk.graph)
+        return fingerprint
+
+
+class _Look(NamedTuple):
+    """
+    What was seen when the code was last looked at.
+
+    Attributes:
+        fingerprint: What was made of it.
+        bindings: All names.
+        glances: Those that every hit compares: how to look them up, and what they were bound to.
+        cells: As much of what is closed over.
+        functions: The functions, with their code and defaults as they were.
+        constants: The values.
+        uncovered: Those of which a change does not show in the views and readings.
+        views: Containers and objects, with what they held.
+        readings: Arrays, with their bytes.
+    """
+
+    fingerprint: Fingerprint
+    bindings: tuple[Binding, ...]
+    glances: tuple[tuple[Callable[[str, Any], Any], tuple[str, ...], tuple[Any, ...]], ...]
+    cells: tuple[tuple[CellType, Any], ...]
+    functions: tuple[FunctionType, ...]
+    codes: tuple[CodeType, ...]
+    defaults: tuple[Any, ...]
+    constants: tuple[Constant, ...]
+    uncovered: tuple[Constant, ...]
+    views: tuple[View, ...]
+    readings: tuple[Reading, ...]
+    has_contents: bool
+
+    @classmethod
+    def of(cls, fingerprint: Fingerprint, graph: Graph) -> _Look:
+        described: list[Description] = [constant.description for constant in graph.constants]
+        views = (*graph.views, *(view for one in described for view in one.views))
+        readings = tuple(reading for one in described for reading in one.readings)
+        watched = graph.bindings if _is_interactive() else graph.glances
+        return cls(
+            fingerprint,
+            tuple(graph.bindings.values()),
+            tuple(_grouped(one for one in watched.values() if one.cell is None)),
+            tuple((one.cell, one.value) for one in watched.values() if one.cell is not None),
+            tuple(graph.functions),
+            tuple(map(_CODE_OF, graph.functions)),
+            tuple(map(_DEFAULTS_OF, graph.functions)),
+            tuple(graph.constants),
+            tuple(one for one in graph.constants if not one.description.is_covered),
+            views,
+            readings,
+            bool(views or readings),
+        )
+
+    def have_contents_changed(self) -> bool:
+        """Whether containers, objects or arrays hold something else than they did."""
+        for now, before in self.views:
+            if len(now) != len(before) or not all(map(is_, now, before)):  # type: ignore[arg-type]
+                return True
+        return any(read() != before for read, before in self.readings)
+
+
+def _is_interactive() -> bool:
+    """Whether functions are typed in and typed anew here, and modules reloaded: a notebook, or a prompt."""
+    return not hasattr(sys.modules.get("__main__"), "__file__")
+
+
+def _grouped(
+    bindings: Iterable[Binding],
+) -> Iterator[tuple[Callable[[str, Any], Any], tuple[str, ...], tuple[Any, ...]]]:
+    """Names of one holder together, so that they are compared in one go."""
+    groups: dict[Any, list[Binding]] = {}
+    for one in bindings:
+        groups.setdefault(one.get, []).append(one)
+    for get, several in groups.items():
+        yield get, tuple(one.name for one in several), tuple(one.value for one in several)
+
+
+def _content_of(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return ABSENT

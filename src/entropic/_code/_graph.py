@@ -1,0 +1,175 @@
+"""The parts of a fingerprint while they are gathered: what was found, by which names, and what is to be watched."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from ._constants import Description
+from ._names import Binding, Holder, Place
+from ._objects import ABSENT, is_a
+from ._ownership import Ownership
+from ._units import Part
+
+if TYPE_CHECKING:
+    from ._scopes import Chain
+
+MOST_PARTS = 20_000
+"""How many parts are looked at; what is only reached behind them takes no part."""
+
+BUILTINS = vars(builtins)
+
+Target = int | str | None
+"""What a name leads to: the number of a part, something that is known by a text, or nothing that counts."""
+
+
+class Receiver(NamedTuple):
+    """
+    The object that a method is called on.
+
+    Attributes:
+        kind: Its class.
+        value: The object, or ABSENT where only its class is known.
+    """
+
+    kind: type
+    value: Any
+
+    def key(self) -> tuple[int, int]:
+        """What tells it from others."""
+        return id(self.kind), id(self.value)
+
+
+class Constant(NamedTuple):
+    """A value that is bound to a name, as it was described."""
+
+    number: int
+    place: Place
+    value: Any
+    binding: Binding
+    description: Description
+    file: str
+
+
+OwnState = dict[Place, tuple[Any, str]]
+"""Values that the function's own runs have changed in place, each with what it was before."""
+
+
+class Graph:
+    """
+    What was found.
+
+    Attributes:
+        parts: The parts, the function itself first.
+        numbers: The number of a part, by what it was made from.
+        bindings: Names, and what they were bound to.
+        glances: Those of them that are compared on every hit.
+        constants: Values, by what was described of them.
+        views: Containers and objects that are part of no one constant, such as classes.
+        functions: Functions.
+        changed: Where names are bound that the code itself binds anew, or changes in place.
+        kept: What must live as long as this, so that no identity is used twice.
+    """
+
+    def __init__(self, ownership: Ownership) -> None:
+        self._ownership = ownership
+        self.parts: list[Part] = []
+        self.numbers: dict[object, int] = {}
+        self.bindings: dict[Place, Binding] = {}
+        self.glances: dict[Place, Binding] = {}
+        self.constants: list[Constant] = []
+        self.views: list[tuple[Any, tuple[Any, ...]]] = []
+        self.functions: list[FunctionType] = []
+        self.changed: set[Place] = set()
+        self.kept: list[Any] = []
+
+    def add(self, key: object, part: Part) -> int:
+        """Add a part; its number."""
+        number = self.numbers[key] = len(self.parts)
+        self.parts.append(part)
+        return number
+
+    def edge(self, number: int, label: str, target: Target) -> None:
+        """Note what a name in a part leads to."""
+        if target is not None:
+            self.parts[number].edges[label] = target
+
+    def is_full(self) -> bool:
+        """Whether no more is looked at."""
+        return len(self.parts) >= MOST_PARTS
+
+    def watch(self, holder: Holder, name: str, value: Any, *, is_glanced_at: bool = True) -> None:
+        """Have a name compared with what it is bound to now: on every hit, if it may concern code of the user's."""
+        place = holder.place(name)
+        binding = Binding(holder.get, name, value, holder.cells.get(name))
+        self.bindings.setdefault(place, binding)
+        is_foreign = is_a(value, (ModuleType, BuiltinFunctionType)) or (value is ABSENT and name in BUILTINS)
+        if is_glanced_at and not is_foreign and (not is_a(value, (type, FunctionType)) or self._ownership.has(value)):
+            self.glances.setdefault(place, binding)
+        self.kept.append(holder)
+
+    def settle(self, own_state: Mapping[Place, tuple[Any, str]]) -> None:
+        """What the code changes itself is its state, and no constant; what its runs have changed is as it was."""
+        kept = []
+        for constant in self.constants:
+            before = own_state.get(constant.place)
+            if constant.place in self.changed:
+                self.parts[constant.number].bytecode = "state"
+                self.glances.pop(constant.place, None)
+                self.bindings.pop(constant.place, None)
+            elif before is not None and before[0] is constant.value:
+                self.parts[constant.number].bytecode = before[1]
+            else:
+                kept.append(constant)
+        self.constants = kept
+
+
+class Walker(Protocol):
+    """What those who follow names ask of one another: see the modules that are named like the attributes."""
+
+    graph: Graph
+
+    @property
+    def chains(self) -> Chains: ...
+    @property
+    def classes(self) -> Classes: ...
+    @property
+    def values(self) -> Values: ...
+    def function(
+        self, function: FunctionType, receiver: Receiver | None, kind: str, *, only_code: bool = False
+    ) -> Target: ...
+    def later(self, step: Any) -> None: ...
+
+
+class Chains(Protocol):
+    """Follows names and attributes."""
+
+    def chain(self, holder: Holder, chain: Chain, *, shown: str = "", only_code: bool = False) -> Target: ...
+    def class_chain(self, kind: type, chain: Chain) -> Target: ...
+    def member_value(self, kind: type, name: str, receiver: Receiver) -> Target: ...
+
+
+class Classes(Protocol):
+    """Looks at classes and modules."""
+
+    def of_class(self, kind: type) -> Target: ...
+    def of_module(self, module: ModuleType) -> Target: ...
+
+
+class Values(Protocol):
+    """Looks at values."""
+
+    def value(
+        self,
+        value: Any,
+        receiver: Receiver | None,
+        name: str,
+        holder: Holder,
+        *,
+        shown: str = "",
+        only_code: bool = False,
+    ) -> Target: ...
+    def describe(self, value: Any, name: str, holder: Holder, shown: str, *, only_code: bool = False) -> Target: ...
+    def link(self, number: int, prefix: str, described: Description) -> None: ...

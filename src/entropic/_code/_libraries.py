@@ -1,0 +1,40 @@
+"""Values of other people's libraries: those that are known by their content, and those that are machinery."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from ..hashing import canonical, normalize
+
+# Of the standard library's own objects these hold what their users put into them; the others are machinery.
+_DATA_MODULES = frozenset({"types", "argparse", "collections", "unittest.mock", "dataclasses"})
+# Libraries whose values the keys know, and whose attributes may be computed.
+_KNOWN_LIBRARIES = frozenset(
+    {"decimal", "fractions", "datetime", "uuid", "zoneinfo", "pandas", "polars", "xarray", "torch", "jax", "jaxlib"}
+    | {"scipy", "pint", "astropy", "sympy", "omegaconf"}
+)
+
+
+def text_of_known_value(value: Any) -> str | None:
+    """What a value of a library holds that keys know; None for one of any other."""
+    if _package(type(value)) not in _KNOWN_LIBRARIES:
+        return None
+    try:
+        return canonical(normalize(value))
+    except Exception:
+        return None  # no value for a key after all
+
+
+def is_standard(kind: type) -> bool:
+    """Whether a class is of the standard library."""
+    return _package(kind) in sys.stdlib_module_names
+
+
+def is_machinery(kind: type) -> bool:
+    """Whether objects of a class of the standard library are no data, such as locks, files and loggers."""
+    return is_standard(kind) and str(kind.__module__) not in _DATA_MODULES
+
+
+def _package(kind: type) -> str:
+    return str(kind.__module__).partition(".")[0]

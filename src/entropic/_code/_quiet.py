@@ -1,0 +1,321 @@
+"""
+Statements that only tell: log, print to the terminal, warn, show how far a loop has come. They change no result.
+
+What a name in such a statement means is looked up in the function that runs: a `print` of the user's own is no such
+statement, and neither is one that writes to a file. What such a statement computes by code of the user's still counts.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import copy
+import logging
+import sys
+from collections.abc import Iterator
+from types import FunctionType, ModuleType
+from typing import Any
+
+from ._objects import ABSENT, class_attribute, dictionary_of, is_a
+from ._syntax import FunctionNode, bound_in, chain_of, parameters_of
+
+_LEVELS = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "fatal", "log"})
+_LOGGERS = frozenset({"loguru", "structlog"})
+_LOGGER_LEVELS = _LEVELS | {"trace", "success", "isEnabledFor"}
+_TELLING = frozenset(
+    {("warnings", "warn"), ("click", "echo"), ("click", "secho"), ("typer", "echo"), ("typer", "secho")}
+    | {("rich", "print"), ("pprint", "pprint")}
+)
+_BARS = frozenset({"tqdm", "rich", "alive_progress"})
+_BAR_NAMES = frozenset({"tqdm", "trange", "track", "tqdm_notebook", "tqdm_asyncio", "tqdm_rich", "alive_it", "std"})
+_BAR_METHODS = frozenset(
+    {"update", "set_description", "set_description_str", "set_postfix", "set_postfix_str", "write", "close", "refresh"}
+    | {"reset", "clear", "display"}
+)
+_STREAMS = frozenset({"stdout", "stderr"})
+_PURE_BUILTINS = frozenset(
+    {
+        "abs",
+        "bool",
+        "bytes",
+        "complex",
+        "dict",
+        "divmod",
+        "enumerate",
+        "float",
+        "format",
+        "frozenset",
+        "getattr",
+        "hash",
+    }
+    | {"hex", "id", "int", "isinstance", "len", "list", "max", "min", "oct", "range", "repr", "reversed", "round"}
+    | {"set", "slice", "sorted", "str", "sum", "tuple", "type", "zip", "bin", "any", "all", "ascii", "chr", "ord"}
+)
+_PURE_METHODS = frozenset(
+    {"capitalize", "center", "format", "isoformat", "item", "items", "join", "keys", "ljust", "lower", "max", "mean"}
+    | {"min", "replace", "rjust", "split", "startswith", "endswith", "std", "strftime", "strip", "sum", "title"}
+    | {"tolist", "total_seconds", "upper", "values", "zfill", "shape", "elapsed", "hex", "any", "all", "var", "get"}
+)
+_PURE_MODULES = frozenset({"math", "time", "datetime", "numpy", "textwrap", "logging"})
+_IMPURE = (ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr)
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+class Quiet:
+    """
+    What of one function only tells.
+
+    Args:
+        function: The function, in whose module and closure names are looked up.
+        owner: The class of its object, if it is a method.
+    """
+
+    def __init__(self, function: FunctionType, owner: type | None) -> None:
+        self._function = function
+        self._owner = owner
+        self._local: frozenset[str] = frozenset()
+        self._imports: dict[str, Any] = {}
+        self._receiver: str | None = None
+
+    def without(self, node: FunctionNode) -> FunctionNode:
+        """The function without such statements; the very node if there are none."""
+        body = node.body if isinstance(node.body, list) else [node.body]
+        bound, _, imported = bound_in(body)
+        self._local = (bound | parameters_of(node.args)) - imported
+        self._imports = dict(_imports_in(body))
+        positional = [*node.args.posonlyargs, *node.args.args]
+        self._receiver = positional[0].arg if positional and self._owner is not None else None
+        if isinstance(node, ast.Lambda) or not any(self._is_telling(one) for one in ast.walk(node)):
+            return node
+        twin: FunctionNode = _Silence(self, _bars_in(self, node)).visit(copy.deepcopy(node))
+        return twin
+
+    def _is_telling(self, node: ast.AST) -> bool:
+        return isinstance(node, ast.Call) and (self.tells(node) or self.is_bar(node))
+
+    # ---- what calls mean ------------------------------------------------------------------------------------------
+
+    def tells(self, call: ast.Call) -> bool:
+        """Whether a call logs, prints to the terminal or warns."""
+        chain = chain_of(call.func)
+        if chain is None:
+            return False
+        value = self._value(chain)
+        if value is builtins.print or (value is ABSENT and chain == ("print",) and "print" not in self._local):
+            return self._is_to_terminal(call)
+        if len(chain) > 1:
+            owner = self._value(chain[:-1])
+            if is_a(owner, (logging.Logger, logging.LoggerAdapter)) or _package(type(owner)) in _LOGGERS:
+                return chain[-1] in _LOGGER_LEVELS
+            if owner is logging:
+                return chain[-1] in _LEVELS
+            if chain[:-1] and self._is_stream(chain[:-1]):
+                return chain[-1] in ("write", "flush")
+            if self._is_bar_class(owner) and chain[-1] == "write":
+                return not any(keyword.arg == "file" for keyword in call.keywords)
+        if is_a(value, FunctionType) and value.__module__ == "logging":
+            return value.__name__ in _LEVELS
+        package = _package_of(value)
+        return any(package == one for one, _ in _TELLING) and (package, getattr(value, "__name__", "")) in _TELLING
+
+    def _is_stream(self, chain: tuple[str, ...]) -> bool:
+        return len(chain) > 1 and chain[-1] in _STREAMS and self._value(chain[:-1]) is sys
+
+    def _is_to_terminal(self, call: ast.Call) -> bool:
+        for keyword in call.keywords:
+            if keyword.arg is None:
+                return False
+            if keyword.arg == "file":
+                chain = chain_of(keyword.value)
+                if chain is None or not self._is_stream(chain):
+                    return False
+        return True
+
+    def is_bar(self, call: ast.Call) -> bool:
+        """Whether a call shows how far a loop has come."""
+        chain = chain_of(call.func)
+        return chain is not None and self._is_bar_class(self._value(chain))
+
+    def _is_bar_class(self, value: Any) -> bool:
+        return _package_of(value) in _BARS and getattr(value, "__name__", "") in _BAR_NAMES
+
+    def is_pure(self, node: ast.AST) -> bool:
+        """Whether an expression is made of values, formatting and calls that change nothing."""
+        return next(self.impure_in(node), None) is None
+
+    def impure_in(self, node: ast.AST) -> Iterator[ast.expr]:
+        """The largest parts of an expression that may do something."""
+        if isinstance(node, _IMPURE) or (isinstance(node, ast.Call) and not self._is_pure_call(node)):
+            yield node
+            return
+        inner = [one for child in ast.iter_child_nodes(node) for one in self.impure_in(child)]
+        if inner and isinstance(
+            node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda, ast.IfExp)
+        ):
+            yield node  # what it does, it may do often, or not at all
+        elif inner and isinstance(node, ast.BoolOp):
+            yield node
+        else:
+            yield from inner
+
+    def _is_pure_call(self, call: ast.Call) -> bool:
+        chain = chain_of(call.func)
+        if isinstance(call.func, ast.Attribute) and call.func.attr in _PURE_METHODS:
+            return chain is None or not self._is_random(chain)
+        if chain is None:
+            return False
+        value = self._value(chain)
+        if len(chain) == 1 and chain[0] in _PURE_BUILTINS and chain[0] not in self._local:
+            return value is ABSENT or getattr(builtins, chain[0], None) is value
+        return _package_of(value) in _PURE_MODULES and not self._is_random(chain)
+
+    def _is_random(self, chain: tuple[str, ...]) -> bool:
+        return any("rand" in name or name in ("seed", "shuffle", "choice", "sleep") for name in chain)
+
+    # ---- what names mean ------------------------------------------------------------------------------------------
+
+    def _value(self, chain: tuple[str, ...]) -> Any:
+        value = self._root(chain[0])
+        if value is ABSENT and chain[0] == self._receiver and len(chain) > 1 and self._owner is not None:
+            value, chain = class_attribute(self._owner, chain[1]), chain[1:]
+        for name in chain[1:]:
+            value = _member(value, name)
+        return value
+
+    def _root(self, name: str) -> Any:
+        if name in self._local:
+            return ABSENT
+        if name in self._imports:
+            return self._imports[name]
+        cells = dict(zip(self._function.__code__.co_freevars, self._function.__closure__ or (), strict=False))
+        if name in cells:
+            try:
+                return cells[name].cell_contents
+            except ValueError:
+                return ABSENT
+        return self._function.__globals__.get(name, vars(builtins).get(name, ABSENT))
+
+
+class _Silence(ast.NodeTransformer):
+    """Takes out of a function what only tells."""
+
+    def __init__(self, quiet: Quiet, bars: frozenset[str]) -> None:
+        self._quiet = quiet
+        self._bars = bars
+
+    def visit_Expr(self, node: ast.Expr) -> Any:
+        call = node.value
+        if isinstance(call, ast.Call) and (self._quiet.tells(call) or self._is_of_bar(call)):
+            parts = [*call.args, *(keyword.value for keyword in call.keywords)]
+            left = [ast.Expr(one) for part in parts for one in self._quiet.impure_in(part)]
+            return [ast.copy_location(one, node) for one in left] or ast.copy_location(ast.Pass(), node)
+        return self.generic_visit(node)
+
+    def _is_of_bar(self, call: ast.Call) -> bool:
+        chain = chain_of(call.func)
+        return chain is not None and len(chain) == 2 and chain[0] in self._bars and chain[1] in _BAR_METHODS
+
+    def visit_Assign(self, node: ast.Assign) -> Any:
+        if len(node.targets) == 1 and isinstance(node.targets[0], ast.Name) and node.targets[0].id in self._bars:
+            return ast.copy_location(ast.Pass(), node)
+        return self.generic_visit(node)
+
+    def visit_With(self, node: ast.With) -> Any:
+        self.generic_visit(node)
+        kept = [one for one in node.items if not _is_bar_item(one, self._bars)]
+        if kept == node.items:
+            return node
+        if not kept:
+            return node.body
+        node.items = kept
+        return node
+
+    def visit_Call(self, node: ast.Call) -> Any:
+        self.generic_visit(node)
+        if not self._quiet.is_bar(node):
+            return node
+        name = (chain_of(node.func) or ("",))[-1]
+        if name == "trange":
+            return ast.copy_location(ast.Call(ast.Name("range", ast.Load()), node.args, []), node)
+        given = [one.value for one in node.keywords if one.arg in ("iterable", "sequence")]
+        return (node.args or given or [node])[0]
+
+    def visit_If(self, node: ast.If) -> Any:
+        self.generic_visit(node)
+        is_empty = all(map(_does_nothing, [*node.body, *node.orelse]))
+        return ast.copy_location(ast.Pass(), node) if is_empty and self._quiet.is_pure(node.test) else node
+
+
+def _bars_in(quiet: Quiet, node: FunctionNode) -> frozenset[str]:
+    """Local names that hold a progress bar over no iterable, and are used for nothing else."""
+    made: dict[str, int] = {}
+    for one in ast.walk(node):
+        for name, call in _named_calls(one):
+            if quiet.is_bar(call) and not call.args and not any(word.arg == "iterable" for word in call.keywords):
+                made[name] = made.get(name, 0) + 1
+    uses: dict[str, int] = {}
+    for one in ast.walk(node):
+        if isinstance(one, ast.Name) and one.id in made:
+            uses[one.id] = uses.get(one.id, 0) + 1
+        if isinstance(one, ast.Expr) and isinstance(one.value, ast.Call):
+            chain = chain_of(one.value.func)
+            if chain is not None and len(chain) == 2 and chain[1] in _BAR_METHODS and chain[0] in made:
+                uses[chain[0]] = uses.get(chain[0], 0) - 1
+    return frozenset(name for name, count in made.items() if uses.get(name, 0) == count)
+
+
+def _named_calls(node: ast.AST) -> Iterator[tuple[str, ast.Call]]:
+    """The names that a statement binds to what a call returns."""
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        name: ast.expr | None = node.targets[0]
+        value = node.value
+    elif isinstance(node, ast.withitem):
+        name, value = node.optional_vars, node.context_expr
+    else:
+        return
+    if isinstance(name, ast.Name) and isinstance(value, ast.Call):
+        yield name.id, value
+
+
+def _is_bar_item(item: ast.withitem, bars: frozenset[str]) -> bool:
+    return isinstance(item.optional_vars, ast.Name) and item.optional_vars.id in bars
+
+
+def _does_nothing(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+
+
+def _imports_in(body: list[Any]) -> Iterator[tuple[str, Any]]:
+    """What imports in the body bind, as far as it is loaded."""
+    for statement in body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    top = alias.name if alias.asname else alias.name.partition(".")[0]
+                    yield alias.asname or top, sys.modules.get(top, ABSENT)
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                module = sys.modules.get(node.module or "", ABSENT)
+                for alias in node.names:
+                    yield alias.asname or alias.name, _member(module, alias.name)
+
+
+def _member(value: Any, name: str) -> Any:
+    """An attribute of a module or an object, without running anything."""
+    if is_a(value, ModuleType):
+        return vars(value).get(name, ABSENT)
+    if is_a(value, type):
+        found = class_attribute(value, name)
+        return found.__func__ if is_a(found, (classmethod, staticmethod)) else found
+    held = dictionary_of(value) if value is not ABSENT else None
+    return held.get(name, ABSENT) if held is not None else ABSENT
+
+
+def _package(kind: type) -> str:
+    return str(kind.__module__).partition(".")[0]
+
+
+def _package_of(value: Any) -> str:
+    """The package of a function or a class, or of the class of an object."""
+    named = value if is_a(value, (type, FunctionType)) or type(value).__name__ == "builtin_function_or_method" else None
+    module = getattr(named, "__module__", None) if named is not None else type(value).__module__
+    return str(module).partition(".")[0]

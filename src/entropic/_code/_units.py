@@ -1,0 +1,124 @@
+"""
+One piece of code on its own: what it is called, what its bytecode says, and what its source says if that can be told.
+
+The source is read only when it is asked for: a hit on a run that was made by this Python needs none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+DIGITS = 16
+
+ITSELF = "the function itself"
+"""The part of a decorated function that is its own, in words."""
+
+ARGUMENT = "argument "
+"""Before the label of code that an argument brings along."""
+
+Edges = dict[str, "int | str"]
+"""By what a piece of code calls it: the number of the part that a name leads to, or what else it is bound to."""
+
+
+class Text(NamedTuple):
+    """
+    What the source of a part says.
+
+    Attributes:
+        syntax: Digest of its meaning, without layout, comments, docstrings, annotations, and what only tells.
+        source: The text itself.
+        quiet: Names that it reads only to tell about its progress.
+        legacy: Digest as the first format of fingerprints has it.
+    """
+
+    syntax: str
+    source: str
+    quiet: frozenset[str]
+    legacy: str
+
+
+NO_TEXT = Text("", "", frozenset(), "")
+
+
+class Part:
+    """
+    One piece of what a function is made of.
+
+    Attributes:
+        kind: ``itself``, ``helper``, ``method``, ``class``, ``constant`` or ``module``.
+        name: Its name, with its class.
+        file: The name of the file it is in; empty for what was typed in.
+        bytecode: Digest of what it does: of functions for one version of Python, of values for all.
+        edges: What the names in it lead to.
+    """
+
+    __slots__ = ("_read", "_text", "bytecode", "edges", "file", "kind", "name")
+
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        file: str,
+        bytecode: str,
+        edges: Edges | None = None,
+        read: Callable[[], Text] | None = None,
+        text: Text | None = None,
+    ) -> None:
+        self.kind = kind
+        self.name = name
+        self.file = file
+        self.bytecode = bytecode
+        self.edges: Edges = edges if edges is not None else {}
+        self._read = read
+        self._text = text
+
+    def __repr__(self) -> str:
+        return f"Part({self.kind!r}, {self.name!r}, {self.file!r})"
+
+    def __str__(self) -> str:
+        if self.kind == "itself":
+            return ITSELF
+        return f"{self.kind} `{self.name}`" + (f" in {self.file}" if self.file else "")
+
+    @property
+    def text(self) -> Text:
+        """What its source says; nothing where that is not proven to be the source of what runs."""
+        if self._text is None:
+            self._text = self._read() if self._read is not None else NO_TEXT
+            self._read = None
+        return self._text
+
+    def content(self) -> str:
+        """What compares best across processes: what its source says, or else what its bytecode does."""
+        return self.text.syntax or self.bytecode
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it is kept."""
+        fields = {"kind": self.kind, "name": self.name, "file": self.file, "bytecode": self.bytecode}
+        text = self.text
+        told = {"syntax": text.syntax, "source": text.source, "quiet": sorted(text.quiet), "edges": self.edges}
+        return {**fields, **{name: value for name, value in told.items() if value}}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Part:
+        """
+        As it was kept.
+
+        Raises:
+            KeyError: Something is missing.
+            TypeError: Something is of another kind.
+        """
+        quiet = frozenset(map(str, fields.get("quiet", ())))
+        text = Text(str(fields.get("syntax", "")), str(fields.get("source", "")), quiet, "")
+        edges = {
+            str(label): one if isinstance(one, int) else str(one) for label, one in fields.get("edges", {}).items()
+        }
+        kind, name, file, bytecode = (str(fields[one]) for one in ("kind", "name", "file", "bytecode"))
+        return cls(kind, name, file, bytecode, edges, text=text)
+
+
+def digest_of(text: str) -> str:
+    """Sixteen hex digits for a text."""
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:DIGITS]

@@ -1,0 +1,185 @@
+"""What names are bound to: functions behind whatever wrappers, and values by what they hold."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+from . import _reading
+from ._constants import Description, describe, is_fixed
+from ._graph import Constant, Receiver, Target, Walker
+from ._names import Binding, Holder
+from ._objects import (
+    ABSENT,
+    class_attribute,
+    code_held_by,
+    dictionary_of,
+    foreign_name,
+    functions_behind,
+    is_a,
+    is_callable,
+    kind_name,
+)
+from ._ownership import Ownership
+from ._units import Part, digest_of
+
+_TRANSPARENT = (staticmethod, classmethod, functools.cached_property, type(functools.lru_cache(len)))
+
+
+class ValueReader:
+    """Adds values to the parts, and leads to the code in them."""
+
+    def __init__(self, walk: Walker, ownership: Ownership) -> None:
+        self._walk = walk
+        self._graph = walk.graph
+        self._ownership = ownership
+
+    def value(
+        self,
+        value: Any,
+        receiver: Receiver | None,
+        name: str,
+        holder: Holder,
+        *,
+        shown: str = "",
+        only_code: bool = False,
+    ) -> Target:
+        """What a name that is used as a whole leads to."""
+        self._graph.watch(holder, name, value)
+        target: Target = self.code(value, receiver)
+        if target is not ABSENT:
+            return target
+        return self.describe(value, name, holder, shown or name, only_code=only_code)
+
+    def code(self, value: Any, receiver: Receiver | None) -> Any:
+        """The part of a function, a class, a module or a wrapper of one; ABSENT for anything else."""
+        if is_a(value, ModuleType):
+            return self._walk.classes.of_module(value)
+        if is_a(value, type):
+            return self._walk.classes.of_class(value)
+        kind = "helper" if receiver is None else "method"
+        if is_a(value, FunctionType):
+            if self._ownership.has(value):
+                return self._walk.function(value, receiver, kind)
+            return self._wrapper(value, receiver) or f"foreign({foreign_name(value)})"
+        settings = class_attribute(type(value), "__entropic_settings__")
+        if settings is not ABSENT:
+            return self._cached(value, settings, receiver)
+        if is_a(value, MethodType):
+            return self._method(value)
+        if is_a(value, _TRANSPARENT):
+            return self._transparent(value, receiver)
+        if is_a(value, (functools.partial, BuiltinFunctionType)) or self._ownership.has(type(value)):
+            return ABSENT
+        return self._wrapper(value, receiver) or ABSENT
+
+    def _transparent(self, value: Any, receiver: Receiver | None) -> Target:
+        (inner, *_) = code_held_by(value) or [None]
+        if is_a(value, staticmethod):
+            receiver = None
+        found = self.code(inner, receiver) if inner is not None else ABSENT
+        return f"foreign({foreign_name(value)})" if found is ABSENT or found is None else found
+
+    def _method(self, value: MethodType) -> Target:
+        function: Any = value.__func__
+        if not is_a(function, FunctionType):
+            inner = self.code(function, None)
+            return None if inner is ABSENT else inner
+        owner: Any = value.__self__
+        receiver = Receiver(owner, ABSENT) if is_a(owner, type) else Receiver(type(owner), owner)
+        return self._walk.function(function, receiver, "method") or f"foreign({foreign_name(function)})"
+
+    def _wrapper(self, value: Any, receiver: Receiver | None) -> Target:
+        """Something of someone else's around functions of the user's: what it calls, and how it was made."""
+        held = [one for one in code_held_by(value) if any(map(self._ownership.has, functions_behind(one)))]
+        if not held:
+            return None
+        key = ("wrapper", id(value), receiver.key() if receiver is not None else None)
+        if key in self._graph.numbers:
+            return self._graph.numbers[key]
+        if self._graph.is_full():
+            return "beyond"
+        self._graph.kept += [value, receiver]
+        name = getattr(functions_behind(value)[-1], "__qualname__", "")
+        number = self._graph.add(key, Part("helper", name, "", ""))
+        for place, one in enumerate(held):
+            target = self.code(one, receiver)
+            self._graph.edge(number, f"calls {place}", None if target is ABSENT else target)
+        told = [foreign_name(type(value)), *_settings_of(value), *_reading.decorators_of(functions_behind(value))]
+        told += [kind_name(one) for one in _dispatched_on(value)]
+        self._graph.parts[number].bytecode = f"live-{digest_of(repr(told))}"
+        return number
+
+    def _cached(self, value: Any, settings: Any, receiver: Receiver | None) -> Target:
+        """A cached function that is called by another: its code, and what it was decorated with."""
+        key = ("cached", id(value), receiver.key() if receiver is not None else None)
+        if key in self._graph.numbers:
+            return self._graph.numbers[key]
+        self._graph.kept += [value, receiver]
+        function, told = settings(value)
+        number = self._graph.add(key, Part("cached helper", getattr(function, "__qualname__", ""), "", ""))
+        for place, one in enumerate(functions_behind(function)):
+            self._graph.edge(number, f"calls {place}", self._walk.function(one, receiver, "helper"))
+        texts = []
+        for name, one in sorted(told.items()):
+            described = describe(one, self._ownership)
+            texts.append(f"{name}={described.text}")
+            self.link(number, f"{name} ", described)
+        self._graph.parts[number].bytecode = f"live-{digest_of(repr(texts))}"
+        return number
+
+    def describe(self, value: Any, name: str, holder: Holder, shown: str, *, only_code: bool = False) -> Target:
+        described = describe(value, self._ownership, holder.file)
+        if only_code and not described.code:
+            return None
+        if is_callable(value) and not described.code and described.text.startswith("foreign("):
+            return described.text
+        key = ("constant", holder.place(name))
+        if key in self._graph.numbers:
+            return self._graph.numbers[key]
+        if self._graph.is_full():
+            return "beyond"
+        self._graph.kept.append(value)
+        label = _constant_name(value, shown)
+        file = os.path.basename(holder.file)
+        content = "code" if only_code else f"live-{digest_of(described.text)}"
+        read = functools.partial(_reading.text_of_value, value)
+        number = self._graph.add(key, Part("constant", label, file, content, read=read))
+        self.link(number, "", described)
+        binding = Binding(holder.get, name, value, holder.cells.get(name))
+        self._graph.constants.append(Constant(number, holder.place(name), value, binding, described, holder.file))
+        return number
+
+    def link(self, number: int, prefix: str, described: Description) -> None:
+        """The code that a value holds."""
+        for place, one in enumerate(described.code):
+            target = self.code(one, None)
+            self._graph.edge(number, f"{prefix}[{place}]", None if target is ABSENT else target)
+
+    def argument(self, value: Any) -> Target:
+        target = self.code(value, None)
+        return None if target is ABSENT else target
+
+
+def _constant_name(value: Any, shown: str) -> str:
+    if is_a(value, functools.partial):
+        return f"partial of {getattr(value.func, '__qualname__', type(value.func).__qualname__)}"
+    return shown
+
+
+def _settings_of(value: Any) -> list[str]:
+    """What a wrapper was told when it was made, as far as it keeps that in the open."""
+    held = dictionary_of(value) or {}
+    found = held if type(value).__module__.partition(".")[0] != "numba" else held.get("targetoptions", {})
+    names = (name for name in found if not str(name).startswith("_") and name != "doc")
+    return [f"{name}={found[name]!r}" for name in sorted(names, key=str) if is_fixed(found[name])]
+
+
+def _dispatched_on(value: Any) -> list[type]:
+    """The types that a `functools.singledispatch` tells apart."""
+    dispatcher = value.dispatcher if is_a(value, functools.singledispatchmethod) else value
+    registry = dispatcher.__dict__.get("registry") if is_a(dispatcher, FunctionType) else None
+    return list(registry) if isinstance(registry, Mapping) else []
