@@ -82,7 +82,7 @@ class RunCache:
         self.workplace = Workplace(str(results_dir), settings.durable)
         lock_files = LockFiles(str(results_dir / PRIVATE_FOLDER / "locks"))
         self.flights = Flights(self.index.key_locks() or lock_files)
-        self.folder = FolderIdentity(results_dir, self.index)
+        self.folder = FolderIdentity(settings, self.index)
         self.writer = IndexWriter(settings, self.index)
         self.recorder = Recorder(settings, self.paths, self.folder, self.writer, self.workplace, self.index)
         self.finder = finder = Finder(self.index, self.paths)
