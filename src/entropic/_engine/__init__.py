@@ -8,8 +8,8 @@ from ._manifest import differs, first_defect, renamed_members
 from ._paths import ResultPaths
 from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
 from ._records import by_key, let_newest_answer, moved, report_unknown_names
-from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside
-from ._settings import Settings
+from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside, save_of, suffix_of
+from ._settings import Settings, checked_suffix
 from ._staleness import POLICIES, DefaultsWatch, StalenessPolicy
 from ._writer import signature
 
@@ -37,6 +37,7 @@ __all__ = [
     "by_key",
     "call_of",
     "checked_metadata",
+    "checked_suffix",
     "differs",
     "durations_of",
     "first_defect",
@@ -51,5 +52,7 @@ __all__ = [
     "renamed_members",
     "report_unknown_names",
     "require_callable",
+    "save_of",
     "signature",
+    "suffix_of",
 ]
