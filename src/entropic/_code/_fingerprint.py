@@ -43,7 +43,7 @@ class Fingerprint:
     def __init__(self, parts: Sequence[Part], bytecode: str = "") -> None:
         self.parts = parts
         self.bytecode = bytecode or PYTHON + digest_of(
-            repr([_content(part.bytecode, part, part.edges) for part in parts])
+            repr([_content(part.bytecode + part.assigned, part, part.edges) for part in parts])
         )
 
     @functools.cached_property
@@ -105,7 +105,6 @@ class Code:
         self._look_back: _Look | None = None
         self._last_fingerprint: Fingerprint | None = None
         self._own_state: OwnState = {}
-        self._by_source: set[str] = set()
 
     def with_arguments(self, arguments: Iterable[tuple[str, Any]]) -> Code:
         """The code of calls that hand in these functions and objects of these classes."""
@@ -165,7 +164,7 @@ class Code:
         return not before.is_covered and describe(constant.value, self._ownership, constant.file).text != before.text
 
     def _look(self) -> Fingerprint:
-        walk = Walk(self._ownership, self._by_source)
+        walk = Walk(self._ownership)
         walk.run(self._function, self._owner, self._arguments, self._own_state)
         fingerprint = Fingerprint(walk.graph.parts)
         last = self._last_fingerprint

@@ -100,6 +100,26 @@ def tree_of(path: str) -> ast.Module | None:
     return source.tree if source is not None else None
 
 
+def trusted_tree(path: str) -> ast.Module | None:
+    """A file, parsed, if it has not changed since the process began."""
+    source = _source(path)
+    return source.tree if source is not None and source.is_settled else None
+
+
+def statements_binding(body: list[ast.stmt], name: str) -> list[ast.stmt]:
+    """The assignments in a module or class body that bind a name, also in its branches and loops."""
+    inside = _statements(ast.Module(body, []), into_definitions=False)
+    assigned = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.For, ast.With)
+    found = [one for one in inside if isinstance(one, assigned) and name in _names_bound(one)]
+    return sorted(found, key=lambda one: one.lineno)
+
+
+def _names_bound(statement: ast.stmt) -> set[str]:
+    targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
+    targets = [*targets, *(item.optional_vars for item in getattr(statement, "items", ()))]
+    return {node.id for one in targets if one is not None for node in ast.walk(one) if isinstance(node, ast.Name)}
+
+
 def text_of(path: str) -> str:
     """A file as text; nothing if it cannot be read."""
     source = _source(path)
@@ -305,12 +325,14 @@ def _parsed(text: str) -> ast.Module:
     return parsed
 
 
-def _statements(tree: ast.Module) -> Iterator[ast.AST]:
-    """Every statement, however deep in others; expressions are left alone."""
+def _statements(tree: ast.Module, *, into_definitions: bool = True) -> Iterator[ast.AST]:
+    """Every statement, however deep in others, or in all but functions and classes; expressions are left alone."""
     left: list[Any] = [*tree.body]
     while left:
         node = left.pop()
         yield node
+        if not into_definitions and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            continue
         for name in ("body", "orelse", "finalbody", "handlers", "cases"):
             left += getattr(node, name, ())
 
