@@ -89,7 +89,7 @@ class ClassReader:
     def _is_member(self, kind: type, name: str, value: Any) -> bool:
         if isinstance(kind, enum.EnumMeta):
             return any(map(self._ownership.has, functions_behind(value)))
-        if name in _PYTHONS_OWN or is_a(value, MemberDescriptorType):
+        if name in _PYTHONS_OWN or is_a(value, MemberDescriptorType) or type(value).__name__ == "_tuplegetter":
             return False
         if name.startswith(("__", "_abc_")) and name.endswith(("__", "_impl")):
             return name == "__slots__" or any(map(self._ownership.has, functions_behind(value)))

@@ -221,8 +221,10 @@ class Walk:
         """Whether what is loaded is what the source says, as far as that can be told."""
         if not isinstance(target, int):
             return True
-        part = self._graph.parts[target]
-        return part.kind == "constant" or bool(part.text.syntax)
+        constant = next((one for one in self._graph.constants if one.number == target), None)
+        if constant is not None:
+            return _reading.is_as_assigned(constant.file, constant.binding.name, constant.value)
+        return bool(self._graph.parts[target].text.syntax)
 
     def _sources(self, name: str, chain: Chain) -> Iterator[int]:
         for depth in range(len(chain) + 1):

@@ -83,6 +83,19 @@ def text_of_making(name: str, holder: Holder) -> str:
     return f"-{digest_of(repr(told))}" if told else ""
 
 
+def is_as_assigned(file: str, name: str, value: Any) -> bool:
+    """Whether a value is the literal that a source assigns to a name; what is computed passes."""
+    tree = _source.trusted_tree(file) if file else None
+    statements = _source.statements_binding(tree.body if tree is not None else [], name)
+    if len(statements) != 1 or not isinstance(statements[0], (ast.Assign, ast.AnnAssign)):
+        return True
+    try:
+        written = ast.literal_eval(statements[0].value or ast.Constant(None))
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return True
+    return type(written) is type(value) and repr(written) == repr(value)
+
+
 def decorators_of(functions: list[FunctionType]) -> list[str]:
     """What the decorators of functions say: options that a wrapper does not show are seen there only."""
     told = []

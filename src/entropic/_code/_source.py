@@ -210,7 +210,8 @@ class _Source:
         nodes = self._lambdas if code.co_name == "<lambda>" else self._functions
         found = nodes.get((code.co_name, code.co_firstlineno), [])
         if len(found) > 1:
-            found = [node for node in found if _begins_at(node, code)]
+            placed = [node for node in found if _begins_at(node, code)]
+            found = placed or [node for node in found if _compiles_to(node, code)]
         return found[0] if len(found) == 1 else None
 
     def classes_called(self, qualname: str) -> list[ast.ClassDef]:
@@ -357,6 +358,14 @@ def _begins_at(node: FunctionNode, code: CodeType) -> bool:
         return False
     columns = [place[2] for place in code.co_positions() if place[0] == node.body.lineno and place[2]]
     return bool(columns) and node.body.col_offset <= min(columns) < (node.body.end_col_offset or 0)
+
+
+def _compiles_to(node: FunctionNode, code: CodeType) -> bool:
+    """Whether a lambda by itself, which closes over nothing, compiles to some code: for versions that tell no place."""
+    if not isinstance(node, ast.Lambda):
+        return False
+    alone = compile(ast.Expression(node), "<lambda>", "eval", dont_inherit=True)
+    return any(body_digest(one) == body_digest(code) for one in alone.co_consts if isinstance(one, CodeType))
 
 
 def _all_codes(code: CodeType) -> Iterator[CodeType]:
