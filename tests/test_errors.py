@@ -25,6 +25,11 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
     (errors.InputFileChangedError(["mesh.msh"]), RuntimeError, ["mesh.msh", "Call again"]),
     (errors.ResultMissingError("a/b.h5", "Cannot register"), FileNotFoundError, ["Cannot register", "a/b.h5", "path"]),
     (errors.ResultMissingError("a/b.h5", "Cannot record", "nothing."), FileNotFoundError, ["Cannot record: nothing."]),
+    (
+        errors.ResultNotSavedError("ValueError: no", "a/b.pickle"),
+        RuntimeError,
+        ["ValueError: no", "a/b.pickle", "save="],
+    ),
     (errors.AmbiguousResultError("a.h5", ["b", "c"]), ValueError, ["'a.h5'", "'b', 'c'", "result_path"]),
     (
         errors.StoreWriteError("Cannot record a run", OSError(errno.ENOSPC, "No space left"), "runs.json", "Do this."),
@@ -148,6 +153,18 @@ def test_all_is_complete() -> None:
     public = {name for name, value in vars(errors).items() if getattr(value, "__module__", "") == errors.__name__}
 
     assert {name for name in public if name[0].isupper()} == set(errors.__all__)
+
+
+def test_a_sweep_error_can_be_shown_whatever_failed() -> None:
+    """The text of an exception is code of the user's, which may raise."""
+
+    class NoText(Exception):
+        def __str__(self) -> str:
+            raise AttributeError("response")
+
+    error = errors.SweepError([], [errors.Failure({"n": 1}, NoText(), "")])
+
+    assert "NoText: (it has no text)" in str(error)
 
 
 def test_every_error_is_tested_and_drawn() -> None:

@@ -330,7 +330,73 @@ def test_results_that_cannot_be_shown_do_not_keep_the_page_from_being_made() -> 
 
     page = page_of(run({}, "gone.txt"), run({}, "empty.png"), run({}, "pipe.txt"))
 
-    assert [files[0].get("note") for files in page.data["results"]] == ["not there any more", "empty", None]
+    notes = [files[0].get("note") for files in page.data["results"]]
+    assert notes == ["not there any more", "empty", "not a regular file"]
+
+
+SECRET = "a word from outside"
+
+
+@needs_libraries
+@pytest.mark.parametrize(
+    "way", ["an absolute path", "../", "a sibling", "a link", "a link in a folder", "a linked folder"]
+)
+def test_nothing_from_outside_the_results_is_taken_in(way: str, store: Store) -> None:
+    """Whatever a record, a name or a link says: what lies outside the results folder is no part of a page."""
+    outside, results = Path("outside").absolute(), store.results_dir
+    outside.mkdir()
+    for name in ("secret.txt", "secret.png"):
+        outside.joinpath(name).write_text(SECRET)
+    results.joinpath("run").mkdir(parents=True)
+    results.joinpath("a.txt").write_text("fine")
+    results.joinpath("link.txt").symlink_to(outside / "secret.txt")
+    results.joinpath("run", "link.png").symlink_to(outside / "secret.png")
+    results.joinpath("folder").symlink_to(outside)
+    places = {
+        "an absolute path": outside / "secret.txt",
+        "../": results / "../outside/secret.txt",
+        "a link": results / "link.txt",
+        "a link in a folder": results / "run",
+        "a linked folder": results / "folder",
+    }
+    siblings = ["../outside/secret.txt", str(outside / "secret.png"), "link.txt"] if way == "a sibling" else []
+    path = places.get(way, results / "a.txt")
+    store.index.insert(RunRecord({"n": 1}, path, "0" * 16, "2026-01-01T00:00:00+00:00", {}, {"siblings": siblings}))
+
+    page = Parsed(str(store.to_html()))
+
+    assert SECRET not in page.blocks["data"]
+    assert base64.b64encode(SECRET.encode()).decode() not in page.blocks["data"]
+    assert "outside the results folder" in page.blocks["data"]
+
+
+ODD = {
+    "siblings that are a number": {"provenance": {"siblings": 7}},
+    "siblings that are a mapping": {"provenance": {"siblings": {"a": 1}}},
+    "a sibling with NUL": {"provenance": {"siblings": ["a\0", 7, "a" * 5000]}},
+    "a path with NUL": {"result_path": Path("a\0")},
+    "a long path": {"result_path": Path("a" * 5000)},
+    "half a surrogate": {"result_path": Path("a\udc80\ud800")},
+    "large numbers": {"params": {"n": 10**4000}, "provenance": {"size_bytes": 10**400}},
+    "durations that are none": {"metadata": {"elapsed_seconds": "x"}},
+    "times that are none": {"created_at": "never"},
+    "no time": {"created_at": ""},
+    "a deep value": {"params": {"n": json.loads("[" * 900 + "]" * 900)}},
+    "a deep mapping": {"params": {"n": json.loads('{"a":' * 900 + "1" + "}" * 900)}},
+}
+
+
+@needs_libraries
+@pytest.mark.parametrize("changes", ODD.values(), ids=ODD)
+def test_one_odd_record_does_not_stop_a_page(changes: dict[str, Any]) -> None:
+    """Whatever a record holds, the others are shown, and it with them."""
+    Path("a.txt").write_text("fine")
+    fields = {name: getattr(run({"n": 1}, "a.txt"), name) for name in RunRecord.__dataclass_fields__}
+
+    page = page_of(run({"n": 2}, "a.txt"), RunRecord(**{**fields, **changes}))
+
+    assert page.data["count"] == 2
+    assert page.data["results"][0][0]["text"] == "fine"
 
 
 # ---- what it needs --------------------------------------------------------------------------------------------------

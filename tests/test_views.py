@@ -144,6 +144,8 @@ def text_in_frame(value: Any) -> str:
         return cell_text(value)
     if hasattr(value, "to_pytimedelta"):
         return str(value.to_pytimedelta())
+    if isinstance(value, dt.datetime):
+        return value.isoformat()
     return cell_text(normalize(value.item() if isinstance(value, np.generic) else value))
 
 

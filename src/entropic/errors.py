@@ -11,6 +11,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── InputFileError          FileNotFoundError  an input file that is missing, or cannot be read
     ├── InputFileChangedError   RuntimeError       an input file that was changed while its run was under way
     ├── ResultMissingError      FileNotFoundError  a runner, or a registration, without a result
+    ├── ResultNotSavedError     RuntimeError       a value that a function returned, and save= could not write
     ├── AmbiguousResultError    ValueError         a runner that wrote several things, none of them the result
     ├── StoreWriteError         OSError            a place that cannot be written, or a record that could not be kept
     ├── IndexCorruptError       ValueError         an index file, or a record in it, that cannot be read
@@ -25,7 +26,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── DuplicateFunctionError  ValueError         two different functions of one name on one store
     ├── CodeChangedError        RuntimeError       a recorded run of other code, where that is to be an error
     ├── SeveralCodesError       ValueError         changes to accept, of which it has to be said which
-    ├── NotRecordedError        LookupError        a call that is to be reproduced, and has no recorded run
+    ├── NotRecordedError        LookupError        a call to reproduce, or a point to annotate, without a recorded run
     ├── SweepError              RuntimeError       a sweep some of whose points have failed
     ├── WorkerDiedError         RuntimeError       a point whose worker process died, not for the first time
     ├── WorkerError             RuntimeError       what a worker raised, where that itself could not travel
@@ -40,6 +41,7 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
     ├── StaleResultWarning                         a recorded result is used although its code has changed since
     ├── LostIndexWarning                           an index without runs beside a folder full of results
     ├── ChangedDefaultWarning                      a default has changed since runs were recorded with it
+    ├── MetadataWarning                            what a runner returned cannot be kept as metadata
     ├── NameSharedWarning                          a recorded run is of another function of the same name
     └── EqualReplicatesWarning                     replicates whose results are byte for byte the same
 
@@ -80,6 +82,7 @@ __all__ = [
     "InputFileChangedError",
     "InputFileError",
     "LostIndexWarning",
+    "MetadataWarning",
     "MissingExtraError",
     "NameSharedWarning",
     "NotAMappingError",
@@ -90,6 +93,7 @@ __all__ = [
     "ParameterNameError",
     "ReentrantRunError",
     "ResultMissingError",
+    "ResultNotSavedError",
     "SeveralCodesError",
     "SeveralIndexesError",
     "StaleResultWarning",
@@ -299,6 +303,25 @@ class ResultMissingError(EntropicError, FileNotFoundError):
         return self.reason or f"nothing was found at {self.path!r}. Check the path."
 
 
+class ResultNotSavedError(EntropicError, RuntimeError):
+    """
+    A function has returned its result, and the function given as ``save=`` could not write it.
+
+    Nothing is recorded, and the value is kept. The error that ``save`` raised is the cause of this one.
+
+    Attributes:
+        reason: What ``save`` raised.
+        kept_at: The file that the value was written to.
+    """
+
+    reason: str
+    kept_at: str
+    _template = (
+        "Cannot save the result: save= raised {reason}. What the function returned is kept at {kept_at!r}. Mend save=, "
+        "and register what it makes of that."
+    )
+
+
 class AmbiguousResultError(EntropicError, ValueError):
     """
     A runner wrote several files or folders, and none of them under the name it was given.
@@ -462,7 +485,7 @@ class OtherFolderError(EntropicError, OSError):
     def _difference(self) -> str:
         if self.lacks_identity:
             return (
-                "a new or empty one at its place. Mount the disk it is on; or, if it was emptied on purpose, run "
+                "a new, empty or missing one. Mount the disk it is on; or, if it was deleted on purpose, run "
                 "`entropic check --repair`"
             )
         return "another one at its place. Name the right folder as results_dir, or use an index of its own"
@@ -622,6 +645,14 @@ class ChangedDefaultWarning(UserWarning):
     """
 
 
+class MetadataWarning(UserWarning):
+    """
+    What a runner returned cannot be kept as metadata; its result is recorded without it.
+
+    Return a mapping of plain values, such as numbers and texts; or nothing.
+    """
+
+
 class CommandError(EntropicError, RuntimeError):
     """
     A program, started by the runner that `entropic.command` makes, that could not be started or has failed.
@@ -651,19 +682,24 @@ class CommandError(EntropicError, RuntimeError):
 
 class NotRecordedError(EntropicError, LookupError):
     """
-    A call to reproduce that has no recorded run. Call the function first.
+    A run to reproduce, or to annotate, that is not recorded. Call the function, or run the point, first.
 
     Attributes:
-        name: Of the function.
+        name: Of the function; empty for a plain run.
         params_hash: The key of the call.
     """
 
     name: str
     params_hash: str
-    _template = "Cannot reproduce this call of {name}: it has no recorded run ({params_hash}). Call the function first."
+    _template = "Cannot {_deed}: it has no recorded run ({params_hash}). {_way_out}"
 
+    @property
+    def _deed(self) -> str:
+        return f"reproduce this call of {self.name}" if self.name else "annotate this point"
 
-# ---- sweeps ---------------------------------------------------------------------------------------------------------
+    @property
+    def _way_out(self) -> str:
+        return "Call the function first." if self.name else "Run or register it first."
 
 
 class WorkerDiedError(EntropicError, RuntimeError):
@@ -738,7 +774,7 @@ class Failure(NamedTuple):
     traceback: str = ""
 
     def __str__(self) -> str:
-        first_line = str(self.error).strip().partition("\n")[0]
+        first_line = _text_of(self.error).strip().partition("\n")[0]
         return f"{self.point!r}: {type(self.error).__name__}" + (f": {first_line}" if first_line else "")
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -780,11 +816,14 @@ def sendable(error: BaseException) -> BaseException:
     """The exception if it survives pickling, else a `WorkerError` with its type and text."""
     if _can_travel(error):
         return error
+    return WorkerError(type(error).__qualname__, _text_of(error))
+
+
+def _text_of(error: BaseException) -> str:
     try:
-        text = str(error)
+        return str(error)
     except Exception:  # the text of a user's exception is their code, and must not cost us the report
-        text = "(it has no text)"
-    return WorkerError(type(error).__qualname__, text)
+        return "(it has no text)"
 
 
 def _can_travel(value: object) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from .._record import RunRecord
 from .._results import Stage
-from ..hashing import Key, make_key, own_copy, paths, unchanged
+from ..hashing import Key, make_key, own_copy, received, unchanged
 from ._staleness import StalenessPolicy
 
 Runner = Callable[[dict[str, Any], Path], object]
@@ -42,7 +42,7 @@ class BoundRunner:
     def __call__(self, path: Path) -> object:
         self.has_run = True
         with unchanged(self._key, lambda: make_key(self._params)):
-            return self._runner(paths(self._params), path)
+            return self._runner(received(self._params), path)
 
 
 class RunUnderWay:
@@ -56,6 +56,7 @@ class RunUnderWay:
     Attributes:
         provenance: What has been noted of it.
         elapsed_seconds: How long it took.
+        returned: What the runner returned.
         record: Its record, once there is one.
     """
 
@@ -64,6 +65,7 @@ class RunUnderWay:
         self._tells_circumstances = tells_circumstances
         self.provenance: dict[str, Any] = {}
         self.elapsed_seconds = 0.0
+        self.returned: object = None
         self.record: RunRecord
 
     @contextlib.contextmanager
@@ -82,10 +84,10 @@ class RunUnderWay:
 
     @contextlib.contextmanager
     def _measured(self, work: object) -> Iterator[None]:
-        from .._code import _provenance  # loaded by those who run something
+        from .._code import Meter, circumstances  # loaded by those who run something
 
-        self.provenance |= _provenance.circumstances(_module_of(work))
-        with _provenance.Meter() as meter:
+        self.provenance |= circumstances(_module_of(work))
+        with Meter() as meter:
             yield
         self.provenance |= meter.told()
 
@@ -102,3 +104,13 @@ def kept_aside(stage: Stage) -> str:
 def _module_of(work: object) -> str | None:
     """The module of the function that is to run; a coroutine function is started by a method of its work."""
     return getattr(getattr(work, "__self__", work), "module", None)
+
+
+def suffix_of(work: object) -> str | None:
+    """The suffix that a function asks for its results, if it asks for one of its own."""
+    return getattr(getattr(work, "__self__", work), "suffix", None)
+
+
+def save_of(work: object) -> Callable[[Path, object], object] | None:
+    """What writes the value that a function returns, if that is its result."""
+    return getattr(getattr(work, "__self__", work), "save", None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._engine import RunCache, report_unknown_names
 from .._record import RunRecord
-from .._tables import RecordList
+from .._tables import RecordList, from_store
 from ..hashing import canonical
 from ..query import Selection, fields_of, has_name
 from ._closure import Closure
@@ -40,13 +40,13 @@ class FunctionRecords:
         self._evolution = evolution
         self._watches = watches
 
-    def chosen(self, selection: Selection = _EVERY_RUN) -> RecordList:
-        """Those that are asked for, with the params that calls of today would have."""
-        return self._found(selection, self.owns)
+    def chosen(self, selection: Selection = _EVERY_RUN, *, current: bool = False) -> RecordList:
+        """Those that are asked for, with the params that calls of today would have; only what answers, if *current*."""
+        return self._found(selection, self.owns, current)
 
-    def _found(self, selection: Selection, is_wanted: Callable[[RunRecord], bool]) -> RecordList:
+    def _found(self, selection: Selection, is_wanted: Callable[[RunRecord], bool], current: bool = False) -> RecordList:
         if self._evolution is None:
-            return self._engine.select(selection, is_wanted)
+            return self._engine.select(selection, is_wanted, self._is_of_todays_code, current=current)
         # Asked of the points of today, whatever they were called when they were recorded.
         of_today = [self.of_today(record) for record in self._engine.select(_EVERY_RUN, is_wanted)]
         found = RecordList(of_today).where(selection.condition)
@@ -54,7 +54,16 @@ class FunctionRecords:
             report_unknown_names(
                 selection.condition, lambda name: any(has_name(fields_of(record), name) for record in of_today)
             )
-        return RecordList(selection.arranged(found, fields_of))
+        origin = self._engine.origin(self._is_of_todays_code)
+        if current:
+            found = from_store(found, origin).current()
+        return from_store(selection.arranged(found, fields_of), origin)
+
+    def _is_of_todays_code(self, record: RunRecord) -> bool:
+        watches = [watch.read_only() for watch in self._watches.all()]
+        if self._evolution is not None:
+            watches += [watch.for_older_parameters(str(self._evolution)) for watch in watches]
+        return any(watch.is_current(record, watch.today()) for watch in watches)
 
     def of_today(self, record: RunRecord) -> RunRecord:
         """A record with the params that a call of today would have."""
@@ -84,7 +93,7 @@ class FunctionRecords:
         """Rewrite the records that have an older form; how many there are."""
         if self._evolution is None:
             return 0
-        pairs = self._evolution.rewritten(filter(self.owns, self._engine.index.all()))
+        pairs = self._evolution.rewritten(filter(self.owns, self._engine.index.iter()))
         if pairs and not preview:
             # First, or a crash would leave runs that no longer answer without a word.
             codes = {code for _, taken in pairs if isinstance(code := taken.provenance.get("code"), str)}

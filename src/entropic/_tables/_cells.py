@@ -14,12 +14,13 @@ _PLAIN_TAGS = frozenset({"$date", "$datetime", "$time", "$timedelta", "$Decimal"
 _DIGEST_DIGITS = 8
 
 
-def cell_text(value: Any) -> str:
+def cell_text(value: Any, is_value: bool = True) -> str:
     r"""
     Return a value as one line of text that is not taken for another: what all views show to people.
 
     Scalars are written as Python writes them, floats to 12 digits; a text that could be taken for another value, or
-    not be seen, in quotes; lists and mappings as JSON; what has a tag by its content.
+    not be seen, in quotes; lists and mappings as JSON; what has a tag by its content. What is no value but, say, a
+    version is quoted only if it could not be seen.
 
     Example:
         >>> [cell_text(value) for value in (1, 1.0, "1", "rk4", None, {"$date": "2026-01-01"}, "two\nlines")]
@@ -30,7 +31,7 @@ def cell_text(value: Any) -> str:
     text = plain_text(value)
     if type(value) is float:
         return repr(float(f"{value:.12g}"))
-    return repr(text) if is_misleading(text, isinstance(value, str)) else text
+    return repr(text) if is_misleading(text, is_value and isinstance(value, str)) else text
 
 
 def plain_text(value: Any) -> str:
@@ -75,6 +76,20 @@ def is_misleading(text: str, is_text: bool = True) -> bool:
     except ValueError:
         return text[0] in "'\""
     return True
+
+
+def one_line(value: object) -> str:
+    r"""
+    Return a text as one line that cannot hurt a terminal: line feeds, escapes and turns of the order are spelt out.
+
+    Example:
+        >>> one_line("a\x1b[31m\nb é")
+        'a\\x1b[31m\\nb é'
+    """
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def moment_of(text: str) -> datetime | None:

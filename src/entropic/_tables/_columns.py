@@ -10,6 +10,7 @@ from typing import Any
 from .._record import RunRecord
 
 PARAM, OWN, METADATA, PROVENANCE = "param", "record", "metadata", "provenance"
+_CODE_DIGITS = 8
 _DEEPEST = 50
 _MEASURED = "elapsed_seconds"
 _HEADS = ("function", "version", "size_bytes")
@@ -24,11 +25,17 @@ class Table:
         columns: The names of the columns, in their order.
         rows: What is in each; a column that is missing is empty.
         groups: Where the columns of runs come from: ``param``, ``record``, ``metadata`` or ``provenance``.
+        fields: What a column holds that is no parameter, where its name was taken.
     """
 
     columns: list[str] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
     groups: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, str] = field(default_factory=dict)
+
+    def own(self, name: str) -> str | None:
+        """Return the column that holds a field of the records; None if there is none."""
+        return next((one for one in self.columns if self.groups.get(one) == OWN and self.fields[one] == name), None)
 
     def add_columns(
         self,
@@ -47,17 +54,25 @@ class Table:
             used.add(free[name])
             self.columns.append(free[name])
             self.groups[free[name]] = group
+            self.fields[free[name]] = name
         for row, added in zip(self.rows, rows, strict=True):
             row.update({free[name]: value for name, value in added.items() if name in free})
 
 
-def tabulate(records: Sequence[RunRecord], shown: Sequence[str] | None = None, *, everything: bool = False) -> Table:
+def tabulate(
+    records: Sequence[RunRecord],
+    shown: Sequence[str] | None = None,
+    why_superseded: Sequence[str] = (),
+    *,
+    everything: bool = False,
+) -> Table:
     """
     Make the table of some runs: a column for each parameter, then what the records tell beside them.
 
     Args:
         records: The runs, one row each.
         shown: The parameters to show; all of them without it.
+        why_superseded: Of each run why it no longer answers, or nothing.
         everything: Whether to take in size, hash and provenance as well.
     """
     params = [flatten(record.params) for record in records]
@@ -68,7 +83,8 @@ def tabulate(records: Sequence[RunRecord], shown: Sequence[str] | None = None, *
         dict.fromkeys(names, PARAM),
     )
     taken = {name for row in params for name in row}  # also those that are not shown: one name, one meaning
-    table.add_columns(_own_names(records, everything), map(_own, records), taken)
+    own = [_own(record) | ({"superseded": why} if why else {}) for record, why in _marked(records, why_superseded)]
+    table.add_columns(_own_names(records, any(why_superseded), everything), own, taken)
     metadata = [_dotted(METADATA, record.metadata, {_MEASURED}) for record in records]
     table.add_columns(_names(metadata), metadata, taken, METADATA)
     if everything:
@@ -114,22 +130,29 @@ def _is_nested(value: Any) -> bool:
     return type(value) is dict and bool(value) and all(name == "$class" or name[:1] != "$" for name in value)
 
 
-def _own_names(records: Sequence[RunRecord], everything: bool) -> list[str]:
+def _marked(records: Sequence[RunRecord], why_superseded: Sequence[str]) -> Iterable[tuple[RunRecord, str]]:
+    return zip(records, why_superseded or [""] * len(records), strict=True)
+
+
+def _own_names(records: Sequence[RunRecord], any_superseded: bool, everything: bool) -> list[str]:
     heads = ["function"] if any("function" in record.provenance for record in records) else []
-    heads += ["version"] if differs([record.provenance.get("version") for record in records]) else []
+    heads += [name for name in ("version", "code") if _differs_within_a_function(records, name)]
+    heads += ["superseded"] if any_superseded else []
     own = [*heads, "result_path", "created_at", _MEASURED]
     return [*own, "size_bytes", "params_hash"] if everything else own
 
 
-def differs(values: Iterable[Any]) -> bool:
-    """Whether there are two different values, or one that is missing beside one that is not."""
-    found = iter(values)
-    first = next(found, None)
-    return any(value != first for value in found)
+def _differs_within_a_function(records: Iterable[RunRecord], name: str) -> bool:
+    """Whether two runs of one function have different versions, or code."""
+    first: dict[Any, Any] = {}
+    told = ((str(record.provenance.get("function")), record.provenance.get(name)) for record in records)
+    return any(first.setdefault(function, value) != value for function, value in told)
 
 
 def _own(record: RunRecord) -> dict[str, Any]:
     own = {name: record.provenance[name] for name in _HEADS if name in record.provenance}
+    if isinstance(code := record.provenance.get("code"), str):
+        own["code"] = code.rpartition("-")[2][:_CODE_DIGITS]
     own |= {"result_path": str(record.result_path), "created_at": record.created_at, "params_hash": record.params_hash}
     if _MEASURED in record.metadata:
         own[_MEASURED] = record.metadata[_MEASURED]

@@ -12,6 +12,7 @@ from .._record import RunRecord
 from ..hashing import canonical
 from ..query import Selection, Where, fields_of, predicate
 from ._columns import Table, flatten, tabulate
+from ._origin import Origin
 
 if TYPE_CHECKING:
     import pandas
@@ -26,8 +27,9 @@ class RecordList(list[RunRecord]):
     Runs, oldest first unless another order was asked for: a real list, and a table.
 
     It shows itself as a table, in a terminal and in a notebook, and becomes a DataFrame or CSV: a column for each
-    parameter (nested ones dotted), then ``function`` (if there is one), ``result_path``, ``created_at``,
-    ``elapsed_seconds`` and what else is in the metadata as ``metadata.<name>``. Such a column never takes the name of
+    parameter (nested ones dotted), then ``function`` (if there is one), ``version`` and ``code`` where they differ,
+    ``superseded`` where a run no longer answers, ``result_path``, ``created_at``, ``elapsed_seconds`` and what else is
+    in the metadata as ``metadata.<name>``. Such a column never takes the name of
     a parameter: it is called ``record.function`` then. Slices, sums and copies are record lists as well.
 
     Example:
@@ -45,6 +47,7 @@ class RecordList(list[RunRecord]):
 
     def __init__(self, records: Iterable[RunRecord] = ()) -> None:
         super().__init__(records)
+        self._origin: Origin | None = getattr(records, "_origin", None)
         # Names of the params to show, once these have been chosen; else whatever the records have.
         self._names: tuple[str, ...] | None = None
 
@@ -90,6 +93,19 @@ class RecordList(list[RunRecord]):
         """
         return self._like(Selection.of(order_by=names).arranged(self, fields_of))
 
+    def current(self) -> RecordList:
+        """
+        Return those that answer a call of today: no record of a point that has a newer run, none of other code.
+
+        Lists from a store or a decorated function know what was superseded; in other lists, and in one that has been
+        pickled, every record counts as current.
+
+        Example:
+            >>> RecordList().current()
+            RecordList of 0 runs
+        """
+        return self._like(record for record, why in zip(self, self._why_superseded(), strict=True) if not why)
+
     def varying(self) -> RecordList:
         """
         The same records, showing only the params in which they differ: what one wants to see of a sweep.
@@ -118,7 +134,7 @@ class RecordList(list[RunRecord]):
 
     def table(self) -> Table:
         """All columns as plain rows: what the DataFrame and the CSV are made from."""
-        return tabulate(self, self._names)
+        return tabulate(self, self._names, self._why_superseded())
 
     def to_dataframe(self) -> pandas.DataFrame:
         """
@@ -172,7 +188,8 @@ class RecordList(list[RunRecord]):
         Make a page of these runs: a table to filter and sort, plots, and results, in one self-contained HTML file.
 
         It needs no server and no network. What the runs hold is shown as text, never taken for markup. Pictures (png,
-        jpg, svg, gif) and the first lines of text results lie in the page; all results are linked, relative to it.
+        jpg, svg, gif) and the first lines of text results lie in the page; all results are linked, relative to it. Of
+        what lies outside the results folder nothing is taken in.
 
         Args:
             path: The file to write, in one step: a crash leaves what was there. Without one the text is returned, with
@@ -186,7 +203,14 @@ class RecordList(list[RunRecord]):
         from . import page as _page  # loaded by those who make a page, not by every process that looks something up
 
         folder = os.path.dirname(os.path.abspath(path)) if path is not None else "."
-        text = _page.make_page(self, title, relative_to=folder, embed_up_to_bytes=embed_up_to_bytes)
+        text = _page.make_page(
+            self,
+            title,
+            relative_to=folder,
+            embed_up_to_bytes=embed_up_to_bytes,
+            results_dir=None if self._origin is None else self._origin.results_dir,
+            why_superseded=self._why_superseded(),
+        )
         if path is None:
             return text
         with replacing(path, or_in_place=True) as draft, open(draft, "w", encoding="utf-8") as file:
@@ -220,7 +244,23 @@ class RecordList(list[RunRecord]):
         """Other records, of which the same is to be shown."""
         like = RecordList(records)
         like._names = self._names
+        like._origin = self._origin
         return like
+
+    def _why_superseded(self) -> list[str]:
+        """Of each record why it no longer answers; nothing if it does, or nobody knows."""
+        return [""] * len(self) if self._origin is None or not self else self._origin.why_superseded(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What was superseded is known where the index is.
+        return {"_names": self._names, "_origin": None}
+
+
+def from_store(records: Iterable[RunRecord], origin: Origin) -> RecordList:
+    """Return a list of runs that knows where they come from."""
+    found = RecordList(records)
+    found._origin = origin
+    return found
 
 
 RecordList.__module__ = "entropic.record"

@@ -27,15 +27,11 @@ _HTML_CELL_LENGTH = 200
 
 def for_people(table: Table) -> Table:
     """Return a table of runs as a person reads it: names of results, times of day here, durations to three digits."""
-    readers = {name: _READERS[name.split("record.")[-1]] for name in table.columns if _is_own(table, name)}
+    readers = {own: read for name, read in _READERS.items() if (own := table.own(name)) is not None}
     rows = [
         {name: readers[name](value) if name in readers else value for name, value in row.items()} for row in table.rows
     ]
     return replace(table, rows=rows)
-
-
-def _is_own(table: Table, name: str) -> bool:
-    return table.groups.get(name) == OWN and name.split("record.")[-1] in _READERS
 
 
 def _file_name(path: Any) -> Any:
@@ -49,6 +45,11 @@ def _to_three_digits(seconds: Any) -> Any:
 _READERS = {"result_path": _file_name, "created_at": local_time, "elapsed_seconds": _to_three_digits}
 
 
+def _is_value(table: Table, name: str) -> bool:
+    """Whether a text in a column could be taken for another value: fields of the records have one kind each."""
+    return table.groups.get(name) != OWN
+
+
 def _shortened(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
@@ -56,7 +57,10 @@ def _shortened(text: str, length: int) -> str:
 def _cells(table: Table, rows: int, length: int) -> list[list[str]]:
     """The first rows, as far as they are to be seen; an empty cell for a value that is missing."""
     return [
-        [_shortened(cell_text(row[name]), length) if name in row else "" for name in table.columns]
+        [
+            _shortened(cell_text(row[name], _is_value(table, name)), length) if name in row else ""
+            for name in table.columns
+        ]
         for row in table.rows[:rows]
     ]
 
@@ -171,7 +175,7 @@ def data_frame(table: Table) -> pandas.DataFrame:
         if set(map(_kind, found)) == {"none", "int64"}:
             # Left to itself pandas makes floats of them: 1 becomes 1.0, and a large one another number.
             frame[name] = pandas.array(found, dtype="Int64")
-        elif _is_own(table, name) and name.endswith("created_at"):
+        elif name == table.own("created_at"):
             moments = [moment_of(str(text)) for text in found]
             if rows and None not in moments:
                 frame[name] = pandas.to_datetime(pandas.Series(moments, dtype=object), utc=True)

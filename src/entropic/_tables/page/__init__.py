@@ -41,6 +41,8 @@ def make_page(
     *,
     relative_to: str | os.PathLike[str] = ".",
     embed_up_to_bytes: int = 16 << 20,
+    results_dir: str | os.PathLike[str] | None = None,
+    why_superseded: Sequence[str] = (),
 ) -> str:
     """
     Show runs as the text of one self-contained HTML file.
@@ -50,18 +52,20 @@ def make_page(
         title: Headline and title of the page; text, not markup.
         relative_to: The folder the page will lie in; results are linked from there.
         embed_up_to_bytes: How many bytes of pictures and text to take into the page, newest results first.
+        results_dir: The folder of the results; of what lies outside it nothing is taken into the page.
+        why_superseded: Of each run why it no longer answers, or nothing.
 
     Raises:
         MissingExtraError: The libraries of the extra ``page`` are not installed (an `ImportError`).
     """
     table_js, table_css, plot_js = _libraries()
     script = _own("page.js")
-    shelf = Shelf(os.path.abspath(relative_to), embed_up_to_bytes)
+    shelf = Shelf(os.path.abspath(relative_to), embed_up_to_bytes, results_dir)
     shown = {
         "title": title,
         "written_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "count": len(runs),
-        "columns": page_columns(runs),
+        "columns": page_columns(runs, why_superseded),
         "results": shelf.place(runs),
     }
     parts = {

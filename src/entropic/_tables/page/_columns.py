@@ -23,13 +23,13 @@ _APART = "result_path"  # which the page shows as a link
 class Column:
     """One parameter or field of all runs: its cells, and whether they differ."""
 
-    def __init__(self, name: str, group: str, rows: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, name: str, group: str, own_name: str, rows: Sequence[dict[str, Any]]) -> None:
         self.name = name
         self.group = group
-        self.field = name.split("record.")[-1] if group == OWN else name
+        self.field = own_name
         texts = {_canonical(row[name]) if name in row else None for row in rows}
         self.varies = len(texts) > 1
-        self.cells = [cell(row[name]) if name in row else _MISSING for row in rows]
+        self.cells = [cell(row[name], group != OWN) if name in row else _MISSING for row in rows]
         self.is_array = any(_is_digest(row.get(name)) for row in rows)
 
     def to_dict(self) -> dict[str, Any]:
@@ -51,7 +51,7 @@ class Column:
         }
 
 
-def page_columns(runs: Sequence[RunRecord]) -> list[dict[str, Any]]:
+def page_columns(runs: Sequence[RunRecord], why_superseded: Sequence[str] = ()) -> list[dict[str, Any]]:
     """
     Return the columns of all runs: parameters, those that vary first, then what the records tell.
 
@@ -61,8 +61,8 @@ def page_columns(runs: Sequence[RunRecord]) -> list[dict[str, Any]]:
         >>> [(column["name"], column["varies"], column["cells"]) for column in page_columns(runs)][:2]
         [('b.c', True, [1, 2]), ('a', False, [1, 1])]
     """
-    table = tabulate(runs, everything=True)
-    columns = [Column(name, table.groups[name], table.rows) for name in table.columns]
+    table = tabulate(runs, None, why_superseded, everything=True)
+    columns = [Column(name, table.groups[name], table.fields.get(name, name), table.rows) for name in table.columns]
     shown = [column for column in columns if not (column.group == OWN and column.field == _APART)]
     return [
         column.to_dict()
@@ -71,7 +71,7 @@ def page_columns(runs: Sequence[RunRecord]) -> list[dict[str, Any]]:
     ]
 
 
-def cell(value: Any) -> Any:
+def cell(value: Any, is_value: bool = True) -> Any:
     """
     A value as JSON that a browser reads back unharmed: ``{"x": text, "n": number}`` where its own numbers do not do.
 
@@ -84,7 +84,11 @@ def cell(value: Any) -> Any:
     if value is None or type(value) is bool:
         return value
     if type(value) is str:
-        return {"x": _short(cell_text(value)), "s": _short(value)} if is_misleading(value) else _short(value)
+        return (
+            {"x": _short(cell_text(value, is_value)), "s": _short(value)}
+            if is_misleading(value, is_value)
+            else _short(value)
+        )
     if type(value) is int and abs(value) <= _EXACT_IN_BROWSERS:
         return value
     if type(value) is float and math.isfinite(value):

@@ -1,0 +1,23 @@
+"""Where the runs of a list come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .._record import RunRecord
+
+
+@dataclass(frozen=True)
+class Origin:
+    """
+    What tables and pages need to know beside the records.
+
+    Attributes:
+        results_dir: The folder of the results; nothing from outside it is taken into a page.
+        why_superseded: Tells of each of some records why it no longer answers, or nothing.
+    """
+
+    results_dir: Path
+    why_superseded: Callable[[Sequence[RunRecord]], list[str]]
