@@ -16,7 +16,8 @@ Values
     nor ``True``. Order is by value: between numbers (int and float alike, rounded as in keys; not bool), between texts,
     and between dates, datetimes, times, timedeltas, Decimals or Fractions, each among themselves; a datetime with an
     offset and one without cannot be compared. Nothing else has an order. A run that lacks the parameter, or has a value
-    of another kind, matches no comparison, and never raises; ``!=`` too needs the parameter to be there.
+    of another kind, matches no comparison, ``!=`` included, and never raises; only ``!= None`` finds values of every
+    other kind.
 
 Combinations
     ``&``, ``|`` and ``~``, with parentheses around comparisons. ``~`` is plain negation: ``~(param("n") < 3)`` also

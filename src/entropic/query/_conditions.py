@@ -13,6 +13,7 @@ from ..errors import ParameterError, ParameterNameError
 from ..hashing import canonical, decode, normalize_at
 from ._evaluate import MISSING, OPERATORS, look_up
 
+_LARGEST = 1e300
 _PARENTHESES = "Combine conditions with &, | and ~, each in parentheses: (param('n') > 1) & (param('n') < 3)."
 
 
@@ -78,8 +79,10 @@ class Comparison(Condition):
 
     def __repr__(self) -> str:
         name = f"param({self.name!r})"
-        if self.operator == "between":
-            return f"{name}.between({', '.join(map(_written, self.value))})"
+        if self.operator in ("between", "near"):
+            return f"{name}.{self.operator}({', '.join(map(_written, self.value))})"
+        if self.operator == "contains":
+            return f"{name}.contains({_written(self.value)})"
         if self.operator == "isin":
             return f"{name}.isin([{', '.join(map(_written, self.value))}])"
         if self.operator == "exists":
@@ -212,6 +215,23 @@ class Param:
         """From *low* to *high*, both included."""
         return Comparison(self.name, "between", [self._asked(low), self._asked(high)])
 
+    def near(self, number: float, tolerance: float) -> Comparison:
+        """
+        A number that differs by *tolerance* at most, rounded as in keys.
+
+        Raises:
+            ParameterError: One of the two is no finite number, or the tolerance is negative (a `ValueError`).
+        """
+        both = [self._asked(number), self._asked(tolerance)]
+        if not all(type(one) in (int, float) and abs(one) < _LARGEST for one in both) or both[1] < 0:
+            reason = f"near({number!r}, {tolerance!r}) needs a number and a tolerance that is not negative."
+            raise ParameterError(self.name, reason)
+        return Comparison(self.name, "near", both)
+
+    def contains(self, value: Any) -> Comparison:
+        """A text in which this text stands, or a list or set that holds a value equal to this one."""
+        return Comparison(self.name, "contains", self._asked(value))
+
     def exists(self) -> Comparison:
         """There, whatever its value; None is a value too."""
         return Comparison(self.name, "exists", None)
@@ -251,7 +271,8 @@ def param(name: str) -> Param:
     """
     Name a parameter, to say what runs are wanted: compare it, and combine with ``&``, ``|`` and ``~``.
 
-    Besides ``==``, ``!=``, ``<``, ``<=``, ``>`` and ``>=`` there are ``isin``, ``between``, ``exists`` and ``matches``.
+    Besides ``==``, ``!=``, ``<``, ``<=``, ``>`` and ``>=`` there are ``isin``, ``between``, ``near``, ``contains``,
+    ``exists`` and ``matches``.
 
     Args:
         name: A parameter, perhaps dotted (``solver.dt``); or, where a run has no such parameter, a field of the record:

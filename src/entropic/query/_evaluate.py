@@ -43,8 +43,10 @@ def _equal(asked: Any) -> Test:
 
 
 def _unequal(asked: Any) -> Test:
-    text = canonical(asked)
-    return lambda found: canonical(found) != text
+    text, kind = canonical(asked), _kind_of(asked)
+    if asked is None:
+        return lambda found: found is not None
+    return lambda found: canonical(found) != text and _kind_of(found) == kind
 
 
 def _is_in(asked: list[Any]) -> Test:
@@ -71,6 +73,23 @@ def _is_between(asked: list[Any]) -> Test:
     return lambda found: reaches(found) and stays(found)
 
 
+def _is_near(asked: list[Any]) -> Test:
+    number, tolerance = asked
+    return _is_between([number - tolerance, number + tolerance])
+
+
+def _contains(asked: Any) -> Test:
+    text = canonical(asked)
+
+    def test(found: Any) -> bool:
+        if isinstance(found, str):
+            return isinstance(asked, str) and asked in found
+        items = found.get("$set") if isinstance(found, dict) and len(found) == 1 else found
+        return isinstance(items, list) and any(canonical(item) == text for item in items)
+
+    return test
+
+
 def _matches(asked: str) -> Test:
     search = re.compile(asked).search
     return lambda found: isinstance(found, str) and search(found) is not None
@@ -85,6 +104,8 @@ OPERATORS: dict[str, Callable[[Any], Test]] = {
     ">=": _ordered_by(operator.ge),
     "isin": _is_in,
     "between": _is_between,
+    "near": _is_near,
+    "contains": _contains,
     "exists": lambda asked: lambda found: True,
     "matches": _matches,
 }
@@ -107,3 +128,12 @@ def place_in_order(value: Any) -> tuple[str, Any]:
         return "other", None
     has_offset = isinstance(value, (datetime, time)) and value.tzinfo is not None
     return f"{type(value).__name__}{' with offset' if has_offset else ''}", value
+
+
+def _kind_of(value: Any) -> str:
+    """What can be told to be unequal: as `place_in_order`, but what has no order is of the kind of its type."""
+    kind, _ = place_in_order(value)
+    if kind != "other":
+        return kind
+    kind_of_plain = type(decode(value))
+    return "number" if kind_of_plain is float else kind_of_plain.__name__
