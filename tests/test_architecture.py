@@ -170,7 +170,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         entropic.nothing  # noqa: B018
 
 
-EXTRAS = ["tinydb", "sqlalchemy", "psycopg", "distributed", "dask", "pandas", "numpy", "click", "rich"]
+EXTRAS = ["tinydb", "sqlalchemy", "psycopg", "distributed", "dask", "pandas", "numpy", "click"]
 EXTRAS += ["plotly", "itables", "tqdm", "cloudpickle"]
 HIT = """
 store = entropic.Store("results", "runs.json", file_suffix=".txt")

@@ -501,6 +501,8 @@ def test_files_for_the_group() -> None:
     in_child(
         """
 os.umask(0o002)
+os.rmdir("results")
+store = Store("results", "runs.json", file_suffix=".txt")
 modes = {}
 def runner(params, path):
     write_file(params, path)
@@ -582,9 +584,10 @@ def test_what_is_reported_survives_a_power_cut(monkeypatch: pytest.MonkeyPatch, 
 def test_folders_that_are_made_survive_a_power_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new results folder, and a new index in a new folder: every name on the way to them is synced."""
     root = Path.cwd()
-    with monkeypatch.context() as patched, Store("a/b/results", "c/d/runs.json", file_suffix=".txt") as store:
+    with monkeypatch.context() as patched:
         disk = Disk(patched)
-        store.run_or_retrieve({"n": 0}, write_file)
+        with Store("a/b/results", "c/d/runs.json", file_suffix=".txt") as store:
+            store.run_or_retrieve({"n": 0}, write_file)
     for made in ("a", "a/b", "a/b/results", "c", "c/d"):
         place = root / made
         named = disk.first("mkdir", place=place)

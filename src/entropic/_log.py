@@ -166,3 +166,19 @@ def worker_died(exit_status: int | None, points: int) -> None:
 def executor_broken(error: BaseException) -> None:
     """An executor takes no more work: said once, however many points that means."""
     logger.error("The executor of the sweep is broken, and every point that is not recorded fails: %s", error)
+
+
+def program_stopped(program: str, pid: int) -> None:
+    """A program was suspended, by a signal or because it wants to use the terminal."""
+    logger.warning("The program %r is stopped, and is waited for; it goes on after: kill -CONT -%d", program, pid)
+
+
+def left_running(program: str) -> None:
+    """A program has ended and left processes running that do not write its result."""
+    logger.info("The program %r has ended, and left processes running; they are not waited for", program)
+
+
+def waiting_for_writers(program: str, pids: list[int]) -> None:
+    """A program has ended, and processes that it has started still write its result."""
+    shown = ", ".join(map(str, pids))
+    logger.warning("The program %r has ended; waiting for processes that still write its result: %s", program, shown)

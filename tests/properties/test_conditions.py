@@ -140,11 +140,12 @@ def compares(sign: str, found: Any, asked: Any) -> bool:
     return {"<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[sign]
 
 
-def kind_of(value: Any) -> str:
-    kind, found = plain(value)
-    if kind == "float" and found == "nan":
-        return "number"
-    return (comparable(value) or (kind,))[0]
+def kind(value: Any) -> str:
+    place = comparable(value)
+    if place:
+        return place[0]
+    is_tagged = isinstance(value, dict) and len(value) == 1 and next(iter(value)).startswith("$")
+    return str(next(iter(value))) if is_tagged else plain(value)[0]
 
 
 def is_near(found: Any, number: float, tolerance: float) -> bool:
@@ -174,7 +175,7 @@ def is_meant(condition: Condition, record: RunRecord) -> bool:
         return False
     answers: dict[str, Callable[[], bool]] = {
         "==": lambda: plain(found) == plain(asked),
-        "!=": lambda: plain(found) != plain(asked) and (asked is None or kind_of(found) == kind_of(asked)),
+        "!=": lambda: plain(found) != plain(asked) and kind(found) == kind(asked),
         "near": lambda: is_near(found, *asked),
         "contains": lambda: holds(found, asked),
         "isin": lambda: plain(found) in list(map(plain, asked)),

@@ -56,6 +56,7 @@ class RunUnderWay:
     Attributes:
         provenance: What has been noted of it.
         elapsed_seconds: How long it took.
+        returned: What the runner returned.
         record: Its record, once there is one.
     """
 
@@ -64,6 +65,7 @@ class RunUnderWay:
         self._tells_circumstances = tells_circumstances
         self.provenance: dict[str, Any] = {}
         self.elapsed_seconds = 0.0
+        self.returned: object = None
         self.record: RunRecord
 
     @contextlib.contextmanager

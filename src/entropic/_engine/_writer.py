@@ -51,6 +51,14 @@ class IndexWriter:
         self._index.delete_records(records)
         self._note("forgotten", records)
 
+    def replace_records(self, old: Collection[RunRecord], new: Sequence[RunRecord]) -> None:
+        """Add records, and remove those whose place they take: killed in between, both are there."""
+        self.insert_many(new)
+        self._index.delete_records(old)
+        # One that was moved or annotated is the same run; the journal has it as it is now.
+        present = set(map(signature, new))
+        self._note("forgotten", [record for record in old if signature(record) not in present])
+
     def warn_if_lost(self) -> None:
         """Warn, once, if the index is empty and the journal has runs of it that nobody has deleted."""
         if self._has_looked:
@@ -71,10 +79,17 @@ class IndexWriter:
         return len(standing)
 
     def _note(self, event: Event, records: Collection[RunRecord]) -> None:
+        if not records:
+            return
         try:
             self.journal.append(event, (record.to_dict() for record in records))
         except OSError as error:
             _log.not_journaled(str(self.journal.path), error)
+
+
+def signature(record: RunRecord) -> tuple[str, str, Path]:
+    """What tells one record from another: a nan in it that has been pickled is equal to no other."""
+    return record.params_hash, record.created_at, record.result_path
 
 
 def _name_of(index: Index, results_dir: Path) -> str:

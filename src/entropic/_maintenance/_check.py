@@ -11,7 +11,7 @@ from .._fs import is_as_recorded
 from .._locks import dead_locks
 from .._record import RunRecord
 from .._results import PRIVATE_FOLDER, dead_sessions
-from .._tables import RecordList
+from .._tables import RecordList, one_line
 
 __all__ = ["CheckReport"]
 
@@ -56,7 +56,7 @@ class CheckReport:
         lines += [f"failed run: {path}" for path in self.failed]
         lines += [f"index line {number} cannot be read" for number in self.unreadable_lines]
         lines += [f"repaired: {what}" for what in self.repaired]
-        return "\n".join([*lines, "all is well"] if self.is_clean else lines)
+        return "\n".join(map(one_line, [*lines, "all is well"] if self.is_clean else lines))
 
 
 CheckReport.__module__ = "entropic.reports"

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from .._engine import RunCache, StalenessPolicy, identity_fields
 from .._record import RunRecord
-from .._tables import RecordList
+from .._tables import RecordList, one_line
 from ..hashing import Key, canonical, decode, decode_params, file_text, untagged
 from ..query import Selection
 
@@ -84,7 +84,7 @@ class Explanation:
             record = neighbour.record
             lines.append(f"  differs from {record.params_hash}, recorded {record.created_at[:19].replace('T', ' ')}:")
             lines += [f"    {difference}" for difference in neighbour.differences]
-        return "\n".join(lines)
+        return "\n".join(map(one_line, lines))
 
 
 Explanation.__module__ = "entropic.reports"
@@ -122,6 +122,8 @@ def explain(
         return _unrecorded(engine.select(Selection.of()), key, function, defaults, quiet)
     if found.is_broken:
         return _explained(key, None, (f"the {found.reason}: {candidate.path}",))
+    if found.kind == "other function":
+        return _explained(key, None, (found.reason,))
     record = engine.shown(candidate, key)
     if found.is_hit or policy is None:
         return _explained(key, record, _why_it_answers(candidate.record, key))

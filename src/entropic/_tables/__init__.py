@@ -7,12 +7,12 @@ from ._origin import Origin
 from ._record_list import RecordList, from_store
 
 if TYPE_CHECKING:
-    from ._cells import cell_text, local_time
+    from ._cells import cell_text, local_time, one_line
     from ._render import text_width
 
-__all__ = ["Origin", "RecordList", "cell_text", "flatten", "from_store", "local_time", "text_width"]
+__all__ = ["Origin", "RecordList", "cell_text", "flatten", "from_store", "local_time", "one_line", "text_width"]
 
-_LOADED_WHEN_ASKED_FOR = {"cell_text": "_cells", "local_time": "_cells", "text_width": "_render"}
+_LOADED_WHEN_ASKED_FOR = {"cell_text": "_cells", "local_time": "_cells", "one_line": "_cells", "text_width": "_render"}
 
 
 def __getattr__(name: str) -> object:

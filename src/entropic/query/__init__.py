@@ -16,8 +16,7 @@ Values
     nor ``True``. Order is by value: between numbers (int and float alike, rounded as in keys; not bool), between texts,
     and between dates, datetimes, times, timedeltas, Decimals or Fractions, each among themselves; a datetime with an
     offset and one without cannot be compared. Nothing else has an order. A run that lacks the parameter, or has a value
-    of another kind, matches no comparison, ``!=`` included, and never raises; only ``!= None`` finds values of every
-    other kind.
+    of another kind, matches no comparison, ``!=`` included, and never raises.
 
 Combinations
     ``&``, ``|`` and ``~``, with parentheses around comparisons. ``~`` is plain negation: ``~(param("n") < 3)`` also
@@ -44,6 +43,7 @@ from ._evaluate import look_up as look_up
 from ._selection import Selection as Selection
 from ._selection import as_plain_params as as_plain_params
 from ._selection import equalities_in as equalities_in
+from ._selection import in_order as in_order
 from ._selection import names_in as names_in
 
 __all__ = ["Condition", "matches", "param"]

@@ -43,10 +43,8 @@ def _equal(asked: Any) -> Test:
 
 
 def _unequal(asked: Any) -> Test:
-    text, kind = canonical(asked), _kind_of(asked)
-    if asked is None:
-        return lambda found: found is not None
-    return lambda found: canonical(found) != text and _kind_of(found) == kind
+    text, kind = canonical(asked), _kind(asked)
+    return lambda found: canonical(found) != text and _kind(found) == kind
 
 
 def _is_in(asked: list[Any]) -> Test:
@@ -111,6 +109,12 @@ OPERATORS: dict[str, Callable[[Any], Test]] = {
 }
 
 
+def _kind(value: Any) -> str:
+    """The kind of a value, as far as `!=` is concerned; those without order are of one kind if they are of one type."""
+    kind = place_in_order(value)[0]
+    return type(decode(value)).__name__ if kind == "other" else kind
+
+
 def place_in_order(value: Any) -> tuple[str, Any]:
     """Kind and place of a value: values of one kind, but for the kinds without order, can be compared."""
     value = decode(value)
@@ -128,12 +132,3 @@ def place_in_order(value: Any) -> tuple[str, Any]:
         return "other", None
     has_offset = isinstance(value, (datetime, time)) and value.tzinfo is not None
     return f"{type(value).__name__}{' with offset' if has_offset else ''}", value
-
-
-def _kind_of(value: Any) -> str:
-    """What can be told to be unequal: as `place_in_order`, but what has no order is of the kind of its type."""
-    kind, _ = place_in_order(value)
-    if kind != "other":
-        return kind
-    kind_of_plain = type(decode(value))
-    return "number" if kind_of_plain is float else kind_of_plain.__name__
