@@ -44,9 +44,9 @@ def stale(params_hash: str, result_path: str, reason: str) -> None:
     )
 
 
-def not_forgotten(params_hash: str, error: OSError) -> None:
-    """A stale record has been replaced, but could not be taken out of the index."""
-    logger.warning("Kept the stale record %s, which a newer one has replaced: %s", params_hash, error)
+def not_forgotten(count: int, error: OSError) -> None:
+    """Stale records have been replaced, but could not be taken out of the index."""
+    logger.warning("Kept %d stale record(s), which newer ones have replaced: %s", count, error)
 
 
 def not_recorded(path: str) -> None:
@@ -118,6 +118,11 @@ def code_not_comparable(function_name: str, recorded: str, today: str) -> None:
 def not_noted(path: str, error: OSError) -> None:
     """What a run's code consisted of could not be noted down; the run is none the worse."""
     logger.debug("Not noted down: %s (%s)", path, error)
+
+
+def index_passed_over(path: str, reason: str) -> None:
+    """Another index of a results folder could not be read, so its results are not known."""
+    logger.warning("Cannot read the index %s, which may have records of results here: %s", path, reason)
 
 
 def not_journaled(path: str, error: OSError) -> None:

@@ -7,8 +7,8 @@ from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, id
 from ._paths import ResultPaths
 from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
 from ._records import by_key, let_newest_answer, moved, report_unknown_names
-from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside
-from ._settings import Settings
+from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside, save_of, suffix_of
+from ._settings import Settings, checked_suffix
 from ._staleness import POLICIES, DefaultsWatch, StalenessPolicy
 from ._writer import signature
 
@@ -36,6 +36,7 @@ __all__ = [
     "by_key",
     "call_of",
     "checked_metadata",
+    "checked_suffix",
     "durations_of",
     "has_own_key",
     "identity_fields",
@@ -47,5 +48,7 @@ __all__ = [
     "moved",
     "report_unknown_names",
     "require_callable",
+    "save_of",
     "signature",
+    "suffix_of",
 ]
