@@ -33,6 +33,9 @@ class Solver:
     order: int
 
 
+# What no run has is asked for on purpose here.
+pytestmark = pytest.mark.filterwarnings("ignore::entropic.errors.UnknownNameWarning")
+
 MATCHING = [
     ({}, {}),
     ({"n": 1}, {}),

@@ -10,10 +10,11 @@ import io
 import logging
 import os
 import sys
+import warnings
 
 import click
 
-from ..errors import EntropicError
+from ..errors import EntropicError, UnknownNameWarning
 from . import _look, _run, _share, _tidy, _why
 from ._place import store_options
 from ._view import told
@@ -71,6 +72,7 @@ for _subcommand in (
     _share.merge,
     _share.copy_index,
     _share.export,
+    _share.link,
     _share.page,
 ):
     entropic.add_command(_subcommand)
@@ -83,7 +85,10 @@ def main() -> int:
     log, logger = _Told(logging.WARNING), logging.getLogger("entropic")
     logger.addHandler(log)
     try:
-        return _answer()
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", UnknownNameWarning)
+            warnings.showwarning = lambda message, *_, **__: told(message)
+            return _answer()
     finally:
         logger.removeHandler(log)
 
@@ -116,7 +121,7 @@ def _hint(error: click.UsageError) -> str:
 
 
 class _Told(logging.Handler):
-    """Warnings of the store, such as a parameter that no run has, in the manner of the command line."""
+    """Warnings of the store, such as a tail that was mended, in the manner of the command line."""
 
     def emit(self, record: logging.LogRecord) -> None:
         told(record.getMessage())

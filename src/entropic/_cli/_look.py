@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from .._record import RunRecord
-from .._tables import RecordList, flatten
+from .._record import RunRecord, flatten
+from .._tables import RecordList
 from ..store import Store
 from . import _view
 from ._choose import answering, chosen, runs_argument, some, total_size

@@ -11,8 +11,7 @@ from typing import Any
 
 import click
 
-from .._record import RunRecord
-from .._tables import cell_text, local_time
+from .._record import RunRecord, cell_text, local_time
 
 _HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 _LONGEST_RICH_TABLE = 500

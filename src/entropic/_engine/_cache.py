@@ -29,7 +29,7 @@ from .._locks import Flights, LockFiles
 from .._log import DEBUG, is_enabled_for
 from .._record import RunRecord, lazy_copy, with_params
 from .._results import PRIVATE_FOLDER, Workplace
-from .._tables import Origin, RecordList, from_store
+from .._tables import Origin, RecordList
 from ..errors import EntropicError, ResultMissingError
 from ..hashing import PLAIN_TYPES, Key, decode_params, hash_params, make_key
 from ..index import adapt
@@ -39,8 +39,9 @@ from ._folder import FolderIdentity
 from ._lookup import NOTHING, Candidate, Lookup, agrees, choose, most_telling
 from ._paths import ResultPaths
 from ._recorder import Recorder, write_error
-from ._records import exchange, fields, search, signature
+from ._records import exchange, signature
 from ._run import AsyncWork, Look, Metadata, Runner, Work
+from ._select import Test, select
 from ._settings import Settings
 from ._staleness import StalenessPolicy
 from ._superseded import why_superseded
@@ -290,25 +291,16 @@ class RunCache:
     def select(
         self,
         selection: Selection,
-        is_wanted: Callable[[RunRecord], bool] | None = None,
-        is_good: Callable[[RunRecord], bool] | None = None,
+        is_wanted: Test | None = None,
+        is_good: Test | None = None,
         *,
         current: bool = False,
     ) -> RecordList:
         """The records that were asked for; only what *is_wanted* names, and if *current* only what answers today."""
-        if current:
-            answering = self.select(selection._replace(limit=None), is_wanted, is_good).current()
-            return answering[: selection.limit]
-        found = search(self.index, selection.condition, self.paths)
-        if is_wanted is not None:
-            found = [record for record in found if is_wanted(record)]
-        records = selection.arranged(found, lambda record: fields(record, self.paths))
-        del found
-        for place, record in enumerate(records):
-            records[place] = self.paths.shown(record)  # one by one, so that no record is held twice
-        return from_store(records, self.origin(is_good))
+        origin = self.origin(is_good)
+        return select(self.index, self.paths, selection, origin, is_wanted, current=current)
 
-    def origin(self, is_good: Callable[[RunRecord], bool] | None = None) -> Origin:
+    def origin(self, is_good: Test | None = None) -> Origin:
         """What the tables of a list of runs have to know of this cache; *is_good* tells what is of today's code."""
         return Origin(
             self.settings.results_dir, lambda records: why_superseded(self.index, self.paths, records, is_good)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from .. import _log
 from .._record import RunRecord, copy_record
-from ..hashing import RESERVED
 from ..index import Index
 from ..query import EVERY_RUN, Condition, fields_of, names_in, predicate
 from ._paths import ResultPaths
@@ -18,7 +16,7 @@ from ._writer import IndexWriter
 
 
 def search(index: Index, condition: Condition, paths: ResultPaths) -> Sequence[RunRecord]:
-    """Return the records that a query means, oldest first; the log tells of names that no record has."""
+    """Return the records that a query means, oldest first."""
     if condition == EVERY_RUN:
         return index.all()
     if "result_path" in names_in(condition):
@@ -27,8 +25,6 @@ def search(index: Index, condition: Condition, paths: ResultPaths) -> Sequence[R
         found = [record for record in index.iter() if is_meant(fields(record, paths))]
     else:
         found = index.search(condition)
-    if not found:
-        report_unknown_names(condition, index.has_param)
     return found
 
 
@@ -56,13 +52,6 @@ def let_newest_answer(index: Index, writer: IndexWriter, keys: Collection[str]) 
     for record in passed:
         writer.insert(moved(record))
     writer.delete_records(passed)
-
-
-def report_unknown_names(condition: Condition, is_known: Callable[[str], bool]) -> None:
-    """Say in the log which names of a fruitless query no record has: it may be a typo, and no empty result."""
-    for name in names_in(condition):
-        if name not in RESERVED and not is_known(name):
-            _log.unknown_parameter(name)
 
 
 def signature(record: RunRecord) -> tuple[str, str, Path]:

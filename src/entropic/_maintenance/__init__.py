@@ -3,6 +3,7 @@
 from ._check import CheckReport, check, remove_orphans, salvage
 from ._explain import Explanation, Neighbour, explain
 from ._export import export
+from ._links import link_view
 from ._merge import Merged, merge
 from ._prune import Limits, prune
 from ._rebuild import rebuild, undelete
@@ -19,6 +20,7 @@ __all__ = [
     "check",
     "explain",
     "export",
+    "link_view",
     "merge",
     "prune",
     "rebuild",

@@ -42,6 +42,7 @@ from ._evaluate import has_name as has_name
 from ._evaluate import look_up as look_up
 from ._selection import Selection as Selection
 from ._selection import as_plain_params as as_plain_params
+from ._selection import comparisons_in as comparisons_in
 from ._selection import equalities_in as equalities_in
 from ._selection import names_in as names_in
 
