@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import pickle
+import signal
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -329,3 +334,145 @@ def test_one_run_for_two_who_ask_at_once(store: Store, solve: Path) -> None:
         thread.join()
 
     assert runs() == 1
+
+
+# ---- a program and what it starts -----------------------------------------------------------------------------------
+
+RUN = [sys.executable, "-m", "entropic", "run", "-q", "--", "sh", "-c"]
+
+
+def wait_for(path: str) -> str:
+    """What a program has written into a file, once it has."""
+    deadline = time.monotonic() + 30
+    while not (Path(path).exists() and Path(path).read_text().endswith("\n")):
+        assert time.monotonic() < deadline, f"{path} was not written"
+        time.sleep(0.01)
+    return Path(path).read_text().strip()
+
+
+def state_of(pid: str) -> str:
+    """One letter: T for a stopped process, Z for one that has ended and is not yet forgotten."""
+    path = Path(f"/proc/{pid}/stat")
+    return path.read_text().rpartition(")")[2].split()[0] if path.exists() else ""
+
+
+def ends(pid: str) -> bool:
+    """Whether a process is gone, or about to be: within some seconds."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            return True
+        if state_of(pid) == "Z":
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGQUIT])
+def test_no_solver_is_left_behind(number: int) -> None:
+    """However the caller ends, the program ends, and what it has started in turn."""
+    script = 'sleep 60 & echo $! > child; echo $$ > pid; wait; echo > "$1"'
+    started = subprocess.Popen([*RUN, script, "sh", "{result_path}"], stderr=subprocess.DEVNULL)
+    child, pid = wait_for("child"), wait_for("pid")
+
+    started.send_signal(number)
+    started.wait(30)
+
+    assert ends(child)
+    assert ends(pid)
+
+
+def test_a_stopped_solver_is_ended_as_well() -> None:
+    """A stopped process hears no signal but the last one."""
+    script = 'echo $$ > pid; kill -STOP $$; echo > "$1"'
+    started = subprocess.Popen([*RUN, script, "sh", "{result_path}"], stderr=subprocess.PIPE, text=True)
+    pid = wait_for("pid")
+    assert started.stderr is not None
+
+    assert "is stopped" in started.stderr.readline()
+    started.terminate()
+    started.communicate(timeout=30)
+
+    assert ends(pid)
+
+
+def test_a_suspended_command_suspends_its_program() -> None:
+    """As Ctrl-Z does, and both go on together."""
+    os.mkfifo("go")
+    script = 'echo $$; read line < go; echo done > "$1"'
+    command = [part for part in RUN if part != "-q"]
+    started = subprocess.Popen(
+        [*command, script, "sh", "{result_path}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert started.stderr is not None
+    pid = started.stderr.readline().decode().strip()
+
+    started.send_signal(signal.SIGTSTP)
+    os.waitid(os.P_PID, started.pid, os.WSTOPPED)
+    deadline = time.monotonic() + 10
+    while (state := state_of(pid)) != "T" and time.monotonic() < deadline:
+        time.sleep(0.01)  # a signal takes its time, if the other runs on another processor
+    started.send_signal(signal.SIGCONT)
+    Path("go").write_text("go on\n")
+    out, _ = started.communicate(timeout=30)
+
+    assert state == "T"
+    assert Path(os.fsdecode(out.rstrip(b"\n"))).read_text() == "done\n"
+
+
+def test_a_helper_that_goes_on_is_not_waited_for(store: Store) -> None:
+    """Although it holds the output open; nor is it ended, for it may serve others."""
+    script = 'sleep 60 & echo $! > helper; echo done > "$1"'
+    try:
+        record = store.run_or_retrieve({}, command(["sh", "-c", script, "sh", "{result_path}"]))
+
+        assert record.result_path.read_text() == "done\n"
+        os.kill(int(Path("helper").read_text()), 0)
+    finally:
+        os.kill(int(Path("helper").read_text()), signal.SIGKILL)
+
+
+def test_who_still_writes_the_result_is_waited_for(store: Store) -> None:
+    """The program has ended, its result has not."""
+    script = '(exec > "$1"; while ! [ -e go ]; do sleep 0.05; done; echo done) & exit 0'
+    waiting = threading.Event()
+
+    class Noticing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "still write" in record.getMessage():
+                waiting.set()
+
+    handler = Noticing()
+    logging.getLogger("entropic").addHandler(handler)
+    helper = threading.Thread(target=lambda: waiting.wait(30) and Path("go").touch())
+    helper.start()
+    try:
+        record = store.run_or_retrieve({}, command(["sh", "-c", script, "sh", "{result_path}"]))
+    finally:
+        logging.getLogger("entropic").removeHandler(handler)
+        helper.join()
+
+    assert record.result_path.read_text() == "done\n"
+
+
+def test_what_it_depends_on_counts_by_content_alone(tmp_path: Path) -> None:
+    """Not by where it lies, nor by what programs leave beside it."""
+    Path("model").mkdir()
+    Path("model/a.py").write_text("x = 1")
+
+    def key(*depends: str | Path) -> str:
+        return command(["true", "{result_path}"], depends=depends).key({}).params_hash
+
+    first = key("model")
+    for name in ("__pycache__/a.pyc", ".a.py.swp", "a.py~", ".DS_Store", ".ipynb_checkpoints/a", "#a.py#", ".nfs0001"):
+        Path("model", name).parent.mkdir(exist_ok=True)
+        Path("model", name).write_text("left behind")
+    same = {key("model"), key("./model"), key(tmp_path / "model")}
+    Path("model").rename("moved")
+
+    assert same == {key("moved")} == {first}
+    Path("moved/b.py").write_text("")
+    assert key("moved") != first
+    assert key("moved/a.py", "moved/b.py") != key("moved/b.py", "moved/a.py")

@@ -151,6 +151,18 @@ def test_all_is_complete() -> None:
     assert {name for name in public if name[0].isupper()} == set(errors.__all__)
 
 
+def test_a_sweep_error_can_be_shown_whatever_failed() -> None:
+    """The text of an exception is code of the user's, which may raise."""
+
+    class NoText(Exception):
+        def __str__(self) -> str:
+            raise AttributeError("response")
+
+    error = errors.SweepError([], [errors.Failure({"n": 1}, NoText(), "")])
+
+    assert "NoText: (it has no text)" in str(error)
+
+
 def test_every_error_is_tested_and_drawn() -> None:
     """A new one needs a place in the tree of the module's docstring, and a line above."""
     names = {

@@ -21,6 +21,7 @@ import pytest
 
 from entropic import Store, cached
 from entropic._results import _staging
+from entropic.errors import OtherFolderError
 
 CONTENT = "whole" * 400
 
@@ -373,12 +374,15 @@ def test_a_disk_that_is_really_full(small_disk: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_results_folder_vanishes(caplog: pytest.LogCaptureFixture) -> None:
-    """Between two runs: what it held runs again, with a warning, and everything else goes on."""
+    """Between two runs: it may be a disk that is not mounted. Once it is taken as it is, what it held runs again."""
     with open_store() as store:
         store.run_or_retrieve({"n": 1}, write_file)
         shutil.rmtree("results")
 
         assert store.retrieve({"n": 1}) is None
+        with pytest.raises(OtherFolderError, match="--repair"):
+            store.run_or_retrieve({"n": 1}, write_file)
+        store.check(repair=True)
         store.run_or_retrieve({"n": 1}, write_file)
         assert "Stale" in caplog.text
         require_intact(store, 1)
@@ -398,6 +402,7 @@ def test_the_results_folder_vanishes_during_a_run() -> None:
             store.run_or_retrieve({"n": 1}, runner)
 
         assert [record.params["n"] for record in store.list()] == [0]
+        store.check(repair=True)
         store.run_or_retrieve({"n": 1}, write_file)
         store.run_or_retrieve({"n": 0}, write_file)
         require_intact(store, 0, 1)
@@ -501,6 +506,8 @@ def test_files_for_the_group() -> None:
     in_child(
         """
 os.umask(0o002)
+os.rmdir("results")
+store = Store("results", "runs.json", file_suffix=".txt")
 modes = {}
 def runner(params, path):
     write_file(params, path)
@@ -582,9 +589,10 @@ def test_what_is_reported_survives_a_power_cut(monkeypatch: pytest.MonkeyPatch, 
 def test_folders_that_are_made_survive_a_power_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new results folder, and a new index in a new folder: every name on the way to them is synced."""
     root = Path.cwd()
-    with monkeypatch.context() as patched, Store("a/b/results", "c/d/runs.json", file_suffix=".txt") as store:
+    with monkeypatch.context() as patched:
         disk = Disk(patched)
-        store.run_or_retrieve({"n": 0}, write_file)
+        with Store("a/b/results", "c/d/runs.json", file_suffix=".txt") as store:
+            store.run_or_retrieve({"n": 0}, write_file)
     for made in ("a", "a/b", "a/b/results", "c", "c/d"):
         place = root / made
         named = disk.first("mkdir", place=place)

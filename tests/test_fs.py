@@ -36,7 +36,7 @@ def test_every_module_imports_without_posix() -> None:
     """No module of ours needs a POSIX system to be imported."""
     said = without_posix("""
 import entropic
-optional = ("click", "distributed", "itables", "pandas", "plotly", "psycopg", "rich", "sqlalchemy", "tqdm")
+optional = ("click", "distributed", "itables", "pandas", "plotly", "psycopg", "sqlalchemy", "tqdm")
 for module in pkgutil.walk_packages(entropic.__path__, "entropic."):
     if not module.name.endswith("__main__"):
         try:

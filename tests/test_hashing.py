@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import datetime as dt
 import decimal
 import enum
@@ -21,12 +22,13 @@ import re
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 import types
 import uuid
 import zoneinfo
 from array import array as typed_array
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, field
 from typing import Any, NamedTuple
 
 import attrs
@@ -36,7 +38,7 @@ import pytest
 
 import entropic
 from entropic import errors
-from entropic.hashing import Identity, canonical, decode, encode, hash_params, make_key, normalize
+from entropic.hashing import Identity, canonical, code_in, decode, encode, hash_params, make_key, normalize
 
 # ---- the contract ---------------------------------------------------------------------------------------------------
 
@@ -627,6 +629,328 @@ def test_a_dict_that_is_its_own_attributes_is_a_dict() -> None:
             self.__dict__ = self
 
     assert normalize(Attributes(a=1)) == {"a": 1}
+
+
+class Raises:
+    """A property, or what works like one, of which nobody may ask."""
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self
+        raise AssertionError("a property was asked")
+
+
+@dataclass
+class Watched:
+    n: int
+    made_at: float = field(default_factory=time.perf_counter, compare=False)
+
+    shown = Raises()
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"__getattr__ was asked for {name}")
+
+    def __getattribute__(self, name: str) -> Any:
+        raise AssertionError(f"__getattribute__ was asked for {name}")
+
+    def __hash__(self) -> int:
+        raise AssertionError("it was hashed")
+
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError("it was compared")
+
+
+@attrs.frozen(cache_hash=True)
+class Material:
+    name: str
+    note: str = attrs.field(default="", eq=False)
+
+
+@attrs.define
+class SlottedMesh:
+    n: int
+
+    @functools.cached_property
+    def cells(self) -> int:
+        return self.n**3
+
+
+@dataclass
+class Hiding:
+    """A field that a property stands for keeps its value in a private attribute."""
+
+    n: int
+
+    def _read(self) -> int:
+        return self._n
+
+    def _write(self, n: int) -> None:
+        self._n = n
+
+
+Hiding.n = property(Hiding._read, Hiding._write)  # type: ignore[assignment]
+
+
+class Remembering:
+    """A cached property of another make than functools."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self
+        return instance.__dict__.setdefault(self.function.__name__, self.function(instance))
+
+
+@dataclass
+class Box:
+    n: int
+
+    def __post_init__(self) -> None:
+        self._parts: dict[str, int] = {}
+
+    @Remembering
+    def cells(self) -> int:
+        return self.n**3
+
+
+def test_only_fields_that_take_part_in_equality_count() -> None:
+    """Equal instances have one key: what their classes leave out of ``==`` is left out of it."""
+    assert normalize(Watched(1)) == normalize(Watched(1)) == {"$class": "Watched", "n": 1}
+    assert (
+        normalize(Material("steel", "old")) == normalize(Material("steel")) == {"$class": "Material", "name": "steel"}
+    )
+
+
+def test_a_key_leaves_no_trace_and_runs_nothing() -> None:
+    """No property, ``__getattr__``, ``__hash__`` or ``__eq__`` of a value is run, and nothing is left in it."""
+    for value in (Watched(1), Material("steel"), SlottedMesh(2), Box(2), Model(mass=1), types.SimpleNamespace(a=1)):
+        before = _held(value)
+
+        hash_params({"x": value, "y": [value]})
+
+        assert _held(value) == before
+
+
+def _held(value: Any) -> dict[str, Any]:
+    """All that an instance holds, in its dictionary or in slots, by identity."""
+    slots = {name for cls in type(value).__mro__ for name in vars(cls).get("__slots__", ())} | {"__dict__"}
+    found = {}
+    for name in slots:
+        with contextlib.suppress(AttributeError):
+            found[name] = object.__getattribute__(value, name)
+    return {**found, **{name: id(item) for name, item in found.pop("__dict__", {}).items()}}
+
+
+def test_a_call_runs_nothing_of_its_arguments_either(store: entropic.Store) -> None:
+    """A decorated function looks a call up without hashing what is no plain value."""
+
+    @entropic.cached(store)
+    def simulate(model: Any, *, result_path: pathlib.Path) -> None:
+        result_path.write_text("x")
+
+    assert simulate(Watched(1)) == simulate(Watched(1))
+    assert simulate(material := Material("steel")) == simulate(Material("steel"))
+    assert _held(material) == _held(Material("steel"))
+
+
+def test_what_an_object_remembers_is_no_part_of_it() -> None:
+    """Cached hashes, cached properties of any make, and private attributes change no key."""
+    mesh, box, steel = SlottedMesh(2), Box(2), Material("steel")
+    before = [hash_params({"x": value}) for value in (mesh, box, steel)]
+
+    assert (mesh.cells, box.cells, isinstance(hash(steel), int)) == (8, 8, True)
+    box._parts["a"] = 1
+
+    assert [hash_params({"x": value}) for value in (mesh, box, steel)] == before
+
+
+def test_values_hidden_in_private_attributes_count() -> None:
+    """Where a property stands for a field, or an `InitVar` went into an attribute, it is the value that counts."""
+
+    @dataclass
+    class Seeded:
+        n: int
+        seed: InitVar[int]
+
+        def __post_init__(self, seed: int) -> None:
+            self._first = seed * 2
+
+    assert hash_params({"x": Hiding(1)}) != hash_params({"x": Hiding(2)})
+    assert hash_params({"x": Seeded(1, 1)}) != hash_params({"x": Seeded(1, 2)})
+
+
+def test_a_field_that_is_not_set_is_left_out() -> None:
+    """A slot without a value is no obstacle."""
+
+    @dataclass(slots=True)
+    class Open:
+        n: int
+        solution: Any = field(init=False)
+
+    assert normalize(Open(1)) == {"$class": Open.__qualname__, "n": 1}
+
+
+def test_a_remembered_result_never_answers_for_changed_fields(store: entropic.Store) -> None:
+    """A run gets no cached property that is older than the fields of its argument, and the caller keeps his own."""
+
+    @dataclass
+    class Mesh:
+        n: int
+
+        @functools.cached_property
+        def cells(self) -> int:
+            return self.n**3
+
+    @entropic.cached(store, load=pathlib.Path.read_text)
+    def volume(mesh: Any, *, result_path: pathlib.Path) -> None:
+        result_path.write_text(str(mesh.cells))
+
+    mesh = Mesh(2)
+    assert mesh.cells == 8
+    mesh.n = 3
+
+    assert volume(mesh) == volume(Mesh(3)) == "27"
+    assert vars(mesh) == {"n": 3, "cells": 8}
+
+
+@pytest.mark.parametrize("wrap", [lambda inner: [inner], lambda inner: {"a": inner}, lambda inner: (1, [inner])])
+def test_how_deep_a_value_may_be_does_not_depend_on_the_stack(store: entropic.Store, runner: Any, wrap: Any) -> None:
+    """What is recorded with much stack can be read with little; deeper values are refused before the run."""
+    value: Any = 1
+    while (depth := _depth(wrap(value))) <= 100:
+        value = wrap(value)
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(50_000)
+    try:
+        deepest = store.run_or_retrieve({"x": value}, runner)
+        with pytest.raises(ValueError, match=r"parameter 'x'.*100 levels"):
+            store.run_or_retrieve({"x": wrap(value)}, runner)
+    finally:
+        sys.setrecursionlimit(limit)
+
+    assert depth > 100
+    assert runner.count == 1
+    assert store.list() == [deepest]
+
+
+def _depth(value: Any) -> int:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return max((1 + _depth(item) for item in items), default=int(isinstance(value, (dict, list, tuple))))
+
+
+@pytest.mark.parametrize("text", ["\ud800", "caf\udce9.msh", "\udfff\ud800"])
+def test_a_lone_surrogate_is_a_value_like_any_other(store: entropic.Store, runner: Any, text: str) -> None:
+    """A file name that is no UTF-8 comes back as it was, as a name and as a value."""
+    fresh = store.run_or_retrieve({"x": text, text: [text]}, runner)
+
+    with entropic.Store(store.results_dir, store.index.path, file_suffix=".txt") as later:
+        assert later.list({"x": text}) == [fresh]
+    assert fresh.params == {"x": text, text: [text]}
+
+
+# ---- records and functions as values --------------------------------------------------------------------------------
+
+
+def test_a_record_is_the_content_of_its_result(store: entropic.Store) -> None:
+    """Who made a result, when and where does not matter, and the function gets the path."""
+    runs = []
+
+    @entropic.cached(store)
+    def mesh(n: int, *, result_path: pathlib.Path) -> None:
+        result_path.write_text(f"mesh {n // 10}")
+
+    @entropic.cached(store, load=pathlib.Path.read_text)
+    def solve(mesh: Any, dt: float, *, result_path: pathlib.Path) -> None:
+        runs.append(mesh)
+        result_path.write_text(f"solved {mesh.read_text()}")
+
+    first, alike, other = mesh(3), mesh(4), mesh(30)
+
+    assert normalize(first) == {
+        "$run": {
+            "function": first.provenance["function"],
+            "params_hash": first.params_hash,
+            "digest": "sha256:" + hashlib.sha256(b"mesh 0").hexdigest(),
+        }
+    }
+    assert [solve(first, 0.1), solve(alike, 0.1), solve(other, 0.1)] == [
+        "solved mesh 0",
+        "solved mesh 0",
+        "solved mesh 3",
+    ]
+    assert runs == [first.result_path, other.result_path]
+    assert solve.list({"mesh": alike}) == solve.list({"mesh": first}) != []
+    assert solve(**solve.list({"mesh": first})[0].params) == "solved mesh 0"
+
+
+def test_a_record_without_a_digest_is_read_or_refused(store: entropic.Store, tmp_path: pathlib.Path) -> None:
+    """A result that is gone cannot be told from another."""
+    path = tmp_path / "x.txt"
+    path.write_text("x")
+    record = entropic.RunRecord({}, path, "0" * 16, "2026-01-01T00:00:00+00:00", {})
+    digest = normalize(record)["$run"]["digest"]
+    path.unlink()
+
+    assert digest == "sha256:" + hashlib.sha256(b"x").hexdigest()
+    with pytest.raises(FileNotFoundError, match="the result of the run cannot be read"):
+        hash_params({"x": record})
+
+
+def scaled(factor: int) -> Any:
+    def scale(x: int) -> int:
+        return factor * x
+
+    return scale
+
+
+def wrapping(function: Any) -> Any:
+    @functools.wraps(function)
+    def wrapper(*args: Any) -> Any:
+        return function(*args)
+
+    return wrapper
+
+
+@wrapping
+def decorated(x: int) -> int:
+    return x
+
+
+class Holder:
+    @staticmethod
+    def static(x: int) -> int:
+        return x
+
+    @classmethod
+    def made(cls, x: int) -> int:
+        return x
+
+
+def test_a_function_is_its_name() -> None:
+    """The name under which it is found, whatever decorates it."""
+    assert normalize(decorated) == {"$function": f"{__name__}.decorated"}
+    assert normalize(Holder.static) == {"$function": f"{__name__}.Holder.static"}
+    assert normalize(Holder.made)["$function"] == f"{__name__}.Holder.made"
+    assert normalize(functools.lru_cache(base_function).__wrapped__) == normalize(base_function)
+
+
+@pytest.mark.parametrize(
+    "function", [scaled(2), decorated.__wrapped__, lambda x: x, functools.lru_cache(base_function)]
+)
+def test_a_function_that_is_not_found_by_its_name_is_refused(function: Any) -> None:
+    """Two functions of one name would answer for each other."""
+    with pytest.raises(TypeError, match="parameter 'f'"):
+        hash_params({"f": function})
+
+
+def test_the_code_inside_a_value_can_be_listed() -> None:
+    """Functions, what partials call, and the classes of instances: what a run does depends on their code."""
+    value = {"f": base_function, "p": [functools.partial(decorated, Solver("a"))], "e": {Color.RED}, "n": (1, "x")}
+
+    assert list(code_in(value)) == [base_function, decorated, Solver, Color]
+    assert list(code_in([1, "a", np.zeros(2), dt.date(2026, 1, 1)])) == []
 
 
 # ---- the registry ---------------------------------------------------------------------------------------------------

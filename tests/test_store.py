@@ -10,6 +10,8 @@ import pickle
 import random
 import re
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,13 +27,14 @@ from entropic import RunRecord, Store
 from entropic.errors import (
     EntropicError,
     HashCollisionError,
+    MetadataWarning,
     ParameterError,
     ResultMissingError,
     StoreWriteError,
     UnsupportedTypeError,
 )
 from entropic.hashing import hash_params
-from entropic.index import MemoryIndex
+from entropic.index import MemoryIndex, TinyDBIndex
 from entropic.record import RecordList
 
 Runner = Callable[[dict[str, Any], Path], object]
@@ -679,6 +682,56 @@ def test_a_damaged_result_runs_again(
     assert str(old.result_path) in warning
 
 
+def test_many_stale_records_cost_few_rewrites(tmp_path: Path) -> None:
+    """Cleaned results, and the same points again: lines are appended, and old records removed many at a time."""
+    index = tmp_path / "runs.json"
+    store = Store(tmp_path / "results", index, ".txt", durable=False)
+    for n in range(100):
+        store.run_or_retrieve({"n": n}, write("old")).result_path.unlink()
+    rewrites, inode = 0, index.stat().st_ino
+
+    for n in range(100):
+        record = store.run_or_retrieve({"n": n}, write("new"))
+        rewrites += index.stat().st_ino != inode
+        inode = index.stat().st_ino
+        assert store.retrieve({"n": n}) == record
+
+    assert rewrites <= 7
+    assert store.count() == 100
+    assert [record.params["n"] for record in store.list()] == list(range(100))
+    assert len(TinyDBIndex(index).all()) == 100
+
+
+STALE_AND_LEFT = """
+import sys, multiprocessing, entropic
+def run(params, path): path.write_text("new")
+def work():
+    store = entropic.Store("results", "runs.json", ".txt")
+    for n in range(3): store.run_or_retrieve({"n": n}, run)
+if sys.argv[1] == "process": work()
+elif sys.argv[1] == "closed":
+    with entropic.Store("results", "runs.json", ".txt") as store:
+        for n in range(3): store.run_or_retrieve({"n": n}, run)
+    assert store.index.count() == 3
+else:
+    child = multiprocessing.get_context(sys.argv[1]).Process(target=work)
+    child.start(), child.join()
+"""
+
+
+@pytest.mark.parametrize("how", ["process", "closed", "fork"])
+def test_no_stale_record_is_left_at_the_end(tmp_path: Path, how: str) -> None:
+    """Of the process, of a worker process, or when the store is closed."""
+    store = Store(tmp_path / "results", tmp_path / "runs.json", ".txt")
+    for n in range(3):
+        store.run_or_retrieve({"n": n}, write("old")).result_path.unlink()
+
+    subprocess.run([sys.executable, "-c", STALE_AND_LEFT, how], cwd=tmp_path, check=True)
+
+    assert [record.params["n"] for record in store.index.all()] == [0, 1, 2]
+    assert {record.result_path.read_text() for record in store.list()} == {"new"}
+
+
 def test_a_stale_record_stays_when_its_new_run_fails(any_store: Store) -> None:
     """It is replaced, not dropped: nothing is forgotten before there is something better."""
     old = any_store.run_or_retrieve({"n": 1}, write("x"))
@@ -724,14 +777,53 @@ def test_a_result_that_comes_back_is_a_hit_again(any_store: Store) -> None:
 # ---- where things are -----------------------------------------------------------------------------------------------
 
 
-def test_making_a_store_touches_no_disk(tmp_path: Path) -> None:
-    """Nor does reading from it; the first write makes what is missing, however deep."""
+def test_making_a_store_makes_the_results_folder_alone(tmp_path: Path) -> None:
+    """However deep; reading from it makes nothing, and the first write what is missing of the index."""
     store = Store("a/b/results", "c/d/runs.json", file_suffix=".txt")
     assert (store.retrieve({"n": 1}), store.list(), store.delete({"n": 1})) == (None, [], False)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.rglob("*")] == ["a", "b", "results"]
 
     store.run_or_retrieve({"n": 1}, write("x"))
     assert (tmp_path / "c/d/runs.json").is_file()
+
+
+def test_a_results_folder_that_cannot_be_made_is_said_by_a_run(tmp_path: Path) -> None:
+    """A store of it reads as any other."""
+    (tmp_path / "file").write_text("x")
+    store = Store("file/results", "runs.json")
+
+    assert (store.retrieve({"n": 1}), store.list()) == (None, [])
+    with pytest.raises(StoreWriteError, match="Nothing has been run"):
+        store.run({"n": 1}, never)
+
+
+def test_a_pickled_store_makes_no_folder(tmp_path: Path) -> None:
+    """Where a worker does not see the folder, a run there has to notice."""
+    packed = pickle.dumps(Store("results", "runs.json"))
+    (tmp_path / "results").rmdir()
+
+    pickle.loads(packed)
+
+    assert not (tmp_path / "results").exists()
+
+
+def test_the_home_folder_is_meant_by_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In both paths; as no shell has done it."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+    Store("~/results", "~/runs.json", file_suffix=".txt").run({"n": 1}, write("x"))
+
+    assert sorted(path.name for path in (tmp_path / "home").iterdir()) == ["results", "runs.json"]
+    assert not Path("~").exists()
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/runs", "https://host/runs", Path("s3://bucket/runs"), "file:///runs"])
+def test_results_at_a_url_are_refused(tmp_path: Path, place: str | Path) -> None:
+    """Rather than kept in a folder called after the protocol."""
+    with pytest.raises(ValueError, match="this is a URL"):
+        Store(place)
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_results_folder_is_absolute_from_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -828,7 +920,7 @@ def test_params_that_cannot_be_a_key_are_refused(
         getattr(store, method)(params, *arguments.get(method, ()))
 
     assert isinstance(caught.value, EntropicError)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.rglob("*")] == ["results"]
 
 
 @pytest.mark.parametrize("metadata", [{"x": Opaque()}, {"x": {"y": [Opaque()]}}, {"created_at": 1}, {"x": CIRCULAR}])
@@ -1020,3 +1112,105 @@ def test_a_runner_that_writes_nothing_is_told_so(store: Store) -> None:
 
     assert store.list() == []
     assert left_in_staging(store) == []
+
+
+# ---- what a runner returns ------------------------------------------------------------------------------------------
+
+
+def returning(value: object, text: str | None = "x") -> Callable[[dict[str, Any], Path], object]:
+    """A runner that returns a value, and writes a text if there is one."""
+
+    def runner(params: dict[str, Any], result_path: Path) -> object:
+        if text is not None:
+            result_path.write_text(text)
+        return value
+
+    return runner
+
+
+def test_a_returned_mapping_joins_the_metadata(store: Store) -> None:
+    """What the caller passed has the last word, and a hit shows the same."""
+    record = store.run({"n": 1}, returning({"energy": -1.5, "who": "runner"}), who="caller")
+
+    assert {name: record.metadata[name] for name in ("energy", "who")} == {"energy": -1.5, "who": "caller"}
+    assert store.retrieve({"n": 1}) == record
+
+
+@pytest.mark.parametrize("value", [12, "text", None, [1], b"x"])
+def test_other_returned_values_are_ignored(store: Store, value: object) -> None:
+    """As the number that `Path.write_text` returns."""
+    assert set(store.run({"n": 1}, returning(value)).metadata) == {"elapsed_seconds"}
+
+
+@pytest.mark.parametrize("value", [{"field": np.zeros(3)}, {1: 2}, {"params_hash": "x"}, {"what": object()}])
+def test_a_returned_mapping_that_cannot_be_kept(store: Store, value: dict[Any, Any]) -> None:
+    """The run is recorded without it, and a warning says so."""
+    with pytest.warns(MetadataWarning, match="recorded without it"):
+        record = store.run({"n": 1}, returning(value))
+
+    assert store.retrieve({"n": 1}) == record
+    assert set(record.metadata) == {"elapsed_seconds"}
+
+
+def test_a_value_returned_in_place_of_a_result_is_kept(store: Store) -> None:
+    """The error says where, and how to have it written; the run is not recorded."""
+    with pytest.raises(ResultMissingError, match="returned a value of type dict, which is kept at") as caught:
+        store.run({"n": 1}, returning({"field": [1.0, 2.0]}, text=None))
+
+    assert "save=" in str(caught.value)
+    (kept,) = (store.results_dir / ".entropic" / "failed").rglob("returned.pickle")
+    assert str(kept) in str(caught.value)
+    assert pickle.loads(kept.read_bytes()) == {"field": [1.0, 2.0]}
+    assert store.list() == []
+    assert left_in_staging(store) == []
+
+
+def test_a_value_that_cannot_be_pickled_is_kept_as_text(store: Store) -> None:
+    """Better than not at all."""
+    with pytest.raises(ResultMissingError, match=r"returned\.txt"):
+        store.run({"n": 1}, returning(lambda: None, text=None))
+
+    (kept,) = (store.results_dir / ".entropic" / "failed").rglob("returned.txt")
+    assert "lambda" in kept.read_text()
+
+
+# ---- annotations ----------------------------------------------------------------------------------------------------
+
+
+def test_an_annotation_joins_the_metadata(any_store: Store) -> None:
+    """Of the record alone; which one answers stays as it is."""
+    first, second = (any_store.run({"n": 1}, write("x"), who="me") for _ in range(2))
+
+    annotated = any_store.annotate(first, verdict="bad", who="you")
+
+    assert annotated.metadata == {**first.metadata, "verdict": "bad", "who": "you"}
+    assert [record.metadata.get("verdict") for record in any_store.list()] == ["bad", None]
+    assert any_store.retrieve({"n": 1}).created_at == second.created_at
+
+
+def test_params_mean_the_newest_run(store: Store) -> None:
+    """And an annotation is found by it."""
+    store.run({"n": 1}, write("x"))
+    newest = store.run({"n": 1}, write("y"))
+
+    assert store.annotate({"n": 1}, verdict="good").created_at == newest.created_at
+    assert [record.created_at for record in store.list(where={"metadata.verdict": "good"})] == [newest.created_at]
+
+
+def test_an_annotation_outlives_the_index(store: Store) -> None:
+    """It is in the journal, as is the run that it was added to."""
+    record = store.annotate(store.run({"n": 1}, write("x")), verdict="good")
+    Path("runs.json").unlink()
+
+    assert Store("results", "runs.json").rebuild() == [record]
+
+
+def test_an_annotation_is_refused_before_anything_changes(store: Store) -> None:
+    """A value that cannot be kept; a run that is not recorded."""
+    record = store.run({"n": 1}, write("x"))
+
+    with pytest.raises(TypeError):
+        store.annotate(record, field=np.zeros(3))
+    with pytest.raises(LookupError, match="no recorded run"):
+        store.annotate({"n": 2}, verdict="good")
+    assert store.list() == [record]

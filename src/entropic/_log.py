@@ -44,9 +44,9 @@ def stale(params_hash: str, result_path: str, reason: str) -> None:
     )
 
 
-def not_forgotten(params_hash: str, error: OSError) -> None:
-    """A stale record has been replaced, but could not be taken out of the index."""
-    logger.warning("Kept the stale record %s, which a newer one has replaced: %s", params_hash, error)
+def not_forgotten(count: int, error: OSError) -> None:
+    """Stale records have been replaced, but could not be taken out of the index."""
+    logger.warning("Kept %d stale record(s), which newer ones have replaced: %s", count, error)
 
 
 def not_recorded(path: str) -> None:
@@ -115,6 +115,11 @@ def not_noted(path: str, error: OSError) -> None:
     logger.debug("Not noted down: %s (%s)", path, error)
 
 
+def index_passed_over(path: str, reason: str) -> None:
+    """Another index of a results folder could not be read, so its results are not known."""
+    logger.warning("Cannot read the index %s, which may have records of results here: %s", path, reason)
+
+
 def not_journaled(path: str, error: OSError) -> None:
     """A change to the index could not be noted in the journal of the results folder."""
     logger.warning("The journal %s lacks a change to the index, which is recorded all the same: %s", path, error)
@@ -161,3 +166,19 @@ def worker_died(exit_status: int | None, points: int) -> None:
 def executor_broken(error: BaseException) -> None:
     """An executor takes no more work: said once, however many points that means."""
     logger.error("The executor of the sweep is broken, and every point that is not recorded fails: %s", error)
+
+
+def program_stopped(program: str, pid: int) -> None:
+    """A program was suspended, by a signal or because it wants to use the terminal."""
+    logger.warning("The program %r is stopped, and is waited for; it goes on after: kill -CONT -%d", program, pid)
+
+
+def left_running(program: str) -> None:
+    """A program has ended and left processes running that do not write its result."""
+    logger.info("The program %r has ended, and left processes running; they are not waited for", program)
+
+
+def waiting_for_writers(program: str, pids: list[int]) -> None:
+    """A program has ended, and processes that it has started still write its result."""
+    shown = ", ".join(map(str, pids))
+    logger.warning("The program %r has ended; waiting for processes that still write its result: %s", program, shown)

@@ -26,7 +26,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── DuplicateFunctionError  ValueError         two different functions of one name on one store
     ├── CodeChangedError        RuntimeError       a recorded run of other code, where that is to be an error
     ├── SeveralCodesError       ValueError         changes to accept, of which it has to be said which
-    ├── NotRecordedError        LookupError        a call that is to be reproduced, and has no recorded run
+    ├── NotRecordedError        LookupError        a call to reproduce, or a point to annotate, without a recorded run
     ├── SweepError              RuntimeError       a sweep some of whose points have failed
     ├── WorkerDiedError         RuntimeError       a point whose worker process died, not for the first time
     ├── WorkerError             RuntimeError       what a worker raised, where that itself could not travel
@@ -41,6 +41,7 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
     ├── StaleResultWarning                         a recorded result is used although its code has changed since
     ├── LostIndexWarning                           an index without runs beside a folder full of results
     ├── ChangedDefaultWarning                      a default has changed since runs were recorded with it
+    ├── MetadataWarning                            what a runner returned cannot be kept as metadata
     ├── NameSharedWarning                          a recorded run is of another function of the same name
     ├── UnknownNameWarning                         a query by a name, or for a kind of value, that no recorded run has
     ├── IncompleteGridWarning                      collected values with gaps: points without a result
@@ -85,6 +86,7 @@ __all__ = [
     "InputFileError",
     "LinkNameError",
     "LostIndexWarning",
+    "MetadataWarning",
     "MissingExtraError",
     "NameSharedWarning",
     "NotAMappingError",
@@ -468,7 +470,7 @@ class OtherFolderError(EntropicError, OSError):
     def _difference(self) -> str:
         if self.lacks_identity:
             return (
-                "a new or empty one at its place. Mount the disk it is on; or, if it was emptied on purpose, run "
+                "a new, empty or missing one. Mount the disk it is on; or, if it was deleted on purpose, run "
                 "`entropic check --repair`"
             )
         return "another one at its place. Name the right folder as results_dir, or use an index of its own"
@@ -628,6 +630,14 @@ class ChangedDefaultWarning(UserWarning):
     """
 
 
+class MetadataWarning(UserWarning):
+    """
+    What a runner returned cannot be kept as metadata; its result is recorded without it.
+
+    Return a mapping of plain values, such as numbers and texts; or nothing.
+    """
+
+
 class CommandError(EntropicError, RuntimeError):
     """
     A program, started by the runner that `entropic.command` makes, that could not be started or has failed.
@@ -657,19 +667,24 @@ class CommandError(EntropicError, RuntimeError):
 
 class NotRecordedError(EntropicError, LookupError):
     """
-    A call to reproduce that has no recorded run. Call the function first.
+    A run to reproduce, or to annotate, that is not recorded. Call the function, or run the point, first.
 
     Attributes:
-        name: Of the function.
+        name: Of the function; empty for a plain run.
         params_hash: The key of the call.
     """
 
     name: str
     params_hash: str
-    _template = "Cannot reproduce this call of {name}: it has no recorded run ({params_hash}). Call the function first."
+    _template = "Cannot {_deed}: it has no recorded run ({params_hash}). {_way_out}"
 
+    @property
+    def _deed(self) -> str:
+        return f"reproduce this call of {self.name}" if self.name else "annotate this point"
 
-# ---- sweeps ---------------------------------------------------------------------------------------------------------
+    @property
+    def _way_out(self) -> str:
+        return "Call the function first." if self.name else "Run or register it first."
 
 
 class WorkerDiedError(EntropicError, RuntimeError):
@@ -744,7 +759,7 @@ class Failure(NamedTuple):
     traceback: str = ""
 
     def __str__(self) -> str:
-        first_line = str(self.error).strip().partition("\n")[0]
+        first_line = _text_of(self.error).strip().partition("\n")[0]
         return f"{self.point!r}: {type(self.error).__name__}" + (f": {first_line}" if first_line else "")
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -786,11 +801,14 @@ def sendable(error: BaseException) -> BaseException:
     """The exception if it survives pickling, else a `WorkerError` with its type and text."""
     if _can_travel(error):
         return error
+    return WorkerError(type(error).__qualname__, _text_of(error))
+
+
+def _text_of(error: BaseException) -> str:
     try:
-        text = str(error)
+        return str(error)
     except Exception:  # the text of a user's exception is their code, and must not cost us the report
-        text = "(it has no text)"
-    return WorkerError(type(error).__qualname__, text)
+        return "(it has no text)"
 
 
 def _can_travel(value: object) -> bool:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ._engine import BoundRunner, PlainRuns, RunCache, Runner, Settings, require_callable
+from ._fs import make_folder
 from ._record import RunRecord
 from ._sweep import SweepKeywords, SweepOptions, shows_options
 from ._tables import RecordList
 from .hashing import make_key
 from .index import IndexBackend, open_index
-from .query import Selection, Where
+from .query import Selection, Where, condition_of
 
 if TYPE_CHECKING:
     import pandas
@@ -34,13 +37,15 @@ class Store:
     """
     Remember runs: each a mapping of parameters and the result file it led to.
 
-    Constructing a store touches no disk; the first write makes what is missing. A store may be shared between
-    threads, survives `os.fork`, and pickles by its settings. Looking up, listing and hits write nothing and take no
-    lock, so a read-only store answers. As a context manager it is closed at the end, and usable again after.
+    Constructing a store makes the results folder where it can, and touches nothing else; a run makes what is missing,
+    or says what cannot be made. A store may be shared between threads, survives `os.fork`, and pickles by its settings.
+    Looking up, listing and hits write nothing and take no lock, so a read-only store answers. As a context manager it
+    is closed at the end, and usable again after.
 
     Args:
-        results_dir: Folder the results are published into; made absolute now, so a runner may change directory.
-        db_path: The index, one TinyDB JSON file; made absolute now.
+        results_dir: Folder the results are published into; ``~`` is expanded, and the path made absolute now, so a
+            runner may change directory.
+        db_path: The index, one TinyDB JSON file; likewise.
         file_suffix: Suffix of the names that runners are given. A runner that writes another keeps its own.
         index: Where records are kept instead of *db_path*: any object with the five methods of
             `entropic.index.IndexBackend`; or a URL for `entropic.index.SQLIndex`, such as
@@ -54,7 +59,7 @@ class Store:
             only what is needed to know it again: function, code, size and digest.
 
     Raises:
-        ValueError: The suffix holds a path separator, ``..`` or NUL.
+        ValueError: The suffix holds a path separator, ``..`` or NUL; or *results_dir* is a URL.
         TypeError: *index* lacks one of the five methods.
         MissingExtraError: *index* is a URL, and the extra ``sql`` is not installed (an `ImportError`).
 
@@ -80,17 +85,19 @@ class Store:
         digest_up_to_bytes: int | None = _DIGEST_UP_TO_BYTES,
         provenance: bool = True,
     ) -> None:
-        self._engine = RunCache(
-            Settings(
-                results_dir=Path(os.path.abspath(results_dir)),
-                file_suffix=_checked_suffix(file_suffix),
-                index=open_index(index, db_path, results_dir, durable),
-                durable=durable,
-                keep_failed=keep_failed,
-                digest_up_to_bytes=digest_up_to_bytes,
-                provenance=provenance,
-            )
+        results_dir, db_path = _checked_folder(results_dir), os.path.expanduser(db_path)
+        settings = Settings(
+            results_dir=Path(os.path.abspath(results_dir)),
+            file_suffix=_checked_suffix(file_suffix),
+            index=open_index(index, db_path, results_dir, durable),
+            durable=durable,
+            keep_failed=keep_failed,
+            digest_up_to_bytes=digest_up_to_bytes,
+            provenance=provenance,
         )
+        self._engine = RunCache(settings)
+        with contextlib.suppress(OSError):  # said by a run, where it matters
+            make_folder(str(settings.results_dir), durable=durable)
 
     @property
     def results_dir(self) -> Path:
@@ -134,7 +141,8 @@ class Store:
         return dict(vars(self._engine.settings))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+        # Without making the folder: where it is not seen, a worker is to say so.
+        self._engine = RunCache(Settings(**state))
 
     def __enter__(self) -> Store:
         return self
@@ -159,7 +167,8 @@ class Store:
         Args:
             params: The point: names and values, as `entropic.normalize` knows them.
             runner: Called as ``runner(params, result_path)`` on a miss, with its own copy of *params*. It writes a
-                file or a folder; what it returns is ignored, what it raises passes through and nothing is recorded.
+                file or a folder. A mapping that it returns joins the metadata; what it raises passes through, and
+                nothing is recorded.
             **metadata: Kept with the record of a new run; takes no part in the key.
 
         Returns:
@@ -169,7 +178,7 @@ class Store:
             TypeError: The runner is not callable, or a value cannot be hashed; before anything runs.
             ValueError: A reserved or circular parameter; before anything runs. Or the runner wrote several files and
                 none under the name it was given.
-            ResultMissingError: The runner wrote nothing.
+            ResultMissingError: The runner wrote nothing; a value that it returned is kept aside.
             OSError: The store cannot be written; told before the run where it can be known.
             IndexCorruptError: The index cannot be read.
 
@@ -352,6 +361,32 @@ class Store:
         """
         return self._engine.adopt(make_key(params), result_path, metadata)
 
+    def annotate(self, record_or_params: RunRecord | Mapping[str, Any], /, **metadata: Any) -> RunRecord:
+        """
+        Add to the metadata of a recorded run; what has a name already gets the new value.
+
+        Args:
+            record_or_params: A record; or parameters, meaning the newest plain run of exactly these.
+            **metadata: What to add.
+
+        Returns:
+            The record as it is now.
+
+        Raises:
+            TypeError: A value cannot be kept in a record.
+            NotRecordedError: There is no such record (a `LookupError`).
+            OSError: The index cannot be written.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> record = store.run_or_retrieve({"n": 8}, lambda params, path: path.write_text("x"))
+            >>> store.annotate(record, verdict="good").metadata["verdict"]
+            'good'
+        """
+        if isinstance(record_or_params, RunRecord):
+            return self._engine.annotate(record_or_params, metadata)
+        return self._engine.annotate_newest(make_key(record_or_params), metadata)
+
     def list(
         self,
         where: Where | None = None,
@@ -390,6 +425,47 @@ class Store:
             [3, 2]
         """
         return self._engine.select(Selection.of(where, order_by, limit, newest_first), current=current)
+
+    def iter(self, where: Where | None = None, *, newest_first: bool = False) -> Iterator[RunRecord]:
+        """
+        Yield the records of all runs one by one, oldest first; they are not held in memory together.
+
+        Runs recorded after the first one is asked for may be missing.
+
+        Args:
+            where: Which runs, as for `list`.
+            newest_first: Begin with the run recorded last.
+
+        Raises:
+            TypeError: The query is neither mapping nor condition, or a value in it cannot be normalised.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> for n in (1, 2, 3):
+            ...     _ = store.run_or_retrieve({"n": n}, lambda params, path: path.write_text("x"))
+            >>> next(store.iter(newest_first=True)).params
+            {'n': 3}
+        """
+        return self._engine.iter(Selection.of(where, newest_first=newest_first))
+
+    def count(self, where: Where | None = None) -> int:
+        """
+        Return how many runs are recorded, or how many a query means; none of them is held in memory.
+
+        Args:
+            where: Which runs, as for `list`.
+
+        Raises:
+            TypeError: The query is neither mapping nor condition, or a value in it cannot be normalised.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> for n in (1, 2, 3):
+            ...     _ = store.run_or_retrieve({"n": n}, lambda params, path: path.write_text("x"))
+            >>> store.count(), store.count({"n": 2})
+            (3, 1)
+        """
+        return self._engine.count(condition_of(where))
 
     @overload
     def collect(
@@ -492,12 +568,12 @@ class Store:
         records = self.list(where, current=current)
         return records.to_html(path, title=title or self.results_dir.name, embed_up_to_bytes=embed_up_to_bytes)
 
-    def delete(self, params_or_record: Mapping[str, Any] | RunRecord, remove_file: bool = False) -> bool:
+    def delete(self, params: Mapping[str, Any] | RunRecord, remove_file: bool = False) -> bool:
         """
         Forget the runs of these parameters, or one record; on request remove their results as well.
 
         Args:
-            params_or_record: Parameters, meaning all plain runs of exactly these; or one record.
+            params: Parameters, meaning all plain runs of exactly these; or one record.
             remove_file: Remove the results too, once the records are gone. A result that another record still uses is
                 kept.
 
@@ -513,9 +589,9 @@ class Store:
             >>> store.delete({"n": 5}, remove_file=True), record.result_path.exists()
             (True, False)
         """
-        if isinstance(params_or_record, RunRecord):
-            return bool(self.delete_records([params_or_record], remove_file))
-        return self._engine.forget_key(make_key(params_or_record), remove_file)
+        if isinstance(params, RunRecord):
+            return bool(self.delete_records([params], remove_file))
+        return self._engine.forget_key(make_key(params), remove_file)
 
     def delete_records(self, records: Iterable[RunRecord], remove_files: bool = False) -> int:
         """
@@ -786,3 +862,43 @@ def _checked_suffix(suffix: str) -> str:
             f"Use a plain ending such as '.npy', without separators, '..' or NUL."
         )
     return suffix
+
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+
+def _checked_folder(path: str | os.PathLike[str]) -> str:
+    text = os.path.expanduser(path)
+    if _URL.match(text):
+        raise ValueError(
+            f"Cannot keep results at {text!r}: this is a URL, and results are kept in a folder. Give the path of a "
+            f"folder, such as one where that place is mounted."
+        )
+    return text
+
+
+def store_without_folder(
+    results_dir: Path, index: Path | str, file_suffix: str = "", *, keep_failed: bool = False
+) -> Store:
+    """
+    Return a store of which not even the results folder is made until something runs, for those who only look.
+
+    Args:
+        results_dir: As for `Store`.
+        index: A file; or, if it is text, the URL of a database.
+        file_suffix: As for `Store`.
+        keep_failed: As for `Store`.
+    """
+    store = Store.__new__(Store)
+    place = _checked_folder(results_dir)
+    state = {
+        "results_dir": Path(os.path.abspath(place)),
+        "file_suffix": _checked_suffix(file_suffix),
+        "index": open_index(index if isinstance(index, str) else None, index, place),
+        "durable": True,
+        "keep_failed": keep_failed,
+        "digest_up_to_bytes": _DIGEST_UP_TO_BYTES,
+        "provenance": True,
+    }
+    store.__setstate__(state)
+    return store

@@ -135,6 +135,14 @@ def compares(sign: str, found: Any, asked: Any) -> bool:
     return {"<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[sign]
 
 
+def kind(value: Any) -> str:
+    place = comparable(value)
+    if place:
+        return place[0]
+    is_tagged = isinstance(value, dict) and len(value) == 1 and next(iter(value)).startswith("$")
+    return str(next(iter(value))) if is_tagged else plain(value)[0]
+
+
 def is_meant(condition: Condition, record: RunRecord) -> bool:
     if isinstance(condition, And):
         return all(is_meant(one, record) for one in condition.conditions)
@@ -148,7 +156,7 @@ def is_meant(condition: Condition, record: RunRecord) -> bool:
         return False
     answers: dict[str, Callable[[], bool]] = {
         "==": lambda: plain(found) == plain(asked),
-        "!=": lambda: plain(found) != plain(asked),
+        "!=": lambda: plain(found) != plain(asked) and kind(found) == kind(asked),
         "isin": lambda: plain(found) in list(map(plain, asked)),
         "between": lambda: compares(">=", found, asked[0]) and compares("<=", found, asked[1]),
         "exists": lambda: True,

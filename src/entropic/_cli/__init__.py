@@ -15,14 +15,16 @@ import warnings
 import click
 
 from ..errors import EntropicError, UnknownNameWarning
-from . import _look, _run, _share, _tidy, _why
+from . import _explain, _ls, _prune, _run, _show, _transfer
 from ._place import store_options
 from ._view import told
 
 _INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @store_options
 @click.version_option(package_name="entropic", message="%(version)s")
 @click.pass_context
@@ -31,13 +33,13 @@ def entropic(context: click.Context, index: str | None, results: str | None) -> 
     Look at runs, tidy them up, hand them on, and cache any program.
 
     The store is the one given by --index (and --results), before or after the subcommand; else by ENTROPIC_INDEX (and
-    ENTROPIC_RESULTS); else ./entropic.json, or the only index in this folder. An index remembers its results folder. It
-    may also be a database: sqlite:///runs.sqlite3 or postgresql://user@host/database.
+    ENTROPIC_RESULTS); else entropic.json, or the only index, in this folder or the nearest one above it. An index
+    remembers its results folder. It may also be a database: sqlite:///runs.sqlite3 or postgresql://user@host/database.
 
     \b
     A FILTER compares a parameter, or a field of the record; all filters must match:
-      n=100  method=rk4  solver.dt=0.1   equal; values are JSON where they parse, and text otherwise
-      'dt<0.01'  'n>=3'  'n!=4'          ordered, among numbers or among texts; needs quotes in a shell
+      n=100  method=rk4  solver.dt=.1    equal; numbers as Python writes them, True, False, None, JSON, else text
+      'dt<0.01'  'n>=3'  'n!=4'          among numbers, texts, days or moments; needs quotes in a shell
       'name~regex'                       a text in which the regular expression is found
       'created_at>2026-01-01'  'metadata.elapsed_seconds>60'  'function~simulate'
     As keys do, filters tell 1 from 1.0 and from true; text that looks like a number is asked for by n='"1"'.
@@ -47,7 +49,7 @@ def entropic(context: click.Context, index: str | None, results: str | None) -> 
     Exit status:
       0    done
       1    no: nothing matched, something was found by check, or the question was answered with no
-      2    could not be done: wrong usage, or an error that is told on stderr
+      2    could not be done: wrong usage, or an error, with its message on stderr
       130  interrupted
     `entropic run` exits as its program does; see entropic run --help. With ENTROPIC_DEBUG set, errors come in full.
 
@@ -56,30 +58,32 @@ def entropic(context: click.Context, index: str | None, results: str | None) -> 
       eval "$(_ENTROPIC_COMPLETE=bash_source entropic)"
     """
     context.obj = {"index": index, "results": results}
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 for _subcommand in (
-    _look.ls,
-    _look.show,
-    _look.path,
-    _look.stats,
-    _look.check,
-    _why.why,
+    _ls.ls,
+    _show.show,
+    _show.path,
+    _show.stats,
+    _show.check,
+    _explain.why,
     _run.run,
-    _tidy.rm,
-    _tidy.prune,
-    _share.register,
-    _share.merge,
-    _share.copy_index,
-    _share.export,
-    _share.link,
-    _share.page,
+    _prune.rm,
+    _prune.prune,
+    _transfer.register,
+    _transfer.merge,
+    _transfer.copy_index,
+    _transfer.export,
+    _transfer.link,
+    _transfer.page,
 ):
     entropic.add_command(_subcommand)
 
 
 def main() -> int:
-    """Run the command line; what is the user's to mend is told in one line, and never as a traceback."""
+    """Run the command line. Errors that the user can mend are one line on stderr, and never a traceback."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a locale without a letter is no reason to fail
     log, logger = _Told(logging.WARNING), logging.getLogger("entropic")
@@ -87,10 +91,19 @@ def main() -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", UnknownNameWarning)
-            warnings.showwarning = lambda message, *_, **__: told(message)
+            # Commands that find nothing tell of kinds themselves, in the words of the command line.
+            warnings.filterwarnings("ignore", "Found no run with", UnknownNameWarning)
+            said = set[str]()
+            warnings.showwarning = lambda message, *_, **__: _tell_once(str(message), said)
             return _answer()
     finally:
         logger.removeHandler(log)
+
+
+def _tell_once(message: str, said: set[str]) -> None:
+    if message not in said:
+        said.add(message)
+        told(message)
 
 
 def _answer() -> int:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from ..index import adapt, is_index_file, open_index, remembered_folder
-from ..store import Store
+from ..store import Store, store_without_folder
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -64,9 +64,7 @@ def is_url(index: str) -> bool:
 
 def open_store(results_dir: Path, index: Path | str, suffix: str = "", *, keep_failed: bool = False) -> Store:
     """The store at two places that were found."""
-    if isinstance(index, str):
-        return Store(results_dir, index=index, file_suffix=suffix, keep_failed=keep_failed)
-    return Store(results_dir, index, suffix, keep_failed=keep_failed)
+    return store_without_folder(results_dir, index, suffix, keep_failed=keep_failed)
 
 
 def find_places(
@@ -114,15 +112,40 @@ def _results_of_url(url: str, results: str | None, *, creates: bool) -> Path:
 
 
 def _default_index(*, creates: bool) -> str:
-    if os.path.exists(DEFAULT_INDEX):
-        return DEFAULT_INDEX
-    found = sorted(path.name for path in Path().glob("*.json") if is_index_file(path))
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise click.UsageError(f"there are several indexes here ({', '.join(found)}): choose one with --index FILE")
+    """The index of this folder or of the nearest one above it, as git looks for a repository."""
+    for folder in _folders_upwards():
+        found = _index_in(folder)
+        if found is not None:
+            return found
     if creates:
         return DEFAULT_INDEX
     raise click.UsageError(
-        f"there is no index here: no {DEFAULT_INDEX} and no other. Use --index FILE, or set ENTROPIC_INDEX"
+        f"there is no index here or above: no {DEFAULT_INDEX} and no other. Use --index FILE, or set ENTROPIC_INDEX"
     )
+
+
+def _folders_upwards() -> Iterator[str]:
+    """The current folder and those above it that are on its file system and belong to this user or to root."""
+    folder, device = "", os.stat(".").st_dev
+    while True:
+        yield folder
+        above = os.path.join(folder, "..")
+        if os.path.samefile(above, folder or "."):
+            return
+        status = os.stat(above)
+        if status.st_dev != device or status.st_uid not in (os.getuid(), 0):
+            return  # a stranger's folder is no place to look for an index, unless one is in it
+        folder = above
+
+
+def _index_in(folder: str) -> str | None:
+    default = os.path.join(folder, DEFAULT_INDEX)
+    if os.path.exists(default):
+        found = [default]
+    else:
+        found = sorted(os.path.join(folder, path.name) for path in Path(folder).glob("*.json") if is_index_file(path))
+    if folder:
+        found = [path for path in found if os.stat(path).st_uid == os.getuid()]  # and none that somebody planted
+    if len(found) > 1:
+        raise click.UsageError(f"there are several indexes here ({', '.join(found)}): choose one with --index FILE")
+    return found[0] if found else None

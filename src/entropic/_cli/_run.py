@@ -10,23 +10,25 @@ from typing import Any
 
 import click
 
-from .._command import command
+from .._command import Command, signal_programs, typed_otherwise
 from .._record import RunRecord
-from ..errors import CommandError, EntropicError
+from ..errors import CommandError, EntropicError, ParameterError
 from ..store import Store
 from . import _view
+from ._parsing import assignments, checked_suffix, looks_like_an_assignment, typed, value_of
 from ._place import opens_store
-from ._words import assignments, value_of
 
 FAILED = 125
 
 
 @click.command(context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
-@click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter; JSON where it parses.")
+@click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter, such as n=100.")
 @click.option(
     "-m", "--meta", "metadata", multiple=True, metavar="NAME=VALUE", help="Kept with the record, not in the key."
 )
-@click.option("--suffix", default="", metavar=".csv", help="What the name of the result ends in.")
+@click.option(
+    "--suffix", default="", metavar=".csv", callback=checked_suffix, help="What the name of the result ends in."
+)
 @click.option("--depends", multiple=True, metavar="FILE", help="A file or folder whose content takes part in the key.")
 @click.option("--version", metavar="TEXT", help="Takes part in the key instead of the content of the program.")
 @click.option("--again", is_flag=True, help="Run, whatever is recorded, and add a further record.")
@@ -54,8 +56,13 @@ def run(
     and }} are braces. No shell is involved. Prints the path of the result, and nothing else, on standard output; what
     the program prints is shown on stderr, and kept beside the result in a file that ends in .output.txt.
 
+    A value is a number as Python writes it (100, 1e-3, .5), True, False or None, JSON where it parses, and text
+    otherwise. The program gets what was typed, letter by letter; so 1.10 and 1.1 are two runs.
+
     What a result depends on is the command line with its placeholders, the parameters, the content of the program if
     it is named by a path (or --version instead), and the files named with --depends.
+
+    The program and all that it starts are ended when this command is, even if it is killed.
 
     The exit status is the program's. A program that fails is not cached. 125: entropic itself could not do its part,
     126: the program cannot be started, 127: there is no such program; 128 and the signal's number: it was killed.
@@ -66,22 +73,28 @@ def run(
       entropic run -p seed=3 --depends model.py -- python model.py {seed} {result_path}
       entropic run -p n=8 -- sh -c 'seq "$1" > "$2"' sh {n} {result_path}
     """
-    point = assignments(params, "-p")
-    program = command(
+    if looks_like_an_assignment(arguments[0]):
+        raise click.UsageError(f"{arguments[0]!r} is not a program: did you mean -p {arguments[0]}?")
+    texts = typed(params, "-p")
+    point = {name: value_of(text) for name, text in texts.items()}
+    program = Command(
         arguments,
         version=None if version is None else value_of(version),
         depends=depends,
         output=None if quiet else sys.stderr.buffer,
+        typed=typed_otherwise(texts, point),
     )
-    program.fill(point, "")  # refused now, not after a wait for another run
+    _refuse_what_cannot_be_filled(program, point)  # now, and not after a wait for another run
+    _note_what_differs(program, point)
     notes: dict[str, Any] = assignments(metadata, "-m")
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in _HANDLERS}
     for number, handler in before.items():
         if handler != signal.SIG_IGN:  # as nohup has it
-            signal.signal(number, _stop)
+            signal.signal(number, _HANDLERS[number])
     try:
         record = None if again else store._engine.recall(program.key(point))
         if record is None:
+            _refuse_ranks()
             start: Callable[..., RunRecord] = store.run if again else store.run_or_retrieve
             record = start(point, program, **notes)
         else:
@@ -95,9 +108,50 @@ def run(
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    click.echo(os.fsencode(record.result_path))
+    _view.show_path(record.result_path)
 
 
 def _stop(number: int, frame: object) -> None:
     """End the program too, and leave nothing half done."""
     sys.exit(128 + number)
+
+
+def _suspend(number: int, frame: object) -> None:
+    """Stop the program too, as a shell would, and go on together with it."""
+    signal_programs(signal.SIGSTOP)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    signal_programs(signal.SIGCONT)
+
+
+_HANDLERS = {signal.SIGTERM: _stop, signal.SIGHUP: _stop, signal.SIGTSTP: _suspend}
+
+
+def _refuse_what_cannot_be_filled(program: Command, point: dict[str, Any]) -> None:
+    try:
+        program.fill(point, "")
+    except ParameterError as error:
+        missing = error.place in program.placeholders - point.keys()
+        raise click.UsageError(f"{error} Add -p {error.place}=VALUE." if missing else str(error)) from None
+
+
+def _note_what_differs(program: Command, point: dict[str, Any]) -> None:
+    for name, text in program.typed.items():
+        if "." in text and text.endswith("0"):
+            _view.told(f"{name}={text} is recorded as the number {point[name]}; the program gets {text}")
+
+
+# By the launcher of an MPI job: where a process finds how many there are.
+_SIZES = ("OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "PMI_SIZE")
+
+
+def _refuse_ranks() -> None:
+    """Refuse to be one of several ranks: each would start a program of its own, which then waits for the others."""
+    sizes = {name: os.environ.get(name, "") for name in _SIZES}
+    several = next((name for name, size in sizes.items() if size.isdigit() and int(size) > 1), None)
+    if several is not None and "SLURM_PROCID" not in os.environ:  # under srun, tasks are often independent runs
+        count = sizes[several]
+        raise ValueError(
+            f"Cannot run the program: this command is one of {count} that an MPI launcher has started, and each would "
+            f"run it. Start the launcher inside: entropic run ... -- mpirun -n {count} PROGRAM. If these are "
+            f"independent runs, start each with: env -u {several} entropic run ..."
+        )

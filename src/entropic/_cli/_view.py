@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
-from .._record import RunRecord, cell_text, local_time
+from .._record import RunRecord, cell_text, local_time, one_line
 
-_HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
-_LONGEST_RICH_TABLE = 500
-_BLOCK_LINES = 100
 _SHORT_HASH = 8
-
-
-def printable(value: object) -> str:
-    r"""
-    Text for one line of a terminal: what would move the cursor, change colours or turn the reading order is escaped.
-
-    Example:
-        >>> printable("a\x1b[31m\nb é")
-        'a\\x1b[31m\\nb é'
-    """
-    text = str(value)
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(repr(sign)[1:-1] if unicodedata.category(sign) in _HIDDEN else sign for sign in text)
 
 
 def shown(value: Any) -> str:
     """A value as every table shows it."""
-    return printable(cell_text(value))
+    return one_line(cell_text(value))
 
 
 def told(message: object) -> None:
     """One line for the user, beside what the command answers."""
-    click.echo(f"entropic: {printable(message)}", err=True)
+    click.echo(f"entropic: {one_line(message)}", err=True)
 
 
 def size_text(size_bytes: int | None) -> str:
@@ -91,7 +73,7 @@ def short_hash(record: RunRecord) -> str:
 
 def created(record: RunRecord) -> str:
     """When, to the second, in local time with its offset."""
-    return printable(local_time(record.created_at))
+    return one_line(local_time(record.created_at))
 
 
 def recorded_size(record: RunRecord) -> int | None:
@@ -103,28 +85,6 @@ def recorded_size(record: RunRecord) -> int | None:
 def function_of(record: RunRecord) -> str:
     """Whose run it is; nothing for a plain one."""
     return str(record.provenance.get("function", ""))
-
-
-def show_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[bool] = ()) -> None:
-    """A table: with colours, and as wide as the terminal, on a terminal; else plain text, whole."""
-    if is_terminal() and len(rows) <= _LONGEST_RICH_TABLE:
-        # Without rich the table is plain: looks are no reason to fail.
-        with contextlib.suppress(ModuleNotFoundError):
-            _show_rich_table(header, rows, right)
-            return
-    from .._tables import text_width  # for whoever shows a table, not for every command
-
-    widths = [max(map(text_width, column)) for column in zip(header, *rows, strict=True)]
-    lines = []
-    for row in (header, *rows):
-        cells = [
-            _padded(cell, width - text_width(cell), flush)
-            for cell, width, flush in zip(row, widths, _flushes(right, row), strict=True)
-        ]
-        lines.append("  ".join(cells).rstrip())
-    for start in range(0, len(lines), _BLOCK_LINES):
-        # Not all at once: of one write that a closed pipe cuts short, an unbuffered stdout says nothing.
-        click.echo("\n".join(lines[start : start + _BLOCK_LINES]))
 
 
 def is_terminal() -> bool:
@@ -146,23 +106,14 @@ def progress(length: int, label: str) -> Callable[[object], None]:
     return lambda step: bar.update(1)
 
 
-def _flushes(right: Sequence[bool], row: Sequence[str]) -> list[bool]:
-    return [*right, *[False] * (len(row) - len(right))]
+def show_path(path: Path, end: bytes = b"\n") -> None:
+    """Print the path of a result: to a program its very bytes, to a person what cannot hurt a terminal."""
+    click.echo(one_line(path).encode() + b"\n" if is_terminal() else os.fsencode(path) + end, nl=False)
 
 
-def _padded(cell: str, missing: int, flush_right: bool) -> str:
-    padding = " " * missing
-    return padding + cell if flush_right else cell + padding
-
-
-def _show_rich_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
-    from rich.console import Console  # loaded for a person who is looking, not for a script
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold" if wants_colour() else "")
-    for name, flush in zip(header, _flushes(right, header), strict=True):
-        table.add_column(Text(name), justify="right" if flush else "left", no_wrap=True, overflow="ellipsis")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console(no_color=not wants_colour(), highlight=False, emoji=False, markup=False).print(table)
+def json_of(record: RunRecord) -> dict[str, Any]:
+    """A run for programs: params in a mapping of their own, the path absolute."""
+    document = record.to_dict()
+    names = ("params_hash", "result_path", "created_at", "metadata")
+    params = {name: document[name] for name in record.params}
+    return {**{name: document[name] for name in names}, "provenance": document.get("provenance", {}), "params": params}

@@ -125,7 +125,9 @@ def _user() -> str:
 
 def _command() -> str:
     try:
-        text = shlex.join(_without_password(str(argument)) for argument in sys.argv)
+        arguments = [str(argument) for argument in sys.argv[:_LONGEST_COMMAND]]
+        # Cut before it is searched: the time of the search grows with the square of the length.
+        text = shlex.join(_without_password(argument[: 4 * _LONGEST_COMMAND]) for argument in arguments)
     except Exception:
         return ""  # of an embedded interpreter, there may be none
     text = text.encode("utf-8", "backslashreplace").decode()

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._program import Command, Output
+    from ._process import signal_programs
+    from ._program import Command, Output, typed_otherwise, with_typed
 
-__all__ = ["Command", "command"]
+__all__ = ["Command", "command", "signal_programs", "typed_otherwise", "with_typed"]
 
 
 def command(
@@ -33,12 +34,19 @@ def command(
     gets an empty standard input; what it prints is kept beside the result, as a sibling file. If it ends with an exit
     status other than 0, nothing is recorded.
 
+    The program and what it starts are one process group, which is ended when the run is interrupted or this process
+    dies. A helper that it leaves running is waited for only while it has a file of the result open.
+
     Args:
         arguments: The program and its arguments. ``{name}`` stands for a parameter, ``{solver.dt}`` for one inside a
             mapping, ``{n:04d}`` formats it as Python does; ``{result_path}``, once at least, is where the program has
             to write; ``{{`` and ``}}`` are braces. Text is filled in as it is, anything else in its JSON form.
         version: Takes part in the key instead of the content of the program: change it when results change.
-        depends: Files and folders whose content takes part in the key, such as a script, a mesh or a table.
+        depends: Files and folders whose content takes part in the key, such as a script, a mesh or a table: the content
+            alone, in this order, not the path. In folders, links are followed, and what interpreters, editors and file
+            managers leave there does not count: ``__pycache__``, ``.ipynb_checkpoints``, ``.git``, ``*~``, ``.*.sw?``,
+            ``#*#``, ``.#*``, ``.*.kate-swp``, ``.~lock.*#``, ``.DS_Store``, ``._*``, ``Thumbs.db``, ``desktop.ini``,
+            ``.directory``, ``.nfs*``.
         output: Where to show what the program prints while it runs; nowhere by default.
 
     Raises:
@@ -62,8 +70,13 @@ def command(
 
 
 def __getattr__(name: str) -> object:
-    if name == "Command":
-        from ._program import Command
+    # Loaded by those who run a program, not by every process that imports entropic.
+    if name == "signal_programs":
+        from ._process import signal_programs
 
-        return Command
+        return signal_programs
+    if name in __all__:
+        from . import _program
+
+        return getattr(_program, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
@@ -18,13 +17,12 @@ from .._results import OUTPUT_ENDING
 from ..errors import CommandError, ParameterError, ResultMissingError
 from ..hashing import Identity, Key, decode_params, make_key, normalize
 from ..query import has_name, look_up
+from ._process import Program
 
 RESULT_PATH = "result_path"
 NAME_PREFIX = "$ "
 NOT_STARTED = 126
 NOT_FOUND = 127
-_GRACE_SECONDS = 10.0
-_CHUNK_BYTES = 1 << 16
 _NEEDS_NO_QUOTES = re.compile(r"[\w@%+=:,./{}-]+", re.ASCII)
 
 
@@ -44,9 +42,14 @@ class Command:
     """
     What `command` returns: a runner that knows its own identity.
 
+    Args:
+        typed: Parameters as they were typed, by name. Where that is not how the value is written, the program gets what
+            was typed, letter by letter, and it takes part in the key: ``1.10`` and ``1.1`` are two texts to a program.
+
     Attributes:
         arguments: The template, as it was given.
         name: The template as a shell would show it; the function name of its records.
+        placeholders: The names in it.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Command:
         version: Any = None,
         depends: Sequence[str | os.PathLike[str]] = (),
         output: Output | None = None,
+        typed: Mapping[str, str] | None = None,
     ) -> None:
         for what, value in (("the command", arguments), ("depends", depends)):
             if isinstance(value, (str, bytes)):
@@ -67,10 +71,11 @@ class Command:
         self.version = version
         self.depends = tuple(str(os.fspath(path)) for path in depends)
         self.output = output
-        self._names = {name for argument in self.arguments for name in _placeholders(argument)}
+        self.typed = dict(typed or {})
+        self.placeholders = {name for argument in self.arguments for name in _placeholders(argument)}
         if _placeholders(self.arguments[0]):
             raise ValueError(f"Cannot use the command {self.name!r}: the program itself cannot be a placeholder.")
-        if RESULT_PATH not in self._names:
+        if RESULT_PATH not in self.placeholders:
             raise ValueError(
                 f"Cannot use the command {self.name!r}: it does not say where to write. Put {{result_path}} where the "
                 f"program expects the name of its output file."
@@ -91,7 +96,7 @@ class Command:
         filled = self.fill(params, result_path)
         log_path = result_path.with_name(result_path.name + OUTPUT_ENDING)
         with open(log_path, "xb") as log:
-            status = _run(filled, log, self.output)
+            status = _run(filled, result_path.parent, log, self.output)
         if status:
             raise CommandError(filled[0], status)
         if not os.path.getsize(log_path):
@@ -102,7 +107,11 @@ class Command:
 
     def __entropic_identity__(self) -> Identity:
         """What its keys cover besides the params: the template, and the content of what it depends on."""
-        closure: dict[str, Any] = {name: _digest(name) for name in self.depends}
+        closure: dict[str, Any] = {}
+        if self.depends:
+            closure["depends"] = [_digest(path) for path in self.depends]  # the content, wherever it lies
+        if self.typed:
+            closure["typed"] = self.typed
         if self.version is None and os.path.dirname(self.arguments[0]):
             if not os.path.exists(self.arguments[0]):
                 raise CommandError(self.arguments[0], NOT_FOUND, os.strerror(errno.ENOENT))
@@ -137,12 +146,13 @@ class Command:
             ['./solve', '--n=007', 'out.csv']
         """
         given = decode_params({name: normalize(value) for name, value in params.items()})
-        used = {name if name in given else name.partition(".")[0] for name in self._names}
+        used = {name if name in given else name.partition(".")[0] for name in self.placeholders}
         for name in given:
             if name not in used:
                 reason = f"the command has no placeholder {{{name}}}, so it could not change the result. Leave it out."
                 raise ParameterError(name, reason)
-        return [_filled(argument, {**given, RESULT_PATH: os.fspath(result_path)}) for argument in self.arguments]
+        values = {**given, RESULT_PATH: os.fspath(result_path)}
+        return [_filled(argument, values, self.typed) for argument in self.arguments]
 
 
 Command.__module__ = "entropic.reports"
@@ -165,7 +175,7 @@ def _placeholders(argument: str) -> set[str]:
     return names
 
 
-def _filled(argument: str, values: Mapping[str, Any]) -> str:
+def _filled(argument: str, values: Mapping[str, Any], typed: Mapping[str, str]) -> str:
     """An argument with its placeholders filled in."""
     texts = []
     for literal, name, template, _ in string.Formatter().parse(argument):
@@ -176,7 +186,7 @@ def _filled(argument: str, values: Mapping[str, Any]) -> str:
             raise ParameterError(name, f"the command has a placeholder {{{name}}}, and no such parameter was given.")
         value = look_up(values, name)
         try:
-            texts.append(format(value, template) if template else _text_of(value))
+            texts.append(format(value, template) if template else typed.get(name) or text_of(value))
         except ValueError as error:
             raise ParameterError(
                 name, f"{value!r} does not fit the placeholder {{{name}:{template}}} ({error})."
@@ -187,7 +197,32 @@ def _filled(argument: str, values: Mapping[str, Any]) -> str:
     return text
 
 
-def _text_of(value: Any) -> str:
+def typed_otherwise(texts: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str]:
+    """
+    What was typed, of those parameters that a program would else get in another form than they were typed in.
+
+    Example:
+        >>> typed_otherwise({"n": "1", "version": "1.10", "name": "x"}, {"n": 1, "version": 1.1, "name": "x"})
+        {'version': '1.10'}
+    """
+    return {
+        name: text
+        for name, text in texts.items()
+        if not isinstance(values[name], str) and text_of(values[name]) != text
+    }
+
+
+def with_typed(fields: Mapping[str, Any], texts: Mapping[str, str]) -> dict[str, Any]:
+    """The identity of a recorded program with parameters that were typed otherwise; that of a function as it is."""
+    if not str(fields.get("function", "")).startswith(NAME_PREFIX):
+        return {**fields}
+    closure = {name: value for name, value in fields.get("closure", {}).items() if name != "typed"}
+    closure |= {"typed": dict(texts)} if texts else {}
+    others = {name: value for name, value in fields.items() if name != "closure"}
+    return {**others, "closure": closure} if closure else others
+
+
+def text_of(value: Any) -> str:
     """Text as it is, numbers as the shortest text that reads back as the same, anything else as JSON."""
     if isinstance(value, str):
         return value
@@ -206,31 +241,21 @@ def _digest(path: str) -> str | None:
         raise ResultMissingError(path, "Cannot make the key of the run, which depends on this file") from error
 
 
-def _run(filled: Sequence[str], log: IO[bytes], output: Output | None) -> int:
+def _run(filled: Sequence[str], folder: Path, log: IO[bytes], output: Output | None) -> int:
     """The exit status of a program; its output is kept and shown as it comes."""
-    import subprocess  # by those who run a program, not by every process that looks something up
+    shown = output
+
+    def show(chunk: bytes) -> None:
+        nonlocal shown
+        log.write(chunk)
+        shown = _shown(chunk, shown)
 
     try:
-        process = subprocess.Popen(filled, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        program = Program(filled, folder)
     except OSError as error:
         status = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_STARTED
         raise CommandError(filled[0], status, error.strerror or str(error)) from error
-    assert process.stdout is not None
-    with process:
-        try:
-            while chunk := os.read(process.stdout.fileno(), _CHUNK_BYTES):
-                log.write(chunk)
-                output = _shown(chunk, output)
-            return process.wait()
-        except BaseException:
-            # Interrupted, or the log cannot be written: whatever the program makes now would be thrown away.
-            process.terminate()
-            try:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(_GRACE_SECONDS)
-            finally:
-                process.kill()  # at once, if the user has no patience either
-            raise
+    return program.follow(show)
 
 
 def _shown(chunk: bytes, output: Output | None) -> Output | None:

@@ -6,11 +6,12 @@ from ._known import CannotReplayError, Comparison, call_of, make_known
 from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
 from ._paths import ResultPaths
 from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
-from ._records import by_key, let_newest_answer, moved, signature
+from ._records import by_key, let_newest_answer, moved
 from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside
 from ._settings import Settings
 from ._staleness import POLICIES, DefaultsWatch, StalenessPolicy
 from ._unknown_names import warn_of_slips
+from ._writer import signature
 
 __all__ = [
     "POLICIES",

@@ -17,6 +17,7 @@ Why nothing runs twice
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,30 +27,28 @@ from .. import _log
 from .._code import Codebook
 from .._fs import remember, remove, sync_tree
 from .._locks import Flights, LockFiles
-from .._log import DEBUG, is_enabled_for
-from .._record import RunRecord, lazy_copy, with_params
+from .._record import RunRecord, copy_record
 from .._results import PRIVATE_FOLDER, Workplace
-from .._tables import Origin, RecordList
-from ..errors import EntropicError, ResultMissingError
-from ..hashing import PLAIN_TYPES, Key, decode_params, hash_params, make_key
+from .._tables import Origin, RecordList, from_store
+from ..errors import EntropicError, NotRecordedError, ResultMissingError
+from ..hashing import PLAIN_TYPES, Key, hash_params, make_key
 from ..index import adapt
-from ..query import Selection
+from ..query import EVERY_RUN, Condition, Selection
 from ._arguments import checked_metadata
+from ._finder import Finder
 from ._folder import FolderIdentity
-from ._lookup import NOTHING, Candidate, Lookup, agrees, choose, most_telling
+from ._lookup import NOTHING, Lookup, agrees
 from ._paths import ResultPaths
 from ._recorder import Recorder, write_error
-from ._records import exchange, signature
+from ._records import count, exchange, fields, first_in_order, found, of_keys, replace_in_order
 from ._run import AsyncWork, Look, Metadata, Runner, Work
-from ._select import Test, select
 from ._settings import Settings
 from ._staleness import StalenessPolicy
 from ._superseded import why_superseded
-from ._writer import IndexWriter
+from ._unknown_names import warn_of_slips
+from ._writer import IndexWriter, signature
 
 _REMEMBERED_KEYS = 4096
-_REMEMBERED_HITS = 1 << 17
-_REMEMBERED_FORMS = 1 << 16
 
 _REQUESTED = Lookup("none", None, "asked to run")
 _NO_REPLICATE = Lookup("none", None, "no such replicate")
@@ -70,6 +69,7 @@ class RunCache:
         workplace: Where runs are staged.
         flights: Who runs which key at the moment.
         folder: Whether the results folder is the one of the index.
+        finder: What looks keys up; its methods are here as well, as ``recall``, ``look_up`` and ``shown``.
         writer: What changes the index.
         recorder: What publishes results and inserts their records.
     """
@@ -83,12 +83,11 @@ class RunCache:
         self.workplace = Workplace(str(results_dir), settings.durable)
         lock_files = LockFiles(str(results_dir / PRIVATE_FOLDER / "locks"))
         self.flights = Flights(self.index.key_locks() or lock_files)
-        self.folder = FolderIdentity(results_dir, self.index)
+        self.folder = FolderIdentity(settings, self.index)
         self.writer = IndexWriter(settings, self.index)
         self.recorder = Recorder(settings, self.paths, self.folder, self.writer, self.workplace, self.index)
-        self._peek = self.index.peek
-        self._candidates: dict[str, Candidate] = {}
-        self._older_forms = _OlderForms()
+        self.finder = finder = Finder(self.index, self.paths)
+        self.recall, self.look_up, self.shown = finder.recall, finder.look_up, finder.shown
         self._known_keys: dict[object, Key] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -96,101 +95,9 @@ class RunCache:
 
     def close(self) -> None:
         """Give back what is held open; the next run takes it again."""
+        self.writer.settle()
         self.workplace.close()
         self.index.close()
-
-    # ---- looking up -------------------------------------------------------------------------------------------------
-
-    def recall(self, key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None:
-        """
-        Return the record that answers a key, or None. Two ``stat`` calls, no lock, nothing written.
-
-        Raises:
-            CodeChangedError: It was made by other code, and *policy* makes an error of that.
-            HashCollisionError: The record of this key is of other params, or of another function.
-        """
-        stored = self._peek(key.params_hash)
-        candidate = self._candidates.get(key.params_hash)
-        # The way of nearly all hits: what was decided last time still stands.
-        if candidate is not None and candidate.stored is stored:
-            if candidate.agreed is not key:
-                candidate.require_agreement(key)
-            if (policy is None or candidate.answers_for is policy.today()) and candidate.defect() is None:
-                if is_enabled_for(DEBUG):
-                    _log.hit(key.params_hash, candidate.path)
-                return lazy_copy(candidate.record)
-        return self._answer(self._look_up(key, policy, stored), key, policy)
-
-    def look_up(self, key: Key, policy: StalenessPolicy | None = None) -> Lookup:
-        """
-        Tell what a key finds, and why; nothing is warned of, and nothing remembered.
-
-        Raises:
-            HashCollisionError: The record of this key is of other params, or of another function.
-        """
-        return self._look_up(key, policy, self._peek(key.params_hash))
-
-    def shown(self, candidate: Candidate, key: Key) -> RunRecord:
-        """A record that was found for a key, as users see it: with the params of today."""
-        if candidate.record.params_hash == key.params_hash:
-            return lazy_copy(candidate.record)
-        return with_params(candidate.record, decode_params(key.params))
-
-    def _look_up(self, key: Key, policy: StalenessPolicy | None, stored: RunRecord | None) -> Lookup:
-        own = self._look_up_form(key, policy, stored)
-        if own.is_hit or key.older is None:
-            return own
-        policy = _policy_for_older(key, policy)
-        known = self._older_forms.get(key)
-        if known is not None:
-            found = self._look_up_form(known, policy, self._peek(known.params_hash))
-            if found.is_hit:
-                return found
-        forms = key.older(key)
-        return most_telling(own, [self._look_up_form(one, policy, self._peek(one.params_hash)) for one in forms])
-
-    def _look_up_form(self, form: Key, policy: StalenessPolicy | None, stored: RunRecord | None) -> Lookup:
-        if stored is None:
-            return NOTHING
-        newest = self._newest_candidate(stored)
-        newest.require_agreement(form)
-        return choose(self._candidates_of(form, newest), policy)
-
-    def _newest_candidate(self, stored: RunRecord) -> Candidate:
-        known = self._candidates.get(stored.params_hash)
-        if known is not None and known.is_newest and known.stored == stored:
-            return known  # an index that hands out copies: still the record we know
-        return Candidate(stored, self.paths.seen(stored))
-
-    def _candidates_of(self, key: Key, newest: Candidate) -> Iterator[Candidate]:
-        """The records of a key, beginning with the newest, which the index shows; others are looked for if asked."""
-        yield newest
-        stored = newest.stored
-        same = [one for one in self.index.find_all_by_hash(stored.params_hash) if agrees(one, key) and one != stored]
-        for one in reversed(same):
-            candidate = Candidate(stored, self.paths.shown(one), is_newest=False)
-            candidate.agreed = key
-            yield candidate
-
-    def _answer(self, found: Lookup, key: Key, policy: StalenessPolicy | None) -> RunRecord | None:
-        """The record to hand out, which is remembered; None if the point has to run."""
-        candidate = found.candidate
-        if candidate is None or found.is_broken:
-            return None
-        form = candidate.agreed or key
-        is_older = form.params_hash != key.params_hash
-        if is_older:
-            policy = _policy_for_older(key, policy)
-        if not found.is_hit and not (policy is not None and policy.permits(candidate.record)):
-            return None
-        if policy is not None:
-            candidate.answers_for = policy.today()
-        remember(self._candidates, form.params_hash, candidate, _REMEMBERED_HITS)
-        if is_older:
-            self._older_forms.remember(key, form)
-        if is_enabled_for(DEBUG):
-            _log.hit(key.params_hash, candidate.path)
-        return self.shown(candidate, key)
 
     # ---- running ----------------------------------------------------------------------------------------------------
 
@@ -201,7 +108,7 @@ class RunCache:
         with self.flights.lead(key.params_hash, look) as record:
             if record is None:
                 with self.recorder.new_run(key, work, metadata, policy, look.found) as run:
-                    work(run.path)
+                    run.returned = work(run.path)
                 record = run.record
             return record
 
@@ -214,7 +121,7 @@ class RunCache:
         async with self.flights.lead_async(key.params_hash, look) as record:
             if record is None:
                 with self.recorder.new_run(key, work, metadata, policy, look.found) as run:
-                    await work(run.path)
+                    run.returned = await work(run.path)
                 record = run.record
             return record
 
@@ -222,7 +129,7 @@ class RunCache:
         """Run, whatever is recorded."""
         self._prepare_run()
         with self.recorder.new_run(key, work, metadata, policy, _REQUESTED) as run:
-            work(run.path)
+            run.returned = work(run.path)
         return run.record
 
     async def execute_async(
@@ -231,7 +138,7 @@ class RunCache:
         """Run a coroutine, whatever is recorded."""
         self._prepare_run()
         with self.recorder.new_run(key, work, metadata, policy, _REQUESTED) as run:
-            await work(run.path)
+            run.returned = await work(run.path)
         return run.record
 
     def replicate(
@@ -243,7 +150,7 @@ class RunCache:
             if record is None:
                 with self.recorder.new_run(key, work, metadata, policy, _NO_REPLICATE) as run:
                     run.provenance["replicate"] = number
-                    work(run.path)
+                    run.returned = work(run.path)
                 record = run.record
             return record
 
@@ -256,26 +163,54 @@ class RunCache:
             sync_tree(path)
         return self.recorder.insert(key, path, self.paths.indexed(path), checked_metadata(metadata), {})
 
+    def annotate(self, record: RunRecord, metadata: Metadata) -> RunRecord:
+        """
+        Add to the metadata of a record, as users see it.
+
+        Raises:
+            NotRecordedError: There is no such record.
+        """
+        wanted = signature(record)
+        same = self.index.find_all_by_hash(record.params_hash)
+        stored = next((one for one in same if signature(self.paths.shown(one)) == wanted), None)
+        return self._annotate(stored, same, record.params_hash, metadata)
+
+    def annotate_newest(self, key: Key, metadata: Metadata) -> RunRecord:
+        """As `annotate`, for the newest record of a key."""
+        same = [one for one in self.index.find_all_by_hash(key.params_hash) if agrees(one, key)]
+        return self._annotate(same[-1] if same else None, same, key.params_hash, metadata)
+
+    def _annotate(
+        self, stored: RunRecord | None, same: Sequence[RunRecord], params_hash: str, metadata: Metadata
+    ) -> RunRecord:
+        details = checked_metadata(metadata)
+        if stored is None:
+            raise NotRecordedError("", params_hash)
+        self.recorder.require_writable()
+        annotated = copy_record(stored)
+        annotated.metadata.update(details)
+        replace_in_order(self.writer, stored, annotated, same)
+        return self.paths.shown(annotated)
+
     def forget_key(self, key: Key, remove_file: bool = False) -> bool:
         """Forget all records of a key."""
         forms = {form.params_hash: form for form in key.forms()}
-        if all(self.index.find_by_hash(params_hash) is None for params_hash in forms):
-            return False
-        return bool(
-            self.forget(
-                lambda record: record.params_hash in forms and agrees(record, forms[record.params_hash]), remove_file
-            )
-        )
+        same = of_keys(self.index, forms.keys())
+        return bool(self._forget([one for one in same if agrees(one, forms[one.params_hash])], remove_file))
 
     def forget_records(self, records: Iterable[RunRecord], remove_files: bool = False) -> int:
         """Forget these records, as users see them. Returns how many there were."""
-        signatures = set(map(signature, records))
-        return self.forget(lambda record: signature(self.paths.shown(record)) in signatures, remove_files)
+        unwanted = set(map(signature, records))
+        same = of_keys(self.index, {params_hash for params_hash, _, _ in unwanted})
+        return self._forget([one for one in same if signature(self.paths.shown(one)) in unwanted], remove_files)
 
     def forget(self, unwanted: Callable[[RunRecord], bool], remove_file: bool = False) -> int:
         """Forget the records *unwanted* names: records first, then files. Returns how many there were."""
-        records = [record for record in self.index.all() if unwanted(record)]
-        paths = [path for record in records for path in self.paths.files_of(record)] if remove_file else []
+        return self._forget([record for record in self.index.iter() if unwanted(record)], remove_file)
+
+    def _forget(self, records: Sequence[RunRecord], remove_files: bool) -> int:
+        self.writer.settle()
+        paths = [path for record in records for path in self.paths.files_of(record)] if remove_files else []
         for path in paths:
             self.paths.require_removable(path)
         try:
@@ -288,23 +223,47 @@ class RunCache:
         self.remove_unused(paths)
         return len(records)
 
+    def iter(self, selection: Selection, is_wanted: Callable[[RunRecord], bool] | None = None) -> Iterator[RunRecord]:
+        """Yield the records that were asked for; of those only the ones *is_wanted* names, if it is given."""
+        self.writer.settle()
+        records = found(self.index, selection.condition, self.paths, newest_first=selection.newest_first)
+        if is_wanted is not None:
+            records = filter(is_wanted, records)
+        if selection.order_by:
+            records = iter(first_in_order(records, selection.order_by, selection.limit, self._fields))
+        # What an index yields is ours alone: it is given its place without being copied once more.
+        return map(self.paths.seen, itertools.islice(records, selection.limit))
+
+    def count(self, condition: Condition) -> int:
+        """Count the records that a query means."""
+        self.writer.settle()
+        return count(self.index, condition, self.paths)
+
     def select(
         self,
         selection: Selection,
-        is_wanted: Test | None = None,
-        is_good: Test | None = None,
+        is_wanted: Callable[[RunRecord], bool] | None = None,
+        is_good: Callable[[RunRecord], bool] | None = None,
         *,
         current: bool = False,
     ) -> RecordList:
-        """The records that were asked for; only what *is_wanted* names, and if *current* only what answers today."""
-        origin = self.origin(is_good)
-        return select(self.index, self.paths, selection, origin, is_wanted, current=current)
+        """Return the records that `iter` yields; if *current* only what answers today."""
+        if current:
+            answering = self.select(selection._replace(limit=None), is_wanted, is_good).current()
+            return answering[: selection.limit]
+        found = from_store(self.iter(selection, is_wanted), self.origin(is_good))
+        if selection.condition != EVERY_RUN or selection.order_by:
+            warn_of_slips(selection, bool(found), lambda: map(self._fields, filter(is_wanted, self.index.iter())))
+        return found
 
-    def origin(self, is_good: Test | None = None) -> Origin:
+    def origin(self, is_good: Callable[[RunRecord], bool] | None = None) -> Origin:
         """What the tables of a list of runs have to know of this cache; *is_good* tells what is of today's code."""
         return Origin(
             self.settings.results_dir, lambda records: why_superseded(self.index, self.paths, records, is_good)
         )
+
+    def _fields(self, record: RunRecord) -> dict[str, Any]:
+        return fields(record, self.paths)
 
     def exchange(self, pairs: Sequence[tuple[RunRecord, RunRecord]]) -> None:
         """Put records in the place of others: in each pair the second, of the first."""
@@ -343,7 +302,7 @@ class RunCache:
         if not paths:
             return []
         removed = []
-        for path, is_unused in self.paths.unused(paths, self.index.all()).items():
+        for path, is_unused in self.paths.unused(paths, self.index.iter()).items():
             if is_unused:
                 remove(path)
                 removed.append(path)
@@ -361,23 +320,4 @@ class _SecondLook:
 
     def __call__(self) -> RunRecord | None:
         self.found = self._cache.look_up(self._key, self._policy)
-        return self._cache._answer(self.found, self._key, self._policy)
-
-
-class _OlderForms:
-    """Which older form of a key has answered last."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, object], tuple[str, Key]] = {}
-
-    def get(self, key: Key) -> Key | None:
-        text, older = self._known.get((key.params_hash, key.older), ("", None))
-        return older if text == key.canonical else None
-
-    def remember(self, key: Key, older: Key) -> None:
-        # With what is declared: two declarations may read one record as two points.
-        remember(self._known, (key.params_hash, key.older), (key.canonical, older), _REMEMBERED_FORMS)
-
-
-def _policy_for_older(key: Key, policy: StalenessPolicy | None) -> StalenessPolicy | None:
-    return policy and policy.for_older_parameters(str(key.older))
+        return self._cache.finder.answer(self.found, self._key, self._policy)

@@ -15,7 +15,7 @@ from ..errors import HashCollisionError
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, encode, key_of
 from ._staleness import StalenessPolicy
 
-Kind = Literal["hit", "gone", "short", "other code", "none"]
+Kind = Literal["hit", "gone", "short", "other code", "other function", "none"]
 
 
 class Candidate:
@@ -95,7 +95,7 @@ class Lookup(NamedTuple):
     Attributes:
         kind: ``"hit"``: a record of today's code, whose result is whole. ``"gone"`` or ``"short"``: its result is
             missing or cut. ``"other code"``: the result is whole, and was made by code that has changed since.
-            ``"none"``: nothing is recorded.
+            ``"other function"``: by another function of the same name. ``"none"``: nothing is recorded.
         candidate: The record it is about; None if there is none.
         reason: Why it is no hit, for the record of the run that follows.
     """
@@ -124,7 +124,8 @@ def judge(candidate: Candidate, policy: StalenessPolicy | None) -> Lookup:
     if defect is not None:
         return defect
     if policy is not None and not policy.is_current(candidate.record, policy.today()):
-        return Lookup("other code", candidate, policy.reason(candidate.record))
+        kind: Kind = "other function" if policy.is_of_namesake(candidate.record) else "other code"
+        return Lookup(kind, candidate, policy.reason(candidate.record))
     return Lookup("hit", candidate, "")
 
 

@@ -27,6 +27,7 @@ from ._arguments import checked_metadata
 from ._folder import FolderIdentity
 from ._lookup import Lookup
 from ._paths import ResultPaths
+from ._returned import describe, returned_metadata, write_value
 from ._run import Metadata, RunUnderWay, kept_aside
 from ._settings import Settings
 from ._staleness import StalenessPolicy
@@ -91,27 +92,26 @@ class Recorder:
         except BaseException:
             self._abandon(stage)
             raise
-        published = self.publish(stage)
+        published = self.publish(stage, run.returned)
         if published.siblings:
             run.provenance["siblings"] = published.siblings
         try:
             path = os.path.join(self._settings.results_dir, published.name)
             indexed = self._paths.published(published.name)
-            told = {"elapsed_seconds": run.elapsed_seconds, **details}
+            told = {"elapsed_seconds": run.elapsed_seconds, **returned_metadata(run.returned), **details}
             run.record = self.insert(key, path, indexed, told, run.provenance)
         finally:
             stage.discard()
         _log.run_completed(key.params_hash, str(run.record.result_path), run.elapsed_seconds)
         if found.candidate is not None and found.is_broken:
-            self._replace_stale(found.candidate.stored)
+            self._writer.delete_stale(found.candidate.stored)
 
-    def publish(self, stage: Stage) -> Published:
+    def publish(self, stage: Stage, returned: object = None) -> Published:
         """Publish what the runner wrote. It has done its work: whatever fails from here on must not cost the result."""
         try:
             return stage.publish()
-        except ResultMissingError:
-            stage.discard()
-            raise
+        except ResultMissingError as error:
+            raise _nothing_lost(stage, error, returned) from None
         except AmbiguousResultError as error:
             raise AmbiguousResultError(error.expected, error.found, kept_aside(stage)) from None
         except OSError as error:
@@ -161,13 +161,26 @@ class Recorder:
             kept_aside(stage)
         stage.discard()
 
-    def _replace_stale(self, record: RunRecord) -> None:
-        """Forget a record that a newer one has taken over from."""
-        try:
-            self._writer.delete_records([record])
-        except OSError as error:
-            # The newer record answers already, and `check` will find this one again.
-            _log.not_forgotten(record.params_hash, error)
+
+def _nothing_lost(stage: Stage, error: ResultMissingError, returned: object) -> ResultMissingError:
+    """The error of a runner that wrote no result; what it has written or returned instead is kept aside."""
+    folder, name = stage.path.parent, ""
+    if returned is not None:
+        with contextlib.suppress(OSError):
+            name = write_value(returned, folder)
+    if not os.listdir(folder):
+        stage.discard()
+        return error
+    kept_at = kept_aside(stage)
+    if not name:
+        reason = f"{error.reason} What it wrote instead is kept at {kept_at!r}."
+    else:
+        reason = (
+            f"the runner wrote no result, and returned {describe(returned)}, which is kept at "
+            f"{os.path.join(kept_at, name)!r}. Write the result to result_path, or have what is returned written, with "
+            f"save= of entropic.cached."
+        )
+    return ResultMissingError(error.path, error.what, reason)
 
 
 def write_error(what: str, error: OSError, path: str | os.PathLike[str], advice: str = "") -> StoreWriteError:

@@ -2,30 +2,60 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from .._record import RunRecord, copy_record
 from ..index import Index
-from ..query import EVERY_RUN, Condition, fields_of, names_in, predicate
+from ..query import Condition, fields_of, in_order, names_in, predicate
 from ._paths import ResultPaths
-from ._writer import IndexWriter
+from ._writer import IndexWriter, signature
+
+_MOST_KEYS_TO_ASK_FOR = 100
+_LEAST_TO_SORT = 1000
 
 
-def search(index: Index, condition: Condition, paths: ResultPaths) -> Sequence[RunRecord]:
-    """Return the records that a query means, oldest first."""
-    if condition == EVERY_RUN:
-        return index.all()
-    if "result_path" in names_in(condition):
-        # The index keeps paths relative to the results folder; asked for is the path that users see.
-        is_meant = predicate(condition)
-        found = [record for record in index.iter() if is_meant(fields(record, paths))]
-    else:
-        found = index.search(condition)
-    return found
+def found(index: Index, condition: Condition, paths: ResultPaths, *, newest_first: bool = False) -> Iterator[RunRecord]:
+    """Yield the records that a query means."""
+    if not _names_path(condition):
+        return index.iter(condition, newest_first=newest_first)
+    # The index keeps paths relative to the results folder; asked for is the path that users see.
+    is_meant = predicate(condition)
+    records = index.iter(newest_first=newest_first)
+    return (record for record in records if is_meant(fields(record, paths)))
+
+
+def count(index: Index, condition: Condition, paths: ResultPaths) -> int:
+    """Count the records that a query means, without holding them."""
+    if _names_path(condition):
+        return sum(1 for _ in found(index, condition, paths))
+    return index.count(condition)
+
+
+def of_keys(index: Index, keys: Collection[str]) -> Iterator[RunRecord]:
+    """Yield the records under some hashes: asked for one by one, or found by a look at all of them if they are many."""
+    if len(keys) > _MOST_KEYS_TO_ASK_FOR:
+        return (record for record in index.iter() if record.params_hash in keys)
+    return (record for key in keys for record in index.find_all_by_hash(key))
+
+
+def first_in_order(
+    records: Iterable[RunRecord], names: Sequence[str], limit: int | None, fields: Callable[[RunRecord], dict[str, Any]]
+) -> list[RunRecord]:
+    """Sort records by some names and return the first ones, without holding many more than these."""
+    if limit is None:
+        return in_order(records, names, fields)
+    remaining, kept = iter(records), list[RunRecord]()
+    while some := list(itertools.islice(remaining, max(limit, _LEAST_TO_SORT))):
+        kept = in_order([*kept, *some], names, fields)[:limit]
+    return kept
+
+
+def _names_path(condition: Condition) -> bool:
+    return "result_path" in names_in(condition)
 
 
 def fields(record: RunRecord, paths: ResultPaths) -> dict[str, Any]:
@@ -40,8 +70,7 @@ def exchange(index: Index, writer: IndexWriter, pairs: Collection[tuple[RunRecor
     Killed at any moment, none is lost; do it again, and it is carried on.
     """
     known = set(map(signature, index.iter()))
-    for taken in (one for _, one in pairs if signature(one) not in known):
-        writer.insert(taken)
+    writer.insert_many([one for _, one in pairs if signature(one) not in known])
     let_newest_answer(index, writer, {taken.params_hash for _, taken in pairs})
     writer.delete_records([old for old, _ in pairs])
 
@@ -49,14 +78,23 @@ def exchange(index: Index, writer: IndexWriter, pairs: Collection[tuple[RunRecor
 def let_newest_answer(index: Index, writer: IndexWriter, keys: Collection[str]) -> None:
     """Re-insert the most recently created record of each key, so that it is found first."""
     passed = passed_over(record for record in index.iter() if record.params_hash in keys)
-    for record in passed:
-        writer.insert(moved(record))
-    writer.delete_records(passed)
+    writer.replace_records(passed, [moved(record) for record in passed])
 
 
-def signature(record: RunRecord) -> tuple[str, str, Path]:
-    """What tells one record from another: a nan in it that has been pickled is equal to no other."""
-    return record.params_hash, record.created_at, record.result_path
+def replace_in_order(writer: IndexWriter, old: RunRecord, new: RunRecord, same: Sequence[RunRecord]) -> None:
+    """
+    Put a record in the place of another one of its key; those inserted after it go on to come after it.
+
+    Killed at any moment, no record is lost.
+
+    Args:
+        writer: Changes the index.
+        old: The record to be replaced.
+        new: What replaces it.
+        same: All records of the key, in their order.
+    """
+    later = same[same.index(old) + 1 :]
+    writer.replace_records([old, *later], [new, *map(moved, later)])
 
 
 def by_key(records: Iterable[RunRecord]) -> dict[str, Sequence[RunRecord]]:

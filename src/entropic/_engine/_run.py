@@ -12,7 +12,7 @@ from typing import Any
 
 from .._record import RunRecord
 from .._results import Stage
-from ..hashing import Key, make_key, own_copy, paths, unchanged
+from ..hashing import Key, make_key, own_copy, received, unchanged
 from ._staleness import StalenessPolicy
 
 Runner = Callable[[dict[str, Any], Path], object]
@@ -42,7 +42,7 @@ class BoundRunner:
     def __call__(self, path: Path) -> object:
         self.has_run = True
         with unchanged(self._key, lambda: make_key(self._params)):
-            return self._runner(paths(self._params), path)
+            return self._runner(received(self._params), path)
 
 
 class RunUnderWay:
@@ -56,6 +56,7 @@ class RunUnderWay:
     Attributes:
         provenance: What has been noted of it.
         elapsed_seconds: How long it took.
+        returned: What the runner returned.
         record: Its record, once there is one.
     """
 
@@ -64,6 +65,7 @@ class RunUnderWay:
         self._tells_circumstances = tells_circumstances
         self.provenance: dict[str, Any] = {}
         self.elapsed_seconds = 0.0
+        self.returned: object = None
         self.record: RunRecord
 
     @contextlib.contextmanager
@@ -82,10 +84,10 @@ class RunUnderWay:
 
     @contextlib.contextmanager
     def _measured(self, work: object) -> Iterator[None]:
-        from .._code import _provenance  # loaded by those who run something
+        from .._code import Meter, circumstances  # loaded by those who run something
 
-        self.provenance |= _provenance.circumstances(_module_of(work))
-        with _provenance.Meter() as meter:
+        self.provenance |= circumstances(_module_of(work))
+        with Meter() as meter:
             yield
         self.provenance |= meter.told()
 

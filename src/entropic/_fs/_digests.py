@@ -18,8 +18,10 @@ another function than files (SHA-512, cut to 32 bytes), so no file has the diges
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import os
+import re
 import stat
 import time
 from collections import Counter
@@ -68,7 +70,8 @@ def content_digest(path: str) -> str | None:
     """
     The digest of a file or folder, without reading files that have not changed since this process last read them.
 
-    A file that was written just before is read each time: it could be written once more without a trace.
+    A file that was written just before is read each time: it could be written once more without a trace. In folders,
+    what interpreters, editors and file managers leave beside the content does not count; see `is_left_behind`.
 
     Returns:
         The digest; None for what is neither file nor folder.
@@ -79,8 +82,28 @@ def content_digest(path: str) -> str | None:
     """
     status = os.stat(path)
     if stat.S_ISDIR(status.st_mode):
-        return _TREE + _Walk(path, _remembered_digest).measured()[1].hex()
+        return _TREE + _Walk(path, _remembered_digest, skips=is_left_behind).measured()[1].hex()
     return _FILE + _remembered_digest(path, status).hex() if stat.S_ISREG(status.st_mode) else None
+
+
+# By name: of Python, of notebooks and of Git; of vi, Emacs, Kate and LibreOffice; of macOS, Windows, KDE and NFS.
+LEFT_BEHIND = (
+    *("__pycache__", ".ipynb_checkpoints", ".git"),
+    *(".*.sw?", "*~", "#*#", ".#*", ".*.kate-swp", ".~lock.*#"),
+    *(".DS_Store", "._*", "Thumbs.db", "desktop.ini", ".directory", ".nfs*"),
+)
+
+
+def is_left_behind(name: str) -> bool:
+    """Whether a name in an input folder is of a file that programs leave there unasked, so that it is no content."""
+    return _left_behind().match(name) is not None
+
+
+@functools.lru_cache(maxsize=1)
+def _left_behind() -> re.Pattern[str]:
+    import fnmatch  # for input folders, not for every hit
+
+    return re.compile("|".join(map(fnmatch.translate, LEFT_BEHIND)))
 
 
 def digest_like(recorded: str, path: str) -> str | None:
@@ -129,11 +152,12 @@ def files_below(folder: str) -> Iterator[str]:
 class _Folder:
     """A folder, some of whose entries have been taken in."""
 
-    def __init__(self, path: str, name: str, identity: Identity) -> None:
+    def __init__(self, path: str, name: str, identity: Identity, skips: Callable[[str], bool] | None) -> None:
         self.path = path
         self.name = name
         self.identity = identity
-        self.left = iter(sorted(os.listdir(path), key=os.fsencode))
+        names = os.listdir(path) if skips is None else [name for name in os.listdir(path) if not skips(name)]
+        self.left = iter(sorted(names, key=os.fsencode))
         self.size_bytes = 0
         self.reaches_up_to = 1 << 30
         """The highest folder above that a circle of links leads back to, by its depth."""
@@ -157,16 +181,20 @@ class _Walk:
     Args:
         root: The folder.
         digest_of: Digests a file; None if the size alone is wanted, and nothing is read.
+        skips: Says of the name of an entry whether it does not count.
     """
 
-    def __init__(self, root: str, digest_of: FileDigest | None = None) -> None:
+    def __init__(
+        self, root: str, digest_of: FileDigest | None = None, *, skips: Callable[[str], bool] | None = None
+    ) -> None:
         self._digest_of = digest_of
+        self._skips = skips
         self._known: dict[Identity, tuple[int, bytes]] = {}
         self._walks: Counter[Identity] = Counter()
         # A stack of our own: folders may be nested deeper than Python can call.
         self._open: list[_Folder] = []
         self._depths: dict[Identity, int] = {}
-        self._open_folder(_Folder(root, "", _identity(os.stat(root))))
+        self._open_folder(_Folder(root, "", _identity(os.stat(root)), self._skips))
 
     def measured(self) -> tuple[int, bytes]:
         """The size of all files, and the digest of the folder, which means nothing without *digest_of*."""
@@ -202,7 +230,7 @@ class _Walk:
         if depth is None:
             self._walks[identity] += 1
             if self._walks[identity] <= _MOST_WALKS:
-                self._open_folder(_Folder(path, name, identity))
+                self._open_folder(_Folder(path, name, identity, self._skips))
                 return True
             depth = 0  # a maze of circles, which has more ways through it than can be gone: it counts as one
         folder.reaches_up_to = min(folder.reaches_up_to, depth)

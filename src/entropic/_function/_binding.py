@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, Signature
 from typing import Any
 
-from ..hashing import RESERVED
+from ..hashing import RESERVED, paths, received
 
 _Bind = Callable[..., dict[str, Any]]
 _BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
@@ -53,6 +53,7 @@ class Binding:
         self._result_place = _place_of(full, result_arg)
         self._result_kind = full.parameters[result_arg].kind
         self._full = full
+        self._ignore = frozenset(ignore)
         names = [] if self.is_runner else list(self.signature.parameters)
         _refuse_names(name, names, ignore)
         if self.is_runner:
@@ -72,6 +73,16 @@ class Binding:
         if self._result_kind is Parameter.POSITIONAL_ONLY:
             return (*args, *self._defaults(len(args), place), result_path), kwargs
         return args, {**kwargs, self._result_arg: result_path}
+
+    def received(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Arguments as the function receives them: what takes no part in the key is left as it is, but for paths."""
+        parameters = list(self.signature.parameters)
+        by_place = [
+            paths(value) if parameters[place : place + 1] and parameters[place] in self._ignore else received(value)
+            for place, value in enumerate(args)
+        ]
+        by_name = {name: (paths if name in self._ignore else received)(value) for name, value in kwargs.items()}
+        return tuple(by_place), by_name
 
     def names(self, ignore: Sequence[str]) -> tuple[list[str], bool]:
         """The parameters that take part in the key, and whether there may be any others."""

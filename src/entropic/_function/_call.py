@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..hashing import PLAIN_TYPES, Key, own_copy, paths, unchanged
+from ..hashing import PLAIN_TYPES, Key, own_copy, unchanged
 
 if TYPE_CHECKING:
     from ._function import FunctionCache
@@ -44,7 +44,8 @@ class Call:
         self._function = function
         self._is_counted = is_counted
         self._key = key
-        args, kwargs = function.inputs.pinned(args, kwargs)
+        self._given = args, kwargs
+        args, kwargs = function.floats.in_arguments(*function.inputs.pinned(args, kwargs))
         if function.binding.is_runner or function.is_async:
             args, kwargs = own_copy((args, kwargs))
         self._args, self._kwargs = args, kwargs
@@ -74,7 +75,7 @@ class Call:
     def _start(self, result_path: Path) -> Any:
         self._require_same_arguments()
         self._function.defaults.notice(self._left_out)
-        args, kwargs = paths(self._args), paths(self._kwargs)
+        args, kwargs = self._function.binding.received(self._args, self._kwargs)
         self.has_run = True
         if self._is_counted:
             self._function.count_miss()
@@ -83,8 +84,8 @@ class Call:
 
     def _left_out(self) -> set[str]:
         """The parameters that the call leaves at their defaults."""
-        signature = self._function.binding.signature
-        return signature.parameters.keys() - signature.bind(*self._args, **self._kwargs).arguments.keys()
+        signature, (args, kwargs) = self._function.binding.signature, self._given
+        return signature.parameters.keys() - signature.bind(*args, **kwargs).arguments.keys()
 
     def _require_same_arguments(self) -> None:
         if are_simple(self._args) and are_simple(self._kwargs.values()):

@@ -9,12 +9,13 @@ import threading
 from collections.abc import Callable, Mapping
 from inspect import Parameter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .._code import Code, Ownership, code_digest
 from .._engine import (
     CannotReplayError,
     DefaultsWatch,
+    RunCache,
     StalenessPolicy,
     make_known,
 )
@@ -23,10 +24,10 @@ from .._record import RunRecord
 from ..errors import EntropicError, NotRecordedError, UnsupportedTypeError
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
 from ..query import Selection
-from ..store import Store
 from ._binding import Binding
 from ._call import Call, are_simple
 from ._closure import Closure, importable_name
+from ._floats import Floats
 from ._inputs import Inputs
 from ._names import Claim, belongs_to, claim_name, function_name, may_be_method, place_of, plain_function
 from ._options import CacheOptions
@@ -55,6 +56,15 @@ class CacheInfo(NamedTuple):
 CacheInfo.__module__ = "entropic.reports"
 
 
+class AnyStore(Protocol):
+    """What a function is decorated on, as far as it is looked at here: an `entropic.Store`."""
+
+    @property
+    def results_dir(self) -> Path: ...
+    @property
+    def _engine(self) -> RunCache: ...
+
+
 class FunctionCache:
     """
     What is behind a decorated function, bound or not; knows calls, not proxies.
@@ -76,7 +86,7 @@ class FunctionCache:
     def __init__(
         self,
         decorated: Callable[..., Any],
-        store: Store,
+        store: AnyStore,
         options: CacheOptions,
         *,
         place: str | None = None,
@@ -94,6 +104,7 @@ class FunctionCache:
         self.is_async = inspect.iscoroutinefunction(function)
         self.binding = Binding(function, options.result_arg, options.ignore)
         self.inputs = Inputs(function, self.binding.signature)
+        self.floats = Floats(function, self.binding.signature)
         self.evolution = self._new_evolution()
         self.seed_name = _seed_name(self.binding, options.seed)
         fields = {"function": self.name}
@@ -217,10 +228,12 @@ class FunctionCache:
         memory = self._memory
         if memory.identity is not identity:
             self._memory = memory = self._new_memory(identity)
-        try:
-            return memory.key(*args, **kwargs)
-        except (_NotSimple, TypeError):
-            pass  # unhashable, or wrong: which of the two is told below
+        # Others are not looked for at all: that would run their __hash__, which may raise or leave something behind.
+        if _are_plain(map(type, args)) and (not kwargs or _are_plain(map(type, kwargs.values()))):
+            try:
+                return memory.key(*args, **kwargs)
+            except (_NotSimple, TypeError):
+                pass  # not to be remembered, or a wrong call, which is told below
         return self.digest(args, kwargs, identity)
 
     def digest(self, args: tuple[Any, ...], kwargs: dict[str, Any], identity: Identity) -> Key:
@@ -238,16 +251,16 @@ class FunctionCache:
         # Typed, since 1, 1.0 and True are equal and three different keys.
         @functools.lru_cache(_REMEMBERED_CALLS, typed=True)
         def key(*args: Any, **kwargs: Any) -> Key:
-            if self._may_remember and are_simple(args) and are_simple(kwargs.values()):
+            if self._may_remember:
                 return self.digest(args, kwargs, identity)
             raise _NotSimple
 
         return _Memory(identity, key)
 
     def params(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        if args and isinstance(args[0], type) and belongs_to(self.function, args[0]):
+        if args and issubclass(type(args[0]), type) and belongs_to(self.function, args[0]):
             args = (importable_name(args[0]) or args[0].__qualname__, *args[1:])
-        params = self.binding.bind(*args, **kwargs)
+        params = self.floats.in_params(self.binding.bind(*args, **kwargs))
         if self.evolution is not None:
             params = self.evolution.completed(params)
         return self.inputs.marked(params) if self.inputs.names else params
@@ -259,7 +272,7 @@ class FunctionCache:
         from ._evolution import Evolution  # loaded by those who declare changes
 
         if isinstance(added, Mapping):
-            added = self.inputs.marked(dict(added))
+            added = self.floats.in_params(self.inputs.marked(dict(added)))
         names, takes_more = self.binding.names(self.options.ignore)
         return Evolution(self.function.__qualname__, added, renamed, removed, names, takes_more=takes_more)
 
@@ -278,11 +291,13 @@ class FunctionCache:
 
     def _default_texts(self) -> dict[str, str]:
         """The defaults that a key can hold, as texts."""
+        parameters = self.binding.signature.parameters.values()
+        defaults = {p.name: p.default for p in parameters if p.default is not Parameter.empty}
         texts: dict[str, str] = {}
-        for parameter in self.binding.signature.parameters.values():
-            if parameter.default is not Parameter.empty and parameter.name not in self.options.ignore:
+        for name, value in self.floats.in_params(defaults).items():
+            if name not in self.options.ignore:
                 with contextlib.suppress(EntropicError):
-                    texts[parameter.name] = canonical(normalize(parameter.default))
+                    texts[name] = canonical(normalize(value))
         return {} if self.binding.is_runner else texts
 
     def _count_runs_with(self, name: str, text: str) -> int:
@@ -308,6 +323,9 @@ class FunctionCache:
         self.records.forget()
         with self.count_lock:
             self.hits = self.misses = 0
+
+
+_are_plain = PLAIN_TYPES.issuperset
 
 
 class _Memory(NamedTuple):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .._engine import RunCache, StalenessPolicy, identity_fields
-from .._record import RunRecord, local_time
+from .._record import RunRecord, local_time, one_line
 from .._tables import RecordList
 from ..hashing import Key, canonical, decode, decode_params, file_text, untagged
 from ..query import Selection
@@ -85,7 +85,7 @@ class Explanation:
             record = neighbour.record
             lines.append(f"  differs from {record.params_hash}, recorded {local_time(record.created_at)}:")
             lines += [f"    {difference}" for difference in neighbour.differences]
-        return "\n".join(lines)
+        return "\n".join(map(one_line, lines))
 
     def __repr__(self) -> str:
         return f"<Explanation: {str(self).partition(chr(10))[0]}>"
@@ -129,6 +129,8 @@ def explain(
         return _unrecorded(engine.select(Selection.of()), key, function, defaults, quiet)
     if found.is_broken:
         return _explained(key, None, (f"the {found.reason}: {candidate.path}",))
+    if found.kind == "other function":
+        return _explained(key, None, (found.reason,))
     record = engine.shown(candidate, key)
     if found.is_hit or policy is None:
         return _explained(key, record, _why_it_answers(candidate.record, key))

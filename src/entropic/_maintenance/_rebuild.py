@@ -73,6 +73,5 @@ def _restore(engine: RunCache, records: Iterable[RunRecord]) -> RecordList:
         return RecordList()
     keys = {record.params_hash for record in missing}
     newer = [record for record in engine.index.iter() if record.params_hash in keys]
-    engine.writer.insert_many([*missing, *map(moved, newer)])
-    engine.writer.delete_records(newer)
+    engine.writer.replace_records(newer, [*missing, *map(moved, newer)])
     return RecordList(map(engine.paths.shown, missing))

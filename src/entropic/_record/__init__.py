@@ -6,7 +6,7 @@ from ._flat import flatten
 from ._record import RunRecord, copy_record, lazy_copy, path_text, place_below, with_params
 
 if TYPE_CHECKING:
-    from ._cells import cell_text, frame_value, is_misleading, local_time, moment_of, plain_text
+    from ._cells import cell_text, frame_value, is_misleading, local_time, moment_of, one_line, plain_text
 
 __all__ = [
     "RunRecord",
@@ -18,13 +18,16 @@ __all__ = [
     "lazy_copy",
     "local_time",
     "moment_of",
+    "one_line",
     "path_text",
     "place_below",
     "plain_text",
     "with_params",
 ]
 
-_OF_CELLS = frozenset({"cell_text", "frame_value", "is_misleading", "local_time", "moment_of", "plain_text"})
+_OF_CELLS = frozenset(
+    {"cell_text", "frame_value", "is_misleading", "local_time", "moment_of", "one_line", "plain_text"}
+)
 
 
 def __getattr__(name: str) -> object:

@@ -78,6 +78,20 @@ def is_misleading(text: str, is_text: bool = True) -> bool:
     return True
 
 
+def one_line(value: object) -> str:
+    r"""
+    Return a text as one line that cannot hurt a terminal: line feeds, escapes and turns of the order are spelt out.
+
+    Example:
+        >>> one_line("a\x1b[31m\nb é")
+        'a\\x1b[31m\\nb é'
+    """
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
 def moment_of(text: str) -> datetime | None:
     """Return the moment that a record tells, aware; None if it is no moment. Without an offset it is UTC."""
     try:

@@ -18,7 +18,6 @@ from ._functions import main_module as main_module
 from ._functions import module_name as module_name
 from ._functions import name_of as name_of
 from ._input_file import InputFile as InputFile
-from ._input_file import paths as paths
 from ._input_file import unchanged as unchanged
 from ._keys import PLAIN as PLAIN
 from ._keys import PLAIN_TYPES as PLAIN_TYPES
@@ -31,6 +30,8 @@ from ._keys import make_key as make_key
 from ._keys import normalize_params as normalize_params
 from ._normalize import normalize
 from ._normalize import normalize_at as normalize_at
+from ._received import paths as paths
+from ._received import received as received
 from ._tags import INPUT_TAG as INPUT_TAG
 from ._tags import content_text as content_text
 from ._tags import file_text as file_text

@@ -106,8 +106,10 @@ def _is_value_in_its_bytes(dtype: Any, numpy: Any) -> bool:
 def _dtype_text(dtype: Any) -> str:
     if dtype.names is not None:
         return repr(_without_padding(dtype).newbyteorder("<").descr)
+    if dtype.kind in "OT":
+        return str(dtype)
     if library_of(dtype.type) == "numpy":
-        return str(dtype.newbyteorder("<").str) if dtype.kind not in "OT" else str(dtype)
+        return str(dtype.newbyteorder("<").str)
     return f"{dtype.type.__module__}.{dtype.name}"
 
 

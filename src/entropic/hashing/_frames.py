@@ -59,12 +59,23 @@ def _pandas_interval(value: Any) -> Tagged:
     return Tagged("$Interval", [value.left, value.right, value.closed])
 
 
-def _pandas_timestamp(value: Any) -> Tagged:
-    zone = getattr(value.tz, "key", None) or getattr(value.tz, "zone", None) or (value.tz and str(value.tz))
-    return Tagged("$Timestamp", f"{value.isoformat()}{f'[{zone}]' if zone else ''}{'#fold' if value.fold else ''}")
+def _pandas_timestamp(value: Any) -> Any:
+    """A moment as the datetime that it equals, unless it is finer than those are."""
+    if not value.nanosecond:
+        return value.to_pydatetime()
+    return Tagged("$Timestamp", [value.floor("us").to_pydatetime(), value.nanosecond])
+
+
+def _pandas_timedelta(value: Any) -> Any:
+    if not value.nanoseconds:
+        return value.to_pytimedelta()
+    return Tagged("$Timedelta", [value.floor("us").to_pytimedelta(), value.nanoseconds])
 
 
 def _pandas_dtype(value: Any) -> Tagged:
+    if hasattr(value, "categories"):
+        categories = None if value.categories is None else _pandas_labels(value.categories)
+        return Tagged("$dtype", "category", {"categories": categories, "ordered": value.ordered})
     return Tagged("$dtype", str(value))
 
 
@@ -114,7 +125,7 @@ FORMS: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("pandas", "Series"): _pandas_series,
     ("pandas", "Index"): _pandas_index,
     ("pandas", "Timestamp"): _pandas_timestamp,
-    ("pandas", "Timedelta"): lambda value: Tagged("$Timedelta", value.isoformat()),
+    ("pandas", "Timedelta"): _pandas_timedelta,
     ("pandas", "NaTType"): lambda value: Tagged("$NaT", None),
     ("pandas", "NAType"): lambda value: Tagged("$NA", None),
     ("pandas", "Period"): lambda value: Tagged("$Period", [value.ordinal, value.freqstr]),

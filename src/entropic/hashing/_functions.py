@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, ModuleType, WrapperDescriptorType
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    MappingProxyType,
+    MethodDescriptorType,
+    MethodType,
+    ModuleType,
+    WrapperDescriptorType,
+)
 from typing import Any
 
 from ..errors import UnsupportedTypeError
@@ -18,6 +26,9 @@ from ._types import attributes_of, class_attribute, type_name
 _MAIN = ("__main__", "__mp_main__")
 _FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType)
 _NOTHING_INSIDE = (int, float, str, bytes, complex, type(None))
+_NAMED_BY_THEMSELVES = frozenset(
+    {"BaseObjectProxy", "ObjectProxy", "cython_function_or_method", "fused_cython_function", "PjitFunction"}
+)
 _UFUNC_HOMES = ("numpy", "scipy.special")
 _ADVICE = "It is not what is found under its name: define it at module level, by a name of its own."
 
@@ -29,17 +40,18 @@ def function_form(value: Any) -> Any:
     Raises:
         UnsupportedTypeError: Its name leads to something else, or to nothing: a lambda, or a function in a function.
     """
-    if isinstance(value, ModuleType):
+    kind = type(value)  # not isinstance: it asks an object for its __class__
+    if issubclass(kind, ModuleType):
         return Tagged("$module", value.__name__)
-    if isinstance(value, partial):
+    if issubclass(kind, partial):
         return Tagged("$function", _name_or_self(value.func), {"args": list(value.args), "kwargs": value.keywords})
-    if isinstance(value, MethodType):
+    if issubclass(kind, MethodType):
         return Tagged("$function", _required_name(value.__func__), {"self": value.__self__})
-    if isinstance(value, BuiltinFunctionType) and not isinstance(value.__self__, ModuleType | None):
+    if issubclass(kind, BuiltinFunctionType) and not isinstance(value.__self__, ModuleType | None):
         return Tagged("$function", f"{type_name(value.__self__)}.{value.__name__}", {"self": value.__self__})
-    if isinstance(value, type):
+    if issubclass(kind, type):
         return Tagged("$type", _required_name(value))
-    if isinstance(value, _FUNCTIONS):
+    if issubclass(kind, _FUNCTIONS):
         return Tagged("$function", _required_name(value))
     name = name_of(value) if callable(value) else None
     return Tagged("$function", name) if name else None
@@ -111,22 +123,22 @@ def code_in(value: Any) -> Iterator[Any]:
     of members of an Enum. Nothing of them is run.
     """
     kind = type(value)
-    if kind is dict or (isinstance(value, Mapping) and kind.__module__ == "types"):
+    if kind is dict or kind is MappingProxyType:
         for item in value.values():
             yield from code_in(item)
     elif kind in (list, tuple, set, frozenset):
         for item in value:
             yield from code_in(item)
-    elif isinstance(value, partial):
+    elif issubclass(kind, partial):
         yield from code_in([value.func, *value.args, *value.keywords.values()])
-    elif isinstance(value, MethodType):
+    elif issubclass(kind, MethodType):
         yield value.__func__
         yield from code_in(value.__self__)
-    elif isinstance(value, Enum):
+    elif issubclass(kind, Enum):
         yield kind
-    elif isinstance(value, type) or (callable(value) and name_of(value) is not None):
+    elif issubclass(kind, type) or (callable(value) and name_of(value) is not None):
         yield value
-    elif not isinstance(value, _NOTHING_INSIDE):
+    elif not issubclass(kind, _NOTHING_INSIDE):
         from ._fields import form_with_fields  # loaded by those who pass objects
 
         form = form_with_fields(value)
@@ -148,10 +160,10 @@ def _required_name(value: Any) -> str:
 
 
 def _own_names(value: Any) -> tuple[Any, Any]:
-    if isinstance(value, (type, *_FUNCTIONS)):
+    if issubclass(type(value), (type, *_FUNCTIONS)):
         module = getattr(value, "__module__", None) or getattr(getattr(value, "__objclass__", None), "__module__", None)
         return module, value.__qualname__
-    if any(base.__name__ == "BaseObjectProxy" or base.__name__ == "ObjectProxy" for base in type(value).__mro__):
+    if not _NAMED_BY_THEMSELVES.isdisjoint(base.__name__ for base in type(value).__mro__):
         return getattr(value, "__module__", None), getattr(value, "__qualname__", None)  # as the function it wraps
     held = attributes_of(value)
     return held.get("__module__"), held.get("__qualname__")

@@ -97,30 +97,6 @@ _noting = threading.local()
 # ---- what reaches the function --------------------------------------------------------------------------------------
 
 
-def paths(value: Any) -> Any:
-    """
-    The same value, with absolute paths instead of the input files in its containers; itself, if there are none.
-
-    Raises:
-        InputFileError: An input file comes out of a record, which knows its digest only.
-    """
-    kind = type(value)
-    if kind is InputFile:
-        return value.path
-    if kind is dict:
-        if is_input(value):
-            reason = "it comes out of a record, which knows its content by digest only, and no run of it is recorded. "
-            raise InputFileError(value[INPUT_TAG]["name"], f"{reason}Pass the file itself.")
-        found = {name: paths(item) for name, item in value.items()}
-        return value if all(found[name] is item for name, item in value.items()) else found
-    if kind is list or kind is tuple:
-        items = [paths(item) for item in value]
-        return value if all(new is old for new, old in zip(items, value, strict=True)) else kind(items)
-    if kind is set or kind is frozenset:
-        return kind(map(paths, value)) if any(type(item) is InputFile for item in value) else value
-    return value
-
-
 @contextlib.contextmanager
 def unchanged(key: Key, again: Callable[[], Key]) -> Iterator[None]:
     """

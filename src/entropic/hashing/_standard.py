@@ -105,6 +105,6 @@ NAMESPACES = frozenset({("types", "SimpleNamespace"), ("argparse", "Namespace")}
 def view_form(value: Any) -> Any:
     """A view of a dict: of keys a set, of items a dict, of values a list; None if it is no view."""
     for view, plain in ((KeysView, set), (ItemsView, dict), (ValuesView, list)):
-        if isinstance(value, view):
+        if issubclass(type(value), view):
             return plain(value)
     return None

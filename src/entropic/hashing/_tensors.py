@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import UnsupportedTypeError
 from ._arrays import array_form
 from ._forms import Tagged
-from ._types import type_name
+from ._types import library_of, type_name
 
 
 def _tensor(tag: str, dtype: Any, array: Any) -> Tagged:
@@ -52,6 +52,11 @@ def _sparse(value: Any) -> Tagged:
 
 
 def _distribution(value: Any) -> Tagged:
+    """A distribution of SciPy's own, frozen or not; the code of any other is not in its name."""
+    if library_of(type(getattr(value, "dist", value))) != "scipy":
+        raise UnsupportedTypeError("", type_name(value), "Only distributions of scipy.stats are known by their names.")
+    if not hasattr(value, "dist"):
+        return Tagged("$distribution", value.name)
     return Tagged("$distribution", value.dist.name, {"args": list(value.args), "kwargs": value.kwds})
 
 
@@ -77,6 +82,7 @@ FORMS: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("scipy", "spmatrix"): _sparse,
     ("scipy", "sparray"): _sparse,
     ("scipy", "_spbase"): _sparse,
+    ("scipy", "rv_generic"): _distribution,
     ("scipy", "rv_frozen"): _distribution,
     ("scipy", "Rotation"): _rotation,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from types import MemberDescriptorType
 from typing import Any
@@ -50,6 +51,19 @@ def slots_of(value: Any, base: type = object) -> dict[str, Any]:
                 except AttributeError:
                     continue
     return held
+
+
+def remade(value: Any, attributes: dict[str, Any]) -> Any:
+    """Another instance of the same class with the same slots, and with these attributes."""
+    kind = type(value)
+    other = object.__new__(kind)
+    for base in kind.__mro__:
+        for slot in vars(base).values():
+            if isinstance(slot, MemberDescriptorType):
+                with contextlib.suppress(AttributeError):
+                    slot.__set__(other, slot.__get__(value))
+    attributes_of(other).update(attributes)
+    return other
 
 
 def is_remembered(kind: type, name: str) -> bool:

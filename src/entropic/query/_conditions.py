@@ -234,7 +234,7 @@ class Param:
             raise TypeError(f"Cannot compare {self!r} with {value!r}: compare with a value. {_PARENTHESES}")
         if isinstance(value, Stored):
             return value.value
-        if self.name == "created_at" and isinstance(value, date):
+        if self.name == "created_at" and isinstance(value, (date, str)):
             return _as_created_at(value)
         return normalize_at(self.name, value)
 
@@ -370,8 +370,16 @@ def _is_plain(value: Any) -> bool:
     return all(map(_is_plain, value)) if isinstance(value, list) else True
 
 
-def _as_created_at(value: date) -> str:
-    """A moment as records write it: in UTC; a day is its begin."""
+def _as_created_at(value: date | str) -> str:
+    """A moment as records write it: in UTC. A text without an offset is in UTC already; a day is its first moment."""
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+        except ValueError:
+            return value
+        if len(value.strip()) == len("2026-01-01"):
+            return value.strip()
+        value = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
     if isinstance(value, datetime):
         return value.astimezone(timezone.utc).isoformat(timespec="microseconds")
     return value.isoformat()

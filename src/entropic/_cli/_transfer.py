@@ -8,20 +8,24 @@ import click
 
 from .._maintenance import export as write_export
 from .._maintenance import link_view
+from .._record import one_line
 from ..index import copy, open_index
 from ..store import Store
 from . import _view
-from ._choose import chosen, runs_argument, some
+from ._parsing import assignments, looks_like_an_assignment
 from ._place import find_places, is_url, open_store, opens_store
-from ._words import assignments
+from ._selection import runs_argument, some
 
 
 @click.command()
 @click.argument("result", type=click.Path(exists=True))
 @click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter it belongs to.")
 @click.option("-m", "--meta", "metadata", multiple=True, metavar="NAME=VALUE", help="Kept with the record.")
+@click.argument("others", nargs=-1, metavar="")
 @opens_store(creates=True)
-def register(store: Store, result: str, params: tuple[str, ...], metadata: tuple[str, ...]) -> None:
+def register(
+    store: Store, result: str, params: tuple[str, ...], metadata: tuple[str, ...], others: tuple[str, ...]
+) -> None:
     """
     Record a result that was made elsewhere.
 
@@ -31,6 +35,9 @@ def register(store: Store, result: str, params: tuple[str, ...], metadata: tuple
     Example:
       entropic register old/run7.csv -p n=100 -p dt=0.01 -m source=cluster
     """
+    if others:
+        hint = f": did you mean -p {others[0]}?" if looks_like_an_assignment(others[0]) else ""
+        raise click.UsageError(f"one result at a time, and {others[0]!r} is one word too many{hint}")
     record = store.register(assignments(params, "-p"), result, **assignments(metadata, "-m"))
     click.echo(record.params_hash)
 
@@ -98,12 +105,12 @@ def export(store: Store, runs: tuple[str, ...], output: str) -> None:
       entropic export method=rk4 -o rk4.zip
       entropic export 'n>=100' -o for_the_paper
     """
-    records = some(chosen(store, runs))
+    records = some(store, runs)
     for record in records:
         if not record.result_path.exists():
             _view.told(f"the result of {record.params_hash} is gone: only its parameters are exported")
     write_export(records, Path(output), store._engine.paths.files_of, _view.progress(len(records), "exporting"))
-    click.echo(f"{len(records)} run{'' if len(records) == 1 else 's'} exported to {_view.printable(output)}")
+    click.echo(f"{len(records)} run{'' if len(records) == 1 else 's'} exported to {one_line(output)}")
 
 
 @click.command()
@@ -122,9 +129,9 @@ def link(store: Store, folder: str, runs: tuple[str, ...], name: str | None) -> 
       entropic link by_kappa --name '{kappa}_{config.nx}'
       entropic link rk4 method=rk4
     """
-    records = some(chosen(store, runs, current=True))
+    records = some(store, runs, current=True)
     links = link_view(records, Path(folder), name, store.results_dir)
-    click.echo(f"{len(links)} link{'' if len(links) == 1 else 's'} in {_view.printable(folder)}")
+    click.echo(f"{len(links)} link{'' if len(links) == 1 else 's'} in {one_line(folder)}")
 
 
 @click.command()
@@ -144,5 +151,5 @@ def page(store: Store, runs: tuple[str, ...], output: str, title: str | None, cu
       entropic page -o runs.html
       entropic page method=rk4 -o rk4.html
     """
-    some(chosen(store, runs, current=current)).to_html(output, title=title or store.results_dir.name)
-    click.echo(_view.printable(output))
+    some(store, runs, current=current).to_html(output, title=title or store.results_dir.name)
+    click.echo(one_line(output))

@@ -8,10 +8,10 @@ import click
 
 from .._tables import RecordList
 from ..store import Store
-from . import _look, _view
-from ._choose import chosen, runs_argument, some, total_size
+from . import _ls, _view
+from ._parsing import age, size
 from ._place import opens_store
-from ._words import age, size
+from ._selection import runs_argument, some, total_size, understood
 
 yes_option = click.option("--yes", is_flag=True, help="Do it without asking.")
 
@@ -34,7 +34,8 @@ def rm(store: Store, runs: tuple[str, ...], files: bool, yes: bool) -> None:
     """
     if not runs:
         raise click.UsageError("say which runs: all of them would be a lot. Use a filter such as 'n>0', or a hash")
-    records = some(chosen(store, runs))
+    records = some(store, runs)
+    _view.told(f"runs with {understood(runs)}:")
     _preview(records)
     _confirm(
         f"Forget {_counted(records)}{' and remove their results' if files else ', and keep their files'}?", yes=yes
@@ -106,7 +107,7 @@ def prune(
 
 
 def _preview(records: RecordList) -> None:
-    _look.show_runs(records)
+    _ls.show_runs(records)
 
 
 def _confirm(question: str, *, yes: bool) -> None:

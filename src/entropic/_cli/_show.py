@@ -1,0 +1,142 @@
+"""Subcommands that look at single runs and at the whole: show, path, stats, check."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import click
+
+from .._record import flatten, one_line
+from .._tables import RecordList
+from ..store import Store
+from . import _view
+from ._place import opens_store
+from ._selection import NothingFound, answering, runs_argument, some, total_size
+
+
+@click.command()
+@runs_argument
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@opens_store()
+def show(store: Store, runs: tuple[str, ...], as_json: bool) -> None:
+    """
+    Show one run in full: the newest one that matches.
+
+    \b
+    Examples:
+      entropic show f444
+      entropic show n=100 dt=0.01
+    """
+    records = some(store, runs)
+    if len(records) > 1:
+        _view.told(f"{len(records)} runs match; this is the newest")
+    if as_json:
+        click.echo(json.dumps(_view.json_of(records[-1]), indent=2))
+    else:
+        _show_record(records[-1:], store)
+
+
+@click.command()
+@runs_argument
+@click.option("--all", "every", is_flag=True, help="All runs of a point, and not only the newest.")
+@click.option("-0", "--null", is_flag=True, help="End each path with NUL, for xargs -0.")
+@opens_store()
+def path(store: Store, runs: tuple[str, ...], every: bool, null: bool) -> None:
+    """
+    Print the paths of results, for scripts.
+
+    One a line, and nothing else. Of several runs of one point only the newest is printed, which is the one that
+    answers. Exits with 1 if nothing matches. A result that is gone is not printed, but named on stderr.
+
+    \b
+    Examples:
+      head "$(entropic path n=100 dt=0.01)"
+      entropic path -0 method=rk4 | xargs -0 cat
+    """
+    records = some(store, runs)
+    paths = [record.result_path for record in (records if every else answering(records))]
+    for gone in (one for one in paths if not one.exists()):
+        _view.told(f"the result {gone} is gone")
+    there = [one for one in paths if one.exists()]
+    for one in there:
+        _view.show_path(one, end=b"\0" if null else b"\n")
+    if not there:
+        raise NothingFound("no result is there")
+
+
+@click.command()
+@opens_store()
+def stats(store: Store) -> None:
+    """
+    Count runs, points, functions, bytes and time.
+
+    The size is what was recorded with the runs. How much time hits have saved is not known: reading writes nothing, so
+    they are not counted.
+    """
+    records = store.list()
+    spent = [record.metadata.get("elapsed_seconds") for record in records]
+    seconds = [float(one) for one in spent if isinstance(one, (int, float)) and one >= 0]
+    functions = Counter(_view.function_of(record) or "(plain runs)" for record in records)
+    rows = [
+        ("index", one_line(getattr(store.index, "path", None) or store.index)),
+        ("results", one_line(store.results_dir)),
+        ("runs", str(len(records))),
+        ("points", str(len({record.params_hash for record in records}))),
+        ("size", _view.size_text(total_size(records))),
+        ("time spent", _view.time_text(sum(seconds)) if seconds else "unknown"),
+    ]
+    if records:
+        # By their times: runs of a copied or migrated index need not be in that order.
+        by_time = sorted(records, key=lambda record: record.created_at)
+        rows += [("first", _view.created(by_time[0])), ("last", _view.created(by_time[-1]))]
+    rows += [
+        ("function" if not place else "", f"{count:>6}  {one_line(name)}")
+        for place, (name, count) in enumerate(functions.most_common())
+    ]
+    _show_pairs(rows)
+
+
+@click.command()
+@click.option("--contents", is_flag=True, help="Read every result that has a recorded digest, and compare.")
+@click.option("--repair", is_flag=True, help="Mend what can be mended without deleting a result.")
+@opens_store()
+@click.pass_context
+def check(context: click.Context, store: Store, contents: bool, repair: bool) -> None:
+    """
+    Report what does not agree between index and results.
+
+    Exits with 1 if something was found, with --repair too: the report is of what was there before.
+    """
+    report = store.check(contents=contents, repair=repair)
+    for line in str(report).split("\n"):
+        click.echo(one_line(line))
+    if not report.is_clean:
+        context.exit(1)
+
+
+def _show_record(records: RecordList, store: Store) -> None:
+    record, table = records[0], records.table()
+    superseded = table.own("superseded")
+    gone = "" if record.result_path.exists() else "  (gone)"
+    rows = [
+        ("hash", record.params_hash),
+        ("created", _view.created(record)),
+        *([("superseded", one_line(table.rows[0][superseded]))] if superseded else []),
+        ("result", one_line(record.result_path) + gone),
+        *(("beside", one_line(path)) for path in store._engine.paths.files_of(record)[1:]),
+    ]
+    for title, values in (("params", record.params), ("metadata", record.metadata), ("provenance", record.provenance)):
+        rows += [
+            (f"{title}.{one_line(name)}", _view.shown(value))
+            for name, value in flatten(values).items()
+            if name != "siblings"
+        ]
+    _show_pairs(rows)
+
+
+def _show_pairs(rows: list[tuple[str, str]]) -> None:
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        label = click.style(f"{name:<{width}}", bold=True) if _view.wants_colour() else f"{name:<{width}}"
+        click.echo(f"{label}  {value}".rstrip())

@@ -1,0 +1,143 @@
+"""A table in a terminal: no number and no hash is ever cut; what does not fit is left out as a whole, and named."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import click
+
+from .._tables import text_width
+from . import _view
+
+_GAP = "  "
+_BLOCK_LINES = 100
+_NARROW_TEXTS = (24, 12)  # to how many letters texts are cut, at first and if that is not enough
+_CUT = "…"
+
+
+@dataclass(frozen=True)
+class Column:
+    """
+    One column.
+
+    Attributes:
+        title: What stands above it.
+        cells: Its texts, one a row.
+        rank: Which column stays if not all fit: the one with the lowest rank, and of equal ones the first.
+        is_param: It is a parameter.
+        is_number: It is flush right, and is never cut.
+        shorter: The same in fewer letters, for a narrow terminal.
+    """
+
+    title: str
+    cells: Sequence[str]
+    rank: int
+    is_param: bool = False
+    is_number: bool = False
+    shorter: Sequence[str] = field(default=())
+
+    @functools.cached_property
+    def width(self) -> int:
+        """How many places of a line it takes."""
+        return max(map(text_width, (self.title, *self.cells)))
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether every row has the same in it."""
+        return len(set(self.cells)) == 1
+
+    def cut_to(self, width: int) -> Column:
+        """With texts of at most so many letters; numbers stay whole, as does the title."""
+        if self.is_number or not self.rank:
+            return self
+        return replace(self, cells=[_cut(cell, width) for cell in self.cells])
+
+
+def show(columns: Sequence[Column]) -> None:
+    """Show a table, whole."""
+    lines = []
+    for place in range(-1, len(columns[0].cells)):
+        row = [column.title if place < 0 else column.cells[place] for column in columns]
+        cells = [_padded(cell, column) for cell, column in zip(row, columns, strict=True)]
+        lines.append(_GAP.join(cells).rstrip())
+    if _view.wants_colour():
+        lines[0] = click.style(lines[0], bold=True)
+    for start in range(0, len(lines), _BLOCK_LINES):
+        # Not all at once: of one write that a closed pipe cuts short, an unbuffered stdout says nothing.
+        click.echo("\n".join(lines[start : start + _BLOCK_LINES]))
+
+
+def show_fitting(columns: Sequence[Column]) -> None:
+    """Show as many columns as fit into the terminal, and name the others."""
+    shown = fitting(columns, shutil.get_terminal_size().columns)
+    show(shown)
+    titles = [column.title for column in shown]
+    left_out = [column.title for column in columns if column.title not in titles]
+    if left_out:
+        _view.told(f"too narrow for: {', '.join(left_out)} (a wider terminal, --varying, --csv and --json show them)")
+
+
+def show_shared(columns: Sequence[Column]) -> None:
+    """Show what all rows share, in as many lines as it takes."""
+    if columns:
+        text = ", ".join(f"{column.title} = {column.cells[0]}" for column in columns)
+        width = shutil.get_terminal_size().columns
+        click.echo("\n".join(textwrap.wrap(text, width, subsequent_indent=_GAP, break_on_hyphens=False)))
+
+
+def fitting(columns: Sequence[Column], width: int) -> list[Column]:
+    """
+    The columns that fit into a width: texts are shortened first, then whole columns left out.
+
+    Example:
+        >>> hashes, numbers = Column("hash", ["0123abcd"], 0), Column("n", ["1.234567890"], 1, is_number=True)
+        >>> [column.title for column in fitting([hashes, numbers], 80)]
+        ['hash', 'n']
+        >>> [column.title for column in fitting([hashes, numbers], 20)]
+        ['hash']
+    """
+    kept = list(columns)
+    for shorten in (_as_they_are, _with_shorter_ones, *(_cutting_to(letters) for letters in _NARROW_TEXTS)):
+        kept = [shorten(column) for column in kept]
+        if _total(kept) <= width:
+            return kept
+    while len(kept) > 1 and _total(kept) > width:
+        least = max(range(len(kept)), key=lambda place: (kept[place].rank, place))
+        del kept[least]
+    return kept
+
+
+def _as_they_are(column: Column) -> Column:
+    return column
+
+
+def _with_shorter_ones(column: Column) -> Column:
+    return replace(column, cells=column.shorter) if column.shorter else column
+
+
+def _cutting_to(letters: int) -> Callable[[Column], Column]:
+    return lambda column: column.cut_to(letters)
+
+
+def _total(columns: Sequence[Column]) -> int:
+    return sum(column.width for column in columns) + len(_GAP) * (len(columns) - 1)
+
+
+def _cut(text: str, width: int) -> str:
+    """A text cut to a width; of a name with dots, its end is kept."""
+    if text_width(text) <= width:
+        return text
+    is_name = text.replace(".", "").replace("_", "").isalnum()
+    text = text[::-1] if is_name else text
+    while text_width(text) >= width:
+        text = text[:-1]
+    return _CUT + text[::-1] if is_name else text + _CUT
+
+
+def _padded(cell: str, column: Column) -> str:
+    padding = " " * (column.width - text_width(cell))
+    return padding + cell if column.is_number else cell + padding

@@ -1,0 +1,263 @@
+"""
+A program with all that it starts: one process group, started, shown, waited for and ended as a whole.
+
+The group is ended with the run: when it is interrupted, and also when this process dies, for which a guard looks out, a
+small shell in a session of its own. So no solver goes on computing for a caller that is gone. When the program ends by
+itself, a helper that it leaves running is left alone, and is waited for only while it writes the result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from .. import _log
+
+_GRACE_SECONDS = 10.0
+_LEFTOVER_SECONDS = 1.0
+_LOOK_SECONDS = 2.0
+_POLL_SECONDS = 0.1
+_CHUNK_BYTES = 1 << 16
+# Reads the number of the group, then waits for a word; the end of the pipe without one means that we have died.
+_GUARD = 'read -r g; read -r w || { kill -s TERM -- "-$g"; kill -s CONT -- "-$g"; sleep 2; kill -s KILL -- "-$g"; }'
+
+_running: set[int] = set()
+
+
+def signal_programs(number: int) -> None:
+    """Send a signal to every program that this process is running, with all that it has started."""
+    for group in tuple(_running):
+        _signal(group, number)
+
+
+class Program:
+    """
+    A program that was started.
+
+    Args:
+        arguments: What to start.
+        folder: Where its result is to lie: who writes there is waited for.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+
+    def __init__(self, arguments: Sequence[str], folder: str | os.PathLike[str]) -> None:
+        self._name = arguments[0]
+        self._folder = os.path.realpath(folder) + os.sep
+        self._guard = _Guard()
+        self._process = self._started(arguments)
+        self._group = self._process.pid
+
+    def _started(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        # In a thread: an interrupt, which only the main thread gets, cannot come between the start and what follows.
+        with ThreadPoolExecutor(1) as thread:
+            future = thread.submit(self._start, arguments)
+            try:
+                return future.result()
+            except BaseException:
+                if future.exception() is None:
+                    self._process = future.result()
+                    self._group = self._process.pid
+                    self._end()
+                self._guard.dismiss()
+                raise
+
+    def _start(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            **_in_its_own_group(),
+        )
+        _running.add(process.pid)
+        self._guard.watch(process.pid)
+        return process
+
+    def follow(self, show: Callable[[bytes], object]) -> int:
+        """Hand on the output as it comes, until the program has ended with all of its group; its exit status."""
+        assert self._process.stdout is not None
+        with self._process.stdout as pipe, _Waiter(self._process, pipe.fileno()) as waiter:
+            try:
+                while self._process.poll() is None:
+                    waiter.read(show, _LOOK_SECONDS)
+                    self._look_whether_it_is_stopped()
+                self._see_to_the_rest(waiter, show)
+                waiter.drain(show)
+                return self._process.wait()
+            except BaseException:
+                # Interrupted, or the output cannot be kept: whatever the program makes now would be thrown away.
+                self._end()
+                raise
+            finally:
+                _running.discard(self._group)
+                self._guard.dismiss()
+
+    def _see_to_the_rest(self, waiter: _Waiter, show: Callable[[bytes], object]) -> None:
+        """What the program has left running is given a moment to end, and waited for while it writes the result."""
+        deadline = time.monotonic() + _LEFTOVER_SECONDS
+        is_told = False
+        while _is_alive(self._group):
+            waiter.read(show, _POLL_SECONDS)
+            if time.monotonic() < deadline:
+                continue
+            writers = _writers(self._group, self._folder)
+            if not writers:
+                _log.left_running(self._name)
+                return
+            if not is_told:
+                _log.waiting_for_writers(self._name, writers)
+                is_told = True
+            deadline = time.monotonic() + _LOOK_SECONDS
+
+    def _look_whether_it_is_stopped(self) -> None:
+        if hasattr(os, "waitid"):
+            with contextlib.suppress(ChildProcessError):
+                found = os.waitid(os.P_PID, self._group, os.WSTOPPED | os.WNOHANG)  # each stop is reported once
+                if found is not None:
+                    _log.program_stopped(self._name, self._group)
+
+    def _end(self) -> None:
+        """End the program and all of its group: politely, then not."""
+        try:
+            _signal(self._group, signal.SIGTERM)
+            _signal(self._group, signal.SIGCONT)  # a stopped one hears nothing else
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_GRACE_SECONDS)
+            self._wait_for_group(_LEFTOVER_SECONDS)
+        finally:
+            _signal(self._group, signal.SIGKILL)  # at once, if the user has no patience either
+            _running.discard(self._group)
+            self._process.wait()
+
+    def _wait_for_group(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while _is_alive(self._group) and time.monotonic() < deadline:
+            time.sleep(0.02)  # nothing tells of the end of a process that is not our child
+
+
+class _Guard:
+    """Ends a process group when this process dies, however it dies."""
+
+    def __init__(self) -> None:
+        self._shell = subprocess.Popen(
+            ["/bin/sh", "-c", _GUARD],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # out of reach of the signals that end us
+            cwd="/",
+        )
+
+    def watch(self, group: int) -> None:
+        """From now on, this group."""
+        self._write(b"%d\n" % group)
+
+    def dismiss(self) -> None:
+        """The group needs no guard any more."""
+        self._write(b"\ndone\n")
+        assert self._shell.stdin is not None
+        with contextlib.suppress(OSError):
+            self._shell.stdin.close()
+        self._shell.wait()
+
+    def _write(self, words: bytes) -> None:
+        assert self._shell.stdin is not None
+        with contextlib.suppress(OSError):  # of a guard that was killed; the program is none the worse
+            self._shell.stdin.write(words)
+            self._shell.stdin.flush()
+
+
+class _Waiter:
+    """Waits for output of a program or for its end, whichever comes first."""
+
+    def __init__(self, process: subprocess.Popen[bytes], pipe: int) -> None:
+        self._pipe = pipe
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(pipe, selectors.EVENT_READ)
+        self._ended = -1
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):  # an older kernel, or a sandbox
+                self._ended = os.pidfd_open(process.pid)
+                self._selector.register(self._ended, selectors.EVENT_READ)
+
+    def __enter__(self) -> _Waiter:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._selector.close()
+        if self._ended >= 0:
+            os.close(self._ended)
+
+    def read(self, show: Callable[[bytes], object], seconds: float) -> None:
+        """Hand on what output there is; wait for it, or for the end of the program, at most so long."""
+        found = self._selector.select(seconds if self._ended >= 0 else min(seconds, _POLL_SECONDS))
+        ready = {key.fd for key, _ in found}
+        if self._pipe in ready:
+            chunk = os.read(self._pipe, _CHUNK_BYTES)
+            if chunk:
+                show(chunk)
+            else:
+                self._selector.unregister(self._pipe)  # closed, though the program may go on
+                self._pipe = -1
+        elif self._ended in ready:
+            self._selector.unregister(self._ended)  # known from now on
+
+    def drain(self, show: Callable[[bytes], object]) -> None:
+        """Hand on what was written before the end, without waiting for a stranger who keeps the pipe open."""
+        if self._pipe < 0:
+            return
+        os.set_blocking(self._pipe, False)
+        with contextlib.suppress(BlockingIOError):
+            while chunk := os.read(self._pipe, _CHUNK_BYTES):
+                show(chunk)
+
+
+def _in_its_own_group() -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        return {"process_group": 0}
+    return {"preexec_fn": os.setpgrp}
+
+
+def _signal(group: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def _is_alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except OSError:
+        return False
+    return True
+
+
+def _writers(group: int, folder: str) -> list[int]:
+    """The processes of a group that have a file in a folder open, where the system tells."""
+    return [pid for pid in _members(group) if any(path.startswith(folder) for path in _open_files(pid))]
+
+
+def _members(group: int) -> Iterator[int]:
+    with contextlib.suppress(OSError):
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    fields = file.read().rpartition(b")")[2].split()
+                if int(fields[2]) == group:
+                    yield int(name)
+
+
+def _open_files(pid: int) -> Iterator[str]:
+    with contextlib.suppress(OSError):
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                yield os.readlink(f"/proc/{pid}/fd/{name}")

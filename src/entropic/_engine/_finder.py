@@ -1,0 +1,145 @@
+"""Keys looked up in an index: what was decided once is remembered, and holds for as long as its grounds do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .. import _log
+from .._fs import remember
+from .._log import DEBUG, is_enabled_for
+from .._record import RunRecord, lazy_copy, with_params
+from ..hashing import Key, decode_params
+from ..index import Index
+from ._lookup import NOTHING, Candidate, Lookup, agrees, choose, most_telling
+from ._paths import ResultPaths
+from ._staleness import StalenessPolicy
+
+_REMEMBERED_HITS = 1 << 17
+_REMEMBERED_FORMS = 1 << 16
+
+
+class Finder:
+    """
+    Looks keys up, and hands out what answers.
+
+    Args:
+        index: Where records are kept.
+        paths: Where their results are.
+    """
+
+    def __init__(self, index: Index, paths: ResultPaths) -> None:
+        self._index = index
+        self._paths = paths
+        self._peek = index.peek
+        self._candidates: dict[str, Candidate] = {}
+        self._older_forms = _OlderForms()
+
+    def recall(self, key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None:
+        """
+        Return the record that answers a key, or None. Two ``stat`` calls, no lock, nothing written.
+
+        Raises:
+            CodeChangedError: It was made by other code, and *policy* makes an error of that.
+            HashCollisionError: The record of this key is of other params, or of another function.
+        """
+        stored = self._peek(key.params_hash)
+        candidate = self._candidates.get(key.params_hash)
+        # The way of nearly all hits: what was decided last time still stands.
+        if candidate is not None and candidate.stored is stored:
+            if candidate.agreed is not key:
+                candidate.require_agreement(key)
+            if (policy is None or candidate.answers_for is policy.today()) and candidate.defect() is None:
+                if is_enabled_for(DEBUG):
+                    _log.hit(key.params_hash, candidate.path)
+                return lazy_copy(candidate.record)
+        return self.answer(self._look_up(key, policy, stored), key, policy)
+
+    def look_up(self, key: Key, policy: StalenessPolicy | None = None) -> Lookup:
+        """
+        Tell what a key finds, and why; nothing is warned of, and nothing remembered.
+
+        Raises:
+            HashCollisionError: The record of this key is of other params, or of another function.
+        """
+        return self._look_up(key, policy, self._peek(key.params_hash))
+
+    def shown(self, candidate: Candidate, key: Key) -> RunRecord:
+        """A record that was found for a key, as users see it: with the params of today."""
+        if candidate.record.params_hash == key.params_hash:
+            return lazy_copy(candidate.record)
+        return with_params(candidate.record, decode_params(key.params))
+
+    def _look_up(self, key: Key, policy: StalenessPolicy | None, stored: RunRecord | None) -> Lookup:
+        own = self._look_up_form(key, policy, stored)
+        if own.is_hit or key.older is None:
+            return own
+        policy = _policy_for_older(key, policy)
+        known = self._older_forms.get(key)
+        if known is not None:
+            found = self._look_up_form(known, policy, self._peek(known.params_hash))
+            if found.is_hit:
+                return found
+        forms = key.older(key)
+        return most_telling(own, [self._look_up_form(one, policy, self._peek(one.params_hash)) for one in forms])
+
+    def _look_up_form(self, form: Key, policy: StalenessPolicy | None, stored: RunRecord | None) -> Lookup:
+        if stored is None:
+            return NOTHING
+        newest = self._newest_candidate(stored)
+        newest.require_agreement(form)
+        return choose(self._candidates_of(form, newest), policy)
+
+    def _newest_candidate(self, stored: RunRecord) -> Candidate:
+        known = self._candidates.get(stored.params_hash)
+        if known is not None and known.is_newest and known.stored == stored:
+            return known  # an index that hands out copies: still the record we know
+        return Candidate(stored, self._paths.seen(stored))
+
+    def _candidates_of(self, key: Key, newest: Candidate) -> Iterator[Candidate]:
+        """The records of a key, beginning with the newest, which the index shows; others are looked for if asked."""
+        yield newest
+        stored = newest.stored
+        same = [one for one in self._index.find_all_by_hash(stored.params_hash) if agrees(one, key) and one != stored]
+        for one in reversed(same):
+            candidate = Candidate(stored, self._paths.shown(one), is_newest=False)
+            candidate.agreed = key
+            yield candidate
+
+    def answer(self, found: Lookup, key: Key, policy: StalenessPolicy | None) -> RunRecord | None:
+        """The record to hand out, which is remembered; None if the point has to run."""
+        candidate = found.candidate
+        if candidate is None or found.is_broken:
+            return None
+        form = candidate.agreed or key
+        is_older = form.params_hash != key.params_hash
+        if is_older:
+            policy = _policy_for_older(key, policy)
+        if not found.is_hit and not (policy is not None and policy.permits(candidate.record)):
+            return None
+        if policy is not None:
+            candidate.answers_for = policy.today()
+        remember(self._candidates, form.params_hash, candidate, _REMEMBERED_HITS)
+        if is_older:
+            self._older_forms.remember(key, form)
+        if is_enabled_for(DEBUG):
+            _log.hit(key.params_hash, candidate.path)
+        return self.shown(candidate, key)
+
+
+class _OlderForms:
+    """Which older form of a key has answered last."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, object], tuple[str, Key]] = {}
+
+    def get(self, key: Key) -> Key | None:
+        text, older = self._known.get((key.params_hash, key.older), ("", None))
+        return older if text == key.canonical else None
+
+    def remember(self, key: Key, older: Key) -> None:
+        # With what is declared: two declarations may read one record as two points.
+        remember(self._known, (key.params_hash, key.older), (key.canonical, older), _REMEMBERED_FORMS)
+
+
+def _policy_for_older(key: Key, policy: StalenessPolicy | None) -> StalenessPolicy | None:
+    return policy and policy.for_older_parameters(str(key.older))
