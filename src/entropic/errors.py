@@ -11,6 +11,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── InputFileError          FileNotFoundError  an input file that is missing, or cannot be read
     ├── InputFileChangedError   RuntimeError       an input file that was changed while its run was under way
     ├── ResultMissingError      FileNotFoundError  a runner, or a registration, without a result
+    ├── ResultNotSavedError     RuntimeError       a value that a function returned, and save= could not write
     ├── AmbiguousResultError    ValueError         a runner that wrote several things, none of them the result
     ├── StoreWriteError         OSError            a place that cannot be written, or a record that could not be kept
     ├── IndexCorruptError       ValueError         an index file, or a record in it, that cannot be read
@@ -97,6 +98,7 @@ __all__ = [
     "ParameterNameError",
     "ReentrantRunError",
     "ResultMissingError",
+    "ResultNotSavedError",
     "SeveralCodesError",
     "SeveralIndexesError",
     "StaleResultWarning",
@@ -305,6 +307,25 @@ class ResultMissingError(EntropicError, FileNotFoundError):
     @property
     def _why(self) -> str:
         return self.reason or f"nothing was found at {self.path!r}. Check the path."
+
+
+class ResultNotSavedError(EntropicError, RuntimeError):
+    """
+    A function has returned its result, and the function given as ``save=`` could not write it.
+
+    Nothing is recorded, and the value is kept. The error that ``save`` raised is the cause of this one.
+
+    Attributes:
+        reason: What ``save`` raised.
+        kept_at: The file that the value was written to.
+    """
+
+    reason: str
+    kept_at: str
+    _template = (
+        "Cannot save the result: save= raised {reason}. What the function returned is kept at {kept_at!r}. Mend save=, "
+        "and register what it makes of that."
+    )
 
 
 class AmbiguousResultError(EntropicError, ValueError):

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from ._engine import BoundRunner, PlainRuns, RunCache, Runner, Settings, require_callable
+from ._engine import BoundRunner, PlainRuns, RunCache, Runner, Settings, checked_suffix, require_callable
 from ._fs import make_folder
 from ._record import RunRecord
 from ._sweep import SweepKeywords, SweepOptions, shows_options
@@ -88,7 +88,7 @@ class Store:
         results_dir, db_path = _checked_folder(results_dir), os.path.expanduser(db_path)
         settings = Settings(
             results_dir=Path(os.path.abspath(results_dir)),
-            file_suffix=_checked_suffix(file_suffix),
+            file_suffix=checked_suffix(file_suffix),
             index=open_index(index, db_path, results_dir, durable),
             durable=durable,
             keep_failed=keep_failed,
@@ -269,6 +269,7 @@ class Store:
             workers: Run in so many processes of our own. If one dies, what it had in hand is tried again.
             progress: True for a bar (extra ``progress``), False for none; by default there is one if tqdm is installed
                 and someone looks. Or a function, called with a ``SweepProgress`` some times a second.
+            metadata: Kept with the records of new runs; takes no part in the keys.
             on_error: ``"raise"``: the other points go on, and at the end a `SweepError` has the records and the
                 failures. ``"skip"``: failures are logged, and the other records returned.
 
@@ -288,7 +289,8 @@ class Store:
         from ._sweep import as_record, run_sweep
 
         require_callable(runner)
-        return RecordList(run_sweep(PlainRuns(self._engine, runner), points, SweepOptions.of(options), as_record))
+        chosen = SweepOptions.of(options)
+        return RecordList(run_sweep(PlainRuns(self._engine, runner, chosen.metadata), points, chosen, as_record))
 
     @shows_options(SweepOptions)
     def sweep_as_completed(
@@ -313,7 +315,8 @@ class Store:
         from ._sweep import as_record, run_as_completed
 
         require_callable(runner)
-        return run_as_completed(PlainRuns(self._engine, runner), points, SweepOptions.of(options), as_record)
+        chosen = SweepOptions.of(options)
+        return run_as_completed(PlainRuns(self._engine, runner, chosen.metadata), points, chosen, as_record)
 
     def plan(self, points: Iterable[Mapping[str, Any]], runner: Runner | None = None, *, workers: int = 1) -> Plan:
         """
@@ -853,17 +856,6 @@ class Store:
         return remove_orphans(self._engine, (Path(os.path.abspath(path)) for path in paths))
 
 
-def _checked_suffix(suffix: str) -> str:
-    if not isinstance(suffix, str):
-        raise TypeError(f"Cannot use the file suffix {suffix!r}: it must be text such as '.npy'.")
-    if any(part in suffix for part in ("/", "\\", "..", "\0")):
-        raise ValueError(
-            f"Cannot use the file suffix {suffix!r}: it would lead out of the results folder. "
-            f"Use a plain ending such as '.npy', without separators, '..' or NUL."
-        )
-    return suffix
-
-
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
@@ -893,7 +885,7 @@ def store_without_folder(
     place = _checked_folder(results_dir)
     state = {
         "results_dir": Path(os.path.abspath(place)),
-        "file_suffix": _checked_suffix(file_suffix),
+        "file_suffix": checked_suffix(file_suffix),
         "index": open_index(index if isinstance(index, str) else None, index, place),
         "durable": True,
         "keep_failed": keep_failed,

@@ -7,8 +7,8 @@ from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, id
 from ._paths import ResultPaths
 from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
 from ._records import by_key, let_newest_answer, moved
-from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside
-from ._settings import Settings
+from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside, save_of, suffix_of
+from ._settings import Settings, checked_suffix
 from ._staleness import POLICIES, DefaultsWatch, StalenessPolicy
 from ._unknown_names import warn_of_slips
 from ._writer import signature
@@ -37,6 +37,7 @@ __all__ = [
     "by_key",
     "call_of",
     "checked_metadata",
+    "checked_suffix",
     "durations_of",
     "has_own_key",
     "identity_fields",
@@ -47,6 +48,8 @@ __all__ = [
     "make_known",
     "moved",
     "require_callable",
+    "save_of",
     "signature",
+    "suffix_of",
     "warn_of_slips",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from ..errors import (
     IndexUnavailableError,
     OtherFolderError,
     ResultMissingError,
+    ResultNotSavedError,
     StoreWriteError,
 )
 from ..hashing import Key, decode_params
@@ -28,7 +29,7 @@ from ._folder import FolderIdentity
 from ._lookup import Lookup
 from ._paths import ResultPaths
 from ._returned import describe, returned_metadata, write_value
-from ._run import Metadata, RunUnderWay, kept_aside
+from ._run import Metadata, RunUnderWay, kept_aside, save_of, suffix_of
 from ._settings import Settings
 from ._staleness import StalenessPolicy
 from ._writer import IndexWriter
@@ -84,7 +85,7 @@ class Recorder:
         _log.miss(key.params_hash)
         if found.candidate is not None and found.is_broken:
             _log.stale(key.params_hash, found.candidate.path, found.reason)
-        stage = self._open_stage(key)
+        stage = self._open_stage(key, suffix_of(work) or self._settings.file_suffix)
         run = RunUnderWay(stage.path, tells_circumstances=self._settings.provenance)
         try:
             with run.told(work, policy, found.reason):
@@ -92,6 +93,9 @@ class Recorder:
         except BaseException:
             self._abandon(stage)
             raise
+        if (save := save_of(work)) is not None:
+            _save(save, stage, run.returned)
+            run.returned = None
         published = self.publish(stage, run.returned)
         if published.siblings:
             run.provenance["siblings"] = published.siblings
@@ -149,9 +153,9 @@ class Recorder:
             raise
         return self._paths.shown(record)
 
-    def _open_stage(self, key: Key) -> Stage:
+    def _open_stage(self, key: Key, suffix: str) -> Stage:
         try:
-            return self._workplace.stage(key.params_hash, self._settings.file_suffix)
+            return self._workplace.stage(key.params_hash, suffix)
         except OSError as error:
             raise write_error("Cannot make a place for the run", error, self._settings.results_dir) from error
 
@@ -160,6 +164,20 @@ class Recorder:
         if self._settings.keep_failed:
             kept_aside(stage)
         stage.discard()
+
+
+def _save(save: Callable[[Path, object], object], stage: Stage, value: object) -> None:
+    """Write what a function has returned; if that cannot be done, it is kept aside."""
+    try:
+        save(stage.path, value)
+    except BaseException as error:
+        folder, name = stage.path.parent, ""
+        with contextlib.suppress(OSError):
+            name = write_value(value, folder)
+        kept_at = os.path.join(kept_aside(stage), name)
+        if not isinstance(error, Exception):
+            raise
+        raise ResultNotSavedError(f"{type(error).__name__}: {error}", kept_at) from error
 
 
 def _nothing_lost(stage: Stage, error: ResultMissingError, returned: object) -> ResultMissingError:

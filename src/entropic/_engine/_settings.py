@@ -30,3 +30,15 @@ class Settings:
     keep_failed: bool
     digest_up_to_bytes: int | None
     provenance: bool
+
+
+def checked_suffix(suffix: str) -> str:
+    """Refuse the suffix of a result's name if it would lead out of its folder."""
+    if not isinstance(suffix, str):
+        raise TypeError(f"Cannot use the file suffix {suffix!r}: it must be text such as '.npy'.")
+    if any(part in suffix for part in ("/", "\\", "..", "\0")):
+        raise ValueError(
+            f"Cannot use the file suffix {suffix!r}: it would lead out of the results folder. "
+            f"Use a plain ending such as '.npy', without separators, '..' or NUL."
+        )
+    return suffix
