@@ -34,12 +34,6 @@ def stale(store: Store) -> None:
     store.run_or_retrieve({"n": 1}, write)
 
 
-def grown(store: Store) -> None:
-    for path in store.results_dir.glob("*.txt"):
-        path.write_text("longer")
-    store.run_or_retrieve({"n": 1}, write)
-
-
 def shared_file(store: Store) -> None:
     (path,) = store.results_dir.glob("*.txt")
     store.register({"n": 2}, path)
@@ -56,7 +50,6 @@ EVENTS: list[tuple[Callable[[Store], None], list[tuple[str, str]]]] = [
             ("INFO", "Run completed 2bfd14f43d17fc7c in "),
         ],
     ),
-    (grown, [("INFO", "has grown from 1 to 6 bytes"), ("DEBUG", "Hit 2bfd14f43d17fc7c: ")]),
     (shared_file, [("WARNING", "another record uses it")]),
 ]
 

@@ -42,6 +42,7 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
     ├── StaleResultWarning                         a recorded result is used although its code has changed since
     ├── LostIndexWarning                           an index without runs beside a folder full of results
     ├── ChangedDefaultWarning                      a default has changed since runs were recorded with it
+    ├── ResultChangedWarning                       a result is not what it was when it was recorded
     ├── MetadataWarning                            what a runner returned cannot be kept as metadata
     ├── NameSharedWarning                          a recorded run is of another function of the same name
     ├── UnknownNameWarning                         a query by a name, or for a kind of value, that no recorded run has
@@ -97,6 +98,7 @@ __all__ = [
     "ParameterError",
     "ParameterNameError",
     "ReentrantRunError",
+    "ResultChangedWarning",
     "ResultMissingError",
     "ResultNotSavedError",
     "SeveralCodesError",
@@ -307,6 +309,30 @@ class ResultMissingError(EntropicError, FileNotFoundError):
     @property
     def _why(self) -> str:
         return self.reason or f"nothing was found at {self.path!r}. Check the path."
+
+
+class ResultChangedWarning(_Declared, UserWarning):
+    """
+    A recorded result that is handed out has other content than when it was recorded; given once for each change.
+
+    An analysis that was added to a file is one reason, and a file that was overwritten another. Register the result
+    anew if it is to be so; delete its record to have it made again.
+
+    Attributes:
+        path: The result, or what lies beside it.
+        created_at: When it was recorded.
+    """
+
+    path: str
+    created_at: str
+    _template = (
+        "The result {path!r} has changed since it was recorded, {_when}. It is used all the same. "
+        "Register it anew if that is as it should be; delete its record to have it made again."
+    )
+
+    @property
+    def _when(self) -> str:
+        return self.created_at[:19].replace("T", " ")
 
 
 class ResultNotSavedError(EntropicError, RuntimeError):

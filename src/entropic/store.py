@@ -54,9 +54,12 @@ class Store:
             kills.
         keep_failed: Keep what a runner that raised has written, with the traceback, under
             ``results_dir/.entropic/failed/``. It is never served.
-        digest_up_to_bytes: Record a SHA-256 of results up to this size; 0 for none, None for all.
+        digest_up_to_bytes: Record a SHA-256 of results up to this size; and of larger ones, if to read them takes about
+            a hundredth of the time of their run at most. 0 for none, None for all.
         provenance: Record with each run where, by whom, with which versions and at what cost it was made. False keeps
-            only what is needed to know it again: function, code, size and digest.
+            only what is needed to know it again: function, code, members, sizes, times and digest.
+        allow_empty: Take an empty file, or a folder without content, for a result. False refuses it, since that is what
+            a program leaves that broke off.
 
     Raises:
         ValueError: The suffix holds a path separator, ``..`` or NUL; or *results_dir* is a URL.
@@ -84,6 +87,7 @@ class Store:
         keep_failed: bool = False,
         digest_up_to_bytes: int | None = _DIGEST_UP_TO_BYTES,
         provenance: bool = True,
+        allow_empty: bool = False,
     ) -> None:
         results_dir, db_path = _checked_folder(results_dir), os.path.expanduser(db_path)
         settings = Settings(
@@ -94,6 +98,7 @@ class Store:
             keep_failed=keep_failed,
             digest_up_to_bytes=digest_up_to_bytes,
             provenance=provenance,
+            allow_empty=allow_empty,
         )
         self._engine = RunCache(settings)
         with contextlib.suppress(OSError):  # said by a run, where it matters
@@ -133,6 +138,11 @@ class Store:
     def provenance(self) -> bool:
         """Whether the circumstances of runs are recorded."""
         return self._engine.settings.provenance
+
+    @property
+    def allow_empty(self) -> bool:
+        """Whether an empty file or folder is a result."""
+        return self._engine.settings.allow_empty
 
     def __repr__(self) -> str:
         return f"Store({str(self.results_dir)!r}, index={self.index!r})"
@@ -178,7 +188,7 @@ class Store:
             TypeError: The runner is not callable, or a value cannot be hashed; before anything runs.
             ValueError: A reserved or circular parameter; before anything runs. Or the runner wrote several files and
                 none under the name it was given.
-            ResultMissingError: The runner wrote nothing; a value that it returned is kept aside.
+            ResultMissingError: The runner wrote nothing, or an empty result; a value that it returned is kept aside.
             OSError: The store cannot be written; told before the run where it can be known.
             IndexCorruptError: The index cannot be read.
 

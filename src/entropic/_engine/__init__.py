@@ -4,6 +4,7 @@ from ._arguments import checked_metadata, require_callable
 from ._cache import RunCache
 from ._known import CannotReplayError, Comparison, call_of, make_known
 from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
+from ._manifest import differs, first_defect, renamed_members
 from ._paths import ResultPaths
 from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
 from ._records import by_key, let_newest_answer, moved
@@ -38,7 +39,9 @@ __all__ = [
     "call_of",
     "checked_metadata",
     "checked_suffix",
+    "differs",
     "durations_of",
+    "first_defect",
     "has_own_key",
     "identity_fields",
     "identity_of",
@@ -47,6 +50,7 @@ __all__ = [
     "let_newest_answer",
     "make_known",
     "moved",
+    "renamed_members",
     "require_callable",
     "save_of",
     "signature",

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from .. import _log
-from .._fs import measure
 from .._record import RunRecord
 from .._results import Published, Stage, Workplace
 from ..errors import (
@@ -27,6 +26,7 @@ from ..index import Index
 from ._arguments import checked_metadata
 from ._folder import FolderIdentity
 from ._lookup import Lookup
+from ._manifest import describe_result, has_content
 from ._paths import ResultPaths
 from ._returned import describe, returned_metadata, write_value
 from ._run import Metadata, RunUnderWay, kept_aside, save_of, suffix_of
@@ -96,6 +96,8 @@ class Recorder:
         if (save := save_of(work)) is not None:
             _save(save, stage, run.returned)
             run.returned = None
+        elif not self._settings.allow_empty:  # what a program or a function that breaks off leaves
+            _refuse_empty(stage)
         published = self.publish(stage, run.returned)
         if published.siblings:
             run.provenance["siblings"] = published.siblings
@@ -103,7 +105,7 @@ class Recorder:
             path = os.path.join(self._settings.results_dir, published.name)
             indexed = self._paths.published(published.name)
             told = {"elapsed_seconds": run.elapsed_seconds, **returned_metadata(run.returned), **details}
-            run.record = self.insert(key, path, indexed, told, run.provenance)
+            run.record = self.insert(key, path, indexed, told, run.provenance, run.elapsed_seconds)
         finally:
             stage.discard()
         _log.run_completed(key.params_hash, str(run.record.result_path), run.elapsed_seconds)
@@ -123,15 +125,20 @@ class Recorder:
             raise write_error("Cannot publish the result", error, self._settings.results_dir, advice) from error
 
     def insert(
-        self, key: Key, path: str, indexed_path: Path, metadata: dict[str, Any], provenance: Mapping[str, Any]
+        self,
+        key: Key,
+        path: str,
+        indexed_path: Path,
+        metadata: dict[str, Any],
+        provenance: Mapping[str, Any],
+        elapsed_seconds: float = 0.0,
     ) -> RunRecord:
         """Insert the record of a result that stands in its place, and return it as users see it."""
         place: str | os.PathLike[str] = path
         try:
-            size_bytes, digest = measure(path, self._settings.digest_up_to_bytes)
-            provenance = {**key.identity.fields, "size_bytes": size_bytes, **provenance}
-            if digest is not None:
-                provenance["digest"] = digest
+            limit = self._settings.digest_limit(elapsed_seconds)
+            told = describe_result(path, provenance.get("siblings", ()), limit)
+            provenance = {**key.identity.fields, **provenance, **told}
             record = RunRecord(
                 params=decode_params(key.params),
                 result_path=indexed_path,
@@ -178,6 +185,26 @@ def _save(save: Callable[[Path, object], object], stage: Stage, value: object) -
         if not isinstance(error, Exception):
             raise
         raise ResultNotSavedError(f"{type(error).__name__}: {error}", kept_at) from error
+
+
+def _refuse_empty(stage: Stage) -> None:
+    """
+    Keep an empty result aside.
+
+    Raises:
+        ResultMissingError: The result is empty.
+    """
+    try:
+        path = str(stage.written())
+        if has_content(path):
+            return
+    except (OSError, EntropicError):
+        return  # said by the publication, which asks the same
+    reason = (
+        f"the result that the runner wrote is empty. What it wrote is kept at {kept_aside(stage)!r}. If an empty "
+        f"result is meant, make the store with allow_empty=True."
+    )
+    raise ResultMissingError(path, "Cannot record the run", reason)
 
 
 def _nothing_lost(stage: Stage, error: ResultMissingError, returned: object) -> ResultMissingError:

@@ -134,6 +134,8 @@ def cached(store: AnyStore, **options: Any) -> _Decorator[Any] | _ValueDecorator
         renamed: Former names of parameters, and their names now: ``{"h": "dt"}``.
         removed: Parameters that the function has no more, and the value that calls now stand for:
             ``{"verbose": False}``. At most ten changes in all; `migrate` makes them superfluous.
+        former_names: Names that the function had when runs were recorded, such as ``("study.simulate",)`` of a function
+            that was renamed, or of a script or module that was. `migrate` makes them superfluous.
         compare: How ``reproduce`` compares a recorded result with a new one: called with both paths, it says by False
             or by an `AssertionError` that they differ. Without it they must be the same byte for byte.
         seed: Name of the parameter through which ``replicates`` gives each run a seed of its own; if there is no such

@@ -271,14 +271,16 @@ class FunctionCache:
 
     def _new_evolution(self) -> Evolution | None:
         added, renamed, removed = self.options.added or {}, self.options.renamed or {}, self.options.removed or {}
-        if not (added or renamed or removed):
+        former_names = self.options.former_names
+        if not (added or renamed or removed or former_names):
             return None
         from ._evolution import Evolution  # loaded by those who declare changes
 
         if isinstance(added, Mapping):
             added = self.floats.in_params(self.inputs.marked(dict(added)))
         names, takes_more = self.binding.names(self.options.ignore)
-        return Evolution(self.function.__qualname__, added, renamed, removed, names, takes_more=takes_more)
+        name = self.function.__qualname__
+        return Evolution(name, added, renamed, removed, names, takes_more=takes_more, former_names=former_names)
 
     def count_miss(self) -> None:
         with self.count_lock:

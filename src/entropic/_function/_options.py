@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         added: Mapping[str, Any] | None
         renamed: Mapping[str, str] | None
         removed: Mapping[str, Any] | None
+        former_names: Sequence[str]
         tracked: Sequence[str]
         untracked: Sequence[str]
         ignore_logging: bool
@@ -54,6 +55,7 @@ class CacheOptions:
     added: Mapping[str, Any] | None = None
     renamed: Mapping[str, str] | None = None
     removed: Mapping[str, Any] | None = None
+    former_names: Sequence[str] = ()
     tracked: Sequence[str] = ()
     untracked: Sequence[str] = ()
     ignore_logging: bool = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
@@ -138,7 +139,7 @@ def _seconds_per_byte(one: Held) -> float:
     elapsed_seconds = one.record.metadata.get("elapsed_seconds")
     if isinstance(elapsed_seconds, bool) or not isinstance(elapsed_seconds, (int, float)) or not elapsed_seconds >= 0:
         return math.inf
-    return elapsed_seconds / max(one.size_bytes, 1)
+    return min(elapsed_seconds, sys.float_info.max) / min(max(one.size_bytes, 1), sys.float_info.max)
 
 
 # What goes first, of runs that come oldest first.
