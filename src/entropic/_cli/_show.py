@@ -8,7 +8,8 @@ from collections import Counter
 
 import click
 
-from .._tables import RecordList, flatten, one_line
+from .._record import flatten, one_line
+from .._tables import RecordList
 from ..store import Store
 from . import _view
 from ._place import opens_store

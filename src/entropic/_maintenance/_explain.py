@@ -7,13 +7,14 @@ where the call has the int.
 
 from __future__ import annotations
 
+import html
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .._engine import RunCache, StalenessPolicy, identity_fields
-from .._record import RunRecord
-from .._tables import RecordList, one_line
+from .._record import RunRecord, local_time, one_line
+from .._tables import RecordList
 from ..hashing import Key, canonical, decode, decode_params, file_text, untagged
 from ..query import Selection
 
@@ -84,10 +85,16 @@ class Explanation:
         lines = [f"{verdict}: {self.function or 'plain run'} {self.params_hash}", *(f"  {one}" for one in self.reasons)]
         for neighbour in self.nearest:
             record = neighbour.record
-            lines.append(f"  differs from {record.params_hash}, recorded {record.created_at[:19].replace('T', ' ')}:")
+            lines.append(f"  differs from {record.params_hash}, recorded {local_time(record.created_at)}:")
             lines += [f"    {difference}" for difference in neighbour.differences]
         lines += [f"  {line}" for line in self.diff.splitlines()]
         return "\n".join(map(one_line, lines))
+
+    def __repr__(self) -> str:
+        return f"<Explanation: {str(self).partition(chr(10))[0]}>"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
 
 
 Explanation.__module__ = "entropic.reports"
@@ -165,7 +172,7 @@ def _unrecorded(
 
 
 def _why_it_answers(record: RunRecord, key: Key) -> tuple[str, ...]:
-    when = record.created_at[:19].replace("T", " ")
+    when = local_time(record.created_at)
     older = ", before its parameters grew" if record.params_hash != key.params_hash else ""
     return (f"recorded {when}{older}: {record.result_path}",)
 
