@@ -25,7 +25,7 @@ from typing import Any
 from .. import _log
 from .._code import Codebook
 from .._fs import remember, remove, sync_tree
-from .._locks import Flights, LockFiles
+from .._locks import LockFiles, SingleFlight
 from .._record import RunRecord, copy_record
 from .._results import PRIVATE_FOLDER, Workplace
 from .._tables import Origin, RecordList, from_store
@@ -80,7 +80,7 @@ class RunCache:
         self.paths = ResultPaths(results_dir, self.index)
         self.workplace = Workplace(str(results_dir), settings.durable)
         lock_files = LockFiles(str(results_dir / PRIVATE_FOLDER / "locks"))
-        self.flights = Flights(self.index.key_locks() or lock_files)
+        self.flights = SingleFlight(self.index.key_locks() or lock_files)
         self.folder = FolderIdentity(results_dir, self.index)
         self.writer = IndexWriter(settings, self.index)
         self.recorder = Recorder(settings, self.paths, self.folder, self.writer, self.workplace, self.index)
