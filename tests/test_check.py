@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tinydb
@@ -14,6 +15,8 @@ import tinydb
 from entropic import RunRecord, Store
 from entropic.errors import IndexCorruptError
 from entropic.index import MemoryIndex
+
+Runner = Callable[[dict[str, Any], Path], object]
 
 
 def fill(store: Store, count: int = 3) -> list[RunRecord]:
@@ -35,7 +38,7 @@ def test_a_healthy_store_is_clean(store: Store) -> None:
 def test_an_empty_store_is_clean_and_stays_untouched(store: Store, tmp_path: Path) -> None:
     """Checking a store that does not exist yet makes nothing."""
     assert store.check().is_clean
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.rglob("*")) == [store.results_dir]
 
 
 def test_a_record_without_its_result_is_dangling(store: Store) -> None:
@@ -97,13 +100,41 @@ def test_folders_are_compared_by_all_that_is_in_them(store: Store) -> None:
 def test_orphans_are_listed_and_never_removed_by_repair(store: Store) -> None:
     """A result without a record stays until it is named to remove_orphans."""
     fill(store)
-    stray = store.results_dir / "stray.h5"
+    stray = store.results_dir / "1769854174.763568_f444a074a2e52bf9.h5"
     stray.write_text("x")
 
     assert store.check(repair=True).orphans == [stray]
     assert stray.exists()
     assert store.remove_orphans([stray]) == [stray]
     assert not stray.exists()
+
+
+def test_what_others_know_is_no_orphan(store: Store, write_text: Runner) -> None:
+    """Results of another index of the folder, that index, and the user's own files are neither listed nor removed."""
+    other = Store(store.results_dir, store.results_dir / "other.json", file_suffix=".txt")
+    theirs = other.run({"n": 1}, write_text)
+    store.run({"n": 2}, write_text)
+    notes = store.results_dir / "notes.md"
+    notes.write_text("lab book")
+
+    assert store.check().orphans == []
+    assert store.remove_orphans([theirs.result_path]) == []
+    for path in (notes, store.results_dir / "other.json"):
+        with pytest.raises(ValueError, match="not one that entropic gives"):
+            store.remove_orphans([path])
+    assert theirs.result_path.exists()
+
+
+def test_an_index_from_before_the_journal_is_asked_itself(store: Store, write_text: Runner) -> None:
+    """Without a journal, the index files in the folder and beside it tell what they know."""
+    other = Store(store.results_dir, "older.json", file_suffix=".txt")
+    theirs = other.run({"n": 1}, write_text)
+    for journal in store.results_dir.rglob("*.jsonl"):
+        journal.unlink()
+    store.run({"n": 2}, write_text)
+
+    assert store.check().orphans == []
+    assert store.remove_orphans([theirs.result_path]) == []
 
 
 def test_siblings_and_registered_files_are_no_orphans(store: Store) -> None:
@@ -141,7 +172,7 @@ def test_a_recorded_file_is_not_removed_as_an_orphan(store: Store) -> None:
 def test_nothing_outside_is_removed_as_an_orphan(store: Store, tmp_path: Path) -> None:
     """A path outside the results folder is refused before anything is removed."""
     fill(store)
-    inside, outside = store.results_dir / "stray", tmp_path / "precious"
+    inside, outside = store.results_dir / "1769854174.763568_f444a074a2e52bf9.h5", tmp_path / "precious"
     inside.write_text("x")
     outside.write_text("x")
 
@@ -194,6 +225,8 @@ def test_an_orphan_of_a_killed_process_is_told_at_once(store: Store) -> None:
     )
     subprocess.run([sys.executable, "-c", script], check=False)
 
+    assert store.check().orphans == []  # it belongs to the other index
+    store = Store(store.results_dir, "other.json", file_suffix=".txt")
     (orphan,) = store.check().orphans
 
     assert orphan.read_text() == "whole"

@@ -21,6 +21,7 @@ import pytest
 
 from entropic import Store, cached
 from entropic._results import _staging
+from entropic.errors import OtherFolderError
 
 CONTENT = "whole" * 400
 
@@ -373,12 +374,15 @@ def test_a_disk_that_is_really_full(small_disk: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_results_folder_vanishes(caplog: pytest.LogCaptureFixture) -> None:
-    """Between two runs: what it held runs again, with a warning, and everything else goes on."""
+    """Between two runs: it may be a disk that is not mounted. Once it is taken as it is, what it held runs again."""
     with open_store() as store:
         store.run_or_retrieve({"n": 1}, write_file)
         shutil.rmtree("results")
 
         assert store.retrieve({"n": 1}) is None
+        with pytest.raises(OtherFolderError, match="--repair"):
+            store.run_or_retrieve({"n": 1}, write_file)
+        store.check(repair=True)
         store.run_or_retrieve({"n": 1}, write_file)
         assert "Stale" in caplog.text
         require_intact(store, 1)
@@ -398,6 +402,7 @@ def test_the_results_folder_vanishes_during_a_run() -> None:
             store.run_or_retrieve({"n": 1}, runner)
 
         assert [record.params["n"] for record in store.list()] == [0]
+        store.check(repair=True)
         store.run_or_retrieve({"n": 1}, write_file)
         store.run_or_retrieve({"n": 0}, write_file)
         require_intact(store, 0, 1)

@@ -80,7 +80,7 @@ def test_two_nodes_with_folders_of_their_own_are_told_apart(index: str, write_te
     with store_on("scratch/results", index) as store:
         store.run({"n": 1}, write_text)
     Path("scratch").rename("node1")
-    give_folder_id(Path("scratch/results"))
+    give_folder_id(Path("scratch/results").absolute())
 
     with store_on("scratch/results", index) as store, pytest.raises(OtherFolderError, match="another one"):
         store.run({"n": 2}, write_text)

@@ -8,6 +8,7 @@ import enum
 import logging
 import math
 import pickle
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,6 +22,7 @@ import pytest
 from entropic import Store, cached
 from entropic.hashing import decode_params, normalize_params
 from entropic.query import Condition, Stored, condition_of, has_name, matches, param, predicate
+from entropic.testing import make_record
 
 
 class Method(enum.Enum):
@@ -341,6 +343,68 @@ ORDERS = [
 def test_runs_come_in_the_order_asked_for(mixed: Store, asked: dict[str, Any], expected: list[int]) -> None:
     """Oldest first, or by names; what cannot be ordered comes last; the limit counts what is left after that."""
     assert [record.params["i"] for record in mixed.list(**asked)] == expected
+
+
+@pytest.mark.parametrize("where", [None, {}, {"odd": 1}, param("i") > 8, {"missing": 1}, param("result_path").exists()])
+def test_runs_come_one_by_one_and_are_counted(mixed: Store, where: Any) -> None:
+    """They are those of the list, in its order or the other way round."""
+    listed = mixed.list(where)
+
+    assert list(mixed.iter(where)) == listed
+    assert list(mixed.iter(where, newest_first=True)) == listed[::-1]
+    assert mixed.count(where) == len(listed)
+
+
+def test_runs_that_come_while_others_are_recorded(mixed: Store, runner: Any) -> None:
+    """Those that were there when the first one was asked for come, whatever happens to the index meanwhile."""
+    before = mixed.list()
+    runs = mixed.iter()
+    first = next(runs)
+
+    mixed.run_or_retrieve({"i": 11}, runner)
+    mixed.delete({"i": 10, "odd": 0})
+
+    assert [first, *runs][: len(before)] == before
+    assert mixed.count() == 11
+
+
+@pytest.mark.parametrize("kind", ["tinydb", "sqlite"])
+def test_a_small_answer_takes_little_memory(tmp_path: Path, kind: str) -> None:
+    """What is asked for is held, and not all that is recorded: 20,000 runs would take some 20 MB."""
+    index = f"sqlite:///{tmp_path / 'runs.sqlite3'}" if kind == "sqlite" else None
+    with Store(tmp_path / "results", tmp_path / "runs.json", index=index, durable=False) as store:
+        records = [make_record({"n": number, "text": "x" * 200}) for number in range(20_000)]
+        store.index.insert_many(records)  # type: ignore[attr-defined]
+        del records
+        looks: list[Callable[[], Any]] = [
+            lambda: [record.params["n"] for record in store.list(limit=3, newest_first=True)],
+            lambda: [record.params["n"] for record in store.list(limit=3)],
+            lambda: [record.params["n"] for record in store.list(order_by="-n", limit=2)],
+            lambda: (store.count(), store.count({"n": 7}), store.count(n > 19_000)),
+            lambda: sum(record.params["n"] for record in store.iter()),
+            lambda: store.delete({"n": 500, "text": "x"}),
+            lambda: store.delete(next(store.iter({"n": 500}))),
+        ]
+        store.count({"n": 0})  # loads what is loaded once
+
+        tracemalloc.start()
+        try:
+            answers = [look() for look in looks]
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+        assert answers == [
+            [19_999, 19_998, 19_997],
+            [0, 1, 2],
+            [19_999, 19_998],
+            (20_000, 1, 999),
+            sum(range(20_000)),
+            False,
+            True,
+        ]
+        assert peak < 8_000_000
+        assert store.count() == 19_999
 
 
 @pytest.mark.parametrize(

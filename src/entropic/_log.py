@@ -120,6 +120,11 @@ def not_noted(path: str, error: OSError) -> None:
     logger.debug("Not noted down: %s (%s)", path, error)
 
 
+def index_passed_over(path: str, reason: str) -> None:
+    """Another index of a results folder could not be read, so its results are not known."""
+    logger.warning("Cannot read the index %s, which may have records of results here: %s", path, reason)
+
+
 def not_journaled(path: str, error: OSError) -> None:
     """A change to the index could not be noted in the journal of the results folder."""
     logger.warning("The journal %s lacks a change to the index, which is recorded all the same: %s", path, error)

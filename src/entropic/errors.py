@@ -464,7 +464,7 @@ class OtherFolderError(EntropicError, OSError):
     def _difference(self) -> str:
         if self.lacks_identity:
             return (
-                "a new or empty one at its place. Mount the disk it is on; or, if it was emptied on purpose, run "
+                "a new, empty or missing one. Mount the disk it is on; or, if it was deleted on purpose, run "
                 "`entropic check --repair`"
             )
         return "another one at its place. Name the right folder as results_dir, or use an index of its own"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,7 +17,7 @@ from ._sweep import SweepKeywords, SweepOptions, shows_options
 from ._tables import RecordList
 from .hashing import make_key
 from .index import IndexBackend, open_index
-from .query import Selection, Where
+from .query import Selection, Where, condition_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -423,6 +423,47 @@ class Store:
             [3, 2]
         """
         return self._engine.select(Selection.of(where, order_by, limit, newest_first), current=current)
+
+    def iter(self, where: Where | None = None, *, newest_first: bool = False) -> Iterator[RunRecord]:
+        """
+        Yield the records of all runs one by one, oldest first; they are not held in memory together.
+
+        Runs recorded after the first one is asked for may be missing.
+
+        Args:
+            where: Which runs, as for `list`.
+            newest_first: Begin with the run recorded last.
+
+        Raises:
+            TypeError: The query is neither mapping nor condition, or a value in it cannot be normalised.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> for n in (1, 2, 3):
+            ...     _ = store.run_or_retrieve({"n": n}, lambda params, path: path.write_text("x"))
+            >>> next(store.iter(newest_first=True)).params
+            {'n': 3}
+        """
+        return self._engine.iter(Selection.of(where, newest_first=newest_first))
+
+    def count(self, where: Where | None = None) -> int:
+        """
+        Return how many runs are recorded, or how many a query means; none of them is held in memory.
+
+        Args:
+            where: Which runs, as for `list`.
+
+        Raises:
+            TypeError: The query is neither mapping nor condition, or a value in it cannot be normalised.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> for n in (1, 2, 3):
+            ...     _ = store.run_or_retrieve({"n": n}, lambda params, path: path.write_text("x"))
+            >>> store.count(), store.count({"n": 2})
+            (3, 1)
+        """
+        return self._engine.count(condition_of(where))
 
     def to_html(
         self,

@@ -17,8 +17,9 @@ Why nothing runs twice
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +33,14 @@ from .._tables import Origin, RecordList, from_store
 from ..errors import EntropicError, NotRecordedError, ResultMissingError
 from ..hashing import PLAIN_TYPES, Key, hash_params, make_key
 from ..index import adapt
-from ..query import Selection
+from ..query import Condition, Selection
 from ._arguments import checked_metadata
 from ._finder import Finder
 from ._folder import FolderIdentity
 from ._lookup import NOTHING, Lookup, agrees
 from ._paths import ResultPaths
 from ._recorder import Recorder, write_error
-from ._records import exchange, fields, replace_in_order, search
+from ._records import count, exchange, fields, first_in_order, found, of_keys, replace_in_order
 from ._run import AsyncWork, Look, Metadata, Runner, Work
 from ._settings import Settings
 from ._staleness import StalenessPolicy
@@ -81,7 +82,7 @@ class RunCache:
         self.workplace = Workplace(str(results_dir), settings.durable)
         lock_files = LockFiles(str(results_dir / PRIVATE_FOLDER / "locks"))
         self.flights = SingleFlight(self.index.key_locks() or lock_files)
-        self.folder = FolderIdentity(results_dir, self.index)
+        self.folder = FolderIdentity(settings, self.index)
         self.writer = IndexWriter(settings, self.index)
         self.recorder = Recorder(settings, self.paths, self.folder, self.writer, self.workplace, self.index)
         self.finder = finder = Finder(self.index, self.paths)
@@ -192,23 +193,21 @@ class RunCache:
     def forget_key(self, key: Key, remove_file: bool = False) -> bool:
         """Forget all records of a key."""
         forms = {form.params_hash: form for form in key.forms()}
-        if all(self.index.find_by_hash(params_hash) is None for params_hash in forms):
-            return False
-        return bool(
-            self.forget(
-                lambda record: record.params_hash in forms and agrees(record, forms[record.params_hash]), remove_file
-            )
-        )
+        same = of_keys(self.index, forms.keys())
+        return bool(self._forget([one for one in same if agrees(one, forms[one.params_hash])], remove_file))
 
     def forget_records(self, records: Iterable[RunRecord], remove_files: bool = False) -> int:
         """Forget these records, as users see them. Returns how many there were."""
-        signatures = set(map(signature, records))
-        return self.forget(lambda record: signature(self.paths.shown(record)) in signatures, remove_files)
+        unwanted = set(map(signature, records))
+        same = of_keys(self.index, {params_hash for params_hash, _, _ in unwanted})
+        return self._forget([one for one in same if signature(self.paths.shown(one)) in unwanted], remove_files)
 
     def forget(self, unwanted: Callable[[RunRecord], bool], remove_file: bool = False) -> int:
         """Forget the records *unwanted* names: records first, then files. Returns how many there were."""
-        records = [record for record in self.index.all() if unwanted(record)]
-        paths = [path for record in records for path in self.paths.files_of(record)] if remove_file else []
+        return self._forget([record for record in self.index.iter() if unwanted(record)], remove_file)
+
+    def _forget(self, records: Sequence[RunRecord], remove_files: bool) -> int:
+        paths = [path for record in records for path in self.paths.files_of(record)] if remove_files else []
         for path in paths:
             self.paths.require_removable(path)
         try:
@@ -221,6 +220,20 @@ class RunCache:
         self.remove_unused(paths)
         return len(records)
 
+    def iter(self, selection: Selection, is_wanted: Callable[[RunRecord], bool] | None = None) -> Iterator[RunRecord]:
+        """Yield the records that were asked for; of those only the ones *is_wanted* names, if it is given."""
+        records = found(self.index, selection.condition, self.paths, newest_first=selection.newest_first)
+        if is_wanted is not None:
+            records = filter(is_wanted, records)
+        if selection.order_by:
+            records = iter(first_in_order(records, selection.order_by, selection.limit, self._fields))
+        # What an index yields is ours alone: it is given its place without being copied once more.
+        return map(self.paths.seen, itertools.islice(records, selection.limit))
+
+    def count(self, condition: Condition) -> int:
+        """Count the records that a query means."""
+        return count(self.index, condition, self.paths)
+
     def select(
         self,
         selection: Selection,
@@ -229,24 +242,20 @@ class RunCache:
         *,
         current: bool = False,
     ) -> RecordList:
-        """The records that were asked for; only what *is_wanted* names, and if *current* only what answers today."""
+        """Return the records that `iter` yields; if *current* only what answers today."""
         if current:
             answering = self.select(selection._replace(limit=None), is_wanted, is_good).current()
             return answering[: selection.limit]
-        found = search(self.index, selection.condition, self.paths)
-        if is_wanted is not None:
-            found = [record for record in found if is_wanted(record)]
-        records = selection.arranged(found, lambda record: fields(record, self.paths))
-        del found
-        for place, record in enumerate(records):
-            records[place] = self.paths.shown(record)  # one by one, so that no record is held twice
-        return from_store(records, self.origin(is_good))
+        return from_store(self.iter(selection, is_wanted), self.origin(is_good))
 
     def origin(self, is_good: Callable[[RunRecord], bool] | None = None) -> Origin:
         """What the tables of a list of runs have to know of this cache; *is_good* tells what is of today's code."""
         return Origin(
             self.settings.results_dir, lambda records: why_superseded(self.index, self.paths, records, is_good)
         )
+
+    def _fields(self, record: RunRecord) -> dict[str, Any]:
+        return fields(record, self.paths)
 
     def exchange(self, pairs: Sequence[tuple[RunRecord, RunRecord]]) -> None:
         """Put records in the place of others: in each pair the second, of the first."""
@@ -285,7 +294,7 @@ class RunCache:
         if not paths:
             return []
         removed = []
-        for path, is_unused in self.paths.unused(paths, self.index.all()).items():
+        for path, is_unused in self.paths.unused(paths, self.index.iter()).items():
             if is_unused:
                 remove(path)
                 removed.append(path)

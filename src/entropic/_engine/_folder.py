@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from .._results import folder_id, give_folder_id, seal_of
 from ..errors import OtherFolderError
 from ..index import Index
+from ._settings import Settings
 
 
 class FolderIdentity:
@@ -17,12 +16,13 @@ class FolderIdentity:
     under a path that all nodes have. Runs made there would replace records whose results are whole, elsewhere.
 
     Args:
-        results_dir: The results folder of the store, absolute.
+        settings: What the store was made with.
         index: Its index.
     """
 
-    def __init__(self, results_dir: Path, index: Index) -> None:
-        self._results_dir = results_dir
+    def __init__(self, settings: Settings, index: Index) -> None:
+        self._results_dir = settings.results_dir
+        self._durable = settings.durable
         self._index = index
         self._seal: tuple[int, int] | None = None
 
@@ -40,21 +40,16 @@ class FolderIdentity:
         if remembered is not None and found != remembered and self._is_at_remembered_place():
             raise OtherFolderError(str(self._results_dir), repr(self._index), lacks_identity=found is None)
         if found is None:
-            found = give_folder_id(self._results_dir)
+            found = give_folder_id(self._results_dir, durable=self._durable)
         self._index.remember_folder_id(found)
         self._seal = seal_of(self._results_dir)
-
-    def is_own(self) -> bool:
-        """Whether the folder bears the identity that the index remembers; False if one of them has none."""
-        remembered = self._index.folder_id()
-        return remembered is not None and remembered == folder_id(self._results_dir)
 
     def adopt(self) -> bool:
         """Let the folder bear the identity that the index remembers, if it bears none; tell whether that was so."""
         remembered = self._index.folder_id()
         if remembered is None or folder_id(self._results_dir) is not None:
             return False
-        give_folder_id(self._results_dir, remembered)
+        give_folder_id(self._results_dir, remembered, durable=self._durable)
         return True
 
     def _is_at_remembered_place(self) -> bool:

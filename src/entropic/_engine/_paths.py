@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .._record import RunRecord, copy_record, place_below
@@ -90,11 +90,16 @@ class ResultPaths:
 
     def unused(self, paths: Iterable[Path], records: Iterable[RunRecord]) -> dict[Path, bool]:
         """For each path, whether no record needs it, or anything in it or around it; links resolved."""
-        needed = [str(path) for record in records for path in self.files_of(record)]
-        # A link that is a result is needed itself, and so is what it leads to; to remove one removes the link alone.
-        used = {resolved for path in needed for resolved in (_real_parent(path), os.path.realpath(path))}
-        above = {str(parent) for path in used for parent in Path(path).parents}
-        return {path: _is_unused(_real_parent(str(path)), used, above) for path in paths}
+        real = {path: _real_parent(str(path)) for path in paths}
+        asked = frozenset(real.values())
+        around = frozenset(str(above) for path in asked for above in Path(path).parents)
+        needed: set[str] = set()
+        for record in records:
+            for path in map(str, self.files_of(record)):
+                # A link that is a result is needed itself, and so is what it leads to.
+                for place in (_real_parent(path), os.path.realpath(path)):
+                    needed.update(_touched(place, asked, around))
+        return {path: place not in needed for path, place in real.items()}
 
     def _relative_to(self) -> Path:
         if self._base is None:
@@ -118,8 +123,13 @@ def _inside(path: str, folder: str) -> Path | None:
     return Path(relative) if is_inside else None
 
 
-def _is_unused(real: str, used: set[str], above: set[str]) -> bool:
-    return real not in used and real not in above and not any(str(parent) in used for parent in Path(real).parents)
+def _touched(path: str, asked: frozenset[str], around: frozenset[str]) -> Iterator[str]:
+    """Which of the paths that were asked for are this one, lie around it, or (being below a folder) in it."""
+    if path in asked:
+        yield path
+    if path in around:
+        yield from (one for one in asked if _is_below(one, path))
+    yield from (above for above in map(str, Path(path).parents) if above in asked)
 
 
 def _is_below(path: str, folder: str) -> bool:

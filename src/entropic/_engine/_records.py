@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -11,24 +12,63 @@ from .. import _log
 from .._record import RunRecord, copy_record
 from ..hashing import RESERVED
 from ..index import Index
-from ..query import EVERY_RUN, Condition, fields_of, names_in, predicate
+from ..query import Condition, fields_of, in_order, names_in, predicate
 from ._paths import ResultPaths
 from ._writer import IndexWriter, signature
 
+_MOST_KEYS_TO_ASK_FOR = 100
+_LEAST_TO_SORT = 1000
 
-def search(index: Index, condition: Condition, paths: ResultPaths) -> Sequence[RunRecord]:
-    """Return the records that a query means, oldest first; the log tells of names that no record has."""
-    if condition == EVERY_RUN:
-        return index.all()
-    if "result_path" in names_in(condition):
-        # The index keeps paths relative to the results folder; asked for is the path that users see.
-        is_meant = predicate(condition)
-        found = [record for record in index.iter() if is_meant(fields(record, paths))]
-    else:
-        found = index.search(condition)
-    if not found:
+
+def found(index: Index, condition: Condition, paths: ResultPaths, *, newest_first: bool = False) -> Iterator[RunRecord]:
+    """Yield the records that a query means; if there are none, the log tells of names that no record has."""
+    record = None
+    for record in _matching(index, condition, paths, newest_first=newest_first):
+        yield record
+    if record is None:
         report_unknown_names(condition, index.has_param)
-    return found
+
+
+def count(index: Index, condition: Condition, paths: ResultPaths) -> int:
+    """Count the records that a query means, without holding them."""
+    if _names_path(condition):
+        return sum(1 for _ in found(index, condition, paths))
+    number = index.count(condition)
+    if not number:
+        report_unknown_names(condition, index.has_param)
+    return number
+
+
+def of_keys(index: Index, keys: Collection[str]) -> Iterator[RunRecord]:
+    """Yield the records under some hashes: asked for one by one, or found by a look at all of them if they are many."""
+    if len(keys) > _MOST_KEYS_TO_ASK_FOR:
+        return (record for record in index.iter() if record.params_hash in keys)
+    return (record for key in keys for record in index.find_all_by_hash(key))
+
+
+def first_in_order(
+    records: Iterable[RunRecord], names: Sequence[str], limit: int | None, fields: Callable[[RunRecord], dict[str, Any]]
+) -> list[RunRecord]:
+    """Sort records by some names and return the first ones, without holding many more than these."""
+    if limit is None:
+        return in_order(records, names, fields)
+    remaining, kept = iter(records), list[RunRecord]()
+    while some := list(itertools.islice(remaining, max(limit, _LEAST_TO_SORT))):
+        kept = in_order([*kept, *some], names, fields)[:limit]
+    return kept
+
+
+def _matching(index: Index, condition: Condition, paths: ResultPaths, *, newest_first: bool) -> Iterator[RunRecord]:
+    if not _names_path(condition):
+        return index.iter(condition, newest_first=newest_first)
+    # The index keeps paths relative to the results folder; asked for is the path that users see.
+    is_meant = predicate(condition)
+    records = index.iter(newest_first=newest_first)
+    return (record for record in records if is_meant(fields(record, paths)))
+
+
+def _names_path(condition: Condition) -> bool:
+    return "result_path" in names_in(condition)
 
 
 def fields(record: RunRecord, paths: ResultPaths) -> dict[str, Any]:

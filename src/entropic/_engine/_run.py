@@ -84,10 +84,10 @@ class RunUnderWay:
 
     @contextlib.contextmanager
     def _measured(self, work: object) -> Iterator[None]:
-        from .._code import _provenance  # loaded by those who run something
+        from .._code import Meter, circumstances  # loaded by those who run something
 
-        self.provenance |= _provenance.circumstances(_module_of(work))
-        with _provenance.Meter() as meter:
+        self.provenance |= circumstances(_module_of(work))
+        with Meter() as meter:
             yield
         self.provenance |= meter.told()
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
+from .._engine import RunCache
 from .._record import RunRecord
 from .._sweep import shows_options
-from ..store import Store
-from ._function import FunctionCache
+from ._function import AnyStore, FunctionCache
 from ._options import CacheOptions
 from ._proxy import CachedFunction
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 class _Decorator(Generic[T]):
     """What `cached` returns: turns the function below it into a `CachedFunction`."""
 
-    def __init__(self, store: Store, options: CacheOptions) -> None:
+    def __init__(self, store: AnyStore, options: CacheOptions) -> None:
         self._store = store
         self._options = options
 
@@ -63,15 +63,15 @@ class _Decorator(Generic[T]):
 
 
 @overload
-def cached(store: Store, *, load: None = None, **options: Unpack[CacheKeywords]) -> _Decorator[RunRecord]: ...
+def cached(store: AnyStore, *, load: None = None, **options: Unpack[CacheKeywords]) -> _Decorator[RunRecord]: ...
 
 
 @overload
-def cached(store: Store, *, load: Callable[[Path], T], **options: Unpack[CacheKeywords]) -> _Decorator[T]: ...
+def cached(store: AnyStore, *, load: Callable[[Path], T], **options: Unpack[CacheKeywords]) -> _Decorator[T]: ...
 
 
 @shows_options(CacheOptions)
-def cached(store: Store, **options: Any) -> _Decorator[Any]:
+def cached(store: AnyStore, **options: Any) -> _Decorator[Any]:
     """
     Make a function that writes a result file return its recorded run; a call made before does not run again.
 
@@ -137,6 +137,6 @@ def cached(store: Store, **options: Any) -> _Decorator[Any]:
         >>> area.cache_info()
         CacheInfo(hits=1, misses=1, maxsize=None, currsize=1)
     """
-    if not isinstance(store, Store):
+    if not isinstance(getattr(store, "_engine", None), RunCache):
         raise TypeError(f"Cannot cache on {store!r}: write @cached(store), with a Store to keep the runs in.")
     return _Decorator(store, CacheOptions.of(options))

@@ -9,12 +9,13 @@ import threading
 from collections.abc import Callable, Mapping
 from inspect import Parameter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .._code import Code, Ownership, code_digest
 from .._engine import (
     CannotReplayError,
     DefaultsWatch,
+    RunCache,
     StalenessPolicy,
     make_known,
 )
@@ -23,7 +24,6 @@ from .._record import RunRecord
 from ..errors import EntropicError, NotRecordedError, UnsupportedTypeError
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
 from ..query import Selection
-from ..store import Store
 from ._binding import Binding
 from ._call import Call, are_simple
 from ._closure import Closure, importable_name
@@ -56,6 +56,15 @@ class CacheInfo(NamedTuple):
 CacheInfo.__module__ = "entropic.reports"
 
 
+class AnyStore(Protocol):
+    """What a function is decorated on, as far as it is looked at here: an `entropic.Store`."""
+
+    @property
+    def results_dir(self) -> Path: ...
+    @property
+    def _engine(self) -> RunCache: ...
+
+
 class FunctionCache:
     """
     What is behind a decorated function, bound or not; knows calls, not proxies.
@@ -77,7 +86,7 @@ class FunctionCache:
     def __init__(
         self,
         decorated: Callable[..., Any],
-        store: Store,
+        store: AnyStore,
         options: CacheOptions,
         *,
         place: str | None = None,

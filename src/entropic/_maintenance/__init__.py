@@ -1,9 +1,10 @@
 """Upkeep of a store: check, prune, merge, export, explain, reproduce. Loaded by those who ask for it."""
 
-from ._check import CheckReport, check, remove_orphans, salvage
+from ._check import CheckReport, check, salvage
 from ._explain import Explanation, Neighbour, explain
 from ._export import export
 from ._merge import Merged, merge
+from ._orphans import remove_orphans
 from ._prune import Limits, prune
 from ._rebuild import rebuild, undelete
 from ._reproduce import Reproduction, ReproductionReport, reproduce, run_again

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from .._locks import dead_locks
 from .._record import RunRecord
 from .._results import PRIVATE_FOLDER, dead_sessions
 from .._tables import RecordList, one_line
+from ._orphans import list_entries, orphans_among
 
 __all__ = ["CheckReport"]
 
@@ -74,7 +75,7 @@ def check(engine: RunCache, *, contents: bool, repair: bool) -> CheckReport:
     compare(report, records, engine.paths.files_of, contents=contents)
     known = {path for record in records for path in engine.paths.files_of(record)}
     known.update(engine.paths.index_files())
-    report.orphans = orphans_among(entries, results_dir, known, in_flight)
+    report.orphans = orphans_among(engine, entries, known, in_flight)
     note_leftovers(report, results_dir)
     report.leftovers += engine.index.leftovers()
     if repair:
@@ -92,23 +93,14 @@ def salvage(engine: RunCache) -> Path | None:
     return engine.index.salvage()
 
 
-def remove_orphans(engine: RunCache, paths: Iterable[Path]) -> Sequence[Path]:
-    """Remove results that have no record, and return them; see `entropic.Store.remove_orphans`."""
-    wanted = [*paths]
-    for path in wanted:
-        engine.paths.require_removable(path)
-    in_flight = engine.workplace.in_flight()  # before the index is read: see check
-    return engine.remove_unused([path for path in wanted if not any(key in path.name for key in in_flight)])
-
-
 def _repair(engine: RunCache, report: CheckReport) -> None:
-    if engine.folder.adopt():
-        report.repaired.append("took the results folder as that of the index")
     if report.unreadable_lines:
         report.repaired.append(f"the damaged index is kept at {salvage(engine)}, its intact runs are in a new one")
     # A folder that is missing altogether is more likely not mounted than emptied.
     lost = {record for record in report.dangling if record.result_path.parent.is_dir()}
-    if lost and engine.forget(lambda record: engine.paths.shown(record) in lost):
+    if engine.folder.adopt():
+        report.repaired.append("took the results folder as that of the index, and kept all records")
+    elif lost and engine.forget(lambda record: engine.paths.shown(record) in lost):
         report.repaired.append(f"forgot {len(lost)} record(s) whose result is gone")
     if report.leftovers:
         engine.workplace.clean_up()
@@ -128,19 +120,6 @@ def compare(
             report.dangling.append(record)
         elif _differs(record, contents=contents) or not all(path.exists() for path in siblings):
             report.changed.append(record)
-
-
-def list_entries(results_dir: Path) -> list[Path]:
-    """What lies in the results folder, hidden things aside."""
-    if not results_dir.is_dir():
-        return []
-    return sorted(path for path in results_dir.iterdir() if not path.name.startswith("."))
-
-
-def orphans_among(entries: list[Path], results_dir: Path, known: set[Path], in_flight: set[str]) -> list[Path]:
-    """Those entries of the results folder that no known path leads to, and no run is about to record."""
-    tops = {results_dir / path.relative_to(results_dir).parts[0] for path in known if results_dir in path.parents}
-    return [path for path in entries if path not in tops and not any(key in path.name for key in in_flight)]
 
 
 def note_leftovers(report: CheckReport, results_dir: Path) -> None:

@@ -8,7 +8,6 @@ is known by its parameters and its time, or its content, and left alone.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -16,12 +15,10 @@ from typing import NamedTuple
 
 from .._engine import RunCache, by_key, let_newest_answer
 from .._record import RunRecord, copy_record
-from .._results import Published, Stage, Workplace
+from .._results import Published, Stage, Workplace, own_parts
 from .._tables import RecordList
 from ..hashing import canonical
 from ..query import Selection
-
-_OWN_NAME = re.compile(r"(\d+\.\d{6}_[0-9a-f]{16})(\.[^/]*|)")
 
 
 class Merged(NamedTuple):
@@ -99,9 +96,9 @@ def copy_result(workplace: Workplace, source: RunRecord, siblings: Sequence[Path
 
     Files that refer to each other by name go on doing so. Nothing is left behind if it fails.
     """
-    own = _OWN_NAME.fullmatch(source.result_path.name)
-    suffix = own[2] if own else "".join(source.result_path.suffixes[-1:])
-    stage = workplace.stage(source.params_hash, suffix, own[1] if own else None)
+    own = own_parts(source.result_path.name)
+    suffix = own[1] if own else "".join(source.result_path.suffixes[-1:])
+    stage = workplace.stage(source.params_hash, suffix, own[0] if own else None)
     try:
         _copy(source.result_path, stage.path, link=link)
         for path in siblings:

@@ -2,6 +2,7 @@
 
 from ._identity import folder_id, give_folder_id, seal_of
 from ._journal import Entry, Event, Journal
+from ._names import is_own_name, own_parts
 from ._staging import OUTPUT_ENDING, PRIVATE_FOLDER, Published, Stage, Workplace, dead_sessions
 
 __all__ = [
@@ -16,5 +17,7 @@ __all__ = [
     "dead_sessions",
     "folder_id",
     "give_folder_id",
+    "is_own_name",
+    "own_parts",
     "seal_of",
 ]

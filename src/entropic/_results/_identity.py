@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from .._fs import make_folder, sync
 from ._staging import PRIVATE_FOLDER
 
 _NAME = "id"
@@ -24,7 +25,7 @@ def folder_id(results_dir: Path) -> str | None:
     return text or None
 
 
-def give_folder_id(results_dir: Path, identity: str | None = None) -> str:
+def give_folder_id(results_dir: Path, identity: str | None = None, *, durable: bool = True) -> str:
     """
     Give a results folder an identity, if it has none, and return the one it has.
 
@@ -33,21 +34,24 @@ def give_folder_id(results_dir: Path, identity: str | None = None) -> str:
     Args:
         results_dir: The folder; it is made if it is missing.
         identity: Which one; without it a new one is drawn.
+        durable: Whether it is synced to disk.
 
     Raises:
         OSError: It cannot be written.
     """
     private = results_dir / PRIVATE_FOLDER
-    private.mkdir(parents=True, exist_ok=True)
+    make_folder(str(private), durable=durable)
     draft = private / f"{_NAME}.{os.urandom(_BYTES).hex()}"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
-        os.write(descriptor, f"{identity or os.urandom(_BYTES).hex()}\n".encode("ascii"))
-        os.close(descriptor)
+        draft.write_bytes(f"{identity or os.urandom(_BYTES).hex()}\n".encode())
+        if durable:
+            sync(str(draft))  # an index that remembers an identity which is lost would refuse its own folder
         _link_or_rename(draft, private / _NAME)
+        if durable:
+            sync(str(private))
     finally:
         draft.unlink(missing_ok=True)
-    return folder_id(results_dir) or give_folder_id(results_dir, identity)
+    return folder_id(results_dir) or give_folder_id(results_dir, identity, durable=durable)
 
 
 def seal_of(results_dir: Path) -> tuple[int, int] | None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from .._record import RunRecord
+from .._record import RunRecord, copy_record
 from ._base import Index, IndexBackend
 
 # What such an object may do besides, under the names that `Index` gives it: a wrapper around one of our indexes keeps
@@ -53,13 +53,16 @@ class IndexAdapter(Index):
     def __reduce__(self) -> tuple[Any, ...]:
         return IndexAdapter, (self._index,)
 
+    # Copies, should the object hand out what it holds: nobody changes what is stored through what was returned.
+
     def find_by_hash(self, params_hash: str) -> RunRecord | None:
         """Ask the object."""
-        return self._index.find_by_hash(params_hash)
+        record = self._index.find_by_hash(params_hash)
+        return None if record is None else copy_record(record)
 
     def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
         """Ask the object."""
-        return self._index.find_by_params(params)
+        return list(map(copy_record, self._index.find_by_params(params)))
 
     def insert(self, record: RunRecord) -> None:
         """Insert into the object."""
@@ -67,7 +70,7 @@ class IndexAdapter(Index):
 
     def all(self) -> list[RunRecord]:
         """Ask the object."""
-        return self._index.all()
+        return list(map(copy_record, self._index.all()))
 
     def delete_by_hash(self, params_hash: str) -> bool:
         """Delete from the object."""

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, bindparam, column, delete, insert, select, table
+from sqlalchemy import Connection, bindparam, column, delete, func, insert, select, table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ..._fs import forks_held_off, remember, watch_forks
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ._postgres import PostgresServer
 
 _REMEMBERED_RECORDS = 1 << 16
+_FIRST_PAGE = 125  # whoever asks for the first ones mostly wants a few
 _PAGE = 2000
 _CHUNK = 500
 _NO_ROWS: Sequence[Any] = ()
@@ -40,7 +41,8 @@ _NEWEST = (
     .order_by(runs.c.id.desc())
     .limit(1)
 )
-_DOCUMENTS = select(runs.c.id, runs.c.document).order_by(runs.c.id)
+_DOCUMENTS = select(runs.c.id, runs.c.document)
+_COUNT = select(func.count()).select_from(runs)
 _FOLDER = select(settings.c.value).where(settings.c.name == "results_dir")
 _FOLDER_ID = select(settings.c.value).where(settings.c.name == "folder_id")
 _WITHOUT_TOKEN = delete(tokens).where(tokens.c.token == bindparam("a_token"), tokens.c.run_id == bindparam("a_run"))
@@ -146,6 +148,12 @@ class SQLIndex(Index):
         remember(self._shown, params_hash, shown, _REMEMBERED_RECORDS)
         return shown.record
 
+    def find_all_by_hash(self, params_hash: str) -> list[RunRecord]:
+        """Return the records under this hash, oldest first; one look into an index of the database."""
+        asked = _under([searchable(params_hash)])
+        rows = self._database.read(lambda connection: connection.execute(asked).all(), _NO_ROWS)
+        return [record for row in rows if (record := self._read(*row)).params_hash == params_hash]
+
     def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
         """Return the records whose params include all of *params*, oldest first."""
         return self.search(params)
@@ -157,10 +165,21 @@ class SQLIndex(Index):
         Values that must be equal are found by an index of the database; comparisons are evaluated by the database, run
         by run; what it finds is asked once more of the records, since keys tell apart what a database does not.
         """
+        return list(self.iter(where))
+
+    def iter(self, where: Where | None = None, *, newest_first: bool = False) -> Iterator[RunRecord]:
+        """Yield the records that a query means, or every record; some thousands at a time are held in memory."""
         condition = condition_of(where)
         is_meant = predicate(condition)
-        found = self._found_at_once(condition) if is_served_by_index(condition) else self._found(condition)
-        return [record for record in found if is_meant(fields_of(record))]
+        look = self._found_at_once if is_served_by_index(condition) else self._found
+        return (record for record in look(condition, newest_first) if is_meant(fields_of(record)))
+
+    def count(self, where: Where | None = None) -> int:
+        """Return how many records a query means, or how many there are; the latter without reading them."""
+        condition = condition_of(where)
+        if condition == EVERY_RUN:
+            return self._database.read(lambda connection: connection.execute(_COUNT).scalar_one(), 0)
+        return sum(1 for _ in self.iter(condition))
 
     def has_param(self, name: str) -> bool:
         """Tell whether any record has a parameter, or a field of its own, of this (perhaps dotted) name."""
@@ -169,12 +188,6 @@ class SQLIndex(Index):
     def all(self) -> list[RunRecord]:
         """Return every record, oldest first."""
         return list(self.iter())
-
-    def iter(self, where: Where | None = None, *, newest_first: bool = False) -> Iterator[RunRecord]:
-        """Yield the records that a query means, or every record; some thousands at a time are held in memory."""
-        if where is None and not newest_first:
-            return self._found(EVERY_RUN)
-        return super().iter(where, newest_first=newest_first)
 
     # ---- changing ---------------------------------------------------------------------------------------------------
 
@@ -250,29 +263,33 @@ class SQLIndex(Index):
         record = self._read(row.id, row.document)
         return _Shown(version, row.uid, record if record.params_hash == params_hash else None)
 
-    def _found_at_once(self, condition: Condition) -> Iterator[RunRecord]:
+    def _found_at_once(self, condition: Condition, newest_first: bool) -> Iterator[RunRecord]:
         """What the narrowed condition finds; few runs, by an index, which a limit might talk the database out of."""
 
         def work(connection: Connection) -> Sequence[Any]:
-            return connection.execute(_narrowed(self._database.narrowing(connection).narrowed(condition))).all()
+            asked = _narrowed(self._database.narrowing(connection).narrowed(condition), newest_first)
+            return connection.execute(asked).all()
 
-        return (self._read(*row) for row in self._database.read(work, _NO_ROWS))
+        for row in self._database.read(work, _NO_ROWS):
+            yield self._read(*row)
 
-    def _found(self, condition: Condition) -> Iterator[RunRecord]:
+    def _found(self, condition: Condition, newest_first: bool = False) -> Iterator[RunRecord]:
         """What the narrowed condition finds; perhaps very many, so a few at a time."""
-        after = 0
+        last, size = None, _FIRST_PAGE
         while True:
-            rows = self._page(condition, after)
+            rows = self._page(condition, newest_first, last, size)
             for row in rows:
                 yield self._read(*row)
-            if len(rows) < _PAGE:
+            if len(rows) < size:
                 return
-            after = rows[-1].id
+            last, size = rows[-1].id, min(_PAGE, size * 4)
 
-    def _page(self, condition: Condition, after: int) -> Sequence[Any]:
+    def _page(self, condition: Condition, newest_first: bool, last: int | None, size: int) -> Sequence[Any]:
         def work(connection: Connection) -> Sequence[Any]:
-            asked = _narrowed(self._database.narrowing(connection).narrowed(condition))
-            return connection.execute(asked.where(runs.c.id > after).limit(_PAGE)).all()
+            asked = _narrowed(self._database.narrowing(connection).narrowed(condition), newest_first)
+            if last is not None:
+                asked = asked.where(runs.c.id < last if newest_first else runs.c.id > last)
+            return connection.execute(asked.limit(size)).all()
 
         return self._database.read(work, _NO_ROWS)
 
@@ -363,8 +380,9 @@ def _end_all(opened: list[AdvisoryLocks | SQLiteFile | PostgresServer]) -> None:
         part.end()
 
 
-def _narrowed(expression: Any) -> Any:
-    return _DOCUMENTS if expression is None else _DOCUMENTS.where(expression)
+def _narrowed(expression: Any, newest_first: bool) -> Any:
+    asked = _DOCUMENTS if expression is None else _DOCUMENTS.where(expression)
+    return asked.order_by(runs.c.id.desc() if newest_first else runs.c.id)
 
 
 def _under(keys: Iterable[str]) -> Any:

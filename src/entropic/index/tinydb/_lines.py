@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from operator import itemgetter
 from typing import Any
 
+from ..._fs import remember
 from ...errors import IndexCorruptError
 from . import _format
 from ._content import Content
@@ -22,6 +23,7 @@ _TAIL_BYTES = 1 << 11
 _MARK_BYTES = 1 << 10
 _AHEAD_BYTES = 1 << 16
 _SCANS_BEFORE_TABLE = 3
+_REMEMBERED_KEYS = 64
 _HASH_FIELD = b': {"params_hash": "'
 _LINE_START_BYTES = 24
 _HASH_FIELD_PARTS = [b": {", b"params_hash", b": "]
@@ -56,6 +58,7 @@ class LinesContent(Content):
         self.other_tables = _format.parse_head(path, head)
         self.start = len(head)
         self._table: OffsetTable | None = None
+        self._asked: dict[bytes, list[int]] = {}
         self._scans = 0
         self._names = NameTables()
         self._ahead = _Ahead(0, b"")
@@ -79,14 +82,17 @@ class LinesContent(Content):
     def find(self, descriptor: int, params_hash: str) -> tuple[Document, int] | None:
         """The newest document under a hash: by a search of the bytes at first, by a table of offsets later."""
         key = _format.json_text(params_hash)
+        if self._table is None and (known := self._asked.get(key)) is not None:
+            return (self._run_at(descriptor, known[-1])[1], known[-1]) if known else None
         if self._table is None:
             self._scans += 1
             if not self.is_small and self._scans <= _SCANS_BEFORE_TABLE:
-                found = list(self._scan(descriptor, key))
-                if found:
-                    return self._run_at(descriptor, found[-1])[1], found[-1]
+                newest = self._scan(descriptor, key)
+                if newest is not None:
+                    return self._run_at(descriptor, newest)[1], newest
                 # Before a run is made for want of a record, make sure that no line hides it by its spelling.
                 if self._lines_begin_alike(descriptor):
+                    remember(self._asked, key, [], _REMEMBERED_KEYS)
                     return None
             self._table = self._build_table(descriptor)
         for offset in reversed(self._table.offsets(key)):
@@ -117,7 +123,7 @@ class LinesContent(Content):
         """By the line feeds."""
         if self.is_small:
             return super().count(descriptor)
-        return sum(chunk.count(b"\n") + 1 for _, chunk in self._chunks(descriptor))
+        return 1 + sum(piece.count(b"\n") for piece in pieces_of(descriptor, self.start + 1, self.end))
 
     def candidates(
         self, descriptor: int, where: Mapping[str, Any], *, backwards: bool = False
@@ -202,6 +208,8 @@ class LinesContent(Content):
     def _take(self, number: int, params_hash: str, offset: int, text: bytes) -> None:
         if self._table is not None:
             self._table.add(_format.json_text(params_hash), offset)
+        elif (known := self._asked.get(_format.json_text(params_hash))) is not None:
+            known.append(offset)
         self._names.add(offset, text)
         self._advance(offset, text)
         self.last_number = number
@@ -278,21 +286,42 @@ class LinesContent(Content):
                 yield offset, document
 
     def _offsets_of(self, descriptor: int, key: bytes) -> list[int]:
-        if self._table is None:
+        if self._table is not None:
+            return self._table.offsets(key)
+        offsets = self._asked.get(key)
+        if offsets is None:
             self._scans += 1
             is_worth_a_scan = not self.is_small and self._scans <= _SCANS_BEFORE_TABLE
-            if is_worth_a_scan and self._lines_begin_alike(descriptor):
-                return list(self._scan(descriptor, key))
-            self._table = self._build_table(descriptor)
-        return self._table.offsets(key)
+            offsets = self._scan_all(descriptor, key) if is_worth_a_scan else None
+            if offsets is None:
+                self._table = self._build_table(descriptor)
+                return self._table.offsets(key)
+            remember(self._asked, key, offsets, _REMEMBERED_KEYS)
+        return offsets
 
-    def _scan(self, descriptor: int, key: bytes) -> Iterator[int]:
-        """Search the bytes for the lines of a hash."""
+    def _scan_all(self, descriptor: int, key: bytes) -> list[int] | None:
+        """Search the bytes for every line of a hash; None if not every line shows its hash where it is looked for."""
+        needle, found = _HASH_FIELD + key + b'"', []
+        for offset, chunk in self._chunks(descriptor):
+            if chunk.count(_HASH_FIELD) <= chunk.count(b"\n"):
+                return None
+            place = chunk.find(needle)
+            while place >= 0:
+                begin = chunk.rfind(b"\n", 0, place) + 1
+                if _is_quoted_number(chunk[begin:place]):
+                    found.append(offset + begin)
+                place = chunk.find(needle, place + 1)
+        return found
+
+    def _scan(self, descriptor: int, key: bytes) -> int | None:
+        """Search the bytes for the newest line of a hash."""
+        newest = None
         for place in places_of(descriptor, _HASH_FIELD + key + b'"', self.start, self.end):
             # The same text may stand deeper inside a line; only behind the id does it name the run.
             head = os.pread(descriptor, _LINE_START_BYTES, place - _LINE_START_BYTES).rpartition(b"\n")
-            if head[1] and head[2][:1] + head[2][-1:] == b'""' and head[2][1:-1].isdigit():
-                yield place - len(head[2])
+            if head[1] and _is_quoted_number(head[2]):
+                newest = place - len(head[2])
+        return newest
 
     def _lines_begin_alike(self, descriptor: int) -> bool:
         """Whether every line shows its hash where the search by bytes looks for it."""
@@ -323,3 +352,8 @@ class LinesContent(Content):
             found = lines_with(prefilters, chunk)
             for place, text in reversed(list(found)) if backwards else found:
                 yield self._parsed(descriptor, offset + place, text.removesuffix(b","))
+
+
+def _is_quoted_number(text: bytes) -> bool:
+    """Whether a text is the id of a run, as it stands at the start of a line."""
+    return text[:1] + text[-1:] == b'""' and text[1:-1].isdigit()
