@@ -10,6 +10,8 @@ import pickle
 import random
 import re
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,7 +34,7 @@ from entropic.errors import (
     UnsupportedTypeError,
 )
 from entropic.hashing import hash_params
-from entropic.index import MemoryIndex
+from entropic.index import MemoryIndex, TinyDBIndex
 from entropic.record import RecordList
 
 Runner = Callable[[dict[str, Any], Path], object]
@@ -677,6 +679,56 @@ def test_a_damaged_result_runs_again(
     assert os.path.lexists(old.result_path) == remains
     (warning,) = [entry.getMessage() for entry in caplog.records if entry.levelno == logging.WARNING]
     assert str(old.result_path) in warning
+
+
+def test_many_stale_records_cost_few_rewrites(tmp_path: Path) -> None:
+    """Cleaned results, and the same points again: lines are appended, and old records removed many at a time."""
+    index = tmp_path / "runs.json"
+    store = Store(tmp_path / "results", index, ".txt", durable=False)
+    for n in range(100):
+        store.run_or_retrieve({"n": n}, write("old")).result_path.unlink()
+    rewrites, inode = 0, index.stat().st_ino
+
+    for n in range(100):
+        record = store.run_or_retrieve({"n": n}, write("new"))
+        rewrites += index.stat().st_ino != inode
+        inode = index.stat().st_ino
+        assert store.retrieve({"n": n}) == record
+
+    assert rewrites <= 7
+    assert store.count() == 100
+    assert [record.params["n"] for record in store.list()] == list(range(100))
+    assert len(TinyDBIndex(index).all()) == 100
+
+
+STALE_AND_LEFT = """
+import sys, multiprocessing, entropic
+def run(params, path): path.write_text("new")
+def work():
+    store = entropic.Store("results", "runs.json", ".txt")
+    for n in range(3): store.run_or_retrieve({"n": n}, run)
+if sys.argv[1] == "process": work()
+elif sys.argv[1] == "closed":
+    with entropic.Store("results", "runs.json", ".txt") as store:
+        for n in range(3): store.run_or_retrieve({"n": n}, run)
+    assert store.index.count() == 3
+else:
+    child = multiprocessing.get_context(sys.argv[1]).Process(target=work)
+    child.start(), child.join()
+"""
+
+
+@pytest.mark.parametrize("how", ["process", "closed", "fork"])
+def test_no_stale_record_is_left_at_the_end(tmp_path: Path, how: str) -> None:
+    """Of the process, of a worker process, or when the store is closed."""
+    store = Store(tmp_path / "results", tmp_path / "runs.json", ".txt")
+    for n in range(3):
+        store.run_or_retrieve({"n": n}, write("old")).result_path.unlink()
+
+    subprocess.run([sys.executable, "-c", STALE_AND_LEFT, how], cwd=tmp_path, check=True)
+
+    assert [record.params["n"] for record in store.index.all()] == [0, 1, 2]
+    assert {record.result_path.read_text() for record in store.list()} == {"new"}
 
 
 def test_a_stale_record_stays_when_its_new_run_fails(any_store: Store) -> None:

@@ -44,9 +44,9 @@ def stale(params_hash: str, result_path: str, reason: str) -> None:
     )
 
 
-def not_forgotten(params_hash: str, error: OSError) -> None:
-    """A stale record has been replaced, but could not be taken out of the index."""
-    logger.warning("Kept the stale record %s, which a newer one has replaced: %s", params_hash, error)
+def not_forgotten(count: int, error: OSError) -> None:
+    """Stale records have been replaced, but could not be taken out of the index."""
+    logger.warning("Kept %d stale record(s), which newer ones have replaced: %s", count, error)
 
 
 def not_recorded(path: str) -> None:

@@ -94,6 +94,7 @@ class RunCache:
 
     def close(self) -> None:
         """Give back what is held open; the next run takes it again."""
+        self.writer.settle()
         self.workplace.close()
         self.index.close()
 
@@ -207,6 +208,7 @@ class RunCache:
         return self._forget([record for record in self.index.iter() if unwanted(record)], remove_file)
 
     def _forget(self, records: Sequence[RunRecord], remove_files: bool) -> int:
+        self.writer.settle()
         paths = [path for record in records for path in self.paths.files_of(record)] if remove_files else []
         for path in paths:
             self.paths.require_removable(path)
@@ -222,6 +224,7 @@ class RunCache:
 
     def iter(self, selection: Selection, is_wanted: Callable[[RunRecord], bool] | None = None) -> Iterator[RunRecord]:
         """Yield the records that were asked for; of those only the ones *is_wanted* names, if it is given."""
+        self.writer.settle()
         records = found(self.index, selection.condition, self.paths, newest_first=selection.newest_first)
         if is_wanted is not None:
             records = filter(is_wanted, records)
@@ -232,6 +235,7 @@ class RunCache:
 
     def count(self, condition: Condition) -> int:
         """Count the records that a query means."""
+        self.writer.settle()
         return count(self.index, condition, self.paths)
 
     def select(

@@ -104,7 +104,7 @@ class Recorder:
             stage.discard()
         _log.run_completed(key.params_hash, str(run.record.result_path), run.elapsed_seconds)
         if found.candidate is not None and found.is_broken:
-            self._replace_stale(found.candidate.stored)
+            self._writer.delete_stale(found.candidate.stored)
 
     def publish(self, stage: Stage, returned: object = None) -> Published:
         """Publish what the runner wrote. It has done its work: whatever fails from here on must not cost the result."""
@@ -160,14 +160,6 @@ class Recorder:
         if self._settings.keep_failed:
             kept_aside(stage)
         stage.discard()
-
-    def _replace_stale(self, record: RunRecord) -> None:
-        """Forget a record that a newer one has taken over from."""
-        try:
-            self._writer.delete_records([record])
-        except OSError as error:
-            # The newer record answers already, and `check` will find this one again.
-            _log.not_forgotten(record.params_hash, error)
 
 
 def _nothing_lost(stage: Stage, error: ResultMissingError, returned: object) -> ResultMissingError:

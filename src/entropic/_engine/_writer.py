@@ -12,6 +12,7 @@ from .._record import RunRecord
 from .._results import Event, Journal
 from ..errors import LostIndexWarning
 from ..index import Index
+from ._backlog import Backlog
 from ._settings import Settings
 
 
@@ -35,6 +36,7 @@ class IndexWriter:
         self._results_dir = settings.results_dir
         self.journal = Journal(settings.results_dir, _name_of(index, settings.results_dir))
         self._has_looked = False
+        self._stale = Backlog(self.delete_records)
 
     def insert(self, record: RunRecord) -> None:
         """Add a record, as `Index.insert`."""
@@ -50,6 +52,14 @@ class IndexWriter:
         """Remove records, as `Index.delete_records`."""
         self._index.delete_records(records)
         self._note("forgotten", records)
+
+    def delete_stale(self, record: RunRecord) -> None:
+        """Remove a record that a newer one has taken over from, together with others of its kind; see `Backlog`."""
+        self._stale.add(record)
+
+    def settle(self) -> None:
+        """Remove now what `delete_stale` has put off."""
+        self._stale.clear()
 
     def replace_records(self, old: Collection[RunRecord], new: Sequence[RunRecord]) -> None:
         """Add records, and remove those whose place they take: killed in between, both are there."""

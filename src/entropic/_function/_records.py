@@ -93,7 +93,7 @@ class FunctionRecords:
         """Rewrite the records that have an older form; how many there are."""
         if self._evolution is None:
             return 0
-        pairs = self._evolution.rewritten(filter(self.owns, self._engine.index.all()))
+        pairs = self._evolution.rewritten(filter(self.owns, self._engine.index.iter()))
         if pairs and not preview:
             # First, or a crash would leave runs that no longer answer without a word.
             codes = {code for _, taken in pairs if isinstance(code := taken.provenance.get("code"), str)}

@@ -66,6 +66,7 @@ CheckReport.__module__ = "entropic.reports"
 def check(engine: RunCache, *, contents: bool, repair: bool) -> CheckReport:
     """Look for everything that does not agree, and on request mend it; see `entropic.Store.check`."""
     report, results_dir = CheckReport(), engine.settings.results_dir
+    engine.writer.settle()
     # In this order: a run that ends meanwhile is then either still under way, or in the index already.
     entries = list_entries(results_dir)
     in_flight = engine.workplace.in_flight()
