@@ -109,7 +109,7 @@ def run_again(
     engine: RunCache, record: RunRecord, call: Callable[[Path], object], comparison: Comparison | None
 ) -> Reproduction:
     """Make the result of a record anew, in a private place, and compare the two."""
-    stage = engine.workplace.stage_again(record.params_hash, engine.settings.file_suffix, stem_of(record))
+    stage = engine.staging.stage_again(record.params_hash, engine.settings.file_suffix, stem_of(record))
     return again(record, engine.paths.files_of(record), call, stage, comparison)
 
 
