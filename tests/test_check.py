@@ -36,7 +36,7 @@ def test_a_healthy_store_is_clean(store: Store) -> None:
 
 
 def test_an_empty_store_is_clean_and_stays_untouched(store: Store, tmp_path: Path) -> None:
-    """Checking a store that does not exist yet makes nothing."""
+    """Checking a store that does not exist yet makes nothing but its results folder."""
     assert store.check().is_clean
     assert list(tmp_path.rglob("*")) == [store.results_dir]
 

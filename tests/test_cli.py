@@ -549,6 +549,36 @@ def test_page_writes_one_file(call: Call, runs: list[RunRecord]) -> None:
     assert "leapfrog" not in text
 
 
+@pytest.mark.parametrize("command", [["rm", "--files", "--yes", "n>0"], ["prune", "--keep-newest", "0", "--yes"]])
+def test_an_index_cannot_name_files_of_its_reader(call: Call, tmp_path: Path, command: list[str]) -> None:
+    """One that was received may name any folder as its results: the user has to name it too, before anything goes."""
+    mine = tmp_path / "home"
+    with Store(mine, tmp_path / "received" / "entropic.json", file_suffix=".txt") as store:
+        (record,) = fill(store, {"n": 1})
+    os.chdir(tmp_path / "received")
+
+    refused = call(*command)
+    assert refused.status == 2
+    assert f"--results {mine}" in refused.err
+    assert record.result_path.exists()
+
+    assert call("--results", str(mine), *command).status == 0
+    assert not record.result_path.exists()
+
+
+def test_a_merge_copies_nothing_from_elsewhere(call: Call, store: Store, tmp_path: Path) -> None:
+    """Nor from a folder that only the index of somebody else has named."""
+    with Store(tmp_path / "home", tmp_path / "received" / "entropic.json", file_suffix=".txt") as other:
+        fill(other, {"n": 1})
+
+    refused = call("--index", "runs.json", "merge", "received")
+    taken = call("--index", "runs.json", "merge", "received", "--other-results", "home")
+
+    assert refused.status == 2
+    assert "--other-results" in refused.err
+    assert taken.out.startswith("1 taken over")
+
+
 # ---- running programs -----------------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,11 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
     (errors.InputFileChangedError(["mesh.msh"]), RuntimeError, ["mesh.msh", "Call again"]),
     (errors.ResultMissingError("a/b.h5", "Cannot register"), FileNotFoundError, ["Cannot register", "a/b.h5", "path"]),
     (errors.ResultMissingError("a/b.h5", "Cannot record", "nothing."), FileNotFoundError, ["Cannot record: nothing."]),
+    (
+        errors.ResultNotSavedError("ValueError: no", "a/b.pickle"),
+        RuntimeError,
+        ["ValueError: no", "a/b.pickle", "save="],
+    ),
     (errors.AmbiguousResultError("a.h5", ["b", "c"]), ValueError, ["'a.h5'", "'b', 'c'", "result_path"]),
     (
         errors.StoreWriteError("Cannot record a run", OSError(errno.ENOSPC, "No space left"), "runs.json", "Do this."),

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -295,6 +296,27 @@ def test_migrate_keeps_the_newest_answer(old: Cached, new: Cached) -> None:
 
     assert new(8).result_path == newest.result_path
     assert len(new.list(where={"n": 8})) == 2
+
+
+@pytest.mark.parametrize("first", ["old", "new"])
+def test_migrate_knows_no_clock(old: Cached, new: Cached, store: Store, first: str) -> None:
+    """Of a point that was run in both forms, the one recorded last answers, whatever times the hosts had."""
+    order = [old, new] if first == "old" else [new, old]
+    records = [function.run(8) for function in order]
+    stored = store.index.all()
+    behind = [
+        replace(record, created_at=f"20{60 - number}-01-01T00:00:00+00:00") for number, record in enumerate(stored)
+    ]
+    for record in stored:
+        store.index.delete_by_hash(record.params_hash)
+    for record in behind:
+        store.index.insert(record)
+
+    new.migrate()
+
+    assert new(8).result_path == records[-1].result_path
+    assert len(new.list(where={"n": 8})) == 2
+    assert new.migrate() == 0
 
 
 def test_migrate_survives_a_crash(tmp_path: Path) -> None:

@@ -284,7 +284,7 @@ def short(params, path):
 for n in range(20):
     store.run({"n": n}, short)
 told = []
-for room in range(0, 600, 40):
+for room in range(0, 1200, 80):
     size = os.path.getsize("runs.json")
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + room, resource.RLIM_INFINITY))
     told.append(attempt(store, 100 + room, short))

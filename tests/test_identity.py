@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from entropic import Store
+from entropic import Store, cached
 
 STUDY = """
 import entropic
@@ -171,3 +171,52 @@ def test_workers_of_a_script_record_its_place(tmp_path: Path) -> None:
 
     assert record.provenance["function"] == "run.simulate"
     assert record.provenance["place"] == str(script)
+
+
+# ---- what it was called before --------------------------------------------------------------------------------------
+
+
+def test_a_renamed_function_keeps_its_runs(store: Store) -> None:
+    """By its former names, whatever its parameters have become; they are its own in every way."""
+
+    @cached(store, name="study.old")
+    def old(n, h, *, result_path):
+        result_path.write_text("old")
+
+    @cached(store, name="study.new", former_names=("study.older", "study.old"), renamed={"h": "dt"})
+    def new(n, dt, *, result_path):
+        result_path.write_text("new")
+
+    record = old(1, 0.5)
+
+    assert new(1, dt=0.5).result_path == record.result_path
+    assert new(2, 0.5).result_path.read_text() == "new"
+    assert [run.params for run in new.list()] == [{"n": 1, "dt": 0.5}, {"n": 2, "dt": 0.5}]
+    assert new.cache_info()[::3] == (1, 2)
+    assert new.migrate() == 1
+    assert new.migrate() == 0
+    assert {run.provenance["function"] for run in store.list()} == {"study.new"}
+    assert new(1, dt=0.5).result_path == record.result_path
+    assert old.retrieve(1, 0.5) is None
+    assert new.delete(1, 0.5)
+
+
+def test_a_former_name_excuses_no_change_of_code(tmp_path: Path) -> None:
+    """A script that was renamed finds its runs; if it was edited as well, ``on_change`` decides about them."""
+    output(written(tmp_path, "old.py"))
+
+    same = output(written(tmp_path, "new.py", options=", former_names=('old.simulate',)"))
+    edited = output(written(tmp_path, "new.py", factor=3, options=", former_names=('old.simulate',)"))
+
+    for shown in (same, edited):
+        assert shown.startswith("new.simulate 6\n")
+    assert "Warning:" not in same
+    assert "StaleResultWarning" in edited
+
+
+def test_former_names_are_a_tuple(store: Store) -> None:
+    """One text would be taken for its letters."""
+    with pytest.raises(TypeError, match="former_names='old'"):
+
+        @cached(store, former_names="old")
+        def simulate(n, *, result_path): ...

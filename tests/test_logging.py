@@ -34,12 +34,6 @@ def stale(store: Store) -> None:
     store.run_or_retrieve({"n": 1}, write)
 
 
-def grown(store: Store) -> None:
-    for path in store.results_dir.glob("*.txt"):
-        path.write_text("longer")
-    store.run_or_retrieve({"n": 1}, write)
-
-
 def unknown_parameter(store: Store) -> None:
     store.list(where={"nn": 1})
 
@@ -60,7 +54,6 @@ EVENTS: list[tuple[Callable[[Store], None], list[tuple[str, str]]]] = [
             ("INFO", "Run completed 2bfd14f43d17fc7c in "),
         ],
     ),
-    (grown, [("INFO", "has grown from 1 to 6 bytes"), ("DEBUG", "Hit 2bfd14f43d17fc7c: ")]),
     (unknown_parameter, [("WARNING", "No recorded run has a parameter 'nn'")]),
     (shared_file, [("WARNING", "another record uses it")]),
 ]

@@ -55,6 +55,22 @@ def test_the_newest_of_a_point_can_be_kept(store: entropic.Store) -> None:
     ] == [100]
 
 
+def test_the_newest_is_the_one_that_answers(store: entropic.Store) -> None:
+    """Whatever the clock of the host said that made an earlier one: what was recorded last is kept."""
+    for text in ("bad", "good"):
+        store.run({"n": 1}, lambda params, path, text=text: path.write_text(text))
+    path = Path(store.index.path)  # type: ignore[attr-defined]
+    bad, _ = store.list()
+    path.write_text(path.read_text().replace(bad.created_at, "2999-01-01T00:00:00.000000+00:00"))
+
+    assert [record.result_path for record in store.prune(max_size_bytes=4, preview=True)] == [bad.result_path]
+    assert [record.result_path for record in store.prune(keep_newest=1)] == [bad.result_path]
+
+    found = store.retrieve({"n": 1})
+    assert found is not None
+    assert found.result_path.read_text() == "good"
+
+
 def test_age_and_value_together(store: entropic.Store) -> None:
     """What is too large goes whatever it is worth; the rest by worth."""
     for n, (seconds, size_bytes) in enumerate([(1e6, 100), (1, 10), (2, 10)]):

@@ -303,9 +303,9 @@ def test_a_runners_own_traceback_is_kept() -> None:
 
 @pytest.mark.parametrize("limit", [0, 4, None])
 def test_small_results_have_a_digest(limit: int | None) -> None:
-    """Up to ``digest_up_to_bytes``; files and folders alike."""
+    """Up to ``digest_up_to_bytes``, however short the run was; files and folders alike."""
     store = Store("results", "runs.json", digest_up_to_bytes=limit)
     short = store.run({"n": 1}, lambda params, path: path.write_text("1234"))
-    long = store.run({"n": 2}, lambda params, path: (path.mkdir(), (path / "a").write_text("12345")))
+    long = store.run({"n": 2}, lambda params, path: (path.mkdir(), (path / "a").write_bytes(bytes(1 << 22))))
 
     assert ("digest" in short.provenance, "digest" in long.provenance) == (limit != 0, limit is None)

@@ -9,6 +9,7 @@ import logging
 import math
 import pickle
 import tracemalloc
+import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -119,6 +120,19 @@ n = param("n")
 TRUE = [
     *((n == 1, 1), (n == 0.3, 0.1 + 0.2), (n == math.nan, math.nan), (n == None, None), (n == {}, {})),  # noqa: E711
     *((n != 1, 1.0), (n != 1, 2), (n != "a", "b"), (n != True, False), (n != [1], [2]), (n != DAY, EVE)),  # noqa: E712
+    *(
+        (n.near(0.3, 0.1), 0.2),
+        (n.near(0.3, 0.1), 0.4),
+        (n.near(3, 0), 3.0),
+        (n.near(1, 2), 3),
+        (n.near(0.3, 0), 0.1 + 0.2),
+    ),
+    *(
+        (n.contains("k4"), "rk4"),
+        (n.contains(""), "a"),
+        (n.contains(0.3), [1, 0.1 + 0.2]),
+        (n.contains("a"), {"a", "b"}),
+    ),
     *((n < 2, 1), (n < 2, 1.5), (n < 2.5, 2), (n <= 2, 2.0), (n >= 2.0, 2), (n > 2, 10**400), (n < math.inf, 10**400)),
     *((n <= 0.3, 0.1 + 0.2), (n >= 0.1 + 0.2, 0.3), (n > -math.inf, 0), (0 < n, 1), (2 >= n, 2)),  # noqa: SIM300
     *((n < "b", "a"), (n >= "a", "a"), (n > "", "a"), (n < "é", "z")),
@@ -132,6 +146,20 @@ TRUE = [
     *((~(n == 1), 2), (~(n < 1), "text"), ((n > 1) & (n < 3), 2), ((n < 1) | (n > 3), 4), (~~n.exists(), 1)),
 ]
 FALSE = [
+    *(
+        (n.near(0.3, 0.1), 0.5),
+        (n.near(1, 0.5), True),
+        (n.near(1, 0.5), "1"),
+        (n.near(1, 5), math.nan),
+        (n.near(1, 5), [1]),
+    ),
+    *(
+        (n.near(0, 10), 10**400),
+        (n.contains("x"), "rk4"),
+        (n.contains(1), "1"),
+        (n.contains(1), [True]),
+        (n.contains(1), 1),
+    ),
     *((n == 1, 1.0), (n == 1, True), (n == 1, "1"), (n != 0.3, 0.1 + 0.2), (n != math.nan, math.nan)),
     *((n != 1, True), (n != 1, "1"), (n != 1, None), (n != 1, [1]), (n != [1], {"a": 1}), (n != None, 1)),  # noqa: E711
     *((n < 2, 2), (n < 2, "1"), (n < 2, None), (n < 2, True), (n < 2, [1]), (n < 2, math.nan), (n < 2, {})),
@@ -163,10 +191,17 @@ def test_a_condition_compares_what_can_be_compared(
 def test_a_run_without_the_parameter_matches_no_comparison(store: Store, runner: Any) -> None:
     """Not even ``!=``; plain negation finds it."""
     record = store.run_or_retrieve({"m": 1}, runner)
-    comparisons = [n == 1, n != 1, n < 1, n.isin([1]), n.between(0, 1), n.exists(), n.matches("")]
+    comparisons = [n == 1, n != 1, n < 1, n.isin([1]), n.between(0, 1), n.exists(), n.matches(""), n.near(1, 1)]
 
     assert [store.list(one) for one in comparisons] == [[]] * len(comparisons)
     assert [store.list(~one) for one in comparisons] == [[record]] * len(comparisons)
+
+
+@pytest.mark.parametrize("wrong", [("a", 1), (1, "a"), (True, 1), (1, -0.1), (math.nan, 1), (1, math.inf), (None, 1)])
+def test_near_needs_a_number_and_a_tolerance(wrong: tuple[Any, Any]) -> None:
+    """What is no distance between numbers is refused when it is asked."""
+    with pytest.raises(ValueError, match="parameter 'n'"):
+        n.near(*wrong)
 
 
 def test_fields_of_the_record_can_be_asked(store: Store, runner: Any) -> None:
@@ -491,3 +526,15 @@ def test_a_name_that_no_record_has_is_said_in_the_log(
 def test_names_are_looked_up_as_queries_do(name: str, is_there: bool) -> None:
     """A name is there as it stands, or through a dotted way into nested params."""
     assert has_name({"n": 5, "solver": {"dt": 1}}, name) is is_there
+
+
+def test_moments_in_a_zone_have_an_order(store: Store) -> None:
+    """The name of a zone is part of the value, and the moment decides which is earlier."""
+    berlin, tokyo = zoneinfo.ZoneInfo("Europe/Berlin"), zoneinfo.ZoneInfo("Asia/Tokyo")
+    for zone in (berlin, tokyo):
+        store.run_or_retrieve({"at": dt.datetime(2026, 7, 1, 12, tzinfo=zone)}, lambda _, path: path.write_text("x"))
+
+    between = dt.datetime(2026, 7, 1, 5, tzinfo=dt.timezone.utc)
+
+    assert len(store.list(param("at") > between)) == 1
+    assert len(store.list({"at": dt.datetime(2026, 7, 1, 12, tzinfo=berlin)})) == 1

@@ -29,6 +29,7 @@ from entropic.errors import (
     HashCollisionError,
     MetadataWarning,
     ParameterError,
+    ResultChangedWarning,
     ResultMissingError,
     StoreWriteError,
     UnsupportedTypeError,
@@ -321,7 +322,7 @@ def test_files_have_the_mode_the_umask_gives(mask: int) -> None:
     """Results, folders and index are no more and no less private than what the user makes."""
     before = os.umask(mask)
     try:
-        store = Store("results", "runs.json", file_suffix=".txt")
+        store = Store("results", "runs.json", file_suffix=".txt", allow_empty=True)
         file = store.run_or_retrieve({"n": 1}, write("x")).result_path
         folder = store.run_or_retrieve({"n": 2}, lambda params, path: path.mkdir()).result_path
         store.delete({"n": 2})
@@ -363,9 +364,10 @@ def test_the_order_of_runs_does_not_hang_on_the_clock(
 
 @pytest.mark.parametrize("make", [Path.touch, Path.mkdir], ids=["file", "folder"])
 def test_two_runs_of_one_moment_both_keep_their_results(
-    store: Store, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], object]
+    monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], object]
 ) -> None:
     """A run whose name another one took while it ran is published under the next free name."""
+    store = Store("results", "runs.json", file_suffix=".txt", allow_empty=True)
     monkeypatch.setattr(time, "time", lambda: 1e9)
     inner: list[RunRecord] = []
 
@@ -742,25 +744,49 @@ def test_a_stale_record_stays_when_its_new_run_fails(any_store: Store) -> None:
     assert any_store.list() == [old]
 
 
-def test_a_longer_result_is_a_hit_and_said_once(any_store: Store, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_longer_result_is_a_hit_and_said_once(any_store: Store) -> None:
     """An analysis added to the file does not cost a run."""
-    caplog.set_level(logging.INFO, "entropic")
     record = any_store.run_or_retrieve({"n": 1}, write("data"))
     with record.result_path.open("a") as file:
         file.write("analysis")
 
-    for _ in range(3):
+    with pytest.warns(ResultChangedWarning):
+        assert any_store.run_or_retrieve({"n": 1}, never) == record
+    for _ in range(2):
         assert any_store.run_or_retrieve({"n": 1}, never) == record
 
-    assert len([entry for entry in caplog.records if "has grown" in entry.getMessage()]) == 1
+
+EMPTY: dict[str, Callable[[Path], object]] = {
+    "file": Path.touch,
+    "folder": Path.mkdir,
+    "folder of empty files": lambda path: (path.mkdir(), (path / "a").touch()),
+}
 
 
-@pytest.mark.parametrize("make", [Path.touch, Path.mkdir], ids=["file", "folder"])
-def test_a_result_that_was_empty_from_the_start_is_a_hit(any_store: Store, make: Callable[[Path], object]) -> None:
-    """A marker file is a result: it is as it was recorded."""
-    first = any_store.run_or_retrieve({"n": 1}, lambda params, path: make(path))
+@pytest.mark.parametrize("make", EMPTY.values(), ids=EMPTY)
+def test_an_empty_result_is_refused(any_store: Store, make: Callable[[Path], object]) -> None:
+    """A program that broke off leaves one; and what lies beside it is kept."""
 
-    assert any_store.run_or_retrieve({"n": 1}, never) == first
+    def runner(params: dict[str, Any], result_path: Path) -> None:
+        make(result_path)
+        result_path.with_suffix(".log").write_text("what went wrong")
+
+    with pytest.raises(ResultMissingError, match="is empty") as caught:
+        any_store.run({"n": 1}, runner)
+
+    assert "allow_empty=True" in str(caught.value)
+    assert [path.read_text() for path in any_store.results_dir.glob(".entropic/failed/*/*.log")] == ["what went wrong"]
+    assert any_store.list() == []
+
+
+@pytest.mark.parametrize("make", EMPTY.values(), ids=EMPTY)
+def test_an_empty_result_that_is_meant_is_a_hit(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    """A marker file is a result, where the store is told so: it is as it was recorded."""
+    store = Store("results", "runs.json", allow_empty=True)
+    first = store.run_or_retrieve({"n": 1}, lambda params, path: make(path))
+
+    assert store.run_or_retrieve({"n": 1}, never) == first
+    assert pickle.loads(pickle.dumps(store)).run_or_retrieve({"n": 1}, never) == first
 
 
 def test_a_result_that_comes_back_is_a_hit_again(any_store: Store) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import functools
 import html
 import io
 import re
@@ -147,6 +148,16 @@ def text_in_frame(value: Any) -> str:
     if isinstance(value, dt.datetime):
         return value.isoformat()
     return cell_text(normalize(value.item() if isinstance(value, np.generic) else value))
+
+
+def test_what_goes_by_name_or_content_is_shown_by_it() -> None:
+    """Functions, partials, results of runs and values of classes of their own read as in Python."""
+    run = {"$run": {"function": "m.mesh", "params_hash": "0" * 16, "digest": "sha256:0123456789"}}
+
+    assert cell_text(normalize(len)) == "builtins.len"
+    assert cell_text(normalize(functools.partial(len, 1, b="x"))) == "builtins.len(1, b='x')"
+    assert cell_text(run) == "run of m.mesh 01234567"
+    assert cell_text({"$class": "Metres", "$value": 3.0}) == "Metres(3.0)"
 
 
 def test_all_views_agree(store: Store) -> None:

@@ -54,18 +54,6 @@ def not_recorded(path: str) -> None:
     logger.error("The run could not be recorded. Its result is kept at %s: register it once the cause is gone", path)
 
 
-def grown(params_hash: str, result_path: str, recorded_bytes: int, found_bytes: int) -> None:
-    """A result is longer than recorded, as when an analysis was added to it. Still a hit."""
-    logger.info(
-        "Hit %s: the result %s has grown from %d to %d bytes since it was recorded",
-        params_hash,
-        result_path,
-        recorded_bytes,
-        found_bytes,
-        extra={"params_hash": params_hash},
-    )
-
-
 def waiting(params_hash: str, holder: str, seconds: float, lock_path: str) -> None:
     """A follower has waited for some time; say for whom, and how to unblock it."""
     logger.warning(

@@ -11,6 +11,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── InputFileError          FileNotFoundError  an input file that is missing, or cannot be read
     ├── InputFileChangedError   RuntimeError       an input file that was changed while its run was under way
     ├── ResultMissingError      FileNotFoundError  a runner, or a registration, without a result
+    ├── ResultNotSavedError     RuntimeError       a value that a function returned, and save= could not write
     ├── AmbiguousResultError    ValueError         a runner that wrote several things, none of them the result
     ├── StoreWriteError         OSError            a place that cannot be written, or a record that could not be kept
     ├── IndexCorruptError       ValueError         an index file, or a record in it, that cannot be read
@@ -40,6 +41,7 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
     ├── StaleResultWarning                         a recorded result is used although its code has changed since
     ├── LostIndexWarning                           an index without runs beside a folder full of results
     ├── ChangedDefaultWarning                      a default has changed since runs were recorded with it
+    ├── ResultChangedWarning                       a result is not what it was when it was recorded
     ├── MetadataWarning                            what a runner returned cannot be kept as metadata
     ├── NameSharedWarning                          a recorded run is of another function of the same name
     └── EqualReplicatesWarning                     replicates whose results are byte for byte the same
@@ -91,7 +93,9 @@ __all__ = [
     "ParameterError",
     "ParameterNameError",
     "ReentrantRunError",
+    "ResultChangedWarning",
     "ResultMissingError",
+    "ResultNotSavedError",
     "SeveralCodesError",
     "SeveralIndexesError",
     "StaleResultWarning",
@@ -299,6 +303,49 @@ class ResultMissingError(EntropicError, FileNotFoundError):
     @property
     def _why(self) -> str:
         return self.reason or f"nothing was found at {self.path!r}. Check the path."
+
+
+class ResultChangedWarning(_Declared, UserWarning):
+    """
+    A recorded result that is handed out has other content than when it was recorded; given once for each change.
+
+    An analysis that was added to a file is one reason, and a file that was overwritten another. Register the result
+    anew if it is to be so; delete its record to have it made again.
+
+    Attributes:
+        path: The result, or what lies beside it.
+        created_at: When it was recorded.
+    """
+
+    path: str
+    created_at: str
+    _template = (
+        "The result {path!r} has changed since it was recorded, {_when}. It is used all the same. "
+        "Register it anew if that is as it should be; delete its record to have it made again."
+    )
+
+    @property
+    def _when(self) -> str:
+        return self.created_at[:19].replace("T", " ")
+
+
+class ResultNotSavedError(EntropicError, RuntimeError):
+    """
+    A function has returned its result, and the function given as ``save=`` could not write it.
+
+    Nothing is recorded, and the value is kept. The error that ``save`` raised is the cause of this one.
+
+    Attributes:
+        reason: What ``save`` raised.
+        kept_at: The file that the value was written to.
+    """
+
+    reason: str
+    kept_at: str
+    _template = (
+        "Cannot save the result: save= raised {reason}. What the function returned is kept at {kept_at!r}. Mend save=, "
+        "and register what it makes of that."
+    )
 
 
 class AmbiguousResultError(EntropicError, ValueError):

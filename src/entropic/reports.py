@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._command import Command
-    from ._function import BoundCachedFunction, CachedFunction, CacheInfo
+    from ._function import BoundCachedFunction, CachedFunction, CacheInfo, WithMetadata
     from ._maintenance import CheckReport, Explanation, Merged, Neighbour, Reproduction, ReproductionReport
     from ._points import Grid
     from ._sweep import Plan, SweepProgress
@@ -28,6 +28,7 @@ __all__ = [
     "Reproduction",
     "ReproductionReport",
     "SweepProgress",
+    "WithMetadata",
 ]
 
 _PLACES = {
@@ -44,6 +45,7 @@ _PLACES = {
     "Reproduction": "_maintenance",
     "ReproductionReport": "_maintenance",
     "SweepProgress": "_sweep",
+    "WithMetadata": "_function",
 }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from ._engine import BoundRunner, PlainRuns, RunCache, Runner, Settings, require_callable
+from ._engine import BoundRunner, PlainRuns, RunCache, Runner, Settings, checked_suffix, require_callable
 from ._fs import make_folder
 from ._record import RunRecord
 from ._sweep import SweepKeywords, SweepOptions, shows_options
@@ -52,9 +52,12 @@ class Store:
             kills.
         keep_failed: Keep what a runner that raised has written, with the traceback, under
             ``results_dir/.entropic/failed/``. It is never served.
-        digest_up_to_bytes: Record a SHA-256 of results up to this size; 0 for none, None for all.
+        digest_up_to_bytes: Record a SHA-256 of results up to this size; and of larger ones, if to read them takes about
+            a hundredth of the time of their run at most. 0 for none, None for all.
         provenance: Record with each run where, by whom, with which versions and at what cost it was made. False keeps
-            only what is needed to know it again: function, code, size and digest.
+            only what is needed to know it again: function, code, members, sizes, times and digest.
+        allow_empty: Take an empty file, or a folder without content, for a result. False refuses it, since that is what
+            a program leaves that broke off.
 
     Raises:
         ValueError: The suffix holds a path separator, ``..`` or NUL; or *results_dir* is a URL.
@@ -82,16 +85,18 @@ class Store:
         keep_failed: bool = False,
         digest_up_to_bytes: int | None = _DIGEST_UP_TO_BYTES,
         provenance: bool = True,
+        allow_empty: bool = False,
     ) -> None:
         results_dir, db_path = _checked_folder(results_dir), os.path.expanduser(db_path)
         settings = Settings(
             results_dir=Path(os.path.abspath(results_dir)),
-            file_suffix=_checked_suffix(file_suffix),
+            file_suffix=checked_suffix(file_suffix),
             index=open_index(index, db_path, results_dir, durable),
             durable=durable,
             keep_failed=keep_failed,
             digest_up_to_bytes=digest_up_to_bytes,
             provenance=provenance,
+            allow_empty=allow_empty,
         )
         self._engine = RunCache(settings)
         with contextlib.suppress(OSError):  # said by a run, where it matters
@@ -131,6 +136,11 @@ class Store:
     def provenance(self) -> bool:
         """Whether the circumstances of runs are recorded."""
         return self._engine.settings.provenance
+
+    @property
+    def allow_empty(self) -> bool:
+        """Whether an empty file or folder is a result."""
+        return self._engine.settings.allow_empty
 
     def __repr__(self) -> str:
         return f"Store({str(self.results_dir)!r}, index={self.index!r})"
@@ -176,7 +186,7 @@ class Store:
             TypeError: The runner is not callable, or a value cannot be hashed; before anything runs.
             ValueError: A reserved or circular parameter; before anything runs. Or the runner wrote several files and
                 none under the name it was given.
-            ResultMissingError: The runner wrote nothing; a value that it returned is kept aside.
+            ResultMissingError: The runner wrote nothing, or an empty result; a value that it returned is kept aside.
             OSError: The store cannot be written; told before the run where it can be known.
             IndexCorruptError: The index cannot be read.
 
@@ -267,6 +277,7 @@ class Store:
             workers: Run in so many processes of our own. If one dies, what it had in hand is tried again.
             progress: True for a bar (extra ``progress``), False for none; by default there is one if tqdm is installed
                 and someone looks. Or a function, called with a ``SweepProgress`` some times a second.
+            metadata: Kept with the records of new runs; takes no part in the keys.
             on_error: ``"raise"``: the other points go on, and at the end a `SweepError` has the records and the
                 failures. ``"skip"``: failures are logged, and the other records returned.
 
@@ -286,7 +297,8 @@ class Store:
         from ._sweep import as_record, run_sweep
 
         require_callable(runner)
-        return RecordList(run_sweep(PlainRuns(self._engine, runner), points, SweepOptions.of(options), as_record))
+        chosen = SweepOptions.of(options)
+        return RecordList(run_sweep(PlainRuns(self._engine, runner, chosen.metadata), points, chosen, as_record))
 
     @shows_options(SweepOptions)
     def sweep_as_completed(
@@ -311,7 +323,8 @@ class Store:
         from ._sweep import as_record, run_as_completed
 
         require_callable(runner)
-        return run_as_completed(PlainRuns(self._engine, runner), points, SweepOptions.of(options), as_record)
+        chosen = SweepOptions.of(options)
+        return run_as_completed(PlainRuns(self._engine, runner, chosen.metadata), points, chosen, as_record)
 
     def plan(self, points: Iterable[Mapping[str, Any]], runner: Runner | None = None, *, workers: int = 1) -> Plan:
         """
@@ -775,17 +788,6 @@ class Store:
         return remove_orphans(self._engine, (Path(os.path.abspath(path)) for path in paths))
 
 
-def _checked_suffix(suffix: str) -> str:
-    if not isinstance(suffix, str):
-        raise TypeError(f"Cannot use the file suffix {suffix!r}: it must be text such as '.npy'.")
-    if any(part in suffix for part in ("/", "\\", "..", "\0")):
-        raise ValueError(
-            f"Cannot use the file suffix {suffix!r}: it would lead out of the results folder. "
-            f"Use a plain ending such as '.npy', without separators, '..' or NUL."
-        )
-    return suffix
-
-
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
@@ -815,7 +817,7 @@ def store_without_folder(
     place = _checked_folder(results_dir)
     state = {
         "results_dir": Path(os.path.abspath(place)),
-        "file_suffix": _checked_suffix(file_suffix),
+        "file_suffix": checked_suffix(file_suffix),
         "index": open_index(index if isinstance(index, str) else None, index, place),
         "durable": True,
         "keep_failed": keep_failed,

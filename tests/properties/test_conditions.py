@@ -44,6 +44,7 @@ asked_names = st.sampled_from(
     ]
 )
 asked_values = values | st.just({}) | st.just("tests.simulate")
+near = st.tuples(st.sampled_from([0, 1, 0.3, 2.5, -1]), st.sampled_from([0, 0.2, 1, 1e-6]))
 patterns = st.sampled_from(["", "^r", "k4$", "1", "é", "simulate", r"\\", "(?i)RK"])
 
 
@@ -59,6 +60,10 @@ def comparisons(name: str) -> st.SearchStrategy[Condition]:
         st.lists(asked_values, max_size=3).map(made.isin),
         st.tuples(asked_values, asked_values).map(lambda pair: made.between(*pair)),
         patterns.map(made.matches),
+        st.tuples(st.sampled_from([0, 1, 0.3, 2.5, -1]), st.sampled_from([0, 0.2, 1, 1e-6])).map(
+            lambda two: made.near(*two)
+        ),
+        asked_values.map(made.contains),
         st.just(made.exists()),
     )
 
@@ -143,6 +148,20 @@ def kind(value: Any) -> str:
     return str(next(iter(value))) if is_tagged else plain(value)[0]
 
 
+def is_near(found: Any, number: float, tolerance: float) -> bool:
+    place = comparable(found)
+    if place is None or place[0] != "number" or math.isinf(place[1]):
+        return False
+    low, high = plain(number - tolerance)[1], plain(number + tolerance)[1]
+    return bool(low <= place[1] <= high)
+
+
+def holds(found: Any, asked: Any) -> bool:
+    if isinstance(found, str):
+        return isinstance(asked, str) and asked in found
+    return isinstance(found, list) and plain(asked) in list(map(plain, found))
+
+
 def is_meant(condition: Condition, record: RunRecord) -> bool:
     if isinstance(condition, And):
         return all(is_meant(one, record) for one in condition.conditions)
@@ -157,6 +176,8 @@ def is_meant(condition: Condition, record: RunRecord) -> bool:
     answers: dict[str, Callable[[], bool]] = {
         "==": lambda: plain(found) == plain(asked),
         "!=": lambda: plain(found) != plain(asked) and kind(found) == kind(asked),
+        "near": lambda: is_near(found, *asked),
+        "contains": lambda: holds(found, asked),
         "isin": lambda: plain(found) in list(map(plain, asked)),
         "between": lambda: compares(">=", found, asked[0]) and compares("<=", found, asked[1]),
         "exists": lambda: True,
@@ -169,7 +190,20 @@ def is_meant(condition: Condition, record: RunRecord) -> bool:
 
 def test_the_oracle_knows_every_operator() -> None:
     """A new operator needs a line in the oracle and one among the generated comparisons."""
-    assert set(OPERATORS) == {"==", "!=", "<", "<=", ">", ">=", "isin", "between", "exists", "matches"}
+    assert set(OPERATORS) == {
+        "==",
+        "!=",
+        "<",
+        "<=",
+        ">",
+        ">=",
+        "isin",
+        "between",
+        "near",
+        "contains",
+        "exists",
+        "matches",
+    }
 
 
 # ---- every index ----------------------------------------------------------------------------------------------------

@@ -165,6 +165,33 @@ coroutine: Coroutine[Any, Any, RunRecord] = awaited(1)
 assert_type(awaited.sweep([{"n": 1}]), list[RunRecord])
 
 
+# ---- a function that returns its result keeps its whole signature
+
+
+def save_text(path: Path, value: object) -> None: ...
+
+
+@cached(store, save=save_text, load=lambda path: path.read_text(), suffix=".txt")
+def valued(n: int, *, dt: float = 0.1) -> str:
+    return ""
+
+
+@cached(store, save=save_text)
+async def valued_later(n: int) -> str:
+    return ""
+
+
+assert_type(valued(1, dt=0.2), str)
+assert_type(valued.run(1), RunRecord)
+assert_type(valued.sweep([{"n": 1}], metadata={"note": "x"}), list[str])
+assert_type(valued.with_metadata(note="x")(1), str)
+assert_type(valued.with_metadata(note="x").run(1), RunRecord)
+later: Coroutine[Any, Any, RunRecord] = valued_later(1)
+valued("one")  # type: ignore[arg-type]
+valued.with_metadata(note="x")("one")  # type: ignore[arg-type]
+cached(store, save=3)(save_text)  # type: ignore[call-overload]
+
+
 # ---- elsewhere in the signature, the arguments are free and the result is exact
 
 

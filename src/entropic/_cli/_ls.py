@@ -94,18 +94,18 @@ def _columns(records: RecordList) -> list[Column]:
     names = [name for name in table.columns if table.groups[name] == "param"]
     created = [_view.created(record) for record in records]
     columns = [
-        Column("hash", [_view.short_hash(record) for record in records], rank=0),
-        Column("created", created, rank=3, shorter=[text[:_MINUTES] for text in created]),
+        Column("hash", [_view.short_hash(record) for record in records], rank=0, is_whole=True),
+        Column("created", created, rank=3, is_whole=True, shorter=[text[:_MINUTES] for text in created]),
     ]
     for name in names:
         cells = [_view.shown(row[name]) if name in row else "" for row in table.rows]
         is_number = all(isinstance(row.get(name, 0), (int, float)) for row in table.rows)
-        columns.append(Column(one_line(name), cells, rank=1, is_param=True, is_number=is_number))
+        columns.append(Column(name, cells, rank=1, is_param=True, is_number=is_number))
     times = [_view.time_text(record.metadata.get("elapsed_seconds")) for record in records]
     sizes = [_view.size_text(_view.recorded_size(record)) for record in records]
     columns.append(Column("time", times, rank=4, is_number=True))
     columns.append(Column("size", sizes, rank=5, is_number=True))
     for name, rank in _FURTHER.items():
         if (own := table.own(name)) is not None:
-            columns.append(Column(name, [one_line(row.get(own, "")) for row in table.rows], rank=rank))
+            columns.append(Column(name, [str(row.get(own, "")) for row in table.rows], rank=rank))
     return columns

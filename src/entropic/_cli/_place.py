@@ -17,6 +17,7 @@ from ..store import Store, store_without_folder
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 DEFAULT_INDEX = "entropic.json"
+_NAMED = "entropic.results"  # in a context: the results folder, if the user has named it
 _NOBODY_READS = 141  # what a shell reports of a program that was ended by SIGPIPE
 
 
@@ -35,7 +36,9 @@ def opens_store(*, creates: bool = False) -> Callable[[Function], Callable[..., 
             # Before the subcommand or after it: both are natural, and the nearer one wins.
             outer = click.get_current_context().obj or {}
             suffix = kwargs.get("suffix") or ""
-            places = find_places(index or outer.get("index"), results or outer.get("results"), creates=creates)
+            results = results or outer.get("results")
+            places = find_places(index or outer.get("index"), results, creates=creates)
+            click.get_current_context().meta[_NAMED] = results or os.environ.get("ENTROPIC_RESULTS")
             with open_store(*places, suffix, keep_failed=bool(kwargs.pop("keep_failed", False))) as store:
                 try:
                     function(*args, store=store, **kwargs)
@@ -48,6 +51,37 @@ def opens_store(*, creates: bool = False) -> Callable[[Function], Callable[..., 
         return opened
 
     return decorate
+
+
+def require_own_results(store: Store) -> None:
+    """
+    Refuse to remove files in a folder that the index alone has named, unless it is below the index's own.
+
+    An index that was received from somebody may name any folder of its reader.
+
+    Raises:
+        click.UsageError: The folder has to be named by the user.
+    """
+    if not click.get_current_context().meta[_NAMED]:
+        require_own_folder(store, "--results", "to remove files there")
+
+
+def require_own_folder(store: Store, option: str, purpose: str) -> None:
+    """
+    Refuse a results folder that is not below the folder of its index, which alone has named it.
+
+    Raises:
+        click.UsageError: The folder has to be named by the user.
+    """
+    path = adapt(store.index).path
+    if path is None:
+        return  # a database has no folder of its own
+    own, results = os.path.realpath(path.parent), os.path.realpath(store.results_dir)
+    if os.path.commonpath([own, results]) != own:
+        raise click.UsageError(
+            f"the index {str(path)!r} says that its results are in {results!r}, outside its own folder: "
+            f"{purpose}, name it with {option} {results}"
+        )
 
 
 def store_options(function: Function) -> Function:

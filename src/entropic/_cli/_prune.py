@@ -6,11 +6,12 @@ from typing import Literal
 
 import click
 
-from .._tables import RecordList
+from .._tables import RecordList, one_line
 from ..store import Store
 from . import _ls, _view
-from ._parsing import age, size
-from ._place import opens_store
+from ._parsing import age
+from ._parsing import size as bytes_of
+from ._place import opens_store, require_own_results
 from ._selection import runs_argument, some, total_size, understood
 
 yes_option = click.option("--yes", is_flag=True, help="Do it without asking.")
@@ -34,6 +35,8 @@ def rm(store: Store, runs: tuple[str, ...], files: bool, yes: bool) -> None:
     """
     if not runs:
         raise click.UsageError("say which runs: all of them would be a lot. Use a filter such as 'n>0', or a hash")
+    if files:
+        require_own_results(store)
     records = some(store, runs)
     _view.told(f"runs with {understood(runs)}:")
     _preview(records)
@@ -46,14 +49,14 @@ def rm(store: Store, runs: tuple[str, ...], files: bool, yes: bool) -> None:
 
 @click.command()
 @click.option("--older-than", metavar="AGE", type=age, help="Only runs older than 12h, 90d, 1y, ...")
-@click.option("--larger-than", metavar="SIZE", type=size, help="Only runs larger than 500kB, 1GB, ...")
+@click.option("--larger-than", metavar="SIZE", type=bytes_of, help="Only runs larger than 500kB, 1GB, ...")
 @click.option(
     "--keep-newest",
     metavar="N",
     type=click.IntRange(0),
     help="Keep the newest N runs of each point; alone: all others go.",
 )
-@click.option("--max-size", metavar="SIZE", type=size, help="Then the oldest, until all together take no more.")
+@click.option("--max-size", metavar="SIZE", type=bytes_of, help="Then the oldest, until all together take no more.")
 @click.option(
     "--by",
     type=click.Choice(["age", "value"]),
@@ -88,6 +91,7 @@ def prune(
         raise click.UsageError("say what may go: --older-than, --larger-than, --keep-newest or --max-size")
     if by != "age" and max_size is None:
         raise click.UsageError(f"--by {by} says what goes first: say down to which size, with --max-size")
+    require_own_results(store)
     records = store.prune(
         older_than_seconds=older_than,
         larger_than_bytes=larger_than,
@@ -100,7 +104,9 @@ def prune(
         _view.told("nothing to prune")
         return
     _preview(records)
-    _confirm(f"Remove {_counted(records)} and their results ({_view.size_text(total_size(records))})?", yes=yes)
+    size = _view.size_text(total_size(records))
+    where = one_line(store.results_dir)
+    _confirm(f"Remove {_counted(records)} and their results ({size}) in {where}?", yes=yes)
     # What was shown, and not what the limits mean by now.
     count = store.delete_records(records, remove_files=True)
     _view.told(f"removed {count} run{'' if count == 1 else 's'}")

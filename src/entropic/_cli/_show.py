@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 
 import click
@@ -75,7 +76,7 @@ def stats(store: Store) -> None:
     """
     records = store.list()
     spent = [record.metadata.get("elapsed_seconds") for record in records]
-    seconds = [float(one) for one in spent if isinstance(one, (int, float)) and one >= 0]
+    seconds = [float(one) for one in spent if isinstance(one, (int, float)) and 0 <= one <= sys.float_info.max]
     functions = Counter(_view.function_of(record) or "(plain runs)" for record in records)
     rows = [
         ("index", one_line(getattr(store.index, "path", None) or store.index)),
@@ -135,6 +136,7 @@ def _show_record(records: RecordList, store: Store) -> None:
 
 
 def _show_pairs(rows: list[tuple[str, str]]) -> None:
+    rows = [(one_line(name), one_line(value)) for name, value in rows]
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         label = click.style(f"{name:<{width}}", bold=True) if _view.wants_colour() else f"{name:<{width}}"

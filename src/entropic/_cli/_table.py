@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 
 import click
 
-from .._tables import text_width
+from .._tables import one_line, text_width
 from . import _view
 
 _GAP = "  "
 _BLOCK_LINES = 100
-_NARROW_TEXTS = (24, 12)  # to how many letters texts are cut, at first and if that is not enough
+_LONG_TEXT, _SHORT_TEXT = 24, 12  # to how many letters texts are cut, at first and if that is not enough
+_LEAST = 4  # columns of this rank go before texts become that short
 _CUT = "…"
 
 
@@ -30,6 +31,7 @@ class Column:
         rank: Which column stays if not all fit: the one with the lowest rank, and of equal ones the first.
         is_param: It is a parameter.
         is_number: It is flush right, and is never cut.
+        is_whole: It is never cut either, such as a hash or a time.
         shorter: The same in fewer letters, for a narrow terminal.
     """
 
@@ -38,7 +40,13 @@ class Column:
     rank: int
     is_param: bool = False
     is_number: bool = False
+    is_whole: bool = False
     shorter: Sequence[str] = field(default=())
+
+    def __post_init__(self) -> None:
+        # Whatever a record holds, in whatever field: it writes one cell, and no more than that.
+        object.__setattr__(self, "title", one_line(self.title))
+        object.__setattr__(self, "cells", [one_line(cell) for cell in self.cells])
 
     @functools.cached_property
     def width(self) -> int:
@@ -52,7 +60,7 @@ class Column:
 
     def cut_to(self, width: int) -> Column:
         """With texts of at most so many letters; numbers stay whole, as does the title."""
-        if self.is_number or not self.rank:
+        if self.is_number or self.is_whole:
             return self
         return replace(self, cells=[_cut(cell, width) for cell in self.cells])
 
@@ -78,7 +86,7 @@ def show_fitting(columns: Sequence[Column]) -> None:
     titles = [column.title for column in shown]
     left_out = [column.title for column in columns if column.title not in titles]
     if left_out:
-        _view.told(f"too narrow for: {', '.join(left_out)} (a wider terminal, --varying, --csv and --json show them)")
+        _view.told(f"too narrow for {', '.join(left_out)}; --csv and --json show all")
 
 
 def show_shared(columns: Sequence[Column]) -> None:
@@ -94,33 +102,36 @@ def fitting(columns: Sequence[Column], width: int) -> list[Column]:
     The columns that fit into a width: texts are shortened first, then whole columns left out.
 
     Example:
-        >>> hashes, numbers = Column("hash", ["0123abcd"], 0), Column("n", ["1.234567890"], 1, is_number=True)
+        >>> hashes = Column("hash", ["0123abcd"], 0, is_whole=True)
+        >>> numbers = Column("n", ["1.234567890"], 1, is_number=True)
         >>> [column.title for column in fitting([hashes, numbers], 80)]
         ['hash', 'n']
         >>> [column.title for column in fitting([hashes, numbers], 20)]
         ['hash']
     """
     kept = list(columns)
-    for shorten in (_as_they_are, _with_shorter_ones, *(_cutting_to(letters) for letters in _NARROW_TEXTS)):
-        kept = [shorten(column) for column in kept]
-        if _total(kept) <= width:
-            return kept
+    for shorten in (_with_shorter_ones, _with_texts_of(_LONG_TEXT), _without_the_least, _with_texts_of(_SHORT_TEXT)):
+        if _total(kept) > width:
+            kept = shorten(kept)
     while len(kept) > 1 and _total(kept) > width:
         least = max(range(len(kept)), key=lambda place: (kept[place].rank, place))
         del kept[least]
-    return kept
+    # There may be room again for texts as they were.
+    whole = [column for column in columns if column.title in {one.title for one in kept}]
+    wider = (whole, _with_shorter_ones(whole), _with_texts_of(_LONG_TEXT)(_with_shorter_ones(whole)))
+    return next((one for one in wider if _total(one) <= width), kept)
 
 
-def _as_they_are(column: Column) -> Column:
-    return column
+def _with_shorter_ones(columns: list[Column]) -> list[Column]:
+    return [replace(column, cells=column.shorter) if column.shorter else column for column in columns]
 
 
-def _with_shorter_ones(column: Column) -> Column:
-    return replace(column, cells=column.shorter) if column.shorter else column
+def _with_texts_of(letters: int) -> Callable[[list[Column]], list[Column]]:
+    return lambda columns: [column.cut_to(letters) for column in columns]
 
 
-def _cutting_to(letters: int) -> Callable[[Column], Column]:
-    return lambda column: column.cut_to(letters)
+def _without_the_least(columns: list[Column]) -> list[Column]:
+    return [column for column in columns if column.rank < _LEAST]
 
 
 def _total(columns: Sequence[Column]) -> int:

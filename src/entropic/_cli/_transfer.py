@@ -12,7 +12,7 @@ from ..index import copy, open_index
 from ..store import Store
 from . import _view
 from ._parsing import assignments, looks_like_an_assignment
-from ._place import find_places, is_url, open_store, opens_store
+from ._place import find_places, is_url, open_store, opens_store, require_own_folder
 from ._selection import runs_argument, some
 
 
@@ -60,6 +60,8 @@ def merge(store: Store, other: str, other_results: str | None, link: bool) -> No
     """
     index = str(Path(other, "entropic.json")) if Path(other).is_dir() else other
     with open_store(*find_places(index, other_results, creates=False, environment={})) as source:
+        if other_results is None:
+            require_own_folder(source, "--other-results", "to copy results from there")
         merged = store.merge(source, link=link, step=_view.progress(len(source.list()), "merging"))
     for record in merged.missing:
         _view.told(f"left out {record.params_hash}: its result {record.result_path} is gone")

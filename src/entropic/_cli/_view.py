@@ -38,6 +38,8 @@ def size_text(size_bytes: int | None) -> str:
         return ""
     if size_bytes < 1000:
         return f"{size_bytes} B"
+    if size_bytes > sys.float_info.max:
+        return "no size"  # of a record that somebody has made up
     size = float(size_bytes)
     for unit in ("kB", "MB", "GB", "TB"):
         size /= 1000

@@ -38,79 +38,87 @@ def signal_programs(number: int) -> None:
         _signal(group, number)
 
 
+class NotStarted(Exception):
+    """A program could not be started; its cause is the `OSError`."""
+
+
 class Program:
     """
-    A program that was started.
+    A program to run.
 
     Args:
         arguments: What to start.
         folder: Where its result is to lie: who writes there is waited for.
 
     Raises:
-        OSError: It cannot be started.
+        OSError: Its guard cannot be started.
     """
 
     def __init__(self, arguments: Sequence[str], folder: str | os.PathLike[str]) -> None:
+        self._arguments = arguments
         self._name = arguments[0]
         self._folder = os.path.realpath(folder) + os.sep
         self._guard = _Guard()
-        self._process = self._started(arguments)
-        self._group = self._process.pid
+        self._process: subprocess.Popen[bytes] | None = None
 
-    def _started(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-        # In a thread: an interrupt, which only the main thread gets, cannot come between the start and what follows.
-        with ThreadPoolExecutor(1) as thread:
-            future = thread.submit(self._start, arguments)
-            try:
-                return future.result()
-            except BaseException:
-                if future.exception() is None:
-                    self._process = future.result()
-                    self._group = self._process.pid
-                    self._end()
-                self._guard.dismiss()
-                raise
+    def run(self, show: Callable[[bytes], object]) -> int:
+        """
+        Start it, hand on the output as it comes until it has ended, and return its exit status.
 
-    def _start(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            arguments,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            **_in_its_own_group(),
-        )
-        _running.add(process.pid)
-        self._guard.watch(process.pid)
-        return process
+        Raises:
+            NotStarted: It cannot be started.
+        """
+        # In a thread: an interrupt, which only the main thread gets, finds a program that is known, or none.
+        starter = ThreadPoolExecutor(1)
+        try:
+            process = starter.submit(self._start).result()
+            starter.shutdown()
+            status = self._follow(process, show)
+        except BaseException:
+            # Interrupted, or the output cannot be kept: whatever the program makes now would be thrown away.
+            starter.shutdown()
+            if self._process is not None:
+                self._end(self._process)
+            self._guard.dismiss()
+            raise
+        self._guard.dismiss()
+        return status
 
-    def follow(self, show: Callable[[bytes], object]) -> int:
-        """Hand on the output as it comes, until the program has ended with all of its group; its exit status."""
-        assert self._process.stdout is not None
-        with self._process.stdout as pipe, _Waiter(self._process, pipe.fileno()) as waiter:
-            try:
-                while self._process.poll() is None:
-                    waiter.read(show, _LOOK_SECONDS)
-                    self._look_whether_it_is_stopped()
-                self._see_to_the_rest(waiter, show)
-                waiter.drain(show)
-                return self._process.wait()
-            except BaseException:
-                # Interrupted, or the output cannot be kept: whatever the program makes now would be thrown away.
-                self._end()
-                raise
-            finally:
-                _running.discard(self._group)
-                self._guard.dismiss()
+    def _start(self) -> subprocess.Popen[bytes]:
+        try:
+            self._process = subprocess.Popen(
+                self._arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                **_in_its_own_group(),
+            )
+        except OSError as error:
+            raise NotStarted from error
+        _running.add(self._process.pid)
+        self._guard.watch(self._process.pid)
+        return self._process
 
-    def _see_to_the_rest(self, waiter: _Waiter, show: Callable[[bytes], object]) -> None:
+    def _follow(self, process: subprocess.Popen[bytes], show: Callable[[bytes], object]) -> int:
+        assert process.stdout is not None
+        with process.stdout as pipe, _Waiter(process, pipe.fileno()) as waiter:
+            while process.poll() is None:
+                waiter.read(show, _LOOK_SECONDS)
+                self._look_whether_it_is_stopped(process.pid)
+            self._see_to_the_rest(process.pid, waiter, show)
+            waiter.drain(show)
+        _running.discard(process.pid)
+        return process.wait()
+
+    def _see_to_the_rest(self, group: int, waiter: _Waiter, show: Callable[[bytes], object]) -> None:
         """What the program has left running is given a moment to end, and waited for while it writes the result."""
         deadline = time.monotonic() + _LEFTOVER_SECONDS
         is_told = False
-        while _is_alive(self._group):
+        while _is_alive(group):
             waiter.read(show, _POLL_SECONDS)
             if time.monotonic() < deadline:
                 continue
-            writers = _writers(self._group, self._folder)
+            writers = _writers(group, self._folder)
             if not writers:
                 _log.left_running(self._name)
                 return
@@ -119,30 +127,25 @@ class Program:
                 is_told = True
             deadline = time.monotonic() + _LOOK_SECONDS
 
-    def _look_whether_it_is_stopped(self) -> None:
+    def _look_whether_it_is_stopped(self, group: int) -> None:
         if hasattr(os, "waitid"):
             with contextlib.suppress(ChildProcessError):
-                found = os.waitid(os.P_PID, self._group, os.WSTOPPED | os.WNOHANG)  # each stop is reported once
+                found = os.waitid(os.P_PID, group, os.WSTOPPED | os.WNOHANG)  # each stop is reported once
                 if found is not None:
-                    _log.program_stopped(self._name, self._group)
+                    _log.program_stopped(self._name, group)
 
-    def _end(self) -> None:
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
         """End the program and all of its group: politely, then not."""
         try:
-            _signal(self._group, signal.SIGTERM)
-            _signal(self._group, signal.SIGCONT)  # a stopped one hears nothing else
+            _signal(process.pid, signal.SIGTERM)
+            _signal(process.pid, signal.SIGCONT)  # a stopped one hears nothing else
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_GRACE_SECONDS)
-            self._wait_for_group(_LEFTOVER_SECONDS)
+                process.wait(_GRACE_SECONDS)
+            _wait_for_group(process.pid, _LEFTOVER_SECONDS)
         finally:
-            _signal(self._group, signal.SIGKILL)  # at once, if the user has no patience either
-            _running.discard(self._group)
-            self._process.wait()
-
-    def _wait_for_group(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while _is_alive(self._group) and time.monotonic() < deadline:
-            time.sleep(0.02)  # nothing tells of the end of a process that is not our child
+            _signal(process.pid, signal.SIGKILL)  # at once, if the user has no patience either
+            _running.discard(process.pid)
+            process.wait()
 
 
 class _Guard:
@@ -231,6 +234,12 @@ def _in_its_own_group() -> dict[str, Any]:
 def _signal(group: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
+
+
+def _wait_for_group(group: int, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while _is_alive(group) and time.monotonic() < deadline:
+        time.sleep(0.02)  # nothing tells of the end of a process that is not our child
 
 
 def _is_alive(group: int) -> bool:

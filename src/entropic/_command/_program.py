@@ -17,7 +17,7 @@ from .._results import OUTPUT_ENDING
 from ..errors import CommandError, ParameterError, ResultMissingError
 from ..hashing import Identity, Key, decode_params, make_key, normalize
 from ..query import has_name, look_up
-from ._process import Program
+from ._process import NotStarted, Program
 
 RESULT_PATH = "result_path"
 NAME_PREFIX = "$ "
@@ -251,11 +251,12 @@ def _run(filled: Sequence[str], folder: Path, log: IO[bytes], output: Output | N
         shown = _shown(chunk, shown)
 
     try:
-        program = Program(filled, folder)
-    except OSError as error:
-        status = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_STARTED
-        raise CommandError(filled[0], status, error.strerror or str(error)) from error
-    return program.follow(show)
+        return Program(filled, folder).run(show)
+    except NotStarted as error:
+        cause = error.__cause__
+        assert isinstance(cause, OSError)
+        status = NOT_FOUND if isinstance(cause, FileNotFoundError) else NOT_STARTED
+        raise CommandError(filled[0], status, cause.strerror or str(cause)) from cause
 
 
 def _shown(chunk: bytes, output: Output | None) -> Output | None:

@@ -4,11 +4,12 @@ from ._arguments import checked_metadata, require_callable
 from ._cache import RunCache
 from ._known import CannotReplayError, Comparison, call_of, make_known
 from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
+from ._manifest import differs, first_defect, renamed_members
 from ._paths import ResultPaths
 from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
 from ._records import by_key, let_newest_answer, moved, report_unknown_names
-from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside
-from ._settings import Settings
+from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside, save_of, suffix_of
+from ._settings import Settings, checked_suffix
 from ._staleness import POLICIES, DefaultsWatch, StalenessPolicy
 from ._writer import signature
 
@@ -36,7 +37,10 @@ __all__ = [
     "by_key",
     "call_of",
     "checked_metadata",
+    "checked_suffix",
+    "differs",
     "durations_of",
+    "first_defect",
     "has_own_key",
     "identity_fields",
     "identity_of",
@@ -45,7 +49,10 @@ __all__ = [
     "let_newest_answer",
     "make_known",
     "moved",
+    "renamed_members",
     "report_unknown_names",
     "require_callable",
+    "save_of",
     "signature",
+    "suffix_of",
 ]

@@ -7,12 +7,12 @@ import stat
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-from .. import _log
 from .._code import Fingerprint
-from .._fs import measure
+from .._fs import warn
 from .._record import RunRecord, path_text
-from ..errors import HashCollisionError
+from ..errors import HashCollisionError, ResultChangedWarning
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, encode, key_of
+from ._manifest import Inspection
 from ._staleness import StalenessPolicy
 
 Kind = Literal["hit", "gone", "short", "other code", "other function", "none"]
@@ -32,9 +32,9 @@ class Candidate:
     """
 
     __slots__ = (
-        "_has_logged_growth",
-        "_least_bytes",
-        "_mode",
+        "_inspection",
+        "_mtime_ns",
+        "_size_bytes",
         "agreed",
         "answers_for",
         "is_newest",
@@ -48,12 +48,13 @@ class Candidate:
         self.record = record
         self.path = path_text(record)
         self.is_newest = is_newest
-        size_bytes = record.provenance.get("size_bytes", 1)
-        self._least_bytes = size_bytes if isinstance(size_bytes, int) else 1
         self.agreed: Key | None = None
         self.answers_for: Fingerprint | None = None
-        self._mode = -1  # of a file that has been found whole
-        self._has_logged_growth = False
+        self._inspection: Inspection | None = None
+        # Of a result that is one file: how it looked when it was last found whole, which is as it was recorded.
+        is_one_file = "members" not in record.provenance
+        self._size_bytes = record.provenance.get("size_bytes")
+        self._mtime_ns = record.provenance.get("mtime_ns") if is_one_file else None
 
     def require_agreement(self, key: Key) -> None:
         """Refuse to answer for other params or another function; compared once, then remembered."""
@@ -65,26 +66,31 @@ class Candidate:
             self.agreed = key
 
     def defect(self) -> Lookup | None:
-        """Why the result cannot be handed out, or None if it can. One ``stat``; for a folder, one for each file."""
+        """
+        Why the result cannot be handed out, or None if it can. One ``stat`` for each file that belongs to it.
+
+        Warns, once for each change, if its content is not what was recorded.
+        """
         try:
             status = os.stat(self.path)
-            if status.st_size == self._least_bytes and status.st_mode == self._mode:
+            if status.st_mtime_ns == self._mtime_ns and status.st_size == self._size_bytes:
                 return None
-            # What the system calls the size of a folder says nothing about the files in it.
-            is_folder = stat.S_ISDIR(status.st_mode)
-            size_bytes = measure(self.path, -1)[0] if is_folder else status.st_size
+            return self._inspect(status)
         except (FileNotFoundError, NotADirectoryError):
             return Lookup("gone", self, "result is gone")
         except PermissionError:
             return None  # whether it is whole is for its reader to find out, who may not read a part of it either
-        if size_bytes == self._least_bytes:
-            self._mode = -1 if is_folder else status.st_mode
-            return None
-        if size_bytes < self._least_bytes:
-            return Lookup("short", self, f"result has {size_bytes} bytes instead of {self._least_bytes}")
-        if not self._has_logged_growth:
-            self._has_logged_growth = True
-            _log.grown(self.record.params_hash, self.path, self._least_bytes, size_bytes)
+
+    def _inspect(self, status: os.stat_result) -> Lookup | None:
+        if self._inspection is None:
+            self._inspection = Inspection(self.record, self.path)
+        defect = self._inspection.defect()
+        if defect is not None:
+            return Lookup("gone" if defect.kind == "gone" else "short", self, defect.reason)
+        for path in self._inspection.changed():
+            warn(ResultChangedWarning(path, self.record.created_at), ResultChangedWarning)
+        if "members" not in self.record.provenance and not stat.S_ISDIR(status.st_mode):
+            self._mtime_ns, self._size_bytes = status.st_mtime_ns, status.st_size
         return None
 
 

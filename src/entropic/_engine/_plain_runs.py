@@ -8,8 +8,9 @@ from typing import Any
 from .._record import RunRecord
 from ..hashing import Key, decode_params, own_copy
 from ..query import Selection
+from ._arguments import checked_metadata
 from ._cache import RunCache
-from ._run import BoundRunner
+from ._run import BoundRunner, Metadata
 
 SIMILAR_RUNS = Selection.of(limit=500, newest_first=True)
 """The recorded runs by which the duration of those to come is judged."""
@@ -18,13 +19,14 @@ SIMILAR_RUNS = Selection.of(limit=500, newest_first=True)
 class PlainRuns:
     """What `entropic._sweep.Subject` asks for, of runs that belong to no function."""
 
-    def __init__(self, engine: RunCache, runner: Any) -> None:
+    def __init__(self, engine: RunCache, runner: Any, metadata: Metadata | None = None) -> None:
         self._engine = engine
         self._runner = runner
+        self._metadata = checked_metadata(metadata or {})
         self.recall: Callable[[Key], RunRecord | None] = engine.recall
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return PlainRuns, (self._engine, self._runner)
+        return PlainRuns, (self._engine, self._runner, self._metadata)
 
     def key(self, point: Any) -> Key:
         return self._engine.key_of(point, self._runner)
@@ -32,7 +34,7 @@ class PlainRuns:
     def ensure(self, point: Any) -> tuple[RunRecord, bool]:
         key = self.key(point)
         work = BoundRunner(self._runner, point, key)
-        return self._engine.obtain(key, work, {}), work.has_run
+        return self._engine.obtain(key, work, self._metadata), work.has_run
 
     def own_point(self, point: Any) -> Any:
         return own_copy(dict(point))

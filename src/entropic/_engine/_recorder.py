@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from .. import _log
-from .._fs import measure
 from .._record import RunRecord
 from .._results import Published, Stage, StagingArea
 from ..errors import (
@@ -19,6 +18,7 @@ from ..errors import (
     IndexUnavailableError,
     OtherFolderError,
     ResultMissingError,
+    ResultNotSavedError,
     StoreWriteError,
 )
 from ..hashing import Key, decode_params
@@ -26,9 +26,10 @@ from ..index import Index
 from ._arguments import checked_metadata
 from ._folder import FolderIdentity
 from ._lookup import Lookup
+from ._manifest import describe_result, has_content
 from ._paths import ResultPaths
 from ._returned import describe, returned_metadata, write_value
-from ._run import Metadata, RunUnderWay, kept_aside
+from ._run import Metadata, RunUnderWay, kept_aside, save_of, suffix_of
 from ._settings import Settings
 from ._staleness import StalenessPolicy
 from ._writer import IndexWriter
@@ -84,7 +85,7 @@ class Recorder:
         _log.miss(key.params_hash)
         if found.candidate is not None and found.is_broken:
             _log.stale(key.params_hash, found.candidate.path, found.reason)
-        stage = self._open_stage(key)
+        stage = self._open_stage(key, suffix_of(work) or self._settings.file_suffix)
         run = RunUnderWay(stage.path, tells_circumstances=self._settings.provenance)
         try:
             with run.told(work, policy, found.reason):
@@ -92,6 +93,11 @@ class Recorder:
         except BaseException:
             self._abandon(stage)
             raise
+        if (save := save_of(work)) is not None:
+            _save(save, stage, run.returned)
+            run.returned = None
+        elif not self._settings.allow_empty:  # what a program or a function that breaks off leaves
+            _refuse_empty(stage)
         published = self.publish(stage, run.returned)
         if published.siblings:
             run.provenance["siblings"] = published.siblings
@@ -99,7 +105,7 @@ class Recorder:
             path = os.path.join(self._settings.results_dir, published.name)
             indexed = self._paths.published(published.name)
             told = {"elapsed_seconds": run.elapsed_seconds, **returned_metadata(run.returned), **details}
-            run.record = self.insert(key, path, indexed, told, run.provenance)
+            run.record = self.insert(key, path, indexed, told, run.provenance, run.elapsed_seconds)
         finally:
             stage.discard()
         _log.run_completed(key.params_hash, str(run.record.result_path), run.elapsed_seconds)
@@ -119,15 +125,20 @@ class Recorder:
             raise write_error("Cannot publish the result", error, self._settings.results_dir, advice) from error
 
     def insert(
-        self, key: Key, path: str, indexed_path: Path, metadata: dict[str, Any], provenance: Mapping[str, Any]
+        self,
+        key: Key,
+        path: str,
+        indexed_path: Path,
+        metadata: dict[str, Any],
+        provenance: Mapping[str, Any],
+        elapsed_seconds: float = 0.0,
     ) -> RunRecord:
         """Insert the record of a result that stands in its place, and return it as users see it."""
         place: str | os.PathLike[str] = path
         try:
-            size_bytes, digest = measure(path, self._settings.digest_up_to_bytes)
-            provenance = {**key.identity.fields, "size_bytes": size_bytes, **provenance}
-            if digest is not None:
-                provenance["digest"] = digest
+            limit = self._settings.digest_limit(elapsed_seconds)
+            told = describe_result(path, provenance.get("siblings", ()), limit)
+            provenance = {**key.identity.fields, **provenance, **told}
             record = RunRecord(
                 params=decode_params(key.params),
                 result_path=indexed_path,
@@ -149,9 +160,9 @@ class Recorder:
             raise
         return self._paths.shown(record)
 
-    def _open_stage(self, key: Key) -> Stage:
+    def _open_stage(self, key: Key, suffix: str) -> Stage:
         try:
-            return self._staging.stage(key.params_hash, self._settings.file_suffix)
+            return self._staging.stage(key.params_hash, suffix)
         except OSError as error:
             raise write_error("Cannot make a place for the run", error, self._settings.results_dir) from error
 
@@ -160,6 +171,40 @@ class Recorder:
         if self._settings.keep_failed:
             kept_aside(stage)
         stage.discard()
+
+
+def _save(save: Callable[[Path, object], object], stage: Stage, value: object) -> None:
+    """Write what a function has returned; if that cannot be done, it is kept aside."""
+    try:
+        save(stage.path, value)
+    except BaseException as error:
+        folder, name = stage.path.parent, ""
+        with contextlib.suppress(OSError):
+            name = write_value(value, folder)
+        kept_at = os.path.join(kept_aside(stage), name)
+        if not isinstance(error, Exception):
+            raise
+        raise ResultNotSavedError(f"{type(error).__name__}: {error}", kept_at) from error
+
+
+def _refuse_empty(stage: Stage) -> None:
+    """
+    Keep an empty result aside.
+
+    Raises:
+        ResultMissingError: The result is empty.
+    """
+    try:
+        path = str(stage.written())
+        if has_content(path):
+            return
+    except (OSError, EntropicError):
+        return  # said by the publication, which asks the same
+    reason = (
+        f"the result that the runner wrote is empty. What it wrote is kept at {kept_aside(stage)!r}. If an empty "
+        f"result is meant, make the store with allow_empty=True."
+    )
+    raise ResultMissingError(path, "Cannot record the run", reason)
 
 
 def _nothing_lost(stage: Stage, error: ResultMissingError, returned: object) -> ResultMissingError:

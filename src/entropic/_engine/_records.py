@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -78,14 +78,31 @@ def fields(record: RunRecord, paths: ResultPaths) -> dict[str, Any]:
 
 def exchange(index: Index, writer: IndexWriter, pairs: Collection[tuple[RunRecord, RunRecord]]) -> None:
     """
-    Put records in the place of others, of which the newest goes on to answer.
+    Put records in the place of others: in each pair the second, of the first.
 
+    Of each key, the record that stands last goes on to answer, where what takes a place is counted as standing there.
     Killed at any moment, none is lost; do it again, and it is carried on.
     """
-    known = set(map(signature, index.iter()))
-    writer.insert_many([one for _, one in pairs if signature(one) not in known])
-    let_newest_answer(index, writer, {taken.params_hash for _, taken in pairs})
+    takers = {signature(old): taken for old, taken in pairs}
+    keys, marks = ({taken.params_hash for _, taken in pairs}, {signature(taken) for _, taken in pairs})
+    answers: dict[str, RunRecord] = {}
+    known = set()
+    for record in index.iter():
+        mark = signature(record)
+        if mark in marks:
+            known.add(mark)  # of an exchange that was broken off, and not in its place
+        elif (taker := takers.get(mark, record)).params_hash in keys:
+            answers[taker.params_hash] = taker
+    writer.insert_many([taken for _, taken in pairs if signature(taken) not in known])
+    _let_answer(index, writer, answers)
     writer.delete_records([old for old, _ in pairs])
+
+
+def _let_answer(index: Index, writer: IndexWriter, answers: Mapping[str, RunRecord]) -> None:
+    """Re-insert of each key the record that is to answer, unless it stands last already."""
+    last = {record.params_hash: record for record in index.iter() if record.params_hash in answers}
+    passed = [one for key, one in answers.items() if signature(last[key]) != signature(one)]
+    writer.replace_records(passed, [moved(record) for record in passed])
 
 
 def let_newest_answer(index: Index, writer: IndexWriter, keys: Collection[str]) -> None:

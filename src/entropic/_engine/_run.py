@@ -104,3 +104,13 @@ def kept_aside(stage: Stage) -> str:
 def _module_of(work: object) -> str | None:
     """The module of the function that is to run; a coroutine function is started by a method of its work."""
     return getattr(getattr(work, "__self__", work), "module", None)
+
+
+def suffix_of(work: object) -> str | None:
+    """The suffix that a function asks for its results, if it asks for one of its own."""
+    return getattr(getattr(work, "__self__", work), "suffix", None)
+
+
+def save_of(work: object) -> Callable[[Path, object], object] | None:
+    """What writes the value that a function returns, if that is its result."""
+    return getattr(getattr(work, "__self__", work), "save", None)

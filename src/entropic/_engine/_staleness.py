@@ -76,6 +76,8 @@ class StalenessPolicy:
         That they answer is declared with the parameters, and so is the change of the function itself that came with it;
         what else has changed is not, nor what is changed later.
         """
+        if not growth:
+            return self  # of an earlier name only
         policy = self._older.get(growth)
         if policy is None:
             policy = self._alike(self._said)
@@ -186,6 +188,8 @@ class StalenessPolicy:
         place = record.provenance.get("place")
         if self._place is None or not isinstance(place, str) or place == self._place:
             return False
+        if record.provenance.get("function") != self._function_name:
+            return False  # it was looked up by a former name, which says that it is the same function
         policy = self._of_labels(tuple(self._codebook.arguments_of(str(record.provenance.get("code")))))
         return not policy.is_current(record, policy._code.now())
 

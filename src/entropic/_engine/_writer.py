@@ -36,7 +36,7 @@ class IndexWriter:
         self._results_dir = settings.results_dir
         self.journal = Journal(settings.results_dir, _name_of(index, settings.results_dir))
         self._has_looked = False
-        self._stale = Backlog(self.delete_records)
+        self._stale = Backlog()
 
     def insert(self, record: RunRecord) -> None:
         """Add a record, as `Index.insert`."""
@@ -55,11 +55,11 @@ class IndexWriter:
 
     def delete_stale(self, record: RunRecord) -> None:
         """Remove a record that a newer one has taken over from, together with others of its kind; see `Backlog`."""
-        self._stale.add(record)
+        self._stale.add(record, self.delete_records)
 
     def settle(self) -> None:
         """Remove now what `delete_stale` has put off."""
-        self._stale.clear()
+        self._stale.clear(self.delete_records)
 
     def replace_records(self, old: Collection[RunRecord], new: Sequence[RunRecord]) -> None:
         """Add records, and remove those whose place they take: killed in between, both are there."""

@@ -25,7 +25,7 @@ class Binding:
 
     Args:
         function: The function as the user wrote it.
-        result_arg: The parameter that receives the path to write to.
+        result_arg: The parameter that receives the path to write to; None of a function that returns its result.
         ignore: Parameters that reach the function but not the params.
 
     Attributes:
@@ -36,23 +36,19 @@ class Binding:
         TypeError: No parameter takes the result path, one has a reserved name, or *ignore* names none.
     """
 
-    def __init__(self, function: Callable[..., Any], result_arg: str, ignore: Sequence[str]) -> None:
+    def __init__(self, function: Callable[..., Any], result_arg: str | None, ignore: Sequence[str]) -> None:
         name = function.__qualname__
         full = _signature_of(function)
-        if result_arg not in full.parameters or full.parameters[result_arg].kind in (
-            Parameter.VAR_POSITIONAL,
-            Parameter.VAR_KEYWORD,
-        ):
-            raise TypeError(
-                f"Cannot decorate {name}{full}: no parameter {result_arg!r} to receive the path to write to. "
-                f"Add one, or name yours with result_arg=."
-            )
-        self.is_runner = _is_runner(full, result_arg)
-        self.signature = _RUNNER_SIGNATURE if self.is_runner else _without(full, result_arg)
-        self._result_arg = result_arg
-        self._result_place = _place_of(full, result_arg)
-        self._result_kind = full.parameters[result_arg].kind
         self._full = full
+        self._result_arg = result_arg
+        self.is_runner = result_arg is not None and _is_runner(full, result_arg)
+        if result_arg is None:
+            self.signature = full
+        else:
+            _require_parameter(name, full, result_arg)
+            self.signature = _RUNNER_SIGNATURE if self.is_runner else _without(full, result_arg)
+            self._result_place = _place_of(full, result_arg)
+            self._result_kind = full.parameters[result_arg].kind
         self._ignore = frozenset(ignore)
         names = [] if self.is_runner else list(self.signature.parameters)
         _refuse_names(name, names, ignore)
@@ -67,6 +63,8 @@ class Binding:
         """The arguments for the function itself: the caller's, with the result path where it belongs."""
         if self.is_runner:
             return (_mapping_of(args, kwargs), result_path), {}
+        if self._result_arg is None:
+            return args, kwargs
         place = self._result_place
         if place is not None and len(args) > place:
             return (*args[:place], result_path, *args[place:]), kwargs
@@ -123,6 +121,16 @@ def _taken(values: dict[str, Any], parameter: Parameter) -> Any:
     return values.pop(parameter.name)
 
 
+def _require_parameter(function_name: str, signature: Signature, result_arg: str) -> None:
+    kinds = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    if result_arg not in signature.parameters or signature.parameters[result_arg].kind in kinds:
+        raise TypeError(
+            f"Cannot decorate {function_name}{signature}: no parameter {result_arg!r} to receive the path to write to. "
+            f"Add one, or name yours with result_arg=; or let the function return its result, and say with save= what "
+            f"writes it."
+        )
+
+
 _RUNNER_SIGNATURE = Signature(
     [
         Parameter("params", Parameter.POSITIONAL_ONLY, default=None, annotation="Mapping[str, Any] | None"),
@@ -172,7 +180,9 @@ def _refuse_names(function_name: str, names: list[str], ignore: Sequence[str]) -
         )
 
 
-def _compiled(function: Callable[..., Any], signature: Signature, ignore: frozenset[str], result_arg: str) -> _Bind:
+def _compiled(
+    function: Callable[..., Any], signature: Signature, ignore: frozenset[str], result_arg: str | None
+) -> _Bind:
     """The function's twin: same name, same signature, returns the params."""
     parameters = list(signature.parameters.values())
     check = "_".join(["check", *signature.parameters])  # longer than any parameter's name, so none hides it
@@ -224,7 +234,7 @@ def _collection(parameters: list[Parameter], ignore: frozenset[str], check: str)
 
 
 def _extra_keywords(
-    function_name: str, parameters: list[Parameter], result_arg: str
+    function_name: str, parameters: list[Parameter], result_arg: str | None
 ) -> Callable[[dict[str, Any], bool], dict[str, Any]]:
     """
     The check of a ``**kwargs``.

@@ -62,23 +62,54 @@ class _Decorator(Generic[T]):
         return CachedFunction(function, FunctionCache(function, self._store, self._options))
 
 
-@overload
-def cached(store: AnyStore, *, load: None = None, **options: Unpack[CacheKeywords]) -> _Decorator[RunRecord]: ...
+class _ValueDecorator(Generic[T]):
+    """What `cached` returns if it is told how to save: the function below it keeps its signature."""
+
+    @overload
+    def __call__(
+        self, function: Callable[P, Coroutine[Any, Any, Any]], /
+    ) -> CachedFunction[P, Coroutine[Any, Any, T], T]: ...
+
+    @overload
+    def __call__(self, function: Callable[P, object], /) -> CachedFunction[P, T, T]: ...
+
+    def __call__(self, function: Callable[..., Any], /) -> CachedFunction[..., Any, Any]:
+        raise NotImplementedError  # for type checkers; it is one decorator that does both
 
 
 @overload
-def cached(store: AnyStore, *, load: Callable[[Path], T], **options: Unpack[CacheKeywords]) -> _Decorator[T]: ...
+def cached(
+    store: AnyStore, *, save: None = None, load: None = None, **options: Unpack[CacheKeywords]
+) -> _Decorator[RunRecord]: ...
+
+
+@overload
+def cached(
+    store: AnyStore, *, save: None = None, load: Callable[[Path], T], **options: Unpack[CacheKeywords]
+) -> _Decorator[T]: ...
+
+
+@overload
+def cached(
+    store: AnyStore, *, save: Callable[..., object], load: None = None, **options: Unpack[CacheKeywords]
+) -> _ValueDecorator[RunRecord]: ...
+
+
+@overload
+def cached(
+    store: AnyStore, *, save: Callable[..., object], load: Callable[[Path], T], **options: Unpack[CacheKeywords]
+) -> _ValueDecorator[T]: ...
 
 
 @shows_options(CacheOptions)
-def cached(store: AnyStore, **options: Any) -> _Decorator[Any]:
+def cached(store: AnyStore, **options: Any) -> _Decorator[Any] | _ValueDecorator[Any]:
     """
     Make a function that writes a result file return its recorded run; a call made before does not run again.
 
     The function has a parameter ``result_path``, which it is given and callers do not see; or it is a runner
-    ``(params, result_path)``, called with one mapping or with keywords. Functions, methods, class methods (written
-    below ``@cached``), static methods and ``async def`` functions work alike. Of all threads and processes that make
-    one call at once, one runs it.
+    ``(params, result_path)``, called with one mapping or with keywords; or it returns its result, and *save* writes it.
+    Functions, methods, class methods (written below ``@cached``), static methods and ``async def`` functions work
+    alike. Of all threads and processes that make one call at once, one runs it.
 
     A call is keyed by the function's name and version, the values it closes over, and its arguments as Python binds
     them: defaults applied, by position or keyword alike, ``**kwargs`` merged, ``*args`` as a list. Two functions on
@@ -91,6 +122,9 @@ def cached(store: AnyStore, **options: Any) -> _Decorator[Any]:
         version: Part of the key. Change it when the function is to answer anew.
         ignore: Parameters that reach the function but not the key.
         load: Called with the result's path; what it returns is what the call returns. The default is the record.
+        save: Called as ``save(result_path, value)`` with what the function returns, such as `numpy.save`. The function
+            then has no parameter for the path.
+        suffix: Suffix of the path; the default is that of the store.
         result_arg: Name of the parameter that receives the path.
         on_change: What to do about a recorded run if the code of the function, or code of yours that it uses, has
             changed since: ``"warn"`` hands it out with one `StaleResultWarning` that names what changed, ``"rerun"``
@@ -100,6 +134,8 @@ def cached(store: AnyStore, **options: Any) -> _Decorator[Any]:
         renamed: Former names of parameters, and their names now: ``{"h": "dt"}``.
         removed: Parameters that the function has no more, and the value that calls now stand for:
             ``{"verbose": False}``. At most ten changes in all; `migrate` makes them superfluous.
+        former_names: Names that the function had when runs were recorded, such as ``("study.simulate",)`` of a function
+            that was renamed, or of a script or module that was. `migrate` makes them superfluous.
         compare: How ``reproduce`` compares a recorded result with a new one: called with both paths, it says by False
             or by an `AssertionError` that they differ. Without it they must be the same byte for byte.
         seed: Name of the parameter through which ``replicates`` gives each run a seed of its own; if there is no such
@@ -136,6 +172,18 @@ def cached(store: AnyStore, **options: Any) -> _Decorator[Any]:
         6.0
         >>> area.cache_info()
         CacheInfo(hits=1, misses=1, maxsize=None, currsize=1)
+
+        A plain function, whose values are kept as files:
+
+        >>> import json
+        >>> from pathlib import Path
+        >>> def save(path, value):
+        ...     path.write_text(json.dumps(value))
+        >>> @cached(store, save=save, load=lambda path: json.loads(path.read_text()), suffix=".json")
+        ... def divisors(n):
+        ...     return [k for k in range(1, n + 1) if n % k == 0]
+        >>> divisors(12)
+        [1, 2, 3, 4, 6, 12]
     """
     if not isinstance(getattr(store, "_engine", None), RunCache):
         raise TypeError(f"Cannot cache on {store!r}: write @cached(store), with a Store to keep the runs in.")

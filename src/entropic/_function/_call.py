@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,16 @@ class Call:
     def module(self) -> str:
         """The module of the function, whose circumstances are recorded."""
         return self._function.function.__module__
+
+    @property
+    def save(self) -> Callable[..., object] | None:
+        """What writes the value that the function returns, if that is its result."""
+        return self._function.options.save
+
+    @property
+    def suffix(self) -> str | None:
+        """The suffix of the path to write to, if the function has one of its own."""
+        return self._function.options.suffix
 
     def __call__(self, result_path: Path) -> object:
         """Run it; a coroutine in an event loop of its own."""

@@ -14,12 +14,12 @@ Why no wrong run is found
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .._engine import has_own_key, identity_of
 from .._record import RunRecord, with_params
-from ..hashing import Key, canonical, decode_params, key_of, normalize_at
+from ..hashing import Identity, Key, canonical, decode_params, key_of, normalize_at
 
 _MOST_CHANGES = 10
 _EXAMPLES = {"added": {"method": "rk4"}, "renamed": {"h": "dt"}, "removed": {"verbose": False}}
@@ -67,9 +67,11 @@ class Evolution:
         removed: Parameters of the past, and the values that calls of today stand for.
         names: The parameters of today that take part in the key.
         takes_more: Whether the function takes parameters of any name.
+        former_names: Names that the function itself had in the keys of recorded runs.
 
     Attributes:
-        text: All that is declared; equal for equal declarations.
+        former_names: As given.
+        text: All that is declared of parameters; equal for equal declarations, and empty if nothing is.
 
     Raises:
         TypeError: What was declared does not fit the function, or contradicts itself.
@@ -84,8 +86,10 @@ class Evolution:
         names: Collection[str],
         *,
         takes_more: bool,
+        former_names: Sequence[str] = (),
     ) -> None:
         self._function_name = function_name
+        self.former_names = self._checked_names(former_names)
         for word, changes in (("added", added), ("renamed", renamed), ("removed", removed)):
             self._require_mapping(word, changes, str if word == "renamed" else object)
         if len(added) + len(renamed) + len(removed) > _MOST_CHANGES:
@@ -112,9 +116,8 @@ class Evolution:
             )
             for name in dict.fromkeys(last.values())
         ]
-        self.text = canonical(
-            [[one.name, list(one.former), one.is_removed, one.has_value, one.text] for one in self._stories]
-        )
+        stories = [[one.name, list(one.former), one.is_removed, one.has_value, one.text] for one in self._stories]
+        self.text = canonical(stories) if stories else ""
 
     def __repr__(self) -> str:
         return f"Evolution({self.text})"
@@ -138,7 +141,10 @@ class Evolution:
 
     def __call__(self, key: Key) -> Iterator[Key]:
         """The keys under which a point may have been recorded before, each made when it is asked for."""
-        return (key_of(params, key.identity) for params in self.older(key.params))
+        yield from (key_of(params, key.identity) for params in self.older(key.params))
+        for name in self.former_names:
+            identity = Identity.of({**key.identity.fields, "function": name})
+            yield from (key_of(params, identity) for params in (key.params, *self.older(key.params)))
 
     def older(self, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """
@@ -197,27 +203,32 @@ class Evolution:
         params = self.today(record.params)
         return record if params is None else with_params(record, decode_params(params))
 
-    def rewritten(self, records: Iterable[RunRecord]) -> list[tuple[RunRecord, RunRecord]]:
-        """Those of the records that have an older form, each with the one that is to take its place."""
-        return [(record, twin) for record in records if (twin := self._rewritten(record)) is not None]
+    def rewritten(self, records: Iterable[RunRecord], name: str) -> list[tuple[RunRecord, RunRecord]]:
+        """Those of the records that have an older form or name, each with the one that is to take its place."""
+        return [(record, twin) for record in records if (twin := self._rewritten(record, name)) is not None]
 
-    def _rewritten(self, record: RunRecord) -> RunRecord | None:
+    def _rewritten(self, record: RunRecord, name: str) -> RunRecord | None:
         params = self.today(record.params)
-        if params is None or canonical(params) == canonical(record.params):
-            return None
-        if not has_own_key(record):
-            return None  # no call finds it
-        key = key_of(params, identity_of(record))
+        is_of_today = record.provenance.get("function") == name and canonical(params) == canonical(record.params)
+        if params is None or is_of_today or not has_own_key(record):
+            return None  # no call finds it, or one does already
+        identity = Identity.of({**identity_of(record).fields, "function": name})
+        key = key_of(params, identity)
         return RunRecord(
             params=decode_params(key.params),
             result_path=record.result_path,
             params_hash=key.params_hash,
             created_at=record.created_at,
             metadata=record.metadata,
-            provenance=record.provenance,
+            provenance={**record.provenance, "function": name},
         )
 
     # ---- what can be declared ---------------------------------------------------------------------------------------
+
+    def _checked_names(self, names: Sequence[str]) -> tuple[str, ...]:
+        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+            self._refuse(f"former_names={names!r} must be a tuple of texts, such as ('study.simulate',)")
+        return tuple(names)
 
     def _require_mapping(self, word: str, changes: Any, kind: type) -> None:
         if not isinstance(changes, Mapping) or not all(

@@ -15,6 +15,7 @@ from .._code import Code, Ownership, code_digest
 from .._engine import (
     CannotReplayError,
     DefaultsWatch,
+    Metadata,
     RunCache,
     StalenessPolicy,
     make_known,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 _ARE_PLAIN = PLAIN_TYPES.issuperset
 _REMEMBERED_CALLS = 4096
+_NO_METADATA: Metadata = {}
 _EVERY_RUN = Selection.of()
 
 
@@ -102,7 +104,7 @@ class FunctionCache:
         self.comparison = options.compare
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
-        self.binding = Binding(function, options.result_arg, options.ignore)
+        self.binding = Binding(function, None if options.save else options.result_arg, options.ignore)
         self.inputs = Inputs(function, self.binding.signature)
         self.floats = Floats(function, self.binding.signature)
         self.evolution = self._new_evolution()
@@ -147,44 +149,46 @@ class FunctionCache:
 
     # ---- calls ------------------------------------------------------------------------------------------------------
 
-    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata = _NO_METADATA) -> Any:
         key = self.key(args, kwargs)
         are_plain = _ARE_PLAIN(map(type, args)) and _ARE_PLAIN(map(type, kwargs.values()))
         watch = self._watch if are_plain else self.watches.of(args, kwargs)
         if self.is_async:
-            return self._call_async(key, Call(self, key, args, kwargs), watch)
+            return self._call_async(key, Call(self, key, args, kwargs), metadata, watch)
         record = self.engine.recall(key, watch)
         if record is None:
-            record = self.engine.obtain(key, work := Call(self, key, args, kwargs), {}, watch)
+            record = self.engine.obtain(key, work := Call(self, key, args, kwargs), metadata, watch)
             if work.has_run:
                 return record if self.load is None else self.load(record.result_path)
         with self.count_lock:
             self.hits += 1
         return record if self.load is None else self.load(record.result_path)
 
-    async def _call_async(self, key: Key, work: Call, watch: StalenessPolicy) -> Any:
-        record = self.engine.recall(key, watch) or await self.engine.obtain_async(key, work.awaited, {}, watch)
+    async def _call_async(self, key: Key, work: Call, metadata: Metadata, watch: StalenessPolicy) -> Any:
+        record = self.engine.recall(key, watch) or await self.engine.obtain_async(key, work.awaited, metadata, watch)
         if not work.has_run:
             with self.count_lock:
                 self.hits += 1
         return record if self.load is None else self.load(record.result_path)
 
-    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata = _NO_METADATA) -> Any:
         """Run; the record, or for a coroutine an awaitable of it."""
         key = self.key(args, kwargs)
         work = Call(self, key, args, kwargs)
         if self.is_async:
-            return self.engine.execute_async(key, work.awaited, {}, self.watches.of(args, kwargs))
-        return self.engine.execute(key, work, {}, self.watches.of(args, kwargs))
+            return self.engine.execute_async(key, work.awaited, metadata, self.watches.of(args, kwargs))
+        return self.engine.execute(key, work, metadata, self.watches.of(args, kwargs))
 
     def retrieve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord | None:
         return self.engine.recall(self.key(args, kwargs), self.watches.of(args, kwargs))
 
-    def ensure(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[RunRecord, bool]:
+    def ensure(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata = _NO_METADATA
+    ) -> tuple[RunRecord, bool]:
         """Have a call recorded, for a sweep; its record, and whether it was run for that."""
         key, watch = self.key(args, kwargs), self.watches.of(args, kwargs)
         call = Call(self, key, args, kwargs)
-        record = self.engine.obtain(key, call, {}, watch)
+        record = self.engine.obtain(key, call, metadata, watch)
         if not call.has_run:
             self.count_hits(1)
         return record, call.has_run
@@ -267,14 +271,16 @@ class FunctionCache:
 
     def _new_evolution(self) -> Evolution | None:
         added, renamed, removed = self.options.added or {}, self.options.renamed or {}, self.options.removed or {}
-        if not (added or renamed or removed):
+        former_names = self.options.former_names
+        if not (added or renamed or removed or former_names):
             return None
         from ._evolution import Evolution  # loaded by those who declare changes
 
         if isinstance(added, Mapping):
             added = self.floats.in_params(self.inputs.marked(dict(added)))
         names, takes_more = self.binding.names(self.options.ignore)
-        return Evolution(self.function.__qualname__, added, renamed, removed, names, takes_more=takes_more)
+        name = self.function.__qualname__
+        return Evolution(name, added, renamed, removed, names, takes_more=takes_more, former_names=former_names)
 
     def count_miss(self) -> None:
         with self.count_lock:

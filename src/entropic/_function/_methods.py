@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from .._maintenance import Explanation, Reproduction
     from .._sweep import Plan, Sink
+    from ._metadata import WithMetadata
 
 P = ParamSpec("P")
 P2 = ParamSpec("P2")
@@ -164,6 +165,31 @@ class Methods(Generic[P, R, T]):
         """Record a result made elsewhere as that of a call."""
         cache, arguments = self._self_behind(args)
         return cache.engine.adopt(cache.key(arguments, kwargs), result_path, {})
+
+    def with_metadata(self, /, **metadata: Any) -> WithMetadata[P, R, T]:
+        """
+        Return this function for calls whose runs are recorded with metadata: called, run, registered and swept.
+
+        What is recorded already answers as ever, with the metadata it has; metadata takes no part in the key.
+
+        Args:
+            **metadata: Names and values, as for `Store.run`.
+
+        Raises:
+            TypeError: A value cannot be kept.
+
+        Example:
+            >>> from entropic import Store, cached
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> @cached(store)
+            ... def decay(rate, *, result_path):
+            ...     result_path.write_text("x")
+            >>> decay.with_metadata(note="first try")(0.3).metadata["note"]
+            'first try'
+        """
+        from ._metadata import WithMetadata  # loaded by those who have some
+
+        return WithMetadata(self, *self._self_parts(), metadata)
 
     def list(
         self,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from .._engine import Comparison
+from .._engine import Comparison, checked_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         name: str | None
         version: Any
         ignore: Sequence[str]
+        suffix: str | None
         result_arg: str
         on_change: OnChange
         compare: Comparison | None
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         added: Mapping[str, Any] | None
         renamed: Mapping[str, str] | None
         removed: Mapping[str, Any] | None
+        former_names: Sequence[str]
         tracked: Sequence[str]
         untracked: Sequence[str]
         ignore_logging: bool
@@ -44,6 +46,8 @@ class CacheOptions:
     version: Any = None
     ignore: Sequence[str] = ()
     load: Callable[[Path], Any] | None = None
+    save: Callable[..., object] | None = None
+    suffix: str | None = None
     result_arg: str = "result_path"
     on_change: OnChange = "warn"
     compare: Comparison | None = None
@@ -51,6 +55,7 @@ class CacheOptions:
     added: Mapping[str, Any] | None = None
     renamed: Mapping[str, str] | None = None
     removed: Mapping[str, Any] | None = None
+    former_names: Sequence[str] = ()
     tracked: Sequence[str] = ()
     untracked: Sequence[str] = ()
     ignore_logging: bool = True
@@ -69,6 +74,11 @@ class CacheOptions:
             object.__setattr__(self, "ignore", tuple(self.ignore))
         for name in ("tracked", "untracked"):
             object.__setattr__(self, name, _module_names(name, getattr(self, name)))
+        for word, function in (("save", self.save), ("load", self.load)):
+            if function is not None and not callable(function):
+                raise TypeError(f"Cannot decorate: {word}={function!r} must be a function, such as numpy.{word}.")
+        if self.suffix is not None:
+            checked_suffix(self.suffix)
         if self.on_change not in _POLICIES:
             known = ", ".join(map(repr, _POLICIES))
             raise ValueError(f"Cannot decorate: on_change={self.on_change!r} is none of {known}.")

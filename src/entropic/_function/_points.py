@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Protocol
 
-from .._engine import SIMILAR_RUNS, StalenessPolicy, durations_of
+from .._engine import SIMILAR_RUNS, Metadata, StalenessPolicy, checked_metadata, durations_of
 from .._record import RunRecord
 from .._sweep import (
     Plan,
@@ -40,18 +40,25 @@ class FunctionPoints:
     Args:
         function: The function, which pickles as functions do.
         arguments: Makes the arguments of a call from a point; the default takes a mapping of arguments by name.
+        metadata: Kept with the records of new runs.
     """
 
-    def __init__(self, function: Proxy, arguments: Callable[[Any], Arguments] | None = None) -> None:
+    def __init__(
+        self,
+        function: Proxy,
+        arguments: Callable[[Any], Arguments] | None = None,
+        metadata: Metadata | None = None,
+    ) -> None:
         self._function = function
         self._given_arguments = arguments
+        self.metadata = checked_metadata(metadata or {})
         self.cache, first = function._self_parts()
         self._watch: StalenessPolicy = self.cache.watches.of(first, {})
         self._watches: dict[str, StalenessPolicy] = {}  # of points whose arguments bring code along
         self._arguments = arguments or _ByName(first)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return FunctionPoints, (self._function, self._given_arguments)
+        return FunctionPoints, (self._function, self._given_arguments, self.metadata)
 
     def key(self, point: Any) -> Key:
         args, kwargs = self._arguments(point)
@@ -65,7 +72,7 @@ class FunctionPoints:
         return self.cache.engine.recall(key, self._watches.get(key.params_hash, self._watch))
 
     def ensure(self, point: Any) -> tuple[RunRecord, bool]:
-        return self.cache.ensure(*self._arguments(point))
+        return self.cache.ensure(*self._arguments(point), self.metadata)
 
     def own_point(self, point: Any) -> Any:
         return point if self._given_arguments else own_copy(dict(point))
@@ -108,7 +115,7 @@ def sweep(function: Proxy, points: Any, options: SweepOptions) -> list[Any]:
     """Have every point recorded; the answers of a loader, or the records."""
     cache, _ = function._self_parts()
     require_no_event_loop(cache, options)
-    answers = run_sweep(FunctionPoints(function), points, options, _answer_of(cache))
+    answers = run_sweep(FunctionPoints(function, metadata=options.metadata), points, options, _answer_of(cache))
     return answers if cache.load else RecordList(answers)
 
 
@@ -118,7 +125,7 @@ def sweep_as_completed(
     """The same, each point with its answer as it comes."""
     cache, _ = function._self_parts()
     require_no_event_loop(cache, options)
-    return run_as_completed(FunctionPoints(function), points, options, _answer_of(cache))
+    return run_as_completed(FunctionPoints(function, metadata=options.metadata), points, options, _answer_of(cache))
 
 
 def plan(function: Proxy, points: Any, workers: int) -> Plan:

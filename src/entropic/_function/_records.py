@@ -75,7 +75,8 @@ class FunctionRecords:
 
     def _is_named(self, record: RunRecord) -> bool:
         mine, theirs = self._closure.identity().fields, record.provenance
-        if theirs.get("function") != self._name:
+        former = () if self._evolution is None else self._evolution.former_names
+        if theirs.get("function") not in (self._name, *former):
             return False
         return canonical(theirs.get("closure")) == canonical(mine.get("closure"))
 
@@ -93,7 +94,7 @@ class FunctionRecords:
         """Rewrite the records that have an older form; how many there are."""
         if self._evolution is None:
             return 0
-        pairs = self._evolution.rewritten(filter(self.owns, self._engine.index.iter()))
+        pairs = self._evolution.rewritten(filter(self.owns, self._engine.index.iter()), self._name)
         if pairs and not preview:
             # First, or a crash would leave runs that no longer answer without a word.
             codes = {code for _, taken in pairs if isinstance(code := taken.provenance.get("code"), str)}

@@ -53,7 +53,7 @@ def run_replicates(function: Proxy, count: int, args: tuple[Any, ...], kwargs: M
     require_no_event_loop(cache, options)
     point = {name: value for name, value in kwargs.items() if name not in given}
     _refuse_seed(cache, point)
-    subject = _replicates_of(function, (*first, *args), point)
+    subject = _replicates_of(function, (*first, *args), point, options.metadata)
     records = RecordList(run_sweep(subject, range(count), options, cache.records.of_today))
     _warn_of_equals(cache.name, records)
     return records
@@ -69,11 +69,11 @@ def _refuse_seed(cache: FunctionCache, kwargs: Mapping[str, Any]) -> None:
 
 
 def _replicates_of(
-    function: Proxy, args: tuple[Any, ...], kwargs: dict[str, Any]
+    function: Proxy, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Mapping[str, Any] | None
 ) -> FunctionPoints | NumberedReplicates:
     """The replicates of a call, as the subject of a sweep over their numbers."""
     replicates = _Replicates(function, args, kwargs)
-    points = FunctionPoints(function, replicates)
+    points = FunctionPoints(function, replicates, metadata)
     return points if replicates.are_points else NumberedReplicates(points, replicates)
 
 
@@ -184,8 +184,9 @@ class NumberedReplicates:
     def ensure(self, point: Any) -> tuple[RunRecord, bool]:
         flight = self.key(point)
         call = Call(self._cache, flight.key, *self._replicates(point))
+        metadata = {**self._replicates.seed(point), **self._points.metadata}
         record = self._cache.engine.replicate(
-            flight.key, point, call, self._replicates.seed(point), lambda: self.recall(flight), self._watch
+            flight.key, point, call, metadata, lambda: self.recall(flight), self._watch
         )
         return record, call.has_run
 

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .._engine import RunCache
-from .._fs import is_as_recorded
+from .._engine import RunCache, differs
 from .._locks import dead_locks
 from .._record import RunRecord
 from .._results import Layout, dead_sessions
@@ -133,11 +132,8 @@ def note_leftovers(report: CheckReport, results_dir: Path) -> None:
 
 
 def _differs(record: RunRecord, *, contents: bool) -> bool:
-    size_bytes, digest = record.provenance.get("size_bytes"), record.provenance.get("digest")
-    if size_bytes is None:
-        return False
     try:
-        return not is_as_recorded(str(record.result_path), size_bytes, digest, contents=contents)
+        return differs(record, str(record.result_path), contents=contents)
     except OSError:
         return True  # a part of it cannot be read
 

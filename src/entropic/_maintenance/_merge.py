@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .._engine import RunCache, by_key, let_newest_answer
+from .._engine import RunCache, by_key, first_defect, let_newest_answer, renamed_members
 from .._record import RunRecord, copy_record
 from .._results import Published, Stage, StagingArea, own_parts
 from .._tables import RecordList
@@ -28,7 +28,7 @@ class Merged(NamedTuple):
     Attributes:
         taken: Those taken over, as this store has them now.
         known: Those that were here already.
-        missing: Those whose result is gone.
+        missing: Those whose result, or a part of it, is gone or cut.
     """
 
     taken: RecordList
@@ -49,7 +49,7 @@ def merge(engine: RunCache, other: RunCache, step: Callable[[RunRecord], object]
         mine = [known_one for known_one in known.get(record.params_hash, []) if known_one.result_path.exists()]
         if is_answered_by(mine, record):
             merged.known.append(record)
-        elif not record.result_path.exists():
+        elif first_defect(record, str(record.result_path)) is not None:
             merged.missing.append(record)
         else:
             taken = _take_over(engine, record, other, link=link)
@@ -81,7 +81,9 @@ def published_as(record: RunRecord, published: Published) -> RunRecord:
     """Another store's record, with the names that its result has now."""
     twin = copy_record(record, Path(published.name))
     if published.siblings:
+        names = dict(zip(sorted(record.provenance.get("siblings", ())), published.siblings, strict=False))
         twin.provenance["siblings"] = published.siblings
+        twin.provenance["members"] = renamed_members(record.provenance.get("members", []), names)
     return twin
 
 

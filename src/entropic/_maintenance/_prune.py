@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
@@ -71,7 +72,7 @@ def prune(engine: RunCache, limits: Limits, *, preview: bool) -> RecordList:
 
 def choose(held: Iterable[Held], limits: Limits, now: datetime) -> list[Held]:
     """
-    The runs that the limits give up, oldest first.
+    The runs that the limits give up, in the order that they come in: that of the index, oldest first.
 
     Age and size must both be met, where both are given. With ``keep_newest`` alone, all further runs of a point go.
     No limit at all gives up nothing. A run whose time of making cannot be read is never given up for its age.
@@ -80,7 +81,7 @@ def choose(held: Iterable[Held], limits: Limits, now: datetime) -> list[Held]:
         >>> choose([], Limits(), datetime.now(timezone.utc))
         []
     """
-    in_order = sorted(held, key=lambda one: (_made(one.record), one.record.created_at))
+    in_order = list(held)
     protected = _newest(in_order, limits.keep_newest or 0)
     free = [one for one in in_order if id(one) not in protected]
     rules = (limits.older_than_seconds, limits.larger_than_bytes)
@@ -124,9 +125,6 @@ def _is_large(one: Held, limits: Limits) -> bool:
     return limits.larger_than_bytes is None or one.size_bytes > limits.larger_than_bytes
 
 
-_UNKNOWN = datetime.max.replace(tzinfo=timezone.utc)
-
-
 def _as_they_come(one: Held) -> float:
     return 0
 
@@ -141,14 +139,14 @@ def _seconds_per_byte(one: Held) -> float:
     elapsed_seconds = one.record.metadata.get("elapsed_seconds")
     if isinstance(elapsed_seconds, bool) or not isinstance(elapsed_seconds, (int, float)) or not elapsed_seconds >= 0:
         return math.inf
-    return elapsed_seconds / max(one.size_bytes, 1)
+    return min(elapsed_seconds, sys.float_info.max) / min(max(one.size_bytes, 1), sys.float_info.max)
 
 
 # What goes first, of runs that come oldest first.
 ORDERS: dict[str, Callable[[Held], float]] = {"age": _as_they_come, "value": _seconds_per_byte}
 
 
-def _made(record: RunRecord, unknown: datetime = _UNKNOWN) -> datetime:
+def _made(record: RunRecord, unknown: datetime) -> datetime:
     """When a run was recorded; earlier releases wrote times without a zone, in UTC."""
     try:
         made = datetime.fromisoformat(record.created_at)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from .._engine import CannotReplayError, Comparison, RunCache, call_of
+from .._engine import CannotReplayError, Comparison, RunCache, call_of, save_of, suffix_of
 from .._fs import digest_like
 from .._record import RunRecord
 from .._results import Stage
@@ -109,7 +109,8 @@ def run_again(
     engine: RunCache, record: RunRecord, call: Callable[[Path], object], comparison: Comparison | None
 ) -> Reproduction:
     """Make the result of a record anew, in a private place, and compare the two."""
-    stage = engine.staging.stage_again(record.params_hash, engine.settings.file_suffix, stem_of(record))
+    suffix = suffix_of(call) or engine.settings.file_suffix
+    stage = engine.staging.stage_again(record.params_hash, suffix, stem_of(record))
     return again(record, engine.paths.files_of(record), call, stage, comparison)
 
 
@@ -140,7 +141,9 @@ def again(
     """
     try:
         try:
-            call(stage.path)
+            returned = call(stage.path)
+            if (save := save_of(call)) is not None:
+                save(stage.path, returned)
             difference = _difference(record, files, stage.written(), comparison)
         except Exception as error:  # of the function or of the comparison: told, so that the other runs are checked too
             return Reproduction(record, "failed", f"{type(error).__name__}: {error}")

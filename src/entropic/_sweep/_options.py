@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from inspect import Parameter
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
@@ -23,6 +23,7 @@ class SweepKeywords(TypedDict, total=False):
     workers: int | None
     progress: bool | Sink | None
     on_error: str
+    metadata: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class SweepOptions:
         workers: How many processes of our own.
         progress: A bar or not, or a function that is called with the progress.
         on_error: ``"raise"`` or ``"skip"``.
+        metadata: Kept with the records of new runs.
 
     Raises:
         TypeError: Executor and workers are both given, or an option is nothing of its kind.
@@ -45,6 +47,7 @@ class SweepOptions:
     workers: int | None = None
     progress: bool | Sink | None = None
     on_error: str = "raise"
+    metadata: Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, keywords: SweepKeywords) -> SweepOptions:

@@ -113,15 +113,16 @@ def local_time(text: str) -> str:
 def _tagged_text(value: Mapping[str, Any]) -> str | None:
     """The text of a value with a tag; None for a plain mapping."""
     if isinstance(name := value.get("$class"), str):
-        fields = {field: item for field, item in value.items() if field != "$class"}
-        return f"{name}({', '.join(f'{field}={_inner_text(item)}' for field, item in fields.items())})"
+        fields = {f"{field}=": item for field, item in value.items() if field != "$class"}
+        texts = [f"{'' if field == '$value=' else field}{_inner_text(item)}" for field, item in fields.items()]
+        return f"{name}({', '.join(texts)})"
+    if (text := content_text(value)) is not None:
+        return text
     if len(value) != 1:
         return None
     ((tag, content),) = value.items()
     if not tag.startswith("$"):
         return None
-    if (text := content_text(value)) is not None:
-        return text
     return _text_under(tag, content)
 
 

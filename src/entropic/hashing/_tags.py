@@ -86,19 +86,37 @@ def file_text(value: Any) -> str | None:
 
 def content_text(value: Any) -> str | None:
     """
-    What is keyed by its content, as a person tells it: an input file or an array. None for anything else.
+    What is keyed by its content or its name, as a person tells it: an input file, an array, the result of a run, a
+    function. None for anything else.
 
     Example:
         >>> content_text({"$ndarray": {"dtype": "<f8", "shape": [2, 3], "sha256": "0123456789abcdef"}})
         'array <f8 [2, 3] 01234567'
+        >>> content_text({"$function": "functools.reduce", "args": [1], "kwargs": {}})
+        'functools.reduce(1)'
     """
+    if type(value) is dict and type(value.get("$function")) is str:
+        return _function_text(value)
+    if is_run(value):
+        return f"run of {value[RUN_TAG]['function']} {value[RUN_TAG]['digest'].rpartition(':')[2][:8]}"
     held = value.get("$ndarray") if type(value) is dict and len(value) == 1 else None
     if type(held) is not dict:
         return file_text(value)
     return f"array {held.get('dtype')} {held.get('shape')} {str(held.get('sha256'))[:8]}"
 
 
+def _function_text(value: dict[str, Any]) -> str:
+    """A function by its name; of a partial, with the arguments it has already."""
+    name, args, kwargs = value["$function"], value.get("args"), value.get("kwargs")
+    if type(args) is not list or type(kwargs) is not dict:
+        return str(name)
+    texts = [content_text(one) or repr(one) for one in args]
+    texts += [f"{keyword}={content_text(one) or repr(one)}" for keyword, one in kwargs.items()]
+    return f"{name}({', '.join(texts)})"
+
+
 def _datetime(text: str) -> datetime:
+    text = text.partition("[")[0]  # the zone's name tells keys apart; the moment is in the offset
     moment = datetime.fromisoformat(text.removesuffix("#fold"))
     return moment.replace(fold=1) if text.endswith("#fold") else moment
 

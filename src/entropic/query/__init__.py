@@ -16,7 +16,7 @@ Values
     nor ``True``. Order is by value: between numbers (int and float alike, rounded as in keys; not bool), between texts,
     and between dates, datetimes, times, timedeltas, Decimals or Fractions, each among themselves; a datetime with an
     offset and one without cannot be compared. Nothing else has an order. A run that lacks the parameter, or has a value
-    of another kind, matches no comparison, and never raises; ``!=`` too needs the parameter to be there.
+    of another kind, matches no comparison, ``!=`` included, and never raises.
 
 Combinations
     ``&``, ``|`` and ``~``, with parentheses around comparisons. ``~`` is plain negation: ``~(param("n") < 3)`` also
@@ -28,18 +28,19 @@ from __future__ import annotations
 from ._conditions import EVERY_RUN as EVERY_RUN
 from ._conditions import And as And
 from ._conditions import Comparison as Comparison
-from ._conditions import Condition, matches, param
+from ._conditions import Condition
 from ._conditions import Not as Not
 from ._conditions import Or as Or
-from ._conditions import Param as Param
 from ._conditions import Stored as Stored
 from ._conditions import Where as Where
-from ._conditions import condition_of as condition_of
-from ._conditions import fields_of as fields_of
-from ._conditions import predicate as predicate
 from ._evaluate import OPERATORS as OPERATORS
 from ._evaluate import has_name as has_name
 from ._evaluate import look_up as look_up
+from ._param import Param as Param
+from ._param import condition_of as condition_of
+from ._param import fields_of as fields_of
+from ._param import matches, param
+from ._param import predicate as predicate
 from ._selection import Selection as Selection
 from ._selection import as_plain_params as as_plain_params
 from ._selection import equalities_in as equalities_in

@@ -71,6 +71,23 @@ def _is_between(asked: list[Any]) -> Test:
     return lambda found: reaches(found) and stays(found)
 
 
+def _is_near(asked: list[Any]) -> Test:
+    number, tolerance = asked
+    return _is_between([number - tolerance, number + tolerance])
+
+
+def _contains(asked: Any) -> Test:
+    text = canonical(asked)
+
+    def test(found: Any) -> bool:
+        if isinstance(found, str):
+            return isinstance(asked, str) and asked in found
+        items = found.get("$set") if isinstance(found, dict) and len(found) == 1 else found
+        return isinstance(items, list) and any(canonical(item) == text for item in items)
+
+    return test
+
+
 def _matches(asked: str) -> Test:
     search = re.compile(asked).search
     return lambda found: isinstance(found, str) and search(found) is not None
@@ -85,6 +102,8 @@ OPERATORS: dict[str, Callable[[Any], Test]] = {
     ">=": _ordered_by(operator.ge),
     "isin": _is_in,
     "between": _is_between,
+    "near": _is_near,
+    "contains": _contains,
     "exists": lambda asked: lambda found: True,
     "matches": _matches,
 }

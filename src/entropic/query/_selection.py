@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ..errors import ParameterNameError
-from ._conditions import And, Comparison, Condition, Where, condition_of
+from ._conditions import And, Comparison, Condition, Where
 from ._evaluate import ALIASES, CONTAINERS, MISSING, look_up, place_in_order
+from ._param import condition_of
 
 R = TypeVar("R")
 

@@ -110,6 +110,9 @@ class Narrowing:
             return self._anywhere(name, self.is_text)
         if comparison.operator == "between":
             return self.of((param(name) >= Stored(value[0])) & (param(name) <= Stored(value[1])))
+        if comparison.operator == "near":
+            low, high = value[0] - value[1], value[0] + value[1]
+            return self.of(param(name).between(low, high))
         if comparison.operator in ("<", "<=", ">", ">="):
             return self._ordered(name, comparison.operator, value)
         return self.there(name)
