@@ -231,7 +231,7 @@ def test_results_are_synced_before_they_are_reported(monkeypatch: pytest.MonkeyP
     assert any("runs.json" in name for name in synced)
     # The folder was synced before as well, when its identity came to it.
     after = synced[[name.endswith(path.name) for name in synced].index(True) :]
-    assert after.index(str(path.parent)) < [name.endswith("runs.json") for name in after].index(True)
+    assert after.index(str(path.parent)) < ["runs.json" in name for name in after].index(True)
 
     synced.clear()
     run(lambda path: path.write_text("x"), durable=False)
