@@ -808,7 +808,21 @@ def test_help_has_examples_and_exit_codes(call: Call) -> None:
 
     assert "Exit status" in top
     assert "_ENTROPIC_COMPLETE" in top
-    expected = ["check", "export", "ls", "merge", "page", "path", "prune", "register", "rm", "run", "show", "stats"]
+    expected = [
+        "check",
+        "export",
+        "link",
+        "ls",
+        "merge",
+        "page",
+        "path",
+        "prune",
+        "register",
+        "rm",
+        "run",
+        "show",
+        "stats",
+    ]
     expected += ["why"]
     assert names == expected
     for name in set(names) - {"check", "stats"}:
@@ -981,7 +995,7 @@ def test_why(call: Call, runs: list[RunRecord]) -> None:
     assert (missed.status, missed.err) == (1, "")
     assert missed.out.splitlines()[1:4] == [
         "  no run of these parameters is recorded",
-        f"  differs from {runs[0].params_hash}, recorded {runs[0].created_at[:19].replace('T', ' ')}:",
+        f"  differs from {runs[0].params_hash}, recorded {runs[0].created_at[:19].replace('T', ' ')}+00:00:",
         "    dt: 0.01 -> 0.02",
     ]
     assert "    n: int 300 instead of float 300.0" in call("why", "n=300", "dt=0.5", "method=leapfrog").out

@@ -16,7 +16,7 @@ import pytest
 import entropic
 from entropic import InputFile, Store, cached
 from entropic._fs import _digests
-from entropic._tables import cell_text
+from entropic._record import cell_text
 from entropic.errors import InputFileChangedError, InputFileError
 from entropic.hashing import canonical, hash_params, normalize
 

@@ -34,10 +34,6 @@ def stale(store: Store) -> None:
     store.run_or_retrieve({"n": 1}, write)
 
 
-def unknown_parameter(store: Store) -> None:
-    store.list(where={"nn": 1})
-
-
 def shared_file(store: Store) -> None:
     (path,) = store.results_dir.glob("*.txt")
     store.register({"n": 2}, path)
@@ -54,7 +50,6 @@ EVENTS: list[tuple[Callable[[Store], None], list[tuple[str, str]]]] = [
             ("INFO", "Run completed 2bfd14f43d17fc7c in "),
         ],
     ),
-    (unknown_parameter, [("WARNING", "No recorded run has a parameter 'nn'")]),
     (shared_file, [("WARNING", "another record uses it")]),
 ]
 
@@ -85,20 +80,6 @@ def test_fields_stand_beside_the_text(store: Store, caplog: pytest.LogCaptureFix
     (completed,) = [entry for entry in caplog.records if entry.levelno == logging.INFO]
     assert completed.params_hash == record.params_hash
     assert completed.elapsed_seconds == record.metadata["elapsed_seconds"]
-
-
-def test_a_known_parameter_without_the_value_is_no_typo(store: Store, caplog: pytest.LogCaptureFixture) -> None:
-    """An empty answer is said to be odd only if no run has such a parameter; of an empty store nothing is said."""
-    assert store.list(where={"n": 1}) == []
-    store.run_or_retrieve({"n": 1, "solver": {"tol": 1}}, write)
-    caplog.clear()
-
-    assert store.list(where={"n": 2}) == []
-    assert store.list(where={"solver.tol": 2}) == []
-    assert caplog.records == []
-
-    store.list(where={"solver.tools": 2})
-    assert "solver.tools" in caplog.text
 
 
 def test_we_never_print() -> None:

@@ -165,6 +165,19 @@ def test_classes_bear_their_public_module() -> None:
     assert b"_record" not in pickle.dumps(records_of({"n": 1}))
 
 
+def test_values_of_a_record_are_data_in_a_notebook() -> None:
+    """A notebook shows a record as names and values, none of them taken for markup."""
+    hostile = "<script>alert('&')</script>"
+    fields = {"params": {hostile: hostile, "deep": {"x": [hostile]}}, "metadata": {hostile: hostile}}
+    record = a_record(**fields, result_path=Path(hostile), created_at=hostile, provenance={"function": hostile})
+
+    shown = record._repr_html_()
+
+    assert "<script" not in shown
+    assert shown.count("&lt;script&gt;") == 8
+    assert "<th>params.n</th><td>1</td>" in a_record()._repr_html_()
+
+
 # ---- lists of records -----------------------------------------------------------------------------------------------
 
 

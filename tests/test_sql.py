@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import functools
 import json
-import logging
 import operator
 import os
 import pickle
@@ -37,6 +36,7 @@ from entropic.errors import (
     IndexVersionError,
     ReentrantRunError,
     StoreWriteError,
+    UnknownNameWarning,
 )
 from entropic.index import IndexBackend, MemoryIndex, SQLIndex, TinyDBIndex, copy
 from entropic.query import matches
@@ -766,14 +766,13 @@ def test_any_index_is_copied_to_any_other(
             index.close()
 
 
-def test_what_is_logged_of_a_query_on_an_unknown_name(sql_url: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_query_on_an_unknown_name_warns(sql_url: str) -> None:
     """A typo is told from an empty result."""
-    with Store("results", index=sql_url, file_suffix=".txt") as store, caplog.at_level(logging.WARNING):
+    with Store("results", index=sql_url, file_suffix=".txt") as store:
         store.run_or_retrieve({"n": 1, "solver": {"dt": 0.1}}, write)
         assert store.list(where={"n": 2, "solver.dt": 0.1}) == []
-        assert caplog.messages == []
-        assert store.list(where={"m": 2}) == []
-    assert caplog.messages == ["No recorded run has a parameter 'm'"]
+        with pytest.warns(UnknownNameWarning, match="Found no run by 'm'"):
+            assert store.list(where={"m": 2}) == []
 
 
 def test_the_door_has_it() -> None:

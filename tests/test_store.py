@@ -442,6 +442,7 @@ WHERES: list[tuple[dict[str, Any] | None, list[int]]] = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore::entropic.errors.UnknownNameWarning")
 @pytest.mark.parametrize(("where", "expected"), WHERES, ids=repr)
 def test_list_filters_by_params(any_store: Store, where: dict[str, Any] | None, expected: list[int]) -> None:
     """All conditions must match; values compare by their canonical form; the order is that of the runs."""

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from entropic import RunRecord, Store
 from entropic._cli import entropic as command
-from entropic._tables import cell_text, flatten
+from entropic._record import cell_text, flatten
 from entropic._tables._columns import Table
 from entropic._tables._render import html_table, text_table
 from entropic._tables.page._columns import page_columns

@@ -76,11 +76,6 @@ def sibling_renamed(name: str, kept_as: str) -> None:
     )
 
 
-def unknown_parameter(name: str) -> None:
-    """A query names a parameter that no record has: perhaps a typo."""
-    logger.warning("No recorded run has a parameter %r", name)
-
-
 def mended(path: str, cut_off_bytes: int, kept_as: str | None) -> None:
     """The torn tail of an interrupted append was cut off, and kept in a file if it said anything."""
     kept = "nothing was in them" if kept_as is None else f"they are kept at {kept_as}"

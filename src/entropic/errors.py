@@ -19,6 +19,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── IndexVersionError       RuntimeError       an index that a later entropic has made
     ├── IndexURLError           ValueError         a text that names no index
     ├── OtherFolderError        OSError            a results folder that is not the one of the index
+    ├── LinkNameError           ValueError         a template for names of links that names what no run has
     ├── IndexNotEmptyError      ValueError         an index to be copied into that has records already
     ├── SeveralIndexesError     ValueError         a lost index of which it is not clear which one it was
     ├── HashCollisionError      RuntimeError       a record found by hash that belongs to other parameters
@@ -44,6 +45,8 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
     ├── ResultChangedWarning                       a result is not what it was when it was recorded
     ├── MetadataWarning                            what a runner returned cannot be kept as metadata
     ├── NameSharedWarning                          a recorded run is of another function of the same name
+    ├── UnknownNameWarning                         a query by a name, or for a kind of value, that no recorded run has
+    ├── IncompleteGridWarning                      collected values with gaps: points without a result
     └── EqualReplicatesWarning                     replicates whose results are byte for byte the same
 
 Every error keeps what its message is made of as attributes, takes them in the order in which they are listed, and
@@ -75,6 +78,7 @@ __all__ = [
     "EqualReplicatesWarning",
     "Failure",
     "HashCollisionError",
+    "IncompleteGridWarning",
     "IndexCorruptError",
     "IndexNotEmptyError",
     "IndexURLError",
@@ -82,6 +86,7 @@ __all__ = [
     "IndexVersionError",
     "InputFileChangedError",
     "InputFileError",
+    "LinkNameError",
     "LostIndexWarning",
     "MetadataWarning",
     "MissingExtraError",
@@ -101,6 +106,7 @@ __all__ = [
     "StaleResultWarning",
     "StoreWriteError",
     "SweepError",
+    "UnknownNameWarning",
     "UnsupportedSystemError",
     "UnsupportedTypeError",
     "WorkerDiedError",
@@ -906,6 +912,36 @@ class LostIndexWarning(_Declared, UserWarning):
     _template = (
         "The index {path!r} has no runs, but {count} were recorded in {results_dir!r} and not deleted. To have them "
         "back, call rebuild() of the store, or run `entropic rebuild`."
+    )
+
+
+class UnknownNameWarning(UserWarning):
+    """
+    A query, or an order, is by a name that no recorded run has, or for a kind of value that none has under that name.
+
+    So a typo, or ``3.0`` where ``3`` is recorded, does not look like an empty result. Nothing is given on a store
+    without runs.
+    """
+
+
+class IncompleteGridWarning(UserWarning):
+    """Values were collected into a grid that has gaps; there is NaN where a point has no result, or a shorter one."""
+
+
+class LinkNameError(EntropicError, ValueError):
+    """
+    A template for the names of links cannot be used.
+
+    Attributes:
+        template: The template.
+        reason: What is wrong with it.
+    """
+
+    template: str
+    reason: str
+    _template = (
+        "Cannot name links by {template!r}: {reason}. Write names of parameters in braces, as in "
+        "'{{kappa}}_{{config.nx}}'."
     )
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ._engine import BoundRunner, PlainRuns, RunCache, Runner, Settings, checked_suffix, require_callable
 from ._fs import make_folder
@@ -20,6 +20,8 @@ from .index import IndexBackend, open_index
 from .query import Selection, Where, condition_of
 
 if TYPE_CHECKING:
+    import pandas
+    import xarray
     from typing_extensions import Unpack
 
     from ._engine import Comparison
@@ -477,6 +479,82 @@ class Store:
             (3, 1)
         """
         return self._engine.count(condition_of(where))
+
+    @overload
+    def collect(
+        self, where: Where | None = None, *, read: Callable[[Path], Any], to: Literal["dataframe"] = "dataframe"
+    ) -> pandas.DataFrame: ...
+
+    @overload
+    def collect(
+        self, where: Where | None = None, *, read: Callable[[Path], Any], to: Literal["dataset"]
+    ) -> xarray.Dataset: ...
+
+    def collect(
+        self,
+        where: Where | None = None,
+        *,
+        read: Callable[[Path], Any],
+        to: Literal["dataframe", "dataset"] = "dataframe",
+    ) -> pandas.DataFrame | xarray.Dataset:
+        """
+        Read the results that answer today into a DataFrame or an xarray Dataset; see `RecordList.collect`.
+
+        Args:
+            where: Which runs, as for `list`; superseded ones are left out.
+            read: Takes the path of a result and returns what is in it.
+            to: ``"dataframe"``, or ``"dataset"`` with the varying parameters as dimensions.
+
+        Raises:
+            MissingExtraError: pandas or xarray is not installed (an `ImportError`).
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> for n in (1, 2):
+            ...     _ = store.run({"n": n}, lambda params, path: path.write_text(str(params["n"] ** 2)))
+            >>> store.collect(read=lambda path: int(path.read_text()))
+               n  value
+            0  1      1
+            1  2      4
+        """
+        return self.list(where, current=True).collect(read, to)
+
+    def link_view(
+        self,
+        folder: str | os.PathLike[str],
+        name: str | None = None,
+        *,
+        where: Where | None = None,
+    ) -> dict[str, Path]:
+        """
+        Make a folder of links to results, with names that people can read; kept true when run again.
+
+        Links to results that are not wanted any more are removed from the folder; anything else in it stays. Links are
+        relative, so that they move with the project. Where two would have one name, each bears the first digits of its
+        hash.
+
+        Args:
+            folder: The folder of links; made if it is not there.
+            name: What a link is called: names of parameters in braces, as ``"{kappa}_{config.nx:03d}"``; without one
+                the parameters that vary. The suffix of the result is added.
+            where: Which runs, as for `list`; superseded ones are left out.
+
+        Returns:
+            The results by the names of their links.
+
+        Raises:
+            LinkNameError: No run has what the template names (a `ValueError`); nothing has been changed.
+            FileExistsError: Something that is no link to a result has one of the names; nothing has been changed.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> _ = store.run({"kappa": 0.5, "config": {"nx": 8}}, lambda params, path: path.write_text("x"))
+            >>> list(store.link_view("by_kappa", "{kappa}_{config.nx:03d}"))
+            ['0.5_008.txt']
+        """
+        from ._maintenance import link_view
+
+        return link_view(self.list(where, current=True), Path(folder), name, self.results_dir)
 
     def to_html(
         self,

@@ -10,11 +10,14 @@ import io
 import logging
 import os
 import sys
+import warnings
 
 import click
 
 from ..errors import EntropicError
 from . import _explain, _ls, _prune, _restore, _run, _show, _transfer
+from ..errors import EntropicError, UnknownNameWarning
+from . import _explain, _ls, _prune, _run, _show, _transfer
 from ._place import store_options
 from ._view import told
 
@@ -77,6 +80,7 @@ for _subcommand in (
     _transfer.merge,
     _transfer.copy_index,
     _transfer.export,
+    _transfer.link,
     _transfer.page,
 ):
     entropic.add_command(_subcommand)
@@ -89,9 +93,21 @@ def main() -> int:
     log, logger = _Told(logging.WARNING), logging.getLogger("entropic")
     logger.addHandler(log)
     try:
-        return _answer()
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", UnknownNameWarning)
+            # Commands that find nothing tell of kinds themselves, in the words of the command line.
+            warnings.filterwarnings("ignore", "Found no run with", UnknownNameWarning)
+            said = set[str]()
+            warnings.showwarning = lambda message, *_, **__: _tell_once(str(message), said)
+            return _answer()
     finally:
         logger.removeHandler(log)
+
+
+def _tell_once(message: str, said: set[str]) -> None:
+    if message not in said:
+        said.add(message)
+        told(message)
 
 
 def _answer() -> int:
@@ -122,7 +138,7 @@ def _hint(error: click.UsageError) -> str:
 
 
 class _Told(logging.Handler):
-    """Warnings of the store, such as a parameter that no run has, in the manner of the command line."""
+    """Warnings of the store, such as a tail that was mended, in the manner of the command line."""
 
     def emit(self, record: logging.LogRecord) -> None:
         told(record.getMessage())

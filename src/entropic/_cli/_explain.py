@@ -9,7 +9,8 @@ import click
 from .._command import typed_otherwise, with_typed
 from .._engine import identity_fields
 from .._maintenance import Explanation, explain
-from .._tables import RecordList, one_line
+from .._record import one_line
+from .._tables import RecordList
 from ..hashing import PLAIN, Identity, encode, make_key
 from ..store import Store
 from . import _view

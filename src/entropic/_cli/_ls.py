@@ -7,7 +7,8 @@ import json
 
 import click
 
-from .._tables import RecordList, one_line
+from .._record import one_line
+from .._tables import RecordList
 from ..store import Store
 from . import _table, _view
 from ._place import opens_store

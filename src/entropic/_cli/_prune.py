@@ -6,7 +6,8 @@ from typing import Literal
 
 import click
 
-from .._tables import RecordList, one_line
+from .._record import one_line
+from .._tables import RecordList
 from ..store import Store
 from . import _ls, _view
 from ._parsing import age

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
-from .._record import RunRecord
-from .._tables import RecordList, cell_text
+from .._record import RunRecord, cell_text
+from .._tables import RecordList
 from ..query import Condition, Param, fields_of, has_name, look_up, param
 from ..store import Store
 from ._parsing import Filter, kind_of, words

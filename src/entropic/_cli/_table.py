@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 
 import click
 
-from .._tables import one_line, text_width
+from .._record import one_line
+from .._tables import text_width
 from . import _view
 
 _GAP = "  "

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from .._maintenance import export as write_export
-from .._tables import one_line
+from .._maintenance import link_view
+from .._record import one_line
 from ..index import copy, open_index
 from ..store import Store
 from . import _view
@@ -112,6 +113,27 @@ def export(store: Store, runs: tuple[str, ...], output: str) -> None:
             _view.told(f"the result of {record.params_hash} is gone: only its parameters are exported")
     write_export(records, Path(output), store._engine.paths.files_of, _view.progress(len(records), "exporting"))
     click.echo(f"{len(records)} run{'' if len(records) == 1 else 's'} exported to {one_line(output)}")
+
+
+@click.command()
+@click.argument("folder", metavar="FOLDER", type=click.Path(file_okay=False))
+@runs_argument
+@click.option("--name", metavar="TEMPLATE", help="What a link is called; the parameters that vary without it.")
+@opens_store()
+def link(store: Store, folder: str, runs: tuple[str, ...], name: str | None) -> None:
+    """
+    Make a folder of links to results, with readable names.
+
+    Run again, it is brought up to date: new links are made, those to runs that no longer match are removed.
+
+    \b
+    Examples:
+      entropic link by_kappa --name '{kappa}_{config.nx}'
+      entropic link rk4 method=rk4
+    """
+    records = some(store, runs, current=True)
+    links = link_view(records, Path(folder), name, store.results_dir)
+    click.echo(f"{len(links)} link{'' if len(links) == 1 else 's'} in {one_line(folder)}")
 
 
 @click.command()

@@ -10,8 +10,7 @@ from typing import Any
 
 import click
 
-from .._record import RunRecord
-from .._tables import cell_text, local_time, one_line
+from .._record import RunRecord, cell_text, local_time, one_line
 
 _SHORT_HASH = 8
 

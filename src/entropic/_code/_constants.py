@@ -29,6 +29,7 @@ from ._objects import (
     dictionary_of,
     foreign_name,
     functions_behind,
+    has_name,
     is_a,
     is_callable,
     is_getter,
@@ -57,6 +58,7 @@ class Description(NamedTuple):
         views: The containers in it that can change in place.
         readings: The arrays in it.
         is_covered: Whether any change in place shows in the views and readings.
+        is_opaque: Whether something in it shows nothing of how it was made, such as a random generator.
     """
 
     text: str
@@ -64,6 +66,7 @@ class Description(NamedTuple):
     views: list[View]
     readings: list[Reading]
     is_covered: bool
+    is_opaque: bool
 
     def has_changed_in_place(self) -> bool:
         """Whether a change shows in the views and readings."""
@@ -112,9 +115,10 @@ class _Describer:
         self.views: list[View] = []
         self.readings: list[Reading] = []
         self.is_covered = True
+        self.is_opaque = False
 
     def description(self) -> Description:
-        return Description("".join(self.out), self.code, self.views, self.readings, self.is_covered)
+        return Description("".join(self.out), self.code, self.views, self.readings, self.is_covered, self.is_opaque)
 
     def add(self, value: Any, depth: int) -> None:
         """Write down what a value holds."""
@@ -138,7 +142,7 @@ class _Describer:
             return f"int({value:x})"  # Python refuses to write out long integers in decimals
         if kind is str:
             return f"str({place_text(value, self._file)!r})"
-        return f"{kind.__name__}({0.0 if kind is float and not value else value!r})"
+        return f"{kind.__name__}({value!r})"
 
     def _add_object(self, value: Any, kind: type, depth: int) -> None:
         if is_a(value, type) or is_a(value, FunctionType):
@@ -277,7 +281,7 @@ class _Describer:
             self.code.append(value)
             self.out.append(f"code[{len(self.code) - 1}])")
             return
-        if is_callable(value) and not code_held_by(value) and dictionary_of(value) is None:
+        if is_callable(value) and not code_held_by(value) and has_name(value):
             self.out.append(f"foreign({foreign_name(value)})")
             return
         text = text_of_known_value(value)
@@ -318,6 +322,10 @@ class _Describer:
             self.add(item, depth + 1)
             self.out.append(",")
 
+    def _add_opaque(self, name: str, kind: type) -> None:
+        self.out.append(f"object({name})")
+        self.is_opaque = self.is_opaque or not is_machinery(kind)
+
     def _add_foreign(self, value: Any, kind: type, depth: int) -> None:
         """An object of someone else's: by what it holds if all of that is data, else by its class."""
         name = foreign_name(kind)
@@ -325,7 +333,7 @@ class _Describer:
         if is_machinery(kind) or held is None or depth + self._only_data > _DEEPEST:
             if self._only_data:
                 raise _Machinery
-            self.out.append(f"object({name})")
+            self._add_opaque(name, kind)
             return
         marks = len(self.out), len(self.code), len(self.views), len(self.readings), self.is_covered
         self._only_data += 1
@@ -338,7 +346,7 @@ class _Describer:
                 raise
             del self.out[marks[0] :], self.code[marks[1] :], self.views[marks[2] :], self.readings[marks[3] :]
             self.is_covered = marks[4]
-            self.out.append(f"object({name})")
+            self._add_opaque(name, kind)
         finally:
             self._only_data -= 1
 

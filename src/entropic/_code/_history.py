@@ -20,7 +20,7 @@ from typing import Any
 from .. import _log
 from .._fs import is_settled, remember, remove_abandoned, replacing
 from .._results import PRIVATE_FOLDER
-from ._comparison import UNKNOWN, Change, LegacyPart, changes, legacy_changes
+from ._comparison import UNKNOWN, Change, LegacyPart, changes, diff_of, legacy_changes
 from ._fingerprint import Fingerprint
 from ._units import ARGUMENT, Part
 
@@ -78,6 +78,22 @@ class Codebook:
         if isinstance(before, list):
             return legacy_changes(before, today.parts)
         return changes(before, today)
+
+    def text(self, digest: str) -> str:
+        """The text of the code with a recorded fingerprint, part by part; nothing if it is not known."""
+        known = self.known(digest)
+        if known is None:
+            return ""
+        if isinstance(known, list):
+            told = [(f"{one.name} in {one.file}", one.source) for one in known]
+        else:
+            told = [(str(part), part.text.source) for part in known.parts]
+        return "\n".join(f"# {name}\n{source.rstrip()}\n" for name, source in told if source)
+
+    def diff(self, old: str, new: str) -> str:
+        """What differs between the code of two recorded fingerprints, as a unified diff."""
+        known = self.known(new)
+        return diff_of(self.changes_since(old, known)) if isinstance(known, Fingerprint) else ""
 
     # ---- what was accepted ------------------------------------------------------------------------------------------
 

@@ -7,10 +7,11 @@ from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, id
 from ._manifest import differs, first_defect, renamed_members
 from ._paths import ResultPaths
 from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
-from ._records import by_key, let_newest_answer, moved, report_unknown_names
+from ._records import by_key, let_newest_answer, moved
 from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside, save_of, suffix_of
 from ._settings import Settings, checked_suffix
 from ._staleness import POLICIES, DefaultsWatch, StalenessPolicy
+from ._unknown_names import warn_of_slips
 from ._writer import signature
 
 __all__ = [
@@ -50,9 +51,9 @@ __all__ = [
     "make_known",
     "moved",
     "renamed_members",
-    "report_unknown_names",
     "require_callable",
     "save_of",
     "signature",
     "suffix_of",
+    "warn_of_slips",
 ]

@@ -33,7 +33,7 @@ from .._tables import Origin, RecordList, from_store
 from ..errors import EntropicError, NotRecordedError, ResultMissingError
 from ..hashing import PLAIN_TYPES, Key, hash_params, make_key
 from ..index import adapt
-from ..query import Condition, Selection
+from ..query import EVERY_RUN, Condition, Selection
 from ._arguments import checked_metadata
 from ._finder import Finder
 from ._folder import FolderIdentity
@@ -45,6 +45,7 @@ from ._run import AsyncWork, Look, Metadata, Runner, Work
 from ._settings import Settings
 from ._staleness import StalenessPolicy
 from ._superseded import why_superseded
+from ._unknown_names import warn_of_slips
 from ._writer import IndexWriter, signature
 
 _REMEMBERED_KEYS = 4096
@@ -250,7 +251,10 @@ class RunCache:
         if current:
             answering = self.select(selection._replace(limit=None), is_wanted, is_good).current()
             return answering[: selection.limit]
-        return from_store(self.iter(selection, is_wanted), self.origin(is_good))
+        found = from_store(self.iter(selection, is_wanted), self.origin(is_good))
+        if selection.condition != EVERY_RUN or selection.order_by:
+            warn_of_slips(selection, bool(found), lambda: map(self._fields, filter(is_wanted, self.index.iter())))
+        return found
 
     def origin(self, is_good: Callable[[RunRecord], bool] | None = None) -> Origin:
         """What the tables of a list of runs have to know of this cache; *is_good* tells what is of today's code."""

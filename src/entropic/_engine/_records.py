@@ -8,9 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import datetime, timezone
 from typing import Any
 
-from .. import _log
 from .._record import RunRecord, copy_record
-from ..hashing import RESERVED
 from ..index import Index
 from ..query import Condition, fields_of, in_order, names_in, predicate
 from ._paths import ResultPaths
@@ -21,22 +19,20 @@ _LEAST_TO_SORT = 1000
 
 
 def found(index: Index, condition: Condition, paths: ResultPaths, *, newest_first: bool = False) -> Iterator[RunRecord]:
-    """Yield the records that a query means; if there are none, the log tells of names that no record has."""
-    record = None
-    for record in _matching(index, condition, paths, newest_first=newest_first):
-        yield record
-    if record is None:
-        report_unknown_names(condition, index.has_param)
+    """Yield the records that a query means."""
+    if not _names_path(condition):
+        return index.iter(condition, newest_first=newest_first)
+    # The index keeps paths relative to the results folder; asked for is the path that users see.
+    is_meant = predicate(condition)
+    records = index.iter(newest_first=newest_first)
+    return (record for record in records if is_meant(fields(record, paths)))
 
 
 def count(index: Index, condition: Condition, paths: ResultPaths) -> int:
     """Count the records that a query means, without holding them."""
     if _names_path(condition):
         return sum(1 for _ in found(index, condition, paths))
-    number = index.count(condition)
-    if not number:
-        report_unknown_names(condition, index.has_param)
-    return number
+    return index.count(condition)
 
 
 def of_keys(index: Index, keys: Collection[str]) -> Iterator[RunRecord]:
@@ -56,15 +52,6 @@ def first_in_order(
     while some := list(itertools.islice(remaining, max(limit, _LEAST_TO_SORT))):
         kept = in_order([*kept, *some], names, fields)[:limit]
     return kept
-
-
-def _matching(index: Index, condition: Condition, paths: ResultPaths, *, newest_first: bool) -> Iterator[RunRecord]:
-    if not _names_path(condition):
-        return index.iter(condition, newest_first=newest_first)
-    # The index keeps paths relative to the results folder; asked for is the path that users see.
-    is_meant = predicate(condition)
-    records = index.iter(newest_first=newest_first)
-    return (record for record in records if is_meant(fields(record, paths)))
 
 
 def _names_path(condition: Condition) -> bool:
@@ -125,13 +112,6 @@ def replace_in_order(writer: IndexWriter, old: RunRecord, new: RunRecord, same: 
     """
     later = same[same.index(old) + 1 :]
     writer.replace_records([old, *later], [new, *map(moved, later)])
-
-
-def report_unknown_names(condition: Condition, is_known: Callable[[str], bool]) -> None:
-    """Say in the log which names of a fruitless query no record has: it may be a typo, and no empty result."""
-    for name in names_in(condition):
-        if name not in RESERVED and not is_known(name):
-            _log.unknown_parameter(name)
 
 
 def by_key(records: Iterable[RunRecord]) -> dict[str, Sequence[RunRecord]]:

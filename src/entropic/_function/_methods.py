@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import builtins
 import functools
-from collections.abc import Coroutine, Generator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from .._record import RunRecord
 from .._sweep import SweepKeywords, SweepOptions, shows_options
@@ -208,6 +209,29 @@ class Methods(Generic[P, R, T]):
         """
         selection = Selection.of(where, order_by, limit, newest_first)
         return self._self_parts()[0].records.chosen(selection, current=current)
+
+    def collect(
+        self,
+        where: Where | None = None,
+        *,
+        read: Callable[[Path], Any] | None = None,
+        to: Literal["dataframe", "dataset"] = "dataframe",
+    ) -> Any:
+        """
+        Read the results that answer today into a DataFrame or an xarray Dataset; see `RecordList.collect`.
+
+        Args:
+            where: Which runs, as for `list`; superseded ones are left out.
+            read: Takes the path of a result and returns what is in it; ``load`` of the decorator without one.
+            to: ``"dataframe"``, or ``"dataset"`` with the varying parameters as dimensions.
+
+        Raises:
+            TypeError: There is neither *read* nor ``load``.
+        """
+        reader = read or self._self_parts()[0].load
+        if reader is None:
+            raise TypeError("Cannot collect results: the function has no load=. Pass read=, such as read=np.load.")
+        return self.list(where, current=True).collect(reader, to)
 
     @shows_options(SweepOptions)
     def sweep(self, points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]) -> builtins.list[T]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .._engine import RunCache, report_unknown_names
+from .._engine import RunCache, warn_of_slips
 from .._record import RunRecord
 from .._tables import RecordList, from_store
 from ..hashing import canonical
-from ..query import Selection, fields_of, has_name
+from ..query import Selection, fields_of
 from ._closure import Closure
 from ._watches import Watches
 
@@ -50,10 +50,7 @@ class FunctionRecords:
         # Asked of the points of today, whatever they were called when they were recorded.
         of_today = [self.of_today(record) for record in self._engine.select(_EVERY_RUN, is_wanted)]
         found = RecordList(of_today).where(selection.condition)
-        if not found:
-            report_unknown_names(
-                selection.condition, lambda name: any(has_name(fields_of(record), name) for record in of_today)
-            )
+        warn_of_slips(selection, bool(found), lambda: map(fields_of, of_today))
         origin = self._engine.origin(self._is_of_todays_code)
         if current:
             found = from_store(found, origin).current()

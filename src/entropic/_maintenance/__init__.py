@@ -3,6 +3,7 @@
 from ._check import CheckReport, check, salvage
 from ._explain import Explanation, Neighbour, explain
 from ._export import export
+from ._links import link_view
 from ._merge import Merged, merge
 from ._orphans import remove_orphans
 from ._prune import Limits, prune
@@ -20,6 +21,7 @@ __all__ = [
     "check",
     "explain",
     "export",
+    "link_view",
     "merge",
     "prune",
     "rebuild",

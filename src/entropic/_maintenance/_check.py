@@ -8,9 +8,9 @@ from pathlib import Path
 
 from .._engine import RunCache, differs
 from .._locks import dead_locks
-from .._record import RunRecord
+from .._record import RunRecord, one_line
 from .._results import PRIVATE_FOLDER, dead_sessions
-from .._tables import RecordList, one_line
+from .._tables import RecordList
 from ._orphans import list_entries, orphans_among
 
 __all__ = ["CheckReport"]

@@ -10,6 +10,7 @@ from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from ..hashing import RESERVED, copy_mapping, decode, decode_params, encode
+from ._flat import flatten
 
 _CONTAINERS = ("params", "metadata", "provenance")
 _OFTEN_THE_SAME = frozenset({"function", "code", "host", "user", "python", "platform", "entropic", "command"})
@@ -60,6 +61,21 @@ class RunRecord:
         told = [f"{name}={getattr(self, name)!r}" for name in shown]
         function = self.provenance.get("function")
         return f"RunRecord({', '.join([*told, *([f'{function=}'] if function is not None else [])])})"
+
+    def _repr_html_(self) -> str:
+        from ._html import pairs_as_html  # loaded by notebooks, not by every process that looks something up
+
+        own: dict[str, Any] = {
+            "result_path": str(self.result_path),
+            "params_hash": self.params_hash,
+            "created_at": self.created_at,
+        }
+        params = {f"params.{name}": value for name, value in flatten(self.params).items()}
+        metadata = {f"metadata.{name}": value for name, value in flatten(self.metadata).items()}
+        function: dict[str, Any] = {
+            name: self.provenance[name] for name in ("function", "version") if name in self.provenance
+        }
+        return pairs_as_html({**params, **function, **own, **metadata})
 
     def __hash__(self) -> int:
         return hash((self.params_hash, self.created_at, self.result_path))

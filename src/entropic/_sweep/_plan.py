@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -78,6 +79,9 @@ class Plan:
 
     def __repr__(self) -> str:
         return f"<Plan: {self}>"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
 
 
 Plan.__module__ = "entropic.reports"

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, SupportsIndex, TextIO, overload
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TextIO, overload
 
 from .._fs import replacing
-from .._record import RunRecord
+from .._record import RunRecord, flatten
 from ..hashing import canonical
 from ..query import Selection, Where, fields_of, predicate
-from ._columns import Table, flatten, tabulate
+from ._columns import Table, tabulate
 from ._origin import Origin
 
 if TYPE_CHECKING:
     import pandas
+    import xarray
+
+    from ._collect import Read
 
 _SHOWN_RUNS = 20
 _SHOWN_IN_HTML = 200
@@ -146,6 +149,43 @@ class RecordList(list[RunRecord]):
         from . import _render
 
         return _render.data_frame(self.table())
+
+    @overload
+    def collect(self, read: Read, to: Literal["dataframe"] = "dataframe", *, threads: int = 8) -> pandas.DataFrame: ...
+
+    @overload
+    def collect(self, read: Read, to: Literal["dataset"], *, threads: int = 8) -> xarray.Dataset: ...
+
+    def collect(
+        self, read: Read, to: Literal["dataframe", "dataset"] = "dataframe", *, threads: int = 8
+    ) -> pandas.DataFrame | xarray.Dataset:
+        """
+        Read the results and put parameters and values side by side.
+
+        Values are remembered in this process for as long as *read* lives, at most 10,000 of them and 256 MB: a second
+        call with the same *read* reads only what is new or has changed. What it returns may be changed.
+
+        Args:
+            read: Takes the path of a result and returns a number, an array, or a mapping of names to these. Called in
+                several threads at once.
+            to: ``"dataframe"``: one row for each run, its parameters and what was read (``value``, if that is no
+                mapping). ``"dataset"``: an xarray Dataset whose dimensions are the parameters that vary, and
+                ``replicate`` where a point has several runs; points without a result are NaN, and a warning tells how
+                many.
+            threads: How many results are read at a time.
+
+        Raises:
+            MissingExtraError: pandas or xarray is not installed (an `ImportError`).
+
+        Warns:
+            IncompleteGridWarning: The Dataset has gaps.
+        """
+        from . import _collect
+
+        if to not in ("dataframe", "dataset"):
+            raise ValueError(f"Cannot collect to {to!r}: it is neither 'dataframe' nor 'dataset'.")
+        values = _collect.read_all(self, read, threads)
+        return _collect.frame_of(self, values) if to == "dataframe" else _collect.dataset_of(self, values)
 
     @overload
     def to_csv(self, path: None = None) -> str: ...

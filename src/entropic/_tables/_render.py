@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from .._record import cell_text, frame_value, local_time, moment_of, plain_text
 from ..errors import MissingExtraError
-from ._cells import cell_text, frame_value, local_time, moment_of, plain_text
 from ._columns import OWN, Table
 
 if TYPE_CHECKING:

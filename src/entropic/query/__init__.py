@@ -43,6 +43,7 @@ from ._param import matches, param
 from ._param import predicate as predicate
 from ._selection import Selection as Selection
 from ._selection import as_plain_params as as_plain_params
+from ._selection import comparisons_in as comparisons_in
 from ._selection import equalities_in as equalities_in
 from ._selection import in_order as in_order
 from ._selection import names_in as names_in

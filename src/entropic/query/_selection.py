@@ -99,7 +99,7 @@ def _rank(kind: str) -> tuple[int, str]:
 
 def names_in(condition: Condition) -> list[str]:
     """The names a condition asks for, each once."""
-    return list(dict.fromkeys(comparison.name for comparison in _comparisons(condition)))
+    return list(dict.fromkeys(comparison.name for comparison in comparisons_in(condition)))
 
 
 def equalities_in(condition: Condition) -> dict[str, Any]:
@@ -117,14 +117,15 @@ def equalities_in(condition: Condition) -> dict[str, Any]:
 def as_plain_params(condition: Condition) -> dict[str, Any] | None:
     """A query that plain equality of params answers, as params; None if it means more."""
     values = equalities_in(condition)
-    is_plain = len(list(_comparisons(condition))) == len(values) and all(
+    is_plain = len(list(comparisons_in(condition))) == len(values) and all(
         type(value) in (str, int) and "." not in name and name not in _OWN for name, value in values.items()
     )
     return values if is_plain else None
 
 
-def _comparisons(condition: Condition) -> Iterator[Comparison]:
+def comparisons_in(condition: Condition) -> Iterator[Comparison]:
+    """All comparisons that a condition is made of."""
     if isinstance(condition, Comparison):
         yield condition
     for part in condition._parts():
-        yield from _comparisons(part)
+        yield from comparisons_in(part)

@@ -6,9 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ..._record import RunRecord
+from ..._record import RunRecord, cell_text, is_misleading
 from ...hashing import canonical
-from .._cells import cell_text, is_misleading
 from .._columns import METADATA, OWN, PARAM, PROVENANCE, tabulate
 
 _MISSING: list[Any] = []  # in JSON: []; None is a value
