@@ -14,10 +14,8 @@ import warnings
 
 import click
 
-from ..errors import EntropicError
-from . import _explain, _ls, _prune, _restore, _run, _show, _transfer
 from ..errors import EntropicError, UnknownNameWarning
-from . import _explain, _ls, _prune, _run, _show, _transfer
+from . import _explain, _ls, _prune, _restore, _run, _show, _transfer
 from ._place import store_options
 from ._view import told
 
