@@ -539,6 +539,30 @@ def test_export_to_a_zip_file(call: Call, store: Store, runs: list[RunRecord]) -
     assert call("export", "n=7", "-o", "none.zip").status == 1
 
 
+def test_export_keeps_links_inside_a_result_and_none_that_leads_out(call: Call, store: Store, tmp_path: Path) -> None:
+    """A study handed on is read by its links; what lies elsewhere on the disk is not handed on."""
+    tmp_path.joinpath("secret").write_text("not yours")
+
+    def folder(params: dict[str, Any], path: Path) -> None:
+        path.joinpath("step_100").mkdir(parents=True)
+        path.joinpath("step_100", "state").write_text("x")
+        path.joinpath("empty").mkdir()
+        path.joinpath("latest").symlink_to("step_100")
+        path.joinpath("out").symlink_to(tmp_path / "secret")
+
+    store.run({"n": 1}, folder)
+    assert call("export", "-o", "out").status == call("export", "-o", "out.zip").status == 0
+
+    (result,) = tmp_path.glob("out/results/*")
+    assert result.joinpath("latest", "state").read_text() == "x"
+    assert result.joinpath("latest").is_symlink()
+    assert result.joinpath("empty").is_dir()
+    assert not os.path.lexists(result / "out")
+    with zipfile.ZipFile("out.zip") as archive:
+        assert any(name.endswith("latest/state") for name in archive.namelist())
+        assert not any(name.endswith("/out") for name in archive.namelist())
+
+
 def test_export_to_a_folder(call: Call, store: Store, tmp_path: Path) -> None:
     """With folders and siblings; never over anything, and nothing half done."""
     store.run({"n": 1}, write_with_sibling)

@@ -65,7 +65,7 @@ def test_a_disk_unmounted_during_a_run_is_noticed(write_text: Runner) -> None:
 
     def unmounts(params: dict[str, Any], path: Path) -> None:
         path.write_text("x")
-        shutil.copytree("disk", "other")
+        shutil.copytree("disk/results/.entropic", "other/results/.entropic")
         Path("other/results/.entropic/id").unlink()
         Path("disk").rename("unmounted")
         Path("other").rename("disk")

@@ -30,7 +30,7 @@ from .._locks import LockFiles, SingleFlight
 from .._record import RunRecord, copy_record
 from .._results import StagingArea
 from .._tables import Origin, RecordList, from_store
-from ..errors import EntropicError, NotRecordedError, ResultMissingError
+from ..errors import EntropicError, NotRecordedError, ResultMissingError, StoreWriteError
 from ..hashing import PLAIN_TYPES, Key, hash_params, make_key
 from ..index import adapt
 from ..query import EVERY_RUN, Condition, Selection
@@ -301,14 +301,28 @@ class RunCache:
         """Remove what no record uses, and return it."""
         if not paths:
             return []
-        removed = []
+        removed: list[Path] = []
+        kept: list[tuple[Path, OSError]] = []
         for path, is_unused in self.paths.unused(paths, self.index.iter()).items():
-            if is_unused:
+            if not is_unused:
+                _log.file_kept(str(path), "another record uses it")
+                continue
+            try:
                 remove(path)
                 removed.append(path)
-            else:
-                _log.file_kept(str(path), "another record uses it")
+            except OSError as error:
+                kept.append((path, error))  # the others go all the same: their records are gone
+        if kept:
+            raise _not_removed(kept, len(removed))
         return removed
+
+
+def _not_removed(kept: Sequence[tuple[Path, OSError]], removed: int) -> StoreWriteError:
+    first, reason = kept[0]
+    what = f"Cannot remove {len(kept)} of {len(kept) + removed} results"
+    return write_error(
+        what, reason, first, f"Their records are gone. Remove by hand: {', '.join(str(p) for p, _ in kept)}."
+    )
 
 
 class _SecondLook:

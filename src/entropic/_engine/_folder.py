@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .._results import folder_id, give_folder_id, seal_of
+import os
+
+from .._results import folder_id, give_folder_id, is_own_name, seal_of
 from ..errors import OtherFolderError
 from ..index import Index
 from ._settings import Settings
@@ -26,9 +28,13 @@ class FolderIdentity:
         self._index = index
         self._seal: tuple[int, int] | None = None
 
-    def require_own(self) -> None:
+    def require_own(self, *, may_return_identity: bool = True) -> None:
         """
         Give the folder an identity, if neither it nor the index has one. One ``stat``, once that is done.
+
+        Args:
+            may_return_identity: Whether a folder with results, from which our private folder was removed, is given the
+                identity of the index again. Not after a run, whose result would speak for any folder.
 
         Raises:
             OtherFolderError: The index belongs to another folder that should be at this place (an `OSError`).
@@ -37,6 +43,8 @@ class FolderIdentity:
         if self._seal is not None and self._seal == seal_of(self._results_dir):
             return
         remembered, found = self._index.folder_id(), folder_id(self._results_dir)
+        if may_return_identity and remembered is not None and found is None and self._has_results():
+            found = give_folder_id(self._results_dir, remembered, durable=self._durable)  # ours was removed from it
         if remembered is not None and found != remembered and self._is_at_remembered_place():
             raise OtherFolderError(str(self._results_dir), repr(self._index), lacks_identity=found is None)
         if found is None:
@@ -51,6 +59,14 @@ class FolderIdentity:
             return False
         give_folder_id(self._results_dir, remembered, durable=self._durable)
         return True
+
+    def _has_results(self) -> bool:
+        """Whether results lie in the folder, so that it is no empty mount point."""
+        try:
+            with os.scandir(self._results_dir) as entries:
+                return any(is_own_name(entry.name) for entry in entries)
+        except OSError:
+            return False
 
     def _is_at_remembered_place(self) -> bool:
         place = self._index.remembered_folder()

@@ -148,7 +148,7 @@ class Recorder:
                 provenance=decode_params(provenance),
             )
             place = self._index.path or path
-            self._folder.require_own()  # a disk may have been unmounted meanwhile
+            self._folder.require_own(may_return_identity=False)  # a disk may have been unmounted meanwhile
             self._writer.insert(record)
         except OSError as error:
             if isinstance(error, EntropicError) and not isinstance(error, IndexUnavailableError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import zipfile
@@ -45,7 +46,10 @@ def export(
             replacing(target) as draft,
             zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive,
         ):
-            archive.writestr(TABLE, _add_all(records, archive.write, files_of, step).to_csv())
+            archive.writestr(
+                TABLE,
+                _add_all(records, functools.partial(_add_to_archive, archive), files_of, step).to_csv(),
+            )
         return
     unfinished = target.with_name(f".{target.name}.{os.urandom(8).hex()}.draft")
     try:
@@ -88,9 +92,35 @@ def _free_name(path: Path, record: RunRecord, taken: set[str]) -> str:
 
 
 def _files(path: Path) -> Iterable[Path]:
-    return [path] if not path.is_dir() else (file for file in sorted(path.rglob("*")) if file.is_file())
+    """A file; or what is in a folder: files, links that stay inside it, and empty folders."""
+    if not path.is_dir() or path.is_symlink():
+        return [path]
+    root = path.resolve()
+    return (one for one in sorted(path.rglob("*")) if _belongs(one, root))
+
+
+def _belongs(path: Path, root: Path) -> bool:
+    if path.is_symlink():
+        # What a link out of the result leads to may be anything of the user's: it is not handed on.
+        return path.exists() and path.resolve().is_relative_to(root)
+    return path.is_file() or (path.is_dir() and not any(path.iterdir()))
 
 
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(source, target)
+    if source.is_symlink() and source.is_dir():
+        os.symlink(os.path.relpath(source.resolve(), source.parent.resolve()), target)
+    elif source.is_dir():
+        target.mkdir()
+    else:
+        shutil.copy2(source, target)
+
+
+def _add_to_archive(archive: zipfile.ZipFile, source: Path, name: str) -> None:
+    """Add a file, an empty folder, or all that a link to a folder leads to: an archive is unpacked without links."""
+    if not source.is_symlink() or not source.is_dir():
+        archive.write(source, name)
+        return
+    for file in sorted(source.resolve().rglob("*")):
+        if file.is_file() and not file.is_symlink():
+            archive.write(file, os.path.join(name, file.relative_to(source.resolve())))
