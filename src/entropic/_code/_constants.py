@@ -37,11 +37,15 @@ from ._objects import (
 )
 from ._ownership import Ownership, place_text
 
-MOST_ITEMS = 200_000
-"""How many items of a value are looked at; what comes after them takes no part."""
+MOST_ITEMS = 50_000
+"""How many items of a value are looked at; what comes after them takes no part, but for numbers in a list."""
+
+_GLANCED_ITEMS = 10_000
+_MANY_NUMBERS = 256
 
 _DEEPEST = 60
 _SCALARS = frozenset({int, float, complex, str, bytes, bool, type(None), type(Ellipsis), type(NotImplemented)})
+_NUMBERS = frozenset({int, float, complex, bool, type(None)})
 _SEQUENCES = (list, tuple, deque)
 _SETS = (set, frozenset)
 View = tuple[Iterable[Any], tuple[Any, ...]]
@@ -107,6 +111,7 @@ class _Describer:
         self._ownership = ownership
         self._file = file
         self._left = MOST_ITEMS
+        self._glances_left = _GLANCED_ITEMS
         self._known: dict[int, int] = {}
         self._kept: list[Any] = []  # so that no id is used twice
         self._only_data = 0
@@ -201,7 +206,8 @@ class _Describer:
     # ---- containers ---------------------------------------------------------------------------------------------
 
     def _add_dict(self, value: dict[Any, Any], kind: type, depth: int) -> None:
-        self.views += [(value, tuple(value)), (value.values(), tuple(value.values()))]
+        self._view(value)
+        self._view(value.values())
         self._begin(value, kind, dict)
         items, before = [], len(self.code)
         for name, item in list(dict.items(value)):
@@ -217,7 +223,10 @@ class _Describer:
 
     def _add_items(self, value: Any, kind: type, depth: int) -> None:
         if not is_a(value, (tuple, frozenset)):
-            self.views.append((value, tuple(value)))
+            self._view(value)
+        if len(value) > _MANY_NUMBERS and kind in (list, tuple) and _NUMBERS.issuperset(map(type, value)):
+            self.out.append(f"{kind.__name__} of {len(value)} ({hashlib.sha256(repr(value).encode()).hexdigest()})")
+            return
         base = next(one for one in (*_SEQUENCES, *_SETS) if is_a(value, one))
         self._begin(value, kind, base)
         items = [self._apart(item, depth) for item in list(base.__iter__(value))[: max(self._left, 0)]]
@@ -225,6 +234,14 @@ class _Describer:
         if len(value) > len(items):
             self.out.append(f"... of {len(value)}")
         self._end(value, kind, base, depth)
+
+    def _view(self, container: Any) -> None:
+        """Have a container looked at by each call, as long as that stays cheap; else before a run."""
+        self._glances_left -= len(container) + 1
+        if self._glances_left < 0:
+            self.is_covered = False
+        else:
+            self.views.append((container, tuple(container)))
 
     def _apart(self, value: Any, depth: int) -> str:
         """What would be written of a value."""
@@ -298,7 +315,7 @@ class _Describer:
         held, slots = dictionary_of(value), Slots(value)
         fields = [*(held or {}).items(), *zip(slots.names, slots, strict=True)]
         if slots.names:
-            self.views.append((slots, tuple(slots)))
+            self._view(slots)
         self._add_fields(
             held, [(name, one) for name, one in fields if one is not ABSENT and is_part_of_value(kind, name)], depth
         )
@@ -316,7 +333,7 @@ class _Describer:
 
     def _add_fields(self, held: dict[str, Any] | None, fields: Iterable[tuple[str, Any]], depth: int) -> None:
         if held is not None:
-            self.views.append((held.values(), tuple(held.values())))
+            self._view(held.values())
         for name, item in sorted(fields, key=lambda pair: str(pair[0])):
             self.out.append(f"{name}=")
             self.add(item, depth + 1)

@@ -107,10 +107,15 @@ def trusted_tree(path: str) -> ast.Module | None:
 
 
 def statements_binding(body: list[ast.stmt], name: str) -> list[ast.stmt]:
-    """The assignments in a module or class body that bind a name, also in its branches and loops."""
+    """The statements in a module or class body that bind a name, also in its branches and loops."""
     inside = _statements(ast.Module(body, []), into_definitions=False)
     assigned = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.For, ast.With)
-    found = [one for one in inside if isinstance(one, assigned) and name in _names_bound(one)]
+    defined = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    found: list[Any] = [
+        one
+        for one in inside
+        if (isinstance(one, assigned) and name in _names_bound(one)) or (isinstance(one, defined) and one.name == name)
+    ]
     return sorted(found, key=lambda one: one.lineno)
 
 

@@ -138,7 +138,7 @@ class Recorder:
         try:
             limit = self._settings.digest_limit(elapsed_seconds)
             told = describe_result(path, provenance.get("siblings", ()), limit)
-            provenance = {**key.identity.fields, **provenance, **told}
+            provenance = {**key.identity.fields, **told, **provenance}
             record = RunRecord(
                 params=decode_params(key.params),
                 result_path=indexed_path,
