@@ -456,6 +456,31 @@ def test_of_merged_runs_of_one_point_the_one_made_last_answers(store: Store, tmp
     assert store.check(contents=True).is_clean
 
 
+def test_a_lost_index_is_rebuilt(store: Store, call: Call) -> None:
+    """From the results folder alone, under the name that is given."""
+    fill(store, {"n": 1}, {"n": 2})
+    Path("runs.json").unlink()
+
+    answer = call("--index", "runs.json", "--results", "results", "rebuild")
+
+    assert answer.status == 0
+    assert "added 2 runs" in answer.err
+    assert [record.params["n"] for record in store.list()] == [1, 2]
+
+
+def test_deleted_runs_are_brought_back(store: Store, call: Call) -> None:
+    """Those that filters choose; if there are none, the exit status says so."""
+    fill(store, {"n": 1}, {"n": 2})
+    call("rm", "--yes", "n>0")
+
+    answer = call("undelete", "n=2")
+
+    assert answer.status == 0
+    assert "brought back 1 run" in answer.err
+    assert [record.params["n"] for record in store.list()] == [2]
+    assert call("undelete", "n=7").status == 1
+
+
 def test_a_merge_that_fails_loses_nothing(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And is carried on by merging again."""
     theirs = Store(tmp_path / "b", tmp_path / "b.json", file_suffix=".txt")

@@ -101,7 +101,7 @@ VARIES = [
     (r"\S*/(?=results/)", ""),
     (r"\d+\.\d{6}_[0-9a-f]{16}", "TIME_HASH"),
     (r"\b[0-9a-f]{8}([0-9a-f]{8})?\b", "HASH"),
-    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "DATE"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:[+-]\d\d:\d\d)?", "DATE"),
     (r"[\d.e-]+ s\b", "SECONDS"),
     (r" +", " "),
 ]

@@ -68,11 +68,11 @@ def test_what_answers_is_told(store: Store) -> None:
 
 
 def test_an_empty_store() -> None:
-    """Nothing is made to look at it."""
+    """Constructing a store makes its folder, and looking at it nothing more."""
     store = Store("results", "runs.json")
 
     assert store.explain({"n": 1}).reasons == ("no plain run is recorded",)
-    assert os.listdir() == []
+    assert os.listdir() == ["results"]
 
 
 def test_no_run_of_this_function(store: Store, write_text: Any) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from entropic import Store, cached
-from entropic._results import _staging
+from entropic._results import _names
 from entropic.errors import OtherFolderError
 
 CONTENT = "whole" * 400
@@ -432,7 +432,7 @@ def test_a_clock_that_does_not_advance(monkeypatch: pytest.MonkeyPatch, step: fl
         now[0] += step
         return now[0]
 
-    monkeypatch.setattr(_staging.time, "time", clock)
+    monkeypatch.setattr(_names.time, "time", clock)
     with open_store() as store:
         records = [store.run({"n": 0}, write_file, number=number) for number in range(20)]
         latest = store.retrieve({"n": 0})

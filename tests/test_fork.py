@@ -183,10 +183,13 @@ def test_a_child_does_not_keep_its_parents_locks() -> None:
         """
 def runner_with_a_child(params, path):
     path.write_text("half")
+    heard, told = os.pipe()
     def child():
+        os.write(told, b".")
         time.sleep(20)
     pid = in_child(child)
     print(json.dumps(pid), flush=True)
+    os.read(heard, 1)  # it has begun, so it has let go of what is its parent's
     os.kill(os.getpid(), signal.SIGKILL)
 outer = os.fork()
 if outer == 0:

@@ -24,10 +24,11 @@ from typing import Any
 import pytest
 
 from entropic import Store, cached
-from entropic._locks import _flights
-from entropic._locks._flights import Flights, LockFiles, dead_locks, lock_file, remove_dead_locks
+from entropic._locks import LockFiles, SingleFlight, _flights, _lock_files, _tickets, dead_locks
+from entropic._locks._lock_files import lock_file, remove_dead_locks
 from entropic.errors import ReentrantRunError, StoreWriteError
 
+OUR_FILES = {module.__file__ for module in (_flights, _lock_files, _tickets)}
 KEY = "00000000000000aa"
 OTHER = "00000000000000bb"
 
@@ -43,9 +44,9 @@ def _no_descriptor_left(_own_folder: None) -> Iterator[None]:
 
 
 @pytest.fixture
-def flights(tmp_path: Path) -> Flights:
+def flights(tmp_path: Path) -> SingleFlight:
     """The flights of one folder."""
-    return Flights(LockFiles(str(tmp_path / "locks")))
+    return SingleFlight(LockFiles(str(tmp_path / "locks")))
 
 
 @pytest.fixture
@@ -64,8 +65,8 @@ def threads() -> Iterator[Callable[..., concurrent.futures.Future[Any]]]:
 
 HOLDER = """
 import os, sys
-from entropic._locks._flights import Flights, LockFiles
-flights = Flights(LockFiles(sys.argv[1]))
+from entropic._locks import LockFiles, SingleFlight
+flights = SingleFlight(LockFiles(sys.argv[1]))
 with flights.lead(sys.argv[2]):
     print("leading", flush=True)
     sys.stdin.readline()
@@ -142,7 +143,7 @@ def decorate(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
     RUNS.clear()
 
 
-def waiting(flights: Flights, key: str, count: int) -> None:
+def waiting(flights: SingleFlight, key: str, count: int) -> None:
     """Return once so many stand in line, the leader included."""
     while len(flights._lines.get(key, ())) < count:
         threading.Event().wait(0.0005)
@@ -151,7 +152,7 @@ def waiting(flights: Flights, key: str, count: int) -> None:
 # ---- threads -------------------------------------------------------------------------------------------------
 
 
-def test_one_thread_leads_at_a_time(flights: Flights, threads: Any) -> None:
+def test_one_thread_leads_at_a_time(flights: SingleFlight, threads: Any) -> None:
     """Of 64 threads that want one key, never two are inside."""
     inside, most, together = [0], [0], threading.Barrier(64)
 
@@ -169,7 +170,7 @@ def test_one_thread_leads_at_a_time(flights: Flights, threads: Any) -> None:
     assert flights._lines == {}
 
 
-def test_threads_lead_in_the_order_they_came(flights: Flights, threads: Any) -> None:
+def test_threads_lead_in_the_order_they_came(flights: SingleFlight, threads: Any) -> None:
     """A line is a line."""
     order: list[int] = []
 
@@ -215,7 +216,7 @@ def test_a_failing_leader_hands_over_to_one_follower(store: Store, threads: Any)
     assert all(record == records[0] for record in records)
 
 
-def test_different_keys_never_wait_for_one_another(flights: Flights, threads: Any) -> None:
+def test_different_keys_never_wait_for_one_another(flights: SingleFlight, threads: Any) -> None:
     """A key that is led does not hold up another."""
 
     def visit() -> bool:
@@ -228,7 +229,7 @@ def test_different_keys_never_wait_for_one_another(flights: Flights, threads: An
 
 def test_two_flights_of_one_folder_in_one_process(tmp_path: Path, threads: Any) -> None:
     """Two stores on one folder share its flights, although they do not know of each other."""
-    first, second = Flights(LockFiles(str(tmp_path / "locks"))), Flights(LockFiles(str(tmp_path / "locks")))
+    first, second = SingleFlight(LockFiles(str(tmp_path / "locks"))), SingleFlight(LockFiles(str(tmp_path / "locks")))
     inside = threading.Event()
 
     def visit() -> bool:
@@ -246,7 +247,7 @@ def test_two_flights_of_one_folder_in_one_process(tmp_path: Path, threads: Any) 
 # ---- within oneself ------------------------------------------------------------------------------------------
 
 
-def test_the_same_key_from_within_is_an_error(flights: Flights, lock_files: Any) -> None:
+def test_the_same_key_from_within_is_an_error(flights: SingleFlight, lock_files: Any) -> None:
     """To wait for oneself would be for ever."""
     with flights.lead(KEY), pytest.raises(ReentrantRunError, match=KEY), flights.lead(KEY):
         pass
@@ -277,7 +278,7 @@ def test_cached_calls_within_cached_calls(store: Store, monkeypatch: pytest.Monk
     assert CACHED["loop"].cache_info().currsize == 0
 
 
-def test_a_flight_that_is_over_is_not_within_anything(flights: Flights) -> None:
+def test_a_flight_that_is_over_is_not_within_anything(flights: SingleFlight) -> None:
     """A task begun by a leader and still alive after it may lead the key itself."""
 
     async def later(may_go: asyncio.Event) -> bool:
@@ -298,7 +299,7 @@ def test_a_flight_that_is_over_is_not_within_anything(flights: Flights) -> None:
 # ---- coroutines ----------------------------------------------------------------------------------------------
 
 
-def test_the_event_loop_is_free_while_coroutines_wait(flights: Flights, threads: Any) -> None:
+def test_the_event_loop_is_free_while_coroutines_wait(flights: SingleFlight, threads: Any) -> None:
     """Coroutines wait for a thread; the loop goes on meanwhile."""
     leading, may_leave = threading.Event(), threading.Event()
 
@@ -326,7 +327,7 @@ def test_the_event_loop_is_free_while_coroutines_wait(flights: Flights, threads:
     assert flights._lines == {}
 
 
-def test_the_event_loop_is_free_while_it_waits_for_a_process(flights: Flights, tmp_path: Path) -> None:
+def test_the_event_loop_is_free_while_it_waits_for_a_process(flights: SingleFlight, tmp_path: Path) -> None:
     """The wait for a lock file is a wait of one coroutine, not of the loop."""
 
     async def main(process: subprocess.Popen[str]) -> bool:
@@ -369,7 +370,7 @@ def test_a_leader_may_use_threads_that_call_cached_functions(store: Store, monke
         CACHED["threaded loop"](1)
 
 
-def test_cancelled_followers_hand_over(flights: Flights) -> None:
+def test_cancelled_followers_hand_over(flights: SingleFlight) -> None:
     """Whoever is cancelled in line, at the front or in the middle, holds up nobody."""
     seen: list[int] = []
 
@@ -419,7 +420,7 @@ def test_a_cancelled_leader_hands_over(store: Store, monkeypatch: pytest.MonkeyP
     assert len(store.list()) == 1
 
 
-def test_an_event_loop_that_ended_holds_up_nobody(flights: Flights) -> None:
+def test_an_event_loop_that_ended_holds_up_nobody(flights: SingleFlight) -> None:
     """Coroutines of a closed loop have left the line, whether they waited or led."""
     loop = asyncio.new_event_loop()
 
@@ -449,7 +450,7 @@ def test_an_event_loop_that_ended_holds_up_nobody(flights: Flights) -> None:
 # ---- processes -----------------------------------------------------------------------------------------------
 
 
-def test_a_process_waits_for_another(flights: Flights, tmp_path: Path, threads: Any) -> None:
+def test_a_process_waits_for_another(flights: SingleFlight, tmp_path: Path, threads: Any) -> None:
     """The key is free when its holder leaves, not before."""
     entered = threading.Event()
 
@@ -467,7 +468,7 @@ def test_a_process_waits_for_another(flights: Flights, tmp_path: Path, threads: 
     assert out == "left\n"
 
 
-def test_a_suspended_holder_keeps_its_lock(flights: Flights, tmp_path: Path, threads: Any) -> None:
+def test_a_suspended_holder_keeps_its_lock(flights: SingleFlight, tmp_path: Path, threads: Any) -> None:
     """SIGSTOP is not death; SIGKILL is, and frees the lock at once."""
     entered = threading.Event()
 
@@ -486,7 +487,7 @@ def test_a_suspended_holder_keeps_its_lock(flights: Flights, tmp_path: Path, thr
         follower.result()
 
 
-def test_a_lock_file_says_who_holds_it(flights: Flights, tmp_path: Path) -> None:
+def test_a_lock_file_says_who_holds_it(flights: SingleFlight, tmp_path: Path) -> None:
     """Host, process and since when."""
     with flights.lead(KEY):
         holder = json.loads((tmp_path / "locks" / f"{KEY}.lock").read_text())
@@ -497,7 +498,7 @@ def test_a_lock_file_says_who_holds_it(flights: Flights, tmp_path: Path) -> None
 
 
 def test_lock_files_go_with_their_holders(
-    flights: Flights, tmp_path: Path, lock_files: Callable[[], list[str]]
+    flights: SingleFlight, tmp_path: Path, lock_files: Callable[[], list[str]]
 ) -> None:
     """Removed on release; those of the dead by the next to write, those of the living never."""
     with flights.lead(KEY):
@@ -511,14 +512,14 @@ def test_lock_files_go_with_their_holders(
         assert lock_files() == [f"{KEY}.lock", f"{OTHER}.lock", "not-ours"]
         assert dead_locks(str(tmp_path / "locks")) == [tmp_path / "locks" / f"{KEY}.lock"]
 
-        with Flights(LockFiles(str(tmp_path / "locks"))).lead("00000000000000cc"):
+        with SingleFlight(LockFiles(str(tmp_path / "locks"))).lead("00000000000000cc"):
             assert lock_files() == [f"{OTHER}.lock", "00000000000000cc.lock", "not-ours"]
 
     assert remove_dead_locks(str(tmp_path / "locks")) == 1
     assert remove_dead_locks(str(tmp_path / "nowhere")) == 0
 
 
-def test_a_holder_removes_no_other_holders_file(flights: Flights, tmp_path: Path) -> None:
+def test_a_holder_removes_no_other_holders_file(flights: SingleFlight, tmp_path: Path) -> None:
     """Should someone clear the folder, each still removes only the file it has locked."""
     path = tmp_path / "locks" / f"{KEY}.lock"
     with flights.lead(KEY):
@@ -534,7 +535,7 @@ def test_a_holder_removes_no_other_holders_file(flights: Flights, tmp_path: Path
 
 
 def test_a_follower_says_whom_it_waits_for(
-    flights: Flights,
+    flights: SingleFlight,
     tmp_path: Path,
     threads: Any,
     monkeypatch: pytest.MonkeyPatch,
@@ -570,7 +571,7 @@ def test_a_long_wait_does_not_fill_the_log(monkeypatch: pytest.MonkeyPatch, capl
     """Notices come at growing intervals: an hour of waiting is a dozen lines."""
     now = [0.0]
     monkeypatch.setattr(_flights.time, "monotonic", lambda: now[0])
-    waited = _flights._Patience(LockFiles("nowhere"), KEY)
+    waited = _flights._Backoff(LockFiles("nowhere"), KEY)
     for _ in waited.pauses():
         now[0] += 0.05
         if now[0] > 3600:
@@ -588,7 +589,7 @@ def interrupt(thread: threading.Thread) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(KeyboardInterrupt))
 
 
-def test_ctrl_c_while_waiting_in_line(flights: Flights, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_while_waiting_in_line(flights: SingleFlight, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is interrupted in line leaves it, and those behind are not held up."""
     monkeypatch.setattr(_flights, "_PATIENCE_SECONDS", 0.01)  # an exception set from outside arrives between waits
     ended: list[str] = []
@@ -615,7 +616,7 @@ def test_ctrl_c_while_waiting_in_line(flights: Flights, monkeypatch: pytest.Monk
     assert flights._lines == {}
 
 
-def test_ctrl_c_while_waiting_for_a_process(flights: Flights, tmp_path: Path) -> None:
+def test_ctrl_c_while_waiting_for_a_process(flights: SingleFlight, tmp_path: Path) -> None:
     """The main thread leaves at once, and leaves nothing behind."""
     with other_process(tmp_path / "locks") as process:
         timer = threading.Timer(0.05, lambda: signal.raise_signal(signal.SIGINT))
@@ -631,16 +632,16 @@ def test_ctrl_c_while_waiting_for_a_process(flights: Flights, tmp_path: Path) ->
 def test_an_interrupt_at_any_line_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An exception out of nowhere at any line of taking a key: nobody behind is held up."""
     monkeypatch.setattr(_flights, "_PATIENCE_SECONDS", 0.01)
-    flights = Flights(LockFiles(str(tmp_path / "locks")))
+    flights = SingleFlight(LockFiles(str(tmp_path / "locks")))
     interrupted = 0
     for place in range(1, 1000):
         lines = [0]
 
         def trace(frame: Any, event: str, argument: Any) -> Any:
-            if frame.f_code.co_filename != _flights.__file__:
+            if frame.f_code.co_filename not in OUR_FILES:
                 return None
             # The line event on leaving a with statement stands where no real interrupt can strike.
-            line = linecache.getline(_flights.__file__, frame.f_lineno)
+            line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
             if event == "line" and not line.lstrip().startswith("with "):
                 lines[0] += 1
                 if lines[0] == place:
@@ -677,7 +678,7 @@ def test_an_interrupt_at_any_line_leaves_nothing_behind(tmp_path: Path, monkeypa
 
 
 def test_a_file_system_without_locks_is_told(
-    flights: Flights, monkeypatch: pytest.MonkeyPatch, lock_files: Callable[[], list[str]]
+    flights: SingleFlight, monkeypatch: pytest.MonkeyPatch, lock_files: Callable[[], list[str]]
 ) -> None:
     """Where there are no locks there is no single flight: say so, before anything runs."""
 
@@ -694,7 +695,11 @@ def test_a_file_system_without_locks_is_told(
 
 @pytest.mark.parametrize("name", ["open", "ftruncate", "write", "makedirs"])
 def test_a_lock_that_cannot_be_taken_is_given_back(
-    flights: Flights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, lock_files: Callable[[], list[str]]
+    flights: SingleFlight,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    lock_files: Callable[[], list[str]],
 ) -> None:
     """A full disk in the middle of taking a lock: an error that names it, and the next attempt works."""
     if name == "ftruncate":  # there is something to cut off only where a dead holder has left its name
@@ -706,7 +711,7 @@ def test_a_lock_that_cannot_be_taken_is_given_back(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patched:
-        patched.setattr(_flights.os, name, full)
+        patched.setattr(_lock_files.os, name, full)
         with pytest.raises(StoreWriteError, match=r"Cannot lock a run: No space left.*\.lock"), flights.lead(KEY):
             pytest.fail("ran without a lock")
 
@@ -715,7 +720,7 @@ def test_a_lock_that_cannot_be_taken_is_given_back(
         assert lock_files() == [f"{KEY}.lock"]
 
 
-def test_the_folder_of_locks_may_vanish(flights: Flights, tmp_path: Path) -> None:
+def test_the_folder_of_locks_may_vanish(flights: SingleFlight, tmp_path: Path) -> None:
     """It is made again."""
     for _ in range(2):
         with flights.lead(KEY):

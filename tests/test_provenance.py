@@ -81,14 +81,14 @@ def test_the_order_of_what_is_told_is_always_the_same(store: entropic.Store) -> 
 
 
 def test_provenance_can_be_switched_off() -> None:
-    """Without it, a record holds what is needed to know it again: function, code, size and digest."""
+    """Without it, a record holds what is needed to know it again: function, code, size, time and digest."""
     store = entropic.Store("results", "runs.json", file_suffix=".txt", provenance=False)
 
     @entropic.cached(store, name="simulate")
     def simulate(n: int, *, result_path: Path) -> None:
         result_path.write_text("x")
 
-    assert set(simulate(1).provenance) == {"function", "size_bytes", "code", "bytecode", "digest"}
+    assert set(simulate(1).provenance) == {"function", "size_bytes", "mtime_ns", "code", "bytecode", "digest"}
     assert pickle.loads(pickle.dumps(store)).provenance is False
 
 

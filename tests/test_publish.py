@@ -36,6 +36,11 @@ def beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
 
 
+def fill_folder(path: Path) -> None:
+    path.mkdir()
+    (path / "data.txt").write_text("x")
+
+
 # What is written, given the path, and under which ending it is published.
 ADOPTIONS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "as asked": (".h5", lambda path: path.write_text("x"), ".h5"),
@@ -50,8 +55,8 @@ ADOPTIONS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "another name": (".h5", lambda path: path.with_name("out.vtu").write_text("x"), ".vtu"),
     "another name, packed": (".h5", lambda path: path.with_name("out.v1.tar.gz").write_text("x"), ".tar.gz"),
     "another name, none": (".h5", lambda path: path.with_name("RESULT").write_text("x"), ""),
-    "a folder": (".h5", lambda path: path.mkdir(), ".h5"),
-    "a folder of another name": (".h5", lambda path: path.with_suffix(".zarr").mkdir(), ".zarr"),
+    "a folder": (".h5", fill_folder, ".h5"),
+    "a folder of another name": (".h5", lambda path: fill_folder(path.with_suffix(".zarr")), ".zarr"),
 }
 
 
@@ -192,8 +197,8 @@ def test_file_systems_without_links_serve_too(monkeypatch: pytest.MonkeyPatch) -
 
 FAILURES = {
     "syncing a file": ("fsync", lambda path: path.write_text("hours of work")),
-    "syncing a folder": ("fsync", lambda path: path.mkdir()),
-    "moving a folder": ("rename", lambda path: path.mkdir()),
+    "syncing a folder": ("fsync", fill_folder),
+    "moving a folder": ("rename", fill_folder),
 }
 
 
@@ -229,7 +234,9 @@ def test_results_are_synced_before_they_are_reported(monkeypatch: pytest.MonkeyP
     assert [name for name in synced if name.endswith(path.name)]
     assert str(path.parent) in synced
     assert any("runs.json" in name for name in synced)
-    assert [name.endswith(path.name) for name in synced].index(True) < synced.index(str(path.parent))
+    # The folder was synced before as well, when its identity came to it.
+    after = synced[[name.endswith(path.name) for name in synced].index(True) :]
+    assert after.index(str(path.parent)) < ["runs.json" in name for name in after].index(True)
 
     synced.clear()
     run(lambda path: path.write_text("x"), durable=False)

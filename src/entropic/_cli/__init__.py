@@ -15,7 +15,7 @@ import warnings
 import click
 
 from ..errors import EntropicError, UnknownNameWarning
-from . import _explain, _ls, _prune, _run, _show, _transfer
+from . import _explain, _ls, _prune, _restore, _run, _show, _transfer
 from ._place import store_options
 from ._view import told
 
@@ -72,6 +72,8 @@ for _subcommand in (
     _run.run,
     _prune.rm,
     _prune.prune,
+    _restore.rebuild,
+    _restore.undelete,
     _transfer.register,
     _transfer.merge,
     _transfer.copy_index,

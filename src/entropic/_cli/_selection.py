@@ -35,11 +35,17 @@ runs_argument = click.argument("runs", nargs=-1, metavar="[FILTER|HASH]...")
 
 def chosen(store: Store, texts: Sequence[str], sort: str | None = None, *, current: bool = False) -> RecordList:
     """The runs that match all filters, and one of the hashes if there are any; oldest first, or sorted."""
+    return store.list(condition_of(texts), order_by=sort, current=current)
+
+
+def condition_of(texts: Sequence[str]) -> Condition | None:
+    """What holds for the runs that match all filters, and one of the hashes if there are any; None for all runs."""
     asked = words(texts)
-    records = store.list(_condition(asked.filters), order_by=sort, current=current)
+    condition = _condition(asked.filters)
     if not asked.prefixes:
-        return records
-    return records.where(param("params_hash").matches(f"^({'|'.join(asked.prefixes)})"))
+        return condition
+    has_hash = param("params_hash").matches(f"^({'|'.join(asked.prefixes)})")
+    return has_hash if condition is None else condition & has_hash
 
 
 def answering(records: RecordList) -> RecordList:

@@ -19,23 +19,42 @@ from ._selection import NothingFound, answering, runs_argument, some, total_size
 @click.command()
 @runs_argument
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.option(
+    "--code", "shows_code", is_flag=True, help="Its code, and what changed since the run before of other code."
+)
 @opens_store()
-def show(store: Store, runs: tuple[str, ...], as_json: bool) -> None:
+def show(store: Store, runs: tuple[str, ...], as_json: bool, shows_code: bool) -> None:
     """
     Show one run in full: the newest one that matches.
 
     \b
     Examples:
       entropic show f444
+      entropic show --code f444
       entropic show n=100 dt=0.01
     """
     records = some(store, runs)
     if len(records) > 1:
         _view.told(f"{len(records)} runs match; this is the newest")
-    if as_json:
+    if shows_code:
+        _show_code(records, store)
+    elif as_json:
         click.echo(json.dumps(_view.json_of(records[-1]), indent=2))
     else:
         _show_record(records[-1:], store)
+
+
+def _show_code(records: RecordList, store: Store) -> None:
+    """The text of the code behind the newest of some runs, and how the newest one of other code differs."""
+    codes = [str(one.provenance["code"]) for one in records if "code" in one.provenance]
+    codebook = store._engine.codebook
+    text = codebook.text(codes[-1]) if codes else ""
+    if not text:
+        raise NothingFound("the code of this run is not known")
+    click.echo(text)
+    earlier = [code for code in codes if code != codes[-1]]
+    if earlier:
+        click.echo(codebook.diff(earlier[-1], codes[-1]))
 
 
 @click.command()

@@ -89,7 +89,7 @@ class ClassReader:
     def _is_member(self, kind: type, name: str, value: Any) -> bool:
         if isinstance(kind, enum.EnumMeta):
             return any(map(self._ownership.has, functions_behind(value)))
-        if name in _PYTHONS_OWN or is_a(value, MemberDescriptorType):
+        if name in _PYTHONS_OWN or is_a(value, MemberDescriptorType) or type(value).__name__ == "_tuplegetter":
             return False
         if name.startswith(("__", "_abc_")) and name.endswith(("__", "_impl")):
             return name == "__slots__" or any(map(self._ownership.has, functions_behind(value)))
@@ -105,7 +105,7 @@ class ClassReader:
                 told.append(f"{name}={self._told(number, f'member {name}', held.get('_value_'), file)}")
         fields = members.get("__dataclass_fields__")
         for name, one in fields.items() if isinstance(fields, dict) else ():
-            told.append(f"{name}: {one.init} {one.compare} {one.kw_only} {one._field_type}")
+            told.append(f"{name}: {one.init} {one.repr} {one.hash} {one.compare} {one.kw_only} {one._field_type}")
             for what in ("default", "default_factory"):
                 told.append(self._told(number, f"{what} of {name}", getattr(one, what), file))
         options = members.get("__dataclass_params__")

@@ -8,11 +8,11 @@ what sources say; a part of which neither can be compared counts as changed.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ._fingerprint import Fingerprint
-from ._units import ITSELF, Part
+from ._units import IMPORT, ITSELF, SOURCE, Part
 
 UNKNOWN = "its code (which part is not known: what was noted of it is missing)"
 _LONGEST_DIFF = 60
@@ -60,15 +60,22 @@ def changes(old_fingerprint: Fingerprint, new_fingerprint: Fingerprint) -> list[
         is_same = _are_same(old, new, is_other_python)
         if not is_same:
             _note(found, Change(_difference(old, new), old, new))
+        is_import = _imports_compared(old, new)
         for label, was, now in _shared_edges(old, new):
+            if not is_import(label):
+                continue
             if isinstance(was, int) and isinstance(now, int):
                 if (was, now) not in known:
                     known.add((was, now))
                     left.append((was, now))
             elif was != now:
                 _note(found, _rebound(label, was, now, before, after))
-        if any(_is_made_of(label, old) for label in old.edges.keys() ^ new.edges.keys()):
-            _note(found, Change(_difference(old, new), old, new))
+        for label in sorted(old.edges.keys() ^ new.edges.keys()):
+            if _is_made_of(label, old):
+                _note(found, Change(_difference(old, new), old, new))
+            elif is_same and not is_other_python and label not in old.text.quiet | new.text.quiet and is_import(label):
+                # The same name means something of the user's here, and nothing that counts there.
+                _note(found, _rebound(label, old.edges.get(label, ""), new.edges.get(label, ""), before, after))
     ordered = sorted(found)
     return [found[name] for name in sorted(ordered, key=lambda name: name != ITSELF)]
 
@@ -83,6 +90,30 @@ def _shared_edges(old: Part, new: Part) -> Iterator[tuple[str, int | str, int | 
         yield label, old.edges[label], new.edges[label]
 
 
+def _imports_compared(old: Part, new: Part) -> Callable[[str], bool]:
+    """
+    Which labels are to be compared: of imports in a body, what was loaded on both sides, and else what is by source.
+
+    What is only loaded, since it is not what its source says, is comparable with nothing but its like.
+    """
+    shared = old.edges.keys() & new.edges.keys()
+    loaded = {label.removeprefix(IMPORT) for label in shared if label.startswith(IMPORT)}
+
+    def is_compared(label: str) -> bool:
+        if label.startswith(IMPORT):
+            what = label.removeprefix(IMPORT)
+            return what in loaded or not _has_source(what, shared)
+        if label.startswith(SOURCE):
+            return label.removeprefix(SOURCE).partition(" ")[0] not in loaded
+        return True
+
+    return is_compared
+
+
+def _has_source(what: str, labels: Collection[str]) -> bool:
+    return any(label.startswith(f"{SOURCE}{what} ") for label in labels)
+
+
 def _is_made_of(label: str, old: Part) -> bool:
     """Whether what only one of two parts has is more than a name in its code: a member, a default, a wrapper."""
     if old.kind in ("class", "constant"):
@@ -92,6 +123,8 @@ def _is_made_of(label: str, old: Part) -> bool:
 
 def _are_same(old: Part, new: Part, is_other_python: bool) -> bool:
     if old.name != new.name or _kind(old) != _kind(new):
+        return False
+    if old.assigned != new.assigned and old.assigned and new.assigned:
         return False
     if old.bytecode == new.bytecode:
         return True

@@ -29,6 +29,7 @@ from ._objects import (
     dictionary_of,
     foreign_name,
     functions_behind,
+    has_name,
     is_a,
     is_callable,
     is_getter,
@@ -36,11 +37,15 @@ from ._objects import (
 )
 from ._ownership import Ownership, place_text
 
-MOST_ITEMS = 200_000
-"""How many items of a value are looked at; what comes after them takes no part."""
+MOST_ITEMS = 50_000
+"""How many items of a value are looked at; what comes after them takes no part, but for numbers in a list."""
+
+_GLANCED_ITEMS = 10_000
+_MANY_NUMBERS = 256
 
 _DEEPEST = 60
 _SCALARS = frozenset({int, float, complex, str, bytes, bool, type(None), type(Ellipsis), type(NotImplemented)})
+_NUMBERS = frozenset({int, float, complex, bool, type(None)})
 _SEQUENCES = (list, tuple, deque)
 _SETS = (set, frozenset)
 View = tuple[Iterable[Any], tuple[Any, ...]]
@@ -57,6 +62,7 @@ class Description(NamedTuple):
         views: The containers in it that can change in place.
         readings: The arrays in it.
         is_covered: Whether any change in place shows in the views and readings.
+        is_opaque: Whether something in it shows nothing of how it was made, such as a random generator.
     """
 
     text: str
@@ -64,6 +70,7 @@ class Description(NamedTuple):
     views: list[View]
     readings: list[Reading]
     is_covered: bool
+    is_opaque: bool
 
     def has_changed_in_place(self) -> bool:
         """Whether a change shows in the views and readings."""
@@ -104,6 +111,7 @@ class _Describer:
         self._ownership = ownership
         self._file = file
         self._left = MOST_ITEMS
+        self._glances_left = _GLANCED_ITEMS
         self._known: dict[int, int] = {}
         self._kept: list[Any] = []  # so that no id is used twice
         self._only_data = 0
@@ -112,9 +120,10 @@ class _Describer:
         self.views: list[View] = []
         self.readings: list[Reading] = []
         self.is_covered = True
+        self.is_opaque = False
 
     def description(self) -> Description:
-        return Description("".join(self.out), self.code, self.views, self.readings, self.is_covered)
+        return Description("".join(self.out), self.code, self.views, self.readings, self.is_covered, self.is_opaque)
 
     def add(self, value: Any, depth: int) -> None:
         """Write down what a value holds."""
@@ -138,7 +147,7 @@ class _Describer:
             return f"int({value:x})"  # Python refuses to write out long integers in decimals
         if kind is str:
             return f"str({place_text(value, self._file)!r})"
-        return f"{kind.__name__}({0.0 if kind is float and not value else value!r})"
+        return f"{kind.__name__}({value!r})"
 
     def _add_object(self, value: Any, kind: type, depth: int) -> None:
         if is_a(value, type) or is_a(value, FunctionType):
@@ -197,7 +206,8 @@ class _Describer:
     # ---- containers ---------------------------------------------------------------------------------------------
 
     def _add_dict(self, value: dict[Any, Any], kind: type, depth: int) -> None:
-        self.views += [(value, tuple(value)), (value.values(), tuple(value.values()))]
+        self._view(value)
+        self._view(value.values())
         self._begin(value, kind, dict)
         items, before = [], len(self.code)
         for name, item in list(dict.items(value)):
@@ -213,7 +223,10 @@ class _Describer:
 
     def _add_items(self, value: Any, kind: type, depth: int) -> None:
         if not is_a(value, (tuple, frozenset)):
-            self.views.append((value, tuple(value)))
+            self._view(value)
+        if len(value) > _MANY_NUMBERS and kind in (list, tuple) and _NUMBERS.issuperset(map(type, value)):
+            self.out.append(f"{kind.__name__} of {len(value)} ({hashlib.sha256(repr(value).encode()).hexdigest()})")
+            return
         base = next(one for one in (*_SEQUENCES, *_SETS) if is_a(value, one))
         self._begin(value, kind, base)
         items = [self._apart(item, depth) for item in list(base.__iter__(value))[: max(self._left, 0)]]
@@ -221,6 +234,14 @@ class _Describer:
         if len(value) > len(items):
             self.out.append(f"... of {len(value)}")
         self._end(value, kind, base, depth)
+
+    def _view(self, container: Any) -> None:
+        """Have a container looked at by each call, as long as that stays cheap; else before a run."""
+        self._glances_left -= len(container) + 1
+        if self._glances_left < 0:
+            self.is_covered = False
+        else:
+            self.views.append((container, tuple(container)))
 
     def _apart(self, value: Any, depth: int) -> str:
         """What would be written of a value."""
@@ -277,7 +298,7 @@ class _Describer:
             self.code.append(value)
             self.out.append(f"code[{len(self.code) - 1}])")
             return
-        if is_callable(value) and not code_held_by(value) and dictionary_of(value) is None:
+        if is_callable(value) and not code_held_by(value) and has_name(value):
             self.out.append(f"foreign({foreign_name(value)})")
             return
         text = text_of_known_value(value)
@@ -294,7 +315,7 @@ class _Describer:
         held, slots = dictionary_of(value), Slots(value)
         fields = [*(held or {}).items(), *zip(slots.names, slots, strict=True)]
         if slots.names:
-            self.views.append((slots, tuple(slots)))
+            self._view(slots)
         self._add_fields(
             held, [(name, one) for name, one in fields if one is not ABSENT and is_part_of_value(kind, name)], depth
         )
@@ -312,11 +333,15 @@ class _Describer:
 
     def _add_fields(self, held: dict[str, Any] | None, fields: Iterable[tuple[str, Any]], depth: int) -> None:
         if held is not None:
-            self.views.append((held.values(), tuple(held.values())))
+            self._view(held.values())
         for name, item in sorted(fields, key=lambda pair: str(pair[0])):
             self.out.append(f"{name}=")
             self.add(item, depth + 1)
             self.out.append(",")
+
+    def _add_opaque(self, name: str, kind: type) -> None:
+        self.out.append(f"object({name})")
+        self.is_opaque = self.is_opaque or not is_machinery(kind)
 
     def _add_foreign(self, value: Any, kind: type, depth: int) -> None:
         """An object of someone else's: by what it holds if all of that is data, else by its class."""
@@ -325,7 +350,7 @@ class _Describer:
         if is_machinery(kind) or held is None or depth + self._only_data > _DEEPEST:
             if self._only_data:
                 raise _Machinery
-            self.out.append(f"object({name})")
+            self._add_opaque(name, kind)
             return
         marks = len(self.out), len(self.code), len(self.views), len(self.readings), self.is_covered
         self._only_data += 1
@@ -338,7 +363,7 @@ class _Describer:
                 raise
             del self.out[marks[0] :], self.code[marks[1] :], self.views[marks[2] :], self.readings[marks[3] :]
             self.is_covered = marks[4]
-            self.out.append(f"object({name})")
+            self._add_opaque(name, kind)
         finally:
             self._only_data -= 1
 

@@ -12,7 +12,7 @@ import functools
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
@@ -25,8 +25,11 @@ from ._names import Holder, holder_of_cells, holder_of_module
 from ._objects import ABSENT, functions_behind, is_a, lineage_of, members_of
 from ._ownership import Ownership
 from ._scopes import WHOLE, Chain, Import, label_of, reads_of
-from ._units import ARGUMENT, Part
+from ._units import ARGUMENT, IMPORT, SOURCE, Part
 from ._values import ValueReader
+
+# What names are looked up in by names that are computed.
+_WHOLE_MODULE = frozenset({("globals",), ("sys", "modules")})
 
 
 class _Visit(NamedTuple):
@@ -44,7 +47,6 @@ class Walk:
 
     Args:
         ownership: Whose code counts.
-        by_source: Modules that are known by their source though they may have been loaded meanwhile.
 
     Attributes:
         graph: What was found.
@@ -53,9 +55,8 @@ class Walk:
         values: Looks at values.
     """
 
-    def __init__(self, ownership: Ownership, by_source: set[str]) -> None:
+    def __init__(self, ownership: Ownership) -> None:
         self._ownership = ownership
-        self._by_source = by_source
         self._left: deque[Callable[[], None]] = deque()
         self.graph = self._graph = Graph(ownership)
         self.chains = ChainReader(self, ownership)
@@ -124,6 +125,9 @@ class Walk:
             self.chains.note_change(kind, chain, module, cells, receiver)
         for chain in sorted(reads.names):
             self._graph.edge(number, label_of(("", chain)), self.chains.chain(module, chain))
+            if chain[:2] in _WHOLE_MODULE:
+                own = sys.modules.get(str(function.__globals__.get("__name__")))
+                self._graph.edge(number, "its module", self.classes.of_module(own) if own is not None else None)
         for chain in sorted(reads.cells):
             if chain[0] != "__class__":
                 label = label_of(("closed-over ", chain))
@@ -187,31 +191,48 @@ class Walk:
             self._graph.edge(number, f"super().{name}", self.chains.member(above, name, receiver))
 
     def _follow_import(self, number: int, one: Import, chain: Chain, namespace: dict[str, Any]) -> None:
+        """
+        What an import in the body leads to: as it is loaded, and by the source of the modules that it names.
+
+        Whether they are loaded depends on who ran before; so there is something to compare either way.
+        """
         name = _modules.absolute_name(one, namespace)
         if name is None:
             return
-        label = " ".join(filter(None, ("import", name, one.member, ".".join(chain))))
         if one.member is not None:
             chain = (one.member, *chain)
-        for target in self._imported(name, chain):
-            self._graph.edge(number, label, target)
-            label += " "
+        label = ".".join((name, *chain))
+        target = self._loaded(name, chain)
+        if target is not None:
+            self._graph.edge(number, f"{IMPORT}{label}", target)
+        if target is None or self._is_as_written(target):
+            for source in self._sources(name, chain):
+                self._graph.edge(number, f"{SOURCE}{label} {self._graph.parts[source].name}", source)
 
-    def _imported(self, name: str, chain: Chain) -> list[Target]:
-        """What is read of a module: as it is loaded, or else of the source of the modules that would be."""
+    def _loaded(self, name: str, chain: Chain) -> Target:
         while chain and f"{name}.{chain[0]}" in sys.modules and not self._is_bound(name, chain[0]):
             name, chain = f"{name}.{chain[0]}", chain[1:]
         module = sys.modules.get(name)
-        if module is not None and name not in self._by_source:
-            return [self.chains.chain(holder_of_module(vars(module)), chain)] if chain and self._has(module) else []
-        found = []
-        for one in [name, *(".".join((name, *chain[:depth])) for depth in range(1, len(chain) + 1))]:
-            target = self._source(one)
-            if target is None and one != name:
-                break
-            self._by_source.add(one)
-            found.append(target)
-        return found
+        if module is None or not chain or not self._has(module):
+            return None
+        return self.chains.chain(holder_of_module(vars(module)), chain)
+
+    def _is_as_written(self, target: Target) -> bool:
+        """Whether what is loaded is what the source says, as far as that can be told."""
+        if not isinstance(target, int):
+            return True
+        constant = next((one for one in self._graph.constants if one.number == target), None)
+        if constant is not None:
+            return _reading.is_as_assigned(constant.file, constant.binding.name, constant.value)
+        return bool(self._graph.parts[target].text.syntax)
+
+    def _sources(self, name: str, chain: Chain) -> Iterator[int]:
+        for depth in range(len(chain) + 1):
+            found = self._source(".".join((name, *chain[:depth])))
+            if found is None and depth:
+                return
+            if found is not None:
+                yield found
 
     def _is_bound(self, name: str, attribute: str) -> bool:
         module = sys.modules.get(name)
@@ -220,8 +241,8 @@ class Walk:
     def _has(self, module: ModuleType) -> bool:
         return is_a(module, ModuleType) and self._ownership.has(module)
 
-    def _source(self, name: str) -> Target:
-        """A module that is not loaded: what its source says, and that of the modules it imports."""
+    def _source(self, name: str) -> int | None:
+        """A module by its source: what that says, and that of the modules it imports."""
         if (number := self._graph.numbers.get(("source", name))) is not None:
             return number
         found = _modules.find(name)

@@ -23,7 +23,7 @@ from ._units import Part, digest_of
 
 Edge = tuple[str, "int | str"]
 
-_CODE_OF = attrgetter("__code__")
+_MANY = 8  # from here on, names of one holder are compared faster in one go
 _DEFAULTS_OF = attrgetter("__defaults__")
 _EVERY_ABSENT = repeat(ABSENT)
 
@@ -43,7 +43,7 @@ class Fingerprint:
     def __init__(self, parts: Sequence[Part], bytecode: str = "") -> None:
         self.parts = parts
         self.bytecode = bytecode or PYTHON + digest_of(
-            repr([_content(part.bytecode, part, part.edges) for part in parts])
+            repr([_content(part.bytecode + part.assigned, part, part.edges) for part in parts])
         )
 
     @functools.cached_property
@@ -105,7 +105,6 @@ class Code:
         self._look_back: _Look | None = None
         self._last_fingerprint: Fingerprint | None = None
         self._own_state: OwnState = {}
-        self._by_source: set[str] = set()
 
     def with_arguments(self, arguments: Iterable[tuple[str, Any]]) -> Code:
         """The code of calls that hand in these functions and objects of these classes."""
@@ -122,11 +121,15 @@ class Code:
         last = self._look_back
         if last is None:
             return self._look()
+        for get, name, value in last.few:
+            if get(name, ABSENT) is not value:
+                return self._look()
         for get, names, values in last.glances:
             if not all(map(is_, map(get, names, _EVERY_ABSENT), values)):
                 return self._look()
-        if not all(map(is_, map(_CODE_OF, last.functions), last.codes)):
-            return self._look()
+        for function, code in last.codes:
+            if function.__code__ is not code:
+                return self._look()
         for cell, value in last.cells:
             if _content_of(cell) is not value:
                 return self._look()
@@ -165,7 +168,7 @@ class Code:
         return not before.is_covered and describe(constant.value, self._ownership, constant.file).text != before.text
 
     def _look(self) -> Fingerprint:
-        walk = Walk(self._ownership, self._by_source)
+        walk = Walk(self._ownership)
         walk.run(self._function, self._owner, self._arguments, self._own_state)
         fingerprint = Fingerprint(walk.graph.parts)
         last = self._last_fingerprint
@@ -183,7 +186,8 @@ class _Look(NamedTuple):
     Attributes:
         fingerprint: What was made of it.
         bindings: All names.
-        glances: Those that every hit compares: how to look them up, and what they were bound to.
+        few: Those that every hit compares: how to look one up, and what it was bound to.
+        glances: As much of those of which one holder has many, to be compared in one go.
         cells: As much of what is closed over.
         functions: The functions, with their code and defaults as they were.
         constants: The values.
@@ -194,10 +198,11 @@ class _Look(NamedTuple):
 
     fingerprint: Fingerprint
     bindings: tuple[Binding, ...]
-    glances: tuple[tuple[Callable[[str, Any], Any], tuple[str, ...], tuple[Any, ...]], ...]
+    few: tuple[tuple[Callable[[str, Any], Any], str, Any], ...]
+    glances: tuple[_Group, ...]
     cells: tuple[tuple[CellType, Any], ...]
     functions: tuple[FunctionType, ...]
-    codes: tuple[CodeType, ...]
+    codes: tuple[tuple[FunctionType, CodeType], ...]
     defaults: tuple[Any, ...]
     constants: tuple[Constant, ...]
     uncovered: tuple[Constant, ...]
@@ -211,13 +216,20 @@ class _Look(NamedTuple):
         views = (*graph.views, *(view for one in described for view in one.views))
         readings = tuple(reading for one in described for reading in one.readings)
         watched = graph.bindings if _is_interactive() else graph.glances
+        groups = list(_grouped(one for one in watched.values() if one.cell is None))
         return cls(
             fingerprint,
             tuple(graph.bindings.values()),
-            tuple(_grouped(one for one in watched.values() if one.cell is None)),
+            tuple(
+                (get, *pair)
+                for get, names, values in groups
+                if len(names) < _MANY
+                for pair in zip(names, values, strict=True)
+            ),
+            tuple(group for group in groups if len(group[1]) >= _MANY),
             tuple((one.cell, one.value) for one in watched.values() if one.cell is not None),
             tuple(graph.functions),
-            tuple(map(_CODE_OF, graph.functions)),
+            tuple((function, function.__code__) for function in graph.functions),
             tuple(map(_DEFAULTS_OF, graph.functions)),
             tuple(graph.constants),
             tuple(one for one in graph.constants if not one.description.is_covered),
@@ -239,9 +251,10 @@ def _is_interactive() -> bool:
     return not hasattr(sys.modules.get("__main__"), "__file__")
 
 
-def _grouped(
-    bindings: Iterable[Binding],
-) -> Iterator[tuple[Callable[[str, Any], Any], tuple[str, ...], tuple[Any, ...]]]:
+_Group = tuple[Callable[[str, Any], Any], tuple[str, ...], tuple[Any, ...]]
+
+
+def _grouped(bindings: Iterable[Binding]) -> Iterator[_Group]:
     """Names of one holder together, so that they are compared in one go."""
     groups: dict[Any, list[Binding]] = {}
     for one in bindings:

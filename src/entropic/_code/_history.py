@@ -19,8 +19,8 @@ from typing import Any
 
 from .. import _log
 from .._fs import is_settled, remember, remove_abandoned, replacing
-from .._results import PRIVATE_FOLDER
-from ._comparison import UNKNOWN, Change, LegacyPart, changes, legacy_changes
+from .._results import Layout
+from ._comparison import UNKNOWN, Change, LegacyPart, changes, diff_of, legacy_changes
 from ._fingerprint import Fingerprint
 from ._units import ARGUMENT, Part
 
@@ -38,7 +38,9 @@ class Codebook:
     """
 
     def __init__(self, results_dir: str | os.PathLike[str]) -> None:
-        self._folder = os.path.join(results_dir, PRIVATE_FOLDER, "code")
+        layout = Layout(results_dir)
+        self._folder = str(layout.code)
+        self._accepted_folder = str(layout.accepted)
         self._accepted: tuple[int, frozenset[tuple[str, str]]] = (-1, frozenset())
         self._kept: dict[str, bool] = {}
 
@@ -79,6 +81,22 @@ class Codebook:
             return legacy_changes(before, today.parts)
         return changes(before, today)
 
+    def text(self, digest: str) -> str:
+        """The text of the code with a recorded fingerprint, part by part; nothing if it is not known."""
+        known = self.known(digest)
+        if known is None:
+            return ""
+        if isinstance(known, list):
+            told = [(f"{one.name} in {one.file}", one.source) for one in known]
+        else:
+            told = [(str(part), part.text.source) for part in known.parts]
+        return "\n".join(f"# {name}\n{source.rstrip()}\n" for name, source in told if source)
+
+    def diff(self, old: str, new: str) -> str:
+        """What differs between the code of two recorded fingerprints, as a unified diff."""
+        known = self.known(new)
+        return diff_of(self.changes_since(old, known)) if isinstance(known, Fingerprint) else ""
+
     # ---- what was accepted ------------------------------------------------------------------------------------------
 
     def accept(self, old: Iterable[str], new: str) -> None:
@@ -88,7 +106,7 @@ class Codebook:
         Raises:
             OSError: It cannot be written.
         """
-        folder = os.path.join(self._folder, "accepted")
+        folder = self._accepted_folder
         os.makedirs(folder, exist_ok=True)
         for digest in old:
             with open(os.path.join(folder, f"{digest}.{new}"), "ab"):
@@ -107,7 +125,7 @@ class Codebook:
         return reached[1:]
 
     def _accepted_pairs(self) -> frozenset[tuple[str, str]]:
-        folder = os.path.join(self._folder, "accepted")
+        folder = self._accepted_folder
         try:
             changed_at = os.stat(folder).st_mtime_ns
         except OSError:
@@ -181,8 +199,8 @@ class Codebook:
         Raises:
             OSError: It cannot be read or written.
         """
-        for folder in ("", "accepted"):
-            theirs, ours = os.path.join(other._folder, folder), os.path.join(self._folder, folder)
+        pairs = ((other._folder, self._folder), (other._accepted_folder, self._accepted_folder))
+        for theirs, ours in pairs:
             missing = _files(theirs) - _files(ours)
             if missing:
                 os.makedirs(ours, exist_ok=True)

@@ -7,8 +7,12 @@ from typing import Any
 
 from ..hashing import canonical, normalize
 
-# Of the standard library's own objects these hold what their users put into them; the others are machinery.
-_DATA_MODULES = frozenset({"types", "argparse", "collections", "unittest.mock", "dataclasses"})
+# What is in these works, and holds nothing that a result could depend on.
+_MACHINERY = frozenset(
+    {"logging", "threading", "_thread", "io", "_io", "queue", "_queue", "multiprocessing", "concurrent", "asyncio"}
+    | {"subprocess", "socket", "selectors", "sqlite3", "tempfile", "contextvars", "_contextvars", "weakref", "entropic"}
+    | {"importlib", "contextlib", "warnings", "traceback", "gc", "signal", "ssl", "loguru", "structlog", "tqdm", "rich"}
+)
 # Libraries whose values the keys know, and whose attributes may be computed.
 _KNOWN_LIBRARIES = frozenset(
     {"decimal", "fractions", "datetime", "uuid", "zoneinfo", "pandas", "polars", "xarray", "torch", "jax", "jaxlib"}
@@ -32,8 +36,8 @@ def is_standard(kind: type) -> bool:
 
 
 def is_machinery(kind: type) -> bool:
-    """Whether objects of a class of the standard library are no data, such as locks, files and loggers."""
-    return is_standard(kind) and str(kind.__module__) not in _DATA_MODULES
+    """Whether objects of a class are no data, such as locks, files and loggers."""
+    return _package(kind) in _MACHINERY
 
 
 def _package(kind: type) -> str:

@@ -21,12 +21,16 @@ class Holder(NamedTuple):
         identity: Tells it from others, for as long as it lives.
         file: The file of the module that it is from, or nothing.
         cells: The cells behind it, if it is a closure.
+        kind: ``module``, ``class``, ``object``, or nothing for all else.
+        owner: The class, or that of the object.
     """
 
     get: Callable[[str, Any], Any]
     identity: int
     file: str
     cells: Mapping[str, CellType] = MappingProxyType({})
+    kind: str = ""
+    owner: type | None = None
 
     def place(self, name: str) -> Place:
         """Where a name of it is bound."""
@@ -36,7 +40,7 @@ class Holder(NamedTuple):
 def holder_of_module(namespace: dict[str, Any]) -> Holder:
     """The globals of a module."""
     file = namespace.get("__file__")
-    return Holder(namespace.get, id(namespace), file if isinstance(file, str) else "")
+    return Holder(namespace.get, id(namespace), file if isinstance(file, str) else "", kind="module")
 
 
 def holder_of_cells(function: FunctionType, file: str) -> Holder:
@@ -54,16 +58,16 @@ def holder_of_cells(function: FunctionType, file: str) -> Holder:
 
 def holder_of_class(kind: type, file: str) -> Holder:
     """What is bound in one class itself."""
-    return Holder(members_of(kind).get, id(kind), file)
+    return Holder(members_of(kind).get, id(kind), file, kind="class", owner=kind)
 
 
 def holder_of_object(value: Any, file: str) -> Holder | None:
     """What an object itself holds; None if it holds nothing by name."""
     held = dictionary_of(value)
     if held is not None:
-        return Holder(held.get, id(held), file)
+        return Holder(held.get, id(held), file, kind="object", owner=type(value))
     slots = Slots(value)
-    return Holder(slots.get, id(value), file) if slots.names else None
+    return Holder(slots.get, id(value), file, kind="object", owner=type(value)) if slots.names else None
 
 
 class Binding(NamedTuple):

@@ -203,9 +203,15 @@ def foreign_name(value: Any) -> str:
         return f"{kind_name(type(value.__self__))}.{value.__name__}"
     if is_a(value, (type, FunctionType, BuiltinFunctionType)):
         return f"{str(value.__module__).partition('.')[0]}:{value.__qualname__}"
-    descriptor = class_attribute(kind, "__name__")  # as that of a NumPy function
-    own = slot_of(value, descriptor) if isinstance(descriptor, (GetSetDescriptorType, MemberDescriptorType)) else ABSENT
+    own = slot_of(value, class_attribute(kind, "__name__")) if has_name(value) else ABSENT
     return kind_name(kind) if own is ABSENT else f"{kind_name(kind)} {own}"
+
+
+def has_name(value: Any) -> bool:
+    """Whether an object is called something, as functions are: those of NumPy, too."""
+    if is_a(value, (type, FunctionType, BuiltinFunctionType)):
+        return True
+    return isinstance(class_attribute(type(value), "__name__"), (GetSetDescriptorType, MemberDescriptorType))
 
 
 def kind_name(kind: type) -> str:

@@ -23,7 +23,14 @@ _LEVELS = frozenset({"debug", "info", "warning", "warn", "error", "exception", "
 _LOGGERS = frozenset({"loguru", "structlog"})
 _LOGGER_LEVELS = _LEVELS | {"trace", "success", "isEnabledFor"}
 _TELLING = frozenset(
-    {("warnings", "warn"), ("click", "echo"), ("click", "secho"), ("typer", "echo"), ("typer", "secho")}
+    {
+        ("warnings", "warn"),
+        ("_warnings", "warn"),
+        ("click", "echo"),
+        ("click", "secho"),
+        ("typer", "echo"),
+        ("typer", "secho"),
+    }
     | {("rich", "print"), ("pprint", "pprint")}
 )
 _BARS = frozenset({"tqdm", "rich", "alive_progress"})

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..hashing import canonical, normalize
 from . import _modules, _source
+from ._names import Holder
 from ._quiet import Quiet
 from ._scopes import Import, edges_read, label_of, reads_of
 from ._syntax import class_content, content, content_as_decorated
@@ -67,6 +68,32 @@ def text_of_value(value: Any) -> Text:
         return Text("", "", frozenset(), digest_of(canonical(normalize(value))))
     except Exception:
         return NO_TEXT  # no value for a key, or a normaliser of the user's that fails
+
+
+def text_of_making(name: str, holder: Holder) -> str:
+    """Digest of the statements that bind a name in a module or class, if the source can be trusted; else nothing."""
+    body: list[ast.stmt] = []
+    if holder.kind == "module" and holder.file:
+        tree = _source.trusted_tree(holder.file)
+        body = tree.body if tree is not None else []
+    elif holder.kind == "class" and holder.owner is not None:
+        found = _source.class_node(holder.owner)
+        body = found[0].body if found is not None else []
+    told = [content(one) for one in _source.statements_binding(body, name)]
+    return f"-{digest_of(repr(told))}" if told else ""
+
+
+def is_as_assigned(file: str, name: str, value: Any) -> bool:
+    """Whether a value is the literal that a source assigns to a name; what is computed passes."""
+    tree = _source.trusted_tree(file) if file else None
+    statements = _source.statements_binding(tree.body if tree is not None else [], name)
+    if len(statements) != 1 or not isinstance(statements[0], (ast.Assign, ast.AnnAssign)):
+        return True
+    try:
+        written = ast.literal_eval(statements[0].value or ast.Constant(None))
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return True
+    return type(written) is type(value) and repr(written) == repr(value)
 
 
 def decorators_of(functions: list[FunctionType]) -> list[str]:

@@ -100,6 +100,31 @@ def tree_of(path: str) -> ast.Module | None:
     return source.tree if source is not None else None
 
 
+def trusted_tree(path: str) -> ast.Module | None:
+    """A file, parsed, if it has not changed since the process began."""
+    source = _source(path)
+    return source.tree if source is not None and source.is_settled else None
+
+
+def statements_binding(body: list[ast.stmt], name: str) -> list[ast.stmt]:
+    """The statements in a module or class body that bind a name, also in its branches and loops."""
+    inside = _statements(ast.Module(body, []), into_definitions=False)
+    assigned = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.For, ast.With)
+    defined = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    found: list[Any] = [
+        one
+        for one in inside
+        if (isinstance(one, assigned) and name in _names_bound(one)) or (isinstance(one, defined) and one.name == name)
+    ]
+    return sorted(found, key=lambda one: one.lineno)
+
+
+def _names_bound(statement: ast.stmt) -> set[str]:
+    targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
+    targets = [*targets, *(item.optional_vars for item in getattr(statement, "items", ()))]
+    return {node.id for one in targets if one is not None for node in ast.walk(one) if isinstance(node, ast.Name)}
+
+
 def text_of(path: str) -> str:
     """A file as text; nothing if it cannot be read."""
     source = _source(path)
@@ -190,7 +215,8 @@ class _Source:
         nodes = self._lambdas if code.co_name == "<lambda>" else self._functions
         found = nodes.get((code.co_name, code.co_firstlineno), [])
         if len(found) > 1:
-            found = [node for node in found if _begins_at(node, code)]
+            placed = [node for node in found if _begins_at(node, code)]
+            found = placed or [node for node in found if _compiles_to(node, code)]
         return found[0] if len(found) == 1 else None
 
     def classes_called(self, qualname: str) -> list[ast.ClassDef]:
@@ -305,12 +331,14 @@ def _parsed(text: str) -> ast.Module:
     return parsed
 
 
-def _statements(tree: ast.Module) -> Iterator[ast.AST]:
-    """Every statement, however deep in others; expressions are left alone."""
+def _statements(tree: ast.Module, *, into_definitions: bool = True) -> Iterator[ast.AST]:
+    """Every statement, however deep in others, or in all but functions and classes; expressions are left alone."""
     left: list[Any] = [*tree.body]
     while left:
         node = left.pop()
         yield node
+        if not into_definitions and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            continue
         for name in ("body", "orelse", "finalbody", "handlers", "cases"):
             left += getattr(node, name, ())
 
@@ -335,6 +363,14 @@ def _begins_at(node: FunctionNode, code: CodeType) -> bool:
         return False
     columns = [place[2] for place in code.co_positions() if place[0] == node.body.lineno and place[2]]
     return bool(columns) and node.body.col_offset <= min(columns) < (node.body.end_col_offset or 0)
+
+
+def _compiles_to(node: FunctionNode, code: CodeType) -> bool:
+    """Whether a lambda by itself, which closes over nothing, compiles to some code: for versions that tell no place."""
+    if not isinstance(node, ast.Lambda):
+        return False
+    alone = compile(ast.Expression(node), "<lambda>", "eval", dont_inherit=True)
+    return any(body_digest(one) == body_digest(code) for one in alone.co_consts if isinstance(one, CodeType))
 
 
 def _all_codes(code: CodeType) -> Iterator[CodeType]:

@@ -18,6 +18,12 @@ ITSELF = "the function itself"
 ARGUMENT = "argument "
 """Before the label of code that an argument brings along."""
 
+IMPORT = "import "
+"""Before what an import in the body of a function leads to, as it is loaded."""
+
+SOURCE = "source of "
+"""Before what it leads to by the source of a module."""
+
 Edges = dict[str, "int | str"]
 """By what a piece of code calls it: the number of the part that a name leads to, or what else it is bound to."""
 
@@ -52,9 +58,10 @@ class Part:
         file: The name of the file it is in; empty for what was typed in.
         bytecode: Digest of what it does: of functions for one version of Python, of values for all.
         edges: What the names in it lead to.
+        assigned: Digest of the statement that made it, of a value that shows nothing of how it was made.
     """
 
-    __slots__ = ("_read", "_text", "bytecode", "edges", "file", "kind", "name")
+    __slots__ = ("_read", "_text", "assigned", "bytecode", "edges", "file", "kind", "name")
 
     def __init__(
         self,
@@ -71,6 +78,7 @@ class Part:
         self.file = file
         self.bytecode = bytecode
         self.edges: Edges = edges if edges is not None else {}
+        self.assigned = ""
         self._read = read
         self._text = text
 
@@ -92,13 +100,19 @@ class Part:
 
     def content(self) -> str:
         """What compares best across processes: what its source says, or else what its bytecode does."""
-        return self.text.syntax or self.bytecode
+        return (self.text.syntax or self.bytecode) + self.assigned
 
     def to_dict(self) -> dict[str, Any]:
         """As it is kept."""
-        fields = {"kind": self.kind, "name": self.name, "file": self.file, "bytecode": self.bytecode}
+        fields: dict[str, Any] = {"kind": self.kind, "name": self.name, "file": self.file, "bytecode": self.bytecode}
         text = self.text
-        told = {"syntax": text.syntax, "source": text.source, "quiet": sorted(text.quiet), "edges": self.edges}
+        told = {
+            "assigned": self.assigned,
+            "syntax": text.syntax,
+            "source": text.source,
+            "quiet": sorted(text.quiet),
+            "edges": self.edges,
+        }
         return {**fields, **{name: value for name, value in told.items() if value}}
 
     @classmethod
@@ -116,7 +130,9 @@ class Part:
             str(label): one if isinstance(one, int) else str(one) for label, one in fields.get("edges", {}).items()
         }
         kind, name, file, bytecode = (str(fields[one]) for one in ("kind", "name", "file", "bytecode"))
-        return cls(kind, name, file, bytecode, edges, text=text)
+        part = cls(kind, name, file, bytecode, edges, text=text)
+        part.assigned = str(fields.get("assigned", ""))
+        return part
 
 
 def digest_of(text: str) -> str:

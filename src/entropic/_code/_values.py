@@ -9,7 +9,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from . import _reading
-from ._constants import Description, describe, is_fixed
+from ._constants import Description, describe
 from ._graph import Constant, Receiver, Target, Walker
 from ._names import Binding, Holder
 from ._objects import (
@@ -49,12 +49,12 @@ class ValueReader:
     ) -> Target:
         """What a name that is used as a whole leads to."""
         self._graph.watch(holder, name, value)
-        target: Target = self.code(value, receiver)
+        target: Target = self.code(value, receiver, name, holder)
         if target is not ABSENT:
             return target
         return self.describe(value, name, holder, shown or name, only_code=only_code)
 
-    def code(self, value: Any, receiver: Receiver | None) -> Any:
+    def code(self, value: Any, receiver: Receiver | None, name: str = "", holder: Holder | None = None) -> Any:
         """The part of a function, a class, a module or a wrapper of one; ABSENT for anything else."""
         if is_a(value, ModuleType):
             return self._walk.classes.of_module(value)
@@ -74,7 +74,10 @@ class ValueReader:
             return self._transparent(value, receiver)
         if is_a(value, (functools.partial, BuiltinFunctionType)) or self._ownership.has(type(value)):
             return ABSENT
-        return self._wrapper(value, receiver) or ABSENT
+        number = self._wrapper(value, receiver)
+        if isinstance(number, int) and holder is not None:
+            self._add_making(number, name, holder)
+        return number or ABSENT
 
     def _transparent(self, value: Any, receiver: Receiver | None) -> Target:
         (inner, *_) = code_held_by(value) or [None]
@@ -108,10 +111,19 @@ class ValueReader:
         for place, one in enumerate(held):
             target = self.code(one, receiver)
             self._graph.edge(number, f"calls {place}", None if target is ABSENT else target)
-        told = [foreign_name(type(value)), *_settings_of(value), *_reading.decorators_of(functions_behind(value))]
+        told = [foreign_name(type(value)), *self._settings_of(value), *_reading.decorators_of(functions_behind(value))]
         told += [kind_name(one) for one in _dispatched_on(value)]
         self._graph.parts[number].bytecode = f"live-{digest_of(repr(told))}"
         return number
+
+    def _settings_of(self, value: Any) -> list[str]:
+        """What a wrapper was told when it was made, as far as it keeps that in the open."""
+        held = dictionary_of(value) or {}
+        if type(value).__module__.partition(".")[0] == "numba":
+            held = held.get("targetoptions", {})  # of the rest, most is what it has compiled so far
+        names = sorted(str(name) for name in held if not str(name).startswith("_") and name != "doc")
+        described = [(name, describe(held[name], self._ownership)) for name in names]
+        return [f"{name}={one.text}" for name, one in described if not one.code and not one.is_opaque]
 
     def _cached(self, value: Any, settings: Any, receiver: Receiver | None) -> Target:
         """A cached function that is called by another: its code, and what it was decorated with."""
@@ -148,10 +160,18 @@ class ValueReader:
         content = "code" if only_code else f"live-{digest_of(described.text)}"
         read = functools.partial(_reading.text_of_value, value)
         number = self._graph.add(key, Part("constant", label, file, content, read=read))
+        if described.is_opaque:
+            self._add_making(number, name, holder)
         self.link(number, "", described)
         binding = Binding(holder.get, name, value, holder.cells.get(name))
         self._graph.constants.append(Constant(number, holder.place(name), value, binding, described, holder.file))
         return number
+
+    def _add_making(self, number: int, name: str, holder: Holder) -> None:
+        """Of a value that shows nothing of how it was made: what the source says of that."""
+        self._graph.parts[number].assigned = _reading.text_of_making(name, holder)
+        if holder.kind == "object" and holder.owner is not None:
+            self._graph.edge(number, "made by", self._walk.classes.of_class(holder.owner))
 
     def link(self, number: int, prefix: str, described: Description) -> None:
         """The code that a value holds."""
@@ -168,14 +188,6 @@ def _constant_name(value: Any, shown: str) -> str:
     if is_a(value, functools.partial):
         return f"partial of {getattr(value.func, '__qualname__', type(value.func).__qualname__)}"
     return shown
-
-
-def _settings_of(value: Any) -> list[str]:
-    """What a wrapper was told when it was made, as far as it keeps that in the open."""
-    held = dictionary_of(value) or {}
-    found = held if type(value).__module__.partition(".")[0] != "numba" else held.get("targetoptions", {})
-    names = (name for name in found if not str(name).startswith("_") and name != "doc")
-    return [f"{name}={found[name]!r}" for name in sorted(names, key=str) if is_fixed(found[name])]
 
 
 def _dispatched_on(value: Any) -> list[type]:

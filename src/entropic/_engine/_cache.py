@@ -26,9 +26,9 @@ from typing import Any
 from .. import _log
 from .._code import Codebook
 from .._fs import remember, remove, sync_tree
-from .._locks import Flights, LockFiles
+from .._locks import LockFiles, SingleFlight
 from .._record import RunRecord, copy_record
-from .._results import PRIVATE_FOLDER, Workplace
+from .._results import StagingArea
 from .._tables import Origin, RecordList, from_store
 from ..errors import EntropicError, NotRecordedError, ResultMissingError
 from ..hashing import PLAIN_TYPES, Key, hash_params, make_key
@@ -66,7 +66,7 @@ class RunCache:
         index: Where records are kept.
         codebook: What is known of the code of earlier runs.
         paths: The paths of results.
-        workplace: Where runs are staged.
+        staging: Where runs are staged.
         flights: Who runs which key at the moment.
         folder: Whether the results folder is the one of the index.
         finder: What looks keys up; its methods are here as well, as ``recall``, ``look_up`` and ``shown``.
@@ -80,12 +80,12 @@ class RunCache:
         self.index = adapt(settings.index)
         self.codebook = Codebook(results_dir)
         self.paths = ResultPaths(results_dir, self.index)
-        self.workplace = Workplace(str(results_dir), settings.durable)
-        lock_files = LockFiles(str(results_dir / PRIVATE_FOLDER / "locks"))
-        self.flights = Flights(self.index.key_locks() or lock_files)
+        self.staging = StagingArea(str(results_dir), settings.durable)
+        lock_files = LockFiles(str(self.staging.layout.locks))
+        self.flights = SingleFlight(self.index.key_locks() or lock_files)
         self.folder = FolderIdentity(settings, self.index)
         self.writer = IndexWriter(settings, self.index)
-        self.recorder = Recorder(settings, self.paths, self.folder, self.writer, self.workplace, self.index)
+        self.recorder = Recorder(settings, self.paths, self.folder, self.writer, self.staging, self.index)
         self.finder = finder = Finder(self.index, self.paths)
         self.recall, self.look_up, self.shown = finder.recall, finder.look_up, finder.shown
         self._known_keys: dict[object, Key] = {}
@@ -96,7 +96,7 @@ class RunCache:
     def close(self) -> None:
         """Give back what is held open; the next run takes it again."""
         self.writer.settle()
-        self.workplace.close()
+        self.staging.close()
         self.index.close()
 
     # ---- running ----------------------------------------------------------------------------------------------------

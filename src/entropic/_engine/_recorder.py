@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import _log
 from .._record import RunRecord
-from .._results import Published, Stage, Workplace
+from .._results import Published, Stage, StagingArea
 from ..errors import (
     AmbiguousResultError,
     EntropicError,
@@ -44,7 +44,7 @@ class Recorder:
         paths: The paths of its results.
         folder: Whether its results folder is the one of the index.
         writer: What changes the index.
-        workplace: Its staging places.
+        staging: Its staging places.
         index: Its index.
     """
 
@@ -54,7 +54,7 @@ class Recorder:
         paths: ResultPaths,
         folder: FolderIdentity,
         writer: IndexWriter,
-        workplace: Workplace,
+        staging: StagingArea,
         index: Index,
     ) -> None:
         self._settings = settings
@@ -62,14 +62,14 @@ class Recorder:
         self._index = index
         self._folder = folder
         self._writer = writer
-        self._workplace = workplace
+        self._staging = staging
 
     def require_writable(self) -> None:
         """Refuse before the run what would be refused after it."""
         try:
             self._index.require_writable()
             self._folder.require_own()
-            self._workplace.prepare()
+            self._staging.prepare()
         except OtherFolderError:
             raise
         except OSError as error:
@@ -138,7 +138,7 @@ class Recorder:
         try:
             limit = self._settings.digest_limit(elapsed_seconds)
             told = describe_result(path, provenance.get("siblings", ()), limit)
-            provenance = {**key.identity.fields, **provenance, **told}
+            provenance = {**key.identity.fields, **told, **provenance}
             record = RunRecord(
                 params=decode_params(key.params),
                 result_path=indexed_path,
@@ -162,7 +162,7 @@ class Recorder:
 
     def _open_stage(self, key: Key, suffix: str) -> Stage:
         try:
-            return self._workplace.stage(key.params_hash, suffix)
+            return self._staging.stage(key.params_hash, suffix)
         except OSError as error:
             raise write_error("Cannot make a place for the run", error, self._settings.results_dir) from error
 

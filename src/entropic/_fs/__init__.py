@@ -2,9 +2,10 @@
 
 from ._atomic import abandoned_drafts, remove_drafts, replacing
 from ._digests import content_digest, digest_like, files_below, is_as_recorded, measure
-from ._files import make_folder, remove, require_access, sync, sync_tree
-from ._flock import has_locks, is_abandoned, is_at, remove_abandoned, try_lock, unlock, wait_for_lock
+from ._files import make_folder, move_new, remove, require_access, sync, sync_tree
+from ._flock import closer, has_locks, is_abandoned, is_at, remove_abandoned, try_lock, unlock, wait_for_lock
 from ._fork import forks_held_off, watch_forks
+from ._frames import calling_frame, is_finished
 from ._memo import remember
 from ._stamp import Stamp, is_settled
 from ._warn import warn
@@ -12,6 +13,8 @@ from ._warn import warn
 __all__ = [
     "Stamp",
     "abandoned_drafts",
+    "calling_frame",
+    "closer",
     "content_digest",
     "digest_like",
     "files_below",
@@ -20,9 +23,11 @@ __all__ = [
     "is_abandoned",
     "is_as_recorded",
     "is_at",
+    "is_finished",
     "is_settled",
     "make_folder",
     "measure",
+    "move_new",
     "remember",
     "remove",
     "remove_abandoned",

@@ -85,3 +85,29 @@ def make_folder(folder: str, *, durable: bool) -> None:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder) from None
     if durable:
         sync(above)
+
+
+def move_new(source: str, target: str) -> None:
+    """Rename a file or folder to a name that must be free; `FileExistsError` if it is not."""
+    if stat.S_ISDIR(os.lstat(source).st_mode):
+        os.mkdir(target)  # rename replaces an empty folder in one step, and this one is ours
+        try:
+            os.rename(source, target)
+        except BaseException:
+            os.rmdir(target)
+            raise
+        return
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system without links. The empty file that reserves the name has no record, so nobody sees it.
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        try:
+            os.replace(source, target)
+        except BaseException:
+            os.unlink(target)
+            raise
+    else:
+        os.unlink(source)

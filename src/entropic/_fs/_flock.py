@@ -8,7 +8,10 @@ descriptor of the same file does not give them up, as it would with the locks of
 from __future__ import annotations
 
 import errno
+import functools
 import os
+import stat
+from collections.abc import Callable
 
 try:
     import fcntl
@@ -16,6 +19,8 @@ except ImportError:  # as on Windows, where the package imports and a run is ref
     fcntl = None  # type: ignore[assignment]
 
 _HELD_ELSEWHERE = (errno.EAGAIN, errno.EACCES)
+# A folder may come from a stranger: no link in the place of a lock file is followed, no pipe is waited for.
+_AS_IT_IS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def has_locks() -> bool:
@@ -44,22 +49,32 @@ def try_lock(descriptor: int) -> bool:
 def is_abandoned(path: str | os.PathLike[str]) -> bool:
     """Whether a lock file stands there that nobody holds; it is left as it is."""
     try:
-        with open(path, "rb") as file:
-            return try_lock(file.fileno())
+        descriptor = os.open(path, os.O_RDONLY | _AS_IT_IS)
     except OSError:
         return False  # gone meanwhile, or another user's
+    try:
+        return stat.S_ISREG(os.fstat(descriptor).st_mode) and try_lock(descriptor)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
 
 
 def remove_abandoned(path: str) -> bool:
     """Remove a lock file that nobody holds; tells whether it was there and could be removed."""
     try:
-        descriptor = os.open(path, os.O_RDWR)
+        descriptor = os.open(path, os.O_RDWR | _AS_IT_IS)
     except OSError:
         return False
     try:
-        if try_lock(descriptor) and is_at(descriptor, path):
-            os.unlink(path)
-            return True
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode) or not try_lock(descriptor):
+            return False
+        try:
+            if is_at(descriptor, path):
+                os.unlink(path)
+                return True
+        finally:
+            unlock(descriptor)
     except OSError:
         pass
     finally:
@@ -89,3 +104,13 @@ def wait_for_lock(descriptor: int) -> None:
 def unlock(descriptor: int) -> None:
     """Free a lock now, even if a forked child has the same open file."""
     fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def closer(descriptor: int) -> Callable[[], None]:
+    """
+    A function that closes a descriptor the first time it is called, and does nothing after that.
+
+    It is one step: no signal handler, interrupt or collector comes between the note that the descriptor is closed and
+    the closing of it. So it is neither left open nor closed twice, which might close somebody else's.
+    """
+    return functools.partial(next, map(os.close, iter((descriptor,))), None)

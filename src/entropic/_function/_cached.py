@@ -138,6 +138,9 @@ def cached(store: AnyStore, **options: Any) -> _Decorator[Any] | _ValueDecorator
             that was renamed, or of a script or module that was. `migrate` makes them superfluous.
         compare: How ``reproduce`` compares a recorded result with a new one: called with both paths, it says by False
             or by an `AssertionError` that they differ. Without it they must be the same byte for byte.
+        tracked: Packages and modules whose code counts although they are installed: ``("mylab",)``.
+        untracked: Packages and modules of yours whose code does not count; the longer name decides.
+        ignore_logging: Statements that only log, print to the terminal, warn or show progress do not count as code.
         seed: Name of the parameter through which ``replicates`` gives each run a seed of its own; if there is no such
             parameter, runs are repeated as they are. None for never.
 
@@ -153,7 +156,7 @@ def cached(store: AnyStore, **options: Any) -> _Decorator[Any] | _ValueDecorator
         TypeError: When decorating: no parameter for the result path, a parameter with a reserved name, an unknown name
             in *ignore*, declared changes that do not fit the function, a lambda without *name*, or a closed-over value
             that cannot be part of a key. When calling: wrong arguments, or a value that cannot be hashed.
-        ValueError: When decorating: an unknown *on_change*.
+        ValueError: When decorating: an unknown *on_change*, or something in *tracked* that is no name of a module.
         CodeChangedError: When calling, with ``on_change="error"``.
         InputFileError: When calling: an input file is missing (a `FileNotFoundError`); nothing has run.
         DuplicateFunctionError: When decorating: another function of this name, with other code, is on the store.

@@ -9,7 +9,7 @@ from pathlib import Path
 from .._engine import RunCache, differs
 from .._locks import dead_locks
 from .._record import RunRecord, one_line
-from .._results import PRIVATE_FOLDER, dead_sessions
+from .._results import Layout, dead_sessions
 from .._tables import RecordList
 from ._orphans import list_entries, orphans_among
 
@@ -68,7 +68,7 @@ def check(engine: RunCache, *, contents: bool, repair: bool) -> CheckReport:
     engine.writer.settle()
     # In this order: a run that ends meanwhile is then either still under way, or in the index already.
     entries = list_entries(results_dir)
-    in_flight = engine.workplace.in_flight()
+    in_flight = engine.staging.in_flight()
     intact, damaged_lines = engine.index.read_intact()
     report.unreadable_lines = [*damaged_lines]
     records = [engine.paths.shown(record) for record in intact]
@@ -103,7 +103,7 @@ def _repair(engine: RunCache, report: CheckReport) -> None:
     elif lost and engine.forget(lambda record: engine.paths.shown(record) in lost):
         report.repaired.append(f"forgot {len(lost)} record(s) whose result is gone")
     if report.leftovers:
-        engine.workplace.clean_up()
+        engine.staging.clean_up()
         engine.flights.clean_up()
         engine.index.clean_up()
         report.repaired.append(f"removed {len(report.leftovers)} leftover(s) of dead processes")
@@ -124,10 +124,10 @@ def compare(
 
 def note_leftovers(report: CheckReport, results_dir: Path) -> None:
     """Note in the report what dead processes and failed runs have left below the results folder."""
-    private = results_dir / PRIVATE_FOLDER
-    report.leftovers += dead_sessions(str(private))
-    report.leftovers += dead_locks(str(private / "locks"))
-    failed = private / "failed"
+    layout = Layout(results_dir)
+    report.leftovers += dead_sessions(layout)
+    report.leftovers += dead_locks(str(layout.locks))
+    failed = layout.failed
     report.failed += sorted(failed.iterdir()) if failed.is_dir() else []
 
 

@@ -60,6 +60,7 @@ class Explanation:
         record: The run that would be handed out, or None.
         reasons: Why it is a hit, or why it is none.
         nearest: If it is none, the nearest recorded runs: those with the fewest differences, the newest ones first.
+        diff: What has changed of the code, as a unified diff; empty if nothing has, or its text is not known.
 
     Example:
         >>> from entropic import Store
@@ -77,6 +78,7 @@ class Explanation:
     reasons: tuple[str, ...]
     nearest: tuple[Neighbour, ...] = ()
     is_error: bool = False
+    diff: str = ""
 
     def __str__(self) -> str:
         verdict = "it would hit" if self.is_hit else "it would be refused" if self.is_error else "it would run"
@@ -85,6 +87,7 @@ class Explanation:
             record = neighbour.record
             lines.append(f"  differs from {record.params_hash}, recorded {local_time(record.created_at)}:")
             lines += [f"    {difference}" for difference in neighbour.differences]
+        lines += [f"  {line}" for line in self.diff.splitlines()]
         return "\n".join(map(one_line, lines))
 
     def __repr__(self) -> str:
@@ -147,11 +150,11 @@ def _of_earlier_code(
     key: Key, record: RunRecord, recorded: tuple[str, ...], reason: str, policy: StalenessPolicy
 ) -> Explanation:
     """There is a run, by code that has changed since: what that means is for the function to say."""
-    reasons = (f"the {reason} since it was recorded", *recorded)
+    reasons, diff = (f"the {reason} since it was recorded", *recorded), policy.diff_since(record)
     if policy.on_change == "warn":
-        return _explained(key, record, ("handed out with a warning", *reasons))
+        return _explained(key, record, ("handed out with a warning", *reasons), diff=diff)
     refused = f'with on_change="{policy.on_change}" it does not answer'
-    return _explained(key, None, (refused, *reasons), is_error=policy.on_change == "error")
+    return _explained(key, None, (refused, *reasons), is_error=policy.on_change == "error", diff=diff)
 
 
 def _unrecorded(

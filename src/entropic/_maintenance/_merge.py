@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from .._engine import RunCache, by_key, first_defect, let_newest_answer, renamed_members
 from .._record import RunRecord, copy_record
-from .._results import Published, Stage, Workplace, own_parts
+from .._results import Published, Stage, StagingArea, own_parts
 from .._tables import RecordList
 from ..hashing import canonical
 from ..query import Selection
@@ -67,7 +67,7 @@ def _take_over(engine: RunCache, record: RunRecord, other: RunCache, *, link: bo
         taken = copy_record(record, engine.paths.indexed(str(record.result_path)))
         engine.writer.insert(taken)
         return engine.paths.shown(taken)
-    stage = copy_result(engine.workplace, record, other.paths.files_of(record)[1:], link=link)
+    stage = copy_result(engine.staging, record, other.paths.files_of(record)[1:], link=link)
     try:
         published = engine.recorder.publish(stage)
         taken = copy_record(published_as(record, published), engine.paths.published(published.name))
@@ -92,7 +92,7 @@ def is_answered_by(records: Iterable[RunRecord], other: RunRecord) -> bool:
     return any(_is_same_run(record, other) or _is_same_result(record, other) for record in records)
 
 
-def copy_result(workplace: Workplace, source: RunRecord, siblings: Sequence[Path], *, link: bool) -> Stage:
+def copy_result(area: StagingArea, source: RunRecord, siblings: Sequence[Path], *, link: bool) -> Stage:
     """
     Copy (or link) a result, and what lies beside it, into a staging place; under the same names where they are free.
 
@@ -100,7 +100,7 @@ def copy_result(workplace: Workplace, source: RunRecord, siblings: Sequence[Path
     """
     own = own_parts(source.result_path.name)
     suffix = own[1] if own else "".join(source.result_path.suffixes[-1:])
-    stage = workplace.stage(source.params_hash, suffix, own[0] if own else None)
+    stage = area.stage(source.params_hash, suffix, own[0] if own else None)
     try:
         _copy(source.result_path, stage.path, link=link)
         for path in siblings:

@@ -43,7 +43,7 @@ def remove_orphans(engine: RunCache, paths: Iterable[Path]) -> Sequence[Path]:
     for path in wanted:
         engine.paths.require_removable(path)
         _require_own_name(path)
-    in_flight = engine.workplace.in_flight()  # before the index is read: see check
+    in_flight = engine.staging.in_flight()  # before the index is read: see check
     removable = orphans_among(engine, wanted, set(), in_flight)
     for path in wanted:
         if path not in removable:

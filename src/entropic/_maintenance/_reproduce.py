@@ -110,7 +110,7 @@ def run_again(
 ) -> Reproduction:
     """Make the result of a record anew, in a private place, and compare the two."""
     suffix = suffix_of(call) or engine.settings.file_suffix
-    stage = engine.workplace.stage_again(record.params_hash, suffix, stem_of(record))
+    stage = engine.staging.stage_again(record.params_hash, suffix, stem_of(record))
     return again(record, engine.paths.files_of(record), call, stage, comparison)
 
 

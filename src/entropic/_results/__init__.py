@@ -2,8 +2,10 @@
 
 from ._identity import folder_id, give_folder_id, seal_of
 from ._journal import Entry, Event, Journal
+from ._layout import PRIVATE_FOLDER, Layout, require_locks
 from ._names import is_own_name, own_parts
-from ._staging import OUTPUT_ENDING, PRIVATE_FOLDER, Published, Stage, Workplace, dead_sessions
+from ._sessions import dead_sessions
+from ._staging import OUTPUT_ENDING, Published, Stage, StagingArea
 
 __all__ = [
     "OUTPUT_ENDING",
@@ -11,13 +13,15 @@ __all__ = [
     "Entry",
     "Event",
     "Journal",
+    "Layout",
     "Published",
     "Stage",
-    "Workplace",
+    "StagingArea",
     "dead_sessions",
     "folder_id",
     "give_folder_id",
     "is_own_name",
     "own_parts",
+    "require_locks",
     "seal_of",
 ]

@@ -10,16 +10,15 @@ import os
 from pathlib import Path
 
 from .._fs import make_folder, sync
-from ._staging import PRIVATE_FOLDER
+from ._layout import Layout, require_locks
 
-_NAME = "id"
 _BYTES = 16
 
 
 def folder_id(results_dir: Path) -> str | None:
     """The identity of a results folder; None if it has none (yet), or is not there."""
     try:
-        text = results_dir.joinpath(PRIVATE_FOLDER, _NAME).read_bytes().decode(errors="replace").strip()
+        text = Layout(results_dir).identity.read_bytes().decode(errors="replace").strip()
     except (FileNotFoundError, NotADirectoryError):
         return None
     return text or None
@@ -38,17 +37,19 @@ def give_folder_id(results_dir: Path, identity: str | None = None, *, durable: b
 
     Raises:
         OSError: It cannot be written.
+        UnsupportedSystemError: Files cannot be locked here.
     """
-    private = results_dir / PRIVATE_FOLDER
-    make_folder(str(private), durable=durable)
-    draft = private / f"{_NAME}.{os.urandom(_BYTES).hex()}"
+    require_locks()
+    target = Layout(results_dir).identity
+    make_folder(str(target.parent), durable=durable)
+    draft = target.with_name(f"{target.name}.{os.urandom(_BYTES).hex()}")
     try:
         draft.write_bytes(f"{identity or os.urandom(_BYTES).hex()}\n".encode())
         if durable:
             sync(str(draft))  # an index that remembers an identity which is lost would refuse its own folder
-        _link_or_rename(draft, private / _NAME)
+        _link_or_rename(draft, target)
         if durable:
-            sync(str(private))
+            sync(str(target.parent))
     finally:
         draft.unlink(missing_ok=True)
     return folder_id(results_dir) or give_folder_id(results_dir, identity, durable=durable)
@@ -57,7 +58,7 @@ def give_folder_id(results_dir: Path, identity: str | None = None, *, durable: b
 def seal_of(results_dir: Path) -> tuple[int, int] | None:
     """What tells cheaply, by one ``stat``, that a folder is still the one whose identity was read."""
     try:
-        status = os.stat(results_dir / PRIVATE_FOLDER / _NAME)
+        status = os.stat(Layout(results_dir).identity)
     except OSError:
         return None
     return status.st_dev, status.st_ino

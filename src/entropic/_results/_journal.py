@@ -7,20 +7,22 @@ one piece behind a line break of its own, so that a line that was cut by a crash
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
-from .._fs import wait_for_lock
-from ._staging import PRIVATE_FOLDER
+from .._fs import try_lock
+from ._layout import Layout, require_locks
 
 Event = Literal["recorded", "forgotten"]
 
-_NAME = os.path.join("journal", "runs-v1.jsonl")
+_PATIENCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Journal:
     """
 
     def __init__(self, results_dir: Path, index: str) -> None:
-        self.path = results_dir / PRIVATE_FOLDER / _NAME
+        self.path = Layout(results_dir).journal
         self.index = index
 
     def append(self, event: Event, documents: Iterable[Mapping[str, Any]]) -> None:
@@ -67,6 +69,7 @@ class Journal:
 
         Raises:
             OSError: It cannot be written.
+            UnsupportedSystemError: Files cannot be locked here.
         """
         at = datetime.now(timezone.utc).isoformat(timespec="microseconds")
         lines = [
@@ -75,6 +78,7 @@ class Journal:
         ]
         if not lines:
             return
+        require_locks()
         descriptor = self._open()
         try:
             _write_locked(descriptor, ("\n" + "\n".join(lines) + "\n").encode("ascii"))
@@ -106,7 +110,7 @@ class Journal:
             return True
 
     def _open(self) -> int:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         try:
             return os.open(self.path, flags, 0o666)
         except FileNotFoundError:
@@ -116,11 +120,11 @@ class Journal:
 
 def _write_locked(descriptor: int, text: bytes) -> None:
     # Appending is one step on a local file system. On a network file system two hosts may write to one place: hence the
-    # lock, where there are locks.
-    try:
-        wait_for_lock(descriptor)
-    except OSError:
-        pass
+    # lock, where there are locks. Not for ever: it may be held by the very call that a signal handler has interrupted.
+    ends = time.monotonic() + _PATIENCE_SECONDS
+    with contextlib.suppress(OSError):
+        while not try_lock(descriptor) and time.monotonic() < ends:
+            time.sleep(0.001)
     while text:
         text = text[os.write(descriptor, text) :]
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import time
+from pathlib import Path
 
+_COMPRESSIONS = frozenset({".gz", ".bz2", ".xz", ".zst"})
 _OWN_NAME = re.compile(r"(\d+\.\d{6}_[0-9a-f]{16})(\.[^/]*|)")
 
 
@@ -24,3 +28,29 @@ def own_parts(name: str) -> tuple[str, str] | None:
 def is_own_name(name: str) -> bool:
     """Whether entropic gave a result this name."""
     return _OWN_NAME.fullmatch(name) is not None
+
+
+def unused_stem(results_dir: str, params_hash: str, suffix: str) -> str:
+    """A stem for a result of this moment, under which nothing stands in the results folder."""
+    moment = time.time()
+    while True:
+        stem = f"{moment:.6f}_{params_hash}"
+        if not os.path.lexists(os.path.join(results_dir, stem + suffix)):
+            return stem
+        moment += 1e-6
+
+
+def suffix_of(written: str, stem: str, suffix: str) -> str:
+    """
+    The real suffix of what was written.
+
+    ``np.save`` given ``x.h5`` writes ``x.h5.npy``, which is ``.npy``; a runner that exchanged the suffix wrote
+    ``x.npy``; one that chose another name altogether keeps at least its ending.
+    """
+    if written == stem + suffix:
+        return suffix
+    for known in (stem + suffix, stem):
+        if written == known or written.startswith(known + "."):
+            return written.removeprefix(known)
+    endings = Path(written).suffixes
+    return "".join(endings[-2:] if endings and endings[-1] in _COMPRESSIONS else endings[-1:])

@@ -3,10 +3,6 @@ A private staging place, then one atomic step into the results folder; for a fil
 
 The runner writes under the final file name, because writers such as ``np.save`` look at the suffix, inside a folder of
 its own. Nothing is visible under its final name before it is whole and on disk.
-
-Whose work is unfinished, and whose is merely abandoned? Each process holds a lock on a *session* file for as long as
-it lives; the system frees the lock however the process ends. Staging folders carry the session's name, so a later
-writer can tell the dead from the living without trusting clocks, process ids or host names.
 """
 
 from __future__ import annotations
@@ -15,31 +11,18 @@ import contextlib
 import itertools
 import os
 import shutil
-import stat
-import threading
-import time
-import weakref
 from pathlib import Path
 from typing import NamedTuple
 
 from .. import _log
-from .._fs import (
-    forks_held_off,
-    has_locks,
-    is_abandoned,
-    make_folder,
-    require_access,
-    sync,
-    sync_tree,
-    try_lock,
-    watch_forks,
-)
-from ..errors import AmbiguousResultError, ResultMissingError, UnsupportedSystemError
+from .._fs import make_folder, move_new, require_access, sync, sync_tree, watch_forks
+from ..errors import AmbiguousResultError, ResultMissingError
+from ._layout import Layout, StagingName, require_locks
+from ._names import suffix_of, unused_stem
+from ._sessions import Session, dead_sessions, remove_dead_work
 
-PRIVATE_FOLDER = ".entropic"
 OUTPUT_ENDING = ".output.txt"
 """What the name of the result is followed by in the name of the file that keeps what a program has printed."""
-_COMPRESSIONS = frozenset({".gz", ".bz2", ".xz", ".zst"})
 
 
 class Published(NamedTuple):
@@ -49,9 +32,12 @@ class Published(NamedTuple):
     siblings: list[str]
 
 
-class Workplace:
+class StagingArea:
     """
     The staging places of one results folder, for this process.
+
+    It takes no lock. Should two threads make a session at once, or a signal handler come in, there are two for a while:
+    a session lasts as long as a stage that bears its name.
 
     Args:
         results_dir: The folder results are published into; made when first needed.
@@ -61,17 +47,15 @@ class Workplace:
     def __init__(self, results_dir: str, durable: bool) -> None:
         self.results_dir = results_dir
         self.durable = durable
-        self._session: _Session | None = None
+        self.layout = Layout(results_dir)
+        self._staging = str(self.layout.staging)
+        self._session: Session | None = None
         self._numbers = itertools.count()
-        self._lock = threading.Lock()
         watch_forks(self)
 
     def after_fork(self) -> None:
         """A child is a process of its own: it needs a session of its own."""
-        if self._session is not None:
-            self._session.leave_to_parent()
         self._session = None
-        self._lock = threading.Lock()
 
     def prepare(self) -> None:
         """
@@ -79,6 +63,7 @@ class Workplace:
 
         Raises:
             OSError: They cannot be made or written.
+            UnsupportedSystemError: Files cannot be locked here.
         """
         self._current_session()
 
@@ -94,63 +79,55 @@ class Workplace:
         Raises:
             OSError: The results folder cannot be made or written.
         """
-        folder = self._new_folder(params_hash)
+        session, folder = self._new_folder(params_hash)
         if stem is None or os.path.lexists(os.path.join(self.results_dir, stem + suffix)):
-            stem = _unused_stem(self.results_dir, params_hash, suffix)
-        return Stage(self, folder, stem, suffix)
+            stem = unused_stem(self.results_dir, params_hash, suffix)
+        return Stage(self, session, folder, stem, suffix)
 
     def stage_again(self, params_hash: str, suffix: str, stem: str) -> Stage:
         """Open a private folder to run something again in, under the name its result has; not to be published."""
-        return Stage(self, self._new_folder(params_hash), stem, suffix)
+        return Stage(self, *self._new_folder(params_hash), stem, suffix)
 
     def in_flight(self) -> set[str]:
         """The keys of runs under way; a result of one of these may be published and not yet recorded."""
-        dead = {path.name for path in dead_sessions(os.path.join(self.results_dir, PRIVATE_FOLDER))}
+        dead = {path.name for path in dead_sessions(self.layout)}
         try:
-            names = os.listdir(self._private("staging"))
+            names = [StagingName.parse(name) for name in os.listdir(self._staging)]
         except FileNotFoundError:
             return set()
-        return {name.rpartition(".")[2] for name in names if name not in dead}
+        return {name.params_hash for name in names if name is not None and str(name) not in dead}
 
     def clean_up(self) -> None:
         """Remove the unfinished work of processes that are gone; that of living ones is never touched."""
-        removed = remove_dead_work(self._private("sessions"), self._private("staging"))
+        removed = remove_dead_work(self.layout)
         if removed:
-            _log.cleaned(self._private("staging"), removed)
+            _log.cleaned(self._staging, removed)
 
     def close(self) -> None:
-        """End the session; the next stage begins another."""
-        with self._lock:
-            if self._session is not None:
-                self._session.close()
-            self._session = None
+        """End the session with the last of its stages; the next stage begins another."""
+        self._session = None
 
-    def _new_folder(self, params_hash: str) -> str:
+    def _new_folder(self, params_hash: str) -> tuple[Session, str]:
         session = self._current_session()
-        folder = os.path.join(self._private("staging"), f"{session.name}.{next(self._numbers)}.{params_hash}")
+        folder = os.path.join(self._staging, str(StagingName(session.name, str(next(self._numbers)), params_hash)))
         os.mkdir(folder)
-        return folder
+        return session, folder
 
-    def _current_session(self) -> _Session:
-        with self._lock:
-            if self._session is None or not os.path.isdir(self._private("staging")):
-                return self._new_session()
-            return self._session
-
-    def _new_session(self) -> _Session:
-        if not has_locks():
-            raise UnsupportedSystemError("fcntl")
-        make_folder(self.results_dir, durable=self.durable)
-        require_access(self.results_dir, os.W_OK | os.X_OK)
-        make_folder(self._private("staging"), durable=False)
-        make_folder(self._private("sessions"), durable=False)
-        with forks_held_off():  # or a child would keep the lock of a session it does not know of
-            self._session = session = _Session(self._private("sessions"))
-        self.clean_up()
+    def _current_session(self) -> Session:
+        session = self._session
+        if session is None or not os.path.isdir(self._staging):
+            self._session = session = self._new_session()
         return session
 
-    def _private(self, name: str) -> str:
-        return os.path.join(self.results_dir, PRIVATE_FOLDER, name)
+    def _new_session(self) -> Session:
+        require_locks()
+        make_folder(self.results_dir, durable=self.durable)
+        require_access(self.results_dir, os.W_OK | os.X_OK)
+        make_folder(self._staging, durable=False)
+        make_folder(str(self.layout.sessions), durable=False)
+        session = Session(self.layout.sessions)
+        self.clean_up()
+        return session
 
 
 class Stage:
@@ -161,8 +138,9 @@ class Stage:
         path: Where the runner is to write its result.
     """
 
-    def __init__(self, workplace: Workplace, folder: str, stem: str, suffix: str) -> None:
-        self._workplace = workplace
+    def __init__(self, area: StagingArea, session: Session, folder: str, stem: str, suffix: str) -> None:
+        self._area = area
+        self._session: Session | None = session  # which lasts until this is done
         self._folder = folder
         self._stem = stem
         self._suffix = suffix
@@ -188,7 +166,7 @@ class Stage:
             )
         names = sorted(os.listdir(self._folder))
         written = _result_among(self.path, names)
-        results_dir, durable = self._workplace.results_dir, self._workplace.durable
+        results_dir, durable = self._area.results_dir, self._area.durable
         if durable:
             for name in names:
                 sync_tree(os.path.join(self._folder, name))
@@ -229,14 +207,15 @@ class Stage:
             os.rmdir(self._folder)
         except OSError:
             shutil.rmtree(self._folder, ignore_errors=True)
+        self._session = None
 
     def keep_aside(self, report: str) -> Path:
         """Move the folder to ``failed/``, with a report beside what the runner wrote; not in a forked child."""
         if not self._is_ours():
             return self.path.parent
-        failed = os.path.join(self._workplace.results_dir, PRIVATE_FOLDER, "failed")
-        os.makedirs(failed, exist_ok=True)
-        kept = Path(failed, f"{self._stem}_{os.urandom(4).hex()}")
+        failed = self._area.layout.failed
+        failed.mkdir(parents=True, exist_ok=True)
+        kept = failed / f"{self._stem}_{os.urandom(4).hex()}"
         os.rename(self._folder, kept)
         name = "traceback.txt"
         while os.path.lexists(kept / name):
@@ -249,10 +228,10 @@ class Stage:
 
     def _move_result(self, written: str) -> str:
         source = os.path.join(self._folder, written)
-        name = self._stem + _suffix_of(written, self._stem, self._suffix)
+        name = self._stem + suffix_of(written, self._stem, self._suffix)
         while True:
             try:
-                _move_new(source, os.path.join(self._workplace.results_dir, name))
+                move_new(source, os.path.join(self._area.results_dir, name))
                 return name
             except FileExistsError:
                 # Another process, in the same microsecond; or a clock that was set back.
@@ -264,87 +243,13 @@ class Stage:
         further = (f"{self._stem}_{number}_{name}" for number in itertools.count(2))
         for kept_as in itertools.chain([name, f"{self._stem}_{name}"], further):
             try:
-                _move_new(source, os.path.join(self._workplace.results_dir, kept_as))
+                move_new(source, os.path.join(self._area.results_dir, kept_as))
             except FileExistsError:
                 continue
             if kept_as != name:
                 _log.sibling_renamed(name, kept_as)
             return kept_as
         raise AssertionError("names do not run out")
-
-
-class _Session:
-    """A lock held for as long as the process lives."""
-
-    def __init__(self, folder: str) -> None:
-        while True:
-            self.name = os.urandom(8).hex()
-            path = os.path.join(folder, self.name)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-            if try_lock(descriptor) and os.path.exists(path):
-                break
-            os.close(descriptor)  # a cleaner came between the two steps, and took us for dead
-        self._descriptor = descriptor
-        self.close = weakref.finalize(self, _end_session, path, descriptor, os.getpid())
-
-    def leave_to_parent(self) -> None:
-        """In a forked child: let go of the parent's lock, without ending the parent's session."""
-        self.close.detach()
-        os.close(self._descriptor)
-
-
-def _end_session(path: str, descriptor: int, owner: int) -> None:
-    if os.getpid() == owner:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-    with contextlib.suppress(OSError):
-        os.close(descriptor)
-
-
-def remove_dead_work(sessions: str, staging: str) -> int:
-    """Remove the staging folders of processes that are gone; never those of living ones. Returns how many left any."""
-    dead = 0
-    for name in os.listdir(sessions):
-        path = os.path.join(sessions, name)
-        try:
-            descriptor = os.open(path, os.O_RDWR)
-        except OSError:
-            continue  # ended meanwhile, or another user's
-        try:
-            if try_lock(descriptor):
-                # Folders first: were we to die in between, the session file still tells the next cleaner.
-                folders = [folder for folder in os.listdir(staging) if folder.partition(".")[0] == name]
-                for folder in folders:
-                    shutil.rmtree(os.path.join(staging, folder), ignore_errors=True)
-                dead += bool(folders)  # a session file alone is what a forked worker leaves that ended well
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(path)
-        finally:
-            os.close(descriptor)
-    return dead
-
-
-def dead_sessions(private: str) -> list[Path]:
-    """
-    What processes that are gone have left: staging folders, and the session files that tell whose; nothing is removed.
-
-    A session file alone is no unfinished work: every forked worker of a process pool leaves one.
-    """
-    left: list[Path] = []
-    sessions, staging = Path(private, "sessions"), Path(private, "staging")
-    for path in sorted(sessions.iterdir()) if sessions.is_dir() else ():
-        if is_abandoned(path) and (folders := sorted(staging.glob(f"{path.name}.*"))):
-            left += [path, *folders]
-    return left
-
-
-def _unused_stem(results_dir: str, params_hash: str, suffix: str) -> str:
-    moment = time.time()
-    while True:
-        stem = f"{moment:.6f}_{params_hash}"
-        if not os.path.lexists(os.path.join(results_dir, stem + suffix)):
-            return stem
-        moment += 1e-6
 
 
 def _result_among(expected: Path, names: list[str]) -> str:
@@ -367,45 +272,3 @@ def _is_broken_link(path: str) -> bool:
 def _missing(path: Path) -> ResultMissingError:
     reason = "the runner wrote no result. Write it to the path that the runner is given as result_path."
     return ResultMissingError(os.fspath(path), "Cannot record the run", reason)
-
-
-def _suffix_of(written: str, stem: str, suffix: str) -> str:
-    """
-    The real suffix of what was written.
-
-    ``np.save`` given ``x.h5`` writes ``x.h5.npy``, which is ``.npy``; a runner that exchanged the suffix wrote
-    ``x.npy``; one that chose another name altogether keeps at least its ending.
-    """
-    if written == stem + suffix:
-        return suffix
-    for known in (stem + suffix, stem):
-        if written == known or written.startswith(known + "."):
-            return written.removeprefix(known)
-    endings = Path(written).suffixes
-    return "".join(endings[-2:] if endings and endings[-1] in _COMPRESSIONS else endings[-1:])
-
-
-def _move_new(source: str, target: str) -> None:
-    """Rename a file or folder to a name that must be free; `FileExistsError` if it is not."""
-    if stat.S_ISDIR(os.lstat(source).st_mode):
-        os.mkdir(target)  # rename replaces an empty folder in one step, and this one is ours
-        try:
-            os.rename(source, target)
-        except BaseException:
-            os.rmdir(target)
-            raise
-        return
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except FileExistsError:
-        raise
-    except OSError:
-        # A file system without links. The empty file that reserves the name has no record, so nobody sees it.
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        try:
-            os.replace(source, target)
-        except BaseException:
-            os.unlink(target)
-            raise
-    else:
-        os.unlink(source)

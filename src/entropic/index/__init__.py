@@ -38,7 +38,7 @@ def __getattr__(name: str) -> Any:
     if name != "SQLIndex":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        with forks_held_off():
+        with forks_held_off(importing=True):
             from .sql._index import SQLIndex
     except ModuleNotFoundError as error:
         if error.name not in ("sqlalchemy", "psycopg"):

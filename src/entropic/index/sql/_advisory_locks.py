@@ -79,8 +79,9 @@ class AdvisoryLocks:
     def release(self, lock: AdvisoryLock) -> None:
         """Let go of a lock; if it was lost meanwhile, say so."""
         with self._guard, self._not_left_half_done():
-            if self._held.pop(lock.params_hash, None) is not lock:
+            if self._held.get(lock.params_hash) is not lock:
                 return
+            del self._held[lock.params_hash]
             try:
                 session = self._session
                 is_freed = session is not None and session.execute(_UNLOCK, self._key(lock.params_hash)).scalar_one()

@@ -364,7 +364,7 @@ class _Shown(NamedTuple):
 def _server(place: DatabasePlace, durable: bool) -> tuple[PostgresServer, AdvisoryLocks]:
     """What a server needs, and its driver: loaded for those who have one."""
     try:
-        with forks_held_off():
+        with forks_held_off(importing=True):
             from ._advisory_locks import AdvisoryLocks
             from ._postgres import PostgresServer
     except ModuleNotFoundError as error:

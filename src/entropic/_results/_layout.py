@@ -1,0 +1,108 @@
+"""
+What lies in a results folder: every name below ``.entropic`` is drawn here, and spelt nowhere else.
+
+::
+
+    results/
+    ├── 1769854174.763568_f444a074a2e52bf9.npy     a result: moment of the run, hash of its parameters, suffix
+    └── .entropic/
+        ├── id                                     the identity of the folder, which its indexes remember
+        ├── journal/runs-v1.jsonl                  a line for each run that was recorded or forgotten
+        ├── staging/<session>.<number>.<hash>/     where one run writes, until its result is published
+        ├── sessions/<session>                     locked while the process lives whose staging folders bear its name
+        ├── locks/<hash>.lock                      locked by the process that runs this key; says who that is
+        ├── failed/<stem>_<random>/                what was written by a run that could not be recorded, and why
+        ├── checkpoints-v1/<hash>/                 what a run has put by, for the next attempt
+        ├── tasks-v1/<random>                      what the tasks of a sweep have in common
+        └── code/                                  what is known of the code of runs
+            ├── <fingerprint>.json                 what it consisted of
+            ├── defaults-<function>-<digest>.json  defaults that a function has had
+            ├── grown-<digest>.json                the code with which parameters have grown
+            ├── current-<function>.json            the code that is current again, though newer runs are of another
+            └── accepted/<old>.<new>               runs of one code that are good for another
+
+What may change its form has a version in its name. What has none is of version 1: should its form change, it gets a new
+name, such as ``staging-v2``, and what lies under the old one goes on being read.
+
+Cleaners remove what is dead only: a session, lock or draft that no process holds, and the staging folders of such a
+session. All else is removed on request.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from .._fs import has_locks
+from ..errors import UnsupportedSystemError
+
+PRIVATE_FOLDER = ".entropic"
+
+
+class Layout:
+    """
+    Where things lie in one results folder; nothing is looked at, and nothing made.
+
+    Attributes:
+        results_dir: The folder.
+        private: What is entropic's own in it.
+        identity: The file with its identity.
+        journal: The file in which runs are noted.
+        staging: The folder of staging places.
+        sessions: The folder of sessions.
+        locks: The folder of lock files.
+        failed: The folder of runs that are kept for a look.
+        checkpoints: The folder of what runs have put by.
+        tasks: The folder of what tasks have in common.
+        code: The folder of what is known of code.
+        accepted: The folder of changes to it that were accepted.
+    """
+
+    def __init__(self, results_dir: str | os.PathLike[str]) -> None:
+        self.results_dir = Path(results_dir)
+        self.private = private = self.results_dir / PRIVATE_FOLDER
+        self.identity = private / "id"
+        self.journal = private / "journal" / "runs-v1.jsonl"
+        self.staging = private / "staging"
+        self.sessions = private / "sessions"
+        self.locks = private / "locks"
+        self.failed = private / "failed"
+        self.checkpoints = private / "checkpoints-v1"
+        self.tasks = private / "tasks-v1"
+        self.code = private / "code"
+        self.accepted = self.code / "accepted"
+
+
+class StagingName(NamedTuple):
+    """The name of a staging folder, by its parts."""
+
+    session: str
+    number: str
+    params_hash: str
+
+    def __str__(self) -> str:
+        return ".".join(self)
+
+    @classmethod
+    def parse(cls, name: str) -> StagingName | None:
+        """
+        The parts of a name; None if it is of another form.
+
+        Example:
+            >>> StagingName.parse("0123456789abcdef.7.f444a074a2e52bf9").params_hash
+            'f444a074a2e52bf9'
+        """
+        parts = name.split(".")
+        return cls(*parts) if len(parts) == len(cls._fields) else None
+
+
+def require_locks() -> None:
+    """
+    Refuse to write where files cannot be locked.
+
+    Raises:
+        UnsupportedSystemError: This system has no file locks.
+    """
+    if not has_locks():
+        raise UnsupportedSystemError("fcntl")
