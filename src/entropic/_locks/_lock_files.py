@@ -41,15 +41,16 @@ class LockFiles:
 
     def try_lock(self, params_hash: str) -> LockFile | None:
         """Lock the file of a key, and write down who holds it."""
-        path = self.place(params_hash)
-        file = lock_file(path, create=True)
-        if file is None:
-            return None
+        path, file = self.place(params_hash), None
         try:
-            file.write(_holder())
+            file = lock_file(path, create=True)
+            if file is not None:
+                file.write(_holder())
             return file
         except BaseException as error:
-            file.release()
+            if file is None:
+                raise
+            file.release()  # by name: a traceback that is kept keeps our variables, too
             if isinstance(error, OSError):
                 raise StoreWriteError("Cannot lock a run", error, path, _NOTHING_RUN) from error
             raise
@@ -176,7 +177,7 @@ def _locked(file: LockFile) -> LockFile | None:
         if file.lock():
             return file
     except BaseException:
-        file.close()  # by name: a traceback that is kept keeps our variables, too
+        file.close()
         raise
     file.close()
     return None
