@@ -57,7 +57,9 @@ class Shown:
     ) -> Any:
         """Write the page of some runs and open it, until its table or its plots are drawn."""
         RecordList(runs).to_html(self._path, title=title)
-        context = self._browser.new_context(viewport={"width": 1300, "height": 900}, color_scheme=scheme)
+        context = self._browser.new_context(
+            viewport={"width": 1300, "height": 900}, color_scheme=scheme, timezone_id="Europe/Berlin"
+        )
         self._contexts.append(context)
         page = context.new_page()
         page.add_init_script(before)
@@ -150,7 +152,7 @@ def test_a_table_of_runs_with_the_varying_params_first(page: Any) -> None:
     assert page.locator("#runs tbody tr").count() == 25
     assert page.title() == page.inner_text("h1") == "Channel flow"
     assert "dt = 0.01" in page.inner_text("#constants")
-    assert cells(page, "created")[0] == "2026-01-03 11:00:00"
+    assert cells(page, "created")[0] == "2026-01-03 12:00:00+01:00"
 
 
 FILTERS = {
@@ -161,7 +163,10 @@ FILTERS = {
     "rk4": "20 of 60 runs",
     '"run time">100': "50 of 60 runs",
     "elapsed<=1": "1 of 60 runs",
-    "created>=2026-01-03": "12 of 60 runs",
+    "created>=2026-01-03": "13 of 60 runs",
+    "created>=2026-01-03T00:00:00Z": "12 of 60 runs",
+    "method~^r n==10": "4 of 60 runs",
+    "method~[": "0 of 60 runs",
     "nowhere": "0 of 60 runs",
     "": "60 runs",
 }
@@ -206,6 +211,50 @@ def test_columns_of_mixed_types_sort_sensibly(show: Shown) -> None:
         page.click("#runs thead th:has-text('v')")
         page.wait_for_selector(f"#runs tbody tr:first-child td:nth-child(2) span:text-is('{expected[0]}')")
         assert cells(page, "v") == [*expected, "–"]
+
+
+def test_a_function_can_be_chosen_and_the_address_keeps_the_state(show: Shown) -> None:
+    """Filter, function and axes stand in the address: reloaded, or handed on, the page shows the same."""
+    runs = [run(i, {"n": i % 4, "m": i}, elapsed_seconds=1.0, energy=float(i)) for i in range(12)]
+    for one in runs[::2]:
+        one.provenance["function"] = "mesh.make"
+    page = show(runs)
+
+    assert page.locator("#function option").all_inner_texts() == ["all functions", "flow.simulate (6)", "mesh.make (6)"]
+    page.select_option("#function", label="mesh.make (6)")
+    filter_by(page, "m>4")
+    page.select_option("#against-x", label="energy")
+    assert page.inner_text("#count") == "3 of 12 runs"
+    page.reload()
+    page.wait_for_selector("html[data-plots=drawn]", timeout=120_000)
+
+    assert page.inner_text("#count") == "3 of 12 runs"
+    assert page.input_value("#filter") == "m>4"
+    assert page.evaluate("document.getElementById('against').layout.xaxis.title.text") == "energy"
+    page.click("#clear")
+    assert page.inner_text("#count") == "12 runs"
+
+
+def test_axes_are_of_what_can_be_measured(show: Shown) -> None:
+    """Numbers of interest have an axis, digests of arrays none; with no run shown no axis falls into another year."""
+    array = {"$ndarray": {"dtype": "<f8", "shape": [3], "sha256": "0" * 64}}
+    points = [{"n": i, "mesh": {"$ndarray": {**array["$ndarray"], "sha256": f"{i:064}"}}} for i in range(4)]
+    page = show([run(i, point, elapsed_seconds=1.0 + i, energy=float(i)) for i, point in enumerate(points)])
+
+    axes = page.evaluate("document.getElementById('parallel').data[0].dimensions.map((one) => one.label)")
+    assert axes == ["n", "energy", "run time"]
+    filter_by(page, "nowhere")
+    page.wait_for_function("document.querySelectorAll('#against .point').length === 0")
+    ranges = page.evaluate("document.getElementById('history').layout.xaxis.range")
+    assert [moment[:7] for moment in ranges] == ["2026-01", "2026-01"]
+
+
+def test_a_single_run_shows_its_parameters(show: Shown) -> None:
+    """Where nothing can vary, the table has all parameters."""
+    page = show([run(0, {"n": 1, "solver": {"$class": "Euler", "dt": 0.1}})], "table")
+
+    heads = page.locator("#runs thead th .dt-column-title").all_inner_texts()
+    assert heads[:4] == ["run", "n", "solver", "solver.dt"]
 
 
 # ---- the plots ------------------------------------------------------------------------------------------------------

@@ -81,7 +81,22 @@
     return `${step ? rounded(bytes / 1000 ** step, 3) : bytes} ${units[step]}`;
   }
 
-  const timeText = (iso) => iso.slice(0, 19).replace("T", " ");
+  /** A moment in local time with its offset; what is no moment as it stands. */
+  function timeText(iso) {
+    const time = momentIn(iso);
+    if (time === null) return iso;
+    const ahead = -new Date(time).getTimezoneOffset();
+    const two = (number) => String(Math.floor(Math.abs(number))).padStart(2, "0");
+    return `${localIso(time).slice(0, 19).replace("T", " ")}${ahead < 0 ? "-" : "+"}${two(ahead / 60)}:${two(ahead % 60)}`;
+  }
+
+  /** Milliseconds since 1970; without an offset it is UTC. */
+  function momentIn(iso) {
+    const time = Date.parse(/(Z|[+-]\d\d:?\d\d)$/.test(iso) ? iso : `${iso}Z`);
+    return Number.isNaN(time) ? null : time;
+  }
+
+  const localIso = (time) => new Date(time - new Date(time).getTimezoneOffset() * 60000).toISOString().slice(0, 23);
 
   const label = (column) => (column.group === "metadata" ? column.name.slice("metadata.".length) : column.label);
 
@@ -155,7 +170,7 @@
     if (runTime && sum(runTime)) fact(durationText(sum(runTime)), "of computing");
     if (size && sum(size)) fact(bytesText(sum(size)), "of results");
     if (created) {
-      const days = created.cells.map((cell) => String(cell).slice(0, 10)).sort();
+      const days = created.cells.map((_, row) => timeText(textOf(created, row)).slice(0, 10)).sort();
       fact(days[0] === days.at(-1) ? days[0] : `${days[0]} – ${days.at(-1)}`, "");
     }
     const constant = params.filter((one) => !one.varies);
@@ -164,12 +179,12 @@
       byId("constants").append("Same in all runs: ", ...shown, constant.length > 40 ? `and ${constant.length - 40} more` : "");
       byId("constants").hidden = false;
     }
-    byId("footer").textContent = `Written ${timeText(data.written_at)} UTC by entropic. Times are in UTC.`;
+    byId("footer").textContent = `Written ${timeText(data.written_at)} by entropic. Times are local, with their offset from UTC.`;
   }
 
   // ---- which runs are shown ---------------------------------------------------------------------------------------
 
-  const TERM = /^(.+?)(<=|>=|!=|=|<|>)(.*)$/s;
+  const TERM = /^([^=<>!~]+)(<=|>=|!=|==|=|<|>|~)(.*)$/s;
   const unquoted = (text) => text.replaceAll('"', "");
   const filterable = new Map();
   for (const one of columns) for (const name of [one.name, label(one), label(one).replaceAll(" ", "_")]) if (!filterable.has(name)) filterable.set(name, one);
@@ -182,13 +197,14 @@
     if (!one) return { test: textTest(unquoted(word)), unknown: name && unquoted(name) };
     const value = unquoted(wanted).toLowerCase();
     const number = value.trim() === "" ? NaN : Number(NAMED[value] ?? value);
-    if (operator === "=" || operator === "!=") {
+    if (operator === "~") return matchTest(one, unquoted(wanted));
+    if (operator === "=" || operator === "==" || operator === "!=") {
       const equal = (row) => {
         if (isMissing(one.cells[row])) return false;
         const own = numberOf(one.cells[row]);
-        return (own !== undefined && own === number) || textOf(one, row).toLowerCase() === value || shortText(one, row).toLowerCase() === value;
+        return (own !== undefined && own === number) || textOf(one, row).toLowerCase() === value || shortText(one, row).toLowerCase() === value || one.cells[row]?.s?.toLowerCase() === value;
       };
-      return { test: operator === "=" ? equal : (row) => !isMissing(one.cells[row]) && !equal(row) };
+      return { test: operator !== "!=" ? equal : (row) => !isMissing(one.cells[row]) && !equal(row) };
     }
     const holds = { "<": (order) => order < 0, "<=": (order) => order <= 0, ">": (order) => order > 0, ">=": (order) => order >= 0 }[operator];
     const order = (a, b) => (a < b ? -1 : a > b ? 1 : a === b ? 0 : NaN);
@@ -196,9 +212,20 @@
       test: (row) => {
         const own = numberOf(one.cells[row]);
         if (own !== undefined) return !Number.isNaN(number) && holds(order(own, number));
-        return typeof one.cells[row] === "string" && (Number.isNaN(number) || one.unit === "time") && holds(order(textOf(one, row).toLowerCase(), value.replace(" ", "t")));
+        if (one.unit === "time") return holds(order(momentIn(textOf(one, row)), Date.parse(/^\d{4}(-\d\d){0,2}$/.test(value) ? `${value}${"-01".repeat(Math.max(0, 3 - value.split("-").length))}T00:00` : value.replace("t", "T").replace(" ", "T"))));
+        return typeof one.cells[row] === "string" && Number.isNaN(number) && holds(order(textOf(one, row).toLowerCase(), value));
       },
     };
+  }
+
+  /** A text in which a regular expression is found, as on the command line. */
+  function matchTest(one, pattern) {
+    try {
+      const expression = new RegExp(pattern);
+      return { test: (row) => { const cell = one.cells[row]; return (typeof cell === "string" || cell?.s !== undefined) && expression.test(cell.s ?? cell); } };
+    } catch {
+      return { test: () => false, wrong: pattern };
+    }
   }
 
   let rowTexts;
@@ -216,7 +243,9 @@
   function applyFilter() {
     const words = byId("filter").value.match(/(?:"[^"]*"?|[^\s"])+/g) ?? [];
     const terms = words.map(testOf);
-    filtered = terms.length ? allRows.filter((row) => terms.every((term) => term.test(row))) : allRows;
+    const picked = byId("function").value;
+    const isOfFunction = (row) => picked === "" || textOf(functionName, row) === picked.slice(1);
+    filtered = terms.length || picked ? allRows.filter((row) => isOfFunction(row) && terms.every((term) => term.test(row))) : allRows;
     const unknown = terms.map((term) => term.unknown).filter(Boolean);
     byId("hint").replaceChildren(...(unknown.length ? [element("span", { className: "wrong", textContent: `No parameter or field is called ${unknown.join(", ")}; looked for it as text.` })] : example()));
     refresh();
@@ -230,7 +259,8 @@
     shown = picked.length ? filtered.filter((row) => picked.every((test) => test(row))) : filtered;
     byId("count").textContent = shown.length === count ? many(count, "run") : `${shown.length.toLocaleString("en")} of ${many(count, "run")}`;
     byId("count").dataset.filter = byId("filter").value; // what is shown answers to this
-    byId("clear").hidden = !byId("filter").value && !picks.size;
+    byId("clear").hidden = !byId("filter").value && !picks.size && !byId("function").value;
+    rememberState();
     drawTable();
     drawPlots(keepParallel);
   }
@@ -252,11 +282,12 @@
 
   const MOST_COLUMNS = 40;
   const tableColumns = [
-    ...varying.slice(0, MOST_COLUMNS),
+    ...(count === 1 ? params : varying).slice(0, MOST_COLUMNS),
+    ...(own("superseded") ? [own("superseded")] : []),
     ...(runTime ? [runTime] : []),
     ...columns.filter((one) => one.group === "metadata" && one.varies).slice(0, 12),
     ...(functionName?.varies ? [functionName] : []),
-    ...[own("version")].filter((one) => one?.varies),
+    ...[own("version"), own("code")].filter((one) => one?.varies),
     ...(created ? [created] : []),
     ...(size ? [size] : []),
   ];
@@ -435,6 +466,7 @@
 
   /** Where each run stands on the axis of a column, or null for a column with too many names. */
   function axisOf(one) {
+    if (one.array) return null; // its digests have no order, and say nothing
     if (one.axis !== undefined) return one.axis;
     if (isNumeric(one) && one.cells.every(finite)) {
       const log = spansDecades(one.cells.map(numberOf));
@@ -516,6 +548,7 @@
     const rows = filtered;
     byId("parallel-card").hidden = axes.length < 2 || count < 2;
     if (byId("parallel-card").hidden) return;
+    byId("parallel").style.minWidth = `${axes.length * 105 + 90}px`;
     byId("parallel").hidden = !hasWebGL();
     byId("no-webgl").hidden = hasWebGL();
     if (!hasWebGL()) return;
@@ -551,7 +584,8 @@
   const scale = () => COLOURS[isDark() ? "dark" : "light"].map((colour, place) => [place / 4, colour]);
 
   function parallelAxes() {
-    const chosen = [...varying, ...columns.filter((one) => one.group === "record" && one === runTime)].filter((one) => axisOf(one));
+    const interest = columns.filter((one) => one.group === "metadata" && one.varies && isNumeric(one) && one.cells.every(finite));
+    const chosen = [...varying, ...interest, ...(runTime ? [runTime] : [])].filter((one) => axisOf(one));
     return chosen.length > MOST_AXES ? [...chosen.slice(0, MOST_AXES - 1), ...chosen.slice(-1)] : chosen;
   }
 
@@ -578,7 +612,7 @@
     byId("against-card").hidden = !x || !y || count < 2;
     if (byId("against-card").hidden) return;
     const side = (one) => {
-      if (one.unit === "time") return { axis: { type: "date" }, at: (row) => momentOf(row) };
+      if (one.unit === "time") return { axis: { type: "date", range: timeRange() }, at: (row) => momentOf(row) };
       const numbers = one.cells.filter(finite).map(numberOf);
       if (isNumeric(one)) return { axis: { type: spansDecades(numbers) ? "log" : "linear", ...(spansDecades(numbers) ? { dtick: 1 } : {}) }, at: (row) => numberOf(one.cells[row]) ?? null };
       const axis = axisOf(one);
@@ -605,7 +639,7 @@
   }
 
   function drawHistory() {
-    byId("history-card").hidden = !created || count < 2;
+    byId("history-card").hidden = !created || count < 2 || !timesOfRuns().length;
     if (byId("history-card").hidden) return;
     const measure = byId("history-measure").value;
     const one = measure === "runs" ? null : columns[Number(measure)];
@@ -614,7 +648,7 @@
     const [divisor, unit] = !one ? [1, "runs"] : one.unit === "seconds" ? (total > 7200 ? [3600, "hours of computing"] : [1, "seconds of computing"]) : total > 1e9 ? [1e9, "GB of results"] : [1e6, "MB of results"];
     const split = functionName?.varies && axisOf(functionName) ? axisOf(functionName) : null;
     const groups = split ? split.texts.map((_, rank) => shown.filter((row) => split.places[row] === rank)) : [shown];
-    const times = allRows.map((row) => Date.parse(created.cells[row])).filter((time) => !Number.isNaN(time));
+    const times = timesOfRuns();
     const first = times.reduce((a, b) => Math.min(a, b), Infinity), last = times.reduce((a, b) => Math.max(a, b), -Infinity);
     const bins = binsOf(first, last);
     const traces = groups.map((rows, rank) => ({
@@ -622,7 +656,9 @@
       name: split ? escapeForPlotly(split.texts[rank]) : "", marker: { color: split ? PALETTE[rank % PALETTE.length] : style("--accent"), opacity: 0.85 },
       hovertemplate: `%{x}<br>%{y:.4~g} ${unit}<extra></extra>`,
     }));
-    Plotly.react(byId("history"), traces, layout({ legend: split, x: { type: "date" }, y: { title: { text: unit, standoff: 8 }, rangemode: "tozero", ...(!one && shown.length <= 6 ? { dtick: 1 } : {}) } }), CONFIG);
+    // Of an empty one plotly complains in the console.
+    const drawn = traces.filter((trace) => trace.x.length);
+    Plotly.react(byId("history"), drawn, layout({ legend: split, x: { type: "date", range: [bins.start, bins.end] }, y: { title: { text: unit, standoff: 8 }, rangemode: "tozero", ...(!one && shown.length <= 6 ? { dtick: 1 } : {}) } }), CONFIG);
   }
 
   /** Bars of a round length of time, about forty of them. */
@@ -631,15 +667,26 @@
     const lengths = [1, 10, 100, SECOND, 5 * SECOND, 15 * SECOND, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 28 * DAY, 91 * DAY, 364 * DAY];
     const length = lengths.find((one) => (last - first) / one <= 45) ?? 728 * DAY;
     const start = Math.floor(first / length) * length;
-    const text = (time) => new Date(time).toISOString().slice(0, 23);
+    const text = localIso;
     return { start: text(start), end: text(Math.ceil((last + 1) / length) * length), size: length };
   }
 
-  /** When a run was recorded, as plotly takes it for UTC. */
+  /** When a run was recorded, in local time. */
   function momentOf(row) {
-    const time = Date.parse(created.cells[row]);
-    return Number.isNaN(time) ? null : new Date(time).toISOString().slice(0, 23);
+    const time = momentIn(textOf(created, row));
+    return time === null ? null : localIso(time);
   }
+
+  /** The range of a time axis: of all runs, so that it has one when none is shown. */
+  function timeRange() {
+    const times = timesOfRuns();
+    const first = times.reduce((a, b) => Math.min(a, b)), last = times.reduce((a, b) => Math.max(a, b));
+    const pad = Math.max((last - first) * 0.03, 500);
+    return [localIso(first - pad), localIso(last + pad)];
+  }
+
+  let knownTimes;
+  const timesOfRuns = () => (knownTimes ??= created ? allRows.map((row) => momentIn(textOf(created, row))).filter((time) => time !== null) : []);
 
   let waiting;
   function drawPlots(keepParallel = false) {
@@ -661,9 +708,9 @@
     const plottable = candidates.filter((one) => isNumeric(one) || axisOf(one));
     const measures = [...(runTime ? [runTime] : []), ...(size?.varies ? [size] : []), ...plottable.filter((one) => one.group === "metadata" && isNumeric(one))];
     const numeric = [...measures, ...varying.filter(isNumeric)];
-    const xs = [...plottable, ...(runTime ? [runTime] : []), ...(size?.varies ? [size] : []), ...(created ? [created] : [])];
+    const xs = [...plottable, ...(runTime ? [runTime] : []), ...(size?.varies ? [size] : []), ...(timesOfRuns().length ? [created] : [])];
     const named = plottable.filter((one) => !isNumeric(one) && axisOf(one).texts.length <= PALETTE.length);
-    const firstX = varying.find((one) => plottable.includes(one) && isNumeric(one)) ?? plottable[0] ?? created;
+    const firstX = varying.find((one) => plottable.includes(one) && isNumeric(one)) ?? plottable[0] ?? (timesOfRuns().length ? created : undefined);
     const firstColour = named.find((one) => one !== firstX && one.group !== "metadata");
     const value = (one) => (one ? String(columns.indexOf(one)) : "-1");
     fillSelect(byId("parallel-colour"), [...numeric.map(option), nothing], value(numeric[0]));
@@ -671,9 +718,11 @@
     fillSelect(byId("against-y"), numeric.map(option), value(numeric[0]));
     fillSelect(byId("against-colour"), [nothing, ...named.map(option), ...numeric.map(option)], value(firstColour));
     fillSelect(byId("history-measure"), [["runs", "number of runs"], ...(runTime ? [[String(columns.indexOf(runTime)), "computing time"]] : []), ...(size ? [[String(columns.indexOf(size)), "size of results"]] : [])], "runs");
-    byId("parallel-colour").addEventListener("change", drawParallel);
-    for (const id of ["against-x", "against-y", "against-colour"]) byId(id).addEventListener("change", drawAgainst);
-    byId("history-measure").addEventListener("change", drawHistory);
+    for (const id of KEPT.slice(2)) byId(id).dataset.first = byId(id).value;
+    const draws = (draw) => () => { draw(); rememberState(); };
+    byId("parallel-colour").addEventListener("change", draws(drawParallel));
+    for (const id of ["against-x", "against-y", "against-colour"]) byId(id).addEventListener("change", draws(drawAgainst));
+    byId("history-measure").addEventListener("change", draws(drawHistory));
   }
 
   async function makePlots() {
@@ -682,6 +731,9 @@
     URL.revokeObjectURL(script.src);
     Plotly = window.Plotly;
     fillMenus();
+    readMenus();
+    areMenusFilled = true;
+    rememberState();
     drawPlots();
     await new Promise(requestAnimationFrame);
     byId("parallel").on?.("plotly_restyle", (change) => { if (Object.keys(change[0]).some((name) => name.includes("constraintrange"))) readPicks(); });
@@ -691,12 +743,65 @@
 
   const setDark = () => document.documentElement.classList.toggle("dark", isDark());
 
+  // ---- the state, in the address of the page, to come back to and to hand on -----------------------------------------
+
+  const KEPT = ["filter", "function", "parallel-colour", "against-x", "against-y", "against-colour", "history-measure"];
+  let areMenusFilled = false; // before, the address says more than the page
+
+  /** What is shown, as the end of an address: of menus their labels, which outlive columns that come and go. */
+  function stateText() {
+    const state = new URLSearchParams();
+    for (const id of KEPT) {
+      const field = byId(id);
+      const value = field.tagName === "SELECT" ? field.selectedOptions[0]?.textContent ?? "" : field.value;
+      const first = id === "filter" || id === "function" ? field.value === "" : field.dataset.first === field.value;
+      if (value && !first) state.set(id, value);
+    }
+    const text = state.toString();
+    return text ? `#${text}` : "";
+  }
+
+  function rememberState() {
+    if (!areMenusFilled) return;
+    const text = stateText();
+    if (text !== location.hash) history.replaceState(null, "", text || location.pathname + location.search);
+  }
+
+  const asked = () => new URLSearchParams(location.hash.slice(1));
+
+  function readFilter() {
+    byId("filter").value = asked().get("filter") ?? "";
+    byId("function").value = [...byId("function").options].find((one) => one.textContent === asked().get("function"))?.value ?? "";
+  }
+
+  function readMenus() {
+    for (const id of KEPT.slice(2)) {
+      const option = [...byId(id).options].find((one) => one.textContent === asked().get(id));
+      byId(id).value = option ? option.value : byId(id).dataset.first;
+    }
+  }
+
+  function readState() {
+    readFilter();
+    readMenus();
+    applyFilter();
+  }
+
+  function fillFunctions() {
+    const names = functionName?.varies ? [...new Set(allRows.map((row) => textOf(functionName, row)))].sort() : [];
+    const number = (name) => allRows.filter((row) => textOf(functionName, row) === name).length;
+    fillSelect(byId("function"), [["", "all functions"], ...names.map((name) => [`=${name}`, `${name || "plain runs"} (${number(name)})`])], "");
+    byId("function").hidden = !names.length;
+  }
+
   // ---- begin ------------------------------------------------------------------------------------------------------
 
   function listen() {
     let typing;
     byId("filter").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(applyFilter, 150); });
-    byId("clear").addEventListener("click", () => { byId("filter").value = ""; picks = new Map(); applyFilter(); byId("filter").focus(); });
+    byId("clear").addEventListener("click", () => { byId("filter").value = ""; byId("function").value = ""; picks = new Map(); applyFilter(); byId("filter").focus(); });
+    byId("function").addEventListener("change", applyFilter);
+    window.addEventListener("hashchange", () => { if (location.hash !== stateText()) readState(); });
     byId("as-table").addEventListener("click", () => showAs(false));
     byId("as-pictures").addEventListener("click", () => showAs(true));
     byId("more-pictures").addEventListener("click", () => { picturesUpTo += 48; drawPictures(); });
@@ -726,8 +831,10 @@
     const address = asAddress(await unpack("table-js"));
     makeTable((await import(address)).default);
     URL.revokeObjectURL(address);
+    fillFunctions();
+    readFilter();
     listen();
-    refresh();
+    applyFilter();
     document.documentElement.dataset.table = "drawn";
     await new Promise((resolve) => setTimeout(resolve, 20)); // the table is on the screen before the plots are unpacked
     await makePlots();
