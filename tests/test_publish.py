@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -87,15 +88,46 @@ def test_siblings_move_along_under_their_own_names() -> None:
     assert sorted(record.provenance["siblings"]) == sorted(["notes", xdmf.name])
 
 
-def test_a_sibling_never_replaces_another_runs(caplog: pytest.LogCaptureFixture) -> None:
-    """A name that is taken gets the run's in front of it, with a warning; so does the third."""
+def test_a_companion_never_replaces_another_runs() -> None:
+    """Where a name is taken, result and companions go into a folder of the run, so that each finds its own."""
     for text in ("first", "second", "third"):
-        run(lambda path, text=text: (path.write_text("x"), path.with_name("log.txt").write_text(text)))
+        path = run(lambda path, text=text: (path.write_text("log.txt"), path.with_name("log.txt").write_text(text)))
+        assert path.with_name(path.read_text()).read_text() == text
 
-    texts = [path.read_text() for path in Path("results").iterdir() if path.name.endswith("log.txt")]
-    assert sorted(texts) == ["first", "second", "third"]
     assert Path("results/log.txt").read_text() == "first"
-    assert sum("log.txt" in entry.getMessage() for entry in caplog.records) == 2
+    assert [path.name for path in Path("results").rglob("log.txt")] == ["log.txt"] * 3
+
+
+def test_a_protected_folder_is_published_protected() -> None:
+    """A runner may write-protect what it has written; the folder is unprotected only for the move."""
+
+    def write(path: Path) -> None:
+        path.mkdir()
+        path.joinpath("data").write_text("x")
+        path.joinpath("data").chmod(0o444)
+        path.chmod(0o555)
+
+    path = run(write, "")
+
+    assert path.joinpath("data").read_text() == "x"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o555
+    path.chmod(0o755)
+
+
+def test_a_run_folder_goes_with_its_last_file() -> None:
+    """Deleting a run that lies in a folder of its own leaves none."""
+    store = Store("results", "runs.json", file_suffix=".txt")
+
+    def pair(params: dict[str, Any], path: Path) -> None:
+        path.write_text("log.txt")
+        path.with_name("log.txt").write_text(str(params["n"]))
+
+    for n in (1, 2):
+        store.run({"n": n}, pair)
+    store.delete({"n": 2}, remove_file=True)
+
+    assert sorted(path.suffix for path in Path("results").iterdir() if path.name != ".entropic") == [".txt", ".txt"]
+    assert store.check().is_clean
 
 
 def test_a_folder_is_published_whole() -> None:

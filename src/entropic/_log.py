@@ -66,16 +66,6 @@ def waiting(params_hash: str, holder: str, seconds: float, lock_path: str) -> No
     )
 
 
-def sibling_renamed(name: str, kept_as: str) -> None:
-    """A file beside the result could not keep its own name without overwriting another run's."""
-    logger.warning(
-        "A file named %r already stands in the results folder; this run's is kept as %r. "
-        "Name files after result_path to keep them apart",
-        name,
-        kept_as,
-    )
-
-
 def mended(path: str, cut_off_bytes: int, kept_as: str | None) -> None:
     """The torn tail of an interrupted append was cut off, and kept in a file if it said anything."""
     kept = "nothing was in them" if kept_as is None else f"they are kept at {kept_as}"

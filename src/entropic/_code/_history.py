@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import _log
-from .._fs import is_settled, remember, remove_abandoned, replacing
+from .._fs import is_settled, make_shared_folder, remember, remove_abandoned, replacing
 from .._results import Layout
 from ._comparison import UNKNOWN, Change, LegacyPart, changes, diff_of, legacy_changes
 from ._fingerprint import Fingerprint
@@ -107,7 +107,7 @@ class Codebook:
             OSError: It cannot be written.
         """
         folder = self._accepted_folder
-        os.makedirs(folder, exist_ok=True)
+        make_shared_folder(folder)
         for digest in old:
             with open(os.path.join(folder, f"{digest}.{new}"), "ab"):
                 pass
@@ -203,7 +203,7 @@ class Codebook:
         for theirs, ours in pairs:
             missing = _files(theirs) - _files(ours)
             if missing:
-                os.makedirs(ours, exist_ok=True)
+                make_shared_folder(ours)
             for name in missing:
                 with replacing(os.path.join(ours, name)) as draft:
                     shutil.copyfile(os.path.join(theirs, name), draft)
@@ -219,7 +219,7 @@ class Codebook:
         if os.path.exists(path):
             return
         try:
-            os.makedirs(self._folder, exist_ok=True)
+            make_shared_folder(self._folder)
             self._remove_dead_drafts()
             with replacing(path) as draft:
                 Path(draft).write_text(json.dumps(content, indent=1), encoding="utf-8", errors="backslashreplace")

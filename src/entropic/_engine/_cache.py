@@ -17,6 +17,7 @@ Why nothing runs twice
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ from .._code import Codebook
 from .._fs import remember, remove, sync_tree
 from .._locks import LockFiles, SingleFlight
 from .._record import RunRecord, copy_record
-from .._results import StagingArea
+from .._results import StagingArea, is_own_name
 from .._tables import Origin, RecordList, from_store
 from ..errors import EntropicError, NotRecordedError, ResultMissingError, StoreWriteError
 from ..hashing import PLAIN_TYPES, Key, hash_params, make_key
@@ -80,7 +81,7 @@ class RunCache:
         self.index = adapt(settings.index)
         self.codebook = Codebook(results_dir)
         self.paths = ResultPaths(results_dir, self.index)
-        self.staging = StagingArea(str(results_dir), settings.durable)
+        self.staging = StagingArea(str(results_dir), settings.durable, keep_failed=settings.keep_failed)
         lock_files = LockFiles(str(self.staging.layout.locks))
         self.flights = SingleFlight(self.index.key_locks() or lock_files)
         self.folder = FolderIdentity(settings, self.index)
@@ -310,11 +311,18 @@ class RunCache:
             try:
                 remove(path)
                 removed.append(path)
+                self._remove_run_folder(path.parent)
             except OSError as error:
                 kept.append((path, error))  # the others go all the same: their records are gone
         if kept:
             raise _not_removed(kept, len(removed))
         return removed
+
+    def _remove_run_folder(self, folder: Path) -> None:
+        """Remove the folder of a run with companions, once it is empty."""
+        if folder.parent == self.settings.results_dir and is_own_name(folder.name):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def _not_removed(kept: Sequence[tuple[Path, OSError]], removed: int) -> StoreWriteError:

@@ -2,7 +2,7 @@
 
 from ._atomic import abandoned_drafts, remove_drafts, replacing
 from ._digests import content_digest, digest_like, files_below, is_as_recorded, measure
-from ._files import make_folder, move_new, remove, require_access, sync, sync_tree
+from ._files import make_folder, make_shared_folder, move_new, remove, require_access, share_file, sync, sync_tree
 from ._flock import closer, has_locks, is_abandoned, is_at, remove_abandoned, try_lock, unlock, wait_for_lock
 from ._fork import forks_held_off, watch_forks
 from ._frames import calling_frame, is_finished
@@ -26,6 +26,7 @@ __all__ = [
     "is_finished",
     "is_settled",
     "make_folder",
+    "make_shared_folder",
     "measure",
     "move_new",
     "remember",
@@ -34,6 +35,7 @@ __all__ = [
     "remove_drafts",
     "replacing",
     "require_access",
+    "share_file",
     "sync",
     "sync_tree",
     "try_lock",

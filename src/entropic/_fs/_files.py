@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import functools
 import logging
 import os
 import shutil
@@ -87,15 +89,49 @@ def make_folder(folder: str, *, durable: bool) -> None:
         sync(above)
 
 
+def make_shared_folder(folder: str | os.PathLike[str]) -> None:
+    """
+    Make a folder, and what is missing above it, with the rights of the folder above it, whatever the umask.
+
+    All who may write to a results folder have to write to our own folders in it.
+
+    Raises:
+        OSError: It cannot be made, or something else stands there.
+    """
+    path = os.fspath(folder)
+    if os.path.isdir(path):
+        return
+    above = os.path.dirname(path)
+    if above != path:
+        make_shared_folder(above or os.curdir)
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
+        return
+    with contextlib.suppress(OSError):  # a file system without modes
+        os.chmod(path, stat.S_IMODE(os.stat(above or os.curdir).st_mode))
+
+
+def share_file(descriptor: int, folder: str, mode: int) -> None:
+    """Give an open file of ours, whose mode is known, the rights that its folder has, whatever the umask."""
+    with contextlib.suppress(OSError):  # another user's file, or a file system without modes
+        rights = _rights_in(folder)
+        if stat.S_IMODE(mode) != rights:
+            os.fchmod(descriptor, rights)
+
+
+@functools.lru_cache(64)
+def _rights_in(folder: str) -> int:
+    return stat.S_IMODE(os.stat(folder).st_mode) & 0o666
+
+
 def move_new(source: str, target: str) -> None:
     """Rename a file or folder to a name that must be free; `FileExistsError` if it is not."""
-    if stat.S_ISDIR(os.lstat(source).st_mode):
-        os.mkdir(target)  # rename replaces an empty folder in one step, and this one is ours
-        try:
-            os.rename(source, target)
-        except BaseException:
-            os.rmdir(target)
-            raise
+    mode = os.lstat(source).st_mode
+    if stat.S_ISDIR(mode):
+        _move_new_folder(source, target, stat.S_IMODE(mode))
         return
     try:
         os.link(source, target, follow_symlinks=False)
@@ -111,3 +147,19 @@ def move_new(source: str, target: str) -> None:
             raise
     else:
         os.unlink(source)
+
+
+def _move_new_folder(source: str, target: str, mode: int) -> None:
+    os.mkdir(target)  # rename replaces an empty folder in one step, and this one is ours
+    place = source
+    try:
+        if not mode & stat.S_IWUSR:
+            os.chmod(source, mode | stat.S_IWUSR)  # a protected folder cannot be moved, not even by its owner
+        os.rename(source, target)
+        place = target
+    except BaseException:
+        os.rmdir(target)
+        raise
+    finally:
+        if not mode & stat.S_IWUSR:
+            os.chmod(place, mode)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
-from .._fs import closer, is_abandoned, is_at, remove_abandoned, try_lock, unlock
+from .._fs import closer, is_abandoned, is_at, make_shared_folder, remove_abandoned, share_file, try_lock, unlock
 from ..errors import StoreWriteError
 
 # A store may come from a stranger: a link in the place of a lock file is not followed.
@@ -103,6 +103,10 @@ class LockFile:
         if status.st_size:  # to truncate an empty file costs as much as the rest of a flight
             os.ftruncate(self._descriptor, 0)
         os.write(self._descriptor, text)
+        if not status.st_size:
+            share_file(
+                self._descriptor, os.path.dirname(self._path), status.st_mode
+            )  # others have to open it, to wait for it
 
     def release(self) -> None:
         """Free the lock, and take its file away."""
@@ -168,7 +172,7 @@ def _opened(path: str, *, create: bool) -> LockFile:
     try:
         return LockFile(path, _FLAGS | os.O_CREAT)
     except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        make_shared_folder(os.path.dirname(path))
         return LockFile(path, _FLAGS | os.O_CREAT)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .._fs import make_folder, sync
+from .._fs import make_folder, make_shared_folder, sync
 from ._layout import Layout, require_locks
 
 _BYTES = 16
@@ -41,7 +41,11 @@ def give_folder_id(results_dir: Path, identity: str | None = None, *, durable: b
     """
     require_locks()
     target = Layout(results_dir).identity
-    make_folder(str(target.parent), durable=durable)
+    make_folder(str(results_dir), durable=durable)
+    if not target.parent.is_dir():
+        make_shared_folder(target.parent)
+        if durable:
+            sync(str(results_dir))
     draft = target.with_name(f"{target.name}.{os.urandom(_BYTES).hex()}")
     try:
         draft.write_bytes(f"{identity or os.urandom(_BYTES).hex()}\n".encode())

@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
-from .._fs import try_lock
+from .._fs import make_shared_folder, share_file, try_lock
 from ._layout import Layout, require_locks
 
 Event = Literal["recorded", "forgotten"]
@@ -110,12 +110,14 @@ class Journal:
             return True
 
     def _open(self) -> int:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
         try:
-            return os.open(self.path, flags, 0o666)
+            return os.open(self.path, flags)
         except FileNotFoundError:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(self.path, flags, 0o666)
+            make_shared_folder(self.path.parent)
+            descriptor = os.open(self.path, flags | os.O_CREAT, 0o666)
+            share_file(descriptor, str(self.path.parent), os.fstat(descriptor).st_mode)
+            return descriptor
 
 
 def _write_locked(descriptor: int, text: bytes) -> None:

@@ -16,8 +16,20 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from .._fs import closer, forks_held_off, is_abandoned, is_at, remove_abandoned, try_lock, unlock, watch_forks
+from .._fs import (
+    closer,
+    forks_held_off,
+    is_abandoned,
+    is_at,
+    make_shared_folder,
+    remove_abandoned,
+    try_lock,
+    unlock,
+    watch_forks,
+)
 from ._layout import Layout, StagingName
+
+_KILLED = "The process ended before the run did: it was killed, or the machine went down. There is no traceback.\n"
 
 
 class Session:
@@ -57,16 +69,34 @@ def _end_session(path: str, descriptor: int, close: Callable[[], None], owner: i
         close()
 
 
-def remove_dead_work(layout: Layout) -> int:
-    """Remove the staging folders of processes that are gone; never those of living ones. Returns how many left any."""
+def remove_dead_work(layout: Layout, *, keep: bool) -> int:
+    """
+    Remove the staging folders of processes that are gone; never those of living ones. Returns how many left any.
+
+    Args:
+        layout: Of the results folder.
+        keep: Move what they had written to where failed runs are kept, instead of removing it.
+    """
     dead = 0
     for session, places in _dead(layout):
         # Folders first: were we to die in between, the session file still tells the next cleaner.
         for place in places:
+            if keep:
+                _keep_aside(layout, place)
             shutil.rmtree(place, ignore_errors=True)
         dead += bool(places)  # a session file alone is what a forked worker leaves that ended well
         remove_abandoned(str(session))
     return dead
+
+
+def _keep_aside(layout: Layout, place: Path) -> None:
+    """Keep what a killed run had written; a folder in which there is nothing tells nothing."""
+    with contextlib.suppress(OSError):
+        if any(place.iterdir()):
+            make_shared_folder(layout.failed)
+            kept = layout.failed / f"{place.name}_{os.urandom(4).hex()}"
+            os.rename(place, kept)
+            kept.joinpath("traceback.txt").write_text(_KILLED, encoding="utf-8")
 
 
 def dead_sessions(layout: Layout) -> list[Path]:

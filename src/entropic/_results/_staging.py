@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .. import _log
-from .._fs import make_folder, move_new, require_access, sync, sync_tree, watch_forks
+from .._fs import make_folder, make_shared_folder, move_new, require_access, sync, sync_tree, watch_forks
 from ..errors import AmbiguousResultError, ResultMissingError
 from ._layout import Layout, StagingName, require_locks
 from ._names import suffix_of, unused_stem
@@ -42,10 +42,12 @@ class StagingArea:
     Args:
         results_dir: The folder results are published into; made when first needed.
         durable: Sync results to disk before they are published.
+        keep_failed: Keep what runs of killed processes had written, when their staging places are cleared.
     """
 
-    def __init__(self, results_dir: str, durable: bool) -> None:
+    def __init__(self, results_dir: str, durable: bool, *, keep_failed: bool = False) -> None:
         self.results_dir = results_dir
+        self._keep_failed = keep_failed
         self.durable = durable
         self.layout = Layout(results_dir)
         self._staging = str(self.layout.staging)
@@ -99,7 +101,7 @@ class StagingArea:
 
     def clean_up(self) -> None:
         """Remove the unfinished work of processes that are gone; that of living ones is never touched."""
-        removed = remove_dead_work(self.layout)
+        removed = remove_dead_work(self.layout, keep=self._keep_failed)
         if removed:
             _log.cleaned(self._staging, removed)
 
@@ -123,8 +125,8 @@ class StagingArea:
         require_locks()
         make_folder(self.results_dir, durable=self.durable)
         require_access(self.results_dir, os.W_OK | os.X_OK)
-        make_folder(self._staging, durable=False)
-        make_folder(str(self.layout.sessions), durable=False)
+        make_shared_folder(self._staging)
+        make_shared_folder(self.layout.sessions)
         session = Session(self.layout.sessions)
         self.clean_up()
         return session
@@ -166,28 +168,51 @@ class Stage:
             )
         names = sorted(os.listdir(self._folder))
         written = _result_among(self.path, names)
-        results_dir, durable = self._area.results_dir, self._area.durable
-        if durable:
+        if self._area.durable:
             for name in names:
                 sync_tree(os.path.join(self._folder, name))
-        moved: list[str] = []
+        try:
+            return self._publish_in("", names, written)
+        except FileExistsError:
+            # The name of a companion is taken. What refers to it by that name has to find its own.
+            return self._publish_in(self._new_run_folder(), names, written)
+
+    def _publish_in(self, folder: str, names: list[str], written: str) -> Published:
+        """Move all that was written into a folder below the results folder, or into that itself."""
+        place, durable = os.path.join(self._area.results_dir, folder), self._area.durable
+        moved: list[tuple[str, str]] = []  # each as it was called, and as it is
         try:
             for name in names:
                 if name != written:
-                    moved.append(self._move_sibling(name))
-            result = self._move_result(written)
-            moved.append(result)
-            if _is_broken_link(os.path.join(results_dir, result)):
+                    move_new(os.path.join(self._folder, name), os.path.join(place, name))
+                    moved.append((name, name))
+            result = self._move_result(written, place)
+            moved.append((written, result))
+            if _is_broken_link(os.path.join(place, result)):
                 raise _missing(self.path)  # it leads nowhere, or into the staging folder
             if durable:
-                sync(results_dir)
+                sync(place)
         except BaseException:
             # Back to where they came from: a failed publication shows nothing, and loses nothing.
-            for name in moved:
+            for name, now in moved:
                 with contextlib.suppress(OSError):
-                    os.rename(os.path.join(results_dir, name), os.path.join(self._folder, name))
+                    os.rename(os.path.join(place, now), os.path.join(self._folder, name))
+            if folder:
+                with contextlib.suppress(OSError):
+                    os.rmdir(place)
             raise
-        return Published(result, moved[:-1])
+        return Published(os.path.join(folder, result), [name for name, _ in moved[:-1]])
+
+    def _new_run_folder(self) -> str:
+        while True:
+            name = unused_stem(self._area.results_dir, self._stem.partition("_")[2], "")
+            try:
+                os.mkdir(os.path.join(self._area.results_dir, name))
+            except FileExistsError:
+                continue
+            if self._area.durable:
+                sync(self._area.results_dir)
+            return name
 
     def written(self) -> Path:
         """
@@ -214,7 +239,7 @@ class Stage:
         if not self._is_ours():
             return self.path.parent
         failed = self._area.layout.failed
-        failed.mkdir(parents=True, exist_ok=True)
+        make_shared_folder(failed)
         kept = failed / f"{self._stem}_{os.urandom(4).hex()}"
         os.rename(self._folder, kept)
         name = "traceback.txt"
@@ -226,30 +251,17 @@ class Stage:
     def _is_ours(self) -> bool:
         return os.getpid() == self._owner
 
-    def _move_result(self, written: str) -> str:
+    def _move_result(self, written: str, place: str) -> str:
         source = os.path.join(self._folder, written)
         name = self._stem + suffix_of(written, self._stem, self._suffix)
         while True:
             try:
-                move_new(source, os.path.join(self._area.results_dir, name))
+                move_new(source, os.path.join(place, name))
                 return name
             except FileExistsError:
                 # Another process, in the same microsecond; or a clock that was set back.
                 moment, _, rest = name.partition("_")
                 name = f"{float(moment) + 1e-6:.6f}_{rest}"
-
-    def _move_sibling(self, name: str) -> str:
-        source = os.path.join(self._folder, name)
-        further = (f"{self._stem}_{number}_{name}" for number in itertools.count(2))
-        for kept_as in itertools.chain([name, f"{self._stem}_{name}"], further):
-            try:
-                move_new(source, os.path.join(self._area.results_dir, kept_as))
-            except FileExistsError:
-                continue
-            if kept_as != name:
-                _log.sibling_renamed(name, kept_as)
-            return kept_as
-        raise AssertionError("names do not run out")
 
 
 def _result_among(expected: Path, names: list[str]) -> str:
