@@ -34,6 +34,7 @@ def test_what_goes_first(
     store: entropic.Store, runs: list[tuple[Any, int]], kept_bytes: int, by_age: list[int], by_value: list[int]
 ) -> None:
     """By age the oldest; by value what saves the fewest seconds a byte; unknown times last."""
+    store = entropic.Store(store.results_dir, "runs.json", file_suffix=".txt", allow_empty=True)
     for n, (seconds, size_bytes) in enumerate(runs):
         make(store, n, seconds, size_bytes)
     shown = store.prune(max_size_bytes=kept_bytes, preview=True)

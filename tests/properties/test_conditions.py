@@ -22,6 +22,9 @@ from entropic.query import OPERATORS, And, Comparison, Condition, Not, Or, Store
 from entropic.record import RunRecord
 from entropic.testing import make_record
 
+# Conditions drawn at random ask for names and kinds that no record has.
+pytestmark = pytest.mark.filterwarnings("ignore::entropic.errors.UnknownNameWarning")
+
 DAY = datetime.date(2026, 1, 1)
 NOON = datetime.datetime(2026, 1, 1, 12)
 NOON_IN_UTC = NOON.replace(tzinfo=datetime.timezone.utc)

@@ -7,10 +7,13 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from entropic import RunRecord, Store
+
+pytestmark = pytest.mark.filterwarnings("ignore::entropic.errors.ResultChangedWarning")
 
 points = st.integers(0, 4)
 which = st.integers(0, 2)

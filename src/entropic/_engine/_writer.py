@@ -20,8 +20,8 @@ class IndexWriter:
     """
     Insert and delete records, and note it in the journal.
 
-    A record is noted before it is inserted, and a deletion after it is done: killed in between, the journal has a run
-    too many, which is there on disk, and never one too few. A journal that cannot be written costs a line in the log.
+    What is noted has been done: a process that finds a run in the journal finds it in the index. A run is reported
+    after both, so whatever was reported can be rebuilt. A journal that cannot be written costs a line in the log.
 
     Args:
         settings: What the store was made with.
@@ -40,13 +40,13 @@ class IndexWriter:
 
     def insert(self, record: RunRecord) -> None:
         """Add a record, as `Index.insert`."""
-        self._note("recorded", [record])
         self._index.insert(record)
+        self._note("recorded", [record])
 
     def insert_many(self, records: Sequence[RunRecord]) -> None:
         """Add records, as `Index.insert_many`."""
-        self._note("recorded", records)
         self._index.insert_many([*records])
+        self._note("recorded", records)
 
     def delete_records(self, records: Collection[RunRecord]) -> None:
         """Remove records, as `Index.delete_records`."""

@@ -135,8 +135,9 @@ def bar_if_wanted(progress: bool | None) -> Bar | None:
 
 
 def _someone_looks() -> bool:
-    if "ipykernel" in sys.modules:
-        return True
+    ipython: Any = sys.modules.get("IPython")
+    if ipython is not None and hasattr(ipython.get_ipython(), "kernel"):
+        return True  # a notebook
     try:
         return sys.stderr.isatty()
     except (AttributeError, ValueError):  # none at all, or closed
