@@ -841,13 +841,14 @@ def test_help_has_examples_and_exit_codes(call: Call) -> None:
         "page",
         "path",
         "prune",
+        "rebuild",
         "register",
         "rm",
         "run",
         "show",
         "stats",
     ]
-    expected += ["why"]
+    expected += ["undelete", "why"]
     assert names == expected
     for name in set(names) - {"check", "stats"}:
         assert f"entropic {name}" in call(name, "--help").out

@@ -312,8 +312,8 @@ def test_a_condition_survives_paper_and_post(condition: Condition) -> None:
 def test_any_order_is_the_order_of_the_oracle(
     several: list[dict[str, Any]], by: list[str], limit: int | None, newest_first: bool
 ) -> None:
-    """Numbers, texts, truth values, dates, and then the rest; nothing raises, equal ones stay as they came."""
-    kinds = ["number", "text", "bool", "date", "datetime False", "datetime True"]
+    """Numbers, texts, truth values, dates, moments without and with offset, the rest; equal ones stay as they came."""
+    kinds = ["number", "text", "bool", "date", "datetime True", "datetime False"]
     index = MemoryIndex()
     for params in several:
         index.insert(make_record(params))
