@@ -62,9 +62,13 @@ def ran() -> Counter[str]:
 
 
 def litter() -> list[Path]:
-    """What is left in the private folder once everybody has gone."""
+    """What is left in the private folder once everybody has gone, but for what lasts."""
+    private = Path("results", ".entropic")
+    lasting = {private / "id", private / "journal" / "runs-v1.jsonl"}
     return [
-        path for path in Path("results", ".entropic").rglob("*") if not path.is_dir() or "staging" in path.parent.parts
+        path
+        for path in private.rglob("*")
+        if path not in lasting and (not path.is_dir() or "staging" in path.parent.parts)
     ]
 
 
