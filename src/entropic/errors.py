@@ -178,7 +178,20 @@ def _kept(value: Any) -> Any:
 
 
 class EntropicError(_Declared, Exception):
-    """Base of all errors of entropic. Catch it to catch them all."""
+    """
+    Base of all errors of entropic. Catch it to catch them all.
+
+    Attributes:
+        kept_at: Where the result of a finished run is that could not be recorded; empty if none was at stake.
+    """
+
+    kept_at = ""
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if not self.kept_at or repr(self.kept_at) in text:
+            return text
+        return f"{text} What the run wrote is kept at {self.kept_at!r}."
 
 
 # ---- parameters -----------------------------------------------------------------------------------------------------
