@@ -251,6 +251,22 @@ def test_answers_by_earlier_code_are_counted(
     assert simulate.plan(grid(n=range(6))).by_earlier_code == 0
 
 
+def test_replicates_by_earlier_code_are_counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the points of any sweep."""
+
+    @cached(store, seed=None)
+    def simulate(n, *, result_path):
+        result_path.write_text(str(SCALE * n))
+
+    simulate.replicates(2, 1)
+    monkeypatch.setitem(globals(), "SCALE", 2)
+    told: list[SweepProgress] = []
+    with pytest.warns(StaleResultWarning):
+        simulate.replicates(3, 1, progress=told.append)
+
+    assert (told[-1].cached, told[-1].by_earlier_code, told[-1].done) == (2, 2, 1)
+
+
 def test_what_runs_anew_is_not_counted_as_cached(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """With rerun there is no answer by earlier code."""
 

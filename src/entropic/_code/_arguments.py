@@ -15,7 +15,16 @@ from ._objects import Slots, dictionary_of, functions_behind, is_a
 from ._ownership import Ownership
 
 _PLAIN = (int, float, complex, str, bytes, bool, type(None))
-_CONTAINERS = (list, tuple, set, frozenset, deque, type({}.keys()), type({}.values()), type({}.items()))
+_CONTAINERS: tuple[type, ...] = (
+    list,
+    tuple,
+    set,
+    frozenset,
+    deque,
+    type({}.keys()),
+    type({}.values()),
+    type({}.items()),
+)
 _MOST = 2000
 
 
