@@ -70,7 +70,8 @@ class RunCache:
         staging: Where runs are staged.
         flights: Who runs which key at the moment.
         folder: Whether the results folder is the one of the index.
-        finder: What looks keys up; its methods are here as well, as ``recall``, ``look_up`` and ``shown``.
+        finder: What looks keys up; its methods are here as well, as ``recall``, ``look_up``, ``shown`` and
+            ``is_of_earlier_code``.
         writer: What changes the index.
         recorder: What publishes results and inserts their records.
     """
@@ -90,6 +91,7 @@ class RunCache:
         self.recorder = Recorder(settings, self.paths, self.folder, self.writer, self.staging, self.index)
         self.finder = finder = Finder(self.index, self.paths)
         self.recall, self.look_up, self.shown = finder.recall, finder.look_up, finder.shown
+        self.is_of_earlier_code = finder.is_of_earlier_code
         self._known_keys: dict[object, Key] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
