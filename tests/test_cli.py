@@ -407,10 +407,14 @@ def test_failures(call: Call) -> None:
     """Listed with parameters, error and place; removed by prune, which shows them first."""
     store = Store("results", "runs.json", keep_failed=True)
     assert call("run", "-p", "n=1", "--keep-failed", "--", "false", "{n}", "{result_path}").status == 1
+    assert len(call("failures").out.splitlines()) == 1  # there is no index yet
+
+    def diverging(params: dict[str, Any], path: Path) -> None:
+        raise ValueError("diverged\x1b[31m")
+
     with pytest.raises(ValueError, match="diverged"):
-        store.run(
-            {"n": 2, "s": "two\nlines"}, lambda params, path: (_ for _ in ()).throw(ValueError("diverged\x1b[31m"))
-        )
+        store.run({"n": 2, "s": "two\nlines"}, diverging)
+    store.run({"n": 3}, lambda params, path: path.write_text("x"))
 
     listed = call("failures")
     assert len(listed.out.splitlines()) == 2

@@ -18,7 +18,7 @@ from ._selection import condition_of, runs_argument
 @runs_argument
 @click.option("--traceback", is_flag=True, help="With the traceback of each.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for jq and the like.")
-@opens_store()
+@opens_store(creates=True)  # where nothing was recorded, there may be no index
 def failures(store: Store, runs: tuple[str, ...], traceback: bool, as_json: bool) -> None:
     """
     List runs that were not recorded, and where what they wrote is kept, the oldest first.

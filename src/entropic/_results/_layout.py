@@ -12,7 +12,8 @@ What lies in a results folder: every name below ``.entropic`` is drawn here, and
         ├── staging/<session>.<number>.<hash>.note what a run is of whose work is to be kept if it is killed
         ├── staging/kept_<stem>_<random>/          as in failed/, where nothing could be put there
         ├── sessions/<session>                     locked while the process lives whose staging folders bear its name
-        ├── locks/<hash>.lock                      locked by the process that runs this key; says who that is
+        ├── keys-v1.lock                           empty; a byte of it is locked for each key that is being run
+        ├── locks/<hash>.lock                      the same where bytes cannot be locked; says who holds it
         ├── failed/<stem>_<random>/                what was written by a run that could not be recorded, and why:
         │                                          failure.json, traceback.txt
         ├── checkpoints-v1/<hash>/                 what a run has put by, for the next attempt
@@ -54,6 +55,7 @@ class Layout:
         journal: The file in which runs are noted.
         staging: The folder of staging places.
         sessions: The folder of sessions.
+        keys: The file whose bytes are locked.
         locks: The folder of lock files.
         failed: The folder of runs that are kept for a look.
         checkpoints: The folder of what runs have put by.
@@ -69,6 +71,7 @@ class Layout:
         self.journal = private / "journal" / "runs-v1.jsonl"
         self.staging = private / "staging"
         self.sessions = private / "sessions"
+        self.keys = private / "keys-v1.lock"
         self.locks = private / "locks"
         self.failed = private / "failed"
         self.checkpoints = private / "checkpoints-v1"
