@@ -99,6 +99,7 @@ __all__ = [
     "ParameterError",
     "ParameterNameError",
     "ReentrantRunError",
+    "RenamedFunctionWarning",
     "ResultChangedWarning",
     "ResultMissingError",
     "ResultNotSavedError",
