@@ -133,8 +133,8 @@ class FunctionCache:
         self.defaults = DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
 
     def _new_watch(self, owner: type | None, said: set[str]) -> StalenessPolicy:
-        code, policy = Code(self.function, owner, self._ownership), self.options.on_change
-        return StalenessPolicy(self.name, code, policy, self.engine.codebook, said, self.place)
+        code = Code(self.function, owner, self._ownership, save=self.options.save)
+        return StalenessPolicy(self.name, code, self.options.on_change, self.engine.codebook, said, self.place)
 
     def _claimed(self, *, is_copy: bool) -> tuple[Claim, list[Any]]:
         index, digest = self.engine.settings.index, code_digest(self.function)
