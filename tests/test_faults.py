@@ -157,7 +157,7 @@ def test_any_single_call_may_fail_in_a_run(
             again = store.run_or_retrieve({"n": number}, runner)
             require_intact(store, number)
             assert found is None or again == found
-            assert list(Path("results/.entropic/locks").iterdir()) == []
+            assert list(Path("results/.entropic").glob("locks/*")) == []
             assert list(Path("results/.entropic/staging").iterdir()) == [], (number, fault.struck)
 
     assert {"open", "pwrite", "fsync", "mkdir", "write"} <= set(struck)

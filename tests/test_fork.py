@@ -22,6 +22,8 @@ import json, os, signal, sys, threading, time, warnings
 from pathlib import Path
 from entropic import Store, cached
 from entropic.errors import ReentrantRunError
+from entropic.hashing import hash_params
+from entropic._locks import key_locks_in
 warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of a fork beside threads: our subject
 def runner(params, path):
     path.write_text(str(params["n"]))
@@ -98,7 +100,8 @@ def forks(params, path):
         else:
             raise AssertionError("waited for its parent")
     codes.append(ended(in_child(child)))
-    assert [p.name for p in Path("results/.entropic/locks").iterdir()], "the lock went with the child"
+    others = key_locks_in("results/.entropic/keys-v1.lock", "results/.entropic/locks", str)
+    assert others.try_lock(hash_params({"n": 1})) is None, "the lock went with the child"
     assert path.read_text() == "half", "the work went with the child"
     path.write_text("1")
 store.run_or_retrieve({"n": 1}, forks)

@@ -63,7 +63,7 @@ def ran() -> Counter[str]:
 def litter() -> list[Path]:
     """What is left in the private folder once everybody has gone, but for what lasts."""
     private = Path("results", ".entropic")
-    lasting = {private / "id", private / "journal" / "runs-v1.jsonl"}
+    lasting = {private / "id", private / "journal" / "runs-v1.jsonl", private / "keys-v1.lock"}
     return [
         path
         for path in private.rglob("*")

@@ -37,7 +37,6 @@ class StalenessPolicy:
 
     Attributes:
         on_change: As given.
-        earlier_answers: How many times a result of earlier code was handed out.
     """
 
     def __init__(
@@ -54,7 +53,6 @@ class StalenessPolicy:
         self.on_change = on_change
         self._codebook = codebook
         self._said = said
-        self.earlier_answers = 0
         self._good: dict[str, Fingerprint] = {}
         self._changes: dict[str, tuple[Fingerprint, list[Change]]] = {}
         self._noted: Fingerprint | None = None
@@ -212,7 +210,6 @@ class StalenessPolicy:
         recorded, today = record.provenance["code"], self._code.now()
         pair = f"{recorded} {today.bytecode}"
         if self.on_change == "warn" and pair in self._said:
-            self.earlier_answers += 1
             return True
         error = CodeChangedError(self._function_name, self.changes_since(record), record.created_at)
         if self.on_change == "error":
@@ -222,7 +219,6 @@ class StalenessPolicy:
         told += f"\n{shown}" if shown else ""
         warn(told, StaleResultWarning)
         self._said.add(pair)
-        self.earlier_answers += 1
         return True
 
     def _warn_of_namesake(self, place: str) -> None:
