@@ -3,7 +3,7 @@
 from ._arguments import checked_metadata, require_callable
 from ._cache import RunCache
 from ._ending import not_removed
-from ._known import CannotReplayError, Comparison, call_of, make_known
+from ._known import CannotReplayError, Comparison, call_of, is_known, make_known
 from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
 from ._manifest import differs, first_defect, renamed_members
 from ._paths import ResultPaths
@@ -46,6 +46,7 @@ __all__ = [
     "has_own_key",
     "identity_fields",
     "identity_of",
+    "is_known",
     "judge",
     "let_newest_answer",
     "make_known",
