@@ -28,6 +28,12 @@ from ._returned import describe, write_value
 _SYNCED_AT_ONCE_BYTES = 1 << 20
 
 
+_EMPTY = (
+    "the result that the runner wrote is empty. If an empty result is meant, make the store, or decorate the function, "
+    "with allow_empty=True."
+)
+
+
 class Ending:
     """
     The end of one run, whose record is still to come.
@@ -77,7 +83,7 @@ class Ending:
             raise
         self._stage.discard()
 
-    def publish(self, save: Callable[[Path, object], object] | None, *, allow_empty: bool) -> Published:
+    def publish(self, save: Callable[[Path, object], object] | None, *, allow_empty: bool, durable: bool) -> Published:
         """
         Publish the result, which *save* writes if it is a value that was returned.
 
@@ -92,9 +98,11 @@ class Ending:
             except BaseException as error:
                 raise _NotSaved(error) from error
             self.returned = None
-        elif not allow_empty:  # what a program or a function that breaks off leaves
-            _refuse_empty(self._stage)
-        self._note_end()
+        is_empty, takes_long = _seen(self._stage)
+        if is_empty and save is None and not allow_empty:  # what a program or a function that breaks off leaves
+            raise ResultMissingError(os.fspath(self._stage.path), "Cannot record the run", _EMPTY)
+        if takes_long and durable:
+            self._note_end()
         return self._stage.publish()
 
     def _note_begin(self) -> None:
@@ -105,9 +113,7 @@ class Ending:
     def _note_end(self) -> None:
         """Likewise of a run that has ended, and whose result will take a while to be brought to disk."""
         with contextlib.suppress(OSError):
-            status = os.stat(self._stage.path)
-            if stat.S_ISDIR(status.st_mode) or status.st_size > _SYNCED_AT_ONCE_BYTES:
-                self._stage.note({**self._note(), "ended_at": _now()})
+            self._stage.note({**self._note(), "ended_at": _now()})
 
     def _is_finished(self, error: BaseException) -> bool:
         """Whether the runner has returned; also a program that has ended well, and written nothing that is a result."""
@@ -127,7 +133,7 @@ class Ending:
         elif isinstance(error, _NotSaved):
             self._raise_kept(error, "(nowhere: there was no room)")
         else:
-            for path in self._results_dir.glob(f"{self._stage.path.stem}*"):
+            for path in self._results_dir.glob(f"{self._stage.stem}*"):
                 _say_where(error, str(path))  # it is published, and has no record
             self._stage.discard()
 
@@ -193,24 +199,15 @@ class _NotSaved(Exception):
         self.cause = cause
 
 
-def _refuse_empty(stage: Stage) -> None:
-    """
-    Refuse an empty result.
-
-    Raises:
-        ResultMissingError: The result is empty.
-    """
+def _seen(stage: Stage) -> tuple[bool, bool]:
+    """Whether the result is empty, and whether it takes longer to be brought to disk than a note of it."""
     try:
-        path = str(stage.written())
-        if has_content(path):
-            return
+        path = os.fspath(stage.written())
+        status = os.stat(path)
+        is_folder = stat.S_ISDIR(status.st_mode)
+        return not has_content(path, status), is_folder or status.st_size > _SYNCED_AT_ONCE_BYTES
     except (OSError, EntropicError):
-        return  # said by the publication, which asks the same
-    reason = (
-        "the result that the runner wrote is empty. If an empty result is meant, make the store, or decorate the "
-        "function, with allow_empty=True."
-    )
-    raise ResultMissingError(path, "Cannot record the run", reason)
+        return False, False  # said by the publication, which asks the same
 
 
 def _not_written(returned: object, kept_at: str) -> str:

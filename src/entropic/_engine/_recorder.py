@@ -88,7 +88,7 @@ class Recorder:
             save = save_of(work)
             told = {} if save else returned_metadata(run.returned)
             run.returned = None
-            published = ending.publish(save, allow_empty=self._allows_empty(work))
+            published = ending.publish(save, allow_empty=self._allows_empty(work), durable=self._settings.durable)
             if published.siblings:
                 run.provenance["siblings"] = published.siblings
             path = os.path.join(self._settings.results_dir, published.name)

@@ -167,13 +167,14 @@ class Stage:
 
     Attributes:
         path: Where the runner is to write its result.
+        stem: What the name of its result begins with.
     """
 
     def __init__(self, area: StagingArea, session: Session, folder: str, stem: str, suffix: str) -> None:
         self._area = area
         self._session: Session | None = session  # which lasts until this is done
         self._folder = folder
-        self._stem = stem
+        self.stem = stem
         self._suffix = suffix
         self._owner = process_id()
         self._has_note = False
@@ -253,7 +254,7 @@ class Stage:
 
     def _new_run_folder(self) -> str:
         while True:
-            name = unused_stem(self._area.results_dir, self._stem.partition("_")[2], "")
+            name = unused_stem(self._area.results_dir, self.stem.partition("_")[2], "")
             try:
                 os.mkdir(os.path.join(self._area.results_dir, name))
             except FileExistsError:
@@ -292,7 +293,7 @@ class Stage:
         """
         if not self.is_ours():
             return self.path.parent
-        kept = keep_folder(self._area.layout, self._folder, self._stem)
+        kept = keep_folder(self._area.layout, self._folder, self.stem)
         write_report(kept, report, note)
         self._remove_note()
         self._session = None
@@ -310,7 +311,7 @@ class Stage:
 
     def _move_result(self, written: str, mode: int, place: str, *, may_rename: bool) -> str:
         source = os.path.join(self._folder, written)
-        name = self._stem + suffix_of(written, self._stem, self._suffix)
+        name = self.stem + suffix_of(written, self.stem, self._suffix)
         while True:
             try:
                 move_new(source, os.path.join(place, name), mode)
