@@ -424,8 +424,8 @@ def test_a_small_answer_takes_little_memory(tmp_path: Path, kind: str, monkeypat
             lambda: store.delete(next(store.iter({"n": 500}))),
         ]
         store.count({"n": 0})  # loads what is loaded once
-        # pathlib interns every part of a path. The interpreter's table of these is as long as all tests before have made
-        # it, and grows in one step of megabytes at a moment that they decide: it is not what an answer takes.
+        # pathlib interns every part of a path. The interpreter's table of these is as long as all tests before made it,
+        # and grows in one step of megabytes at a moment that they decide: it is not what an answer takes.
         monkeypatch.setattr(sys, "intern", lambda text: text)
 
         tracemalloc.start()

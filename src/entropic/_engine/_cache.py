@@ -27,7 +27,7 @@ from typing import Any
 from .. import _log
 from .._code import Codebook
 from .._fs import remember, remove, sync_tree
-from .._locks import LockFiles, SingleFlight
+from .._locks import SingleFlight, key_locks_in
 from .._record import RunRecord, copy_record
 from .._results import StagingArea, is_own_name
 from .._tables import Origin, RecordList, from_store
@@ -83,8 +83,9 @@ class RunCache:
         self.codebook = Codebook(results_dir)
         self.paths = ResultPaths(results_dir, self.index)
         self.staging = StagingArea(str(results_dir), settings.durable, keep_failed=settings.keep_failed)
-        lock_files = LockFiles(str(self.staging.layout.locks))
-        self.flights = SingleFlight(self.index.key_locks() or lock_files)
+        layout = self.staging.layout
+        self._locks = key_locks_in(str(layout.keys), str(layout.locks), self.staging.holder)
+        self.flights = SingleFlight(self.index.key_locks() or self._locks)
         self.folder = FolderIdentity(settings, self.index)
         self.writer = IndexWriter(settings, self.index)
         self.recorder = Recorder(settings, self.paths, self.folder, self.writer, self.staging, self.index)
@@ -100,6 +101,7 @@ class RunCache:
         """Give back what is held open; the next run takes it again."""
         self.writer.settle()
         self.staging.close()
+        self._locks.close()
         self.index.close()
 
     # ---- running ----------------------------------------------------------------------------------------------------

@@ -3,9 +3,22 @@
 from ._atomic import abandoned_drafts, remove_drafts, replacing
 from ._digests import content_digest, digest_like, files_below, is_as_recorded, measure
 from ._files import make_folder, make_shared_folder, move_new, remove, require_access, share_file, sync, sync_tree
-from ._flock import closer, has_locks, is_abandoned, is_at, remove_abandoned, try_lock, unlock, wait_for_lock
+from ._flock import (
+    byte_unlocker,
+    closer,
+    has_byte_locks,
+    has_locks,
+    is_abandoned,
+    is_at,
+    remove_abandoned,
+    try_lock,
+    try_lock_byte,
+    unlock,
+    wait_for_lock,
+)
 from ._fork import forks_held_off, watch_forks
 from ._frames import calling_frame, is_finished
+from ._holder import holder_in, holder_note
 from ._memo import remember
 from ._stamp import Stamp, is_settled
 from ._warn import warn
@@ -13,13 +26,17 @@ from ._warn import warn
 __all__ = [
     "Stamp",
     "abandoned_drafts",
+    "byte_unlocker",
     "calling_frame",
     "closer",
     "content_digest",
     "digest_like",
     "files_below",
     "forks_held_off",
+    "has_byte_locks",
     "has_locks",
+    "holder_in",
+    "holder_note",
     "is_abandoned",
     "is_as_recorded",
     "is_at",
@@ -39,6 +56,7 @@ __all__ = [
     "sync",
     "sync_tree",
     "try_lock",
+    "try_lock_byte",
     "unlock",
     "wait_for_lock",
     "warn",

@@ -19,7 +19,7 @@ from .._fs import make_folder, make_shared_folder, move_new, require_access, syn
 from ..errors import AmbiguousResultError, ResultMissingError
 from ._layout import Layout, StagingName, require_locks
 from ._names import suffix_of, unused_stem
-from ._sessions import Session, dead_sessions, remove_dead_work
+from ._sessions import Session, dead_sessions, holder_of, remove_dead_work
 
 OUTPUT_ENDING = ".output.txt"
 """What the name of the result is followed by in the name of the file that keeps what a program has printed."""
@@ -98,6 +98,10 @@ class StagingArea:
         except FileNotFoundError:
             return set()
         return {name.params_hash for name in names if name is not None and str(name) not in dead}
+
+    def holder(self, params_hash: str) -> str:
+        """Which process runs a key, in words."""
+        return holder_of(self.layout, params_hash)
 
     def clean_up(self) -> None:
         """Remove the unfinished work of processes that are gone; that of living ones is never touched."""
