@@ -22,8 +22,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from entropic import InputFile, RunRecord, Store, cached
-from entropic._cli import _parsing, _view
+from entropic._cli import _view
 from entropic._cli import main as start
+from entropic.query import value_of
 
 ENTROPIC = [sys.executable, "-m", "entropic"]
 
@@ -1022,7 +1023,7 @@ def test_sizes_and_times_for_people() -> None:
         "-1",
         "",
     ]
-    assert _parsing.value_of("NaN") != _parsing.value_of("NaN")
+    assert value_of("NaN") != value_of("NaN")
 
 
 # ---- an index in a database -----------------------------------------------------------------------------------------

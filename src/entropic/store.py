@@ -415,7 +415,8 @@ class Store:
 
         Args:
             where: Parameter names and the values they must have, all of them; or a condition made with
-                `entropic.param`. A dotted name reaches into nested params. Nothing for all runs.
+                `entropic.param`; or a text such as ``"n>=2 dt<0.3"``, as on the command line. A dotted name reaches
+                into nested params. Nothing for all runs.
             order_by: A name, or several, the most important one first: of a parameter, or a field of the record such
                 as ``created_at`` or ``metadata.elapsed_seconds``. ``-`` before a name turns its order round. Numbers
                 come before texts; runs without the parameter, or without an order in it, come last.
@@ -425,7 +426,8 @@ class Store:
                 in tables, frames and pages. Which code is today's, a decorated function knows: ask its own ``list``.
 
         Raises:
-            TypeError: The query is neither mapping nor condition, or a value in it cannot be normalised.
+            TypeError: The query is neither mapping, text nor condition, or a value in it cannot be normalised.
+            QueryTextError: A text is no query; the message tells the position (a `ValueError`).
             ValueError: The limit is negative.
 
         Example:
@@ -437,6 +439,8 @@ class Store:
             3
             >>> [record.params["n"] for record in store.list(param("n") > 1, order_by="-n")]
             [3, 2]
+            >>> store.list("n>1 dt=.3") == store.list(param("n") > 1)
+            True
         """
         return self._engine.select(Selection.of(where, order_by, limit, newest_first), current=current)
 
@@ -451,7 +455,7 @@ class Store:
             newest_first: Begin with the run recorded last.
 
         Raises:
-            TypeError: The query is neither mapping nor condition, or a value in it cannot be normalised.
+            TypeError: The query is neither mapping, text nor condition, or a value in it cannot be normalised.
 
         Example:
             >>> store = Store("results", "runs.json", file_suffix=".txt")
@@ -470,7 +474,7 @@ class Store:
             where: Which runs, as for `list`.
 
         Raises:
-            TypeError: The query is neither mapping nor condition, or a value in it cannot be normalised.
+            TypeError: The query is neither mapping, text nor condition, or a value in it cannot be normalised.
 
         Example:
             >>> store = Store("results", "runs.json", file_suffix=".txt")

@@ -42,7 +42,8 @@ def entropic(context: click.Context, index: str | None, results: str | None) -> 
       'dt<0.01'  'n>=3'  'n!=4'          among numbers, texts, days or moments; needs quotes in a shell
       'name~regex'                       a text in which the regular expression is found
       'created_at>2026-01-01'  'metadata.elapsed_seconds>60'  'function~simulate'
-    As keys do, filters tell 1 from 1.0 and from true; text that looks like a number is asked for by n='"1"'.
+    As keys do, filters tell 1 from 1.0 and from true; text that looks like a number is asked for by n='"1"', and text
+    with spaces by 'note="two words"'. Several filters may stand in one word: 'n>=2 dt<.3'.
     A HASH is the first four or more digits of a run's hash.
 
     \b
