@@ -44,6 +44,7 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
     ├── LostIndexWarning                           an index without runs beside a folder full of results
     ├── ChangedDefaultWarning                      a default has changed since runs were recorded with it
     ├── ResultChangedWarning                       a result is not what it was when it was recorded
+    ├── ResultOpenWarning                          a result that the process still has open when its run has ended
     ├── MetadataWarning                            what a runner returned cannot be kept as metadata
     ├── NameSharedWarning                          a recorded run is of another function of the same name
     ├── RenamedFunctionWarning                     a run that is missing is recorded by the same code, by another name
@@ -105,6 +106,7 @@ __all__ = [
     "ResultChangedWarning",
     "ResultMissingError",
     "ResultNotSavedError",
+    "ResultOpenWarning",
     "SeveralCodesError",
     "SeveralIndexesError",
     "StaleResultWarning",
@@ -700,6 +702,30 @@ class MetadataWarning(UserWarning):
 
     Return a mapping of plain values, such as numbers and texts; or nothing.
     """
+
+
+class ResultOpenWarning(_Declared, UserWarning):
+    """
+    A result that this process still has open for writing when its run has ended, and is recorded.
+
+    What is still to be written is missing in it until the file is closed, and for ever if the process is killed before.
+    Close it in the runner, such as by a ``with`` statement.
+
+    Attributes:
+        path: The result.
+        names: The files in question: the result, in it, or beside it.
+    """
+
+    path: str
+    names: Sequence[str]
+    _template = (
+        "The result {path!r} is still open for writing ({_names}) after its run has ended. It is recorded as it is "
+        "now; what is written later is lost if the process is killed. Close the file before the runner returns."
+    )
+
+    @property
+    def _names(self) -> str:
+        return ", ".join(map(repr, self.names))
 
 
 class CommandError(EntropicError, RuntimeError):
