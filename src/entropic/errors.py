@@ -25,6 +25,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── SeveralIndexesError     ValueError         a lost index of which it is not clear which one it was
     ├── HashCollisionError      RuntimeError       a record found by hash that belongs to other parameters
     ├── ReentrantRunError       RuntimeError       a run that asks for its own result
+    ├── SeveralRanksError       RuntimeError       a run by one of several ranks of an MPI program
     ├── DuplicateFunctionError  ValueError         two different functions of one name on one store
     ├── CodeChangedError        RuntimeError       a recorded run of other code, where that is to be an error
     ├── SeveralCodesError       ValueError         changes to accept, of which it has to be said which
@@ -109,6 +110,7 @@ __all__ = [
     "ResultOpenWarning",
     "SeveralCodesError",
     "SeveralIndexesError",
+    "SeveralRanksError",
     "StaleResultWarning",
     "StoreWriteError",
     "SweepError",
@@ -612,6 +614,26 @@ class ReentrantRunError(EntropicError, RuntimeError):
     _template = (
         "Cannot wait for the run {params_hash}: it is asked for from within itself. "
         "Call the function with other arguments, or the undecorated one through __wrapped__."
+    )
+
+
+class SeveralRanksError(EntropicError, RuntimeError):
+    """
+    A run by one of several ranks of an MPI program, of which it cannot be known whether they have to act together.
+
+    If they have to, one would run and wait for the others, while these wait for its record. Say what they are, as the
+    message advises. Nothing has run.
+
+    Attributes:
+        count: How many ranks there are.
+    """
+
+    count: int
+    _template = (
+        "Cannot run: this process is one of {count} ranks of an MPI program. If each works by itself, set "
+        "ENTROPIC_RANKS=independent. If all of them make a run together, they would wait for each other here: start "
+        "the launcher inside the run, entropic.command(['mpirun', '-n', '{count}', ...]), or have rank 0 retrieve or "
+        "register the result and hand it to the others. Nothing has been run."
     )
 
 
