@@ -1,7 +1,8 @@
 """
 Files that appear whole: written aside, in the same folder and under a private name, then renamed into place.
 
-A writer holds a lock on its draft, so that the drafts of writers that are gone can be told from those under way.
+A writer holds a lock on its draft, so that the drafts of writers that are gone can be told from those under way. Who
+removes drafts sees to it that nobody is about to rename one.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ import contextlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ._files import require_access, sync
-from ._flock import is_abandoned, is_at, remove_abandoned, try_lock
+from ._flock import is_abandoned, is_at, remove_abandoned, try_lock, unlock
 
 _ENDING = re.compile(r"\.[0-9a-f]{16}\.draft")
 
 
 @contextlib.contextmanager
 def replacing(
-    path: str | os.PathLike[str], *, durable: bool = False, or_in_place: bool = False, like: int | str | None = None
+    path: str | os.PathLike[str],
+    *,
+    durable: bool = False,
+    or_in_place: bool = False,
+    like: int | str | None = None,
+    move: Callable[[str, str], None] = os.replace,
 ) -> Iterator[str]:
     """
     Write a file in one step: until the end of the block, and after a crash in it, the old one stands there whole.
@@ -34,6 +40,7 @@ def replacing(
         or_in_place: Write in place what cannot be replaced: what is no file, such as a pipe or ``/dev/stdout``, and a
             file in a folder where no other can be made.
         like: A file, open or by its path, whose rights the new one has, instead of the one at *path*.
+        move: Renames the new file over the old one; what it raises instead leaves the old one there.
 
     Yields:
         The path to write to: of a new, empty file.
@@ -55,7 +62,9 @@ def replacing(
         yield draft
         if durable:
             sync(draft)
-        os.replace(draft, target)
+        with contextlib.suppress(OSError):
+            unlock(descriptor)  # from here on it is no draft any more, and who finds it at the target may lock it
+        move(draft, target)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(draft)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from ._layout import Layout, require_locks
 Event = Literal["recorded", "forgotten"]
 
 _PATIENCE_SECONDS = 1.0
+_writing: list[int] = []  # the threads that are about to write, or in the middle of it
 
 
 @dataclass(frozen=True)
@@ -122,13 +124,19 @@ class Journal:
 
 def _write_locked(descriptor: int, text: bytes) -> None:
     # Appending is one step on a local file system. On a network file system two hosts may write to one place: hence the
-    # lock, where there are locks. Not for ever: it may be held by the very call that a signal handler has interrupted.
-    ends = time.monotonic() + _PATIENCE_SECONDS
-    with contextlib.suppress(OSError):
-        while not try_lock(descriptor) and time.monotonic() < ends:
-            time.sleep(0.001)
-    while text:
-        text = text[os.write(descriptor, text) :]
+    # lock, where there are locks. Not for ever, and not for the very call that a signal handler has interrupted.
+    thread = threading.get_ident()
+    ends = time.monotonic() + (0.0 if thread in _writing else _PATIENCE_SECONDS)
+    _writing.append(thread)
+    try:
+        with contextlib.suppress(OSError):
+            while not try_lock(descriptor) and time.monotonic() < ends:
+                time.sleep(0.001)
+        while text:
+            text = text[os.write(descriptor, text) :]
+    finally:
+        with contextlib.suppress(ValueError):
+            _writing.remove(thread)
 
 
 def _entry_of(line: bytes) -> Entry | None:
