@@ -1,8 +1,7 @@
 """
 Files that appear whole: written aside, in the same folder and under a private name, then renamed into place.
 
-A writer holds a lock on its draft, so that the drafts of writers that are gone can be told from those under way. Who
-removes drafts sees to it that nobody is about to rename one.
+A writer holds a lock on its draft, so that the drafts of writers that are gone can be told from those under way.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ def replacing(
     durable: bool = False,
     or_in_place: bool = False,
     like: int | str | None = None,
-    move: Callable[[str, str], None] = os.replace,
+    move: Callable[[str, str], None] | None = None,
 ) -> Iterator[str]:
     """
     Write a file in one step: until the end of the block, and after a crash in it, the old one stands there whole.
@@ -40,7 +39,8 @@ def replacing(
         or_in_place: Write in place what cannot be replaced: what is no file, such as a pipe or ``/dev/stdout``, and a
             file in a folder where no other can be made.
         like: A file, open or by its path, whose rights the new one has, instead of the one at *path*.
-        move: Renames the new file over the old one; what it raises instead leaves the old one there.
+        move: Renames the new file over the old one, for a writer that keeps cleaners away itself: the new file is not
+            locked any more by then, so that what comes in behind the renaming may lock it.
 
     Yields:
         The path to write to: of a new, empty file.
@@ -62,9 +62,12 @@ def replacing(
         yield draft
         if durable:
             sync(draft)
-        with contextlib.suppress(OSError):
-            unlock(descriptor)  # from here on it is no draft any more, and who finds it at the target may lock it
-        move(draft, target)
+        if move is None:
+            os.replace(draft, target)
+        else:
+            with contextlib.suppress(OSError):
+                unlock(descriptor)
+            move(draft, target)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(draft)
