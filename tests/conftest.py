@@ -33,6 +33,13 @@ ROOT = Path(__file__).parents[1]
 ROOT_BEFORE = set(os.listdir(ROOT))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Each process calls a test alike; several share them out."""
+    varying = [item.nodeid for item in session.items if " at 0x" in item.nodeid]
+    if varying:
+        raise pytest.UsageError(f"The names of these tests hold an address; give them ids: {varying}")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """``-n auto`` uses every processor, hyper-threads as well; each worker starts servers of its own: not too many."""
