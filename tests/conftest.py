@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import gc
 import os
 import sys
@@ -14,6 +15,7 @@ from typing import IO, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+import entropic
 from entropic import Store
 
 sys.path.insert(0, str(Path(__file__).parent / "servers"))
@@ -27,6 +29,9 @@ settings.load_profile("thorough" if os.environ.get("ENTROPIC_SOAK") else "fast")
 # Times are shown in local time; what the documents print is of one zone.
 os.environ["TZ"] = "UTC"
 time.tzset()
+
+# Hundreds of processes import the package. Where Python is told to write no bytecode, each would compile all of it.
+compileall.compile_dir(Path(entropic.__file__).parent, quiet=2)
 
 ROOT = Path(__file__).parents[1]
 # Taken before any test module is imported: what is made at import counts as well.
