@@ -5,6 +5,7 @@ from __future__ import annotations
 import compileall
 import gc
 import os
+import signal
 import sys
 import threading
 import time
@@ -29,6 +30,15 @@ settings.load_profile("thorough" if os.environ.get("ENTROPIC_SOAK") else "fast")
 # Times are shown in local time; what the documents print is of one zone.
 os.environ["TZ"] = "UTC"
 time.tzset()
+
+# A shell starts what it runs in the background with these ignored, and so would be all that the tests start and signal.
+for _number, _handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 # Hundreds of processes import the package. Where Python is told to write no bytecode, each would compile all of it.
 compileall.compile_dir(Path(entropic.__file__).parent, quiet=2)
