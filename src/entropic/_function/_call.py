@@ -72,19 +72,27 @@ class Call:
             return asyncio.run(self.awaited(result_path))
         with self._function.closure.running(self._key.identity), unchanged(self._key, self._key_now):
             answer = self._start(result_path)
-            self._function.defaults.keep()
+            self._note()
             return answer
 
     async def awaited(self, result_path: Path) -> object:
         """Run a coroutine function in the event loop of the caller."""
         with self._function.closure.running(self._key.identity), unchanged(self._key, self._key_now):
             answer = await self._start(result_path)
-            self._function.defaults.keep()
+            self._note()
             return answer
+
+    def _note(self) -> None:
+        """Note down what later runs are held against."""
+        self._function.defaults.keep()
+        if self._is_counted:
+            self._function.growth.keep(self._key.params)
 
     def _start(self, result_path: Path) -> Any:
         self._require_same_arguments()
         self._function.defaults.notice(self._left_out)
+        if self._is_counted:
+            self._function.growth.notice(self._key.params)
         args, kwargs = self._function.binding.received(self._args, self._kwargs)
         self.has_run = True
         if self._is_counted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from .._engine import RunCache, warn_of_slips
@@ -95,11 +95,15 @@ class FunctionRecords:
         pairs = self._evolution.rewritten(filter(self.owns, self._engine.index.iter()), self._name)
         if pairs and not preview:
             # First, or a crash would leave runs that no longer answer without a word.
-            codes = {code for _, taken in pairs if isinstance(code := taken.provenance.get("code"), str)}
-            for watch in self._watches.all():
-                watch.for_older_parameters(str(self._evolution)).accept_excused(codes)
+            self.excuse(str(self._evolution), (taken for _, taken in pairs))
             self._engine.exchange(pairs)
         return len(pairs)
+
+    def excuse(self, growth: str, records: Iterable[RunRecord]) -> None:
+        """Declare the code of records good for today's, as far as grown parameters explain what has changed."""
+        codes = {code for record in records if isinstance(code := record.provenance.get("code"), str)}
+        for watch in self._watches.all():
+            watch.for_older_parameters(growth).accept_excused(codes)
 
     def count_points(self) -> int:
         """How many points are recorded."""
