@@ -754,3 +754,11 @@ def test_the_code_that_arguments_bring_along(value: object, found: list[object])
 
     assert [one for _, one in labelled] == found
     assert all(label.startswith("x ") for label, _ in labelled)
+
+
+def test_a_fingerprint_that_knows_nothing_of_saving_is_good_for_the_same_code() -> None:
+    """As earlier releases recorded it."""
+    earlier, now, other = (Code(scaled, save=save).now() for save in (None, half, with_solver))
+
+    assert changes(earlier, now) == []
+    assert [change.name for change in changes(now, other)] == ["constant `partial of scaled` in test_code.py"]

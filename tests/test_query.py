@@ -424,8 +424,8 @@ def test_a_small_answer_takes_little_memory(tmp_path: Path, kind: str, monkeypat
             lambda: store.delete(next(store.iter({"n": 500}))),
         ]
         store.count({"n": 0})  # loads what is loaded once
-        # pathlib interns every part of a path. The interpreter's table of these is as long as all tests before have made
-        # it, and grows in one step of megabytes at a moment that they decide: it is not what an answer takes.
+        # pathlib interns every part of a path. The interpreter's table of these is as long as all tests before made it,
+        # and grows in one step of megabytes at a moment that they decide: it is not what an answer takes.
         monkeypatch.setattr(sys, "intern", lambda text: text)
 
         tracemalloc.start()
@@ -492,9 +492,9 @@ def test_a_query_changes_with_nothing() -> None:
     assert predicate(condition)({"n": [1]})
 
 
-@pytest.mark.parametrize("where", [1, "n", ["n"], {"n"}, object()])
+@pytest.mark.parametrize("where", [1, b"n", ["n"], {"n"}, object()])
 def test_a_query_is_a_mapping(where: Any) -> None:
-    """Anything else, but for a condition, is a `TypeError` that says so."""
+    """Anything else, but for a condition and a text, is a `TypeError` that says so."""
     with pytest.raises(TypeError, match=r"where.*mapping of names to values"):
         condition_of(where)
 

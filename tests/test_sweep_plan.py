@@ -130,7 +130,7 @@ def test_progress_goes_on_while_runs_do(store: Store) -> None:
     done, told = threading.Event(), []
 
     def runner(params: dict[str, Any], result_path: Path) -> None:
-        assert done.wait(30)
+        assert done.wait(120)
         result_path.write_text("x")
 
     def tell(progress: SweepProgress) -> None:

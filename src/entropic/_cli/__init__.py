@@ -15,7 +15,7 @@ import warnings
 import click
 
 from ..errors import EntropicError, UnknownNameWarning
-from . import _explain, _ls, _prune, _restore, _run, _show, _transfer
+from . import _explain, _failures, _ls, _prune, _restore, _run, _show, _transfer
 from ._place import store_options
 from ._view import told
 
@@ -71,8 +71,11 @@ for _subcommand in (
     _show.check,
     _explain.why,
     _run.run,
+    _failures.failures,
     _prune.rm,
     _prune.prune,
+    _prune.pin,
+    _prune.unpin,
     _restore.rebuild,
     _restore.undelete,
     _transfer.register,

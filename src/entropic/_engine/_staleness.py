@@ -134,6 +134,20 @@ class StalenessPolicy:
             remember(self._changes, recorded, known, _MANY_CODES)
         return known[1]
 
+    def former_names(self) -> list[str]:
+        """What functions with today's very code were called when they ran, but for this one."""
+        names = self._codebook.functions_of(self._code.now().digest)
+        return [name for name in names if name != self._function_name]
+
+    def has_code_of(self, record: RunRecord) -> bool:
+        """Whether a record, of whatever function, was made by today's very code."""
+        today = self._code.now()
+        return record.provenance.get("code") == today.digest or record.provenance.get("bytecode") == today.bytecode
+
+    def code_now(self) -> Fingerprint:
+        """Today's fingerprint, whether or not anybody asks for it on a hit."""
+        return self._code.now()
+
     # ---- whether a record is good -------------------------------------------------------------------------------
 
     def reason(self, record: RunRecord) -> str:

@@ -26,8 +26,7 @@ def convert_records(cache: FunctionCache, convert: Convert, *, preview: bool) ->
     records = filter(cache.records.owns, cache.engine.index.iter())
     pairs = [(record, twin) for record in records if (twin := _twin(cache, record, convert)) is not None]
     if pairs and not preview:
-        cache.records.excuse(f"{FIELDS}converted by {code_digest(convert)}", (old for old, _ in pairs))
-        cache.engine.exchange(pairs)
+        cache.records.exchange(pairs, f"{FIELDS}converted by {code_digest(convert)}")
     return len(pairs)
 
 

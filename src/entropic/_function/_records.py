@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._engine import RunCache, warn_of_slips
@@ -40,6 +40,11 @@ class FunctionRecords:
         self._evolution = evolution
         self._watches = watches
 
+    @property
+    def former_names(self) -> Sequence[str]:
+        """The names that the function is declared to have had."""
+        return () if self._evolution is None else self._evolution.former_names
+
     def chosen(self, selection: Selection = _EVERY_RUN, *, current: bool = False) -> RecordList:
         """Those that are asked for, with the params that calls of today would have; only what answers, if *current*."""
         return self._found(selection, self.owns, current)
@@ -72,8 +77,7 @@ class FunctionRecords:
 
     def _is_named(self, record: RunRecord) -> bool:
         mine, theirs = self._closure.identity().fields, record.provenance
-        former = () if self._evolution is None else self._evolution.former_names
-        if theirs.get("function") not in (self._name, *former):
+        if theirs.get("function") not in (self._name, *self.former_names):
             return False
         return canonical(theirs.get("closure")) == canonical(mine.get("closure"))
 
@@ -94,16 +98,18 @@ class FunctionRecords:
             return 0
         pairs = self._evolution.rewritten(filter(self.owns, self._engine.index.iter()), self._name)
         if pairs and not preview:
-            # First, or a crash would leave runs that no longer answer without a word.
-            self.excuse(str(self._evolution), (taken for _, taken in pairs))
-            self._engine.exchange(pairs)
+            self.exchange(pairs, str(self._evolution))
         return len(pairs)
 
-    def excuse(self, growth: str, records: Iterable[RunRecord]) -> None:
-        """Declare the code of records good for today's, as far as grown parameters explain what has changed."""
-        codes = {code for record in records if isinstance(code := record.provenance.get("code"), str)}
+    def exchange(self, pairs: Sequence[tuple[RunRecord, RunRecord]], growth: str) -> None:
+        """Put other forms of records in their place; their code stays good, as far as grown parameters explain it."""
+        codes = {code for _, taken in pairs if isinstance(code := taken.provenance.get("code"), str)}
+        # First, or a crash would leave runs that no longer answer without a word.
         for watch in self._watches.all():
             watch.for_older_parameters(growth).accept_excused(codes)
+        self._engine.exchange(pairs)
+        for code in codes:
+            self._engine.codebook.note_name(code, self._name)
 
     def count_points(self) -> int:
         """How many points are recorded."""
