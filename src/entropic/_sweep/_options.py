@@ -6,12 +6,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from inspect import Parameter
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, get_args
 
 if TYPE_CHECKING:
     from ._progress import Sink
 
-_ON_ERROR = ("raise", "skip")
+OnError = Literal["raise", "skip"]
+_ON_ERROR = get_args(OnError)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,7 +23,7 @@ class SweepKeywords(TypedDict, total=False):
     executor: Any
     workers: int | None
     progress: bool | Sink | None
-    on_error: str
+    on_error: OnError
     metadata: Mapping[str, Any] | None
 
 
@@ -46,7 +47,7 @@ class SweepOptions:
     executor: Any = None
     workers: int | None = None
     progress: bool | Sink | None = None
-    on_error: str = "raise"
+    on_error: OnError = "raise"
     metadata: Mapping[str, Any] | None = None
 
     @classmethod
