@@ -279,7 +279,7 @@ class Methods(Generic[P, R, T]):
         """
         from . import _points  # loaded by those who sweep
 
-        return _points.sweep(self, points, SweepOptions.of(options))
+        return _points.sweep(self, points, SweepOptions.of(options).for_points(points))
 
     @shows_options(SweepOptions)
     def sweep_as_completed(
@@ -288,7 +288,7 @@ class Methods(Generic[P, R, T]):
         """As `sweep`, but hand out each point with its answer as it comes; see `Store.sweep_as_completed`."""
         from . import _points
 
-        return _points.sweep_as_completed(self, points, SweepOptions.of(options))
+        return _points.sweep_as_completed(self, points, SweepOptions.of(options).for_points(points))
 
     def plan(self, points: Iterable[Mapping[str, Any]], *, workers: int = 1) -> Plan:
         """
