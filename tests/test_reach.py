@@ -90,7 +90,8 @@ REACHED: dict[str, tuple[dict[str, str], str, str]] = {
     ),
     "key made of a comparison": (
         project(
-            "import functools\ndef c(a, b): return a - b\nK = functools.cmp_to_key(c)\ndef f(n): return sorted(n, key=K)"
+            "import functools\ndef c(a, b): return a - b\n"
+            "K = functools.cmp_to_key(c)\ndef f(n): return sorted(n, key=K)"
         ),
         "a - b",
         "b - a",
