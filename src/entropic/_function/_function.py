@@ -20,9 +20,10 @@ from .._engine import (
     make_known,
 )
 from .._record import RunRecord
+from .._tables import RecordList
 from ..errors import EntropicError, NotRecordedError, UnsupportedTypeError
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
-from ..query import Selection
+from ..query import Selection, Where
 from ._binding import Binding
 from ._call import Call, are_simple
 from ._closure import Closure, importable_name
@@ -321,6 +322,18 @@ class FunctionCache:
         given = self.binding.signature.bind(*args, **kwargs).arguments
         defaults = self.binding.signature.parameters.keys() - given.keys()
         return explain(self.engine, key, self.records, defaults, self.watches.of(args, kwargs))
+
+    def may_take(self, name: str) -> bool:
+        """Whether a call may have an argument of this name."""
+        names, takes_more = self.binding.names(())
+        return takes_more or name in names
+
+    def delete_chosen(
+        self, where: Where, remove_file: bool = False, preview: bool = False, pinned: bool = False
+    ) -> RecordList:
+        """Forget the records of this function that a query means; see `entropic.Store.delete`."""
+        found = self.records.chosen(Selection.of(where))
+        return self.engine.forget_chosen(found, remove_file, preview=preview, pinned=pinned)
 
     def cache_info(self) -> CacheInfo:
         return CacheInfo(self.hits.value, self.misses.value, None, self.records.count_points())

@@ -87,9 +87,24 @@ class Methods(Generic[P, R, T]):
         cache, arguments = self._self_behind(args)
         return cache.run(arguments, kwargs)
 
-    def delete(self, /, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Forget the records of a call; their files are kept. Tells whether there were any."""
+    @overload
+    def delete(  # type: ignore[overload-overlap]  # a parameter of that name is a call's
+        self, /, *, where: Where, remove_file: bool = False, preview: bool = False, pinned: bool = False
+    ) -> RecordList: ...
+
+    @overload
+    def delete(self, /, *args: P.args, **kwargs: P.kwargs) -> bool: ...
+
+    def delete(self, /, *args: Any, **kwargs: Any) -> bool | RecordList:
+        """
+        Forget the records of a call, and tell whether there were any; their files are kept.
+
+        Or, as `Store.delete`, those of this function that a query means, with ``where`` and the options beside it;
+        unless a call may have an argument ``where`` itself.
+        """
         cache, arguments = self._self_behind(args)
+        if "where" in kwargs and not args and not cache.may_take("where"):
+            return cache.delete_chosen(**kwargs)
         return cache.engine.forget_key(cache.key(arguments, kwargs))
 
     def failures(self, where: Where | None = None) -> Sequence[FailedRun]:
