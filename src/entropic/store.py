@@ -10,23 +10,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from ._engine import BoundRunner, PlainRuns, RunCache, Runner, Settings, checked_suffix, require_callable
+from . import _engine, _tables, query
+from ._engine import RunCache, Settings, checked_suffix
 from ._fs import make_folder
 from ._record import RunRecord
 from ._sweep import SweepKeywords, SweepOptions, shows_options
-from ._tables import RecordList
 from .hashing import make_key
-from .index import IndexBackend, open_index
-from .query import Selection, Where, condition_of
+from .index import open_index
 
 if TYPE_CHECKING:
     import pandas
     import xarray
     from typing_extensions import Unpack
 
-    from ._engine import Comparison
+    from ._engine import Comparison, Runner
     from ._maintenance import CheckReport, Explanation, Merged, ReproductionReport
     from ._sweep import Plan
+    from ._tables import RecordList
+    from .index import IndexBackend
+    from .query import Where
 
 __all__ = ["Store"]
 
@@ -202,10 +204,10 @@ class Store:
             >>> store.run_or_retrieve({"n": 1}, slow) == first
             True
         """
-        require_callable(runner)
+        _engine.require_callable(runner)
         engine = self._engine
         key = engine.key_of(params, runner)
-        return engine.recall(key) or engine.obtain(key, BoundRunner(runner, params, key), metadata)
+        return engine.recall(key) or engine.obtain(key, _engine.BoundRunner(runner, params, key), metadata)
 
     def run(self, params: Mapping[str, Any], runner: Runner, **metadata: Any) -> RunRecord:
         """
@@ -220,9 +222,9 @@ class Store:
             >>> [record.metadata["seed"] for record in store.list(where={"n": 1})]
             [1, 2]
         """
-        require_callable(runner)
+        _engine.require_callable(runner)
         key = self._engine.key_of(params, runner)
-        return self._engine.execute(key, BoundRunner(runner, params, key), metadata)
+        return self._engine.execute(key, _engine.BoundRunner(runner, params, key), metadata)
 
     def retrieve(self, params: Mapping[str, Any]) -> RunRecord | None:
         """
@@ -298,9 +300,11 @@ class Store:
         """
         from ._sweep import as_record, run_sweep
 
-        require_callable(runner)
+        _engine.require_callable(runner)
         chosen = SweepOptions.of(options)
-        return RecordList(run_sweep(PlainRuns(self._engine, runner, chosen.metadata), points, chosen, as_record))
+        return _tables.RecordList(
+            run_sweep(_engine.PlainRuns(self._engine, runner, chosen.metadata), points, chosen, as_record)
+        )
 
     @shows_options(SweepOptions)
     def sweep_as_completed(
@@ -324,9 +328,9 @@ class Store:
         """
         from ._sweep import as_record, run_as_completed
 
-        require_callable(runner)
+        _engine.require_callable(runner)
         chosen = SweepOptions.of(options)
-        return run_as_completed(PlainRuns(self._engine, runner, chosen.metadata), points, chosen, as_record)
+        return run_as_completed(_engine.PlainRuns(self._engine, runner, chosen.metadata), points, chosen, as_record)
 
     def plan(self, points: Iterable[Mapping[str, Any]], runner: Runner | None = None, *, workers: int = 1) -> Plan:
         """
@@ -351,7 +355,7 @@ class Store:
         """
         from ._sweep import plan_sweep
 
-        return plan_sweep(PlainRuns(self._engine, runner), points, workers)
+        return plan_sweep(_engine.PlainRuns(self._engine, runner), points, workers)
 
     def register(self, params: Mapping[str, Any], result_path: str | os.PathLike[str], **metadata: Any) -> RunRecord:
         """
@@ -437,7 +441,7 @@ class Store:
             >>> [record.params["n"] for record in store.list(param("n") > 1, order_by="-n")]
             [3, 2]
         """
-        return self._engine.select(Selection.of(where, order_by, limit, newest_first), current=current)
+        return self._engine.select(query.Selection.of(where, order_by, limit, newest_first), current=current)
 
     def iter(self, where: Where | None = None, *, newest_first: bool = False) -> Iterator[RunRecord]:
         """
@@ -459,7 +463,7 @@ class Store:
             >>> next(store.iter(newest_first=True)).params
             {'n': 3}
         """
-        return self._engine.iter(Selection.of(where, newest_first=newest_first))
+        return self._engine.iter(query.Selection.of(where, newest_first=newest_first))
 
     def count(self, where: Where | None = None) -> int:
         """
@@ -478,7 +482,7 @@ class Store:
             >>> store.count(), store.count({"n": 2})
             (3, 1)
         """
-        return self._engine.count(condition_of(where))
+        return self._engine.count(query.condition_of(where))
 
     @overload
     def collect(

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from . import _reading
 from ._constants import Description, describe
 from ._graph import Constant, Receiver, Target, Walker
+from ._late_reading import reading
 from ._names import Binding, Holder
 from ._objects import (
     ABSENT,
@@ -111,7 +111,7 @@ class ValueReader:
         for place, one in enumerate(held):
             target = self.code(one, receiver)
             self._graph.edge(number, f"calls {place}", None if target is ABSENT else target)
-        told = [foreign_name(type(value)), *self._settings_of(value), *_reading.decorators_of(functions_behind(value))]
+        told = [foreign_name(type(value)), *self._settings_of(value), *reading.decorators_of(functions_behind(value))]
         told += [kind_name(one) for one in _dispatched_on(value)]
         self._graph.parts[number].bytecode = f"live-{digest_of(repr(told))}"
         return number
@@ -158,8 +158,8 @@ class ValueReader:
         label = _constant_name(value, shown)
         file = os.path.basename(holder.file)
         content = "code" if only_code else f"live-{digest_of(described.text)}"
-        read = functools.partial(_reading.text_of_value, value)
-        number = self._graph.add(key, Part("constant", label, file, content, read=read))
+        part = Part("constant", label, file, content, read=lambda: reading.text_of_value(value))
+        number = self._graph.add(key, part)
         if described.is_opaque:
             self._add_making(number, name, holder)
         self.link(number, "", described)
@@ -169,7 +169,7 @@ class ValueReader:
 
     def _add_making(self, number: int, name: str, holder: Holder) -> None:
         """Of a value that shows nothing of how it was made: what the source says of that."""
-        self._graph.parts[number].assigned = _reading.text_of_making(name, holder)
+        self._graph.parts[number].assigned = reading.text_of_making(name, holder)
         if holder.kind == "object" and holder.owner is not None:
             self._graph.edge(number, "made by", self._walk.classes.of_class(holder.owner))
 

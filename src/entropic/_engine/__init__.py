@@ -1,18 +1,23 @@
 """One run: looked up, run, published and recorded; what stands between a store and its index."""
 
-from ._arguments import checked_metadata, require_callable
-from ._cache import RunCache
-from ._known import CannotReplayError, Comparison, call_of, is_known, make_known
-from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
-from ._manifest import differs, first_defect, renamed_members
-from ._paths import ResultPaths
-from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
-from ._records import by_key, let_newest_answer, moved
-from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside, save_of, suffix_of
-from ._settings import Settings, checked_suffix
-from ._staleness import POLICIES, DefaultsWatch, StalenessPolicy
-from ._unknown_names import warn_of_slips
-from ._writer import signature
+from typing import TYPE_CHECKING
+
+from .._fs import door
+
+if TYPE_CHECKING:
+    from ._arguments import checked_metadata, require_callable
+    from ._cache import RunCache
+    from ._known import CannotReplayError, Comparison, call_of, is_known, make_known
+    from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
+    from ._manifest import differs, first_defect, renamed_members
+    from ._paths import ResultPaths
+    from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
+    from ._records import by_key, let_newest_answer, moved
+    from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside, save_of, suffix_of
+    from ._settings import Settings, checked_suffix
+    from ._staleness import POLICIES, DefaultsWatch, StalenessPolicy
+    from ._unknown_names import warn_of_slips
+    from ._writer import signature
 
 __all__ = [
     "POLICIES",
@@ -58,3 +63,22 @@ __all__ = [
     "suffix_of",
     "warn_of_slips",
 ]
+
+__getattr__, __dir__ = door(
+    __name__,
+    {
+        "_arguments": "checked_metadata require_callable",
+        "_cache": "RunCache",
+        "_known": "CannotReplayError Comparison call_of is_known make_known",
+        "_lookup": "Candidate Lookup agrees has_own_key identity_fields identity_of judge",
+        "_manifest": "differs first_defect renamed_members",
+        "_paths": "ResultPaths",
+        "_plain_runs": "PlainRuns SIMILAR_RUNS durations_of",
+        "_records": "by_key let_newest_answer moved",
+        "_run": "AsyncWork BoundRunner Look Metadata RunUnderWay Runner Work kept_aside save_of suffix_of",
+        "_settings": "Settings checked_suffix",
+        "_staleness": "DefaultsWatch POLICIES StalenessPolicy",
+        "_unknown_names": "warn_of_slips",
+        "_writer": "signature",
+    },
+)

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from .. import _results
 from .._record import RunRecord, copy_record, place_below
-from .._results import PRIVATE_FOLDER, folder_id
 from ..index import Index
 
 _BESIDE_DATABASES = ("-wal", "-shm", "-journal")
@@ -78,7 +78,7 @@ class ResultPaths:
     def is_removable(self, path: Path) -> bool:
         """Whether a path leads into the results folder, links resolved, and not to what is entropic's own in there."""
         root, real = os.path.realpath(self._results_dir), os.path.realpath(path)
-        private = os.path.join(root, PRIVATE_FOLDER)
+        private = os.path.join(root, _results.PRIVATE_FOLDER)
         own = (private, *map(os.path.realpath, self.index_files()))
         return _is_below(real, root) and not any(real == place or _is_below(real, place) for place in own)
 
@@ -114,7 +114,9 @@ class ResultPaths:
         if not remembered.is_dir() or _is_same(remembered, self._results_dir):
             return False
         identity = self._index.folder_id()
-        return identity is None or identity != folder_id(self._results_dir)  # else it was moved, or copied, to here
+        return identity is None or identity != _results.folder_id(
+            self._results_dir
+        )  # else it was moved, or copied, to here
 
 
 def _inside(path: str, folder: str) -> Path | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..index import IndexBackend
+if TYPE_CHECKING:
+    from ..index import IndexBackend
 
 # What takes about one hundredth of the time of a run to digest, at half a gigabyte a second.
 _AFFORDABLE_BYTES_PER_SECOND = 5_000_000

@@ -1,9 +1,14 @@
 """Single flight: one run of a key at a time, across threads and processes."""
 
-from ._byte_locks import ByteLocks, key_locks_in
-from ._flights import SingleFlight
-from ._lock_files import LockFiles, dead_locks
-from ._protocols import KeyLock, KeyLocks
+from typing import TYPE_CHECKING
+
+from .._fs import door
+
+if TYPE_CHECKING:
+    from ._byte_locks import ByteLocks, key_locks_in
+    from ._flights import SingleFlight
+    from ._lock_files import LockFiles, dead_locks
+    from ._protocols import KeyLock, KeyLocks
 
 __all__ = [
     "ByteLocks",
@@ -14,3 +19,13 @@ __all__ = [
     "dead_locks",
     "key_locks_in",
 ]
+
+__getattr__, __dir__ = door(
+    __name__,
+    {
+        "_byte_locks": "ByteLocks key_locks_in",
+        "_flights": "SingleFlight",
+        "_lock_files": "LockFiles dead_locks",
+        "_protocols": "KeyLock KeyLocks",
+    },
+)

@@ -60,3 +60,6 @@ class MemoryIndex(Index):
             found = len(kept) < len(self._records)
             self._records = kept
             return found
+
+
+MemoryIndex.__module__ = "entropic.index"  # pickles and tracebacks name the public place
