@@ -26,12 +26,12 @@ from typing import TYPE_CHECKING, Any
 from .. import _fs, _locks, _results, _tables, query
 from .._code import Codebook
 from .._fs import late, remember
-from .._record import RunRecord, copy_record
+from .._record import RunRecord, copy_record, is_pinned
 from ..errors import EntropicError, NotRecordedError, ResultMissingError
 from ..hashing import PLAIN_TYPES, Key, hash_params, make_key
 from ..index import adapt
-from ._finder import Finder
-from ._lookup import NOTHING, Lookup, agrees
+from ._finder import Finder, SecondLook
+from ._lookup import Lookup, agrees
 from ._paths import ResultPaths
 from ._settings import Settings
 from ._staleness import StalenessPolicy
@@ -127,12 +127,10 @@ class RunCache:
     def close(self) -> None:
         """Give back what is held open; the next run takes it again."""
         self.settle()
-        if "writer" in vars(self):
-            self.writer.journal.close()
-        if "staging" in vars(self):
-            self.staging.close()
-        if "_key_locks" in vars(self):
-            self._key_locks.close()
+        made = vars(self)
+        for part in (self.writer.journal if "writer" in made else None, made.get("staging"), made.get("_key_locks")):
+            if part is not None:
+                part.close()
         self.index.close()
 
     # ---- running ----------------------------------------------------------------------------------------------------
@@ -140,7 +138,7 @@ class RunCache:
     def obtain(self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None) -> RunRecord:
         """On a miss: take the flight, look again, and if nobody was faster, run."""
         self._prepare_run()
-        look = _SecondLook(self, key, policy)
+        look = SecondLook(self.finder, key, policy)
         with self.flights.lead(key.params_hash, look) as record:
             if record is None:
                 with self.recorder.new_run(key, work, metadata, policy, look.found) as run:
@@ -153,7 +151,7 @@ class RunCache:
     ) -> RunRecord:
         """As `obtain`, for a coroutine: the event loop stays free while it waits."""
         self._prepare_run()
-        look = _SecondLook(self, key, policy)
+        look = SecondLook(self.finder, key, policy)
         async with self.flights.lead_async(key.params_hash, look) as record:
             if record is None:
                 with self.recorder.new_run(key, work, metadata, policy, look.found) as run:
@@ -231,8 +229,28 @@ class RunCache:
         self.recorder.require_writable()
         annotated = copy_record(stored)
         annotated.metadata.update(details)
-        _records.replace_in_order(self.writer, stored, annotated, same)
+        _records.replace_in_order(self.writer, [(stored, annotated)], {params_hash: same})
         return self.paths.shown(annotated)
+
+    def set_pinned(self, records: Iterable[RunRecord], *, pinned: bool) -> RecordList:
+        """Pin records, as users see them, or unpin them; as they are now, those that were so already left out."""
+        from . import _records, _writer
+
+        wanted = set(map(_writer.signature, records))
+        same = _records.by_key(_records.of_keys(self.index, {params_hash for params_hash, _, _ in wanted}))
+        every = [one for several in same.values() for one in several]
+        found = [one for one in every if _writer.signature(self.paths.shown(one)) in wanted]
+        changed = [(one, _records.with_pin(one, pinned=pinned)) for one in found if is_pinned(one) is not pinned]
+        if changed:
+            self.recorder.require_writable()
+            keys = {one.params_hash for one, _ in changed}
+            same = {key: several for key, several in same.items() if key in keys}
+            _records.replace_in_order(self.writer, changed, same)
+        return _tables.RecordList(self.paths.shown(now) for _, now in changed)
+
+    def records_of(self, key: Key) -> list[RunRecord]:
+        """Return all records of a key, as users see them."""
+        return [self.paths.shown(one) for one in self.index.find_all_by_hash(key.params_hash) if agrees(one, key)]
 
     def forget_key(self, key: Key, remove_file: bool = False) -> bool:
         """Forget all records of a key."""
@@ -250,12 +268,28 @@ class RunCache:
         same = _records.of_keys(self.index, {params_hash for params_hash, _, _ in unwanted})
         return self._forget([one for one in same if _writer.signature(self.paths.shown(one)) in unwanted], remove_files)
 
+    def forget_chosen(
+        self,
+        selection: Selection,
+        remove_files: bool = False,
+        is_wanted: Callable[[RunRecord], bool] | None = None,
+        *,
+        preview: bool,
+        spare_pinned: bool,
+    ) -> RecordList:
+        """Forget the records that were asked for, and return them; or, as a preview, only return them."""
+        found = self.select(selection, is_wanted)
+        chosen = _tables.RecordList(one for one in found if not (spare_pinned and is_pinned(one)))
+        if chosen and not preview:
+            self.forget_records(chosen, remove_files)
+        return chosen
+
     def forget(self, unwanted: Callable[[RunRecord], bool], remove_file: bool = False) -> int:
         """Forget the records *unwanted* names: records first, then files. Returns how many there were."""
         return self._forget([record for record in self.index.iter() if unwanted(record)], remove_file)
 
     def _forget(self, records: Sequence[RunRecord], remove_files: bool) -> int:
-        from . import _recorder
+        from . import _ending
 
         self.settle()
         paths = [path for record in records for path in self.paths.files_of(record)] if remove_files else []
@@ -267,7 +301,7 @@ class RunCache:
             raise
         except OSError as error:
             place = self.index.path or self.settings.results_dir
-            raise _recorder.write_error("Cannot forget the runs", error, place, "Nothing has been removed.") from error
+            raise _ending.write_error("Cannot forget the runs", error, place, "Nothing has been removed.") from error
         self.remove_unused(paths)
         return len(records)
 
@@ -280,7 +314,7 @@ class RunCache:
         if is_wanted is not None:
             records = filter(is_wanted, records)
         if selection.order_by:
-            records = iter(_records.first_in_order(records, selection.order_by, selection.limit, self._fields))
+            records = iter(_records.first_in_order(records, selection.order_by, selection.limit, self.paths.fields))
         # What an index yields is ours alone: it is given its place without being copied once more.
         return map(self.paths.seen, itertools.islice(records, selection.limit))
 
@@ -308,7 +342,7 @@ class RunCache:
         found = _tables.from_store(self.iter(selection, is_wanted), self.origin(is_good))
         if selection.condition != query.EVERY_RUN or selection.order_by:
             _unknown_names.warn_of_slips(
-                selection, bool(found), lambda: map(self._fields, filter(is_wanted, self.index.iter()))
+                selection, bool(found), lambda: map(self.paths.fields, filter(is_wanted, self.index.iter()))
             )
         return found
 
@@ -320,11 +354,6 @@ class RunCache:
             self.settings.results_dir,
             lambda records: _superseded.why_superseded(self.index, self.paths, records, is_good),
         )
-
-    def _fields(self, record: RunRecord) -> dict[str, Any]:
-        from . import _records
-
-        return _records.fields(record, self.paths)
 
     def exchange(self, pairs: Sequence[tuple[RunRecord, RunRecord]]) -> None:
         """Put records in the place of others: in each pair the second, of the first."""
@@ -365,15 +394,3 @@ class RunCache:
         from . import _removal
 
         return _removal.remove_unused(self.paths, self.index, self.settings.results_dir, paths)
-
-
-class _SecondLook:
-    """The look-up under the flight: what it finds is at hand for the run that may follow."""
-
-    def __init__(self, cache: RunCache, key: Key, policy: StalenessPolicy | None) -> None:
-        self._cache, self._key, self._policy = cache, key, policy
-        self.found = NOTHING
-
-    def __call__(self) -> RunRecord | None:
-        self.found = self._cache.look_up(self._key, self._policy)
-        return self._cache.finder.answer(self.found, self._key, self._policy)

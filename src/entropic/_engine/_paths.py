@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-from .. import _results
+from .. import _results, query
 from .._record import RunRecord, copy_record, place_below
 from ..index import Index
 
@@ -38,6 +39,10 @@ class ResultPaths:
     def seen(self, record: RunRecord) -> RunRecord:
         """As `shown`, of a record that nobody changes, the index included: the two share what they hold."""
         return place_below(record, str(self._relative_to()))
+
+    def fields(self, record: RunRecord) -> dict[str, Any]:
+        """A record of the index as queries see it."""
+        return {**query.fields_of(record), "result_path": str(self.absolute(record))}
 
     def absolute(self, record: RunRecord) -> Path:
         """Where the result of a record is."""

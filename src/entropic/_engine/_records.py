@@ -10,7 +10,7 @@ from typing import Any
 
 from .._record import RunRecord, copy_record
 from ..index import Index
-from ..query import Condition, fields_of, in_order, names_in, predicate
+from ..query import Condition, in_order, names_in, predicate
 from ._paths import ResultPaths
 from ._writer import IndexWriter, signature
 
@@ -25,7 +25,7 @@ def found(index: Index, condition: Condition, paths: ResultPaths, *, newest_firs
     # The index keeps paths relative to the results folder; asked for is the path that users see.
     is_meant = predicate(condition)
     records = index.iter(newest_first=newest_first)
-    return (record for record in records if is_meant(fields(record, paths)))
+    return (record for record in records if is_meant(paths.fields(record)))
 
 
 def count(index: Index, condition: Condition, paths: ResultPaths) -> int:
@@ -56,11 +56,6 @@ def first_in_order(
 
 def _names_path(condition: Condition) -> bool:
     return "result_path" in names_in(condition)
-
-
-def fields(record: RunRecord, paths: ResultPaths) -> dict[str, Any]:
-    """Return a record of the index as queries see it."""
-    return {**fields_of(record), "result_path": str(paths.absolute(record))}
 
 
 def exchange(index: Index, writer: IndexWriter, pairs: Collection[tuple[RunRecord, RunRecord]]) -> None:
@@ -98,20 +93,24 @@ def let_newest_answer(index: Index, writer: IndexWriter, keys: Collection[str]) 
     writer.replace_records(passed, [moved(record) for record in passed])
 
 
-def replace_in_order(writer: IndexWriter, old: RunRecord, new: RunRecord, same: Sequence[RunRecord]) -> None:
+def replace_in_order(
+    writer: IndexWriter, changed: Collection[tuple[RunRecord, RunRecord]], same: Mapping[str, Sequence[RunRecord]]
+) -> None:
     """
-    Put a record in the place of another one of its key; those inserted after it go on to come after it.
+    Put records in the place of others of their keys; those inserted after one go on to come after it.
 
-    Killed at any moment, no record is lost.
+    Killed at any moment, no record is lost. Costs two rewrites of the index, however many there are.
 
     Args:
         writer: Changes the index.
-        old: The record to be replaced.
-        new: What replaces it.
-        same: All records of the key, in their order.
+        changed: Pairs of a record and of what replaces it.
+        same: By hash, all records of the keys concerned, in their order.
     """
-    later = same[same.index(old) + 1 :]
-    writer.replace_records([old, *later], [new, *map(moved, later)])
+    takers = {signature(old): new for old, new in changed}
+    old: list[RunRecord] = []
+    for records in same.values():
+        old += itertools.dropwhile(lambda one: signature(one) not in takers, records)
+    writer.replace_records(old, [takers.get(signature(one)) or moved(one) for one in old])
 
 
 def by_key(records: Iterable[RunRecord]) -> dict[str, Sequence[RunRecord]]:
@@ -135,4 +134,14 @@ def moved(record: RunRecord) -> RunRecord:
     """A record to stand behind younger ones; told apart from where it was, so that this can be taken out after."""
     twin = copy_record(record)
     twin.provenance["merged_at"] = datetime.now(timezone.utc).isoformat(timespec="microseconds")
+    return twin
+
+
+def with_pin(record: RunRecord, *, pinned: bool) -> RunRecord:
+    """The same record, pinned or not."""
+    twin = copy_record(record)
+    if pinned:
+        twin.provenance["pinned"] = True
+    else:
+        twin.provenance.pop("pinned", None)
     return twin

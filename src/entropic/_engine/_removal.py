@@ -9,10 +9,9 @@ from pathlib import Path
 from .. import _log
 from .._fs import remove
 from .._results import is_own_name
-from ..errors import StoreWriteError
 from ..index import Index
+from ._ending import not_removed
 from ._paths import ResultPaths
-from ._recorder import write_error
 
 
 def remove_unused(places: ResultPaths, index: Index, results_dir: Path, paths: Collection[Path]) -> Sequence[Path]:
@@ -37,7 +36,7 @@ def remove_unused(places: ResultPaths, index: Index, results_dir: Path, paths: C
         except OSError as error:
             kept.append((path, error))  # the others go all the same: their records are gone
     if kept:
-        raise _not_removed(kept, len(removed))
+        raise not_removed("results", kept, len(removed))
     return removed
 
 
@@ -46,11 +45,3 @@ def _remove_run_folder(folder: Path, results_dir: Path) -> None:
     if folder.parent == results_dir and is_own_name(folder.name):
         with contextlib.suppress(OSError):
             folder.rmdir()
-
-
-def _not_removed(kept: Sequence[tuple[Path, OSError]], removed: int) -> StoreWriteError:
-    first, reason = kept[0]
-    what = f"Cannot remove {len(kept)} of {len(kept) + removed} results"
-    return write_error(
-        what, reason, first, f"Their records are gone. Remove by hand: {', '.join(str(p) for p, _ in kept)}."
-    )

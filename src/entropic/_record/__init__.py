@@ -7,7 +7,7 @@ from .._fs import door
 if TYPE_CHECKING:
     from ._cells import cell_text, frame_value, is_misleading, local_time, moment_of, one_line, plain_text
     from ._flat import flatten
-    from ._record import RunRecord, copy_record, lazy_copy, path_text, place_below, with_params
+    from ._record import RunRecord, copy_record, is_pinned, lazy_copy, path_text, place_below, with_params
 
 __all__ = [
     "RunRecord",
@@ -16,6 +16,7 @@ __all__ = [
     "flatten",
     "frame_value",
     "is_misleading",
+    "is_pinned",
     "lazy_copy",
     "local_time",
     "moment_of",
@@ -31,6 +32,6 @@ __getattr__, __dir__ = door(
     {
         "_cells": "cell_text frame_value is_misleading local_time moment_of one_line plain_text",
         "_flat": "flatten",
-        "_record": "RunRecord copy_record lazy_copy path_text place_below with_params",
+        "_record": "RunRecord copy_record is_pinned lazy_copy path_text place_below with_params",
     },
 )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from .._fs import door
 
 if TYPE_CHECKING:
+    from ._failures import kept_folders, read_note, read_report
     from ._identity import folder_id, give_folder_id, seal_of
     from ._journal import Entry, Event, Journal
     from ._layout import PRIVATE_FOLDER, Layout, require_locks
@@ -26,7 +27,10 @@ __all__ = [
     "folder_id",
     "give_folder_id",
     "is_own_name",
+    "kept_folders",
     "own_parts",
+    "read_note",
+    "read_report",
     "require_locks",
     "seal_of",
 ]
@@ -34,6 +38,7 @@ __all__ = [
 __getattr__, __dir__ = door(
     __name__,
     {
+        "_failures": "kept_folders read_note read_report",
         "_identity": "folder_id give_folder_id seal_of",
         "_journal": "Entry Event Journal",
         "_layout": "Layout PRIVATE_FOLDER require_locks",
