@@ -363,6 +363,7 @@ class RunCache:
         _records.exchange(self.index, self.writer, pairs)
 
     def _prepare_run(self) -> None:
+        _locks.refuse_ranks()
         self.recorder.require_writable()
         self.writer.warn_if_lost()
         self.flights.clean_up_once()

@@ -6,6 +6,7 @@ from ._door import door
 
 if TYPE_CHECKING:
     from ._atomic import abandoned_drafts, remove_drafts, replacing
+    from ._descriptors import held_open_below
     from ._digests import content_digest, digest_like, files_below, is_as_recorded, measure, measure_known
     from ._files import make_folder, make_shared_folder, move_new, remove, require_access, share_file, sync, sync_tree
     from ._flock import (
@@ -47,6 +48,7 @@ __all__ = [
     "forks_held_off",
     "has_byte_locks",
     "has_locks",
+    "held_open_below",
     "holder_in",
     "holder_note",
     "is_abandoned",
@@ -82,6 +84,7 @@ __getattr__, __dir__ = door(
     __name__,
     {
         "_atomic": "abandoned_drafts remove_drafts replacing",
+        "_descriptors": "held_open_below",
         "_digests": "content_digest digest_like files_below is_as_recorded measure measure_known",
         "_files": "make_folder make_shared_folder move_new remove require_access share_file sync sync_tree",
         "_flock": (

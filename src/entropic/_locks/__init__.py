@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ._flights import SingleFlight
     from ._lock_files import LockFiles, dead_locks
     from ._protocols import KeyLock, KeyLocks
+    from ._ranks import count_of_ranks, independent_ranks, refuse_ranks
 
 __all__ = [
     "ByteLocks",
@@ -16,8 +17,11 @@ __all__ = [
     "KeyLocks",
     "LockFiles",
     "SingleFlight",
+    "count_of_ranks",
     "dead_locks",
+    "independent_ranks",
     "key_locks_in",
+    "refuse_ranks",
 ]
 
 __getattr__, __dir__ = door(
@@ -27,5 +31,6 @@ __getattr__, __dir__ = door(
         "_flights": "SingleFlight",
         "_lock_files": "LockFiles dead_locks",
         "_protocols": "KeyLock KeyLocks",
+        "_ranks": "count_of_ranks independent_ranks refuse_ranks",
     },
 )
