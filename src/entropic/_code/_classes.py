@@ -12,7 +12,7 @@ from typing import Any
 
 from ._constants import describe
 from ._graph import Receiver, Target, Walker
-from ._late_reading import reading
+from ._late import reading
 from ._names import holder_of_module
 from ._objects import ABSENT, dictionary_of, foreign_name, functions_behind, is_a, kind_name, members_of
 from ._ownership import Ownership

@@ -21,7 +21,7 @@ from ._bytecode import body_digest
 from ._chains import ChainReader
 from ._classes import ClassReader
 from ._graph import Graph, OwnState, Receiver, Target
-from ._late_reading import reading
+from ._late import reading
 from ._names import Holder, holder_of_cells, holder_of_module
 from ._objects import ABSENT, functions_behind, is_a, lineage_of, members_of
 from ._ownership import Ownership

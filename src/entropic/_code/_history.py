@@ -12,17 +12,20 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .. import _log
-from .._fs import is_settled, make_shared_folder, remember, remove_abandoned, replacing
+from .. import _fs, _log
+from .._fs import is_settled, make_shared_folder, remember, remove_abandoned
 from .._results import Layout
-from ._comparison import UNKNOWN, Change, LegacyPart, changes, diff_of, legacy_changes
 from ._fingerprint import Fingerprint
+from ._late import comparison
 from ._units import ARGUMENT, Part
+
+if TYPE_CHECKING:
+    from ._comparison import Change, LegacyPart
 
 _DRAFT = ".draft"
 _FORMAT = 2
@@ -77,7 +80,7 @@ class Codebook:
         try:
             kept = self._read(f"{digest}.json")
             if "format" not in kept:
-                return [LegacyPart(**part) for part in kept["parts"]]
+                return [comparison.LegacyPart(**part) for part in kept["parts"]]
             return Fingerprint([Part.from_dict(part) for part in kept["parts"]], str(kept["bytecode"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
@@ -92,10 +95,10 @@ class Codebook:
         """What differs between a recorded fingerprint and today's; none if they are of the same code."""
         before = self.known(digest)
         if before is None:
-            return [Change(UNKNOWN, None, None)]
+            return [comparison.Change(comparison.UNKNOWN, None, None)]
         if isinstance(before, list):
-            return legacy_changes(before, today.parts)
-        return changes(before, today)
+            return comparison.legacy_changes(before, today.parts)
+        return comparison.changes(before, today)
 
     def text(self, digest: str) -> str:
         """The text of the code with a recorded fingerprint, part by part; nothing if it is not known."""
@@ -111,7 +114,7 @@ class Codebook:
     def diff(self, old: str, new: str) -> str:
         """What differs between the code of two recorded fingerprints, as a unified diff."""
         known = self.known(new)
-        return diff_of(self.changes_since(old, known)) if isinstance(known, Fingerprint) else ""
+        return comparison.diff_of(self.changes_since(old, known)) if isinstance(known, Fingerprint) else ""
 
     # ---- what was accepted ------------------------------------------------------------------------------------------
 
@@ -186,6 +189,24 @@ class Codebook:
                     found.append((kept_at, dict(self._read(name)["defaults"])))
         return [defaults for _, defaults in sorted(found, key=lambda one: one[0], reverse=True)]
 
+    # ---- fields -----------------------------------------------------------------------------------------------------
+
+    def keep_fields(self, function_name: str, names: Collection[str]) -> None:
+        """Note down what the parameters of a run were called, dotted names of fields included."""
+        ordered = sorted(names)
+        name = f"{_fields_prefix(function_name)}{_digest(json.dumps(ordered))}.json"
+        self._write(name, {"function": function_name, "fields": ordered})
+
+    def fields(self, function_name: str) -> list[frozenset[str]]:
+        """All sets of names that runs of a function have had."""
+        prefix = _fields_prefix(function_name)
+        found = []
+        for name in self._names():
+            if name.startswith(prefix):
+                with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                    found.append(frozenset(map(str, self._read(name)["fields"])))
+        return found
+
     # ---- growth -----------------------------------------------------------------------------------------------------
 
     def code_grown_with(self, function_name: str, growth: str, today: str, *, may_note: bool) -> str:
@@ -220,7 +241,7 @@ class Codebook:
             if missing:
                 make_shared_folder(ours)
             for name in missing:
-                with replacing(os.path.join(ours, name)) as draft:
+                with _fs.replacing(os.path.join(ours, name)) as draft:
                     shutil.copyfile(os.path.join(theirs, name), draft)
 
     # ---- files ------------------------------------------------------------------------------------------------------
@@ -236,14 +257,14 @@ class Codebook:
         try:
             make_shared_folder(self._folder)
             self._remove_dead_drafts()
-            with replacing(path) as draft:
+            with _fs.replacing(path) as draft:
                 Path(draft).write_text(json.dumps(content, indent=1), encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             _log.not_noted(path, error)
 
     def _replace(self, name: str, content: Mapping[str, Any]) -> None:
         """Write one of the few files that change; of two who do so at once, one wins."""
-        with contextlib.suppress(OSError), replacing(os.path.join(self._folder, name)) as draft:
+        with contextlib.suppress(OSError), _fs.replacing(os.path.join(self._folder, name)) as draft:
             Path(draft).write_text(json.dumps(content, indent=1), encoding="utf-8", errors="backslashreplace")
 
     def _remove_dead_drafts(self) -> None:
@@ -275,6 +296,10 @@ def _current_name(function_name: str) -> str:
 
 def _defaults_prefix(function_name: str) -> str:
     return f"defaults-{_digest(function_name)}-"
+
+
+def _fields_prefix(function_name: str) -> str:
+    return f"fields-{_digest(function_name)}-"
 
 
 def _digest(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ._constants import Description, describe
 from ._graph import Constant, Receiver, Target, Walker
-from ._late_reading import reading
+from ._late import reading
 from ._names import Binding, Holder
 from ._objects import (
     ABSENT,

@@ -7,6 +7,7 @@ from .._fs import door
 if TYPE_CHECKING:
     from ._arguments import checked_metadata, require_callable
     from ._cache import RunCache
+    from ._defaults import DefaultsWatch
     from ._ending import not_removed
     from ._known import CannotReplayError, Comparison, call_of, is_known, make_known
     from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
     from ._records import by_key, let_newest_answer, moved
     from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, save_of, suffix_of
     from ._settings import Settings, checked_suffix
-    from ._staleness import POLICIES, DefaultsWatch, StalenessPolicy
+    from ._staleness import FIELDS, POLICIES, StalenessPolicy
     from ._unknown_names import warn_of_slips
     from ._writer import signature
 
 __all__ = [
+    "FIELDS",
     "POLICIES",
     "SIMILAR_RUNS",
     "AsyncWork",
@@ -70,6 +72,7 @@ __getattr__, __dir__ = door(
     {
         "_arguments": "checked_metadata require_callable",
         "_cache": "RunCache",
+        "_defaults": "DefaultsWatch",
         "_ending": "not_removed",
         "_known": "CannotReplayError Comparison call_of is_known make_known",
         "_lookup": "Candidate Lookup agrees has_own_key identity_fields identity_of judge",
@@ -79,7 +82,7 @@ __getattr__, __dir__ = door(
         "_records": "by_key let_newest_answer moved",
         "_run": "AsyncWork BoundRunner Look Metadata RunUnderWay Runner Work save_of suffix_of",
         "_settings": "Settings checked_suffix",
-        "_staleness": "DefaultsWatch POLICIES StalenessPolicy",
+        "_staleness": "FIELDS POLICIES StalenessPolicy",
         "_unknown_names": "warn_of_slips",
         "_writer": "signature",
     },

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ._evaluate import OPERATORS as OPERATORS
     from ._evaluate import has_name as has_name
     from ._evaluate import look_up as look_up
+    from ._evaluate import order_kind as order_kind
     from ._param import Param as Param
     from ._param import condition_of as condition_of
     from ._param import fields_of as fields_of
@@ -68,7 +69,7 @@ __getattr__, __dir__ = door(
     __name__,
     {
         "_conditions": "And Comparison Condition EVERY_RUN Not Or Stored Where",
-        "_evaluate": "OPERATORS has_name look_up",
+        "_evaluate": "OPERATORS has_name look_up order_kind",
         "_param": "Param condition_of fields_of matches param predicate",
         "_selection": "Selection as_plain_params comparisons_in equalities_in in_order names_in",
         "_text": "Filter TextQuery read_query",
