@@ -8,7 +8,19 @@ if TYPE_CHECKING:
     from ._atomic import abandoned_drafts, remove_drafts, replacing
     from ._descriptors import held_open_below
     from ._digests import content_digest, digest_like, files_below, is_as_recorded, measure, measure_known
-    from ._files import make_folder, make_shared_folder, move_new, remove, require_access, share_file, sync, sync_tree
+    from ._files import (
+        group_rights,
+        make_folder,
+        make_shared_folder,
+        move_new,
+        remove,
+        require_access,
+        share_file,
+        share_in_group,
+        share_tree,
+        sync,
+        sync_tree,
+    )
     from ._flock import (
         byte_unlocker,
         closer,
@@ -46,6 +58,7 @@ __all__ = [
     "door",
     "files_below",
     "forks_held_off",
+    "group_rights",
     "has_byte_locks",
     "has_locks",
     "held_open_below",
@@ -70,6 +83,8 @@ __all__ = [
     "replacing",
     "require_access",
     "share_file",
+    "share_in_group",
+    "share_tree",
     "sync",
     "sync_tree",
     "try_lock",
@@ -86,7 +101,10 @@ __getattr__, __dir__ = door(
         "_atomic": "abandoned_drafts remove_drafts replacing",
         "_descriptors": "held_open_below",
         "_digests": "content_digest digest_like files_below is_as_recorded measure measure_known",
-        "_files": "make_folder make_shared_folder move_new remove require_access share_file sync sync_tree",
+        "_files": (
+            "group_rights make_folder make_shared_folder move_new remove require_access share_file "
+            "share_in_group share_tree sync sync_tree"
+        ),
         "_flock": (
             "byte_unlocker closer has_byte_locks has_locks is_abandoned is_at remove_abandoned try_lock "
             "try_lock_byte unlock wait_for_lock"
