@@ -2,8 +2,8 @@
 entropic: a run cache for expensive simulations.
 
 Decorate the function that writes a result file; the next call with the same arguments returns the recorded run. Begin
-with `cached` and `Store`; `grid` makes the points of a sweep, `param` the conditions of a query, `InputFile` a value
-that stands for the content of a file, `command` a runner of any program.
+with `cached` and `Store`; `grid` and `zipped` make the points of a sweep, `param` the conditions of a query,
+`InputFile` a value that stands for the content of a file, `command` a runner of any program.
 """
 
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from .store import Store
 if TYPE_CHECKING:
     from ._command import command
     from ._function import cached
-    from ._points import grid
+    from ._points import grid, zipped
     from .hashing import InputFile, normalize
     from .query import param
 
@@ -35,6 +35,7 @@ __all__ = [
     "grid",
     "normalize",
     "param",
+    "zipped",
 ]
 
 
@@ -43,7 +44,7 @@ _load, _ = door(
     {
         "_command": "command",
         "_function": "cached",
-        "_points": "grid",
+        "_points": "grid zipped",
         "hashing": "InputFile normalize",
         "query": "param",
     },
