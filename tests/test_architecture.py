@@ -222,7 +222,15 @@ NOT_FOR_A_HIT = {
     ),
     *("_engine._manifest", "_engine._recorder", "_engine._records", "_engine._run", "_engine._writer"),
     *("_function._evolution", "_locks._flights", "_maintenance", "_points", "_results._staging", "_sweep._engine"),
-    *("_tables._record_list", "index._copy", "index._memory", "query._conditions", "query._param", "query._selection"),
+    *(
+        "_tables._record_list",
+        "index._copy",
+        "index._memory",
+        "index.tinydb._writer",
+        "query._conditions",
+        "query._param",
+        "query._selection",
+    ),
 }
 
 
@@ -234,4 +242,4 @@ def test_a_hit_loads_what_it_needs() -> None:
     loaded = {name.removeprefix("entropic.") for name in answer.stdout.split() if name.startswith("entropic.")}
 
     assert loaded & NOT_FOR_A_HIT == set()
-    assert len(loaded) <= 100
+    assert len(loaded) <= 104

@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ... import query
+from ..._fs import late
 from ..._record import RunRecord, copy_record
 from ...errors import IndexCorruptError
 from .._base import Index
 from ._format import FORMAT, stated_folder
 from ._io import first_line
 from ._reader import LineReader
-from ._writer import LineWriter
 
 if TYPE_CHECKING:
     from ...query import Condition, Where
     from ._database import RunDatabase
+    from ._writer import LineWriter
 
 
 class TinyDBIndex(Index):
@@ -55,7 +56,6 @@ class TinyDBIndex(Index):
         self._results_dir = None if results_dir is None else os.path.abspath(results_dir)
         self._durable = durable
         self._reader = LineReader(str(self.path), self._read)
-        self._writer = LineWriter(self._reader, self._store_row(), durable)
         self._database: RunDatabase | None = None
         # The hit's way in, one call shorter: the record held here, the same object as long as nothing changes.
         self.peek = self._reader.find  # type: ignore[method-assign]
@@ -68,6 +68,12 @@ class TinyDBIndex(Index):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
+
+    @late
+    def _writer(self) -> LineWriter[RunRecord]:
+        from ._writer import LineWriter  # loaded by those who write
+
+        return LineWriter(self._reader, self._store_row(), self._durable)
 
     @property
     def db(self) -> RunDatabase:
