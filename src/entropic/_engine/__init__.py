@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
     from ._records import by_key, let_newest_answer, moved
     from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, save_of, suffix_of
-    from ._settings import Settings, checked_suffix
+    from ._settings import DIGEST_UP_TO_BYTES, Settings, checked_suffix
     from ._staleness import FIELDS, POLICIES, StalenessPolicy
     from ._unknown_names import warn_of_slips
     from ._writer import signature
 
 __all__ = [
+    "DIGEST_UP_TO_BYTES",
     "FIELDS",
     "POLICIES",
     "SIMILAR_RUNS",
@@ -81,7 +82,7 @@ __getattr__, __dir__ = door(
         "_plain_runs": "PlainRuns SIMILAR_RUNS durations_of",
         "_records": "by_key let_newest_answer moved",
         "_run": "AsyncWork BoundRunner Look Metadata RunUnderWay Runner Work save_of suffix_of",
-        "_settings": "Settings checked_suffix",
+        "_settings": "DIGEST_UP_TO_BYTES Settings checked_suffix",
         "_staleness": "FIELDS POLICIES StalenessPolicy",
         "_unknown_names": "warn_of_slips",
         "_writer": "signature",
