@@ -221,7 +221,14 @@ NOT_FOR_A_HIT = {
         "_command._program",
     ),
     *("_engine._manifest", "_engine._recorder", "_engine._records", "_engine._run", "_engine._writer"),
-    *("_function._evolution", "_locks._flights", "_maintenance", "_points", "_results._staging", "_sweep._engine"),
+    *(
+        "_function._evolution",
+        "_locks._flights",
+        "_maintenance",
+        "_points._grid",
+        "_results._staging",
+        "_sweep._engine",
+    ),
     *(
         "_tables._record_list",
         "index._copy",
