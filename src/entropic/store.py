@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -730,14 +730,15 @@ class Store:
         where: Where | None = None,
         compare: Comparison | None = None,
         seed: int | None = None,
+        trust: Collection[str] = (),
     ) -> ReproductionReport:
         """
         Run some recorded points again, and compare the results with the recorded ones; nothing is replaced.
 
-        What a decorated function has recorded can be called again, if the function is at hand or can be imported, and
-        its arguments can be had from the record: an array, of which only the digest is known, cannot. An enum arrives
-        as its value, a path as its text, a tuple as a list. The new results are written below ``.entropic``, and
-        removed.
+        What a decorated function has recorded can be called again, if its module has been imported or is named by
+        *trust*, and its arguments can be had from the record: an array, of which only the digest is known, cannot. An
+        enum arrives as its value, a path as its text, a tuple as a list. The new results are written below
+        ``.entropic``, and removed.
 
         Args:
             fraction: How many of the runs to draw, above 0 and at most 1; at least one is.
@@ -745,6 +746,8 @@ class Store:
             compare: Called with the recorded result and the new one; that they differ is said by False or by an
                 `AssertionError`. Without it that of the function, see `cached`; else byte for byte.
             seed: Of the draw, to draw the same runs again.
+            trust: Names of modules, or of packages with all that is in them, that may be imported because a record
+                names a function of theirs. Without it nothing is imported: records may come from somebody else.
 
         Returns:
             What came of each; its ``has_reproduced`` says it in one word. Takes as long as the runs did.
@@ -765,7 +768,8 @@ class Store:
         """
         from ._maintenance import reproduce
 
-        return reproduce(self._engine, self.list(where), fraction, compare, seed)
+        trusted = (trust,) if isinstance(trust, str) else trust
+        return reproduce(self._engine, self.list(where), fraction, compare, seed, trusted)
 
     def salvage(self) -> Path | None:
         """

@@ -7,6 +7,7 @@ from ._flock import closer, has_locks, is_abandoned, is_at, remove_abandoned, tr
 from ._fork import forks_held_off, watch_forks
 from ._frames import calling_frame, is_finished
 from ._memo import remember
+from ._reading import open_own_file, read_own_file, status_of
 from ._stamp import Stamp, is_settled
 from ._warn import warn
 
@@ -29,6 +30,8 @@ __all__ = [
     "make_shared_folder",
     "measure",
     "move_new",
+    "open_own_file",
+    "read_own_file",
     "remember",
     "remove",
     "remove_abandoned",
@@ -36,6 +39,7 @@ __all__ = [
     "replacing",
     "require_access",
     "share_file",
+    "status_of",
     "sync",
     "sync_tree",
     "try_lock",

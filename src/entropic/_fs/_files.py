@@ -11,6 +11,8 @@ import shutil
 import stat
 from pathlib import Path
 
+from ._reading import status_of
+
 # What some network and FUSE file systems say of a folder, which then they bring to disk in their own way, if at all.
 _CANNOT = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)
 _known_to_lack_syncs: set[int] = set()
@@ -64,7 +66,7 @@ def remove(path: Path) -> None:
     """Remove a file, a link, or a folder with all that is in it; or nothing, if nothing is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
-    else:
+    elif path.is_symlink() or status_of(path) is not None:  # else no file can have that name
         path.unlink(missing_ok=True)
 
 

@@ -16,11 +16,22 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
-from .._fs import closer, is_abandoned, is_at, make_shared_folder, remove_abandoned, share_file, try_lock, unlock
+from .._fs import (
+    closer,
+    is_abandoned,
+    is_at,
+    make_shared_folder,
+    read_own_file,
+    remove_abandoned,
+    share_file,
+    try_lock,
+    unlock,
+)
 from ..errors import StoreWriteError
 
 # A store may come from a stranger: a link in the place of a lock file is not followed.
-_FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
+_FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_LONGEST = 4096
 _NOTHING_RUN = "Nothing has been run."
 
 
@@ -204,10 +215,9 @@ def dead_locks(folder: str) -> list[Path]:
 def holder_of(path: str) -> str:
     """Who holds a lock file, in words."""
     try:
-        with open(path, encoding="utf-8") as file:
-            holder = json.load(file)
+        holder = json.loads(read_own_file(path, _LONGEST))
         return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "another process"
 
 

@@ -224,7 +224,8 @@ def identity_differences(asked: Mapping[str, Any], record: RunRecord) -> Iterato
         yield _renamed(asked.get("function"), recorded.get("function"))
     if canonical(asked.get("version")) != canonical(recorded.get("version")):
         yield f"version {_text(recorded.get('version'))} -> {_text(asked.get('version'))}"
-    yield from _differences_of(asked.get("closure", {}), recorded.get("closure", {}), "closed-over ")
+    closure = recorded.get("closure", {})
+    yield from _differences_of(asked.get("closure", {}), closure if isinstance(closure, dict) else {}, "closed-over ")
 
 
 def _code_difference(changed: Sequence[str]) -> str:

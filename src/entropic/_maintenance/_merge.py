@@ -43,9 +43,12 @@ def merge(engine: RunCache, other: RunCache, step: Callable[[RunRecord], object]
     """Take over another store's runs; see `entropic.Store.merge`."""
     engine.recorder.require_writable()
     merged = Merged(RecordList(), RecordList(), RecordList())
-    engine.codebook.take_over(other.codebook)
+    theirs = other.select(Selection.of())
+    provenances = [record.provenance for record in theirs]
+    codes, names = ({str(one[field]) for one in provenances if field in one} for field in ("code", "function"))
+    engine.codebook.take_over(other.codebook, codes, names)
     known: dict[str, Sequence[RunRecord]] = by_key(engine.select(Selection.of()))
-    for record in other.select(Selection.of()):
+    for record in theirs:
         mine = [known_one for known_one in known.get(record.params_hash, []) if known_one.result_path.exists()]
         if is_answered_by(mine, record):
             merged.known.append(record)

@@ -104,7 +104,7 @@ def choose(held: Iterable[Held], limits: Limits, now: datetime) -> list[Held]:
 def _size_bytes(path: Path) -> int:
     try:
         return measure(str(path), -1)[0]
-    except OSError:
+    except (OSError, ValueError):
         return 0
 
 

@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
-from .._fs import make_shared_folder, share_file, try_lock
+from .._fs import make_shared_folder, open_own_file, share_file, try_lock
 from ._layout import Layout, require_locks
 
 Event = Literal["recorded", "forgotten"]
@@ -93,10 +93,10 @@ class Journal:
             OSError: There is a journal, and it cannot be read.
         """
         try:
-            file = open(self.path, "rb")  # noqa: SIM115  # closed below
+            descriptor = open_own_file(self.path)
         except FileNotFoundError:
             return
-        with file:
+        with os.fdopen(descriptor, "rb") as file:
             for line in file:
                 entry = _entry_of(line)
                 if entry is not None:
@@ -110,7 +110,7 @@ class Journal:
             return True
 
     def _open(self) -> int:
-        flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+        flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         try:
             return os.open(self.path, flags)
         except FileNotFoundError:
