@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from ._companions import companions_of, listed_members
 from ._flat import flatten
-from ._record import RunRecord, copy_record, lazy_copy, path_text, place_below, with_params
+from ._record import RunRecord, copy_record, is_pinned, lazy_copy, path_text, place_below, with_params
 
 if TYPE_CHECKING:
     from ._cells import cell_text, frame_value, is_misleading, local_time, moment_of, one_line, plain_text
@@ -17,6 +17,7 @@ __all__ = [
     "flatten",
     "frame_value",
     "is_misleading",
+    "is_pinned",
     "lazy_copy",
     "listed_members",
     "local_time",
