@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ._command import Command
     from ._function import BoundCachedFunction, CachedFunction, CacheInfo, WithMetadata
-    from ._maintenance import CheckReport, Explanation, Merged, Neighbour, Reproduction, ReproductionReport
+    from ._maintenance import (
+        CheckReport,
+        Explanation,
+        Exported,
+        Merged,
+        Neighbour,
+        Refused,
+        Reproduction,
+        ReproductionReport,
+    )
     from ._points import Grid
     from ._sweep import Plan, SweepProgress
 
@@ -21,10 +30,12 @@ __all__ = [
     "CheckReport",
     "Command",
     "Explanation",
+    "Exported",
     "Grid",
     "Merged",
     "Neighbour",
     "Plan",
+    "Refused",
     "Reproduction",
     "ReproductionReport",
     "SweepProgress",
@@ -38,10 +49,12 @@ _PLACES = {
     "CheckReport": "_maintenance",
     "Command": "_command",
     "Explanation": "_maintenance",
+    "Exported": "_maintenance",
     "Grid": "_points",
     "Merged": "_maintenance",
     "Neighbour": "_maintenance",
     "Plan": "_sweep",
+    "Refused": "_maintenance",
     "Reproduction": "_maintenance",
     "ReproductionReport": "_maintenance",
     "SweepProgress": "_sweep",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -95,16 +95,6 @@ def members_of(record: RunRecord, path: str) -> list[Member]:
         Member(name, os.path.join(path if name.startswith(_INSIDE) else folder, name), size_bytes, mtime_ns, digest)
         for name, size_bytes, mtime_ns, digest in listed_members(record)
     ]
-
-
-def renamed_members(members: list[list[Any]], names: Mapping[str, str]) -> list[list[Any]]:
-    """The members of a result beside which the files have other names now."""
-
-    def renamed(name: str) -> str:
-        first, separator, rest = name.partition("/")
-        return name if name.startswith(_INSIDE) else names.get(first, first) + separator + rest
-
-    return [[renamed(entry[0]), *entry[1:]] for entry in members]
 
 
 def size_of(record: RunRecord) -> int | None:
