@@ -32,6 +32,12 @@ ROOT = Path(__file__).parents[1]
 ROOT_BEFORE = set(os.listdir(ROOT))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """``-n auto`` uses every processor, hyper-threads as well; each worker starts servers of its own: not too many."""
+    return min(os.cpu_count() or 1, 8)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _nothing_left_in_the_repository() -> Iterator[None]:
     """The tests leave the top of the repository as it was, but for caches of tools (dot-files)."""

@@ -78,7 +78,7 @@ def runs(store: Store) -> list[RunRecord]:
 
 def in_process(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
-    return subprocess.run([*ENTROPIC, *arguments], capture_output=True, text=True, timeout=60, check=False, **options)
+    return subprocess.run([*ENTROPIC, *arguments], capture_output=True, text=True, timeout=120, check=False, **options)
 
 
 def on_terminal(*arguments: str, **environment: str) -> str:
@@ -729,14 +729,14 @@ def test_keep_failed_keeps_what_was_written(call: Call) -> None:
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_an_interrupted_run_ends_its_program_and_leaves_nothing(number: int, status: int) -> None:
     """Ctrl-C, and the end of a batch job."""
-    script = "echo $$ > pid; exec sleep 60"
+    script = "echo $$ > pid; exec sleep 600"
     started = subprocess.Popen([*ENTROPIC, "run", "--", "sh", "-c", script, "{result_path}"], stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not (Path("pid").exists() and Path("pid").read_text()) and time.monotonic() < deadline:
         time.sleep(0.01)
 
     started.send_signal(number)
-    _, err = started.communicate(timeout=30)
+    _, err = started.communicate(timeout=120)
 
     assert started.returncode == status
     assert b"Traceback" not in err

@@ -156,6 +156,6 @@ def test_functions_of_the_main_program(client: Any) -> None:
     Path("study.py").write_text(STUDY)
     for address in ([], [client.scheduler.address]):
         command = [sys.executable, "study.py", *address]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
         assert done.stdout.splitlines() == ["101 102 201 202 9 2", "study.simulate"], done.stderr
         Path("runs.json").unlink()

@@ -136,6 +136,11 @@ def point_failed(point: object, error: BaseException) -> None:
     logger.warning("Skipped the point %r: %s: %s", point, type(error).__name__, error)
 
 
+def swept(points: int, outcome: str) -> None:
+    """A sweep has come to its end."""
+    logger.info("Swept %d point(s): %s", points, outcome)
+
+
 def worker_died(exit_status: int | None, points: int) -> None:
     """A worker process of a sweep has died; what it had in hand is tried again."""
     logger.warning("A worker ended with exit status %s; %d point(s) it had are tried again", exit_status, points)

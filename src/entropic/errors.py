@@ -45,6 +45,7 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
     ├── ResultChangedWarning                       a result is not what it was when it was recorded
     ├── MetadataWarning                            what a runner returned cannot be kept as metadata
     ├── NameSharedWarning                          a recorded run is of another function of the same name
+    ├── RenamedFunctionWarning                     a run that is missing is recorded by the same code, by another name
     ├── UnknownNameWarning                         a query by a name, or for a kind of value, that no recorded run has
     ├── IncompleteGridWarning                      collected values with gaps: points without a result
     └── EqualReplicatesWarning                     replicates whose results are byte for byte the same
@@ -98,6 +99,7 @@ __all__ = [
     "ParameterError",
     "ParameterNameError",
     "ReentrantRunError",
+    "RenamedFunctionWarning",
     "ResultChangedWarning",
     "ResultMissingError",
     "ResultNotSavedError",
@@ -892,6 +894,53 @@ class NameSharedWarning(_Declared, UserWarning):
         "answer for the one at {place!r}. Give one of them a name of its own, with name=. If they are one function "
         "that was moved and changed, choose its runs with accept_changes(where=...)."
     )
+
+
+class RenamedFunctionWarning(_Declared, UserWarning):
+    """
+    A point has no run of a function, and one by the very same code under another name; given once for each function.
+
+    The function, its class, its module or its script was renamed or moved. Declare the former name, and the runs
+    answer; `migrate` rewrites their records for good.
+
+    Attributes:
+        name: What the function is called.
+        former: What it was called when the run was recorded.
+        created_at: When that was.
+        former_names: All names to declare: those that are declared already, and those that this code has had besides.
+    """
+
+    name: str
+    former: str
+    created_at: str
+    former_names: Sequence[str]
+    _template = (
+        "No run of {name} with these parameters is recorded, but one of {former}, made by the same code on {_when}. "
+        "If the function was renamed or moved, paste one of these into cached(), and its runs answer:\n"
+        "    {_paste}\n"
+        '    name="{former}"\n'
+        "Else the point runs anew."
+    )
+
+    @property
+    def _when(self) -> str:
+        return self.created_at[:19].replace("T", " ")
+
+    @property
+    def _paste(self) -> str:
+        return declaration(self.former_names)
+
+
+def declaration(former_names: Sequence[str]) -> str:
+    """
+    What to paste into ``cached()`` so that runs under former names answer.
+
+    Example:
+        >>> declaration(["study.simulate"])
+        'former_names=("study.simulate",)'
+    """
+    quoted = "".join(f'"{name}", ' for name in former_names)
+    return f"former_names=({quoted.strip() if len(former_names) == 1 else quoted.removesuffix(', ')})"
 
 
 class LostIndexWarning(_Declared, UserWarning):

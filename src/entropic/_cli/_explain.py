@@ -54,7 +54,8 @@ def _identity(records: RecordList, name: str | None, texts: dict[str, str], poin
         names = ", ".join(sorted(one_line(one) or "plain runs" for one in meant))
         raise click.UsageError(f"there are runs of several functions ({names}): choose one with --function NAME")
     if not meant and name is not None:
-        raise click.UsageError(f"there is no run of a function {name!r}")
+        known = ", ".join(sorted(one_line(one) for one in newest if one)) or "none"
+        raise click.UsageError(f"there is no run of a function {name!r}; there are runs of {known}")
     if not meant or not meant[0]:
         return PLAIN
     fields = identity_fields(newest[meant[0]])

@@ -16,7 +16,7 @@ import re
 from array import array
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterable
-from types import FunctionType, MappingProxyType, MethodType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 from ._arrays import GLANCE_BYTES, ArrayDescription, Reading, describe_array
@@ -173,6 +173,10 @@ class _Describer:
             self.add(dict(value), depth + 1)
         elif is_a(value, (functools.partial, MethodType)) or is_getter(value):
             self._add_made(value, depth)
+        elif is_a(value, BuiltinFunctionType) and _says_what_it_is(value.__self__):
+            self.out.append(f"bound({foreign_name(value)} of ")
+            self.add(value.__self__, depth + 1)
+            self.out.append(")")
         else:
             self._add_other(value, kind, depth)
 
@@ -293,10 +297,14 @@ class _Describer:
         if self._ownership.has(kind):
             self._add_own(value, kind, depth)
             return
-        if any(map(self._ownership.has, functions_behind(value))):
+        behind = functions_behind(value)
+        if any(map(self._ownership.has, behind)):
             self.out.append(f"around({foreign_name(kind)}")
             self.code.append(value)
             self.out.append(f"code[{len(self.code) - 1}])")
+            return
+        if is_callable(value) and behind:  # such as a function of NumPy behind its dispatcher
+            self.out.append(f"foreign({foreign_name(kind)} {' '.join(map(foreign_name, behind))})")
             return
         if is_callable(value) and not code_held_by(value) and has_name(value):
             self.out.append(f"foreign({foreign_name(value)})")
@@ -373,3 +381,10 @@ def is_fixed(value: Any) -> bool:
     if is_a(value, (tuple, frozenset)):
         return all(map(is_fixed, value))
     return type(value) in _SCALARS
+
+
+def _says_what_it_is(value: Any) -> bool:
+    """Whether what a method in C is bound to is plain, or has a name: not a generator of random numbers, say."""
+    return is_a(value, (dict, str, bytes, bytearray, re.Pattern, *_SEQUENCES, *_SETS)) or (
+        not is_a(value, (type, ModuleType)) and has_name(value)
+    )

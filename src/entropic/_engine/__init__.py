@@ -2,7 +2,7 @@
 
 from ._arguments import checked_metadata, require_callable
 from ._cache import RunCache
-from ._known import CannotReplayError, Comparison, call_of, make_known
+from ._known import CannotReplayError, Comparison, call_of, is_known, make_known
 from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
 from ._manifest import differs, first_defect
 from ._paths import ResultPaths
@@ -45,6 +45,7 @@ __all__ = [
     "has_own_key",
     "identity_fields",
     "identity_of",
+    "is_known",
     "judge",
     "kept_aside",
     "make_known",

@@ -27,7 +27,7 @@ from typing import Any
 from .. import _log
 from .._code import Codebook
 from .._fs import remember, remove, sync_tree
-from .._locks import LockFiles, SingleFlight
+from .._locks import SingleFlight, key_locks_in
 from .._record import RunRecord, copy_record
 from .._results import StagingArea, is_own_name
 from .._tables import Origin, RecordList, from_store
@@ -70,7 +70,8 @@ class RunCache:
         staging: Where runs are staged.
         flights: Who runs which key at the moment.
         folder: Whether the results folder is the one of the index.
-        finder: What looks keys up; its methods are here as well, as ``recall``, ``look_up`` and ``shown``.
+        finder: What looks keys up; its methods are here as well, as ``recall``, ``look_up``, ``shown`` and
+            ``is_of_earlier_code``.
         writer: What changes the index.
         recorder: What publishes results and inserts their records.
     """
@@ -82,13 +83,15 @@ class RunCache:
         self.codebook = Codebook(results_dir)
         self.paths = ResultPaths(results_dir, self.index)
         self.staging = StagingArea(str(results_dir), settings.durable, keep_failed=settings.keep_failed)
-        lock_files = LockFiles(str(self.staging.layout.locks))
-        self.flights = SingleFlight(self.index.key_locks() or lock_files)
+        layout = self.staging.layout
+        self._locks = key_locks_in(str(layout.keys), str(layout.locks), self.staging.holder)
+        self.flights = SingleFlight(self.index.key_locks() or self._locks)
         self.folder = FolderIdentity(settings, self.index)
         self.writer = IndexWriter(settings, self.index)
         self.recorder = Recorder(settings, self.paths, self.folder, self.writer, self.staging, self.index)
         self.finder = finder = Finder(self.index, self.paths)
         self.recall, self.look_up, self.shown = finder.recall, finder.look_up, finder.shown
+        self.is_of_earlier_code = finder.is_of_earlier_code
         self._known_keys: dict[object, Key] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -98,6 +101,8 @@ class RunCache:
         """Give back what is held open; the next run takes it again."""
         self.writer.settle()
         self.staging.close()
+        self._locks.close()
+        self.writer.journal.close()
         self.index.close()
 
     # ---- running ----------------------------------------------------------------------------------------------------

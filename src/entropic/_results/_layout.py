@@ -10,7 +10,8 @@ What lies in a results folder: every name below ``.entropic`` is drawn here, and
         ├── journal/runs-v1.jsonl                  a line for each run that was recorded or forgotten
         ├── staging/<session>.<number>.<hash>/     where one run writes, until its result is published
         ├── sessions/<session>                     locked while the process lives whose staging folders bear its name
-        ├── locks/<hash>.lock                      locked by the process that runs this key; says who that is
+        ├── keys-v1.lock                           empty; a byte of it is locked for each key that is being run
+        ├── locks/<hash>.lock                      the same where bytes cannot be locked; says who holds it
         ├── failed/<stem>_<random>/                what was written by a run that could not be recorded, and why
         ├── checkpoints-v1/<hash>/                 what a run has put by, for the next attempt
         ├── tasks-v1/<random>                      what the tasks of a sweep have in common
@@ -51,6 +52,7 @@ class Layout:
         journal: The file in which runs are noted.
         staging: The folder of staging places.
         sessions: The folder of sessions.
+        keys: The file whose bytes are locked.
         locks: The folder of lock files.
         failed: The folder of runs that are kept for a look.
         checkpoints: The folder of what runs have put by.
@@ -66,6 +68,7 @@ class Layout:
         self.journal = private / "journal" / "runs-v1.jsonl"
         self.staging = private / "staging"
         self.sessions = private / "sessions"
+        self.keys = private / "keys-v1.lock"
         self.locks = private / "locks"
         self.failed = private / "failed"
         self.checkpoints = private / "checkpoints-v1"

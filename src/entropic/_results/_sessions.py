@@ -19,6 +19,8 @@ from pathlib import Path
 from .._fs import (
     closer,
     forks_held_off,
+    holder_in,
+    holder_note,
     is_abandoned,
     is_at,
     make_shared_folder,
@@ -50,6 +52,8 @@ class Session:
                 if try_lock(descriptor) and is_at(descriptor, path):
                     break
                 self._close()  # a cleaner came between the two steps, and took us for dead
+            with contextlib.suppress(OSError):  # a note for those who wait, no more
+                os.write(descriptor, holder_note())
             self._end = weakref.finalize(self, _end_session, path, descriptor, self._close, os.getpid())
             watch_forks(self)
 
@@ -67,6 +71,16 @@ def _end_session(path: str, descriptor: int, close: Callable[[], None], owner: i
             unlock(descriptor)
     with contextlib.suppress(OSError):
         close()
+
+
+def holder_of(layout: Layout, params_hash: str) -> str:
+    """Who runs a key, in words: whose session the staging folder of the key is of. Never raises."""
+    with contextlib.suppress(OSError):
+        for entry in os.listdir(layout.staging):
+            name = StagingName.parse(entry)
+            if name is not None and name.params_hash == params_hash:
+                return holder_in(str(layout.sessions / name.session))
+    return "another process"
 
 
 def remove_dead_work(layout: Layout, *, keep: bool) -> int:
