@@ -4,7 +4,7 @@ from ._arguments import checked_metadata, require_callable
 from ._cache import RunCache
 from ._known import CannotReplayError, Comparison, call_of, is_known, make_known
 from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
-from ._manifest import differs, first_defect
+from ._manifest import differs, first_defect, has_recorded_digests
 from ._paths import ResultPaths
 from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
 from ._records import by_key, moved
@@ -43,6 +43,7 @@ __all__ = [
     "durations_of",
     "first_defect",
     "has_own_key",
+    "has_recorded_digests",
     "identity_fields",
     "identity_of",
     "is_known",

@@ -133,9 +133,20 @@ def differs(record: RunRecord, path: str, *, contents: bool) -> bool:
     size_bytes, digest = size_of(record), digest_of(record)
     if size_bytes is not None and not is_as_recorded(path, size_bytes, digest, contents=contents):
         return True
-    return contents and any(
-        member.digest is not None and _has_other_content(member) for member in members_of(record, path)
-    )
+    return contents and not has_recorded_digests(record, path)
+
+
+def has_recorded_digests(record: RunRecord, path: str) -> bool:
+    """
+    Whether the content of a result, and of what lies beside it, has the recorded digests, as far as there are any.
+
+    Raises:
+        OSError: A part of it cannot be read.
+    """
+    digest = digest_of(record)
+    if digest is not None and digest_like(digest, path) != digest:
+        return False
+    return not any(member.digest is not None and _has_other_content(member) for member in members_of(record, path))
 
 
 class Inspection:

@@ -318,7 +318,7 @@ def _relative_folder(path: Path, results_dir: str) -> str | None:
 
 def is_plain(name: str) -> bool:
     """Whether a name is one on any file system."""
-    return name.isprintable() and name not in ("", ".", "..") and _SPECIAL.search(name) is None and _is_text(name)
+    return name.isprintable() and name == name.rstrip(". ") != "" and _SPECIAL.search(name) is None and _is_text(name)
 
 
 def _plain(name: str) -> str:

@@ -18,7 +18,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from .._engine import RunCache, by_key, differs, first_defect, moved, signature
+from .._engine import RunCache, by_key, first_defect, has_recorded_digests, moved, signature
 from .._fs import status_of
 from .._record import RunRecord, companions_of, copy_record, listed_members
 from .._results import Published, Stage, own_parts
@@ -149,7 +149,7 @@ class _Merge:
         stage = self._stage(record)
         try:
             copy_parts(self._parts(record, stage.path.name), stage.path.parent, link=self._options.link)
-            if differs(record, str(stage.path), contents=True):
+            if not has_recorded_digests(record, str(stage.path)):
                 raise CannotTakeError("its content is not what was recorded; if it is good, register it anew there")
             published = self._engine.recorder.publish(stage)
             taken = copy_record(published_as(record, published), self._engine.paths.published(published.name))
@@ -223,5 +223,5 @@ def _is_same_run(record: RunRecord, other: RunRecord) -> bool:
 
 
 def _is_same_result(record: RunRecord, other: RunRecord) -> bool:
-    digest = record.provenance.get("digest")
-    return digest is not None and digest == other.provenance.get("digest")
+    mine, theirs = ([one.provenance.get(name) for name in ("digest", "replicate")] for one in (record, other))
+    return mine[0] is not None and mine == theirs

@@ -101,7 +101,7 @@ class Rules(NamedTuple):
             status = os.lstat(path)
             if stat.S_ISLNK(status.st_mode):
                 real = os.path.realpath(path)
-                if is_inside(real, top) and (self.keeps_links or not os.path.lexists(real)):
+                if self.keeps_links and (real == top or is_inside(real, top)):
                     yield Part(name, "link", os.path.relpath(real, os.path.dirname(path)))
                     continue
                 path, status = real, self._behind(real, name)
@@ -112,7 +112,9 @@ class Rules(NamedTuple):
                 yield Part(name, "file", path)
             elif not stat.S_ISDIR(status.st_mode):
                 raise CannotTakeError(f"{name!r} is neither file nor folder")
-            elif (identity := (status.st_dev, status.st_ino)) not in above:  # else a link leads round in a circle
+            elif (identity := (status.st_dev, status.st_ino)) in above:
+                raise CannotTakeError(f"the link {name!r} leads round in a circle")
+            else:
                 yield Part(name, "folder", path)
                 entries = sorted(os.listdir(path), reverse=True)
                 left += [(os.path.join(path, one), os.path.join(name, one), above | {identity}) for one in entries]
