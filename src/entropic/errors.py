@@ -519,8 +519,9 @@ class OtherFolderError(EntropicError, OSError):
     def _difference(self) -> str:
         if self.lacks_identity:
             return (
-                "a new, empty or missing one. Mount the disk it is on; or, if it was deleted on purpose, run "
-                "`entropic check --repair`"
+                "a new, empty or missing one. Nothing has run. Mount the disk it is on. If it was deleted on purpose, "
+                "call check(repair=True) on the store, or run `entropic check --repair`: points whose results are "
+                "gone then run again"
             )
         return "another one at its place. Name the right folder as results_dir, or use an index of its own"
 
