@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from .._engine import ResultPaths, has_own_key
-from .._fs import open_own_file
-from .._record import RunRecord
+from .._fs import open_own_file, status_of
+from .._record import RunRecord, one_line
 
 _CHUNK_BYTES = 1 << 20
 _MOST_LINKED_FOLDERS = 100  # in one result; only a maze of links has more
@@ -41,7 +41,7 @@ class Refused(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.record.params_hash}: {self.reason}"
+        return one_line(f"{self.record.params_hash}: {self.reason}")
 
 
 Refused.__module__ = "entropic.reports"
@@ -90,6 +90,8 @@ class Rules(NamedTuple):
         """
         if not self._may_read(os.path.realpath(path)):
             raise CannotTakeError(f"{path.name!r} leads out of the results folder")
+        if status_of(path) is None:
+            raise CannotTakeError(f"{path.name!r} is gone")
         return list(self._walk(os.path.realpath(path), name))
 
     def _walk(self, top: str, name: str) -> Iterator[Part]:
