@@ -126,6 +126,83 @@ def is_line(place: str, value: Any) -> bool:
     return isinstance(value, str) or place not in ("result_path", "created_at", "params_hash")
 
 
+EVIL = "\x1b]0;pwned\x07\x1b[2J\r\u202egnp.exe<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+IN_WORDS: dict[str, Callable[[Store], object]] = {
+    "list": lambda store: repr(store.list()),
+    "record": lambda store: [repr(record) for record in store.list()],
+    "checked": lambda store: str(store.check(contents=True)),
+    "check": lambda store: repr(store.check(contents=True)),
+    "explained": lambda store: (str(store.explain({"n": 5})), repr(store.explain({"n": 5}))),
+    "reproduced": lambda store: str(store.reproduce(1.0)),
+    "merged": lambda store: [str(one) for one in Store("ours", "ours.json").merge(store).refused],
+    "exported": lambda store: [str(one) for one in store.export("out", preview=True).refused],
+    "plan": lambda store: repr(store.plan([{"n": n} for n in range(9)])),
+    "asked": lambda store: [store.retrieve({f"p{EVIL}": EVIL, "n": n}) for n in (1, 2)],
+    "slips": lambda store: store.list({f"p{EVIL}": 1}, order_by=f"no{EVIL}"),
+    "removed": lambda store: store.delete(store.list()[-1], remove_file=True),
+}
+IN_HTML: dict[str, Callable[[Store], str]] = {
+    "list": lambda store: store.list()._repr_html_(),
+    "record": lambda store: "".join(record._repr_html_() for record in store.list()),
+    "explained": lambda store: store.explain({"n": 5})._repr_html_(),
+    "plan": lambda store: store.plan([{"n": 5}])._repr_html_(),
+    "page": lambda store: store.to_html(title=EVIL) or "",
+}
+
+
+def evil_store() -> Store:
+    """A store in which every text tries to be more than a text."""
+    odd = {
+        "metadata": {"elapsed_seconds": 1.0, f"m{EVIL}": EVIL},
+        "provenance": {
+            "function": f"f{EVIL}",
+            "version": EVIL,
+            "siblings": [f"s{EVIL}".replace("/", "")],
+            "code": EVIL,
+        },
+        "created_at": EVIL,
+    }
+    name = f"a{EVIL}.txt".replace("/", "")
+    point = {f"p{EVIL}": EVIL, "nested": {EVIL: [EVIL]}, "n": 1}
+    store = stranger(
+        row(point, name, **odd),
+        row({**point, "n": 2}, name, params_hash=hash_params({f"p{EVIL}": EVIL, "n": 2}), provenance={"size_bytes": 5}),
+        row({**point, "n": 3}, f"../{name}", params_hash=f"{EVIL}"),
+    )
+    store.results_dir.joinpath(name).write_text(EVIL)
+    return store
+
+
+@pytest.mark.parametrize("name", IN_WORDS)
+def test_no_text_reaches_a_terminal_as_more_than_a_text(
+    name: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not in what is printed, raised, warned of or logged."""
+    store = evil_store()
+    caplog.set_level("DEBUG")
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        try:
+            told = IN_WORDS[name](store)
+        except (entropic.errors.EntropicError, ValueError) as error:
+            told = str(error)
+    said = [*(told if isinstance(told, list | tuple) else [told]), *(str(one.message) for one in warned), caplog.text]
+    for text in said:
+        if isinstance(text, str):
+            assert not [sign for sign in text if not sign.isprintable() and sign != "\n"]
+
+
+@pytest.mark.parametrize("name", IN_HTML)
+def test_no_text_is_code_in_a_page_or_notebook(name: str) -> None:
+    """In no place of a table, nor in the data of a page."""
+    if name == "page":
+        pytest.importorskip("plotly")
+    text = IN_HTML[name](evil_store())
+
+    assert "<script>alert" not in text
+    assert "<img src=x" not in text
+
+
 def test_nothing_is_imported_because_a_record_names_it(tmp_path: Path) -> None:
     """Neither what lies among the results nor anything else; what the user names is."""
     name = "provenance_payload"

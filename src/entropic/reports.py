@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ._command import Command
     from ._function import BoundCachedFunction, CachedFunction, CacheInfo, WithMetadata
-    from ._maintenance import CheckReport, Explanation, FailedRun, Merged, Neighbour, Reproduction, ReproductionReport
+    from ._maintenance import (
+        CheckReport,
+        Explanation,
+        Exported,
+        FailedRun,
+        Merged,
+        Neighbour,
+        Refused,
+        Reproduction,
+        ReproductionReport,
+    )
     from ._points import Grid
     from ._sweep import Plan, SweepProgress
 
@@ -21,11 +31,13 @@ __all__ = [
     "CheckReport",
     "Command",
     "Explanation",
+    "Exported",
     "FailedRun",
     "Grid",
     "Merged",
     "Neighbour",
     "Plan",
+    "Refused",
     "Reproduction",
     "ReproductionReport",
     "SweepProgress",
@@ -39,11 +51,13 @@ _PLACES = {
     "CheckReport": "_maintenance",
     "Command": "_command",
     "Explanation": "_maintenance",
+    "Exported": "_maintenance",
     "FailedRun": "_maintenance",
     "Grid": "_points",
     "Merged": "_maintenance",
     "Neighbour": "_maintenance",
     "Plan": "_sweep",
+    "Refused": "_maintenance",
     "Reproduction": "_maintenance",
     "ReproductionReport": "_maintenance",
     "SweepProgress": "_sweep",

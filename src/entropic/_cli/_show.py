@@ -52,10 +52,15 @@ def _show_code(records: RecordList, store: Store) -> None:
     text = codebook.text(codes[-1]) if codes else ""
     if not text:
         raise NothingFound("the code of this run is not known")
-    click.echo(text)
+    click.echo(_harmless(text))
     earlier = [code for code in codes if code != codes[-1]]
     if earlier:
-        click.echo(codebook.diff(earlier[-1], codes[-1]))
+        click.echo(_harmless(codebook.diff(earlier[-1], codes[-1])))
+
+
+def _harmless(text: str) -> str:
+    """Code that somebody may have written, with all that is no text spelt out."""
+    return "\n".join(one_line(line.expandtabs()) for line in text.split("\n"))
 
 
 @click.command()

@@ -52,6 +52,10 @@ class FolderIdentity:
         self._index.remember_folder_id(found)
         self._seal = seal_of(self._results_dir)
 
+    def look_again(self) -> None:
+        """Compare the identities anew before the next run: the index has turned out to belong to another folder."""
+        self._seal = None
+
     def adopt(self) -> bool:
         """Let the folder bear the identity that the index remembers, if it bears none; tell whether that was so."""
         remembered = self._index.folder_id()

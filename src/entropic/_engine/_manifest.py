@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -98,16 +98,6 @@ def members_of(record: RunRecord, path: str) -> list[Member]:
     ]
 
 
-def renamed_members(members: list[list[Any]], names: Mapping[str, str]) -> list[list[Any]]:
-    """The members of a result beside which the files have other names now."""
-
-    def renamed(name: str) -> str:
-        first, separator, rest = name.partition("/")
-        return name if name.startswith(_INSIDE) else names.get(first, first) + separator + rest
-
-    return [[renamed(entry[0]), *entry[1:]] for entry in members]
-
-
 def size_of(record: RunRecord) -> int | None:
     """The recorded size of a result; None if there is none."""
     size_bytes = record.provenance.get("size_bytes")
@@ -142,9 +132,20 @@ def differs(record: RunRecord, path: str, *, contents: bool) -> bool:
     size_bytes, digest = size_of(record), digest_of(record)
     if size_bytes is not None and not is_as_recorded(path, size_bytes, digest, contents=contents):
         return True
-    return contents and any(
-        member.digest is not None and _has_other_content(member) for member in members_of(record, path)
-    )
+    return contents and not has_recorded_digests(record, path)
+
+
+def has_recorded_digests(record: RunRecord, path: str) -> bool:
+    """
+    Whether the content of a result, and of what lies beside it, has the recorded digests, as far as there are any.
+
+    Raises:
+        OSError: A part of it cannot be read.
+    """
+    digest = digest_of(record)
+    if digest is not None and digest_like(digest, path) != digest:
+        return False
+    return not any(member.digest is not None and _has_other_content(member) for member in members_of(record, path))
 
 
 class Inspection:

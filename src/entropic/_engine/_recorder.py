@@ -139,6 +139,8 @@ class Recorder:
             self._folder.require_own(may_return_identity=False)  # a disk may have been unmounted meanwhile
             self._writer.insert(record)
         except OSError as error:
+            if isinstance(error, OtherFolderError):
+                self._folder.look_again()
             if isinstance(error, EntropicError) and not isinstance(error, IndexUnavailableError):
                 raise
             advice = f"The result is kept at {path!r}: once the cause is gone, register it."

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from .._engine import CannotReplayError, Comparison, RunCache, call_of, save_of, suffix_of
 from .._fs import digest_like, status_of
-from .._record import RunRecord
+from .._record import RunRecord, one_line
 from .._results import Stage
 from ._differences import first_difference
 
@@ -35,7 +35,8 @@ class Reproduction(NamedTuple):
     def __str__(self) -> str:
         params = ", ".join(f"{name}={value!r}" for name, value in self.record.params.items())
         function = self.record.provenance.get("function", "a plain run")
-        return f"{self.outcome}: {function}({params}) [{self.record.params_hash}] {self.detail}".rstrip()
+        told = f"{self.outcome}: {function}({params}) [{self.record.params_hash}] {self.detail}".rstrip()
+        return "\n".join(map(one_line, told.splitlines()))
 
 
 Reproduction.__module__ = "entropic.reports"
