@@ -29,6 +29,7 @@ from ._binding import Binding
 from ._call import Call, are_simple
 from ._closure import Closure, importable_name
 from ._floats import Floats
+from ._growth import GrowthWatch
 from ._inputs import Inputs
 from ._names import Claim, belongs_to, claim_name, function_name, may_be_method, place_of, plain_function
 from ._options import CacheOptions
@@ -131,6 +132,8 @@ class FunctionCache:
         self.records = FunctionRecords(self.engine, self.name, self.closure, self.evolution, self.watches)
         self.renames = RenameWatch(self.engine, self.name, self.evolution)
         self.defaults = DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
+        todays = frozenset if self.evolution is None else self.evolution.names_of_today
+        self.growth = GrowthWatch(self.name, self.engine.codebook, self.records.chosen, todays)
 
     def _new_watch(self, owner: type | None, said: set[str]) -> StalenessPolicy:
         code = Code(self.function, owner, self._ownership, save=self.options.save)
