@@ -299,3 +299,41 @@ def test_accepting_changes_writes_only_what_is_ours() -> None:
         assert store._engine.codebook.known(text) is None
     assert {name for name in files_below(".") - before if "accepted" not in name} == set()
     assert not os.path.exists("/tmp/outside")
+
+
+OWN_PLACES = ("", "locks", "sessions", "staging", "failed", "journal", "code", "code/accepted", "checkpoints-v1")
+
+
+@pytest.mark.parametrize("place", OWN_PLACES)
+def test_no_link_in_our_place_is_followed_to_fill_or_clean_a_folder(place: str, tmp_path: Path) -> None:
+    """Who runs something in a received store, or mends or prunes it, loses nothing and is told of the link."""
+    home = tmp_path / "home"
+    store = stranger(row({"n": 1}, "a.txt"))
+    target = store.results_dir / ".entropic" / place
+    for name in (
+        "thesis",
+        "a.draft",
+        "a.lock",
+        "0" * 16,
+        "runs-v1.jsonl",
+        "sessions/letter",
+        "locks/a.lock",
+        "p.1.x/y",
+    ):
+        home.joinpath(name).parent.mkdir(parents=True, exist_ok=True)
+        home.joinpath(name).write_text("mine")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.symlink_to(home)
+    if place == "staging":  # with the session of a dead process, to which a folder there seems to belong
+        store.results_dir.joinpath(".entropic", "sessions").mkdir()
+        store.results_dir.joinpath(".entropic", "sessions", "p").touch()
+
+    with pytest.raises(entropic.errors.StoreWriteError, match="it is a link"):
+        store.run({"n": 2}, lambda params, path: path.write_text("x"))
+    with contextlib.suppress(entropic.errors.StoreWriteError):
+        store.check(repair=True)
+    store.prune(failed=True)
+    store.delete({"n": 1})
+
+    assert all(path.read_text() == "mine" for path in home.rglob("*") if path.is_file())
+    assert len(files_below("home")) == 11

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import _log
-from .._fs import is_settled, make_shared_folder, read_own_file, remember, remove_abandoned, replacing
+from .._fs import is_settled, make_shared_folder, own_entries, read_own_file, remember, remove_abandoned, replacing
 from .._results import Layout
 from ._comparison import UNKNOWN, Change, LegacyPart, changes, diff_of, legacy_changes
 from ._fingerprint import Fingerprint
@@ -309,7 +309,7 @@ class Codebook:
 
     def _names(self) -> Iterator[str]:
         with contextlib.suppress(OSError):
-            yield from os.listdir(self._folder)
+            yield from (path.name for path in own_entries(self._folder))
 
 
 def is_fingerprint(text: str) -> bool:

@@ -13,7 +13,7 @@ from .. import _log
 from .._fs import warn
 from .._record import RunRecord
 from .._results import Published, Stage, StagingArea
-from ..errors import EntropicError, IndexUnavailableError, OtherFolderError, ResultOpenWarning
+from ..errors import EntropicError, IndexUnavailableError, OtherFolderError, ResultOpenWarning, StoreWriteError
 from ..hashing import Key, decode_params
 from ..index import Index
 from ._arguments import checked_metadata
@@ -64,7 +64,7 @@ class Recorder:
             self._index.require_writable()
             self._folder.require_own()
             self._staging.prepare()
-        except OtherFolderError:
+        except (OtherFolderError, StoreWriteError):
             raise
         except OSError as error:
             place = self._settings.results_dir

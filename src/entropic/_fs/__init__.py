@@ -23,7 +23,7 @@ from ._holder import holder_in, holder_note
 from ._kept_file import KeptFile
 from ._memo import remember
 from ._mounts import appends_in_one_step
-from ._reading import open_own_file, read_own_file, status_of
+from ._reading import is_linked, open_own_file, own_entries, read_own_file, status_of
 from ._stamp import Stamp, is_settled
 from ._warn import warn
 
@@ -48,6 +48,7 @@ __all__ = [
     "is_as_recorded",
     "is_at",
     "is_finished",
+    "is_linked",
     "is_settled",
     "make_folder",
     "make_shared_folder",
@@ -55,6 +56,7 @@ __all__ = [
     "measure_known",
     "move_new",
     "open_own_file",
+    "own_entries",
     "process_id",
     "read_own_file",
     "remember",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from pathlib import Path
 
 # No file can have such a name, or none has it.
 _NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
@@ -30,6 +31,28 @@ def status_of(path: str | os.PathLike[str]) -> os.stat_result | None:
         if error.errno in _NOTHING_THERE:
             return None
         raise
+
+
+def own_entries(folder: str | os.PathLike[str]) -> list[Path]:
+    """
+    What lies in a folder of ours, in the order of names; nothing if it, or the folder around it, is a link.
+
+    Cleaners look here: what a link leads to is somebody's, and not theirs to remove.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    if is_linked(folder):
+        return []
+    try:
+        return sorted(Path(folder).iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def is_linked(folder: str | os.PathLike[str]) -> bool:
+    """Whether a link stands in the place of a folder of ours, or of the one around it."""
+    return os.path.islink(folder) or os.path.islink(os.path.dirname(folder))
 
 
 def read_own_file(path: str | os.PathLike[str], most_bytes: int = 1 << 26) -> bytes:

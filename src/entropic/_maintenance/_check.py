@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .._engine import RunCache, differs
-from .._fs import status_of
+from .._fs import own_entries, status_of
 from .._locks import dead_locks
 from .._record import RunRecord, one_line
 from .._results import Layout, dead_sessions
@@ -129,7 +129,7 @@ def note_leftovers(report: CheckReport, results_dir: Path) -> None:
     report.leftovers += dead_sessions(layout)
     report.leftovers += dead_locks(str(layout.locks))
     failed = layout.failed
-    report.failed += sorted(failed.iterdir()) if failed.is_dir() else []
+    report.failed += own_entries(failed)
 
 
 def _differs(record: RunRecord, *, contents: bool) -> bool:
