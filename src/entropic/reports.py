@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         Reproduction,
         ReproductionReport,
     )
-    from ._points import Grid
+    from ._points import Design, Grid
     from ._sweep import Plan, SweepProgress
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "CachedFunction",
     "CheckReport",
     "Command",
+    "Design",
     "Explanation",
     "Exported",
     "FailedRun",
@@ -50,6 +51,7 @@ _PLACES = {
     "CachedFunction": "_function",
     "CheckReport": "_maintenance",
     "Command": "_command",
+    "Design": "_points",
     "Explanation": "_maintenance",
     "Exported": "_maintenance",
     "FailedRun": "_maintenance",

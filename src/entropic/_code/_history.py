@@ -44,6 +44,7 @@ class Codebook:
         self._accepted_folder = str(layout.accepted)
         self._accepted: tuple[int, frozenset[tuple[str, str]]] = (-1, frozenset())
         self._kept: dict[str, bool] = {}
+        self._arguments: dict[str, list[str]] = {}
 
     # ---- parts ------------------------------------------------------------------------------------------------------
 
@@ -87,9 +88,15 @@ class Codebook:
 
     def arguments_of(self, digest: str) -> list[str]:
         """The functions and classes that calls with a recorded fingerprint handed in: labels, as of `code_in`."""
-        known = self.known(digest)
-        labels = known.parts[0].edges if isinstance(known, Fingerprint) and known.parts else {}
-        return [label.removeprefix(ARGUMENT) for label in labels if label.startswith(ARGUMENT)]
+        if digest not in self._arguments:
+            known = self.known(digest)
+            if known is None:
+                return []
+            labels = known.parts[0].edges if isinstance(known, Fingerprint) and known.parts else {}
+            found = [label.removeprefix(ARGUMENT) for label in labels if label.startswith(ARGUMENT)]
+            remember(self._arguments, digest, found, _MOST_REMEMBERED)
+            return found
+        return self._arguments[digest]
 
     def changes_since(self, digest: str, today: Fingerprint) -> list[Change]:
         """What differs between a recorded fingerprint and today's; none if they are of the same code."""

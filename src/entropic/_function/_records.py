@@ -65,6 +65,7 @@ class FunctionRecords:
         watches = [watch.read_only() for watch in self._watches.all()]
         if self._evolution is not None:
             watches += [watch.for_older_parameters(str(self._evolution)) for watch in watches]
+        watches = [watch.for_calls_like(record) for watch in watches]
         return any(watch.is_current(record, watch.today()) for watch in watches)
 
     def of_today(self, record: RunRecord) -> RunRecord:
