@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ._bytecode import code_digest, layers_of
     from ._comparison import Change, diff_of
     from ._fingerprint import Code, Fingerprint
-    from ._history import Codebook
+    from ._history import Codebook, is_fingerprint
     from ._ownership import EVERYTHING_OWN, Ownership
     from ._provenance import Meter, circumstances
     from ._units import ITSELF, Part
@@ -29,6 +29,7 @@ __all__ = [
     "code_in",
     "diff_of",
     "found_again",
+    "is_fingerprint",
     "layers_of",
 ]
 
@@ -39,7 +40,7 @@ __getattr__, __dir__ = door(
         "_bytecode": "code_digest layers_of",
         "_comparison": "Change diff_of",
         "_fingerprint": "Code Fingerprint",
-        "_history": "Codebook",
+        "_history": "Codebook is_fingerprint",
         "_ownership": "EVERYTHING_OWN Ownership",
         "_provenance": "Meter circumstances",
         "_units": "ITSELF Part",

@@ -296,7 +296,9 @@ class StalenessPolicy:
         new = {
             digest
             for digest in recorded
-            if not self._is_of(digest, today) and not any(map(self._is_today, self._codebook.accepted_for(digest)))
+            if _code.is_fingerprint(digest)
+            and not self._is_of(digest, today)
+            and not any(map(self._is_today, self._codebook.accepted_for(digest)))
         }
         if new:
             self._codebook.keep(self._function_name, today)

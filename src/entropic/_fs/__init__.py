@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ._late import LateModule, late
     from ._memo import remember
     from ._mounts import appends_in_one_step
+    from ._reading import is_linked, open_own_file, own_entries, read_own_file, status_of
     from ._stamp import Stamp, is_settled
     from ._warn import warn
 
@@ -68,6 +69,7 @@ __all__ = [
     "is_as_recorded",
     "is_at",
     "is_finished",
+    "is_linked",
     "is_settled",
     "late",
     "make_folder",
@@ -75,7 +77,10 @@ __all__ = [
     "measure",
     "measure_known",
     "move_new",
+    "open_own_file",
+    "own_entries",
     "process_id",
+    "read_own_file",
     "remember",
     "remove",
     "remove_abandoned",
@@ -85,6 +90,7 @@ __all__ = [
     "share_file",
     "share_in_group",
     "share_tree",
+    "status_of",
     "sync",
     "sync_tree",
     "try_lock",
@@ -116,6 +122,7 @@ __getattr__, __dir__ = door(
         "_late": "LateModule late",
         "_memo": "remember",
         "_mounts": "appends_in_one_step",
+        "_reading": "is_linked open_own_file own_entries read_own_file status_of",
         "_stamp": "Stamp is_settled",
         "_warn": "warn",
     },

@@ -6,18 +6,21 @@ from .._fs import door
 
 if TYPE_CHECKING:
     from ._cells import cell_text, frame_value, is_misleading, local_time, moment_of, one_line, plain_text
+    from ._companions import companions_of, listed_members
     from ._flat import flatten
     from ._record import RunRecord, copy_record, is_pinned, lazy_copy, path_text, place_below, with_params
 
 __all__ = [
     "RunRecord",
     "cell_text",
+    "companions_of",
     "copy_record",
     "flatten",
     "frame_value",
     "is_misleading",
     "is_pinned",
     "lazy_copy",
+    "listed_members",
     "local_time",
     "moment_of",
     "one_line",
@@ -31,6 +34,7 @@ __getattr__, __dir__ = door(
     __name__,
     {
         "_cells": "cell_text frame_value is_misleading local_time moment_of one_line plain_text",
+        "_companions": "companions_of listed_members",
         "_flat": "flatten",
         "_record": "RunRecord copy_record is_pinned lazy_copy path_text place_below with_params",
     },
