@@ -225,7 +225,7 @@ NOT_FOR_A_HIT = {
         "_function._evolution",
         "_locks._flights",
         "_maintenance",
-        "_points._grid",
+        "_points._designs",
         "_results._staging",
         "_sweep._engine",
     ),
