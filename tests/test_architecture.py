@@ -217,7 +217,6 @@ NOT_FOR_A_HIT = {
         "_code._quiet",
         "_code._reading",
         "_code._source",
-        "_code._syntax",
         "_command._program",
     ),
     *("_engine._manifest", "_engine._recorder", "_engine._records", "_engine._run", "_engine._writer"),
