@@ -271,14 +271,8 @@ class RunCache:
     def forget_chosen(
         self, found: RecordList, remove_files: bool = False, *, preview: bool = False, pinned: bool = False
     ) -> RecordList:
-<<<<<<< HEAD
         """Forget the records that a query has found, *pinned* ones only if asked; as a preview, only return them."""
-        chosen = RecordList(one for one in found if pinned or not is_pinned(one))
-=======
-        """Forget the records that were asked for, and return them; or, as a preview, only return them."""
-        found = self.select(selection, is_wanted)
-        chosen = _tables.RecordList(one for one in found if not (spare_pinned and is_pinned(one)))
->>>>>>> main
+        chosen = _tables.RecordList(one for one in found if pinned or not is_pinned(one))
         if chosen and not preview:
             self.forget_records(chosen, remove_files)
         return chosen

@@ -10,16 +10,12 @@ from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from .. import query
 from .._code import Code, Ownership, code_digest
 from .._engine import CannotReplayError, DefaultsWatch, RunCache, StalenessPolicy, make_known
 from .._record import RunRecord
-from .._tables import RecordList
 from ..errors import EntropicError, NotRecordedError, UnsupportedTypeError
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
-<<<<<<< HEAD
-from ..query import Selection, Where
-=======
->>>>>>> main
 from ._binding import Binding
 from ._call import Call, are_simple
 from ._closure import Closure, importable_name
@@ -36,6 +32,8 @@ from ._watches import Watches
 if TYPE_CHECKING:
     from .._engine import Metadata
     from .._maintenance import Explanation, Reproduction
+    from .._tables import RecordList
+    from ..query import Where
     from ._evolution import Evolution
 
 _ARE_PLAIN = PLAIN_TYPES.issuperset
@@ -329,7 +327,7 @@ class FunctionCache:
         self, where: Where, remove_file: bool = False, preview: bool = False, pinned: bool = False
     ) -> RecordList:
         """Forget the records of this function that a query means; see `entropic.Store.delete`."""
-        found = self.records.chosen(Selection.of(where))
+        found = self.records.chosen(query.Selection.of(where))
         return self.engine.forget_chosen(found, remove_file, preview=preview, pinned=pinned)
 
     def cache_info(self) -> CacheInfo:

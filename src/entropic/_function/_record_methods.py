@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from .._tables import RecordList
-from ..query import Selection, Where
+from .. import query
 from ._function import CacheInfo, FunctionCache
 
 if TYPE_CHECKING:
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
     import xarray
 
     from .._maintenance import FailedRun
+    from .._tables import RecordList
+    from ..query import Where
 
 
 class RecordMethods:
@@ -46,7 +47,7 @@ class RecordMethods:
         Tables, frames and pages of the list mark what was superseded: a run of a point that has a newer one, a run of
         other code. With *current* it is left out.
         """
-        selection = Selection.of(where, order_by, limit, newest_first)
+        selection = query.Selection.of(where, order_by, limit, newest_first)
         return self._self_parts()[0].records.chosen(selection, current=current)
 
     @overload
@@ -142,7 +143,7 @@ class RecordMethods:
         Raises:
             OSError: It cannot be noted down in the results folder.
         """
-        return self._self_parts()[0].records.accept_changes(Selection.of(where))
+        return self._self_parts()[0].records.accept_changes(query.Selection.of(where))
 
     def cache_parameters(self) -> dict[str, Any]:
         """Return what the function was decorated with."""
