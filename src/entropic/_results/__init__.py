@@ -5,7 +5,7 @@ from ._identity import folder_id, give_folder_id, seal_of
 from ._journal import Entry, Event, Journal
 from ._layout import PRIVATE_FOLDER, Layout, require_locks
 from ._names import is_own_name, own_parts
-from ._sessions import dead_sessions
+from ._sessions import dead_sessions, unclaimed_work
 from ._staging import OUTPUT_ENDING, Published, Stage, StagingArea
 
 __all__ = [
@@ -28,4 +28,5 @@ __all__ = [
     "read_report",
     "require_locks",
     "seal_of",
+    "unclaimed_work",
 ]
