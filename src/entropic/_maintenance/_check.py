@@ -30,8 +30,8 @@ class CheckReport:
             file that the runner wrote beside it.
         orphans: What lies in the results folder without a record.
         leftovers: Unfinished work and locks of processes that have died.
-        unclaimed: Unfinished work of processes of which it cannot be told whether they have died: a cleaner of old files
-            has taken what tells it. Remove it by hand once nothing runs.
+        unclaimed: Unfinished work of processes that may have died or not: a cleaner of old files has taken what tells
+            it. Remove it by hand once nothing runs.
         failed: What failed runs left behind under ``keep_failed``.
         unreadable_lines: Numbers of index lines that cannot be read, counted from 1.
         repaired: What ``repair=True`` has mended, one sentence each.
