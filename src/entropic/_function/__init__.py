@@ -9,12 +9,14 @@ from ._proxy import BoundCachedFunction, CachedFunction
 
 if TYPE_CHECKING:
     from ._metadata import WithMetadata
+    from ._points import FunctionPoints
 
 __all__ = [
     "BoundCachedFunction",
     "CacheInfo",
     "CachedFunction",
     "Evolution",
+    "FunctionPoints",
     "WithMetadata",
     "cached",
 ]
@@ -25,4 +27,8 @@ def __getattr__(name: str) -> object:
         from ._metadata import WithMetadata
 
         return WithMetadata
+    if name == "FunctionPoints":
+        from ._points import FunctionPoints
+
+        return FunctionPoints
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

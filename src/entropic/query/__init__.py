@@ -61,12 +61,15 @@ if TYPE_CHECKING:
     from ._text import Filter as Filter
     from ._text import TextQuery as TextQuery
     from ._text import read_query as read_query
+    from ._text import spelled_name as spelled_name
+    from ._text import spelled_value as spelled_value
     from ._typed import kind_of as kind_of
     from ._typed import value_of as value_of
 
 __all__ = ["Condition", "matches", "param"]
 
 _LOADED_LATE = {"Filter": "_text", "TextQuery": "_text", "read_query": "_text"}
+_LOADED_LATE |= {"spelled_name": "_text", "spelled_value": "_text"}
 _LOADED_LATE |= {"kind_of": "_typed", "value_of": "_typed"}
 
 
