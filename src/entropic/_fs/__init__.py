@@ -3,7 +3,19 @@
 from ._atomic import abandoned_drafts, remove_drafts, replacing
 from ._descriptors import held_open_below
 from ._digests import content_digest, digest_like, files_below, is_as_recorded, measure, measure_known
-from ._files import make_folder, make_shared_folder, move_new, remove, require_access, share_file, sync, sync_tree
+from ._files import (
+    group_rights,
+    make_folder,
+    make_shared_folder,
+    move_new,
+    remove,
+    require_access,
+    share_file,
+    share_in_group,
+    share_tree,
+    sync,
+    sync_tree,
+)
 from ._flock import (
     byte_unlocker,
     closer,
@@ -23,6 +35,7 @@ from ._holder import holder_in, holder_note
 from ._kept_file import KeptFile
 from ._memo import remember
 from ._mounts import appends_in_one_step
+from ._reading import is_linked, open_own_file, own_entries, read_own_file, status_of
 from ._stamp import Stamp, is_settled
 from ._warn import warn
 
@@ -38,6 +51,7 @@ __all__ = [
     "digest_like",
     "files_below",
     "forks_held_off",
+    "group_rights",
     "has_byte_locks",
     "has_locks",
     "held_open_below",
@@ -47,13 +61,17 @@ __all__ = [
     "is_as_recorded",
     "is_at",
     "is_finished",
+    "is_linked",
     "is_settled",
     "make_folder",
     "make_shared_folder",
     "measure",
     "measure_known",
     "move_new",
+    "open_own_file",
+    "own_entries",
     "process_id",
+    "read_own_file",
     "remember",
     "remove",
     "remove_abandoned",
@@ -61,6 +79,9 @@ __all__ = [
     "replacing",
     "require_access",
     "share_file",
+    "share_in_group",
+    "share_tree",
+    "status_of",
     "sync",
     "sync_tree",
     "try_lock",

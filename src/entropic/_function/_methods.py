@@ -368,7 +368,7 @@ class Methods(Generic[P, R, T]):
 
     def __repr__(self) -> str:
         cache, _ = self._self_parts()
-        counts = f"hits={cache.hits}, misses={cache.misses}"
+        counts = f"hits={cache.hits.value}, misses={cache.misses.value}"
         return f"<cached function {cache.name} on {str(cache.store.results_dir)!r}: {counts}>"
 
     # Like `functools.lru_cache`, no plain function to those who ask for the type: cloudpickle would take it apart.

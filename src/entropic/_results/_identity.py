@@ -9,16 +9,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .._fs import make_folder, make_shared_folder, sync
+from .._fs import make_folder, make_shared_folder, read_own_file, share_in_group, sync
 from ._layout import Layout, require_locks
 
 _BYTES = 16
+_LONGEST = 1024
 
 
 def folder_id(results_dir: Path) -> str | None:
     """The identity of a results folder; None if it has none (yet), or is not there."""
     try:
-        text = Layout(results_dir).identity.read_bytes().decode(errors="replace").strip()
+        text = read_own_file(Layout(results_dir).identity, _LONGEST).decode(errors="replace").strip()
     except (FileNotFoundError, NotADirectoryError):
         return None
     return text or None
@@ -49,6 +50,7 @@ def give_folder_id(results_dir: Path, identity: str | None = None, *, durable: b
     draft = target.with_name(f"{target.name}.{os.urandom(_BYTES).hex()}")
     try:
         draft.write_bytes(f"{identity or os.urandom(_BYTES).hex()}\n".encode())
+        share_in_group(str(draft), str(target.parent))
         if durable:
             sync(str(draft))  # an index that remembers an identity which is lost would refuse its own folder
         _link_or_rename(draft, target)

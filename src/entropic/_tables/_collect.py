@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from .._fs import is_settled, warn
-from .._record import RunRecord, cell_text, flatten, frame_value
+from .._record import RunRecord, cell_text, companions_of, flatten, frame_value
 from ..errors import IncompleteGridWarning, MissingExtraError
 from ..hashing import canonical
 
@@ -110,8 +110,7 @@ Place = tuple[int, ...]
 def _state_of(record: RunRecord) -> State | None:
     """What changes whenever a result, a file of it or a file beside it does; None if it is gone."""
     path = os.fspath(record)
-    siblings = record.provenance.get("siblings")
-    beside = [os.path.join(os.path.dirname(path), str(name)) for name in siblings] if isinstance(siblings, list) else []
+    beside = [os.path.join(os.path.dirname(path), name) for name in companions_of(record)]
     try:
         os.stat(path)
     except (OSError, ValueError):
@@ -140,14 +139,15 @@ class _Memory:
     def __init__(self) -> None:
         self._known: OrderedDict[State, tuple[int, dict[str, Any]]] = OrderedDict()
         self._bytes = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # which a signal handler may come into, with a call of its own
 
     def get(self, state: State) -> Any:
         with self._lock:
-            if state not in self._known:
+            known = self._known.pop(state, None)
+            if known is None:
                 return _ABSENT
-            self._known.move_to_end(state)
-            return self._known[state][1]
+            self._known[state] = known
+            return known[1]
 
     def put(self, state: State, values: dict[str, Any]) -> None:
         size = sum(map(_size, values.values()))
@@ -165,7 +165,7 @@ def _size(value: Any) -> int:
 
 
 _memories: WeakKeyDictionary[Any, _Memory] = WeakKeyDictionary()
-_memories_lock = threading.Lock()
+_memories_lock = threading.RLock()
 
 
 def _memory_of(read: Read) -> _Memory:
