@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ._journal import Entry, Event, Journal
     from ._layout import PRIVATE_FOLDER, Layout, require_locks
     from ._names import is_own_name, own_parts
-    from ._sessions import dead_sessions
+    from ._sessions import dead_sessions, unclaimed_work
     from ._staging import OUTPUT_ENDING, Published, Stage, StagingArea
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "read_report",
     "require_locks",
     "seal_of",
+    "unclaimed_work",
 ]
 
 __getattr__, __dir__ = door(
@@ -43,7 +44,7 @@ __getattr__, __dir__ = door(
         "_journal": "Entry Event Journal",
         "_layout": "Layout PRIVATE_FOLDER require_locks",
         "_names": "is_own_name own_parts",
-        "_sessions": "dead_sessions",
+        "_sessions": "dead_sessions unclaimed_work",
         "_staging": "OUTPUT_ENDING Published Stage StagingArea",
     },
 )
