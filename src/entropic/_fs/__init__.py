@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         is_abandoned,
         is_at,
         remove_abandoned,
+        suspended_holder,
         try_lock,
         try_lock_byte,
         unlock,
@@ -91,6 +92,7 @@ __all__ = [
     "share_in_group",
     "share_tree",
     "status_of",
+    "suspended_holder",
     "sync",
     "sync_tree",
     "try_lock",
@@ -112,8 +114,8 @@ __getattr__, __dir__ = door(
             "share_in_group share_tree sync sync_tree"
         ),
         "_flock": (
-            "byte_unlocker closer has_byte_locks has_locks is_abandoned is_at remove_abandoned try_lock "
-            "try_lock_byte unlock wait_for_lock"
+            "byte_unlocker closer has_byte_locks has_locks is_abandoned is_at remove_abandoned suspended_holder "
+            "try_lock try_lock_byte unlock wait_for_lock"
         ),
         "_fork": "forks_held_off process_id watch_forks",
         "_frames": "calling_frame is_finished",
