@@ -191,7 +191,7 @@ class LineWriter(Generic[T]):
         if isinstance(content, LinesContent) and not self._lacks_identity(content):
             place = content.end
             self._append_lines(lock, content, texts)
-            self.reader.note_appended(content, place, runs, texts)
+            self.reader.note_appended(lock.descriptor, content, place, runs, texts)
         else:
             lines = _format.joined(itertools.chain(content.texts(lock.descriptor), texts))
             self._replace(lock, content, lines, content.other_tables)
