@@ -28,7 +28,7 @@ from ..._fs import Stamp, closer, is_local, remember, watch_forks
 from ...errors import IndexCorruptError
 from ._content import Content, EmptyContent, StockContent
 from ._format import CLOSING, STORE_TABLE, TABLE, Document, Tables, excerpt, is_head
-from ._io import first_line, open_file, read_all
+from ._io import first_line, open_file, open_with_status, read_all
 from ._lines import LinesContent
 
 T = TypeVar("T")
@@ -143,9 +143,10 @@ class LineReader(Generic[T]):
             pin = self._known.pin
             if pin is None or pin.identity != (status.st_dev, status.st_ino):
                 pin = self._opened_to_keep()
-            if pin is None:
-                return None
-            known = self._refreshed(self._taken(), pin.descriptor, pin=pin)
+                if pin is None:
+                    return None
+                status = pin.status
+            known = self._refreshed(self._taken(), pin.descriptor, status=status, pin=pin)
             if params_hash not in known.found:
                 newest = self._read_newest(known.content, pin.descriptor, params_hash)
                 remember(known.found, params_hash, newest, _REMEMBERED_LINES)
@@ -229,6 +230,10 @@ class LineReader(Generic[T]):
             self._known = known
             return answer
 
+    def is_pinned(self) -> bool:
+        """Whether the file is held open, so that it is one, and could be read when it was last looked at."""
+        return self._known.pin is not None
+
     def is_known(self, status: os.stat_result) -> bool:
         """Whether nothing has changed, by the status of the file."""
         return self._known.stamp == Stamp.of(status)
@@ -284,9 +289,15 @@ class LineReader(Generic[T]):
         return known
 
     def _refreshed(
-        self, known: _Known[T], descriptor: int, size: int | None = None, pin: _Pin | None = None
+        self,
+        known: _Known[T],
+        descriptor: int,
+        size: int | None = None,
+        *,
+        status: os.stat_result | None = None,
+        pin: _Pin | None = None,
     ) -> _Known[T]:
-        stamp = Stamp.of(os.fstat(descriptor))
+        stamp = Stamp.of(os.fstat(descriptor) if status is None else status)
         if stamp == known.stamp and size is None:
             return known
         known.stamp = None
@@ -350,6 +361,7 @@ class _Pin:
 
     Attributes:
         descriptor: Of the open file.
+        status: As it was when it was opened.
         identity: Device and inode.
         is_worth_keeping: Whether what it shows is true for as long as it is open.
 
@@ -360,11 +372,10 @@ class _Pin:
     _close: Callable[[], None] | None = None
 
     def __init__(self, path: str) -> None:
-        self.descriptor = open_file(path, os.O_RDONLY)
+        self.descriptor, self.status = open_with_status(path, os.O_RDONLY)
         self._close = closer(self.descriptor)
-        status = os.fstat(self.descriptor)
-        self.identity = status.st_dev, status.st_ino
-        self.is_worth_keeping = is_local(status.st_dev)
+        self.identity = self.status.st_dev, self.status.st_ino
+        self.is_worth_keeping = is_local(self.status.st_dev)
 
     def __del__(self) -> None:
         if self._close is not None:
