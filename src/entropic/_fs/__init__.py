@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ._kept_file import KeptFile
     from ._late import LateModule, late
     from ._memo import remember
-    from ._mounts import appends_in_one_step
+    from ._mounts import is_local
     from ._reading import is_linked, open_own_file, own_entries, read_own_file, status_of
     from ._stamp import Stamp, is_settled
     from ._warn import warn
@@ -51,7 +51,6 @@ __all__ = [
     "LateModule",
     "Stamp",
     "abandoned_drafts",
-    "appends_in_one_step",
     "byte_unlocker",
     "calling_frame",
     "closer",
@@ -71,6 +70,7 @@ __all__ = [
     "is_at",
     "is_finished",
     "is_linked",
+    "is_local",
     "is_settled",
     "late",
     "make_folder",
@@ -123,7 +123,7 @@ __getattr__, __dir__ = door(
         "_kept_file": "KeptFile",
         "_late": "LateModule late",
         "_memo": "remember",
-        "_mounts": "appends_in_one_step",
+        "_mounts": "is_local",
         "_reading": "is_linked open_own_file own_entries read_own_file status_of",
         "_stamp": "Stamp is_settled",
         "_warn": "warn",

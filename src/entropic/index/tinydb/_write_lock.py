@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import sys
 import threading
 from collections.abc import Callable
@@ -135,9 +134,8 @@ class WriteLock:
 
     def _open(self) -> None:
         """Open the file, or share what a call that we came into has open."""
-        self._descriptor = open_made(self._path, self._durable)
+        self._descriptor, status = open_made(self._path, self._durable)
         self._close = closer(self._descriptor)
-        status = os.fstat(self._descriptor)
         self._file = status.st_dev, status.st_ino, threading.get_ident()
         around = [one for one in _attempts.of_thread(self._file[-1]) if one._file == self._file]
         self._is_disturbed = False
