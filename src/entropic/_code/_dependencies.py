@@ -60,6 +60,7 @@ class Walk:
         self._ownership = ownership
         self._left: deque[Callable[[], None]] = deque()
         self._texts = TextReader()
+        self._output = _reading.Output(ownership.output)
         self.graph = self._graph = Graph(ownership)
         self.chains = ChainReader(self, ownership)
         self.classes = ClassReader(self, ownership)
@@ -128,7 +129,7 @@ class Walk:
             _file_of(function),
             body_digest(code),
             read=functools.partial(
-                _reading.text_of_function, function, receiver.kind if receiver else None, kind, self._ownership.output
+                _reading.text_of_function, function, receiver.kind if receiver else None, kind, self._output
             ),
         )
         number = self._graph.add(key, part)
@@ -142,6 +143,7 @@ class Walk:
         number, function, receiver, only_code = visit
         reads = reads_of(function.__code__)
         self._texts.note(number, function, reads)
+        self._output.counts = self._output.counts or bool(reads.captures)
         module = holder_of_module(function.__globals__)
         cells = holder_of_cells(function, module.file)
         for kind, chain in reads.changed:
@@ -196,7 +198,7 @@ class Walk:
         """What has been put into a function, which whoever gets it may read."""
         held = function.__dict__
         for name in sorted(held):
-            if name != "__wrapped__" and not name.startswith("_self_"):
+            if name not in ("__wrapped__", "__final__", "__override__") and not name.startswith("_self_"):
                 holder = Holder(held.get, id(held), file)
                 shown = f"{function.__qualname__}.{name}"
                 self._graph.edge(

@@ -10,9 +10,10 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
+import inspect
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -20,7 +21,9 @@ from ._objects import ABSENT, class_attribute, dictionary_of, is_a
 from ._syntax import FunctionNode, bound_in, chain_of, parameters_of
 
 _LEVELS = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "fatal", "log"})
+_GET_LOGGER = frozenset({"getLogger", "get_logger"})
 _LOGGERS = frozenset({"loguru", "structlog"})
+_LOGGING = _LOGGERS | {"logging"}
 _LOGGER_LEVELS = _LEVELS | {"trace", "success", "isEnabledFor"}
 _TELLING = frozenset(
     {
@@ -63,6 +66,10 @@ _PURE_METHODS = frozenset(
     | {"min", "replace", "rjust", "split", "startswith", "endswith", "std", "strftime", "strip", "sum", "title"}
     | {"tolist", "total_seconds", "upper", "values", "zfill", "shape", "elapsed", "hex", "any", "all", "var", "get"}
 )
+_CONSUMING = frozenset({"iter", "map", "filter", "zip", "enumerate", "reversed", "open"})
+_CONSUMED_PACKAGES = frozenset({"itertools", "csv", "_csv"})
+_MAKES_ITERATORS = frozenset({"open", "iterdir", "glob", "rglob", "scandir", "walk", "iterrows", "itertuples", "finditer"})
+_CHANGING_NUMPY = frozenset({"put", "copyto", "place", "putmask", "fill_diagonal", "put_along_axis", "save", "savez"})
 _PURE_MODULES = frozenset({"math", "time", "datetime", "numpy", "textwrap", "logging"})
 _IMPURE = (ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr)
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -83,6 +90,8 @@ class Quiet:
         self._local: frozenset[str] = frozenset()
         self._imports: dict[str, Any] = {}
         self._receiver: str | None = None
+        self._iterators: frozenset[str] = frozenset()
+        self._loggers: frozenset[str] = frozenset()
 
     def without(self, node: FunctionNode) -> FunctionNode:
         """The function without such statements; the very node if there are none."""
@@ -92,10 +101,32 @@ class Quiet:
         self._imports = dict(_imports_in(body))
         positional = [*node.args.posonlyargs, *node.args.args]
         self._receiver = positional[0].arg if positional and self._owner is not None else None
-        if isinstance(node, ast.Lambda) or not any(self._is_telling(one) for one in ast.walk(node)):
+        if isinstance(node, ast.Lambda):
             return node
-        twin: FunctionNode = _Silence(self, _bars_in(self, node)).visit(copy.deepcopy(node))
+        self._iterators = frozenset(self._names_of_iterators(node))
+        self._loggers = _only_asked_for(node, self.is_logger, _LOGGER_LEVELS)
+        if not self._loggers and not any(self._is_telling(one) for one in ast.walk(node)):
+            return node
+        bars = _only_asked_for(node, self.is_endless_bar, _BAR_METHODS)
+        twin: FunctionNode = _Silence(self, bars, self._loggers).visit(copy.deepcopy(node))
         return twin
+
+    def _names_of_iterators(self, node: FunctionNode) -> Iterator[str]:
+        """Local names of what can be gone through only once: to look at it changes it."""
+        for one in ast.walk(node):
+            for name, value in _named_values(one):
+                if isinstance(value, ast.GeneratorExp) or (isinstance(value, ast.Call) and self._makes_iterator(value)):
+                    yield name
+
+    def _makes_iterator(self, call: ast.Call) -> bool:
+        if isinstance(call.func, ast.Attribute) and call.func.attr in _MAKES_ITERATORS:
+            return True
+        chain = chain_of(call.func)
+        value = self._value(chain) if chain is not None else ABSENT
+        if is_a(value, FunctionType):
+            return bool(value.__code__.co_flags & inspect.CO_GENERATOR)
+        is_builtin = chain is not None and len(chain) == 1 and chain[0] in _CONSUMING and chain[0] not in self._local
+        return is_builtin or (value is not ABSENT and _package_of(value) in _CONSUMED_PACKAGES)
 
     def _is_telling(self, node: ast.AST) -> bool:
         return isinstance(node, ast.Call) and (self.tells(node) or self.is_bar(node))
@@ -106,14 +137,18 @@ class Quiet:
         """Whether a call logs, prints to the terminal or warns."""
         chain = chain_of(call.func)
         if chain is None:
-            return False
+            asked = call.func if isinstance(call.func, ast.Attribute) else None
+            return asked is not None and self.is_logger(asked.value) and asked.attr in _LEVELS
+        if chain[0] in self._loggers:
+            return len(chain) == 2 and chain[1] in _LOGGER_LEVELS
         value = self._value(chain)
         if value is builtins.print or (value is ABSENT and chain == ("print",) and "print" not in self._local):
             return self._is_to_terminal(call)
         if len(chain) > 1:
             owner = self._value(chain[:-1])
             if is_a(owner, (logging.Logger, logging.LoggerAdapter)) or _package(type(owner)) in _LOGGERS:
-                return chain[-1] in _LOGGER_LEVELS
+                method = class_attribute(type(owner), chain[-1])
+                return chain[-1] in _LOGGER_LEVELS and (method is ABSENT or _package_of(method) in _LOGGING)
             if owner is logging:
                 return chain[-1] in _LEVELS
             if chain[:-1] and self._is_stream(chain[:-1]):
@@ -138,6 +173,18 @@ class Quiet:
                     return False
         return True
 
+    def is_logger(self, node: ast.AST) -> bool:
+        """Whether an expression asks for a logger."""
+        chain = chain_of(node.func) if isinstance(node, ast.Call) else None
+        value = self._value(chain) if chain is not None else ABSENT
+        return is_a(value, FunctionType) and value.__name__ in _GET_LOGGER and _package_of(value) in _LOGGING
+
+    def is_endless_bar(self, node: ast.AST) -> bool:
+        """Whether an expression makes a bar that goes over nothing."""
+        if not isinstance(node, ast.Call) or not self.is_bar(node):
+            return False
+        return not node.args and not any(word.arg == "iterable" for word in node.keywords)
+
     def is_bar(self, call: ast.Call) -> bool:
         """Whether a call shows how far a loop has come."""
         chain = chain_of(call.func)
@@ -148,7 +195,20 @@ class Quiet:
 
     def is_pure(self, node: ast.AST) -> bool:
         """Whether an expression is made of values, formatting and calls that change nothing."""
-        return next(self.impure_in(node), None) is None
+        return next(self.impure_in(node), None) is None and not self._takes_from_iterator(node)
+
+    def effects_of(self, part: ast.expr) -> list[ast.expr]:
+        """What of a part of a statement that only tells is to stay."""
+        return [part] if self._takes_from_iterator(part) else list(self.impure_in(part))
+
+    def _takes_from_iterator(self, part: ast.AST) -> bool:
+        """Whether an expression may go through what can be gone through only once; to name it, or to write it out, does not."""
+        if isinstance(part, ast.Name):
+            return False
+        if isinstance(part, ast.JoinedStr):
+            values = [one.value for one in part.values if isinstance(one, ast.FormattedValue)]
+            return any(map(self._takes_from_iterator, values))
+        return any(isinstance(one, ast.Name) and one.id in self._iterators for one in ast.walk(part))
 
     def impure_in(self, node: ast.AST) -> Iterator[ast.expr]:
         """The largest parts of an expression that may do something."""
@@ -167,6 +227,8 @@ class Quiet:
 
     def _is_pure_call(self, call: ast.Call) -> bool:
         chain = chain_of(call.func)
+        if any(word.arg in ("out", "inplace", None) for word in call.keywords):
+            return False
         if isinstance(call.func, ast.Attribute) and call.func.attr in _PURE_METHODS:
             return chain is None or not self._is_random(chain)
         if chain is None:
@@ -174,7 +236,8 @@ class Quiet:
         value = self._value(chain)
         if len(chain) == 1 and chain[0] in _PURE_BUILTINS and chain[0] not in self._local:
             return value is ABSENT or getattr(builtins, chain[0], None) is value
-        return _package_of(value) in _PURE_MODULES and not self._is_random(chain)
+        is_changing = self._is_random(chain) or chain[-1] in _CHANGING_NUMPY
+        return _package_of(value) in _PURE_MODULES and not is_changing
 
     def _is_random(self, chain: tuple[str, ...]) -> bool:
         return any("rand" in name or name in ("seed", "shuffle", "choice", "sleep") for name in chain)
@@ -206,15 +269,16 @@ class Quiet:
 class _Silence(ast.NodeTransformer):
     """Takes out of a function what only tells."""
 
-    def __init__(self, quiet: Quiet, bars: frozenset[str]) -> None:
+    def __init__(self, quiet: Quiet, bars: frozenset[str], loggers: frozenset[str]) -> None:
         self._quiet = quiet
         self._bars = bars
+        self._unsaid = bars | loggers
 
     def visit_Expr(self, node: ast.Expr) -> Any:
         call = node.value
         if isinstance(call, ast.Call) and (self._quiet.tells(call) or self._is_of_bar(call)):
             parts = [*call.args, *(keyword.value for keyword in call.keywords)]
-            left = [ast.Expr(one) for part in parts for one in self._quiet.impure_in(part)]
+            left = [ast.Expr(one) for part in parts for one in self._quiet.effects_of(part)]
             return [ast.copy_location(one, node) for one in left] or ast.copy_location(ast.Pass(), node)
         return self.generic_visit(node)
 
@@ -223,7 +287,7 @@ class _Silence(ast.NodeTransformer):
         return chain is not None and len(chain) == 2 and chain[0] in self._bars and chain[1] in _BAR_METHODS
 
     def visit_Assign(self, node: ast.Assign) -> Any:
-        if len(node.targets) == 1 and isinstance(node.targets[0], ast.Name) and node.targets[0].id in self._bars:
+        if len(node.targets) == 1 and isinstance(node.targets[0], ast.Name) and node.targets[0].id in self._unsaid:
             return ast.copy_location(ast.Pass(), node)
         return self.generic_visit(node)
 
@@ -253,35 +317,37 @@ class _Silence(ast.NodeTransformer):
         return ast.copy_location(ast.Pass(), node) if is_empty and self._quiet.is_pure(node.test) else node
 
 
-def _bars_in(quiet: Quiet, node: FunctionNode) -> frozenset[str]:
-    """Local names that hold a progress bar over no iterable, and are used for nothing else."""
+def _only_asked_for(node: FunctionNode, is_made: Callable[[ast.AST], bool], methods: Collection[str]) -> frozenset[str]:
+    """Local names that hold nothing but what is made in some way, and are used for nothing but calls of some methods."""
     made: dict[str, int] = {}
     for one in ast.walk(node):
-        for name, call in _named_calls(one):
-            if quiet.is_bar(call) and not call.args and not any(word.arg == "iterable" for word in call.keywords):
+        for name, value in _named_values(one):
+            if is_made(value):
                 made[name] = made.get(name, 0) + 1
     uses: dict[str, int] = {}
-    for one in ast.walk(node):
+    for one in ast.walk(node) if made else ():
         if isinstance(one, ast.Name) and one.id in made:
             uses[one.id] = uses.get(one.id, 0) + 1
         if isinstance(one, ast.Expr) and isinstance(one.value, ast.Call):
             chain = chain_of(one.value.func)
-            if chain is not None and len(chain) == 2 and chain[1] in _BAR_METHODS and chain[0] in made:
+            if chain is not None and len(chain) == 2 and chain[1] in methods and chain[0] in made:
                 uses[chain[0]] = uses.get(chain[0], 0) - 1
     return frozenset(name for name, count in made.items() if uses.get(name, 0) == count)
 
 
-def _named_calls(node: ast.AST) -> Iterator[tuple[str, ast.Call]]:
-    """The names that a statement binds to what a call returns."""
-    if isinstance(node, ast.Assign) and len(node.targets) == 1:
-        name: ast.expr | None = node.targets[0]
-        value = node.value
-    elif isinstance(node, ast.withitem):
-        name, value = node.optional_vars, node.context_expr
+def _named_values(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """The names that a statement binds to a value as it is."""
+    if isinstance(node, ast.Assign):
+        names, value = node.targets, node.value
+    elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
+        names, value = [node.target], node.value
+    elif isinstance(node, ast.withitem) and node.optional_vars is not None:
+        names, value = [node.optional_vars], node.context_expr
     else:
         return
-    if isinstance(name, ast.Name) and isinstance(value, ast.Call):
-        yield name.id, value
+    for name in names:
+        if isinstance(name, ast.Name):
+            yield name.id, value
 
 
 def _is_bar_item(item: ast.withitem, bars: frozenset[str]) -> bool:

@@ -20,7 +20,19 @@ from ._units import NO_TEXT, Text, digest_of
 _MOST_MODULES = 200
 
 
-def text_of_function(function: FunctionType, owner: type | None, kind: str, output: bool = False) -> Text:
+class Output:
+    """
+    Whether statements that only log, print or warn count in all that is reached: somebody there may catch it.
+
+    Attributes:
+        counts: So far.
+    """
+
+    def __init__(self, counts: bool) -> None:
+        self.counts = counts
+
+
+def text_of_function(function: FunctionType, owner: type | None, kind: str, output: Output) -> Text:
     """
     What a function says; its decorators and defaults are seen in what they have made.
 
@@ -28,11 +40,11 @@ def text_of_function(function: FunctionType, owner: type | None, kind: str, outp
         function: The function.
         owner: The class of the object it is a method of.
         kind: ``itself`` for the decorated one.
-        output: Statements that only tell count too.
+        output: Whether statements that only tell count too.
     """
     try:
         found = _source.proven_node(function)
-        return NO_TEXT if found is None else _text_of(found, function, owner, kind, output)
+        return NO_TEXT if found is None else _text_of(found, function, owner, kind, output.counts)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return NO_TEXT  # as of a formula of a hundred thousand terms
 
