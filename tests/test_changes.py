@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pickle
@@ -14,6 +15,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import entropic
@@ -622,3 +624,59 @@ def test_source_and_bytecode_are_compared_where_they_can_be() -> None:
     assert answer("zipped.zip", 2) == "6"
     assert answer(".", 5, "[*f.explain(3).reasons][1]").startswith("the code changed: constant `G`")
     assert answer("zipped.zip", 7, "f.accept_changes(), f(3).result_path.read_text()") == "1 6"
+
+
+# ---- how values are saved and loaded --------------------------------------------------------------------------------
+
+
+def plainly(path: Path, value: object) -> None:
+    path.write_text(str(value))
+
+
+def quoted(path: Path, value: object) -> None:
+    path.write_text(repr(value))
+
+
+def with_text(text: str, path: Path, value: object) -> None:
+    path.write_text(f"{text}{value}")
+
+
+class Saver:
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def write(self, path: Path, value: object) -> None:
+        path.write_text(f"{self.text}{value}")
+
+
+def half_of(n: int) -> float:
+    return n / 2
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "is_change"),
+    [
+        ({"save": plainly}, {"save": plainly}, False),
+        ({"save": plainly}, {"save": plainly, "load": Path.read_text}, False),
+        ({"save": plainly}, {"save": quoted}, True),
+        ({"save": plainly}, {"save": lambda path, value: path.write_text(str(value))}, True),
+        ({"save": functools.partial(with_text, "a")}, {"save": functools.partial(with_text, "a")}, False),
+        ({"save": functools.partial(with_text, "a")}, {"save": functools.partial(with_text, "b")}, True),
+        ({"save": Saver("a").write}, {"save": Saver("a").write}, False),
+        ({"save": Saver("a").write}, {"save": Saver("b").write}, True),
+        ({"save": np.save}, {"save": np.save}, False),
+        ({"save": np.save}, {"save": np.savetxt}, True),
+    ],
+)
+def test_what_saves_a_value_is_code_of_the_function(
+    store: entropic.Store, before: dict[str, Any], now: dict[str, Any], is_change: bool
+) -> None:
+    """It decides what is in the file. What loads it does not: it is applied to recorded results as to new ones."""
+    entropic.cached(store, **before)(half_of)(3)
+    again = entropic.cached(store, on_change="error", **now)(half_of)
+
+    if is_change:
+        with pytest.raises(CodeChangedError):
+            again(3)
+    else:
+        again(3)

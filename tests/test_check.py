@@ -199,7 +199,7 @@ def test_a_result_about_to_be_recorded_is_no_orphan(store: Store, monkeypatch: p
 
 
 def test_what_a_killed_process_left_is_told_and_removed(store: Store) -> None:
-    """Staging and lock of a dead process are leftovers, those of a living one are not."""
+    """Staging and session of a dead process are leftovers, those of a living one are not; its lock ended with it."""
     script = (
         "import os, signal, entropic\n"
         f"store = entropic.Store({str(store.results_dir)!r}, 'other.json', '.txt')\n"
@@ -209,7 +209,7 @@ def test_what_a_killed_process_left_is_told_and_removed(store: Store) -> None:
     subprocess.run([sys.executable, "-c", script], check=False)
 
     leftovers = store.check().leftovers
-    assert {path.parent.name for path in leftovers} == {"locks", "sessions", "staging"}
+    assert {path.parent.name for path in leftovers} == {"sessions", "staging"}
 
     assert store.check(repair=True).repaired
     assert store.check().is_clean

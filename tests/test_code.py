@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import ast
+import datetime as dt
+import functools
 import hashlib
 import importlib.util
 import itertools
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
 import textwrap
 import time
+from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entropic._code import Code, Fingerprint, _source
+from entropic._code import EVERYTHING_OWN, Code, Fingerprint, _source, code_in
 from entropic._code._comparison import changes
 
 _numbers = itertools.count()
@@ -693,3 +700,65 @@ def test_layout_says_nothing(statements: list[tuple[str, str]]) -> None:
     again = ast.parse(ast.unparse(tree))
 
     assert content(again) == content(tree)
+
+
+# ---- code in arguments ----------------------------------------------------------------------------------------------
+
+
+def scaled(factor: float, x: float = 1.0) -> float:
+    return factor * x
+
+
+@dataclass
+class Solver:
+    name: str
+
+    def step(self) -> None: ...
+
+
+class Colour(Enum):
+    RED = 1
+
+
+half = functools.partial(scaled, 0.5)
+with_solver = functools.partial(scaled, Solver("a"))
+step = Solver("a").step
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (scaled, [scaled]),
+        ([1, "a", None, 2.5, b"x"], []),
+        (np.zeros(2), []),
+        (dt.date(2026, 1, 1), []),
+        ({"f": scaled, "n": (1, "x")}, [scaled]),
+        ({scaled: 1}, [scaled]),
+        (MappingProxyType({"f": scaled}), [scaled]),
+        ({"f": scaled}.values(), [scaled]),
+        (deque([scaled]), [scaled]),
+        (SimpleNamespace(f=scaled), [scaled]),
+        (frozenset({Colour.RED}), [Colour]),
+        ([half], [half]),
+        (with_solver, [with_solver, Solver]),
+        (step, [step, Solver]),
+        (Solver, [Solver]),
+        (Solver("a"), [Solver]),
+        (math.sin, []),
+        (math, []),
+    ],
+)
+def test_the_code_that_arguments_bring_along(value: object, found: list[object]) -> None:
+    """Functions, what partials and methods hold, and classes of objects; nothing that is installed."""
+    labelled = code_in([("x", value)], EVERYTHING_OWN)
+
+    assert [one for _, one in labelled] == found
+    assert all(label.startswith("x ") for label, _ in labelled)
+
+
+def test_a_fingerprint_that_knows_nothing_of_saving_is_good_for_the_same_code() -> None:
+    """As earlier releases recorded it."""
+    earlier, now, other = (Code(scaled, save=save).now() for save in (None, half, with_solver))
+
+    assert changes(earlier, now) == []
+    assert [change.name for change in changes(now, other)] == ["constant `partial of scaled` in test_code.py"]

@@ -135,7 +135,7 @@ def test_results_are_read_in_parallel(arrays: Store) -> None:
     """Two results are open at the same time."""
     for n in (1, 2):
         record(arrays, {"n": n}, np.array([n]))
-    both = threading.Barrier(2, timeout=30)
+    both = threading.Barrier(2, timeout=120)
 
     frame = arrays.collect(read=lambda path: both.wait() is not None)
 

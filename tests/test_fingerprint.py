@@ -408,7 +408,7 @@ def test_a_name_rebound_by_another_thread_during_a_run_counts_at_once(store: Sto
 
     def wait() -> None:
         started.set()
-        assert changed.wait(30)
+        assert changed.wait(120)
 
     def run_and_wait() -> None:
         with contextlib.suppress(RuntimeError):  # a run whose question changed under it may be refused
@@ -417,7 +417,7 @@ def test_a_name_rebound_by_another_thread_during_a_run_counts_at_once(store: Sto
     before = simulate.key(7)
     thread = threading.Thread(target=run_and_wait)
     thread.start()
-    assert started.wait(30)
+    assert started.wait(120)
     factor = 3
     during = simulate(7)
     changed.set()
@@ -516,11 +516,11 @@ def test_a_forked_child_inherits_neither_the_lock_nor_the_runs_of_other_threads(
     def run() -> None:
         with closure, closure._lock:
             entered.set()
-            leave.wait(30)
+            leave.wait(120)
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert entered.wait(30)
+    assert entered.wait(120)
     child = os.fork()
     if child == 0:
         rebind([1, 2])

@@ -27,7 +27,7 @@ for name in ("O_CLOEXEC", "fork", "geteuid", "getuid", "register_at_fork", "unam
 def without_posix(code: str) -> str:
     """What a program prints on a system that is like Windows in what it lacks."""
     program = [sys.executable, "-c", WITHOUT_POSIX + code]
-    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

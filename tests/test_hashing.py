@@ -38,7 +38,7 @@ import pytest
 
 import entropic
 from entropic import errors
-from entropic.hashing import Identity, canonical, code_in, decode, encode, hash_params, make_key, normalize
+from entropic.hashing import Identity, canonical, decode, encode, hash_params, make_key, normalize
 
 # ---- the contract ---------------------------------------------------------------------------------------------------
 
@@ -943,14 +943,6 @@ def test_a_function_that_is_not_found_by_its_name_is_refused(function: Any) -> N
     """Two functions of one name would answer for each other."""
     with pytest.raises(TypeError, match="parameter 'f'"):
         hash_params({"f": function})
-
-
-def test_the_code_inside_a_value_can_be_listed() -> None:
-    """Functions, what partials call, and the classes of instances: what a run does depends on their code."""
-    value = {"f": base_function, "p": [functools.partial(decorated, Solver("a"))], "e": {Color.RED}, "n": (1, "x")}
-
-    assert list(code_in(value)) == [base_function, decorated, Solver, Color]
-    assert list(code_in([1, "a", np.zeros(2), dt.date(2026, 1, 1)])) == []
 
 
 # ---- the registry ---------------------------------------------------------------------------------------------------

@@ -214,6 +214,90 @@ def test_a_former_name_excuses_no_change_of_code(tmp_path: Path) -> None:
     assert "StaleResultWarning" in edited
 
 
+METHOD = """
+class A:
+    @entropic.cached(store, load=lambda path: path.read_text(), ignore=("self",))
+    def step(self, n, *, result_path):
+        result_path.write_text("step")
+A().step(3)
+"""
+MOVES: dict[str, tuple[str, list[str], list[tuple[str, str]], str]] = {
+    "a script renamed": ("new.py", ["new.py"], [], "old.simulate"),
+    "a function renamed": ("old.py", ["old.py"], [("simulate", "solve")], "old.simulate"),
+    "a script that became a module": ("study/sim.py", ["-m", "study.sim"], [], "old.simulate"),
+    "a class renamed": ("old.py", ["old.py"], [("A()", "B()"), ("class A", "class B")], "old.A.step"),
+}
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_a_renamed_function_is_told_where_its_runs_are(tmp_path: Path, move: str) -> None:
+    """At the first point that is missing, once, with what to paste; pasted, it answers and nothing is said."""
+    place, way, edits, former = MOVES[move]
+    method = METHOD if "A.step" in former else ""
+    script = written(tmp_path, "old.py", store=tmp_path)
+    script.write_text(source := script.read_text() + method)
+    output(script)
+    script.unlink()
+    for old, new in edits:
+        source = source.replace(old, new)
+    moved = written(tmp_path, place)
+    moved.write_text(source.replace("read_text()", f"read_text(), former_names=('{former}',)"))
+    declared = output(*way, cwd=tmp_path)
+    moved.write_text(source)
+    shown = output(*way, cwd=tmp_path)
+
+    assert "Warning" not in declared
+    assert "RUNNING" not in declared
+    assert shown.count("RenamedFunctionWarning:") == 1
+    assert f'    former_names=("{former}",)\n    name="{former}"\n' in shown
+
+
+def test_a_function_renamed_again_is_told_of_all_its_names(tmp_path: Path) -> None:
+    """Of those that it ran under, and of that to which its records were migrated."""
+    for name, options, more in (
+        ("one.py", "", ""),
+        ("two.py", ", former_names=('one.simulate',)", "simulate.migrate()"),
+        ("three.py", "", "simulate(5)"),
+    ):
+        script = written(tmp_path, name, store=tmp_path, options=options)
+        script.write_text(f"{script.read_text()}\n{more}\n")
+        shown = output(script)
+
+    assert 'former_names=("one.simulate", "two.simulate")' in shown
+    assert 'name="two.simulate"' in shown
+
+
+def test_equal_code_is_no_renamed_function_if_both_are_there(tmp_path: Path) -> None:
+    """Nor is other code, nor another version of it."""
+    output(written(tmp_path, "one.py", store=tmp_path))
+    two = written(tmp_path, "two.py", store=tmp_path)
+    two.write_text(f"import one\n{two.read_text()}")
+
+    shown = [
+        output(two),
+        output(written(tmp_path, "three.py", store=tmp_path, factor=3)),
+        output(written(tmp_path, "four.py", store=tmp_path, options=", version=2")),
+    ]
+
+    assert all("RUNNING" in one and "Warning" not in one for one in shown)
+
+
+def test_a_plan_and_the_explanation_tell_of_the_former_name(tmp_path: Path) -> None:
+    """Before anything runs twice."""
+    output(written(tmp_path, "old.py", store=tmp_path))
+    new = written(tmp_path, "new.py", store=tmp_path)
+    new.write_text(
+        new.read_text().replace("simulate(3))", "simulate.explain(3), simulate.plan([{'n': 3}]), simulate.retrieve(3))")
+    )
+
+    shown = output(new)
+
+    assert "RUNNING" not in shown
+    assert shown.count("RenamedFunctionWarning:") == 1
+    assert shown.count('former_names=("old.simulate",)') == 2
+    assert "the same code has run it as old.simulate" in shown
+
+
 def test_former_names_are_a_tuple(store: Store) -> None:
     """One text would be taken for its letters."""
     with pytest.raises(TypeError, match="former_names='old'"):

@@ -69,6 +69,36 @@ SEEN = {
         "np.sin",
         "np.cos",
     ),
+    "alias of a dispatched function": (
+        "import numpy as np\ng=np.mean\ndef f(n): return g(n)",
+        "np.mean",
+        "np.median",
+    ),
+    "partial of a dispatched function": (
+        "import numpy as np, functools\ng=functools.partial(np.mean, axis=0)\ndef f(n): return g(n)",
+        "np.mean",
+        "np.median",
+    ),
+    "memo around foreign": (
+        "import json, functools\ng=functools.lru_cache(json.dumps)\ndef f(n): return g(n)",
+        "json.dumps",
+        "json.loads",
+    ),
+    "method of a ufunc": (
+        "import numpy as np\ng=np.add.reduce\ndef f(n): return g(n)",
+        "np.add",
+        "np.multiply",
+    ),
+    "method of a table": (
+        "T={'a': 1}\ng=T.get\ndef f(n): return g(n)",
+        "'a': 1",
+        "'a': 2",
+    ),
+    "method of a pattern": (
+        "import re\ng=re.compile('a').match\ndef f(n): return g(n)",
+        "('a')",
+        "('b')",
+    ),
     "constants exchanged modules": (
         ("import types\na=types.SimpleNamespace(V=1); b=types.SimpleNamespace(V=2)\ndef f(n): return a.V-b.V"),
         "(V=1); b=types.SimpleNamespace(V=2)",

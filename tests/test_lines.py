@@ -789,7 +789,7 @@ def test_a_forked_child_goes_on_with_an_open_index(path: Path) -> None:
 
     thread = threading.Thread(target=keep_writing)
     thread.start()
-    started.wait(30)
+    started.wait(120)
     try:
         for child in range(20):
             pid = _forked(lambda child=child: index.insert(make_record({"child": child})))
@@ -814,7 +814,7 @@ def test_a_child_forked_in_a_write_keeps_no_lock(path: Path) -> None:
     index._writer.edit(fork_in_between)
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _INSERT_ONE, str(path)], capture_output=True, text=True, timeout=30, check=False
+            [sys.executable, "-c", _INSERT_ONE, str(path)], capture_output=True, text=True, timeout=120, check=False
         )
         assert done.stderr == ""
     finally:
@@ -979,7 +979,7 @@ except OSError as error:
 
 def _fill_up(path: Path, how: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _FILL_UP, str(path), how], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", _FILL_UP, str(path), how], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.stderr == ""
     assert done.stdout.startswith("full after ")

@@ -12,6 +12,7 @@ import json
 import linecache
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,11 +25,22 @@ from typing import Any
 import pytest
 
 from entropic import Store, cached
-from entropic._locks import LockFiles, SingleFlight, _flights, _lock_files, _tickets, dead_locks
+from entropic._fs import has_byte_locks
+from entropic._locks import (
+    ByteLocks,
+    LockFiles,
+    SingleFlight,
+    _byte_locks,
+    _flights,
+    _lock_files,
+    _tickets,
+    dead_locks,
+)
 from entropic._locks._lock_files import lock_file, remove_dead_locks
 from entropic.errors import ReentrantRunError, StoreWriteError
+from entropic.hashing import hash_params
 
-OUR_FILES = {module.__file__ for module in (_flights, _lock_files, _tickets)}
+OUR_FILES = {module.__file__ for module in (_flights, _byte_locks, _lock_files, _tickets)}
 KEY = "00000000000000aa"
 OTHER = "00000000000000bb"
 
@@ -43,10 +55,37 @@ def _no_descriptor_left(_own_folder: None) -> Iterator[None]:
     assert len(os.listdir("/proc/self/fd")) <= len(before)
 
 
+def byte_locks(folder: Path) -> ByteLocks:
+    """Byte locks of a file beside the folder in which lock files would be."""
+    return ByteLocks(f"{folder}.bytes", LockFiles(str(folder)), lambda _: "somebody")
+
+
+def file_locks(folder: Path) -> LockFiles:
+    """A lock file for each key, in a folder."""
+    return LockFiles(str(folder))
+
+
+Kind = Callable[[Path], ByteLocks | LockFiles]
+
+
+@pytest.fixture(params=[byte_locks, file_locks])
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Makes the locks of a folder; what is promised of one kind is promised of the other."""
+    return request.param  # type: ignore[no-any-return]
+
+
 @pytest.fixture
-def flights(tmp_path: Path) -> SingleFlight:
+def flights(tmp_path: Path, kind: Kind) -> Iterator[SingleFlight]:
     """The flights of one folder."""
-    return SingleFlight(LockFiles(str(tmp_path / "locks")))
+    locks = kind(tmp_path / "locks")
+    yield SingleFlight(locks)
+    locks.close()
+
+
+@pytest.fixture
+def file_flights(tmp_path: Path) -> SingleFlight:
+    """The flights of one folder, with lock files."""
+    return SingleFlight(file_locks(tmp_path / "locks"))
 
 
 @pytest.fixture
@@ -65,8 +104,11 @@ def threads() -> Iterator[Callable[..., concurrent.futures.Future[Any]]]:
 
 HOLDER = """
 import os, sys
-from entropic._locks import LockFiles, SingleFlight
-flights = SingleFlight(LockFiles(sys.argv[1]))
+from entropic._locks import ByteLocks, LockFiles, SingleFlight
+locks = LockFiles(sys.argv[1])
+if sys.argv[3] == "byte_locks":
+    locks = ByteLocks(sys.argv[1] + ".bytes", locks, str)
+flights = SingleFlight(locks)
 with flights.lead(sys.argv[2]):
     print("leading", flush=True)
     sys.stdin.readline()
@@ -75,10 +117,15 @@ print("left", flush=True)
 
 
 @contextlib.contextmanager
-def other_process(folder: Path, key: str = KEY, code: str = HOLDER) -> Iterator[subprocess.Popen[str]]:
+def other_process(
+    folder: Path, key: str = KEY, kind: Kind = file_locks, code: str = HOLDER
+) -> Iterator[subprocess.Popen[str]]:
     """A process that leads a key until it is told to go on."""
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(folder), key], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, str(folder), key, kind.__name__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         try:
             assert process.stdout is not None
@@ -224,12 +271,12 @@ def test_different_keys_never_wait_for_one_another(flights: SingleFlight, thread
             return True
 
     with flights.lead(KEY):
-        assert threads(visit).result(timeout=10)
+        assert threads(visit).result(timeout=120)
 
 
-def test_two_flights_of_one_folder_in_one_process(tmp_path: Path, threads: Any) -> None:
+def test_two_flights_of_one_folder_in_one_process(tmp_path: Path, threads: Any, kind: Kind) -> None:
     """Two stores on one folder share its flights, although they do not know of each other."""
-    first, second = SingleFlight(LockFiles(str(tmp_path / "locks"))), SingleFlight(LockFiles(str(tmp_path / "locks")))
+    first, second = SingleFlight(kind(tmp_path / "locks")), SingleFlight(kind(tmp_path / "locks"))
     inside = threading.Event()
 
     def visit() -> bool:
@@ -238,18 +285,18 @@ def test_two_flights_of_one_folder_in_one_process(tmp_path: Path, threads: Any) 
 
     with first.lead(KEY):
         visit_ = threads(visit)
-        assert lock_file(str(tmp_path / "locks" / f"{KEY}.lock"), create=False) is None
+        assert kind(tmp_path / "locks").try_lock(KEY) is None
         inside.set()
 
-    assert visit_.result(timeout=10)
+    assert visit_.result(timeout=120)
 
 
 # ---- within oneself ------------------------------------------------------------------------------------------
 
 
-def test_the_same_key_from_within_is_an_error(flights: SingleFlight, lock_files: Any) -> None:
+def test_the_same_key_from_within_is_an_error(file_flights: SingleFlight, lock_files: Any) -> None:
     """To wait for oneself would be for ever."""
-    with flights.lead(KEY), pytest.raises(ReentrantRunError, match=KEY), flights.lead(KEY):
+    with file_flights.lead(KEY), pytest.raises(ReentrantRunError, match=KEY), file_flights.lead(KEY):
         pass
 
     assert lock_files() == []
@@ -327,7 +374,7 @@ def test_the_event_loop_is_free_while_coroutines_wait(flights: SingleFlight, thr
     assert flights._lines == {}
 
 
-def test_the_event_loop_is_free_while_it_waits_for_a_process(flights: SingleFlight, tmp_path: Path) -> None:
+def test_the_event_loop_is_free_while_it_waits_for_a_process(flights: SingleFlight, tmp_path: Path, kind: Kind) -> None:
     """The wait for a lock file is a wait of one coroutine, not of the loop."""
 
     async def main(process: subprocess.Popen[str]) -> bool:
@@ -344,7 +391,7 @@ def test_the_event_loop_is_free_while_it_waits_for_a_process(flights: SingleFlig
         process.stdin.flush()
         return await task
 
-    with other_process(tmp_path / "locks") as process:
+    with other_process(tmp_path / "locks", kind=kind) as process:
         asyncio.run(main(process))
 
 
@@ -450,7 +497,7 @@ def test_an_event_loop_that_ended_holds_up_nobody(flights: SingleFlight) -> None
 # ---- processes -----------------------------------------------------------------------------------------------
 
 
-def test_a_process_waits_for_another(flights: SingleFlight, tmp_path: Path, threads: Any) -> None:
+def test_a_process_waits_for_another(flights: SingleFlight, tmp_path: Path, kind: Kind, threads: Any) -> None:
     """The key is free when its holder leaves, not before."""
     entered = threading.Event()
 
@@ -458,17 +505,17 @@ def test_a_process_waits_for_another(flights: SingleFlight, tmp_path: Path, thre
         with flights.lead(KEY):
             entered.set()
 
-    with other_process(tmp_path / "locks") as process:
+    with other_process(tmp_path / "locks", kind=kind) as process:
         follower = threads(visit)
         waiting(flights, KEY, 1)
         assert not entered.wait(0.05)
         out, _ = process.communicate("\n")
 
-    follower.result(timeout=10)
+    follower.result(timeout=120)
     assert out == "left\n"
 
 
-def test_a_suspended_holder_keeps_its_lock(flights: SingleFlight, tmp_path: Path, threads: Any) -> None:
+def test_a_suspended_holder_keeps_its_lock(flights: SingleFlight, tmp_path: Path, kind: Kind, threads: Any) -> None:
     """SIGSTOP is not death; SIGKILL is, and frees the lock at once."""
     entered = threading.Event()
 
@@ -476,20 +523,20 @@ def test_a_suspended_holder_keeps_its_lock(flights: SingleFlight, tmp_path: Path
         with flights.lead(KEY):
             entered.set()
 
-    with other_process(tmp_path / "locks") as process:
+    with other_process(tmp_path / "locks", kind=kind) as process:
         process.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
         follower = threads(visit)
         waiting(flights, KEY, 1)
         assert not entered.wait(0.15)
         process.kill()
-        assert entered.wait(1.0)
+        assert entered.wait(120)
         follower.result()
 
 
-def test_a_lock_file_says_who_holds_it(flights: SingleFlight, tmp_path: Path) -> None:
+def test_a_lock_file_says_who_holds_it(file_flights: SingleFlight, tmp_path: Path) -> None:
     """Host, process and since when."""
-    with flights.lead(KEY):
+    with file_flights.lead(KEY):
         holder = json.loads((tmp_path / "locks" / f"{KEY}.lock").read_text())
 
     assert holder["host"] == socket.gethostname()
@@ -498,10 +545,10 @@ def test_a_lock_file_says_who_holds_it(flights: SingleFlight, tmp_path: Path) ->
 
 
 def test_lock_files_go_with_their_holders(
-    flights: SingleFlight, tmp_path: Path, lock_files: Callable[[], list[str]]
+    file_flights: SingleFlight, tmp_path: Path, lock_files: Callable[[], list[str]]
 ) -> None:
     """Removed on release; those of the dead by the next to write, those of the living never."""
-    with flights.lead(KEY):
+    with file_flights.lead(KEY):
         assert lock_files() == [f"{KEY}.lock"]
     assert lock_files() == []
 
@@ -519,10 +566,10 @@ def test_lock_files_go_with_their_holders(
     assert remove_dead_locks(str(tmp_path / "nowhere")) == 0
 
 
-def test_a_holder_removes_no_other_holders_file(flights: SingleFlight, tmp_path: Path) -> None:
+def test_a_holder_removes_no_other_holders_file(file_flights: SingleFlight, tmp_path: Path) -> None:
     """Should someone clear the folder, each still removes only the file it has locked."""
     path = tmp_path / "locks" / f"{KEY}.lock"
-    with flights.lead(KEY):
+    with file_flights.lead(KEY):
         path.unlink()
         others = lock_file(str(path), create=True)
         assert others is not None
@@ -535,7 +582,7 @@ def test_a_holder_removes_no_other_holders_file(flights: SingleFlight, tmp_path:
 
 
 def test_a_follower_says_whom_it_waits_for(
-    flights: SingleFlight,
+    file_flights: SingleFlight,
     tmp_path: Path,
     threads: Any,
     monkeypatch: pytest.MonkeyPatch,
@@ -545,22 +592,22 @@ def test_a_follower_says_whom_it_waits_for(
     monkeypatch.setattr(_flights, "_PATIENCE_SECONDS", 0.01)
 
     def visit() -> None:
-        with flights.lead(KEY):
+        with file_flights.lead(KEY):
             pass
 
     async def visit_async() -> None:
-        async with flights.lead_async(KEY):
+        async with file_flights.lead_async(KEY):
             pass
 
     with caplog.at_level(logging.WARNING, "entropic"), other_process(tmp_path / "locks") as process:
         followers = [threads(visit) for _ in range(3)] + [threads(asyncio.run, visit_async())]
-        waiting(flights, KEY, 4)
+        waiting(file_flights, KEY, 4)
         while len({record.threadName for record in caplog.records}) < 4:
             threading.Event().wait(0.005)
         holder = process.pid
         process.kill()
         for follower in followers:
-            follower.result(timeout=10)
+            follower.result(timeout=120)
 
     told = [record.getMessage() for record in caplog.records]
     assert f"held by process {holder} on {socket.gethostname()} since" in told[0]
@@ -572,11 +619,14 @@ def test_a_long_wait_does_not_fill_the_log(monkeypatch: pytest.MonkeyPatch, capl
     now = [0.0]
     monkeypatch.setattr(_flights.time, "monotonic", lambda: now[0])
     waited = _flights._Backoff(LockFiles("nowhere"), KEY)
-    for _ in waited.pauses():
+    longest = 0.0
+    for pause in waited.pauses():
+        longest = max(longest, pause)
         now[0] += 0.05
         if now[0] > 3600:
             break
 
+    assert longest < 1.0  # so soon does a follower see that its leader has been killed
     assert 5 <= len(caplog.records) <= 15
     assert "another process" in caplog.messages[0]
 
@@ -616,9 +666,9 @@ def test_ctrl_c_while_waiting_in_line(flights: SingleFlight, monkeypatch: pytest
     assert flights._lines == {}
 
 
-def test_ctrl_c_while_waiting_for_a_process(flights: SingleFlight, tmp_path: Path) -> None:
+def test_ctrl_c_while_waiting_for_a_process(flights: SingleFlight, tmp_path: Path, kind: Kind) -> None:
     """The main thread leaves at once, and leaves nothing behind."""
-    with other_process(tmp_path / "locks") as process:
+    with other_process(tmp_path / "locks", kind=kind) as process:
         timer = threading.Timer(0.05, lambda: signal.raise_signal(signal.SIGINT))
         timer.start()
         with pytest.raises(KeyboardInterrupt), flights.lead(KEY):
@@ -629,10 +679,12 @@ def test_ctrl_c_while_waiting_for_a_process(flights: SingleFlight, tmp_path: Pat
     assert flights._lines == {}
 
 
-def test_an_interrupt_at_any_line_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_at_any_line_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Kind
+) -> None:
     """An exception out of nowhere at any line of taking a key: nobody behind is held up."""
     monkeypatch.setattr(_flights, "_PATIENCE_SECONDS", 0.01)
-    flights = SingleFlight(LockFiles(str(tmp_path / "locks")))
+    flights = SingleFlight(kind(tmp_path / "locks"))
     interrupted = 0
     for place in range(1, 1000):
         lines = [0]
@@ -677,15 +729,14 @@ def test_an_interrupt_at_any_line_leaves_nothing_behind(tmp_path: Path, monkeypa
 # ---- trouble -------------------------------------------------------------------------------------------------
 
 
-def test_a_file_system_without_locks_is_told(
-    flights: SingleFlight, monkeypatch: pytest.MonkeyPatch, lock_files: Callable[[], list[str]]
-) -> None:
+def test_a_file_system_without_locks_is_told(flights: SingleFlight, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there are no locks there is no single flight: say so, before anything runs."""
 
     def no_locks(*_: Any, **__: Any) -> bool:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr("fcntl.flock", no_locks)
+    monkeypatch.setattr("fcntl.fcntl", no_locks)
     with pytest.raises(StoreWriteError, match="may have no locks") as caught, flights.lead(KEY):
         pytest.fail("ran without a lock")
 
@@ -695,7 +746,7 @@ def test_a_file_system_without_locks_is_told(
 
 @pytest.mark.parametrize("name", ["open", "ftruncate", "write", "mkdir"])
 def test_a_lock_that_cannot_be_taken_is_given_back(
-    flights: SingleFlight,
+    file_flights: SingleFlight,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
@@ -703,7 +754,7 @@ def test_a_lock_that_cannot_be_taken_is_given_back(
 ) -> None:
     """A full disk in the middle of taking a lock: an error that names it, and the next attempt works."""
     if name == "ftruncate":  # there is something to cut off only where a dead holder has left its name
-        flights.clean_up()
+        file_flights.clean_up()
         (tmp_path / "locks").mkdir()
         (tmp_path / "locks" / f"{KEY}.lock").write_text("a process that is gone")
 
@@ -712,17 +763,122 @@ def test_a_lock_that_cannot_be_taken_is_given_back(
 
     with monkeypatch.context() as patched:
         patched.setattr(_lock_files.os, name, full)
-        with pytest.raises(StoreWriteError, match=r"Cannot lock a run: No space left.*\.lock"), flights.lead(KEY):
+        with pytest.raises(StoreWriteError, match=r"Cannot lock a run: No space left.*\.lock"), file_flights.lead(KEY):
             pytest.fail("ran without a lock")
 
     assert lock_files() == []
-    with flights.lead(KEY):
+    with file_flights.lead(KEY):
         assert lock_files() == [f"{KEY}.lock"]
 
 
-def test_the_folder_of_locks_may_vanish(flights: SingleFlight, tmp_path: Path) -> None:
-    """It is made again."""
+def test_the_folder_of_locks_may_vanish(flights: SingleFlight, tmp_path: Path, kind: Kind) -> None:
+    """It is made again, and what is locked there excludes those who come later."""
     for _ in range(2):
         with flights.lead(KEY):
-            pass
-        (tmp_path / "locks").rmdir()
+            assert kind(tmp_path / "locks").try_lock(KEY) is None
+        shutil.rmtree(tmp_path / "locks", ignore_errors=True)
+        (tmp_path / "locks.bytes").unlink(missing_ok=True)
+
+
+# ---- bytes of one file ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not has_byte_locks(), reason="no byte locks on this system")
+class TestByteLocks:
+    """What is promised of them alone."""
+
+    def test_nothing_is_made_for_a_key(self, tmp_path: Path) -> None:
+        """One empty file, whatever is locked; different keys exclude nobody, the same one everybody."""
+        locks, others = byte_locks(tmp_path / "locks"), byte_locks(tmp_path / "locks")
+        held = [locks.try_lock(f"{n:016x}") for n in (0, 0xAA, 0xFFFF_FFFF_FFFF_FFFF)]
+
+        assert None not in held
+        assert os.listdir(tmp_path) == ["locks.bytes"]
+        assert os.path.getsize(tmp_path / "locks.bytes") == 0
+        assert [one.try_lock("ffffffffffffffff") for one in (locks, others)] == [None, None]
+        for lock in held:
+            assert lock is not None
+            lock.release()
+            lock.release()
+        assert others.try_lock("ffffffffffffffff") is not None
+
+    def test_a_dropped_lock_is_free(self, tmp_path: Path) -> None:
+        """As is one whose file has been removed meanwhile."""
+        locks, others = byte_locks(tmp_path / "locks"), byte_locks(tmp_path / "locks")
+        lock = locks.try_lock(KEY)
+        assert others.try_lock(KEY) is None
+        del lock
+
+        lock = others.try_lock(KEY)
+        assert lock is not None
+        (tmp_path / "locks.bytes").unlink()
+        assert locks.try_lock(KEY) is None, "it is still being run"
+        lock.release()
+        assert locks.try_lock(KEY) is not None
+
+    def test_a_second_release_frees_nobody_elses(self, tmp_path: Path) -> None:
+        """Not even of this process, which shares the open file."""
+        locks, others = byte_locks(tmp_path / "locks"), byte_locks(tmp_path / "locks")
+        first = locks.try_lock(KEY)
+        assert first is not None
+        first.release()
+        second = locks.try_lock(KEY)
+        first.release()
+
+        assert second is not None
+        assert others.try_lock(KEY) is None
+
+    def test_a_forked_child_holds_nothing(self, tmp_path: Path) -> None:
+        """The lock ends with the parent's release, though the child lives; and the child's end frees nothing."""
+        locks, others = byte_locks(tmp_path / "locks"), byte_locks(tmp_path / "locks")
+        lock = locks.try_lock(KEY)
+        assert lock is not None
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            lock.release()  # the parent's: nothing of it is freed
+            os.close(writer)
+            os.read(reader, 1)
+            os._exit(0)
+        assert others.try_lock(KEY) is None
+        lock.release()
+        assert others.try_lock(KEY) is not None
+        os.close(writer)
+        os.waitpid(child, 0)
+        os.close(reader)
+
+    def test_where_there_are_none_files_are_locked(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Some file systems, and systems that only look like Linux, know the locks of whole files alone."""
+
+        def unknown(*_: Any) -> int:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+        monkeypatch.setattr("fcntl.fcntl", unknown)
+        locks, others = byte_locks(tmp_path / "locks"), byte_locks(tmp_path / "locks")
+        with SingleFlight(locks).lead(KEY):
+            assert others.try_lock(KEY) is None
+            assert os.listdir(tmp_path / "locks") == [f"{KEY}.lock"]
+            assert others.place(KEY).endswith(f"{KEY}.lock")
+            assert others.holder(KEY).startswith(f"process {os.getpid()} on ")
+
+    def test_a_link_is_not_followed(self, tmp_path: Path) -> None:
+        """A store may come from a stranger."""
+        (tmp_path / "locks.bytes").symlink_to(tmp_path / "elsewhere")
+
+        with pytest.raises(StoreWriteError, match="Cannot lock a run"):
+            byte_locks(tmp_path / "locks").try_lock(KEY)
+        assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_log_says_who_runs_a_key(tmp_path: Path) -> None:
+    """A store knows it by the staging folder, whose session says which process it is of."""
+    with Store("results", "runs.json") as store:
+        told: list[str] = []
+
+        def runner(params: dict[str, Any], path: Path) -> None:
+            told.append(store._engine.flights._locks.holder(hash_params(params)))
+            path.write_text("x")
+
+        store.run_or_retrieve({"n": 1}, runner)
+
+    assert told[0].startswith(f"process {os.getpid()} on {socket.gethostname()} since ")

@@ -239,7 +239,7 @@ def run_script(text: str, *arguments: str, name: str = "study.py") -> str:
     Path(name).write_text(text)
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     command = [sys.executable, "-W", "error", name, *arguments]
-    answer = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=60)
+    answer = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=120)
     assert answer.returncode == 0, answer.stderr
     return answer.stdout.strip()
 

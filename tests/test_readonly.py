@@ -78,7 +78,7 @@ def filled(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
 
 def read(index: str = "place/runs.json", uid: int = 0) -> dict[str, object]:
     """What a process of that user gets from the store."""
-    done = subprocess.run([sys.executable, "-c", READER, str(uid), index], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", READER, str(uid), index], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
 

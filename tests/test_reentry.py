@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from entropic._locks import LockFiles, SingleFlight, _flights, _lock_files, _tickets
+from entropic._locks import ByteLocks, LockFiles, SingleFlight, _flights, _lock_files, _tickets
 from entropic._results import StagingArea, _sessions, _staging
 
 KEY, OTHER = "00000000000000aa", "00000000000000bb"
@@ -76,14 +76,30 @@ def in_time(call: Callable[[], object], where: str) -> None:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    assert done.wait(3), where
+    assert done.wait(120), where
     thread.join()
 
 
+@pytest.fixture(params=["bytes", "files"])
+def new_flights(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], SingleFlight]:
+    """Makes flights of one folder, with bytes of a file to lock or with a file for each key."""
+
+    def new() -> SingleFlight:
+        files = LockFiles(str(tmp_path / "locks"))
+        return SingleFlight(files if request.param == "files" else ByteLocks(str(tmp_path / "keys.lock"), files, str))
+
+    return new
+
+
 @pytest.fixture
-def flights(tmp_path: Path) -> SingleFlight:
+def flights(new_flights: Callable[[], SingleFlight]) -> SingleFlight:
     """The flights of a folder."""
-    return SingleFlight(LockFiles(str(tmp_path / "locks")))
+    return new_flights()
+
+
+def lock_files(folder: Path) -> list[str]:
+    """What lies in the folder of lock files, if there is one."""
+    return os.listdir(folder / "locks") if (folder / "locks").is_dir() else []
 
 
 def visit(flights: SingleFlight, key: str = KEY) -> None:
@@ -100,10 +116,10 @@ def interrupt() -> None:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, RecursionError])
 def test_an_exception_at_any_line_leaves_no_lock(
-    flights: SingleFlight, tmp_path: Path, error: type[BaseException]
+    new_flights: Callable[[], SingleFlight], tmp_path: Path, error: type[BaseException]
 ) -> None:
     """Though its traceback is kept, as interactive sessions do, the key is free for us and for others."""
-    kept = []
+    kept, flights = [], new_flights()
 
     def fail() -> None:
         raise error
@@ -111,11 +127,11 @@ def test_an_exception_at_any_line_leaves_no_lock(
     for where, raised in at_each_line(LOCKS, fail, lambda: visit(flights)):
         kept.append(raised)
         in_time(lambda: visit(flights), where)
-        in_time(lambda: visit(SingleFlight(LockFiles(str(tmp_path / "locks")))), where)
-        assert os.listdir(tmp_path / "locks") == [] or not flights._lines, where
+        in_time(lambda: visit(new_flights()), where)
+        assert lock_files(tmp_path) == [] or not flights._lines, where
 
     assert len(kept) > 60
-    assert os.listdir(tmp_path / "locks") == []
+    assert lock_files(tmp_path) == []
 
 
 def test_a_signal_handler_may_run_another_key_at_any_line(flights: SingleFlight) -> None:
@@ -169,7 +185,7 @@ def test_a_coroutine_may_be_ended_by_the_collector_at_any_line(flights: SingleFl
     gc.collect()
 
     assert tried > 60
-    assert os.listdir(tmp_path / "locks") == []
+    assert lock_files(tmp_path) == []
 
 
 def test_a_thread_that_waits_may_be_woken_by_its_own_signal_handler(flights: SingleFlight) -> None:

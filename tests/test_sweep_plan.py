@@ -6,6 +6,7 @@ import io
 import pickle
 import sys
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from entropic import Store, cached, grid
 from entropic._sweep._progress import SweepProgress, duration
-from entropic.errors import MissingExtraError
+from entropic.errors import MissingExtraError, StaleResultWarning
 
 
 def record(store: Store, params: dict[str, Any], seconds: float) -> None:
@@ -129,7 +130,7 @@ def test_progress_goes_on_while_runs_do(store: Store) -> None:
     done, told = threading.Event(), []
 
     def runner(params: dict[str, Any], result_path: Path) -> None:
-        assert done.wait(30)
+        assert done.wait(120)
         result_path.write_text("x")
 
     def tell(progress: SweepProgress) -> None:
@@ -207,3 +208,74 @@ def test_a_blink_shows_no_bar(store: Store, runner: Any, monkeypatch: pytest.Mon
 def test_times_are_said_as_people_do(seconds: float, said: str) -> None:
     """In two units at most."""
     assert duration(seconds) == said.replace("1e+01 s", "10 s")
+
+
+# ---- answers by earlier code ----------------------------------------------------------------------------------------
+
+
+SCALE = 1
+
+
+@pytest.mark.parametrize(("on_change", "cached_points", "by_earlier_code"), [("warn", 5, 3), ("ignore", 5, 0)])
+def test_answers_by_earlier_code_are_counted(
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    on_change: Any,
+    cached_points: int,
+    by_earlier_code: int,
+) -> None:
+    """In the plan, in the progress and at the end; each time anew, and only those whose code has changed since."""
+
+    @cached(store, on_change=on_change)
+    def simulate(n, *, result_path):
+        result_path.write_text(str(SCALE * n))
+
+    simulate.sweep(grid(n=range(3)))
+    monkeypatch.setitem(globals(), "SCALE", 2)
+    for n in (3, 4):
+        simulate(n)
+
+    for _ in range(2):
+        told: list[SweepProgress] = []
+        with warnings.catch_warnings(), caplog.at_level("INFO", "entropic"):
+            warnings.simplefilter("ignore", StaleResultWarning)
+            plan = simulate.plan(grid(n=range(6)))
+            simulate.sweep(grid(n=range(5)), progress=told.append)
+
+        assert (plan.cached, plan.by_earlier_code, len(plan.to_run)) == (cached_points, by_earlier_code, 1)
+        assert (told[-1].cached, told[-1].by_earlier_code) == (cached_points, by_earlier_code)
+        for said in (str(plan), caplog.messages[-1]):
+            assert ("5 cached (3 of them by earlier code), " in said) is bool(by_earlier_code)
+    simulate.accept_changes()
+    assert simulate.plan(grid(n=range(6))).by_earlier_code == 0
+
+
+def test_replicates_by_earlier_code_are_counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the points of any sweep."""
+
+    @cached(store, seed=None)
+    def simulate(n, *, result_path):
+        result_path.write_text(str(SCALE * n))
+
+    simulate.replicates(2, 1)
+    monkeypatch.setitem(globals(), "SCALE", 2)
+    told: list[SweepProgress] = []
+    with pytest.warns(StaleResultWarning):
+        simulate.replicates(3, 1, progress=told.append)
+
+    assert (told[-1].cached, told[-1].by_earlier_code, told[-1].done) == (2, 2, 1)
+
+
+def test_what_runs_anew_is_not_counted_as_cached(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With rerun there is no answer by earlier code."""
+
+    @cached(store, on_change="rerun")
+    def simulate(n, *, result_path):
+        result_path.write_text(str(SCALE * n))
+
+    simulate.sweep(grid(n=range(3)))
+    monkeypatch.setitem(globals(), "SCALE", 2)
+    plan = simulate.plan(grid(n=range(3)))
+
+    assert (plan.cached, plan.by_earlier_code, len(plan.to_run)) == (0, 0, 3)

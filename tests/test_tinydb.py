@@ -234,7 +234,7 @@ def test_processes_change_a_table_at_once(index: TinyDBIndex, records: list[RunR
     )
     started = [subprocess.Popen([sys.executable, "-c", code, str(index.path)]) for _ in range(4)]
 
-    assert [process.wait(60) for process in started] == [0] * 4
+    assert [process.wait(120) for process in started] == [0] * 4
     assert len(index.db.table("notes")) == 80
     assert len(index.all()) == 6
 

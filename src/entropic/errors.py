@@ -19,6 +19,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── IndexVersionError       RuntimeError       an index that a later entropic has made
     ├── IndexURLError           ValueError         a text that names no index
     ├── OtherFolderError        OSError            a results folder that is not the one of the index
+    ├── QueryTextError          ValueError         a text that is no query
     ├── LinkNameError           ValueError         a template for names of links that names what no run has
     ├── IndexNotEmptyError      ValueError         an index to be copied into that has records already
     ├── SeveralIndexesError     ValueError         a lost index of which it is not clear which one it was
@@ -45,6 +46,7 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
     ├── ResultChangedWarning                       a result is not what it was when it was recorded
     ├── MetadataWarning                            what a runner returned cannot be kept as metadata
     ├── NameSharedWarning                          a recorded run is of another function of the same name
+    ├── RenamedFunctionWarning                     a run that is missing is recorded by the same code, by another name
     ├── UnknownNameWarning                         a query by a name, or for a kind of value, that no recorded run has
     ├── IncompleteGridWarning                      collected values with gaps: points without a result
     └── EqualReplicatesWarning                     replicates whose results are byte for byte the same
@@ -97,7 +99,9 @@ __all__ = [
     "OtherFolderError",
     "ParameterError",
     "ParameterNameError",
+    "QueryTextError",
     "ReentrantRunError",
+    "RenamedFunctionWarning",
     "ResultChangedWarning",
     "ResultMissingError",
     "ResultNotSavedError",
@@ -178,7 +182,20 @@ def _kept(value: Any) -> Any:
 
 
 class EntropicError(_Declared, Exception):
-    """Base of all errors of entropic. Catch it to catch them all."""
+    """
+    Base of all errors of entropic. Catch it to catch them all.
+
+    Attributes:
+        kept_at: Where the result of a finished run is that could not be recorded; empty if none was at stake.
+    """
+
+    kept_at = ""
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if not self.kept_at or repr(self.kept_at) in text:
+            return text
+        return f"{text} What the run wrote is kept at {self.kept_at!r}."
 
 
 # ---- parameters -----------------------------------------------------------------------------------------------------
@@ -894,6 +911,53 @@ class NameSharedWarning(_Declared, UserWarning):
     )
 
 
+class RenamedFunctionWarning(_Declared, UserWarning):
+    """
+    A point has no run of a function, and one by the very same code under another name; given once for each function.
+
+    The function, its class, its module or its script was renamed or moved. Declare the former name, and the runs
+    answer; `migrate` rewrites their records for good.
+
+    Attributes:
+        name: What the function is called.
+        former: What it was called when the run was recorded.
+        created_at: When that was.
+        former_names: All names to declare: those that are declared already, and those that this code has had besides.
+    """
+
+    name: str
+    former: str
+    created_at: str
+    former_names: Sequence[str]
+    _template = (
+        "No run of {name} with these parameters is recorded, but one of {former}, made by the same code on {_when}. "
+        "If the function was renamed or moved, paste one of these into cached(), and its runs answer:\n"
+        "    {_paste}\n"
+        '    name="{former}"\n'
+        "Else the point runs anew."
+    )
+
+    @property
+    def _when(self) -> str:
+        return self.created_at[:19].replace("T", " ")
+
+    @property
+    def _paste(self) -> str:
+        return declaration(self.former_names)
+
+
+def declaration(former_names: Sequence[str]) -> str:
+    """
+    What to paste into ``cached()`` so that runs under former names answer.
+
+    Example:
+        >>> declaration(["study.simulate"])
+        'former_names=("study.simulate",)'
+    """
+    quoted = "".join(f'"{name}", ' for name in former_names)
+    return f"former_names=({quoted.strip() if len(former_names) == 1 else quoted.removesuffix(', ')})"
+
+
 class LostIndexWarning(_Declared, UserWarning):
     """
     The index is empty, and the results folder has runs that were recorded in it and never deleted.
@@ -926,6 +990,24 @@ class UnknownNameWarning(UserWarning):
 
 class IncompleteGridWarning(UserWarning):
     """Values were collected into a grid that has gaps; there is NaN where a point has no result, or a shorter one."""
+
+
+class QueryTextError(EntropicError, ValueError):
+    """
+    A text is no query.
+
+    Attributes:
+        text: The text.
+        position: At which of its letters it stops being one, counted from 1.
+        reason: What is wrong there.
+        advice: What to write instead, if that can be told.
+    """
+
+    text: str
+    position: int
+    reason: str
+    advice: str = ""
+    _template = "Cannot read the query {text!r}: at position {position}, {reason}.{_advice}"
 
 
 class LinkNameError(EntropicError, ValueError):

@@ -7,10 +7,12 @@ root; for root it is started as a user without rights.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import itertools
 import os
 import pwd
+import random
 import shutil
 import socket
 import subprocess
@@ -143,6 +145,13 @@ def _copied(programs: Path, folder: Path) -> Path:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """
+    A port that nothing listens on, and that the system gives to no outgoing connection.
+
+    What it gives out itself (32768 and up) may be taken in the second that the server needs to start, or to restart.
+    """
+    for port in random.SystemRandom().sample(range(15_000, 30_000), 100):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no free port between 15,000 and 30,000")

@@ -137,7 +137,7 @@ def test_killed_writers_lose_nothing_they_reported(tmp_path: Path) -> None:
                 pass  # so that it is not always killed right after a report
             process.send_signal(signal.SIGKILL)
         for writer, process in writers.items():
-            output, errors = process.communicate(timeout=60)
+            output, errors = process.communicate(timeout=120)
             assert errors == ""
             # The last line may have been cut by the kill itself.
             numbers = output.split("\n")[:-1]

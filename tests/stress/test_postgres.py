@@ -65,7 +65,7 @@ def go_on(worker: subprocess.Popen[str]) -> None:
 
 def answer_of(worker: subprocess.Popen[str]) -> dict[str, str]:
     """What a worker was answered."""
-    out, error = worker.communicate(timeout=60)
+    out, error = worker.communicate(timeout=120)
     assert worker.returncode == 0, error
     return json.loads(out)
 

@@ -12,9 +12,10 @@ from .._maintenance import Explanation, explain
 from .._record import one_line
 from .._tables import RecordList
 from ..hashing import PLAIN, Identity, encode, make_key
+from ..query import value_of
 from ..store import Store
 from . import _view
-from ._parsing import typed, value_of
+from ._parsing import typed
 from ._place import opens_store
 
 
@@ -54,7 +55,8 @@ def _identity(records: RecordList, name: str | None, texts: dict[str, str], poin
         names = ", ".join(sorted(one_line(one) or "plain runs" for one in meant))
         raise click.UsageError(f"there are runs of several functions ({names}): choose one with --function NAME")
     if not meant and name is not None:
-        raise click.UsageError(f"there is no run of a function {name!r}")
+        known = ", ".join(sorted(one_line(one) for one in newest if one)) or "none"
+        raise click.UsageError(f"there is no run of a function {name!r}; there are runs of {known}")
     if not meant or not meant[0]:
         return PLAIN
     fields = identity_fields(newest[meant[0]])

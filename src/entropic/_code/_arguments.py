@@ -7,14 +7,24 @@ import functools
 import sys
 from collections import deque
 from collections.abc import Iterable, Mapping
-from types import FunctionType, MethodType, ModuleType
+from itertools import islice
+from types import FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
 from ._objects import Slots, dictionary_of, functions_behind, is_a
 from ._ownership import Ownership
 
 _PLAIN = (int, float, complex, str, bytes, bool, type(None))
-_CONTAINERS = (list, tuple, set, frozenset, deque)
+_CONTAINERS: tuple[type, ...] = (
+    list,
+    tuple,
+    set,
+    frozenset,
+    deque,
+    type({}.keys()),
+    type({}.values()),
+    type({}.items()),
+)
 _MOST = 2000
 
 
@@ -75,7 +85,9 @@ def _held_by_code(value: Any) -> list[Any]:
 
 def _items_of(value: Any, *, is_own: bool) -> list[Any]:
     if is_a(value, dict):
-        items: list[Any] = list(dict.values(value))
+        items: list[Any] = _parts_of(dict.items(value))
+    elif is_a(value, MappingProxyType):
+        items = _parts_of(value.items())
     elif is_a(value, _CONTAINERS):
         items = list(value)
     elif is_own or is_a(value, Mapping) or type(value).__module__ in ("types", "argparse"):
@@ -83,3 +95,8 @@ def _items_of(value: Any, *, is_own: bool) -> list[Any]:
     else:
         items = []
     return items[:_MOST]
+
+
+def _parts_of(pairs: Iterable[tuple[Any, Any]]) -> list[Any]:
+    """Values, and the keys that are more than names."""
+    return [part for key, value in islice(pairs, _MOST) for part in (value, key) if type(part) is not str]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ._fingerprint import Fingerprint
-from ._units import IMPORT, ITSELF, SOURCE, Part
+from ._units import IMPORT, ITSELF, SAVE, SOURCE, Part
 
 UNKNOWN = "its code (which part is not known: what was noted of it is missing)"
 _LONGEST_DIFF = 60
@@ -70,7 +70,7 @@ def changes(old_fingerprint: Fingerprint, new_fingerprint: Fingerprint) -> list[
                     left.append((was, now))
             elif was != now:
                 _note(found, _rebound(label, was, now, before, after))
-        for label in sorted(old.edges.keys() ^ new.edges.keys()):
+        for label in sorted((old.edges.keys() ^ new.edges.keys()) - {SAVE}):  # fingerprints of earlier releases lack it
             if _is_made_of(label, old):
                 _note(found, Change(_difference(old, new), old, new))
             elif is_same and not is_other_python and label not in old.text.quiet | new.text.quiet and is_import(label):

@@ -23,7 +23,7 @@ from types import BuiltinFunctionType, FunctionType, MappingProxyType, MethodTyp
 from typing import Any
 
 from ._arrays import GLANCE_BYTES, ArrayDescription, describe_array
-from ._drafts import SCALARS, Description, Draft, factory_of, parts_behind, place_of, seen_as, sum_of_plain
+from ._drafts import SCALARS, Description, Draft, factory_of, parts_behind, place_of, scalar_text, seen_as, sum_of_plain
 from ._libraries import is_machinery, is_standard, text_of_known_value
 from ._objects import (
     ABSENT,
@@ -49,8 +49,6 @@ from ._ownership import Ownership, place_text
 _MANY_NUMBERS = 256
 
 _DEEPEST = 60
-_LONG_TEXT = 1 << 16
-_TEXTS = (str, bytes)
 _NUMBERS = frozenset({int, float, complex, bool, type(None)})
 _SEQUENCES = (list, tuple, deque)
 _SETS = (set, frozenset)
@@ -92,7 +90,7 @@ class _Describer:
         """Write down what a value holds."""
         kind = type(value)
         if kind in SCALARS:
-            self._draft.out.append(self._scalar(kind, value))
+            self._draft.out.append(scalar_text(kind, value, self._draft.file))
             return
         if self._draft.left <= 0 or depth > _DEEPEST:
             self._draft.out.append("...")
@@ -104,16 +102,6 @@ class _Describer:
         self._known[id(value)] = len(self._known)
         self._kept.append(value)
         self._add_object(value, kind, depth)
-
-    def _scalar(self, kind: type, value: Any) -> str:
-        if kind is int:
-            return f"int({value:x})"  # Python refuses to write out long integers in decimals
-        if kind in _TEXTS and len(value) > _LONG_TEXT:
-            content = value if kind is bytes else value.encode("utf-8", "surrogatepass")
-            return f"{kind.__name__} of {len(value)} ({hashlib.sha256(content).hexdigest()})"
-        if kind is str:
-            return f"str({place_text(value, self._draft.file)!r})"
-        return f"{kind.__name__}({value!r})"
 
     def _add_object(self, value: Any, kind: type, depth: int) -> None:
         if is_a(value, type) or is_a(value, FunctionType):
@@ -309,10 +297,14 @@ class _Describer:
         if self._draft.ownership.has(kind):
             self._add_own(value, kind, depth)
             return
-        if any(map(self._draft.ownership.has, functions_behind(value))):
+        behind = functions_behind(value)
+        if any(map(self._draft.ownership.has, behind)):
             self._draft.out.append(f"around({foreign_name(kind)}")
             self._draft.code.append(value)
             self._draft.out.append(f"code[{len(self._draft.code) - 1}])")
+            return
+        if is_callable(value) and behind:  # such as a function of NumPy behind its dispatcher
+            self._draft.out.append(f"foreign({foreign_name(kind)} {' '.join(map(foreign_name, behind))})")
             return
         if is_callable(value) and not code_held_by(value) and has_name(value):
             self._draft.out.append(f"foreign({foreign_name(value)})")

@@ -26,7 +26,7 @@ from ._objects import ABSENT, functions_behind, is_a, lineage_of, members_of
 from ._ownership import Ownership
 from ._scopes import WHOLE, Chain, Import, label_of, reads_of
 from ._texts import TextReader
-from ._units import ARGUMENT, IMPORT, SOURCE, Part
+from ._units import ARGUMENT, IMPORT, SAVE, SOURCE, Part
 from ._values import ValueReader
 
 # What names are looked up in by names that are computed.
@@ -72,8 +72,9 @@ class Walk:
         owner: type | None,
         arguments: Iterable[tuple[str, Any]],
         own_state: OwnState,
+        save: Callable[..., object] | None = None,
     ) -> None:
-        """Walk, from a function that may have wrappers, and the code in its arguments, to the ends."""
+        """Walk to the ends: from a function with its wrappers, what saves its value, and code in its arguments."""
         functions = functions_behind(decorated)
         if not functions:
             return
@@ -83,6 +84,9 @@ class Walk:
             self.graph.edge(0, f"wrapper {depth}", self.function(function, receiver, "helper"))
         for label, value in arguments:
             self.graph.edge(0, f"{ARGUMENT}{label}", self.values.argument(value))
+        if save is not None:
+            holder = Holder({"save": save}.get, id(save), functions[-1].__code__.co_filename)
+            self.graph.edge(0, SAVE, self.values.given(save, "save", holder))
         self._follow_all()
         while self._follow_texts():
             self._follow_all()

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 from ._arrays import Reading
 from ._bytecode import body_digest
 from ._objects import attribute_of, dictionary_of, functions_behind, is_a, kind_name
-from ._ownership import Ownership
+from ._ownership import Ownership, place_text
 
 MOST_ITEMS = 50_000
 """How many items of a value are looked at; what comes after them takes no part, but for numbers in a list."""
 
 _GLANCED = 10_000
+_LONG_TEXT = 1 << 16
+_TEXTS = (str, bytes)
 SCALARS = frozenset({int, float, complex, str, bytes, bool, type(None), type(Ellipsis), type(NotImplemented)})
 View = tuple[Iterable[Any], tuple[Any, ...]]
 """A container, and the items it had."""
@@ -122,6 +124,18 @@ class Items:
     def __iter__(self) -> Iterator[Any]:
         items: Iterator[Any] = self._base.__iter__(self._value)
         return items
+
+
+def scalar_text(kind: type, value: Any, file: str) -> str:
+    """A plain value, written out; of a long text, its digest."""
+    if kind is int:
+        return f"int({value:x})"  # Python refuses to write out long integers in decimals
+    if kind in _TEXTS and len(value) > _LONG_TEXT:
+        content = value if kind is bytes else value.encode("utf-8", "surrogatepass")
+        return f"{kind.__name__} of {len(value)} ({hashlib.sha256(content).hexdigest()})"
+    if kind is str:
+        return f"str({place_text(value, file)!r})"
+    return f"{kind.__name__}({value!r})"
 
 
 def seen_as(value: Any, kind: type, base: type) -> Any:

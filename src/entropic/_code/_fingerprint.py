@@ -90,6 +90,7 @@ class Code:
         owner: The class of the object it is a method of.
         ownership: Whose code counts.
         arguments: Functions and classes that a call hands in, each with the name of its parameter.
+        save: What writes the value that the function returns.
     """
 
     def __init__(
@@ -98,18 +99,20 @@ class Code:
         owner: type | None = None,
         ownership: Ownership = EVERYTHING_OWN,
         arguments: Iterable[tuple[str, Any]] = (),
+        save: Callable[..., object] | None = None,
     ) -> None:
         self._function = function
         self._owner = owner
         self._ownership = ownership
         self._arguments = tuple(arguments)
+        self._save = save
         self._look_back: _Look | None = None
         self._last_fingerprint: Fingerprint | None = None
         self._own_state: OwnState = {}
 
     def with_arguments(self, arguments: Iterable[tuple[str, Any]]) -> Code:
         """The code of calls that hand in these functions and objects of these classes."""
-        return Code(self._function, self._owner, self._ownership, arguments)
+        return Code(self._function, self._owner, self._ownership, arguments, self._save)
 
     def now(self) -> Fingerprint:
         """
@@ -170,7 +173,7 @@ class Code:
 
     def _look(self) -> Fingerprint:
         walk = Walk(self._ownership)
-        walk.run(self._function, self._owner, self._arguments, self._own_state)
+        walk.run(self._function, self._owner, self._arguments, self._own_state, self._save)
         fingerprint = Fingerprint(walk.graph.parts)
         last = self._last_fingerprint
         if last is not None and last.bytecode == fingerprint.bytecode:

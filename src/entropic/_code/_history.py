@@ -49,12 +49,28 @@ class Codebook:
     def keep(self, function_name: str, fingerprint: Fingerprint) -> None:
         """Note down what a fingerprint was made from, once; a failure costs the words of a warning, and no run."""
         name = f"{fingerprint.digest}.json"
-        if name not in self._kept:
-            remember(self._kept, name, True, _MOST_REMEMBERED)
+        if f"{function_name} {name}" not in self._kept:
+            remember(self._kept, f"{function_name} {name}", True, _MOST_REMEMBERED)
             if not os.path.exists(os.path.join(self._folder, name)):
                 parts = [part.to_dict() for part in fingerprint.parts]
                 fields = {"function": function_name, "format": _FORMAT, "bytecode": fingerprint.bytecode}
                 self._write(name, {**fields, "parts": parts})
+            else:
+                self.note_name(fingerprint.digest, function_name)
+
+    def note_name(self, digest: str, function_name: str) -> None:
+        """Note that a function of this name has runs by a recorded fingerprint, if that is not known."""
+        known = self.functions_of(digest)
+        if known and function_name not in known:
+            self._replace(_names_of(digest), {"functions": [*known, function_name]})
+
+    def functions_of(self, digest: str) -> list[str]:
+        """What functions with a recorded fingerprint were called when they ran: several, if one was renamed."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return [str(name) for name in self._read(_names_of(digest))["functions"]]
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return [str(self._read(f"{digest}.json")["function"])]
+        return []
 
     def known(self, digest: str) -> Fingerprint | list[LegacyPart] | None:
         """What a recorded fingerprint was made from, if that is known; as the first format has it, for one of those."""
@@ -142,8 +158,7 @@ class Codebook:
         """Note that a code is current again though there are newer runs of another; a failure is none."""
         at = datetime.now(timezone.utc).isoformat(timespec="microseconds")
         fields = {"function": function_name, "code": code, "passed": passed, "at": at}
-        with contextlib.suppress(OSError), replacing(os.path.join(self._folder, _current_name(function_name))) as draft:
-            Path(draft).write_text(json.dumps(fields, indent=1), encoding="utf-8")
+        self._replace(_current_name(function_name), fields)
 
     def current_note(self, function_name: str) -> dict[str, Any] | None:
         """What was noted last of the code that is current again."""
@@ -226,6 +241,11 @@ class Codebook:
         except OSError as error:
             _log.not_noted(path, error)
 
+    def _replace(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write one of the few files that change; of two who do so at once, one wins."""
+        with contextlib.suppress(OSError), replacing(os.path.join(self._folder, name)) as draft:
+            Path(draft).write_text(json.dumps(content, indent=1), encoding="utf-8", errors="backslashreplace")
+
     def _remove_dead_drafts(self) -> None:
         """Those of processes that were killed while writing."""
         for name in self._names():
@@ -243,6 +263,10 @@ def _files(folder: str) -> set[str]:
             return {entry.name for entry in entries if entry.is_file() and not entry.name.endswith(_DRAFT)}
     except OSError:
         return set()
+
+
+def _names_of(digest: str) -> str:
+    return f"names-{digest}.json"
 
 
 def _current_name(function_name: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import re
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -31,7 +32,7 @@ _WRAPS = ("__wrapped__", "__func__", "py_func", "pyfunc", "func", "function", "f
 _PROXIED = ("__wrapped__", "_self_wrapper")
 _IMMUTABLE = (int, float, complex, str, bytes, bool, type(None))
 _VALUES_OF_DUNDERS = frozenset({"__pydantic_extra__", "__pydantic_private__", "__wrapped__", "__origin__", "__args__"})
-_DATA = (list, dict, set, frozenset, tuple, deque, str, bytes, bytearray, int, float, complex)
+_DATA = (list, dict, set, frozenset, tuple, deque, str, bytes, bytearray, int, float, complex, re.Pattern)
 _GETTERS = (operator.itemgetter, operator.attrgetter, operator.methodcaller)
 _TYPE_DICT = type.__dict__["__dict__"].__get__  # as a metaclass cannot override it
 _TYPE_MRO = type.__dict__["__mro__"].__get__
@@ -230,11 +231,13 @@ def is_getter(value: Any) -> bool:
 
 
 def is_method_of_data(value: Any) -> bool:
-    """Whether a value is a method, written in C, of a list, a text, an array and the like: what that holds counts."""
-    if not is_a(value, BuiltinFunctionType) or value.__self__ is None:
+    """Whether a value is a method, written in C, of what is plain or has a name: not of a generator of numbers, say."""
+    if not is_a(value, BuiltinFunctionType):
         return False
-    kind = type(value.__self__)
-    return kind in _DATA or (kind.__module__ == "numpy" and kind.__name__ == "ndarray")
+    held = value.__self__
+    if is_a(held, _DATA) or (type(held).__module__ == "numpy" and type(held).__name__ == "ndarray"):
+        return True
+    return not is_a(held, (type, ModuleType)) and has_name(held)
 
 
 def is_alias(value: Any) -> bool:

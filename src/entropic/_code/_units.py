@@ -18,6 +18,9 @@ ITSELF = "the function itself"
 ARGUMENT = "argument "
 """Before the label of code that an argument brings along."""
 
+SAVE = "save="
+"""The label of what writes the value that the function returns."""
+
 IMPORT = "import "
 """Before what an import in the body of a function leads to, as it is loaded."""
 

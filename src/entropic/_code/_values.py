@@ -191,6 +191,11 @@ class ValueReader:
             target = self.code(one, None)
             self._graph.edge(number, f"{prefix}[{place}]", None if target is ABSENT else target)
 
+    def given(self, value: Any, name: str, holder: Holder) -> Target:
+        """What a decorator was given: it stays what it is, and is not compared on hits as names are."""
+        target: Target = self.code(value, None, name, holder)
+        return self.describe(value, name, holder, name) if target is ABSENT else target
+
     def argument(self, value: Any) -> Target:
         target = self.code(value, None)
         return None if target is ABSENT else target

@@ -33,6 +33,7 @@ class Finder:
         self._peek = index.peek
         self._candidates: dict[str, Candidate] = {}
         self._older_forms = _OlderForms()
+        self._of_earlier_code: dict[str, str] = {}  # keys, and the form of each that was found
 
     def recall(self, key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None:
         """
@@ -62,6 +63,16 @@ class Finder:
             HashCollisionError: The record of this key is of other params, or of another function.
         """
         return self._look_up(key, policy, self._peek(key.params_hash))
+
+    def is_of_earlier_code(self, key: Key) -> bool:
+        """Whether the record that answered a key last was made by other code than that of the call."""
+        return key.params_hash in self._of_earlier_code
+
+    def decide_anew(self) -> None:
+        """Look once more at what earlier code has answered: some of it has been accepted."""
+        for form in self._of_earlier_code.values():
+            self._candidates.pop(form, None)
+        self._of_earlier_code.clear()
 
     def shown(self, candidate: Candidate, key: Key) -> RunRecord:
         """A record that was found for a key, as users see it: with the params of today."""
@@ -121,6 +132,10 @@ class Finder:
         remember(self._candidates, form.params_hash, candidate, _REMEMBERED_HITS)
         if is_older:
             self._older_forms.remember(key, form)
+        if not found.is_hit:
+            remember(self._of_earlier_code, key.params_hash, form.params_hash, _REMEMBERED_HITS)
+        elif self._of_earlier_code:
+            self._of_earlier_code.pop(key.params_hash, None)
         if is_enabled_for(DEBUG):
             _log.hit(key.params_hash, candidate.path)
         return self.shown(candidate, key)

@@ -72,6 +72,12 @@ def call_of(record: RunRecord, results_dir: Path) -> tuple[Callable[[Path], obje
     return function.replay(record), function.comparison
 
 
+def is_known(name: str, results_dir: Path) -> bool:
+    """Whether a function of a name lives in this process, decorated on a store."""
+    living = (entry() for entry in _known.get(name, ()))
+    return any(function is not None and function.results_dir == results_dir for function in living)
+
+
 def _found(name: str, results_dir: Path) -> Replays | None:
     """The function of a name decorated last, on this store if there is one."""
     living = [function for entry in _known.get(name, ()) if (function := entry()) is not None]

@@ -36,6 +36,9 @@ class PlainRuns:
         work = BoundRunner(self._runner, point, key)
         return self._engine.obtain(key, work, self._metadata), work.has_run
 
+    def is_of_earlier_code(self, key: Key) -> bool:
+        return False  # a plain run belongs to no code
+
     def own_point(self, point: Any) -> Any:
         return own_copy(dict(point))
 

@@ -37,7 +37,6 @@ class StalenessPolicy:
 
     Attributes:
         on_change: As given.
-        earlier_answers: How many times a result of earlier code was handed out.
     """
 
     def __init__(
@@ -54,7 +53,6 @@ class StalenessPolicy:
         self.on_change = on_change
         self._codebook = codebook
         self._said = said
-        self.earlier_answers = 0
         self._good: dict[str, Fingerprint] = {}
         self._changes: dict[str, tuple[Fingerprint, list[Change]]] = {}
         self._noted: Fingerprint | None = None
@@ -130,6 +128,20 @@ class StalenessPolicy:
             known = today, self._codebook.changes_since(recorded, today)
             remember(self._changes, recorded, known, _MANY_CODES)
         return known[1]
+
+    def former_names(self) -> list[str]:
+        """What functions with today's very code were called when they ran, but for this one."""
+        names = self._codebook.functions_of(self._code.now().digest)
+        return [name for name in names if name != self._function_name]
+
+    def has_code_of(self, record: RunRecord) -> bool:
+        """Whether a record, of whatever function, was made by today's very code."""
+        today = self._code.now()
+        return record.provenance.get("code") == today.digest or record.provenance.get("bytecode") == today.bytecode
+
+    def code_now(self) -> Fingerprint:
+        """Today's fingerprint, whether or not anybody asks for it on a hit."""
+        return self._code.now()
 
     # ---- whether a record is good -------------------------------------------------------------------------------
 
@@ -212,7 +224,6 @@ class StalenessPolicy:
         recorded, today = record.provenance["code"], self._code.now()
         pair = f"{recorded} {today.bytecode}"
         if self.on_change == "warn" and pair in self._said:
-            self.earlier_answers += 1
             return True
         error = CodeChangedError(self._function_name, self.changes_since(record), record.created_at)
         if self.on_change == "error":
@@ -222,7 +233,6 @@ class StalenessPolicy:
         told += f"\n{shown}" if shown else ""
         warn(told, StaleResultWarning)
         self._said.add(pair)
-        self.earlier_answers += 1
         return True
 
     def _warn_of_namesake(self, place: str) -> None:

@@ -1,25 +1,46 @@
 """The ground: files and folders, their digests, locks on open files, forks, a bounded memory, warnings."""
 
 from ._atomic import abandoned_drafts, remove_drafts, replacing
-from ._digests import content_digest, digest_like, files_below, is_as_recorded, measure
+from ._digests import content_digest, digest_like, files_below, is_as_recorded, measure, measure_known
 from ._files import make_folder, make_shared_folder, move_new, remove, require_access, share_file, sync, sync_tree
-from ._flock import closer, has_locks, is_abandoned, is_at, remove_abandoned, try_lock, unlock, wait_for_lock
-from ._fork import forks_held_off, watch_forks
+from ._flock import (
+    byte_unlocker,
+    closer,
+    has_byte_locks,
+    has_locks,
+    is_abandoned,
+    is_at,
+    remove_abandoned,
+    try_lock,
+    try_lock_byte,
+    unlock,
+    wait_for_lock,
+)
+from ._fork import forks_held_off, process_id, watch_forks
 from ._frames import calling_frame, is_finished
+from ._holder import holder_in, holder_note
+from ._kept_file import KeptFile
 from ._memo import remember
+from ._mounts import appends_in_one_step
 from ._stamp import Stamp, is_settled
 from ._warn import warn
 
 __all__ = [
+    "KeptFile",
     "Stamp",
     "abandoned_drafts",
+    "appends_in_one_step",
+    "byte_unlocker",
     "calling_frame",
     "closer",
     "content_digest",
     "digest_like",
     "files_below",
     "forks_held_off",
+    "has_byte_locks",
     "has_locks",
+    "holder_in",
+    "holder_note",
     "is_abandoned",
     "is_as_recorded",
     "is_at",
@@ -28,7 +49,9 @@ __all__ = [
     "make_folder",
     "make_shared_folder",
     "measure",
+    "measure_known",
     "move_new",
+    "process_id",
     "remember",
     "remove",
     "remove_abandoned",
@@ -39,6 +62,7 @@ __all__ = [
     "sync",
     "sync_tree",
     "try_lock",
+    "try_lock_byte",
     "unlock",
     "wait_for_lock",
     "warn",

@@ -1,8 +1,9 @@
 """
 Locks on open files: the system frees them with the process, however it ends.
 
-They are those of ``flock(2)``. They belong to the open file, so a forked child shares them, and closing another
-descriptor of the same file does not give them up, as it would with the locks of ``fcntl(2)``.
+Those of whole files are those of ``flock(2)``, those of single bytes the open file description locks of ``fcntl(2)``.
+Both belong to the open file, so a forked child shares them, and closing another descriptor of the same file does not
+give them up, as it would with the older locks of ``fcntl(2)``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import errno
 import functools
 import os
 import stat
+import struct
+import sys
 from collections.abc import Callable
 
 try:
@@ -21,6 +24,9 @@ except ImportError:  # as on Windows, where the package imports and a run is ref
 _HELD_ELSEWHERE = (errno.EAGAIN, errno.EACCES)
 # A folder may come from a stranger: no link in the place of a lock file is followed, no pipe is waited for.
 _AS_IT_IS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+# Elsewhere the structure that the call takes is another one, or its locks belong to the process.
+_HAS_BYTE_LOCKS = sys.platform == "linux" and hasattr(fcntl, "F_OFD_SETLK")
+_BYTE = struct.Struct("hhqqi0q")  # type, what the place counts from, place, length, and a process that has to be 0
 
 
 def has_locks() -> bool:
@@ -44,6 +50,33 @@ def try_lock(descriptor: int) -> bool:
             raise
         return False
     return True
+
+
+def has_byte_locks() -> bool:
+    """Whether this system can lock single bytes of an open file, for the open file."""
+    return _HAS_BYTE_LOCKS
+
+
+def try_lock_byte(descriptor: int, place: int) -> bool:
+    """
+    Try once to lock one byte of a file, which need not be there; false if it is locked through another open file.
+
+    Raises:
+        OSError: The file system has no such locks.
+    """
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _BYTE.pack(fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0))
+    except OSError as error:
+        if error.errno not in _HELD_ELSEWHERE:
+            raise
+        return False
+    return True
+
+
+def byte_unlocker(descriptor: int, place: int) -> Callable[[], None]:
+    """A function that frees the lock of a byte the first time it is called, in one step; see `closer`."""
+    request = _BYTE.pack(fcntl.F_UNLCK, os.SEEK_SET, place, 1, 0)
+    return functools.partial(next, map(fcntl.fcntl, (descriptor,), (fcntl.F_OFD_SETLK,), (request,)), None)
 
 
 def is_abandoned(path: str | os.PathLike[str]) -> bool:

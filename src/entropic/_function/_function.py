@@ -33,6 +33,7 @@ from ._inputs import Inputs
 from ._names import Claim, belongs_to, claim_name, function_name, may_be_method, place_of, plain_function
 from ._options import CacheOptions
 from ._records import FunctionRecords
+from ._renames import RenameWatch
 from ._replay import arguments_of, why_another
 from ._watches import Watches
 
@@ -128,11 +129,12 @@ class FunctionCache:
         self.watches = Watches(function, self._new_watch, names, self._ownership, is_method=self._is_method)
         self._watch = self.watches.own
         self.records = FunctionRecords(self.engine, self.name, self.closure, self.evolution, self.watches)
+        self.renames = RenameWatch(self.engine, self.name, self.evolution)
         self.defaults = DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
 
     def _new_watch(self, owner: type | None, said: set[str]) -> StalenessPolicy:
-        code, policy = Code(self.function, owner, self._ownership), self.options.on_change
-        return StalenessPolicy(self.name, code, policy, self.engine.codebook, said, self.place)
+        code = Code(self.function, owner, self._ownership, save=self.options.save)
+        return StalenessPolicy(self.name, code, self.options.on_change, self.engine.codebook, said, self.place)
 
     def _claimed(self, *, is_copy: bool) -> tuple[Claim, list[Any]]:
         index, digest = self.engine.settings.index, code_digest(self.function)
@@ -157,6 +159,7 @@ class FunctionCache:
             return self._call_async(key, Call(self, key, args, kwargs), metadata, watch)
         record = self.engine.recall(key, watch)
         if record is None:
+            self.renames.notice(key, watch)
             record = self.engine.obtain(key, work := Call(self, key, args, kwargs), metadata, watch)
             if work.has_run:
                 return record if self.load is None else self.load(record.result_path)
@@ -165,7 +168,7 @@ class FunctionCache:
         return record if self.load is None else self.load(record.result_path)
 
     async def _call_async(self, key: Key, work: Call, metadata: Metadata, watch: StalenessPolicy) -> Any:
-        record = self.engine.recall(key, watch) or await self.engine.obtain_async(key, work.awaited, metadata, watch)
+        record = self.recall(key, watch) or await self.engine.obtain_async(key, work.awaited, metadata, watch)
         if not work.has_run:
             with self.count_lock:
                 self.hits += 1
@@ -180,7 +183,14 @@ class FunctionCache:
         return self.engine.execute(key, work, metadata, self.watches.of(args, kwargs))
 
     def retrieve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord | None:
-        return self.engine.recall(self.key(args, kwargs), self.watches.of(args, kwargs))
+        return self.recall(self.key(args, kwargs), self.watches.of(args, kwargs))
+
+    def recall(self, key: Key, watch: StalenessPolicy) -> RunRecord | None:
+        """The record that answers a key; if there is none, say so if there is one under another name."""
+        record = self.engine.recall(key, watch)
+        if record is None:
+            self.renames.notice(key, watch)
+        return record
 
     def ensure(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata = _NO_METADATA

@@ -69,7 +69,10 @@ class FunctionPoints:
         return key
 
     def recall(self, key: Key) -> RunRecord | None:
-        return self.cache.engine.recall(key, self._watches.get(key.params_hash, self._watch))
+        return self.cache.recall(key, self._watches.get(key.params_hash, self._watch))
+
+    def is_of_earlier_code(self, key: Key) -> bool:
+        return self.cache.engine.is_of_earlier_code(key)
 
     def ensure(self, point: Any) -> tuple[RunRecord, bool]:
         return self.cache.ensure(*self._arguments(point), self.metadata)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._engine import RunCache, warn_of_slips
@@ -40,6 +40,11 @@ class FunctionRecords:
         self._evolution = evolution
         self._watches = watches
 
+    @property
+    def former_names(self) -> Sequence[str]:
+        """The names that the function is declared to have had."""
+        return () if self._evolution is None else self._evolution.former_names
+
     def chosen(self, selection: Selection = _EVERY_RUN, *, current: bool = False) -> RecordList:
         """Those that are asked for, with the params that calls of today would have; only what answers, if *current*."""
         return self._found(selection, self.owns, current)
@@ -72,8 +77,7 @@ class FunctionRecords:
 
     def _is_named(self, record: RunRecord) -> bool:
         mine, theirs = self._closure.identity().fields, record.provenance
-        former = () if self._evolution is None else self._evolution.former_names
-        if theirs.get("function") not in (self._name, *former):
+        if theirs.get("function") not in (self._name, *self.former_names):
             return False
         return canonical(theirs.get("closure")) == canonical(mine.get("closure"))
 
@@ -85,6 +89,7 @@ class FunctionRecords:
         accepted: set[str] = set()
         for watch in self._watches.all():
             accepted |= watch.accept(watch.last_current(records) if selection == _EVERY_RUN else codes)
+        self._engine.finder.decide_anew()
         return sum(record.provenance.get("code") in accepted for record in records)
 
     def migrate(self, *, preview: bool = False) -> int:
@@ -98,6 +103,8 @@ class FunctionRecords:
             for watch in self._watches.all():
                 watch.for_older_parameters(str(self._evolution)).accept_excused(codes)
             self._engine.exchange(pairs)
+            for code in codes:
+                self._engine.codebook.note_name(code, self._name)
         return len(pairs)
 
     def count_points(self) -> int:

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .._engine import Candidate, agrees, judge
+from .._engine import Candidate, StalenessPolicy, agrees, judge
 from .._fs import warn
 from .._record import RunRecord
 from .._sweep import Run, SweepKeywords, SweepOptions, run_sweep
@@ -166,6 +166,7 @@ class NumberedReplicates:
         self._cache = points.cache
         args, kwargs = replicates(0)
         self._watch = self._cache.watches.of(args, kwargs)
+        self._recalled: RunRecord | None = None
         self.own_point = points.own_point
         self.note = points.note
         self.answered = points.answered
@@ -179,7 +180,16 @@ class NumberedReplicates:
         return _NumberKey(hash_params({"of": key.params_hash, "replicate": point}), key, point)
 
     def recall(self, key: Any) -> RunRecord | None:
-        return self._recorded(key.key, key.number).get(key.number)
+        record = self._recorded(key.key, key.number).get(key.number)
+        self._recalled = record
+        return record
+
+    def is_of_earlier_code(self, key: Any) -> bool:
+        record = self._recalled
+        if record is None:
+            return False
+        policy = self._policy_of(record, key.key)
+        return not policy.is_current(record, policy.today())
 
     def ensure(self, point: Any) -> tuple[RunRecord, bool]:
         flight = self.key(point)
@@ -216,7 +226,10 @@ class NumberedReplicates:
 
     def _is_good(self, record: RunRecord, key: Key) -> bool:
         """Whether it counts: its result is there and whole, and its code is today's, or is handed out all the same."""
-        is_older = record.params_hash != key.params_hash
-        policy = self._watch.for_older_parameters(str(key.older)) if is_older else self._watch
+        policy = self._policy_of(record, key)
         found = judge(Candidate(record, record), policy)
         return found.is_hit or (found.kind == "other code" and policy.permits(record))
+
+    def _policy_of(self, record: RunRecord, key: Key) -> StalenessPolicy:
+        is_older = record.params_hash != key.params_hash
+        return self._watch.for_older_parameters(str(key.older)) if is_older else self._watch

@@ -77,7 +77,7 @@ class SingleFlight:
         """
         ticket = ThreadTicket(self._locks, params_hash, calling_frame(contextlib.__file__))
         try:
-            enter(ticket)
+            enter(ticket, self._locks)
             has_waited = self._wait_in_line(ticket)
             yield (answer() if has_waited else None) or self._wait_for_lock(ticket, answer)
         finally:
@@ -93,7 +93,7 @@ class SingleFlight:
         """As `lead`, for coroutines: waiting leaves the event loop free."""
         ticket = TaskTicket(self._locks, params_hash)
         try:
-            enter(ticket)
+            enter(ticket, self._locks)
             has_waited = await self._wait_in_line_async(ticket)
             found = answer() if has_waited else None
             yield found or await self._wait_for_lock_async(ticket, answer)

@@ -9,14 +9,22 @@ its lock means nothing, and whoever has it tries again.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import socket
 from collections.abc import Callable
-from datetime import datetime, timezone
 from pathlib import Path
 
-from .._fs import closer, is_abandoned, is_at, make_shared_folder, remove_abandoned, share_file, try_lock, unlock
+from .._fs import (
+    closer,
+    holder_in,
+    holder_note,
+    is_abandoned,
+    is_at,
+    make_shared_folder,
+    remove_abandoned,
+    share_file,
+    try_lock,
+    unlock,
+)
 from ..errors import StoreWriteError
 
 # A store may come from a stranger: a link in the place of a lock file is not followed.
@@ -45,7 +53,7 @@ class LockFiles:
         try:
             file = lock_file(path, create=True)
             if file is not None:
-                file.write(_holder())
+                file.write(holder_note())
             return file
         except BaseException as error:
             if file is None:
@@ -61,11 +69,14 @@ class LockFiles:
 
     def holder(self, params_hash: str) -> str:
         """What the file of a key says."""
-        return holder_of(self.place(params_hash))
+        return holder_in(self.place(params_hash))
 
     def clean_up(self) -> None:
         """Remove the lock files of processes that are gone."""
         remove_dead_locks(self._folder)
+
+    def close(self) -> None:
+        """Nothing is held open but what is locked."""
 
 
 class LockFile:
@@ -199,18 +210,3 @@ def remove_dead_locks(folder: str) -> int:
 def dead_locks(folder: str) -> list[Path]:
     """The lock files whose holders are gone; nothing is removed."""
     return [path for path in sorted(Path(folder).iterdir()) if is_abandoned(path)] if os.path.isdir(folder) else []
-
-
-def holder_of(path: str) -> str:
-    """Who holds a lock file, in words."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            holder = json.load(file)
-        return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process"
-
-
-def _holder() -> bytes:
-    since = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since}).encode()

@@ -29,7 +29,7 @@ class Ticket:
     """
 
     def __init__(self, locks: KeyLocks, params_hash: str) -> None:
-        self.locks = locks
+        self._locks: KeyLocks | None = locks
         self.params_hash = params_hash
         self.lock: KeyLock | None = None
         self._line: Line | None = None
@@ -52,6 +52,7 @@ class Ticket:
                 self._line.remove(weakref.ref(self))
             self._line.wake_first()
             self._line = None
+        self._locks = None  # the context it was entered in may keep the ticket for long, and need not keep these
 
     def is_over(self) -> bool:
         """Whether it has ended, or what took it has, without a word."""
@@ -59,9 +60,10 @@ class Ticket:
 
     def is_for(self, locks: KeyLocks, params_hash: str) -> bool:
         """Whether it is for this key."""
-        if self.params_hash != params_hash:
+        own = self._locks
+        if own is None or self.params_hash != params_hash:
             return False
-        return self.locks is locks or self.locks.scope() == locks.scope()
+        return own is locks or own.scope() == locks.scope()
 
     def wake(self) -> bool:
         """Have its owner look whether it is first now; false if there is no owner any more."""
@@ -179,7 +181,7 @@ class Line(deque["weakref.ref[Ticket]"]):
 _leading: ContextVar[tuple[Ticket, ...]] = ContextVar("_leading", default=())
 
 
-def enter(ticket: Ticket) -> None:
+def enter(ticket: Ticket, locks: KeyLocks) -> None:
     """
     Note that the current context wants a key.
 
@@ -187,6 +189,6 @@ def enter(ticket: Ticket) -> None:
         ReentrantRunError: It wants, or leads, that key already.
     """
     around = _leading.get()
-    if any(one.is_for(ticket.locks, ticket.params_hash) and not one.is_over() for one in around):
+    if any(one.is_for(locks, ticket.params_hash) and not one.is_over() for one in around):
         raise ReentrantRunError(ticket.params_hash)
     _leading.set((*(one for one in around if not one._has_ended), ticket))

@@ -12,10 +12,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .._engine import RunCache, StalenessPolicy, identity_fields
+from .._engine import RunCache, StalenessPolicy, agrees, identity_fields
 from .._record import RunRecord, local_time, one_line
 from .._tables import RecordList
-from ..hashing import Key, canonical, decode, decode_params, file_text, untagged
+from ..errors import declaration
+from ..hashing import Identity, Key, canonical, decode, decode_params, file_text, key_of, untagged
 from ..query import Selection
 
 __all__ = ["Explanation", "Neighbour"]
@@ -103,6 +104,11 @@ Explanation.__module__ = "entropic.reports"
 class Function(Protocol):
     """What is known of the function that is called."""
 
+    @property
+    def former_names(self) -> Sequence[str]:
+        """The names that it is declared to have had."""
+        ...
+
     def of_today(self, record: RunRecord) -> RunRecord:
         """A record of this function with the params it would have today."""
         ...
@@ -168,7 +174,34 @@ def _unrecorded(
             function.of_today(one) if is_own else one for one, is_own in zip(records, own, strict=True)
         )
     nearest = tuple(_nearest(key, records, defaults, policy))
-    return _explained(key, None, (f"no {what} is recorded",), nearest=nearest)
+    renamed = _former_names(key, records, own, policy)
+    reasons = (f"no {what} is recorded", *_said_of_names(renamed, function))
+    return _explained(key, None, reasons, nearest=nearest)
+
+
+def _former_names(
+    key: Key, records: Sequence[RunRecord], own: Sequence[bool], policy: StalenessPolicy | None
+) -> list[str]:
+    """Under which other names this very call was run by the same code."""
+    codes = {record.provenance.get("code") for record, is_own in zip(records, own, strict=True) if is_own}
+    names = []
+    for record in records:
+        name = record.provenance.get("function")
+        if not isinstance(name, str) or name == key.identity.fields.get("function"):
+            continue
+        has_code = policy.has_code_of(record) if policy is not None else record.provenance.get("code") in codes - {None}
+        identity = Identity.of({**key.identity.fields, "function": name})
+        if has_code and agrees(record, key_of(key.params, identity)):
+            names.append(name)
+    return list(dict.fromkeys(names))
+
+
+def _said_of_names(names: Sequence[str], function: Function | None) -> Iterator[str]:
+    if names:
+        declared = () if function is None else function.former_names
+        yield f"the same code has run it as {', '.join(names)}: paste one of these into cached(), and that run answers"
+        yield f"  {declaration([*declared, *names])}"
+        yield f'  name="{names[-1]}"'
 
 
 def _why_it_answers(record: RunRecord, key: Key) -> tuple[str, ...]:

@@ -9,9 +9,13 @@ What lies in a results folder: every name below ``.entropic`` is drawn here, and
         ├── id                                     the identity of the folder, which its indexes remember
         ├── journal/runs-v1.jsonl                  a line for each run that was recorded or forgotten
         ├── staging/<session>.<number>.<hash>/     where one run writes, until its result is published
+        ├── staging/<session>.<number>.<hash>.note what a run is of whose work is to be kept if it is killed
+        ├── staging/kept_<stem>_<random>/          as in failed/, where nothing could be put there
         ├── sessions/<session>                     locked while the process lives whose staging folders bear its name
-        ├── locks/<hash>.lock                      locked by the process that runs this key; says who that is
-        ├── failed/<stem>_<random>/                what was written by a run that could not be recorded, and why
+        ├── keys-v1.lock                           empty; a byte of it is locked for each key that is being run
+        ├── locks/<hash>.lock                      the same where bytes cannot be locked; says who holds it
+        ├── failed/<stem>_<random>/                what was written by a run that could not be recorded, and why:
+        │                                          failure.json, traceback.txt
         ├── checkpoints-v1/<hash>/                 what a run has put by, for the next attempt
         ├── tasks-v1/<random>                      what the tasks of a sweep have in common
         └── code/                                  what is known of the code of runs
@@ -51,6 +55,7 @@ class Layout:
         journal: The file in which runs are noted.
         staging: The folder of staging places.
         sessions: The folder of sessions.
+        keys: The file whose bytes are locked.
         locks: The folder of lock files.
         failed: The folder of runs that are kept for a look.
         checkpoints: The folder of what runs have put by.
@@ -66,6 +71,7 @@ class Layout:
         self.journal = private / "journal" / "runs-v1.jsonl"
         self.staging = private / "staging"
         self.sessions = private / "sessions"
+        self.keys = private / "keys-v1.lock"
         self.locks = private / "locks"
         self.failed = private / "failed"
         self.checkpoints = private / "checkpoints-v1"
@@ -95,6 +101,11 @@ class StagingName(NamedTuple):
         """
         parts = name.split(".")
         return cls(*parts) if len(parts) == len(cls._fields) else None
+
+
+def note_of(folder: str) -> str:
+    """Where a note lies of the run that writes to a staging folder."""
+    return f"{folder}.note"
 
 
 def require_locks() -> None:

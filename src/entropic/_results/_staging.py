@@ -9,17 +9,30 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import shutil
+import stat
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .. import _log
-from .._fs import make_folder, make_shared_folder, move_new, require_access, sync, sync_tree, watch_forks
+from .._fs import (
+    make_folder,
+    make_shared_folder,
+    move_new,
+    process_id,
+    require_access,
+    sync,
+    sync_tree,
+    watch_forks,
+)
 from ..errors import AmbiguousResultError, ResultMissingError
-from ._layout import Layout, StagingName, require_locks
-from ._names import suffix_of, unused_stem
-from ._sessions import Session, dead_sessions, remove_dead_work
+from ._failures import keep_folder, write_report
+from ._layout import Layout, StagingName, note_of, require_locks
+from ._names import stem_of_now, suffix_of, unused_stem
+from ._sessions import Session, dead_sessions, holder_of, remove_dead_work
 
 OUTPUT_ENDING = ".output.txt"
 """What the name of the result is followed by in the name of the file that keeps what a program has printed."""
@@ -82,7 +95,9 @@ class StagingArea:
             OSError: The results folder cannot be made or written.
         """
         session, folder = self._new_folder(params_hash)
-        if stem is None or os.path.lexists(os.path.join(self.results_dir, stem + suffix)):
+        if stem is None:
+            stem = stem_of_now(params_hash)  # should it be taken, that is seen when the result is published
+        elif os.path.lexists(os.path.join(self.results_dir, stem + suffix)):
             stem = unused_stem(self.results_dir, params_hash, suffix)
         return Stage(self, session, folder, stem, suffix)
 
@@ -99,11 +114,17 @@ class StagingArea:
             return set()
         return {name.params_hash for name in names if name is not None and str(name) not in dead}
 
+    def holder(self, params_hash: str) -> str:
+        """Which process runs a key, in words."""
+        return holder_of(self.layout, params_hash)
+
     def clean_up(self) -> None:
         """Remove the unfinished work of processes that are gone; that of living ones is never touched."""
-        removed = remove_dead_work(self.layout, keep=self._keep_failed)
-        if removed:
-            _log.cleaned(self._staging, removed)
+        dead = remove_dead_work(self.layout, keep=self._keep_failed)
+        if dead.removed:
+            _log.cleaned(self._staging, dead.removed)
+        if dead.kept:
+            _log.kept_of_the_dead(dead.kept)
 
     def close(self) -> None:
         """End the session with the last of its stages; the next stage begins another."""
@@ -111,13 +132,21 @@ class StagingArea:
 
     def _new_folder(self, params_hash: str) -> tuple[Session, str]:
         session = self._current_session()
-        folder = os.path.join(self._staging, str(StagingName(session.name, str(next(self._numbers)), params_hash)))
+        try:
+            return session, self._make_folder(session, params_hash)
+        except FileNotFoundError:  # our folders were removed meanwhile
+            self._session = session = self._new_session()
+            return session, self._make_folder(session, params_hash)
+
+    def _make_folder(self, session: Session, params_hash: str) -> str:
+        name = StagingName(session.name, str(next(self._numbers)), params_hash)
+        folder = os.path.join(self._staging, str(name))
         os.mkdir(folder)
-        return session, folder
+        return folder
 
     def _current_session(self) -> Session:
         session = self._session
-        if session is None or not os.path.isdir(self._staging):
+        if session is None:
             self._session = session = self._new_session()
         return session
 
@@ -138,16 +167,29 @@ class Stage:
 
     Attributes:
         path: Where the runner is to write its result.
+        stem: What the name of its result begins with.
     """
 
     def __init__(self, area: StagingArea, session: Session, folder: str, stem: str, suffix: str) -> None:
         self._area = area
         self._session: Session | None = session  # which lasts until this is done
         self._folder = folder
-        self._stem = stem
+        self.stem = stem
         self._suffix = suffix
-        self._owner = os.getpid()
+        self._owner = process_id()
+        self._has_note = False
+        self._entries: dict[str, int] | None = None
         self.path = Path(folder, stem + suffix)
+
+    def note(self, note: Mapping[str, Any]) -> None:
+        """
+        Note what the run is of, beside the folder: should the process be killed, what the run wrote is kept with it.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        self._has_note = True
+        Path(note_of(self._folder)).write_text(json.dumps(note), encoding="utf-8")
 
     def publish(self) -> Published:
         """
@@ -161,34 +203,41 @@ class Stage:
             OSError: Syncing or moving failed; nothing is published, and the staging folder is still there.
             RuntimeError: This is a forked child of the process that runs.
         """
-        if not self._is_ours():
+        if not self.is_ours():
             raise RuntimeError(
                 "Cannot publish the result: this process was forked inside the run, and the run is its parent's. "
                 "End a child inside the runner with os._exit, or use multiprocessing."
             )
-        names = sorted(os.listdir(self._folder))
-        written = _result_among(self.path, names)
+        entries = self._look()
+        written = _result_among(self.path, list(entries))
         if self._area.durable:
-            for name in names:
-                sync_tree(os.path.join(self._folder, name))
+            for name, mode in entries.items():
+                sync_tree(os.path.join(self._folder, name), mode)
         try:
-            return self._publish_in("", names, written)
+            return self._publish_in("", entries, written)
         except FileExistsError:
-            # The name of a companion is taken. What refers to it by that name has to find its own.
-            return self._publish_in(self._new_run_folder(), names, written)
+            # A name is taken where there are companions. What refers to one of them by its name has to find its own.
+            return self._publish_in(self._new_run_folder(), entries, written)
 
-    def _publish_in(self, folder: str, names: list[str], written: str) -> Published:
+    def _look(self) -> dict[str, int]:
+        """What the runner wrote, by name, each with its mode."""
+        if self._entries is None:
+            names = sorted(os.listdir(self._folder))
+            self._entries = {name: os.lstat(os.path.join(self._folder, name)).st_mode for name in names}
+        return self._entries
+
+    def _publish_in(self, folder: str, entries: dict[str, int], written: str) -> Published:
         """Move all that was written into a folder below the results folder, or into that itself."""
         place, durable = os.path.join(self._area.results_dir, folder), self._area.durable
         moved: list[tuple[str, str]] = []  # each as it was called, and as it is
         try:
-            for name in names:
+            for name, mode in entries.items():
                 if name != written:
-                    move_new(os.path.join(self._folder, name), os.path.join(place, name))
+                    move_new(os.path.join(self._folder, name), os.path.join(place, name), mode)
                     moved.append((name, name))
-            result = self._move_result(written, place)
+            result = self._move_result(written, entries[written], place, may_rename=not moved)
             moved.append((written, result))
-            if _is_broken_link(os.path.join(place, result)):
+            if stat.S_ISLNK(entries[written]) and not os.path.exists(os.path.join(place, result)):
                 raise _missing(self.path)  # it leads nowhere, or into the staging folder
             if durable:
                 sync(place)
@@ -205,7 +254,7 @@ class Stage:
 
     def _new_run_folder(self) -> str:
         while True:
-            name = unused_stem(self._area.results_dir, self._stem.partition("_")[2], "")
+            name = unused_stem(self._area.results_dir, self.stem.partition("_")[2], "")
             try:
                 os.mkdir(os.path.join(self._area.results_dir, name))
             except FileExistsError:
@@ -222,43 +271,54 @@ class Stage:
             ResultMissingError: Nothing was written.
             AmbiguousResultError: Several things were written, none under the expected name.
         """
-        return self.path.with_name(_result_among(self.path, sorted(os.listdir(self._folder))))
+        return self.path.with_name(_result_among(self.path, list(self._look())))
 
     def discard(self) -> None:
         """Remove the folder and whatever is left in it; not in a forked child, whose parent is still writing there."""
-        if not self._is_ours():
+        if not self.is_ours():
             return
+        self._remove_note()
         try:
             os.rmdir(self._folder)
         except OSError:
             shutil.rmtree(self._folder, ignore_errors=True)
         self._session = None
 
-    def keep_aside(self, report: str) -> Path:
-        """Move the folder to ``failed/``, with a report beside what the runner wrote; not in a forked child."""
-        if not self._is_ours():
+    def keep_aside(self, report: str, note: Mapping[str, Any]) -> Path:
+        """
+        Move the folder to where failed runs are kept, with a report and a note; not in a forked child.
+
+        Raises:
+            OSError: It cannot be moved; it is where it was.
+        """
+        if not self.is_ours():
             return self.path.parent
-        failed = self._area.layout.failed
-        make_shared_folder(failed)
-        kept = failed / f"{self._stem}_{os.urandom(4).hex()}"
-        os.rename(self._folder, kept)
-        name = "traceback.txt"
-        while os.path.lexists(kept / name):
-            name = f"_{name}"  # the runner has written one of its own
-        kept.joinpath(name).write_text(report, encoding="utf-8")
+        kept = keep_folder(self._area.layout, self._folder, self.stem)
+        write_report(kept, report, note)
+        self._remove_note()
+        self._session = None
         return kept
 
-    def _is_ours(self) -> bool:
-        return os.getpid() == self._owner
+    def _remove_note(self) -> None:
+        if self._has_note:
+            with contextlib.suppress(OSError):
+                os.unlink(note_of(self._folder))
+            self._has_note = False
 
-    def _move_result(self, written: str, place: str) -> str:
+    def is_ours(self) -> bool:
+        """Whether this is the process that runs, and no child that was forked inside the run."""
+        return process_id() == self._owner
+
+    def _move_result(self, written: str, mode: int, place: str, *, may_rename: bool) -> str:
         source = os.path.join(self._folder, written)
-        name = self._stem + suffix_of(written, self._stem, self._suffix)
+        name = self.stem + suffix_of(written, self.stem, self._suffix)
         while True:
             try:
-                move_new(source, os.path.join(place, name))
+                move_new(source, os.path.join(place, name), mode)
                 return name
             except FileExistsError:
+                if not may_rename:
+                    raise
                 # Another process, in the same microsecond; or a clock that was set back.
                 moment, _, rest = name.partition("_")
                 name = f"{float(moment) + 1e-6:.6f}_{rest}"
@@ -275,10 +335,6 @@ def _result_among(expected: Path, names: list[str]) -> str:
     if len(names) > 1:
         raise AmbiguousResultError(expected.name, names)
     return names[0]
-
-
-def _is_broken_link(path: str) -> bool:
-    return os.path.islink(path) and not os.path.exists(path)
 
 
 def _missing(path: Path) -> ResultMissingError:

@@ -47,10 +47,11 @@ class Outcome(NamedTuple):
 class Counts:
     """How a sweep stands, in numbers that only grow; but for *running*."""
 
-    __slots__ = ("cached", "done", "drawn", "failed", "run_seconds", "running", "runs")
+    __slots__ = ("by_earlier_code", "cached", "done", "drawn", "failed", "run_seconds", "running", "runs")
 
     def __init__(self) -> None:
         self.cached = self.done = self.drawn = self.failed = self.running = self.runs = 0
+        self.by_earlier_code = 0
         self.run_seconds = 0.0
 
 
@@ -133,6 +134,7 @@ class Sweep:
 
     def _each_point(self) -> Iterator[Outcome]:
         counts, recall, key_of, asked = self.counts, self._subject.recall, self._subject.key, self._asked
+        is_of_earlier_code = self._subject.is_of_earlier_code
         for position, point in enumerate(self._points):
             counts.drawn = position + 1
             try:
@@ -145,6 +147,7 @@ class Sweep:
                 continue
             if record is not None:
                 counts.cached += 1
+                counts.by_earlier_code += is_of_earlier_code(key)
                 yield Outcome(position, point, record)
             else:
                 yield from self._ask(position, point, key)

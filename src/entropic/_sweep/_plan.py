@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from .._points import points_of
 from ._estimate import Estimator, Run
-from ._progress import duration
+from ._progress import cached_text, duration
 
 _SAMPLED_POINTS = 200
 
@@ -24,6 +24,10 @@ class Planned(Protocol):
 
     def recall(self, key: Any) -> Any:
         """The record of a key, or None."""
+        ...
+
+    def is_of_earlier_code(self, key: Any) -> bool:
+        """Whether the record that was recalled last for a key was made by code that has changed since."""
         ...
 
     def own_point(self, point: Any) -> Any:
@@ -52,6 +56,7 @@ class Plan:
         workers: The number of workers reckoned with.
         estimated_seconds: How long the runs would take on them, judged by recorded runs like them; None if there are
             none.
+        by_earlier_code: Those of the cached ones whose record was made by code that has changed since.
 
     Example:
         >>> print(Plan(10, 6, 1, ({"n": 1}, {"n": 2}, {"n": 3}), 2, 90.0))
@@ -64,9 +69,10 @@ class Plan:
     to_run: tuple[Any, ...]
     workers: int
     estimated_seconds: float | None
+    by_earlier_code: int = 0
 
     def __str__(self) -> str:
-        said = f"{_counted(self.total, 'point')}: {self.cached} cached, "
+        said = f"{_counted(self.total, 'point')}: {cached_text(self.cached, self.by_earlier_code)}, "
         if self.duplicates:
             said += f"{_counted(self.duplicates, 'duplicate')}, "
         said += f"{len(self.to_run)} to run"
@@ -91,7 +97,7 @@ def plan_sweep(subject: Planned, points: Any, workers: int) -> Plan:
     """Look every point up; run nothing, write nothing."""
     if not isinstance(workers, int) or workers < 1:
         raise ValueError(f"Cannot plan for {workers!r} workers: it takes at least one.")
-    total = cached = duplicates = 0
+    total = cached = duplicates = by_earlier_code = 0
     seen: set[str] = set()
     to_run, params = [], []
     for point in points_of(points):
@@ -103,11 +109,12 @@ def plan_sweep(subject: Planned, points: Any, workers: int) -> Plan:
         seen.add(key.params_hash)
         if subject.recall(key) is not None:
             cached += 1
+            by_earlier_code += subject.is_of_earlier_code(key)
         else:
             to_run.append(subject.own_point(point))
             params.append(subject.params(key))
     seconds = estimated(params, subject.durations, workers) if to_run else 0.0
-    return Plan(total, cached, duplicates, tuple(to_run), workers, seconds)
+    return Plan(total, cached, duplicates, tuple(to_run), workers, seconds, by_earlier_code)
 
 
 def estimated(params: Sequence[dict[str, Any]], durations: Callable[[], Sequence[Run]], workers: int) -> float | None:

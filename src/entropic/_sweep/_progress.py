@@ -26,6 +26,7 @@ class SweepProgress:
         failed: Points that have failed.
         running: Points handed out and not yet back.
         seconds_left: An estimate; None while nothing is known.
+        by_earlier_code: Those of the cached ones whose record was made by code that has changed since.
     """
 
     total: int | None
@@ -34,6 +35,7 @@ class SweepProgress:
     failed: int
     running: int
     seconds_left: float | None
+    by_earlier_code: int = 0
 
     @property
     def answered(self) -> int:
@@ -54,6 +56,7 @@ class Counted(Protocol):
     done: int
     failed: int
     running: int
+    by_earlier_code: int
 
 
 class Reporter:
@@ -86,7 +89,7 @@ class Reporter:
         """Tell."""
         counts = self._counts
         numbers = (self._total, counts.cached, counts.done, counts.failed, counts.running)
-        self._sink(SweepProgress(*numbers, self._seconds_left()))
+        self._sink(SweepProgress(*numbers, self._seconds_left(), counts.by_earlier_code))
 
 
 class Bar:
@@ -145,10 +148,22 @@ def _someone_looks() -> bool:
 
 
 def _told(progress: SweepProgress) -> str:
-    parts = [f"{progress.cached} cached", f"{progress.done} done", f"{progress.failed} failed"]
+    cached = cached_text(progress.cached, progress.by_earlier_code)
+    parts = [cached, f"{progress.done} done", f"{progress.failed} failed"]
     if progress.seconds_left is not None:
         parts.append(f"{duration(progress.seconds_left)} left")
     return ", ".join(parts)
+
+
+def cached_text(cached: int, by_earlier_code: int) -> str:
+    """
+    How many points were answered without a run, and how many of these by records that warned of a change.
+
+    Example:
+        >>> cached_text(312, 17)
+        '312 cached (17 of them by earlier code)'
+    """
+    return f"{cached} cached ({by_earlier_code} of them by earlier code)" if by_earlier_code else f"{cached} cached"
 
 
 def duration(seconds: float) -> str:

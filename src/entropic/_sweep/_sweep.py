@@ -12,12 +12,12 @@ from .._points import count_of, points_of
 from .._record import RunRecord
 from .._tables import RecordList
 from ..errors import Failure, SweepError
-from ._engine import Outcome, Sweep
+from ._engine import Counts, Outcome, Sweep
 from ._estimate import Run
 from ._forecast import Forecast
 from ._options import SweepOptions
 from ._pools import Executed, Processes, Workers, knows_main_program, sends_elsewhere
-from ._progress import Reporter, bar_if_wanted
+from ._progress import Reporter, bar_if_wanted, cached_text
 from ._tasks import Subject, Task, is_main_unknown
 
 T = TypeVar("T")
@@ -134,9 +134,15 @@ def _outcomes(subject: SubjectWithTimes, points: Any, options: SweepOptions) -> 
                 yield outcome
         if sink is not None:
             reporter.tell()
+        _log.swept(sweep.counts.drawn, _told_at_the_end(sweep.counts))
     finally:
         if bar is not None:
             bar.close()
+
+
+def _told_at_the_end(counts: Counts) -> str:
+    cached = cached_text(counts.cached, counts.by_earlier_code)
+    return f"{cached}, {counts.done} done, {counts.failed} failed"
 
 
 def _workers_for(subject: Subject, options: SweepOptions) -> Workers | None:

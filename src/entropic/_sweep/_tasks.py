@@ -29,6 +29,10 @@ class Subject(Protocol):
         """The record of a key, or None."""
         ...
 
+    def is_of_earlier_code(self, key: Any) -> bool:
+        """Whether the record that was recalled last for a key was made by code that has changed since."""
+        ...
+
     def ensure(self, point: Any) -> tuple[Any, bool]:
         """Have the point recorded: its record, and whether it was run for that, here and now."""
         ...

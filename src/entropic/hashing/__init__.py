@@ -13,7 +13,6 @@ from ._canonical import encode as encode
 from ._canonical import rounded as rounded
 from ._copies import copy_mapping as copy_mapping
 from ._copies import own_copy as own_copy
-from ._functions import code_in as code_in
 from ._functions import main_module as main_module
 from ._functions import module_name as module_name
 from ._functions import name_of as name_of

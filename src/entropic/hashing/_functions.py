@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from enum import Enum
 from functools import partial
 from pathlib import Path
 from types import (
     BuiltinFunctionType,
     FunctionType,
-    MappingProxyType,
     MethodDescriptorType,
     MethodType,
     ModuleType,
@@ -25,7 +22,6 @@ from ._types import attributes_of, class_attribute, type_name
 
 _MAIN = ("__main__", "__mp_main__")
 _FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType)
-_NOTHING_INSIDE = (int, float, str, bytes, complex, type(None))
 _NAMED_BY_THEMSELVES = frozenset(
     {"BaseObjectProxy", "ObjectProxy", "cython_function_or_method", "fused_cython_function", "PjitFunction"}
 )
@@ -113,38 +109,6 @@ def public_module(value: Any, module: str, qualname: str) -> str | None:
     """The package above a private module (``scipy.linalg._basic``) in which an object is found as well."""
     public, private, _ = module.partition("._")
     return public if private and _found(public, qualname) is value else None
-
-
-def code_in(value: Any) -> Iterator[Any]:
-    """
-    Yield the functions and classes inside a parameter's value, the code of which decides what a run does.
-
-    Functions and what partials and methods call; classes that are values; the classes of instances with fields, and
-    of members of an Enum. Nothing of them is run.
-    """
-    kind = type(value)
-    if kind is dict or kind is MappingProxyType:
-        for item in value.values():
-            yield from code_in(item)
-    elif kind in (list, tuple, set, frozenset):
-        for item in value:
-            yield from code_in(item)
-    elif issubclass(kind, partial):
-        yield from code_in([value.func, *value.args, *value.keywords.values()])
-    elif issubclass(kind, MethodType):
-        yield value.__func__
-        yield from code_in(value.__self__)
-    elif issubclass(kind, Enum):
-        yield kind
-    elif issubclass(kind, type) or (callable(value) and name_of(value) is not None):
-        yield value
-    elif not issubclass(kind, _NOTHING_INSIDE):
-        from ._fields import form_with_fields  # loaded by those who pass objects
-
-        form = form_with_fields(value)
-        if form is not None:
-            yield kind
-            yield from code_in(form.fields)
 
 
 def _name_or_self(function: Any) -> Any:
