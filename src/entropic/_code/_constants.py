@@ -22,12 +22,11 @@ from itertools import islice
 from types import BuiltinFunctionType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
-from ._arrays import GLANCE_BYTES, ArrayDescription, describe_array
+from ._arrays import ArrayDescription, describe_array
 from ._drafts import SCALARS, Description, Draft, factory_of, parts_behind, place_of, scalar_text, seen_as, sum_of_plain
 from ._libraries import is_machinery, is_standard, text_of_known_value
 from ._objects import (
     ABSENT,
-    Slots,
     class_attribute,
     code_held_by,
     dictionary_of,
@@ -41,7 +40,6 @@ from ._objects import (
     is_callable,
     is_getter,
     is_method_of_data,
-    is_part_of_value,
     is_structure,
 )
 from ._ownership import Ownership, place_text
@@ -117,7 +115,7 @@ class _Describer:
         elif is_a(value, (*_SEQUENCES, *_SETS)):
             self._add_items(value, kind, depth)
         elif is_a(value, (bytearray, array, memoryview)) or is_structure(value):
-            self._add_bytes(value, kind)
+            self._draft.add_bytes(value, kind)
         elif is_a(value, (range, slice)):
             self._draft.out.append(repr(value))
         elif is_a(value, re.Pattern):
@@ -266,15 +264,6 @@ class _Describer:
             self._add_fields(held, held.items(), depth)
         self._draft.out.append(")")
 
-    def _add_bytes(self, value: Any, kind: type) -> None:
-        content = bytes(value)
-        typecode = value.typecode if is_a(value, array) else ""
-        self._draft.out.append(f"{kind.__name__}({typecode}{hashlib.sha256(content).hexdigest()})")
-        if len(content) <= GLANCE_BYTES:
-            self._draft.readings.append((functools.partial(bytes, value), content))
-        else:
-            self._draft.is_covered = False
-
     # ---- objects ------------------------------------------------------------------------------------------------
 
     def _add_member(self, value: Any, kind: type, depth: int) -> None:
@@ -323,7 +312,7 @@ class _Describer:
         self._draft.out.append("object(")
         self._add_code(kind)
         self._add_base_value(value, kind, depth)
-        self._add_fields(dictionary_of(value), self._fields_of(value, kind), depth)
+        self._add_fields(dictionary_of(value), self._draft.fields_of(value, kind), depth)
         self._draft.out.append(")")
 
     def _add_base_value(self, value: Any, kind: type, depth: int) -> None:
@@ -336,13 +325,6 @@ class _Describer:
             text = text_of_known_value(value)
             self._draft.out.append(f"value({text})" if text is not None else "hidden")
             self._draft.is_opaque = self._draft.is_opaque or text is None
-
-    def _fields_of(self, value: Any, kind: type) -> list[tuple[str, Any]]:
-        held, slots = dictionary_of(value), Slots(value)
-        fields = [*(held or {}).items(), *zip(slots.names, slots, strict=True)]
-        if slots.names:
-            self._draft.view(slots)
-        return [(name, one) for name, one in fields if one is not ABSENT and is_part_of_value(kind, name)]
 
     def _add_array(self, value: Any, described: ArrayDescription, depth: int) -> None:
         self._draft.out.append(described.text)
@@ -380,7 +362,7 @@ class _Describer:
         self._only_data += 1
         try:
             self._draft.out.append(f"object({name}")
-            self._add_fields(held, self._fields_of(value, kind), depth)
+            self._add_fields(held, self._draft.fields_of(value, kind), depth)
             self._draft.out.append(")")
         except _Machinery:
             if self._only_data > 1:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import operator
 import weakref
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from ._arrays import Reading
+from ._arrays import GLANCE_BYTES, Reading
 from ._bytecode import body_digest
-from ._objects import attribute_of, dictionary_of, functions_behind, is_a, kind_name
+from ._objects import ABSENT, Slots, attribute_of, dictionary_of, functions_behind, is_a, is_part_of_value, kind_name
 from ._ownership import Ownership, place_text
 
 MOST_ITEMS = 50_000
@@ -99,6 +101,24 @@ class Draft:
             self.is_covered = False
         else:
             self.views.append((container, tuple(container)))
+
+    def add_bytes(self, value: Any, kind: type) -> None:
+        """What is nothing but bytes."""
+        content = bytes(value)
+        typecode = value.typecode if is_a(value, array) else ""
+        self.out.append(f"{kind.__name__}({typecode}{hashlib.sha256(content).hexdigest()})")
+        if len(content) <= GLANCE_BYTES:
+            self.readings.append((functools.partial(bytes, value), content))
+        else:
+            self.is_covered = False
+
+    def fields_of(self, value: Any, kind: type) -> list[tuple[str, Any]]:
+        """What an object holds by name, in its dictionary and in slots."""
+        held, slots = dictionary_of(value), Slots(value)
+        fields = [*(held or {}).items(), *zip(slots.names, slots, strict=True)]
+        if slots.names:
+            self.view(slots)
+        return [(name, one) for name, one in fields if one is not ABSENT and is_part_of_value(kind, name)]
 
     def mark(self) -> tuple[int, int, int, int, bool]:
         """Where the draft stands, to go back to."""
