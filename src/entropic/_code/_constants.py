@@ -19,11 +19,22 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterable
 from contextvars import ContextVar
 from itertools import islice
-from types import BuiltinFunctionType, FunctionType, MappingProxyType, MethodType, ModuleType
+from types import FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
 from ._arrays import ArrayDescription, describe_array
-from ._drafts import SCALARS, Description, Draft, factory_of, parts_behind, place_of, scalar_text, seen_as, sum_of_plain
+from ._drafts import (
+    SCALARS,
+    Description,
+    Draft,
+    factory_of,
+    mapping_behind,
+    parts_behind,
+    place_of,
+    scalar_text,
+    seen_as,
+    sum_of_plain,
+)
 from ._libraries import is_machinery, is_standard, text_of_known_value
 from ._objects import (
     ABSENT,
@@ -51,6 +62,7 @@ _NUMBERS = frozenset({int, float, complex, bool, type(None)})
 _SEQUENCES = (list, tuple, deque)
 _SETS = (set, frozenset)
 _DICT_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
+_MADE_OF_OTHERS = (functools.partial, MethodType, weakref.ref, ContextVar, BaseException)
 _BOXES: tuple[Any, ...] = (int, float, complex, str, bytes)
 
 
@@ -121,12 +133,11 @@ class _Describer:
         elif is_a(value, re.Pattern):
             self._draft.out.append(f"pattern({value.pattern!r}, {value.flags})")
         elif is_a(value, MappingProxyType):
-            self._add_mapping(value, depth)
+            self._draft.out.append("mapping")
+            self.add(mapping_behind(value), depth + 1)
         elif is_a(value, _DICT_VIEWS):
             self._add_list_of(value, depth)
-        elif is_a(value, (functools.partial, MethodType)) or is_getter(value) or is_method_of_data(value):
-            self._add_made(value, depth)
-        elif is_a(value, (weakref.ref, ContextVar, BaseException)) or is_alias(value):
+        elif is_a(value, _MADE_OF_OTHERS) or is_getter(value) or is_method_of_data(value) or is_alias(value):
             self._add_parts(value, kind, depth)
         else:
             self._add_other(value, kind, depth)
@@ -145,23 +156,8 @@ class _Describer:
     def _is_own(self, value: Any) -> bool:
         return self._draft.ownership.has(value)
 
-    def _add_made(self, value: Any, depth: int) -> None:
-        """A partial with what it has filled in, a method with its object, a getter with what it gets."""
-        self._draft.out.append(f"{type(value).__name__}(")
-        if is_a(value, functools.partial):
-            held = [value.func, value.args, value.keywords]
-        elif is_a(value, MethodType):
-            held = [value.__func__, value.__self__]
-        elif is_a(value, BuiltinFunctionType):
-            held = [value.__name__, value.__self__]
-        else:
-            held = list(value.__reduce__()[1:])
-        for one in held:
-            self.add(one, depth + 1)
-        self._draft.out.append(")")
-
     def _add_parts(self, value: Any, kind: type, depth: int) -> None:
-        """What lies behind a reference, a variable of a context, an exception, or a generic class with its types."""
+        """A partial with what it has filled in, a method with its object, and so on."""
         self._draft.out.append(f"{kind.__name__}(")
         if is_a(value, BaseException):
             self._add_code(kind)
@@ -171,17 +167,6 @@ class _Describer:
         self._draft.out.append(")")
 
     # ---- containers ---------------------------------------------------------------------------------------------
-
-    def _add_mapping(self, value: MappingProxyType[Any, Any], depth: int) -> None:
-        """A read-only view of a mapping: whoever has the mapping can change it."""
-        items = dict(value) if is_a(value | {}, dict) else None
-        if items is None:
-            self._add_opaque("mapping", MappingProxyType)
-            return
-        self._draft.view(value)
-        self._draft.view(value.values())
-        self._draft.out.append("mapping")
-        self.add(items, depth + 1)
 
     def _add_list_of(self, value: Any, depth: int) -> None:
         """The keys, values or items of a dict."""

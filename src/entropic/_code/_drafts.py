@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import hashlib
 import operator
 import weakref
@@ -10,6 +11,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
+from types import BuiltinFunctionType, MappingProxyType, MethodType
 from typing import Any, NamedTuple
 
 from ._arrays import GLANCE_BYTES, Reading
@@ -179,6 +181,11 @@ def sum_of_plain(items: Iterable[Any]) -> str:
     return f"{total:x}"
 
 
+def mapping_behind(value: MappingProxyType[Any, Any]) -> Any:
+    """What a read-only view is a view of: whoever has that can change it. The view itself would ask it."""
+    return gc.get_referents(value)[0]
+
+
 def factory_of(value: Any) -> Any:
     """What makes the values that a dictionary has not got; a class that derives from it is not asked."""
     descriptor: Any = vars(defaultdict)["default_factory"]
@@ -186,7 +193,15 @@ def factory_of(value: Any) -> Any:
 
 
 def parts_behind(value: Any) -> list[Any]:
-    """What lies behind a weak reference, a context variable, an exception, or a class with types filled in."""
+    """What a partial, a method, a getter, a weak reference, an exception and the like are made of."""
+    if is_a(value, functools.partial):
+        return [value.func, value.args, value.keywords]
+    if is_a(value, MethodType):
+        return [value.__func__, value.__self__]
+    if is_a(value, BuiltinFunctionType):
+        return [value.__name__, value.__self__]
+    if is_getter(value):
+        return list(value.__reduce__()[1:])
     if is_a(value, weakref.ref):
         return [weakref.ref.__call__(value)]
     if is_a(value, ContextVar):
