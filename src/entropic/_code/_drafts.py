@@ -16,7 +16,17 @@ from typing import Any, NamedTuple
 
 from ._arrays import GLANCE_BYTES, Reading
 from ._bytecode import body_digest
-from ._objects import ABSENT, Slots, attribute_of, dictionary_of, functions_behind, is_a, is_part_of_value, kind_name
+from ._objects import (
+    ABSENT,
+    Slots,
+    attribute_of,
+    dictionary_of,
+    functions_behind,
+    is_a,
+    is_getter,
+    is_part_of_value,
+    kind_name,
+)
 from ._ownership import Ownership, place_text
 
 MOST_ITEMS = 50_000
