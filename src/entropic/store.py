@@ -277,7 +277,8 @@ class Store:
             executor: Where to run: anything with a ``submit``, such as a thread or process pool of
                 `concurrent.futures`, or a dask ``Client``. Without one, and without *workers*, points run one after
                 the other, here.
-            workers: Run in so many processes of our own. If one dies, what it had in hand is tried again.
+            workers: Run in so many processes of our own, -1 for one on each processor. If one dies, what it had in
+                hand is tried again.
             progress: True for a bar (extra ``progress``), False for none; by default there is one if tqdm is installed
                 and someone looks. Or a function, called with a ``SweepProgress`` some times a second.
             metadata: Kept with the records of new runs; takes no part in the keys.
@@ -300,7 +301,7 @@ class Store:
         from ._sweep import as_record, run_sweep
 
         require_callable(runner)
-        chosen = SweepOptions.of(options)
+        chosen = SweepOptions.of(options).for_points(points)
         return RecordList(run_sweep(PlainRuns(self._engine, runner, chosen.metadata), points, chosen, as_record))
 
     @shows_options(SweepOptions)
@@ -326,7 +327,7 @@ class Store:
         from ._sweep import as_record, run_as_completed
 
         require_callable(runner)
-        chosen = SweepOptions.of(options)
+        chosen = SweepOptions.of(options).for_points(points)
         return run_as_completed(PlainRuns(self._engine, runner, chosen.metadata), points, chosen, as_record)
 
     def plan(self, points: Iterable[Mapping[str, Any]], runner: Runner | None = None, *, workers: int = 1) -> Plan:

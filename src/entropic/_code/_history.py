@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class Codebook:
         self._accepted_folder = str(layout.accepted)
         self._accepted: tuple[int, frozenset[tuple[str, str]]] = (-1, frozenset())
         self._kept: dict[str, bool] = {}
+        self._arguments: dict[str, list[str]] = {}
 
     # ---- parts ------------------------------------------------------------------------------------------------------
 
@@ -84,9 +85,15 @@ class Codebook:
 
     def arguments_of(self, digest: str) -> list[str]:
         """The functions and classes that calls with a recorded fingerprint handed in: labels, as of `code_in`."""
-        known = self.known(digest)
-        labels = known.parts[0].edges if isinstance(known, Fingerprint) and known.parts else {}
-        return [label.removeprefix(ARGUMENT) for label in labels if label.startswith(ARGUMENT)]
+        if digest not in self._arguments:
+            known = self.known(digest)
+            if known is None:
+                return []
+            labels = known.parts[0].edges if isinstance(known, Fingerprint) and known.parts else {}
+            found = [label.removeprefix(ARGUMENT) for label in labels if label.startswith(ARGUMENT)]
+            remember(self._arguments, digest, found, _MOST_REMEMBERED)
+            return found
+        return self._arguments[digest]
 
     def changes_since(self, digest: str, today: Fingerprint) -> list[Change]:
         """What differs between a recorded fingerprint and today's; none if they are of the same code."""
@@ -186,6 +193,24 @@ class Codebook:
                     found.append((kept_at, dict(self._read(name)["defaults"])))
         return [defaults for _, defaults in sorted(found, key=lambda one: one[0], reverse=True)]
 
+    # ---- fields -----------------------------------------------------------------------------------------------------
+
+    def keep_fields(self, function_name: str, names: Collection[str]) -> None:
+        """Note down what the parameters of a run were called, dotted names of fields included."""
+        ordered = sorted(names)
+        name = f"{_fields_prefix(function_name)}{_digest(json.dumps(ordered))}.json"
+        self._write(name, {"function": function_name, "fields": ordered})
+
+    def fields(self, function_name: str) -> list[frozenset[str]]:
+        """All sets of names that runs of a function have had."""
+        prefix = _fields_prefix(function_name)
+        found = []
+        for name in self._names():
+            if name.startswith(prefix):
+                with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                    found.append(frozenset(map(str, self._read(name)["fields"])))
+        return found
+
     # ---- growth -----------------------------------------------------------------------------------------------------
 
     def code_grown_with(self, function_name: str, growth: str, today: str, *, may_note: bool) -> str:
@@ -275,6 +300,10 @@ def _current_name(function_name: str) -> str:
 
 def _defaults_prefix(function_name: str) -> str:
     return f"defaults-{_digest(function_name)}-"
+
+
+def _fields_prefix(function_name: str) -> str:
+    return f"fields-{_digest(function_name)}-"
 
 
 def _digest(text: str) -> str:

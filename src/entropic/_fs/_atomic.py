@@ -10,23 +10,29 @@ import contextlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from ._files import require_access, sync
-from ._flock import is_abandoned, is_at, remove_abandoned, try_lock
+from ._files import require_access, share_in_group, sync
+from ._flock import is_abandoned, is_at, remove_abandoned, try_lock, unlock
 
 _ENDING = re.compile(r"\.[0-9a-f]{16}\.draft")
 
 
 @contextlib.contextmanager
 def replacing(
-    path: str | os.PathLike[str], *, durable: bool = False, or_in_place: bool = False, like: int | str | None = None
+    path: str | os.PathLike[str],
+    *,
+    durable: bool = False,
+    or_in_place: bool = False,
+    like: int | str | None = None,
+    move: Callable[[str, str], None] | None = None,
 ) -> Iterator[str]:
     """
     Write a file in one step: until the end of the block, and after a crash in it, the old one stands there whole.
 
     The new file has the mode, the access list and, where allowed, owner and group of the one it replaces; a first one
-    has the mode that the umask gives. A link stays, and what it leads to is replaced.
+    has the mode that the umask gives, and in a folder of a group its rights. A link stays, and what it leads to is
+    replaced.
 
     Args:
         path: The file.
@@ -34,6 +40,8 @@ def replacing(
         or_in_place: Write in place what cannot be replaced: what is no file, such as a pipe or ``/dev/stdout``, and a
             file in a folder where no other can be made.
         like: A file, open or by its path, whose rights the new one has, instead of the one at *path*.
+        move: Renames the new file over the old one, for a writer that keeps cleaners away itself: the new file is not
+            locked any more by then, so that what comes in behind the renaming may lock it.
 
     Yields:
         The path to write to: of a new, empty file.
@@ -52,10 +60,17 @@ def replacing(
             like = target if like is None else like
         if like is not None:
             _take_after(descriptor, like)
+        else:
+            share_in_group(descriptor, os.path.dirname(target))
         yield draft
         if durable:
             sync(draft)
-        os.replace(draft, target)
+        if move is None:
+            os.replace(draft, target)
+        else:
+            with contextlib.suppress(OSError):
+                unlock(descriptor)
+            move(draft, target)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(draft)

@@ -16,10 +16,12 @@ from ..query import Selection, Where
 from ._function import CacheInfo, FunctionCache
 
 if TYPE_CHECKING:
+    import pandas
+    import xarray
     from typing_extensions import Unpack
 
     from .._maintenance import Explanation, FailedRun, Reproduction
-    from .._sweep import Plan, Sink
+    from .._sweep import OnError, Plan, Sink
     from ._metadata import WithMetadata
 
 P = ParamSpec("P")
@@ -98,6 +100,11 @@ class Methods(Generic[P, R, T]):
         return failures(cache.engine, where, cache.name)
 
     @overload
+    def replicates(
+        self: Methods[P, Any, RunRecord], count: int, /, *args: P.args, **kwargs: P.kwargs
+    ) -> RecordList: ...
+
+    @overload
     def replicates(self, count: int, /, *args: P.args, **kwargs: P.kwargs) -> builtins.list[T]: ...
 
     @overload
@@ -109,7 +116,7 @@ class Methods(Generic[P, R, T]):
         executor: Any = None,
         workers: int | None = None,
         progress: bool | Sink | None = None,
-        on_error: str = "raise",
+        on_error: OnError = "raise",
         **kwargs: Any,
     ) -> builtins.list[T]: ...
 
@@ -217,13 +224,27 @@ class Methods(Generic[P, R, T]):
         selection = Selection.of(where, order_by, limit, newest_first)
         return self._self_parts()[0].records.chosen(selection, current=current)
 
+    @overload
+    def collect(
+        self,
+        where: Where | None = None,
+        *,
+        read: Callable[[Path], Any] | None = None,
+        to: Literal["dataframe"] = "dataframe",
+    ) -> pandas.DataFrame: ...
+
+    @overload
+    def collect(
+        self, where: Where | None = None, *, read: Callable[[Path], Any] | None = None, to: Literal["dataset"]
+    ) -> xarray.Dataset: ...
+
     def collect(
         self,
         where: Where | None = None,
         *,
         read: Callable[[Path], Any] | None = None,
         to: Literal["dataframe", "dataset"] = "dataframe",
-    ) -> Any:
+    ) -> pandas.DataFrame | xarray.Dataset:
         """
         Read the results that answer today into a DataFrame or an xarray Dataset; see `RecordList.collect`.
 
@@ -240,8 +261,16 @@ class Methods(Generic[P, R, T]):
             raise TypeError("Cannot collect results: the function has no load=. Pass read=, such as read=np.load.")
         return self.list(where, current=True).collect(reader, to)
 
+    @overload
+    def sweep(
+        self: Methods[Any, Any, RunRecord], points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]
+    ) -> RecordList: ...
+
+    @overload
+    def sweep(self, points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]) -> builtins.list[T]: ...
+
     @shows_options(SweepOptions)
-    def sweep(self, points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]) -> builtins.list[T]:
+    def sweep(self, points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]) -> Any:
         """
         Have every point recorded, here or in parallel; each is a mapping of arguments by name. See `Store.sweep`.
 
@@ -250,7 +279,7 @@ class Methods(Generic[P, R, T]):
         """
         from . import _points  # loaded by those who sweep
 
-        return _points.sweep(self, points, SweepOptions.of(options))
+        return _points.sweep(self, points, SweepOptions.of(options).for_points(points))
 
     @shows_options(SweepOptions)
     def sweep_as_completed(
@@ -259,7 +288,7 @@ class Methods(Generic[P, R, T]):
         """As `sweep`, but hand out each point with its answer as it comes; see `Store.sweep_as_completed`."""
         from . import _points
 
-        return _points.sweep_as_completed(self, points, SweepOptions.of(options))
+        return _points.sweep_as_completed(self, points, SweepOptions.of(options).for_points(points))
 
     def plan(self, points: Iterable[Mapping[str, Any]], *, workers: int = 1) -> Plan:
         """
@@ -271,19 +300,35 @@ class Methods(Generic[P, R, T]):
 
         return _points.plan(self, points, workers)
 
-    def migrate(self, *, preview: bool = False) -> int:
+    def migrate(
+        self,
+        convert: Callable[[dict[str, Any]], Mapping[str, Any] | None] | None = None,
+        *,
+        preview: bool = False,
+    ) -> int:
         """
         Rewrite the records that have an older form (see ``added``, ``renamed`` and ``removed``) to today's form.
 
         Result files stay where they are. Killed at any moment, no run is lost; call it again, and it is carried on.
 
         Args:
+            convert: For what these cannot say: takes the params of a recorded run and returns those of the call of
+                today that it is to answer, or None to leave it as it is. Values may stay as they were recorded, or be
+                any that a call takes.
             preview: Rewrite nothing; only count.
 
         Returns:
             How many there were.
+
+        Raises:
+            TypeError: What *convert* returns are no parameters of a call of today; nothing has been rewritten.
         """
-        return self._self_parts()[0].records.migrate(preview=preview)
+        cache, _ = self._self_parts()
+        if convert is None:
+            return cache.records.migrate(preview=preview)
+        from ._conversion import convert_records  # loaded by those who convert
+
+        return convert_records(cache, convert, preview=preview)
 
     def cache_info(self) -> CacheInfo:
         """
@@ -323,7 +368,7 @@ class Methods(Generic[P, R, T]):
 
     def __repr__(self) -> str:
         cache, _ = self._self_parts()
-        counts = f"hits={cache.hits}, misses={cache.misses}"
+        counts = f"hits={cache.hits.value}, misses={cache.misses.value}"
         return f"<cached function {cache.name} on {str(cache.store.results_dir)!r}: {counts}>"
 
     # Like `functools.lru_cache`, no plain function to those who ask for the type: cloudpickle would take it apart.
