@@ -68,7 +68,9 @@ _PURE_METHODS = frozenset(
 )
 _CONSUMING = frozenset({"iter", "map", "filter", "zip", "enumerate", "reversed", "open"})
 _CONSUMED_PACKAGES = frozenset({"itertools", "csv", "_csv"})
-_MAKES_ITERATORS = frozenset({"open", "iterdir", "glob", "rglob", "scandir", "walk", "iterrows", "itertuples", "finditer"})
+_MAKES_ITERATORS = frozenset(
+    {"open", "iterdir", "glob", "rglob", "scandir", "walk", "iterrows", "itertuples", "finditer"}
+)
 _CHANGING_NUMPY = frozenset({"put", "copyto", "place", "putmask", "fill_diagonal", "put_along_axis", "save", "savez"})
 _PURE_MODULES = frozenset({"math", "time", "datetime", "numpy", "textwrap", "logging"})
 _IMPURE = (ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr)
@@ -202,7 +204,7 @@ class Quiet:
         return [part] if self._takes_from_iterator(part) else list(self.impure_in(part))
 
     def _takes_from_iterator(self, part: ast.AST) -> bool:
-        """Whether an expression may go through what can be gone through only once; to name it, or to write it out, does not."""
+        """Whether an expression may use up what can be gone through only once; to name it, or to write it out, does not."""
         if isinstance(part, ast.Name):
             return False
         if isinstance(part, ast.JoinedStr):
@@ -318,7 +320,7 @@ class _Silence(ast.NodeTransformer):
 
 
 def _only_asked_for(node: FunctionNode, is_made: Callable[[ast.AST], bool], methods: Collection[str]) -> frozenset[str]:
-    """Local names that hold nothing but what is made in some way, and are used for nothing but calls of some methods."""
+    """Local names that hold only what is made in some way, and are used for nothing but calls of some methods."""
     made: dict[str, int] = {}
     for one in ast.walk(node):
         for name, value in _named_values(one):

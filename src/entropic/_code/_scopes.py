@@ -331,7 +331,9 @@ def _captures_in(code: CodeType) -> Iterator[str]:
     """What may catch the output of the code, or that of what it calls; or make errors of warnings."""
     names = frozenset(code.co_names)
     yield from names & {"redirect_stdout", "redirect_stderr"}
-    texts = {text for one in code.co_consts for text in (one if isinstance(one, tuple) else (one,)) if type(text) is str}
+    texts = {
+        text for one in code.co_consts for text in (one if isinstance(one, tuple) else (one,)) if type(text) is str
+    }
     if ("catch_warnings" in names and "record" in texts) or (
         names & {"simplefilter", "filterwarnings"} and "error" in texts
     ):
