@@ -11,14 +11,14 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from .. import _log
-from .._fs import is_settled, make_shared_folder, remember, remove_abandoned, replacing
+from .._fs import is_settled, make_shared_folder, own_entries, read_own_file, remember, remove_abandoned, replacing
 from .._results import Layout
 from ._comparison import UNKNOWN, Change, LegacyPart, changes, diff_of, legacy_changes
 from ._fingerprint import Fingerprint
@@ -26,6 +26,7 @@ from ._units import ARGUMENT, Part
 
 _DRAFT = ".draft"
 _FORMAT = 2
+_FINGERPRINT = re.compile(r"[0-9A-Za-z-]{1,64}")
 _MOST_REMEMBERED = 4096
 
 
@@ -75,12 +76,14 @@ class Codebook:
 
     def known(self, digest: str) -> Fingerprint | list[LegacyPart] | None:
         """What a recorded fingerprint was made from, if that is known; as the first format has it, for one of those."""
+        if not is_fingerprint(digest):
+            return None
         try:
             kept = self._read(f"{digest}.json")
             if "format" not in kept:
                 return [LegacyPart(**part) for part in kept["parts"]]
             return Fingerprint([Part.from_dict(part) for part in kept["parts"]], str(kept["bytecode"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
     def arguments_of(self, digest: str) -> list[str]:
@@ -131,9 +134,8 @@ class Codebook:
         """
         folder = self._accepted_folder
         make_shared_folder(folder)
-        for digest in old:
-            with open(os.path.join(folder, f"{digest}.{new}"), "ab"):
-                pass
+        for digest in filter(is_fingerprint, old):
+            _make_empty_file(os.path.join(folder, f"{digest}.{new}"))
         self._accepted = (-1, frozenset())
 
     def accepted_for(self, old: str) -> list[str]:
@@ -147,6 +149,11 @@ class Codebook:
             left += further
         return reached[1:]
 
+    def accepted_from(self, codes: Iterable[str]) -> set[tuple[str, str]]:
+        """The accepted changes, each an old and a new code, that begin with one of these codes."""
+        reached = set(codes).union(*map(self.accepted_for, codes))
+        return {(old, new) for old, new in self._accepted_pairs() if old in reached}
+
     def _accepted_pairs(self) -> frozenset[tuple[str, str]]:
         folder = self._accepted_folder
         try:
@@ -155,8 +162,8 @@ class Codebook:
             return frozenset()
         # Of a folder that has just changed, the time says nothing yet: it may change again at the same moment.
         if changed_at != self._accepted[0] or not is_settled(changed_at):
-            names = (name.partition(".") for name in os.listdir(folder))
-            self._accepted = changed_at, frozenset((old, new) for old, _, new in names)
+            pairs = (name.split(".") for name in os.listdir(folder) if name.count(".") == 1)
+            self._accepted = changed_at, frozenset((old, new) for old, new in pairs)
         return self._accepted[1]
 
     # ---- what was current ---------------------------------------------------------------------------------------
@@ -170,7 +177,8 @@ class Codebook:
     def current_note(self, function_name: str) -> dict[str, Any] | None:
         """What was noted last of the code that is current again."""
         with contextlib.suppress(OSError, ValueError):
-            return self._read(_current_name(function_name))
+            note = self._read(_current_name(function_name))
+            return note if isinstance(note.get("code"), str) and isinstance(note.get("at"), str) else None
         return None
 
     # ---- defaults ---------------------------------------------------------------------------------------------------
@@ -190,7 +198,7 @@ class Codebook:
             if name.startswith(prefix):
                 with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                     kept_at = os.stat(os.path.join(self._folder, name)).st_mtime
-                    found.append((kept_at, dict(self._read(name)["defaults"])))
+                    found.append((kept_at, _texts(self._read(name)["defaults"])))
         return [defaults for _, defaults in sorted(found, key=lambda one: one[0], reverse=True)]
 
     # ---- fields -----------------------------------------------------------------------------------------------------
@@ -232,26 +240,55 @@ class Codebook:
 
     # ---- merging ----------------------------------------------------------------------------------------------------
 
-    def take_over(self, other: Codebook) -> None:
+    def take_over(self, other: Codebook, codes: Collection[str], function_names: Collection[str]) -> None:
         """
-        Add what another results folder remembers; what both have is the same.
+        Add what another results folder remembers of some code. What both have is left as it is; what is no file of the
+        form that we write is passed over.
+
+        Args:
+            other: What is known in the other folder.
+            codes: Recorded fingerprints.
+            function_names: The functions they are of.
 
         Raises:
-            OSError: It cannot be read or written.
+            OSError: It cannot be written.
         """
-        pairs = ((other._folder, self._folder), (other._accepted_folder, self._accepted_folder))
-        for theirs, ours in pairs:
-            missing = _files(theirs) - _files(ours)
-            if missing:
-                make_shared_folder(ours)
-            for name in missing:
-                with replacing(os.path.join(ours, name)) as draft:
-                    shutil.copyfile(os.path.join(theirs, name), draft)
+        accepted = other.accepted_from(codes)
+        known = {f"{code}.json" for code in {*codes, *(new for _, new in accepted)} if is_fingerprint(code)}
+        for name in sorted(_files(other._folder) - _files(self._folder)):
+            if name in known or other._is_note_of(name, function_names):
+                self._take(name, other)
+        for old, new in accepted - self._accepted_pairs():
+            if is_fingerprint(new):
+                self.accept([old], new)
+
+    def _is_note_of(self, name: str, function_names: Collection[str]) -> bool:
+        """Whether a file notes something of one of these functions, other than a fingerprint."""
+        if not name.startswith(("current-", "defaults-", "fields-", "grown-")):
+            return False
+        with contextlib.suppress(OSError, ValueError):
+            return self._read(name).get("function") in function_names
+        return False
+
+    def _take(self, name: str, other: Codebook) -> None:
+        try:
+            content = read_own_file(os.path.join(other._folder, name))
+        except OSError as error:
+            _log.not_noted(os.path.join(other._folder, name), error)
+            return
+        make_shared_folder(self._folder)
+        with replacing(os.path.join(self._folder, name)) as draft:
+            Path(draft).write_bytes(content)
 
     # ---- files ------------------------------------------------------------------------------------------------------
 
     def _read(self, name: str) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads(Path(self._folder, name).read_text(encoding="utf-8"))
+        try:
+            content = json.loads(read_own_file(os.path.join(self._folder, name)))
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
+        if not isinstance(content, dict):
+            raise ValueError("it is no mapping")
         return content
 
     def _write(self, name: str, content: Mapping[str, Any]) -> None:
@@ -279,13 +316,34 @@ class Codebook:
 
     def _names(self) -> Iterator[str]:
         with contextlib.suppress(OSError):
-            yield from os.listdir(self._folder)
+            yield from (path.name for path in own_entries(self._folder))
+
+
+def is_fingerprint(text: str) -> bool:
+    """Whether a text has the form of a recorded fingerprint. Any other might lead a path elsewhere."""
+    return _FINGERPRINT.fullmatch(text) is not None
+
+
+def _make_empty_file(path: str) -> None:
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+
+
+def _texts(defaults: Mapping[str, str]) -> dict[str, str]:
+    """Defaults by name, as far as they are of the form that we write: JSON."""
+    texts = {}
+    for name, text in defaults.items():
+        with contextlib.suppress(ValueError, TypeError, RecursionError):
+            json.loads(text)
+            texts[name] = text
+    return texts
 
 
 def _files(folder: str) -> set[str]:
     try:
         with os.scandir(folder) as entries:
-            return {entry.name for entry in entries if entry.is_file() and not entry.name.endswith(_DRAFT)}
+            files = (entry.name for entry in entries if entry.is_file(follow_symlinks=False))
+            return {name for name in files if not name.endswith(_DRAFT)}
     except OSError:
         return set()
 

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from .._code import ITSELF, Change, Code, Codebook, Fingerprint, diff_of, found_again
+from .._code import ITSELF, Change, Code, Codebook, Fingerprint, diff_of, found_again, is_fingerprint
 from .._fs import remember, warn
 from .._record import RunRecord
 from ..errors import CodeChangedError, NameSharedWarning, StaleResultWarning
@@ -293,7 +293,9 @@ class StalenessPolicy:
         new = {
             digest
             for digest in recorded
-            if not self._is_of(digest, today) and not any(map(self._is_today, self._codebook.accepted_for(digest)))
+            if is_fingerprint(digest)
+            and not self._is_of(digest, today)
+            and not any(map(self._is_today, self._codebook.accepted_for(digest)))
         }
         if new:
             self._codebook.keep(self._function_name, today)

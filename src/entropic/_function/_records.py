@@ -91,7 +91,7 @@ class FunctionRecords:
         for watch in self._watches.all():
             accepted |= watch.accept(watch.last_current(records) if selection == _EVERY_RUN else codes)
         self._engine.finder.decide_anew()
-        return sum(record.provenance.get("code") in accepted for record in records)
+        return sum(str(record.provenance.get("code")) in accepted for record in records)
 
     def migrate(self, *, preview: bool = False) -> int:
         """Rewrite the records that have an older form; how many there are."""
