@@ -204,7 +204,7 @@ class Quiet:
         return [part] if self._takes_from_iterator(part) else list(self.impure_in(part))
 
     def _takes_from_iterator(self, part: ast.AST) -> bool:
-        """Whether an expression may use up what can be gone through only once; to name it, or to write it out, does not."""
+        """Whether an expression may use up what can be gone through only once; naming or writing it out does not."""
         if isinstance(part, ast.Name):
             return False
         if isinstance(part, ast.JoinedStr):
