@@ -319,6 +319,7 @@ def test_a_module_that_appears_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 # By kind: a function, a piece of it, and what stands there after a change that has to be seen, though it looks like one
 # of what is only told.
 COUNTS = {
+    "loop whose variable is used": ("def f(n):\n  for i in range(3): print(i)\n  return i", "3", "4"),
     "sum of an iterator": ("def f(n):\n  it = iter(n)\n  print('a')\n  return list(it)", "'a'", "sum(it)"),
     "generator expression": ("def f(n):\n  it = (i for i in n)\n  print('a')\n  return list(it)", "'a'", "max(it)"),
     "generator of one's own": (
@@ -374,6 +375,7 @@ COUNTS = {
 
 # As above, of what must not matter.
 UNTOLD = {
+    "loop that only prints": ("def f(n):\n  pass\n  return n", "pass", "for i in range(3): print(i)"),
     "logger asked for on the spot": (
         "import logging\ndef f(n):\n  pass\n  return n",
         "pass",

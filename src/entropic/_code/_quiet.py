@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import copy
 import inspect
 import logging
 import sys
@@ -38,7 +37,7 @@ _TELLING = frozenset(
 )
 _BARS = frozenset({"tqdm", "rich", "alive_progress"})
 _BAR_NAMES = frozenset({"tqdm", "trange", "track", "tqdm_notebook", "tqdm_asyncio", "tqdm_rich", "alive_it", "std"})
-_BAR_METHODS = frozenset(
+BAR_METHODS = frozenset(
     {"update", "set_description", "set_description_str", "set_postfix", "set_postfix_str", "write", "close", "refresh"}
     | {"reset", "clear", "display"}
 )
@@ -84,34 +83,31 @@ class Quiet:
     Args:
         function: The function, in whose module and closure names are looked up.
         owner: The class of its object, if it is a method.
+        node: Its source.
+
+    Attributes:
+        loggers: Local names that hold loggers, and are used for nothing but to log.
+        bars: Local names that hold progress bars over nothing, and are used for nothing but to show them.
     """
 
-    def __init__(self, function: FunctionType, owner: type | None) -> None:
-        self._function = function
-        self._owner = owner
-        self._local: frozenset[str] = frozenset()
-        self._imports: dict[str, Any] = {}
-        self._receiver: str | None = None
-        self._iterators: frozenset[str] = frozenset()
-        self._loggers: frozenset[str] = frozenset()
-
-    def without(self, node: FunctionNode) -> FunctionNode:
-        """The function without such statements; the very node if there are none."""
+    def __init__(self, function: FunctionType, owner: type | None, node: FunctionNode) -> None:
         body = node.body if isinstance(node.body, list) else [node.body]
         bound, _, imported = bound_in(body)
+        positional = [*node.args.posonlyargs, *node.args.args]
+        self._function = function
+        self._owner = owner
+        self._node = node
         self._local = (bound | parameters_of(node.args)) - imported
         self._imports = dict(_imports_in(body))
-        positional = [*node.args.posonlyargs, *node.args.args]
-        self._receiver = positional[0].arg if positional and self._owner is not None else None
-        if isinstance(node, ast.Lambda):
-            return node
+        self._receiver = positional[0].arg if positional and owner is not None else None
         self._iterators = frozenset(self._names_of_iterators(node))
-        self._loggers = _only_asked_for(node, self.is_logger, _LOGGER_LEVELS)
-        if not self._loggers and not any(self._is_telling(one) for one in ast.walk(node)):
-            return node
-        bars = _only_asked_for(node, self.is_endless_bar, _BAR_METHODS)
-        twin: FunctionNode = _Silence(self, bars, self._loggers).visit(copy.deepcopy(node))
-        return twin
+        self.loggers: frozenset[str] = frozenset()
+        self.loggers = _only_asked_for(node, self.is_logger, _LOGGER_LEVELS)
+        self.bars = _only_asked_for(node, self.is_endless_bar, BAR_METHODS)
+
+    def says_anything(self) -> bool:
+        """Whether there is anything in the function that only tells."""
+        return bool(self.loggers) or any(map(self._is_telling, ast.walk(self._node)))
 
     def _names_of_iterators(self, node: FunctionNode) -> Iterator[str]:
         """Local names of what can be gone through only once: to look at it changes it."""
@@ -141,7 +137,7 @@ class Quiet:
         if chain is None:
             asked = call.func if isinstance(call.func, ast.Attribute) else None
             return asked is not None and self.is_logger(asked.value) and asked.attr in _LEVELS
-        if chain[0] in self._loggers:
+        if chain[0] in self.loggers:
             return len(chain) == 2 and chain[1] in _LOGGER_LEVELS
         value = self._value(chain)
         if value is builtins.print or (value is ABSENT and chain == ("print",) and "print" not in self._local):
@@ -268,57 +264,6 @@ class Quiet:
         return self._function.__globals__.get(name, vars(builtins).get(name, ABSENT))
 
 
-class _Silence(ast.NodeTransformer):
-    """Takes out of a function what only tells."""
-
-    def __init__(self, quiet: Quiet, bars: frozenset[str], loggers: frozenset[str]) -> None:
-        self._quiet = quiet
-        self._bars = bars
-        self._unsaid = bars | loggers
-
-    def visit_Expr(self, node: ast.Expr) -> Any:
-        call = node.value
-        if isinstance(call, ast.Call) and (self._quiet.tells(call) or self._is_of_bar(call)):
-            parts = [*call.args, *(keyword.value for keyword in call.keywords)]
-            left = [ast.Expr(one) for part in parts for one in self._quiet.effects_of(part)]
-            return [ast.copy_location(one, node) for one in left] or ast.copy_location(ast.Pass(), node)
-        return self.generic_visit(node)
-
-    def _is_of_bar(self, call: ast.Call) -> bool:
-        chain = chain_of(call.func)
-        return chain is not None and len(chain) == 2 and chain[0] in self._bars and chain[1] in _BAR_METHODS
-
-    def visit_Assign(self, node: ast.Assign) -> Any:
-        if len(node.targets) == 1 and isinstance(node.targets[0], ast.Name) and node.targets[0].id in self._unsaid:
-            return ast.copy_location(ast.Pass(), node)
-        return self.generic_visit(node)
-
-    def visit_With(self, node: ast.With) -> Any:
-        self.generic_visit(node)
-        kept = [one for one in node.items if not _is_bar_item(one, self._bars)]
-        if kept == node.items:
-            return node
-        if not kept:
-            return node.body
-        node.items = kept
-        return node
-
-    def visit_Call(self, node: ast.Call) -> Any:
-        self.generic_visit(node)
-        if not self._quiet.is_bar(node):
-            return node
-        name = (chain_of(node.func) or ("",))[-1]
-        if name == "trange":
-            return ast.copy_location(ast.Call(ast.Name("range", ast.Load()), node.args, []), node)
-        given = [one.value for one in node.keywords if one.arg in ("iterable", "sequence")]
-        return (node.args or given or [node])[0]
-
-    def visit_If(self, node: ast.If) -> Any:
-        self.generic_visit(node)
-        is_empty = all(map(_does_nothing, [*node.body, *node.orelse]))
-        return ast.copy_location(ast.Pass(), node) if is_empty and self._quiet.is_pure(node.test) else node
-
-
 def _only_asked_for(node: FunctionNode, is_made: Callable[[ast.AST], bool], methods: Collection[str]) -> frozenset[str]:
     """Local names that hold only what is made in some way, and are used for nothing but calls of some methods."""
     made: dict[str, int] = {}
@@ -350,14 +295,6 @@ def _named_values(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
     for name in names:
         if isinstance(name, ast.Name):
             yield name.id, value
-
-
-def _is_bar_item(item: ast.withitem, bars: frozenset[str]) -> bool:
-    return isinstance(item.optional_vars, ast.Name) and item.optional_vars.id in bars
-
-
-def _does_nothing(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 
 
 def _imports_in(body: list[Any]) -> Iterator[tuple[str, Any]]:

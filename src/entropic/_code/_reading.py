@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from ..hashing import canonical, normalize
 from . import _modules, _source
 from ._names import Holder
-from ._quiet import Quiet
 from ._scopes import Import, edges_read, label_of, reads_of
+from ._silence import without_telling
 from ._syntax import Chain, class_content, content, content_as_decorated, names_read
 from ._units import NO_TEXT, Text, digest_of
 
@@ -51,7 +51,7 @@ def text_of_function(function: FunctionType, owner: type | None, kind: str, outp
 
 def _text_of(found: _source.Proven, function: FunctionType, owner: type | None, kind: str, output: bool) -> Text:
     node, text, flags = found.node, found.text, function.__code__.co_flags
-    silent = node if output else Quiet(function, owner).without(node)
+    silent = node if output else without_telling(function, owner, node)
     syntax = digest_of(content_as_decorated(silent))
     quiet = frozenset() if silent is node else _only_told(function, found.source.code_without(node, silent, flags))
     legacy = content_as_decorated if kind == "itself" else content
