@@ -15,14 +15,17 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .. import _log
-from .._fs import is_settled, make_shared_folder, own_entries, read_own_file, remember, remove_abandoned, replacing
+from .. import _fs, _log
+from .._fs import is_settled, make_shared_folder, own_entries, read_own_file, remember, remove_abandoned
 from .._results import Layout
-from ._comparison import UNKNOWN, Change, LegacyPart, changes, diff_of, legacy_changes
 from ._fingerprint import Fingerprint
+from ._late import comparison
 from ._units import ARGUMENT, Part
+
+if TYPE_CHECKING:
+    from ._comparison import Change, LegacyPart
 
 _DRAFT = ".draft"
 _FORMAT = 2
@@ -81,7 +84,7 @@ class Codebook:
         try:
             kept = self._read(f"{digest}.json")
             if "format" not in kept:
-                return [LegacyPart(**part) for part in kept["parts"]]
+                return [comparison.LegacyPart(**part) for part in kept["parts"]]
             return Fingerprint([Part.from_dict(part) for part in kept["parts"]], str(kept["bytecode"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
@@ -102,10 +105,10 @@ class Codebook:
         """What differs between a recorded fingerprint and today's; none if they are of the same code."""
         before = self.known(digest)
         if before is None:
-            return [Change(UNKNOWN, None, None)]
+            return [comparison.Change(comparison.UNKNOWN, None, None)]
         if isinstance(before, list):
-            return legacy_changes(before, today.parts)
-        return changes(before, today)
+            return comparison.legacy_changes(before, today.parts)
+        return comparison.changes(before, today)
 
     def text(self, digest: str) -> str:
         """The text of the code with a recorded fingerprint, part by part; nothing if it is not known."""
@@ -121,7 +124,7 @@ class Codebook:
     def diff(self, old: str, new: str) -> str:
         """What differs between the code of two recorded fingerprints, as a unified diff."""
         known = self.known(new)
-        return diff_of(self.changes_since(old, known)) if isinstance(known, Fingerprint) else ""
+        return comparison.diff_of(self.changes_since(old, known)) if isinstance(known, Fingerprint) else ""
 
     # ---- what was accepted ------------------------------------------------------------------------------------------
 
@@ -277,7 +280,7 @@ class Codebook:
             _log.not_noted(os.path.join(other._folder, name), error)
             return
         make_shared_folder(self._folder)
-        with replacing(os.path.join(self._folder, name)) as draft:
+        with _fs.replacing(os.path.join(self._folder, name)) as draft:
             Path(draft).write_bytes(content)
 
     # ---- files ------------------------------------------------------------------------------------------------------
@@ -298,14 +301,14 @@ class Codebook:
         try:
             make_shared_folder(self._folder)
             self._remove_dead_drafts()
-            with replacing(path) as draft:
+            with _fs.replacing(path) as draft:
                 Path(draft).write_text(json.dumps(content, indent=1), encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             _log.not_noted(path, error)
 
     def _replace(self, name: str, content: Mapping[str, Any]) -> None:
         """Write one of the few files that change; of two who do so at once, one wins."""
-        with contextlib.suppress(OSError), replacing(os.path.join(self._folder, name)) as draft:
+        with contextlib.suppress(OSError), _fs.replacing(os.path.join(self._folder, name)) as draft:
             Path(draft).write_text(json.dumps(content, indent=1), encoding="utf-8", errors="backslashreplace")
 
     def _remove_dead_drafts(self) -> None:

@@ -15,21 +15,10 @@ from ._names import Holder
 from ._scopes import Import, edges_read, label_of, reads_of
 from ._silence import without_telling
 from ._syntax import Chain, class_content, content, content_as_decorated, names_read
-from ._units import NO_TEXT, Text, digest_of
+from ._units import NO_TEXT, Output, Text, digest_of
 
 _MOST_MODULES = 200
-
-
-class Output:
-    """
-    Whether statements that only log, print or warn count in all that is reached: somebody there may catch it.
-
-    Attributes:
-        counts: So far.
-    """
-
-    def __init__(self, counts: bool) -> None:
-        self.counts = counts
+_LONGEST = 10_000
 
 
 def text_of_function(function: FunctionType, owner: type | None, kind: str, output: Output) -> Text:
@@ -135,6 +124,16 @@ def is_as_assigned(file: str, name: str, value: Any) -> bool:
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return True
     return type(written) is type(value) and repr(written) == repr(value)
+
+
+def names_in_text(text: str) -> list[Chain]:
+    """What a text reads, if it is run as code; nothing if it is none."""
+    if len(text) > _LONGEST or "\\" in text:
+        return []
+    try:
+        return sorted(set(names_read([ast.parse(text)])))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
 
 
 def decorators_of(functions: list[FunctionType]) -> list[str]:

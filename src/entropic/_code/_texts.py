@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType
@@ -10,14 +9,13 @@ from typing import Any
 
 from ._graph import Constant
 from ._instructions import code_objects_in
-from ._scopes import Import, Reads
-from ._syntax import Chain, names_read
+from ._late import reading
+from ._scopes import Chain, Import, Reads
 
 _LOADING = frozenset({"import_module", "__import__", "resolve_name", "modules"})
 _RUNNING = frozenset({"eval", "exec"})
 _MODULE = re.compile(r"(\.*)([^\W\d]\w*(?:\.[^\W\d]\w*)*)(?::[\w.]+)?")
 _MOST_TEXTS = 500
-_LONGEST = 10_000
 _DEEPEST = 3
 
 Found = tuple[int, dict[str, Any], str]
@@ -72,8 +70,7 @@ class TextReader:
 
     def names_in(self, text: str) -> list[Chain]:
         """What a text reads if it is run; nothing if it cannot be, or none is run."""
-        tree = _parsed(text) if self._is_running else None
-        return sorted(set(names_read([tree]))) if tree is not None else []
+        return reading.names_in_text(text) if self._is_running else []
 
 
 def _texts_in_code(code: CodeType) -> Iterator[str]:
@@ -89,12 +86,3 @@ def _texts_in(value: Any, depth: int = 0) -> Iterator[str]:
     elif depth < _DEEPEST and type(value) in (dict, list, tuple, set, frozenset) and len(value) < _MOST_TEXTS:
         for one in [*value, *value.values()] if type(value) is dict else [*value]:
             yield from _texts_in(one, depth + 1)
-
-
-def _parsed(text: str) -> ast.Module | None:
-    if len(text) > _LONGEST or "\\" in text:
-        return None
-    try:
-        return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .._code import ITSELF, Change, Code, Codebook, Fingerprint, diff_of, found_again, is_fingerprint
+from .. import _code
+from .._code import ITSELF, Code, Codebook, Fingerprint
 from .._fs import remember, warn
 from .._record import RunRecord
 from ..errors import CodeChangedError, NameSharedWarning, StaleResultWarning
-from ._acceptance import codes_before
+
+if TYPE_CHECKING:
+    from .._code import Change
 
 POLICIES = ("warn", "rerun", "error", "ignore")
 _MANY_CODES = 1024
@@ -121,7 +124,7 @@ class StalenessPolicy:
 
     def diff_since(self, record: RunRecord) -> str:
         """What has changed since a record was made, as a unified diff of the texts that are known."""
-        return diff_of(self.changes(record))
+        return _code.diff_of(self.changes(record))
 
     def changes(self, record: RunRecord) -> list[Change]:
         """The parts of the code that have changed since a record was made; none if the record is good."""
@@ -285,7 +288,7 @@ class StalenessPolicy:
         return set().union(*(self._of_labels(labels)._accept(codes) for labels, codes in groups.items()))
 
     def _of_labels(self, labels: tuple[str, ...]) -> StalenessPolicy:
-        found = [(label, found_again(label)) for label in labels]
+        found = [(label, _code.found_again(label)) for label in labels]
         return self.for_arguments(tuple(pair for pair in found if pair[1] is not None))
 
     def _accept(self, recorded: set[str]) -> set[str]:
@@ -293,7 +296,7 @@ class StalenessPolicy:
         new = {
             digest
             for digest in recorded
-            if is_fingerprint(digest)
+            if _code.is_fingerprint(digest)
             and not self._is_of(digest, today)
             and not any(map(self._is_today, self._codebook.accepted_for(digest)))
         }
@@ -315,6 +318,8 @@ class StalenessPolicy:
         Raises:
             SeveralCodesError: Runs of a point by several codes differ, and which was current last cannot be told.
         """
+        from ._acceptance import codes_before  # loaded by those who accept changes
+
         today = self._code.now()
         note = self._codebook.current_note(self._function_name)
         return codes_before(records, note, lambda code: self._is_of(code, today))

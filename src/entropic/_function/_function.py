@@ -11,18 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .._code import Code, Ownership, code_digest
-from .._engine import (
-    CannotReplayError,
-    DefaultsWatch,
-    Metadata,
-    RunCache,
-    StalenessPolicy,
-    make_known,
-)
+from .._engine import CannotReplayError, DefaultsWatch, RunCache, StalenessPolicy, make_known
 from .._record import RunRecord
 from ..errors import EntropicError, NotRecordedError, UnsupportedTypeError
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
-from ..query import Selection
 from ._binding import Binding
 from ._call import Call, are_simple
 from ._closure import Closure, importable_name
@@ -34,17 +26,16 @@ from ._names import Claim, belongs_to, claim_name, function_name, may_be_method,
 from ._options import CacheOptions
 from ._records import FunctionRecords
 from ._renames import RenameWatch
-from ._replay import arguments_of, why_another
 from ._watches import Watches
 
 if TYPE_CHECKING:
+    from .._engine import Metadata
     from .._maintenance import Explanation, Reproduction
     from ._evolution import Evolution
 
 _ARE_PLAIN = PLAIN_TYPES.issuperset
 _REMEMBERED_CALLS = 4096
 _NO_METADATA: Metadata = {}
-_EVERY_RUN = Selection.of()
 
 
 class CacheInfo(NamedTuple):
@@ -211,6 +202,8 @@ class FunctionCache:
 
     def replay(self, record: RunRecord) -> Callable[[Path], object]:
         """The call that made a record; see `entropic._engine._known.Replays`."""
+        from ._replay import arguments_of, why_another  # loaded by those who reproduce
+
         args, kwargs = arguments_of(self.binding, self.records.of_today(record))
         try:
             key = self.key(args, kwargs)

@@ -8,11 +8,10 @@ from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, S
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
+from .. import query
 from .._record import RunRecord
 from .._sweep import SweepKeywords, SweepOptions, shows_options
-from .._tables import RecordList
 from ..hashing import decode_params
-from ..query import Selection, Where
 from ._function import CacheInfo, FunctionCache
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
     from .._maintenance import Explanation, FailedRun, Reproduction
     from .._sweep import OnError, Plan, Sink
+    from .._tables import RecordList
+    from ..query import Where
     from ._metadata import WithMetadata
 
 P = ParamSpec("P")
@@ -221,7 +222,7 @@ class Methods(Generic[P, R, T]):
         Tables, frames and pages of the list mark what was superseded: a run of a point that has a newer one, a run of
         other code. With *current* it is left out.
         """
-        selection = Selection.of(where, order_by, limit, newest_first)
+        selection = query.Selection.of(where, order_by, limit, newest_first)
         return self._self_parts()[0].records.chosen(selection, current=current)
 
     @overload
@@ -356,7 +357,7 @@ class Methods(Generic[P, R, T]):
         Raises:
             OSError: It cannot be noted down in the results folder.
         """
-        return self._self_parts()[0].records.accept_changes(Selection.of(where))
+        return self._self_parts()[0].records.accept_changes(query.Selection.of(where))
 
     def cache_parameters(self) -> dict[str, Any]:
         """Return what the function was decorated with."""
