@@ -611,9 +611,8 @@ class Store:
             0
         """
         if where is not None and params is None:
-            return self._engine.forget_chosen(
-                query.Selection.of(where), remove_file, preview=preview, spare_pinned=not pinned
-            )
+            found = self._engine.select(query.Selection.of(where))
+            return self._engine.forget_chosen(found, remove_file, preview=preview, pinned=pinned)
         if params is None or where is not None or preview or pinned:
             raise TypeError(
                 "Cannot tell what to delete: pass params or a record; or where=, which is {} for all runs, and with it "

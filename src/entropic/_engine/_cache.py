@@ -269,17 +269,10 @@ class RunCache:
         return self._forget([one for one in same if _writer.signature(self.paths.shown(one)) in unwanted], remove_files)
 
     def forget_chosen(
-        self,
-        selection: Selection,
-        remove_files: bool = False,
-        is_wanted: Callable[[RunRecord], bool] | None = None,
-        *,
-        preview: bool,
-        spare_pinned: bool,
+        self, found: RecordList, remove_files: bool = False, *, preview: bool = False, pinned: bool = False
     ) -> RecordList:
-        """Forget the records that were asked for, and return them; or, as a preview, only return them."""
-        found = self.select(selection, is_wanted)
-        chosen = _tables.RecordList(one for one in found if not (spare_pinned and is_pinned(one)))
+        """Forget the records that a query has found, *pinned* ones only if asked; as a preview, only return them."""
+        chosen = _tables.RecordList(one for one in found if pinned or not is_pinned(one))
         if chosen and not preview:
             self.forget_records(chosen, remove_files)
         return chosen

@@ -10,6 +10,7 @@ from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from .. import query
 from .._code import Code, Ownership, code_digest
 from .._engine import CannotReplayError, DefaultsWatch, RunCache, StalenessPolicy, make_known
 from .._record import RunRecord
@@ -31,6 +32,8 @@ from ._watches import Watches
 if TYPE_CHECKING:
     from .._engine import Metadata
     from .._maintenance import Explanation, Reproduction
+    from .._tables import RecordList
+    from ..query import Where
     from ._evolution import Evolution
 
 _ARE_PLAIN = PLAIN_TYPES.issuperset
@@ -314,6 +317,18 @@ class FunctionCache:
         given = self.binding.signature.bind(*args, **kwargs).arguments
         defaults = self.binding.signature.parameters.keys() - given.keys()
         return explain(self.engine, key, self.records, defaults, self.watches.of(args, kwargs))
+
+    def may_take(self, name: str) -> bool:
+        """Whether a call may have an argument of this name."""
+        names, takes_more = self.binding.names(())
+        return takes_more or name in names
+
+    def delete_chosen(
+        self, where: Where, remove_file: bool = False, preview: bool = False, pinned: bool = False
+    ) -> RecordList:
+        """Forget the records of this function that a query means; see `entropic.Store.delete`."""
+        found = self.records.chosen(query.Selection.of(where))
+        return self.engine.forget_chosen(found, remove_file, preview=preview, pinned=pinned)
 
     def cache_info(self) -> CacheInfo:
         return CacheInfo(self.hits.value, self.misses.value, None, self.records.count_points())
