@@ -78,6 +78,12 @@ CHANGING = frozenset(
 )
 """Methods by which containers are changed in place."""
 
+LOADING = frozenset({"import_module", "__import__", "resolve_name", "modules"})
+"""What finds modules by texts."""
+
+RUNNING = frozenset({"eval", "exec"})
+"""What runs texts."""
+
 _MANY = 4096
 _known: dict[int, tuple[CodeType, Reads]] = {}
 
@@ -92,6 +98,13 @@ def reads_of(code: CodeType) -> Reads:
     reads = scan.reads()
     remember(_known, id(code), (code, reads), _MANY)
     return reads
+
+
+def turning_texts(reads: Reads) -> frozenset[str]:
+    """What of that which code reads turns texts into code."""
+    read = {chain[-1] for chain in reads.names} | {chain[-1] for _, chain in reads.imports if chain}
+    read |= {one.member for one, _ in reads.imports if one.member is not None}
+    return frozenset(read & (LOADING | RUNNING))
 
 
 Edge = tuple[str, Chain]
