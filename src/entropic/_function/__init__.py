@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ._evolution import Evolution
     from ._function import CacheInfo
     from ._metadata import WithMetadata
+    from ._points import FunctionPoints
     from ._proxy import BoundCachedFunction, CachedFunction
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "CacheInfo",
     "CachedFunction",
     "Evolution",
+    "FunctionPoints",
     "WithMetadata",
     "cached",
 ]
@@ -27,6 +29,7 @@ __getattr__, __dir__ = door(
         "_evolution": "Evolution",
         "_function": "CacheInfo",
         "_metadata": "WithMetadata",
+        "_points": "FunctionPoints",
         "_proxy": "BoundCachedFunction CachedFunction",
     },
 )

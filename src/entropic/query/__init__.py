@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from ._text import Filter as Filter
     from ._text import TextQuery as TextQuery
     from ._text import read_query as read_query
+    from ._text import spelled_name as spelled_name
+    from ._text import spelled_value as spelled_value
     from ._typed import kind_of as kind_of
     from ._typed import value_of as value_of
 
@@ -72,7 +74,7 @@ __getattr__, __dir__ = door(
         "_evaluate": "OPERATORS has_name look_up order_kind",
         "_param": "Param condition_of fields_of matches param predicate",
         "_selection": "Selection as_plain_params comparisons_in equalities_in in_order names_in",
-        "_text": "Filter TextQuery read_query",
+        "_text": "Filter TextQuery read_query spelled_name spelled_value",
         "_typed": "kind_of value_of",
     },
 )
