@@ -66,12 +66,8 @@ _BY_SHAPE: tuple[tuple[type, str], ...] = (
 )
 
 
-def is_of_this_process(value: Any) -> bool:
-    """Whether a value is known to be an open file, a connection and the like, whatever else it can be taken for."""
-    return bool(_known_advice(type(value)))
-
-
-def _known_advice(kind: type) -> str:
+def library_advice(kind: type) -> str:
+    """What to do instead of passing an instance of a class known to have no key; empty for any other class."""
     found = (_BY_LIBRARY.get((library_of(base), base.__name__)) for base in kind.__mro__)
     return next(filter(None, found), "")
 
@@ -79,7 +75,7 @@ def _known_advice(kind: type) -> str:
 def advice_for(value: Any) -> str:
     """What to do instead of passing a value of this type; an empty text where nothing more is known."""
     kind = type(value)
-    if advice := _known_advice(kind):
+    if advice := library_advice(kind):
         return advice
     for shape, advice in _BY_SHAPE:
         if issubclass(kind, shape):
