@@ -12,6 +12,7 @@ import textwrap
 import threading
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,145 @@ def test_chosen_runs_are_accepted() -> None:
     chosen = "simulate.accept_changes(where={'provenance.code': simulate.list()[0].provenance['code']})"
 
     assert play(f"[{chosen}, {TEXT}]", OWN) == {"answer": [1, "-1.96"], "told": [], "misses": 0}
+
+
+def texts(*points: int) -> Callable[[Any], list[str]]:
+    """What a function answers for some points."""
+    return lambda function: [function(n).result_path.read_text() for n in points]
+
+
+def accept(where: Any = None) -> Callable[[Any], Any]:
+    return lambda function: function.accept_changes(where)
+
+
+# Each step is an edit, what is done about changed code, and what is called; then what it gives.
+STORIES: dict[str, list[tuple[float, str, Callable[[Any], Any], Any]]] = {
+    "all points": [
+        (1, "warn", texts(1, 2), ["1", "2"]),
+        (3, "rerun", accept(), 2),
+        (3, "rerun", accept(), 0),
+        (3, "error", texts(1, 2, 3), ["1", "2", "9"]),
+    ],
+    "one point, and not the others of its code": [
+        (1, "warn", texts(1, 2), ["1", "2"]),
+        (3, "rerun", accept({"n": 1}), 1),
+        (3, "rerun", accept({"n": 7}), 0),
+        (3, "rerun", texts(1, 2), ["1", "6"]),
+    ],
+    "one point, then the others": [
+        (1, "warn", texts(1, 2), ["1", "2"]),
+        (3, "rerun", accept({"n": 1}), 1),
+        (3, "rerun", accept(), 1),
+        (3, "error", texts(1, 2), ["1", "2"]),
+    ],
+    "one point, from edit to edit": [
+        (1, "warn", texts(1, 2), ["1", "2"]),
+        (3, "rerun", accept({"n": 1}), 1),
+        (4, "rerun", accept({"n": 1}), 1),
+        (4, "rerun", texts(1, 2), ["1", "8"]),
+    ],
+    "a code that was given up for an earlier one": [
+        (1, "rerun", texts(1, 2), ["1", "2"]),
+        (2, "rerun", texts(1, 2), ["2", "4"]),
+        (1, "rerun", texts(1, 2), ["1", "2"]),
+        (3, "rerun", accept(), 2),
+        (3, "error", texts(1, 2), ["1", "2"]),
+    ],
+    "the same for one point: it is the point that was chosen, and no code": [
+        (1, "rerun", texts(1, 2), ["1", "2"]),
+        (2, "rerun", texts(1, 2), ["2", "4"]),
+        (1, "rerun", texts(1, 2), ["1", "2"]),
+        (3, "rerun", accept({"n": 1}), 1),
+        (3, "rerun", texts(1, 2), ["1", "6"]),
+    ],
+    "a code that was given up does not answer with a warning, either": [
+        (1, "rerun", texts(1, 2), ["1", "2"]),
+        (2, "rerun", texts(1, 2), ["2", "4"]),
+        (1, "rerun", texts(1, 2), ["1", "2"]),
+        (3, "warn", texts(1, 2), ["1", "2"]),
+    ],
+    "of each point what answered last": [
+        (1, "rerun", texts(1, 2), ["1", "2"]),
+        (2, "rerun", texts(1), ["2"]),
+        (3, "rerun", accept(), 2),
+        (3, "error", texts(1, 2), ["2", "2"]),
+        (3, "error", lambda function: function.list()[-1].result_path.unlink(), None),
+        (3, "rerun", texts(1), ["3"]),
+    ],
+    "replicates": [
+        (1, "warn", lambda function: len(function.replicates(3, 1)), 3),
+        (3, "rerun", accept(), 3),
+        (3, "error", lambda function: [one.result_path.read_text() for one in function.replicates(4, 1)], [*"1113"]),
+    ],
+    "asked to run again": [
+        (1, "warn", texts(1, 2), ["1", "2"]),
+        (2, "warn", lambda function: function.run(1) and None, None),
+        (3, "rerun", accept(), 2),
+        (3, "error", texts(1, 2), ["2", "2"]),
+    ],
+    "the runs of one code": [
+        (1, "rerun", texts(1, 2), ["1", "2"]),
+        (2, "rerun", texts(1, 2), ["2", "4"]),
+        (3, "rerun", lambda f: f.accept_changes({"provenance.code": f.list()[0].provenance["code"]}), 2),
+        (3, "error", texts(1, 2), ["1", "2"]),
+    ],
+    "by a condition": [
+        (1, "warn", texts(1, 2, 3), ["1", "2", "3"]),
+        (2, "rerun", accept(entropic.param("n") > 1), 2),
+        (2, "rerun", texts(1, 2, 3), ["2", "2", "3"]),
+    ],
+}
+
+
+@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.filterwarnings("ignore::entropic.errors.StaleResultWarning")
+@pytest.mark.filterwarnings("ignore::entropic.errors.UnknownNameWarning")
+@pytest.mark.filterwarnings("ignore::entropic.errors.EqualReplicatesWarning")
+def test_what_accepting_accepts(store: entropic.Store, monkeypatch: pytest.MonkeyPatch, story: str) -> None:
+    """What answered before the edit, of the points that are chosen; nothing else answers because of it."""
+    given, expected = [], []
+    for factor, policy, call, answer in STORIES[story]:
+        monkeypatch.setattr(sys.modules[__name__], "FACTOR", factor)
+        given.append(call(entropic.cached(store, on_change=policy, seed=None)(scaled)))  # type: ignore[call-overload]
+        expected.append(answer)
+
+    assert given == expected
+
+
+def test_accepting_says_what_it_did(store: entropic.Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number, which at a prompt tells of what runs, and what has changed since they were made."""
+    function = entropic.cached(store, name="study.scaled")(scaled)
+    for n in (1, 2):
+        function(n)
+    monkeypatch.setattr(sys.modules[__name__], "FACTOR", 3.0)
+
+    one = function.accept_changes({"n": 1})
+    rest = pickle.loads(pickle.dumps(function.accept_changes()))
+
+    assert repr(one) == (
+        "<1 run of study.scaled, of 1 point, accepted for today's code. "
+        "Changed since: constant `FACTOR` in test_changes.py.>"
+    )
+    assert (rest, f"{rest}", rest.points, rest.left_out) == (1, "1", 1, 0)
+    assert repr(function.accept_changes()) == "<No run of study.scaled had to be accepted.>"
+
+
+def test_single_runs_stay_accepted_when_they_are_renamed(
+    store: entropic.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run is the same, whatever its function is called."""
+    before = entropic.cached(store, name="old")(scaled)
+    for n in (1, 2):
+        before(n)
+    monkeypatch.setattr(sys.modules[__name__], "FACTOR", 3.0)
+    now = entropic.cached(store, name="new", former_names=("old",), on_change="error")(scaled)
+    assert now.accept_changes({"n": 1}) == 1
+    assert now.migrate() == 2
+
+    assert now(1).result_path.read_text() == "2.0"
+    with pytest.raises(CodeChangedError):
+        now(2)
+    assert [record.params["n"] for record in now.list(current=True)] == [1]
 
 
 def test_accepting_helps_at_once() -> None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._command import Command
-    from ._function import BoundCachedFunction, CachedFunction, CacheInfo, WithMetadata
+    from ._function import AcceptedChanges, BoundCachedFunction, CachedFunction, CacheInfo, WithMetadata
     from ._maintenance import CheckReport, Explanation, Merged, Neighbour, Reproduction, ReproductionReport
     from ._points import Grid
     from ._sweep import Plan, SweepProgress
 
 __all__ = [
+    "AcceptedChanges",
     "BoundCachedFunction",
     "CacheInfo",
     "CachedFunction",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 _PLACES = {
+    "AcceptedChanges": "_function",
     "BoundCachedFunction": "_function",
     "CacheInfo": "_function",
     "CachedFunction": "_function",

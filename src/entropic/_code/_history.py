@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ _DRAFT = ".draft"
 _FORMAT = 2
 _MOST_REMEMBERED = 4096
 
+_Accepted = dict[str, list[tuple[str, frozenset[str] | None]]]
+
 
 class Codebook:
     """
@@ -41,7 +43,8 @@ class Codebook:
         layout = Layout(results_dir)
         self._folder = str(layout.code)
         self._accepted_folder = str(layout.accepted)
-        self._accepted: tuple[int, frozenset[tuple[str, str]]] = (-1, frozenset())
+        self._accepted: tuple[int, _Accepted] = (-1, {})
+        self._lists: dict[str, frozenset[str]] = {}
         self._kept: dict[str, bool] = {}
 
     # ---- parts ------------------------------------------------------------------------------------------------------
@@ -115,42 +118,69 @@ class Codebook:
 
     # ---- what was accepted ------------------------------------------------------------------------------------------
 
-    def accept(self, old: Iterable[str], new: str) -> None:
+    def accept(self, old: str, new: str, runs: Collection[str] | None = None) -> None:
         """
         Declare runs of *old* code good for *new*: for all processes, from now on.
+
+        Args:
+            old: Their fingerprint.
+            new: The other one.
+            runs: Which of them, each by a text of its own; None for all of that code, those to come as well.
 
         Raises:
             OSError: It cannot be written.
         """
         folder = self._accepted_folder
         make_shared_folder(folder)
-        for digest in old:
-            with open(os.path.join(folder, f"{digest}.{new}"), "ab"):
-                pass
-        self._accepted = (-1, frozenset())
+        listed = "" if runs is None else "".join(f"{run}\n" for run in sorted(runs))
+        name = f"{old}.{new}" if runs is None else f"{old}.{new}.{_digest(listed)}"
+        path = os.path.join(folder, name)
+        if not os.path.exists(path):
+            with replacing(path) as draft:
+                Path(draft).write_text(listed, encoding="utf-8")
+        self._accepted = (-1, {})
 
-    def accepted_for(self, old: str) -> list[str]:
-        """The codes that runs of an *old* one are good for, directly or by way of other changes."""
+    def accepted_for(self, old: str, run: str = "") -> list[str]:
+        """The codes that runs of an *old* one are good for, or one run is, directly or by way of other changes."""
         pairs = self._accepted_pairs()
         reached, left = [old], [old]
         while left:
-            one = left.pop()
-            further = [later for earlier, later in pairs if earlier == one and later not in reached]
-            reached += further
-            left += further
+            for later, runs in pairs.get(left.pop(), ()):
+                if later not in reached and (runs is None or run in runs):
+                    reached.append(later)
+                    left.append(later)
         return reached[1:]
 
-    def _accepted_pairs(self) -> frozenset[tuple[str, str]]:
+    def has_single_runs(self) -> bool:
+        """Whether single runs were accepted, and not only all runs of a code."""
+        return any(runs is not None for several in self._accepted_pairs().values() for _, runs in several)
+
+    def _accepted_pairs(self) -> _Accepted:
+        """By old code: the new ones, each with the runs that it was accepted for; None for all."""
         folder = self._accepted_folder
         try:
             changed_at = os.stat(folder).st_mtime_ns
         except OSError:
-            return frozenset()
+            return {}
         # Of a folder that has just changed, the time says nothing yet: it may change again at the same moment.
         if changed_at != self._accepted[0] or not is_settled(changed_at):
-            names = (name.partition(".") for name in os.listdir(folder))
-            self._accepted = changed_at, frozenset((old, new) for old, _, new in names)
+            pairs: _Accepted = {}
+            for name in os.listdir(folder):
+                old, new, listed = (*name.split("."), "", "")[:3]
+                if not name.endswith(_DRAFT):
+                    pairs.setdefault(old, []).append((new, self._listed(name) if listed else None))
+            self._accepted = changed_at, pairs
         return self._accepted[1]
+
+    def _listed(self, name: str) -> frozenset[str]:
+        """The runs that are listed in a file, whose content never changes."""
+        known = self._lists.get(name)
+        if known is None:
+            known = frozenset()
+            with contextlib.suppress(OSError):
+                text = Path(self._accepted_folder, name).read_text(encoding="utf-8")
+                known = self._lists[name] = frozenset(text.splitlines())
+        return known
 
     # ---- what was current ---------------------------------------------------------------------------------------
 

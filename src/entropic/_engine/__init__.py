@@ -2,6 +2,7 @@
 
 from ._arguments import checked_metadata, require_callable
 from ._cache import RunCache
+from ._defaults import DefaultsWatch
 from ._known import CannotReplayError, Comparison, call_of, is_known, make_known
 from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
 from ._manifest import differs, first_defect, renamed_members
@@ -10,7 +11,7 @@ from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
 from ._records import by_key, let_newest_answer, moved
 from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside, save_of, suffix_of
 from ._settings import Settings, checked_suffix
-from ._staleness import POLICIES, DefaultsWatch, StalenessPolicy
+from ._staleness import POLICIES, StalenessPolicy
 from ._unknown_names import warn_of_slips
 from ._writer import signature
 

@@ -8,15 +8,15 @@ recorded by a release that knew nothing of code, is good.
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .._code import ITSELF, Change, Code, Codebook, Fingerprint, diff_of, found_again
 from .._fs import remember, warn
 from .._record import RunRecord
-from ..errors import ChangedDefaultWarning, CodeChangedError, NameSharedWarning, StaleResultWarning
-from ._acceptance import codes_before
+from ..errors import CodeChangedError, NameSharedWarning, StaleResultWarning
+from ._acceptance import current_last, run_mark, runs_before
 
 POLICIES = ("warn", "rerun", "error", "ignore")
 _MANY_CODES = 1024
@@ -163,7 +163,7 @@ class StalenessPolicy:
             return True
         if self._good.get(recorded) is not today:
             if not self._is_of(recorded, today) and not self._is_allowed(recorded, today):
-                return False
+                return self._is_accepted(record, today)
             remember(self._good, recorded, today, _MANY_CODES)
         return True
 
@@ -175,10 +175,17 @@ class StalenessPolicy:
         accepted = self._codebook.accepted_for(recorded)
         return any(self._is_of(code, today) for code in accepted) or self._is_excused(recorded, today)
 
+    def _is_accepted(self, record: RunRecord, today: Fingerprint) -> bool:
+        """Whether a single run was accepted, and not the code that it was made by."""
+        codes = self._codebook.accepted_for(record.provenance["code"], run_mark(record))
+        return any(self._is_of(code, today) for code in codes)
+
     def accept_excused(self, recorded: set[str]) -> None:
         """Accept for good what is excused as long as the parameters are declared to have grown."""
         today = self._code.now()
-        self.accept({digest for digest in recorded if self._is_excused(digest, today)})
+        for digest in recorded:
+            if self._is_excused(digest, today) and not self._is_good_already(digest):
+                self._note_accepted(digest, None)
 
     def _is_excused(self, recorded: str, today: Fingerprint) -> bool:
         if self._growth is None:
@@ -266,109 +273,65 @@ class StalenessPolicy:
             identity = (passed.params_hash, passed.created_at) if passed is not None else None
             self._codebook.note_current(self._function_name, today.digest, identity)
 
-    def accept(self, recorded: set[str]) -> set[str]:
-        """Declare runs with these fingerprints good for today's code; returns those that were not already."""
-        groups: dict[tuple[str, ...], set[str]] = {}
-        for digest in recorded:
-            groups.setdefault(tuple(sorted(self._codebook.arguments_of(digest))), set()).add(digest)
-        return set().union(*(self._of_labels(labels)._accept(codes) for labels, codes in groups.items()))
+    def accept(self, runs: Sequence[RunRecord], records: Sequence[RunRecord]) -> list[RunRecord]:
+        """
+        Declare runs good for today's code; returns those that were not already.
+
+        Of a code all runs of which are accepted, those to come are good as well: other processes may still make some.
+
+        Args:
+            runs: The runs, each of which tells its code.
+            records: All runs of the function.
+        """
+        counts = Counter(one.provenance.get("code") for one in records)
+        new: list[RunRecord] = []
+        for code, several in _by_code(runs).items():
+            policy = self._of_labels(tuple(sorted(self._codebook.arguments_of(code))))
+            missing = [one for one in several if not policy._is_good_already(code, run_mark(one))]
+            if missing:
+                is_whole = len(several) >= counts[code]
+                policy._note_accepted(code, None if is_whole else [run_mark(one) for one in missing])
+            new += missing
+        self._good.clear()
+        return new
 
     def _of_labels(self, labels: tuple[str, ...]) -> StalenessPolicy:
         found = [(label, found_again(label)) for label in labels]
         return self.for_arguments(tuple(pair for pair in found if pair[1] is not None))
 
-    def _accept(self, recorded: set[str]) -> set[str]:
+    def _is_good_already(self, code: str, run: str = "") -> bool:
         today = self._code.before_run()
-        new = {
-            digest
-            for digest in recorded
-            if not self._is_of(digest, today) and not any(map(self._is_today, self._codebook.accepted_for(digest)))
-        }
-        if new:
-            self._codebook.keep(self._function_name, today)
-            self._codebook.accept(sorted(new), today.digest)
-            self._good.clear()
-        return new
+        return any(self._is_of(one, today) for one in (code, *self._codebook.accepted_for(code, run)))
 
-    def _is_today(self, code: str) -> bool:
-        return self._is_of(code, self._code.now())
+    def _note_accepted(self, code: str, runs: list[str] | None) -> None:
+        today = self._code.before_run()
+        self._codebook.keep(self._function_name, today)
+        self._codebook.accept(code, today.digest, runs)
+        self._good.clear()
 
-    def last_current(self, records: Sequence[RunRecord]) -> set[str]:
+    def current_last(self, records: Sequence[RunRecord]) -> RunRecord:
+        """Of runs of one point, all by other code, the oldest first, the newest by the code that was current last."""
+        return current_last(records, self._codebook.current_note(self._function_name))
+
+    def last_current(self, records: Sequence[RunRecord], chosen: Sequence[RunRecord] | None = None) -> list[RunRecord]:
         """
-        The codes of the runs that answered before today's code: of each point the one that was current last.
+        The runs that answered before today's code: of each point those by the code that was current last.
 
-        Code that was given up for an earlier one is not among them.
+        Code that was given up for an earlier one is not among them, unless it was *chosen*.
 
         Raises:
             SeveralCodesError: Runs of a point by several codes differ, and which was current last cannot be told.
         """
         today = self._code.now()
         note = self._codebook.current_note(self._function_name)
-        return codes_before(records, note, lambda code: self._is_of(code, today))
+        return runs_before(records, note, lambda code: self._is_of(code, today), chosen)
 
 
-class DefaultsWatch:
-    """
-    The defaults of a function's parameters, held against those that its recorded runs had.
-
-    Args:
-        function_name: For messages.
-        defaults: The defaults of today, as texts by parameter name.
-        codebook: Where earlier ones are kept.
-        count_runs: How many recorded runs have this value (as text) of a parameter.
-    """
-
-    def __init__(
-        self,
-        function_name: str,
-        defaults: Mapping[str, str],
-        codebook: Codebook,
-        count_runs: Callable[[str, str], int],
-    ) -> None:
-        self._function_name = function_name
-        self._defaults = defaults
-        self._codebook = codebook
-        self._count_runs = count_runs
-        self._earlier: dict[str, list[str]] | None = None
-
-    def notice(self, left_out: Callable[[], set[str]]) -> None:
-        """Say once of each parameter that a call leaves out, if its default is not what it was in recorded runs."""
-        if not self._defaults:
-            return
-        if self._earlier is None:
-            self._earlier = self._look_back()
-        if self._earlier:
-            for name in sorted(left_out() & self._earlier.keys()):
-                self._say(name, self._earlier[name])
-                del self._earlier[name]
-
-    def keep(self) -> None:
-        """Note down the defaults of today once a run has been made with them, and nothing is left to say of them."""
-        if self._defaults and not self._earlier:
-            self._codebook.keep_defaults(self._function_name, self._defaults)
-
-    def _look_back(self) -> dict[str, list[str]]:
-        known = self._codebook.defaults(self._function_name)
-        if self._defaults in known:
-            return {}
-        changed: dict[str, list[str]] = {}
-        for name, text in self._defaults.items():
-            earlier = dict.fromkeys(one[name] for one in known if one.get(name, text) != text)
-            if earlier:
-                changed[name] = list(earlier)
-        return changed
-
-    def _say(self, name: str, earlier: list[str]) -> None:
-        for text in earlier:
-            count = self._count_runs(name, text)
-            if count:
-                runs = "1 recorded run has" if count == 1 else f"{count} recorded runs have"
-                now, then = _shown(self._defaults[name]), _shown(text)
-                warn(
-                    f"The default of {name} in {self._function_name} is {now} now and was {then}, which {runs}: "
-                    f"calls without {name} are new points. Pass {name}={then} for the recorded ones.",
-                    ChangedDefaultWarning,
-                )
+def _by_code(runs: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
+    found: dict[str, list[RunRecord]] = {}
+    for run in runs:
+        found.setdefault(run.provenance["code"], []).append(run)
+    return found
 
 
 _UNWATCHED = Fingerprint(())
@@ -387,7 +350,3 @@ _WAYS_OUT = (
     "If it is still good, call accept_changes() on the function once; if not, give the function a new version=, or "
     'on_change="rerun".'
 )
-
-
-def _shown(text: str) -> str:
-    return repr(json.loads(text))

@@ -8,9 +8,11 @@ from ._function import CacheInfo
 from ._proxy import BoundCachedFunction, CachedFunction
 
 if TYPE_CHECKING:
+    from ._accepted import AcceptedChanges
     from ._metadata import WithMetadata
 
 __all__ = [
+    "AcceptedChanges",
     "BoundCachedFunction",
     "CacheInfo",
     "CachedFunction",
@@ -21,6 +23,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    if name == "AcceptedChanges":
+        from ._accepted import AcceptedChanges
+
+        return AcceptedChanges
     if name == "WithMetadata":
         from ._metadata import WithMetadata
 
