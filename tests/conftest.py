@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -39,11 +40,41 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def _no_wait_for_the_disk() -> Iterator[None]:
+    """
+    In the process of the tests itself a sync returns at once; that of other processes waits for the disk.
+
+    It changes nothing that can be seen without a power cut, and half of the time of the tests would go into it. What is
+    synced, and when, is asserted by tests that put something of their own in its place.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        if not os.environ.get("ENTROPIC_SOAK"):
+            patched.setattr(os, "fsync", _require_open)
+        yield
+
+
+def _require_open(file: int | IO[Any]) -> None:
+    """Refuse what the true sync would refuse."""
+    os.fstat(file if isinstance(file, int) else file.fileno())
+
+
+@pytest.fixture(autouse=True, scope="session")
 def _nothing_left_in_the_repository() -> Iterator[None]:
     """The tests leave the top of the repository as it was, but for caches of tools (dot-files)."""
     yield
     changed = {name for name in ROOT_BEFORE ^ set(os.listdir(ROOT)) if not name.startswith(".")}
     assert not changed, f"made or removed by the tests: {sorted(changed)}"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _what_was_there_before_is_not_looked_through() -> None:
+    """
+    The garbage collector passes over what lived before a module's tests: libraries, and other tests.
+
+    Tests that collect before and after would take half a second each with all that the suite has loaded.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -115,8 +115,8 @@ def test_a_runner_that_the_workers_do_not_know(
 
 
 STUDY = """
+import contextlib
 import sys
-import types
 from entropic import Store, cached, grid
 
 store = Store("results", "runs.json", file_suffix=".txt", durable=False)
@@ -140,8 +140,9 @@ def runner(params, result_path):
 if __name__ == "__main__":
     from distributed import Client, LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster:
-        with Client(sys.argv[1] if len(sys.argv) > 1 else cluster) as client:
+    own = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
+    with contextlib.nullcontext(sys.argv[1]) if len(sys.argv) > 1 else LocalCluster(**own) as cluster:
+        with Client(cluster) as client:
             records = simulate.sweep(grid(n=[1, 2]), executor=client)
             records += store.sweep(grid(n=[1, 2]), runner, executor=client)
             records += Model(2).solve.sweep(grid(n=[3]), executor=client)

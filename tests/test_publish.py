@@ -208,7 +208,7 @@ def test_an_existing_file_is_never_replaced(monkeypatch: pytest.MonkeyPatch) -> 
 
     def write(path: Path) -> None:
         np.save(path, np.zeros(2))
-        Path("results", path.name).write_text("mine too")
+        Path(f"results/1000000000.000001_{KEY}.npy").write_text("mine too")
 
     run(write)
 

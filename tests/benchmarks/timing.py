@@ -40,7 +40,7 @@ class Effort(NamedTuple):
     sweep_points: int = 10_000
 
 
-QUICK = Effort(seconds=0.05, process_turns=2, slow_turns=1, misses=5, array_megabytes=2, sweep_points=20)
+QUICK = Effort(seconds=0.02, process_turns=1, slow_turns=1, misses=5, array_megabytes=2, sweep_points=20)
 
 
 def interleaved(contenders: Contenders, seconds: float, least_turns: int = 3) -> dict[str, Seconds]:

@@ -148,7 +148,7 @@ def _free_port() -> int:
     """
     A port that nothing listens on, and that the system gives to no outgoing connection.
 
-    What it gives out itself (32768 and up) may be taken in the second that the server needs to start, or to start again.
+    What it gives out itself (32768 and up) may be taken in the second that the server needs to start, or to restart.
     """
     for port in random.SystemRandom().sample(range(15_000, 30_000), 100):
         with contextlib.suppress(OSError), socket.socket() as probe:

@@ -14,11 +14,11 @@ import re
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from .._fs import process_id
 from ._ownership import is_own
 
 try:
@@ -40,7 +40,7 @@ def circumstances(module_name: str | None) -> dict[str, Any]:
     Args:
         module_name: Whose imports and repository to tell of.
     """
-    return {**_of_process(os.getpid()), **_of_module(module_name or "")}
+    return {**_of_process(process_id()), **_of_module(module_name or "")}
 
 
 class Meter:
@@ -87,7 +87,7 @@ class _Used(NamedTuple):
 def _used() -> _Used:
     """What the process and its ended children have used so far."""
     own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu_seconds = time.process_time() + children.ru_utime + children.ru_stime
+    cpu_seconds = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
     return _Used(cpu_seconds, (own.ru_maxrss * _MAX_RSS_UNIT, children.ru_maxrss * _MAX_RSS_UNIT))
 
 

@@ -102,6 +102,7 @@ class RunCache:
         self.writer.settle()
         self.staging.close()
         self._locks.close()
+        self.writer.journal.close()
         self.index.close()
 
     # ---- running ----------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from .._fs import digest_like, files_below, is_as_recorded, measure
+from .._fs import digest_like, files_below, is_as_recorded, measure, measure_known
 from .._record import RunRecord
 
 _INSIDE = "./"
@@ -75,12 +75,14 @@ def describe_result(path: str, siblings: Sequence[str], digest_up_to_bytes: int 
     Raises:
         OSError: Something in it cannot be read.
     """
-    size_bytes, digest = measure(path, digest_up_to_bytes)
-    told: dict[str, Any] = {"size_bytes": size_bytes}
     status = os.stat(path)
-    if not stat.S_ISDIR(status.st_mode):
+    is_folder = stat.S_ISDIR(status.st_mode)
+    size_bytes, digest = measure_known(path, status, digest_up_to_bytes)
+    told: dict[str, Any] = {"size_bytes": size_bytes}
+    if not is_folder:
         told["mtime_ns"] = status.st_mtime_ns
-    members = [*_members_in(path), *_members_beside(os.path.dirname(path), siblings, digest_up_to_bytes)]
+    members = _members_in(path) if is_folder else []
+    members += _members_beside(os.path.dirname(path), siblings, digest_up_to_bytes)
     if members:
         told["members"] = members
     if digest is not None:
@@ -215,8 +217,6 @@ def _has_other_content(member: Member) -> bool:
 
 
 def _members_in(path: str) -> list[list[Any]]:
-    if not os.path.isdir(path):
-        return []
     names = sorted(islice(files_below(path), _MOST_MEMBERS + 1))
     return [_entry(_INSIDE + name, os.path.join(path, name)) for name in names] if len(names) <= _MOST_MEMBERS else []
 

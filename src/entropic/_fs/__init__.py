@@ -1,7 +1,7 @@
 """The ground: files and folders, their digests, locks on open files, forks, a bounded memory, warnings."""
 
 from ._atomic import abandoned_drafts, remove_drafts, replacing
-from ._digests import content_digest, digest_like, files_below, is_as_recorded, measure
+from ._digests import content_digest, digest_like, files_below, is_as_recorded, measure, measure_known
 from ._files import make_folder, make_shared_folder, move_new, remove, require_access, share_file, sync, sync_tree
 from ._flock import (
     byte_unlocker,
@@ -16,16 +16,20 @@ from ._flock import (
     unlock,
     wait_for_lock,
 )
-from ._fork import forks_held_off, watch_forks
+from ._fork import forks_held_off, process_id, watch_forks
 from ._frames import calling_frame, is_finished
 from ._holder import holder_in, holder_note
+from ._kept_file import KeptFile
 from ._memo import remember
+from ._mounts import appends_in_one_step
 from ._stamp import Stamp, is_settled
 from ._warn import warn
 
 __all__ = [
+    "KeptFile",
     "Stamp",
     "abandoned_drafts",
+    "appends_in_one_step",
     "byte_unlocker",
     "calling_frame",
     "closer",
@@ -45,7 +49,9 @@ __all__ = [
     "make_folder",
     "make_shared_folder",
     "measure",
+    "measure_known",
     "move_new",
+    "process_id",
     "remember",
     "remove",
     "remove_abandoned",

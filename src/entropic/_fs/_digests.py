@@ -54,7 +54,11 @@ def measure(path: str, digest_up_to_bytes: int | None) -> tuple[int, str | None]
     Raises:
         OSError: Something in it cannot be read.
     """
-    status = os.stat(path)
+    return measure_known(path, os.stat(path), digest_up_to_bytes)
+
+
+def measure_known(path: str, status: os.stat_result, digest_up_to_bytes: int | None) -> tuple[int, str | None]:
+    """As `measure`, of what has this status."""
     if stat.S_ISDIR(status.st_mode):
         size_bytes, _ = _Walk(path).measured()
         if digest_up_to_bytes is not None and size_bytes > digest_up_to_bytes:
@@ -271,10 +275,16 @@ _known: dict[str, tuple[tuple[int, ...], bytes]] = {}
 
 
 def _file_digest(path: str, status: os.stat_result) -> bytes:
-    digest = hashlib.sha256()
-    with open(path, "rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK_BYTES):
+    digest, left = hashlib.sha256(), status.st_size
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        while chunk := os.read(descriptor, _CHUNK_BYTES):
             digest.update(chunk)
+            left -= len(chunk)
+            if left == 0:
+                break  # the end is where it was said to be: no need to ask for it
+    finally:
+        os.close(descriptor)
     return digest.digest()
 
 

@@ -36,9 +36,10 @@ def sync(path: str) -> None:
         os.close(descriptor)
 
 
-def sync_tree(path: str) -> None:
-    """Bring a file, or a folder with all that is in it, to disk."""
-    mode = os.lstat(path).st_mode
+def sync_tree(path: str, mode: int | None = None) -> None:
+    """Bring a file, or a folder with all that is in it, to disk; its own mode may be known."""
+    if mode is None:
+        mode = os.lstat(path).st_mode
     if stat.S_ISDIR(mode):
         for place, _, names in os.walk(path):
             for name in names:
@@ -127,9 +128,10 @@ def _rights_in(folder: str) -> int:
     return stat.S_IMODE(os.stat(folder).st_mode) & 0o666
 
 
-def move_new(source: str, target: str) -> None:
-    """Rename a file or folder to a name that must be free; `FileExistsError` if it is not."""
-    mode = os.lstat(source).st_mode
+def move_new(source: str, target: str, mode: int | None = None) -> None:
+    """Rename a file or folder, whose mode may be known, to a name that must be free; else `FileExistsError`."""
+    if mode is None:
+        mode = os.lstat(source).st_mode
     if stat.S_ISDIR(mode):
         _move_new_folder(source, target, stat.S_IMODE(mode))
         return

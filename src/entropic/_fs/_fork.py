@@ -16,10 +16,16 @@ class Forkable(Protocol):
         """Drop inherited locks and descriptors; runs in the child before anything else does."""
 
 
+_process_id = os.getpid()
 _living: set[weakref.ref[Forkable]] = set()
 # Two, since an import may wait for one that another thread is in the middle of, and that thread for a descriptor.
 _importing = threading.RLock()
 _opening = threading.RLock()
+
+
+def process_id() -> int:
+    """The id of this process, without asking the system each time."""
+    return _process_id
 
 
 def watch_forks(member: Forkable) -> None:
@@ -41,6 +47,8 @@ def forks_held_off(*, importing: bool = False) -> contextlib.AbstractContextMana
 
 
 def _after_fork() -> None:
+    global _process_id
+    _process_id = os.getpid()
     for entry in list(_living):
         member = entry()
         if member is not None:

@@ -15,22 +15,11 @@ import os
 import weakref
 from collections.abc import Callable
 
-from .._fs import (
-    byte_unlocker,
-    closer,
-    forks_held_off,
-    has_byte_locks,
-    make_shared_folder,
-    share_file,
-    try_lock_byte,
-    watch_forks,
-)
+from .._fs import KeptFile, byte_unlocker, forks_held_off, has_byte_locks, try_lock_byte, watch_forks
 from ..errors import StoreWriteError
 from ._lock_files import LockFiles
 from ._protocols import KeyLock
 
-# A store may come from a stranger: a link in the place of the file is not followed, a pipe is not waited for.
-_FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _WITHOUT_BYTE_LOCKS = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 _ADVICE = "Its file system may have no locks: put results_dir on one that has."
 _NOTHING_RUN = "Nothing has been run."
@@ -65,7 +54,7 @@ class ByteLocks:
         self._path = path
         self._lock_files = lock_files
         self._holder = holder
-        self._file: _OpenFile | None = None
+        self._file: KeptFile | None = None
         self._claims: dict[int, weakref.ref[ByteLock]] = {}
         self._has_none = False
         watch_forks(self)
@@ -125,15 +114,15 @@ class ByteLocks:
             file = self._opened()
             if not lock.take(file):
                 return False
-            if os.fstat(file.descriptor).st_nlink:
+            if file.is_there():
                 return True
             self._file = None  # removed meanwhile; it is closed with the last of its locks
 
-    def _opened(self) -> _OpenFile:
+    def _opened(self) -> KeptFile:
         file = self._file
         if file is None:
             with forks_held_off():  # or a child would keep locks that it does not know of
-                self._file = file = _OpenFile(self._path)
+                self._file = file = KeptFile(self._path, os.O_RDWR)
         return file
 
 
@@ -153,7 +142,7 @@ class ByteLock:
     def __init__(self, claims: dict[int, weakref.ref[ByteLock]], place: int) -> None:
         self._claims = claims
         self._place = place
-        self._file: _OpenFile | None = None
+        self._file: KeptFile | None = None
         self._unlock: Callable[[], None] | None = None
         self._entry = weakref.ref(self)
 
@@ -166,7 +155,7 @@ class ByteLock:
         assert self._entry is not None
         return self._claims.setdefault(self._place, self._entry) is self._entry
 
-    def take(self, file: _OpenFile) -> bool:
+    def take(self, file: KeptFile) -> bool:
         """Try once to lock it in an open file."""
         # What frees the byte is there before it is locked: it does no harm while the place is claimed.
         self._file, self._unlock = file, byte_unlocker(file.descriptor, self._place)
@@ -192,46 +181,8 @@ class ByteLock:
         self._unlock = None
         self._forget()
         if self._file is not None:
-            self._file.after_fork()
+            self._file.close()
 
     def _forget(self) -> None:
         if self._claims.get(self._place) is self._entry:
             self._claims.pop(self._place, None)
-
-
-class _OpenFile:
-    """
-    The open file, closed at the latest with this object.
-
-    Raises:
-        OSError: It cannot be opened.
-    """
-
-    _close: Callable[[], None] | None = None
-    descriptor = -1
-
-    def __init__(self, path: str) -> None:
-        self.descriptor, is_new = _opened(path)
-        self._close = closer(self.descriptor)
-        if is_new:  # others have to open it, to wait for a byte of it
-            share_file(self.descriptor, os.path.dirname(path), os.fstat(self.descriptor).st_mode)
-        watch_forks(self)
-
-    def __del__(self) -> None:
-        if self._close is None and self.descriptor >= 0:  # interrupted between the two
-            self._close = closer(self.descriptor)
-        self.after_fork()
-
-    def after_fork(self) -> None:
-        """Close it."""
-        if self._close is not None:
-            self._close()
-
-
-def _opened(path: str) -> tuple[int, bool]:
-    """The file, open; and whether it may be new."""
-    try:
-        return os.open(path, _FLAGS), False
-    except FileNotFoundError:
-        make_shared_folder(os.path.dirname(path))
-        return os.open(path, _FLAGS | os.O_CREAT, 0o666), True

@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
-from .._fs import make_shared_folder, share_file, try_lock
+from .._fs import KeptFile, appends_in_one_step, forks_held_off, try_lock
 from ._layout import Layout, require_locks
 
 Event = Literal["recorded", "forgotten"]
@@ -62,6 +62,12 @@ class Journal:
     def __init__(self, results_dir: Path, index: str) -> None:
         self.path = Layout(results_dir).journal
         self.index = index
+        self._path = str(self.path)
+        self._file: KeptFile | None = None
+
+    def close(self) -> None:
+        """Close the file; the next line opens it again."""
+        self._file = None
 
     def append(self, event: Event, documents: Iterable[Mapping[str, Any]]) -> None:
         """
@@ -79,11 +85,13 @@ class Journal:
         if not lines:
             return
         require_locks()
-        descriptor = self._open()
+        text = ("\n" + "\n".join(lines) + "\n").encode("ascii")
+        file = self._opened()
         try:
-            _write_locked(descriptor, ("\n" + "\n".join(lines) + "\n").encode("ascii"))
+            while text:
+                text = text[os.write(file.descriptor, text) :]
         finally:
-            os.close(descriptor)
+            del file  # closed, if it is not kept, though a traceback may keep our variables
 
     def entries(self) -> Iterator[Entry]:
         """
@@ -109,26 +117,28 @@ class Journal:
         except OSError:
             return True
 
-    def _open(self) -> int:
-        flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
-        try:
-            return os.open(self.path, flags)
-        except FileNotFoundError:
-            make_shared_folder(self.path.parent)
-            descriptor = os.open(self.path, flags | os.O_CREAT, 0o666)
-            share_file(descriptor, str(self.path.parent), os.fstat(descriptor).st_mode)
-            return descriptor
+    def _opened(self) -> KeptFile:
+        """The file, to be written to at once."""
+        file = self._file
+        if file is not None and file.is_there():
+            return file
+        with forks_held_off():
+            file = KeptFile(self._path, os.O_WRONLY | os.O_APPEND)
+        if appends_in_one_step(os.fstat(file.descriptor).st_dev):
+            self._file = file
+        else:
+            # On a network file system two hosts may write to one place: hence a lock, where there are any. It ends with
+            # the file, which is not kept.
+            _wait_for_lock(file.descriptor)
+        return file
 
 
-def _write_locked(descriptor: int, text: bytes) -> None:
-    # Appending is one step on a local file system. On a network file system two hosts may write to one place: hence the
-    # lock, where there are locks. Not for ever: it may be held by the very call that a signal handler has interrupted.
+def _wait_for_lock(descriptor: int) -> None:
+    """Lock an open file; not for ever, since the very call that a signal handler has interrupted may hold it."""
     ends = time.monotonic() + _PATIENCE_SECONDS
     with contextlib.suppress(OSError):
         while not try_lock(descriptor) and time.monotonic() < ends:
             time.sleep(0.001)
-    while text:
-        text = text[os.write(descriptor, text) :]
 
 
 def _entry_of(line: bytes) -> Entry | None:

@@ -30,8 +30,13 @@ def is_own_name(name: str) -> bool:
     return _OWN_NAME.fullmatch(name) is not None
 
 
+def stem_of_now(params_hash: str) -> str:
+    """A stem for a result of this moment."""
+    return f"{time.time():.6f}_{params_hash}"
+
+
 def unused_stem(results_dir: str, params_hash: str, suffix: str) -> str:
-    """A stem for a result of this moment, under which nothing stands in the results folder."""
+    """As `stem_of_now`, of a moment under which nothing stands in the results folder."""
     moment = time.time()
     while True:
         stem = f"{moment:.6f}_{params_hash}"

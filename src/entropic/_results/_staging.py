@@ -11,14 +11,24 @@ import contextlib
 import itertools
 import os
 import shutil
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
 from .. import _log
-from .._fs import make_folder, make_shared_folder, move_new, require_access, sync, sync_tree, watch_forks
+from .._fs import (
+    make_folder,
+    make_shared_folder,
+    move_new,
+    process_id,
+    require_access,
+    sync,
+    sync_tree,
+    watch_forks,
+)
 from ..errors import AmbiguousResultError, ResultMissingError
 from ._layout import Layout, StagingName, require_locks
-from ._names import suffix_of, unused_stem
+from ._names import stem_of_now, suffix_of, unused_stem
 from ._sessions import Session, dead_sessions, holder_of, remove_dead_work
 
 OUTPUT_ENDING = ".output.txt"
@@ -82,7 +92,9 @@ class StagingArea:
             OSError: The results folder cannot be made or written.
         """
         session, folder = self._new_folder(params_hash)
-        if stem is None or os.path.lexists(os.path.join(self.results_dir, stem + suffix)):
+        if stem is None:
+            stem = stem_of_now(params_hash)  # should it be taken, that is seen when the result is published
+        elif os.path.lexists(os.path.join(self.results_dir, stem + suffix)):
             stem = unused_stem(self.results_dir, params_hash, suffix)
         return Stage(self, session, folder, stem, suffix)
 
@@ -115,13 +127,21 @@ class StagingArea:
 
     def _new_folder(self, params_hash: str) -> tuple[Session, str]:
         session = self._current_session()
-        folder = os.path.join(self._staging, str(StagingName(session.name, str(next(self._numbers)), params_hash)))
+        try:
+            return session, self._make_folder(session, params_hash)
+        except FileNotFoundError:  # our folders were removed meanwhile
+            self._session = session = self._new_session()
+            return session, self._make_folder(session, params_hash)
+
+    def _make_folder(self, session: Session, params_hash: str) -> str:
+        name = StagingName(session.name, str(next(self._numbers)), params_hash)
+        folder = os.path.join(self._staging, str(name))
         os.mkdir(folder)
-        return session, folder
+        return folder
 
     def _current_session(self) -> Session:
         session = self._session
-        if session is None or not os.path.isdir(self._staging):
+        if session is None:
             self._session = session = self._new_session()
         return session
 
@@ -150,7 +170,8 @@ class Stage:
         self._folder = folder
         self._stem = stem
         self._suffix = suffix
-        self._owner = os.getpid()
+        self._owner = process_id()
+        self._entries: dict[str, int] | None = None
         self.path = Path(folder, stem + suffix)
 
     def publish(self) -> Published:
@@ -170,29 +191,36 @@ class Stage:
                 "Cannot publish the result: this process was forked inside the run, and the run is its parent's. "
                 "End a child inside the runner with os._exit, or use multiprocessing."
             )
-        names = sorted(os.listdir(self._folder))
-        written = _result_among(self.path, names)
+        entries = self._look()
+        written = _result_among(self.path, list(entries))
         if self._area.durable:
-            for name in names:
-                sync_tree(os.path.join(self._folder, name))
+            for name, mode in entries.items():
+                sync_tree(os.path.join(self._folder, name), mode)
         try:
-            return self._publish_in("", names, written)
+            return self._publish_in("", entries, written)
         except FileExistsError:
-            # The name of a companion is taken. What refers to it by that name has to find its own.
-            return self._publish_in(self._new_run_folder(), names, written)
+            # A name is taken where there are companions. What refers to one of them by its name has to find its own.
+            return self._publish_in(self._new_run_folder(), entries, written)
 
-    def _publish_in(self, folder: str, names: list[str], written: str) -> Published:
+    def _look(self) -> dict[str, int]:
+        """What the runner wrote, by name, each with its mode."""
+        if self._entries is None:
+            names = sorted(os.listdir(self._folder))
+            self._entries = {name: os.lstat(os.path.join(self._folder, name)).st_mode for name in names}
+        return self._entries
+
+    def _publish_in(self, folder: str, entries: dict[str, int], written: str) -> Published:
         """Move all that was written into a folder below the results folder, or into that itself."""
         place, durable = os.path.join(self._area.results_dir, folder), self._area.durable
         moved: list[tuple[str, str]] = []  # each as it was called, and as it is
         try:
-            for name in names:
+            for name, mode in entries.items():
                 if name != written:
-                    move_new(os.path.join(self._folder, name), os.path.join(place, name))
+                    move_new(os.path.join(self._folder, name), os.path.join(place, name), mode)
                     moved.append((name, name))
-            result = self._move_result(written, place)
+            result = self._move_result(written, entries[written], place, may_rename=not moved)
             moved.append((written, result))
-            if _is_broken_link(os.path.join(place, result)):
+            if stat.S_ISLNK(entries[written]) and not os.path.exists(os.path.join(place, result)):
                 raise _missing(self.path)  # it leads nowhere, or into the staging folder
             if durable:
                 sync(place)
@@ -226,7 +254,7 @@ class Stage:
             ResultMissingError: Nothing was written.
             AmbiguousResultError: Several things were written, none under the expected name.
         """
-        return self.path.with_name(_result_among(self.path, sorted(os.listdir(self._folder))))
+        return self.path.with_name(_result_among(self.path, list(self._look())))
 
     def discard(self) -> None:
         """Remove the folder and whatever is left in it; not in a forked child, whose parent is still writing there."""
@@ -253,16 +281,18 @@ class Stage:
         return kept
 
     def _is_ours(self) -> bool:
-        return os.getpid() == self._owner
+        return process_id() == self._owner
 
-    def _move_result(self, written: str, place: str) -> str:
+    def _move_result(self, written: str, mode: int, place: str, *, may_rename: bool) -> str:
         source = os.path.join(self._folder, written)
         name = self._stem + suffix_of(written, self._stem, self._suffix)
         while True:
             try:
-                move_new(source, os.path.join(place, name))
+                move_new(source, os.path.join(place, name), mode)
                 return name
             except FileExistsError:
+                if not may_rename:
+                    raise
                 # Another process, in the same microsecond; or a clock that was set back.
                 moment, _, rest = name.partition("_")
                 name = f"{float(moment) + 1e-6:.6f}_{rest}"
@@ -279,10 +309,6 @@ def _result_among(expected: Path, names: list[str]) -> str:
     if len(names) > 1:
         raise AmbiguousResultError(expected.name, names)
     return names[0]
-
-
-def _is_broken_link(path: str) -> bool:
-    return os.path.islink(path) and not os.path.exists(path)
 
 
 def _missing(path: Path) -> ResultMissingError:

@@ -1,0 +1,69 @@
+"""A file that is kept open, for as long as the object that keeps it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from ._files import make_shared_folder, share_file
+from ._flock import closer
+from ._fork import watch_forks
+
+# A folder may come from a stranger: a link in the place of our file is not followed, a pipe is not waited for.
+_AS_IT_IS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+class KeptFile:
+    """
+    A file of ours that all users of a results folder share: made if it is missing, and closed with this object.
+
+    A forked child closes it as well: locks on it are the parent's.
+
+    Args:
+        path: Where it is.
+        flags: How it is opened; see `os.open`.
+
+    Attributes:
+        descriptor: The open file.
+
+    Raises:
+        OSError: It cannot be opened or made.
+    """
+
+    _close: Callable[[], None] | None = None
+    descriptor = -1
+
+    def __init__(self, path: str, flags: int) -> None:
+        self.descriptor, is_new = _opened(path, flags | _AS_IT_IS)
+        self._close = closer(self.descriptor)
+        if is_new:
+            share_file(self.descriptor, os.path.dirname(path), os.fstat(self.descriptor).st_mode)
+        watch_forks(self)
+
+    def __del__(self) -> None:
+        if self._close is None and self.descriptor >= 0:  # interrupted between the two
+            self._close = closer(self.descriptor)
+        self.close()
+
+    def after_fork(self) -> None:
+        """Leave it to the parent."""
+        self.close()
+
+    def close(self) -> None:
+        """Close it now."""
+        self.descriptor = -1
+        if self._close is not None:
+            self._close()
+
+    def is_there(self) -> bool:
+        """Whether it is open, and was not removed meanwhile. One ``fstat``."""
+        return self.descriptor >= 0 and os.fstat(self.descriptor).st_nlink > 0
+
+
+def _opened(path: str, flags: int) -> tuple[int, bool]:
+    """The file, open; and whether it may be new."""
+    try:
+        return os.open(path, flags), False
+    except FileNotFoundError:
+        make_shared_folder(os.path.dirname(path))
+        return os.open(path, flags | os.O_CREAT, 0o666), True
