@@ -649,6 +649,46 @@ def test_code_is_part_of_the_explanation(policy: str, verdict: str, words: list[
     assert told["told"] == []
 
 
+def test_a_diff_fits_a_terminal() -> None:
+    """Long lines go on in the next one, with their sign: in the warning, in `explain` and in `entropic show --code`."""
+    long = ("-G * x", "-G * x + 0 * sum([" + ", ".join(map(str, range(100, 140))) + "])")
+    play("simulate(2) and None", long)
+    told = play("str(simulate.explain(2))", FLIPPED)["answer"].splitlines()
+    warned = play("simulate(2) and None", FLIPPED)["told"][0].splitlines()[1:]
+    play("simulate.run(2) and None", FLIPPED)
+    shown = shown_by("show", "--code", "n=2").splitlines()
+
+    expected = ["--- model.py: rhs (recorded)", "+++ model.py: rhs (now)", "+    return G * x"]
+    for lines in (warned, shown, [line[2:] for line in told]):
+        assert set(expected) <= set(lines)
+        (at,) = [number for number, line in enumerate(lines) if line.startswith("-    return")]
+        assert lines[at + 1].startswith("-        ")
+        assert max(map(len, lines[at:])) <= 78
+    assert "  it ran for this reason: no such run" in told
+
+
+def shown_by(*arguments: str) -> str:
+    """What the command line prints."""
+    command = [sys.executable, "-m", "entropic", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_why_shows_what_has_changed_up_to_the_newest_run() -> None:
+    """The command line knows no code of today: it compares with the newest run of the function."""
+    play("[simulate(2) and None, simulate(3) and None]")
+    before = shown_by("why", "n=2", "dt=0.1")
+    play("simulate(4) and None", FLIPPED)
+    shown = shown_by("why", "n=2", "dt=0.1")
+    play("simulate.accept_changes({'n': 2}) and None", FLIPPED)
+
+    assert "code" not in before
+    assert "its code is not that of the newest run of study.simulate: helper `rhs` in model.py" in shown
+    assert "-    return -G * x" in shown
+    assert shown_by("why", "n=2", "dt=0.1") == before
+    assert shown_by("why", "n=4", "dt=0.1").count("\n") == 3
+    assert "its code is not" in shown_by("why", "n=3", "dt=0.1")
+
+
 def test_the_explanation_of_earlier_code_is_the_same_after_the_warning() -> None:
     """A process that has been warned, and given the result, is told as much as one that has not."""
     play()

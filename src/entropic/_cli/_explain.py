@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
 
+from .._code import diff_of
 from .._command import typed_otherwise, with_typed
-from .._engine import identity_fields
+from .._engine import identity_fields, run_mark
 from .._maintenance import Explanation, explain
 from .._record import one_line
 from .._tables import RecordList
@@ -39,7 +41,7 @@ def why(context: click.Context, store: Store, name: str | None, params: tuple[st
     texts = typed(params, "why")
     point = {name: value_of(text) for name, text in texts.items()}
     identity = _identity(store.list(), name, texts, point)
-    explanation = explain(store._engine, make_key(point, identity))
+    explanation = _with_code(explain(store._engine, make_key(point, identity)), store)
     _show(explanation)
     if not explanation.is_hit:
         context.exit(1)
@@ -60,6 +62,27 @@ def _identity(records: RecordList, name: str | None, texts: dict[str, str], poin
         return PLAIN
     fields = identity_fields(newest[meant[0]])
     return Identity.of(encode(with_typed(fields, typed_otherwise(texts, point))))
+
+
+def _with_code(explanation: Explanation, store: Store) -> Explanation:
+    """
+    The same, with what has changed of the code between the run that is found and the newest one of its function.
+
+    What the code is today is not known here, nor what on_change= makes of a run of other code.
+    """
+    record = explanation.record
+    if record is None or not explanation.function:
+        return explanation
+    newest = store.list({"function": explanation.function})[-1]
+    old, new = (one.provenance.get("code") for one in (record, newest))
+    codebook = store._engine.codebook
+    if not isinstance(old, str) or not isinstance(new, str) or new in codebook.accepted_for(old, run_mark(record)):
+        return explanation
+    changed = codebook.changes_between(old, new)
+    if not changed:
+        return explanation
+    said = f"its code is not that of the newest run of {explanation.function}: {', '.join(one.name for one in changed)}"
+    return replace(explanation, reasons=(*explanation.reasons, said), diff=diff_of(changed))
 
 
 def _show(explanation: Explanation) -> None:

@@ -113,8 +113,12 @@ class Codebook:
 
     def diff(self, old: str, new: str) -> str:
         """What differs between the code of two recorded fingerprints, as a unified diff."""
-        known = self.known(new)
-        return diff_of(self.changes_since(old, known)) if isinstance(known, Fingerprint) else ""
+        return diff_of(self.changes_between(old, new), None)
+
+    def changes_between(self, old: str, new: str) -> list[Change]:
+        """What differs between two recorded fingerprints; nothing if the later one is not known."""
+        known = self.known(new) if old != new else None
+        return self.changes_since(old, known) if isinstance(known, Fingerprint) else []
 
     # ---- what was accepted ------------------------------------------------------------------------------------------
 

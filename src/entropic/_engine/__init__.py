@@ -1,5 +1,6 @@
 """One run: looked up, run, published and recorded; what stands between a store and its index."""
 
+from ._acceptance import run_mark
 from ._arguments import checked_metadata, require_callable
 from ._cache import RunCache
 from ._defaults import DefaultsWatch
@@ -54,6 +55,7 @@ __all__ = [
     "moved",
     "renamed_members",
     "require_callable",
+    "run_mark",
     "save_of",
     "signature",
     "suffix_of",
