@@ -22,8 +22,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from entropic import InputFile, RunRecord, Store, cached
-from entropic._cli import _parsing, _view
+from entropic._cli import _view
 from entropic._cli import main as start
+from entropic.query import value_of
 
 ENTROPIC = [sys.executable, "-m", "entropic"]
 
@@ -371,6 +372,68 @@ def test_prune_needs_a_limit(call: Call, runs: list[RunRecord]) -> None:
     assert "90d" in call("prune", "--older-than", "soon").err
     assert "1GB" in call("prune", "--max-size", "big").err
     assert "--max-size" in call("prune", "--older-than", "0s", "--by", "value").err
+
+
+def test_prune_of_chosen_runs(call: Call, store: Store) -> None:
+    """Filters and limits together; filters alone are a limit, and shown as they were understood."""
+    fill(store, {"n": 1}, {"n": 1}, {"n": 2}, {"n": 2})
+
+    asked = call("prune", "n=2", "--keep-newest", "1", typed="n\n")
+    assert "n = 2 (an integer)" in asked.err
+    assert call("prune", "n=2", "--keep-newest", "1", "--yes").err.endswith("removed 1 run\n")
+    assert call("prune", "n=1", "--yes").err.endswith("removed 2 runs\n")
+    assert [record.params["n"] for record in store.list()] == [2]
+
+
+def test_pinned_runs_are_kept(call: Call, store: Store) -> None:
+    """By `prune` and `rm`, until they are unpinned or meant by name; `ls` shows which."""
+    fill(store, {"n": 1}, {"n": 2}, {"n": 3})
+    assert "pinned" not in call("ls").out
+
+    assert call("pin").status == 2
+    assert call("pin", "n=1").err == "entropic: pinned 1 run\n"
+    assert [row.split()[-1] for row in call("ls").out.splitlines()][:1] == ["pinned"]
+    assert call("ls", "provenance.pinned=True", "--json").out.count('"n": 1') == 1
+    assert call("prune", "--keep-newest", "0", "n<3", "--yes").err.endswith("removed 1 run\n")
+    told = call("rm", "n<4", "--yes").err
+    assert "1 more is pinned" in told
+    assert [record.params["n"] for record in store.list()] == [1]
+    assert call("rm", "n=1", "--yes").status == 1
+    assert call("unpin", "n=1").err == "entropic: unpinned 1 run\n"
+    assert call("pin", "n=1").err == "entropic: pinned 1 run\n"
+    assert call("rm", "n=1", "--pinned", "--yes").err.endswith("forgot 1 run\n")
+
+
+def test_failures(call: Call) -> None:
+    """Listed with parameters, error and place; removed by prune, which shows them first."""
+    store = Store("results", "runs.json", keep_failed=True)
+    assert call("run", "-p", "n=1", "--keep-failed", "--", "false", "{n}", "{result_path}").status == 1
+    assert len(call("failures").out.splitlines()) == 1  # there is no index yet
+
+    def diverging(params: dict[str, Any], path: Path) -> None:
+        raise ValueError("diverged\x1b[31m")
+
+    with pytest.raises(ValueError, match="diverged"):
+        store.run({"n": 2, "s": "two\nlines"}, diverging)
+    store.run({"n": 3}, lambda params, path: path.write_text("x"))
+
+    listed = call("failures")
+    assert len(listed.out.splitlines()) == 2
+    assert "\x1b" not in listed.out
+    assert "ValueError: diverged" in listed.out
+    assert str(store.failures()[1].path) in listed.out
+    (line,) = call("failures", "--json", "n=2").out.splitlines()
+    assert json.loads(line)["params"] == {"n": 2, "s": "two\nlines"}
+    assert "Traceback" in call("failures", "--traceback", "n=2").out
+    assert call("failures", "n=3") == (0, "", "entropic: no failed run that is kept matches\n")
+
+    assert call("prune", "--failed", "--max-size", "1GB").status == 2
+    assert call("prune", "--failed", "n=2", typed="n\n").status == 1
+    assert len(store.failures()) == 2
+    assert call("prune", "--failed", "n=2", "--yes").err.endswith("removed what 1 failed run left\n")
+    assert call("prune", "--failed", "--older-than", "1h", "--yes").err == "entropic: nothing to prune\n"
+    call("prune", "--failed", "--yes")
+    assert store.failures() == []
 
 
 def test_prune_touches_no_file_outside(call: Call, store: Store) -> None:
@@ -848,8 +911,8 @@ def test_help_has_examples_and_exit_codes(call: Call) -> None:
         "show",
         "stats",
     ]
-    expected += ["undelete", "why"]
-    assert names == expected
+    expected += ["failures", "pin", "undelete", "unpin", "why"]
+    assert names == sorted(expected)
     for name in set(names) - {"check", "stats"}:
         assert f"entropic {name}" in call(name, "--help").out
 
@@ -960,7 +1023,7 @@ def test_sizes_and_times_for_people() -> None:
         "-1",
         "",
     ]
-    assert _parsing.value_of("NaN") != _parsing.value_of("NaN")
+    assert value_of("NaN") != value_of("NaN")
 
 
 # ---- an index in a database -----------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entropic import Store
-from entropic._cli._parsing import value_of
+from entropic.query import value_of
 
 ENTROPIC = [sys.executable, "-m", "entropic"]
 ECHO = ["--", "sh", "-c", 'printf %s "$1" > "$2"', "sh", "{x}", "{result_path}"]

@@ -103,3 +103,93 @@ def test_a_result_outside_is_never_given_up(store: entropic.Store, tmp_path: Pat
 
     assert store.prune(max_size_bytes=0, by="value") == []
     assert own.exists()
+
+
+def write(params: dict[str, Any], path: Path) -> object:
+    """A runner whose results have ten bytes."""
+    return path.write_text("0123456789")
+
+
+def numbers(records: Any) -> list[int]:
+    """Which runs these are."""
+    return [record.params["n"] for record in records]
+
+
+def test_a_query_restricts_what_is_given_up(store: entropic.Store) -> None:
+    """Limits hold among the runs that it means, all of which go without any."""
+    for n in (1, 1, 2, 3):
+        store.run({"n": n}, write)
+
+    assert numbers(store.prune(where={"n": 1}, keep_newest=1, preview=True)) == [1]
+    assert numbers(store.prune(where=entropic.param("n") >= 2, max_size_bytes=10, preview=True)) == [2]
+    assert store.prune(where={"n": 1}, older_than_seconds=3600) == []
+    assert numbers(store.prune(where={"n": 1})) == [1, 1]
+    assert numbers(store.list()) == [2, 3]
+
+
+def test_a_query_deletes_what_it_means(store: entropic.Store) -> None:
+    """Of decorated functions too; seen first; with their results or without."""
+
+    @entropic.cached(store, name="f")
+    def f(n, *, result_path):
+        result_path.write_text("x")
+
+    one, two = store.run({"n": 1}, write), f(2)
+    assert store.delete(where={"n": 2}, preview=True) == [two]
+    assert len(store.list()) == 2
+    assert store.delete(where={"n": 2}) == [two]
+    assert two.result_path.exists()
+    assert store.delete(where={"n": 2}) == []
+    assert store.delete(where={}, remove_file=True) == [one]
+    assert not one.result_path.exists()
+    assert store.undelete({"n": 2}) == [two]
+
+
+@pytest.mark.parametrize("arguments", [{}, {"params": {"n": 1}, "where": {}}, {"params": {"n": 1}, "preview": True}])
+def test_what_to_delete_has_to_be_clear(store: entropic.Store, arguments: dict[str, Any]) -> None:
+    """Nothing is all, and nothing is deleted by mistake."""
+    store.run({"n": 1}, write)
+
+    with pytest.raises(TypeError, match="where="):
+        store.delete(**arguments)
+    assert len(store.list()) == 1
+
+
+def test_pinned_runs_stay(store: entropic.Store, tmp_path: Path) -> None:
+    """Whatever the limits and queries; by name they go. Answers, order of a point and digests are as before."""
+    first, second, third = (store.run({"n": n}, write) for n in (1, 1, 2))
+
+    (pinned,) = store.pin(first)
+    assert pinned.provenance == {**first.provenance, "pinned": True}
+    assert store.pin(pinned) == []
+    assert store.retrieve({"n": 1}).result_path == second.result_path
+    assert {one.result_path for one in store.prune(keep_newest=0)} == {second.result_path, third.result_path}
+    assert store.list() == [pinned]
+    assert store.prune(max_size_bytes=0) == []
+    assert store.delete(where={}) == []
+    assert store.list({"provenance.pinned": True}) == [pinned]
+    assert "pinned" in repr(store.list())
+
+    other = entropic.Store("results", "again.json", file_suffix=".txt")
+    assert [record.provenance.get("pinned") for record in other.rebuild(former_index="../runs.json")] == [True]
+    assert store.delete(where={}, pinned=True, preview=True) == [pinned]
+    (unpinned,) = store.unpin({"n": 1})
+    assert unpinned.provenance == first.provenance
+    assert "pinned" not in repr(store.list())
+    assert store.pin(store.list()) != []
+    assert store.delete({"n": 1})
+    with pytest.raises(LookupError):
+        store.pin({"n": 1})
+
+
+def test_many_runs_are_pinned_at_once(store: entropic.Store) -> None:
+    """In two rewrites of the index, however many; those that were pinned already stay as they are."""
+    for n in (1, 2, 1, 3):
+        store.run({"n": n}, write)
+    answers = [store.retrieve({"n": n}).result_path for n in (1, 2, 3)]
+    store.pin({"n": 2})
+
+    assert sorted(numbers(store.pin(store.list()))) == [1, 1, 3]
+    assert len(store.list()) == 4
+    assert [store.retrieve({"n": n}).result_path for n in (1, 2, 3)] == answers
+    assert store.check().is_clean

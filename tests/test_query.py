@@ -492,9 +492,9 @@ def test_a_query_changes_with_nothing() -> None:
     assert predicate(condition)({"n": [1]})
 
 
-@pytest.mark.parametrize("where", [1, "n", ["n"], {"n"}, object()])
+@pytest.mark.parametrize("where", [1, b"n", ["n"], {"n"}, object()])
 def test_a_query_is_a_mapping(where: Any) -> None:
-    """Anything else, but for a condition, is a `TypeError` that says so."""
+    """Anything else, but for a condition and a text, is a `TypeError` that says so."""
     with pytest.raises(TypeError, match=r"where.*mapping of names to values"):
         condition_of(where)
 

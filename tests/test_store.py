@@ -259,7 +259,7 @@ def test_keep_failed_keeps_what_was_written_and_why_it_failed() -> None:
         store.run_or_retrieve({"n": 1}, failing)
 
     (kept,) = Path("results/.entropic/failed").iterdir()
-    (half,) = [path for path in kept.iterdir() if path.name != "traceback.txt"]
+    (half,) = [path for path in kept.iterdir() if path.name not in ("traceback.txt", "failure.json")]
     assert half.read_text() == "half"
     assert "the solver diverged" in kept.joinpath("traceback.txt").read_text()
     assert store.retrieve({"n": 1}) is None

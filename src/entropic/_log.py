@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 logger = logging.getLogger("entropic")
 logger.addHandler(logging.NullHandler())
@@ -49,11 +50,6 @@ def not_forgotten(count: int, error: OSError) -> None:
     logger.warning("Kept %d stale record(s), which newer ones have replaced: %s", count, error)
 
 
-def not_recorded(path: str) -> None:
-    """A finished run could not be put into the index, for a reason that is on its way to the caller."""
-    logger.error("The run could not be recorded. Its result is kept at %s: register it once the cause is gone", path)
-
-
 def waiting(params_hash: str, holder: str, seconds: float, lock_path: str) -> None:
     """A follower has waited for some time; say for whom, and how to unblock it."""
     logger.warning(
@@ -75,6 +71,19 @@ def mended(path: str, cut_off_bytes: int, kept_as: str | None) -> None:
 def cleaned(folder: str, count: int) -> None:
     """Unfinished work of processes that have died was removed."""
     logger.warning("Removed the unfinished work of %d dead process(es) below %s", count, folder)
+
+
+def kept_of_the_dead(places: Sequence[object]) -> None:
+    """What killed runs had written was kept, as their stores had asked."""
+    shown = ", ".join(map(str, places))
+    logger.warning("Kept what %d killed run(s) had written, which Store.failures lists: %s", len(places), shown)
+
+
+def result_kept(path: str, error: BaseException) -> None:
+    """A finished run cannot be recorded, for a reason that is on its way to the caller."""
+    logger.error(
+        "The run has ended and cannot be recorded (%s). What it wrote is kept at %s", type(error).__name__, path
+    )
 
 
 def file_kept(path: str, reason: str) -> None:

@@ -19,6 +19,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── IndexVersionError       RuntimeError       an index that a later entropic has made
     ├── IndexURLError           ValueError         a text that names no index
     ├── OtherFolderError        OSError            a results folder that is not the one of the index
+    ├── QueryTextError          ValueError         a text that is no query
     ├── LinkNameError           ValueError         a template for names of links that names what no run has
     ├── IndexNotEmptyError      ValueError         an index to be copied into that has records already
     ├── SeveralIndexesError     ValueError         a lost index of which it is not clear which one it was
@@ -98,6 +99,7 @@ __all__ = [
     "OtherFolderError",
     "ParameterError",
     "ParameterNameError",
+    "QueryTextError",
     "ReentrantRunError",
     "RenamedFunctionWarning",
     "ResultChangedWarning",
@@ -180,7 +182,20 @@ def _kept(value: Any) -> Any:
 
 
 class EntropicError(_Declared, Exception):
-    """Base of all errors of entropic. Catch it to catch them all."""
+    """
+    Base of all errors of entropic. Catch it to catch them all.
+
+    Attributes:
+        kept_at: Where the result of a finished run is that could not be recorded; empty if none was at stake.
+    """
+
+    kept_at = ""
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if not self.kept_at or repr(self.kept_at) in text:
+            return text
+        return f"{text} What the run wrote is kept at {self.kept_at!r}."
 
 
 # ---- parameters -----------------------------------------------------------------------------------------------------
@@ -975,6 +990,24 @@ class UnknownNameWarning(UserWarning):
 
 class IncompleteGridWarning(UserWarning):
     """Values were collected into a grid that has gaps; there is NaN where a point has no result, or a shorter one."""
+
+
+class QueryTextError(EntropicError, ValueError):
+    """
+    A text is no query.
+
+    Attributes:
+        text: The text.
+        position: At which of its letters it stops being one, counted from 1.
+        reason: What is wrong there.
+        advice: What to write instead, if that can be told.
+    """
+
+    text: str
+    position: int
+    reason: str
+    advice: str = ""
+    _template = "Cannot read the query {text!r}: at position {position}, {reason}.{_advice}"
 
 
 class LinkNameError(EntropicError, ValueError):

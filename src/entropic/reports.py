@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ._command import Command
     from ._function import AcceptedChanges, BoundCachedFunction, CachedFunction, CacheInfo, WithMetadata
-    from ._maintenance import CheckReport, Explanation, Merged, Neighbour, Reproduction, ReproductionReport
+    from ._maintenance import CheckReport, Explanation, FailedRun, Merged, Neighbour, Reproduction, ReproductionReport
     from ._points import Grid
     from ._sweep import Plan, SweepProgress
 
@@ -22,6 +22,7 @@ __all__ = [
     "CheckReport",
     "Command",
     "Explanation",
+    "FailedRun",
     "Grid",
     "Merged",
     "Neighbour",
@@ -40,6 +41,7 @@ _PLACES = {
     "CheckReport": "_maintenance",
     "Command": "_command",
     "Explanation": "_maintenance",
+    "FailedRun": "_maintenance",
     "Grid": "_points",
     "Merged": "_maintenance",
     "Neighbour": "_maintenance",

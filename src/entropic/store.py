@@ -15,6 +15,7 @@ from ._fs import make_folder
 from ._record import RunRecord
 from ._sweep import SweepKeywords, SweepOptions, shows_options
 from ._tables import RecordList
+from .errors import NotRecordedError
 from .hashing import make_key
 from .index import IndexBackend, open_index
 from .query import Selection, Where, condition_of
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from ._engine import Comparison
-    from ._maintenance import CheckReport, Explanation, Merged, ReproductionReport
+    from ._maintenance import CheckReport, Explanation, FailedRun, Merged, ReproductionReport
     from ._sweep import Plan
 
 __all__ = ["Store"]
@@ -414,7 +415,8 @@ class Store:
 
         Args:
             where: Parameter names and the values they must have, all of them; or a condition made with
-                `entropic.param`. A dotted name reaches into nested params. Nothing for all runs.
+                `entropic.param`; or a text such as ``"n>=2 dt<0.3"``, as on the command line. A dotted name reaches
+                into nested params. Nothing for all runs.
             order_by: A name, or several, the most important one first: of a parameter, or a field of the record such
                 as ``created_at`` or ``metadata.elapsed_seconds``. ``-`` before a name turns its order round. Numbers
                 come before texts; runs without the parameter, or without an order in it, come last.
@@ -424,7 +426,8 @@ class Store:
                 in tables, frames and pages. Which code is today's, a decorated function knows: ask its own ``list``.
 
         Raises:
-            TypeError: The query is neither mapping nor condition, or a value in it cannot be normalised.
+            TypeError: The query is neither mapping, text nor condition, or a value in it cannot be normalised.
+            QueryTextError: A text is no query; the message tells the position (a `ValueError`).
             ValueError: The limit is negative.
 
         Example:
@@ -436,6 +439,8 @@ class Store:
             3
             >>> [record.params["n"] for record in store.list(param("n") > 1, order_by="-n")]
             [3, 2]
+            >>> store.list("n>1 dt=.3") == store.list(param("n") > 1)
+            True
         """
         return self._engine.select(Selection.of(where, order_by, limit, newest_first), current=current)
 
@@ -450,7 +455,7 @@ class Store:
             newest_first: Begin with the run recorded last.
 
         Raises:
-            TypeError: The query is neither mapping nor condition, or a value in it cannot be normalised.
+            TypeError: The query is neither mapping, text nor condition, or a value in it cannot be normalised.
 
         Example:
             >>> store = Store("results", "runs.json", file_suffix=".txt")
@@ -469,7 +474,7 @@ class Store:
             where: Which runs, as for `list`.
 
         Raises:
-            TypeError: The query is neither mapping nor condition, or a value in it cannot be normalised.
+            TypeError: The query is neither mapping, text nor condition, or a value in it cannot be normalised.
 
         Example:
             >>> store = Store("results", "runs.json", file_suffix=".txt")
@@ -581,27 +586,58 @@ class Store:
         records = self.list(where, current=current)
         return records.to_html(path, title=title or self.results_dir.name, embed_up_to_bytes=embed_up_to_bytes)
 
-    def delete(self, params: Mapping[str, Any] | RunRecord, remove_file: bool = False) -> bool:
+    @overload
+    def delete(self, params: Mapping[str, Any] | RunRecord, remove_file: bool = False) -> bool: ...
+
+    @overload
+    def delete(
+        self, *, where: Where, remove_file: bool = False, preview: bool = False, pinned: bool = False
+    ) -> RecordList: ...
+
+    def delete(
+        self,
+        params: Mapping[str, Any] | RunRecord | None = None,
+        remove_file: bool = False,
+        *,
+        where: Where | None = None,
+        preview: bool = False,
+        pinned: bool = False,
+    ) -> bool | RecordList:
         """
-        Forget the runs of these parameters, or one record; on request remove their results as well.
+        Forget the runs of these parameters, or one record, or all that a query means; on request remove their results.
 
         Args:
             params: Parameters, meaning all plain runs of exactly these; or one record.
             remove_file: Remove the results too, once the records are gone. A result that another record still uses is
                 kept.
+            where: In the place of *params*: which runs, decorated or not, as for `list`; an empty mapping for all.
+            preview: With *where*: forget nothing; only tell which runs it means.
+            pinned: With *where*: forget pinned runs as well.
 
         Returns:
-            Whether there was anything to forget.
+            Whether there was anything to forget; with *where* the runs.
 
         Raises:
             ValueError: A result to be removed lies outside the results folder; nothing has been deleted then.
+            TypeError: Neither *params* nor *where* is given, or both.
 
         Example:
             >>> store = Store("results", "runs.json", file_suffix=".txt")
             >>> record = store.run_or_retrieve({"n": 5}, lambda params, path: path.write_text("x"))
             >>> store.delete({"n": 5}, remove_file=True), record.result_path.exists()
             (True, False)
+            >>> len(store.delete(where={"n": 5}, preview=True))
+            0
         """
+        if where is not None and params is None:
+            return self._engine.forget_chosen(
+                Selection.of(where), remove_file, preview=preview, spare_pinned=not pinned
+            )
+        if params is None or where is not None or preview or pinned:
+            raise TypeError(
+                "Cannot tell what to delete: pass params or a record; or where=, which is {} for all runs, and with it "
+                "preview= and pinned=."
+            )
         if isinstance(params, RunRecord):
             return bool(self.delete_records([params], remove_file))
         return self._engine.forget_key(make_key(params), remove_file)
@@ -624,37 +660,134 @@ class Store:
         """
         return self._engine.forget_records(records, remove_files)
 
+    def pin(self, runs: Mapping[str, Any] | RunRecord | Iterable[RunRecord], /) -> RecordList:
+        """
+        Keep runs until they are deleted by name: `prune` and ``delete(where=...)`` pass them over.
+
+        Tables show which runs are pinned; queries ask for ``provenance.pinned``. Rewrites the index.
+
+        Args:
+            runs: Parameters, meaning all plain runs of exactly these; or one record, or several, as `list` returns.
+
+        Returns:
+            The runs that were not pinned before, as they are now.
+
+        Raises:
+            NotRecordedError: There are no such runs (a `LookupError`).
+            OSError: The index cannot be written.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> record = store.run_or_retrieve({"n": 9}, lambda params, path: path.write_text("x"))
+            >>> len(store.pin({"n": 9})), store.delete(where={"n": 9})
+            (1, RecordList of 0 runs)
+            >>> len(store.unpin({"n": 9}))
+            1
+        """
+        return self._engine.set_pinned(self._meant(runs), pinned=True)
+
+    def unpin(self, runs: Mapping[str, Any] | RunRecord | Iterable[RunRecord], /) -> RecordList:
+        """Take back `pin`, of the same arguments; return the runs that were pinned, as they are now."""
+        return self._engine.set_pinned(self._meant(runs), pinned=False)
+
+    def _meant(self, runs: Mapping[str, Any] | RunRecord | Iterable[RunRecord]) -> Iterable[RunRecord]:
+        if isinstance(runs, RunRecord):
+            return [runs]
+        if not isinstance(runs, Mapping):
+            return runs
+        key = make_key(runs)
+        if not (found := self._engine.records_of(key)):
+            raise NotRecordedError("", key.params_hash)
+        return found
+
+    def failures(self, where: Where | None = None) -> Sequence[FailedRun]:
+        """
+        List runs that were not recorded and have left something, the oldest first.
+
+        These are runs that raised or were killed, in a store with ``keep_failed=True``; and runs that had ended when
+        their result could not be recorded, in any store. What they wrote is kept, with the traceback and a note of
+        their parameters, until it is removed: by ``remove()`` of what is listed, or by ``prune(failed=True)``.
+
+        Args:
+            where: Of which parameters, as for `list`; without it all.
+
+        Example:
+            >>> store = Store("results", "runs.json", keep_failed=True)
+            >>> def simulate(params, result_path):
+            ...     raise ValueError("diverged")
+            >>> try:
+            ...     store.run({"n": 1}, simulate)
+            ... except ValueError:
+            ...     pass
+            >>> [(failure.params, failure.error) for failure in store.failures()]
+            [({'n': 1}, 'ValueError: diverged')]
+        """
+        from ._maintenance import failures
+
+        return failures(self._engine, where)
+
+    @overload
     def prune(
         self,
         *,
+        where: Where | None = None,
         older_than_seconds: float | None = None,
         larger_than_bytes: int | None = None,
         keep_newest: int | None = None,
         max_size_bytes: int | None = None,
         by: Literal["age", "value"] = "age",
+        failed: Literal[False] = False,
         preview: bool = False,
-    ) -> RecordList:
+    ) -> RecordList: ...
+
+    @overload
+    def prune(
+        self,
+        *,
+        failed: Literal[True],
+        where: Where | None = None,
+        older_than_seconds: float | None = None,
+        preview: bool = False,
+    ) -> Sequence[FailedRun]: ...
+
+    def prune(
+        self,
+        *,
+        where: Where | None = None,
+        older_than_seconds: float | None = None,
+        larger_than_bytes: int | None = None,
+        keep_newest: int | None = None,
+        max_size_bytes: int | None = None,
+        by: Literal["age", "value"] = "age",
+        failed: bool = False,
+        preview: bool = False,
+    ) -> RecordList | Sequence[FailedRun]:
         """
         Give up runs by age, size, number and worth: their results and their records.
 
-        Age and size must both be met, where both are given. A run whose result lies outside the results folder is
-        never given up. Sizes are those on disk, with what lies beside a result.
+        Age and size must both be met, where both are given. Runs that are pinned, and those whose result lies outside
+        the results folder, are never given up. Sizes are those on disk, with what lies beside a result.
 
         Args:
+            where: Only of these runs, as for `list`; alone, all of them.
             older_than_seconds: Only runs older than this.
             larger_than_bytes: Only runs larger than this.
-            keep_newest: Keep so many of the newest runs of each point, whatever else is said; alone, all others go.
+            keep_newest: Keep so many of the newest runs of each point, whatever else is asked; alone, all others go.
             max_size_bytes: Give up what then remains, until all together take no more than this.
             by: Of what then remains, give up first what is oldest (``"age"``), or what saves the fewest seconds of
                 computing for each byte it takes (``"value"``). A run whose time is not known, such as a registered
                 one, is given up last then.
+            failed: Instead of runs, remove what failed ones have left, as `failures` lists it: all of it, or what
+                *where* and *older_than_seconds* mean.
             preview: Remove nothing; only tell.
 
         Returns:
-            The runs given up, oldest first.
+            The runs given up, oldest first; with *failed* the failed ones.
 
         Raises:
-            ValueError: An unknown order, or *by* value without *max_size_bytes*; nothing has been removed.
+            ValueError: An unknown order, or *by* value without *max_size_bytes*, or a limit that failed runs do not
+                have; nothing has been removed.
+            OSError: Something cannot be removed; the others are gone all the same.
 
         Example:
             >>> store = Store("results", "runs.json", file_suffix=".txt")
@@ -663,10 +796,14 @@ class Store:
             >>> [record.params["n"] for record in store.prune(max_size_bytes=10, preview=True)]
             [1, 2]
         """
-        from ._maintenance import Limits, prune  # loaded by those who ask for it, as is all upkeep
+        from ._maintenance import Limits, prune, prune_failures  # loaded by those who ask for it, as is all upkeep
 
         limits = Limits(older_than_seconds, larger_than_bytes, keep_newest, max_size_bytes, by)
-        return prune(self._engine, limits, preview=preview)
+        if not failed:
+            return prune(self._engine, limits, where, preview=preview)
+        if limits != Limits(older_than_seconds):
+            raise ValueError("Cannot prune failed runs by size or number: they have an age only, and where=.")
+        return prune_failures(self._engine, older_than_seconds, where, preview=preview)
 
     def merge(
         self, other: Store, *, link: bool = False, step: Callable[[RunRecord], object] = lambda record: None

@@ -15,7 +15,7 @@ import warnings
 import click
 
 from ..errors import EntropicError, UnknownNameWarning
-from . import _explain, _ls, _prune, _restore, _run, _show, _transfer
+from . import _explain, _failures, _ls, _prune, _restore, _run, _show, _transfer
 from ._place import store_options
 from ._view import told
 
@@ -42,7 +42,8 @@ def entropic(context: click.Context, index: str | None, results: str | None) -> 
       'dt<0.01'  'n>=3'  'n!=4'          among numbers, texts, days or moments; needs quotes in a shell
       'name~regex'                       a text in which the regular expression is found
       'created_at>2026-01-01'  'metadata.elapsed_seconds>60'  'function~simulate'
-    As keys do, filters tell 1 from 1.0 and from true; text that looks like a number is asked for by n='"1"'.
+    As keys do, filters tell 1 from 1.0 and from true; text that looks like a number is asked for by n='"1"', and text
+    with spaces by 'note="two words"'. Several filters may stand in one word: 'n>=2 dt<.3'.
     A HASH is the first four or more digits of a run's hash.
 
     \b
@@ -70,8 +71,11 @@ for _subcommand in (
     _show.check,
     _explain.why,
     _run.run,
+    _failures.failures,
     _prune.rm,
     _prune.prune,
+    _prune.pin,
+    _prune.unpin,
     _restore.rebuild,
     _restore.undelete,
     _transfer.register,

@@ -14,9 +14,10 @@ from .._maintenance import Explanation, explain
 from .._record import one_line
 from .._tables import RecordList
 from ..hashing import PLAIN, Identity, encode, make_key
+from ..query import value_of
 from ..store import Store
 from . import _view
-from ._parsing import typed, value_of
+from ._parsing import typed
 from ._place import opens_store
 
 

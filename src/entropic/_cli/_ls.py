@@ -16,7 +16,7 @@ from ._selection import chosen, nothing_found, runs_argument
 from ._table import Column
 
 # Columns that are there where runs differ in them, and how soon they go if the terminal is narrow.
-_FURTHER = {"function": 2, "version": 2, "code": 3, "superseded": 1}
+_FURTHER = {"function": 2, "version": 2, "code": 3, "superseded": 1, "pinned": 1}
 _MINUTES = len("2026-01-01 00:00")
 
 

@@ -1,19 +1,21 @@
-"""Subcommands that take away: rm, prune. They show what they mean to do, and ask."""
+"""Subcommands that take away, or keep from it: rm, prune, pin, unpin. What takes away shows what it means, and asks."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import click
 
-from .._record import one_line
+from .._maintenance import remove_failures
+from .._record import is_pinned, one_line
 from .._tables import RecordList
 from ..store import Store
 from . import _ls, _view
 from ._parsing import age
 from ._parsing import size as bytes_of
 from ._place import opens_store, require_own_results
-from ._selection import runs_argument, some, total_size, understood
+from ._selection import NothingFound, condition_of, runs_argument, some, total_size, understood
 
 yes_option = click.option("--yes", is_flag=True, help="Do it without asking.")
 
@@ -21,13 +23,14 @@ yes_option = click.option("--yes", is_flag=True, help="Do it without asking.")
 @click.command()
 @runs_argument
 @click.option("--files", is_flag=True, help="Remove the results too; only inside the results folder.")
+@click.option("--pinned", is_flag=True, help="Pinned runs as well, which are kept otherwise.")
 @yes_option
 @opens_store()
-def rm(store: Store, runs: tuple[str, ...], files: bool, yes: bool) -> None:
+def rm(store: Store, runs: tuple[str, ...], files: bool, pinned: bool, yes: bool) -> None:
     """
     Forget runs; with --files remove their results as well.
 
-    Shows what would go, and asks.
+    Shows what would go, and asks. Pinned runs are kept.
 
     \b
     Examples:
@@ -38,9 +41,14 @@ def rm(store: Store, runs: tuple[str, ...], files: bool, yes: bool) -> None:
         raise click.UsageError("say which runs: all of them would be a lot. Use a filter such as 'n>0', or a hash")
     if files:
         require_own_results(store)
-    records = some(store, runs)
+    meant = some(store, runs)
+    records = RecordList(record for record in meant if pinned or not is_pinned(record))
     _view.told(f"runs with {understood(runs)}:")
     _preview(records)
+    if spared := len(meant) - len(records):
+        _view.told(f"{spared} more {'is' if spared == 1 else 'are'} pinned, and kept without --pinned")
+    if not records:
+        raise NothingFound("nothing to forget")
     _confirm(
         f"Forget {_counted(records)}{' and remove their results' if files else ', and keep their files'}?", yes=yes
     )
@@ -49,6 +57,7 @@ def rm(store: Store, runs: tuple[str, ...], files: bool, yes: bool) -> None:
 
 
 @click.command()
+@runs_argument
 @click.option("--older-than", metavar="AGE", type=age, help="Only runs older than 12h, 90d, 1y, ...")
 @click.option("--larger-than", metavar="SIZE", type=bytes_of, help="Only runs larger than 500kB, 1GB, ...")
 @click.option(
@@ -64,36 +73,47 @@ def rm(store: Store, runs: tuple[str, ...], files: bool, yes: bool) -> None:
     default="age",
     help="With --max-size: first the oldest, or what saves the fewest seconds of computing a byte.",
 )
+@click.option("--failed", is_flag=True, help="Instead of runs, what failed ones have left; see entropic failures.")
 @yes_option
 @opens_store()
 def prune(
     store: Store,
+    runs: tuple[str, ...],
     older_than: float | None,
     larger_than: int | None,
     keep_newest: int | None,
     max_size: int | None,
     by: Literal["age", "value"],
+    failed: bool,
     yes: bool,
 ) -> None:
     """
-    Give up runs by age, size, number and worth.
+    Give up runs by age, size, number and worth; with filters, only of the runs that match.
 
     Their results are removed too. Shows what would go, and asks. Age and size must both be met, where both are given.
-    Results outside the results folder are never touched.
+    Pinned runs, and results outside the results folder, are never touched.
 
     \b
     Examples:
       entropic prune --keep-newest 1
-      entropic prune --older-than 90d --larger-than 1GB
+      entropic prune method=euler --older-than 90d --larger-than 1GB
       entropic prune --max-size 50GB --keep-newest 1
       entropic prune --max-size 50GB --by value
+      entropic prune --failed --older-than 30d
     """
-    if older_than is larger_than is keep_newest is max_size is None:
-        raise click.UsageError("say what may go: --older-than, --larger-than, --keep-newest or --max-size")
+    limits = {"larger_than": larger_than, "keep_newest": keep_newest, "max_size": max_size}
+    if failed:
+        _prune_failed(store, runs, older_than, [name for name, value in limits.items() if value is not None], yes=yes)
+        return
+    if not runs and older_than is None and set(limits.values()) == {None}:
+        raise click.UsageError(
+            "say what may go: --older-than, --larger-than, --keep-newest or --max-size, or a filter; or --failed"
+        )
     if by != "age" and max_size is None:
         raise click.UsageError(f"--by {by} says what goes first: say down to which size, with --max-size")
     require_own_results(store)
     records = store.prune(
+        where=condition_of(runs),
         older_than_seconds=older_than,
         larger_than_bytes=larger_than,
         keep_newest=keep_newest,
@@ -104,6 +124,8 @@ def prune(
     if not records:
         _view.told("nothing to prune")
         return
+    if runs:
+        _view.told(f"of the runs with {understood(runs)}:")
     _preview(records)
     size = _view.size_text(total_size(records))
     where = one_line(store.results_dir)
@@ -111,6 +133,60 @@ def prune(
     # What was shown, and not what the limits mean by now.
     count = store.delete_records(records, remove_files=True)
     _view.told(f"removed {count} run{'' if count == 1 else 's'}")
+
+
+def _prune_failed(
+    store: Store, runs: tuple[str, ...], older_than: float | None, others: Sequence[str], *, yes: bool
+) -> None:
+    if others:
+        raise click.UsageError(
+            f"--failed goes with filters and --older-than only, not with --{others[0].replace('_', '-')}"
+        )
+    require_own_results(store)
+    found = store.prune(failed=True, where=condition_of(runs), older_than_seconds=older_than, preview=True)
+    if not found:
+        _view.told("nothing to prune")
+        return
+    for failure in found:
+        click.echo(str(failure))
+    count = f"{len(found)} failed run{'' if len(found) == 1 else 's'}"
+    _confirm(f"Remove what {count} left?", yes=yes)
+    remove_failures(found)
+    _view.told(f"removed what {count} left")
+
+
+@click.command()
+@runs_argument
+@opens_store()
+def pin(store: Store, runs: tuple[str, ...]) -> None:
+    """
+    Keep runs: rm and prune pass them over until they are unpinned.
+
+    \b
+    Example:
+      entropic pin f444
+    """
+    _view.told(f"pinned {_counted(store.pin(_named(store, runs)))}")
+
+
+@click.command()
+@runs_argument
+@opens_store()
+def unpin(store: Store, runs: tuple[str, ...]) -> None:
+    """
+    Take back pin.
+
+    \b
+    Example:
+      entropic unpin provenance.pinned=True
+    """
+    _view.told(f"unpinned {_counted(store.unpin(_named(store, runs)))}")
+
+
+def _named(store: Store, runs: tuple[str, ...]) -> RecordList:
+    if not runs:
+        raise click.UsageError("say which runs: use a filter such as 'n>0', or a hash")
+    return some(store, runs)
 
 
 def _preview(records: RecordList) -> None:

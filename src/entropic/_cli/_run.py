@@ -13,9 +13,10 @@ import click
 from .._command import Command, signal_programs, typed_otherwise
 from .._record import RunRecord
 from ..errors import CommandError, EntropicError, ParameterError
+from ..query import value_of
 from ..store import Store
 from . import _view
-from ._parsing import assignments, checked_suffix, looks_like_an_assignment, typed, value_of
+from ._parsing import assignments, checked_suffix, looks_like_an_assignment, typed
 from ._place import opens_store
 
 FAILED = 125

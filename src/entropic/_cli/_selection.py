@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Iterator, Sequence
-from datetime import date, datetime, timezone
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
 from .._record import RunRecord, cell_text
 from .._tables import RecordList
-from ..query import Condition, Param, fields_of, has_name, look_up, param
+from ..query import Condition, Filter, TextQuery, fields_of, has_name, kind_of, look_up, param, read_query
 from ..store import Store
-from ._parsing import Filter, kind_of, words
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_CONDITIONS: dict[str, Callable[[Param, Any], Condition]] = {
-    "=": operator.eq,
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "~": Param.matches,
-}
 _MOST_VALUES_SHOWN = 5
 
 runs_argument = click.argument("runs", nargs=-1, metavar="[FILTER|HASH]...")
@@ -40,12 +28,12 @@ def chosen(store: Store, texts: Sequence[str], sort: str | None = None, *, curre
 
 def condition_of(texts: Sequence[str]) -> Condition | None:
     """What holds for the runs that match all filters, and one of the hashes if there are any; None for all runs."""
-    asked = words(texts)
-    condition = _condition(asked.filters)
-    if not asked.prefixes:
-        return condition
-    has_hash = param("params_hash").matches(f"^({'|'.join(asked.prefixes)})")
-    return has_hash if condition is None else condition & has_hash
+    return _asked(texts).condition() if texts else None
+
+
+def _asked(texts: Sequence[str]) -> TextQuery:
+    """What some words ask for, each by itself: so an error shows the word."""
+    return functools.reduce(operator.add, map(read_query, texts), TextQuery())
 
 
 def answering(records: RecordList) -> RecordList:
@@ -70,16 +58,14 @@ class NothingFound(click.ClickException):
 
 def understood(texts: Sequence[str]) -> str:
     """How filters and hashes were understood, for people to check: the kinds of values above all."""
-    asked = words(texts)
-    hashes = [f"hash {' or '.join(asked.prefixes)}..."] if asked.prefixes else []
-    return ", ".join([*map(str, asked.filters), *hashes])
+    return str(_asked(texts))
 
 
 def nothing_found(store: Store, texts: Sequence[str]) -> str:
     """That no run matches, what was asked for, and which values of another kind there are."""
     if not texts:
         return "no runs yet"
-    notes = [note for one in words(texts).filters if (note := _other_kinds(store, one))]
+    notes = [note for one in _asked(texts).filters if (note := _other_kinds(store, one))]
     return "; ".join([f"no run matches {understood(texts)}", *notes])
 
 
@@ -92,30 +78,6 @@ def _other_kinds(store: Store, asked: Filter) -> str:
         return ""
     shown = [f"{text} ({kind_of(value)})" for text, value in list(values.items())[:_MOST_VALUES_SHOWN]]
     return f"{asked.name} is recorded as {', '.join(shown)}{', ...' if len(values) > len(shown) else ''}"
-
-
-def _condition(filters: Sequence[Filter]) -> Condition | None:
-    conditions = [
-        functools.reduce(operator.or_, (_CONDITIONS[sign](param(name), one) for one in _meanings(value, sign)))
-        for name, sign, value in filters
-    ]
-    return functools.reduce(operator.and_, conditions) if conditions else None
-
-
-def _meanings(value: Any, sign: str) -> Iterator[Any]:
-    """What a typed value may stand for: a text that tells a day or a moment stands for that as well."""
-    yield value
-    if sign == "~" or not isinstance(value, str):
-        return
-    try:
-        moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
-    except ValueError:
-        return
-    if len(value) == len("2026-01-01"):
-        yield date.fromisoformat(value)
-    if moment.tzinfo is None:
-        yield moment
-    yield moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def total_size(records: Sequence[RunRecord]) -> int:

@@ -4,13 +4,14 @@ from ._acceptance import run_mark
 from ._arguments import checked_metadata, require_callable
 from ._cache import RunCache
 from ._defaults import DefaultsWatch
+from ._ending import not_removed
 from ._known import CannotReplayError, Comparison, call_of, is_known, make_known
 from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
 from ._manifest import differs, first_defect, renamed_members
 from ._paths import ResultPaths
 from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
 from ._records import by_key, let_newest_answer, moved
-from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, kept_aside, save_of, suffix_of
+from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, save_of, suffix_of
 from ._settings import Settings, checked_suffix
 from ._staleness import POLICIES, StalenessPolicy
 from ._unknown_names import warn_of_slips
@@ -49,10 +50,10 @@ __all__ = [
     "identity_of",
     "is_known",
     "judge",
-    "kept_aside",
     "let_newest_answer",
     "make_known",
     "moved",
+    "not_removed",
     "renamed_members",
     "require_callable",
     "run_mark",

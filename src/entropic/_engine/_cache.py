@@ -28,20 +28,21 @@ from .. import _log
 from .._code import Codebook
 from .._fs import remember, remove, sync_tree
 from .._locks import SingleFlight, key_locks_in
-from .._record import RunRecord, copy_record
+from .._record import RunRecord, copy_record, is_pinned
 from .._results import StagingArea, is_own_name
 from .._tables import Origin, RecordList, from_store
-from ..errors import EntropicError, NotRecordedError, ResultMissingError, StoreWriteError
+from ..errors import EntropicError, NotRecordedError, ResultMissingError
 from ..hashing import PLAIN_TYPES, Key, hash_params, make_key
 from ..index import adapt
 from ..query import EVERY_RUN, Condition, Selection
 from ._arguments import checked_metadata
+from ._ending import not_removed, write_error
 from ._finder import Finder
 from ._folder import FolderIdentity
 from ._lookup import NOTHING, Lookup, agrees
 from ._paths import ResultPaths
-from ._recorder import Recorder, write_error
-from ._records import count, exchange, fields, first_in_order, found, of_keys, replace_in_order
+from ._recorder import Recorder
+from ._records import by_key, count, exchange, fields, first_in_order, found, of_keys, replace_in_order, with_pin
 from ._run import AsyncWork, Look, Metadata, Runner, Work
 from ._settings import Settings
 from ._staleness import StalenessPolicy
@@ -195,8 +196,24 @@ class RunCache:
         self.recorder.require_writable()
         annotated = copy_record(stored)
         annotated.metadata.update(details)
-        replace_in_order(self.writer, stored, annotated, same)
+        replace_in_order(self.writer, [(stored, annotated)], {params_hash: same})
         return self.paths.shown(annotated)
+
+    def set_pinned(self, records: Iterable[RunRecord], *, pinned: bool) -> RecordList:
+        """Pin records, as users see them, or unpin them; as they are now, those that were so already left out."""
+        wanted = set(map(signature, records))
+        same = by_key(of_keys(self.index, {params_hash for params_hash, _, _ in wanted}))
+        found = [one for several in same.values() for one in several if signature(self.paths.shown(one)) in wanted]
+        changed = [(one, with_pin(one, pinned=pinned)) for one in found if is_pinned(one) is not pinned]
+        if changed:
+            self.recorder.require_writable()
+            keys = {one.params_hash for one, _ in changed}
+            replace_in_order(self.writer, changed, {key: several for key, several in same.items() if key in keys})
+        return RecordList(self.paths.shown(now) for _, now in changed)
+
+    def records_of(self, key: Key) -> list[RunRecord]:
+        """Return all records of a key, as users see them."""
+        return [self.paths.shown(one) for one in self.index.find_all_by_hash(key.params_hash) if agrees(one, key)]
 
     def forget_key(self, key: Key, remove_file: bool = False) -> bool:
         """Forget all records of a key."""
@@ -209,6 +226,22 @@ class RunCache:
         unwanted = set(map(signature, records))
         same = of_keys(self.index, {params_hash for params_hash, _, _ in unwanted})
         return self._forget([one for one in same if signature(self.paths.shown(one)) in unwanted], remove_files)
+
+    def forget_chosen(
+        self,
+        selection: Selection,
+        remove_files: bool = False,
+        is_wanted: Callable[[RunRecord], bool] | None = None,
+        *,
+        preview: bool,
+        spare_pinned: bool,
+    ) -> RecordList:
+        """Forget the records that were asked for, and return them; or, as a preview, only return them."""
+        found = self.select(selection, is_wanted)
+        chosen = RecordList(one for one in found if not (spare_pinned and is_pinned(one)))
+        if chosen and not preview:
+            self.forget_records(chosen, remove_files)
+        return chosen
 
     def forget(self, unwanted: Callable[[RunRecord], bool], remove_file: bool = False) -> int:
         """Forget the records *unwanted* names: records first, then files. Returns how many there were."""
@@ -320,7 +353,7 @@ class RunCache:
             except OSError as error:
                 kept.append((path, error))  # the others go all the same: their records are gone
         if kept:
-            raise _not_removed(kept, len(removed))
+            raise not_removed("results", kept, len(removed))
         return removed
 
     def _remove_run_folder(self, folder: Path) -> None:
@@ -328,14 +361,6 @@ class RunCache:
         if folder.parent == self.settings.results_dir and is_own_name(folder.name):
             with contextlib.suppress(OSError):
                 folder.rmdir()
-
-
-def _not_removed(kept: Sequence[tuple[Path, OSError]], removed: int) -> StoreWriteError:
-    first, reason = kept[0]
-    what = f"Cannot remove {len(kept)} of {len(kept) + removed} results"
-    return write_error(
-        what, reason, first, f"Their records are gone. Remove by hand: {', '.join(str(p) for p, _ in kept)}."
-    )
 
 
 class _SecondLook:

@@ -55,9 +55,8 @@ class Defect(NamedTuple):
     reason: str
 
 
-def has_content(path: str) -> bool:
-    """Whether there is anything in a file, or in one of the files of a folder."""
-    status = os.stat(path)
+def has_content(path: str, status: os.stat_result) -> bool:
+    """Whether there is anything in a file, whose status is known, or in one of the files of a folder."""
     if stat.S_ISDIR(status.st_mode):
         return any(os.path.getsize(os.path.join(path, name)) for name in files_below(path))
     return status.st_size > 0 or not stat.S_ISREG(status.st_mode)

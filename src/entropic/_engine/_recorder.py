@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -12,24 +12,17 @@ from typing import Any
 from .. import _log
 from .._record import RunRecord
 from .._results import Published, Stage, StagingArea
-from ..errors import (
-    AmbiguousResultError,
-    EntropicError,
-    IndexUnavailableError,
-    OtherFolderError,
-    ResultMissingError,
-    ResultNotSavedError,
-    StoreWriteError,
-)
+from ..errors import EntropicError, IndexUnavailableError, OtherFolderError
 from ..hashing import Key, decode_params
 from ..index import Index
 from ._arguments import checked_metadata
+from ._ending import Ending, write_error
 from ._folder import FolderIdentity
 from ._lookup import Lookup
-from ._manifest import describe_result, has_content
+from ._manifest import describe_result
 from ._paths import ResultPaths
-from ._returned import describe, returned_metadata, write_value
-from ._run import Metadata, RunUnderWay, kept_aside, save_of, suffix_of
+from ._returned import returned_metadata
+from ._run import Metadata, RunUnderWay, allow_empty_of, save_of, suffix_of
 from ._settings import Settings
 from ._staleness import StalenessPolicy
 from ._writer import IndexWriter
@@ -87,42 +80,37 @@ class Recorder:
             _log.stale(key.params_hash, found.candidate.path, found.reason)
         stage = self._open_stage(key, suffix_of(work) or self._settings.file_suffix)
         run = RunUnderWay(stage.path, tells_circumstances=self._settings.provenance)
-        try:
+        ending = Ending(stage, key, self._settings.results_dir, work)
+        with ending.watched(keep_failed=self._settings.keep_failed):
             with run.told(work, policy, found.reason):
                 yield run
-        except BaseException:
-            self._abandon(stage)
-            raise
-        if (save := save_of(work)) is not None:
-            _save(save, stage, run.returned)
+            ending.has_ended, ending.returned = True, run.returned
+            save = save_of(work)
+            told = {} if save else returned_metadata(run.returned)
             run.returned = None
-        elif not self._settings.allow_empty:  # what a program or a function that breaks off leaves
-            _refuse_empty(stage)
-        published = self.publish(stage, run.returned)
-        if published.siblings:
-            run.provenance["siblings"] = published.siblings
-        try:
+            published = ending.publish(save, allow_empty=self._allows_empty(work), durable=self._settings.durable)
+            if published.siblings:
+                run.provenance["siblings"] = published.siblings
             path = os.path.join(self._settings.results_dir, published.name)
             indexed = self._paths.published(published.name)
-            told = {"elapsed_seconds": run.elapsed_seconds, **returned_metadata(run.returned), **details}
+            told = {"elapsed_seconds": run.elapsed_seconds, **told, **details}
             run.record = self.insert(key, path, indexed, told, run.provenance, run.elapsed_seconds)
-        finally:
-            stage.discard()
         _log.run_completed(key.params_hash, str(run.record.result_path), run.elapsed_seconds)
         if found.candidate is not None and found.is_broken:
             self._writer.delete_stale(found.candidate.stored)
 
-    def publish(self, stage: Stage, returned: object = None) -> Published:
-        """Publish what the runner wrote. It has done its work: whatever fails from here on must not cost the result."""
+    def _allows_empty(self, work: object) -> bool:
+        own = allow_empty_of(work)
+        return self._settings.allow_empty if own is None else own
+
+    def publish(self, stage: Stage) -> Published:
+        """Publish the copy of a result, whose original is elsewhere."""
         try:
             return stage.publish()
-        except ResultMissingError as error:
-            raise _nothing_lost(stage, error, returned) from None
-        except AmbiguousResultError as error:
-            raise AmbiguousResultError(error.expected, error.found, kept_aside(stage)) from None
+        except EntropicError:
+            raise
         except OSError as error:
-            advice = f"What the runner wrote is kept at {kept_aside(stage)!r}."
-            raise write_error("Cannot publish the result", error, self._settings.results_dir, advice) from error
+            raise write_error("Cannot publish the result", error, self._settings.results_dir) from error
 
     def insert(
         self,
@@ -155,9 +143,6 @@ class Recorder:
                 raise
             advice = f"The result is kept at {path!r}: once the cause is gone, register it."
             raise write_error("Cannot record the run", error, place, advice) from error
-        except BaseException:
-            _log.not_recorded(path)
-            raise
         return self._paths.shown(record)
 
     def _open_stage(self, key: Key, suffix: str) -> Stage:
@@ -165,69 +150,3 @@ class Recorder:
             return self._staging.stage(key.params_hash, suffix)
         except OSError as error:
             raise write_error("Cannot make a place for the run", error, self._settings.results_dir) from error
-
-    def _abandon(self, stage: Stage) -> None:
-        """Drop unfinished work, or keep it for a look. The runner's own exception is on its way, and stays the one."""
-        if self._settings.keep_failed:
-            kept_aside(stage)
-        stage.discard()
-
-
-def _save(save: Callable[[Path, object], object], stage: Stage, value: object) -> None:
-    """Write what a function has returned; if that cannot be done, it is kept aside."""
-    try:
-        save(stage.path, value)
-    except BaseException as error:
-        folder, name = stage.path.parent, ""
-        with contextlib.suppress(OSError):
-            name = write_value(value, folder)
-        kept_at = os.path.join(kept_aside(stage), name)
-        if not isinstance(error, Exception):
-            raise
-        raise ResultNotSavedError(f"{type(error).__name__}: {error}", kept_at) from error
-
-
-def _refuse_empty(stage: Stage) -> None:
-    """
-    Keep an empty result aside.
-
-    Raises:
-        ResultMissingError: The result is empty.
-    """
-    try:
-        path = str(stage.written())
-        if has_content(path):
-            return
-    except (OSError, EntropicError):
-        return  # said by the publication, which asks the same
-    reason = (
-        f"the result that the runner wrote is empty. What it wrote is kept at {kept_aside(stage)!r}. If an empty "
-        f"result is meant, make the store with allow_empty=True."
-    )
-    raise ResultMissingError(path, "Cannot record the run", reason)
-
-
-def _nothing_lost(stage: Stage, error: ResultMissingError, returned: object) -> ResultMissingError:
-    """The error of a runner that wrote no result; what it has written or returned instead is kept aside."""
-    folder, name = stage.path.parent, ""
-    if returned is not None:
-        with contextlib.suppress(OSError):
-            name = write_value(returned, folder)
-    if not os.listdir(folder):
-        stage.discard()
-        return error
-    kept_at = kept_aside(stage)
-    if not name:
-        reason = f"{error.reason} What it wrote instead is kept at {kept_at!r}."
-    else:
-        reason = (
-            f"the runner wrote no result, and returned {describe(returned)}, which is kept at "
-            f"{os.path.join(kept_at, name)!r}. Write the result to result_path, or have what is returned written, with "
-            f"save= of entropic.cached."
-        )
-    return ResultMissingError(error.path, error.what, reason)
-
-
-def write_error(what: str, error: OSError, path: str | os.PathLike[str], advice: str = "") -> StoreWriteError:
-    """A failed write, with the place it concerns."""
-    return StoreWriteError(what, error, error.filename or path, advice)

@@ -98,20 +98,24 @@ def let_newest_answer(index: Index, writer: IndexWriter, keys: Collection[str]) 
     writer.replace_records(passed, [moved(record) for record in passed])
 
 
-def replace_in_order(writer: IndexWriter, old: RunRecord, new: RunRecord, same: Sequence[RunRecord]) -> None:
+def replace_in_order(
+    writer: IndexWriter, changed: Collection[tuple[RunRecord, RunRecord]], same: Mapping[str, Sequence[RunRecord]]
+) -> None:
     """
-    Put a record in the place of another one of its key; those inserted after it go on to come after it.
+    Put records in the place of others of their keys; those inserted after one go on to come after it.
 
-    Killed at any moment, no record is lost.
+    Killed at any moment, no record is lost. Costs two rewrites of the index, however many there are.
 
     Args:
         writer: Changes the index.
-        old: The record to be replaced.
-        new: What replaces it.
-        same: All records of the key, in their order.
+        changed: Pairs of a record and of what replaces it.
+        same: By hash, all records of the keys concerned, in their order.
     """
-    later = same[same.index(old) + 1 :]
-    writer.replace_records([old, *later], [new, *map(moved, later)])
+    takers = {signature(old): new for old, new in changed}
+    old: list[RunRecord] = []
+    for records in same.values():
+        old += itertools.dropwhile(lambda one: signature(one) not in takers, records)
+    writer.replace_records(old, [takers.get(signature(one)) or moved(one) for one in old])
 
 
 def by_key(records: Iterable[RunRecord]) -> dict[str, Sequence[RunRecord]]:
@@ -135,4 +139,14 @@ def moved(record: RunRecord) -> RunRecord:
     """A record to stand behind younger ones; told apart from where it was, so that this can be taken out after."""
     twin = copy_record(record)
     twin.provenance["merged_at"] = datetime.now(timezone.utc).isoformat(timespec="microseconds")
+    return twin
+
+
+def with_pin(record: RunRecord, *, pinned: bool) -> RunRecord:
+    """The same record, pinned or not."""
+    twin = copy_record(record)
+    if pinned:
+        twin.provenance["pinned"] = True
+    else:
+        twin.provenance.pop("pinned", None)
     return twin

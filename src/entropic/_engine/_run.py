@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from .._record import RunRecord
-from .._results import Stage
 from ..hashing import Key, make_key, own_copy, received, unchanged
 from ._staleness import StalenessPolicy
 
@@ -29,6 +26,8 @@ class BoundRunner:
     Attributes:
         module: Where the runner is from.
         has_run: Whether it has been started.
+        has_ended: Whether the runner has returned.
+        returned: What it returned, if that was followed by an error.
     """
 
     def __init__(self, runner: Runner, params: Mapping[str, Any], key: Key) -> None:
@@ -37,12 +36,16 @@ class BoundRunner:
         # Copied now, not after a wait for another run: the caller may change them meanwhile.
         self._params = own_copy(dict(params))
         self.module = getattr(runner, "__module__", None)
-        self.has_run = False
+        self.has_run = self.has_ended = False
+        self.returned: object = None
 
     def __call__(self, path: Path) -> object:
         self.has_run = True
         with unchanged(self._key, lambda: make_key(self._params)):
-            return self._runner(received(self._params), path)
+            self.returned = self._runner(received(self._params), path)
+            self.has_ended = True
+        returned, self.returned = self.returned, None
+        return returned
 
 
 class RunUnderWay:
@@ -92,15 +95,6 @@ class RunUnderWay:
         self.provenance |= meter.told()
 
 
-def kept_aside(stage: Stage) -> str:
-    """Move a stage to where failed runs are kept, with the traceback; where it is if even that fails."""
-    try:
-        return str(stage.keep_aside(traceback.format_exc()))
-    except OSError:
-        place = str(stage.path.parent)
-        return place if os.path.exists(place) else "(nowhere: its folder is gone)"
-
-
 def _module_of(work: object) -> str | None:
     """The module of the function that is to run; a coroutine function is started by a method of its work."""
     return getattr(getattr(work, "__self__", work), "module", None)
@@ -114,3 +108,8 @@ def suffix_of(work: object) -> str | None:
 def save_of(work: object) -> Callable[[Path, object], object] | None:
     """What writes the value that a function returns, if that is its result."""
     return getattr(getattr(work, "__self__", work), "save", None)
+
+
+def allow_empty_of(work: object) -> bool | None:
+    """Whether a function takes an empty result for one, if it has a say of its own."""
+    return getattr(getattr(work, "__self__", work), "allow_empty", None)

@@ -141,6 +141,7 @@ def cached(store: AnyStore, **options: Any) -> _Decorator[Any] | _ValueDecorator
         tracked: Packages and modules whose code counts although they are installed: ``("mylab",)``.
         untracked: Packages and modules of yours whose code does not count; the longer name decides.
         ignore_logging: Statements that only log, print to the terminal, warn or show progress do not count as code.
+        allow_empty: Whether an empty file or folder is a result of this function; the default is what the store says.
         seed: Name of the parameter through which ``replicates`` gives each run a seed of its own; if there is no such
             parameter, runs are repeated as they are. None for never.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ class Call:
 
     Attributes:
         has_run: Whether it has been started.
+        has_ended: Whether the function has returned.
+        returned: What it returned, if that was followed by an error.
     """
 
     def __init__(
@@ -49,7 +52,8 @@ class Call:
         if function.binding.is_runner or function.is_async:
             args, kwargs = own_copy((args, kwargs))
         self._args, self._kwargs = args, kwargs
-        self.has_run = False
+        self.has_run = self.has_ended = False
+        self.returned: object = None
 
     @property
     def module(self) -> str:
@@ -66,21 +70,37 @@ class Call:
         """The suffix of the path to write to, if the function has one of its own."""
         return self._function.options.suffix
 
+    @property
+    def allow_empty(self) -> bool | None:
+        """Whether an empty result is one; None for what the store says."""
+        return self._function.options.allow_empty
+
     def __call__(self, result_path: Path) -> object:
         """Run it; a coroutine in an event loop of its own."""
         if self._function.is_async:
             return asyncio.run(self.awaited(result_path))
-        with self._function.closure.running(self._key.identity), unchanged(self._key, self._key_now):
-            answer = self._start(result_path)
+        with self._guarded():
+            self.returned = self._start(result_path)
+            self.has_ended = True
             self._function.defaults.keep()
-            return answer
+        return self._handed_over()
 
     async def awaited(self, result_path: Path) -> object:
         """Run a coroutine function in the event loop of the caller."""
-        with self._function.closure.running(self._key.identity), unchanged(self._key, self._key_now):
-            answer = await self._start(result_path)
+        with self._guarded():
+            self.returned = await self._start(result_path)
+            self.has_ended = True
             self._function.defaults.keep()
-            return answer
+        return self._handed_over()
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        with self._function.closure.running(self._key.identity), unchanged(self._key, self._key_now):
+            yield
+
+    def _handed_over(self) -> object:
+        returned, self.returned = self.returned, None
+        return returned
 
     def _start(self, result_path: Path) -> Any:
         self._require_same_arguments()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import functools
-from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
@@ -18,7 +18,7 @@ from ._function import CacheInfo, FunctionCache
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .._maintenance import Explanation, Reproduction
+    from .._maintenance import Explanation, FailedRun, Reproduction
     from .._sweep import Plan, Sink
     from ._accepted import AcceptedChanges
     from ._metadata import WithMetadata
@@ -90,6 +90,13 @@ class Methods(Generic[P, R, T]):
         """Forget the records of a call; their files are kept. Tells whether there were any."""
         cache, arguments = self._self_behind(args)
         return cache.engine.forget_key(cache.key(arguments, kwargs))
+
+    def failures(self, where: Where | None = None) -> Sequence[FailedRun]:
+        """List runs of this function that were not recorded and have left something; see `Store.failures`."""
+        from .._maintenance import failures  # loaded by those who ask
+
+        cache, _ = self._self_parts()
+        return failures(cache.engine, where, cache.name)
 
     @overload
     def replicates(self, count: int, /, *args: P.args, **kwargs: P.kwargs) -> builtins.list[T]: ...

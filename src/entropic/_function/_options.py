@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         tracked: Sequence[str]
         untracked: Sequence[str]
         ignore_logging: bool
+        allow_empty: bool | None
 
 
 OnChange = Literal["warn", "rerun", "error", "ignore"]
@@ -59,6 +60,7 @@ class CacheOptions:
     tracked: Sequence[str] = ()
     untracked: Sequence[str] = ()
     ignore_logging: bool = True
+    allow_empty: bool | None = None
 
     @classmethod
     def of(cls, keywords: Mapping[str, Any]) -> CacheOptions:

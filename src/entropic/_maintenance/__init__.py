@@ -3,16 +3,18 @@
 from ._check import CheckReport, check, salvage
 from ._explain import Explanation, Neighbour, explain
 from ._export import export
+from ._failures import FailedRun, failures
 from ._links import link_view
 from ._merge import Merged, merge
 from ._orphans import remove_orphans
-from ._prune import Limits, prune
+from ._prune import Limits, prune, prune_failures, remove_failures
 from ._rebuild import rebuild, undelete
 from ._reproduce import Reproduction, ReproductionReport, reproduce, run_again
 
 __all__ = [
     "CheckReport",
     "Explanation",
+    "FailedRun",
     "Limits",
     "Merged",
     "Neighbour",
@@ -21,10 +23,13 @@ __all__ = [
     "check",
     "explain",
     "export",
+    "failures",
     "link_view",
     "merge",
     "prune",
+    "prune_failures",
     "rebuild",
+    "remove_failures",
     "remove_orphans",
     "reproduce",
     "run_again",

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
-from .._engine import RunCache
+from .._engine import RunCache, not_removed
 from .._fs import measure
-from .._record import RunRecord
+from .._record import RunRecord, is_pinned, moment_of
 from .._tables import RecordList
-from ..query import Selection
+from ..query import Selection, Where, fields_of, predicate
+from ._failures import FailedRun, failures
 
 
 class Held(NamedTuple):
@@ -58,35 +59,83 @@ class Limits(NamedTuple):
             raise ValueError(f"Cannot prune by {self.by!r} alone: say down to which size, with max_size_bytes.")
 
 
-def prune(engine: RunCache, limits: Limits, *, preview: bool) -> RecordList:
+def prune(engine: RunCache, limits: Limits, where: Where | None, *, preview: bool) -> RecordList:
     """Give up runs, and return them; see `entropic.Store.prune`."""
     limits.require_sense()
-    files_of = engine.paths.files_of
+    files_of, is_meant = engine.paths.files_of, predicate(where)
     records = engine.select(Selection.of())
     held = [hold(record, files) for record in records if all(map(engine.paths.is_removable, files := files_of(record)))]
-    chosen = RecordList(one.record for one in choose(held, limits, datetime.now(timezone.utc)))
+    protected = newest(held, limits.keep_newest or 0)
+    meant = [one for one in held if is_meant(fields_of(one.record))]
+    now = datetime.now(timezone.utc)
+    chosen = RecordList(one.record for one in choose(meant, limits, now, protected, chosen_by_query=where is not None))
     if chosen and not preview:
         engine.forget_records(chosen, remove_files=True)
     return chosen
 
 
-def choose(held: Iterable[Held], limits: Limits, now: datetime) -> list[Held]:
+def prune_failures(
+    engine: RunCache, older_than_seconds: float | None, where: Where | None, *, preview: bool
+) -> list[FailedRun]:
+    """Remove what failed runs have left, and return what that was; see `entropic.Store.prune`."""
+    now = datetime.now(timezone.utc)
+    found = failures(engine, where)
+    if older_than_seconds is not None:
+        found = [one for one in found if (now - _moment(one.failed_at, now)).total_seconds() > older_than_seconds]
+    if not preview:
+        remove_failures(found)
+    return found
+
+
+def remove_failures(found: Sequence[FailedRun]) -> None:
+    """
+    Remove what failed runs have left.
+
+    Raises:
+        StoreWriteError: Some of it cannot be removed; the rest is gone.
+    """
+    kept: list[tuple[Path, OSError]] = []
+    for one in found:
+        try:
+            one.remove()
+        except OSError as error:
+            kept.append((one.path, error))
+    if kept:
+        raise not_removed("failed runs", kept, len(found) - len(kept))
+
+
+def choose(
+    held: Iterable[Held],
+    limits: Limits,
+    now: datetime,
+    protected: Collection[int] = (),
+    *,
+    chosen_by_query: bool = False,
+) -> list[Held]:
     """
     The runs that the limits give up, in the order that they come in: that of the index, oldest first.
 
-    Age and size must both be met, where both are given. With ``keep_newest`` alone, all further runs of a point go.
-    No limit at all gives up nothing. A run whose time of making cannot be read is never given up for its age.
+    Age and size must both be met, where both are given. With ``keep_newest`` alone, all further runs of a point go, and
+    with a query alone, all that it means. Nothing at all gives up nothing. A run whose time of making cannot be read is
+    never given up for its age.
+
+    Args:
+        held: The runs.
+        limits: What to keep.
+        now: The moment that ages count from.
+        protected: The ``id`` of those among them that are kept, whatever the limits.
+        chosen_by_query: Whether these are not all the runs there are, but those that are meant.
 
     Example:
         >>> choose([], Limits(), datetime.now(timezone.utc))
         []
     """
     in_order = list(held)
-    protected = _newest(in_order, limits.keep_newest or 0)
-    free = [one for one in in_order if id(one) not in protected]
+    free = [one for one in in_order if id(one) not in protected and not is_pinned(one.record)]
     rules = (limits.older_than_seconds, limits.larger_than_bytes)
+    is_limited = chosen_by_query or limits.keep_newest is not None
     given_up: list[Held] = []
-    if any(rule is not None for rule in rules) or (limits.max_size_bytes is None and limits.keep_newest is not None):
+    if any(rule is not None for rule in rules) or (limits.max_size_bytes is None and is_limited):
         given_up = [one for one in free if _is_old(one, limits, now) and _is_large(one, limits)]
     if limits.max_size_bytes is not None:
         gone = {id(one) for one in given_up}
@@ -108,7 +157,8 @@ def _size_bytes(path: Path) -> int:
         return 0
 
 
-def _newest(in_order: list[Held], count: int) -> set[int]:
+def newest(in_order: list[Held], count: int) -> set[int]:
+    """The ``id`` of so many of the newest runs of each point."""
     by_key: dict[str, list[Held]] = defaultdict(list)
     for one in in_order:
         by_key[one.record.params_hash].append(one)
@@ -118,7 +168,7 @@ def _newest(in_order: list[Held], count: int) -> set[int]:
 def _is_old(one: Held, limits: Limits, now: datetime) -> bool:
     if limits.older_than_seconds is None:
         return True
-    return (now - _made(one.record, now)).total_seconds() > limits.older_than_seconds
+    return (now - _moment(one.record.created_at, now)).total_seconds() > limits.older_than_seconds
 
 
 def _is_large(one: Held, limits: Limits) -> bool:
@@ -146,10 +196,6 @@ def _seconds_per_byte(one: Held) -> float:
 ORDERS: dict[str, Callable[[Held], float]] = {"age": _as_they_come, "value": _seconds_per_byte}
 
 
-def _made(record: RunRecord, unknown: datetime) -> datetime:
-    """When a run was recorded; earlier releases wrote times without a zone, in UTC."""
-    try:
-        made = datetime.fromisoformat(record.created_at)
-    except ValueError:
-        return unknown
-    return made if made.tzinfo else made.replace(tzinfo=timezone.utc)
+def _moment(text: str, unknown: datetime) -> datetime:
+    """When something was recorded; earlier releases wrote times without a zone, in UTC."""
+    return moment_of(text) or unknown

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ._flat import flatten
-from ._record import RunRecord, copy_record, lazy_copy, path_text, place_below, with_params
+from ._record import RunRecord, copy_record, is_pinned, lazy_copy, path_text, place_below, with_params
 
 if TYPE_CHECKING:
     from ._cells import cell_text, frame_value, is_misleading, local_time, moment_of, one_line, plain_text
@@ -15,6 +15,7 @@ __all__ = [
     "flatten",
     "frame_value",
     "is_misleading",
+    "is_pinned",
     "lazy_copy",
     "local_time",
     "moment_of",

@@ -163,6 +163,11 @@ def path_text(record: RunRecord) -> str:
     return record.__dict__.get("_path") or str(record.result_path)
 
 
+def is_pinned(record: RunRecord) -> bool:
+    """Whether a run is kept until it is deleted by name; see `entropic.Store.pin`."""
+    return record.provenance.get("pinned") is True
+
+
 def copy_record(record: RunRecord, result_path: Path | None = None) -> RunRecord:
     """Return a record equal to this one (or at another *result_path*) that shares no container with it."""
     return RunRecord(

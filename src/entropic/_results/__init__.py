@@ -1,5 +1,6 @@
 """The results folder: where runs write, and how their results get their final names."""
 
+from ._failures import kept_folders, read_note, read_report
 from ._identity import folder_id, give_folder_id, seal_of
 from ._journal import Entry, Event, Journal
 from ._layout import PRIVATE_FOLDER, Layout, require_locks
@@ -21,7 +22,10 @@ __all__ = [
     "folder_id",
     "give_folder_id",
     "is_own_name",
+    "kept_folders",
     "own_parts",
+    "read_note",
+    "read_report",
     "require_locks",
     "seal_of",
 ]

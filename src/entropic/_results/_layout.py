@@ -9,10 +9,13 @@ What lies in a results folder: every name below ``.entropic`` is drawn here, and
         ├── id                                     the identity of the folder, which its indexes remember
         ├── journal/runs-v1.jsonl                  a line for each run that was recorded or forgotten
         ├── staging/<session>.<number>.<hash>/     where one run writes, until its result is published
+        ├── staging/<session>.<number>.<hash>.note what a run is of whose work is to be kept if it is killed
+        ├── staging/kept_<stem>_<random>/          as in failed/, where nothing could be put there
         ├── sessions/<session>                     locked while the process lives whose staging folders bear its name
         ├── keys-v1.lock                           empty; a byte of it is locked for each key that is being run
         ├── locks/<hash>.lock                      the same where bytes cannot be locked; says who holds it
-        ├── failed/<stem>_<random>/                what was written by a run that could not be recorded, and why
+        ├── failed/<stem>_<random>/                what was written by a run that could not be recorded, and why:
+        │                                          failure.json, traceback.txt
         ├── checkpoints-v1/<hash>/                 what a run has put by, for the next attempt
         ├── tasks-v1/<random>                      what the tasks of a sweep have in common
         └── code/                                  what is known of the code of runs
@@ -98,6 +101,11 @@ class StagingName(NamedTuple):
         """
         parts = name.split(".")
         return cls(*parts) if len(parts) == len(cls._fields) else None
+
+
+def note_of(folder: str) -> str:
+    """Where a note lies of the run that writes to a staging folder."""
+    return f"{folder}.note"
 
 
 def require_locks() -> None:

@@ -14,7 +14,9 @@ import shutil
 import weakref
 from collections import defaultdict
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import NamedTuple
 
 from .._fs import (
     closer,
@@ -23,15 +25,23 @@ from .._fs import (
     holder_note,
     is_abandoned,
     is_at,
-    make_shared_folder,
     remove_abandoned,
     try_lock,
     unlock,
     watch_forks,
 )
-from ._layout import Layout, StagingName
+from ._failures import keep_folder, read_note, write_report
+from ._layout import Layout, StagingName, note_of
 
-_KILLED = "The process ended before the run did: it was killed, or the machine went down. There is no traceback.\n"
+_KILLED = "The process ended before the run did: it was killed, or the machine went down."
+_UNPUBLISHED = "The process ended after the run did, and before its result was published. What is here is whole."
+
+
+class Cleared(NamedTuple):
+    """How many dead processes had left work that was removed, and where what was kept is."""
+
+    removed: int
+    kept: list[Path]
 
 
 class Session:
@@ -83,34 +93,43 @@ def holder_of(layout: Layout, params_hash: str) -> str:
     return "another process"
 
 
-def remove_dead_work(layout: Layout, *, keep: bool) -> int:
+def remove_dead_work(layout: Layout, *, keep: bool) -> Cleared:
     """
-    Remove the staging folders of processes that are gone; never those of living ones. Returns how many left any.
+    Remove the staging folders of processes that are gone; never those of living ones.
 
     Args:
         layout: Of the results folder.
-        keep: Move what they had written to where failed runs are kept, instead of removing it.
+        keep: Move what they had written to where failed runs are kept, instead of removing it. What has a note is kept
+            whatever is asked here: its own store has asked for that.
     """
-    dead = 0
+    removed, kept = 0, list[Path]()
     for session, places in _dead(layout):
         # Folders first: were we to die in between, the session file still tells the next cleaner.
+        aside = [kept for place in places for kept in _kept_aside(layout, place, keep=keep)]
         for place in places:
-            if keep:
-                _keep_aside(layout, place)
             shutil.rmtree(place, ignore_errors=True)
-        dead += bool(places)  # a session file alone is what a forked worker leaves that ended well
+            with contextlib.suppress(OSError):
+                os.unlink(note_of(str(place)))
+        kept += aside
+        removed += len(aside) < len(places)  # a session file alone is what a forked worker leaves that ended well
         remove_abandoned(str(session))
-    return dead
+    return Cleared(removed, kept)
 
 
-def _keep_aside(layout: Layout, place: Path) -> None:
-    """Keep what a killed run had written; a folder in which there is nothing tells nothing."""
+def _kept_aside(layout: Layout, place: Path, *, keep: bool) -> list[Path]:
+    """Keep what a killed run had written; without a note, a folder in which there is nothing tells nothing."""
+    note = read_note(Path(note_of(str(place))))
     with contextlib.suppress(OSError):
-        if any(place.iterdir()):
-            make_shared_folder(layout.failed)
-            kept = layout.failed / f"{place.name}_{os.urandom(4).hex()}"
-            os.rename(place, kept)
-            kept.joinpath("traceback.txt").write_text(_KILLED, encoding="utf-8")
+        if not note and not (keep and any(place.iterdir())):
+            return []
+        has_ended = "ended_at" in note
+        note.setdefault("params_hash", place.name.rpartition(".")[2])
+        note["failed_at"] = datetime.fromtimestamp(place.stat().st_mtime, timezone.utc).isoformat(timespec="seconds")
+        note["error"] = _UNPUBLISHED if has_ended else _KILLED
+        kept = keep_folder(layout, str(place), place.name)
+        write_report(kept, f"{note['error']} There is no traceback.\n", note)
+        return [kept]
+    return []
 
 
 def dead_sessions(layout: Layout) -> list[Path]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import shutil
 import stat
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .. import _log
 from .._fs import (
@@ -27,7 +29,8 @@ from .._fs import (
     watch_forks,
 )
 from ..errors import AmbiguousResultError, ResultMissingError
-from ._layout import Layout, StagingName, require_locks
+from ._failures import keep_folder, write_report
+from ._layout import Layout, StagingName, note_of, require_locks
 from ._names import stem_of_now, suffix_of, unused_stem
 from ._sessions import Session, dead_sessions, holder_of, remove_dead_work
 
@@ -117,9 +120,11 @@ class StagingArea:
 
     def clean_up(self) -> None:
         """Remove the unfinished work of processes that are gone; that of living ones is never touched."""
-        removed = remove_dead_work(self.layout, keep=self._keep_failed)
-        if removed:
-            _log.cleaned(self._staging, removed)
+        dead = remove_dead_work(self.layout, keep=self._keep_failed)
+        if dead.removed:
+            _log.cleaned(self._staging, dead.removed)
+        if dead.kept:
+            _log.kept_of_the_dead(dead.kept)
 
     def close(self) -> None:
         """End the session with the last of its stages; the next stage begins another."""
@@ -162,17 +167,29 @@ class Stage:
 
     Attributes:
         path: Where the runner is to write its result.
+        stem: What the name of its result begins with.
     """
 
     def __init__(self, area: StagingArea, session: Session, folder: str, stem: str, suffix: str) -> None:
         self._area = area
         self._session: Session | None = session  # which lasts until this is done
         self._folder = folder
-        self._stem = stem
+        self.stem = stem
         self._suffix = suffix
         self._owner = process_id()
+        self._has_note = False
         self._entries: dict[str, int] | None = None
         self.path = Path(folder, stem + suffix)
+
+    def note(self, note: Mapping[str, Any]) -> None:
+        """
+        Note what the run is of, beside the folder: should the process be killed, what the run wrote is kept with it.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        self._has_note = True
+        Path(note_of(self._folder)).write_text(json.dumps(note), encoding="utf-8")
 
     def publish(self) -> Published:
         """
@@ -186,7 +203,7 @@ class Stage:
             OSError: Syncing or moving failed; nothing is published, and the staging folder is still there.
             RuntimeError: This is a forked child of the process that runs.
         """
-        if not self._is_ours():
+        if not self.is_ours():
             raise RuntimeError(
                 "Cannot publish the result: this process was forked inside the run, and the run is its parent's. "
                 "End a child inside the runner with os._exit, or use multiprocessing."
@@ -237,7 +254,7 @@ class Stage:
 
     def _new_run_folder(self) -> str:
         while True:
-            name = unused_stem(self._area.results_dir, self._stem.partition("_")[2], "")
+            name = unused_stem(self._area.results_dir, self.stem.partition("_")[2], "")
             try:
                 os.mkdir(os.path.join(self._area.results_dir, name))
             except FileExistsError:
@@ -258,34 +275,43 @@ class Stage:
 
     def discard(self) -> None:
         """Remove the folder and whatever is left in it; not in a forked child, whose parent is still writing there."""
-        if not self._is_ours():
+        if not self.is_ours():
             return
+        self._remove_note()
         try:
             os.rmdir(self._folder)
         except OSError:
             shutil.rmtree(self._folder, ignore_errors=True)
         self._session = None
 
-    def keep_aside(self, report: str) -> Path:
-        """Move the folder to ``failed/``, with a report beside what the runner wrote; not in a forked child."""
-        if not self._is_ours():
+    def keep_aside(self, report: str, note: Mapping[str, Any]) -> Path:
+        """
+        Move the folder to where failed runs are kept, with a report and a note; not in a forked child.
+
+        Raises:
+            OSError: It cannot be moved; it is where it was.
+        """
+        if not self.is_ours():
             return self.path.parent
-        failed = self._area.layout.failed
-        make_shared_folder(failed)
-        kept = failed / f"{self._stem}_{os.urandom(4).hex()}"
-        os.rename(self._folder, kept)
-        name = "traceback.txt"
-        while os.path.lexists(kept / name):
-            name = f"_{name}"  # the runner has written one of its own
-        kept.joinpath(name).write_text(report, encoding="utf-8")
+        kept = keep_folder(self._area.layout, self._folder, self.stem)
+        write_report(kept, report, note)
+        self._remove_note()
+        self._session = None
         return kept
 
-    def _is_ours(self) -> bool:
+    def _remove_note(self) -> None:
+        if self._has_note:
+            with contextlib.suppress(OSError):
+                os.unlink(note_of(self._folder))
+            self._has_note = False
+
+    def is_ours(self) -> bool:
+        """Whether this is the process that runs, and no child that was forked inside the run."""
         return process_id() == self._owner
 
     def _move_result(self, written: str, mode: int, place: str, *, may_rename: bool) -> str:
         source = os.path.join(self._folder, written)
-        name = self._stem + suffix_of(written, self._stem, self._suffix)
+        name = self.stem + suffix_of(written, self.stem, self._suffix)
         while True:
             try:
                 move_new(source, os.path.join(place, name), mode)

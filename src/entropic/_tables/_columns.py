@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._record import RunRecord, flatten
+from .._record import RunRecord, flatten, is_pinned
 
 PARAM, OWN, METADATA, PROVENANCE = "param", "record", "metadata", "provenance"
 _CODE_DIGITS = 8
 _MEASURED = "elapsed_seconds"
-_HEADS = ("function", "version", "size_bytes")
+_HEADS = ("function", "version", "pinned", "size_bytes")
 
 
 @dataclass
@@ -99,6 +99,7 @@ def _own_names(records: Sequence[RunRecord], any_superseded: bool, everything: b
     heads = ["function"] if any("function" in record.provenance for record in records) else []
     heads += [name for name in ("version", "code") if _differs_within_a_function(records, name)]
     heads += ["superseded"] if any_superseded else []
+    heads += ["pinned"] if any(map(is_pinned, records)) else []
     own = [*heads, "result_path", "created_at", _MEASURED]
     return [*own, "size_bytes", "params_hash"] if everything else own
 

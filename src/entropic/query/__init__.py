@@ -1,9 +1,9 @@
 """
 Which records a query means, and in which order they come.
 
-A query is a mapping of names to values, all of which must match, or a condition made with `param`. Conditions are data:
-they print as they are written, compare and pickle. One reference, `predicate`, says what is right; an index may answer
-faster, never differently.
+A query is a mapping of names to values, all of which must match, a text such as ``n>=2 dt<0.3``, or a condition made
+with `param`. Conditions are data: they print as they are written, compare and pickle. One reference, `predicate`, says
+what is right; an index may answer faster, never differently.
 
 Names
     A name means the parameter that stands under it, or the one a dotted way leads to: ``solver.dt``. Where a run has
@@ -18,12 +18,20 @@ Values
     offset and one without cannot be compared. Nothing else has an order. A run that lacks the parameter, or has a value
     of another kind, matches no comparison, ``!=`` included, and never raises.
 
+Text
+    ``n>=2 dt<0.3 method~^rk`` is what one types on the command line and on the page: filters with ``=``, ``!=``, ``<``,
+    ``<=``, ``>``, ``>=`` and ``~`` (a regular expression), or the first four or more digits of a hash. All filters must
+    match, and one of the hashes. Values are typed: numbers as Python writes them, True, False, None, JSON, a day or a
+    moment, text otherwise or in quotes.
+
 Combinations
     ``&``, ``|`` and ``~``, with parentheses around comparisons. ``~`` is plain negation: ``~(param("n") < 3)`` also
     finds the runs without n, and those in which n is a text.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from ._conditions import EVERY_RUN as EVERY_RUN
 from ._conditions import And as And
@@ -48,4 +56,23 @@ from ._selection import equalities_in as equalities_in
 from ._selection import in_order as in_order
 from ._selection import names_in as names_in
 
+if TYPE_CHECKING:
+    from ._text import Filter as Filter
+    from ._text import TextQuery as TextQuery
+    from ._text import read_query as read_query
+    from ._typed import kind_of as kind_of
+    from ._typed import value_of as value_of
+
 __all__ = ["Condition", "matches", "param"]
+
+_LOADED_LATE = {"Filter": "_text", "TextQuery": "_text", "read_query": "_text"}
+_LOADED_LATE |= {"kind_of": "_typed", "value_of": "_typed"}
+
+
+def __getattr__(name: str) -> object:
+    # Every process that looks something up loads this package; few of them ask with a text.
+    if name not in _LOADED_LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_LOADED_LATE[name]}"), name)

@@ -149,7 +149,7 @@ class Not(Compound):
 
 EVERY_RUN = And(())
 
-Where = Mapping[str, Any] | Condition
+Where = Mapping[str, Any] | Condition | str
 """What is accepted as a query."""
 
 

@@ -174,7 +174,7 @@ def matches(where: Where | None, record: Run) -> bool:
     Tell whether a record is meant by a query.
 
     Raises:
-        TypeError: The query is neither a mapping nor a condition, or a value in it cannot be normalised.
+        TypeError: The query is neither a mapping, a text nor a condition, or a value in it cannot be normalised.
     """
     return predicate(where)(fields_of(record))
 
@@ -185,15 +185,25 @@ def predicate(where: Where | None) -> Callable[[Mapping[str, Any]], bool]:
 
 
 def condition_of(where: Where | None) -> Condition:
-    """The condition a query stands for: a mapping is a conjunction of equalities, and nothing is every run."""
+    """
+    The condition a query stands for: a mapping is a conjunction of equalities, and nothing is every run.
+
+    Raises:
+        QueryTextError: A text is no query (a `ValueError`).
+        TypeError: It is neither mapping, text nor condition, or a value in it cannot be normalised.
+    """
     if isinstance(where, Condition):
         return where
     if where is None:
         return EVERY_RUN
+    if isinstance(where, str):
+        from ._text import read_query  # loaded by those who ask with a text
+
+        return read_query(where).condition()
     if not isinstance(where, Mapping):
         raise TypeError(
-            f"Cannot query with where={where!r}: a query is a mapping of names to values, or a condition such as "
-            f"entropic.param('n') > 3."
+            f"Cannot query with where={where!r}: a query is a mapping of names to values, a text such as 'n>3', or a "
+            f"condition such as entropic.param('n') > 3."
         )
     equalities = tuple(param(name) == value for name, value in where.items())
     return combined(And, *equalities)

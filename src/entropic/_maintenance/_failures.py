@@ -1,0 +1,133 @@
+"""Runs that were not recorded, as far as they have left something: listed, and removed on request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from .._engine import RunCache
+from .._fs import remove
+from .._record import cell_text, flatten, moment_of, one_line
+from .._results import Layout, kept_folders, read_note, read_report
+from ..hashing import decode_params
+from ..query import Where, predicate
+
+_HASH = re.compile(r"(?:^|[._])([0-9a-f]{16})_[0-9a-f]{8}$")
+
+
+@dataclass(frozen=True)
+class FailedRun:
+    """
+    A run that was not recorded, and what it has left.
+
+    Attributes:
+        path: The folder with what it wrote, its traceback and a note.
+        params: Its parameters, as a record would show them; None if an earlier release has kept it.
+        params_hash: Its key, 16 hex digits; empty if that is not known.
+        function: What was run; None for a plain run, or if it is not known.
+        error: The type and text of what ended it; or that the process was killed.
+        failed_at: When, ISO 8601 in UTC.
+        host: Where; empty if it is not known.
+    """
+
+    path: Path
+    params: dict[str, Any] | None
+    params_hash: str
+    function: str | None
+    error: str
+    failed_at: str
+    host: str
+
+    @property
+    def traceback(self) -> str:
+        """Where it was raised, as text; read when asked for."""
+        return read_report(self.path)
+
+    def remove(self) -> None:
+        """
+        Remove the folder with all that is in it.
+
+        Raises:
+            OSError: It cannot be removed.
+        """
+        remove(self.path)
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+    def __str__(self) -> str:
+        flat = {} if self.params is None else flatten(self.params)
+        point = ", ".join(f"{name}={cell_text(value)}" for name, value in flat.items())
+        what = " ".join(filter(None, [self.params_hash, self.function, f"({point})" if point else ""]))
+        return one_line(f"{self.failed_at} {what or 'an unknown run'}: {self.error}; kept at {self.path}")
+
+
+FailedRun.__module__ = "entropic.reports"
+
+
+def failures(engine: RunCache, where: Where | None = None, function: str | None = None) -> list[FailedRun]:
+    """Runs that were not recorded, the oldest first; see `entropic.Store.failures`."""
+    found = [_read(folder) for folder in kept_folders(Layout(engine.settings.results_dir))]
+    if function is not None:
+        found = [one for one in found if one.function == function]
+    if where is not None:
+        is_meant = predicate(where)
+        found = [one for one in found if one.params is not None and is_meant(_fields(one))]
+    return sorted(found, key=lambda one: one.failed_at)
+
+
+def _fields(failure: FailedRun) -> Mapping[str, Any]:
+    """What a query can ask of a failed run."""
+    return {
+        **(failure.params or {}),
+        "params_hash": failure.params_hash,
+        "created_at": failure.failed_at,
+        "result_path": str(failure.path),
+        "metadata": {},
+        "provenance": {"function": failure.function, "host": failure.host, "error": failure.error},
+    }
+
+
+def _read(folder: Path) -> FailedRun:
+    note = read_note(folder)
+    params, named = note.get("params"), _HASH.search(folder.name)
+    return FailedRun(
+        path=folder,
+        params=_decoded(params),
+        params_hash=_text(note, "params_hash") or (named[1] if named else ""),
+        function=_text(note, "function") or None,
+        error=_text(note, "error") or _last_line(read_report(folder)),
+        failed_at=_moment(_text(note, "failed_at"), folder),
+        host=_text(note, "host"),
+    )
+
+
+def _decoded(params: object) -> dict[str, Any] | None:
+    try:
+        return decode_params(params) if isinstance(params, dict) else None
+    except (ValueError, TypeError, RecursionError):  # a note of somebody else's
+        return None
+
+
+def _text(note: Mapping[str, Any], name: str) -> str:
+    value = note.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _last_line(report: str) -> str:
+    lines = [line for line in report.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "not known"
+
+
+def _moment(noted: str, folder: Path) -> str:
+    if moment_of(noted) is not None:
+        return noted
+    try:
+        changed = folder.lstat().st_mtime
+    except OSError:
+        changed = 0.0
+    return datetime.fromtimestamp(changed, timezone.utc).isoformat(timespec="microseconds")
