@@ -806,6 +806,46 @@ def test_source_and_bytecode_are_compared_where_they_can_be() -> None:
     assert answer("zipped.zip", 7, "f.accept_changes(), f(3).result_path.read_text()") == "1 6"
 
 
+# ---- from worker processes ------------------------------------------------------------------------------------------
+
+NESTED = """
+import sys, warnings
+from concurrent.futures import ProcessPoolExecutor
+import entropic
+
+store = entropic.Store("results", "runs.json", file_suffix=".txt")
+FACTOR = {factor}
+
+@entropic.cached(store, load=lambda path: path.read_text())
+def inner(n, *, result_path):
+    result_path.write_text(str(n * FACTOR))
+
+@entropic.cached(store, load=lambda path: path.read_text())
+def outer(n, *, result_path):
+    result_path.write_text(inner(n % 4))
+
+if __name__ == "__main__":
+    begin = {begin}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        outer.sweep([{{"n": n}} for n in range(begin, begin + 8)], workers=2)
+        with ProcessPoolExecutor(2) as executor:
+            outer.sweep([{{"n": n}} for n in range(begin + 8, begin + 16)], executor=executor)
+        inner(3)
+    print([f"{{one.category.__name__}} {{one.message}}".split(" has")[0] for one in caught])
+"""
+
+
+def test_workers_hand_back_what_they_warn_of() -> None:
+    """One warning for each pair of codes, given where the sweep was called, whichever processes met the change."""
+    for factor, begin in ((1, 0), (2, 100)):
+        Path("nested.py").write_text(NESTED.format(factor=factor, begin=begin))
+        done = subprocess.run([sys.executable, "nested.py"], capture_output=True, text=True, check=True)
+
+        assert done.stderr == ""
+    assert done.stdout == "['StaleResultWarning The code of nested.inner']\n"
+
+
 # ---- how values are saved and loaded --------------------------------------------------------------------------------
 
 

@@ -37,11 +37,14 @@ class Codebook:
 
     Args:
         results_dir: The results folder; nothing is made in it before something is kept.
+
+    Attributes:
+        folder: Where they are.
     """
 
     def __init__(self, results_dir: str | os.PathLike[str]) -> None:
         layout = Layout(results_dir)
-        self._folder = str(layout.code)
+        self.folder = str(layout.code)
         self._accepted_folder = str(layout.accepted)
         self._accepted: tuple[int, _Accepted] = (-1, {})
         self._lists: dict[str, frozenset[str]] = {}
@@ -54,7 +57,7 @@ class Codebook:
         name = f"{fingerprint.digest}.json"
         if f"{function_name} {name}" not in self._kept:
             remember(self._kept, f"{function_name} {name}", True, _MOST_REMEMBERED)
-            if not os.path.exists(os.path.join(self._folder, name)):
+            if not os.path.exists(os.path.join(self.folder, name)):
                 parts = [part.to_dict() for part in fingerprint.parts]
                 fields = {"function": function_name, "format": _FORMAT, "bytecode": fingerprint.bytecode}
                 self._write(name, {**fields, "parts": parts})
@@ -216,7 +219,7 @@ class Codebook:
         for name in self._names():
             if name.startswith(prefix):
                 with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                    kept_at = os.stat(os.path.join(self._folder, name)).st_mtime
+                    kept_at = os.stat(os.path.join(self.folder, name)).st_mtime
                     found.append((kept_at, dict(self._read(name)["defaults"])))
         return [defaults for _, defaults in sorted(found, key=lambda one: one[0], reverse=True)]
 
@@ -248,7 +251,7 @@ class Codebook:
         Raises:
             OSError: It cannot be read or written.
         """
-        pairs = ((other._folder, self._folder), (other._accepted_folder, self._accepted_folder))
+        pairs = ((other.folder, self.folder), (other._accepted_folder, self._accepted_folder))
         for theirs, ours in pairs:
             missing = _files(theirs) - _files(ours)
             if missing:
@@ -260,15 +263,15 @@ class Codebook:
     # ---- files ------------------------------------------------------------------------------------------------------
 
     def _read(self, name: str) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads(Path(self._folder, name).read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(Path(self.folder, name).read_text(encoding="utf-8"))
         return content
 
     def _write(self, name: str, content: Mapping[str, Any]) -> None:
-        path = os.path.join(self._folder, name)
+        path = os.path.join(self.folder, name)
         if os.path.exists(path):
             return
         try:
-            make_shared_folder(self._folder)
+            make_shared_folder(self.folder)
             self._remove_dead_drafts()
             with replacing(path) as draft:
                 Path(draft).write_text(json.dumps(content, indent=1), encoding="utf-8", errors="backslashreplace")
@@ -277,18 +280,18 @@ class Codebook:
 
     def _replace(self, name: str, content: Mapping[str, Any]) -> None:
         """Write one of the few files that change; of two who do so at once, one wins."""
-        with contextlib.suppress(OSError), replacing(os.path.join(self._folder, name)) as draft:
+        with contextlib.suppress(OSError), replacing(os.path.join(self.folder, name)) as draft:
             Path(draft).write_text(json.dumps(content, indent=1), encoding="utf-8", errors="backslashreplace")
 
     def _remove_dead_drafts(self) -> None:
         """Those of processes that were killed while writing."""
         for name in self._names():
             if name.endswith(_DRAFT):
-                remove_abandoned(os.path.join(self._folder, name))
+                remove_abandoned(os.path.join(self.folder, name))
 
     def _names(self) -> Iterator[str]:
         with contextlib.suppress(OSError):
-            yield from os.listdir(self._folder)
+            yield from os.listdir(self.folder)
 
 
 def _files(folder: str) -> set[str]:

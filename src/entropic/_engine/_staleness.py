@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .._code import ITSELF, Change, Code, Codebook, Fingerprint, diff_of, found_again
-from .._fs import remember, warn
+from .._fs import remember, warn, was_given_again
 from .._record import RunRecord
 from ..errors import CodeChangedError, NameSharedWarning, StaleResultWarning
 from ._acceptance import current_last, run_mark, runs_before
@@ -237,8 +237,10 @@ class StalenessPolicy:
             raise error
         shown = self.diff_since(record)
         told = f"{error.story} The recorded result is used all the same. {_WAYS_OUT}"
-        told += f"\n{shown}" if shown else ""
-        warn(told, StaleResultWarning)
+        warning = StaleResultWarning(f"{told}\n{shown}" if shown else told)
+        warning.subject = (self._codebook.folder, self._function_name, recorded, today.bytecode)
+        if not was_given_again(warning):
+            warn(warning, StaleResultWarning)
         self._said.add(pair)
         return True
 

@@ -23,7 +23,7 @@ from ._kept_file import KeptFile
 from ._memo import remember
 from ._mounts import appends_in_one_step
 from ._stamp import Stamp, is_settled
-from ._warn import warn
+from ._warn import collected_warnings, collecting_warnings, give_again, warn, was_given_again
 
 __all__ = [
     "KeptFile",
@@ -33,10 +33,13 @@ __all__ = [
     "byte_unlocker",
     "calling_frame",
     "closer",
+    "collected_warnings",
+    "collecting_warnings",
     "content_digest",
     "digest_like",
     "files_below",
     "forks_held_off",
+    "give_again",
     "has_byte_locks",
     "has_locks",
     "holder_in",
@@ -66,5 +69,6 @@ __all__ = [
     "unlock",
     "wait_for_lock",
     "warn",
+    "was_given_again",
     "watch_forks",
 ]
