@@ -82,7 +82,9 @@ class _Collector:
 
     @classmethod
     def install(cls) -> None:
-        cls.before, warnings.showwarning = warnings.showwarning, cls.show
+        # It may be there still: put back by a thread that ended a `catch_warnings` of its own after we had removed it.
+        if warnings.showwarning != cls.show:
+            cls.before, warnings.showwarning = warnings.showwarning, cls.show
 
     @classmethod
     def remove(cls) -> None:
