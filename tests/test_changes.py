@@ -806,6 +806,65 @@ def test_source_and_bytecode_are_compared_where_they_can_be() -> None:
     assert answer("zipped.zip", 7, "f.accept_changes(), f(3).result_path.read_text()") == "1 6"
 
 
+# ---- results that come of results by earlier code -------------------------------------------------------------------
+
+CHAIN = """
+import sys, warnings
+import entropic
+
+store = entropic.Store("results", "runs.json", file_suffix=".txt")
+load = lambda path: path.read_text()
+FACTOR = {factor}
+
+@entropic.cached(store, load=load, on_change="{inner}")
+def inner(n, *, result_path):
+    result_path.write_text(str(n * FACTOR))
+
+@entropic.cached(store, load=load, on_change="{outer}")
+def outer(n, *, result_path):
+    result_path.write_text("o" + inner(1))
+
+@entropic.cached(store, load=load, on_change="{outer}")
+def outermost(n, *, result_path):
+    result_path.write_text("O" + outer(n))
+
+warnings.simplefilter("ignore")
+print(*eval(sys.argv[1]))
+"""
+
+
+def chained(call: str, factor: int, inner: str = "warn", outer: str = "warn") -> list[str]:
+    Path("chain.py").write_text(CHAIN.format(factor=factor, inner=inner, outer=outer))
+    done = subprocess.run([sys.executable, "chain.py", call], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_what_comes_of_a_result_by_earlier_code_is_no_result_of_todays() -> None:
+    """It was made by today's function, and of what a changed one had left: it is handed out with a warning only."""
+    misses = ", outer.cache_info().misses, outermost.cache_info().misses"
+    chained("[inner(1)]", 1)
+    assert chained(f"[inner(1), outermost(5), outer(6){misses}]", 2) == ["1", "Oo1", "o1", "2", "1"]
+
+    told = chained("[str(outermost.explain(5)), str(outer.explain(6))]", 2)
+    planned = chained("[outer.plan([{'n': 5}, {'n': 6}]).by_earlier_code]", 2)
+    once = chained(f"[outer(6), outer(6){misses}]", 2, outer="rerun")
+    again = chained(f"[outer(6), outer(5), outermost(5){misses}]", 2, "rerun", "rerun")
+
+    assert " ".join(told).count("by earlier code, which it has used") == 2
+    assert planned == ["2"]
+    assert once == ["o1", "o1", "1", "0"]
+    assert again == ["o1", "o2", "Oo2", "1", "1"]
+
+
+def test_what_comes_of_a_result_by_earlier_code_can_be_accepted() -> None:
+    """As any other run."""
+    chained("[inner(1)]", 1)
+    chained("[outer(6)]", 2)
+
+    assert chained("[outer.accept_changes()]", 2) == ["1"]
+    assert chained("[outer(6), outer.cache_info().misses]", 2, "error", "error") == ["o1", "0"]
+
+
 # ---- from worker processes ------------------------------------------------------------------------------------------
 
 NESTED = """

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ._fingerprint import Fingerprint
-from ._units import IMPORT, ITSELF, SAVE, SOURCE, Part
+from ._units import IMPORT, ITSELF, RESULT, SAVE, SOURCE, Part
 
 UNKNOWN = "its code (which part is not known: what was noted of it is missing)"
 _LONGEST_DIFF = 60
@@ -73,7 +73,12 @@ def changes(old_fingerprint: Fingerprint, new_fingerprint: Fingerprint) -> list[
             elif was != now:
                 _note(found, _rebound(label, was, now, before, after))
         for label in sorted((old.edges.keys() ^ new.edges.keys()) - {SAVE}):  # fingerprints of earlier releases lack it
-            if _is_made_of(label, old):
+            if label.startswith(RESULT):
+                _note(
+                    found,
+                    Change(f"a {label.replace(RESULT, 'result of `')}` by earlier code, which it has used", old, new),
+                )
+            elif _is_made_of(label, old):
                 _note(found, Change(_difference(old, new), old, new))
             elif is_same and not is_other_python and label not in old.text.quiet | new.text.quiet and is_import(label):
                 # The same name means something of the user's here, and nothing that counts there.

@@ -8,6 +8,7 @@ recorded by a release that knew nothing of code, is good.
 from __future__ import annotations
 
 import contextlib
+import contextvars
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -21,6 +22,9 @@ from ._acceptance import current_last, run_mark, runs_before
 POLICIES = ("warn", "rerun", "error", "ignore")
 _MANY_CODES = 1024
 _MANY_ARGUMENTS = 256
+
+_used: contextvars.ContextVar[dict[str, str] | None] = contextvars.ContextVar("results by earlier code", default=None)
+"""What the run under way has used, by function: the code of the result."""
 
 
 class StalenessPolicy:
@@ -230,8 +234,10 @@ class StalenessPolicy:
             return False
         recorded, today = record.provenance["code"], self._code.now()
         pair = f"{recorded} {today.bytecode}"
-        if self.on_change == "warn" and pair in self._said:
-            return True
+        if self.on_change == "warn":
+            self.note_use(record)
+            if pair in self._said:
+                return True
         error = CodeChangedError(self._function_name, self.changes_since(record), record.created_at)
         if self.on_change == "error":
             raise error
@@ -244,6 +250,15 @@ class StalenessPolicy:
         self._said.add(pair)
         return True
 
+    def note_use(self, record: RunRecord) -> None:
+        """Note that a run under way, if there is one, uses a result by earlier code."""
+        self._note_use_of(record.provenance["code"])
+
+    def _note_use_of(self, code: str) -> None:
+        used = _used.get()
+        if used is not None:
+            used[self._function_name] = code
+
     def _warn_of_namesake(self, place: str) -> None:
         if place not in self._said:
             self._said.add(place)
@@ -251,13 +266,24 @@ class StalenessPolicy:
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[dict[str, str]]:
-        """Record the code before it runs, in the block; yields what a record shows of it."""
+        """Record the code before it runs, in the block; yields what a record shows of it, which stands at the end."""
         fingerprint = self._code.before_run()
         self._codebook.keep(self._function_name, fingerprint)
+        recorded = {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
+        used: dict[str, str] = {}
+        token = _used.set(used)
         try:
-            yield {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
+            yield recorded
         finally:
+            _used.reset(token)
             self._code.after_run()
+        # Else a result that comes of what was only handed out with a warning would be one of today's code. Where
+        # changed code is to run anew, that was decided for the function that was called, and not for this one.
+        if used and self.on_change == "warn":
+            fingerprint = fingerprint.with_results(used)
+            self._codebook.keep(self._function_name, fingerprint)
+            recorded |= {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
+            self._note_use_of(fingerprint.digest)
 
     def note_return(self, record: RunRecord, passed: RunRecord | None, today: Fingerprint | None) -> None:
         """
