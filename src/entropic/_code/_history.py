@@ -49,6 +49,7 @@ class Codebook:
         self._accepted: tuple[int, _Accepted] = (-1, {})
         self._lists: dict[str, frozenset[str]] = {}
         self._kept: dict[str, bool] = {}
+        self._functions: dict[str, list[str]] = {}
 
     # ---- parts ------------------------------------------------------------------------------------------------------
 
@@ -68,10 +69,19 @@ class Codebook:
         """Note that a function of this name has runs by a recorded fingerprint, if that is not known."""
         known = self.functions_of(digest)
         if known and function_name not in known:
-            self._replace(_names_of(digest), {"functions": [*known, function_name]})
+            self._functions[digest] = [*known, function_name]
+            self._replace(_names_of(digest), {"functions": self._functions[digest]})
 
     def functions_of(self, digest: str) -> list[str]:
         """What functions with a recorded fingerprint were called when they ran: several, if one was renamed."""
+        if digest not in self._functions:
+            found = self._functions_noted(digest)
+            if not found:
+                return []  # nothing has run with it, or not yet
+            remember(self._functions, digest, found, _MOST_REMEMBERED)
+        return self._functions[digest]
+
+    def _functions_noted(self, digest: str) -> list[str]:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             return [str(name) for name in self._read(_names_of(digest))["functions"]]
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
