@@ -25,6 +25,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── SeveralIndexesError     ValueError         a lost index of which it is not clear which one it was
     ├── HashCollisionError      RuntimeError       a record found by hash that belongs to other parameters
     ├── ReentrantRunError       RuntimeError       a run that asks for its own result
+    ├── SeveralRanksError       RuntimeError       a run by one of several ranks of an MPI program
     ├── DuplicateFunctionError  ValueError         two different functions of one name on one store
     ├── CodeChangedError        RuntimeError       a recorded run of other code, where that is to be an error
     ├── SeveralCodesError       ValueError         changes to accept, of which it has to be said which
@@ -44,6 +45,7 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
     ├── LostIndexWarning                           an index without runs beside a folder full of results
     ├── ChangedDefaultWarning                      a default has changed since runs were recorded with it
     ├── ResultChangedWarning                       a result is not what it was when it was recorded
+    ├── ResultOpenWarning                          a result that the process still has open when its run has ended
     ├── MetadataWarning                            what a runner returned cannot be kept as metadata
     ├── NameSharedWarning                          a recorded run is of another function of the same name
     ├── RenamedFunctionWarning                     a run that is missing is recorded by the same code, by another name
@@ -105,8 +107,10 @@ __all__ = [
     "ResultChangedWarning",
     "ResultMissingError",
     "ResultNotSavedError",
+    "ResultOpenWarning",
     "SeveralCodesError",
     "SeveralIndexesError",
+    "SeveralRanksError",
     "StaleResultWarning",
     "StoreWriteError",
     "SweepError",
@@ -613,6 +617,26 @@ class ReentrantRunError(EntropicError, RuntimeError):
     )
 
 
+class SeveralRanksError(EntropicError, RuntimeError):
+    """
+    A run by one of several ranks of an MPI program, of which it cannot be known whether they have to act together.
+
+    If they have to, one would run and wait for the others, while these wait for its record. Say what they are, as the
+    message advises. Nothing has run.
+
+    Attributes:
+        count: How many ranks there are.
+    """
+
+    count: int
+    _template = (
+        "Cannot run: this process is one of {count} ranks of an MPI program. If each works by itself, set "
+        "ENTROPIC_RANKS=independent. If all of them make a run together, they would wait for each other here: start "
+        "the launcher inside the run, entropic.command(['mpirun', '-n', '{count}', ...]), or have rank 0 retrieve or "
+        "register the result and hand it to the others. Nothing has been run."
+    )
+
+
 class DuplicateFunctionError(EntropicError, ValueError):
     """
     Two functions of one name, with different code, decorated for one store: their results would be mixed up.
@@ -705,6 +729,30 @@ class MetadataWarning(UserWarning):
 
     Return a mapping of plain values, such as numbers and texts; or nothing.
     """
+
+
+class ResultOpenWarning(_Declared, UserWarning):
+    """
+    A result that this process still has open for writing when its run has ended, and is recorded.
+
+    What is still to be written is missing in it until the file is closed, and for ever if the process is killed before.
+    Close it in the runner, such as by a ``with`` statement.
+
+    Attributes:
+        path: The result.
+        names: The files in question: the result, in it, or beside it.
+    """
+
+    path: str
+    names: Sequence[str]
+    _template = (
+        "The result {path!r} is still open for writing ({_names}) after its run has ended. It is recorded as it is "
+        "now; what is written later is lost if the process is killed. Close the file before the runner returns."
+    )
+
+    @property
+    def _names(self) -> str:
+        return ", ".join(map(repr, self.names))
 
 
 class CommandError(EntropicError, RuntimeError):

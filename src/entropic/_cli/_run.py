@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from .._command import Command, signal_programs, typed_otherwise
+from .._locks import count_of_ranks
 from .._record import RunRecord
 from ..errors import CommandError, EntropicError, ParameterError
 from ..query import value_of
@@ -141,18 +142,12 @@ def _note_what_differs(program: Command, point: dict[str, Any]) -> None:
             _view.told(f"{name}={text} is recorded as the number {point[name]}; the program gets {text}")
 
 
-# By the launcher of an MPI job: where a process finds how many there are.
-_SIZES = ("OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "PMI_SIZE")
-
-
 def _refuse_ranks() -> None:
     """Refuse to be one of several ranks: each would start a program of its own, which then waits for the others."""
-    sizes = {name: os.environ.get(name, "") for name in _SIZES}
-    several = next((name for name, size in sizes.items() if size.isdigit() and int(size) > 1), None)
-    if several is not None and "SLURM_PROCID" not in os.environ:  # under srun, tasks are often independent runs
-        count = sizes[several]
+    count = count_of_ranks()
+    if count > 1:
         raise ValueError(
             f"Cannot run the program: this command is one of {count} that an MPI launcher has started, and each would "
             f"run it. Start the launcher inside: entropic run ... -- mpirun -n {count} PROGRAM. If these are "
-            f"independent runs, start each with: env -u {several} entropic run ..."
+            f"independent runs, set ENTROPIC_RANKS=independent."
         )

@@ -27,7 +27,7 @@ from typing import Any
 from .. import _log
 from .._code import Codebook
 from .._fs import remember, remove, sync_tree
-from .._locks import SingleFlight, key_locks_in
+from .._locks import SingleFlight, key_locks_in, refuse_ranks
 from .._record import RunRecord, copy_record, is_pinned
 from .._results import StagingArea, is_own_name
 from .._tables import Origin, RecordList, from_store
@@ -310,6 +310,7 @@ class RunCache:
         exchange(self.index, self.writer, pairs)
 
     def _prepare_run(self) -> None:
+        refuse_ranks()
         self.recorder.require_writable()
         self.writer.warn_if_lost()
         self.flights.clean_up_once()

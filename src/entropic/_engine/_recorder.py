@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import _log
+from .._fs import warn
 from .._record import RunRecord
 from .._results import Published, Stage, StagingArea
-from ..errors import EntropicError, IndexUnavailableError, OtherFolderError
+from ..errors import EntropicError, IndexUnavailableError, OtherFolderError, ResultOpenWarning
 from ..hashing import Key, decode_params
 from ..index import Index
 from ._arguments import checked_metadata
@@ -85,6 +86,7 @@ class Recorder:
             with run.told(work, policy, found.reason):
                 yield run
             ending.has_ended, ending.returned = True, run.returned
+            held_open = ending.held_open(run.elapsed_seconds)
             save = save_of(work)
             told = {} if save else returned_metadata(run.returned)
             run.returned = None
@@ -98,6 +100,8 @@ class Recorder:
         _log.run_completed(key.params_hash, str(run.record.result_path), run.elapsed_seconds)
         if found.candidate is not None and found.is_broken:
             self._writer.delete_stale(found.candidate.stored)
+        if held_open:
+            warn(ResultOpenWarning(path, held_open), ResultOpenWarning)
 
     def _allows_empty(self, work: object) -> bool:
         own = allow_empty_of(work)

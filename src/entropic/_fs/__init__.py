@@ -1,6 +1,7 @@
 """The ground: files and folders, their digests, locks on open files, forks, a bounded memory, warnings."""
 
 from ._atomic import abandoned_drafts, remove_drafts, replacing
+from ._descriptors import held_open_below
 from ._digests import content_digest, digest_like, files_below, is_as_recorded, measure, measure_known
 from ._files import make_folder, make_shared_folder, move_new, remove, require_access, share_file, sync, sync_tree
 from ._flock import (
@@ -42,6 +43,7 @@ __all__ = [
     "give_again",
     "has_byte_locks",
     "has_locks",
+    "held_open_below",
     "holder_in",
     "holder_note",
     "is_abandoned",

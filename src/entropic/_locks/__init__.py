@@ -4,6 +4,7 @@ from ._byte_locks import ByteLocks, key_locks_in
 from ._flights import SingleFlight
 from ._lock_files import LockFiles, dead_locks
 from ._protocols import KeyLock, KeyLocks
+from ._ranks import count_of_ranks, independent_ranks, refuse_ranks
 
 __all__ = [
     "ByteLocks",
@@ -11,6 +12,9 @@ __all__ = [
     "KeyLocks",
     "LockFiles",
     "SingleFlight",
+    "count_of_ranks",
     "dead_locks",
+    "independent_ranks",
     "key_locks_in",
+    "refuse_ranks",
 ]
