@@ -61,6 +61,7 @@ class Shown:
         )
         self._contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(120_000)  # for a hang alone
         page.add_init_script(before)
         page.on("console", lambda message: self._told.append(message.text))
         page.on("pageerror", lambda error: self._told.append(str(error)))
