@@ -902,7 +902,8 @@ def test_workers_hand_back_what_they_warn_of() -> None:
         done = subprocess.run([sys.executable, "nested.py"], capture_output=True, text=True, check=True)
 
         assert done.stderr == ""
-    assert done.stdout == "['StaleResultWarning The code of nested.inner']\n"
+    told = [f"StaleResultWarning The code of nested.{name}" for name in ("inner", "outer")]
+    assert done.stdout == f"{told}\n"
 
 
 # ---- how values are saved and loaded --------------------------------------------------------------------------------
