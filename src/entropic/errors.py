@@ -44,6 +44,7 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
     ├── StaleResultWarning                         a recorded result is used although its code has changed since
     ├── LostIndexWarning                           an index without runs beside a folder full of results
     ├── ChangedDefaultWarning                      a default has changed since runs were recorded with it
+    ├── MissingFieldWarning                        a call differs from recorded runs only by a field that they lack
     ├── ResultChangedWarning                       a result is not what it was when it was recorded
     ├── ResultOpenWarning                          a result that the process still has open when its run has ended
     ├── MetadataWarning                            what a runner returned cannot be kept as metadata
@@ -94,6 +95,7 @@ __all__ = [
     "LostIndexWarning",
     "MetadataWarning",
     "MissingExtraError",
+    "MissingFieldWarning",
     "NameSharedWarning",
     "NotAMappingError",
     "NotRecordedError",
@@ -720,6 +722,14 @@ class ChangedDefaultWarning(UserWarning):
     A parameter that a call leaves out has another default now than when runs were recorded.
 
     Such calls are other points than before. Pass the old value to get the recorded runs.
+    """
+
+
+class MissingFieldWarning(UserWarning):
+    """
+    A call runs though a recorded run differs from it only in that it lacks a parameter, or a field of one.
+
+    Where the field was added since, and recorded runs had one value of it all the same, ``cached(added=...)`` says so.
     """
 
 

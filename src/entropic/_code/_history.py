@@ -233,6 +233,24 @@ class Codebook:
                     found.append((kept_at, dict(self._read(name)["defaults"])))
         return [defaults for _, defaults in sorted(found, key=lambda one: one[0], reverse=True)]
 
+    # ---- fields -----------------------------------------------------------------------------------------------------
+
+    def keep_fields(self, function_name: str, names: Collection[str]) -> None:
+        """Note down what the parameters of a run were called, dotted names of fields included."""
+        ordered = sorted(names)
+        name = f"{_fields_prefix(function_name)}{_digest(json.dumps(ordered))}.json"
+        self._write(name, {"function": function_name, "fields": ordered})
+
+    def fields(self, function_name: str) -> list[frozenset[str]]:
+        """All sets of names that runs of a function have had."""
+        prefix = _fields_prefix(function_name)
+        found = []
+        for name in self._names():
+            if name.startswith(prefix):
+                with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                    found.append(frozenset(map(str, self._read(name)["fields"])))
+        return found
+
     # ---- growth -----------------------------------------------------------------------------------------------------
 
     def code_grown_with(self, function_name: str, growth: str, today: str, *, may_note: bool) -> str:
@@ -322,6 +340,10 @@ def _current_name(function_name: str) -> str:
 
 def _defaults_prefix(function_name: str) -> str:
     return f"defaults-{_digest(function_name)}-"
+
+
+def _fields_prefix(function_name: str) -> str:
+    return f"fields-{_digest(function_name)}-"
 
 
 def _digest(text: str) -> str:

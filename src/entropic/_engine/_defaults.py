@@ -1,4 +1,4 @@
-"""The defaults of a function, which make other points of the calls that leave them out when they are changed."""
+"""Whether the defaults of a function's parameters are still those that its recorded runs had."""
 
 from __future__ import annotations
 

@@ -26,6 +26,9 @@ _MANY_ARGUMENTS = 256
 _used: contextvars.ContextVar[dict[str, str] | None] = contextvars.ContextVar("results by earlier code", default=None)
 """What the run under way has used, by function: the code of the result."""
 
+FIELDS = "fields "
+"""How a text begins that describes a growth of fields of parameters."""
+
 
 class StalenessPolicy:
     """
@@ -76,7 +79,8 @@ class StalenessPolicy:
         The policy for runs from before the parameters grew, in a way that one text describes.
 
         That they answer is declared with the parameters, and so is the change of the function itself that came with it;
-        what else has changed is not, nor what is changed later.
+        what else has changed is not, nor what is changed later. Where fields of parameters have grown (the text begins
+        with `FIELDS`), so are changes of classes, but for their methods.
         """
         if not growth:
             return self  # of an earlier name only
@@ -202,7 +206,11 @@ class StalenessPolicy:
         accepted = (grown_with, *self._codebook.accepted_for(grown_with))
         if not any(self._is_of(code, today) for code in accepted):
             return False
-        return [change.name for change in self._changes_since(recorded, today)] == [ITSELF]
+        of_fields = self._growth.startswith(FIELDS)
+        return all(
+            change.name == ITSELF or (of_fields and _is_of_a_class(change))
+            for change in self._changes_since(recorded, today)
+        )
 
     # ---- what to do ---------------------------------------------------------------------------------------------
 
@@ -360,6 +368,11 @@ def _by_code(runs: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
     for run in runs:
         found.setdefault(run.provenance["code"], []).append(run)
     return found
+
+
+def _is_of_a_class(change: Change) -> bool:
+    """Whether the body of a class has changed; its methods are parts of their own."""
+    return change.before is not None and change.after is not None and change.before.kind == change.after.kind == "class"
 
 
 _UNWATCHED = Fingerprint(())

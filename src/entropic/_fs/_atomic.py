@@ -10,17 +10,22 @@ import contextlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ._files import require_access, sync
-from ._flock import is_abandoned, is_at, remove_abandoned, try_lock
+from ._flock import is_abandoned, is_at, remove_abandoned, try_lock, unlock
 
 _ENDING = re.compile(r"\.[0-9a-f]{16}\.draft")
 
 
 @contextlib.contextmanager
 def replacing(
-    path: str | os.PathLike[str], *, durable: bool = False, or_in_place: bool = False, like: int | str | None = None
+    path: str | os.PathLike[str],
+    *,
+    durable: bool = False,
+    or_in_place: bool = False,
+    like: int | str | None = None,
+    move: Callable[[str, str], None] | None = None,
 ) -> Iterator[str]:
     """
     Write a file in one step: until the end of the block, and after a crash in it, the old one stands there whole.
@@ -34,6 +39,8 @@ def replacing(
         or_in_place: Write in place what cannot be replaced: what is no file, such as a pipe or ``/dev/stdout``, and a
             file in a folder where no other can be made.
         like: A file, open or by its path, whose rights the new one has, instead of the one at *path*.
+        move: Renames the new file over the old one, for a writer that keeps cleaners away itself: the new file is not
+            locked any more by then, so that what comes in behind the renaming may lock it.
 
     Yields:
         The path to write to: of a new, empty file.
@@ -55,7 +62,12 @@ def replacing(
         yield draft
         if durable:
             sync(draft)
-        os.replace(draft, target)
+        if move is None:
+            os.replace(draft, target)
+        else:
+            with contextlib.suppress(OSError):
+                unlock(descriptor)
+            move(draft, target)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(draft)

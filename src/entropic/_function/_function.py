@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import threading
 from collections.abc import Callable, Mapping
 from inspect import Parameter
 from pathlib import Path
@@ -20,7 +19,6 @@ from .._engine import (
     StalenessPolicy,
     make_known,
 )
-from .._fs import watch_forks
 from .._record import RunRecord
 from ..errors import EntropicError, NotRecordedError, UnsupportedTypeError
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
@@ -28,7 +26,9 @@ from ..query import Selection
 from ._binding import Binding
 from ._call import Call, are_simple
 from ._closure import Closure, importable_name
+from ._counts import Counter
 from ._floats import Floats
+from ._growth import GrowthWatch
 from ._inputs import Inputs
 from ._names import Claim, belongs_to, claim_name, function_name, may_be_method, place_of, plain_function
 from ._options import CacheOptions
@@ -114,15 +114,13 @@ class FunctionCache:
         if options.version is not None:
             fields["version"] = normalize(options.version)
         self.closure = Closure(function, self.name, fields)
-        self.hits = self.misses = 0
-        self.count_lock = threading.Lock()
+        self.hits, self.misses = Counter(), Counter()
         defaults = (parameter.default for parameter in self.binding.signature.parameters.values())
         has_simple_defaults = are_simple(value for value in defaults if value is not Parameter.empty)
         self._may_remember = has_simple_defaults and not self.inputs.names  # a path says nothing of a file's content
         self._memory = self._new_memory(self.closure.identity())
         self.claim, self.replaced = self._claimed(is_copy=is_copy)
         make_known(self.name, self)
-        watch_forks(self)
         self._is_method = may_be_method(function) and not isinstance(decorated, staticmethod)
         self._ownership = Ownership(tuple(options.tracked), tuple(options.untracked), not options.ignore_logging)
         names = [*self.binding.signature.parameters]
@@ -131,6 +129,8 @@ class FunctionCache:
         self.records = FunctionRecords(self.engine, self.name, self.closure, self.evolution, self.watches)
         self.renames = RenameWatch(self.engine, self.name, self.evolution)
         self.defaults = DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
+        todays = frozenset if self.evolution is None else self.evolution.names_of_today
+        self.growth = GrowthWatch(self.name, self.engine.codebook, self.records.chosen, todays)
 
     def _new_watch(self, owner: type | None, said: set[str]) -> StalenessPolicy:
         code = Code(self.function, owner, self._ownership, save=self.options.save)
@@ -144,10 +144,6 @@ class FunctionCache:
         grown = "" if self.evolution is None else self.evolution.text
         version = canonical(normalize(self.options.version)) + grown
         return claim_name(index, self.name, version, self.function, digest)
-
-    def after_fork(self) -> None:
-        """Replace a lock that another thread of the parent may have held."""
-        self.count_lock = threading.Lock()
 
     # ---- calls ------------------------------------------------------------------------------------------------------
 
@@ -163,15 +159,13 @@ class FunctionCache:
             record = self.engine.obtain(key, work := Call(self, key, args, kwargs), metadata, watch)
             if work.has_run:
                 return record if self.load is None else self.load(record.result_path)
-        with self.count_lock:
-            self.hits += 1
+        self.hits.add_one()
         return record if self.load is None else self.load(record.result_path)
 
     async def _call_async(self, key: Key, work: Call, metadata: Metadata, watch: StalenessPolicy) -> Any:
         record = self.recall(key, watch) or await self.engine.obtain_async(key, work.awaited, metadata, watch)
         if not work.has_run:
-            with self.count_lock:
-                self.hits += 1
+            self.hits.add_one()
         return record if self.load is None else self.load(record.result_path)
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata = _NO_METADATA) -> Any:
@@ -293,12 +287,10 @@ class FunctionCache:
         return Evolution(name, added, renamed, removed, names, takes_more=takes_more, former_names=former_names)
 
     def count_miss(self) -> None:
-        with self.count_lock:
-            self.misses += 1
+        self.misses.add_one()
 
     def count_hits(self, count: int) -> None:
-        with self.count_lock:
-            self.hits += count
+        self.hits.add(count)
 
     def is_known_as(self, name: str, digest: str) -> bool:
         return self.name == name and code_digest(self.function) == digest
@@ -331,14 +323,11 @@ class FunctionCache:
         return explain(self.engine, key, self.records, defaults, self.watches.of(args, kwargs))
 
     def cache_info(self) -> CacheInfo:
-        size = self.records.count_points()
-        with self.count_lock:
-            return CacheInfo(self.hits, self.misses, None, size)
+        return CacheInfo(self.hits.value, self.misses.value, None, self.records.count_points())
 
     def cache_clear(self) -> None:
         self.records.forget()
-        with self.count_lock:
-            self.hits = self.misses = 0
+        self.hits, self.misses = Counter(), Counter()
 
 
 _are_plain = PLAIN_TYPES.issuperset

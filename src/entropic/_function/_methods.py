@@ -272,19 +272,50 @@ class Methods(Generic[P, R, T]):
 
         return _points.plan(self, points, workers)
 
-    def migrate(self, *, preview: bool = False) -> int:
+    def migrate(
+        self,
+        convert: Callable[[dict[str, Any]], Mapping[str, Any] | None] | None = None,
+        *,
+        preview: bool = False,
+    ) -> int:
         """
         Rewrite the records that have an older form (see ``added``, ``renamed`` and ``removed``) to today's form.
 
         Result files stay where they are. Killed at any moment, no run is lost; call it again, and it is carried on.
 
         Args:
+            convert: For what these cannot say: takes the params of a recorded run and returns those of the call of
+                today that it is to answer, or None to leave it as it is. Values may stay as they were recorded, or be
+                any that a call takes.
             preview: Rewrite nothing; only count.
 
         Returns:
             How many there were.
+
+        Raises:
+            TypeError: What *convert* returns are no parameters of a call of today; nothing has been rewritten.
+
+        Example:
+            >>> from entropic import Store, cached
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> @cached(store, name="flow")
+            ... def flow(speed_kmh, *, result_path):
+            ...     result_path.write_text("x")
+            >>> record = flow(speed_kmh=36)
+            >>> @cached(store, name="flow", on_change="ignore")
+            ... def flow(speed, *, result_path):
+            ...     result_path.write_text("x")
+            >>> flow.migrate(lambda params: {"speed": params["speed_kmh"] / 3.6} if "speed_kmh" in params else None)
+            1
+            >>> flow(10.0).result_path == record.result_path
+            True
         """
-        return self._self_parts()[0].records.migrate(preview=preview)
+        cache, _ = self._self_parts()
+        if convert is None:
+            return cache.records.migrate(preview=preview)
+        from ._conversion import convert_records  # loaded by those who convert
+
+        return convert_records(cache, convert, preview=preview)
 
     def cache_info(self) -> CacheInfo:
         """
@@ -330,7 +361,7 @@ class Methods(Generic[P, R, T]):
 
     def __repr__(self) -> str:
         cache, _ = self._self_parts()
-        counts = f"hits={cache.hits}, misses={cache.misses}"
+        counts = f"hits={cache.hits.value}, misses={cache.misses.value}"
         return f"<cached function {cache.name} on {str(cache.store.results_dir)!r}: {counts}>"
 
     # Like `functools.lru_cache`, no plain function to those who ask for the type: cloudpickle would take it apart.

@@ -127,14 +127,18 @@ class FunctionRecords:
             return 0
         pairs = self._evolution.rewritten(filter(self.owns, self._engine.index.iter()), self._name)
         if pairs and not preview:
-            # First, or a crash would leave runs that no longer answer without a word.
-            codes = {code for _, taken in pairs if isinstance(code := taken.provenance.get("code"), str)}
-            for watch in self._watches.all():
-                watch.for_older_parameters(str(self._evolution)).accept_excused(codes)
-            self._engine.exchange(pairs)
-            for code in codes:
-                self._engine.codebook.note_name(code, self._name)
+            self.exchange(pairs, str(self._evolution))
         return len(pairs)
+
+    def exchange(self, pairs: Sequence[tuple[RunRecord, RunRecord]], growth: str) -> None:
+        """Put other forms of records in their place; their code stays good, as far as grown parameters explain it."""
+        codes = {code for _, taken in pairs if isinstance(code := taken.provenance.get("code"), str)}
+        # First, or a crash would leave runs that no longer answer without a word.
+        for watch in self._watches.all():
+            watch.for_older_parameters(growth).accept_excused(codes)
+        self._engine.exchange(pairs)
+        for code in codes:
+            self._engine.codebook.note_name(code, self._name)
 
     def count_points(self) -> int:
         """How many points are recorded."""

@@ -140,14 +140,15 @@ class _Memory:
     def __init__(self) -> None:
         self._known: OrderedDict[State, tuple[int, dict[str, Any]]] = OrderedDict()
         self._bytes = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # which a signal handler may come into, with a call of its own
 
     def get(self, state: State) -> Any:
         with self._lock:
-            if state not in self._known:
+            known = self._known.pop(state, None)
+            if known is None:
                 return _ABSENT
-            self._known.move_to_end(state)
-            return self._known[state][1]
+            self._known[state] = known
+            return known[1]
 
     def put(self, state: State, values: dict[str, Any]) -> None:
         size = sum(map(_size, values.values()))
@@ -165,7 +166,7 @@ def _size(value: Any) -> int:
 
 
 _memories: WeakKeyDictionary[Any, _Memory] = WeakKeyDictionary()
-_memories_lock = threading.Lock()
+_memories_lock = threading.RLock()
 
 
 def _memory_of(read: Read) -> _Memory:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,12 +24,13 @@ class MemoryIndex(Index):
     """
 
     def __init__(self) -> None:
-        self._records: list[RunRecord] = []
-        self._lock = threading.Lock()
+        # By number, and without a lock: a signal handler may come in anywhere. Each step is one on a dict.
+        self._records: dict[int, RunRecord] = {}
+        self._numbers = itertools.count()
 
     def find_by_hash(self, params_hash: str) -> RunRecord | None:
         """Return the record inserted last under this hash, or None."""
-        for record in reversed(self._records):
+        for record in reversed(list(self._records.values())):
             if record.params_hash == params_hash:
                 return copy_record(record)
         return None
@@ -41,13 +42,12 @@ class MemoryIndex(Index):
     def iter(self, where: Where | None = None, *, newest_first: bool = False) -> Iterator[RunRecord]:
         """Yield the records that a query means, or every record; oldest first, or newest first."""
         is_meant = predicate(where)
-        records = self._records[::-1] if newest_first else self._records[:]
+        records = list(self._records.values())[:: -1 if newest_first else 1]
         return (copy_record(record) for record in records if is_meant(fields_of(record)))
 
     def insert(self, record: RunRecord) -> None:
         """Add a record."""
-        with self._lock:
-            self._records.append(copy_record(record))
+        self._records[next(self._numbers)] = copy_record(record)
 
     def all(self) -> list[RunRecord]:
         """Return every record, oldest first."""
@@ -55,8 +55,6 @@ class MemoryIndex(Index):
 
     def delete_by_hash(self, params_hash: str) -> bool:
         """Remove all records under this hash; tell whether there were any."""
-        with self._lock:
-            kept = [record for record in self._records if record.params_hash != params_hash]
-            found = len(kept) < len(self._records)
-            self._records = kept
-            return found
+        same = [number for number, record in list(self._records.items()) if record.params_hash == params_hash]
+        removed = [self._records.pop(number, None) for number in same]
+        return any(record is not None for record in removed)

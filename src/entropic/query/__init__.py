@@ -44,6 +44,7 @@ from ._conditions import Where as Where
 from ._evaluate import OPERATORS as OPERATORS
 from ._evaluate import has_name as has_name
 from ._evaluate import look_up as look_up
+from ._evaluate import order_kind as order_kind
 from ._param import Param as Param
 from ._param import condition_of as condition_of
 from ._param import fields_of as fields_of

@@ -32,6 +32,7 @@ from ._io import first_line, open_file, read_all
 from ._lines import LinesContent
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _REMEMBERED_LINES = 1 << 17
 _UNKNOWN = object()
@@ -50,23 +51,18 @@ class LineReader(Generic[T]):
         read: Turns a document into what `find` returns; its `ValueError` is reported with the line number.
 
     Attributes:
-        lock: Held while what is known changes; by a writer, from before it takes the lock on the file.
+        lock: Held while what is known changes, and while nothing is waited for.
     """
 
     def __init__(self, path: str, read: Callable[[Document], T]) -> None:
         self.path = path
         self.lock = threading.RLock()
         self._read = read
-        self._content: Content = EmptyContent()
-        self._inode: int | None = None
-        self._stamp: Stamp | None = None
-        self._found: dict[str, T | None] = {}
+        self._known: _Known[T] = _Known()
         watch_forks(self)
 
     def after_fork(self) -> None:
         """Leave behind what another thread of the parent was in the middle of."""
-        if not self.lock.acquire(blocking=False):
-            self._content, self._inode, self._stamp, self._found = EmptyContent(), None, None, {}
         self.lock = threading.RLock()
 
     def find(self, params_hash: str) -> T | None:
@@ -76,9 +72,9 @@ class LineReader(Generic[T]):
         except (FileNotFoundError, NotADirectoryError):
             self.forget()
             return None
-        # The usual case, without a lock: a refresh stores what it found before it stores its stamp.
-        if self._stamp == (status.st_mtime_ns, status.st_size, status.st_ino):
-            found = self._found.get(params_hash, _UNKNOWN)
+        known = self._known  # the usual case, without a lock: what is known is never half of this and half of that
+        if known.stamp == (status.st_mtime_ns, status.st_size, status.st_ino):
+            found = known.found.get(params_hash, _UNKNOWN)
             if found is _UNKNOWN:
                 found = self._find_at_hand(params_hash, Stamp.of(status))
             # That there is none is believed of an open file only: a network file system may show us, for seconds, how
@@ -89,12 +85,11 @@ class LineReader(Generic[T]):
 
     def find_all(self, params_hash: str) -> list[T]:
         """What all lines under this hash say, oldest first."""
-        with self.opened() as descriptor, self.lock:
+        with self.opened() as descriptor:
             if descriptor is None:
                 return []
-            return [
-                self.checked(document, 0) for document in self.current(descriptor).find_all(descriptor, params_hash)
-            ]
+            found = self.ask(descriptor, lambda content: list(content.find_all(descriptor, params_hash)))
+            return [self.checked(document, 0) for document in found]
 
     def documents(self, where: Mapping[str, Any], *, backwards: bool = False) -> Iterator[tuple[int, Document]]:
         """
@@ -108,9 +103,9 @@ class LineReader(Generic[T]):
         """
         with self.opened() as descriptor:
             if descriptor is not None:
-                with self.lock:
-                    found = self.current(descriptor).candidates(descriptor, where, backwards=backwards)
-                yield from found
+                yield from self.ask(
+                    descriptor, lambda content: content.candidates(descriptor, where, backwards=backwards)
+                )
 
     def count(self) -> int:
         """Return how many runs there are, without parsing those of a large file."""
@@ -147,25 +142,24 @@ class LineReader(Generic[T]):
         with self.opened() as descriptor, self.lock:
             if descriptor is None:
                 return None
-            content = self.current(descriptor)
-            if params_hash not in self._found:
-                newest = self._read_newest(content, descriptor, params_hash)
-                remember(self._found, params_hash, newest, _REMEMBERED_LINES)
-            return self._found[params_hash]
+            known = self._refreshed(self._taken(), descriptor)
+            if params_hash not in known.found:
+                newest = self._read_newest(known.content, descriptor, params_hash)
+                remember(known.found, params_hash, newest, _REMEMBERED_LINES)
+            self._known = known
+            return known.found[params_hash]
 
     def _find_at_hand(self, params_hash: str, stamp: Stamp) -> T | object:
         """As `_find_in_file` of a file that is as it was, for lines that were read ahead: it need not be opened."""
         with self.lock:
-            if self._stamp != stamp or params_hash in self._found:
-                return _UNKNOWN  # another thread was faster
-            document = self._content.find_at_hand(params_hash)
-            if document is None:
-                return _UNKNOWN
-            try:
-                found = self._read(document)
-            except ValueError:
-                return _UNKNOWN  # told by whoever reads it in the file, with the line it is on
-            remember(self._found, params_hash, found, _REMEMBERED_LINES)
+            known = self._taken()
+            found = known.found.get(params_hash, _UNKNOWN) if known.stamp == stamp else _UNKNOWN
+            document = known.content.find_at_hand(params_hash) if found is _UNKNOWN and known.stamp == stamp else None
+            if document is not None:
+                with contextlib.suppress(ValueError):  # told by whoever reads it in the file, with the line it is on
+                    found = self._read(document)
+                    remember(known.found, params_hash, found, _REMEMBERED_LINES)
+            self._known = known
             return found
 
     def _read_newest(self, content: Content, descriptor: int, params_hash: str) -> T | None:
@@ -208,44 +202,93 @@ class LineReader(Generic[T]):
             descriptor: The open file.
             size: Its size, if it is known better than from its status, which a network file system may have of old.
         """
+        return self.ask(descriptor, lambda content: content, size)
+
+    def ask(self, descriptor: int, question: Callable[[Content], R], size: int | None = None) -> R:
+        """
+        Ask what is known of the open file, once it is up to date; nobody else asks or changes it meanwhile.
+
+        Args:
+            descriptor: The open file.
+            question: What is asked of it.
+            size: As for `current`.
+        """
         with self.lock:
-            stamp = Stamp.of(os.fstat(descriptor))
-            if stamp == self._stamp and size is None:
-                return self._content
-            self._stamp = None
-            end = stamp.size if size is None else size
-            added = self._content.grow(descriptor, end) if stamp.inode == self._inode else None
-            if added is None:
-                self._inode = None  # should reading it fail, the next look begins anew
-                self._content = _content_of(self.path, descriptor, end)
-                self._inode = stamp.inode
-                self._found.clear()
-            self._drop_found(added or ())
-            # A torn tail may be an append that is under way, and a young file may change unseen: look again next time.
-            self._stamp = stamp if self._content.closed and end == stamp.size and stamp.is_settled() else None
-            return self._content
+            known = self._refreshed(self._taken(), descriptor, size)
+            answer = question(known.content)
+            self._known = known
+            return answer
 
     def is_known(self, status: os.stat_result) -> bool:
         """Whether nothing has changed, by the status of the file."""
-        return self._stamp == Stamp.of(status)
+        return self._known.stamp == Stamp.of(status)
 
     def distrust(self) -> None:
         """Look at the file again before anything is answered: it is about to change, or has."""
-        self._stamp = None
+        self._known.stamp = None
 
-    def note_appended(self, content: LinesContent, runs: list[tuple[int, Document]], texts: list[bytes]) -> None:
-        """Take in lines that the writer has just added, without reading them back."""
-        self._drop_found(content.appended(runs, texts))
+    def note_appended(
+        self, content: LinesContent, place: int, runs: list[tuple[int, Document]], texts: list[bytes]
+    ) -> None:
+        """Take in lines that were added at a place, without reading them back; unless they were read meanwhile."""
+        with self.lock:
+            known = self._taken()
+            if known.content is content and content.end == place:
+                known.drop_found(content.appended(runs, texts))
+            self._known = known
 
     def forget(self) -> None:
         """Know nothing of the file."""
-        with self.lock:
-            self._content, self._inode, self._stamp = EmptyContent(), None, None
-            self._found.clear()
+        self._known = _Known()
 
-    def _drop_found(self, hashes: Iterable[str]) -> None:
+    # ---- what is known, and who has it ------------------------------------------------------------------------------
+
+    def _taken(self) -> _Known[T]:
+        """
+        What is known, which is nobody else's until it is put back whole.
+
+        A signal handler that comes in meanwhile, and looks something up, begins with nothing and puts back what it
+        found; then ours takes its place again, which was true when we looked, and has the stamp of then. An interrupt
+        costs what was known, and nothing else.
+        """
+        known, self._known = self._known, _Known()
+        return known
+
+    def _refreshed(self, known: _Known[T], descriptor: int, size: int | None = None) -> _Known[T]:
+        stamp = Stamp.of(os.fstat(descriptor))
+        if stamp == known.stamp and size is None:
+            return known
+        known.stamp = None
+        end = stamp.size if size is None else size
+        added = known.content.grow(descriptor, end) if stamp.inode == known.inode else None
+        if added is None:
+            known = _Known(_content_of(self.path, descriptor, end), stamp.inode)
+        known.drop_found(added or ())
+        # A torn tail may be an append that is under way, and a young file may change unseen: look again next time.
+        known.stamp = stamp if known.content.closed and end == stamp.size and stamp.is_settled() else None
+        return known
+
+
+class _Known(Generic[T]):
+    """
+    What is known of a file: its content as far as it was looked at, and what was found under some hashes.
+
+    Attributes:
+        stamp: Of the file for which all of it is true; None if it has to be looked at again.
+    """
+
+    __slots__ = ("content", "found", "inode", "stamp")
+
+    def __init__(self, content: Content | None = None, inode: int | None = None) -> None:
+        self.content = EmptyContent() if content is None else content
+        self.inode = inode
+        self.stamp: Stamp | None = None
+        self.found: dict[str, T | None] = {}
+
+    def drop_found(self, hashes: Iterable[str]) -> None:
+        """Forget what was found under some hashes."""
         for params_hash in hashes:
-            self._found.pop(params_hash, None)
+            self.found.pop(params_hash, None)
 
 
 def _content_of(path: str, descriptor: int, size: int) -> Content:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ..._fs import remove_drafts, replacing
 from ._io import write_at
 
 
-def rewrite(path: str, pieces: Iterable[bytes], durable: bool) -> None:
+def rewrite(path: str, pieces: Iterable[bytes], durable: bool, move: Callable[[str, str], None]) -> None:
     """
     Put a new file in the place of the index, in one step; if anything fails, nothing has changed.
 
@@ -17,9 +17,10 @@ def rewrite(path: str, pieces: Iterable[bytes], durable: bool) -> None:
         path: The index; the caller holds its lock.
         pieces: The new content.
         durable: Sync the new file and its folder.
+        move: Renames the new file over the index.
     """
     remove_drafts(path)  # of killed writers: we hold the lock, so none of them is alive
-    with replacing(path, durable=durable) as draft:
+    with replacing(path, durable=durable, move=move) as draft:
         _write(draft, pieces)
 
 

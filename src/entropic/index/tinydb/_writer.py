@@ -12,7 +12,8 @@ Why nothing is lost
 
 Why writers do not collide
     A writer locks the file itself. A rewrite leaves the waiting ones with the lock of a file that is no longer there;
-    they see it and open the new one. The lock is given back by name, as a child forked meanwhile holds it too.
+    they see it and open the new one. A signal handler that comes in and writes shares the lock of the call that it came
+    into, which then begins anew: see `_write_lock`.
 """
 
 from __future__ import annotations
@@ -21,29 +22,19 @@ import contextlib
 import errno
 import itertools
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ... import _log
-from ..._fs import (
-    abandoned_drafts,
-    has_locks,
-    is_at,
-    remove_drafts,
-    require_access,
-    try_lock,
-    unlock,
-    wait_for_lock,
-    watch_forks,
-)
-from ...errors import UnsupportedSystemError
+from ..._fs import abandoned_drafts, is_abandoned, remove_drafts, require_access
 from . import _format
 from ._content import Content, EmptyContent
 from ._format import CLOSING, STORE_TABLE, TABLE, Document, Tables
-from ._io import end_of, open_made, read_all, require_file, stat_of, write_at
+from ._io import end_of, read_all, require_file, stat_of
 from ._lines import LinesContent
 from ._reader import LineReader, tables_of
 from ._rewrite import keep_beside, rewrite
+from ._write_lock import Disturbed, WriteLock, with_lock
 
 if TYPE_CHECKING:
     from ._recovery import Salvaged
@@ -67,14 +58,6 @@ class LineWriter(Generic[T]):
         self._path = reader.path
         self.store_row = store_row
         self._durable = durable
-        self._held: int | None = None
-        watch_forks(self)
-
-    def after_fork(self) -> None:
-        """Close the lock on the file: it is the parent's, who must be able to die and leave none behind."""
-        if self._held is not None:
-            os.close(self._held)
-            self._held = None
 
     def append(self, documents: Iterable[Mapping[str, object]]) -> list[int]:
         """
@@ -90,17 +73,7 @@ class LineWriter(Generic[T]):
         added = [dict(document) for document in documents]
         if not added:
             return []
-        with self._locked() as descriptor:
-            content = self._content_to_write(descriptor)
-            runs = list(enumerate(added, start=content.last_number + 1))
-            texts = [_format.line(number, document) for number, document in runs]
-            if isinstance(content, LinesContent):
-                self._append_lines(descriptor, content, texts)
-                self.reader.note_appended(content, runs, texts)
-            else:
-                lines = _format.joined(itertools.chain(content.texts(descriptor), texts))
-                self._replace(content, lines, content.other_tables)
-            return [number for number, _ in runs]
+        return with_lock(self._path, self._durable, lambda lock: self._append(lock, added))
 
     def remove(self, keys: Collection[str], unwanted: Callable[[T], bool]) -> int:
         """
@@ -112,32 +85,39 @@ class LineWriter(Generic[T]):
             How many were removed.
         """
         with self.reader.opened() as descriptor:
-            if descriptor is None or not self._doomed(self.reader.current(descriptor), descriptor, keys, unwanted):
+            if descriptor is None or not self._doomed(descriptor, keys, unwanted):
                 return 0
-        with self._locked() as descriptor:
-            content = self._content_to_write(descriptor)
-            doomed = self._doomed(content, descriptor, keys, unwanted)
+
+        def change(lock: WriteLock) -> int:
+            content = self._content_to_write(lock.descriptor)
+            doomed = self._doomed(lock.descriptor, keys, unwanted)
             if doomed:
-                self._replace(content, content.without(descriptor, doomed), content.other_tables)
+                self._replace(lock, content, content.without(lock.descriptor, doomed), content.other_tables)
             return len(doomed)
+
+        return with_lock(self._path, self._durable, change)
 
     def edit(self, change: Callable[[Tables], R]) -> R:
         """
         Change the tables as TinyDB sees them, with the file locked from reading to writing: no append is lost.
 
         Args:
-            change: Changes the tables it is given in place; if it raises, nothing is written.
+            change: Changes the tables it is given in place; if it raises, nothing is written. It is called again if a
+                signal handler has written to the file meanwhile.
 
         Returns:
             What *change* returned.
         """
-        with self._locked() as descriptor:
-            content = self._content_to_write(descriptor)
-            tables = tables_of(content, descriptor)
+
+        def rewrite(lock: WriteLock) -> R:
+            content = self._content_to_write(lock.descriptor)
+            tables = tables_of(content, lock.descriptor)
             result = change(tables)
             lines = [_format.line(int(number), document) for number, document in tables.pop(TABLE, {}).items()]
-            self._replace(content, _format.joined(lines), tables)
-        return result
+            self._replace(lock, content, _format.joined(lines), tables)
+            return result
+
+        return with_lock(self._path, self._durable, rewrite)
 
     def read_intact(self) -> Salvaged:
         """Return what still reads of a damaged file."""
@@ -155,30 +135,28 @@ class LineWriter(Generic[T]):
         """
         from ._recovery import salvage
 
-        with self._locked() as descriptor:
-            content = read_all(descriptor, 0, None)
+        def change(lock: WriteLock) -> str:
+            content = read_all(lock.descriptor, 0, None)
             _format.require_known_format(self._path, _format.stated_format(content))
             others = _format.tables_in_head(self._path, content.partition(b"\n")[0])
-            kept_as = keep_beside(self._path, "damaged", content, descriptor, self._durable)
+            kept_as = keep_beside(self._path, "damaged", content, lock.descriptor, self._durable)
             runs = enumerate(salvage(content).documents, start=1)
             lines = _format.joined(_format.line(number, document) for number, document in runs)
-            self._replace(None, lines, others)
-        return kept_as
+            self._replace(lock, None, lines, others)
+            return kept_as
+
+        return with_lock(self._path, self._durable, change)
 
     def abandoned_drafts(self) -> list[str]:
-        """Return what killed writers have left of a rewrite; nothing is removed. While a writer is at work: nothing."""
-        with self.reader.opened() as descriptor:
-            if descriptor is None or not try_lock(descriptor):
-                return []
-            try:
-                return abandoned_drafts(self._path)
-            finally:
-                unlock(descriptor)
+        """Return what killed writers have left of a rewrite; nothing is removed."""
+        if not os.path.isdir(os.path.dirname(os.path.realpath(self._path))):
+            return []
+        # Looked at twice: a writer that is at work locks its draft as soon as it has made it.
+        return [draft for draft in abandoned_drafts(self._path) if is_abandoned(draft)]
 
     def clean_up(self) -> None:
         """Remove what killed writers have left of a rewrite."""
-        with self._locked():
-            remove_drafts(self._path)
+        with_lock(self._path, self._durable, lambda lock: remove_drafts(self._path))
 
     def require_writable(self) -> None:
         """
@@ -201,26 +179,18 @@ class LineWriter(Generic[T]):
 
     # ---- the file, locked -------------------------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[int]:
-        """The file, open for writing and locked, as is the reader; it exists, and is still the one at our path."""
-        if not has_locks():
-            raise UnsupportedSystemError("fcntl")
-        with self.reader.lock:
-            while True:
-                self._held = descriptor = open_made(self._path, self._durable)
-                try:
-                    wait_for_lock(descriptor)
-                    try:
-                        if is_at(descriptor, self._path):
-                            yield descriptor
-                            return
-                    finally:
-                        # A child forked meanwhile holds the same lock: closing our descriptor would not free it.
-                        unlock(descriptor)
-                finally:
-                    self._held = None
-                    os.close(descriptor)
+    def _append(self, lock: WriteLock, added: list[Document]) -> list[int]:
+        content = self._content_to_write(lock.descriptor)
+        runs = list(enumerate(added, start=content.last_number + 1))
+        texts = [_format.line(number, document) for number, document in runs]
+        if isinstance(content, LinesContent):
+            place = content.end
+            self._append_lines(lock, content, texts)
+            self.reader.note_appended(content, place, runs, texts)
+        else:
+            lines = _format.joined(itertools.chain(content.texts(lock.descriptor), texts))
+            self._replace(lock, content, lines, content.other_tables)
+        return [number for number, _ in runs]
 
     def _content_to_write(self, descriptor: int) -> Content:
         """What is in the file, by its bytes rather than by its size: what is not seen here would be written over."""
@@ -232,24 +202,27 @@ class LineWriter(Generic[T]):
             raise OSError(errno.ESTALE, "The index is longer than its file system says", self._path)
         return content
 
-    def _append_lines(self, descriptor: int, content: LinesContent, texts: list[bytes]) -> None:
-        place = content.end
+    def _append_lines(self, lock: WriteLock, content: LinesContent, texts: list[bytes]) -> None:
+        place, is_closed = content.end, content.closed
         separator = b"\n" if content.is_bare else b",\n"
         self.reader.distrust()
-        if not content.closed:
-            self._keep_torn_tail(descriptor, place)
+        if not is_closed:
+            self._keep_torn_tail(lock.descriptor, place)
         try:
-            if not content.closed:
+            if not is_closed:
                 # First the cut, then the line: the other order could leave rubbish behind a good line.
-                os.ftruncate(descriptor, place)
-            write_at(descriptor, separator + b",\n".join(texts) + CLOSING, place)
+                lock.step(os.ftruncate, lock.descriptor, place)
+            _write(lock, separator + b",\n".join(texts) + CLOSING, place)
             if self._durable:
-                os.fsync(descriptor)
+                os.fsync(lock.descriptor)
+        except Disturbed:
+            raise
         except BaseException:
-            # Take it back: the closing bytes lay here before, so they need no new room on a full disk.
-            with contextlib.suppress(OSError):
-                write_at(descriptor, CLOSING, place)
-                os.ftruncate(descriptor, place + len(CLOSING))
+            # Take it back: the closing bytes lay here before, so they need no new room on a full disk. Killed between
+            # the two, it leaves the beginning of a line, which is a torn one.
+            with contextlib.suppress(OSError, Disturbed):
+                lock.step(os.ftruncate, lock.descriptor, place + len(CLOSING))
+                _write(lock, CLOSING, place)
             raise
 
     def _keep_torn_tail(self, descriptor: int, place: int) -> None:
@@ -260,10 +233,13 @@ class LineWriter(Generic[T]):
             kept_as = keep_beside(self._path, "torn", torn, descriptor, self._durable)
         _log.mended(self._path, len(torn), kept_as)
 
-    def _doomed(
+    def _doomed(self, descriptor: int, keys: Collection[str], unwanted: Callable[[T], bool]) -> list[int]:
+        """The offsets (or numbers) of the runs to remove; of a small file all are read, so that damage shows."""
+        return self.reader.ask(descriptor, lambda content: self._doomed_in(content, descriptor, keys, unwanted))
+
+    def _doomed_in(
         self, content: Content, descriptor: int, keys: Collection[str], unwanted: Callable[[T], bool]
     ) -> list[int]:
-        """The offsets (or numbers) of the runs to remove; of a small file all are read, so that damage shows."""
         if content.is_small:
             for place, (_, document) in enumerate(content.documents(descriptor)):
                 self.reader.checked(document, content.line_of(place))
@@ -274,11 +250,12 @@ class LineWriter(Generic[T]):
             if unwanted(self.reader.checked(document, lambda place=place: line(descriptor, place)))  # type: ignore[misc]
         ]
 
-    def _replace(self, content: Content | None, lines: Iterable[bytes], others: Tables) -> None:
+    def _replace(self, lock: WriteLock, content: Content | None, lines: Iterable[bytes], others: Tables) -> None:
         """Write lines to a new file and rename it over the locked one."""
         head = _format.head(self._row_beside(others), others, is_first=isinstance(content, EmptyContent))
         self.reader.distrust()
-        rewrite(self._path, itertools.chain([head], lines, [CLOSING]), self._durable)
+        pieces = itertools.chain([head], lines, [CLOSING])
+        rewrite(self._path, pieces, self._durable, lambda draft, target: lock.step(os.replace, draft, target))
 
     def _row_beside(self, others: Tables) -> Document:
         """Our row; but the folder that relative paths belong to stays the one it was, for as long as it exists."""
@@ -289,6 +266,13 @@ class LineWriter(Generic[T]):
         if isinstance(folder, str) and os.path.isdir(os.path.join(os.path.dirname(self._path), folder)):
             return {**self.store_row, "results_dir": folder, **({} if identity is None else {"folder_id": identity})}
         return self.store_row
+
+
+def _write(lock: WriteLock, text: bytes, place: int) -> None:
+    """Write a text at a place by steps: one, unless the system takes less than it is given."""
+    while text:
+        written = lock.step(os.pwrite, lock.descriptor, text, place)
+        text, place = text[written:], place + written
 
 
 def _is_closed_by_bytes(content: LinesContent, descriptor: int) -> bool:

@@ -1,0 +1,216 @@
+"""
+The lock of a writer on the index file, for which a signal handler that writes too does not have to wait.
+
+A signal handler, a finaliser, a logging handler may come in at any line, and may write to the index that this thread is
+in the middle of writing to. It cannot wait for the thread, which waits for it. So it shares the lock, and disturbs the
+attempt that it came into: that one begins anew, with a fresh look at the file.
+
+Why this holds at any line
+    What changes the file is one step: a call of the system with arguments prepared before, made by an iterator over a
+    list, which is emptied by whatever disturbs it. Python runs no other code between the look into the list and the
+    call. A lock is noted before it is taken; to take it once more on the same open file is to have it. Whoever lets go
+    of it says so first, so that what comes in from there on lets go of it too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+import threading
+from collections.abc import Callable
+from itertools import starmap
+from types import FrameType
+from typing import Any, TypeVar
+
+from ..._fs import closer, has_locks, is_finished, try_lock, unlock, wait_for_lock, watch_forks
+from ...errors import UnsupportedSystemError
+from ._io import open_made, stat_of
+
+_MOST_ATTEMPTS = 1000  # each one is cut short by another call: so many tell of a change that calls itself
+_NOT_MADE = object()
+
+R = TypeVar("R")
+
+
+class Disturbed(Exception):
+    """Another call of this thread has come in, and may have changed the file; not for the user's eyes."""
+
+
+class WriteLock:
+    """
+    One attempt to change an index file, while no other thread or process does.
+
+    Args:
+        path: The file; it is made if it is missing.
+        durable: Sync the folders that are made for it.
+        frame: Of the function that releases it.
+    """
+
+    def __init__(self, path: str, durable: bool, frame: FrameType) -> None:
+        self._path = path
+        self._durable = durable
+        self._frame: FrameType | None = frame
+        self._owner = self  # whose open file it is: that of the outermost call
+        self._file: tuple[int, ...] | None = None
+        self._descriptor = -1
+        self._close: Callable[[], object] | None = None
+        self._is_wanted = True
+        self._is_disturbed = False
+        self._next_step: list[tuple[Any, ...]] = []
+
+    @property
+    def descriptor(self) -> int:
+        """The open file."""
+        return self._owner._descriptor
+
+    def acquire(self) -> None:
+        """
+        Lock the file that is at the path by then.
+
+        Raises:
+            OSError: It cannot be opened, or its file system has no locks.
+        """
+        self._lock()
+        while not self._is_there():  # replaced meanwhile: what we hold is the lock of a file that is gone
+            self._give_back()
+            self._owner, self._is_wanted = self, True
+            self._lock()
+
+    def release(self) -> None:
+        """Let go of the lock. To be called again if an interrupt has cut it short."""
+        self._give_back()
+        self._frame = None  # which holds us, as we hold it
+
+    def _give_back(self) -> None:
+        self._is_wanted = False
+        if not self._owner._is_wanted and self.descriptor >= 0:
+            # A child forked meanwhile holds the same lock: closing our descriptor would not free it.
+            unlock(self.descriptor)
+        with contextlib.suppress(ValueError):
+            _attempts.all.remove(self)
+        self._descriptor = -1
+        if self._close is not None:
+            self._close()
+            self._close = None
+
+    def step(self, function: Callable[..., R], *arguments: object) -> R:
+        """
+        Make one call of the system; nothing comes between the last look whether it may still be made, and the call.
+
+        Raises:
+            Disturbed: Another call of this thread has come in.
+        """
+        self._next_step = [arguments]
+        steps = starmap(function, self._next_step)
+        outcome = _NOT_MADE if self._is_disturbed else next(steps, _NOT_MADE)
+        if outcome is _NOT_MADE:
+            raise Disturbed
+        return outcome  # type: ignore[return-value]
+
+    def leave_to_parent(self) -> None:
+        """In a forked child the lock is the parent's, who must be able to die and leave none behind."""
+        self._disturb()
+        self._descriptor = -1
+        if self._close is not None:
+            self._close()
+            self._close = None
+
+    def is_of(self, thread: int) -> bool:
+        """Whether it is an attempt of a thread."""
+        return self._file is not None and self._file[-1] == thread
+
+    def end_if_finished(self) -> bool:
+        """Let go of it if the function that should have done so has ended: an interrupt came in between."""
+        if self._frame is None or not is_finished(self._frame):
+            return False
+        self.release()
+        return True
+
+    def _disturb(self) -> None:
+        self._is_disturbed = True
+        self._next_step.clear()
+
+    def _open(self) -> None:
+        """Open the file, or share what a call that we came into has open."""
+        self._descriptor = open_made(self._path, self._durable)
+        self._close = closer(self._descriptor)
+        status = os.fstat(self._descriptor)
+        self._file = status.st_dev, status.st_ino, threading.get_ident()
+        around = [one for one in _attempts.of_thread(self._file[-1]) if one._file == self._file]
+        self._is_disturbed = False
+        for one in around:
+            one._disturb()
+        if around:
+            self._owner = around[0]._owner
+            self._close()
+            self._descriptor, self._close = -1, None
+        _attempts.all.append(self)
+
+    def _lock(self) -> None:
+        self._open()
+        if not try_lock(self.descriptor):
+            _attempts.end_finished()
+            wait_for_lock(self.descriptor)
+
+    def _is_there(self) -> bool:
+        """Whether the file that is open is the one at the path."""
+        there = stat_of(self._path)
+        return there is not None and self._file is not None and self._file[:2] == (there.st_dev, there.st_ino)
+
+
+class _Attempts:
+    """Those under way in this process; of one thread in the order in which they came in."""
+
+    def __init__(self) -> None:
+        self.all: list[WriteLock] = []
+
+    def of_thread(self, thread: int) -> list[WriteLock]:
+        """Those that a thread is in the middle of."""
+        return [one for one in list(self.all) if one.is_of(thread) and not one.end_if_finished()]
+
+    def end_finished(self) -> None:
+        """Let go of what interrupts have left behind: perhaps it is what we would wait for."""
+        for one in list(self.all):
+            one.end_if_finished()
+
+    def after_fork(self) -> None:
+        """Leave them to the parent."""
+        attempts, self.all = self.all, []
+        for one in attempts:
+            one.leave_to_parent()
+
+
+_attempts = _Attempts()
+watch_forks(_attempts)
+
+
+def with_lock(path: str, durable: bool, change: Callable[[WriteLock], R]) -> R:
+    """
+    Lock an index file, change it, and let go of it; anew, with a fresh look, whenever another call has come in between.
+
+    Args:
+        path: The file; it is made if it is missing.
+        durable: Sync the folders that are made for it.
+        change: Changes the file, by steps of the lock that it is given; it may be called more than once.
+
+    Raises:
+        OSError: It cannot be opened, its file system has no locks, or *change* calls itself.
+        UnsupportedSystemError: Files cannot be locked here.
+    """
+    if not has_locks():
+        raise UnsupportedSystemError("fcntl")
+    for _ in range(_MOST_ATTEMPTS):
+        lock = WriteLock(path, durable, sys._getframe())
+        try:
+            lock.acquire()
+            return change(lock)
+        except Disturbed:
+            continue
+        finally:
+            try:
+                lock.release()
+            finally:
+                lock.release()  # an interrupt may have cut the first one short
+    raise OSError(errno.EDEADLK, "The index is changed from within each time it is about to be changed", path)
