@@ -206,7 +206,9 @@ def test_what_is_kept_of_code_is_no_leftover() -> None:
     answer = play("[store.check(repair=True).is_clean, str(store.check())]")["answer"]
 
     assert answer == [True, "1 record(s) checked\nall is well"]
-    assert len(list(Path("results/.entropic/code").glob("*.json"))) == 2
+    kept = sorted(path.name.partition("-")[0] for path in Path("results/.entropic/code").glob("*-*.json"))
+    assert kept == ["defaults", "fields"]
+    assert len(list(Path("results/.entropic/code").glob("*.json"))) == 3
 
 
 # ---- accepting ------------------------------------------------------------------------------------------------------
