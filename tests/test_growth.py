@@ -221,3 +221,19 @@ def test_what_no_call_takes_is_refused(store: Store, wrong: Any) -> None:
     with pytest.raises(TypeError):
         function(store).migrate(lambda params: wrong)
     assert store.list() == [old]
+
+
+def test_runs_with_a_configuration_are_current(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a call brings along is looked for again when tables are made: as long as it has not changed, it answers."""
+    before = study(monkeypatch)
+    before.flow(before.Config())
+
+    assert before.flow.collect(read=len_of)["value"].tolist() == [2]
+    assert len(before.flow.list(current=True)) == 1
+
+    after = study(monkeypatch, twice="3 * self.nx")
+    assert after.flow.list(current=True) == []
+
+
+def len_of(path: Path) -> int:
+    return len(path.read_text())

@@ -2,14 +2,14 @@
 entropic: a run cache for expensive simulations.
 
 Decorate the function that writes a result file; the next call with the same arguments returns the recorded run. Begin
-with `cached` and `Store`; `grid` makes the points of a sweep, `param` the conditions of a query, `InputFile` a value
-that stands for the content of a file, `command` a runner of any program.
+with `cached` and `Store`; `grid` and `zipped` make the points of a sweep, `param` the conditions of a query,
+`InputFile` a value that stands for the content of a file, `command` a runner of any program.
 """
 
 from . import errors
 from ._command import command
 from ._function import cached
-from ._points import grid
+from ._points import grid, zipped
 from ._record import RunRecord
 from .errors import EntropicError
 from .hashing import InputFile, normalize
@@ -30,6 +30,7 @@ __all__ = [
     "grid",
     "normalize",
     "param",
+    "zipped",
 ]
 
 

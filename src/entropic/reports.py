@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ._command import Command
     from ._function import AcceptedChanges, BoundCachedFunction, CachedFunction, CacheInfo, WithMetadata
     from ._maintenance import CheckReport, Explanation, FailedRun, Merged, Neighbour, Reproduction, ReproductionReport
-    from ._points import Grid
+    from ._points import Design, Grid
     from ._sweep import Plan, SweepProgress
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "CachedFunction",
     "CheckReport",
     "Command",
+    "Design",
     "Explanation",
     "FailedRun",
     "Grid",
@@ -40,6 +41,7 @@ _PLACES = {
     "CachedFunction": "_function",
     "CheckReport": "_maintenance",
     "Command": "_command",
+    "Design": "_points",
     "Explanation": "_maintenance",
     "FailedRun": "_maintenance",
     "Grid": "_points",

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from ._engine import BoundRunner, PlainRuns, RunCache, Runner, Settings, checked_suffix, require_callable
+from ._engine import DIGEST_UP_TO_BYTES, BoundRunner, PlainRuns, RunCache, Runner, Settings, require_callable
 from ._fs import make_folder
 from ._record import RunRecord
 from ._sweep import SweepKeywords, SweepOptions, shows_options
 from ._tables import RecordList
 from .errors import NotRecordedError
 from .hashing import make_key
-from .index import IndexBackend, open_index
+from .index import IndexBackend
 from .query import Selection, Where, condition_of
 
 if TYPE_CHECKING:
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from ._sweep import Plan
 
 __all__ = ["Store"]
-
-_DIGEST_UP_TO_BYTES = 1 << 20
 
 
 class Store:
@@ -86,15 +83,15 @@ class Store:
         *,
         durable: bool = True,
         keep_failed: bool = False,
-        digest_up_to_bytes: int | None = _DIGEST_UP_TO_BYTES,
+        digest_up_to_bytes: int | None = DIGEST_UP_TO_BYTES,
         provenance: bool = True,
         allow_empty: bool = False,
     ) -> None:
-        results_dir, db_path = _checked_folder(results_dir), os.path.expanduser(db_path)
-        settings = Settings(
-            results_dir=Path(os.path.abspath(results_dir)),
-            file_suffix=checked_suffix(file_suffix),
-            index=open_index(index, db_path, results_dir, durable),
+        settings = Settings.checked(
+            results_dir,
+            db_path,
+            file_suffix,
+            index,
             durable=durable,
             keep_failed=keep_failed,
             digest_up_to_bytes=digest_up_to_bytes,
@@ -121,29 +118,9 @@ class Store:
         return self._engine.settings.file_suffix
 
     @property
-    def durable(self) -> bool:
-        """Whether results and index are synced to disk before a run is reported."""
-        return self._engine.settings.durable
-
-    @property
-    def keep_failed(self) -> bool:
-        """Whether what a runner that raised has written is kept."""
-        return self._engine.settings.keep_failed
-
-    @property
-    def digest_up_to_bytes(self) -> int | None:
-        """Up to which size results are digested; None for all."""
-        return self._engine.settings.digest_up_to_bytes
-
-    @property
-    def provenance(self) -> bool:
-        """Whether the circumstances of runs are recorded."""
-        return self._engine.settings.provenance
-
-    @property
-    def allow_empty(self) -> bool:
-        """Whether an empty file or folder is a result."""
-        return self._engine.settings.allow_empty
+    def settings(self) -> Mapping[str, Any]:
+        """What the store was made with, by the names of its arguments; it cannot be changed."""
+        return self._engine.settings.as_mapping()
 
     def __repr__(self) -> str:
         return f"Store({str(self.results_dir)!r}, index={self.index!r})"
@@ -277,7 +254,8 @@ class Store:
             executor: Where to run: anything with a ``submit``, such as a thread or process pool of
                 `concurrent.futures`, or a dask ``Client``. Without one, and without *workers*, points run one after
                 the other, here.
-            workers: Run in so many processes of our own. If one dies, what it had in hand is tried again.
+            workers: Run in so many processes of our own, -1 for one on each processor. If one dies, what it had in
+                hand is tried again.
             progress: True for a bar (extra ``progress``), False for none; by default there is one if tqdm is installed
                 and someone looks. Or a function, called with a ``SweepProgress`` some times a second.
             metadata: Kept with the records of new runs; takes no part in the keys.
@@ -300,7 +278,7 @@ class Store:
         from ._sweep import as_record, run_sweep
 
         require_callable(runner)
-        chosen = SweepOptions.of(options)
+        chosen = SweepOptions.of(options).for_points(points)
         return RecordList(run_sweep(PlainRuns(self._engine, runner, chosen.metadata), points, chosen, as_record))
 
     @shows_options(SweepOptions)
@@ -326,7 +304,7 @@ class Store:
         from ._sweep import as_record, run_as_completed
 
         require_callable(runner)
-        chosen = SweepOptions.of(options)
+        chosen = SweepOptions.of(options).for_points(points)
         return run_as_completed(PlainRuns(self._engine, runner, chosen.metadata), points, chosen, as_record)
 
     def plan(self, points: Iterable[Mapping[str, Any]], runner: Runner | None = None, *, workers: int = 1) -> Plan:
@@ -1003,19 +981,6 @@ class Store:
         return remove_orphans(self._engine, (Path(os.path.abspath(path)) for path in paths))
 
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-
-
-def _checked_folder(path: str | os.PathLike[str]) -> str:
-    text = os.path.expanduser(path)
-    if _URL.match(text):
-        raise ValueError(
-            f"Cannot keep results at {text!r}: this is a URL, and results are kept in a folder. Give the path of a "
-            f"folder, such as one where that place is mounted."
-        )
-    return text
-
-
 def store_without_folder(
     results_dir: Path, index: Path | str, file_suffix: str = "", *, keep_failed: bool = False
 ) -> Store:
@@ -1029,15 +994,6 @@ def store_without_folder(
         keep_failed: As for `Store`.
     """
     store = Store.__new__(Store)
-    place = _checked_folder(results_dir)
-    state = {
-        "results_dir": Path(os.path.abspath(place)),
-        "file_suffix": checked_suffix(file_suffix),
-        "index": open_index(index if isinstance(index, str) else None, index, place),
-        "durable": True,
-        "keep_failed": keep_failed,
-        "digest_up_to_bytes": _DIGEST_UP_TO_BYTES,
-        "provenance": True,
-    }
-    store.__setstate__(state)
+    url = index if isinstance(index, str) else None
+    store.__setstate__(vars(Settings.checked(results_dir, index, file_suffix, url, keep_failed=keep_failed)))
     return store

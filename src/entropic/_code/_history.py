@@ -50,6 +50,7 @@ class Codebook:
         self._lists: dict[str, frozenset[str]] = {}
         self._kept: dict[str, bool] = {}
         self._functions: dict[str, list[str]] = {}
+        self._arguments: dict[str, list[str]] = {}
 
     # ---- parts ------------------------------------------------------------------------------------------------------
 
@@ -100,9 +101,15 @@ class Codebook:
 
     def arguments_of(self, digest: str) -> list[str]:
         """The functions and classes that calls with a recorded fingerprint handed in: labels, as of `code_in`."""
-        known = self.known(digest)
-        labels = known.parts[0].edges if isinstance(known, Fingerprint) and known.parts else {}
-        return [label.removeprefix(ARGUMENT) for label in labels if label.startswith(ARGUMENT)]
+        if digest not in self._arguments:
+            known = self.known(digest)
+            if known is None:
+                return []
+            labels = known.parts[0].edges if isinstance(known, Fingerprint) and known.parts else {}
+            found = [label.removeprefix(ARGUMENT) for label in labels if label.startswith(ARGUMENT)]
+            remember(self._arguments, digest, found, _MOST_REMEMBERED)
+            return found
+        return self._arguments[digest]
 
     def changes_since(self, digest: str, today: Fingerprint) -> list[Change]:
         """What differs between a recorded fingerprint and today's; none if they are of the same code."""

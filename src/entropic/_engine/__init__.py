@@ -12,12 +12,13 @@ from ._paths import ResultPaths
 from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
 from ._records import by_key, let_newest_answer, moved
 from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, save_of, suffix_of
-from ._settings import Settings, checked_suffix
+from ._settings import DIGEST_UP_TO_BYTES, Settings, checked_suffix
 from ._staleness import FIELDS, POLICIES, StalenessPolicy
 from ._unknown_names import warn_of_slips
 from ._writer import signature
 
 __all__ = [
+    "DIGEST_UP_TO_BYTES",
     "FIELDS",
     "POLICIES",
     "SIMILAR_RUNS",

@@ -104,6 +104,10 @@ class StalenessPolicy:
             remember(self._of_arguments, key, policy, _MANY_ARGUMENTS)
         return policy
 
+    def for_calls_like(self, record: RunRecord) -> StalenessPolicy:
+        """The policy for calls that bring along what the one of a recorded run did, as it is today."""
+        return self._of_labels(tuple(self._codebook.arguments_of(str(record.provenance.get("code")))))
+
     def read_only(self) -> StalenessPolicy:
         """A policy that decides the same, and writes nothing."""
         policy = self._alike(set(self._said))
@@ -221,7 +225,7 @@ class StalenessPolicy:
             return False
         if record.provenance.get("function") != self._function_name:
             return False  # it was looked up by a former name, which says that it is the same function
-        policy = self._of_labels(tuple(self._codebook.arguments_of(str(record.provenance.get("code")))))
+        policy = self.for_calls_like(record)
         return not policy.is_current(record, policy._code.now())
 
     def origin(self) -> dict[str, str]:

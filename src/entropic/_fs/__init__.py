@@ -3,7 +3,19 @@
 from ._atomic import abandoned_drafts, remove_drafts, replacing
 from ._descriptors import held_open_below
 from ._digests import content_digest, digest_like, files_below, is_as_recorded, measure, measure_known
-from ._files import make_folder, make_shared_folder, move_new, remove, require_access, share_file, sync, sync_tree
+from ._files import (
+    group_rights,
+    make_folder,
+    make_shared_folder,
+    move_new,
+    remove,
+    require_access,
+    share_file,
+    share_in_group,
+    share_tree,
+    sync,
+    sync_tree,
+)
 from ._flock import (
     byte_unlocker,
     closer,
@@ -41,6 +53,7 @@ __all__ = [
     "files_below",
     "forks_held_off",
     "give_again",
+    "group_rights",
     "has_byte_locks",
     "has_locks",
     "held_open_below",
@@ -64,6 +77,8 @@ __all__ = [
     "replacing",
     "require_access",
     "share_file",
+    "share_in_group",
+    "share_tree",
     "sync",
     "sync_tree",
     "try_lock",

@@ -16,10 +16,12 @@ from ..query import Selection, Where
 from ._function import CacheInfo, FunctionCache
 
 if TYPE_CHECKING:
+    import pandas
+    import xarray
     from typing_extensions import Unpack
 
     from .._maintenance import Explanation, FailedRun, Reproduction
-    from .._sweep import Plan, Sink
+    from .._sweep import OnError, Plan, Sink
     from ._accepted import AcceptedChanges
     from ._metadata import WithMetadata
 
@@ -99,6 +101,11 @@ class Methods(Generic[P, R, T]):
         return failures(cache.engine, where, cache.name)
 
     @overload
+    def replicates(
+        self: Methods[P, Any, RunRecord], count: int, /, *args: P.args, **kwargs: P.kwargs
+    ) -> RecordList: ...
+
+    @overload
     def replicates(self, count: int, /, *args: P.args, **kwargs: P.kwargs) -> builtins.list[T]: ...
 
     @overload
@@ -110,7 +117,7 @@ class Methods(Generic[P, R, T]):
         executor: Any = None,
         workers: int | None = None,
         progress: bool | Sink | None = None,
-        on_error: str = "raise",
+        on_error: OnError = "raise",
         **kwargs: Any,
     ) -> builtins.list[T]: ...
 
@@ -218,13 +225,27 @@ class Methods(Generic[P, R, T]):
         selection = Selection.of(where, order_by, limit, newest_first)
         return self._self_parts()[0].records.chosen(selection, current=current)
 
+    @overload
+    def collect(
+        self,
+        where: Where | None = None,
+        *,
+        read: Callable[[Path], Any] | None = None,
+        to: Literal["dataframe"] = "dataframe",
+    ) -> pandas.DataFrame: ...
+
+    @overload
+    def collect(
+        self, where: Where | None = None, *, read: Callable[[Path], Any] | None = None, to: Literal["dataset"]
+    ) -> xarray.Dataset: ...
+
     def collect(
         self,
         where: Where | None = None,
         *,
         read: Callable[[Path], Any] | None = None,
         to: Literal["dataframe", "dataset"] = "dataframe",
-    ) -> Any:
+    ) -> pandas.DataFrame | xarray.Dataset:
         """
         Read the results that answer today into a DataFrame or an xarray Dataset; see `RecordList.collect`.
 
@@ -241,8 +262,16 @@ class Methods(Generic[P, R, T]):
             raise TypeError("Cannot collect results: the function has no load=. Pass read=, such as read=np.load.")
         return self.list(where, current=True).collect(reader, to)
 
+    @overload
+    def sweep(
+        self: Methods[Any, Any, RunRecord], points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]
+    ) -> RecordList: ...
+
+    @overload
+    def sweep(self, points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]) -> builtins.list[T]: ...
+
     @shows_options(SweepOptions)
-    def sweep(self, points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]) -> builtins.list[T]:
+    def sweep(self, points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]) -> Any:
         """
         Have every point recorded, here or in parallel; each is a mapping of arguments by name. See `Store.sweep`.
 
@@ -251,7 +280,7 @@ class Methods(Generic[P, R, T]):
         """
         from . import _points  # loaded by those who sweep
 
-        return _points.sweep(self, points, SweepOptions.of(options))
+        return _points.sweep(self, points, SweepOptions.of(options).for_points(points))
 
     @shows_options(SweepOptions)
     def sweep_as_completed(
@@ -260,7 +289,7 @@ class Methods(Generic[P, R, T]):
         """As `sweep`, but hand out each point with its answer as it comes; see `Store.sweep_as_completed`."""
         from . import _points
 
-        return _points.sweep_as_completed(self, points, SweepOptions.of(options))
+        return _points.sweep_as_completed(self, points, SweepOptions.of(options).for_points(points))
 
     def plan(self, points: Iterable[Mapping[str, Any]], *, workers: int = 1) -> Plan:
         """
@@ -294,21 +323,6 @@ class Methods(Generic[P, R, T]):
 
         Raises:
             TypeError: What *convert* returns are no parameters of a call of today; nothing has been rewritten.
-
-        Example:
-            >>> from entropic import Store, cached
-            >>> store = Store("results", "runs.json", file_suffix=".txt")
-            >>> @cached(store, name="flow")
-            ... def flow(speed_kmh, *, result_path):
-            ...     result_path.write_text("x")
-            >>> record = flow(speed_kmh=36)
-            >>> @cached(store, name="flow", on_change="ignore")
-            ... def flow(speed, *, result_path):
-            ...     result_path.write_text("x")
-            >>> flow.migrate(lambda params: {"speed": params["speed_kmh"] / 3.6} if "speed_kmh" in params else None)
-            1
-            >>> flow(10.0).result_path == record.result_path
-            True
         """
         cache, _ = self._self_parts()
         if convert is None:

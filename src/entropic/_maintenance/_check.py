@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ class CheckReport:
         failed: What failed runs left behind under ``keep_failed``.
         unreadable_lines: Numbers of index lines that cannot be read, counted from 1.
         repaired: What ``repair=True`` has mended, one sentence each.
+        not_repaired: What it could not mend, likewise.
     """
 
     checked: int = 0
@@ -41,6 +43,7 @@ class CheckReport:
     failed: list[Path] = field(default_factory=list)
     unreadable_lines: list[int] = field(default_factory=list)
     repaired: list[str] = field(default_factory=list)
+    not_repaired: list[str] = field(default_factory=list)
 
     @property
     def is_clean(self) -> bool:
@@ -56,6 +59,7 @@ class CheckReport:
         lines += [f"failed run: {path}" for path in self.failed]
         lines += [f"index line {number} cannot be read" for number in self.unreadable_lines]
         lines += [f"repaired: {what}" for what in self.repaired]
+        lines += [f"not repaired: {what}" for what in self.not_repaired]
         return "\n".join(map(one_line, [*lines, "all is well"] if self.is_clean else lines))
 
 
@@ -100,13 +104,28 @@ def _repair(engine: RunCache, report: CheckReport) -> None:
     lost = {record for record in report.dangling if record.result_path.parent.is_dir()}
     if engine.folder.adopt():
         report.repaired.append("took the results folder as that of the index, and kept all records")
-    elif lost and engine.forget(lambda record: engine.paths.shown(record) in lost):
-        report.repaired.append(f"forgot {len(lost)} record(s) whose result is gone")
+    elif lost and (count := engine.forget(lambda record: engine.paths.shown(record) in lost)):
+        report.repaired.append(f"forgot {count} record(s) whose result is gone")
     if report.leftovers:
-        engine.staging.clean_up()
+        cleared = engine.staging.clean_up()
         engine.flights.clean_up()
         engine.index.clean_up()
-        report.repaired.append(f"removed {len(report.leftovers)} leftover(s) of dead processes")
+        _tell_of_leftovers(report, len(cleared.kept))
+
+
+def _tell_of_leftovers(report: CheckReport, kept: int) -> None:
+    """Note what has become of the leftovers: some may be another user's, and have to stay."""
+    left = [path for path in report.leftovers if os.path.lexists(path)]
+    gone = len(report.leftovers) - len(left) - kept
+    if kept:
+        report.repaired.append(f"kept what {kept} killed run(s) had written: see failures")
+    if gone:
+        report.repaired.append(f"removed {gone} leftover(s) of dead processes")
+    if left:
+        report.not_repaired.append(
+            f"could not remove {len(left)} leftover(s) of dead processes, which their owner can: "
+            f"{', '.join(map(str, left))}"
+        )
 
 
 def compare(

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .._fs import make_shared_folder
+from .._fs import group_rights, make_shared_folder, share_tree
 from ._layout import Layout
 
 NOTE, REPORT = "failure.json", "traceback.txt"
@@ -47,6 +47,8 @@ def write_report(kept: Path, report: str, note: Mapping[str, Any]) -> None:
     for name, text in ((REPORT, report), (NOTE, json.dumps(note, indent=1))):
         with contextlib.suppress(OSError):
             _free(kept, name).write_text(text, encoding="utf-8", errors="backslashreplace")
+    if rights := group_rights(str(kept.parent)):
+        share_tree(str(kept), rights)
 
 
 def kept_folders(layout: Layout) -> list[Path]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .._fs import make_folder, make_shared_folder, sync
+from .._fs import make_folder, make_shared_folder, share_in_group, sync
 from ._layout import Layout, require_locks
 
 _BYTES = 16
@@ -49,6 +49,7 @@ def give_folder_id(results_dir: Path, identity: str | None = None, *, durable: b
     draft = target.with_name(f"{target.name}.{os.urandom(_BYTES).hex()}")
     try:
         draft.write_bytes(f"{identity or os.urandom(_BYTES).hex()}\n".encode())
+        share_in_group(str(draft), str(target.parent))
         if durable:
             sync(str(draft))  # an index that remembers an identity which is lost would refuse its own folder
         _link_or_rename(draft, target)

@@ -1,89 +1,9 @@
-"""The points of a sweep."""
+"""What a sweep is given, as points."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
-from functools import partial
-from typing import Any, SupportsIndex, overload
-
-__all__ = ["grid"]
-
-
-class Grid(Sequence[dict[str, Any]]):
-    """
-    Every combination of the values of some axes; each point is made when it is asked for.
-
-    Example:
-        >>> len(Grid({"n": range(1000), "seed": range(1000)}))
-        1000000
-    """
-
-    def __init__(self, axes: dict[str, Sequence[Any]]) -> None:
-        self._axes = axes
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return partial(grid, **self._axes), ()  # by public names: the class may move
-
-    def __len__(self) -> int:
-        return math.prod(map(len, self._axes.values())) if self._axes else 0
-
-    @overload
-    def __getitem__(self, place: SupportsIndex, /) -> dict[str, Any]: ...
-
-    @overload
-    def __getitem__(self, place: slice, /) -> list[dict[str, Any]]: ...
-
-    def __getitem__(self, place: SupportsIndex | slice, /) -> dict[str, Any] | list[dict[str, Any]]:
-        if isinstance(place, slice):
-            return [self[number] for number in range(*place.indices(len(self)))]
-        rest = range(len(self))[place]
-        values = []
-        for axis in reversed(self._axes.values()):
-            rest, position = divmod(rest, len(axis))
-            values.append(axis[position])
-        return dict(zip(self._axes, reversed(values), strict=True))
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        *outer, last = self._axes or [""]
-        # No itertools.product, which would make a tuple of each axis first.
-        for point in Grid({name: self._axes[name] for name in outer}) if outer else [{}]:
-            for value in self._axes.get(last, ()):
-                yield {**point, last: value}
-
-    def __repr__(self) -> str:
-        axes = ", ".join(f"{name}={len(axis)}" for name, axis in self._axes.items())
-        return f"Grid of {len(self)} points ({axes})"
-
-
-Grid.__module__ = "entropic.reports"
-
-
-def grid(**axes: Iterable[Any]) -> Grid:
-    """
-    All combinations of the given values, the last axis changing fastest.
-
-    Args:
-        **axes: For each parameter the values it takes; a text or a mapping stands for itself, not for its parts.
-
-    Returns:
-        A sequence of params mappings that makes each when it is asked for, so a million cost no memory.
-
-    Example:
-        >>> list(grid(n=[1, 2], method="rk4"))
-        [{'n': 1, 'method': 'rk4'}, {'n': 2, 'method': 'rk4'}]
-    """
-    return Grid({name: _axis(values) for name, values in axes.items()})
-
-
-grid.__module__ = "entropic"
-
-
-def _axis(values: Any) -> Sequence[Any]:
-    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
-        return [values]
-    return values if isinstance(values, range) else tuple(values)
-
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from typing import Any
 
 # Below this name in its ``attrs``, a frame of runs notes of its columns what a missing value stands for, and the like.
 NOTES = "entropic"
