@@ -154,7 +154,7 @@ class _Declared:
         self.args = tuple(getattr(self, name) for name in self._fields)
 
     def __str__(self) -> str:
-        return self._template.format_map(_Attributes(self))
+        return _harmless(self._template.format_map(_Attributes(self)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         added = {name: value for name, value in vars(self).items() if name not in self._fields}  # such as notes
@@ -179,6 +179,13 @@ class _Attributes:
 
     def __getitem__(self, name: str) -> Any:
         return getattr(self._error, name)
+
+
+def _harmless(message: str) -> str:
+    """A message that cannot hurt a terminal, whatever text of a record or name of a file is in it."""
+    if message.isprintable():
+        return message
+    return "".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in message)
 
 
 def _kept(value: Any) -> Any:
@@ -540,8 +547,9 @@ class OtherFolderError(EntropicError, OSError):
     def _difference(self) -> str:
         if self.lacks_identity:
             return (
-                "a new, empty or missing one. Mount the disk it is on; or, if it was deleted on purpose, run "
-                "`entropic check --repair`"
+                "a new, empty or missing one. Nothing has run. Mount the disk it is on. If it was deleted on purpose, "
+                "call check(repair=True) on the store, or run `entropic check --repair`: points whose results are "
+                "gone then run again"
             )
         return "another one at its place. Name the right folder as results_dir, or use an index of its own"
 

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ._command import Command
     from ._function import AcceptedChanges, BoundCachedFunction, CachedFunction, CacheInfo, WithMetadata
-    from ._maintenance import CheckReport, Explanation, FailedRun, Merged, Neighbour, Reproduction, ReproductionReport
+    from ._maintenance import (
+        CheckReport,
+        Explanation,
+        Exported,
+        FailedRun,
+        Merged,
+        Neighbour,
+        Refused,
+        Reproduction,
+        ReproductionReport,
+    )
     from ._points import Design, Grid
     from ._sweep import Plan, SweepProgress
 
@@ -23,11 +33,13 @@ __all__ = [
     "Command",
     "Design",
     "Explanation",
+    "Exported",
     "FailedRun",
     "Grid",
     "Merged",
     "Neighbour",
     "Plan",
+    "Refused",
     "Reproduction",
     "ReproductionReport",
     "SweepProgress",
@@ -43,11 +55,13 @@ _PLACES = {
     "Command": "_command",
     "Design": "_points",
     "Explanation": "_maintenance",
+    "Exported": "_maintenance",
     "FailedRun": "_maintenance",
     "Grid": "_points",
     "Merged": "_maintenance",
     "Neighbour": "_maintenance",
     "Plan": "_sweep",
+    "Refused": "_maintenance",
     "Reproduction": "_maintenance",
     "ReproductionReport": "_maintenance",
     "SweepProgress": "_sweep",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from ._engine import Comparison
-    from ._maintenance import CheckReport, Explanation, FailedRun, Merged, ReproductionReport
+    from ._maintenance import CheckReport, Explanation, Exported, FailedRun, Merged, ReproductionReport
     from ._sweep import Plan
 
 __all__ = ["Store"]
@@ -784,22 +784,39 @@ class Store:
         return prune_failures(self._engine, older_than_seconds, where, preview=preview)
 
     def merge(
-        self, other: Store, *, link: bool = False, step: Callable[[RunRecord], object] = lambda record: None
+        self,
+        other: Store,
+        where: Where | None = None,
+        *,
+        preview: bool = False,
+        link: bool = False,
+        outside: bool = False,
+        step: Callable[[RunRecord], object] = lambda record: None,
     ) -> Merged:
         """
         Take over another store's runs: copies of their results, and their records as they are.
 
-        A run that is here already, or another of the same point with the same content, is left alone. Of several runs
-        of one point the one made last answers, wherever it was made. Killed at any moment, a merge leaves at worst an
-        orphan file; merge again, and it is carried on.
+        A run that is here already, or another of the same point with the same content, is left alone. What answers
+        here goes on to answer: of several runs of one point the order of either index is kept, and those that only
+        this store has stand behind those taken over. Merging again changes nothing. Killed at any moment, a merge
+        leaves at worst an orphan file; merge again, and it is carried on.
+
+        The other store may come from somebody else. Hashes and recorded digests are verified, nothing outside its
+        results folder is read, and one odd record stops no other. A registered result stays where it is.
 
         Args:
             other: The other store; it is only read.
+            where: Which of its runs, as for `list`.
+            preview: Change nothing; only tell. Digests are not verified then, since that reads all results.
             link: Make hard links instead of copies: at once, but what is added to one file is then in both.
+            outside: Follow links that lead out of the other results folder; without it such runs are refused.
             step: Called after each run of the other store.
 
         Returns:
-            What was taken over, what was known, and what has no result any more.
+            What was taken over, what was known, what has no result any more, and what was refused and why.
+
+        Raises:
+            OSError: A result or a record cannot be written. What was taken over until then stays.
 
         Example:
             >>> ours, theirs = Store("a", "a.json", file_suffix=".txt"), Store("b", "b.json", file_suffix=".txt")
@@ -807,9 +824,53 @@ class Store:
             >>> len(ours.merge(theirs).taken), len(ours.merge(theirs).taken)
             (1, 0)
         """
-        from ._maintenance import merge
+        from ._maintenance import MergeOptions, merge
 
-        return merge(self._engine, other._engine, step, link=link)
+        options = MergeOptions(preview=preview, link=link, outside=outside)
+        return merge(self._engine, other._engine, Selection.of(where), options, step)
+
+    def export(
+        self,
+        target: str | os.PathLike[str],
+        where: Where | None = None,
+        *,
+        preview: bool = False,
+        outside: bool = False,
+        step: Callable[[RunRecord], object] = lambda record: None,
+    ) -> Exported:
+        """
+        Copy runs into a folder or a zip file, to hand on: a store of its own, with a table of the runs, ``runs.csv``.
+
+        The folder, or what is unpacked from the zip file, can be opened wherever it lies, as
+        ``Store("exported/results", "exported/entropic.json")``: it lists, answers, merges and can be rebuilt. With the
+        runs goes what is known of their code and under what circumstances they were made. It appears when it is whole.
+
+        Args:
+            target: A zip file if its name ends so, else a folder; nothing of that name may be there.
+            where: Which runs, as for `list`.
+            preview: Write nothing; only tell.
+            outside: Take in registered results from outside the results folder, too, and what links lead to out of it.
+            step: Called after each run.
+
+        Returns:
+            What was exported, what has no result any more, and what was refused and why.
+
+        Raises:
+            FileExistsError: There is something at *target*.
+            OSError: It cannot be written; nothing is left then.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> _ = store.run_or_retrieve({"n": 10}, lambda params, path: path.write_text("x"))
+            >>> len(store.export("exported", {"n": 10}).taken)
+            1
+            >>> Store("exported/results", "exported/entropic.json").retrieve({"n": 10}) is None
+            False
+        """
+        from ._maintenance import ExportOptions, export
+
+        options = ExportOptions(preview=preview, outside=outside)
+        return export(self._engine, self.list(where), Path(os.path.abspath(target)), options, step)
 
     def check(self, *, contents: bool = False, repair: bool = False) -> CheckReport:
         """
@@ -845,14 +906,15 @@ class Store:
         where: Where | None = None,
         compare: Comparison | None = None,
         seed: int | None = None,
+        trust: Collection[str] = (),
     ) -> ReproductionReport:
         """
         Run some recorded points again, and compare the results with the recorded ones; nothing is replaced.
 
-        What a decorated function has recorded can be called again, if the function is at hand or can be imported, and
-        its arguments can be had from the record: an array, of which only the digest is known, cannot. An enum arrives
-        as its value, a path as its text, a tuple as a list. The new results are written below ``.entropic``, and
-        removed.
+        What a decorated function has recorded can be called again, if its module has been imported or is named by
+        *trust*, and its arguments can be had from the record: an array, of which only the digest is known, cannot. An
+        enum arrives as its value, a path as its text, a tuple as a list. The new results are written below
+        ``.entropic``, and removed.
 
         Args:
             fraction: How many of the runs to draw, above 0 and at most 1; at least one is.
@@ -860,6 +922,8 @@ class Store:
             compare: Called with the recorded result and the new one; that they differ is said by False or by an
                 `AssertionError`. Without it that of the function, see `cached`; else byte for byte.
             seed: Of the draw, to draw the same runs again.
+            trust: Names of modules, or of packages with all that is in them, that may be imported because a record
+                names a function of theirs. Without it nothing is imported: records may come from somebody else.
 
         Returns:
             What came of each; its ``has_reproduced`` says it in one word. Takes as long as the runs did.
@@ -880,7 +944,8 @@ class Store:
         """
         from ._maintenance import reproduce
 
-        return reproduce(self._engine, self.list(where), fraction, compare, seed)
+        trusted = (trust,) if isinstance(trust, str) else trust
+        return reproduce(self._engine, self.list(where), fraction, compare, seed, trusted)
 
     def salvage(self) -> Path | None:
         """

@@ -6,7 +6,7 @@ from ._arguments import code_in, found_again
 from ._bytecode import code_digest, layers_of
 from ._comparison import Change, diff_of
 from ._fingerprint import Code, Fingerprint
-from ._history import Codebook
+from ._history import Codebook, is_fingerprint
 from ._ownership import EVERYTHING_OWN, Ownership
 from ._units import ITSELF, Part
 
@@ -28,6 +28,7 @@ __all__ = [
     "code_in",
     "diff_of",
     "found_again",
+    "is_fingerprint",
     "layers_of",
 ]
 

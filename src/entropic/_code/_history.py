@@ -11,24 +11,25 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .. import _log
-from .._fs import is_settled, make_shared_folder, remember, remove_abandoned, replacing
+from .. import _fs, _log
+from .._fs import make_shared_folder, own_entries, read_own_file, remember, remove_abandoned
 from .._results import Layout
-from ._comparison import UNKNOWN, Change, LegacyPart, changes, diff_of, legacy_changes
+from ._accepted import AcceptedCodes, is_fingerprint
 from ._fingerprint import Fingerprint
+from ._late import comparison
 from ._units import ARGUMENT, Part
+
+if TYPE_CHECKING:
+    from ._comparison import Change, LegacyPart
 
 _DRAFT = ".draft"
 _FORMAT = 2
 _MOST_REMEMBERED = 4096
-
-_Accepted = dict[str, list[tuple[str, frozenset[str] | None]]]
 
 
 class Codebook:
@@ -40,14 +41,14 @@ class Codebook:
 
     Attributes:
         folder: Where they are.
+        accepted: The changes that were accepted.
     """
 
     def __init__(self, results_dir: str | os.PathLike[str]) -> None:
         layout = Layout(results_dir)
         self.folder = str(layout.code)
-        self._accepted_folder = str(layout.accepted)
-        self._accepted: tuple[int, _Accepted] = (-1, {})
-        self._lists: dict[str, frozenset[str]] = {}
+        self.accepted = AcceptedCodes(str(layout.accepted))
+        self.accept, self.accepted_for = self.accepted.accept, self.accepted.accepted_for
         self._kept: dict[str, bool] = {}
         self._functions: dict[str, list[str]] = {}
         self._arguments: dict[str, list[str]] = {}
@@ -91,12 +92,14 @@ class Codebook:
 
     def known(self, digest: str) -> Fingerprint | list[LegacyPart] | None:
         """What a recorded fingerprint was made from, if that is known; as the first format has it, for one of those."""
+        if not is_fingerprint(digest):
+            return None
         try:
             kept = self._read(f"{digest}.json")
             if "format" not in kept:
-                return [LegacyPart(**part) for part in kept["parts"]]
+                return [comparison.LegacyPart(**part) for part in kept["parts"]]
             return Fingerprint([Part.from_dict(part) for part in kept["parts"]], str(kept["bytecode"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
     def arguments_of(self, digest: str) -> list[str]:
@@ -115,10 +118,10 @@ class Codebook:
         """What differs between a recorded fingerprint and today's; none if they are of the same code."""
         before = self.known(digest)
         if before is None:
-            return [Change(UNKNOWN, None, None)]
+            return [comparison.Change(comparison.UNKNOWN, None, None)]
         if isinstance(before, list):
-            return legacy_changes(before, today.parts)
-        return changes(before, today)
+            return comparison.legacy_changes(before, today.parts)
+        return comparison.changes(before, today)
 
     def text(self, digest: str) -> str:
         """The text of the code with a recorded fingerprint, part by part; nothing if it is not known."""
@@ -133,78 +136,12 @@ class Codebook:
 
     def diff(self, old: str, new: str) -> str:
         """What differs between the code of two recorded fingerprints, as a unified diff."""
-        return diff_of(self.changes_between(old, new), None)
+        return comparison.diff_of(self.changes_between(old, new), None)
 
     def changes_between(self, old: str, new: str) -> list[Change]:
         """What differs between two recorded fingerprints; nothing if the later one is not known."""
         known = self.known(new) if old != new else None
         return self.changes_since(old, known) if isinstance(known, Fingerprint) else []
-
-    # ---- what was accepted ------------------------------------------------------------------------------------------
-
-    def accept(self, old: str, new: str, runs: Collection[str] | None = None) -> None:
-        """
-        Declare runs of *old* code good for *new*: for all processes, from now on.
-
-        Args:
-            old: Their fingerprint.
-            new: The other one.
-            runs: Which of them, each by a text of its own; None for all of that code, those to come as well.
-
-        Raises:
-            OSError: It cannot be written.
-        """
-        folder = self._accepted_folder
-        make_shared_folder(folder)
-        listed = "" if runs is None else "".join(f"{run}\n" for run in sorted(runs))
-        name = f"{old}.{new}" if runs is None else f"{old}.{new}.{_digest(listed)}"
-        path = os.path.join(folder, name)
-        if not os.path.exists(path):
-            with replacing(path) as draft:
-                Path(draft).write_text(listed, encoding="utf-8")
-        self._accepted = (-1, {})
-
-    def accepted_for(self, old: str, run: str = "") -> list[str]:
-        """The codes that runs of an *old* one are good for, or one run is, directly or by way of other changes."""
-        pairs = self._accepted_pairs()
-        reached, left = [old], [old]
-        while left:
-            for later, runs in pairs.get(left.pop(), ()):
-                if later not in reached and (runs is None or run in runs):
-                    reached.append(later)
-                    left.append(later)
-        return reached[1:]
-
-    def has_single_runs(self) -> bool:
-        """Whether single runs were accepted, and not only all runs of a code."""
-        return any(runs is not None for several in self._accepted_pairs().values() for _, runs in several)
-
-    def _accepted_pairs(self) -> _Accepted:
-        """By old code: the new ones, each with the runs that it was accepted for; None for all."""
-        folder = self._accepted_folder
-        try:
-            changed_at = os.stat(folder).st_mtime_ns
-        except OSError:
-            return {}
-        # Of a folder that has just changed, the time says nothing yet: it may change again at the same moment.
-        if changed_at != self._accepted[0] or not is_settled(changed_at):
-            pairs: _Accepted = {}
-            for name in os.listdir(folder):
-                old, new, listed = (*name.split("."), "", "")[:3]
-                if not name.endswith(_DRAFT):
-                    pairs.setdefault(old, []).append((new, self._listed(name) if listed else None))
-            self._accepted = changed_at, pairs
-        return self._accepted[1]
-
-    def _listed(self, name: str) -> frozenset[str]:
-        """The runs that are listed in a file, whose content never changes."""
-        known = self._lists.get(name)
-        if known is None:
-            known = frozenset()
-            with contextlib.suppress(OSError):
-                text = Path(self._accepted_folder, name).read_text(encoding="utf-8")
-                known = self._lists[name] = frozenset(text.splitlines())
-        return known
 
     # ---- what was current ---------------------------------------------------------------------------------------
 
@@ -217,7 +154,8 @@ class Codebook:
     def current_note(self, function_name: str) -> dict[str, Any] | None:
         """What was noted last of the code that is current again."""
         with contextlib.suppress(OSError, ValueError):
-            return self._read(_current_name(function_name))
+            note = self._read(_current_name(function_name))
+            return note if isinstance(note.get("code"), str) and isinstance(note.get("at"), str) else None
         return None
 
     # ---- defaults ---------------------------------------------------------------------------------------------------
@@ -237,7 +175,7 @@ class Codebook:
             if name.startswith(prefix):
                 with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                     kept_at = os.stat(os.path.join(self.folder, name)).st_mtime
-                    found.append((kept_at, dict(self._read(name)["defaults"])))
+                    found.append((kept_at, _texts(self._read(name)["defaults"])))
         return [defaults for _, defaults in sorted(found, key=lambda one: one[0], reverse=True)]
 
     # ---- fields -----------------------------------------------------------------------------------------------------
@@ -279,26 +217,54 @@ class Codebook:
 
     # ---- merging ----------------------------------------------------------------------------------------------------
 
-    def take_over(self, other: Codebook) -> None:
+    def take_over(self, other: Codebook, codes: Collection[str], function_names: Collection[str]) -> None:
         """
-        Add what another results folder remembers; what both have is the same.
+        Add what another results folder remembers of some code. What both have is left as it is; what is no file of the
+        form that we write is passed over.
+
+        Args:
+            other: What is known in the other folder.
+            codes: Recorded fingerprints.
+            function_names: The functions they are of.
 
         Raises:
-            OSError: It cannot be read or written.
+            OSError: It cannot be written.
         """
-        pairs = ((other.folder, self.folder), (other._accepted_folder, self._accepted_folder))
-        for theirs, ours in pairs:
-            missing = _files(theirs) - _files(ours)
-            if missing:
-                make_shared_folder(ours)
-            for name in missing:
-                with replacing(os.path.join(ours, name)) as draft:
-                    shutil.copyfile(os.path.join(theirs, name), draft)
+        accepted = other.accepted.beginning_with(codes)
+        known = {f"{code}.json" for code in {*codes, *(one.new for one in accepted)} if is_fingerprint(code)}
+        for name in sorted(_files(other.folder) - _files(self.folder)):
+            if name in known or other._is_note_of(name, function_names):
+                self._take(name, other)
+        for one in accepted:
+            self.accept([one.old], one.new, one.runs)
+
+    def _is_note_of(self, name: str, function_names: Collection[str]) -> bool:
+        """Whether a file notes something of one of these functions, other than a fingerprint."""
+        if not name.startswith(("current-", "defaults-", "fields-", "grown-")):
+            return False
+        with contextlib.suppress(OSError, ValueError):
+            return self._read(name).get("function") in function_names
+        return False
+
+    def _take(self, name: str, other: Codebook) -> None:
+        try:
+            content = read_own_file(os.path.join(other.folder, name))
+        except OSError as error:
+            _log.not_noted(os.path.join(other.folder, name), error)
+            return
+        make_shared_folder(self.folder)
+        with _fs.replacing(os.path.join(self.folder, name)) as draft:
+            Path(draft).write_bytes(content)
 
     # ---- files ------------------------------------------------------------------------------------------------------
 
     def _read(self, name: str) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads(Path(self.folder, name).read_text(encoding="utf-8"))
+        try:
+            content = json.loads(read_own_file(os.path.join(self.folder, name)))
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
+        if not isinstance(content, dict):
+            raise ValueError("it is no mapping")
         return content
 
     def _write(self, name: str, content: Mapping[str, Any]) -> None:
@@ -308,14 +274,14 @@ class Codebook:
         try:
             make_shared_folder(self.folder)
             self._remove_dead_drafts()
-            with replacing(path) as draft:
+            with _fs.replacing(path) as draft:
                 Path(draft).write_text(json.dumps(content, indent=1), encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             _log.not_noted(path, error)
 
     def _replace(self, name: str, content: Mapping[str, Any]) -> None:
         """Write one of the few files that change; of two who do so at once, one wins."""
-        with contextlib.suppress(OSError), replacing(os.path.join(self.folder, name)) as draft:
+        with contextlib.suppress(OSError), _fs.replacing(os.path.join(self.folder, name)) as draft:
             Path(draft).write_text(json.dumps(content, indent=1), encoding="utf-8", errors="backslashreplace")
 
     def _remove_dead_drafts(self) -> None:
@@ -326,13 +292,24 @@ class Codebook:
 
     def _names(self) -> Iterator[str]:
         with contextlib.suppress(OSError):
-            yield from os.listdir(self.folder)
+            yield from (path.name for path in own_entries(self.folder))
+
+
+def _texts(defaults: Mapping[str, str]) -> dict[str, str]:
+    """Defaults by name, as far as they are of the form that we write: JSON."""
+    texts = {}
+    for name, text in defaults.items():
+        with contextlib.suppress(ValueError, TypeError, RecursionError):
+            json.loads(text)
+            texts[name] = text
+    return texts
 
 
 def _files(folder: str) -> set[str]:
     try:
         with os.scandir(folder) as entries:
-            return {entry.name for entry in entries if entry.is_file() and not entry.name.endswith(_DRAFT)}
+            files = (entry.name for entry in entries if entry.is_file(follow_symlinks=False))
+            return {name for name in files if not name.endswith(_DRAFT)}
     except OSError:
         return set()
 

@@ -7,10 +7,10 @@ from ._defaults import DefaultsWatch
 from ._ending import not_removed
 from ._known import CannotReplayError, Comparison, call_of, is_known, make_known
 from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
-from ._manifest import differs, first_defect, renamed_members
+from ._manifest import differs, first_defect, has_recorded_digests
 from ._paths import ResultPaths
 from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
-from ._records import by_key, let_newest_answer, moved
+from ._records import by_key, moved
 from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, save_of, suffix_of
 from ._settings import DIGEST_UP_TO_BYTES, Settings, checked_suffix
 from ._staleness import FIELDS, POLICIES, StalenessPolicy
@@ -48,15 +48,14 @@ __all__ = [
     "durations_of",
     "first_defect",
     "has_own_key",
+    "has_recorded_digests",
     "identity_fields",
     "identity_of",
     "is_known",
     "judge",
-    "let_newest_answer",
     "make_known",
     "moved",
     "not_removed",
-    "renamed_members",
     "require_callable",
     "run_mark",
     "save_of",

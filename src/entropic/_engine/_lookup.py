@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 from .._code import Fingerprint
-from .._fs import warn
+from .._fs import status_of, warn
 from .._record import RunRecord, path_text
 from ..errors import HashCollisionError, ResultChangedWarning
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, encode, key_of
@@ -80,6 +80,10 @@ class Candidate:
             return Lookup("gone", self, "result is gone")
         except PermissionError:
             return None  # whether it is whole is for its reader to find out, who may not read a part of it either
+        except (OSError, ValueError):
+            if status_of(self.path) is None:
+                return Lookup("gone", self, "no file can have the name of the result")
+            raise
 
     def _inspect(self, status: os.stat_result) -> Lookup | None:
         if self._inspection is None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from .._record import RunRecord, copy_record, place_below
+from .._record import RunRecord, companions_of, copy_record, place_below
 from .._results import PRIVATE_FOLDER, folder_id
 from ..index import Index
 
@@ -56,10 +56,8 @@ class ResultPaths:
 
     def files_of(self, record: RunRecord) -> list[Path]:
         """The result of a record, and what its runner wrote beside it."""
-        siblings = record.provenance.get("siblings")
-        names = map(str, siblings) if isinstance(siblings, list) else ()
         result = self.absolute(record)
-        return [result, *(result.parent / name for name in names)]
+        return [result, *(result.parent / name for name in companions_of(record))]
 
     def require_removable(self, path: Path) -> None:
         """
@@ -77,7 +75,7 @@ class ResultPaths:
 
     def is_removable(self, path: Path) -> bool:
         """Whether a path leads into the results folder, links resolved, and not to what is entropic's own in there."""
-        root, real = os.path.realpath(self._results_dir), os.path.realpath(path)
+        root, real = os.path.realpath(self._results_dir), _real(str(path))
         private = os.path.join(root, PRIVATE_FOLDER)
         own = (private, *map(os.path.realpath, self.index_files()))
         return _is_below(real, root) and not any(real == place or _is_below(real, place) for place in own)
@@ -97,7 +95,7 @@ class ResultPaths:
         for record in records:
             for path in map(str, self.files_of(record)):
                 # A link that is a result is needed itself, and so is what it leads to.
-                for place in (_real_parent(path), os.path.realpath(path)):
+                for place in (_real_parent(path), _real(path)):
                     needed.update(_touched(place, asked, around))
         return {path: place not in needed for path, place in real.items()}
 
@@ -145,4 +143,12 @@ def _is_same(first: Path, second: Path) -> bool:
 
 def _real_parent(path: str) -> str:
     """A path with the links on the way to it resolved, but not the one it may be itself."""
-    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+    return os.path.join(_real(os.path.dirname(path)), os.path.basename(path))
+
+
+def _real(path: str) -> str:
+    """A path with all links resolved; as it is, if no file can have that name."""
+    try:
+        return os.path.realpath(path)
+    except ValueError:
+        return path

@@ -13,7 +13,7 @@ from .. import _log
 from .._fs import warn
 from .._record import RunRecord
 from .._results import Published, Stage, StagingArea
-from ..errors import EntropicError, IndexUnavailableError, OtherFolderError, ResultOpenWarning
+from ..errors import EntropicError, IndexUnavailableError, OtherFolderError, ResultOpenWarning, StoreWriteError
 from ..hashing import Key, decode_params
 from ..index import Index
 from ._arguments import checked_metadata
@@ -64,7 +64,7 @@ class Recorder:
             self._index.require_writable()
             self._folder.require_own()
             self._staging.prepare()
-        except OtherFolderError:
+        except (OtherFolderError, StoreWriteError):
             raise
         except OSError as error:
             place = self._settings.results_dir
@@ -143,6 +143,8 @@ class Recorder:
             self._folder.require_own(may_return_identity=False)  # a disk may have been unmounted meanwhile
             self._writer.insert(record)
         except OSError as error:
+            if isinstance(error, OtherFolderError):
+                self._folder.look_again()
             if isinstance(error, EntropicError) and not isinstance(error, IndexUnavailableError):
                 raise
             advice = f"The result is kept at {path!r}: once the cause is gone, register it."

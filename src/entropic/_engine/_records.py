@@ -92,12 +92,6 @@ def _let_answer(index: Index, writer: IndexWriter, answers: Mapping[str, RunReco
     writer.replace_records(passed, [moved(record) for record in passed])
 
 
-def let_newest_answer(index: Index, writer: IndexWriter, keys: Collection[str]) -> None:
-    """Re-insert the most recently created record of each key, so that it is found first."""
-    passed = passed_over(record for record in index.iter() if record.params_hash in keys)
-    writer.replace_records(passed, [moved(record) for record in passed])
-
-
 def replace_in_order(
     writer: IndexWriter, changed: Collection[tuple[RunRecord, RunRecord]], same: Mapping[str, Sequence[RunRecord]]
 ) -> None:
@@ -124,15 +118,6 @@ def by_key(records: Iterable[RunRecord]) -> dict[str, Sequence[RunRecord]]:
     for record in records:
         found[record.params_hash].append(record)
     return {**found}
-
-
-def passed_over(records: Iterable[RunRecord]) -> list[RunRecord]:
-    """Of each key the record made last, unless it was also inserted last, and so answers already."""
-    newest = {
-        several[-1]: max(reversed(several), key=lambda record: record.created_at)
-        for several in by_key(records).values()
-    }
-    return [made_last for inserted_last, made_last in newest.items() if made_last is not inserted_last]
 
 
 def moved(record: RunRecord) -> RunRecord:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from .._code import ITSELF, Change, Code, Codebook, Fingerprint, diff_of, found_again
+from .._code import ITSELF, Change, Code, Codebook, Fingerprint, diff_of, found_again, is_fingerprint
 from .._fs import remember, warn, was_given_again
 from .._record import RunRecord
 from ..errors import CodeChangedError, NameSharedWarning, StaleResultWarning
@@ -346,7 +346,7 @@ class StalenessPolicy:
     def _note_accepted(self, code: str, runs: list[str] | None) -> None:
         today = self._code.before_run()
         self._codebook.keep(self._function_name, today)
-        self._codebook.accept(code, today.digest, runs)
+        self._codebook.accept([code], today.digest, runs)
         self._good.clear()
 
     def current_last(self, records: Sequence[RunRecord]) -> RunRecord:
@@ -370,7 +370,8 @@ class StalenessPolicy:
 def _by_code(runs: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
     found: dict[str, list[RunRecord]] = {}
     for run in runs:
-        found.setdefault(run.provenance["code"], []).append(run)
+        if is_fingerprint(code := run.provenance["code"]):
+            found.setdefault(code, []).append(run)
     return found
 
 

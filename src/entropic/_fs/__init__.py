@@ -35,6 +35,7 @@ from ._holder import holder_in, holder_note
 from ._kept_file import KeptFile
 from ._memo import remember
 from ._mounts import appends_in_one_step
+from ._reading import is_linked, open_own_file, own_entries, read_own_file, status_of
 from ._stamp import Stamp, is_settled
 from ._warn import collected_warnings, collecting_warnings, give_again, warn, was_given_again
 
@@ -63,13 +64,17 @@ __all__ = [
     "is_as_recorded",
     "is_at",
     "is_finished",
+    "is_linked",
     "is_settled",
     "make_folder",
     "make_shared_folder",
     "measure",
     "measure_known",
     "move_new",
+    "open_own_file",
+    "own_entries",
     "process_id",
+    "read_own_file",
     "remember",
     "remove",
     "remove_abandoned",
@@ -79,6 +84,7 @@ __all__ = [
     "share_file",
     "share_in_group",
     "share_tree",
+    "status_of",
     "sync",
     "sync_tree",
     "try_lock",

@@ -11,6 +11,8 @@ import shutil
 import stat
 from pathlib import Path
 
+from ._reading import status_of
+
 # What some network and FUSE file systems say of a folder, which then they bring to disk in their own way, if at all.
 _CANNOT = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)
 _known_to_lack_syncs: set[int] = set()
@@ -63,6 +65,8 @@ def require_access(path: str, mode: int) -> None:
 
 def remove(path: Path) -> None:
     """Remove a file, a link, or a folder with all that is in it, protected or not; or nothing, if nothing is there."""
+    if not path.is_symlink() and status_of(path) is None:
+        return  # nor can a file have that name, perhaps
     if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
         return

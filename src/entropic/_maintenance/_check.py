@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .._engine import RunCache, differs
+from .._fs import own_entries, status_of
 from .._locks import dead_locks
 from .._record import RunRecord, one_line
 from .._results import Layout, dead_sessions
@@ -135,9 +136,9 @@ def compare(
     for record in records:
         report.checked += 1
         result, *siblings = files_of(record)
-        if not result.exists():
+        if status_of(result) is None:
             report.dangling.append(record)
-        elif _differs(record, contents=contents) or not all(path.exists() for path in siblings):
+        elif _differs(record, contents=contents) or None in map(status_of, siblings):
             report.changed.append(record)
 
 
@@ -147,7 +148,7 @@ def note_leftovers(report: CheckReport, results_dir: Path) -> None:
     report.leftovers += dead_sessions(layout)
     report.leftovers += dead_locks(str(layout.locks))
     failed = layout.failed
-    report.failed += sorted(failed.iterdir()) if failed.is_dir() else []
+    report.failed += own_entries(failed)
 
 
 def _differs(record: RunRecord, *, contents: bool) -> bool:

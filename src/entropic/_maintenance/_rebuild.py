@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from .. import _log
 from .._engine import RunCache, has_own_key, moved, signature
+from .._fs import status_of
 from .._record import RunRecord
 from .._results import Entry
 from .._tables import RecordList
@@ -34,7 +35,8 @@ def undelete(engine: RunCache, where: Where | None) -> RecordList:
     is_meant = predicate({} if where is None else where)
     shown = ((record, engine.paths.shown(record)) for record in forgotten.values())
     return _restore(
-        engine, (record for record, seen in shown if seen.result_path.exists() and is_meant(fields_of(seen)))
+        engine,
+        (record for record, seen in shown if status_of(seen.result_path) is not None and is_meant(fields_of(seen))),
     )
 
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from ._companions import companions_of, listed_members
 from ._flat import flatten
 from ._record import RunRecord, copy_record, is_pinned, lazy_copy, path_text, place_below, with_params
 
@@ -11,12 +12,14 @@ if TYPE_CHECKING:
 __all__ = [
     "RunRecord",
     "cell_text",
+    "companions_of",
     "copy_record",
     "flatten",
     "frame_value",
     "is_misleading",
     "is_pinned",
     "lazy_copy",
+    "listed_members",
     "local_time",
     "moment_of",
     "one_line",

@@ -9,16 +9,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .._fs import make_folder, make_shared_folder, share_in_group, sync
+from .._fs import make_folder, make_shared_folder, read_own_file, share_in_group, sync
 from ._layout import Layout, require_locks
 
 _BYTES = 16
+_LONGEST = 1024
 
 
 def folder_id(results_dir: Path) -> str | None:
     """The identity of a results folder; None if it has none (yet), or is not there."""
     try:
-        text = Layout(results_dir).identity.read_bytes().decode(errors="replace").strip()
+        text = read_own_file(Layout(results_dir).identity, _LONGEST).decode(errors="replace").strip()
     except (FileNotFoundError, NotADirectoryError):
         return None
     return text or None

@@ -24,6 +24,7 @@ from .._fs import (
     holder_note,
     is_abandoned,
     is_at,
+    own_entries,
     remove,
     remove_abandoned,
     share_file,
@@ -154,14 +155,10 @@ def dead_sessions(layout: Layout) -> list[Path]:
 
 def _dead(layout: Layout) -> list[tuple[Path, list[Path]]]:
     """The files of sessions that have ended, each with its staging folders, to which no more will come."""
-    sessions = [path for path in _entries(layout.sessions) if is_abandoned(path)]
+    sessions = [path for path in own_entries(layout.sessions) if is_abandoned(path)]
     places: dict[str, list[Path]] = defaultdict(list)
-    for path in _entries(layout.staging) if sessions else ():
+    for path in own_entries(layout.staging) if sessions else ():
         name = StagingName.parse(path.name)
         if name is not None:
             places[name.session].append(path)
     return [(path, places[path.name]) for path in sessions]
-
-
-def _entries(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []

@@ -192,7 +192,7 @@ class TinyDBIndex(Index):
         return identity if isinstance(identity, str) else None
 
     def remember_folder_id(self, folder_id: str) -> None:
-        """Keep the identity of the results folder with the next write that makes the file or rewrites it."""
+        """Keep the identity of the results folder with the next write."""
         self._writer.store_row["folder_id"] = folder_id
 
     def leftovers(self) -> list[Path]:
