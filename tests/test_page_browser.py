@@ -33,7 +33,7 @@ METHODS = ["euler", "rk4", "dopri"]
 def browser() -> Iterator[Any]:
     """One browser for all tests of this module."""
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=SWITCHES)
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=SWITCHES, timeout=120_000)
         yield browser
         browser.close()
 

@@ -9,24 +9,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from ._engine import DIGEST_UP_TO_BYTES, BoundRunner, PlainRuns, RunCache, Runner, Settings, require_callable
+from . import _engine, _tables, query
+from ._engine import DIGEST_UP_TO_BYTES, RunCache, Settings
 from ._fs import make_folder
 from ._record import RunRecord
 from ._sweep import SweepKeywords, SweepOptions, shows_options
-from ._tables import RecordList
 from .errors import NotRecordedError
 from .hashing import make_key
-from .index import IndexBackend
-from .query import Selection, Where, condition_of
 
 if TYPE_CHECKING:
     import pandas
     import xarray
     from typing_extensions import Unpack
 
-    from ._engine import Comparison
+    from ._engine import Comparison, Runner
     from ._maintenance import CheckReport, Explanation, Exported, FailedRun, Merged, ReproductionReport
     from ._sweep import Plan
+    from ._tables import RecordList
+    from .index import IndexBackend
+    from .query import Where
 
 __all__ = ["Store"]
 
@@ -180,10 +181,10 @@ class Store:
             >>> store.run_or_retrieve({"n": 1}, slow) == first
             True
         """
-        require_callable(runner)
+        _engine.require_callable(runner)
         engine = self._engine
         key = engine.key_of(params, runner)
-        return engine.recall(key) or engine.obtain(key, BoundRunner(runner, params, key), metadata)
+        return engine.recall(key) or engine.obtain(key, _engine.BoundRunner(runner, params, key), metadata)
 
     def run(self, params: Mapping[str, Any], runner: Runner, **metadata: Any) -> RunRecord:
         """
@@ -198,9 +199,9 @@ class Store:
             >>> [record.metadata["seed"] for record in store.list(where={"n": 1})]
             [1, 2]
         """
-        require_callable(runner)
+        _engine.require_callable(runner)
         key = self._engine.key_of(params, runner)
-        return self._engine.execute(key, BoundRunner(runner, params, key), metadata)
+        return self._engine.execute(key, _engine.BoundRunner(runner, params, key), metadata)
 
     def retrieve(self, params: Mapping[str, Any]) -> RunRecord | None:
         """
@@ -277,9 +278,11 @@ class Store:
         """
         from ._sweep import as_record, run_sweep
 
-        require_callable(runner)
+        _engine.require_callable(runner)
         chosen = SweepOptions.of(options).for_points(points)
-        return RecordList(run_sweep(PlainRuns(self._engine, runner, chosen.metadata), points, chosen, as_record))
+        return _tables.RecordList(
+            run_sweep(_engine.PlainRuns(self._engine, runner, chosen.metadata), points, chosen, as_record)
+        )
 
     @shows_options(SweepOptions)
     def sweep_as_completed(
@@ -303,9 +306,9 @@ class Store:
         """
         from ._sweep import as_record, run_as_completed
 
-        require_callable(runner)
+        _engine.require_callable(runner)
         chosen = SweepOptions.of(options).for_points(points)
-        return run_as_completed(PlainRuns(self._engine, runner, chosen.metadata), points, chosen, as_record)
+        return run_as_completed(_engine.PlainRuns(self._engine, runner, chosen.metadata), points, chosen, as_record)
 
     def plan(self, points: Iterable[Mapping[str, Any]], runner: Runner | None = None, *, workers: int = 1) -> Plan:
         """
@@ -330,7 +333,7 @@ class Store:
         """
         from ._sweep import plan_sweep
 
-        return plan_sweep(PlainRuns(self._engine, runner), points, workers)
+        return plan_sweep(_engine.PlainRuns(self._engine, runner), points, workers)
 
     def register(self, params: Mapping[str, Any], result_path: str | os.PathLike[str], **metadata: Any) -> RunRecord:
         """
@@ -420,7 +423,7 @@ class Store:
             >>> store.list("n>1 dt=.3") == store.list(param("n") > 1)
             True
         """
-        return self._engine.select(Selection.of(where, order_by, limit, newest_first), current=current)
+        return self._engine.select(query.Selection.of(where, order_by, limit, newest_first), current=current)
 
     def iter(self, where: Where | None = None, *, newest_first: bool = False) -> Iterator[RunRecord]:
         """
@@ -442,7 +445,7 @@ class Store:
             >>> next(store.iter(newest_first=True)).params
             {'n': 3}
         """
-        return self._engine.iter(Selection.of(where, newest_first=newest_first))
+        return self._engine.iter(query.Selection.of(where, newest_first=newest_first))
 
     def count(self, where: Where | None = None) -> int:
         """
@@ -461,7 +464,7 @@ class Store:
             >>> store.count(), store.count({"n": 2})
             (3, 1)
         """
-        return self._engine.count(condition_of(where))
+        return self._engine.count(query.condition_of(where))
 
     @overload
     def collect(
@@ -608,9 +611,8 @@ class Store:
             0
         """
         if where is not None and params is None:
-            return self._engine.forget_chosen(
-                Selection.of(where), remove_file, preview=preview, spare_pinned=not pinned
-            )
+            found = self._engine.select(query.Selection.of(where))
+            return self._engine.forget_chosen(found, remove_file, preview=preview, pinned=pinned)
         if params is None or where is not None or preview or pinned:
             raise TypeError(
                 "Cannot tell what to delete: pass params or a record; or where=, which is {} for all runs, and with it "
@@ -827,7 +829,7 @@ class Store:
         from ._maintenance import MergeOptions, merge
 
         options = MergeOptions(preview=preview, link=link, outside=outside)
-        return merge(self._engine, other._engine, Selection.of(where), options, step)
+        return merge(self._engine, other._engine, query.Selection.of(where), options, step)
 
     def export(
         self,

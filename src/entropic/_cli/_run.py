@@ -17,6 +17,7 @@ from ..errors import CommandError, EntropicError, ParameterError
 from ..query import value_of
 from ..store import Store
 from . import _view
+from ._completion import complete_assignments
 from ._parsing import assignments, checked_suffix, looks_like_an_assignment, typed
 from ._place import opens_store
 
@@ -24,14 +25,28 @@ FAILED = 125
 
 
 @click.command(context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
-@click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter, such as n=100.")
+@click.option(
+    "-p",
+    "--param",
+    "params",
+    multiple=True,
+    metavar="NAME=VALUE",
+    shell_complete=complete_assignments,
+    help="A parameter, such as n=100.",
+)
 @click.option(
     "-m", "--meta", "metadata", multiple=True, metavar="NAME=VALUE", help="Kept with the record, not in the key."
 )
 @click.option(
     "--suffix", default="", metavar=".csv", callback=checked_suffix, help="What the name of the result ends in."
 )
-@click.option("--depends", multiple=True, metavar="FILE", help="A file or folder whose content takes part in the key.")
+@click.option(
+    "--depends",
+    multiple=True,
+    type=click.Path(),
+    metavar="FILE",
+    help="A file or folder whose content takes part in the key.",
+)
 @click.option("--version", metavar="TEXT", help="Takes part in the key instead of the content of the program.")
 @click.option("--again", is_flag=True, help="Run, whatever is recorded, and add a further record.")
 @click.option("--keep-failed", is_flag=True, help="Keep what a failing program wrote, under RESULTS/.entropic/failed.")

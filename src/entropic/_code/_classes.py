@@ -10,9 +10,9 @@ from abc import ABCMeta
 from types import FunctionType, MemberDescriptorType, ModuleType
 from typing import Any
 
-from . import _reading
 from ._constants import describe
 from ._graph import Receiver, Target, Walker
+from ._late import reading
 from ._names import holder_of_module
 from ._objects import ABSENT, dictionary_of, foreign_name, functions_behind, is_a, kind_name, members_of
 from ._ownership import Ownership
@@ -43,8 +43,8 @@ class ClassReader:
         module = sys.modules.get(str(kind.__module__))
         file = vars(module).get("__file__") if is_a(module, ModuleType) else None
         shown = os.path.basename(file) if isinstance(file, str) else ""
-        read = functools.partial(_reading.text_of_class, kind)
-        number = self._graph.add(id(kind), Part("class", kind.__qualname__, shown, "", read=read))
+        part = Part("class", kind.__qualname__, shown, "", read=lambda: reading.text_of_class(kind))
+        number = self._graph.add(id(kind), part)
         members = members_of(kind)
         self._graph.views.append((members.values(), tuple(members.values())))
         self._walk.later(functools.partial(self._follow_class, number, kind, file if isinstance(file, str) else ""))
@@ -105,7 +105,7 @@ class ClassReader:
         part.bytecode = f"live-{digest_of(repr(told))}"
 
     def _shell(self, kind: type) -> str:
-        return _reading.text_of_class(kind).syntax if not self._ownership.has(type(kind)) or _is_attrs(kind) else ""
+        return reading.text_of_class(kind).syntax if not self._ownership.has(type(kind)) or _is_attrs(kind) else ""
 
     def _is_member(self, kind: type, name: str, value: Any) -> bool:
         if isinstance(kind, enum.EnumMeta):

@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
-from . import _modules, _reading
+from . import _modules
 from ._bytecode import body_digest
 from ._chains import ChainReader
 from ._classes import ClassReader
 from ._graph import Graph, OwnState, Receiver, Target
+from ._late import reading
 from ._names import Holder, holder_of_cells, holder_of_module
 from ._objects import ABSENT, functions_behind, is_a, lineage_of, members_of
 from ._ownership import Ownership
@@ -131,8 +132,8 @@ class Walk:
             "" if kind == "itself" else _name_of(function),
             _file_of(function),
             body_digest(code),
-            read=functools.partial(
-                _reading.text_of_function, function, receiver.kind if receiver else None, kind, self._ownership.output
+            read=lambda: reading.text_of_function(
+                function, receiver.kind if receiver else None, kind, self._ownership.output
             ),
         )
         number = self._graph.add(key, part)
@@ -254,7 +255,7 @@ class Walk:
             return True
         constant = next((one for one in self._graph.constants if one.number == target), None)
         if constant is not None:
-            return _reading.is_as_assigned(constant.file, constant.binding.name, constant.value)
+            return reading.is_as_assigned(constant.file, constant.binding.name, constant.value)
         return bool(self._graph.parts[target].text.syntax)
 
     def _sources(self, name: str, chain: Chain) -> Iterator[int]:
@@ -279,7 +280,7 @@ class Walk:
         found = _modules.find(name)
         if found is None or not self._ownership.has_file(name, found):
             return None
-        text = _reading.text_of_module(name, self._ownership.has_file)
+        text = reading.text_of_module(name, self._ownership.has_file)
         part = Part("module", name, os.path.basename(found), text.syntax, text=text)
         return self._graph.add(("source", name), part)
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from types import BuiltinFunctionType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
-from . import _reading
 from ._constants import describe
 from ._drafts import Description
 from ._graph import Constant, Receiver, Target, Walker
+from ._late import reading
 from ._names import Binding, Holder, holder_of_defining_module
 from ._objects import (
     ABSENT,
@@ -112,7 +112,7 @@ class ValueReader:
         for place, one in enumerate(held):
             target = self.code(one, receiver)
             self._graph.edge(number, f"calls {place}", None if target is ABSENT else target)
-        told = [foreign_name(type(value)), *self._settings_of(value), *_reading.decorators_of(functions_behind(value))]
+        told = [foreign_name(type(value)), *self._settings_of(value), *reading.decorators_of(functions_behind(value))]
         registry = _registry_of(value)
         if registry is not None:
             told += map(kind_name, registry)
@@ -162,8 +162,8 @@ class ValueReader:
         label = _constant_name(value, shown)
         file = os.path.basename(holder.file)
         content = "code" if only_code else f"live-{digest_of(described.text)}"
-        read = functools.partial(_reading.text_of_value, value)
-        number = self._graph.add(key, Part("constant", label, file, content, read=read))
+        part = Part("constant", label, file, content, read=lambda: reading.text_of_value(value))
+        number = self._graph.add(key, part)
         if described.is_opaque:
             self._add_making(number, name, holder)
         self.link(number, "", described)
@@ -173,7 +173,7 @@ class ValueReader:
 
     def _add_making(self, number: int, name: str, holder: Holder) -> None:
         """Of a value that shows nothing of how it was made: what the source says of that, and what that names."""
-        making = _reading.making_of(name, holder)
+        making = reading.making_of(name, holder)
         self._graph.parts[number].assigned = making.digest
         module = holder_of_defining_module(holder)
         if module is not None and making.names:

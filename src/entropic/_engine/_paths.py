@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+from .. import _results, query
 from .._record import RunRecord, companions_of, copy_record, place_below
-from .._results import PRIVATE_FOLDER, folder_id
 from ..index import Index
 
 _BESIDE_DATABASES = ("-wal", "-shm", "-journal")
@@ -38,6 +39,10 @@ class ResultPaths:
     def seen(self, record: RunRecord) -> RunRecord:
         """As `shown`, of a record that nobody changes, the index included: the two share what they hold."""
         return place_below(record, str(self._relative_to()))
+
+    def fields(self, record: RunRecord) -> dict[str, Any]:
+        """A record of the index as queries see it."""
+        return {**query.fields_of(record), "result_path": str(self.absolute(record))}
 
     def absolute(self, record: RunRecord) -> Path:
         """Where the result of a record is."""
@@ -76,7 +81,7 @@ class ResultPaths:
     def is_removable(self, path: Path) -> bool:
         """Whether a path leads into the results folder, links resolved, and not to what is entropic's own in there."""
         root, real = os.path.realpath(self._results_dir), _real(str(path))
-        private = os.path.join(root, PRIVATE_FOLDER)
+        private = os.path.join(root, _results.PRIVATE_FOLDER)
         own = (private, *map(os.path.realpath, self.index_files()))
         return _is_below(real, root) and not any(real == place or _is_below(real, place) for place in own)
 
@@ -112,7 +117,9 @@ class ResultPaths:
         if not remembered.is_dir() or _is_same(remembered, self._results_dir):
             return False
         identity = self._index.folder_id()
-        return identity is None or identity != folder_id(self._results_dir)  # else it was moved, or copied, to here
+        return identity is None or identity != _results.folder_id(
+            self._results_dir
+        )  # else it was moved, or copied, to here
 
 
 def _inside(path: str, folder: str) -> Path | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from .._record import RunRecord, copy_record
 from ..index import Index
-from ..query import Condition, fields_of, in_order, names_in, predicate
+from ..query import Condition, in_order, names_in, predicate
 from ._paths import ResultPaths
 from ._writer import IndexWriter, signature
 
@@ -25,7 +25,7 @@ def found(index: Index, condition: Condition, paths: ResultPaths, *, newest_firs
     # The index keeps paths relative to the results folder; asked for is the path that users see.
     is_meant = predicate(condition)
     records = index.iter(newest_first=newest_first)
-    return (record for record in records if is_meant(fields(record, paths)))
+    return (record for record in records if is_meant(paths.fields(record)))
 
 
 def count(index: Index, condition: Condition, paths: ResultPaths) -> int:
@@ -56,11 +56,6 @@ def first_in_order(
 
 def _names_path(condition: Condition) -> bool:
     return "result_path" in names_in(condition)
-
-
-def fields(record: RunRecord, paths: ResultPaths) -> dict[str, Any]:
-    """Return a record of the index as queries see it."""
-    return {**fields_of(record), "result_path": str(paths.absolute(record))}
 
 
 def exchange(index: Index, writer: IndexWriter, pairs: Collection[tuple[RunRecord, RunRecord]]) -> None:

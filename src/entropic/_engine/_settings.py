@@ -8,9 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..index import IndexBackend, open_index
+from ..index import open_index
+
+if TYPE_CHECKING:
+    from ..index import IndexBackend
+
 
 DIGEST_UP_TO_BYTES = 1 << 20
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")

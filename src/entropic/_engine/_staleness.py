@@ -11,13 +11,16 @@ import contextlib
 import contextvars
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .._code import ITSELF, Change, Code, Codebook, Fingerprint, diff_of, found_again, is_fingerprint
+from .. import _code
+from .._code import ITSELF, Code, Codebook, Fingerprint
 from .._fs import remember, warn, was_given_again
 from .._record import RunRecord
 from ..errors import CodeChangedError, NameSharedWarning, StaleResultWarning
-from ._acceptance import current_last, run_mark, runs_before
+
+if TYPE_CHECKING:
+    from .._code import Change
 
 POLICIES = ("warn", "rerun", "error", "ignore")
 _MANY_CODES = 1024
@@ -126,7 +129,7 @@ class StalenessPolicy:
 
     def diff_since(self, record: RunRecord) -> str:
         """What has changed since a record was made, as a unified diff of the texts that are known."""
-        return diff_of(self.changes(record))
+        return _code.diff_of(self.changes(record))
 
     def changes(self, record: RunRecord) -> list[Change]:
         """The parts of the code that have changed since a record was made; none if the record is good."""
@@ -189,6 +192,8 @@ class StalenessPolicy:
 
     def _is_accepted(self, record: RunRecord, today: Fingerprint) -> bool:
         """Whether a single run was accepted, and not the code that it was made by."""
+        from ._acceptance import run_mark  # as below
+
         codes = self._codebook.accepted_for(record.provenance["code"], run_mark(record))
         return any(self._is_of(code, today) for code in codes)
 
@@ -323,6 +328,8 @@ class StalenessPolicy:
             runs: The runs, each of which tells its code.
             records: All runs of the function.
         """
+        from ._acceptance import run_mark  # as below
+
         counts = Counter(one.provenance.get("code") for one in records)
         new: list[RunRecord] = []
         for code, several in _by_code(runs).items():
@@ -336,7 +343,7 @@ class StalenessPolicy:
         return new
 
     def _of_labels(self, labels: tuple[str, ...]) -> StalenessPolicy:
-        found = [(label, found_again(label)) for label in labels]
+        found = [(label, _code.found_again(label)) for label in labels]
         return self.for_arguments(tuple(pair for pair in found if pair[1] is not None))
 
     def _is_good_already(self, code: str, run: str = "") -> bool:
@@ -351,6 +358,8 @@ class StalenessPolicy:
 
     def current_last(self, records: Sequence[RunRecord]) -> RunRecord:
         """Of runs of one point, all by other code, the oldest first, the newest by the code that was current last."""
+        from ._acceptance import current_last  # as below
+
         return current_last(records, self._codebook.current_note(self._function_name))
 
     def last_current(self, records: Sequence[RunRecord], chosen: Sequence[RunRecord] | None = None) -> list[RunRecord]:
@@ -362,6 +371,8 @@ class StalenessPolicy:
         Raises:
             SeveralCodesError: Runs of a point by several codes differ, and which was current last cannot be told.
         """
+        from ._acceptance import runs_before  # loaded by those who accept changes
+
         today = self._code.now()
         note = self._codebook.current_note(self._function_name)
         return runs_before(records, note, lambda code: self._is_of(code, today), chosen)
@@ -370,7 +381,7 @@ class StalenessPolicy:
 def _by_code(runs: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
     found: dict[str, list[RunRecord]] = {}
     for run in runs:
-        if is_fingerprint(code := run.provenance["code"]):
+        if _code.is_fingerprint(code := run.provenance["code"]):
             found.setdefault(code, []).append(run)
     return found
 

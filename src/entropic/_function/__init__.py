@@ -2,14 +2,16 @@
 
 from typing import TYPE_CHECKING
 
-from ._cached import cached
-from ._evolution import Evolution
-from ._function import CacheInfo
-from ._proxy import BoundCachedFunction, CachedFunction
+from .._fs import door
 
 if TYPE_CHECKING:
     from ._accepted import AcceptedChanges
+    from ._cached import cached
+    from ._evolution import Evolution
+    from ._function import CacheInfo
     from ._metadata import WithMetadata
+    from ._points import FunctionPoints
+    from ._proxy import BoundCachedFunction, CachedFunction
 
 __all__ = [
     "AcceptedChanges",
@@ -17,18 +19,20 @@ __all__ = [
     "CacheInfo",
     "CachedFunction",
     "Evolution",
+    "FunctionPoints",
     "WithMetadata",
     "cached",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name == "AcceptedChanges":
-        from ._accepted import AcceptedChanges
-
-        return AcceptedChanges
-    if name == "WithMetadata":
-        from ._metadata import WithMetadata
-
-        return WithMetadata
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = door(
+    __name__,
+    {
+        "_accepted": "AcceptedChanges",
+        "_cached": "cached",
+        "_evolution": "Evolution",
+        "_function": "CacheInfo",
+        "_metadata": "WithMetadata",
+        "_points": "FunctionPoints",
+        "_proxy": "BoundCachedFunction CachedFunction",
+    },
+)

@@ -152,7 +152,7 @@ def cached(store: AnyStore, **options: Any) -> _Decorator[Any] | _ValueDecorator
         A decorator. The decorated function speaks `functools` (``cache_info``, ``cache_clear``,
         ``cache_parameters``, ``__wrapped__``), and has ``bind``, ``key``, ``retrieve``, ``run``, ``delete``,
         ``register``, ``list``, ``sweep``, ``sweep_as_completed``, ``plan``, ``replicates``, ``reproduce``,
-        ``accept_changes``, ``explain`` (why a call would run) and ``migrate``.
+        ``accept_changes``, ``explain`` (why a call would run), ``failures`` and ``migrate``.
 
     Raises:
         TypeError: When decorating: no parameter for the result path, a parameter with a reserved name, an unknown name

@@ -6,19 +6,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._engine import RunCache, StalenessPolicy, signature, warn_of_slips
+from .. import _engine, _tables, query
+from .._engine import RunCache, StalenessPolicy
 from .._record import RunRecord
-from .._tables import RecordList, from_store
 from ..hashing import canonical
-from ..query import Selection, fields_of
 from ._closure import Closure
 from ._watches import Watches
 
 if TYPE_CHECKING:
+    from .._tables import RecordList
+    from ..query import Selection
     from ._accepted import AcceptedChanges
     from ._evolution import Evolution
-
-_EVERY_RUN = Selection.of()
 
 
 class FunctionRecords:
@@ -47,21 +46,27 @@ class FunctionRecords:
         """The names that the function is declared to have had."""
         return () if self._evolution is None else self._evolution.former_names
 
-    def chosen(self, selection: Selection = _EVERY_RUN, *, current: bool = False) -> RecordList:
-        """Those that are asked for, with the params that calls of today would have; only what answers, if *current*."""
-        return self._found(selection, self.owns, current)
+    def chosen(self, selection: Selection | None = None, *, current: bool = False) -> RecordList:
+        """
+        Those that are asked for, or all, with the params that calls of today would have.
+
+        Args:
+            selection: Which; None for all.
+            current: Only those that answer.
+        """
+        return self._found(selection or query.Selection.of(), self.owns, current)
 
     def _found(self, selection: Selection, is_wanted: Callable[[RunRecord], bool], current: bool = False) -> RecordList:
         if self._evolution is None:
             return self._engine.select(selection, is_wanted, self._todays_code(), current=current)
         # Asked of the points of today, whatever they were called when they were recorded.
-        of_today = [self.of_today(record) for record in self._engine.select(_EVERY_RUN, is_wanted)]
-        found = RecordList(of_today).where(selection.condition)
-        warn_of_slips(selection, bool(found), lambda: map(fields_of, of_today))
+        of_today = [self.of_today(record) for record in self._engine.select(query.Selection.of(), is_wanted)]
+        found = _tables.RecordList(of_today).where(selection.condition)
+        _engine.warn_of_slips(selection, bool(found), lambda: map(query.fields_of, of_today))
         origin = self._engine.origin(self._todays_code())
         if current:
-            found = from_store(found, origin).current()
-        return from_store(selection.arranged(found, fields_of), origin)
+            found = _tables.from_store(found, origin).current()
+        return _tables.from_store(selection.arranged(found, query.fields_of), origin)
 
     def _todays_code(self) -> Callable[[RunRecord], bool]:
         """Makes what tells whether a record is of today's code: asked once for each code, where that will do."""
@@ -107,15 +112,15 @@ class FunctionRecords:
         from ._accepted import AcceptedChanges  # loaded by those who accept
 
         # Runs of a namesake are among them only if they are chosen.
-        everything = selection == _EVERY_RUN
-        records = self.chosen() if everything else self._found(_EVERY_RUN, self._is_named)
+        everything = selection == query.Selection.of()
+        records = self.chosen() if everything else self._found(query.Selection.of(), self._is_named)
         chosen = None if everything else self._found(selection, self._is_named)
         accepted: dict[tuple[str, str, Path], RunRecord] = {}
         changed: dict[str, None] = {}
         for watch in self._watches.all():
             runs = watch.last_current(records, chosen)
             changed |= dict.fromkeys(change for one in _one_of_each_code(runs) for change in watch.changes_since(one))
-            accepted |= {signature(record): record for record in watch.accept(runs, records)}
+            accepted |= {_engine.signature(record): record for record in watch.accept(runs, records)}
         self._engine.finder.decide_anew()
         is_good = self._todays_code()
         left_out = sum(not is_good(record) for record in (records if chosen is None else chosen))

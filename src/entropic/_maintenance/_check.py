@@ -11,7 +11,7 @@ from .._engine import RunCache, differs
 from .._fs import own_entries, status_of
 from .._locks import dead_locks
 from .._record import RunRecord, one_line
-from .._results import Layout, dead_sessions
+from .._results import Layout, dead_sessions, unclaimed_work
 from .._tables import RecordList
 from ._orphans import list_entries, orphans_among
 
@@ -30,6 +30,8 @@ class CheckReport:
             file that the runner wrote beside it.
         orphans: What lies in the results folder without a record.
         leftovers: Unfinished work and locks of processes that have died.
+        unclaimed: Unfinished work of processes that may have died or not: a cleaner of old files has taken what tells
+            it. Remove it by hand once nothing runs.
         failed: What failed runs left behind under ``keep_failed``.
         unreadable_lines: Numbers of index lines that cannot be read, counted from 1.
         repaired: What ``repair=True`` has mended, one sentence each.
@@ -41,6 +43,7 @@ class CheckReport:
     changed: RecordList = field(default_factory=RecordList)
     orphans: list[Path] = field(default_factory=list)
     leftovers: list[Path] = field(default_factory=list)
+    unclaimed: list[Path] = field(default_factory=list)
     failed: list[Path] = field(default_factory=list)
     unreadable_lines: list[int] = field(default_factory=list)
     repaired: list[str] = field(default_factory=list)
@@ -49,7 +52,8 @@ class CheckReport:
     @property
     def is_clean(self) -> bool:
         """Whether index and results agree, and nothing is left over."""
-        return not (self.dangling or self.changed or self.orphans or self.leftovers or self.unreadable_lines)
+        lost, left = self.dangling or self.changed or self.unreadable_lines, self.leftovers or self.unclaimed
+        return not (lost or left or self.orphans)
 
     def __str__(self) -> str:
         lines = [f"{self.checked} record(s) checked"]
@@ -57,6 +61,7 @@ class CheckReport:
         lines += [f"changed since it was recorded: {_told(record)}" for record in self.changed]
         lines += [f"orphan (no record): {path}" for path in self.orphans]
         lines += [f"left over by a dead process: {path}" for path in self.leftovers]
+        lines += [f"of a process that may still run (if nothing does, remove it): {path}" for path in self.unclaimed]
         lines += [f"failed run: {path}" for path in self.failed]
         lines += [f"index line {number} cannot be read" for number in self.unreadable_lines]
         lines += [f"repaired: {what}" for what in self.repaired]
@@ -147,6 +152,7 @@ def note_leftovers(report: CheckReport, results_dir: Path) -> None:
     layout = Layout(results_dir)
     report.leftovers += dead_sessions(layout)
     report.leftovers += dead_locks(str(layout.locks))
+    report.unclaimed += unclaimed_work(layout)
     failed = layout.failed
     report.failed += own_entries(failed)
 

@@ -13,6 +13,7 @@ Who answers after a merge
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -65,9 +66,14 @@ def merge(
     if not options.preview:
         engine.recorder.require_writable()
         under_way.take_over_code()
-    for record in theirs:
-        under_way.take(record)
-        step(record)
+    try:
+        for record in theirs:
+            under_way.take(record)
+            step(record)
+    except BaseException:
+        with contextlib.suppress(OSError):  # what has stopped the merge may stop this as well: the next one does it
+            under_way.finish()
+        raise
     under_way.finish()
     return under_way.merged
 

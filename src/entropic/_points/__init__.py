@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from ._grid import Grid, grid, metadata_of, zipped
-from ._rows import ABSENT, EXACT, LOST, NONE, NOTES, count_of, points_of
+from .._fs import door
 
 if TYPE_CHECKING:
     from ._designs import Design, latin_hypercube, log, random_points, sobol
+    from ._grid import Grid, grid, metadata_of, zipped
+    from ._rows import ABSENT, EXACT, LOST, NONE, NOTES, count_of, points_of
 
 __all__ = [
     "ABSENT",
@@ -27,11 +28,11 @@ __all__ = [
     "zipped",
 ]
 
-
-def __getattr__(name: str) -> object:
-    # Every process that looks something up loads this package; few of them draw a design.
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import _designs
-
-    return getattr(_designs, name)
+__getattr__, __dir__ = door(
+    __name__,
+    {
+        "_designs": "Design latin_hypercube log random_points sobol",
+        "_grid": "Grid grid metadata_of zipped",
+        "_rows": "ABSENT EXACT LOST NONE NOTES count_of points_of",
+    },
+)

@@ -153,6 +153,16 @@ def dead_sessions(layout: Layout) -> list[Path]:
     return [path for session, places in _dead(layout) if places for path in (session, *places)]
 
 
+def unclaimed_work(layout: Layout) -> list[Path]:
+    """
+    Staging folders whose session file is gone, such as by a cleaner of old files: whether their process lives cannot be
+    told, so they are nobody's to remove but the user's.
+    """
+    places = ((path, StagingName.parse(path.name)) for path in own_entries(layout.staging))
+    lost = [path for path, name in places if name is not None and not (layout.sessions / name.session).exists()]
+    return [path for path in lost if path.exists()]  # else it ended in between, and its session after it
+
+
 def _dead(layout: Layout) -> list[tuple[Path, list[Path]]]:
     """The files of sessions that have ended, each with its staging folders, to which no more will come."""
     sessions = [path for path in own_entries(layout.sessions) if is_abandoned(path)]
