@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .._code import is_fingerprint
 from .._record import RunRecord
 from ..errors import SeveralCodesError
 from ._records import by_key
@@ -62,6 +63,15 @@ def current_last(records: Sequence[RunRecord], note: Mapping[str, Any] | None) -
         return records[-1]
     last = _last_places(coded, note)
     return max(reversed(coded), key=lambda record: last[_code(record)])
+
+
+def runs_by_code(runs: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
+    """Runs by the code that each was made by, as far as that can be one."""
+    found: dict[str, list[RunRecord]] = {}
+    for run in runs:
+        if is_fingerprint(code := run.provenance["code"]):
+            found.setdefault(code, []).append(run)
+    return found
 
 
 def _coded(records: Sequence[RunRecord]) -> list[RunRecord]:

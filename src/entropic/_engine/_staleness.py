@@ -8,7 +8,6 @@ recorded by a release that knew nothing of code, is good.
 from __future__ import annotations
 
 import contextlib
-import contextvars
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
 POLICIES = ("warn", "rerun", "error", "ignore")
 _MANY_CODES = 1024
 _MANY_ARGUMENTS = 256
-
-_used: contextvars.ContextVar[dict[str, str] | None] = contextvars.ContextVar("results by earlier code", default=None)
-"""What the run under way has used, by function: the code of the result."""
 
 FIELDS = "fields "
 """How a text begins that describes a growth of fields of parameters."""
@@ -269,12 +265,9 @@ class StalenessPolicy:
 
     def note_use(self, record: RunRecord) -> None:
         """Note that a run under way, if there is one, uses a result by earlier code."""
-        self._note_use_of(record.provenance["code"])
+        from ._uses import note_use  # loaded by those who get a warning, or run something
 
-    def _note_use_of(self, code: str) -> None:
-        used = _used.get()
-        if used is not None:
-            used[self._function_name] = code
+        note_use(self._function_name, record.provenance["code"])
 
     def _warn_of_namesake(self, place: str) -> None:
         if place not in self._said:
@@ -284,23 +277,21 @@ class StalenessPolicy:
     @contextlib.contextmanager
     def recording(self) -> Iterator[dict[str, str]]:
         """Record the code before it runs, in the block; yields what a record shows of it, which stands at the end."""
+        from ._uses import note_use, uses_noted  # as above
+
         fingerprint = self._code.before_run()
         self._codebook.keep(self._function_name, fingerprint)
         recorded = {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
-        used: dict[str, str] = {}
-        token = _used.set(used)
-        try:
+        with contextlib.ExitStack() as at_the_end, uses_noted() as used:
+            at_the_end.callback(self._code.after_run)
             yield recorded
-        finally:
-            _used.reset(token)
-            self._code.after_run()
         # Else a result that comes of what was only handed out with a warning would be one of today's code. Where
         # changed code is to run anew, that was decided for the function that was called, and not for this one.
         if used and self.on_change == "warn":
             fingerprint = fingerprint.with_results(used)
             self._codebook.keep(self._function_name, fingerprint)
             recorded |= {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
-            self._note_use_of(fingerprint.digest)
+            note_use(self._function_name, fingerprint.digest)
 
     def note_return(self, record: RunRecord, passed: RunRecord | None, today: Fingerprint | None) -> None:
         """
@@ -328,11 +319,11 @@ class StalenessPolicy:
             runs: The runs, each of which tells its code.
             records: All runs of the function.
         """
-        from ._acceptance import run_mark  # as below
+        from ._acceptance import run_mark, runs_by_code  # as below
 
         counts = Counter(one.provenance.get("code") for one in records)
         new: list[RunRecord] = []
-        for code, several in _by_code(runs).items():
+        for code, several in runs_by_code(runs).items():
             policy = self._of_labels(tuple(sorted(self._codebook.arguments_of(code))))
             missing = [one for one in several if not policy._is_good_already(code, run_mark(one))]
             if missing:
@@ -376,14 +367,6 @@ class StalenessPolicy:
         today = self._code.now()
         note = self._codebook.current_note(self._function_name)
         return runs_before(records, note, lambda code: self._is_of(code, today), chosen)
-
-
-def _by_code(runs: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
-    found: dict[str, list[RunRecord]] = {}
-    for run in runs:
-        if _code.is_fingerprint(code := run.provenance["code"]):
-            found.setdefault(code, []).append(run)
-    return found
 
 
 def _is_of_a_class(change: Change) -> bool:
