@@ -114,7 +114,7 @@ class ResultPaths:
 
     def _is_other(self, remembered: Path) -> bool:
         """Whether the folder that the index remembers is there, and is another one than that of the store."""
-        if not remembered.is_dir() or _is_same(remembered, self._results_dir):
+        if not os.path.isdir(remembered) or _is_same(remembered, self._results_dir):
             return False
         identity = self._index.folder_id()
         return identity is None or identity != _results.folder_id(

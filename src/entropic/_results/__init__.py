@@ -6,7 +6,7 @@ from .._fs import door
 
 if TYPE_CHECKING:
     from ._failures import kept_folders, read_note, read_report
-    from ._identity import folder_id, give_folder_id, seal_of
+    from ._identity import folder_id, give_folder_id, is_folder_id, seal_of
     from ._journal import Entry, Event, Journal
     from ._layout import PRIVATE_FOLDER, Layout, require_locks
     from ._names import is_own_name, own_parts
@@ -26,6 +26,7 @@ __all__ = [
     "dead_sessions",
     "folder_id",
     "give_folder_id",
+    "is_folder_id",
     "is_own_name",
     "kept_folders",
     "own_parts",
@@ -40,7 +41,7 @@ __getattr__, __dir__ = door(
     __name__,
     {
         "_failures": "kept_folders read_note read_report",
-        "_identity": "folder_id give_folder_id seal_of",
+        "_identity": "folder_id give_folder_id is_folder_id seal_of",
         "_journal": "Entry Event Journal",
         "_layout": "Layout PRIVATE_FOLDER require_locks",
         "_names": "is_own_name own_parts",
