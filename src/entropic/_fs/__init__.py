@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         is_abandoned,
         is_at,
         remove_abandoned,
+        suspended_holder,
         try_lock,
         try_lock_byte,
         unlock,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from ._mounts import is_local
     from ._reading import is_linked, open_own_file, own_entries, read_own_file, status_of
     from ._stamp import Stamp, is_settled
-    from ._warn import warn
+    from ._warn import collected_warnings, collecting_warnings, give_again, warn, was_given_again
 
 __all__ = [
     "KeptFile",
@@ -53,11 +54,14 @@ __all__ = [
     "byte_unlocker",
     "calling_frame",
     "closer",
+    "collected_warnings",
+    "collecting_warnings",
     "content_digest",
     "digest_like",
     "door",
     "files_below",
     "forks_held_off",
+    "give_again",
     "group_rights",
     "has_byte_locks",
     "has_locks",
@@ -91,6 +95,7 @@ __all__ = [
     "share_in_group",
     "share_tree",
     "status_of",
+    "suspended_holder",
     "sync",
     "sync_tree",
     "try_lock",
@@ -98,6 +103,7 @@ __all__ = [
     "unlock",
     "wait_for_lock",
     "warn",
+    "was_given_again",
     "watch_forks",
 ]
 
@@ -112,8 +118,8 @@ __getattr__, __dir__ = door(
             "share_in_group share_tree sync sync_tree"
         ),
         "_flock": (
-            "byte_unlocker closer has_byte_locks has_locks is_abandoned is_at remove_abandoned try_lock "
-            "try_lock_byte unlock wait_for_lock"
+            "byte_unlocker closer has_byte_locks has_locks is_abandoned is_at remove_abandoned suspended_holder "
+            "try_lock try_lock_byte unlock wait_for_lock"
         ),
         "_fork": "forks_held_off process_id watch_forks",
         "_frames": "calling_frame is_finished",
@@ -124,6 +130,6 @@ __getattr__, __dir__ = door(
         "_mounts": "is_local",
         "_reading": "is_linked open_own_file own_entries read_own_file status_of",
         "_stamp": "Stamp is_settled",
-        "_warn": "warn",
+        "_warn": "collected_warnings collecting_warnings give_again warn was_given_again",
     },
 )

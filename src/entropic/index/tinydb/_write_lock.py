@@ -23,7 +23,8 @@ from itertools import starmap
 from types import FrameType
 from typing import Any, TypeVar
 
-from ..._fs import closer, has_locks, is_finished, try_lock, unlock, wait_for_lock, watch_forks
+from ... import _log
+from ..._fs import closer, has_locks, is_finished, suspended_holder, try_lock, unlock, wait_for_lock, watch_forks
 from ...errors import UnsupportedSystemError
 from ._io import open_made, stat_of
 
@@ -150,6 +151,8 @@ class WriteLock:
         self._open()
         if not try_lock(self.descriptor):
             _attempts.end_finished()
+            if (pid := suspended_holder(self.descriptor)) is not None:
+                _log.waiting_for_suspended(self._path, pid)
             wait_for_lock(self.descriptor)
 
     def _is_there(self) -> bool:
