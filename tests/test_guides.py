@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 import entropic
-from entropic import errors
 from entropic._cli import main as start
 
 ROOT = Path(__file__).parents[1]
@@ -70,7 +69,7 @@ def test_a_name_that_is_not_there_proposes_a_near_one(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In Python as an error, and on the command line as one line with the exit status of wrong usage."""
-    with pytest.raises(ValueError, match="Did you mean 'queries'.*code-changes, command-line"):
+    with pytest.raises(ValueError, match=r"Did you mean 'queries'.*code-changes, command-line"):
         entropic.docs("querys")
     with pytest.raises(ValueError, match="Did you mean 'On a cluster'"):
         entropic.docs("on the cluster")
