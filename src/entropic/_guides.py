@@ -45,8 +45,8 @@ def docs(topic: str | None = None) -> Guide:
     Example:
         >>> print(docs("keys")[:6])
         # Keys
-        >>> docs("ReentrantRunError").splitlines()[0]
-        '## ReentrantRunError'
+        >>> docs("on a cluster").splitlines()[0]
+        '## On a cluster'
     """
     guides = _read()
     if topic is None:
