@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         is_abandoned,
         is_at,
         remove_abandoned,
+        suspended_holder,
         try_lock,
         try_lock_byte,
         unlock,
@@ -40,25 +41,27 @@ if TYPE_CHECKING:
     from ._kept_file import KeptFile
     from ._late import LateModule, late
     from ._memo import remember
-    from ._mounts import appends_in_one_step
+    from ._mounts import is_local
     from ._reading import is_linked, open_own_file, own_entries, read_own_file, status_of
     from ._stamp import Stamp, is_settled
-    from ._warn import warn
+    from ._warn import collected_warnings, collecting_warnings, give_again, warn, was_given_again
 
 __all__ = [
     "KeptFile",
     "LateModule",
     "Stamp",
     "abandoned_drafts",
-    "appends_in_one_step",
     "byte_unlocker",
     "calling_frame",
     "closer",
+    "collected_warnings",
+    "collecting_warnings",
     "content_digest",
     "digest_like",
     "door",
     "files_below",
     "forks_held_off",
+    "give_again",
     "group_rights",
     "has_byte_locks",
     "has_locks",
@@ -70,6 +73,7 @@ __all__ = [
     "is_at",
     "is_finished",
     "is_linked",
+    "is_local",
     "is_settled",
     "late",
     "make_folder",
@@ -91,6 +95,7 @@ __all__ = [
     "share_in_group",
     "share_tree",
     "status_of",
+    "suspended_holder",
     "sync",
     "sync_tree",
     "try_lock",
@@ -98,6 +103,7 @@ __all__ = [
     "unlock",
     "wait_for_lock",
     "warn",
+    "was_given_again",
     "watch_forks",
 ]
 
@@ -112,8 +118,8 @@ __getattr__, __dir__ = door(
             "share_in_group share_tree sync sync_tree"
         ),
         "_flock": (
-            "byte_unlocker closer has_byte_locks has_locks is_abandoned is_at remove_abandoned try_lock "
-            "try_lock_byte unlock wait_for_lock"
+            "byte_unlocker closer has_byte_locks has_locks is_abandoned is_at remove_abandoned suspended_holder "
+            "try_lock try_lock_byte unlock wait_for_lock"
         ),
         "_fork": "forks_held_off process_id watch_forks",
         "_frames": "calling_frame is_finished",
@@ -121,9 +127,9 @@ __getattr__, __dir__ = door(
         "_kept_file": "KeptFile",
         "_late": "LateModule late",
         "_memo": "remember",
-        "_mounts": "appends_in_one_step",
+        "_mounts": "is_local",
         "_reading": "is_linked open_own_file own_entries read_own_file status_of",
         "_stamp": "Stamp is_settled",
-        "_warn": "warn",
+        "_warn": "collected_warnings collecting_warnings give_again warn was_given_again",
     },
 )
