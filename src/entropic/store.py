@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from ._engine import Comparison, Runner
-    from ._maintenance import CheckReport, Explanation, Exported, FailedRun, Merged, ReproductionReport
+    from ._maintenance import CheckReport, Explanation, Exported, FailedRun, Imported, Merged, ReproductionReport
     from ._sweep import Plan
     from ._tables import RecordList
     from .index import IndexBackend
@@ -1024,6 +1024,36 @@ class Store:
         from ._maintenance import undelete
 
         return undelete(self._engine, where)
+
+    def import_runs(self, path: str | os.PathLike[str]) -> Imported:
+        """
+        Take over the runs that an earlier release of entropic has recorded: their parameters, times and metadata.
+
+        For the SQLite file of release 2.3, and for TinyDB files of earlier ones, which open as they are as well, but
+        for runs whose parameters had other keys then. The results stay where they are; the file is only read. Import
+        it again, and nothing is taken twice.
+
+        Args:
+            path: The file.
+
+        Returns:
+            What was taken over, how many runs were here already, and what has no result any more.
+
+        Raises:
+            NotImportableError: It holds no such runs (a `ValueError`).
+            OSError: It cannot be read, or the store cannot be written.
+
+        Example:
+            >>> from pathlib import Path
+            >>> _ = Path("old.txt").write_text("x")
+            >>> text = '{"_default": {"1": {"params_hash": "", "result_path": "old.txt", "created_at": "", "n": 1}}}'
+            >>> _ = Path("old.json").write_text(text)
+            >>> [record.params for record in Store("results", "runs.json").import_runs("old.json").taken]
+            [{'n': 1}]
+        """
+        from ._maintenance import import_runs
+
+        return import_runs(self._engine, path)
 
     def remove_orphans(self, paths: Iterable[str | os.PathLike[str]]) -> Sequence[Path]:
         """

@@ -117,6 +117,36 @@ class RecordMethods:
 
         return convert_records(cache, convert, preview=preview)
 
+    def adopt_plain_runs(self, where: Where | None = None, *, preview: bool = False) -> RecordList:
+        """
+        Record the store's plain runs as runs of this function, so that its calls find them.
+
+        For a study that began with `Store.run_or_retrieve`. A plain run is adopted if a call can have its parameters;
+        those that it lacks have the defaults of the function. The plain runs stay, with the same results.
+
+        Args:
+            where: Which plain runs, as for `list`; those of another runner are better left out.
+            preview: Record nothing.
+
+        Returns:
+            The new records: of each point that the function has no run of, the newest plain run.
+
+        Example:
+            >>> from entropic import Store, cached
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> plain = store.run({"size": 8}, lambda params, path: path.write_text("x"))
+            >>> @cached(store)
+            ... def grow(size, speed=1.0, *, result_path):
+            ...     result_path.write_text("x")
+            >>> [record.params for record in grow.adopt_plain_runs({"size": 8})]
+            [{'size': 8, 'speed': 1.0}]
+            >>> grow(8).result_path == plain.result_path
+            True
+        """
+        from ._conversion import adopt_plain_runs  # loaded by those who adopt
+
+        return adopt_plain_runs(self._self_parts()[0], where, preview=preview)
+
     def cache_info(self) -> CacheInfo:
         """
         Return hits and misses of this process, and the number of points recorded.
