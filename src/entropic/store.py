@@ -473,7 +473,7 @@ class Store:
 
     @overload
     def collect(
-        self, where: Where | None = None, *, read: Callable[[Path], Any], to: Literal["dataset"]
+        self, where: Where | None = None, *, read: Callable[[Path], Any], to: Literal["dataset", "dask"]
     ) -> xarray.Dataset: ...
 
     def collect(
@@ -481,7 +481,7 @@ class Store:
         where: Where | None = None,
         *,
         read: Callable[[Path], Any],
-        to: Literal["dataframe", "dataset"] = "dataframe",
+        to: Literal["dataframe", "dataset", "dask"] = "dataframe",
     ) -> pandas.DataFrame | xarray.Dataset:
         """
         Read the results that answer today into a DataFrame or an xarray Dataset; see `RecordList.collect`.
@@ -489,7 +489,8 @@ class Store:
         Args:
             where: Which runs, as for `list`; superseded ones are left out.
             read: Takes the path of a result and returns what is in it.
-            to: ``"dataframe"``, or ``"dataset"`` with the varying parameters as dimensions.
+            to: ``"dataframe"``, or ``"dataset"`` with the varying parameters as dimensions, or ``"dask"``, the same
+                of dask arrays, which read a result when they are computed.
 
         Raises:
             MissingExtraError: pandas or xarray is not installed (an `ImportError`).

@@ -98,7 +98,8 @@ def _params_of(cache: FunctionCache, record: RunRecord, converted: Any) -> dict[
             f"Cannot convert the runs of {cache.name}: what convert returned for {record.params} has no value, or one "
             f"too many, for {wrong[0]!r}. Its parameters are {', '.join(names)}."
         )
-    return {name: _stored(value) for name, value in cache.floats.in_params(dict(converted)).items()}
+    ordered = {name: converted[name] for name in [*filter(converted.__contains__, names), *converted]}
+    return {name: _stored(value) for name, value in cache.floats.in_params(ordered).items()}
 
 
 def _defaults_of(cache: FunctionCache) -> dict[str, Any]:

@@ -62,7 +62,7 @@ class RecordMethods:
 
     @overload
     def collect(
-        self, where: Where | None = None, *, read: Callable[[Path], Any] | None = None, to: Literal["dataset"]
+        self, where: Where | None = None, *, read: Callable[[Path], Any] | None = None, to: Literal["dataset", "dask"]
     ) -> xarray.Dataset: ...
 
     def collect(
@@ -70,7 +70,7 @@ class RecordMethods:
         where: Where | None = None,
         *,
         read: Callable[[Path], Any] | None = None,
-        to: Literal["dataframe", "dataset"] = "dataframe",
+        to: Literal["dataframe", "dataset", "dask"] = "dataframe",
     ) -> pandas.DataFrame | xarray.Dataset:
         """
         Read the results that answer today into a DataFrame or an xarray Dataset; see `RecordList.collect`.
@@ -78,7 +78,8 @@ class RecordMethods:
         Args:
             where: Which runs, as for `list`; superseded ones are left out.
             read: Takes the path of a result and returns what is in it; ``load`` of the decorator without one.
-            to: ``"dataframe"``, or ``"dataset"`` with the varying parameters as dimensions.
+            to: ``"dataframe"``, or ``"dataset"`` with the varying parameters as dimensions, or ``"dask"``, the same
+                of dask arrays, which read a result when they are computed.
 
         Raises:
             TypeError: There is neither *read* nor ``load``.
