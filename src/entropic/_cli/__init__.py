@@ -80,6 +80,7 @@ for _subcommand in (
     _restore.rebuild,
     _restore.undelete,
     _transfer.register,
+    _transfer.import_file,
     _transfer.merge,
     _transfer.copy_index,
     _transfer.export,
