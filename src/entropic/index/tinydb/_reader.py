@@ -237,6 +237,11 @@ class LineReader(Generic[T]):
                 known.drop_found(content.appended(runs, texts))
             self._known = known
 
+    def note_removed(self, content: LinesContent, descriptor: int) -> None:
+        """Take note that the last lines have been removed in place, without reading the others anew."""
+        with self.lock:
+            content.note_removed(descriptor)
+
     def forget(self) -> None:
         """Know nothing of the file."""
         self._known = _Known()
@@ -260,7 +265,10 @@ class LineReader(Generic[T]):
             return known
         known.stamp = None
         end = stamp.size if size is None else size
+        removed = known.content.removed
         added = known.content.grow(descriptor, end) if stamp.inode == known.inode else None
+        if known.content.removed != removed:
+            known.found = {}
         if added is None:
             known = _Known(_content_of(self.path, descriptor, end), stamp.inode)
         known.drop_found(added or ())

@@ -22,15 +22,16 @@ import contextlib
 import errno
 import itertools
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ... import _log
 from ..._fs import abandoned_drafts, is_abandoned, remove_drafts, require_access
 from . import _format
-from ._content import Content, EmptyContent
-from ._format import CLOSING, STORE_TABLE, TABLE, Document, Tables
-from ._io import end_of, read_all, require_file, stat_of
+from ._content import Content
+from ._format import CLOSING, REMOVED_END, STORE_TABLE, TABLE, Document, Tables
+from ._io import end_of, line_at, read_all, require_file, stat_of
 from ._lines import LinesContent
 from ._reader import LineReader, tables_of
 from ._rewrite import keep_beside, rewrite
@@ -38,6 +39,8 @@ from ._write_lock import Disturbed, WriteLock, with_lock
 
 if TYPE_CHECKING:
     from ._recovery import Salvaged
+
+_SECTOR_BYTES = 512
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -88,14 +91,65 @@ class LineWriter(Generic[T]):
             if descriptor is None or not self._doomed(descriptor, keys, unwanted):
                 return 0
 
+        removal = _Removal()
+
         def change(lock: WriteLock) -> int:
             content = self._content_to_write(lock.descriptor)
             doomed = self._doomed(lock.descriptor, keys, unwanted)
-            if doomed:
+            if isinstance(content, LinesContent) and content.can_remove(lock.descriptor, doomed):
+                self._remove_in_place(lock, content, doomed, removal)
+            elif doomed:
                 self._replace(lock, content, content.without(lock.descriptor, doomed), content.other_tables)
-            return len(doomed)
+                removal.count += len(doomed)
+            return removal.count
 
         return with_lock(self._path, self._durable, change)
+
+    def _remove_in_place(
+        self, lock: WriteLock, content: LinesContent, doomed: Collection[int], removal: _Removal
+    ) -> None:
+        """
+        Write blanks over some lines of a large file.
+
+        Blanks before a run mean nothing to JSON. The head counts them, so that readers forget what they remember. What
+        a crash leaves of a line begins with blanks, and is passed over.
+        """
+        self.reader.distrust()
+        try:
+            for offset in sorted(doomed, reverse=True):
+                self._remove_line(lock, content, offset)
+                removal.count += 1
+                removal.untold += 1
+        finally:
+            with contextlib.suppress(Disturbed):  # then it begins anew, and tells
+                if removal.untold:
+                    count, place = content.counted(removal.untold)
+                    lock.step(os.pwrite, lock.descriptor, count, place)
+                    removal.untold = 0
+        if self._durable:
+            os.fsync(lock.descriptor)
+        if content.is_last(lock.descriptor, max(doomed)):
+            self.reader.note_removed(content, lock.descriptor)
+
+    def _remove_line(self, lock: WriteLock, content: LinesContent, offset: int) -> None:
+        """Write blanks over a line, its beginning first; and over the comma before it, if it was the last one."""
+        # Behind the run may stand what was removed before.
+        blanks = re.sub(b"[^" + REMOVED_END + b"]", b" ", line_at(lock.descriptor, offset))
+        if not content.is_last(lock.descriptor, offset):
+            self._write_over(lock, offset, blanks + REMOVED_END)
+            return
+        self._write_over(lock, offset, blanks)
+        if self._durable:
+            os.fsync(lock.descriptor)
+        begin = content.line_begin(lock.descriptor, offset)
+        self._write_over(lock, begin - len(b",\n"), b" " + REMOVED_END)
+
+    def _write_over(self, lock: WriteLock, place: int, blanks: bytes) -> None:
+        first = min(len(blanks), _SECTOR_BYTES - place % _SECTOR_BYTES)
+        _write(lock, blanks[:first], place)
+        if self._durable and first < len(blanks):
+            os.fsync(lock.descriptor)  # what is written in one go may reach the disk with its end first
+        _write(lock, blanks[first:], place + first)
 
     def edit(self, change: Callable[[Tables], R]) -> R:
         """
@@ -187,6 +241,7 @@ class LineWriter(Generic[T]):
             place = content.end
             self._append_lines(lock, content, texts)
             self.reader.note_appended(content, place, runs, texts)
+            self.reader.ask(lock.descriptor, lambda content: content.save_offsets(lock.descriptor))
         else:
             lines = _format.joined(itertools.chain(content.texts(lock.descriptor), texts))
             self._replace(lock, content, lines, content.other_tables)
@@ -252,7 +307,7 @@ class LineWriter(Generic[T]):
 
     def _replace(self, lock: WriteLock, content: Content | None, lines: Iterable[bytes], others: Tables) -> None:
         """Write lines to a new file and rename it over the locked one."""
-        head = _format.head(self._row_beside(others), others, is_first=isinstance(content, EmptyContent))
+        head = _format.head(self._row_beside(others), others)
         self.reader.distrust()
         pieces = itertools.chain([head], lines, [CLOSING])
         rewrite(self._path, pieces, self._durable, lambda draft, target: lock.step(os.replace, draft, target))
@@ -266,6 +321,13 @@ class LineWriter(Generic[T]):
         if isinstance(folder, str) and os.path.isdir(os.path.join(os.path.dirname(self._path), folder)):
             return {**self.store_row, "results_dir": folder, **({} if identity is None else {"folder_id": identity})}
         return self.store_row
+
+
+class _Removal:
+    """What was removed in place so far, and how much of that the head does not tell yet."""
+
+    def __init__(self) -> None:
+        self.count = self.untold = 0
 
 
 def _write(lock: WriteLock, text: bytes, place: int) -> None:
