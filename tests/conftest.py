@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import compileall
 import gc
 import os
+import signal
 import sys
 import threading
 import time
@@ -14,6 +16,7 @@ from typing import IO, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+import entropic
 from entropic import Store
 
 sys.path.insert(0, str(Path(__file__).parent / "servers"))
@@ -21,16 +24,38 @@ from postgres_server import Server, programs
 
 settings.register_profile("fast", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", max_examples=2000, deadline=None, parent=settings.get_profile("fast"))
-settings.load_profile("thorough" if os.environ.get("ENTROPIC_SOAK") else "fast")
+# Where it is decided whether a change may land, the examples are the same each time: what fails is what has changed.
+settings.register_profile("checks", derandomize=True, database=None, parent=settings.get_profile("fast"))
+FAST = "checks" if os.environ.get("CI") else "fast"
+settings.load_profile("thorough" if os.environ.get("ENTROPIC_SOAK") else FAST)
 
 
 # Times are shown in local time; what the documents print is of one zone.
 os.environ["TZ"] = "UTC"
 time.tzset()
 
+# A shell starts what it runs in the background with these ignored, and so would be all that the tests start and signal.
+for _number, _handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
+
+# Hundreds of processes import the package. Where Python is told to write no bytecode, each would compile all of it.
+compileall.compile_dir(Path(entropic.__file__).parent, quiet=2)
+
 ROOT = Path(__file__).parents[1]
 # Taken before any test module is imported: what is made at import counts as well.
 ROOT_BEFORE = set(os.listdir(ROOT))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Each process calls a test alike; several share them out."""
+    varying = [item.nodeid for item in session.items if " at 0x" in item.nodeid]
+    if varying:
+        raise pytest.UsageError(f"The names of these tests hold an address; give them ids: {varying}")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -32,7 +32,7 @@ FLOORS = (
     ("_engine", "_sweep"),
     ("_maintenance",),
     ("store", "_function"),
-    ("record", "reports", "_cli", "testing"),
+    ("record", "reports", "_cli", "testing", "designs", "mypy_plugin"),
     ("", "__main__"),
 )
 # Modules of more than 400 lines, or 300 of code, and why.
@@ -197,3 +197,55 @@ def test_a_hit_is_light(store: entropic.Store) -> None:
     store.run_or_retrieve({"n": 1}, lambda params, path: path.write_text("x"))
 
     assert modules_loaded_by(HIT) & set(EXTRAS) == set()
+
+
+DECORATED = """
+import entropic
+store = entropic.Store("results", "runs.json", file_suffix=".txt")
+
+@entropic.cached(store)
+def simulate(n, *, result_path):
+    result_path.write_text("x")
+
+simulate(1)
+"""
+# What only those need who run something, list, change, or look into a difference.
+NOT_FOR_A_HIT = {
+    *(
+        "_code._comparison",
+        "_code._provenance",
+        "_code._quiet",
+        "_code._reading",
+        "_code._source",
+        "_command._program",
+    ),
+    *("_engine._manifest", "_engine._recorder", "_engine._records", "_engine._run", "_engine._writer"),
+    *(
+        "_function._evolution",
+        "_locks._flights",
+        "_maintenance",
+        "_points._designs",
+        "_results._staging",
+        "_sweep._engine",
+    ),
+    *(
+        "_tables._record_list",
+        "index._copy",
+        "index._memory",
+        "index.tinydb._writer",
+        "query._conditions",
+        "query._param",
+        "query._selection",
+    ),
+}
+
+
+def test_a_hit_loads_what_it_needs() -> None:
+    """In a fresh process, a decorated hit loads some hundred of our modules, and none of those for runs and lists."""
+    Path("study.py").write_text(DECORATED)
+    for script in ("import study", "import study, sys; print(*sys.modules)"):
+        answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = {name.removeprefix("entropic.") for name in answer.stdout.split() if name.startswith("entropic.")}
+
+    assert loaded & NOT_FOR_A_HIT == set()
+    assert len(loaded) <= 104

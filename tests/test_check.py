@@ -14,6 +14,7 @@ import tinydb
 
 from entropic import RunRecord, Store
 from entropic.errors import IndexCorruptError
+from entropic.hashing import hash_params
 from entropic.index import MemoryIndex
 
 Runner = Callable[[dict[str, Any], Path], object]
@@ -230,6 +231,26 @@ def test_an_orphan_of_a_killed_process_is_told_at_once(store: Store) -> None:
     assert orphan.read_text() == "whole"
     assert store.check(repair=True).leftovers
     assert store.register({"n": 1}, orphan) == store.retrieve({"n": 1})
+    assert store.check().is_clean
+
+
+def test_work_whose_session_was_cleaned_away_is_told_and_kept(store: Store) -> None:
+    """A cleaner of old files takes what tells whether its process lives: repair does not guess."""
+    told = []
+
+    def runner(params: dict[str, Any], path: Path) -> None:
+        path.write_text("half")
+        for session in store.results_dir.joinpath(".entropic", "sessions").iterdir():
+            session.unlink()
+        told.append((store.check(repair=True), path.exists()))
+
+    store.run({"n": 1}, runner)
+    (report, is_there) = told[0]
+
+    assert is_there
+    assert [path.name.rpartition(".")[2] for path in report.unclaimed] == [hash_params({"n": 1})]
+    assert "of a process that may still run" in str(report)
+    assert not report.is_clean
     assert store.check().is_clean
 
 

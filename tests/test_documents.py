@@ -64,7 +64,7 @@ def _run_block(source: str, scope: dict[str, object]) -> None:
             value = eval(compile(ast.Expression(statement.value), line, "eval"), scope)
             assert repr(value) == expected, line
         else:
-            exec(compile(ast.Module([statement], []), line, "exec"), scope)
+            exec(compile(ast.Module([statement], []), line, "exec", dont_inherit=True), scope)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)

@@ -49,6 +49,7 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
     (errors.OtherFolderError("results", "I", True), OSError, ["'results'", "of I", "Mount", "--repair"]),
     (errors.OtherFolderError("results", "I", False), OSError, ["'results'", "another one"]),
     (errors.HashCollisionError("0123", "{asked}", "{recorded}"), RuntimeError, ["0123", "{asked}", "{recorded}"]),
+    (errors.SeveralRanksError(4), RuntimeError, ["one of 4 ranks", "ENTROPIC_RANKS=independent", "mpirun"]),
     (errors.ReentrantRunError("0123"), RuntimeError, ["0123", "within itself", "__wrapped__"]),
     (errors.CommandError("./solve", 3), RuntimeError, ["./solve", "exit status 3", "discarded"]),
     (errors.CommandError("./solve", -9), RuntimeError, ["./solve", "signal 9"]),

@@ -360,7 +360,7 @@ def test_what_its_own_runs_change_is_not_part_of_the_question(store: Store) -> N
 CHANGES = [(1, 2), (1, True), (1, 1.0), ("a", b"a"), ([1], [2]), ((1,), [1, 2]), (base, function_name), (math, os)]
 
 
-@pytest.mark.parametrize(("old", "new"), CHANGES, ids=repr)
+@pytest.mark.parametrize(("old", "new"), CHANGES, ids=lambda value: getattr(value, "__name__", repr(value)))
 def test_what_others_rebind_is_another_question(store: Store, old: Any, new: Any) -> None:
     """A name bound to another value changes the key, even to one Python calls equal; bound back, it is the old key."""
     value = old

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from multiprocessing.pool import ThreadPool
@@ -144,22 +145,65 @@ def test_two_paths_of_one_folder_are_one(write_text: Runner) -> None:
     assert opened("results").retrieve({"n": 2}) is not None
 
 
-def test_an_index_of_before_is_not_refused(write_text: Runner) -> None:
-    """An index that remembers no identity works, and remembers one with its next rewrite."""
-    opened("results").run({"n": 1}, write_text)
-    text = Path("runs.json").read_text()
-    head, _, rest = text.partition("\n")
+def without_identity(index: str) -> None:
+    """Bring an index to the form from before folders had an identity."""
+    head, _, rest = Path(index).read_text().partition("\n")
     row = json.loads(head + "}}")
     del row["_store"]["1"]["folder_id"]
-    Path("runs.json").write_text(json.dumps(row)[:-2] + "\n" + rest)
+    Path(index).write_text(json.dumps(row)[:-2] + "\n" + rest)
     shutil.rmtree("results/.entropic")
+
+
+def test_an_index_of_before_is_not_refused(write_text: Runner) -> None:
+    """An index that remembers no identity works, and remembers one from its first new run on."""
+    opened("results").run({"n": 1}, write_text)
+    without_identity("runs.json")
     store = opened("results")
 
     store.run({"n": 2}, write_text)
-    store.delete({"n": 1})
 
     assert '"folder_id"' in Path("runs.json").read_text().partition("\n")[0]
-    assert store.retrieve({"n": 2}) is not None
+    assert [record.params["n"] for record in store.list()] == [1, 2]
+    shutil.rmtree("results")
+    with pytest.raises(OtherFolderError, match="deleted on purpose"):
+        opened("results").run({"n": 3}, write_text)
+
+
+def test_two_nodes_that_begin_on_an_index_of_before_are_told_apart(write_text: Runner) -> None:
+    """Also if both have looked before either has run; the one that is refused is refused before its next run."""
+    opened("results").run({"n": 1}, write_text)
+    without_identity("runs.json")
+    first, second = opened("results"), opened("results")
+    ran = []
+    first._engine.folder.require_own()
+    os.rename("results", "of the first")
+    second._engine.folder.require_own()
+    os.rename("results", "of the second")
+    os.rename("of the first", "results")
+    first.run({"n": 2}, write_text)
+    os.rename("results", "of the first")
+    os.rename("of the second", "results")
+
+    for _ in range(2):
+        with pytest.raises(OtherFolderError, match="another one"):
+            second.run({"n": 3}, lambda params, path: (ran.append(1), write_text(params, path)))
+
+    assert len(ran) == 1
+    assert [record.params["n"] for record in first.list()] == [1, 2]
+
+
+def test_a_folder_of_ones_own_does_not_claim_an_index_of_before(write_text: Runner) -> None:
+    """A store with another folder writes into it; the identity it remembers stays that of its own folder."""
+    opened("results").run({"n": 1}, write_text)
+    without_identity("runs.json")
+
+    opened("other").run({"n": 2}, write_text)
+    opened("other").delete({"n": 2})
+    opened("other").run({"n": 3}, write_text)
+    opened("results").run({"n": 4}, write_text)
+
+    assert [record.params["n"] for record in opened("results").list()] == [1, 3, 4]
+    assert all(record.result_path.exists() for record in opened("results").list())
 
 
 def test_all_who_give_an_identity_at_once_agree(tmp_path: Path) -> None:

@@ -149,6 +149,7 @@ def test_a_fork_while_other_threads_are_at_work() -> None:
     """Threads that run, wait and read, and with them all our locks in any state: no child hangs."""
     codes = forking(
         """
+store = Store("results", "runs.json", file_suffix=".txt", durable=False)  # more forks between steps, fewer in syncs
 stop = threading.Event()
 def busy(number):
     n = 0

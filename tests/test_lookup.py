@@ -158,10 +158,9 @@ def test_a_store_without_circumstances_records_no_reason(tmp_path: Path) -> None
 
 
 PUBLIC = """
-allow_empty annotate check close collect count delete delete_records digest_up_to_bytes durable explain
-failures file_suffix index iter keep_failed link_view list merge pin plan provenance prune rebuild register
-remove_orphans reproduce results_dir retrieve run run_or_retrieve salvage sweep sweep_as_completed to_html undelete
-unpin
+annotate check close collect count delete delete_records explain failures file_suffix index iter link_view list
+merge pin plan prune rebuild register remove_orphans reproduce results_dir retrieve run run_or_retrieve salvage
+settings sweep sweep_as_completed to_html undelete unpin
 """
 
 

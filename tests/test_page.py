@@ -114,15 +114,16 @@ def test_values_vary_as_their_keys_do() -> None:
         (10**400, {"x": "1" + "0" * 400}),
         (float("nan"), {"x": "nan"}),
         (float("-inf"), {"x": "-inf"}),
-        ([1, "a"], {"x": '[1, "a"]'}),
-        ({}, {"x": "{}"}),
-        (normalize({1, 2}), {"x": "{1, 2}"}),
-        (normalize(b"a"), {"x": f"bytes {normalize(b'a')['$bytes']}"}),
+        ([1, "a"], {"x": '[1, "a"]', "k": "list", "c": '[1,"a"]'}),
+        ({}, {"x": "{}", "k": "dict", "c": "{}"}),
+        ({"$date": "2026-01-01"}, {"x": "2026-01-01", "k": "date", "c": '{"$date":"2026-01-01"}'}),
+        (normalize({1, 2}), {"x": "{1, 2}", "k": "dict"}),
+        (normalize(b"a"), {"x": f"bytes {normalize(b'a')['$bytes']}", "k": "dict"}),
         (
             {"$ndarray": {"dtype": "<f8", "shape": [2, 3], "sha256": "0123456789"}},
-            {"x": "array <f8 [2, 3] 01234567"},
+            {"x": "array <f8 [2, 3] 01234567", "k": "dict"},
         ),
-        ({"$map": [[1, 2]]}, {"x": "map [[1, 2]]"}),
+        ({"$map": [[1, 2]]}, {"x": "map [[1, 2]]", "k": "dict"}),
         ("1", {"x": "'1'", "s": "1"}),
         ("a" * 6000, "a" * 5000 + "…"),
     ],
@@ -144,7 +145,7 @@ def test_two_values_of_one_name_keep_apart() -> None:
     found = columns(run({"a.b": 1, "a": {"b": 2}}), run({"a": {"b": 3}}))
 
     assert found["a.b"]["cells"] == [1, 3]
-    assert found["a"]["cells"] == [{"x": '{"b": 2}'}, []]
+    assert found["a"]["cells"] == [{"x": '{"b": 2}', "k": "dict", "c": '{"b":2}'}, []]
 
 
 # ---- the file -------------------------------------------------------------------------------------------------------

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from entropic import RunRecord
+from entropic.hashing import decode_params
 from entropic.record import RecordList
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -30,7 +33,7 @@ METHODS = ["euler", "rk4", "dopri"]
 def browser() -> Iterator[Any]:
     """One browser for all tests of this module."""
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=SWITCHES)
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=SWITCHES, timeout=120_000)
         yield browser
         browser.close()
 
@@ -61,6 +64,7 @@ class Shown:
         )
         self._contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(120_000)  # for a hang alone
         page.add_init_script(before)
         page.on("console", lambda message: self._told.append(message.text))
         page.on("pageerror", lambda error: self._told.append(str(error)))
@@ -160,10 +164,10 @@ FILTERS = {
     "method=rk4": "20 of 60 runs",
     "method!=rk4 n=40": "8 of 60 runs",
     "rk4": "20 of 60 runs",
-    '"run time">100': "50 of 60 runs",
-    "elapsed<=1": "1 of 60 runs",
-    "created>=2026-01-03": "13 of 60 runs",
-    "created>=2026-01-03T00:00:00Z": "12 of 60 runs",
+    "rk4 n=40 x>1": "3 of 60 runs",
+    "metadata.elapsed_seconds>100": "50 of 60 runs",
+    "created_at>=2026-01-03": "12 of 60 runs",
+    "created_at>=2026-01-03T00:00+01:00": "13 of 60 runs",
     "method~^r n==10": "4 of 60 runs",
     "method~[": "0 of 60 runs",
     "nowhere": "0 of 60 runs",
@@ -172,7 +176,7 @@ FILTERS = {
 
 
 def test_filters(page: Any) -> None:
-    """Conditions on names, as on the command line, and any text; several must all hold."""
+    """Conditions on names and hashes, as on the command line, and any text; several must all hold."""
     told = {text: (filter_by(page, text), page.inner_text(".dt-info").split(" of ")[-1]) for text in FILTERS}
 
     assert {text: counted for text, (counted, _) in told.items()} == FILTERS
@@ -185,9 +189,40 @@ def test_a_filter_can_be_taken_back_and_an_unknown_name_is_told(page: Any) -> No
     """A typo does not look like an empty result."""
     assert filter_by(page, "metod=rk4") == "0 of 60 runs"
     assert "metod" in page.inner_text("#hint")
+    assert filter_by(page, "elapsed_seconds>1") == "0 of 60 runs"
+    assert page.inner_text("#hint") == "No run has elapsed_seconds. Did you mean metadata.elapsed_seconds?"
     page.click("#clear")
     assert page.inner_text("#count") == "60 runs"
     assert page.input_value("#filter") == ""
+
+
+# Shows the runs of one query after the other; tells which they are, or at which position it was refused.
+ASK = """(texts) => texts.map((text) => {
+  const filter = document.getElementById('filter');
+  filter.value = text;
+  filter.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter' }));
+  const refused = /^At position (\\d+):/.exec(document.getElementById('hint').textContent);
+  if (refused) return Number(refused[1]);
+  const rows = [...document.querySelectorAll('#runs tbody tr')].filter((row) => row.querySelector('.open'));
+  return rows.map((row) => Number(row.lastElementChild.textContent)).sort();
+})"""
+
+
+def test_queries_mean_what_they_mean_in_python(show: Shown) -> None:
+    """One table of cases: the same runs found, and what is refused is refused at the same letter."""
+    table = json.loads(Path(__file__).with_name("golden").joinpath("queries.json").read_text("utf-8"))
+    runs = []
+    for number, params in enumerate(table["runs"]):
+        tag = {"tag": "x"} if number == 0 else {}
+        one = run(number, decode_params(params), f"{number}", energy=float(number), elapsed_seconds=1.0 + number, **tag)
+        runs.append(replace(one, created_at=f"2026-01-01T{number:02}:00:00.000000+00:00"))
+        Path(f"{number}").touch()
+    page = show(runs, "table")
+
+    cases = [*table["cases"], *table["refused"]]
+    answers = dict(zip((text for text, _ in cases), page.evaluate(ASK, [text for text, _ in cases]), strict=True))
+
+    assert {text: answers[text] for text, found in cases if answers[text] != found} == {}
 
 
 def test_columns_sort_by_mouse_and_by_keyboard(page: Any) -> None:
@@ -382,7 +417,7 @@ def test_markup_in_data_is_text_and_runs_nowhere(show: Shown) -> None:
     page.select_option("#against-x", label=HOSTILE)
     page.select_option("#against-colour", label=HOSTILE)
     page.click("#runs thead th:nth-child(2)")
-    filter_by(page, "<script>")
+    filter_by(page, '"<script>"')
     point = page.locator("#against .point").first.bounding_box()
     page.mouse.move(point["x"] + 2, point["y"] + 2)
     page.wait_for_timeout(200)

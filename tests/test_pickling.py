@@ -113,7 +113,7 @@ def test_a_store_pickles_by_its_settings() -> None:
 
     for twin in (pickle.loads(pickle.dumps(store)), copy.copy(store), copy.deepcopy(store)):
         assert twin.results_dir == store.results_dir
-        assert {name: getattr(twin, name) for name in options} == options
+        assert {name: twin.settings[name] for name in options} == options
         assert twin.retrieve({"n": 1}) == record
         twin.run({"n": 2}, lambda params, path: path.write_text("y"))
 

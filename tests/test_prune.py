@@ -193,3 +193,36 @@ def test_many_runs_are_pinned_at_once(store: entropic.Store) -> None:
     assert len(store.list()) == 4
     assert [store.retrieve({"n": n}).result_path for n in (1, 2, 3)] == answers
     assert store.check().is_clean
+
+
+def test_a_function_deletes_what_a_query_means(store: entropic.Store) -> None:
+    """Its own runs alone, as `Store.delete`; where a parameter may have that name, it is a call."""
+
+    @entropic.cached(store, name="f")
+    def f(n, *, result_path):
+        result_path.write_text("x")
+
+    @entropic.cached(store, name="g")
+    def g(where, *, result_path):
+        result_path.write_text("x")
+
+    @entropic.cached(store, name="h")
+    def h(params, result_path):
+        result_path.write_text("x")
+
+    plain, one, two = store.run({"n": 1}, write), f(1), f(2)
+    called, free = g("there"), h(where="here")
+
+    assert f.delete(where={"n": 1}, preview=True) == [one]
+    store.pin(two)
+    assert f.delete(where={}, remove_file=True) == [one]
+    assert not one.result_path.exists()
+    assert len(f.delete(where=entropic.param("n") == 2, pinned=True)) == 1
+    assert f.delete(where={}) == []
+    assert g.delete(where="there") is True
+    assert h.delete(where="here") is True
+    assert {plain.result_path} == {record.result_path for record in store.list()}
+    assert called.result_path.exists()
+    assert free.result_path.exists()
+    with pytest.raises(TypeError):
+        f.delete(where={}, preview=True, remove_files=True)

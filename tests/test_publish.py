@@ -8,6 +8,8 @@ import socket
 import stat
 import subprocess
 import sys
+import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import numpy as np
 import pytest
 
 from entropic import Store
-from entropic.errors import AmbiguousResultError, EntropicError, ResultMissingError
+from entropic.errors import AmbiguousResultError, EntropicError, ResultMissingError, ResultOpenWarning
 
 KEY = "2bfd14f43d17fc7c"
 Runner = Callable[[dict[str, Any], Path], object]
@@ -346,3 +348,47 @@ def test_small_results_have_a_digest(limit: int | None) -> None:
     long = store.run({"n": 2}, lambda params, path: (path.mkdir(), (path / "a").write_bytes(bytes(1 << 22))))
 
     assert ("digest" in short.provenance, "digest" in long.provenance) == (limit != 0, limit is None)
+
+
+HELD = {
+    "the result": (lambda path: path.open("w"), "h5"),
+    "a file in the folder": (lambda path: (path.mkdir(), (path / "a.dat").open("w"))[1], "a.dat"),
+    "a companion": (lambda path: (path.write_text("x"), path.with_suffix(".log").open("wb"))[1], ".log"),
+}
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="what is open is seen in /proc")
+@pytest.mark.parametrize(("hold", "name"), HELD.values(), ids=HELD)
+def test_a_result_that_is_still_open_is_told(hold: Callable[[Path], Any], name: str) -> None:
+    """It would be cut if the process were killed now; the run is recorded as it is."""
+    held = []
+
+    def write(path: Path) -> None:
+        held.append(hold(path))
+        held[0].write("begin" if "b" not in held[0].mode else b"begin")
+        held[0].flush()
+        time.sleep(0.001)
+
+    with pytest.warns(ResultOpenWarning, match="Close the file") as caught:
+        path = run(write)
+    held[0].close()
+
+    (told,) = [warning.message for warning in caught if isinstance(warning.message, ResultOpenWarning)]
+    assert told.path == str(path)
+    assert [one.endswith(name) for one in told.names] == [True]
+
+
+def test_a_result_that_is_closed_or_read_is_not_told() -> None:
+    """A reader cuts nothing; nor is anything told of files of other runs."""
+    with open("elsewhere", "w"):
+
+        def write(path: Path) -> Any:
+            path.write_text("x")
+            time.sleep(0.001)
+            return path.open()
+
+        kept = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert run(lambda path: kept.append(write(path))).exists()
+        kept[0].close()

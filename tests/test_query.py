@@ -179,7 +179,7 @@ FALSE = [
 @pytest.mark.parametrize(
     ("condition", "value", "expected"),
     [(*case, True) for case in TRUE] + [(*case, False) for case in FALSE],
-    ids=lambda value: repr(value)[:60].replace("\n", ""),
+    ids=lambda value: repr(sorted(value) if isinstance(value, set) else value)[:60].replace("\n", ""),
 )
 def test_a_condition_compares_what_can_be_compared(
     store: Store, runner: Any, condition: Condition, value: Any, expected: bool

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Empty
@@ -81,10 +83,12 @@ def session(program: str, folder: Path) -> list[str]:
 def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Cell]]:
     """Starts a kernel, perhaps of a notebook; what it returns runs a cell and gives what that prints."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    sockets = tempfile.mkdtemp(prefix="entropic-")  # short: the path of a socket has 107 characters
     started: list[tuple[KernelManager, BlockingKernelClient]] = []
 
     def start(notebook: str | None = None) -> Cell:
-        manager = KernelManager(kernel_name="python3")
+        # Through files: a port that was free may be taken by the time the kernel listens on it.
+        manager = KernelManager(kernel_name="python3", transport="ipc", ip=f"{sockets}/{len(started)}")
         environment = {**os.environ, **({} if notebook is None else {"JPY_SESSION_NAME": str(tmp_path / notebook)})}
         manager.start_kernel(cwd=str(tmp_path), env=environment)
         client = manager.blocking_client()
@@ -97,6 +101,7 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     for manager, client in started:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
+    shutil.rmtree(sockets)
 
 
 def _run_cell(client: BlockingKernelClient, text: str) -> str:

@@ -1020,7 +1020,7 @@ class Four:
     find_by_hash = find_by_params = insert = all = lambda self: None
 
 
-@pytest.mark.parametrize("index", [Four(), FiveMethods, {}, 5], ids=repr)
+@pytest.mark.parametrize("index", [Four(), FiveMethods, {}, 5], ids=["one short", "a class", "a mapping", "a number"])
 def test_an_index_lacking_a_method_is_refused(index: Any) -> None:
     """At construction, with the five named."""
     with pytest.raises(TypeError, match="delete_by_hash"):

@@ -2,19 +2,24 @@
 entropic: a run cache for expensive simulations.
 
 Decorate the function that writes a result file; the next call with the same arguments returns the recorded run. Begin
-with `cached` and `Store`; `grid` makes the points of a sweep, `param` the conditions of a query, `InputFile` a value
-that stands for the content of a file, `command` a runner of any program.
+with `cached` and `Store`; `grid` and `zipped` make the points of a sweep, `param` the conditions of a query,
+`InputFile` a value that stands for the content of a file, `command` a runner of any program.
 """
 
+from typing import TYPE_CHECKING
+
 from . import errors
-from ._command import command
-from ._function import cached
-from ._points import grid
+from ._fs import door
 from ._record import RunRecord
 from .errors import EntropicError
-from .hashing import InputFile, normalize
-from .query import param
 from .store import Store
+
+if TYPE_CHECKING:
+    from ._command import command
+    from ._function import cached
+    from ._points import grid, zipped
+    from .hashing import InputFile, normalize
+    from .query import param
 
 __version__: str
 
@@ -30,7 +35,20 @@ __all__ = [
     "grid",
     "normalize",
     "param",
+    "zipped",
 ]
+
+
+_load, _ = door(
+    __name__,
+    {
+        "_command": "command",
+        "_function": "cached",
+        "_points": "grid zipped",
+        "hashing": "InputFile normalize",
+        "query": "param",
+    },
+)
 
 
 def __getattr__(name: str) -> object:
@@ -38,8 +56,8 @@ def __getattr__(name: str) -> object:
         from importlib.metadata import version  # read when asked for: it searches the installed packages
 
         return version("entropic")
-    raise AttributeError(f"module 'entropic' has no attribute {name!r}")
+    return _load(name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__} - {"TYPE_CHECKING", "door"})

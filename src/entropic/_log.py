@@ -8,6 +8,30 @@ from collections.abc import Sequence
 logger = logging.getLogger("entropic")
 logger.addHandler(logging.NullHandler())
 
+
+def one_line(value: object) -> str:
+    r"""
+    Return a text as one line that cannot hurt a terminal: line feeds, escapes and turns of the order are spelt out.
+
+    Example:
+        >>> one_line("a\x1b[31m\nb é")
+        'a\\x1b[31m\\nb é'
+    """
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
+def _spells_out(event: logging.LogRecord) -> bool:
+    """Make the texts of an event harmless, which may be those of a record or the name of a file."""
+    if isinstance(event.args, tuple):
+        event.args = tuple(one if isinstance(one, (int, float)) else one_line(one) for one in event.args)
+    return True
+
+
+logger.addFilter(_spells_out)
+
 # Asked on every hit, so it is bound once.
 is_enabled_for = logger.isEnabledFor
 DEBUG = logging.DEBUG

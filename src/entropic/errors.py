@@ -25,6 +25,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── SeveralIndexesError     ValueError         a lost index of which it is not clear which one it was
     ├── HashCollisionError      RuntimeError       a record found by hash that belongs to other parameters
     ├── ReentrantRunError       RuntimeError       a run that asks for its own result
+    ├── SeveralRanksError       RuntimeError       a run by one of several ranks of an MPI program
     ├── DuplicateFunctionError  ValueError         two different functions of one name on one store
     ├── CodeChangedError        RuntimeError       a recorded run of other code, where that is to be an error
     ├── SeveralCodesError       ValueError         changes to accept, of which it has to be said which
@@ -43,7 +44,9 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
     ├── StaleResultWarning                         a recorded result is used although its code has changed since
     ├── LostIndexWarning                           an index without runs beside a folder full of results
     ├── ChangedDefaultWarning                      a default has changed since runs were recorded with it
+    ├── MissingFieldWarning                        a call differs from recorded runs only by a field that they lack
     ├── ResultChangedWarning                       a result is not what it was when it was recorded
+    ├── ResultOpenWarning                          a result that the process still has open when its run has ended
     ├── MetadataWarning                            what a runner returned cannot be kept as metadata
     ├── NameSharedWarning                          a recorded run is of another function of the same name
     ├── RenamedFunctionWarning                     a run that is missing is recorded by the same code, by another name
@@ -92,6 +95,7 @@ __all__ = [
     "LostIndexWarning",
     "MetadataWarning",
     "MissingExtraError",
+    "MissingFieldWarning",
     "NameSharedWarning",
     "NotAMappingError",
     "NotRecordedError",
@@ -105,8 +109,10 @@ __all__ = [
     "ResultChangedWarning",
     "ResultMissingError",
     "ResultNotSavedError",
+    "ResultOpenWarning",
     "SeveralCodesError",
     "SeveralIndexesError",
+    "SeveralRanksError",
     "StaleResultWarning",
     "StoreWriteError",
     "SweepError",
@@ -148,7 +154,7 @@ class _Declared:
         self.args = tuple(getattr(self, name) for name in self._fields)
 
     def __str__(self) -> str:
-        return self._template.format_map(_Attributes(self))
+        return _harmless(self._template.format_map(_Attributes(self)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         added = {name: value for name, value in vars(self).items() if name not in self._fields}  # such as notes
@@ -173,6 +179,13 @@ class _Attributes:
 
     def __getitem__(self, name: str) -> Any:
         return getattr(self._error, name)
+
+
+def _harmless(message: str) -> str:
+    """A message that cannot hurt a terminal, whatever text of a record or name of a file is in it."""
+    if message.isprintable():
+        return message
+    return "".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in message)
 
 
 def _kept(value: Any) -> Any:
@@ -534,8 +547,9 @@ class OtherFolderError(EntropicError, OSError):
     def _difference(self) -> str:
         if self.lacks_identity:
             return (
-                "a new, empty or missing one. Mount the disk it is on; or, if it was deleted on purpose, run "
-                "`entropic check --repair`"
+                "a new, empty or missing one. Nothing has run. Mount the disk it is on. If it was deleted on purpose, "
+                "call check(repair=True) on the store, or run `entropic check --repair`: points whose results are "
+                "gone then run again"
             )
         return "another one at its place. Name the right folder as results_dir, or use an index of its own"
 
@@ -610,6 +624,26 @@ class ReentrantRunError(EntropicError, RuntimeError):
     _template = (
         "Cannot wait for the run {params_hash}: it is asked for from within itself. "
         "Call the function with other arguments, or the undecorated one through __wrapped__."
+    )
+
+
+class SeveralRanksError(EntropicError, RuntimeError):
+    """
+    A run by one of several ranks of an MPI program, of which it cannot be known whether they have to act together.
+
+    If they have to, one would run and wait for the others, while these wait for its record. Say what they are, as the
+    message advises. Nothing has run.
+
+    Attributes:
+        count: How many ranks there are.
+    """
+
+    count: int
+    _template = (
+        "Cannot run: this process is one of {count} ranks of an MPI program. If each works by itself, set "
+        "ENTROPIC_RANKS=independent. If all of them make a run together, they would wait for each other here: start "
+        "the launcher inside the run, entropic.command(['mpirun', '-n', '{count}', ...]), or have rank 0 retrieve or "
+        "register the result and hand it to the others. Nothing has been run."
     )
 
 
@@ -694,12 +728,44 @@ class ChangedDefaultWarning(UserWarning):
     """
 
 
+class MissingFieldWarning(UserWarning):
+    """
+    A call runs though a recorded run differs from it only in that it lacks a parameter, or a field of one.
+
+    Where the field was added since, and recorded runs had one value of it all the same, ``cached(added=...)`` says so.
+    """
+
+
 class MetadataWarning(UserWarning):
     """
     What a runner returned cannot be kept as metadata; its result is recorded without it.
 
     Return a mapping of plain values, such as numbers and texts; or nothing.
     """
+
+
+class ResultOpenWarning(_Declared, UserWarning):
+    """
+    A result that this process still has open for writing when its run has ended, and is recorded.
+
+    What is still to be written is missing in it until the file is closed, and for ever if the process is killed before.
+    Close it in the runner, such as by a ``with`` statement.
+
+    Attributes:
+        path: The result.
+        names: The files in question: the result, in it, or beside it.
+    """
+
+    path: str
+    names: Sequence[str]
+    _template = (
+        "The result {path!r} is still open for writing ({_names}) after its run has ended. It is recorded as it is "
+        "now; what is written later is lost if the process is killed. Close the file before the runner returns."
+    )
+
+    @property
+    def _names(self) -> str:
+        return ", ".join(map(repr, self.names))
 
 
 class CommandError(EntropicError, RuntimeError):

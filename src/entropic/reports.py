@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ._command import Command
     from ._function import BoundCachedFunction, CachedFunction, CacheInfo, WithMetadata
-    from ._maintenance import CheckReport, Explanation, FailedRun, Merged, Neighbour, Reproduction, ReproductionReport
-    from ._points import Grid
+    from ._maintenance import (
+        CheckReport,
+        Explanation,
+        Exported,
+        FailedRun,
+        Merged,
+        Neighbour,
+        Refused,
+        Reproduction,
+        ReproductionReport,
+    )
+    from ._points import Design, Grid
     from ._sweep import Plan, SweepProgress
 
 __all__ = [
@@ -20,12 +30,15 @@ __all__ = [
     "CachedFunction",
     "CheckReport",
     "Command",
+    "Design",
     "Explanation",
+    "Exported",
     "FailedRun",
     "Grid",
     "Merged",
     "Neighbour",
     "Plan",
+    "Refused",
     "Reproduction",
     "ReproductionReport",
     "SweepProgress",
@@ -38,12 +51,15 @@ _PLACES = {
     "CachedFunction": "_function",
     "CheckReport": "_maintenance",
     "Command": "_command",
+    "Design": "_points",
     "Explanation": "_maintenance",
+    "Exported": "_maintenance",
     "FailedRun": "_maintenance",
     "Grid": "_points",
     "Merged": "_maintenance",
     "Neighbour": "_maintenance",
     "Plan": "_sweep",
+    "Refused": "_maintenance",
     "Reproduction": "_maintenance",
     "ReproductionReport": "_maintenance",
     "SweepProgress": "_sweep",

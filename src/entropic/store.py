@@ -4,34 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from ._engine import BoundRunner, PlainRuns, RunCache, Runner, Settings, checked_suffix, require_callable
+from . import _engine, _tables, query
+from ._engine import DIGEST_UP_TO_BYTES, RunCache, Settings
 from ._fs import make_folder
 from ._record import RunRecord
 from ._sweep import SweepKeywords, SweepOptions, shows_options
-from ._tables import RecordList
 from .errors import NotRecordedError
 from .hashing import make_key
-from .index import IndexBackend, open_index
-from .query import Selection, Where, condition_of
 
 if TYPE_CHECKING:
     import pandas
     import xarray
     from typing_extensions import Unpack
 
-    from ._engine import Comparison
-    from ._maintenance import CheckReport, Explanation, FailedRun, Merged, ReproductionReport
+    from ._engine import Comparison, Runner
+    from ._maintenance import CheckReport, Explanation, Exported, FailedRun, Merged, ReproductionReport
     from ._sweep import Plan
+    from ._tables import RecordList
+    from .index import IndexBackend
+    from .query import Where
 
 __all__ = ["Store"]
-
-_DIGEST_UP_TO_BYTES = 1 << 20
 
 
 class Store:
@@ -86,15 +84,15 @@ class Store:
         *,
         durable: bool = True,
         keep_failed: bool = False,
-        digest_up_to_bytes: int | None = _DIGEST_UP_TO_BYTES,
+        digest_up_to_bytes: int | None = DIGEST_UP_TO_BYTES,
         provenance: bool = True,
         allow_empty: bool = False,
     ) -> None:
-        results_dir, db_path = _checked_folder(results_dir), os.path.expanduser(db_path)
-        settings = Settings(
-            results_dir=Path(os.path.abspath(results_dir)),
-            file_suffix=checked_suffix(file_suffix),
-            index=open_index(index, db_path, results_dir, durable),
+        settings = Settings.checked(
+            results_dir,
+            db_path,
+            file_suffix,
+            index,
             durable=durable,
             keep_failed=keep_failed,
             digest_up_to_bytes=digest_up_to_bytes,
@@ -121,29 +119,9 @@ class Store:
         return self._engine.settings.file_suffix
 
     @property
-    def durable(self) -> bool:
-        """Whether results and index are synced to disk before a run is reported."""
-        return self._engine.settings.durable
-
-    @property
-    def keep_failed(self) -> bool:
-        """Whether what a runner that raised has written is kept."""
-        return self._engine.settings.keep_failed
-
-    @property
-    def digest_up_to_bytes(self) -> int | None:
-        """Up to which size results are digested; None for all."""
-        return self._engine.settings.digest_up_to_bytes
-
-    @property
-    def provenance(self) -> bool:
-        """Whether the circumstances of runs are recorded."""
-        return self._engine.settings.provenance
-
-    @property
-    def allow_empty(self) -> bool:
-        """Whether an empty file or folder is a result."""
-        return self._engine.settings.allow_empty
+    def settings(self) -> Mapping[str, Any]:
+        """What the store was made with, by the names of its arguments; it cannot be changed."""
+        return self._engine.settings.as_mapping()
 
     def __repr__(self) -> str:
         return f"Store({str(self.results_dir)!r}, index={self.index!r})"
@@ -203,10 +181,10 @@ class Store:
             >>> store.run_or_retrieve({"n": 1}, slow) == first
             True
         """
-        require_callable(runner)
+        _engine.require_callable(runner)
         engine = self._engine
         key = engine.key_of(params, runner)
-        return engine.recall(key) or engine.obtain(key, BoundRunner(runner, params, key), metadata)
+        return engine.recall(key) or engine.obtain(key, _engine.BoundRunner(runner, params, key), metadata)
 
     def run(self, params: Mapping[str, Any], runner: Runner, **metadata: Any) -> RunRecord:
         """
@@ -221,9 +199,9 @@ class Store:
             >>> [record.metadata["seed"] for record in store.list(where={"n": 1})]
             [1, 2]
         """
-        require_callable(runner)
+        _engine.require_callable(runner)
         key = self._engine.key_of(params, runner)
-        return self._engine.execute(key, BoundRunner(runner, params, key), metadata)
+        return self._engine.execute(key, _engine.BoundRunner(runner, params, key), metadata)
 
     def retrieve(self, params: Mapping[str, Any]) -> RunRecord | None:
         """
@@ -277,7 +255,8 @@ class Store:
             executor: Where to run: anything with a ``submit``, such as a thread or process pool of
                 `concurrent.futures`, or a dask ``Client``. Without one, and without *workers*, points run one after
                 the other, here.
-            workers: Run in so many processes of our own. If one dies, what it had in hand is tried again.
+            workers: Run in so many processes of our own, -1 for one on each processor. If one dies, what it had in
+                hand is tried again.
             progress: True for a bar (extra ``progress``), False for none; by default there is one if tqdm is installed
                 and someone looks. Or a function, called with a ``SweepProgress`` some times a second.
             metadata: Kept with the records of new runs; takes no part in the keys.
@@ -299,9 +278,11 @@ class Store:
         """
         from ._sweep import as_record, run_sweep
 
-        require_callable(runner)
-        chosen = SweepOptions.of(options)
-        return RecordList(run_sweep(PlainRuns(self._engine, runner, chosen.metadata), points, chosen, as_record))
+        _engine.require_callable(runner)
+        chosen = SweepOptions.of(options).for_points(points)
+        return _tables.RecordList(
+            run_sweep(_engine.PlainRuns(self._engine, runner, chosen.metadata), points, chosen, as_record)
+        )
 
     @shows_options(SweepOptions)
     def sweep_as_completed(
@@ -325,9 +306,9 @@ class Store:
         """
         from ._sweep import as_record, run_as_completed
 
-        require_callable(runner)
-        chosen = SweepOptions.of(options)
-        return run_as_completed(PlainRuns(self._engine, runner, chosen.metadata), points, chosen, as_record)
+        _engine.require_callable(runner)
+        chosen = SweepOptions.of(options).for_points(points)
+        return run_as_completed(_engine.PlainRuns(self._engine, runner, chosen.metadata), points, chosen, as_record)
 
     def plan(self, points: Iterable[Mapping[str, Any]], runner: Runner | None = None, *, workers: int = 1) -> Plan:
         """
@@ -352,7 +333,7 @@ class Store:
         """
         from ._sweep import plan_sweep
 
-        return plan_sweep(PlainRuns(self._engine, runner), points, workers)
+        return plan_sweep(_engine.PlainRuns(self._engine, runner), points, workers)
 
     def register(self, params: Mapping[str, Any], result_path: str | os.PathLike[str], **metadata: Any) -> RunRecord:
         """
@@ -442,7 +423,7 @@ class Store:
             >>> store.list("n>1 dt=.3") == store.list(param("n") > 1)
             True
         """
-        return self._engine.select(Selection.of(where, order_by, limit, newest_first), current=current)
+        return self._engine.select(query.Selection.of(where, order_by, limit, newest_first), current=current)
 
     def iter(self, where: Where | None = None, *, newest_first: bool = False) -> Iterator[RunRecord]:
         """
@@ -464,7 +445,7 @@ class Store:
             >>> next(store.iter(newest_first=True)).params
             {'n': 3}
         """
-        return self._engine.iter(Selection.of(where, newest_first=newest_first))
+        return self._engine.iter(query.Selection.of(where, newest_first=newest_first))
 
     def count(self, where: Where | None = None) -> int:
         """
@@ -483,7 +464,7 @@ class Store:
             >>> store.count(), store.count({"n": 2})
             (3, 1)
         """
-        return self._engine.count(condition_of(where))
+        return self._engine.count(query.condition_of(where))
 
     @overload
     def collect(
@@ -630,9 +611,8 @@ class Store:
             0
         """
         if where is not None and params is None:
-            return self._engine.forget_chosen(
-                Selection.of(where), remove_file, preview=preview, spare_pinned=not pinned
-            )
+            found = self._engine.select(query.Selection.of(where))
+            return self._engine.forget_chosen(found, remove_file, preview=preview, pinned=pinned)
         if params is None or where is not None or preview or pinned:
             raise TypeError(
                 "Cannot tell what to delete: pass params or a record; or where=, which is {} for all runs, and with it "
@@ -806,22 +786,39 @@ class Store:
         return prune_failures(self._engine, older_than_seconds, where, preview=preview)
 
     def merge(
-        self, other: Store, *, link: bool = False, step: Callable[[RunRecord], object] = lambda record: None
+        self,
+        other: Store,
+        where: Where | None = None,
+        *,
+        preview: bool = False,
+        link: bool = False,
+        outside: bool = False,
+        step: Callable[[RunRecord], object] = lambda record: None,
     ) -> Merged:
         """
         Take over another store's runs: copies of their results, and their records as they are.
 
-        A run that is here already, or another of the same point with the same content, is left alone. Of several runs
-        of one point the one made last answers, wherever it was made. Killed at any moment, a merge leaves at worst an
-        orphan file; merge again, and it is carried on.
+        A run that is here already, or another of the same point with the same content, is left alone. What answers
+        here goes on to answer: of several runs of one point the order of either index is kept, and those that only
+        this store has stand behind those taken over. Merging again changes nothing. Killed at any moment, a merge
+        leaves at worst an orphan file; merge again, and it is carried on.
+
+        The other store may come from somebody else. Hashes and recorded digests are verified, nothing outside its
+        results folder is read, and one odd record stops no other. A registered result stays where it is.
 
         Args:
             other: The other store; it is only read.
+            where: Which of its runs, as for `list`.
+            preview: Change nothing; only tell. Digests are not verified then, since that reads all results.
             link: Make hard links instead of copies: at once, but what is added to one file is then in both.
+            outside: Follow links that lead out of the other results folder; without it such runs are refused.
             step: Called after each run of the other store.
 
         Returns:
-            What was taken over, what was known, and what has no result any more.
+            What was taken over, what was known, what has no result any more, and what was refused and why.
+
+        Raises:
+            OSError: A result or a record cannot be written. What was taken over until then stays.
 
         Example:
             >>> ours, theirs = Store("a", "a.json", file_suffix=".txt"), Store("b", "b.json", file_suffix=".txt")
@@ -829,9 +826,53 @@ class Store:
             >>> len(ours.merge(theirs).taken), len(ours.merge(theirs).taken)
             (1, 0)
         """
-        from ._maintenance import merge
+        from ._maintenance import MergeOptions, merge
 
-        return merge(self._engine, other._engine, step, link=link)
+        options = MergeOptions(preview=preview, link=link, outside=outside)
+        return merge(self._engine, other._engine, query.Selection.of(where), options, step)
+
+    def export(
+        self,
+        target: str | os.PathLike[str],
+        where: Where | None = None,
+        *,
+        preview: bool = False,
+        outside: bool = False,
+        step: Callable[[RunRecord], object] = lambda record: None,
+    ) -> Exported:
+        """
+        Copy runs into a folder or a zip file, to hand on: a store of its own, with a table of the runs, ``runs.csv``.
+
+        The folder, or what is unpacked from the zip file, can be opened wherever it lies, as
+        ``Store("exported/results", "exported/entropic.json")``: it lists, answers, merges and can be rebuilt. With the
+        runs goes what is known of their code and under what circumstances they were made. It appears when it is whole.
+
+        Args:
+            target: A zip file if its name ends so, else a folder; nothing of that name may be there.
+            where: Which runs, as for `list`.
+            preview: Write nothing; only tell.
+            outside: Take in registered results from outside the results folder, too, and what links lead to out of it.
+            step: Called after each run.
+
+        Returns:
+            What was exported, what has no result any more, and what was refused and why.
+
+        Raises:
+            FileExistsError: There is something at *target*.
+            OSError: It cannot be written; nothing is left then.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> _ = store.run_or_retrieve({"n": 10}, lambda params, path: path.write_text("x"))
+            >>> len(store.export("exported", {"n": 10}).taken)
+            1
+            >>> Store("exported/results", "exported/entropic.json").retrieve({"n": 10}) is None
+            False
+        """
+        from ._maintenance import ExportOptions, export
+
+        options = ExportOptions(preview=preview, outside=outside)
+        return export(self._engine, self.list(where), Path(os.path.abspath(target)), options, step)
 
     def check(self, *, contents: bool = False, repair: bool = False) -> CheckReport:
         """
@@ -867,14 +908,15 @@ class Store:
         where: Where | None = None,
         compare: Comparison | None = None,
         seed: int | None = None,
+        trust: Collection[str] = (),
     ) -> ReproductionReport:
         """
         Run some recorded points again, and compare the results with the recorded ones; nothing is replaced.
 
-        What a decorated function has recorded can be called again, if the function is at hand or can be imported, and
-        its arguments can be had from the record: an array, of which only the digest is known, cannot. An enum arrives
-        as its value, a path as its text, a tuple as a list. The new results are written below ``.entropic``, and
-        removed.
+        What a decorated function has recorded can be called again, if its module has been imported or is named by
+        *trust*, and its arguments can be had from the record: an array, of which only the digest is known, cannot. An
+        enum arrives as its value, a path as its text, a tuple as a list. The new results are written below
+        ``.entropic``, and removed.
 
         Args:
             fraction: How many of the runs to draw, above 0 and at most 1; at least one is.
@@ -882,6 +924,8 @@ class Store:
             compare: Called with the recorded result and the new one; that they differ is said by False or by an
                 `AssertionError`. Without it that of the function, see `cached`; else byte for byte.
             seed: Of the draw, to draw the same runs again.
+            trust: Names of modules, or of packages with all that is in them, that may be imported because a record
+                names a function of theirs. Without it nothing is imported: records may come from somebody else.
 
         Returns:
             What came of each; its ``has_reproduced`` says it in one word. Takes as long as the runs did.
@@ -902,7 +946,8 @@ class Store:
         """
         from ._maintenance import reproduce
 
-        return reproduce(self._engine, self.list(where), fraction, compare, seed)
+        trusted = (trust,) if isinstance(trust, str) else trust
+        return reproduce(self._engine, self.list(where), fraction, compare, seed, trusted)
 
     def salvage(self) -> Path | None:
         """
@@ -1003,19 +1048,6 @@ class Store:
         return remove_orphans(self._engine, (Path(os.path.abspath(path)) for path in paths))
 
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-
-
-def _checked_folder(path: str | os.PathLike[str]) -> str:
-    text = os.path.expanduser(path)
-    if _URL.match(text):
-        raise ValueError(
-            f"Cannot keep results at {text!r}: this is a URL, and results are kept in a folder. Give the path of a "
-            f"folder, such as one where that place is mounted."
-        )
-    return text
-
-
 def store_without_folder(
     results_dir: Path, index: Path | str, file_suffix: str = "", *, keep_failed: bool = False
 ) -> Store:
@@ -1029,15 +1061,6 @@ def store_without_folder(
         keep_failed: As for `Store`.
     """
     store = Store.__new__(Store)
-    place = _checked_folder(results_dir)
-    state = {
-        "results_dir": Path(os.path.abspath(place)),
-        "file_suffix": checked_suffix(file_suffix),
-        "index": open_index(index if isinstance(index, str) else None, index, place),
-        "durable": True,
-        "keep_failed": keep_failed,
-        "digest_up_to_bytes": _DIGEST_UP_TO_BYTES,
-        "provenance": True,
-    }
-    store.__setstate__(state)
+    url = index if isinstance(index, str) else None
+    store.__setstate__(vars(Settings.checked(results_dir, index, file_suffix, url, keep_failed=keep_failed)))
     return store

@@ -25,7 +25,7 @@ from psycopg import sql
 
 PASSWORD = "Pa55-w0rd"
 _UNPRIVILEGED = ("postgres", "nobody")
-_WAIT_SECONDS = "60"
+_WAIT_SECONDS = "300"  # for a hang alone
 
 
 def programs() -> Path | None:

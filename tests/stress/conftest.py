@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,6 +41,57 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.kill()
         with contextlib.suppress(ValueError):
             process.communicate()
+
+
+# Forks of one process, since to start as many interpreters takes longer than what they are started for. Each ends as a
+# process does that was started by itself.
+FORKS = """
+import json, os, sys
+before, code, arguments = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+exec(before)
+is_ready, ready = os.pipe()
+may_begin, begins = os.pipe()
+def begin():
+    os.write(ready, b".")
+    os.read(may_begin, 1)  # until all that could write to it have closed it
+children = []
+for number, argument in enumerate(arguments):
+    children.append(os.fork())
+    if children[-1] == 0:
+        os.close(begins)
+        break
+else:
+    for _ in children:
+        os.read(is_ready, 1)
+    os.close(begins)
+    sys.exit(any([os.waitpid(child, 0)[1] for child in children]))
+try:
+    exec(code)
+except BaseException:
+    os.write(ready, b".")  # nobody waits for it
+    raise
+with open(f"answer{number}", "w") as file:
+    json.dump(answer, file)
+"""
+Together = Callable[..., list[Any]]
+
+
+@pytest.fixture
+def together(start: Start, tmp_path: Path) -> Together:
+    """
+    Run code in as many processes as there are arguments, and return the ``answer`` of each.
+
+    The code finds its ``argument``, and calls ``begin()`` where it is to wait for all others. What comes *before* is
+    imported once for all.
+    """
+
+    def together(code: str, arguments: list[Any], before: str = "import entropic.store") -> list[Any]:
+        process = start(FORKS, before, code, json.dumps(arguments))
+        _, error = process.communicate(timeout=120)
+        assert process.returncode == 0, error
+        return [json.loads((tmp_path / f"answer{number}").read_text()) for number in range(len(arguments))]
+
+    return together
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ from entropic import Store
 from entropic.index import SQLIndex
 
 Start = Callable[..., "subprocess.Popen[str]"]
+Together = Callable[..., list[Any]]
 
 WORKER = """
 import json, os, sys
@@ -83,38 +84,42 @@ def index(postgres_url: str) -> Iterator[SQLIndex]:
     index.close()
 
 
-def test_eight_processes_fifty_equal_points(start: Start, postgres_url: str, index: SQLIndex) -> None:
+EIGHT = """
+import os
+from entropic import Store
+url, first = argument
+store = Store("results", index=url, file_suffix=".txt", durable=False)
+log = os.open("ran.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+def runner(params, path):
+    os.write(log, f"{params['n']}\\n".encode())
+    path.write_text(str(params["n"]))
+begin()
+answer = {}
+for n in range(first, first + 50):
+    record = store.run_or_retrieve({"n": n}, runner)
+    assert record.result_path.read_text() == str(n)
+    answer[n] = record.created_at
+"""
+LIBRARIES = "import entropic.store, entropic.index.sql, psycopg, sqlalchemy.dialects.postgresql.psycopg, sqlite3"
+
+
+def test_eight_processes_fifty_equal_points(together: Together, postgres_url: str, index: SQLIndex) -> None:
     """Fifty runs, not one more, and everybody is answered alike."""
-    workers = [begun(start, postgres_url, "results", 0, 50, False) for _ in range(8)]
-    for worker in workers:
-        go_on(worker)
-    answers = [answer_of(worker) for worker in workers]
+    answers = together(EIGHT, [[postgres_url, 0]] * 8, LIBRARIES)
 
     assert ran() == Counter({str(n): 1 for n in range(50)})
     assert all(answer == answers[0] for answer in answers)
     assert len(index.all()) == 50
 
 
-def test_eight_processes_fifty_points_each(start: Start, postgres_url: str, index: SQLIndex) -> None:
-    """Four hundred records, the tables made by whoever came first."""
-    workers = [begun(start, postgres_url, "results", 50 * number, 50, False) for number in range(8)]
-    for worker in workers:
-        go_on(worker)
-    for worker in workers:
-        answer_of(worker)
+@pytest.mark.parametrize("url", ["postgres_url", "sqlite_url"])
+def test_eight_processes_fifty_points_each(together: Together, url: str, request: pytest.FixtureRequest) -> None:
+    """Four hundred records on a server or in one file, the tables made by whoever came first."""
+    url = request.getfixturevalue(url)
 
-    assert sorted(record.params["n"] for record in index.all()) == list(range(400))
+    together(EIGHT, [[url, 50 * number] for number in range(8)], LIBRARIES)
 
-
-def test_eight_processes_one_sqlite_file(start: Start, sqlite_url: str) -> None:
-    """Four hundred records in one file, made by whoever came first."""
-    workers = [begun(start, sqlite_url, "results", 50 * number, 50, False) for number in range(8)]
-    for worker in workers:
-        go_on(worker)
-    for worker in workers:
-        answer_of(worker)
-
-    index = SQLIndex(sqlite_url)
+    index = SQLIndex(url, durable=False)
     assert sorted(record.params["n"] for record in index.all()) == list(range(400))
     index.close()
 

@@ -14,45 +14,26 @@ import pytest
 from entropic import Store
 
 Start = Callable[..., "subprocess.Popen[str]"]
+Together = Callable[..., list[Any]]
 
 WORKER = """
-import json, os, sys, threading
+import os, threading
 from entropic import Store
 store = Store("results", "runs.json", file_suffix=".txt")
-first, count, pause = json.loads(sys.argv[1])
+first, count, pause = argument
 log = os.open("ran.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 def runner(params, path):
     os.write(log, f"{params['n']}\\n".encode())
     if pause:
         threading.Event().wait(pause)
     path.write_text(str(params["n"]))
-print("ready", flush=True)
-sys.stdin.readline()
-answers = {}
+begin()
+answer = {}
 for n in range(first, first + count):
     record = store.run_or_retrieve({"n": n}, runner)
     assert record.result_path.read_text() == str(n)
-    answers[n] = str(record.result_path)
-print(json.dumps(answers))
+    answer[n] = str(record.result_path)
 """
-
-
-def together(start: Start, count: int, arguments: Callable[[int], Any]) -> list[dict[str, str]]:
-    """Run workers that begin at one moment; what each of them was answered."""
-    workers = [start(WORKER, json.dumps(arguments(number))) for number in range(count)]
-    for worker in workers:
-        assert worker.stdout is not None
-        assert worker.stdout.readline() == "ready\n"
-    for worker in workers:
-        assert worker.stdin is not None
-        worker.stdin.write("\n")
-        worker.stdin.flush()
-    answers = []
-    for worker in workers:
-        out, error = worker.communicate(timeout=120)
-        assert worker.returncode == 0, error
-        answers.append(json.loads(out))
-    return answers
 
 
 def ran() -> Counter[str]:
@@ -72,9 +53,9 @@ def litter() -> list[Path]:
 
 
 @pytest.mark.parametrize("pause", [0, 0.005])
-def test_eight_processes_fifty_equal_points(start: Start, pause: float) -> None:
+def test_eight_processes_fifty_equal_points(together: Together, pause: float) -> None:
     """Fifty runs, not one more, and everybody is answered alike."""
-    answers = together(start, 8, lambda number: [0, 50, pause])
+    answers = together(WORKER, [[0, 50, pause]] * 8)
 
     assert ran() == Counter({str(n): 1 for n in range(50)})
     assert all(answer == answers[0] for answer in answers)
@@ -83,9 +64,9 @@ def test_eight_processes_fifty_equal_points(start: Start, pause: float) -> None:
     assert litter() == []
 
 
-def test_eight_processes_fifty_points_each(start: Start) -> None:
+def test_eight_processes_fifty_points_each(together: Together) -> None:
     """Four hundred records, no error."""
-    together(start, 8, lambda number: [50 * number, 50, 0])
+    together(WORKER, [[50 * number, 50, 0] for number in range(8)])
 
     with Store("results", "runs.json") as store:
         assert sorted(record.params["n"] for record in store.list()) == list(range(400))

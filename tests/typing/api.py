@@ -137,8 +137,8 @@ assert_type(first.delete(1), bool)
 assert_type(first.register("x.npy", 1, dt=0.2), RunRecord)
 assert_type(first.list(where={"n": 1}), RecordList)
 assert_type(first.list(param("n") > 1, order_by="n", limit=1, newest_first=True), RecordList)
-assert_type(first.sweep([{"n": 1}]), list[RunRecord])
-assert_type(first.sweep([{"n": 1}], executor=object(), progress=lambda progress: progress.done), list[RunRecord])
+assert_type(first.sweep([{"n": 1}]), RecordList)
+assert_type(first.sweep([{"n": 1}], executor=object(), progress=lambda progress: progress.done), RecordList)
 assert_type(first.plan([{"n": 1}]).cached, int)
 assert_type(first.cache_info().hits, int)
 first.cache_clear()
@@ -162,7 +162,7 @@ async def awaited(result_path: Path, n: int) -> None: ...
 
 
 coroutine: Coroutine[Any, Any, RunRecord] = awaited(1)
-assert_type(awaited.sweep([{"n": 1}]), list[RunRecord])
+assert_type(awaited.sweep([{"n": 1}]), RecordList)
 
 
 # ---- a function that returns its result keeps its whole signature

@@ -15,7 +15,7 @@ import warnings
 import click
 
 from ..errors import EntropicError, UnknownNameWarning
-from . import _explain, _failures, _ls, _prune, _restore, _run, _show, _transfer
+from . import _explain, _failures, _ls, _prune, _restore, _run, _show, _sweep, _transfer
 from ._place import store_options
 from ._view import told
 
@@ -71,6 +71,7 @@ for _subcommand in (
     _show.check,
     _explain.why,
     _run.run,
+    _sweep.sweep,
     _failures.failures,
     _prune.rm,
     _prune.prune,

@@ -33,13 +33,8 @@ def opens_store(*, creates: bool = False) -> Callable[[Function], Callable[..., 
         @store_options
         @functools.wraps(function)
         def opened(*args: Any, index: str | None, results: str | None, **kwargs: Any) -> Any:
-            # Before the subcommand or after it: both are natural, and the nearer one wins.
-            outer = click.get_current_context().obj or {}
-            suffix = kwargs.get("suffix") or ""
-            results = results or outer.get("results")
-            places = find_places(index or outer.get("index"), results, creates=creates)
-            click.get_current_context().meta[_NAMED] = results or os.environ.get("ENTROPIC_RESULTS")
-            with open_store(*places, suffix, keep_failed=bool(kwargs.pop("keep_failed", False))) as store:
+            suffix, keep_failed = kwargs.get("suffix") or "", bool(kwargs.pop("keep_failed", False))
+            with chosen_store(index, results, suffix, keep_failed=keep_failed, creates=creates) as store:
                 try:
                     function(*args, store=store, **kwargs)
                     sys.stdout.flush()
@@ -51,6 +46,31 @@ def opens_store(*, creates: bool = False) -> Callable[[Function], Callable[..., 
         return opened
 
     return decorate
+
+
+def chosen_store(
+    index: str | None, results: str | None, suffix: str = "", *, keep_failed: bool = False, creates: bool = False
+) -> Store:
+    """
+    The store that a subcommand means.
+
+    Args:
+        index: The option of the subcommand, or nothing; before it stands what was given before the subcommand.
+        results: Likewise.
+        suffix: As for `Store`.
+        keep_failed: As for `Store`.
+        creates: Neither needs to be there.
+
+    Raises:
+        click.UsageError: There is none, or more than one.
+    """
+    # Before the subcommand or after it: both are natural, and the nearer one wins.
+    context = click.get_current_context()
+    outer = context.obj or {}
+    results = results or outer.get("results")
+    places = find_places(index or outer.get("index"), results, creates=creates)
+    context.meta[_NAMED] = results or os.environ.get("ENTROPIC_RESULTS")
+    return open_store(*places, suffix, keep_failed=keep_failed)
 
 
 def require_own_results(store: Store) -> None:
@@ -86,8 +106,12 @@ def require_own_folder(store: Store, option: str, purpose: str) -> None:
 
 def store_options(function: Function) -> Function:
     """The options that say where the store is."""
-    index = click.option("--index", metavar="FILE|URL", help="The index, a file or a database [env ENTROPIC_INDEX].")
-    results = click.option("--results", metavar="DIR", help="The results folder [env ENTROPIC_RESULTS].")
+    index = click.option(
+        "--index", type=click.Path(), metavar="FILE|URL", help="The index, a file or a database [env ENTROPIC_INDEX]."
+    )
+    results = click.option(
+        "--results", type=click.Path(), metavar="DIR", help="The results folder [env ENTROPIC_RESULTS]."
+    )
     return index(results(function))
 
 

@@ -11,11 +11,13 @@ from typing import Any
 import click
 
 from .._command import Command, signal_programs, typed_otherwise
+from .._locks import count_of_ranks
 from .._record import RunRecord
 from ..errors import CommandError, EntropicError, ParameterError
 from ..query import value_of
 from ..store import Store
 from . import _view
+from ._completion import complete_assignments
 from ._parsing import assignments, checked_suffix, looks_like_an_assignment, typed
 from ._place import opens_store
 
@@ -23,14 +25,28 @@ FAILED = 125
 
 
 @click.command(context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
-@click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter, such as n=100.")
+@click.option(
+    "-p",
+    "--param",
+    "params",
+    multiple=True,
+    metavar="NAME=VALUE",
+    shell_complete=complete_assignments,
+    help="A parameter, such as n=100.",
+)
 @click.option(
     "-m", "--meta", "metadata", multiple=True, metavar="NAME=VALUE", help="Kept with the record, not in the key."
 )
 @click.option(
     "--suffix", default="", metavar=".csv", callback=checked_suffix, help="What the name of the result ends in."
 )
-@click.option("--depends", multiple=True, metavar="FILE", help="A file or folder whose content takes part in the key.")
+@click.option(
+    "--depends",
+    multiple=True,
+    type=click.Path(),
+    metavar="FILE",
+    help="A file or folder whose content takes part in the key.",
+)
 @click.option("--version", metavar="TEXT", help="Takes part in the key instead of the content of the program.")
 @click.option("--again", is_flag=True, help="Run, whatever is recorded, and add a further record.")
 @click.option("--keep-failed", is_flag=True, help="Keep what a failing program wrote, under RESULTS/.entropic/failed.")
@@ -141,18 +157,12 @@ def _note_what_differs(program: Command, point: dict[str, Any]) -> None:
             _view.told(f"{name}={text} is recorded as the number {point[name]}; the program gets {text}")
 
 
-# By the launcher of an MPI job: where a process finds how many there are.
-_SIZES = ("OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "PMI_SIZE")
-
-
 def _refuse_ranks() -> None:
     """Refuse to be one of several ranks: each would start a program of its own, which then waits for the others."""
-    sizes = {name: os.environ.get(name, "") for name in _SIZES}
-    several = next((name for name, size in sizes.items() if size.isdigit() and int(size) > 1), None)
-    if several is not None and "SLURM_PROCID" not in os.environ:  # under srun, tasks are often independent runs
-        count = sizes[several]
+    count = count_of_ranks()
+    if count > 1:
         raise ValueError(
             f"Cannot run the program: this command is one of {count} that an MPI launcher has started, and each would "
             f"run it. Start the launcher inside: entropic run ... -- mpirun -n {count} PROGRAM. If these are "
-            f"independent runs, start each with: env -u {several} entropic run ..."
+            f"independent runs, set ENTROPIC_RANKS=independent."
         )

@@ -13,12 +13,13 @@ from .._record import RunRecord, cell_text
 from .._tables import RecordList
 from ..query import Condition, Filter, TextQuery, fields_of, has_name, kind_of, look_up, param, read_query
 from ..store import Store
+from ._completion import complete_filters
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _MOST_VALUES_SHOWN = 5
 
-runs_argument = click.argument("runs", nargs=-1, metavar="[FILTER|HASH]...")
+runs_argument = click.argument("runs", nargs=-1, metavar="[FILTER|HASH]...", shell_complete=complete_filters)
 
 
 def chosen(store: Store, texts: Sequence[str], sort: str | None = None, *, current: bool = False) -> RecordList:

@@ -8,6 +8,7 @@ from collections import Counter
 
 import click
 
+from .._fs import status_of
 from .._record import flatten, one_line
 from .._tables import RecordList
 from ..store import Store
@@ -51,10 +52,15 @@ def _show_code(records: RecordList, store: Store) -> None:
     text = codebook.text(codes[-1]) if codes else ""
     if not text:
         raise NothingFound("the code of this run is not known")
-    click.echo(text)
+    click.echo(_harmless(text))
     earlier = [code for code in codes if code != codes[-1]]
     if earlier:
-        click.echo(codebook.diff(earlier[-1], codes[-1]))
+        click.echo(_harmless(codebook.diff(earlier[-1], codes[-1])))
+
+
+def _harmless(text: str) -> str:
+    """Code that somebody may have written, with all that is no text spelt out."""
+    return "\n".join(one_line(line.expandtabs()) for line in text.split("\n"))
 
 
 @click.command()
@@ -76,9 +82,9 @@ def path(store: Store, runs: tuple[str, ...], every: bool, null: bool) -> None:
     """
     records = some(store, runs)
     paths = [record.result_path for record in (records if every else answering(records))]
-    for gone in (one for one in paths if not one.exists()):
+    there = [one for one in paths if status_of(one) is not None]
+    for gone in (one for one in paths if one not in there):
         _view.told(f"the result {gone} is gone")
-    there = [one for one in paths if one.exists()]
     for one in there:
         _view.show_path(one, end=b"\0" if null else b"\n")
     if not there:
@@ -138,7 +144,7 @@ def check(context: click.Context, store: Store, contents: bool, repair: bool) ->
 def _show_record(records: RecordList, store: Store) -> None:
     record, table = records[0], records.table()
     superseded = table.own("superseded")
-    gone = "" if record.result_path.exists() else "  (gone)"
+    gone = "  (gone)" if status_of(record.result_path) is None else ""
     rows = [
         ("hash", record.params_hash),
         ("created", _view.created(record)),

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from .._maintenance import export as write_export
-from .._maintenance import link_view
+from .._maintenance import Refused, link_view
 from .._record import one_line
+from .._tables import RecordList
 from ..index import copy, open_index
 from ..store import Store
-from . import _view
+from . import _ls, _view
 from ._parsing import assignments, looks_like_an_assignment
 from ._place import find_places, is_url, open_store, opens_store, require_own_folder
-from ._selection import runs_argument, some
+from ._selection import condition_of, runs_argument, some
+
+_preview_option = click.option("--preview", is_flag=True, help="Change nothing; show what would be done.")
+_outside_option = click.option(
+    "--outside", is_flag=True, help="Take results and follow links that lie or lead outside the results folder."
+)
+_HOW_TO_TAKE_IT = "; --outside takes what lies elsewhere"
 
 
 @click.command()
@@ -44,31 +51,58 @@ def register(
 
 @click.command()
 @click.argument("other", metavar="OTHER_INDEX")
+@runs_argument
 @click.option("--other-results", metavar="DIR", help="Its results folder, if the index does not tell.")
 @click.option("--link", is_flag=True, help="Hard links instead of copies: what is added to one is then in both.")
+@_outside_option
+@_preview_option
 @opens_store(creates=True)
-def merge(store: Store, other: str, other_results: str | None, link: bool) -> None:
+def merge(
+    store: Store,
+    other: str,
+    runs: tuple[str, ...],
+    other_results: str | None,
+    link: bool,
+    outside: bool,
+    preview: bool,
+) -> None:
     """
     Take over another store's runs.
 
     Copies of their results, and their records. Runs that are here already, or others of the same point with the same
-    content, are left alone; so a merge that was interrupted is carried on by merging again. The other store is only
-    read.
+    content, are left alone; so a merge that was interrupted is carried on by merging again. What answers here goes on
+    to answer. The other store is only read, and may come from somebody else.
 
     \b
-    Example:
+    Examples:
       entropic merge /data/colleague/entropic.json
+      entropic merge --preview /data/colleague 'n>=100'
     """
     index = str(Path(other, "entropic.json")) if Path(other).is_dir() else other
     with open_store(*find_places(index, other_results, creates=False, environment={})) as source:
         if other_results is None:
             require_own_folder(source, "--other-results", "to copy results from there")
-        merged = store.merge(source, link=link, step=_view.progress(len(source.list()), "merging"))
-    for record in merged.missing:
-        _view.told(f"left out {record.params_hash}: its result {record.result_path} is gone")
-    click.echo(
-        f"{len(merged.taken)} taken over, {len(merged.known)} known already, {len(merged.missing)} without result"
-    )
+        where = condition_of(runs)
+        step = _view.progress(source.count(where), "merging")
+        merged = store.merge(source, where, preview=preview, link=link, outside=outside, step=step)
+    if preview and merged.taken:
+        _view.told(f"from {source.results_dir} to {store.results_dir} would be taken over:")
+        _ls.show_runs(merged.taken)
+    _tell_left_out(merged.missing, merged.refused)
+    counts = [f"{len(merged.taken)} taken over", f"{len(merged.known)} known already"]
+    counts += [f"{len(merged.missing)} without result", *_counted_refused(merged.refused)]
+    click.echo(", ".join(counts))
+
+
+def _tell_left_out(missing: RecordList, refused: Sequence[Refused]) -> None:
+    for record in missing:
+        _view.told(f"left out {record.params_hash}: its result {record.result_path} is gone, or a part of it")
+    for one in refused:
+        _view.told(f"left out {one}")
+
+
+def _counted_refused(refused: Sequence[Refused]) -> list[str]:
+    return [f"{len(refused)} refused"] if refused else []
 
 
 @click.command("copy-index")
@@ -95,12 +129,15 @@ def copy_index(source: str, target: str) -> None:
 @click.command()
 @runs_argument
 @click.option("-o", "--output", required=True, metavar="FILE.zip|DIR", help="Where to; must not exist.")
+@_outside_option
+@_preview_option
 @opens_store()
-def export(store: Store, runs: tuple[str, ...], output: str) -> None:
+def export(store: Store, runs: tuple[str, ...], output: str, outside: bool, preview: bool) -> None:
     """
     Copy chosen runs into a zip file or a folder.
 
-    Their results, and a table of their parameters, runs.csv.
+    It is a store of its own: their results, an index, and a table of their parameters, runs.csv. Unpacked anywhere, it
+    can be opened, listed and merged.
 
     \b
     Examples:
@@ -108,11 +145,17 @@ def export(store: Store, runs: tuple[str, ...], output: str) -> None:
       entropic export 'n>=100' -o for_the_paper
     """
     records = some(store, runs)
-    for record in records:
-        if not record.result_path.exists():
-            _view.told(f"the result of {record.params_hash} is gone: only its parameters are exported")
-    write_export(records, Path(output), store._engine.paths.files_of, _view.progress(len(records), "exporting"))
-    click.echo(f"{len(records)} run{'' if len(records) == 1 else 's'} exported to {one_line(output)}")
+    step = _view.progress(len(records), "exporting")
+    exported = store.export(output, condition_of(runs), preview=preview, outside=outside, step=step)
+    for record in exported.missing:
+        _view.told(f"the result of {record.params_hash} is gone, or a part of it: only its parameters are exported")
+    for one in exported.refused:
+        _view.told(f"the result is left out of {one}{_HOW_TO_TAKE_IT if not outside else ''}")
+    count = len(exported.taken) + len(exported.missing)
+    if preview:
+        _ls.show_runs(exported.taken)
+    would = "would be " if preview else ""
+    click.echo(f"{count} run{'' if count == 1 else 's'} {would}exported to {one_line(output)}")
 
 
 @click.command()

@@ -2,16 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-from ._arguments import code_in, found_again
-from ._bytecode import code_digest, layers_of
-from ._comparison import Change, diff_of
-from ._fingerprint import Code, Fingerprint
-from ._history import Codebook
-from ._ownership import EVERYTHING_OWN, Ownership
-from ._units import ITSELF, Part
+from .._fs import door
 
 if TYPE_CHECKING:
+    from ._arguments import code_in, found_again
+    from ._bytecode import code_digest, layers_of
+    from ._comparison import Change, diff_of
+    from ._fingerprint import Code, Fingerprint
+    from ._history import Codebook, is_fingerprint
+    from ._ownership import EVERYTHING_OWN, Ownership
     from ._provenance import Meter, circumstances
+    from ._units import ITSELF, Part
 
 __all__ = [
     "EVERYTHING_OWN",
@@ -28,14 +29,20 @@ __all__ = [
     "code_in",
     "diff_of",
     "found_again",
+    "is_fingerprint",
     "layers_of",
 ]
 
-
-def __getattr__(name: str) -> object:
-    # A hit records nothing, so it does not load what finds out where and at what cost a run was made.
-    if name not in ("Meter", "circumstances"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import _provenance
-
-    return getattr(_provenance, name)
+__getattr__, __dir__ = door(
+    __name__,
+    {
+        "_arguments": "code_in found_again",
+        "_bytecode": "code_digest layers_of",
+        "_comparison": "Change diff_of",
+        "_fingerprint": "Code Fingerprint",
+        "_history": "Codebook is_fingerprint",
+        "_ownership": "EVERYTHING_OWN Ownership",
+        "_provenance": "Meter circumstances",
+        "_units": "ITSELF Part",
+    },
+)

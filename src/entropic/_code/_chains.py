@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import FunctionType, MemberDescriptorType, ModuleType
 from typing import Any
 
@@ -13,11 +13,13 @@ from ._graph import BUILTINS, Receiver, Target, Walker
 from ._names import Holder, holder_of_class, holder_of_module, holder_of_object
 from ._objects import (
     ABSENT,
+    attribute_of,
     class_attribute,
     dictionary_of,
     functions_behind,
     has_get,
     is_a,
+    is_cache,
     is_data_descriptor,
     lineage_of,
     members_of,
@@ -25,6 +27,7 @@ from ._objects import (
 from ._ownership import Ownership, is_of_the_module
 from ._scopes import CHANGING, Chain
 
+_BUILTINS = Holder(BUILTINS.get, id(BUILTINS), "")
 _CONTAINERS = (list, dict, set, deque, bytearray)
 
 
@@ -47,6 +50,7 @@ class ChainReader:
                 return "absent"
             if name in ("globals", "vars") and len(chain) == 1:
                 return None
+            self._graph.watch(_BUILTINS, name, value, is_glanced_at=False)
             return self._walk.values.value(value, None, name, holder) if self.is_patched(value) else None
         if is_of_the_module(name) and is_a(value, (str, type(None))):
             return None
@@ -58,13 +62,13 @@ class ChainReader:
             return self._walk.values.value(value, None, name, holder, shown=shown, only_code=only_code)
         self._graph.watch(holder, name, value)
         if is_a(value, ModuleType):
-            return self._module_chain(value, rest, only_code)
+            return self.of_module(value, rest, only_code)
         if is_a(value, type):
             return self.class_chain(value, rest) if self._ownership.has(value) else self._foreign_member(value, rest)
         if is_a(value, FunctionType) and rest[0] in value.__dict__:
             return self.chain(Holder(value.__dict__.get, id(value.__dict__), holder.file), rest, only_code=only_code)
         if self._ownership.has(type(value)) and not is_a(value, enum.Enum):
-            return self._attribute(value, rest, holder.file, shown)
+            return self._attribute(value, rest, holder.file, shown, (name, holder))
         if is_a(value, _CONTAINERS) and rest[0] in CHANGING and type(value).__module__ in ("builtins", "collections"):
             self._graph.changed.add(holder.place(name))
         held = dictionary_of(value)
@@ -73,18 +77,27 @@ class ChainReader:
             return self.chain(inside, rest, shown=f"{shown}.{rest[0]}", only_code=only_code)
         return self._walk.values.value(value, None, name, holder, shown=shown, only_code=only_code)
 
-    def _module_chain(self, module: ModuleType, rest: Chain, only_code: bool) -> Target:
+    def of_module(self, module: ModuleType, rest: Chain, only_code: bool = False) -> Target:
+        """What is read of a module."""
+        if not rest:
+            return self._walk.classes.of_module(module)
         namespace = vars(module)
         if self._ownership.has(module):
+            if rest[0] == "__dict__":
+                return self._walk.classes.of_module(module)
             if rest[0] not in namespace and f"{module.__name__}.{rest[0]}" in sys.modules:
-                return self._module_chain(sys.modules[f"{module.__name__}.{rest[0]}"], rest[1:], only_code)
+                return self.of_module(sys.modules[f"{module.__name__}.{rest[0]}"], rest[1:], only_code)
+            if rest[0] not in namespace and "__getattr__" in namespace:
+                # Such as a package that loads its modules when they are asked for: all that it names may be meant.
+                self._graph.watch(holder_of_module(namespace), rest[0], ABSENT)
+                return self._walk.source(f"{module.__name__}.{rest[0]}") or self._walk.source(module.__name__)
             return self.chain(holder_of_module(namespace), rest, only_code=only_code)
         # Of someone else's module only what the user has put there counts.
         holder = holder_of_module(namespace)
         value = namespace.get(rest[0], ABSENT)
         self._graph.watch(holder, rest[0], value, is_glanced_at=False)
         if is_a(value, ModuleType) and len(rest) > 1:
-            return self._module_chain(value, rest[1:], only_code)
+            return self.of_module(value, rest[1:], only_code)
         if value is not ABSENT and self.is_patched(value):
             return self._walk.values.value(value, None, rest[0], holder)
         return self._foreign_member(value, rest[1:]) if is_a(value, type) and len(rest) > 1 else None
@@ -112,6 +125,8 @@ class ChainReader:
         if not chain:
             return self._walk.classes.of_class(kind)
         name = chain[0]
+        if name == "__subclasses__":
+            return self._walk.classes.with_subclasses(kind)
         owner = next((one for one in lineage_of(kind) if name in members_of(one)), None)
         if owner is None:
             return self._walk.classes.of_class(kind) if self._ownership.has(kind) else None
@@ -122,8 +137,10 @@ class ChainReader:
             return self.chain(holder_of_class(owner, ""), chain)
         return self.member(lineage_of(kind), name, Receiver(kind, ABSENT))
 
-    def _attribute(self, value: Any, chain: Chain, file: str, shown: str = "") -> Target:
-        """What is read of an object of the user's, looked up where Python does."""
+    def _attribute(
+        self, value: Any, chain: Chain, file: str, shown: str = "", bound: tuple[str, Holder] | None = None
+    ) -> Target:
+        """What is read of an object of the user's, looked up where Python does; where that is *bound*, if it is."""
         name, kind = chain[0], type(value)
         if name == "__class__":
             return self.class_chain(kind, chain[1:])
@@ -135,21 +152,34 @@ class ChainReader:
             and is_data_descriptor(found)
             and not is_a(found, MemberDescriptorType)
         ):
+            if not functions_behind(found):
+                return self._whole(
+                    value, bound or (name, Holder({name: value}.get, id(value), file))
+                )  # computed in C, of what the object is
+            return self.member(lineage_of(kind), name, Receiver(kind, value))
+        if is_cache(kind, name):
             return self.member(lineage_of(kind), name, Receiver(kind, value))
         held = holder.get(name, ABSENT) if holder is not None else ABSENT
         if holder is not None and (held is not ABSENT or found is ABSENT or not is_a(found, MemberDescriptorType)):
             self._graph.watch(holder, name, held)
         if holder is not None and held is not ABSENT:
             return self.chain(holder, chain, shown=f"{shown or kind.__qualname__}.{name}")
-        if found is ABSENT:
-            # Computed by the object, or not there.
-            return self._walk.values.describe(
-                value, name, Holder({name: value}.get, id(value), file), kind.__qualname__
-            )
+        if found is ABSENT or self._is_of_someone_else(kind, name):
+            # Computed by the object, or not there; or it may call what the object's own class has put over it.
+            return self._whole(value, bound or (name, Holder({name: value}.get, id(value), file)))
         if len(chain) > 1 and not has_get(found):
             owner = next(one for one in lineage_of(kind) if name in members_of(one))
             return self.chain(holder_of_class(owner, file), chain)
         return self.member(lineage_of(kind), name, Receiver(kind, value))
+
+    def _whole(self, value: Any, bound: tuple[str, Holder]) -> Target:
+        """An object with all that it holds."""
+        name, holder = bound
+        return self._walk.values.describe(value, name, holder, type(value).__qualname__)
+
+    def _is_of_someone_else(self, kind: type, name: str) -> bool:
+        owner = next(one for one in lineage_of(kind) if name in members_of(one))
+        return not self._counts_in(owner, name) and owner.__module__ != "builtins"
 
     def own(self, receiver: Receiver, chain: Chain) -> Target:
         """What a method takes of its own object."""
@@ -174,10 +204,48 @@ class ChainReader:
         """What the first of some classes that binds a name binds it to; the others are watched, for they might."""
         for one in lineage:
             if name in members_of(one):
-                return self.member_value(one, name, receiver) if self._counts_in(one, name) else None
+                if self._counts_in(one, name):
+                    return self.member_value(one, name, receiver)
+                return self._behind_base(one, name, receiver)
             if self._ownership.has(one):
                 self._graph.watch(holder_of_class(one, ""), name, ABSENT)
-        return None
+        return self._hook(receiver, "__getattr__")
+
+    def _behind_base(self, base: type, name: str, receiver: Receiver) -> Target:
+        """What someone else's method may call: anything that the class of the object has put over it."""
+        if not self._ownership.has(receiver.kind) or (base.__module__ == "builtins" and name != "__dict__"):
+            return None
+        return self._walk.classes.of_class(receiver.kind)
+
+    def _hook(self, receiver: Receiver, name: str) -> Target:
+        """A method of the user's that Python calls when an attribute is read, bound or deleted."""
+        owner = next((one for one in lineage_of(receiver.kind) if name in members_of(one)), None)
+        if owner is None or not self._counts_in(owner, name):
+            return None
+        return self.member_value(owner, name, receiver)
+
+    def run_by_reading(self, receiver: Receiver) -> Iterator[tuple[str, Target]]:
+        """What runs for each attribute that a method takes of its own object."""
+        yield "self.__getattribute__", self._hook(receiver, "__getattribute__")
+
+    def run_by_writing(
+        self, kind: str, chain: Chain, module: Holder, cells: Holder, receiver: Receiver | None
+    ) -> Iterator[tuple[str, Target]]:
+        """What runs when an attribute is bound or deleted: the setter of a property, `__setattr__`."""
+        changed: Receiver | None = receiver
+        if kind != "own":
+            value = (cells if kind == "cell" else module).get(chain[0], ABSENT)
+            changed, chain = Receiver(type(value), value), chain[1:]
+        while changed is not None and len(chain) > 1:
+            value = _held_by(changed, chain[0])
+            changed, chain = Receiver(type(value), value), chain[1:]
+        if changed is None or not chain or not self._ownership.has(changed.kind):
+            return
+        found = class_attribute(changed.kind, chain[0])
+        if found is not ABSENT and is_data_descriptor(found) and not is_a(found, MemberDescriptorType):
+            yield f"binds {chain[0]}", self.member(lineage_of(changed.kind), chain[0], changed)
+        for name in ("__setattr__", "__delattr__"):
+            yield f"{name} for {chain[0]}", self._hook(changed, name)
 
     def _counts_in(self, kind: type, name: str) -> bool:
         """Whether a member is of a class of the user's, or is code of the user's in one of someone else's."""
@@ -221,3 +289,11 @@ class ChainReader:
             place, value = holder.place(name), holder.get(name, ABSENT)
             if name == chain[-1]:
                 self._graph.changed.add(place)
+
+
+def _held_by(receiver: Receiver, name: str) -> Any:
+    value = receiver.value
+    if is_a(value, ModuleType):
+        return vars(value).get(name, ABSENT)
+    found = attribute_of(value, name) if value is not ABSENT else ABSENT
+    return found if found is not ABSENT else class_attribute(receiver.kind, name)

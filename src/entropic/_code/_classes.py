@@ -10,9 +10,9 @@ from abc import ABCMeta
 from types import FunctionType, MemberDescriptorType, ModuleType
 from typing import Any
 
-from . import _reading
 from ._constants import describe
 from ._graph import Receiver, Target, Walker
+from ._late import reading
 from ._names import holder_of_module
 from ._objects import ABSENT, dictionary_of, foreign_name, functions_behind, is_a, kind_name, members_of
 from ._ownership import Ownership
@@ -20,6 +20,7 @@ from ._units import Part, digest_of
 
 _METACLASSES = (type, ABCMeta, enum.EnumMeta)
 _OPTIONS = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
+_SETTINGS = frozenset({"__slots__", "__match_args__", "__hash__", "__array_priority__", "__array_ufunc__"})
 _PYTHONS_OWN = frozenset({"__dict__", "__weakref__", "__doc__", "__module__"})
 
 
@@ -42,15 +43,31 @@ class ClassReader:
         module = sys.modules.get(str(kind.__module__))
         file = vars(module).get("__file__") if is_a(module, ModuleType) else None
         shown = os.path.basename(file) if isinstance(file, str) else ""
-        read = functools.partial(_reading.text_of_class, kind)
-        number = self._graph.add(id(kind), Part("class", kind.__qualname__, shown, "", read=read))
+        part = Part("class", kind.__qualname__, shown, "", read=lambda: reading.text_of_class(kind))
+        number = self._graph.add(id(kind), part)
         members = members_of(kind)
         self._graph.views.append((members.values(), tuple(members.values())))
         self._walk.later(functools.partial(self._follow_class, number, kind, file if isinstance(file, str) else ""))
         return number
 
+    def with_subclasses(self, kind: type) -> Target:
+        """A class with all that derive from it, by its name in the list of these."""
+        if not self._ownership.has(kind):
+            return None
+        key = ("subclasses", id(kind))
+        if key in self._graph.numbers:
+            return self._graph.numbers[key]
+        if self._graph.is_full():
+            return "beyond"
+        number = self._graph.add(key, Part("class", f"subclasses of {kind.__qualname__}", "", "live"))
+        below: list[type] = sorted(type.__subclasses__(kind), key=kind_name)
+        for place, one in enumerate(below):
+            self._graph.edge(number, f"{place}", self.of_class(one))
+            self._graph.edge(number, f"below {place}", self.with_subclasses(one))
+        return number
+
     def of_module(self, module: ModuleType) -> Target:
-        """A module that is handed on as a whole: all functions and classes that it defines."""
+        """A module that is handed on as a whole: all functions and classes that it defines, and its values."""
         if not self._ownership.has(module):
             return f"module({module.__name__})"
         if (number := self._graph.numbers.get(id(module))) is not None:
@@ -58,7 +75,11 @@ class ClassReader:
         self._graph.kept.append(module)
         number = self._graph.add(id(module), Part("module", module.__name__, "", "live"))
         for name, value in sorted(vars(module).items()):
-            if is_a(value, (FunctionType, type)) and value.__module__ == module.__name__:
+            is_dunder = name.startswith("__") and name.endswith("__")
+            is_code = is_a(value, (FunctionType, type))
+            if (is_code and value.__module__ == module.__name__) or not (
+                is_code or is_dunder or is_a(value, ModuleType)
+            ):
                 self._graph.edge(
                     number, name, self._walk.values.value(value, None, name, holder_of_module(vars(module)))
                 )
@@ -84,7 +105,7 @@ class ClassReader:
         part.bytecode = f"live-{digest_of(repr(told))}"
 
     def _shell(self, kind: type) -> str:
-        return _reading.text_of_class(kind).syntax if not self._ownership.has(type(kind)) or _is_attrs(kind) else ""
+        return reading.text_of_class(kind).syntax if not self._ownership.has(type(kind)) or _is_attrs(kind) else ""
 
     def _is_member(self, kind: type, name: str, value: Any) -> bool:
         if isinstance(kind, enum.EnumMeta):
@@ -92,7 +113,7 @@ class ClassReader:
         if name in _PYTHONS_OWN or is_a(value, MemberDescriptorType) or type(value).__name__ == "_tuplegetter":
             return False
         if name.startswith(("__", "_abc_")) and name.endswith(("__", "_impl")):
-            return name == "__slots__" or any(map(self._ownership.has, functions_behind(value)))
+            return name in _SETTINGS or any(map(self._ownership.has, functions_behind(value)))
         return True
 
     def _fields(self, number: int, kind: type, file: str) -> str:

@@ -211,4 +211,4 @@ _OTHER_KIND: Mapping[str, str] = {"method": "helper", "helper": "method"}
 
 
 def _is_legacy_same(old: LegacyPart, new: Part) -> bool:
-    return bool(new.text.legacy) and old.digest == new.text.legacy
+    return bool(old.digest) and old.digest == new.text.legacy()

@@ -16,15 +16,17 @@ from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
-from . import _modules, _reading
+from . import _modules
 from ._bytecode import body_digest
 from ._chains import ChainReader
 from ._classes import ClassReader
 from ._graph import Graph, OwnState, Receiver, Target
+from ._late import reading
 from ._names import Holder, holder_of_cells, holder_of_module
 from ._objects import ABSENT, functions_behind, is_a, lineage_of, members_of
 from ._ownership import Ownership
 from ._scopes import WHOLE, Chain, Import, label_of, reads_of
+from ._texts import TextReader
 from ._units import ARGUMENT, IMPORT, SAVE, SOURCE, Part
 from ._values import ValueReader
 
@@ -58,6 +60,7 @@ class Walk:
     def __init__(self, ownership: Ownership) -> None:
         self._ownership = ownership
         self._left: deque[Callable[[], None]] = deque()
+        self._texts = TextReader()
         self.graph = self._graph = Graph(ownership)
         self.chains = ChainReader(self, ownership)
         self.classes = ClassReader(self, ownership)
@@ -84,9 +87,27 @@ class Walk:
         if save is not None:
             holder = Holder({"save": save}.get, id(save), functions[-1].__code__.co_filename)
             self.graph.edge(0, SAVE, self.values.given(save, "save", holder))
+        self._follow_all()
+        while self._follow_texts():
+            self._follow_all()
+        self.graph.settle(own_state)
+
+    def _follow_all(self) -> None:
         while self._left:
             self._left.popleft()()
-        self.graph.settle(own_state)
+
+    def _follow_texts(self) -> bool:
+        """Follow what is looked up by texts; whether there were any that had not been followed."""
+        found = list(self._texts.new(self._graph.constants))
+        for number, namespace, text in found:
+            module = self._texts.module_in(text)
+            if module is not None:
+                self._follow_import(number, *module, namespace)
+            for chain in self._texts.names_in(text):
+                if chain[0] in namespace:
+                    target = self.chains.chain(holder_of_module(namespace), chain)
+                    self._graph.edge(number, f"in a text {'.'.join(chain)}", target)
+        return bool(found)
 
     def later(self, step: Callable[[], None]) -> None:
         """Follow what a part reads, once the parts before it have been followed."""
@@ -111,22 +132,27 @@ class Walk:
             "" if kind == "itself" else _name_of(function),
             _file_of(function),
             body_digest(code),
-            read=functools.partial(
-                _reading.text_of_function, function, receiver.kind if receiver else None, kind, self._ownership.output
+            read=lambda: reading.text_of_function(
+                function, receiver.kind if receiver else None, kind, self._ownership.output
             ),
         )
         number = self._graph.add(key, part)
         self._graph.functions.append(function)
+        if function.__kwdefaults__:
+            self._graph.views.append((function.__kwdefaults__.values(), tuple(function.__kwdefaults__.values())))
         self.later(functools.partial(self._follow, _Visit(number, function, receiver, only_code)))
         return number
 
     def _follow(self, visit: _Visit) -> None:
         number, function, receiver, only_code = visit
         reads = reads_of(function.__code__)
+        self._texts.note(number, function, reads)
         module = holder_of_module(function.__globals__)
         cells = holder_of_cells(function, module.file)
         for kind, chain in reads.changed:
             self.chains.note_change(kind, chain, module, cells, receiver)
+            for label, target in self.chains.run_by_writing(kind, chain, module, cells, receiver):
+                self._graph.edge(number, label, target)
         for chain in sorted(reads.names):
             self._graph.edge(number, label_of(("", chain)), self.chains.chain(module, chain))
             if chain[:2] in _WHOLE_MODULE:
@@ -141,6 +167,8 @@ class Walk:
         if receiver is not None:
             for chain in sorted(reads.own):
                 self._graph.edge(number, label_of(("", ("self", *chain))), self.chains.own(receiver, chain))
+            for label, target in self.chains.run_by_reading(receiver) if reads.own else ():
+                self._graph.edge(number, label, target)
             for name in sorted(reads.supers):
                 self._follow_super(number, function, receiver, name)
         for one, chain in sorted(reads.imports, key=str):
@@ -219,7 +247,7 @@ class Walk:
         module = sys.modules.get(name)
         if module is None or not chain or not self._has(module):
             return None
-        return self.chains.chain(holder_of_module(vars(module)), chain)
+        return self.chains.of_module(module, chain)
 
     def _is_as_written(self, target: Target) -> bool:
         """Whether what is loaded is what the source says, as far as that can be told."""
@@ -227,12 +255,12 @@ class Walk:
             return True
         constant = next((one for one in self._graph.constants if one.number == target), None)
         if constant is not None:
-            return _reading.is_as_assigned(constant.file, constant.binding.name, constant.value)
+            return reading.is_as_assigned(constant.file, constant.binding.name, constant.value)
         return bool(self._graph.parts[target].text.syntax)
 
     def _sources(self, name: str, chain: Chain) -> Iterator[int]:
         for depth in range(len(chain) + 1):
-            found = self._source(".".join((name, *chain[:depth])))
+            found = self.source(".".join((name, *chain[:depth])))
             if found is None and depth:
                 return
             if found is not None:
@@ -245,14 +273,14 @@ class Walk:
     def _has(self, module: ModuleType) -> bool:
         return is_a(module, ModuleType) and self._ownership.has(module)
 
-    def _source(self, name: str) -> int | None:
+    def source(self, name: str) -> int | None:
         """A module by its source: what that says, and that of the modules it imports."""
         if (number := self._graph.numbers.get(("source", name))) is not None:
             return number
         found = _modules.find(name)
         if found is None or not self._ownership.has_file(name, found):
             return None
-        text = _reading.text_of_module(name, self._ownership.has_file)
+        text = reading.text_of_module(name, self._ownership.has_file)
         part = Part("module", name, os.path.basename(found), text.syntax, text=text)
         return self._graph.add(("source", name), part)
 

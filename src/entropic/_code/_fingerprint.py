@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from ._arrays import Reading
 from ._bytecode import PYTHON
-from ._constants import Description, View, describe
+from ._constants import describe
 from ._dependencies import Walk
+from ._drafts import Description, View
 from ._graph import Constant, Graph, OwnState
 from ._names import Binding, any_changed
 from ._objects import ABSENT

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from ._constants import Description
+from ._drafts import Description
 from ._names import Binding, Holder, Place
 from ._objects import ABSENT, is_a
 from ._ownership import Ownership
@@ -141,6 +141,7 @@ class Walker(Protocol):
         self, function: FunctionType, receiver: Receiver | None, kind: str, *, only_code: bool = False
     ) -> Target: ...
     def later(self, step: Any) -> None: ...
+    def source(self, name: str) -> int | None: ...
 
 
 class Chains(Protocol):
@@ -155,6 +156,7 @@ class Classes(Protocol):
     """Looks at classes and modules."""
 
     def of_class(self, kind: type) -> Target: ...
+    def with_subclasses(self, kind: type) -> Target: ...
     def of_module(self, module: ModuleType) -> Target: ...
 
 

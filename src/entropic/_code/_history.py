@@ -11,21 +11,25 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .. import _log
-from .._fs import is_settled, make_shared_folder, remember, remove_abandoned, replacing
+from .. import _fs, _log
+from .._fs import is_settled, make_shared_folder, own_entries, read_own_file, remember, remove_abandoned
 from .._results import Layout
-from ._comparison import UNKNOWN, Change, LegacyPart, changes, diff_of, legacy_changes
 from ._fingerprint import Fingerprint
+from ._late import comparison
 from ._units import ARGUMENT, Part
+
+if TYPE_CHECKING:
+    from ._comparison import Change, LegacyPart
 
 _DRAFT = ".draft"
 _FORMAT = 2
+_FINGERPRINT = re.compile(r"[0-9A-Za-z-]{1,64}")
 _MOST_REMEMBERED = 4096
 
 
@@ -43,6 +47,7 @@ class Codebook:
         self._accepted_folder = str(layout.accepted)
         self._accepted: tuple[int, frozenset[tuple[str, str]]] = (-1, frozenset())
         self._kept: dict[str, bool] = {}
+        self._arguments: dict[str, list[str]] = {}
 
     # ---- parts ------------------------------------------------------------------------------------------------------
 
@@ -74,28 +79,36 @@ class Codebook:
 
     def known(self, digest: str) -> Fingerprint | list[LegacyPart] | None:
         """What a recorded fingerprint was made from, if that is known; as the first format has it, for one of those."""
+        if not is_fingerprint(digest):
+            return None
         try:
             kept = self._read(f"{digest}.json")
             if "format" not in kept:
-                return [LegacyPart(**part) for part in kept["parts"]]
+                return [comparison.LegacyPart(**part) for part in kept["parts"]]
             return Fingerprint([Part.from_dict(part) for part in kept["parts"]], str(kept["bytecode"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
     def arguments_of(self, digest: str) -> list[str]:
         """The functions and classes that calls with a recorded fingerprint handed in: labels, as of `code_in`."""
-        known = self.known(digest)
-        labels = known.parts[0].edges if isinstance(known, Fingerprint) and known.parts else {}
-        return [label.removeprefix(ARGUMENT) for label in labels if label.startswith(ARGUMENT)]
+        if digest not in self._arguments:
+            known = self.known(digest)
+            if known is None:
+                return []
+            labels = known.parts[0].edges if isinstance(known, Fingerprint) and known.parts else {}
+            found = [label.removeprefix(ARGUMENT) for label in labels if label.startswith(ARGUMENT)]
+            remember(self._arguments, digest, found, _MOST_REMEMBERED)
+            return found
+        return self._arguments[digest]
 
     def changes_since(self, digest: str, today: Fingerprint) -> list[Change]:
         """What differs between a recorded fingerprint and today's; none if they are of the same code."""
         before = self.known(digest)
         if before is None:
-            return [Change(UNKNOWN, None, None)]
+            return [comparison.Change(comparison.UNKNOWN, None, None)]
         if isinstance(before, list):
-            return legacy_changes(before, today.parts)
-        return changes(before, today)
+            return comparison.legacy_changes(before, today.parts)
+        return comparison.changes(before, today)
 
     def text(self, digest: str) -> str:
         """The text of the code with a recorded fingerprint, part by part; nothing if it is not known."""
@@ -111,7 +124,7 @@ class Codebook:
     def diff(self, old: str, new: str) -> str:
         """What differs between the code of two recorded fingerprints, as a unified diff."""
         known = self.known(new)
-        return diff_of(self.changes_since(old, known)) if isinstance(known, Fingerprint) else ""
+        return comparison.diff_of(self.changes_since(old, known)) if isinstance(known, Fingerprint) else ""
 
     # ---- what was accepted ------------------------------------------------------------------------------------------
 
@@ -124,9 +137,8 @@ class Codebook:
         """
         folder = self._accepted_folder
         make_shared_folder(folder)
-        for digest in old:
-            with open(os.path.join(folder, f"{digest}.{new}"), "ab"):
-                pass
+        for digest in filter(is_fingerprint, old):
+            _make_empty_file(os.path.join(folder, f"{digest}.{new}"))
         self._accepted = (-1, frozenset())
 
     def accepted_for(self, old: str) -> list[str]:
@@ -140,6 +152,11 @@ class Codebook:
             left += further
         return reached[1:]
 
+    def accepted_from(self, codes: Iterable[str]) -> set[tuple[str, str]]:
+        """The accepted changes, each an old and a new code, that begin with one of these codes."""
+        reached = set(codes).union(*map(self.accepted_for, codes))
+        return {(old, new) for old, new in self._accepted_pairs() if old in reached}
+
     def _accepted_pairs(self) -> frozenset[tuple[str, str]]:
         folder = self._accepted_folder
         try:
@@ -148,8 +165,8 @@ class Codebook:
             return frozenset()
         # Of a folder that has just changed, the time says nothing yet: it may change again at the same moment.
         if changed_at != self._accepted[0] or not is_settled(changed_at):
-            names = (name.partition(".") for name in os.listdir(folder))
-            self._accepted = changed_at, frozenset((old, new) for old, _, new in names)
+            pairs = (name.split(".") for name in os.listdir(folder) if name.count(".") == 1)
+            self._accepted = changed_at, frozenset((old, new) for old, new in pairs)
         return self._accepted[1]
 
     # ---- what was current ---------------------------------------------------------------------------------------
@@ -163,7 +180,8 @@ class Codebook:
     def current_note(self, function_name: str) -> dict[str, Any] | None:
         """What was noted last of the code that is current again."""
         with contextlib.suppress(OSError, ValueError):
-            return self._read(_current_name(function_name))
+            note = self._read(_current_name(function_name))
+            return note if isinstance(note.get("code"), str) and isinstance(note.get("at"), str) else None
         return None
 
     # ---- defaults ---------------------------------------------------------------------------------------------------
@@ -183,8 +201,26 @@ class Codebook:
             if name.startswith(prefix):
                 with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                     kept_at = os.stat(os.path.join(self._folder, name)).st_mtime
-                    found.append((kept_at, dict(self._read(name)["defaults"])))
+                    found.append((kept_at, _texts(self._read(name)["defaults"])))
         return [defaults for _, defaults in sorted(found, key=lambda one: one[0], reverse=True)]
+
+    # ---- fields -----------------------------------------------------------------------------------------------------
+
+    def keep_fields(self, function_name: str, names: Collection[str]) -> None:
+        """Note down what the parameters of a run were called, dotted names of fields included."""
+        ordered = sorted(names)
+        name = f"{_fields_prefix(function_name)}{_digest(json.dumps(ordered))}.json"
+        self._write(name, {"function": function_name, "fields": ordered})
+
+    def fields(self, function_name: str) -> list[frozenset[str]]:
+        """All sets of names that runs of a function have had."""
+        prefix = _fields_prefix(function_name)
+        found = []
+        for name in self._names():
+            if name.startswith(prefix):
+                with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                    found.append(frozenset(map(str, self._read(name)["fields"])))
+        return found
 
     # ---- growth -----------------------------------------------------------------------------------------------------
 
@@ -207,26 +243,55 @@ class Codebook:
 
     # ---- merging ----------------------------------------------------------------------------------------------------
 
-    def take_over(self, other: Codebook) -> None:
+    def take_over(self, other: Codebook, codes: Collection[str], function_names: Collection[str]) -> None:
         """
-        Add what another results folder remembers; what both have is the same.
+        Add what another results folder remembers of some code. What both have is left as it is; what is no file of the
+        form that we write is passed over.
+
+        Args:
+            other: What is known in the other folder.
+            codes: Recorded fingerprints.
+            function_names: The functions they are of.
 
         Raises:
-            OSError: It cannot be read or written.
+            OSError: It cannot be written.
         """
-        pairs = ((other._folder, self._folder), (other._accepted_folder, self._accepted_folder))
-        for theirs, ours in pairs:
-            missing = _files(theirs) - _files(ours)
-            if missing:
-                make_shared_folder(ours)
-            for name in missing:
-                with replacing(os.path.join(ours, name)) as draft:
-                    shutil.copyfile(os.path.join(theirs, name), draft)
+        accepted = other.accepted_from(codes)
+        known = {f"{code}.json" for code in {*codes, *(new for _, new in accepted)} if is_fingerprint(code)}
+        for name in sorted(_files(other._folder) - _files(self._folder)):
+            if name in known or other._is_note_of(name, function_names):
+                self._take(name, other)
+        for old, new in accepted - self._accepted_pairs():
+            if is_fingerprint(new):
+                self.accept([old], new)
+
+    def _is_note_of(self, name: str, function_names: Collection[str]) -> bool:
+        """Whether a file notes something of one of these functions, other than a fingerprint."""
+        if not name.startswith(("current-", "defaults-", "fields-", "grown-")):
+            return False
+        with contextlib.suppress(OSError, ValueError):
+            return self._read(name).get("function") in function_names
+        return False
+
+    def _take(self, name: str, other: Codebook) -> None:
+        try:
+            content = read_own_file(os.path.join(other._folder, name))
+        except OSError as error:
+            _log.not_noted(os.path.join(other._folder, name), error)
+            return
+        make_shared_folder(self._folder)
+        with _fs.replacing(os.path.join(self._folder, name)) as draft:
+            Path(draft).write_bytes(content)
 
     # ---- files ------------------------------------------------------------------------------------------------------
 
     def _read(self, name: str) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads(Path(self._folder, name).read_text(encoding="utf-8"))
+        try:
+            content = json.loads(read_own_file(os.path.join(self._folder, name)))
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
+        if not isinstance(content, dict):
+            raise ValueError("it is no mapping")
         return content
 
     def _write(self, name: str, content: Mapping[str, Any]) -> None:
@@ -236,14 +301,14 @@ class Codebook:
         try:
             make_shared_folder(self._folder)
             self._remove_dead_drafts()
-            with replacing(path) as draft:
+            with _fs.replacing(path) as draft:
                 Path(draft).write_text(json.dumps(content, indent=1), encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             _log.not_noted(path, error)
 
     def _replace(self, name: str, content: Mapping[str, Any]) -> None:
         """Write one of the few files that change; of two who do so at once, one wins."""
-        with contextlib.suppress(OSError), replacing(os.path.join(self._folder, name)) as draft:
+        with contextlib.suppress(OSError), _fs.replacing(os.path.join(self._folder, name)) as draft:
             Path(draft).write_text(json.dumps(content, indent=1), encoding="utf-8", errors="backslashreplace")
 
     def _remove_dead_drafts(self) -> None:
@@ -254,13 +319,34 @@ class Codebook:
 
     def _names(self) -> Iterator[str]:
         with contextlib.suppress(OSError):
-            yield from os.listdir(self._folder)
+            yield from (path.name for path in own_entries(self._folder))
+
+
+def is_fingerprint(text: str) -> bool:
+    """Whether a text has the form of a recorded fingerprint. Any other might lead a path elsewhere."""
+    return _FINGERPRINT.fullmatch(text) is not None
+
+
+def _make_empty_file(path: str) -> None:
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+
+
+def _texts(defaults: Mapping[str, str]) -> dict[str, str]:
+    """Defaults by name, as far as they are of the form that we write: JSON."""
+    texts = {}
+    for name, text in defaults.items():
+        with contextlib.suppress(ValueError, TypeError, RecursionError):
+            json.loads(text)
+            texts[name] = text
+    return texts
 
 
 def _files(folder: str) -> set[str]:
     try:
         with os.scandir(folder) as entries:
-            return {entry.name for entry in entries if entry.is_file() and not entry.name.endswith(_DRAFT)}
+            files = (entry.name for entry in entries if entry.is_file(follow_symlinks=False))
+            return {name for name in files if not name.endswith(_DRAFT)}
     except OSError:
         return set()
 
@@ -275,6 +361,10 @@ def _current_name(function_name: str) -> str:
 
 def _defaults_prefix(function_name: str) -> str:
     return f"defaults-{_digest(function_name)}-"
+
+
+def _fields_prefix(function_name: str) -> str:
+    return f"fields-{_digest(function_name)}-"
 
 
 def _digest(text: str) -> str:

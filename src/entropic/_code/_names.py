@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from types import CellType, FunctionType, MappingProxyType
+from types import CellType, FunctionType, MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 from ._objects import ABSENT, Slots, dictionary_of, members_of
@@ -68,6 +69,14 @@ def holder_of_object(value: Any, file: str) -> Holder | None:
         return Holder(held.get, id(held), file, kind="object", owner=type(value))
     slots = Slots(value)
     return Holder(slots.get, id(value), file, kind="object", owner=type(value)) if slots.names else None
+
+
+def holder_of_defining_module(holder: Holder) -> Holder | None:
+    """The module that a name stands in, or that the class does in which it stands; None for all else."""
+    if holder.kind == "module":
+        return holder
+    module = sys.modules.get(str(holder.owner.__module__)) if holder.kind == "class" and holder.owner else None
+    return holder_of_module(vars(module)) if type(module) is ModuleType else None
 
 
 class Binding(NamedTuple):

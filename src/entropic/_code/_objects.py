@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import functools
 import operator
+import re
+import sys
+from collections import deque
 from collections.abc import Iterator, Mapping
 from types import (
     BuiltinFunctionType,
@@ -18,6 +21,7 @@ from types import (
     MemberDescriptorType,
     MethodType,
     ModuleType,
+    SimpleNamespace,
 )
 from typing import Any
 
@@ -25,7 +29,10 @@ ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT"})()
 """Stands for a name that is not bound."""
 
 _WRAPS = ("__wrapped__", "__func__", "py_func", "pyfunc", "func", "function", "fn", "fget", "_fn", "_func", "_function")
+_PROXIED = ("__wrapped__", "_self_wrapper")
 _IMMUTABLE = (int, float, complex, str, bytes, bool, type(None))
+_VALUES_OF_DUNDERS = frozenset({"__pydantic_extra__", "__pydantic_private__", "__wrapped__", "__origin__", "__args__"})
+_DATA = (list, dict, set, frozenset, tuple, deque, str, bytes, bytearray, int, float, complex, re.Pattern)
 _GETTERS = (operator.itemgetter, operator.attrgetter, operator.methodcaller)
 _TYPE_DICT = type.__dict__["__dict__"].__get__  # as a metaclass cannot override it
 _TYPE_MRO = type.__dict__["__mro__"].__get__
@@ -59,8 +66,8 @@ def class_attribute(kind: type, name: str) -> Any:
 
 def dictionary_of(value: Any) -> dict[str, Any] | None:
     """The dictionary of an object itself, not a copy; None if it has none."""
-    if is_a(value, type):
-        return None
+    if is_a(value, type) or is_a(class_attribute(type(value), "__wrapped__"), GetSetDescriptorType):
+        return None  # a proxy written in C has that of what is behind it, and makes it if need be
     descriptor = class_attribute(type(value), "__dict__")
     if not isinstance(descriptor, (GetSetDescriptorType, MemberDescriptorType)):
         return None
@@ -116,7 +123,7 @@ def attribute_of(value: Any, name: str) -> Any:
 def is_part_of_value(kind: type, name: str) -> bool:
     """Whether what an object holds under a name is a part of its value, and not a cache or a note of its own."""
     if name.startswith("__") and name.endswith("__"):
-        return name == "__pydantic_extra__"
+        return name in _VALUES_OF_DUNDERS
     if name == "_attrs_cached_hash":
         return False
     fields = class_attribute(kind, "__dataclass_fields__")
@@ -126,9 +133,28 @@ def is_part_of_value(kind: type, name: str) -> bool:
     for one in attributes if is_a(attributes, tuple) else ():
         if one.name == name:
             return bool(one.eq)
+    return not is_cache(kind, name)
+
+
+def is_cache(kind: type, name: str) -> bool:
+    """Whether what an object holds under a name is what a descriptor has computed and left there."""
     descriptor = class_attribute(kind, name)
-    is_cache = descriptor is not ABSENT and has_get(descriptor) and not is_data_descriptor(descriptor)
-    return not is_cache or is_a(descriptor, FunctionType)
+    if descriptor is ABSENT or is_callable(descriptor) or is_a(descriptor, (staticmethod, classmethod)):
+        return False
+    return has_get(descriptor) and not is_data_descriptor(descriptor)
+
+
+def hides_state(kind: type) -> bool:
+    """Whether objects of a class may hold something that neither their dictionary nor their slots show."""
+    return any(
+        one not in (object, SimpleNamespace) and isinstance(members_of(one).get("__new__"), BuiltinFunctionType)
+        for one in lineage_of(kind)
+    )
+
+
+def has_fields(kind: type) -> bool:
+    """Whether objects of a class hold something in slots that were written down in Python."""
+    return any(members_of(one).get("__slots__") for one in lineage_of(kind))
 
 
 # ---- code behind objects --------------------------------------------------------------------------------------------
@@ -171,8 +197,16 @@ def code_held_by(value: Any) -> list[Any]:
         return [value.func]
     if is_a(value, BuiltinFunctionType) or not (is_callable(value) or has_get(value)):
         return []
-    held = [attribute_of(value, name) for name in _WRAPS]
+    held = [attribute_of(value, name) for name in _WRAPS] + _proxied_by(value)
     return [one for one in held if one is not ABSENT and (is_callable(one) or has_get(one))]
+
+
+def _proxied_by(value: Any) -> list[Any]:
+    """What a function wrapper of wrapt's holds, which is written in C; a lazy proxy would make its object if asked."""
+    slots = [class_attribute(type(value), name) for name in _PROXIED]
+    if not all(isinstance(slot, GetSetDescriptorType) for slot in slots):
+        return []
+    return [slot_of(value, slot) for slot in slots]
 
 
 def is_callable(value: Any) -> bool:
@@ -194,6 +228,27 @@ def is_data_descriptor(value: Any) -> bool:
 def is_getter(value: Any) -> bool:
     """Whether a value was made by `operator`."""
     return is_a(value, _GETTERS)
+
+
+def is_method_of_data(value: Any) -> bool:
+    """Whether a value is a method, written in C, of what is plain or has a name: not of a generator of numbers, say."""
+    if not is_a(value, BuiltinFunctionType):
+        return False
+    held = value.__self__
+    if is_a(held, _DATA) or (type(held).__module__ == "numpy" and type(held).__name__ == "ndarray"):
+        return True
+    return not is_a(held, (type, ModuleType)) and has_name(held)
+
+
+def is_alias(value: Any) -> bool:
+    """Whether a value is a class with types filled in, such as ``list[int]``."""
+    return type(value).__module__ in ("types", "typing") and attribute_of(value, "__origin__") is not ABSENT
+
+
+def is_structure(value: Any) -> bool:
+    """Whether a value is a structure or an array of `ctypes`, whose bytes are what it holds."""
+    ctypes: Any = sys.modules.get("_ctypes")
+    return ctypes is not None and is_a(value, (ctypes.Structure, ctypes.Union, ctypes.Array, ctypes._SimpleCData))
 
 
 def foreign_name(value: Any) -> str:

@@ -84,15 +84,33 @@ def is_own(value: Any) -> bool:
     if module is None:
         return False
     path = vars(module).get("__file__") if issubclass(type(module), ModuleType) else None
-    return is_own_file(path) if isinstance(path, str) else _module_name(module) in ("__main__", "__mp_main__")
+    return is_own_file(path) if isinstance(path, str) else _is_made_by_hand(module)
+
+
+def _is_made_by_hand(module: Any) -> bool:
+    """Whether a module without a file is that of a prompt, or one that somebody has made of `types.ModuleType`."""
+    if _module_name(module) in ("__main__", "__mp_main__"):
+        return True
+    return issubclass(type(module), ModuleType) and vars(module).get("__spec__") is None
 
 
 def _is_written(function: FunctionType, path: str) -> bool:
     """Whether somebody has typed in a function without a file: generated ones, as of a dataclass, say nothing new."""
     if path == "<string>":
-        return function.__module__ == "__main__" and sys.argv[:1] == ["-c"]
+        return _is_made_by_the_user(function)
     module = sys.modules.get(function.__globals__.get("__name__", ""))
     return path in linecache.cache or (module is not None and vars(module) is function.__globals__)
+
+
+def _is_made_by_the_user(function: FunctionType) -> bool:
+    """Whether `exec` or `eval` in the user's code has made a function, and not a dataclass or a named tuple."""
+    name = function.__code__.co_name
+    if name.startswith("__") and name.endswith("__"):
+        return False
+    module = sys.modules.get(function.__globals__.get("__name__", ""))
+    if module is None:
+        return function.__module__ in (None, "builtins")
+    return vars(module) is function.__globals__ and is_own(module)
 
 
 @functools.cache

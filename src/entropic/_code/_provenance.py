@@ -12,7 +12,6 @@ import functools
 import os
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple
 
 from .._fs import process_id
 from ._ownership import is_own
+from ._repository import repository_state
 
 try:
     import resource
@@ -27,7 +27,6 @@ except ImportError:  # as on Windows, where the package imports and a run is ref
     resource = None  # type: ignore[assignment]
 
 _LONGEST_COMMAND = 200
-_GIT_PATIENCE_SECONDS = 2.0
 # In a URL, as liberal as those who read them: between user and host, and among the options.
 _PASSWORD = re.compile(r"(://[^:/]*:)[^@]*(?=@)|([?&]\w*password=)[^&#]*", re.IGNORECASE)
 _MAX_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
@@ -150,7 +149,7 @@ def _of_module(name: str) -> dict[str, Any]:
     path = getattr(module, "__file__", None)
     if is_own(module):
         with contextlib.suppress(OSError):  # of a working directory that is gone
-            told["git"] = _repository(os.path.dirname(os.path.abspath(path)) if path else os.getcwd())
+            told["git"] = repository_state(os.path.dirname(os.path.abspath(path)) if path else os.getcwd())
     return {name: value for name, value in told.items() if value}
 
 
@@ -185,33 +184,3 @@ def _version_of(name: str) -> str:
         return metadata.version(metadata.packages_distributions()[name][0])
     except Exception:
         return ""  # no distribution, or one with damaged metadata: a version that cannot be told
-
-
-@functools.lru_cache(maxsize=256)
-def _repository(folder: str) -> dict[str, Any]:
-    """The commit of the repository a folder is in, and whether its files differ from it; nothing if there is none."""
-    above = folder
-    while not os.path.exists(os.path.join(above, ".git")):
-        above, below = os.path.dirname(above), above
-        if above == below:
-            return {}
-    command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", above]
-    command += ["status", "--porcelain=v2", "--branch", "--untracked-files=no", "--ignore-submodules"]
-    # As in a hook of git's, the environment may name another repository.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    try:
-        answer = subprocess.run(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_GIT_PATIENCE_SECONDS,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return {}
-    lines = answer.stdout.decode("utf-8", "replace").splitlines()
-    commits = [line.rpartition(" ")[2] for line in lines if line.startswith("# branch.oid ")]
-    if not commits or commits[0].startswith("("):
-        return {}
-    return {"commit": commits[0][:12], "dirty": any(not line.startswith("#") for line in lines)}

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections import deque
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..hashing import canonical, normalize
 from . import _modules, _source
 from ._names import Holder
 from ._quiet import Quiet
 from ._scopes import Import, edges_read, label_of, reads_of
-from ._syntax import class_content, content, content_as_decorated
+from ._syntax import Chain, class_content, content, content_as_decorated, names_read
 from ._units import NO_TEXT, Text, digest_of
 
 _MOST_MODULES = 200
@@ -41,8 +42,8 @@ def _text_of(found: _source.Proven, function: FunctionType, owner: type | None, 
     silent = node if output else Quiet(function, owner).without(node)
     syntax = digest_of(content_as_decorated(silent))
     quiet = frozenset() if silent is node else _only_told(function, found.source.code_without(node, silent, flags))
-    legacy = content_as_decorated(node) if kind == "itself" else content(node)
-    return Text(syntax, text, quiet, digest_of(legacy))
+    legacy = content_as_decorated if kind == "itself" else content
+    return Text(syntax, text, quiet, lambda: digest_of(legacy(node)))
 
 
 def _only_told(function: FunctionType, rest: CodeType | None) -> frozenset[str]:
@@ -59,19 +60,36 @@ def text_of_class(kind: type) -> Text:
         return NO_TEXT
     node, source = found
     said = digest_of(class_content(node))
-    return Text(said, source, frozenset(), said)
+    return Text(said, source, frozenset(), lambda: said)
 
 
 def text_of_value(value: Any) -> Text:
-    """Of a value only what the first format says of it: it may be a secret."""
+    """Of a value only what the first format says of it, if that is asked for: it may be a secret."""
+    return Text("", "", frozenset(), functools.partial(_legacy_digest, value))
+
+
+def _legacy_digest(value: Any) -> str:
     try:
-        return Text("", "", frozenset(), digest_of(canonical(normalize(value))))
+        return digest_of(canonical(normalize(value)))
     except Exception:
-        return NO_TEXT  # no value for a key, or a normaliser of the user's that fails
+        return ""  # no value for a key, or a normaliser of the user's that fails
 
 
-def text_of_making(name: str, holder: Holder) -> str:
-    """Digest of the statements that bind a name in a module or class, if the source can be trusted; else nothing."""
+class Making(NamedTuple):
+    """
+    How a value was made.
+
+    Attributes:
+        digest: Of the statements that bind its name; nothing if the source cannot be trusted.
+        names: What these statements read.
+    """
+
+    digest: str
+    names: frozenset[Chain]
+
+
+def making_of(name: str, holder: Holder) -> Making:
+    """The statements that bind a name in a module or class."""
     body: list[ast.stmt] = []
     if holder.kind == "module" and holder.file:
         tree = _source.trusted_tree(holder.file)
@@ -79,8 +97,19 @@ def text_of_making(name: str, holder: Holder) -> str:
     elif holder.kind == "class" and holder.owner is not None:
         found = _source.class_node(holder.owner)
         body = found[0].body if found is not None else []
-    told = [content(one) for one in _source.statements_binding(body, name)]
-    return f"-{digest_of(repr(told))}" if told else ""
+    statements = _source.statements_binding(body, name)
+    told = [content(one) for one in statements]
+    names = frozenset(chain for one in statements for chain in names_read(_made_by(one)))
+    return Making(f"-{digest_of(repr(told))}" if told else "", names)
+
+
+def _made_by(statement: ast.stmt) -> list[ast.AST]:
+    """What of a statement is run when it binds a name: of a function only its decorators."""
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return [*statement.decorator_list]
+    if isinstance(statement, (ast.For, ast.With)):
+        return [*statement.body, *(getattr(statement, name) for name in ("iter",) if hasattr(statement, name))]
+    return [statement]
 
 
 def is_as_assigned(file: str, name: str, value: Any) -> bool:
@@ -123,13 +152,16 @@ def text_of_module(name: str, is_own: Callable[[str, str], bool]) -> Text:
             if further not in known:
                 known.add(further)
                 left.append(further)
-    return Text(digest_of(repr(told)), source, frozenset(), "") if told else NO_TEXT
+    return Text(digest_of(repr(told)), source, frozenset(), str) if told else NO_TEXT
 
 
 def _imported_in(tree: ast.Module, name: str, file: str) -> Iterator[str]:
     package = {"__package__": _modules.package_of(name, file)}
+    is_lazy = _is_lazy(tree)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
+        if is_lazy and isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield f"{name}.{node.value.lstrip('.')}"
+        elif isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name
         elif isinstance(node, ast.ImportFrom):
@@ -137,3 +169,8 @@ def _imported_in(tree: ast.Module, name: str, file: str) -> Iterator[str]:
             if module:
                 yield module
                 yield from (f"{module}.{alias.name}" for alias in node.names if alias.name != "*")
+
+
+def _is_lazy(tree: ast.Module) -> bool:
+    """Whether a module finds what it has not got when it is asked for it: the modules it gets that from are texts."""
+    return any("__getattr__" in _source.names_bound_by(one) for one in tree.body)

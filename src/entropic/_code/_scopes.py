@@ -9,6 +9,7 @@ an attribute is taken counts by that attribute.
 from __future__ import annotations
 
 import dis
+from itertools import chain as joined
 from types import CodeType
 from typing import Any, NamedTuple
 
@@ -128,7 +129,7 @@ class _Scan:
         self.found: dict[str, set[Any]] = {field: set() for field in Reads._fields}
 
     def reads(self) -> Reads:
-        for one in self._imports.values():
+        for one in joined.from_iterable(self._imports.values()):
             if not any(found == one for found, _ in self.found["imports"]):
                 self.found["imports"].add((one, ()))  # imported for what the import does
         return Reads(*(frozenset(self.found[field]) for field in Reads._fields))
@@ -141,7 +142,7 @@ class _Scan:
             scan = _Scan(inner, {"": ("", None), **self._roots_inside(inner)})
             scan.found = self.found
             scan.run()
-            for one in scan._imports.values():
+            for one in joined.from_iterable(scan._imports.values()):
                 self.found["imports"].add((one, ()))
 
     def _roots_inside(self, inner: CodeType) -> dict[str, _Root]:
@@ -309,7 +310,7 @@ class _Scan:
         elif kind == "own":
             self.found["own"].add(chain)
         elif kind == "import":
-            self.found["imports"].add((what, chain))
+            self.found["imports"].update((one, chain) for one in what)
         if kind in ("local", "own") and chain and chain[-1] in CHANGING:
             self.found["filled"].add(what or self._receiver or "")
 
@@ -321,10 +322,10 @@ class _Scan:
             self.found["filled"].add(what or self._receiver or "")
 
 
-def _imports_in(lines: Instructions) -> dict[str, Import]:
-    """The names that imports in the body bind."""
+def _imports_in(lines: Instructions) -> dict[str, tuple[Import, ...]]:
+    """The names that imports in the body bind, each with all that may be bound to it: branches differ."""
     steps = lines.steps
-    found: dict[str, Import] = {}
+    found: dict[str, tuple[Import, ...]] = {}
     module, level, wanted = "", 0, False
     for place, step in enumerate(steps):
         if step.name == "IMPORT_NAME":
@@ -333,12 +334,14 @@ def _imports_in(lines: Instructions) -> dict[str, Import]:
             level, wanted = given if isinstance(given, int) else 0, lines.constant(steps[place - 1]) is not None
             bound = lines.stored(steps[place + 1]) if place + 1 < len(steps) else None
             if bound is not None:
-                found[bound] = Import(module if wanted or level else module.partition(".")[0], level, None)
+                one = Import(module if wanted or level else module.partition(".")[0], level, None)
+                found[bound] = (*found.get(bound, ()), one)
                 if not wanted and "." in module:
-                    found[f"{bound} {module}"] = Import(module, level, None)
+                    found[f"{bound} {module}"] = (Import(module, level, None),)
         elif step.name == "IMPORT_FROM":
             # ``import a.b as c`` looks for b in a, and binds the last of them.
             bound = next(filter(None, map(lines.stored, steps[place + 1 : place + 4])), None)
             if bound is not None:
-                found[bound] = Import(module, level, lines.name(step) if wanted else None)
+                one = Import(module, level, lines.name(step) if wanted else None)
+                found[bound] = (*found.get(bound, ()), one)
     return found

@@ -119,6 +119,13 @@ def statements_binding(body: list[ast.stmt], name: str) -> list[ast.stmt]:
     return sorted(found, key=lambda one: one.lineno)
 
 
+def names_bound_by(statement: ast.stmt) -> set[str]:
+    """The names that a statement binds, unless it is an import."""
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return {statement.name}
+    return _names_bound(statement)
+
+
 def _names_bound(statement: ast.stmt) -> set[str]:
     targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
     targets = [*targets, *(item.optional_vars for item in getattr(statement, "items", ()))]

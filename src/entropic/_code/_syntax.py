@@ -148,6 +148,18 @@ def chain_of(node: ast.AST) -> Chain | None:
     return None
 
 
+def names_read(nodes: Iterable[ast.AST]) -> Iterator[Chain]:
+    """The names that some code looks up, with the attributes it takes of them."""
+    left = list(nodes)
+    while left:
+        node = left.pop()
+        chain = chain_of(node)
+        if chain is None:
+            left.extend(_children(node))
+        elif not (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)):
+            yield chain
+
+
 def parameters_of(args: ast.arguments) -> frozenset[str]:
     every = [*args.posonlyargs, *args.args, *args.kwonlyargs, *filter(None, (args.vararg, args.kwarg))]
     return frozenset(arg.arg for arg in every)

@@ -39,16 +39,16 @@ class Text(NamedTuple):
         syntax: Digest of its meaning, without layout, comments, docstrings, annotations, and what only tells.
         source: The text itself.
         quiet: Names that it reads only to tell about its progress.
-        legacy: Digest as the first format of fingerprints has it.
+        legacy: Finds the digest that the first format of fingerprints has; nothing if it has none.
     """
 
     syntax: str
     source: str
     quiet: frozenset[str]
-    legacy: str
+    legacy: Callable[[], str]
 
 
-NO_TEXT = Text("", "", frozenset(), "")
+NO_TEXT = Text("", "", frozenset(), str)
 
 
 class Part:
@@ -128,7 +128,7 @@ class Part:
             TypeError: Something is of another kind.
         """
         quiet = frozenset(map(str, fields.get("quiet", ())))
-        text = Text(str(fields.get("syntax", "")), str(fields.get("source", "")), quiet, "")
+        text = Text(str(fields.get("syntax", "")), str(fields.get("source", "")), quiet, str)
         edges = {
             str(label): one if isinstance(one, int) else str(one) for label, one in fields.get("edges", {}).items()
         }

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Mapping
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
-from . import _reading
-from ._constants import Description, describe
+from ._constants import describe
+from ._drafts import Description
 from ._graph import Constant, Receiver, Target, Walker
-from ._names import Binding, Holder
+from ._late import reading
+from ._names import Binding, Holder, holder_of_defining_module
 from ._objects import (
     ABSENT,
     class_attribute,
@@ -111,8 +112,11 @@ class ValueReader:
         for place, one in enumerate(held):
             target = self.code(one, receiver)
             self._graph.edge(number, f"calls {place}", None if target is ABSENT else target)
-        told = [foreign_name(type(value)), *self._settings_of(value), *_reading.decorators_of(functions_behind(value))]
-        told += [kind_name(one) for one in _dispatched_on(value)]
+        told = [foreign_name(type(value)), *self._settings_of(value), *reading.decorators_of(functions_behind(value))]
+        registry = _registry_of(value)
+        if registry is not None:
+            told += map(kind_name, registry)
+            self._graph.views.append((registry.values(), tuple(registry.values())))
         self._graph.parts[number].bytecode = f"live-{digest_of(repr(told))}"
         return number
 
@@ -147,7 +151,7 @@ class ValueReader:
         described = describe(value, self._ownership, holder.file)
         if only_code and not described.code:
             return None
-        if is_callable(value) and not described.code and described.text.startswith("foreign("):
+        if is_callable(value) and described.text.startswith("foreign(") and not (described.code or described.is_opaque):
             return described.text
         key = ("constant", holder.place(name))
         if key in self._graph.numbers:
@@ -158,8 +162,8 @@ class ValueReader:
         label = _constant_name(value, shown)
         file = os.path.basename(holder.file)
         content = "code" if only_code else f"live-{digest_of(described.text)}"
-        read = functools.partial(_reading.text_of_value, value)
-        number = self._graph.add(key, Part("constant", label, file, content, read=read))
+        part = Part("constant", label, file, content, read=lambda: reading.text_of_value(value))
+        number = self._graph.add(key, part)
         if described.is_opaque:
             self._add_making(number, name, holder)
         self.link(number, "", described)
@@ -168,10 +172,18 @@ class ValueReader:
         return number
 
     def _add_making(self, number: int, name: str, holder: Holder) -> None:
-        """Of a value that shows nothing of how it was made: what the source says of that."""
-        self._graph.parts[number].assigned = _reading.text_of_making(name, holder)
+        """Of a value that shows nothing of how it was made: what the source says of that, and what that names."""
+        making = reading.making_of(name, holder)
+        self._graph.parts[number].assigned = making.digest
+        module = holder_of_defining_module(holder)
+        if module is not None and making.names:
+            self._walk.later(functools.partial(self._follow_making, number, making.names, module))
         if holder.kind == "object" and holder.owner is not None:
             self._graph.edge(number, "made by", self._walk.classes.of_class(holder.owner))
+
+    def _follow_making(self, number: int, names: frozenset[tuple[str, ...]], module: Holder) -> None:
+        for chain in sorted(names):
+            self._graph.edge(number, f"made with {'.'.join(chain)}", self._walk.chains.chain(module, chain))
 
     def link(self, number: int, prefix: str, described: Description) -> None:
         """The code that a value holds."""
@@ -195,8 +207,8 @@ def _constant_name(value: Any, shown: str) -> str:
     return shown
 
 
-def _dispatched_on(value: Any) -> list[type]:
-    """The types that a `functools.singledispatch` tells apart."""
+def _registry_of(value: Any) -> Mapping[type, Any] | None:
+    """The types that a `functools.singledispatch` tells apart, with what it calls for them."""
     dispatcher = value.dispatcher if is_a(value, functools.singledispatchmethod) else value
     registry = dispatcher.__dict__.get("registry") if is_a(dispatcher, FunctionType) else None
-    return list(registry) if isinstance(registry, Mapping) else []
+    return registry if is_a(registry, MappingProxyType) else None

@@ -17,38 +17,32 @@ Why nothing runs twice
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .. import _log
+from .. import _fs, _locks, _results, _tables, query
 from .._code import Codebook
-from .._fs import remember, remove, sync_tree
-from .._locks import SingleFlight, key_locks_in
+from .._fs import late, remember
 from .._record import RunRecord, copy_record, is_pinned
-from .._results import StagingArea, is_own_name
-from .._tables import Origin, RecordList, from_store
 from ..errors import EntropicError, NotRecordedError, ResultMissingError
 from ..hashing import PLAIN_TYPES, Key, hash_params, make_key
 from ..index import adapt
-from ..query import EVERY_RUN, Condition, Selection
-from ._arguments import checked_metadata
-from ._ending import not_removed, write_error
-from ._finder import Finder
-from ._folder import FolderIdentity
-from ._lookup import NOTHING, Lookup, agrees
+from ._finder import Finder, SecondLook
+from ._lookup import Lookup, agrees
 from ._paths import ResultPaths
-from ._recorder import Recorder
-from ._records import by_key, count, exchange, fields, first_in_order, found, of_keys, replace_in_order, with_pin
-from ._run import AsyncWork, Look, Metadata, Runner, Work
 from ._settings import Settings
 from ._staleness import StalenessPolicy
-from ._superseded import why_superseded
-from ._unknown_names import warn_of_slips
-from ._writer import IndexWriter, signature
+
+if TYPE_CHECKING:
+    from .._tables import Origin, RecordList
+    from ..query import Condition, Selection
+    from ._folder import FolderIdentity
+    from ._recorder import Recorder
+    from ._run import AsyncWork, Look, Metadata, Runner, Work
+    from ._writer import IndexWriter
 
 _REMEMBERED_KEYS = 4096
 
@@ -83,13 +77,6 @@ class RunCache:
         self.index = adapt(settings.index)
         self.codebook = Codebook(results_dir)
         self.paths = ResultPaths(results_dir, self.index)
-        self.staging = StagingArea(str(results_dir), settings.durable, keep_failed=settings.keep_failed)
-        layout = self.staging.layout
-        self._locks = key_locks_in(str(layout.keys), str(layout.locks), self.staging.holder)
-        self.flights = SingleFlight(self.index.key_locks() or self._locks)
-        self.folder = FolderIdentity(settings, self.index)
-        self.writer = IndexWriter(settings, self.index)
-        self.recorder = Recorder(settings, self.paths, self.folder, self.writer, self.staging, self.index)
         self.finder = finder = Finder(self.index, self.paths)
         self.recall, self.look_up, self.shown = finder.recall, finder.look_up, finder.shown
         self.is_of_earlier_code = finder.is_of_earlier_code
@@ -98,12 +85,52 @@ class RunCache:
     def __reduce__(self) -> tuple[Any, ...]:
         return RunCache, (self.settings,)
 
+    # ---- what a look-up needs none of: made, and loaded, for those who run something ---------------------------------
+
+    @late
+    def staging(self) -> _results.StagingArea:
+        settings = self.settings
+        return _results.StagingArea(str(settings.results_dir), settings.durable, keep_failed=settings.keep_failed)
+
+    @late
+    def _key_locks(self) -> _locks.ByteLocks | _locks.LockFiles:
+        layout = self.staging.layout
+        return _locks.key_locks_in(str(layout.keys), str(layout.locks), self.staging.holder)
+
+    @late
+    def flights(self) -> _locks.SingleFlight:
+        return _locks.SingleFlight(self.index.key_locks() or self._key_locks)
+
+    @late
+    def folder(self) -> FolderIdentity:
+        from ._folder import FolderIdentity
+
+        return FolderIdentity(self.settings, self.index)
+
+    @late
+    def writer(self) -> IndexWriter:
+        from ._writer import IndexWriter
+
+        return IndexWriter(self.settings, self.index)
+
+    @late
+    def recorder(self) -> Recorder:
+        from ._recorder import Recorder
+
+        return Recorder(self.settings, self.paths, self.folder, self.writer, self.staging, self.index)
+
+    def settle(self) -> None:
+        """Remove what runs of this process have put off to remove; see `IndexWriter.settle`."""
+        if "writer" in vars(self):
+            self.writer.settle()
+
     def close(self) -> None:
         """Give back what is held open; the next run takes it again."""
-        self.writer.settle()
-        self.staging.close()
-        self._locks.close()
-        self.writer.journal.close()
+        self.settle()
+        made = vars(self)
+        for part in (self.writer.journal if "writer" in made else None, made.get("staging"), made.get("_key_locks")):
+            if part is not None:
+                part.close()
         self.index.close()
 
     # ---- running ----------------------------------------------------------------------------------------------------
@@ -111,7 +138,7 @@ class RunCache:
     def obtain(self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None) -> RunRecord:
         """On a miss: take the flight, look again, and if nobody was faster, run."""
         self._prepare_run()
-        look = _SecondLook(self, key, policy)
+        look = SecondLook(self.finder, key, policy)
         with self.flights.lead(key.params_hash, look) as record:
             if record is None:
                 with self.recorder.new_run(key, work, metadata, policy, look.found) as run:
@@ -124,7 +151,7 @@ class RunCache:
     ) -> RunRecord:
         """As `obtain`, for a coroutine: the event loop stays free while it waits."""
         self._prepare_run()
-        look = _SecondLook(self, key, policy)
+        look = SecondLook(self.finder, key, policy)
         async with self.flights.lead_async(key.params_hash, look) as record:
             if record is None:
                 with self.recorder.new_run(key, work, metadata, policy, look.found) as run:
@@ -163,12 +190,14 @@ class RunCache:
 
     def adopt(self, key: Key, result_path: str | os.PathLike[str], metadata: Mapping[str, Any]) -> RunRecord:
         """Record a result made elsewhere."""
+        from . import _arguments
+
         path = os.path.abspath(result_path)
         if not os.path.exists(path):
             raise ResultMissingError(path, "Cannot register the result")
         if self.settings.durable:
-            sync_tree(path)
-        return self.recorder.insert(key, path, self.paths.indexed(path), checked_metadata(metadata), {})
+            _fs.sync_tree(path)
+        return self.recorder.insert(key, path, self.paths.indexed(path), _arguments.checked_metadata(metadata), {})
 
     def annotate(self, record: RunRecord, metadata: Metadata) -> RunRecord:
         """
@@ -177,9 +206,11 @@ class RunCache:
         Raises:
             NotRecordedError: There is no such record.
         """
-        wanted = signature(record)
+        from . import _writer
+
+        wanted = _writer.signature(record)
         same = self.index.find_all_by_hash(record.params_hash)
-        stored = next((one for one in same if signature(self.paths.shown(one)) == wanted), None)
+        stored = next((one for one in same if _writer.signature(self.paths.shown(one)) == wanted), None)
         return self._annotate(stored, same, record.params_hash, metadata)
 
     def annotate_newest(self, key: Key, metadata: Metadata) -> RunRecord:
@@ -190,26 +221,32 @@ class RunCache:
     def _annotate(
         self, stored: RunRecord | None, same: Sequence[RunRecord], params_hash: str, metadata: Metadata
     ) -> RunRecord:
-        details = checked_metadata(metadata)
+        from . import _arguments, _records
+
+        details = _arguments.checked_metadata(metadata)
         if stored is None:
             raise NotRecordedError("", params_hash)
         self.recorder.require_writable()
         annotated = copy_record(stored)
         annotated.metadata.update(details)
-        replace_in_order(self.writer, [(stored, annotated)], {params_hash: same})
+        _records.replace_in_order(self.writer, [(stored, annotated)], {params_hash: same})
         return self.paths.shown(annotated)
 
     def set_pinned(self, records: Iterable[RunRecord], *, pinned: bool) -> RecordList:
         """Pin records, as users see them, or unpin them; as they are now, those that were so already left out."""
-        wanted = set(map(signature, records))
-        same = by_key(of_keys(self.index, {params_hash for params_hash, _, _ in wanted}))
-        found = [one for several in same.values() for one in several if signature(self.paths.shown(one)) in wanted]
-        changed = [(one, with_pin(one, pinned=pinned)) for one in found if is_pinned(one) is not pinned]
+        from . import _records, _writer
+
+        wanted = set(map(_writer.signature, records))
+        same = _records.by_key(_records.of_keys(self.index, {params_hash for params_hash, _, _ in wanted}))
+        every = [one for several in same.values() for one in several]
+        found = [one for one in every if _writer.signature(self.paths.shown(one)) in wanted]
+        changed = [(one, _records.with_pin(one, pinned=pinned)) for one in found if is_pinned(one) is not pinned]
         if changed:
             self.recorder.require_writable()
             keys = {one.params_hash for one, _ in changed}
-            replace_in_order(self.writer, changed, {key: several for key, several in same.items() if key in keys})
-        return RecordList(self.paths.shown(now) for _, now in changed)
+            same = {key: several for key, several in same.items() if key in keys}
+            _records.replace_in_order(self.writer, changed, same)
+        return _tables.RecordList(self.paths.shown(now) for _, now in changed)
 
     def records_of(self, key: Key) -> list[RunRecord]:
         """Return all records of a key, as users see them."""
@@ -217,28 +254,25 @@ class RunCache:
 
     def forget_key(self, key: Key, remove_file: bool = False) -> bool:
         """Forget all records of a key."""
+        from . import _records
+
         forms = {form.params_hash: form for form in key.forms()}
-        same = of_keys(self.index, forms.keys())
+        same = _records.of_keys(self.index, forms.keys())
         return bool(self._forget([one for one in same if agrees(one, forms[one.params_hash])], remove_file))
 
     def forget_records(self, records: Iterable[RunRecord], remove_files: bool = False) -> int:
         """Forget these records, as users see them. Returns how many there were."""
-        unwanted = set(map(signature, records))
-        same = of_keys(self.index, {params_hash for params_hash, _, _ in unwanted})
-        return self._forget([one for one in same if signature(self.paths.shown(one)) in unwanted], remove_files)
+        from . import _records, _writer
+
+        unwanted = set(map(_writer.signature, records))
+        same = _records.of_keys(self.index, {params_hash for params_hash, _, _ in unwanted})
+        return self._forget([one for one in same if _writer.signature(self.paths.shown(one)) in unwanted], remove_files)
 
     def forget_chosen(
-        self,
-        selection: Selection,
-        remove_files: bool = False,
-        is_wanted: Callable[[RunRecord], bool] | None = None,
-        *,
-        preview: bool,
-        spare_pinned: bool,
+        self, found: RecordList, remove_files: bool = False, *, preview: bool = False, pinned: bool = False
     ) -> RecordList:
-        """Forget the records that were asked for, and return them; or, as a preview, only return them."""
-        found = self.select(selection, is_wanted)
-        chosen = RecordList(one for one in found if not (spare_pinned and is_pinned(one)))
+        """Forget the records that a query has found, *pinned* ones only if asked; as a preview, only return them."""
+        chosen = _tables.RecordList(one for one in found if pinned or not is_pinned(one))
         if chosen and not preview:
             self.forget_records(chosen, remove_files)
         return chosen
@@ -248,7 +282,9 @@ class RunCache:
         return self._forget([record for record in self.index.iter() if unwanted(record)], remove_file)
 
     def _forget(self, records: Sequence[RunRecord], remove_files: bool) -> int:
-        self.writer.settle()
+        from . import _ending
+
+        self.settle()
         paths = [path for record in records for path in self.paths.files_of(record)] if remove_files else []
         for path in paths:
             self.paths.require_removable(path)
@@ -258,25 +294,29 @@ class RunCache:
             raise
         except OSError as error:
             place = self.index.path or self.settings.results_dir
-            raise write_error("Cannot forget the runs", error, place, "Nothing has been removed.") from error
+            raise _ending.write_error("Cannot forget the runs", error, place, "Nothing has been removed.") from error
         self.remove_unused(paths)
         return len(records)
 
     def iter(self, selection: Selection, is_wanted: Callable[[RunRecord], bool] | None = None) -> Iterator[RunRecord]:
         """Yield the records that were asked for; of those only the ones *is_wanted* names, if it is given."""
-        self.writer.settle()
-        records = found(self.index, selection.condition, self.paths, newest_first=selection.newest_first)
+        from . import _records
+
+        self.settle()
+        records = _records.found(self.index, selection.condition, self.paths, newest_first=selection.newest_first)
         if is_wanted is not None:
             records = filter(is_wanted, records)
         if selection.order_by:
-            records = iter(first_in_order(records, selection.order_by, selection.limit, self._fields))
+            records = iter(_records.first_in_order(records, selection.order_by, selection.limit, self.paths.fields))
         # What an index yields is ours alone: it is given its place without being copied once more.
         return map(self.paths.seen, itertools.islice(records, selection.limit))
 
     def count(self, condition: Condition) -> int:
         """Count the records that a query means."""
-        self.writer.settle()
-        return count(self.index, condition, self.paths)
+        from . import _records
+
+        self.settle()
+        return _records.count(self.index, condition, self.paths)
 
     def select(
         self,
@@ -287,29 +327,36 @@ class RunCache:
         current: bool = False,
     ) -> RecordList:
         """Return the records that `iter` yields; if *current* only what answers today."""
+        from . import _unknown_names
+
         if current:
             answering = self.select(selection._replace(limit=None), is_wanted, is_good).current()
             return answering[: selection.limit]
-        found = from_store(self.iter(selection, is_wanted), self.origin(is_good))
-        if selection.condition != EVERY_RUN or selection.order_by:
-            warn_of_slips(selection, bool(found), lambda: map(self._fields, filter(is_wanted, self.index.iter())))
+        found = _tables.from_store(self.iter(selection, is_wanted), self.origin(is_good))
+        if selection.condition != query.EVERY_RUN or selection.order_by:
+            _unknown_names.warn_of_slips(
+                selection, bool(found), lambda: map(self.paths.fields, filter(is_wanted, self.index.iter()))
+            )
         return found
 
     def origin(self, is_good: Callable[[RunRecord], bool] | None = None) -> Origin:
         """What the tables of a list of runs have to know of this cache; *is_good* tells what is of today's code."""
-        return Origin(
-            self.settings.results_dir, lambda records: why_superseded(self.index, self.paths, records, is_good)
-        )
+        from . import _superseded
 
-    def _fields(self, record: RunRecord) -> dict[str, Any]:
-        return fields(record, self.paths)
+        return _tables.Origin(
+            self.settings.results_dir,
+            lambda records: _superseded.why_superseded(self.index, self.paths, records, is_good),
+        )
 
     def exchange(self, pairs: Sequence[tuple[RunRecord, RunRecord]]) -> None:
         """Put records in the place of others: in each pair the second, of the first."""
+        from . import _records
+
         self.recorder.require_writable()
-        exchange(self.index, self.writer, pairs)
+        _records.exchange(self.index, self.writer, pairs)
 
     def _prepare_run(self) -> None:
+        _locks.refuse_ranks()
         self.recorder.require_writable()
         self.writer.warn_if_lost()
         self.flights.clean_up_once()
@@ -338,38 +385,6 @@ class RunCache:
 
     def remove_unused(self, paths: Collection[Path]) -> Sequence[Path]:
         """Remove what no record uses, and return it."""
-        if not paths:
-            return []
-        removed: list[Path] = []
-        kept: list[tuple[Path, OSError]] = []
-        for path, is_unused in self.paths.unused(paths, self.index.iter()).items():
-            if not is_unused:
-                _log.file_kept(str(path), "another record uses it")
-                continue
-            try:
-                remove(path)
-                removed.append(path)
-                self._remove_run_folder(path.parent)
-            except OSError as error:
-                kept.append((path, error))  # the others go all the same: their records are gone
-        if kept:
-            raise not_removed("results", kept, len(removed))
-        return removed
+        from . import _removal
 
-    def _remove_run_folder(self, folder: Path) -> None:
-        """Remove the folder of a run with companions, once it is empty."""
-        if folder.parent == self.settings.results_dir and is_own_name(folder.name):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-
-
-class _SecondLook:
-    """The look-up under the flight: what it finds is at hand for the run that may follow."""
-
-    def __init__(self, cache: RunCache, key: Key, policy: StalenessPolicy | None) -> None:
-        self._cache, self._key, self._policy = cache, key, policy
-        self.found = NOTHING
-
-    def __call__(self) -> RunRecord | None:
-        self.found = self._cache.look_up(self._key, self._policy)
-        return self._cache.finder.answer(self.found, self._key, self._policy)
+        return _removal.remove_unused(self.paths, self.index, self.settings.results_dir, paths)

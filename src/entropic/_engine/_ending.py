@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import _log
+from .._fs import held_open_below
 from .._results import Published, Stage
 from ..errors import AmbiguousResultError, EntropicError, ResultMissingError, ResultNotSavedError, StoreWriteError
 from ..hashing import Key
@@ -28,6 +29,8 @@ from ._returned import describe, write_value
 _SYNCED_AT_ONCE_BYTES = 1 << 20
 
 
+# A look at what the process holds open takes a tenth of that, or less.
+_WORTH_A_LOOK_SECONDS = 5e-4
 _EMPTY = (
     "the result that the runner wrote is empty. If an empty result is meant, make the store, or decorate the function, "
     "with allow_empty=True."
@@ -82,6 +85,12 @@ class Ending:
                 self._stage.discard()
             raise
         self._stage.discard()
+
+    def held_open(self, elapsed_seconds: float) -> list[str]:
+        """Files of the result that the process still has open for writing; of a run that takes no time, none."""
+        if elapsed_seconds < _WORTH_A_LOOK_SECONDS:
+            return []
+        return held_open_below(os.fspath(self._stage.path.parent))
 
     def publish(self, save: Callable[[Path, object], object] | None, *, allow_empty: bool, durable: bool) -> Published:
         """

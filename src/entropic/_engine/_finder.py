@@ -141,6 +141,18 @@ class Finder:
         return self.shown(candidate, key)
 
 
+class SecondLook:
+    """The look-up under the flight: what it finds is at hand for the run that may follow."""
+
+    def __init__(self, finder: Finder, key: Key, policy: StalenessPolicy | None) -> None:
+        self._finder, self._key, self._policy = finder, key, policy
+        self.found = NOTHING
+
+    def __call__(self) -> RunRecord | None:
+        self.found = self._finder.look_up(self._key, self._policy)
+        return self._finder.answer(self.found, self._key, self._policy)
+
+
 class _OlderForms:
     """Which older form of a key has answered last."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from pathlib import Path
 
-from .._results import folder_id, give_folder_id, is_own_name, seal_of
-from ..errors import OtherFolderError
+from .._results import Layout, folder_id, give_folder_id, is_folder_id, is_own_name, seal_of
+from ..errors import OtherFolderError, StoreWriteError
 from ..index import Index
 from ._settings import Settings
 
@@ -38,11 +40,13 @@ class FolderIdentity:
 
         Raises:
             OtherFolderError: The index belongs to another folder that should be at this place (an `OSError`).
+            StoreWriteError: A link stands where a private folder of ours should be.
             OSError: The folder cannot be written.
         """
         if self._seal is not None and self._seal == seal_of(self._results_dir):
             return
-        remembered, found = self._index.folder_id(), folder_id(self._results_dir)
+        require_no_links(self._results_dir)
+        remembered, found = self._remembered(), folder_id(self._results_dir)
         if may_return_identity and remembered is not None and found is None and self._has_results():
             found = give_folder_id(self._results_dir, remembered, durable=self._durable)  # ours was removed from it
         if remembered is not None and found != remembered and self._is_at_remembered_place():
@@ -52,13 +56,22 @@ class FolderIdentity:
         self._index.remember_folder_id(found)
         self._seal = seal_of(self._results_dir)
 
+    def look_again(self) -> None:
+        """Compare the identities anew before the next run: the index has turned out to belong to another folder."""
+        self._seal = None
+
     def adopt(self) -> bool:
         """Let the folder bear the identity that the index remembers, if it bears none; tell whether that was so."""
-        remembered = self._index.folder_id()
+        remembered = self._remembered()
         if remembered is None or folder_id(self._results_dir) is not None:
             return False
+        require_no_links(self._results_dir)
         give_folder_id(self._results_dir, remembered, durable=self._durable)
         return True
+
+    def _remembered(self) -> str | None:
+        identity = self._index.folder_id()
+        return identity if identity is not None and is_folder_id(identity) else None
 
     def _has_results(self) -> bool:
         """Whether results lie in the folder, so that it is no empty mount point."""
@@ -70,4 +83,20 @@ class FolderIdentity:
 
     def _is_at_remembered_place(self) -> bool:
         place = self._index.remembered_folder()
-        return place is None or place.resolve() == self._results_dir.resolve() or not place.is_dir()
+        if place is None or not os.path.isdir(place):
+            return True
+        return os.path.realpath(place) == os.path.realpath(self._results_dir)
+
+
+def require_no_links(results_dir: Path) -> None:
+    """
+    Refuse a folder that came with links in the place of our own folders in it, to be filled or cleaned elsewhere.
+
+    Raises:
+        StoreWriteError: There is one.
+    """
+    foreign = Layout(results_dir).foreign()
+    if foreign is not None:
+        error = OSError(errno.ELOOP, "it is a link", str(foreign))
+        advice = f"It leads to {os.path.realpath(foreign)!r}. Nothing has been done there; remove the link."
+        raise StoreWriteError("Cannot use the results folder", error, foreign, advice)

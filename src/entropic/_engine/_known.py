@@ -1,15 +1,15 @@
 """
 Functions by the name that their records bear, for those who want to call one again for a record.
 
-Whatever can be called anew for a record is made known here when it is decorated; a name that nothing has claimed yet
-is imported, which decorates it.
+Whatever can be called anew for a record is made known here when it is decorated. A record may come from a stranger:
+that it names a function is no reason to import anything. Only what the user has named is imported, which decorates it.
 """
 
 from __future__ import annotations
 
 import importlib
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Protocol
 
@@ -53,9 +53,16 @@ def make_known(name: str, function: Replays) -> None:
     _known[name] = [*living, weakref.ref(function)]
 
 
-def call_of(record: RunRecord, results_dir: Path) -> tuple[Callable[[Path], object], Comparison | None]:
+def call_of(
+    record: RunRecord, results_dir: Path, trusted: Collection[str] = ()
+) -> tuple[Callable[[Path], object], Comparison | None]:
     """
     The call that makes the result of a record anew, and how results of its function compare.
+
+    Args:
+        record: The record.
+        results_dir: Of the store it is in.
+        trusted: Names of modules and packages that may be imported for it.
 
     Raises:
         CannotReplayError: It cannot be had; says why.
@@ -65,7 +72,7 @@ def call_of(record: RunRecord, results_dir: Path) -> tuple[Callable[[Path], obje
         raise CannotReplayError("a plain run, whose record names no function")
     function = _found(name, results_dir)
     if function is None:
-        _import_module_of(name)
+        _import_module_of(name, trusted)
         function = _found(name, results_dir)
     if function is None:
         raise CannotReplayError("its function is not known here, nor found by importing it")
@@ -85,9 +92,14 @@ def _found(name: str, results_dir: Path) -> Replays | None:
     return next(reversed(on_this_store or living), None)
 
 
-def _import_module_of(name: str) -> None:
+def _import_module_of(name: str, trusted: Collection[str]) -> None:
     """Import the longest part of a dotted name that is a module; to import it is to decorate."""
     module = name.rpartition(".")[0]
+    if not any(f"{module}.".startswith(f"{one}.") for one in trusted):
+        raise CannotReplayError(
+            f"its function is not known here. Import its module first; or, if you trust it, name it: "
+            f"trust=[{name.partition('.')[0]!r}]"
+        )
     while module:
         try:
             importlib.import_module(module)

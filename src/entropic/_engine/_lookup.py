@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from .._code import Fingerprint
-from .._fs import warn
+from .._fs import status_of, warn
 from .._record import RunRecord, path_text
 from ..errors import HashCollisionError, ResultChangedWarning
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, encode, key_of
-from ._manifest import Inspection
 from ._staleness import StalenessPolicy
+
+if TYPE_CHECKING:
+    from ._manifest import Inspection
 
 Kind = Literal["hit", "gone", "short", "other code", "other function", "none"]
 
@@ -80,9 +82,15 @@ class Candidate:
             return Lookup("gone", self, "result is gone")
         except PermissionError:
             return None  # whether it is whole is for its reader to find out, who may not read a part of it either
+        except (OSError, ValueError):
+            if status_of(self.path) is None:
+                return Lookup("gone", self, "no file can have the name of the result")
+            raise
 
     def _inspect(self, status: os.stat_result) -> Lookup | None:
         if self._inspection is None:
+            from ._manifest import Inspection  # of a file that looks as it was recorded there is no more to be seen
+
             self._inspection = Inspection(self.record, self.path)
         defect = self._inspection.defect()
         if defect is not None:

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from .._fs import digest_like, files_below, is_as_recorded, measure, measure_known
-from .._record import RunRecord
+from .._fs import digest_like, files_below, is_as_recorded, measure, measure_known, status_of
+from .._record import RunRecord, listed_members
 
 _INSIDE = "./"
 _MOST_MEMBERS = 100
@@ -91,24 +91,23 @@ def describe_result(path: str, siblings: Sequence[str], digest_up_to_bytes: int 
 
 def members_of(record: RunRecord, path: str) -> list[Member]:
     """The files that belong to the result of a record which is at *path*, as far as they are listed one by one."""
-    listed = record.provenance.get("members")
     folder = os.path.dirname(path)
-    members = []
-    for entry in listed if isinstance(listed, list) else ():
-        name, size_bytes, mtime_ns, digest = [*entry, None][:4]
-        place = os.path.join(path if name.startswith(_INSIDE) else folder, name)
-        members.append(Member(name, place, size_bytes, mtime_ns, digest))
-    return members
+    return [
+        Member(name, os.path.join(path if name.startswith(_INSIDE) else folder, name), size_bytes, mtime_ns, digest)
+        for name, size_bytes, mtime_ns, digest in listed_members(record)
+    ]
 
 
-def renamed_members(members: list[list[Any]], names: Mapping[str, str]) -> list[list[Any]]:
-    """The members of a result beside which the files have other names now."""
+def size_of(record: RunRecord) -> int | None:
+    """The recorded size of a result; None if there is none."""
+    size_bytes = record.provenance.get("size_bytes")
+    return size_bytes if type(size_bytes) is int else None
 
-    def renamed(name: str) -> str:
-        first, separator, rest = name.partition("/")
-        return name if name.startswith(_INSIDE) else names.get(first, first) + separator + rest
 
-    return [[renamed(entry[0]), *entry[1:]] for entry in members]
+def digest_of(record: RunRecord) -> str | None:
+    """The recorded digest of a result; None if there is none."""
+    digest = record.provenance.get("digest")
+    return digest if isinstance(digest, str) else None
 
 
 def first_defect(record: RunRecord, path: str) -> Defect | None:
@@ -130,12 +129,23 @@ def differs(record: RunRecord, path: str, *, contents: bool) -> bool:
     """
     if first_defect(record, path) is not None:
         return True
-    size_bytes, digest = record.provenance.get("size_bytes"), record.provenance.get("digest")
+    size_bytes, digest = size_of(record), digest_of(record)
     if size_bytes is not None and not is_as_recorded(path, size_bytes, digest, contents=contents):
         return True
-    return contents and any(
-        member.digest is not None and _has_other_content(member) for member in members_of(record, path)
-    )
+    return contents and not has_recorded_digests(record, path)
+
+
+def has_recorded_digests(record: RunRecord, path: str) -> bool:
+    """
+    Whether the content of a result, and of what lies beside it, has the recorded digests, as far as there are any.
+
+    Raises:
+        OSError: A part of it cannot be read.
+    """
+    digest = digest_of(record)
+    if digest is not None and digest_like(digest, path) != digest:
+        return False
+    return not any(member.digest is not None and _has_other_content(member) for member in members_of(record, path))
 
 
 class Inspection:
@@ -148,13 +158,12 @@ class Inspection:
     """
 
     def __init__(self, record: RunRecord, path: str) -> None:
-        provenance = record.provenance
-        size_bytes, digest = provenance.get("size_bytes"), provenance.get("digest")
+        size_bytes = size_of(record)
         self._path = path
-        self._has_size = isinstance(size_bytes, int)
-        self._size_bytes: int = size_bytes if isinstance(size_bytes, int) else 1
-        self._mtime_ns = provenance.get("mtime_ns")
-        self._digest = digest if isinstance(digest, str) else None
+        self._has_size = size_bytes is not None
+        self._size_bytes = 1 if size_bytes is None else size_bytes
+        self._mtime_ns = record.provenance.get("mtime_ns")
+        self._digest = digest_of(record)
         self._members = members_of(record, path)
         self._seen: dict[str, Looks] = {}
         self._known: dict[str, Looks] = {}
@@ -237,9 +246,8 @@ def _entry(name: str, path: str) -> list[Any]:
 
 
 def _looks(path: str) -> Looks | None:
-    try:
-        status = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
+    status = status_of(path)
+    if status is None:
         return None
     if stat.S_ISDIR(status.st_mode):
         # What the system calls the size of a folder says nothing about the files in it.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-from .._record import RunRecord, copy_record, place_below
-from .._results import PRIVATE_FOLDER, folder_id
+from .. import _results, query
+from .._record import RunRecord, companions_of, copy_record, place_below
 from ..index import Index
 
 _BESIDE_DATABASES = ("-wal", "-shm", "-journal")
@@ -39,6 +40,10 @@ class ResultPaths:
         """As `shown`, of a record that nobody changes, the index included: the two share what they hold."""
         return place_below(record, str(self._relative_to()))
 
+    def fields(self, record: RunRecord) -> dict[str, Any]:
+        """A record of the index as queries see it."""
+        return {**query.fields_of(record), "result_path": str(self.absolute(record))}
+
     def absolute(self, record: RunRecord) -> Path:
         """Where the result of a record is."""
         return self._relative_to() / record.result_path
@@ -56,10 +61,8 @@ class ResultPaths:
 
     def files_of(self, record: RunRecord) -> list[Path]:
         """The result of a record, and what its runner wrote beside it."""
-        siblings = record.provenance.get("siblings")
-        names = map(str, siblings) if isinstance(siblings, list) else ()
         result = self.absolute(record)
-        return [result, *(result.parent / name for name in names)]
+        return [result, *(result.parent / name for name in companions_of(record))]
 
     def require_removable(self, path: Path) -> None:
         """
@@ -77,8 +80,8 @@ class ResultPaths:
 
     def is_removable(self, path: Path) -> bool:
         """Whether a path leads into the results folder, links resolved, and not to what is entropic's own in there."""
-        root, real = os.path.realpath(self._results_dir), os.path.realpath(path)
-        private = os.path.join(root, PRIVATE_FOLDER)
+        root, real = os.path.realpath(self._results_dir), _real(str(path))
+        private = os.path.join(root, _results.PRIVATE_FOLDER)
         own = (private, *map(os.path.realpath, self.index_files()))
         return _is_below(real, root) and not any(real == place or _is_below(real, place) for place in own)
 
@@ -97,7 +100,7 @@ class ResultPaths:
         for record in records:
             for path in map(str, self.files_of(record)):
                 # A link that is a result is needed itself, and so is what it leads to.
-                for place in (_real_parent(path), os.path.realpath(path)):
+                for place in (_real_parent(path), _real(path)):
                     needed.update(_touched(place, asked, around))
         return {path: place not in needed for path, place in real.items()}
 
@@ -111,10 +114,12 @@ class ResultPaths:
 
     def _is_other(self, remembered: Path) -> bool:
         """Whether the folder that the index remembers is there, and is another one than that of the store."""
-        if not remembered.is_dir() or _is_same(remembered, self._results_dir):
+        if not os.path.isdir(remembered) or _is_same(remembered, self._results_dir):
             return False
         identity = self._index.folder_id()
-        return identity is None or identity != folder_id(self._results_dir)  # else it was moved, or copied, to here
+        return identity is None or identity != _results.folder_id(
+            self._results_dir
+        )  # else it was moved, or copied, to here
 
 
 def _inside(path: str, folder: str) -> Path | None:
@@ -145,4 +150,12 @@ def _is_same(first: Path, second: Path) -> bool:
 
 def _real_parent(path: str) -> str:
     """A path with the links on the way to it resolved, but not the one it may be itself."""
-    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+    return os.path.join(_real(os.path.dirname(path)), os.path.basename(path))
+
+
+def _real(path: str) -> str:
+    """A path with all links resolved; as it is, if no file can have that name."""
+    try:
+        return os.path.realpath(path)
+    except ValueError:
+        return path

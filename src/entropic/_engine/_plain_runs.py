@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from .._record import RunRecord
 from ..hashing import Key, decode_params, own_copy
@@ -63,4 +64,9 @@ class PlainRuns:
 def durations_of(records: Iterable[RunRecord]) -> list[tuple[Mapping[str, Any], float]]:
     """Params and seconds of the records that have a duration."""
     pairs = ((record.params, record.metadata.get("elapsed_seconds")) for record in records)
-    return [(params, float(seconds)) for params, seconds in pairs if isinstance(seconds, (int, float))]
+    return [(params, float(seconds)) for params, seconds in pairs if _is_duration(seconds)]
+
+
+def _is_duration(value: Any) -> TypeGuard[float]:
+    """Whether a value that a record has may be the seconds of a run; an integer beyond all floats is not."""
+    return type(value) in (int, float) and 0 <= value <= sys.float_info.max

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import _log
+from .._fs import warn
 from .._record import RunRecord
 from .._results import Published, Stage, StagingArea
-from ..errors import EntropicError, IndexUnavailableError, OtherFolderError
+from ..errors import EntropicError, IndexUnavailableError, OtherFolderError, ResultOpenWarning, StoreWriteError
 from ..hashing import Key, decode_params
 from ..index import Index
 from ._arguments import checked_metadata
@@ -63,7 +64,7 @@ class Recorder:
             self._index.require_writable()
             self._folder.require_own()
             self._staging.prepare()
-        except OtherFolderError:
+        except (OtherFolderError, StoreWriteError):
             raise
         except OSError as error:
             place = self._settings.results_dir
@@ -85,6 +86,7 @@ class Recorder:
             with run.told(work, policy, found.reason):
                 yield run
             ending.has_ended, ending.returned = True, run.returned
+            held_open = ending.held_open(run.elapsed_seconds)
             save = save_of(work)
             told = {} if save else returned_metadata(run.returned)
             run.returned = None
@@ -98,6 +100,8 @@ class Recorder:
         _log.run_completed(key.params_hash, str(run.record.result_path), run.elapsed_seconds)
         if found.candidate is not None and found.is_broken:
             self._writer.delete_stale(found.candidate.stored)
+        if held_open:
+            warn(ResultOpenWarning(path, held_open), ResultOpenWarning)
 
     def _allows_empty(self, work: object) -> bool:
         own = allow_empty_of(work)
@@ -139,6 +143,8 @@ class Recorder:
             self._folder.require_own(may_return_identity=False)  # a disk may have been unmounted meanwhile
             self._writer.insert(record)
         except OSError as error:
+            if isinstance(error, OtherFolderError):
+                self._folder.look_again()
             if isinstance(error, EntropicError) and not isinstance(error, IndexUnavailableError):
                 raise
             advice = f"The result is kept at {path!r}: once the cause is gone, register it."

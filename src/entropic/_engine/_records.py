@@ -10,7 +10,7 @@ from typing import Any
 
 from .._record import RunRecord, copy_record
 from ..index import Index
-from ..query import Condition, fields_of, in_order, names_in, predicate
+from ..query import Condition, in_order, names_in, predicate
 from ._paths import ResultPaths
 from ._writer import IndexWriter, signature
 
@@ -25,7 +25,7 @@ def found(index: Index, condition: Condition, paths: ResultPaths, *, newest_firs
     # The index keeps paths relative to the results folder; asked for is the path that users see.
     is_meant = predicate(condition)
     records = index.iter(newest_first=newest_first)
-    return (record for record in records if is_meant(fields(record, paths)))
+    return (record for record in records if is_meant(paths.fields(record)))
 
 
 def count(index: Index, condition: Condition, paths: ResultPaths) -> int:
@@ -58,11 +58,6 @@ def _names_path(condition: Condition) -> bool:
     return "result_path" in names_in(condition)
 
 
-def fields(record: RunRecord, paths: ResultPaths) -> dict[str, Any]:
-    """Return a record of the index as queries see it."""
-    return {**fields_of(record), "result_path": str(paths.absolute(record))}
-
-
 def exchange(index: Index, writer: IndexWriter, pairs: Collection[tuple[RunRecord, RunRecord]]) -> None:
     """
     Put records in the place of others: in each pair the second, of the first.
@@ -92,12 +87,6 @@ def _let_answer(index: Index, writer: IndexWriter, answers: Mapping[str, RunReco
     writer.replace_records(passed, [moved(record) for record in passed])
 
 
-def let_newest_answer(index: Index, writer: IndexWriter, keys: Collection[str]) -> None:
-    """Re-insert the most recently created record of each key, so that it is found first."""
-    passed = passed_over(record for record in index.iter() if record.params_hash in keys)
-    writer.replace_records(passed, [moved(record) for record in passed])
-
-
 def replace_in_order(
     writer: IndexWriter, changed: Collection[tuple[RunRecord, RunRecord]], same: Mapping[str, Sequence[RunRecord]]
 ) -> None:
@@ -124,15 +113,6 @@ def by_key(records: Iterable[RunRecord]) -> dict[str, Sequence[RunRecord]]:
     for record in records:
         found[record.params_hash].append(record)
     return {**found}
-
-
-def passed_over(records: Iterable[RunRecord]) -> list[RunRecord]:
-    """Of each key the record made last, unless it was also inserted last, and so answers already."""
-    newest = {
-        several[-1]: max(reversed(several), key=lambda record: record.created_at)
-        for several in by_key(records).values()
-    }
-    return [made_last for inserted_last, made_last in newest.items() if made_last is not inserted_last]
 
 
 def moved(record: RunRecord) -> RunRecord:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
-from ..index import IndexBackend
+from ..index import open_index
 
+if TYPE_CHECKING:
+    from ..index import IndexBackend
+
+
+DIGEST_UP_TO_BYTES = 1 << 20
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 # What takes about one hundredth of the time of a run to digest, at half a gigabyte a second.
 _AFFORDABLE_BYTES_PER_SECOND = 5_000_000
 
@@ -30,11 +41,42 @@ class Settings:
     results_dir: Path
     file_suffix: str
     index: IndexBackend
-    durable: bool
-    keep_failed: bool
-    digest_up_to_bytes: int | None
-    provenance: bool
+    durable: bool = True
+    keep_failed: bool = False
+    digest_up_to_bytes: int | None = DIGEST_UP_TO_BYTES
+    provenance: bool = True
     allow_empty: bool = False
+
+    @classmethod
+    def checked(
+        cls,
+        results_dir: str | os.PathLike[str],
+        db_path: str | os.PathLike[str],
+        file_suffix: str,
+        index: IndexBackend | str | None,
+        *,
+        durable: bool = True,
+        **options: Any,
+    ) -> Settings:
+        """
+        Check what `entropic.Store` was given; nothing is made.
+
+        Raises:
+            ValueError: The suffix cannot be one, or *results_dir* is a URL.
+            TypeError: *index* lacks one of the five methods.
+        """
+        place = _checked_folder(results_dir)
+        return cls(
+            Path(os.path.abspath(place)),
+            checked_suffix(file_suffix),
+            open_index(index, os.path.expanduser(db_path), place, durable),
+            durable,
+            **options,
+        )
+
+    def as_mapping(self) -> Mapping[str, Any]:
+        """Return them by name, not to be changed."""
+        return MappingProxyType(dict(vars(self)))
 
     def digest_limit(self, elapsed_seconds: float) -> int | None:
         """Up to how many bytes a result is digested, made by a run that took so long; None for no limit."""
@@ -53,3 +95,13 @@ def checked_suffix(suffix: str) -> str:
             f"Use a plain ending such as '.npy', without separators, '..' or NUL."
         )
     return suffix
+
+
+def _checked_folder(path: str | os.PathLike[str]) -> str:
+    text = os.path.expanduser(path)
+    if _URL.match(text):
+        raise ValueError(
+            f"Cannot keep results at {text!r}: this is a URL, and results are kept in a folder. Give the path of a "
+            f"folder, such as one where that place is mounted."
+        )
+    return text

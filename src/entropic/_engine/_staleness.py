@@ -8,19 +8,24 @@ recorded by a release that knew nothing of code, is good.
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from .._code import ITSELF, Change, Code, Codebook, Fingerprint, diff_of, found_again
+from .. import _code
+from .._code import ITSELF, Code, Codebook, Fingerprint
 from .._fs import remember, warn
 from .._record import RunRecord
-from ..errors import ChangedDefaultWarning, CodeChangedError, NameSharedWarning, StaleResultWarning
-from ._acceptance import codes_before
+from ..errors import CodeChangedError, NameSharedWarning, StaleResultWarning
+
+if TYPE_CHECKING:
+    from .._code import Change
 
 POLICIES = ("warn", "rerun", "error", "ignore")
 _MANY_CODES = 1024
 _MANY_ARGUMENTS = 256
+
+FIELDS = "fields "
+"""How a text begins that describes a growth of fields of parameters."""
 
 
 class StalenessPolicy:
@@ -72,7 +77,8 @@ class StalenessPolicy:
         The policy for runs from before the parameters grew, in a way that one text describes.
 
         That they answer is declared with the parameters, and so is the change of the function itself that came with it;
-        what else has changed is not, nor what is changed later.
+        what else has changed is not, nor what is changed later. Where fields of parameters have grown (the text begins
+        with `FIELDS`), so are changes of classes, but for their methods.
         """
         if not growth:
             return self  # of an earlier name only
@@ -96,6 +102,10 @@ class StalenessPolicy:
             remember(self._of_arguments, key, policy, _MANY_ARGUMENTS)
         return policy
 
+    def for_calls_like(self, record: RunRecord) -> StalenessPolicy:
+        """The policy for calls that bring along what the one of a recorded run did, as it is today."""
+        return self._of_labels(tuple(self._codebook.arguments_of(str(record.provenance.get("code")))))
+
     def read_only(self) -> StalenessPolicy:
         """A policy that decides the same, and writes nothing."""
         policy = self._alike(set(self._said))
@@ -114,7 +124,7 @@ class StalenessPolicy:
 
     def diff_since(self, record: RunRecord) -> str:
         """What has changed since a record was made, as a unified diff of the texts that are known."""
-        return diff_of(self.changes(record))
+        return _code.diff_of(self.changes(record))
 
     def changes(self, record: RunRecord) -> list[Change]:
         """The parts of the code that have changed since a record was made; none if the record is good."""
@@ -191,7 +201,11 @@ class StalenessPolicy:
         accepted = (grown_with, *self._codebook.accepted_for(grown_with))
         if not any(self._is_of(code, today) for code in accepted):
             return False
-        return [change.name for change in self._changes_since(recorded, today)] == [ITSELF]
+        of_fields = self._growth.startswith(FIELDS)
+        return all(
+            change.name == ITSELF or (of_fields and _is_of_a_class(change))
+            for change in self._changes_since(recorded, today)
+        )
 
     # ---- what to do ---------------------------------------------------------------------------------------------
 
@@ -202,7 +216,7 @@ class StalenessPolicy:
             return False
         if record.provenance.get("function") != self._function_name:
             return False  # it was looked up by a former name, which says that it is the same function
-        policy = self._of_labels(tuple(self._codebook.arguments_of(str(record.provenance.get("code")))))
+        policy = self.for_calls_like(record)
         return not policy.is_current(record, policy._code.now())
 
     def origin(self) -> dict[str, str]:
@@ -274,7 +288,7 @@ class StalenessPolicy:
         return set().union(*(self._of_labels(labels)._accept(codes) for labels, codes in groups.items()))
 
     def _of_labels(self, labels: tuple[str, ...]) -> StalenessPolicy:
-        found = [(label, found_again(label)) for label in labels]
+        found = [(label, _code.found_again(label)) for label in labels]
         return self.for_arguments(tuple(pair for pair in found if pair[1] is not None))
 
     def _accept(self, recorded: set[str]) -> set[str]:
@@ -282,7 +296,9 @@ class StalenessPolicy:
         new = {
             digest
             for digest in recorded
-            if not self._is_of(digest, today) and not any(map(self._is_today, self._codebook.accepted_for(digest)))
+            if _code.is_fingerprint(digest)
+            and not self._is_of(digest, today)
+            and not any(map(self._is_today, self._codebook.accepted_for(digest)))
         }
         if new:
             self._codebook.keep(self._function_name, today)
@@ -302,73 +318,16 @@ class StalenessPolicy:
         Raises:
             SeveralCodesError: Runs of a point by several codes differ, and which was current last cannot be told.
         """
+        from ._acceptance import codes_before  # loaded by those who accept changes
+
         today = self._code.now()
         note = self._codebook.current_note(self._function_name)
         return codes_before(records, note, lambda code: self._is_of(code, today))
 
 
-class DefaultsWatch:
-    """
-    The defaults of a function's parameters, held against those that its recorded runs had.
-
-    Args:
-        function_name: For messages.
-        defaults: The defaults of today, as texts by parameter name.
-        codebook: Where earlier ones are kept.
-        count_runs: How many recorded runs have this value (as text) of a parameter.
-    """
-
-    def __init__(
-        self,
-        function_name: str,
-        defaults: Mapping[str, str],
-        codebook: Codebook,
-        count_runs: Callable[[str, str], int],
-    ) -> None:
-        self._function_name = function_name
-        self._defaults = defaults
-        self._codebook = codebook
-        self._count_runs = count_runs
-        self._earlier: dict[str, list[str]] | None = None
-
-    def notice(self, left_out: Callable[[], set[str]]) -> None:
-        """Say once of each parameter that a call leaves out, if its default is not what it was in recorded runs."""
-        if not self._defaults:
-            return
-        if self._earlier is None:
-            self._earlier = self._look_back()
-        if self._earlier:
-            for name in sorted(left_out() & self._earlier.keys()):
-                self._say(name, self._earlier[name])
-                del self._earlier[name]
-
-    def keep(self) -> None:
-        """Note down the defaults of today once a run has been made with them, and nothing is left to say of them."""
-        if self._defaults and not self._earlier:
-            self._codebook.keep_defaults(self._function_name, self._defaults)
-
-    def _look_back(self) -> dict[str, list[str]]:
-        known = self._codebook.defaults(self._function_name)
-        if self._defaults in known:
-            return {}
-        changed: dict[str, list[str]] = {}
-        for name, text in self._defaults.items():
-            earlier = dict.fromkeys(one[name] for one in known if one.get(name, text) != text)
-            if earlier:
-                changed[name] = list(earlier)
-        return changed
-
-    def _say(self, name: str, earlier: list[str]) -> None:
-        for text in earlier:
-            count = self._count_runs(name, text)
-            if count:
-                runs = "1 recorded run has" if count == 1 else f"{count} recorded runs have"
-                now, then = _shown(self._defaults[name]), _shown(text)
-                warn(
-                    f"The default of {name} in {self._function_name} is {now} now and was {then}, which {runs}: "
-                    f"calls without {name} are new points. Pass {name}={then} for the recorded ones.",
-                    ChangedDefaultWarning,
-                )
+def _is_of_a_class(change: Change) -> bool:
+    """Whether the body of a class has changed; its methods are parts of their own."""
+    return change.before is not None and change.after is not None and change.before.kind == change.after.kind == "class"
 
 
 _UNWATCHED = Fingerprint(())
@@ -387,7 +346,3 @@ _WAYS_OUT = (
     "If it is still good, call accept_changes() on the function once; if not, give the function a new version=, or "
     'on_change="rerun".'
 )
-
-
-def _shown(text: str) -> str:
-    return repr(json.loads(text))

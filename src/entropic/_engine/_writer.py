@@ -77,6 +77,11 @@ class IndexWriter:
         present = set(map(signature, new))
         self._note("forgotten", [record for record in old if signature(record) not in present])
 
+    def drop_copies(self, records: Collection[RunRecord]) -> None:
+        """Remove records whose runs the index has once more, behind them; so no run is forgotten."""
+        if records:
+            self._index.delete_records(records)
+
     def warn_if_lost(self) -> None:
         """Warn, once, if the index is empty and the journal has runs of it that nobody has deleted."""
         if self._has_looked:

@@ -1,32 +1,53 @@
 """The ground: files and folders, their digests, locks on open files, forks, a bounded memory, warnings."""
 
-from ._atomic import abandoned_drafts, remove_drafts, replacing
-from ._digests import content_digest, digest_like, files_below, is_as_recorded, measure, measure_known
-from ._files import make_folder, make_shared_folder, move_new, remove, require_access, share_file, sync, sync_tree
-from ._flock import (
-    byte_unlocker,
-    closer,
-    has_byte_locks,
-    has_locks,
-    is_abandoned,
-    is_at,
-    remove_abandoned,
-    try_lock,
-    try_lock_byte,
-    unlock,
-    wait_for_lock,
-)
-from ._fork import forks_held_off, process_id, watch_forks
-from ._frames import calling_frame, is_finished
-from ._holder import holder_in, holder_note
-from ._kept_file import KeptFile
-from ._memo import remember
-from ._mounts import appends_in_one_step
-from ._stamp import Stamp, is_settled
-from ._warn import warn
+from typing import TYPE_CHECKING
+
+from ._door import door
+
+if TYPE_CHECKING:
+    from ._atomic import abandoned_drafts, remove_drafts, replacing
+    from ._descriptors import held_open_below
+    from ._digests import content_digest, digest_like, files_below, is_as_recorded, measure, measure_known
+    from ._files import (
+        group_rights,
+        make_folder,
+        make_shared_folder,
+        move_new,
+        remove,
+        require_access,
+        share_file,
+        share_in_group,
+        share_tree,
+        sync,
+        sync_tree,
+    )
+    from ._flock import (
+        byte_unlocker,
+        closer,
+        has_byte_locks,
+        has_locks,
+        is_abandoned,
+        is_at,
+        remove_abandoned,
+        try_lock,
+        try_lock_byte,
+        unlock,
+        wait_for_lock,
+    )
+    from ._fork import forks_held_off, process_id, watch_forks
+    from ._frames import calling_frame, is_finished
+    from ._holder import holder_in, holder_note
+    from ._kept_file import KeptFile
+    from ._late import LateModule, late
+    from ._memo import remember
+    from ._mounts import appends_in_one_step
+    from ._reading import is_linked, open_own_file, own_entries, read_own_file, status_of
+    from ._stamp import Stamp, is_settled
+    from ._warn import warn
 
 __all__ = [
     "KeptFile",
+    "LateModule",
     "Stamp",
     "abandoned_drafts",
     "appends_in_one_step",
@@ -35,23 +56,31 @@ __all__ = [
     "closer",
     "content_digest",
     "digest_like",
+    "door",
     "files_below",
     "forks_held_off",
+    "group_rights",
     "has_byte_locks",
     "has_locks",
+    "held_open_below",
     "holder_in",
     "holder_note",
     "is_abandoned",
     "is_as_recorded",
     "is_at",
     "is_finished",
+    "is_linked",
     "is_settled",
+    "late",
     "make_folder",
     "make_shared_folder",
     "measure",
     "measure_known",
     "move_new",
+    "open_own_file",
+    "own_entries",
     "process_id",
+    "read_own_file",
     "remember",
     "remove",
     "remove_abandoned",
@@ -59,6 +88,9 @@ __all__ = [
     "replacing",
     "require_access",
     "share_file",
+    "share_in_group",
+    "share_tree",
+    "status_of",
     "sync",
     "sync_tree",
     "try_lock",
@@ -68,3 +100,30 @@ __all__ = [
     "warn",
     "watch_forks",
 ]
+
+__getattr__, __dir__ = door(
+    __name__,
+    {
+        "_atomic": "abandoned_drafts remove_drafts replacing",
+        "_descriptors": "held_open_below",
+        "_digests": "content_digest digest_like files_below is_as_recorded measure measure_known",
+        "_files": (
+            "group_rights make_folder make_shared_folder move_new remove require_access share_file "
+            "share_in_group share_tree sync sync_tree"
+        ),
+        "_flock": (
+            "byte_unlocker closer has_byte_locks has_locks is_abandoned is_at remove_abandoned try_lock "
+            "try_lock_byte unlock wait_for_lock"
+        ),
+        "_fork": "forks_held_off process_id watch_forks",
+        "_frames": "calling_frame is_finished",
+        "_holder": "holder_in holder_note",
+        "_kept_file": "KeptFile",
+        "_late": "LateModule late",
+        "_memo": "remember",
+        "_mounts": "appends_in_one_step",
+        "_reading": "is_linked open_own_file own_entries read_own_file status_of",
+        "_stamp": "Stamp is_settled",
+        "_warn": "warn",
+    },
+)

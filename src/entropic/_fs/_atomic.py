@@ -12,7 +12,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 
-from ._files import require_access, sync
+from ._files import require_access, share_in_group, sync
 from ._flock import is_abandoned, is_at, remove_abandoned, try_lock, unlock
 
 _ENDING = re.compile(r"\.[0-9a-f]{16}\.draft")
@@ -31,7 +31,8 @@ def replacing(
     Write a file in one step: until the end of the block, and after a crash in it, the old one stands there whole.
 
     The new file has the mode, the access list and, where allowed, owner and group of the one it replaces; a first one
-    has the mode that the umask gives. A link stays, and what it leads to is replaced.
+    has the mode that the umask gives, and in a folder of a group its rights. A link stays, and what it leads to is
+    replaced.
 
     Args:
         path: The file.
@@ -59,6 +60,8 @@ def replacing(
             like = target if like is None else like
         if like is not None:
             _take_after(descriptor, like)
+        else:
+            share_in_group(descriptor, os.path.dirname(target))
         yield draft
         if durable:
             sync(draft)

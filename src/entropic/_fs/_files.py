@@ -11,6 +11,8 @@ import shutil
 import stat
 from pathlib import Path
 
+from ._reading import status_of
+
 # What some network and FUSE file systems say of a folder, which then they bring to disk in their own way, if at all.
 _CANNOT = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)
 _known_to_lack_syncs: set[int] = set()
@@ -62,11 +64,21 @@ def require_access(path: str, mode: int) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link, or a folder with all that is in it; or nothing, if nothing is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
+    """Remove a file, a link, or a folder with all that is in it, protected or not; or nothing, if nothing is there."""
+    if not path.is_symlink() and status_of(path) is None:
+        return  # nor can a file have that name, perhaps
+    if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
+        return
+    try:
+        shutil.rmtree(path)
+    except PermissionError:
+        # A folder in it is write-protected. Its owner may take that back, nobody else.
+        for place, _, _ in os.walk(path):
+            mode = os.stat(place).st_mode
+            if mode & stat.S_IRWXU != stat.S_IRWXU:
+                os.chmod(place, stat.S_IMODE(mode) | stat.S_IRWXU)
+        shutil.rmtree(path)
 
 
 def make_folder(folder: str, *, durable: bool) -> None:
@@ -86,8 +98,56 @@ def make_folder(folder: str, *, durable: bool) -> None:
     except FileExistsError:
         if not os.path.isdir(folder):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder) from None
+    share_in_group(folder, above)
     if durable:
         sync(above)
+
+
+def group_rights(folder: str) -> int:
+    """
+    Return the rights of the group in a folder that belongs to one, as bits of a mode; else 0.
+
+    It does if it passes its group on to what is made in it (setgid), and the group may write there: whoever has set it
+    up so wants what lies in it to be everyone's, whatever the umask of who makes it.
+    """
+    try:
+        return _group_rights(folder)
+    except OSError:
+        return 0
+
+
+@functools.lru_cache(64)
+def _group_rights(folder: str) -> int:
+    mode = os.stat(folder or os.curdir).st_mode
+    return mode & stat.S_IRWXG if mode & stat.S_ISGID and mode & stat.S_IWGRP else 0
+
+
+def share_in_group(path: str | int, folder: str) -> None:
+    """Give a file or folder of ours the rights of the group whose folder it lies in; nothing in other folders."""
+    rights = group_rights(folder)
+    if rights:
+        _share(path, rights)
+
+
+def share_tree(path: str, rights: int) -> None:
+    """
+    Give the group such rights to a file, or a folder with all that is in it, as its owner has.
+
+    So what is write-protected stays so. Links, and what belongs to others, are left as they are.
+    """
+    _share(path, rights)
+    if os.path.isdir(path) and not os.path.islink(path):
+        for place, folders, names in os.walk(path):
+            for name in (*folders, *names):
+                _share(os.path.join(place, name), rights)
+
+
+def _share(path: str | int, rights: int) -> None:
+    with contextlib.suppress(OSError):  # another user's, or a file system without modes
+        mode = os.fstat(path).st_mode if isinstance(path, int) else os.lstat(path).st_mode
+        wanted = mode | (mode & stat.S_IRWXU) >> 3 & rights
+        if wanted != mode and not stat.S_ISLNK(mode):
+            os.chmod(path, stat.S_IMODE(wanted))
 
 
 def make_shared_folder(folder: str | os.PathLike[str]) -> None:

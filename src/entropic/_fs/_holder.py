@@ -7,6 +7,10 @@ import os
 import socket
 from datetime import datetime, timezone
 
+from ._reading import read_own_file
+
+_LONGEST = 4096
+
 
 def holder_note() -> bytes:
     """Host, process and time, as one line of JSON."""
@@ -17,8 +21,7 @@ def holder_note() -> bytes:
 def holder_in(path: str) -> str:
     """Who has left a note in a file, in words; never raises."""
     try:
-        with open(path, encoding="utf-8") as file:
-            holder = json.load(file)
+        holder = json.loads(read_own_file(path, _LONGEST))
         return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "another process"

@@ -2,27 +2,34 @@
 
 from typing import TYPE_CHECKING
 
-from ._cached import cached
-from ._evolution import Evolution
-from ._function import CacheInfo
-from ._proxy import BoundCachedFunction, CachedFunction
+from .._fs import door
 
 if TYPE_CHECKING:
+    from ._cached import cached
+    from ._evolution import Evolution
+    from ._function import CacheInfo
     from ._metadata import WithMetadata
+    from ._points import FunctionPoints
+    from ._proxy import BoundCachedFunction, CachedFunction
 
 __all__ = [
     "BoundCachedFunction",
     "CacheInfo",
     "CachedFunction",
     "Evolution",
+    "FunctionPoints",
     "WithMetadata",
     "cached",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name == "WithMetadata":
-        from ._metadata import WithMetadata
-
-        return WithMetadata
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = door(
+    __name__,
+    {
+        "_cached": "cached",
+        "_evolution": "Evolution",
+        "_function": "CacheInfo",
+        "_metadata": "WithMetadata",
+        "_points": "FunctionPoints",
+        "_proxy": "BoundCachedFunction CachedFunction",
+    },
+)

@@ -130,7 +130,8 @@ def cached(store: AnyStore, **options: Any) -> _Decorator[Any] | _ValueDecorator
             changed since: ``"warn"`` hands it out with one `StaleResultWarning` that names what changed, ``"rerun"``
             runs anew and keeps the old record, ``"error"`` raises, ``"ignore"`` does not look.
         added: Parameters that the function has been given later, and the value that runs recorded before then had
-            implicitly: ``{"method": "rk4"}``. Calls with that value find those runs.
+            implicitly: ``{"method": "rk4"}``. Calls with that value find those runs. Here and in the next two, a dotted
+            name means a field of a parameter: ``{"config.solver.tol": 1e-6}``.
         renamed: Former names of parameters, and their names now: ``{"h": "dt"}``.
         removed: Parameters that the function has no more, and the value that calls now stand for:
             ``{"verbose": False}``. At most ten changes in all; `migrate` makes them superfluous.
@@ -151,7 +152,7 @@ def cached(store: AnyStore, **options: Any) -> _Decorator[Any] | _ValueDecorator
         A decorator. The decorated function speaks `functools` (``cache_info``, ``cache_clear``,
         ``cache_parameters``, ``__wrapped__``), and has ``bind``, ``key``, ``retrieve``, ``run``, ``delete``,
         ``register``, ``list``, ``sweep``, ``sweep_as_completed``, ``plan``, ``replicates``, ``reproduce``,
-        ``accept_changes``, ``explain`` (why a call would run) and ``migrate``.
+        ``accept_changes``, ``explain`` (why a call would run), ``failures`` and ``migrate``.
 
     Raises:
         TypeError: When decorating: no parameter for the result path, a parameter with a reserved name, an unknown name

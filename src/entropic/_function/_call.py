@@ -82,7 +82,7 @@ class Call:
         with self._guarded():
             self.returned = self._start(result_path)
             self.has_ended = True
-            self._function.defaults.keep()
+            self._note()
         return self._handed_over()
 
     async def awaited(self, result_path: Path) -> object:
@@ -90,7 +90,7 @@ class Call:
         with self._guarded():
             self.returned = await self._start(result_path)
             self.has_ended = True
-            self._function.defaults.keep()
+            self._note()
         return self._handed_over()
 
     @contextlib.contextmanager
@@ -102,9 +102,17 @@ class Call:
         returned, self.returned = self.returned, None
         return returned
 
+    def _note(self) -> None:
+        """Note down what later runs are held against."""
+        self._function.defaults.keep()
+        if self._is_counted:
+            self._function.growth.keep(self._key.params)
+
     def _start(self, result_path: Path) -> Any:
         self._require_same_arguments()
         self._function.defaults.notice(self._left_out)
+        if self._is_counted:
+            self._function.growth.notice(self._key.params)
         args, kwargs = self._function.binding.received(self._args, self._kwargs)
         self.has_run = True
         if self._is_counted:

@@ -2,8 +2,8 @@
 How the parameters of a function have changed over the years, and so in which older forms a point may be recorded.
 
 Declared by the user: a parameter was *added* (old runs implicitly had one value of it), *renamed*, or *removed* (its
-value had become a constant). Each declared change may or may not have been made when a run was recorded, so a point has
-as many older forms as there are combinations that apply to it.
+value had become a constant); or, by a dotted name, a field of a parameter was. Each declared change may or may not have
+been made when a run was recorded, so a point has as many older forms as there are combinations that apply to it.
 
 Why no wrong run is found
     `Evolution.today` brings any recorded form to the one form it has today, or to none. It is a function, so a recorded
@@ -13,13 +13,13 @@ Why no wrong run is found
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .._engine import has_own_key, identity_of
+from .._engine import FIELDS, has_own_key, identity_of
 from .._record import RunRecord, with_params
 from ..hashing import Identity, Key, canonical, decode_params, key_of, normalize_at
+from ._nested import ABSENT, container, found, moved, put, without
 
 _MOST_CHANGES = 10
 _EXAMPLES = {"added": {"method": "rk4"}, "renamed": {"h": "dt"}, "removed": {"verbose": False}}
@@ -45,15 +45,43 @@ class _Story(NamedTuple):
     value: Any
     text: str
 
-    def forms(self, params: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """How the parameter of a point of today may stand in a record; today's form is the first one."""
+    def forms(self, params: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """How a point of today may stand in a record, as far as this parameter goes; today's form is the first one."""
         if self.is_removed:
-            return [{}, *({name: self.value} for name in (self.name, *self.former))]
-        if self.name not in params:
-            return [{}]
-        value = params[self.name]
-        found = [{name: value} for name in (self.name, *self.former)]
-        return [*found, {}] if self.has_value and canonical(value) == self.text else found
+            names = [name for name in (self.name, *self.former) if container(params, name) is not None]
+            return [params, *(put(params, name, self.value) for name in names)]
+        value = found(params, self.name)
+        if value is ABSENT:
+            return [params]
+        names = [name for name in self.former if container(params, name) is not None]
+        forms = [params, *(moved(params, self.name, name) for name in names)]
+        return [*forms, without(params, self.name)] if self.has_value and canonical(value) == self.text else forms
+
+    def today(self, params: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Recorded params with this parameter as it is today; None if no call of today means them."""
+        present = [name for name in (self.name, *self.former) if found(params, name) is not ABSENT]
+        if len(present) > 1:
+            return None
+        if self.is_removed:
+            if not present:
+                return params
+            return without(params, present[0]) if canonical(found(params, present[0])) == self.text else None
+        if present:
+            return params if present[0] == self.name else moved(params, present[0], self.name)
+        return self._added(params) if self.has_value else params
+
+    def _added(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        # Where there is no such mapping, such as a configuration of None, its fields are none of its.
+        return params if container(params, self.name) is None else put(params, self.name, self.value)
+
+
+def _forms(params: Mapping[str, Any], stories: Sequence[_Story]) -> Iterator[Mapping[str, Any]]:
+    """All combinations of the forms that parameters may have, each made when it is asked for."""
+    if not stories:
+        yield params
+        return
+    for form in stories[0].forms(params):
+        yield from _forms(form, stories[1:])
 
 
 class Evolution:
@@ -98,7 +126,7 @@ class Evolution:
         last = {name: self._last_name(name, renamed) for name in (*added, *renamed, *removed)}
         self._require_there({name: last[name] for name in (*added, *renamed)}, names, removed, takes_more=takes_more)
         self._require_one_meaning(added, renamed, removed, last)
-        self._completes = {last[name]: value for name, value in added.items()} if takes_more else {}
+        self._completes = {last[name]: value for name, value in added.items() if takes_more or "." in last[name]}
         self._gone = {**{name: f"renamed to {last[name]!r}" for name in renamed}, **dict.fromkeys(removed, "removed")}
         values = {
             last[name]: normalize_at(f"{word}[{name!r}]", value)
@@ -117,7 +145,8 @@ class Evolution:
             for name in dict.fromkeys(last.values())
         ]
         stories = [[one.name, list(one.former), one.is_removed, one.has_value, one.text] for one in self._stories]
-        self.text = canonical(stories) if stories else ""
+        of_fields = any("." in name for one in self._stories for name in (one.name, *one.former))
+        self.text = f"{FIELDS if of_fields else ''}{canonical(stories)}" if stories else ""
 
     def __repr__(self) -> str:
         return f"Evolution({self.text})"
@@ -127,17 +156,22 @@ class Evolution:
 
     def completed(self, params: dict[str, Any]) -> dict[str, Any]:
         """
-        The params of a call as those of today, where a function takes any name: what was added is there.
+        The params of a call as those of today, where any name can be given: what was added is there.
+
+        So it is for functions that take any name, and in configurations that are plain mappings.
 
         Raises:
             TypeError: A call with a parameter that is declared to be gone.
         """
-        for name in self._gone.keys() & params.keys():
+        gone = next((name for name in self._gone if found(params, name) is not ABSENT), None)
+        if gone is not None:
             raise TypeError(
-                f"{self._function_name}() got the parameter {name!r}, which cached() declares to be {self._gone[name]}"
+                f"{self._function_name}() got the parameter {gone!r}, which cached() declares to be {self._gone[gone]}"
             )
-        missing = {name: value for name, value in self._completes.items() if name not in params}
-        return {**params, **missing}
+        for name, value in self._completes.items():
+            if found(params, name) is ABSENT and container(params, name) is not None:
+                params = put(params, name, value)
+        return params
 
     def __call__(self, key: Key) -> Iterator[Key]:
         """The keys under which a point may have been recorded before, each made when it is asked for."""
@@ -153,16 +187,13 @@ class Evolution:
         Example:
             >>> grown = Evolution("f", {"method": "rk4"}, {"h": "dt"}, {}, ["dt", "method"], takes_more=False)
             >>> list(grown.older({"dt": 0.1, "method": "rk4"}))
-            [{'method': 'rk4', 'h': 0.1}, {'dt': 0.1}, {'h': 0.1}]
+            [{'h': 0.1, 'method': 'rk4'}, {'dt': 0.1}, {'h': 0.1}]
             >>> list(grown.older({"dt": 0.1, "method": "euler"}))
-            [{'method': 'euler', 'h': 0.1}]
+            [{'h': 0.1, 'method': 'euler'}]
         """
-        told = {story.name for story in self._stories}
-        rest = {name: value for name, value in params.items() if name not in told}
-        combinations = itertools.product(*(story.forms(params) for story in self._stories))
-        next(combinations)  # today's
-        for parts in combinations:
-            yield {name: value for part in (*parts, rest) for name, value in part.items()}
+        forms = _forms(params, self._stories)
+        next(forms)  # today's
+        yield from map(dict, forms)
 
     def oldest(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """The form of a point before any of the changes that apply to it: what it has had from the beginning."""
@@ -182,19 +213,23 @@ class Evolution:
             >>> grown.today({"h": 0.1, "quiet": False}) is None
             True
         """
-        found = dict(params)
+        form = params
         for story in self._stories:
-            present = [name for name in (story.name, *story.former) if name in found]
-            if len(present) > 1:
+            later = story.today(form)
+            if later is None:
                 return None
-            if story.is_removed:
-                if present and canonical(found.pop(present[0])) != story.text:
-                    return None
-            elif present:
-                found = {story.name if name == present[0] else name: value for name, value in found.items()}
-            elif story.has_value:
-                found[story.name] = story.value
-        return found
+            form = later
+        return dict(form)
+
+    def names_of_today(self, names: Collection[str]) -> frozenset[str]:
+        """What parameters and their fields, by the names of some time, are called today."""
+        today = set(names)
+        for story in self._stories:
+            was_there = not today.isdisjoint((story.name, *story.former))
+            today -= {story.name, *story.former}
+            if not story.is_removed and (was_there or story.has_value):
+                today.add(story.name)
+        return frozenset(today)
 
     # ---- records ------------------------------------------------------------------------------------------------
 
@@ -212,16 +247,7 @@ class Evolution:
         is_of_today = record.provenance.get("function") == name and canonical(params) == canonical(record.params)
         if params is None or is_of_today or not has_own_key(record):
             return None  # no call finds it, or one does already
-        identity = Identity.of({**identity_of(record).fields, "function": name})
-        key = key_of(params, identity)
-        return RunRecord(
-            params=decode_params(key.params),
-            result_path=record.result_path,
-            params_hash=key.params_hash,
-            created_at=record.created_at,
-            metadata=record.metadata,
-            provenance={**record.provenance, "function": name},
-        )
+        return rekeyed(record, params, name)
 
     # ---- what can be declared ---------------------------------------------------------------------------------------
 
@@ -245,7 +271,8 @@ class Evolution:
         self, last: Mapping[str, str], names: Collection[str], removed: Mapping[str, Any], *, takes_more: bool
     ) -> None:
         for name, end in last.items():
-            if end not in names and end not in removed and not takes_more:
+            is_field = "." in end and end.partition(".")[0] in names
+            if end not in names and end not in removed and not takes_more and not is_field:
                 told = f"{name!r}" if name == end else f"{name!r} becomes {end!r}, which"
                 has = ", ".join(map(repr, names)) or "none"
                 self._refuse(f"{told} is no parameter of it that takes part in the key. It has {has}")
@@ -279,3 +306,16 @@ class Evolution:
 
     def _refuse(self, reason: str) -> None:
         raise TypeError(f"Cannot decorate {self._function_name}: {reason}.")
+
+
+def rekeyed(record: RunRecord, params: dict[str, Any], name: str) -> RunRecord:
+    """A record with other params, normalised ones, and another name of its function: under the key that these have."""
+    key = key_of(params, Identity.of({**identity_of(record).fields, "function": name}))
+    return RunRecord(
+        params=decode_params(key.params),
+        result_path=record.result_path,
+        params_hash=key.params_hash,
+        created_at=record.created_at,
+        metadata=record.metadata,
+        provenance={**record.provenance, "function": name},
+    )

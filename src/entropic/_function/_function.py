@@ -10,40 +10,35 @@ from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from .. import query
 from .._code import Code, Ownership, code_digest
-from .._engine import (
-    CannotReplayError,
-    DefaultsWatch,
-    Metadata,
-    RunCache,
-    StalenessPolicy,
-    make_known,
-)
+from .._engine import CannotReplayError, DefaultsWatch, RunCache, StalenessPolicy, make_known
 from .._record import RunRecord
 from ..errors import EntropicError, NotRecordedError, UnsupportedTypeError
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
-from ..query import Selection
 from ._binding import Binding
 from ._call import Call, are_simple
 from ._closure import Closure, importable_name
 from ._counts import Counter
 from ._floats import Floats
+from ._growth import GrowthWatch
 from ._inputs import Inputs
 from ._names import Claim, belongs_to, claim_name, function_name, may_be_method, place_of, plain_function
 from ._options import CacheOptions
 from ._records import FunctionRecords
 from ._renames import RenameWatch
-from ._replay import arguments_of, why_another
 from ._watches import Watches
 
 if TYPE_CHECKING:
+    from .._engine import Metadata
     from .._maintenance import Explanation, Reproduction
+    from .._tables import RecordList
+    from ..query import Where
     from ._evolution import Evolution
 
 _ARE_PLAIN = PLAIN_TYPES.issuperset
 _REMEMBERED_CALLS = 4096
 _NO_METADATA: Metadata = {}
-_EVERY_RUN = Selection.of()
 
 
 class CacheInfo(NamedTuple):
@@ -128,6 +123,8 @@ class FunctionCache:
         self.records = FunctionRecords(self.engine, self.name, self.closure, self.evolution, self.watches)
         self.renames = RenameWatch(self.engine, self.name, self.evolution)
         self.defaults = DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
+        todays = frozenset if self.evolution is None else self.evolution.names_of_today
+        self.growth = GrowthWatch(self.name, self.engine.codebook, self.records.chosen, todays)
 
     def _new_watch(self, owner: type | None, said: set[str]) -> StalenessPolicy:
         code = Code(self.function, owner, self._ownership, save=self.options.save)
@@ -208,6 +205,8 @@ class FunctionCache:
 
     def replay(self, record: RunRecord) -> Callable[[Path], object]:
         """The call that made a record; see `entropic._engine._known.Replays`."""
+        from ._replay import arguments_of, why_another  # loaded by those who reproduce
+
         args, kwargs = arguments_of(self.binding, self.records.of_today(record))
         try:
             key = self.key(args, kwargs)
@@ -318,6 +317,18 @@ class FunctionCache:
         given = self.binding.signature.bind(*args, **kwargs).arguments
         defaults = self.binding.signature.parameters.keys() - given.keys()
         return explain(self.engine, key, self.records, defaults, self.watches.of(args, kwargs))
+
+    def may_take(self, name: str) -> bool:
+        """Whether a call may have an argument of this name."""
+        names, takes_more = self.binding.names(())
+        return takes_more or name in names
+
+    def delete_chosen(
+        self, where: Where, remove_file: bool = False, preview: bool = False, pinned: bool = False
+    ) -> RecordList:
+        """Forget the records of this function that a query means; see `entropic.Store.delete`."""
+        found = self.records.chosen(query.Selection.of(where))
+        return self.engine.forget_chosen(found, remove_file, preview=preview, pinned=pinned)
 
     def cache_info(self) -> CacheInfo:
         return CacheInfo(self.hits.value, self.misses.value, None, self.records.count_points())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 from .._engine import checked_metadata
 from .._record import RunRecord
 from .._sweep import SweepKeywords, SweepOptions, shows_options
+from .._tables import RecordList
 from ._function import FunctionCache
 
 if TYPE_CHECKING:
@@ -67,11 +68,18 @@ class WithMetadata(Generic[P, R, T]):
         key = self._cache.key((*self._first, *args), kwargs)
         return self._cache.engine.adopt(key, result_path, self._metadata)
 
+    @overload
+    def sweep(
+        self: WithMetadata[Any, Any, RunRecord], points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]
+    ) -> RecordList: ...
+
+    @overload
+    def sweep(self, points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]) -> builtins.list[T]: ...
+
     @shows_options(SweepOptions)
-    def sweep(self, points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]) -> builtins.list[T]:
+    def sweep(self, points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]) -> Any:
         """Have every point recorded, here or in parallel."""
-        found: builtins.list[T] = self._function.sweep(points, **self._options(options))
-        return found
+        return self._function.sweep(points, **self._options(options))
 
     @shows_options(SweepOptions)
     def sweep_as_completed(

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import builtins
 import functools
-from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
+from collections.abc import Coroutine, Generator, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from .._record import RunRecord
 from .._sweep import SweepKeywords, SweepOptions, shows_options
-from .._tables import RecordList
 from ..hashing import decode_params
-from ..query import Selection, Where
-from ._function import CacheInfo, FunctionCache
+from ._function import FunctionCache
+from ._record_methods import RecordMethods
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .._maintenance import Explanation, FailedRun, Reproduction
-    from .._sweep import Plan, Sink
+    from .._maintenance import Explanation, Reproduction
+    from .._sweep import OnError, Plan, Sink
+    from .._tables import RecordList
+    from ..query import Where
     from ._metadata import WithMetadata
 
 P = ParamSpec("P")
@@ -31,12 +31,8 @@ T = TypeVar("T")  # the same, once it is awaited
 T2 = TypeVar("T2")
 
 
-class Methods(Generic[P, R, T]):
+class Methods(RecordMethods, Generic[P, R, T]):
     """What a decorated function offers besides being called; shared by the free and the bound form."""
-
-    def _self_parts(self) -> tuple[FunctionCache, tuple[Any, ...]]:
-        """What is behind it, and what it is bound to, if to anything."""
-        raise NotImplementedError
 
     def _self_behind(self, args: tuple[Any, ...]) -> tuple[FunctionCache, tuple[Any, ...]]:
         """What is behind it, and all arguments by position: first what it is bound to."""
@@ -85,17 +81,30 @@ class Methods(Generic[P, R, T]):
         cache, arguments = self._self_behind(args)
         return cache.run(arguments, kwargs)
 
-    def delete(self, /, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Forget the records of a call; their files are kept. Tells whether there were any."""
+    @overload
+    def delete(  # type: ignore[overload-overlap]  # a parameter of that name is a call's
+        self, /, *, where: Where, remove_file: bool = False, preview: bool = False, pinned: bool = False
+    ) -> RecordList: ...
+
+    @overload
+    def delete(self, /, *args: P.args, **kwargs: P.kwargs) -> bool: ...
+
+    def delete(self, /, *args: Any, **kwargs: Any) -> bool | RecordList:
+        """
+        Forget the records of a call, and tell whether there were any; their files are kept.
+
+        Or, as `Store.delete`, those of this function that a query means, with ``where`` and the options beside it;
+        unless a call may have an argument ``where`` itself.
+        """
         cache, arguments = self._self_behind(args)
+        if "where" in kwargs and not args and not cache.may_take("where"):
+            return cache.delete_chosen(**kwargs)
         return cache.engine.forget_key(cache.key(arguments, kwargs))
 
-    def failures(self, where: Where | None = None) -> Sequence[FailedRun]:
-        """List runs of this function that were not recorded and have left something; see `Store.failures`."""
-        from .._maintenance import failures  # loaded by those who ask
-
-        cache, _ = self._self_parts()
-        return failures(cache.engine, where, cache.name)
+    @overload
+    def replicates(
+        self: Methods[P, Any, RunRecord], count: int, /, *args: P.args, **kwargs: P.kwargs
+    ) -> RecordList: ...
 
     @overload
     def replicates(self, count: int, /, *args: P.args, **kwargs: P.kwargs) -> builtins.list[T]: ...
@@ -109,7 +118,7 @@ class Methods(Generic[P, R, T]):
         executor: Any = None,
         workers: int | None = None,
         progress: bool | Sink | None = None,
-        on_error: str = "raise",
+        on_error: OnError = "raise",
         **kwargs: Any,
     ) -> builtins.list[T]: ...
 
@@ -199,49 +208,16 @@ class Methods(Generic[P, R, T]):
 
         return WithMetadata(self, *self._self_parts(), metadata)
 
-    def list(
-        self,
-        where: Where | None = None,
-        *,
-        order_by: str | Iterable[str] | None = None,
-        limit: int | None = None,
-        newest_first: bool = False,
-        current: bool = False,
-    ) -> RecordList:
-        """
-        Return the records of this function, of all its versions, oldest first; chosen as by `Store.list`.
+    @overload
+    def sweep(
+        self: Methods[Any, Any, RunRecord], points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]
+    ) -> RecordList: ...
 
-        Tables, frames and pages of the list mark what was superseded: a run of a point that has a newer one, a run of
-        other code. With *current* it is left out.
-        """
-        selection = Selection.of(where, order_by, limit, newest_first)
-        return self._self_parts()[0].records.chosen(selection, current=current)
-
-    def collect(
-        self,
-        where: Where | None = None,
-        *,
-        read: Callable[[Path], Any] | None = None,
-        to: Literal["dataframe", "dataset"] = "dataframe",
-    ) -> Any:
-        """
-        Read the results that answer today into a DataFrame or an xarray Dataset; see `RecordList.collect`.
-
-        Args:
-            where: Which runs, as for `list`; superseded ones are left out.
-            read: Takes the path of a result and returns what is in it; ``load`` of the decorator without one.
-            to: ``"dataframe"``, or ``"dataset"`` with the varying parameters as dimensions.
-
-        Raises:
-            TypeError: There is neither *read* nor ``load``.
-        """
-        reader = read or self._self_parts()[0].load
-        if reader is None:
-            raise TypeError("Cannot collect results: the function has no load=. Pass read=, such as read=np.load.")
-        return self.list(where, current=True).collect(reader, to)
+    @overload
+    def sweep(self, points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]) -> builtins.list[T]: ...
 
     @shows_options(SweepOptions)
-    def sweep(self, points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]) -> builtins.list[T]:
+    def sweep(self, points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]) -> Any:
         """
         Have every point recorded, here or in parallel; each is a mapping of arguments by name. See `Store.sweep`.
 
@@ -250,7 +226,7 @@ class Methods(Generic[P, R, T]):
         """
         from . import _points  # loaded by those who sweep
 
-        return _points.sweep(self, points, SweepOptions.of(options))
+        return _points.sweep(self, points, SweepOptions.of(options).for_points(points))
 
     @shows_options(SweepOptions)
     def sweep_as_completed(
@@ -259,7 +235,7 @@ class Methods(Generic[P, R, T]):
         """As `sweep`, but hand out each point with its answer as it comes; see `Store.sweep_as_completed`."""
         from . import _points
 
-        return _points.sweep_as_completed(self, points, SweepOptions.of(options))
+        return _points.sweep_as_completed(self, points, SweepOptions.of(options).for_points(points))
 
     def plan(self, points: Iterable[Mapping[str, Any]], *, workers: int = 1) -> Plan:
         """
@@ -270,53 +246,6 @@ class Methods(Generic[P, R, T]):
         from . import _points
 
         return _points.plan(self, points, workers)
-
-    def migrate(self, *, preview: bool = False) -> int:
-        """
-        Rewrite the records that have an older form (see ``added``, ``renamed`` and ``removed``) to today's form.
-
-        Result files stay where they are. Killed at any moment, no run is lost; call it again, and it is carried on.
-
-        Args:
-            preview: Rewrite nothing; only count.
-
-        Returns:
-            How many there were.
-        """
-        return self._self_parts()[0].records.migrate(preview=preview)
-
-    def cache_info(self) -> CacheInfo:
-        """
-        Return hits and misses of this process, and the number of points recorded.
-
-        Reads the whole index to count them.
-        """
-        return self._self_parts()[0].cache_info()
-
-    def cache_clear(self) -> None:
-        """Forget all records of this function, and set the counts to zero. Result files are kept."""
-        self._self_parts()[0].cache_clear()
-
-    def accept_changes(self, where: Where | None = None) -> int:
-        """
-        Declare recorded runs of this function good for its code as it is today; returns how many this concerns.
-
-        For all processes, from now on; the records stay as they are. Meant to be called once, after a change: whoever
-        leaves it in a script accepts every change to come. It goes one way: runs of today's code are not good for the
-        earlier one by that.
-
-        Args:
-            where: Which runs, as for `list`; without it all. Runs of the same code as one of these are accepted too.
-
-        Raises:
-            OSError: It cannot be noted down in the results folder.
-        """
-        return self._self_parts()[0].records.accept_changes(Selection.of(where))
-
-    def cache_parameters(self) -> dict[str, Any]:
-        """Return what the function was decorated with."""
-        cache, _ = self._self_parts()
-        return {"maxsize": None, "typed": True, "store": cache.store, **cache.options.as_dict(), "name": cache.name}
 
     def __dir__(self) -> builtins.list[str]:
         return sorted({*_PUBLIC, *dir(self.__wrapped__)})  # type: ignore[attr-defined]
@@ -344,5 +273,5 @@ class Methods(Generic[P, R, T]):
         return self.__reduce__()
 
 
-_OWN = (name for name in vars(Methods) if not name.startswith("_"))
+_OWN = (name for kind in (Methods, RecordMethods) for name in vars(kind) if not name.startswith("_"))
 _PUBLIC = frozenset({"__wrapped__", *functools.WRAPPER_ASSIGNMENTS, *_OWN})

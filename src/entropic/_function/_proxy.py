@@ -110,12 +110,12 @@ class CachedFunction(Methods[P, R, T], wrapt.FunctionWrapper[P, R]):
     if TYPE_CHECKING:
 
         @overload
+        def __get__(self, instance: None, owner: type[Any] | None = None, /) -> BoundCachedFunction[P, R, T]: ...
+
+        @overload
         def __get__(
             self: CachedFunction[Concatenate[S, P2], R2, T2], instance: S, owner: type[Any] | None = None, /
         ) -> BoundCachedFunction[P2, R2, T2]: ...
-
-        @overload
-        def __get__(self, instance: None, owner: type[Any] | None = None, /) -> BoundCachedFunction[P, R, T]: ...
 
         def __get__(self, instance: Any, owner: type[Any] | None = None, /) -> Any: ...
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._engine import RunCache, warn_of_slips
+from .. import _engine, _tables, query
+from .._engine import RunCache
 from .._record import RunRecord
-from .._tables import RecordList, from_store
 from ..hashing import canonical
-from ..query import Selection, fields_of
 from ._closure import Closure
 from ._watches import Watches
 
 if TYPE_CHECKING:
+    from .._tables import RecordList
+    from ..query import Selection
     from ._evolution import Evolution
-
-_EVERY_RUN = Selection.of()
 
 
 class FunctionRecords:
@@ -45,26 +44,33 @@ class FunctionRecords:
         """The names that the function is declared to have had."""
         return () if self._evolution is None else self._evolution.former_names
 
-    def chosen(self, selection: Selection = _EVERY_RUN, *, current: bool = False) -> RecordList:
-        """Those that are asked for, with the params that calls of today would have; only what answers, if *current*."""
-        return self._found(selection, self.owns, current)
+    def chosen(self, selection: Selection | None = None, *, current: bool = False) -> RecordList:
+        """
+        Those that are asked for, or all, with the params that calls of today would have.
+
+        Args:
+            selection: Which; None for all.
+            current: Only those that answer.
+        """
+        return self._found(selection or query.Selection.of(), self.owns, current)
 
     def _found(self, selection: Selection, is_wanted: Callable[[RunRecord], bool], current: bool = False) -> RecordList:
         if self._evolution is None:
             return self._engine.select(selection, is_wanted, self._is_of_todays_code, current=current)
         # Asked of the points of today, whatever they were called when they were recorded.
-        of_today = [self.of_today(record) for record in self._engine.select(_EVERY_RUN, is_wanted)]
-        found = RecordList(of_today).where(selection.condition)
-        warn_of_slips(selection, bool(found), lambda: map(fields_of, of_today))
+        of_today = [self.of_today(record) for record in self._engine.select(query.Selection.of(), is_wanted)]
+        found = _tables.RecordList(of_today).where(selection.condition)
+        _engine.warn_of_slips(selection, bool(found), lambda: map(query.fields_of, of_today))
         origin = self._engine.origin(self._is_of_todays_code)
         if current:
-            found = from_store(found, origin).current()
-        return from_store(selection.arranged(found, fields_of), origin)
+            found = _tables.from_store(found, origin).current()
+        return _tables.from_store(selection.arranged(found, query.fields_of), origin)
 
     def _is_of_todays_code(self, record: RunRecord) -> bool:
         watches = [watch.read_only() for watch in self._watches.all()]
         if self._evolution is not None:
             watches += [watch.for_older_parameters(str(self._evolution)) for watch in watches]
+        watches = [watch.for_calls_like(record) for watch in watches]
         return any(watch.is_current(record, watch.today()) for watch in watches)
 
     def of_today(self, record: RunRecord) -> RunRecord:
@@ -84,13 +90,14 @@ class FunctionRecords:
     def accept_changes(self, selection: Selection) -> int:
         """Declare recorded runs good for today's code; how many that concerns."""
         # Runs of a namesake are among them only if they are chosen.
-        records = self.chosen() if selection == _EVERY_RUN else self._found(selection, self._is_named)
+        are_all = selection == query.Selection.of()
+        records = self.chosen() if are_all else self._found(selection, self._is_named)
         codes = {code for record in records if isinstance(code := record.provenance.get("code"), str)}
         accepted: set[str] = set()
         for watch in self._watches.all():
-            accepted |= watch.accept(watch.last_current(records) if selection == _EVERY_RUN else codes)
+            accepted |= watch.accept(watch.last_current(records) if are_all else codes)
         self._engine.finder.decide_anew()
-        return sum(record.provenance.get("code") in accepted for record in records)
+        return sum(str(record.provenance.get("code")) in accepted for record in records)
 
     def migrate(self, *, preview: bool = False) -> int:
         """Rewrite the records that have an older form; how many there are."""
@@ -98,14 +105,18 @@ class FunctionRecords:
             return 0
         pairs = self._evolution.rewritten(filter(self.owns, self._engine.index.iter()), self._name)
         if pairs and not preview:
-            # First, or a crash would leave runs that no longer answer without a word.
-            codes = {code for _, taken in pairs if isinstance(code := taken.provenance.get("code"), str)}
-            for watch in self._watches.all():
-                watch.for_older_parameters(str(self._evolution)).accept_excused(codes)
-            self._engine.exchange(pairs)
-            for code in codes:
-                self._engine.codebook.note_name(code, self._name)
+            self.exchange(pairs, str(self._evolution))
         return len(pairs)
+
+    def exchange(self, pairs: Sequence[tuple[RunRecord, RunRecord]], growth: str) -> None:
+        """Put other forms of records in their place; their code stays good, as far as grown parameters explain it."""
+        codes = {code for _, taken in pairs if isinstance(code := taken.provenance.get("code"), str)}
+        # First, or a crash would leave runs that no longer answer without a word.
+        for watch in self._watches.all():
+            watch.for_older_parameters(growth).accept_excused(codes)
+        self._engine.exchange(pairs)
+        for code in codes:
+            self._engine.codebook.note_name(code, self._name)
 
     def count_points(self) -> int:
         """How many points are recorded."""

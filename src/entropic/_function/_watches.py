@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .._code import Ownership, code_in
+from .. import _code
+from .._code import Ownership
 from .._engine import StalenessPolicy
 from ..hashing import PLAIN_TYPES
 from ._names import belongs_to, owners_of
@@ -52,7 +53,7 @@ class Watches:
         watch = self._of_owner(args)
         if _ARE_PLAIN(map(type, args)) and _ARE_PLAIN(map(type, kwargs.values())):
             return watch
-        return watch.for_arguments(code_in(self._named(args, kwargs), self._ownership, receiver=self._receiver))
+        return watch.for_arguments(_code.code_in(self._named(args, kwargs), self._ownership, receiver=self._receiver))
 
     def _named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[tuple[str, Any]]:
         """The arguments of a call, with the names of their parameters; all that is left over has the last one's."""

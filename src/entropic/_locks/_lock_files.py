@@ -20,6 +20,7 @@ from .._fs import (
     is_abandoned,
     is_at,
     make_shared_folder,
+    own_entries,
     remove_abandoned,
     share_file,
     try_lock,
@@ -28,7 +29,7 @@ from .._fs import (
 from ..errors import StoreWriteError
 
 # A store may come from a stranger: a link in the place of a lock file is not followed.
-_FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
+_FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _NOTHING_RUN = "Nothing has been run."
 
 
@@ -201,12 +202,12 @@ def _locked(file: LockFile) -> LockFile | None:
 def remove_dead_locks(folder: str) -> int:
     """Remove lock files whose holders are gone, and return how many; what resists is left alone."""
     try:
-        names = os.listdir(folder)
+        places = own_entries(folder)
     except OSError:
-        return 0  # nothing there yet; or trouble that the caller is about to meet, and to tell
-    return sum(remove_abandoned(os.path.join(folder, name)) for name in names)
+        return 0  # trouble that the caller is about to meet, and to tell
+    return sum(remove_abandoned(str(path)) for path in places)
 
 
 def dead_locks(folder: str) -> list[Path]:
     """The lock files whose holders are gone; nothing is removed."""
-    return [path for path in sorted(Path(folder).iterdir()) if is_abandoned(path)] if os.path.isdir(folder) else []
+    return [path for path in own_entries(folder) if is_abandoned(path)]

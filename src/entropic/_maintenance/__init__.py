@@ -2,11 +2,12 @@
 
 from ._check import CheckReport, check, salvage
 from ._explain import Explanation, Neighbour, explain
-from ._export import export
+from ._export import Exported, ExportOptions, export
 from ._failures import FailedRun, failures
 from ._links import link_view
-from ._merge import Merged, merge
+from ._merge import Merged, MergeOptions, merge
 from ._orphans import remove_orphans
+from ._parts import Refused
 from ._prune import Limits, prune, prune_failures, remove_failures
 from ._rebuild import rebuild, undelete
 from ._reproduce import Reproduction, ReproductionReport, reproduce, run_again
@@ -14,10 +15,14 @@ from ._reproduce import Reproduction, ReproductionReport, reproduce, run_again
 __all__ = [
     "CheckReport",
     "Explanation",
+    "ExportOptions",
+    "Exported",
     "FailedRun",
     "Limits",
+    "MergeOptions",
     "Merged",
     "Neighbour",
+    "Refused",
     "Reproduction",
     "ReproductionReport",
     "check",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .._engine import RunCache, differs
+from .._fs import own_entries, status_of
 from .._locks import dead_locks
 from .._record import RunRecord, one_line
-from .._results import Layout, dead_sessions
+from .._results import Layout, dead_sessions, unclaimed_work
 from .._tables import RecordList
 from ._orphans import list_entries, orphans_among
 
@@ -28,9 +30,12 @@ class CheckReport:
             file that the runner wrote beside it.
         orphans: What lies in the results folder without a record.
         leftovers: Unfinished work and locks of processes that have died.
+        unclaimed: Unfinished work of processes that may have died or not: a cleaner of old files has taken what tells
+            it. Remove it by hand once nothing runs.
         failed: What failed runs left behind under ``keep_failed``.
         unreadable_lines: Numbers of index lines that cannot be read, counted from 1.
         repaired: What ``repair=True`` has mended, one sentence each.
+        not_repaired: What it could not mend, likewise.
     """
 
     checked: int = 0
@@ -38,14 +43,17 @@ class CheckReport:
     changed: RecordList = field(default_factory=RecordList)
     orphans: list[Path] = field(default_factory=list)
     leftovers: list[Path] = field(default_factory=list)
+    unclaimed: list[Path] = field(default_factory=list)
     failed: list[Path] = field(default_factory=list)
     unreadable_lines: list[int] = field(default_factory=list)
     repaired: list[str] = field(default_factory=list)
+    not_repaired: list[str] = field(default_factory=list)
 
     @property
     def is_clean(self) -> bool:
         """Whether index and results agree, and nothing is left over."""
-        return not (self.dangling or self.changed or self.orphans or self.leftovers or self.unreadable_lines)
+        lost, left = self.dangling or self.changed or self.unreadable_lines, self.leftovers or self.unclaimed
+        return not (lost or left or self.orphans)
 
     def __str__(self) -> str:
         lines = [f"{self.checked} record(s) checked"]
@@ -53,9 +61,11 @@ class CheckReport:
         lines += [f"changed since it was recorded: {_told(record)}" for record in self.changed]
         lines += [f"orphan (no record): {path}" for path in self.orphans]
         lines += [f"left over by a dead process: {path}" for path in self.leftovers]
+        lines += [f"of a process that may still run (if nothing does, remove it): {path}" for path in self.unclaimed]
         lines += [f"failed run: {path}" for path in self.failed]
         lines += [f"index line {number} cannot be read" for number in self.unreadable_lines]
         lines += [f"repaired: {what}" for what in self.repaired]
+        lines += [f"not repaired: {what}" for what in self.not_repaired]
         return "\n".join(map(one_line, [*lines, "all is well"] if self.is_clean else lines))
 
 
@@ -100,13 +110,28 @@ def _repair(engine: RunCache, report: CheckReport) -> None:
     lost = {record for record in report.dangling if record.result_path.parent.is_dir()}
     if engine.folder.adopt():
         report.repaired.append("took the results folder as that of the index, and kept all records")
-    elif lost and engine.forget(lambda record: engine.paths.shown(record) in lost):
-        report.repaired.append(f"forgot {len(lost)} record(s) whose result is gone")
+    elif lost and (count := engine.forget(lambda record: engine.paths.shown(record) in lost)):
+        report.repaired.append(f"forgot {count} record(s) whose result is gone")
     if report.leftovers:
-        engine.staging.clean_up()
+        cleared = engine.staging.clean_up()
         engine.flights.clean_up()
         engine.index.clean_up()
-        report.repaired.append(f"removed {len(report.leftovers)} leftover(s) of dead processes")
+        _tell_of_leftovers(report, len(cleared.kept))
+
+
+def _tell_of_leftovers(report: CheckReport, kept: int) -> None:
+    """Note what has become of the leftovers: some may be another user's, and have to stay."""
+    left = [path for path in report.leftovers if os.path.lexists(path)]
+    gone = len(report.leftovers) - len(left) - kept
+    if kept:
+        report.repaired.append(f"kept what {kept} killed run(s) had written: see failures")
+    if gone:
+        report.repaired.append(f"removed {gone} leftover(s) of dead processes")
+    if left:
+        report.not_repaired.append(
+            f"could not remove {len(left)} leftover(s) of dead processes, which their owner can: "
+            f"{', '.join(map(str, left))}"
+        )
 
 
 def compare(
@@ -116,9 +141,9 @@ def compare(
     for record in records:
         report.checked += 1
         result, *siblings = files_of(record)
-        if not result.exists():
+        if status_of(result) is None:
             report.dangling.append(record)
-        elif _differs(record, contents=contents) or not all(path.exists() for path in siblings):
+        elif _differs(record, contents=contents) or None in map(status_of, siblings):
             report.changed.append(record)
 
 
@@ -127,8 +152,9 @@ def note_leftovers(report: CheckReport, results_dir: Path) -> None:
     layout = Layout(results_dir)
     report.leftovers += dead_sessions(layout)
     report.leftovers += dead_locks(str(layout.locks))
+    report.unclaimed += unclaimed_work(layout)
     failed = layout.failed
-    report.failed += sorted(failed.iterdir()) if failed.is_dir() else []
+    report.failed += own_entries(failed)
 
 
 def _differs(record: RunRecord, *, contents: bool) -> bool:

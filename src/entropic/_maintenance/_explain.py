@@ -179,17 +179,22 @@ def _unrecorded(
     return _explained(key, None, reasons, nearest=nearest)
 
 
+def _code_of(record: RunRecord) -> str:
+    code = record.provenance.get("code")
+    return code if isinstance(code, str) else ""
+
+
 def _former_names(
     key: Key, records: Sequence[RunRecord], own: Sequence[bool], policy: StalenessPolicy | None
 ) -> list[str]:
     """Under which other names this very call was run by the same code."""
-    codes = {record.provenance.get("code") for record, is_own in zip(records, own, strict=True) if is_own}
+    codes = {_code_of(record) for record, is_own in zip(records, own, strict=True) if is_own} - {""}
     names = []
     for record in records:
         name = record.provenance.get("function")
         if not isinstance(name, str) or name == key.identity.fields.get("function"):
             continue
-        has_code = policy.has_code_of(record) if policy is not None else record.provenance.get("code") in codes - {None}
+        has_code = policy.has_code_of(record) if policy is not None else _code_of(record) in codes
         identity = Identity.of({**key.identity.fields, "function": name})
         if has_code and agrees(record, key_of(key.params, identity)):
             names.append(name)
@@ -257,7 +262,8 @@ def identity_differences(asked: Mapping[str, Any], record: RunRecord) -> Iterato
         yield _renamed(asked.get("function"), recorded.get("function"))
     if canonical(asked.get("version")) != canonical(recorded.get("version")):
         yield f"version {_text(recorded.get('version'))} -> {_text(asked.get('version'))}"
-    yield from _differences_of(asked.get("closure", {}), recorded.get("closure", {}), "closed-over ")
+    closure = recorded.get("closure", {})
+    yield from _differences_of(asked.get("closure", {}), closure if isinstance(closure, dict) else {}, "closed-over ")
 
 
 def _code_difference(changed: Sequence[str]) -> str:

@@ -1,39 +1,91 @@
-"""Chosen runs, to hand on: their results and a table of their parameters, in a folder or a zip file."""
+"""
+Chosen runs, to hand on: in a folder or a zip file, which is a store of its own and can be opened wherever it lies.
+
+::
+
+    runs.csv              a table of the runs
+    entropic.json         the index
+    results/              the results, where they lay in the results folder
+        .entropic/        identity, journal, and what is known of the code of these runs
+
+Nothing from outside the results folder is taken in, whatever a record, a name or a link says, unless the user asks for
+it: the records may come from somebody else, and the export may go back there.
+"""
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import os
+import re
 import shutil
+import stat
+import tempfile
+import time
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
-from .._fs import replacing
-from .._record import RunRecord, copy_record
+from .._engine import RunCache, Settings, first_defect
+from .._fs import open_own_file, replacing, status_of
+from .._record import RunRecord, companions_of, copy_record
 from .._tables import RecordList
+from ..index import open_index
+from ._parts import CannotTakeError, Part, Refused, Rules, copy_parts, is_inside
 
 TABLE = "runs.csv"
+INDEX = "entropic.json"
 RESULTS = "results"
 
-Add = Callable[[Path, str], object]
-"""Takes a file, and the name it is to have."""
+_RIGHTS = 0o777
+_SPECIAL = re.compile(r'[\\/:*?"<>|]')
+_LEADS_ELSEWHERE = re.compile(r"\\|^[A-Za-z]:")
+
+
+class Exported(NamedTuple):
+    """
+    What became of the runs that were to be exported.
+
+    Attributes:
+        taken: Those exported; with ``preview=True`` those that would be.
+        missing: Those whose result, or a part of it, is gone or cut: only their parameters are in the table.
+        refused: Those whose result is not handed on, each with the reason; they are in the table, too.
+    """
+
+    taken: RecordList
+    missing: RecordList
+    refused: list[Refused]
+
+
+Exported.__module__ = "entropic.reports"
+
+
+class ExportOptions(NamedTuple):
+    """How to export; see `entropic.Store.export`."""
+
+    preview: bool
+    outside: bool
+
+
+class Receiver(Protocol):
+    """What takes the parts of results."""
+
+    keeps_links: bool
+
+    def add(self, parts: Sequence[Part], folder: str) -> None:
+        """Take parts, into a folder below the results."""
+        ...
 
 
 def export(
+    engine: RunCache,
     records: Iterable[RunRecord],
     target: Path,
-    files_of: Callable[[RunRecord], Iterable[Path]],
-    step: Callable[[RunRecord], object] = lambda record: None,
-) -> None:
+    options: ExportOptions,
+    step: Callable[[RunRecord], object],
+) -> Exported:
     """
-    Write results and table to *target*, which appears when it is whole: a zip file if its name ends so, else a folder.
-
-    Args:
-        records: The runs; of one whose result is gone only the row in the table is written.
-        target: Must not exist.
-        files_of: The files and folders of a run, its result first.
-        step: Called after each run.
+    Write runs to *target*, which appears when it is whole; see `entropic.Store.export`.
 
     Raises:
         FileExistsError: There is something at *target*.
@@ -41,86 +93,252 @@ def export(
     """
     if os.path.lexists(target):
         raise FileExistsError(f"Cannot export to {str(target)!r}: there is something of that name already.")
-    if target.suffix.lower() == ".zip":
-        with (
-            replacing(target) as draft,
-            zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive,
-        ):
-            archive.writestr(
-                TABLE,
-                _add_all(records, functools.partial(_add_to_archive, archive), files_of, step).to_csv(),
-            )
-        return
+    is_zip = target.suffix.lower() == ".zip"
+    if options.preview:
+        under_way = _Export(engine, _Nothing(keeps_links=not is_zip), options)
+        under_way.take_all(records, step)
+    elif is_zip:
+        under_way = _export_to_zip(engine, records, target, options, step)
+    else:
+        under_way = _export_to_folder(engine, records, target, options, step)
+    return under_way.exported
+
+
+def _export_to_zip(
+    engine: RunCache,
+    records: Iterable[RunRecord],
+    target: Path,
+    options: ExportOptions,
+    step: Callable[[RunRecord], object],
+) -> _Export:
+    with (
+        replacing(target) as draft,
+        zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive,
+        tempfile.TemporaryDirectory() as place,
+    ):
+        under_way = _Export(engine, _Archive(archive), options)
+        under_way.take_all(records, step)
+        under_way.write_store(Path(place))
+        for name in _files_below(place):
+            _add_to_archive(archive, os.path.join(place, name), name)
+    return under_way
+
+
+def _export_to_folder(
+    engine: RunCache,
+    records: Iterable[RunRecord],
+    target: Path,
+    options: ExportOptions,
+    step: Callable[[RunRecord], object],
+) -> _Export:
     unfinished = target.with_name(f".{target.name}.{os.urandom(8).hex()}.draft")
     try:
-        unfinished.mkdir()
-        table = _add_all(records, lambda path, name: _copy(path, unfinished / name), files_of, step)
-        table.to_csv(unfinished / TABLE)
+        unfinished.joinpath(RESULTS).mkdir(parents=True)
+        under_way = _Export(engine, _Folder(unfinished / RESULTS), options)
+        under_way.take_all(records, step)
+        under_way.write_store(unfinished)
         os.rename(unfinished, target)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
+    return under_way
 
 
-def _add_all(
-    records: Iterable[RunRecord],
-    add: Add,
-    files_of: Callable[[RunRecord], Iterable[Path]],
-    step: Callable[[RunRecord], object],
-) -> RecordList:
-    names: dict[Path, str] = {}
-    listed = RecordList()
-    for record in records:
-        for path in files_of(record):
-            if path not in names and path.exists():
-                names[path] = _free_name(path, record, set(names.values()))
-                for file in _files(path):
-                    add(file, os.path.join(names[path], file.relative_to(path)) if file != path else names[path])
-        listed.append(copy_record(record, Path(names.get(record.result_path, record.result_path))))
-        step(record)
-    return listed
+class _Export:
+    """One export under way."""
+
+    def __init__(self, engine: RunCache, receiver: Receiver, options: ExportOptions) -> None:
+        self._engine = engine
+        self._receiver = receiver
+        self._rules = Rules(engine.paths, options.outside, receiver.keeps_links)
+        self._results_dir = os.path.realpath(engine.settings.results_dir)
+        self._names = _Names()
+        self._places: dict[Path, str] = {}
+        self._twins: list[RunRecord] = []
+        self._listed = RecordList()
+        self.exported = Exported(RecordList(), RecordList(), [])
+
+    def take_all(self, records: Iterable[RunRecord], step: Callable[[RunRecord], object]) -> None:
+        """Take each run, or note why not."""
+        for record in records:
+            try:
+                self._take(record)
+            except CannotTakeError as reason:
+                self._leave_out(record, str(reason))
+            except OSError as error:
+                if error.filename is None or status_of(error.filename) is None:
+                    raise
+                self._leave_out(record, f"it cannot be read: {error}")
+            step(record)
+
+    def write_store(self, folder: Path) -> None:
+        """Make a folder the store of the runs that were taken, but for their results."""
+        results_dir = folder / RESULTS
+        index = open_index(None, folder / INDEX, results_dir, durable=False)
+        settings = self._engine.settings
+        made = RunCache(Settings(results_dir, settings.file_suffix, index, False, False, None, False))
+        with contextlib.closing(made):
+            made.recorder.require_writable()
+            made.writer.insert_many(self._twins)
+            provenances = [record.provenance for record in self._twins]
+            codes, names = (
+                {text for one in provenances if isinstance(text := one.get(field), str)}
+                for field in ("code", "function")
+            )
+            made.codebook.take_over(self._engine.codebook, codes, names)
+        for left in ("staging", "sessions"):  # of the process that exports
+            shutil.rmtree(results_dir / ".entropic" / left, ignore_errors=True)
+        self._listed.to_csv(folder / TABLE)
+
+    def _take(self, record: RunRecord) -> None:
+        if first_defect(record, str(record.result_path)) is not None:
+            self.exported.missing.append(record)
+            self._listed.append(record)
+            return
+        if record.result_path not in self._places:
+            self._places[record.result_path] = self._take_files(record)
+        twin = copy_record(record, Path(self._places[record.result_path]))
+        self._twins.append(twin)
+        self._listed.append(copy_record(record, Path(RESULTS, twin.result_path)))
+        self.exported.taken.append(record)
+
+    def _leave_out(self, record: RunRecord, reason: str) -> None:
+        self.exported.refused.append(Refused(record, reason))
+        self._listed.append(record)
+
+    def _take_files(self, record: RunRecord) -> str:
+        """Take a result with what lies beside it; the name of the result below the results."""
+        path, beside = record.result_path, companions_of(record)
+        parts = self._rules.parts(path, path.name)
+        parts += [part for name in beside for part in self._rules.parts(path.with_name(name), name)]
+        if not self._receiver.keeps_links:  # it may be unpacked anywhere
+            _require_plain([part.name for part in parts if part.name != path.name])
+        folder = _relative_folder(path, self._results_dir)
+        name = path.name if is_plain(path.name) else _plain(path.name)
+        renamed = [part._replace(name=_renamed(part.name, path.name, name)) for part in parts]
+        if folder is None or name != path.name or not self._names.are_free(folder, renamed):
+            folder = self._names.new_folder(record.params_hash)
+        self._names.take(folder, renamed)
+        self._receiver.add(renamed, folder)
+        return os.path.join(folder, name)
 
 
-def _free_name(path: Path, record: RunRecord, taken: set[str]) -> str:
-    """A name of its own below the results, for results from several folders."""
-    name = f"{RESULTS}/{path.name}"
-    number = 1
-    while name in taken:
-        name = f"{RESULTS}/{record.params_hash}_{number}_{path.name}"
-        number += 1
-    return name
+class _Names:
+    """The names below the results of an export, as a file system has them that takes A and a for one."""
+
+    def __init__(self) -> None:
+        self._files: set[str] = set()
+        self._folders: set[str] = set()
+        self._moment = time.time()
+
+    def are_free(self, folder: str, parts: Iterable[Part]) -> bool:
+        """Whether none of the parts would meet another one in a folder."""
+        places = [os.path.join(folder, part.name).casefold() for part in parts]
+        above = {str(one).casefold() for one in (Path(folder), *Path(folder).parents)}
+        is_free = all(place not in self._files and place not in self._folders for place in places)
+        return is_free and not above & self._files and len(set(places)) == len(places)
+
+    def take(self, folder: str, parts: Iterable[Part]) -> None:
+        """Give the names to these parts."""
+        self._files.update(os.path.join(folder, part.name).casefold() for part in parts)
+        self._folders.update(str(one).casefold() for one in (Path(folder), *Path(folder).parents))
+
+    def new_folder(self, params_hash: str) -> str:
+        """A folder for one run alone."""
+        self._moment += 1e-6
+        return f"{self._moment:.6f}_{params_hash}"
 
 
-def _files(path: Path) -> Iterable[Path]:
-    """A file; or what is in a folder: files, links that stay inside it, and empty folders."""
-    if not path.is_dir() or path.is_symlink():
-        return [path]
-    root = path.resolve()
-    return (one for one in sorted(path.rglob("*")) if _belongs(one, root))
+class _Nothing:
+    """Takes nothing: for a preview."""
+
+    def __init__(self, *, keeps_links: bool) -> None:
+        self.keeps_links = keeps_links
+
+    def add(self, parts: Sequence[Part], folder: str) -> None:
+        """Do nothing."""
 
 
-def _belongs(path: Path, root: Path) -> bool:
-    if path.is_symlink():
-        # What a link out of the result leads to may be anything of the user's: it is not handed on.
-        return path.exists() and path.resolve().is_relative_to(root)
-    return path.is_file() or (path.is_dir() and not any(path.iterdir()))
+class _Folder:
+    """Takes parts into a folder of results."""
+
+    keeps_links = True
+
+    def __init__(self, results_dir: Path) -> None:
+        self._results_dir = results_dir
+
+    def add(self, parts: Sequence[Part], folder: str) -> None:
+        """Copy parts."""
+        place = self._results_dir / folder
+        place.mkdir(parents=True, exist_ok=True)
+        copy_parts(parts, place)
 
 
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_symlink() and source.is_dir():
-        os.symlink(os.path.relpath(source.resolve(), source.parent.resolve()), target)
-    elif source.is_dir():
-        target.mkdir()
-    else:
-        shutil.copy2(source, target)
+class _Archive:
+    """Takes parts into a zip file, which is unpacked without links."""
+
+    keeps_links = False
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+
+    def add(self, parts: Sequence[Part], folder: str) -> None:
+        """Compress parts; of folders only empty ones need an entry."""
+        filled = {os.path.dirname(part.name) for part in parts}
+        for part in parts:
+            name = os.path.join(RESULTS, folder, part.name)
+            if part.kind == "file":
+                _add_to_archive(self._archive, part.source, name)
+            elif part.kind == "folder" and part.name not in filled:
+                self._archive.writestr(zipfile.ZipInfo(f"{name}/"), b"")
 
 
-def _add_to_archive(archive: zipfile.ZipFile, source: Path, name: str) -> None:
-    """Add a file, an empty folder, or all that a link to a folder leads to: an archive is unpacked without links."""
-    if not source.is_symlink() or not source.is_dir():
-        archive.write(source, name)
-        return
-    for file in sorted(source.resolve().rglob("*")):
-        if file.is_file() and not file.is_symlink():
-            archive.write(file, os.path.join(name, file.relative_to(source.resolve())))
+def _add_to_archive(archive: zipfile.ZipFile, source: str, name: str) -> None:
+    with os.fdopen(open_own_file(source), "rb") as read:
+        info = zipfile.ZipInfo.from_file(source, name, strict_timestamps=False)
+        info.compress_type = zipfile.ZIP_DEFLATED
+        info.external_attr = (stat.S_IFREG | os.fstat(read.fileno()).st_mode & _RIGHTS) << 16
+        with archive.open(info, "w") as written:
+            shutil.copyfileobj(read, written, 1 << 20)
+
+
+def _files_below(folder: str) -> Iterator[str]:
+    for top, _, names in os.walk(folder):
+        yield from (os.path.relpath(os.path.join(top, name), folder) for name in sorted(names))
+
+
+def _relative_folder(path: Path, results_dir: str) -> str | None:
+    """In which folder below the results a result lies; None if it lies elsewhere."""
+    folder = os.path.realpath(path.parent)
+    if folder == results_dir:
+        return ""
+    relative = os.path.relpath(folder, results_dir)
+    return relative if is_inside(folder, results_dir) and all(map(is_plain, Path(relative).parts)) else None
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name is one on any file system."""
+    return name.isprintable() and name == name.rstrip(". ") != "" and _SPECIAL.search(name) is None and _is_text(name)
+
+
+def _plain(name: str) -> str:
+    return "".join("_" if not sign.isprintable() or _SPECIAL.match(sign) else sign for sign in name).strip(". ") or "_"
+
+
+def _require_plain(names: Iterable[str]) -> None:
+    for name in names:
+        if not _is_text(name) or any(_LEADS_ELSEWHERE.search(one) or not one.isprintable() for one in Path(name).parts):
+            raise CannotTakeError(f"the name {name!r} is none everywhere, so it is not put into a zip file")
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _renamed(name: str, old: str, new: str) -> str:
+    first, separator, rest = name.partition(os.sep)
+    return (new if first == old else first) + separator + rest

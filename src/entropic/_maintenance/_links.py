@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -39,7 +40,8 @@ def link_view(records: RecordList, folder: Path, template: str | None, results_d
         LinkNameError: The template names what no run has, or is none; nothing has been changed then.
         FileExistsError: Something that is no link to a result has one of the names; nothing has been changed then.
     """
-    wanted = _named(records, template or _default_template(records))
+    possible = RecordList(record for record in records if _can_be(record.result_path))
+    wanted = _named(possible, template or _default_template(possible))
     root = os.path.realpath(results_dir)
     old = _links_into(folder, root)
     for name in wanted:
@@ -55,6 +57,17 @@ def link_view(records: RecordList, folder: Path, template: str | None, results_d
     for name in old.keys() - wanted.keys():
         os.unlink(folder / name)
     return wanted
+
+
+def _can_be(path: Path) -> bool:
+    """Whether a file can have this name, be it there or not."""
+    try:
+        os.lstat(path)
+    except ValueError:
+        return False
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
+    return True
 
 
 def _links_into(folder: Path, root: str) -> dict[str, str]:
@@ -94,8 +107,8 @@ def _named(records: Sequence[RunRecord], template: str) -> dict[str, Path]:
     counts = Counter(names)
     named = {}
     for record, name in zip(records, names, strict=True):
-        unique = name if counts[name] == 1 else f"{name}_{record.params_hash[:_HASH_DIGITS]}"
-        suffix = "".join(record.result_path.suffixes[-1:])
+        unique = name if counts[name] == 1 else _file_name(f"{name}_{record.params_hash[:_HASH_DIGITS]}")
+        suffix = _plain("".join(record.result_path.suffixes[-1:]))
         while unique + suffix in named:
             unique += "'"
         named[unique + suffix] = record.result_path
@@ -138,9 +151,12 @@ def _text(value: Any, spec: str | None) -> str:
 
 def _file_name(text: str) -> str:
     """A text as a name that any file system takes, and that leads nowhere else."""
-    name = "".join("_" if sign in '/\\:*?"<>|' or not sign.isprintable() else sign for sign in text).strip()
-    name = re.sub(r"^\.+", "_", name) or "_"
+    name = re.sub(r"^\.+", "_", _plain(text).strip()) or "_"
     if len(name.encode()) <= _LONGEST_NAME:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:_HASH_DIGITS]
     return f"{name.encode()[: _LONGEST_NAME - 10].decode(errors='ignore')}_{digest}"
+
+
+def _plain(text: str) -> str:
+    return "".join("_" if sign in '/\\:*?"<>|' or not sign.isprintable() else sign for sign in text)

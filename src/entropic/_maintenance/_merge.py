@@ -1,24 +1,32 @@
 """
 Taking over another store's runs: copy the result, publish it, then insert the record.
 
+The other store may be a stranger's: what it says of its runs is verified, and nothing outside its results is read.
 Killed at any moment, a merge leaves at worst an orphan file, and is carried on by merging again: what is there already
 is known by its parameters and its time, or its content, and left alone.
+
+Who answers after a merge
+    The newest run of a point answers, in the order of the index; no clock decides. The order of either index is kept. A
+    run of ours that the other store does not have goes on to answer before any of theirs. So it is inserted once more,
+    behind the one that was taken over, in the same write; and where it stood before, it is removed at the end.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from .._engine import RunCache, by_key, first_defect, let_newest_answer, renamed_members
-from .._record import RunRecord, copy_record
-from .._results import Published, Stage, StagingArea, own_parts
+from .._engine import RunCache, by_key, first_defect, has_recorded_digests, moved, signature
+from .._fs import status_of
+from .._record import RunRecord, companions_of, copy_record, listed_members
+from .._results import Published, Stage, own_parts
 from .._tables import RecordList
 from ..hashing import canonical
 from ..query import Selection
+from ._parts import CannotTakeError, Part, Refused, Rules, copy_parts, require_own_key
 
 
 class Merged(NamedTuple):
@@ -26,64 +34,188 @@ class Merged(NamedTuple):
     What became of the other store's runs.
 
     Attributes:
-        taken: Those taken over, as this store has them now.
+        taken: Those taken over, as this store has them now; with ``preview=True`` those that would be.
         known: Those that were here already.
         missing: Those whose result, or a part of it, is gone or cut.
+        refused: Those that cannot be taken over, each with the reason.
     """
 
     taken: RecordList
     known: RecordList
     missing: RecordList
+    refused: list[Refused]
 
 
 Merged.__module__ = "entropic.reports"
 
 
-def merge(engine: RunCache, other: RunCache, step: Callable[[RunRecord], object], *, link: bool) -> Merged:
+class MergeOptions(NamedTuple):
+    """How to merge; see `entropic.Store.merge`."""
+
+    preview: bool
+    link: bool
+    outside: bool
+
+
+def merge(
+    engine: RunCache, other: RunCache, selection: Selection, options: MergeOptions, step: Callable[[RunRecord], object]
+) -> Merged:
     """Take over another store's runs; see `entropic.Store.merge`."""
-    engine.recorder.require_writable()
-    merged = Merged(RecordList(), RecordList(), RecordList())
-    engine.codebook.take_over(other.codebook)
-    known: dict[str, Sequence[RunRecord]] = by_key(engine.select(Selection.of()))
-    for record in other.select(Selection.of()):
-        mine = [known_one for known_one in known.get(record.params_hash, []) if known_one.result_path.exists()]
-        if is_answered_by(mine, record):
-            merged.known.append(record)
-        elif first_defect(record, str(record.result_path)) is not None:
-            merged.missing.append(record)
-        else:
-            taken = _take_over(engine, record, other, link=link)
-            known[record.params_hash] = [*mine, taken]
-            merged.taken.append(taken)
-        step(record)
-    let_newest_answer(engine.index, engine.writer, {record.params_hash for record in (*merged.taken, *merged.known)})
-    return merged
-
-
-def _take_over(engine: RunCache, record: RunRecord, other: RunCache, *, link: bool) -> RunRecord:
-    """Publish a copy of another store's result, then insert its record."""
-    if not other.paths.is_removable(record.result_path):
-        # Registered: the file stays where it is.
-        taken = copy_record(record, engine.paths.indexed(str(record.result_path)))
-        engine.writer.insert(taken)
-        return engine.paths.shown(taken)
-    stage = copy_result(engine.staging, record, other.paths.files_of(record)[1:], link=link)
+    theirs = other.select(selection)
+    under_way = _Merge(engine, other, theirs, options)
+    if not options.preview:
+        engine.recorder.require_writable()
+        under_way.take_over_code()
     try:
-        published = engine.recorder.publish(stage)
-        taken = copy_record(published_as(record, published), engine.paths.published(published.name))
-        engine.writer.insert(taken)
-    finally:
-        stage.discard()
-    return engine.paths.shown(taken)
+        for record in theirs:
+            under_way.take(record)
+            step(record)
+    except BaseException:
+        with contextlib.suppress(OSError):  # what has stopped the merge may stop this as well: the next one does it
+            under_way.finish()
+        raise
+    under_way.finish()
+    return under_way.merged
+
+
+class _Merge:
+    """One merge under way."""
+
+    def __init__(self, engine: RunCache, other: RunCache, theirs: Sequence[RunRecord], options: MergeOptions) -> None:
+        self._engine = engine
+        self._other = other
+        self._theirs = theirs
+        self._options = options
+        self._runs_of_both = {_run_of(record) for record in theirs}
+        self._known: dict[str, Sequence[RunRecord]] = by_key(engine.index.iter())
+        self._passed = list(self._left_by_a_killed_merge())
+        self.merged = Merged(RecordList(), RecordList(), RecordList(), [])
+
+    def take_over_code(self) -> None:
+        """Take over what is known of the code of their runs, which is needed to see that a run is of today's."""
+        own = (record.provenance for record in self._theirs)
+        told = [(one.get("code"), one.get("function")) for one in own]
+        codes = {code for code, _ in told if isinstance(code, str)}
+        names = {name for _, name in told if isinstance(name, str)}
+        self._engine.codebook.take_over(self._other.codebook, codes, names)
+
+    def take(self, record: RunRecord) -> None:
+        """Take over one of their runs; or note why not."""
+        try:
+            require_own_key(record)
+            if self._is_known(record):
+                self.merged.known.append(record)
+            elif first_defect(record, str(record.result_path)) is not None:
+                self.merged.missing.append(record)
+            else:
+                self.merged.taken.append(self._previewed(record) if self._options.preview else self._take(record))
+        except CannotTakeError as reason:
+            self.merged.refused.append(Refused(record, str(reason)))
+        except OSError as error:
+            if not _is_in(error.filename, self._other.settings.results_dir):
+                raise
+            self.merged.refused.append(Refused(record, f"it cannot be read: {error}"))
+
+    def finish(self) -> None:
+        """Remove the records that stand behind those taken over by now, where they stood before."""
+        if not self._options.preview:
+            self._engine.writer.drop_copies(self._passed)
+
+    def _left_by_a_killed_merge(self) -> Iterable[RunRecord]:
+        """Records of a run that stands in the index once more, behind them."""
+        for key in {record.params_hash for record in self._theirs}:
+            last = {signature(record): record for record in self._known.get(key, ())}
+            yield from (one for one in self._known.get(key, ()) if last[signature(one)] is not one)
+
+    def _is_known(self, record: RunRecord) -> bool:
+        mine = self._known.get(record.params_hash, ())
+        return is_answered_by((one for one in mine if self._is_there(one)), record)
+
+    def _is_there(self, mine: RunRecord) -> bool:
+        return status_of(self._engine.paths.absolute(mine)) is not None
+
+    # ---- one run ----------------------------------------------------------------------------------------------------
+
+    def _previewed(self, record: RunRecord) -> RunRecord:
+        if not self._stays(record):
+            self._parts(record, record.result_path.name)
+        return record
+
+    def _take(self, record: RunRecord) -> RunRecord:
+        if self._stays(record):
+            taken = copy_record(record, self._engine.paths.indexed(str(record.result_path)))
+            self._insert(taken)
+        else:
+            taken = self._take_copy(record)
+        self._known[record.params_hash] = [*self._known.get(record.params_hash, ()), taken]
+        return self._engine.paths.shown(taken)
+
+    def _take_copy(self, record: RunRecord) -> RunRecord:
+        """Publish a copy of a result, then insert its record."""
+        stage = self._stage(record)
+        try:
+            copy_parts(self._parts(record, stage.path.name), stage.path.parent, link=self._options.link)
+            if not has_recorded_digests(record, str(stage.path)):
+                raise CannotTakeError("its content is not what was recorded; if it is good, register it anew there")
+            published = self._engine.recorder.publish(stage)
+            taken = copy_record(published_as(record, published), self._engine.paths.published(published.name))
+            self._insert(taken)
+        finally:
+            stage.discard()
+        return taken
+
+    def _stage(self, record: RunRecord) -> Stage:
+        """A staging place under the same name, where that is free: files that refer to each other go on doing so."""
+        own = own_parts(record.result_path.name)
+        suffix = own[1] if own else "".join(record.result_path.suffixes[-1:])
+        return self._engine.staging.stage(record.params_hash, suffix, own[0] if own else None)
+
+    def _stays(self, record: RunRecord) -> bool:
+        """Whether a result was registered, and stays where it is: it is named by a path that leads there itself."""
+        path, results_dir = record.result_path, self._other.settings.results_dir
+        return ".." not in path.parts and results_dir not in path.parents
+
+    def _parts(self, record: RunRecord, name: str) -> list[Part]:
+        rules = Rules(self._other.paths, self._options.outside)
+        beside = [record.result_path.with_name(one) for one in companions_of(record)]
+        return [
+            *rules.parts(record.result_path, name),
+            *(part for one in beside for part in rules.parts(one, one.name)),
+        ]
+
+    # ---- the order --------------------------------------------------------------------------------------------------
+
+    def _insert(self, taken: RunRecord) -> None:
+        """Insert one of their records; before those of ours that only we have, if the newest of these answers."""
+        # Looked up now: another process may have recorded a run of this point meanwhile.
+        same = self._engine.index.find_all_by_hash(taken.params_hash)
+        ours = list(takewhile(lambda one: _run_of(one) not in self._runs_of_both, reversed(same)))[::-1]
+        if ours and self._is_there(ours[-1]):
+            self._engine.writer.insert_many([taken, *map(moved, ours)])
+            self._passed += ours
+        else:
+            self._engine.writer.insert(taken)
+
+
+def _run_of(record: RunRecord) -> tuple[str, str]:
+    """What tells a run from others, in whichever store it is recorded."""
+    return record.params_hash, record.created_at
+
+
+def _is_in(name: object, folder: Path) -> bool:
+    return isinstance(name, str) and folder in Path(name).parents
 
 
 def published_as(record: RunRecord, published: Published) -> RunRecord:
     """Another store's record, with the names that its result has now."""
     twin = copy_record(record, Path(published.name))
+    for name in ("siblings", "members"):
+        twin.provenance.pop(name, None)
+    members = [[*member[:3], *([] if member[3] is None else [member[3]])] for member in listed_members(record)]
+    if members:
+        twin.provenance["members"] = members
     if published.siblings:
-        names = dict(zip(sorted(record.provenance.get("siblings", ())), published.siblings, strict=False))
         twin.provenance["siblings"] = published.siblings
-        twin.provenance["members"] = renamed_members(record.provenance.get("members", []), names)
     return twin
 
 
@@ -92,37 +224,10 @@ def is_answered_by(records: Iterable[RunRecord], other: RunRecord) -> bool:
     return any(_is_same_run(record, other) or _is_same_result(record, other) for record in records)
 
 
-def copy_result(area: StagingArea, source: RunRecord, siblings: Sequence[Path], *, link: bool) -> Stage:
-    """
-    Copy (or link) a result, and what lies beside it, into a staging place; under the same names where they are free.
-
-    Files that refer to each other by name go on doing so. Nothing is left behind if it fails.
-    """
-    own = own_parts(source.result_path.name)
-    suffix = own[1] if own else "".join(source.result_path.suffixes[-1:])
-    stage = area.stage(source.params_hash, suffix, own[0] if own else None)
-    try:
-        _copy(source.result_path, stage.path, link=link)
-        for path in siblings:
-            _copy(path, stage.path.with_name(path.name), link=link)
-    except BaseException:
-        stage.discard()
-        raise
-    return stage
-
-
 def _is_same_run(record: RunRecord, other: RunRecord) -> bool:
     return record.created_at == other.created_at and canonical(record.params) == canonical(other.params)
 
 
 def _is_same_result(record: RunRecord, other: RunRecord) -> bool:
-    digest = record.provenance.get("digest")
-    return digest is not None and digest == other.provenance.get("digest")
-
-
-def _copy(source: Path, target: Path, *, link: bool) -> None:
-    copy_file: Callable[[str, str], object] = os.link if link else shutil.copy2
-    if source.is_dir():
-        shutil.copytree(source, target, copy_function=copy_file)
-    else:
-        copy_file(str(source), str(target))
+    mine, theirs = ([one.provenance.get(name) for name in ("digest", "replicate")] for one in (record, other))
+    return mine[0] is not None and mine == theirs

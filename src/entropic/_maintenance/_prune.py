@@ -153,7 +153,7 @@ def choose(
 def _size_bytes(path: Path) -> int:
     try:
         return measure(str(path), -1)[0]
-    except OSError:
+    except (OSError, ValueError):
         return 0
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from .. import _log
-from .._engine import RunCache, has_own_key, moved, signature
+from .._engine import RunCache, moved, signature
+from .._fs import status_of
 from .._record import RunRecord
 from .._results import Entry
 from .._tables import RecordList
 from ..errors import SeveralIndexesError
 from ..query import Where, fields_of, predicate
+from ._parts import CannotTakeError, require_own_key
 
 
 def rebuild(engine: RunCache, former_index: str | None) -> RecordList:
@@ -34,7 +36,8 @@ def undelete(engine: RunCache, where: Where | None) -> RecordList:
     is_meant = predicate({} if where is None else where)
     shown = ((record, engine.paths.shown(record)) for record in forgotten.values())
     return _restore(
-        engine, (record for record, seen in shown if seen.result_path.exists() and is_meant(fields_of(seen)))
+        engine,
+        (record for record, seen in shown if status_of(seen.result_path) is not None and is_meant(fields_of(seen))),
     )
 
 
@@ -58,10 +61,12 @@ def _runs(engine: RunCache, index: str) -> Iterator[tuple[Entry, RunRecord]]:
         except ValueError as error:
             _log.journal_line_passed_over(str(engine.writer.journal.path), str(error))
             continue
-        if has_own_key(record):
-            yield entry, record
+        try:
+            require_own_key(record)
+        except CannotTakeError as reason:
+            _log.journal_line_passed_over(str(engine.writer.journal.path), str(reason))
         else:
-            _log.journal_line_passed_over(str(engine.writer.journal.path), "its hash is not that of its parameters")
+            yield entry, record
 
 
 def _restore(engine: RunCache, records: Iterable[RunRecord]) -> RecordList:

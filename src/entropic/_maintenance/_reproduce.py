@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from .._engine import CannotReplayError, Comparison, RunCache, call_of, save_of, suffix_of
-from .._fs import digest_like
-from .._record import RunRecord
+from .._fs import digest_like, status_of
+from .._record import RunRecord, one_line
 from .._results import Stage
 from ._differences import first_difference
 
@@ -35,7 +35,8 @@ class Reproduction(NamedTuple):
     def __str__(self) -> str:
         params = ", ".join(f"{name}={value!r}" for name, value in self.record.params.items())
         function = self.record.provenance.get("function", "a plain run")
-        return f"{self.outcome}: {function}({params}) [{self.record.params_hash}] {self.detail}".rstrip()
+        told = f"{self.outcome}: {function}({params}) [{self.record.params_hash}] {self.detail}".rstrip()
+        return "\n".join(map(one_line, told.splitlines()))
 
 
 Reproduction.__module__ = "entropic.reports"
@@ -92,7 +93,12 @@ def stem_of(record: RunRecord) -> str:
 
 
 def reproduce(
-    engine: RunCache, records: Sequence[RunRecord], fraction: float, comparison: Comparison | None, seed: int | None
+    engine: RunCache,
+    records: Sequence[RunRecord],
+    fraction: float,
+    comparison: Comparison | None,
+    seed: int | None,
+    trusted: Collection[str],
 ) -> ReproductionReport:
     """
     Run some of the records again, each with the function it names.
@@ -100,9 +106,9 @@ def reproduce(
     Raises:
         ValueError: *fraction* is not above 0 and at most 1.
     """
-    there = [record for record in records if record.result_path.exists()]
+    there = [record for record in records if status_of(record.result_path) is not None]
     chosen = sample(there, fraction, seed)
-    return ReproductionReport(_reproduced(engine, record, comparison) for record in chosen)
+    return ReproductionReport(_reproduced(engine, record, comparison, trusted) for record in chosen)
 
 
 def run_again(
@@ -114,9 +120,11 @@ def run_again(
     return again(record, engine.paths.files_of(record), call, stage, comparison)
 
 
-def _reproduced(engine: RunCache, record: RunRecord, comparison: Comparison | None) -> Reproduction:
+def _reproduced(
+    engine: RunCache, record: RunRecord, comparison: Comparison | None, trusted: Collection[str]
+) -> Reproduction:
     try:
-        call, own_comparison = call_of(record, engine.settings.results_dir)
+        call, own_comparison = call_of(record, engine.settings.results_dir, trusted)
     except CannotReplayError as reason:
         return Reproduction(record, "skipped", str(reason))
     return run_again(engine, record, call, comparison or own_comparison)
@@ -172,7 +180,7 @@ def _difference_by(comparison: Comparison, recorded: Path, made: Path) -> str | 
 
 def _difference_of(recorded: Path, made: Path) -> str | None:
     for path, missing in ((recorded, "it is gone"), (made, "it was not written again")):
-        if not path.exists():
+        if status_of(path) is None:
             return missing
     return first_difference(recorded, made)
 

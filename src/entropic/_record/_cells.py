@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from .._log import one_line
 from ..hashing import content_text, untagged
+
+__all__ = ["one_line"]
 
 # The text under these tags speaks for itself; other tags are named before it.
 _PLAIN_TAGS = frozenset({"$date", "$datetime", "$time", "$timedelta", "$Decimal", "$Fraction", "$complex", "$UUID"})
@@ -76,20 +79,6 @@ def is_misleading(text: str, is_text: bool = True) -> bool:
     except ValueError:
         return text[0] in "'\""
     return True
-
-
-def one_line(value: object) -> str:
-    r"""
-    Return a text as one line that cannot hurt a terminal: line feeds, escapes and turns of the order are spelt out.
-
-    Example:
-        >>> one_line("a\x1b[31m\nb é")
-        'a\\x1b[31m\\nb é'
-    """
-    text = str(value)
-    if text.isprintable():
-        return text
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def moment_of(text: str) -> datetime | None:

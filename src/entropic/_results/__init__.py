@@ -1,12 +1,17 @@
 """The results folder: where runs write, and how their results get their final names."""
 
-from ._failures import kept_folders, read_note, read_report
-from ._identity import folder_id, give_folder_id, seal_of
-from ._journal import Entry, Event, Journal
-from ._layout import PRIVATE_FOLDER, Layout, require_locks
-from ._names import is_own_name, own_parts
-from ._sessions import dead_sessions
-from ._staging import OUTPUT_ENDING, Published, Stage, StagingArea
+from typing import TYPE_CHECKING
+
+from .._fs import door
+
+if TYPE_CHECKING:
+    from ._failures import kept_folders, read_note, read_report
+    from ._identity import folder_id, give_folder_id, is_folder_id, seal_of
+    from ._journal import Entry, Event, Journal
+    from ._layout import PRIVATE_FOLDER, Layout, require_locks
+    from ._names import is_own_name, own_parts
+    from ._sessions import dead_sessions, unclaimed_work
+    from ._staging import OUTPUT_ENDING, Published, Stage, StagingArea
 
 __all__ = [
     "OUTPUT_ENDING",
@@ -21,6 +26,7 @@ __all__ = [
     "dead_sessions",
     "folder_id",
     "give_folder_id",
+    "is_folder_id",
     "is_own_name",
     "kept_folders",
     "own_parts",
@@ -28,4 +34,18 @@ __all__ = [
     "read_report",
     "require_locks",
     "seal_of",
+    "unclaimed_work",
 ]
+
+__getattr__, __dir__ = door(
+    __name__,
+    {
+        "_failures": "kept_folders read_note read_report",
+        "_identity": "folder_id give_folder_id is_folder_id seal_of",
+        "_journal": "Entry Event Journal",
+        "_layout": "Layout PRIVATE_FOLDER require_locks",
+        "_names": "is_own_name own_parts",
+        "_sessions": "dead_sessions unclaimed_work",
+        "_staging": "OUTPUT_ENDING Published Stage StagingArea",
+    },
+)

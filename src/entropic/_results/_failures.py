@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .._fs import make_shared_folder
+from .._fs import group_rights, make_shared_folder, own_entries, share_tree
 from ._layout import Layout
 
 NOTE, REPORT = "failure.json", "traceback.txt"
@@ -47,12 +47,14 @@ def write_report(kept: Path, report: str, note: Mapping[str, Any]) -> None:
     for name, text in ((REPORT, report), (NOTE, json.dumps(note, indent=1))):
         with contextlib.suppress(OSError):
             _free(kept, name).write_text(text, encoding="utf-8", errors="backslashreplace")
+    if rights := group_rights(str(kept.parent)):
+        share_tree(str(kept), rights)
 
 
 def kept_folders(layout: Layout) -> list[Path]:
     """The folders that are kept, the oldest name first."""
-    aside = [path for path in _entries(layout.staging) if path.name.startswith(_KEPT_IN_STAGING)]
-    return [*_entries(layout.failed), *aside]
+    aside = [path for path in own_entries(layout.staging) if path.name.startswith(_KEPT_IN_STAGING)]
+    return [*own_entries(layout.failed), *aside]
 
 
 def read_note(path: Path) -> dict[str, Any]:
@@ -70,13 +72,6 @@ def read_report(folder: Path) -> str:
         return _read(_written(folder, REPORT))
     except OSError:
         return ""
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
 
 
 def _free(folder: Path, name: str) -> Path:

@@ -7,21 +7,31 @@ By it a folder is known wherever it is moved, and an empty mount point is not ta
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
-from .._fs import make_folder, make_shared_folder, sync
+from .._fs import make_folder, make_shared_folder, read_own_file, share_in_group, sync
 from ._layout import Layout, require_locks
 
 _BYTES = 16
+_LONGEST = 1024
+_FORM = re.compile(r"[!-~]{1,256}")
 
 
 def folder_id(results_dir: Path) -> str | None:
     """The identity of a results folder; None if it has none (yet), or is not there."""
     try:
-        text = Layout(results_dir).identity.read_bytes().decode(errors="replace").strip()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return text or None
+        text = read_own_file(Layout(results_dir).identity, _LONGEST).decode(errors="replace").strip()
+    except PermissionError:
+        raise
+    except OSError:
+        return None  # it is not there, or something else is
+    return text if is_folder_id(text) else None
+
+
+def is_folder_id(text: str) -> bool:
+    """Whether a text can be the identity of a folder; an index may come from a stranger."""
+    return _FORM.fullmatch(text) is not None
 
 
 def give_folder_id(results_dir: Path, identity: str | None = None, *, durable: bool = True) -> str:
@@ -49,9 +59,12 @@ def give_folder_id(results_dir: Path, identity: str | None = None, *, durable: b
     draft = target.with_name(f"{target.name}.{os.urandom(_BYTES).hex()}")
     try:
         draft.write_bytes(f"{identity or os.urandom(_BYTES).hex()}\n".encode())
+        share_in_group(str(draft), str(target.parent))
         if durable:
             sync(str(draft))  # an index that remembers an identity which is lost would refuse its own folder
         _link_or_rename(draft, target)
+        if os.path.lexists(target) and folder_id(results_dir) is None:
+            os.replace(draft, target)  # what stood there was none, such as an empty file after a power cut
         if durable:
             sync(str(target.parent))
     finally:

@@ -8,6 +8,7 @@ one piece behind a line break of its own, so that a line that was cut by a crash
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import time
@@ -17,7 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
-from .._fs import KeptFile, appends_in_one_step, forks_held_off, try_lock
+from .._fs import KeptFile, appends_in_one_step, forks_held_off, is_linked, open_own_file, try_lock
 from ._layout import Layout, require_locks
 
 Event = Literal["recorded", "forgotten"]
@@ -101,10 +102,10 @@ class Journal:
             OSError: There is a journal, and it cannot be read.
         """
         try:
-            file = open(self.path, "rb")  # noqa: SIM115  # closed below
+            descriptor = open_own_file(self.path)
         except FileNotFoundError:
             return
-        with file:
+        with os.fdopen(descriptor, "rb") as file:
             for line in file:
                 entry = _entry_of(line)
                 if entry is not None:
@@ -122,6 +123,8 @@ class Journal:
         file = self._file
         if file is not None and file.is_there():
             return file
+        if is_linked(os.path.dirname(self._path)):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), self._path)
         with forks_held_off():
             file = KeptFile(self._path, os.O_WRONLY | os.O_APPEND)
         if appends_in_one_step(os.fstat(file.descriptor).st_dev):

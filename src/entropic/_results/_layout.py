@@ -28,6 +28,9 @@ What lies in a results folder: every name below ``.entropic`` is drawn here, and
 What may change its form has a version in its name. What has none is of version 1: should its form change, it gets a new
 name, such as ``staging-v2``, and what lies under the old one goes on being read.
 
+All of it lies here itself. A link in the place of one of these folders was put there by somebody, perhaps for our
+cleaners to follow: it is refused before a run, and never followed to remove something.
+
 Cleaners remove what is dead only: a session, lock or draft that no process holds, and the staging folders of such a
 session. All else is removed on request.
 """
@@ -78,6 +81,12 @@ class Layout:
         self.tasks = private / "tasks-v1"
         self.code = private / "code"
         self.accepted = self.code / "accepted"
+
+    def foreign(self) -> Path | None:
+        """The first of our folders and files in whose place a link stands; None if there is none."""
+        own = [path for path in vars(self).values() if path not in (self.results_dir, self.private)]
+        places = [self.private, *dict.fromkeys(place for path in own for place in (path.parent, path))]
+        return next((place for place in places if place.is_symlink()), None)
 
 
 class StagingName(NamedTuple):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import weakref
 from collections import defaultdict
 from collections.abc import Callable
@@ -25,7 +24,10 @@ from .._fs import (
     holder_note,
     is_abandoned,
     is_at,
+    own_entries,
+    remove,
     remove_abandoned,
+    share_file,
     try_lock,
     unlock,
     watch_forks,
@@ -62,6 +64,7 @@ class Session:
                 if try_lock(descriptor) and is_at(descriptor, path):
                     break
                 self._close()  # a cleaner came between the two steps, and took us for dead
+            share_file(descriptor, str(folder), os.fstat(descriptor).st_mode)
             with contextlib.suppress(OSError):  # a note for those who wait, no more
                 os.write(descriptor, holder_note())
             self._end = weakref.finalize(self, _end_session, path, descriptor, self._close, os.getpid())
@@ -104,32 +107,41 @@ def remove_dead_work(layout: Layout, *, keep: bool) -> Cleared:
     """
     removed, kept = 0, list[Path]()
     for session, places in _dead(layout):
+        aside, left = list[Path](), 0
         # Folders first: were we to die in between, the session file still tells the next cleaner.
-        aside = [kept for place in places for kept in _kept_aside(layout, place, keep=keep)]
         for place in places:
-            shutil.rmtree(place, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                os.unlink(note_of(str(place)))
+            try:
+                aside += _kept_aside(layout, place, keep=keep)
+                remove(place)
+                Path(note_of(str(place))).unlink(missing_ok=True)
+            except OSError:
+                left += 1  # another user's, or there is no room to keep it: for a later cleaner
         kept += aside
-        removed += len(aside) < len(places)  # a session file alone is what a forked worker leaves that ended well
-        remove_abandoned(str(session))
+        removed += len(aside) + left < len(
+            places
+        )  # a session file alone is what a forked worker leaves that ended well
+        if not left:
+            remove_abandoned(str(session))
     return Cleared(removed, kept)
 
 
 def _kept_aside(layout: Layout, place: Path, *, keep: bool) -> list[Path]:
-    """Keep what a killed run had written; without a note, a folder in which there is nothing tells nothing."""
+    """
+    Keep what a killed run had written; without a note, a folder in which there is nothing tells nothing.
+
+    Raises:
+        OSError: It is to be kept, and cannot be moved.
+    """
     note = read_note(Path(note_of(str(place))))
-    with contextlib.suppress(OSError):
-        if not note and not (keep and any(place.iterdir())):
-            return []
-        has_ended = "ended_at" in note
-        note.setdefault("params_hash", place.name.rpartition(".")[2])
-        note["failed_at"] = datetime.fromtimestamp(place.stat().st_mtime, timezone.utc).isoformat(timespec="seconds")
-        note["error"] = _UNPUBLISHED if has_ended else _KILLED
-        kept = keep_folder(layout, str(place), place.name)
-        write_report(kept, f"{note['error']} There is no traceback.\n", note)
-        return [kept]
-    return []
+    if not note and not (keep and any(place.iterdir())):
+        return []
+    has_ended = "ended_at" in note
+    note.setdefault("params_hash", place.name.rpartition(".")[2])
+    note["failed_at"] = datetime.fromtimestamp(place.stat().st_mtime, timezone.utc).isoformat(timespec="microseconds")
+    note["error"] = _UNPUBLISHED if has_ended else _KILLED
+    kept = keep_folder(layout, str(place), place.name)
+    write_report(kept, f"{note['error']} There is no traceback.\n", note)
+    return [kept]
 
 
 def dead_sessions(layout: Layout) -> list[Path]:
@@ -141,16 +153,22 @@ def dead_sessions(layout: Layout) -> list[Path]:
     return [path for session, places in _dead(layout) if places for path in (session, *places)]
 
 
+def unclaimed_work(layout: Layout) -> list[Path]:
+    """
+    Staging folders whose session file is gone, such as by a cleaner of old files: whether their process lives cannot be
+    told, so they are nobody's to remove but the user's.
+    """
+    places = ((path, StagingName.parse(path.name)) for path in own_entries(layout.staging))
+    lost = [path for path, name in places if name is not None and not (layout.sessions / name.session).exists()]
+    return [path for path in lost if path.exists()]  # else it ended in between, and its session after it
+
+
 def _dead(layout: Layout) -> list[tuple[Path, list[Path]]]:
     """The files of sessions that have ended, each with its staging folders, to which no more will come."""
-    sessions = [path for path in _entries(layout.sessions) if is_abandoned(path)]
+    sessions = [path for path in own_entries(layout.sessions) if is_abandoned(path)]
     places: dict[str, list[Path]] = defaultdict(list)
-    for path in _entries(layout.staging) if sessions else ():
+    for path in own_entries(layout.staging) if sessions else ():
         name = StagingName.parse(path.name)
         if name is not None:
             places[name.session].append(path)
     return [(path, places[path.name]) for path in sessions]
-
-
-def _entries(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []

@@ -11,7 +11,6 @@ import contextlib
 import itertools
 import json
 import os
-import shutil
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,11 +18,15 @@ from typing import Any, NamedTuple
 
 from .. import _log
 from .._fs import (
+    group_rights,
     make_folder,
     make_shared_folder,
     move_new,
     process_id,
+    remove,
     require_access,
+    share_in_group,
+    share_tree,
     sync,
     sync_tree,
     watch_forks,
@@ -32,7 +35,7 @@ from ..errors import AmbiguousResultError, ResultMissingError
 from ._failures import keep_folder, write_report
 from ._layout import Layout, StagingName, note_of, require_locks
 from ._names import stem_of_now, suffix_of, unused_stem
-from ._sessions import Session, dead_sessions, holder_of, remove_dead_work
+from ._sessions import Cleared, Session, dead_sessions, holder_of, remove_dead_work
 
 OUTPUT_ENDING = ".output.txt"
 """What the name of the result is followed by in the name of the file that keeps what a program has printed."""
@@ -118,13 +121,14 @@ class StagingArea:
         """Which process runs a key, in words."""
         return holder_of(self.layout, params_hash)
 
-    def clean_up(self) -> None:
+    def clean_up(self) -> Cleared:
         """Remove the unfinished work of processes that are gone; that of living ones is never touched."""
         dead = remove_dead_work(self.layout, keep=self._keep_failed)
         if dead.removed:
             _log.cleaned(self._staging, dead.removed)
         if dead.kept:
             _log.kept_of_the_dead(dead.kept)
+        return dead
 
     def close(self) -> None:
         """End the session with the last of its stages; the next stage begins another."""
@@ -142,6 +146,7 @@ class StagingArea:
         name = StagingName(session.name, str(next(self._numbers)), params_hash)
         folder = os.path.join(self._staging, str(name))
         os.mkdir(folder)
+        share_in_group(folder, self._staging)
         return folder
 
     def _current_session(self) -> Session:
@@ -189,7 +194,9 @@ class Stage:
             OSError: It cannot be written.
         """
         self._has_note = True
-        Path(note_of(self._folder)).write_text(json.dumps(note), encoding="utf-8")
+        path = note_of(self._folder)
+        Path(path).write_text(json.dumps(note), encoding="utf-8")
+        share_in_group(path, os.path.dirname(path))
 
     def publish(self) -> Published:
         """
@@ -210,6 +217,9 @@ class Stage:
             )
         entries = self._look()
         written = _result_among(self.path, list(entries))
+        if rights := group_rights(self._area.results_dir):
+            for name in entries:
+                share_tree(os.path.join(self._folder, name), rights)
         if self._area.durable:
             for name, mode in entries.items():
                 sync_tree(os.path.join(self._folder, name), mode)
@@ -281,7 +291,8 @@ class Stage:
         try:
             os.rmdir(self._folder)
         except OSError:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                remove(Path(self._folder))
         self._session = None
 
     def keep_aside(self, report: str, note: Mapping[str, Any]) -> Path:

@@ -7,7 +7,7 @@ Loaded piece by piece: naming an option costs nothing, and what runs a sweep com
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ._options import SweepKeywords, SweepOptions, shows_options
+from ._options import OnError, SweepKeywords, SweepOptions, shows_options, worker_count
 
 if TYPE_CHECKING:
     from ._estimate import Run
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._sweep import as_record, run_as_completed, run_sweep
 
 __all__ = [
+    "OnError",
     "Plan",
     "Run",
     "Sink",
@@ -27,6 +28,7 @@ __all__ = [
     "run_as_completed",
     "run_sweep",
     "shows_options",
+    "worker_count",
 ]
 
 _PLACES = {

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from inspect import Parameter
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, get_args
+
+from .._points import metadata_of
 
 if TYPE_CHECKING:
     from ._progress import Sink
 
-_ON_ERROR = ("raise", "skip")
+OnError = Literal["raise", "skip"]
+_ON_ERROR = get_args(OnError)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,7 +27,7 @@ class SweepKeywords(TypedDict, total=False):
     executor: Any
     workers: int | None
     progress: bool | Sink | None
-    on_error: str
+    on_error: OnError
     metadata: Mapping[str, Any] | None
 
 
@@ -33,7 +38,7 @@ class SweepOptions:
 
     Attributes:
         executor: Where to run; None for worker processes of our own, or this thread.
-        workers: How many processes of our own.
+        workers: How many processes of our own; -1 for one on each processor.
         progress: A bar or not, or a function that is called with the progress.
         on_error: ``"raise"`` or ``"skip"``.
         metadata: Kept with the records of new runs.
@@ -46,7 +51,7 @@ class SweepOptions:
     executor: Any = None
     workers: int | None = None
     progress: bool | Sink | None = None
-    on_error: str = "raise"
+    on_error: OnError = "raise"
     metadata: Mapping[str, Any] | None = None
 
     @classmethod
@@ -61,17 +66,25 @@ class SweepOptions:
             )
         return cls(**keywords)
 
+    def for_points(self, points: Any) -> SweepOptions:
+        """The options for some points, with what these tell of themselves in the metadata."""
+        told = metadata_of(points)
+        return replace(self, metadata={**told, **(self.metadata or {})}) if told else self
+
     def __post_init__(self) -> None:
         if self.executor is not None and self.workers is not None:
             raise TypeError("Cannot sweep with executor= and workers= at once: an executor knows its own workers.")
         if self.executor is not None:
             _require_executor(self.executor)
-        if self.workers is not None and (type(self.workers) is not int or self.workers < 1):
-            raise ValueError(f"Cannot sweep with workers={self.workers!r}: give a number of processes, 1 or more.")
+        if self.workers is not None:
+            object.__setattr__(self, "workers", worker_count(self.workers))
         if not (self.progress is None or isinstance(self.progress, bool) or callable(self.progress)):
             raise TypeError(f"Cannot use progress={self.progress!r}: give True, False, None or a function to call.")
         if self.on_error not in _ON_ERROR:
             raise ValueError(f"Cannot use on_error={self.on_error!r}: it is one of {', '.join(map(repr, _ON_ERROR))}.")
+
+
+_NAMES = frozenset(field.name for field in fields(SweepOptions))
 
 
 def shows_options(options: type) -> Callable[[F], F]:
@@ -84,6 +97,8 @@ def shows_options(options: type) -> Callable[[F], F]:
 
     def shown(function: F) -> F:
         signature = inspect.signature(function)
+        if "points" in signature.parameters:
+            function = _asks_for_points(function, list(signature.parameters).index("points"))
         own = [one for one in signature.parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
         further = inspect.signature(options).parameters.values()
         keywords = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in further]
@@ -91,6 +106,39 @@ def shows_options(options: type) -> Callable[[F], F]:
         return function
 
     return shown
+
+
+def worker_count(workers: int) -> int:
+    """
+    Return how many worker processes are meant; -1 means one on each processor that this process may use.
+
+    Raises:
+        ValueError: It is no number of processes.
+    """
+    if type(workers) is int and workers == -1:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if type(workers) is not int or workers < 1:
+        raise ValueError(
+            f"Cannot use workers={workers!r}: give a number of processes, 1 or more, or -1 for one on each processor."
+        )
+    return workers
+
+
+def _asks_for_points(function: F, place: int) -> F:
+    """Let a call that names parameters in the place of points say how they are given."""
+
+    @functools.wraps(function)
+    def called(*args: Any, **keywords: Any) -> Any:
+        if len(args) <= place and "points" not in keywords:
+            axes = ", ".join(f"{name}={value!r}" for name, value in keywords.items() if name not in _NAMES)
+            name = function.__name__
+            runner = ", runner" if place + 1 < len(inspect.signature(function).parameters) - 1 else ""
+            raise TypeError(
+                f"Cannot {name} without points: did you mean {name}(entropic.grid({axes or 'n=[1, 2]'}){runner})?"
+            )
+        return function(*args, **keywords)
+
+    return called  # type: ignore[return-value]
 
 
 def _require_executor(executor: Any) -> None:

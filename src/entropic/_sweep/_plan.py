@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from .._points import points_of
 from ._estimate import Estimator, Run
+from ._options import worker_count
 from ._progress import cached_text, duration
 
 _SAMPLED_POINTS = 200
@@ -95,8 +96,7 @@ Plan.__module__ = "entropic.reports"
 
 def plan_sweep(subject: Planned, points: Any, workers: int) -> Plan:
     """Look every point up; run nothing, write nothing."""
-    if not isinstance(workers, int) or workers < 1:
-        raise ValueError(f"Cannot plan for {workers!r} workers: it takes at least one.")
+    workers = worker_count(workers)
     total = cached = duplicates = by_earlier_code = 0
     seen: set[str] = set()
     to_run, params = [], []

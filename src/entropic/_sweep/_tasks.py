@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from .._locks import independent_ranks
 from ..errors import NotSharedError, WorkerError, sendable
 
 BATCH_SECONDS = 0.2
@@ -223,7 +224,8 @@ def attempt(task: Task, point: Any, *caught: type[BaseException]) -> Report:
     """Run one point, and report; exceptions that are not to be *caught* pass through."""
     began = time.perf_counter()
     try:
-        record, has_run = task.subject.ensure(point)
+        with independent_ranks():
+            record, has_run = task.subject.ensure(point)
     except caught as error:
         seconds = time.perf_counter() - began
         text = traceback.format_exc()

@@ -2,19 +2,20 @@
 
 from typing import TYPE_CHECKING
 
-from ._origin import Origin
-from ._record_list import RecordList, from_store
+from .._fs import door
 
 if TYPE_CHECKING:
+    from ._origin import Origin
+    from ._record_list import RecordList, from_store
     from ._render import text_width
 
 __all__ = ["Origin", "RecordList", "from_store", "text_width"]
 
-
-def __getattr__(name: str) -> object:
-    # Every process that looks something up loads this package; few of them show a table.
-    if name != "text_width":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from ._render import text_width
-
-    return text_width
+__getattr__, __dir__ = door(
+    __name__,
+    {
+        "_origin": "Origin",
+        "_record_list": "RecordList from_store",
+        "_render": "text_width",
+    },
+)

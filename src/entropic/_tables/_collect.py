@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from .._fs import is_settled, warn
-from .._record import RunRecord, cell_text, flatten, frame_value
+from .._record import RunRecord, cell_text, companions_of, flatten, frame_value
 from ..errors import IncompleteGridWarning, MissingExtraError
 from ..hashing import canonical
 
@@ -110,8 +110,7 @@ Place = tuple[int, ...]
 def _state_of(record: RunRecord) -> State | None:
     """What changes whenever a result, a file of it or a file beside it does; None if it is gone."""
     path = os.fspath(record)
-    siblings = record.provenance.get("siblings")
-    beside = [os.path.join(os.path.dirname(path), str(name)) for name in siblings] if isinstance(siblings, list) else []
+    beside = [os.path.join(os.path.dirname(path), name) for name in companions_of(record)]
     try:
         os.stat(path)
     except (OSError, ValueError):

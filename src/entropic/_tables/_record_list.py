@@ -143,12 +143,16 @@ class RecordList(list[RunRecord]):
         """
         A pandas DataFrame, one row for each run; dates, times, Decimals and Fractions as such.
 
+        Its columns of parameters, ``frame[records.param_names]``, are good as points of a sweep again, rows chosen or
+        sorted as you like: what pandas shows as nan for a parameter that was None or not there is known by a note in
+        ``frame.attrs``. What a frame shows as text only (an array, an object) is refused there.
+
         Raises:
             MissingExtraError: pandas is not installed; ``pip install "entropic[pandas]"`` (an `ImportError`).
         """
-        from . import _render
+        from . import _frame
 
-        return _render.data_frame(self.table())
+        return _frame.data_frame(self.table(), [record.params for record in self])
 
     @overload
     def collect(self, read: Read, to: Literal["dataframe"] = "dataframe", *, threads: int = 8) -> pandas.DataFrame: ...

@@ -1,5 +1,5 @@
 """
-Tables as something to look at, or to go on with: a text table, an HTML table, CSV, a pandas DataFrame.
+Tables as something to look at, or to go on with: a text table, an HTML table, CSV.
 
 Values are data, never markup.
 """
@@ -11,14 +11,10 @@ import html
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .._record import cell_text, frame_value, local_time, moment_of, plain_text
-from ..errors import MissingExtraError
+from .._record import cell_text, local_time, plain_text
 from ._columns import OWN, Table
-
-if TYPE_CHECKING:
-    import pandas
 
 _CELL_WIDTH = 40
 _GAP = 2
@@ -152,37 +148,3 @@ class _Lines(list[str]):
 
     def write(self, line: str) -> None:
         self.append(f"{line[:-2]}\n")
-
-
-# ---- pandas ---------------------------------------------------------------------------------------------------------
-
-
-def data_frame(table: Table) -> pandas.DataFrame:
-    """
-    All rows as a DataFrame; dates, times, Decimals and Fractions as such, missing values as pandas has it.
-
-    Raises:
-        MissingExtraError: pandas is not installed (an `ImportError`).
-    """
-    try:
-        import pandas
-    except ImportError as error:
-        raise MissingExtraError("Cannot make a DataFrame", "pandas", "pandas") from error
-    rows = [{name: frame_value(value) for name, value in row.items()} for row in table.rows]
-    frame = pandas.DataFrame(rows, columns=table.columns)
-    for name in table.columns:
-        found = [row.get(name) for row in rows]
-        if set(map(_kind, found)) == {"none", "int64"}:
-            # Left to itself pandas makes floats of them: 1 becomes 1.0, and a large one another number.
-            frame[name] = pandas.array(found, dtype="Int64")
-        elif name == table.own("created_at"):
-            moments = [moment_of(str(text)) for text in found]
-            if rows and None not in moments:
-                frame[name] = pandas.to_datetime(pandas.Series(moments, dtype=object), utc=True)
-    return frame
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "none"
-    return "int64" if type(value) is int and -(2**63) <= value < 2**63 else "other"

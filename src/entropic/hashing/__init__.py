@@ -6,35 +6,54 @@ is the digest. Two values share a key only if they mean the same; nothing falls 
 array or a memory address in a key is a wrong result or a cache that never hits.
 """
 
-from ._canonical import canonical as canonical
-from ._canonical import decode as decode
-from ._canonical import decode_params as decode_params
-from ._canonical import encode as encode
-from ._canonical import rounded as rounded
-from ._copies import copy_mapping as copy_mapping
-from ._copies import own_copy as own_copy
-from ._functions import main_module as main_module
-from ._functions import module_name as module_name
-from ._functions import name_of as name_of
-from ._input_file import InputFile as InputFile
-from ._input_file import unchanged as unchanged
-from ._keys import PLAIN as PLAIN
-from ._keys import PLAIN_TYPES as PLAIN_TYPES
-from ._keys import RESERVED as RESERVED
-from ._keys import Identity as Identity
-from ._keys import Key as Key
-from ._keys import hash_params
-from ._keys import key_of as key_of
-from ._keys import make_key as make_key
-from ._keys import normalize_params as normalize_params
-from ._normalize import normalize
-from ._normalize import normalize_at as normalize_at
-from ._received import paths as paths
-from ._received import received as received
-from ._tags import INPUT_TAG as INPUT_TAG
-from ._tags import content_text as content_text
-from ._tags import file_text as file_text
-from ._tags import is_input as is_input
-from ._tags import untagged as untagged
+from typing import TYPE_CHECKING
+
+from .._fs import door
+
+if TYPE_CHECKING:
+    from ._canonical import canonical as canonical
+    from ._canonical import decode as decode
+    from ._canonical import decode_params as decode_params
+    from ._canonical import encode as encode
+    from ._canonical import rounded as rounded
+    from ._copies import copy_mapping as copy_mapping
+    from ._copies import own_copy as own_copy
+    from ._functions import main_module as main_module
+    from ._functions import module_name as module_name
+    from ._functions import name_of as name_of
+    from ._input_file import InputFile as InputFile
+    from ._input_file import unchanged as unchanged
+    from ._keys import PLAIN as PLAIN
+    from ._keys import PLAIN_TYPES as PLAIN_TYPES
+    from ._keys import RESERVED as RESERVED
+    from ._keys import Identity as Identity
+    from ._keys import Key as Key
+    from ._keys import hash_params
+    from ._keys import key_of as key_of
+    from ._keys import make_key as make_key
+    from ._keys import normalize_params as normalize_params
+    from ._normalize import normalize
+    from ._normalize import normalize_at as normalize_at
+    from ._received import paths as paths
+    from ._received import received as received
+    from ._tags import INPUT_TAG as INPUT_TAG
+    from ._tags import content_text as content_text
+    from ._tags import file_text as file_text
+    from ._tags import is_input as is_input
+    from ._tags import untagged as untagged
 
 __all__ = ["hash_params", "normalize"]
+
+__getattr__, __dir__ = door(
+    __name__,
+    {
+        "_canonical": "canonical decode decode_params encode rounded",
+        "_copies": "copy_mapping own_copy",
+        "_functions": "main_module module_name name_of",
+        "_input_file": "InputFile unchanged",
+        "_keys": "Identity Key PLAIN PLAIN_TYPES RESERVED hash_params key_of make_key normalize_params",
+        "_normalize": "normalize normalize_at",
+        "_received": "paths received",
+        "_tags": "INPUT_TAG content_text file_text is_input untagged",
+    },
+)

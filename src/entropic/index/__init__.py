@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._fs import forks_held_off
-from ..errors import MissingExtraError
-from ._adapter import adapt
-from ._base import Index, IndexBackend
-from ._copy import copy
-from ._memory import MemoryIndex
-from ._open import is_index_file, open_index, remembered_folder
-from .tinydb._index import TinyDBIndex
+from .._fs import door, forks_held_off
 
 if TYPE_CHECKING:
+    from ._adapter import adapt
+    from ._base import Index, IndexBackend
+    from ._copy import copy
+    from ._memory import MemoryIndex
+    from ._open import is_index_file, open_index, remembered_folder
     from .sql._index import SQLIndex
+    from .tinydb._index import TinyDBIndex
 
 __all__ = [
     "Index",
@@ -29,19 +28,30 @@ __all__ = [
     "remembered_folder",
 ]
 
-for _public in (Index, IndexBackend, MemoryIndex, TinyDBIndex, adapt, copy, open_index):
-    _public.__module__ = __name__  # pickles and tracebacks name the public place
+_load, __dir__ = door(
+    __name__,
+    {
+        "_adapter": "adapt",
+        "_base": "Index IndexBackend",
+        "_copy": "copy",
+        "_memory": "MemoryIndex",
+        "_open": "is_index_file open_index remembered_folder",
+        "sql._index": "SQLIndex",
+        "tinydb._index": "TinyDBIndex",
+    },
+)
 
 
 def __getattr__(name: str) -> Any:
-    """Load `SQLIndex` when it is asked for: it needs the extra ``sql``."""
+    """Load what is asked for; `SQLIndex` needs the extra ``sql``."""
     if name != "SQLIndex":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return _load(name)
     try:
         with forks_held_off(importing=True):
-            from .sql._index import SQLIndex
+            return _load(name)
     except ModuleNotFoundError as error:
         if error.name not in ("sqlalchemy", "psycopg"):
             raise
+        from ..errors import MissingExtraError
+
         raise MissingExtraError("Cannot keep the index in a database", error.name, "sql") from None
-    return SQLIndex

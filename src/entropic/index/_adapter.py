@@ -98,3 +98,6 @@ def adapt(index: IndexBackend) -> Index:
             f"delete_by_hash. See entropic.index.IndexBackend."
         )
     return IndexAdapter(index)
+
+
+adapt.__module__ = "entropic.index"  # pickles and tracebacks name the public place

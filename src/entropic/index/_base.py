@@ -10,11 +10,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from .._locks import KeyLocks
+from .. import query
 from .._record import RunRecord
-from ..query import Condition, Where, as_plain_params, condition_of, fields_of, has_name, predicate
+
+if TYPE_CHECKING:
+    from .._locks import KeyLocks
+    from ..query import Condition, Where
 
 
 @runtime_checkable
@@ -125,10 +128,10 @@ class Index(ABC):
 
     def iter(self, where: Where | None = None, *, newest_first: bool = False) -> Iterator[RunRecord]:
         """Yield the records that a query means, or every record; oldest first, or newest first."""
-        condition = condition_of(where)
-        is_meant = predicate(condition)
+        condition = query.condition_of(where)
+        is_meant = query.predicate(condition)
         found = self._found_by_five(condition)
-        return (record for record in (reversed(found) if newest_first else found) if is_meant(fields_of(record)))
+        return (record for record in (reversed(found) if newest_first else found) if is_meant(query.fields_of(record)))
 
     def count(self, where: Where | None = None) -> int:
         """Return how many records a query means, or how many there are."""
@@ -136,7 +139,7 @@ class Index(ABC):
 
     def has_param(self, name: str) -> bool:
         """Tell whether any record has a parameter, or a field of its own, of this (perhaps dotted) name."""
-        return any(has_name(fields_of(record), name) for record in self.iter())
+        return any(query.has_name(query.fields_of(record), name) for record in self.iter())
 
     # ---- changing ---------------------------------------------------------------------------------------------------
 
@@ -208,5 +211,9 @@ class Index(ABC):
 
     def _found_by_five(self, condition: Condition) -> list[RunRecord]:
         """What may match: of a user's index only plain equality is expected."""
-        plain = as_plain_params(condition)
+        plain = query.as_plain_params(condition)
         return self.find_by_params(plain) if plain else self.all()
+
+
+Index.__module__ = "entropic.index"  # pickles and tracebacks name the public place
+IndexBackend.__module__ = "entropic.index"

@@ -47,3 +47,6 @@ def copy(source: IndexBackend, target: IndexBackend) -> int:
         filled.insert_many(batch)
         count += len(batch)
     return count
+
+
+copy.__module__ = "entropic.index"  # pickles and tracebacks name the public place

@@ -58,3 +58,6 @@ class MemoryIndex(Index):
         same = [number for number, record in list(self._records.items()) if record.params_hash == params_hash]
         removed = [self._records.pop(number, None) for number in same]
         return any(record is not None for record in removed)
+
+
+MemoryIndex.__module__ = "entropic.index"  # pickles and tracebacks name the public place

@@ -76,3 +76,6 @@ def _first_line(path: str | os.PathLike[str]) -> bytes:
         return b""
     with open(descriptor, "rb") as file:
         return file.readline(_LONGEST_HEAD).rstrip(b"\n")
+
+
+open_index.__module__ = "entropic.index"  # pickles and tracebacks name the public place

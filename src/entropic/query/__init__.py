@@ -29,50 +29,52 @@ Combinations
     finds the runs without n, and those in which n is a text.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
-from ._conditions import EVERY_RUN as EVERY_RUN
-from ._conditions import And as And
-from ._conditions import Comparison as Comparison
-from ._conditions import Condition
-from ._conditions import Not as Not
-from ._conditions import Or as Or
-from ._conditions import Stored as Stored
-from ._conditions import Where as Where
-from ._evaluate import OPERATORS as OPERATORS
-from ._evaluate import has_name as has_name
-from ._evaluate import look_up as look_up
-from ._param import Param as Param
-from ._param import condition_of as condition_of
-from ._param import fields_of as fields_of
-from ._param import matches, param
-from ._param import predicate as predicate
-from ._selection import Selection as Selection
-from ._selection import as_plain_params as as_plain_params
-from ._selection import comparisons_in as comparisons_in
-from ._selection import equalities_in as equalities_in
-from ._selection import in_order as in_order
-from ._selection import names_in as names_in
+from .._fs import door
 
 if TYPE_CHECKING:
+    from ._conditions import EVERY_RUN as EVERY_RUN
+    from ._conditions import And as And
+    from ._conditions import Comparison as Comparison
+    from ._conditions import Condition
+    from ._conditions import Not as Not
+    from ._conditions import Or as Or
+    from ._conditions import Stored as Stored
+    from ._conditions import Where as Where
+    from ._evaluate import OPERATORS as OPERATORS
+    from ._evaluate import has_name as has_name
+    from ._evaluate import look_up as look_up
+    from ._evaluate import order_kind as order_kind
+    from ._param import Param as Param
+    from ._param import condition_of as condition_of
+    from ._param import fields_of as fields_of
+    from ._param import matches, param
+    from ._param import predicate as predicate
+    from ._selection import Selection as Selection
+    from ._selection import as_plain_params as as_plain_params
+    from ._selection import comparisons_in as comparisons_in
+    from ._selection import equalities_in as equalities_in
+    from ._selection import in_order as in_order
+    from ._selection import names_in as names_in
     from ._text import Filter as Filter
     from ._text import TextQuery as TextQuery
     from ._text import read_query as read_query
+    from ._text import spelled_name as spelled_name
+    from ._text import spelled_value as spelled_value
     from ._typed import kind_of as kind_of
     from ._typed import value_of as value_of
 
 __all__ = ["Condition", "matches", "param"]
 
-_LOADED_LATE = {"Filter": "_text", "TextQuery": "_text", "read_query": "_text"}
-_LOADED_LATE |= {"kind_of": "_typed", "value_of": "_typed"}
-
-
-def __getattr__(name: str) -> object:
-    # Every process that looks something up loads this package; few of them ask with a text.
-    if name not in _LOADED_LATE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{_LOADED_LATE[name]}"), name)
+__getattr__, __dir__ = door(
+    __name__,
+    {
+        "_conditions": "And Comparison Condition EVERY_RUN Not Or Stored Where",
+        "_evaluate": "OPERATORS has_name look_up order_kind",
+        "_param": "Param condition_of fields_of matches param predicate",
+        "_selection": "Selection as_plain_params comparisons_in equalities_in in_order names_in",
+        "_text": "Filter TextQuery read_query spelled_name spelled_value",
+        "_typed": "kind_of value_of",
+    },
+)

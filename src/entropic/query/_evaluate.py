@@ -43,8 +43,8 @@ def _equal(asked: Any) -> Test:
 
 
 def _unequal(asked: Any) -> Test:
-    text, kind = canonical(asked), _kind(asked)
-    return lambda found: canonical(found) != text and _kind(found) == kind
+    text, kind = canonical(asked), order_kind(asked)
+    return lambda found: canonical(found) != text and order_kind(found) == kind
 
 
 def _is_in(asked: list[Any]) -> Test:
@@ -109,7 +109,7 @@ OPERATORS: dict[str, Callable[[Any], Test]] = {
 }
 
 
-def _kind(value: Any) -> str:
+def order_kind(value: Any) -> str:
     """The kind of a value, as far as `!=` is concerned; those without order are of one kind if they are of one type."""
     kind = place_in_order(value)[0]
     return type(decode(value)).__name__ if kind == "other" else kind

@@ -17,6 +17,7 @@ and one table of cases tests both::
 from __future__ import annotations
 
 import functools
+import json
 import operator
 import re
 from collections.abc import Callable, Iterator
@@ -134,6 +135,39 @@ def read_query(text: str) -> TextQuery:
     if not filters and not prefixes:
         reader.refuse("there is nothing in it", "Leave the query out to mean all runs.", 0)
     return TextQuery(tuple(filters), tuple(prefixes))
+
+
+def spelled_name(name: str) -> str:
+    """
+    A name as it can stand in a query.
+
+    Example:
+        >>> print(spelled_name("solver.dt"), spelled_name("my name"))
+        solver.dt "my name"
+    """
+    return name if _WORD.fullmatch(name) and name[0] not in "\"'" else _in_quotes(name)
+
+
+def spelled_value(value: Any) -> str | None:
+    """
+    A value as it can stand in a query; None for one that has no such form.
+
+    Example:
+        >>> print(*map(spelled_value, (1, 1.0, None, True, "rk4", "1", "a b", [1, "a"])))
+        1 1.0 None True rk4 "1" "a b" [1, "a"]
+    """
+    if isinstance(value, str):
+        is_plain = _WORD.fullmatch(value) and value[0] not in "\"'[{" and value_of(value) == value
+        return value if is_plain else _in_quotes(value)
+    if value is None or isinstance(value, (bool, int, float)):
+        return repr(value)
+    text = json.dumps(value)
+    return None if "$" in text else text
+
+
+def _in_quotes(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 class _Reader:

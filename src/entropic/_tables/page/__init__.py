@@ -59,7 +59,7 @@ def make_page(
         MissingExtraError: The libraries of the extra ``page`` are not installed (an `ImportError`).
     """
     table_js, table_css, plot_js = _libraries()
-    script = _own("page.js")
+    script = _own("filter.js") + _own("page.js")
     shelf = Shelf(os.path.abspath(relative_to), embed_up_to_bytes, results_dir)
     shown = {
         "title": title,

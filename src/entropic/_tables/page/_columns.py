@@ -8,6 +8,7 @@ from typing import Any
 
 from ..._record import RunRecord, cell_text, is_misleading
 from ...hashing import canonical
+from ...query import order_kind
 from .._columns import METADATA, OWN, PARAM, PROVENANCE, tabulate
 
 _MISSING: list[Any] = []  # in JSON: []; None is a value
@@ -74,9 +75,13 @@ def cell(value: Any, is_value: bool = True) -> Any:
     """
     A value as JSON that a browser reads back unharmed: ``{"x": text, "n": number}`` where its own numbers do not do.
 
+    What is neither number nor text brings its kind, ``k``, and the text that it is compared by, ``c``.
+
     Example:
-        >>> cell(0.5), cell(None), cell([1, "a"]), cell(float("inf")), cell(2**60)
-        (0.5, None, {'x': '[1, "a"]'}, {'x': 'inf'}, {'x': '1152921504606846976', 'n': 1.152921504606847e+18})
+        >>> cell(0.5), cell(None), cell(float("inf")), cell(2**60)
+        (0.5, None, {'x': 'inf'}, {'x': '1152921504606846976', 'n': 1.152921504606847e+18})
+        >>> cell([1, "a"])
+        {'x': '[1, "a"]', 'k': 'list', 'c': '[1,"a"]'}
         >>> cell("rk4"), cell("1")
         ('rk4', {'x': "'1'", 's': '1'})
     """
@@ -94,7 +99,17 @@ def cell(value: Any, is_value: bool = True) -> Any:
         return value
     if isinstance(value, int | float):
         return _marked(value)
-    return {"x": _short(cell_text(value))}
+    return {"x": _short(cell_text(value)), **_compared(value)}
+
+
+def _compared(value: Any) -> dict[str, str]:
+    """The kind of a value, and what it is compared by, if a query can name it: no digest, for example."""
+    try:
+        kind, text = order_kind(value), canonical(value)
+    except RecursionError:
+        return {"k": "other"}
+    is_tagged = kind == "dict" and any(name.startswith("$") for name in value)
+    return {"k": kind} if is_tagged or len(text) > _LONGEST_TEXT else {"k": kind, "c": text}
 
 
 def _marked(number: float) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from ..._record import RunRecord
+from ..._record import RunRecord, companions_of
 
 _PICTURES = {
     ".png": "image/png",
@@ -57,9 +57,7 @@ class Shelf:
         shown = [self._shown(path, root)]
         if shown[0].get("kind") == "folder" and "note" not in shown[0]:
             shown += [self._shown(inner, root) for inner in _inside(path)]
-        siblings = run.provenance.get("siblings")
-        names = [name for name in siblings if isinstance(name, str)] if isinstance(siblings, list) else []
-        beside = [os.path.join(os.path.dirname(path), name) for name in names[:_FILES_OF_ONE_RUN]]
+        beside = [os.path.join(os.path.dirname(path), name) for name in companions_of(run)[:_FILES_OF_ONE_RUN]]
         return [*shown, *(self._shown(one, root) for one in beside)]
 
     def _shown(self, path: str, root: str) -> dict[str, Any]:

@@ -184,48 +184,38 @@
 
   // ---- which runs are shown ---------------------------------------------------------------------------------------
 
-  const TERM = /^([^=<>!~]+)(<=|>=|!=|==|=|<|>|~)(.*)$/s;
-  const unquoted = (text) => text.replaceAll('"', "");
-  const filterable = new Map();
-  for (const one of columns) for (const name of [one.name, label(one), label(one).replaceAll(" ", "_")]) if (!filterable.has(name)) filterable.set(name, one);
-  if (runTime) filterable.set("elapsed", runTime);
-
-  /** One word of the filter as a test of a row: name=value, or any text. */
-  function testOf(word) {
-    const [, name, operator, wanted] = TERM.exec(word) ?? [];
-    const one = name && filterable.get(unquoted(name));
-    if (!one) return { test: textTest(unquoted(word)), unknown: name && unquoted(name) };
-    const value = unquoted(wanted).toLowerCase();
-    const number = value.trim() === "" ? NaN : Number(NAMED[value] ?? value);
-    if (operator === "~") return matchTest(one, unquoted(wanted));
-    if (operator === "=" || operator === "==" || operator === "!=") {
-      const equal = (row) => {
-        if (isMissing(one.cells[row])) return false;
-        const own = numberOf(one.cells[row]);
-        return (own !== undefined && own === number) || textOf(one, row).toLowerCase() === value || shortText(one, row).toLowerCase() === value || one.cells[row]?.s?.toLowerCase() === value;
-      };
-      return { test: operator !== "!=" ? equal : (row) => !isMissing(one.cells[row]) && !equal(row) };
-    }
-    const holds = { "<": (order) => order < 0, "<=": (order) => order <= 0, ">": (order) => order > 0, ">=": (order) => order >= 0 }[operator];
-    const order = (a, b) => (a < b ? -1 : a > b ? 1 : a === b ? 0 : NaN);
-    return {
-      test: (row) => {
-        const own = numberOf(one.cells[row]);
-        if (own !== undefined) return !Number.isNaN(number) && holds(order(own, number));
-        if (one.unit === "time") return holds(order(momentIn(textOf(one, row)), Date.parse(/^\d{4}(-\d\d){0,2}$/.test(value) ? `${value}${"-01".repeat(Math.max(0, 3 - value.split("-").length))}T00:00` : value.replace("t", "T").replace(" ", "T"))));
-        return typeof one.cells[row] === "string" && Number.isNaN(number) && holds(order(textOf(one, row).toLowerCase(), value));
-      },
-    };
+  /** What a column is called in a query; nothing for what is made for the page alone. */
+  function queryName(one) {
+    if (one.group !== "record") return one.group === "param" ? one.name : one.field;
+    return { created_at: "created_at", params_hash: "params_hash", elapsed_seconds: "metadata.elapsed_seconds", function: "provenance.function", version: "provenance.version", size_bytes: "provenance.size_bytes" }[one.field];
   }
 
-  /** A text in which a regular expression is found, as on the command line. */
-  function matchTest(one, pattern) {
-    try {
-      const expression = new RegExp(pattern);
-      return { test: (row) => { const cell = one.cells[row]; return (typeof cell === "string" || cell?.s !== undefined) && expression.test(cell.s ?? cell); } };
-    } catch {
-      return { test: () => false, wrong: pattern };
-    }
+  /** The columns that a name means: of a run that has no such parameter, a field. */
+  function columnsNamed(name) {
+    const field = name === "function" ? "provenance.function" : name;
+    return [...params.filter((one) => one.name === name), ...columns.filter((one) => one.group !== "param" && queryName(one) === field)];
+  }
+
+  function filterTest(filter) {
+    const meant = columnsNamed(filter.name);
+    const holds = entropicQuery.test(filter);
+    return (row) => { const one = meant.find((each) => !isMissing(each.cells[row])); return one !== undefined && holds(one.cells[row], one.floats); };
+  }
+
+  /** The tests of all that a query asks for; each row has to pass all of them. */
+  function testsOf(query) {
+    const hash = own("params_hash");
+    const hasHash = (row) => query.prefixes.some((prefix) => textOf(hash, row).startsWith(prefix));
+    return [...query.filters.map(filterTest), ...(query.prefixes.length ? [hasHash] : []), ...query.words.map(textTest)];
+  }
+
+  /** What is to be said of a query whose names no run has. */
+  function unknownNames(query) {
+    return query.filters.filter((one) => !columnsNamed(one.name).length).map(({ name }) => {
+      const last = (one) => queryName(one)?.split(".").at(-1);
+      const near = columns.find((one) => queryName(one) && [last(one), label(one), label(one).replaceAll(" ", "_")].includes(name));
+      return `No run has ${name}.${near ? ` Did you mean ${queryName(near)}?` : ""}`;
+    });
   }
 
   let rowTexts;
@@ -241,13 +231,20 @@
   let picks = new Map(); // column -> ranges on its axis
 
   function applyFilter() {
-    const words = byId("filter").value.match(/(?:"[^"]*"?|[^\s"])+/g) ?? [];
-    const terms = words.map(testOf);
     const picked = byId("function").value;
     const isOfFunction = (row) => picked === "" || textOf(functionName, row) === picked.slice(1);
-    filtered = terms.length || picked ? allRows.filter((row) => isOfFunction(row) && terms.every((term) => term.test(row))) : allRows;
-    const unknown = terms.map((term) => term.unknown).filter(Boolean);
-    byId("hint").replaceChildren(...(unknown.length ? [element("span", { className: "wrong", textContent: `No parameter or field is called ${unknown.join(", ")}; looked for it as text.` })] : example()));
+    let tests, told;
+    try {
+      const query = entropicQuery.read(byId("filter").value);
+      tests = testsOf(query);
+      told = unknownNames(query);
+    } catch (error) {
+      if (!(error instanceof entropicQuery.Refused)) throw error;
+      tests = [() => false];
+      told = [`At position ${error.position}: ${error.message}.`];
+    }
+    filtered = tests.length || picked ? allRows.filter((row) => isOfFunction(row) && tests.every((test) => test(row))) : allRows;
+    byId("hint").replaceChildren(...(told.length ? [element("span", { className: "wrong", textContent: told.join(" ") })] : example()));
     refresh();
   }
 
@@ -269,13 +266,14 @@
     const terms = [];
     for (const one of varying) {
       const row = allRows.find((each) => !isMissing(one.cells[each]) && textOf(one, each).length < 20);
-      if (row === undefined || terms.length === 2) continue;
-      const quote = (text) => (/[\s"]/.test(text) ? `"${text}"` : text);
-      terms.push(`${quote(one.label)}${finite(one.cells[row]) && terms.length === 0 ? ">=" : "="}${quote(textOf(one, row))}`);
+      if (row === undefined || terms.length === 2 || one.cells[row]?.k) continue;
+      const cell = one.cells[row];
+      const value = typeof cell === "string" ? entropicQuery.spelled(cell) : cell?.s === undefined ? textOf(one, row) : entropicQuery.spelled(cell.s);
+      terms.push(`${entropicQuery.spelledName(one.name)}${finite(cell) && terms.length === 0 ? ">=" : "="}${value}`);
     }
-    if (runTime && terms.length < 2) terms.push("elapsed>1");
+    if (runTime && terms.length < 2) terms.push("metadata.elapsed_seconds>1");
     const shownTerms = terms.flatMap((term, place) => [place ? " " : "", element("code", { textContent: term })]);
-    return [terms.length ? "Such as " : "", ...shownTerms, terms.length ? ", or any text. " : "Any text. ", "Several together must all hold."];
+    return [terms.length ? "Such as " : "", ...shownTerms, terms.length ? ", a hash, or any text. " : "A hash, or any text. ", "Several together must all hold."];
   }
 
   // ---- the table --------------------------------------------------------------------------------------------------
@@ -799,6 +797,7 @@
   function listen() {
     let typing;
     byId("filter").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(applyFilter, 150); });
+    byId("filter").addEventListener("keydown", (event) => { if (event.key === "Enter") { clearTimeout(typing); applyFilter(); } });
     byId("clear").addEventListener("click", () => { byId("filter").value = ""; byId("function").value = ""; picks = new Map(); applyFilter(); byId("filter").focus(); });
     byId("function").addEventListener("change", applyFilter);
     window.addEventListener("hashchange", () => { if (location.hash !== stateText()) readState(); });

@@ -34,6 +34,7 @@ REMOVED_END = b"\t"
 
 _MARK_BLANKS = 24
 _COUNT_BLANKS = 24
+_MOST_DIGITS = 18  # of the number of a run; Python reads no number of thousands
 _decode = json.JSONDecoder().raw_decode
 _PIECE_BYTES = 1 << 20
 
@@ -142,7 +143,7 @@ def parse_line(text: bytes) -> tuple[int, Document] | None:
         text = text.strip(BLANKS)
     quote = text.find(_LINE_BEGINS)
     number = text[1:quote]
-    if text[:1] != b'"' or not number.isdigit() or not text.endswith(b"}"):
+    if text[:1] != b'"' or not number.isdigit() or len(number) > _MOST_DIGITS or not text.endswith(b"}"):
         return None
     try:
         decoded = text.decode()
@@ -174,8 +175,9 @@ def parse_stock(path: str, content: bytes) -> tuple[list[tuple[int, Document]], 
 def _stock_runs(path: str, rows: dict[str, Document]) -> list[tuple[int, Document]]:
     runs = []
     for number, document in rows.items():
-        if not (number.isascii() and number.isdecimal()) or not isinstance(document, dict):
-            raise IndexCorruptError(path, 0, f"the entry {number!r} is not a run")
+        is_number = number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS
+        if not is_number or not isinstance(document, dict):
+            raise IndexCorruptError(path, 0, f"the entry {number[:_MOST_DIGITS]!r} is not a run")
         runs.append((int(number), document))
     return runs
 
@@ -193,7 +195,7 @@ def require_known_format(path: str, number: int) -> None:
 
 def stated_format(content: bytes) -> int:
     """Return the format that a file states somewhere, though it be damaged; that of today if it states none."""
-    found = re.search(rb'"_store"\s*:\s*\{\s*"1"\s*:\s*\{[^{}]*?"format"\s*:\s*(\d+)', content)
+    found = re.search(rb'"_store"\s*:\s*\{\s*"1"\s*:\s*\{[^{}]*?"format"\s*:\s*(\d{1,18})', content)
     return int(found[1]) if found else FORMAT
 
 

@@ -7,17 +7,19 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ... import query
+from ..._fs import late
 from ..._record import RunRecord, copy_record
 from ...errors import IndexCorruptError
-from ...query import EVERY_RUN, Condition, Where, condition_of, fields_of, has_name, names_in, predicate
 from .._base import Index
 from ._format import FORMAT, stated_folder
 from ._io import first_line
 from ._reader import LineReader
-from ._writer import LineWriter
 
 if TYPE_CHECKING:
+    from ...query import Condition, Where
     from ._database import RunDatabase
+    from ._writer import LineWriter
 
 
 class TinyDBIndex(Index):
@@ -54,7 +56,6 @@ class TinyDBIndex(Index):
         self._results_dir = None if results_dir is None else os.path.abspath(results_dir)
         self._durable = durable
         self._reader = LineReader(str(self.path), self._read)
-        self._writer = LineWriter(self._reader, self._store_row(), durable)
         self._database: RunDatabase | None = None
         # The hit's way in, one call shorter: the record held here, the same object as long as nothing changes.
         self.peek = self._reader.find  # type: ignore[method-assign]
@@ -67,6 +68,12 @@ class TinyDBIndex(Index):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
+
+    @late
+    def _writer(self) -> LineWriter[RunRecord]:
+        from ._writer import LineWriter  # loaded by those who write
+
+        return LineWriter(self._reader, self._store_row(), self._durable)
 
     @property
     def db(self) -> RunDatabase:
@@ -108,22 +115,24 @@ class TinyDBIndex(Index):
 
     def iter(self, where: Where | None = None, *, newest_first: bool = False) -> Iterator[RunRecord]:
         """Yield the records that a query means, or every record, read as they are asked for."""
-        condition = condition_of(where)
-        if condition == EVERY_RUN and not newest_first:
+        condition = query.condition_of(where)
+        if condition == query.EVERY_RUN and not newest_first:
             return self._reader.read_all()
-        if "result_path" in names_in(condition):
-            is_meant = predicate(condition)  # of the records: a document of earlier releases has another path in it
-            return (record for record in self.iter(newest_first=newest_first) if is_meant(fields_of(record)))
+        if "result_path" in query.names_in(condition):
+            is_meant = query.predicate(
+                condition
+            )  # of the records: a document of earlier releases has another path in it
+            return (record for record in self.iter(newest_first=newest_first) if is_meant(query.fields_of(record)))
         return self._matching(condition, newest_first=newest_first)
 
     def count(self, where: Where | None = None) -> int:
         """Return how many records a query means, or how many there are; the latter without reading them."""
-        condition = condition_of(where)
-        return self._reader.count() if condition == EVERY_RUN else sum(1 for _ in self.iter(condition))
+        condition = query.condition_of(where)
+        return self._reader.count() if condition == query.EVERY_RUN else sum(1 for _ in self.iter(condition))
 
     def has_param(self, name: str) -> bool:
         """Tell whether any record has a parameter, or a field of its own, of this (perhaps dotted) name."""
-        return any(has_name(fields_of(self._read(run)), name) for _, run in self._reader.naming(name))
+        return any(query.has_name(query.fields_of(self._read(run)), name) for _, run in self._reader.naming(name))
 
     def insert(self, record: RunRecord) -> None:
         """Add a record; when this returns it is on disk (if durable) and there for everyone."""
@@ -192,7 +201,7 @@ class TinyDBIndex(Index):
         return identity if isinstance(identity, str) else None
 
     def remember_folder_id(self, folder_id: str) -> None:
-        """Keep the identity of the results folder with the next write that makes the file or rewrites it."""
+        """Keep the identity of the results folder with the next write."""
         self._writer.store_row["folder_id"] = folder_id
 
     def leftovers(self) -> list[Path]:
@@ -247,3 +256,6 @@ class TinyDBIndex(Index):
             # Beside or below the index the two move together, and the way between them stays; elsewhere it does not.
             row["results_dir"] = self._results_dir if inside.startswith(os.pardir) else inside
         return row
+
+
+TinyDBIndex.__module__ = "entropic.index"  # pickles and tracebacks name the public place

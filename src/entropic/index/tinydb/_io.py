@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from ..._fs import make_folder
+from ..._fs import make_folder, share_in_group
 
 CHUNK_BYTES = 1 << 20
 _PIECE_BYTES = 1 << 18
@@ -164,12 +164,13 @@ def require_file(status: os.stat_result, path: str) -> None:
 
 def open_made(path: str, durable: bool) -> int:
     """Open a file for reading and writing; make it, and the folders it lies in, where they are missing."""
-    flags = os.O_RDWR | os.O_CREAT
     try:
-        return open_file(path, flags)
+        return open_file(path, os.O_RDWR)
     except FileNotFoundError:
         make_folder(os.path.dirname(path), durable=durable)
-        return open_file(path, flags)
+        descriptor = open_file(path, os.O_RDWR | os.O_CREAT)
+        share_in_group(descriptor, os.path.dirname(path))
+        return descriptor
 
 
 def end_of(descriptor: int) -> int:

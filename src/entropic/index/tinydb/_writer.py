@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ... import _log
 from ..._fs import abandoned_drafts, is_abandoned, remove_drafts, require_access
+from ...errors import OtherFolderError
 from . import _format
 from ._content import Content
 from ._format import CLOSING, REMOVED_END, STORE_TABLE, TABLE, Document, Tables
@@ -44,6 +45,8 @@ _SECTOR_BYTES = 512
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+_OF_FOLDER = ("results_dir", "folder_id")
 
 
 class LineWriter(Generic[T]):
@@ -72,6 +75,7 @@ class LineWriter(Generic[T]):
         Raises:
             OSError: The file cannot be written; it is as it was before.
             IndexCorruptError: The file cannot be read; it is left untouched.
+            OtherFolderError: Another process has given the file the identity of another folder at our place.
         """
         added = [dict(document) for document in documents]
         if not added:
@@ -235,9 +239,10 @@ class LineWriter(Generic[T]):
 
     def _append(self, lock: WriteLock, added: list[Document]) -> list[int]:
         content = self._content_to_write(lock.descriptor)
+        self._require_own_folder(content)
         runs = list(enumerate(added, start=content.last_number + 1))
         texts = [_format.line(number, document) for number, document in runs]
-        if isinstance(content, LinesContent):
+        if isinstance(content, LinesContent) and not self._lacks_identity(content):
             place = content.end
             self._append_lines(lock, content, texts)
             self.reader.note_appended(content, place, runs, texts)
@@ -315,12 +320,34 @@ class LineWriter(Generic[T]):
     def _row_beside(self, others: Tables) -> Document:
         """Our row; but the folder that relative paths belong to stays the one it was, for as long as it exists."""
         row = others.get(STORE_TABLE, {}).get("1", {})
-        folder, identity = row.get("results_dir"), row.get("folder_id")
+        identity = row.get("folder_id")
         if identity is not None and identity == self.store_row.get("folder_id"):
             return self.store_row  # the folder itself, wherever it is now
-        if isinstance(folder, str) and os.path.isdir(os.path.join(os.path.dirname(self._path), folder)):
-            return {**self.store_row, "results_dir": folder, **({} if identity is None else {"folder_id": identity})}
-        return self.store_row
+        if self._is_at_our_place(row):
+            return self.store_row if identity is None else {**self.store_row, "folder_id": identity}
+        its_own: Document = {name: row[name] for name in _OF_FOLDER if name in row}
+        return {**{name: value for name, value in self.store_row.items() if name not in _OF_FOLDER}, **its_own}
+
+    def _is_at_our_place(self, row: Document) -> bool:
+        """Whether the folder that a row names is the one that we were given, or is not there any more."""
+        mine, theirs = (one.get("results_dir") for one in (self.store_row, row))
+        if not isinstance(mine, str) or not isinstance(theirs, str):
+            return True
+        mine, theirs = (os.path.join(os.path.dirname(self._path), one) for one in (mine, theirs))
+        return not os.path.isdir(theirs) or os.path.realpath(mine) == os.path.realpath(theirs)
+
+    def _lacks_identity(self, content: Content) -> bool:
+        """Whether a file from before folders had an identity is to get ours: from our first run on."""
+        row = content.other_tables.get(STORE_TABLE, {}).get("1", {})
+        return "folder_id" in self.store_row and "folder_id" not in row and self._is_at_our_place(row)
+
+    def _require_own_folder(self, content: Content) -> None:
+        """Refuse to write for a folder that only looks like the one of the file; asked by others before a run, too."""
+        row = content.other_tables.get(STORE_TABLE, {}).get("1", {})
+        mine, theirs = (one.get("folder_id") for one in (self.store_row, row))
+        if mine is not None and theirs is not None and mine != theirs and self._is_at_our_place(row):
+            folder = os.path.join(os.path.dirname(self._path), str(self.store_row.get("results_dir")))
+            raise OtherFolderError(os.path.abspath(folder), f"the index {self._path!r}", lacks_identity=False)
 
 
 class _Removal:

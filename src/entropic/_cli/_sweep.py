@@ -1,0 +1,242 @@
+"""The subcommand that runs many points: sweep."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+
+from .._command import Command, signal_programs, typed_otherwise
+from .._engine import BoundRunner, PlainRuns, RunCache
+from .._function import CachedFunction, FunctionPoints
+from .._record import RunRecord, one_line
+from .._sweep import Plan, SweepOptions, as_record, plan_sweep, run_sweep
+from ..errors import SweepError
+from ..hashing import Key
+from ..query import value_of
+from . import _view
+from ._completion import complete_assignments
+from ._parsing import assignments, checked_suffix, looks_like_an_assignment
+from ._place import chosen_store, store_options
+from ._points import typed_points
+
+_FUNCTION = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
+_MOST_FAILURES = 5
+_FAILED = 1
+
+
+@click.command(context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
+@click.option(
+    "-p",
+    "--param",
+    "params",
+    multiple=True,
+    metavar="NAME=V1,V2,...",
+    shell_complete=complete_assignments,
+    help="Values of a parameter; all combinations.",
+)
+@click.option(
+    "--points", type=click.Path(allow_dash=True), metavar="FILE.csv", help="A table: a column for each parameter."
+)
+@click.option(
+    "--workers", type=int, metavar="N", help="Run in so many processes at one time; -1 for one on each processor."
+)
+@click.option("--plan", "only_plan", is_flag=True, help="Only show what is recorded, and what would run.")
+@click.option(
+    "-m", "--meta", "metadata", multiple=True, metavar="NAME=VALUE", help="Kept with the records, not in the keys."
+)
+@click.option("--suffix", default="", metavar=".csv", callback=checked_suffix, help="What names of results end in.")
+@click.option(
+    "--depends",
+    multiple=True,
+    type=click.Path(),
+    metavar="FILE",
+    help="A file or folder whose content takes part in the key.",
+)
+@click.option("--version", metavar="TEXT", help="Takes part in the key instead of the content of the program.")
+@click.argument("arguments", nargs=-1, required=True, metavar="MODULE:FUNCTION | -- PROGRAM [ARGUMENT]...")
+@store_options
+@click.pass_context
+def sweep(
+    context: click.Context,
+    index: str | None,
+    results: str | None,
+    params: tuple[str, ...],
+    points: str | None,
+    workers: int | None,
+    only_plan: bool,
+    metadata: tuple[str, ...],
+    suffix: str,
+    depends: tuple[str, ...],
+    version: str | None,
+    arguments: tuple[str, ...],
+) -> None:
+    """
+    Run every point of a program or of a function; those that are recorded do not run again.
+
+    A list of values has commas between them; several -p mean all combinations, and these are combined with each row of
+    a table of points. Programs are run as by entropic run. MODULE:FUNCTION is imported, from the current folder first:
+    a decorated function, which has a store of its own, or a runner (params, result_path). Prints the paths of the
+    results, in the order of the points.
+
+    Each run is recorded as soon as it has finished: stopped at any moment, and started again, a sweep carries on. A
+    failing point does not stop the others. Exits with 1 if any has failed.
+
+    \b
+    Examples:
+      entropic sweep -p n=10,20,30 -p method=rk4,euler --workers 4 -- ./solver --n {n} --method {method} {result_path}
+      entropic sweep --points points.csv study:simulate
+      entropic sweep -p n=10,20 --plan study:simulate
+    """
+    if looks_like_an_assignment(arguments[0]):
+        raise click.UsageError(f"{arguments[0]!r} is not a program: did you mean -p {arguments[0]}?")
+    texts = typed_points(params, points)
+    notes: dict[str, Any] = assignments(metadata, "-m")
+    subject: Any
+    given: Sequence[Mapping[str, Any]] = texts
+    if len(arguments) == 1 and _FUNCTION.fullmatch(arguments[0]):
+        if depends or version is not None:
+            raise click.UsageError("--depends and --version are for programs: a function has version= and InputFile")
+        function, given = _imported(arguments[0]), _Values(texts)
+        if isinstance(function, CachedFunction):
+            subject = FunctionPoints(function, metadata=notes)
+        else:
+            subject = PlainRuns(chosen_store(index, results, suffix, creates=True)._engine, function, notes)
+    else:
+        store = chosen_store(index, results, suffix, creates=True)
+        subject = ProgramPoints(store._engine, arguments, depends, version, notes)
+        subject.require_fitting(texts[0])  # now, and not after the first runs
+    if only_plan:
+        click.echo(one_line(str(plan_sweep(subject, given, workers or 1))))
+        return
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _stop)
+    before = plan_sweep(subject, given, 1)
+    try:
+        records = run_sweep(subject, given, SweepOptions(workers=workers, metadata=notes), as_record)
+    except SweepError as error:
+        _tell_failures(error)
+        _show(error.records, before)
+        context.exit(_FAILED)
+    _show(records, before)
+
+
+def _show(records: Iterable[RunRecord | None], before: Plan) -> None:
+    found = [record for record in records if record is not None]
+    for record in found:
+        _view.show_path(record.result_path)
+    ran = len({record.params_hash for record in found}) - before.cached
+    _view.told(f"{before.total} points: {before.cached} recorded before, {max(ran, 0)} run")
+
+
+def _tell_failures(error: SweepError) -> None:
+    for failure in error.failures[:_MOST_FAILURES]:
+        _view.told(f"failed at {dict(failure.point)}: {type(failure.error).__name__}: {failure.error}")
+    left = len(error.failures) - _MOST_FAILURES
+    if left > 0:
+        _view.told(f"and {left} more; entropic failures lists what failing runs have left")
+
+
+def _stop(number: int, frame: object) -> None:
+    """End the programs too, and leave nothing half done."""
+    signal_programs(signal.SIGTERM)
+    sys.exit(128 + number)
+
+
+def _imported(target: str) -> Any:
+    """
+    The function that was named as ``module:function``; from the current folder, as with ``python -m``.
+
+    Raises:
+        click.UsageError: There is no such module or function.
+    """
+    module, _, name = target.partition(":")
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found: Any = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise click.UsageError(f"cannot import {target}: {error}") from None
+    if not callable(found):
+        raise click.UsageError(f"{target} is no function, but {found!r}")
+    return found
+
+
+class _Values(Sequence[dict[str, Any]]):
+    """Points whose values are no longer texts."""
+
+    def __init__(self, texts: Sequence[Mapping[str, str]]) -> None:
+        self._texts = texts
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def __getitem__(self, place: Any) -> Any:
+        return {name: value_of(text) for name, text in self._texts[place].items()}
+
+
+class ProgramPoints(PlainRuns):
+    """
+    The runs of a program, each for parameters as they were typed: the program gets them letter by letter.
+
+    Args:
+        engine: Where they are recorded.
+        arguments: The program and its arguments, with placeholders.
+        depends: Files whose content takes part in the keys.
+        version: Takes part in the keys instead of the program's content.
+        metadata: Kept with new records.
+    """
+
+    def __init__(
+        self,
+        engine: RunCache,
+        arguments: Sequence[str],
+        depends: Sequence[str] = (),
+        version: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._parts = engine, tuple(arguments), tuple(depends), version, metadata
+        super().__init__(engine, self._command({}), metadata)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ProgramPoints, self._parts
+
+    def key(self, point: Any) -> Key:
+        values, program = self._program(point)
+        return self._engine.key_of(values, program)
+
+    def ensure(self, point: Any) -> tuple[RunRecord, bool]:
+        values, program = self._program(point)
+        key = self._engine.key_of(values, program)
+        work = BoundRunner(program, values, key)
+        return self._engine.obtain(key, work, self._metadata), work.has_run
+
+    def require_fitting(self, point: Mapping[str, str]) -> None:
+        """
+        Refuse parameters that do not fit the placeholders.
+
+        Raises:
+            click.UsageError: One is missing, or one too many.
+        """
+        values, program = self._program(point)
+        missing = sorted(program.placeholders - {"result_path"} - {*values})
+        if missing and not any(name.partition(".")[0] in values for name in missing):
+            raise click.UsageError(f"the program has a placeholder {{{missing[0]}}}: add -p {missing[0]}=VALUES")
+        program.fill(values, "")
+
+    def _program(self, point: Mapping[str, str]) -> tuple[dict[str, Any], Command]:
+        values = {name: value_of(text) for name, text in point.items()}
+        return values, self._command(typed_otherwise(point, values))
+
+    def _command(self, typed: Mapping[str, str]) -> Command:
+        _, arguments, depends, version, _ = self._parts
+        return Command(arguments, version=None if version is None else value_of(version), depends=depends, typed=typed)

@@ -1,0 +1,151 @@
+"""What a decorated function offers of its records as a whole: to list, count, read, rewrite and forget them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from .. import query
+from ._function import CacheInfo, FunctionCache
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
+    from .._maintenance import FailedRun
+    from .._tables import RecordList
+    from ..query import Where
+
+
+class RecordMethods:
+    """The methods of a decorated function, free or bound, that are about all of its records."""
+
+    def _self_parts(self) -> tuple[FunctionCache, tuple[Any, ...]]:
+        """What is behind it, and what it is bound to, if to anything."""
+        raise NotImplementedError
+
+    def failures(self, where: Where | None = None) -> Sequence[FailedRun]:
+        """List runs of this function that were not recorded and have left something; see `Store.failures`."""
+        from .._maintenance import failures  # loaded by those who ask
+
+        cache, _ = self._self_parts()
+        return failures(cache.engine, where, cache.name)
+
+    def list(
+        self,
+        where: Where | None = None,
+        *,
+        order_by: str | Iterable[str] | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+        current: bool = False,
+    ) -> RecordList:
+        """
+        Return the records of this function, of all its versions, oldest first; chosen as by `Store.list`.
+
+        Tables, frames and pages of the list mark what was superseded: a run of a point that has a newer one, a run of
+        other code. With *current* it is left out.
+        """
+        selection = query.Selection.of(where, order_by, limit, newest_first)
+        return self._self_parts()[0].records.chosen(selection, current=current)
+
+    @overload
+    def collect(
+        self,
+        where: Where | None = None,
+        *,
+        read: Callable[[Path], Any] | None = None,
+        to: Literal["dataframe"] = "dataframe",
+    ) -> pandas.DataFrame: ...
+
+    @overload
+    def collect(
+        self, where: Where | None = None, *, read: Callable[[Path], Any] | None = None, to: Literal["dataset"]
+    ) -> xarray.Dataset: ...
+
+    def collect(
+        self,
+        where: Where | None = None,
+        *,
+        read: Callable[[Path], Any] | None = None,
+        to: Literal["dataframe", "dataset"] = "dataframe",
+    ) -> pandas.DataFrame | xarray.Dataset:
+        """
+        Read the results that answer today into a DataFrame or an xarray Dataset; see `RecordList.collect`.
+
+        Args:
+            where: Which runs, as for `list`; superseded ones are left out.
+            read: Takes the path of a result and returns what is in it; ``load`` of the decorator without one.
+            to: ``"dataframe"``, or ``"dataset"`` with the varying parameters as dimensions.
+
+        Raises:
+            TypeError: There is neither *read* nor ``load``.
+        """
+        reader = read or self._self_parts()[0].load
+        if reader is None:
+            raise TypeError("Cannot collect results: the function has no load=. Pass read=, such as read=np.load.")
+        return self.list(where, current=True).collect(reader, to)
+
+    def migrate(
+        self,
+        convert: Callable[[dict[str, Any]], Mapping[str, Any] | None] | None = None,
+        *,
+        preview: bool = False,
+    ) -> int:
+        """
+        Rewrite the records that have an older form (see ``added``, ``renamed`` and ``removed``) to today's form.
+
+        Result files stay where they are. Killed at any moment, no run is lost; call it again, and it is carried on.
+
+        Args:
+            convert: For what these cannot say: takes the params of a recorded run and returns those of the call of
+                today that it is to answer, or None to leave it as it is. Values may stay as they were recorded, or be
+                any that a call takes.
+            preview: Rewrite nothing; only count.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            TypeError: What *convert* returns are no parameters of a call of today; nothing has been rewritten.
+        """
+        cache, _ = self._self_parts()
+        if convert is None:
+            return cache.records.migrate(preview=preview)
+        from ._conversion import convert_records  # loaded by those who convert
+
+        return convert_records(cache, convert, preview=preview)
+
+    def cache_info(self) -> CacheInfo:
+        """
+        Return hits and misses of this process, and the number of points recorded.
+
+        Reads the whole index to count them.
+        """
+        return self._self_parts()[0].cache_info()
+
+    def cache_clear(self) -> None:
+        """Forget all records of this function, and set the counts to zero. Result files are kept."""
+        self._self_parts()[0].cache_clear()
+
+    def accept_changes(self, where: Where | None = None) -> int:
+        """
+        Declare recorded runs of this function good for its code as it is today; returns how many this concerns.
+
+        For all processes, from now on; the records stay as they are. Meant to be called once, after a change: whoever
+        leaves it in a script accepts every change to come. It goes one way: runs of today's code are not good for the
+        earlier one by that.
+
+        Args:
+            where: Which runs, as for `list`; without it all. Runs of the same code as one of these are accepted too.
+
+        Raises:
+            OSError: It cannot be noted down in the results folder.
+        """
+        return self._self_parts()[0].records.accept_changes(query.Selection.of(where))
+
+    def cache_parameters(self) -> dict[str, Any]:
+        """Return what the function was decorated with."""
+        cache, _ = self._self_parts()
+        return {"maxsize": None, "typed": True, "store": cache.store, **cache.options.as_dict(), "name": cache.name}

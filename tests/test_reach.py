@@ -1,0 +1,384 @@
+"""How a name can get its meaning: whatever the way, a change of what is reached by it is seen."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from entropic._code import Code, Fingerprint, _source
+from entropic._code._comparison import changes
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _files_are_old(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Files that a test writes count as older than the process; modules made by a test are gone after it."""
+    monkeypatch.setattr(_source, "_STARTED_AT", time.time() + 1e6)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if name.partition(".")[0] in ("study", "a", "b", "late", "pk", "plug"):
+            del sys.modules[name]
+
+
+def loaded(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module ``study`` of a new project of these files."""
+    project = Path(f"project_{next(_numbers)}").resolve()
+    for name, source in files.items():
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(source)
+    for name in [one for one in sys.modules if one.partition(".")[0] in ("study", "a", "b", "late", "pk", "plug")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(project)
+    return importlib.import_module("study")
+
+
+def looked_at(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Fingerprint:
+    """The fingerprint of ``f``, or of the method ``run`` of a class ``OWNER``; with all that there is to read."""
+    with monkeypatch.context() as patch:
+        module = loaded(files, patch)
+        owner = vars(module).get("OWNER")
+        code = Code(module.f if owner is None else owner.run, owner)
+        found = code.now()
+        assert found.digest
+        assert code.now() is code.before_run() is found
+        return found
+
+
+def project(source: str, **more: str) -> dict[str, str]:
+    """Files by their names: ``pk__sub`` is ``pk/sub.py``, ``pk`` with others below it its ``__init__``."""
+    packages = {name.partition("__")[0] for name in more if "__" in name}
+    found = {
+        f"{name}/__init__.py" if name in packages else f"{name.replace('__', '/')}.py": more[name] for name in more
+    }
+    return {"study.py": source, **found}
+
+
+# By kind: a project, a piece of it, and what stands there after a change that has to be seen.
+REACHED: dict[str, tuple[dict[str, str], str, str]] = {
+    # ---- wrappers, and what hides behind what is written in C
+    "function behind wrapt": (
+        project(
+            "import wrapt\n@wrapt.decorator\ndef d(w,i,a,k): return w(*a)\n@d\ndef g(): return 1\ndef f(n): return g()"
+        ),
+        "return 1",
+        "return 2",
+    ),
+    "decorator of wrapt": (
+        project(
+            "import wrapt\n@wrapt.decorator\ndef d(w,i,a,k): return w(*a)\n@d\ndef g(): return 1\ndef f(n): return g()"
+        ),
+        "w(*a)",
+        "w(*a) + 1",
+    ),
+    "wrapper by a slot": (
+        project(
+            "class W:\n  __slots__ = ('__wrapped__',)\n  def __init__(self, g): self.__wrapped__ = g\n"
+            "  def __call__(self): return self.__wrapped__()\ndef h(): return 1\ng = W(h)\ndef f(n): return g()"
+        ),
+        "return 1",
+        "return 2",
+    ),
+    "key made of a comparison": (
+        project(
+            "import functools\ndef c(a, b): return a - b\n"
+            "K = functools.cmp_to_key(c)\ndef f(n): return sorted(n, key=K)"
+        ),
+        "a - b",
+        "b - a",
+    ),
+    "made by a function of one's own": (
+        project(
+            "import functools\ndef c(a, b): return a - b\ndef made(): return functools.cmp_to_key(c)\nK = made()\n"
+            "def f(n): return sorted(n, key=K)"
+        ),
+        "a - b",
+        "b - a",
+    ),
+    "method of a list": (project("index = [1, 2].index\ndef f(n): return index(n)"), "[1, 2]", "[2, 1]"),
+    "method of a dict": (project("get = {'a': 1}.get\ndef f(n): return get(n)"), "'a': 1", "'a': 2"),
+    "class with types filled in": (
+        project(
+            "from typing import Generic, TypeVar\nT = TypeVar('T')\nclass A(Generic[T]):\n  def g(self): return 1\n"
+            "X = A[int]\ndef f(n): return X().g()"
+        ),
+        "return 1",
+        "return 2",
+    ),
+    "random generator of one's own": (
+        project("import random\nclass R(random.Random): pass\nK = R(1)\ndef f(n): return K.random()"),
+        "R(1)",
+        "R(2)",
+    ),
+    "exception": (project("E = ValueError(1)\ndef f(n): return E.args"), "(1)", "(2)"),
+    "unit made of a float": (project("class U(float): pass\nK = U(1.0)\ndef f(n): return K"), "U(1.0)", "U(2.0)"),
+    "unit made of a Decimal": (
+        project("from decimal import Decimal\nclass U(Decimal): pass\nK = U('1')\ndef f(n): return K"),
+        "'1'",
+        "'2'",
+    ),
+    "structure of ctypes": (
+        project(
+            "import ctypes\nclass P(ctypes.Structure): _fields_ = [('a', ctypes.c_int)]\nK = P(1)\ndef f(n): return K.a"
+        ),
+        "P(1)",
+        "P(2)",
+    ),
+    "variable of a context": (
+        project("import contextvars\nV = contextvars.ContextVar('V', default=1)\ndef f(n): return V.get()"),
+        "default=1",
+        "default=2",
+    ),
+    "weak reference": (
+        project("import weakref\nclass C: v = 1\nc = C()\nr = weakref.ref(c)\ndef f(n): return r().v"),
+        "v = 1",
+        "v = 2",
+    ),
+    "made by exec": (
+        project("ns = {}\nexec('def g(): return 1', ns)\ng = ns['g']\ndef f(n): return g()"),
+        "return 1",
+        "return 2",
+    ),
+    "made by eval": (project("g = eval('lambda x: x + 1')\ndef f(n): return g(n)"), "x + 1", "x + 2"),
+    # ---- what Python calls without being told to by name
+    "setter of a property": (
+        project(
+            "class OWNER:\n  v = property(lambda self: 0)\n  @v.setter\n  def v(self, x): self._v = x + 1\n"
+            "  def run(self):\n    self.v = 3\n    return self._v"
+        ),
+        "x + 1",
+        "x + 2",
+    ),
+    "setter of a property of an object": (
+        project(
+            "class C:\n  v = property(lambda self: 0)\n  @v.setter\n  def v(self, x): self._v = x + 1\nc = C()\n"
+            "def f(n): c.v = n"
+        ),
+        "x + 1",
+        "x + 2",
+    ),
+    "setattr": (
+        project(
+            "class OWNER:\n  def __setattr__(self, k, v): object.__setattr__(self, k, v + 1)\n"
+            "  def run(self):\n    self.v = 3\n    return self.v"
+        ),
+        "v + 1",
+        "v + 2",
+    ),
+    "getattr": (
+        project("class OWNER:\n  def __getattr__(self, k): return 1\n  def run(self): return self.other"),
+        "return 1",
+        "return 2",
+    ),
+    "getattribute": (
+        project("class OWNER:\n  a = 1\n  def __getattribute__(self, k): return 1\n  def run(self): return self.a"),
+        "return 1",
+        "return 2",
+    ),
+    "someone else's method calls one's own": (
+        project(
+            "import string\nclass F(string.Formatter):\n  def format_field(self, v, p): return 'x'\nF1 = F()\n"
+            "def f(n): return F1.format('{}', n)"
+        ),
+        "'x'",
+        "'y'",
+    ),
+    "names to match by": (
+        project("class A:\n  __match_args__ = ('x', 'y')\ndef f(n):\n  match n:\n    case A(p, q): return p\n"),
+        "('x', 'y')",
+        "('y', 'x')",
+    ),
+    "classes that derive from one": (
+        project(
+            "class B: pass\nclass A(B):\n  def r(self): return 1\n"
+            "def f(n): return [c().r() for c in B.__subclasses__()]"
+        ),
+        "return 1",
+        "return 2",
+    ),
+    # ---- imports and modules
+    "two imports of one name": (
+        project(
+            "def f(n):\n  if n: from a import g\n  else: from b import g\n  return g()",
+            a="def g(): return 1",
+            b="def g(): return 0",
+        ),
+        "return 1",
+        "return 2",
+    ),
+    "dictionary of a module": (
+        project("import a\ndef f(n): return a.__dict__[n]()", a="def g(): return 1"),
+        "return 1",
+        "return 2",
+    ),
+    "values of a module that is handed on": (
+        project("import a\ndef h(m): return m.K\ndef f(n): return h(a)", a="K = 1"),
+        "K = 1",
+        "K = 2",
+    ),
+    "module made by hand": (
+        project("import types\ncfg = types.ModuleType('cfg')\ncfg.V = 1\ndef f(n): return cfg.V"),
+        "V = 1",
+        "V = 2",
+    ),
+    "getattr of a module": (
+        project("import a\ndef f(n): return a.other", a="def __getattr__(k): return 1"),
+        "return 1",
+        "return 2",
+    ),
+    "package that loads late": (
+        project(
+            "import pk\ndef f(n): return pk.g()",
+            pk="import importlib\n_WHERE = {'g': '.sub'}\n"
+            "def __getattr__(k): return getattr(importlib.import_module(_WHERE[k], __name__), k)\n",
+            pk__sub="def g(): return 1",
+        ),
+        "return 1",
+        "return 2",
+    ),
+    "module that loads late": (
+        project(
+            "import pk\ndef f(n): return pk.sub.g()",
+            pk="import importlib\ndef __getattr__(k): return importlib.import_module('pk.' + k)\n",
+            pk__sub="def g(): return 1",
+        ),
+        "return 1",
+        "return 2",
+    ),
+    "module by its name": (
+        project("import importlib\ndef f(n): return importlib.import_module('late').g()", late="def g(): return 1"),
+        "return 1",
+        "return 2",
+    ),
+    "module by a name in a table": (
+        project(
+            "import importlib\nT = {'x': 'plug'}\ndef f(n): return importlib.import_module(T[n]).g()",
+            plug="def g(): return 1",
+        ),
+        "return 1",
+        "return 2",
+    ),
+    "module by a name that is handed on": (
+        project(
+            "import importlib\ndef load(p):\n  m, _, c = p.rpartition('.')\n"
+            "  return getattr(importlib.import_module(m), c)\n"
+            "def f(n): return load('plug.C')().g()",
+            plug="class C:\n  def g(self): return 1",
+        ),
+        "return 1",
+        "return 2",
+    ),
+    "module in sys.modules": (
+        project("import a, sys\ndef f(n): return sys.modules['a'].g()", a="def g(): return 1"),
+        "return 1",
+        "return 2",
+    ),
+    "text that is run": (
+        project("def h(): return 1\ndef run(t): return eval(t)\ndef f(n): return run('h() + 1')"),
+        "return 1",
+        "return 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REACHED)
+def test_what_is_reached_is_seen(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The change is another fingerprint in every form, and something is named; nothing changed is the same one."""
+    files, old, new = REACHED[kind]
+    changed = {name: source.replace(old, new) for name, source in files.items()}
+    assert changed != files
+    before, again, after = (looked_at(one, monkeypatch) for one in (files, files, changed))
+
+    assert (again.bytecode, again.digest, changes(before, again)) == (before.bytecode, before.digest, [])
+    assert after.bytecode != before.bytecode
+    assert after.digest != before.digest
+    assert changes(before, after)
+
+
+def test_a_module_that_appears_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An import that failed, and found a module later, is a change."""
+    files = project(
+        "def f(n):\n  try: from late import g\n  except ImportError: from a import g\n  return g()",
+        a="def g(): return 1",
+    )
+    before, after = (looked_at(one, monkeypatch) for one in (files, {**files, "late.py": "def g(): return 2"}))
+
+    assert after.bytecode != before.bytecode
+    assert changes(before, after)
+
+
+SETS = {
+    "functions": "def a(): return 1\ndef b(): return 2\ndef c(): return 3\nT = {a, b, c}\ndef f(n): return T",
+    "lambdas": "T = {lambda: 1, lambda: 2, lambda: 3, lambda: 4}\ndef f(n): return T",
+    "objects": "class C:\n  def __init__(self, v): self.v = v\nT = {C(1), C(2), C(3), C(4)}\ndef f(n): return T",
+    "many texts": "T = {str(i) for i in range(60_000)}\ndef f(n): return T",
+}
+
+
+@pytest.mark.parametrize("kind", SETS)
+def test_a_set_is_the_same_in_whatever_order(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order of a set goes by addresses and hashes, which differ from process to process."""
+    found = {looked_at(project(SETS[kind]), monkeypatch).bytecode for _ in range(6)}
+
+    assert len(found) == 1
+
+
+LARGE = {
+    "lists held twice": "K = [1]\nfor _ in range(60): K = [K, K]",
+    "dicts held twice": "K = {}\nfor _ in range(60): K = {'a': K, 'b': K}",
+    "tuples held twice": "K = ()\nfor _ in range(60): K = (K, K)",
+    "objects held twice": "class C:\n  def __init__(self, a): self.a = self.b = a\nK = 0\nfor _ in range(60): K = C(K)",
+    "bytes": "K = bytes(20_000_000)",
+    "text": "K = 'a' * 20_000_000",
+    "set of texts": "K = {str(i) for i in range(200_000)}",
+    "dict": "K = {i: str(i) for i in range(1_000_000)}",
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_what_is_looked_at_is_bounded(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What holds itself over and over, or is large, is looked at all the same; unbounded, this would not end."""
+    assert looked_at(project(f"{LARGE[kind]}\ndef f(n): return K"), monkeypatch).digest
+
+
+WATCHED = (
+    "__len__",
+    "__iter__",
+    "__getitem__",
+    "__eq__",
+    "__hash__",
+    "__bool__",
+    "__repr__",
+    "__getattribute__",
+    "keys",
+    "items",
+    "values",
+)
+
+
+@pytest.mark.parametrize("base", ["dict", "list", "set", "tuple", "str", "float", "object"])
+def test_no_method_of_a_value_is_run(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a class of the user's does when it is looked at, it is not done."""
+    methods = "\n".join(f"  def {one}(self, *a): RAN.append({one!r}); return {base}.{one}(self, *a)" for one in WATCHED)
+    given = {"dict": "{'a': 1}", "list": "[1]", "set": "[1]", "tuple": "[1]", "str": "'a'", "float": "1.0"}.get(
+        base, ""
+    )
+    source = f"RAN = []\nclass C({base}):\n{methods}\nK = C({given})\nL = [K, (K,)]\nRAN.clear()\ndef f(n): return K, L"
+    module = loaded(project(source), monkeypatch)
+    code = Code(module.f)
+    module.RAN.clear()
+
+    code.now()
+    code.now()
+    code.before_run()
+    code.after_run()
+    assert module.RAN == []
