@@ -13,15 +13,15 @@ import tinydb
 
 from entropic import RunRecord, Store
 from entropic.index import TinyDBIndex
-from entropic.index.tinydb import _format, _lines
+from entropic.index.tinydb import _format, _line_content, _lines
 from entropic.testing import make_record
 
 
 @pytest.fixture(autouse=True)
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small files are treated as large ones are."""
-    monkeypatch.setattr(_lines, "_SMALL_FILE_BYTES", 0)
-    monkeypatch.setattr(_lines, "_LARGE_FILE_BYTES", 0)
+    monkeypatch.setattr(_line_content, "_SMALL_FILE_BYTES", 0)
+    monkeypatch.setattr(_line_content, "_LARGE_FILE_BYTES", 0)
     monkeypatch.setattr(_lines, "_LEAST_TO_SAVE", 3)
 
 

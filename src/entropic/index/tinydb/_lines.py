@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..._fs import remember
-from ...errors import IndexCorruptError
-from . import _format, _offset_file
-from ._content import Content
-from ._format import Damage, Document
-from ._io import line_at, lines_of, pieces_of, places_of, read_all, whole_lines
-from ._name_tables import NameTables
+from . import _format
+from ._format import Document
+from ._io import pieces_of, places_of, read_all, whole_lines
+from ._line_content import LineContent
 from ._offsets import OffsetTable, entry
-from ._prefilter import BytePrefilter, is_odd, lines_with
 
-_SMALL_FILE_BYTES = 1 << 16
-_LARGE_FILE_BYTES = 1 << 22
-_LEAST_TO_SAVE = 1 << 12
-_TAIL_BYTES = 1 << 11
+if TYPE_CHECKING:
+    from ._name_tables import NameTables
+    from ._prefilter import BytePrefilter
+
 _MARK_BYTES = 1 << 10
 _AHEAD_BYTES = 1 << 16
+_LEAST_TO_SAVE = 1 << 12
 _SCANS_BEFORE_TABLE = 3
 _REMEMBERED_KEYS = 64
 _HASH_FIELD = b': {"params_hash": "'
@@ -52,39 +50,24 @@ class _Ahead:
         return None if end < 0 else _format.parse_line(self.text[begin:end].removesuffix(b","))
 
 
-class LinesContent(Content):
+class LinesContent(LineContent):
     """Our layout: a head, one line a run, the closing bytes."""
 
     def __init__(self, path: str, descriptor: int, head: bytes, size: int) -> None:
-        self._path = path
-        self._head = head
-        self.other_tables = _format.parse_head(path, head)
-        self.removed = _format.counted_removals(head)
-        self.start = len(head)
+        super().__init__(path, head)
         self._table: OffsetTable | None = None
         self._asked: dict[bytes, list[int]] = {}
         self._scans = 0
         self._has_looked_beside = False
         self._saved_count = self._removed_before_table = 0
-        self._names = NameTables()
+        self._names: NameTables | None = None  # loaded by the first query
         self._ahead = _Ahead(0, b"")
-        self.end = self.start
         self._mark = head[-_MARK_BYTES:]
         lines, self.closed = self._last_lines(descriptor, size)
         if lines:
             self._advance(*lines[-1])
             last = self._parsed(descriptor, *lines[-1])
             self.last_number = 0 if last is None else last[0]
-
-    @property
-    def is_small(self) -> bool:
-        """By its size."""
-        return self.end <= _SMALL_FILE_BYTES
-
-    @property
-    def is_bare(self) -> bool:
-        """No run yet."""
-        return self.end == self.start
 
     def find(self, descriptor: int, params_hash: str) -> tuple[Document, int] | None:
         """The newest document under a hash: by a search of the bytes at first, by a table of offsets later."""
@@ -110,7 +93,7 @@ class LinesContent(Content):
         if newest is not None:
             return [newest]
         # Before a run is made for want of a record, make sure that no line hides it by its spelling.
-        if self._is_worth_saving() or not self._lines_begin_alike(descriptor):
+        if self.is_large or not self._lines_begin_alike(descriptor):
             return None
         remember(self._asked, key, [], _REMEMBERED_KEYS)
         return []
@@ -135,12 +118,6 @@ class LinesContent(Content):
                     return None if run is None else run[1]
         return None
 
-    def documents(self, descriptor: int, *, backwards: bool = False) -> Iterator[tuple[int, Document]]:
-        """Every id and document, in the order of the file."""
-        for offset, text in self._offset_texts(descriptor, backwards=backwards):
-            if (run := self._parsed(descriptor, offset, text)) is not None:
-                yield run
-
     def count(self, descriptor: int) -> int:
         """By the table of offsets, or by the line feeds."""
         if self.is_small or self.is_bare:
@@ -155,6 +132,11 @@ class LinesContent(Content):
         """By a search of the bytes at first; a name that is asked for again gets a table of its values."""
         if not where or self.is_small:
             return self.documents(descriptor, backwards=backwards)
+        from ._name_tables import NameTables  # not for a hit
+        from ._prefilter import BytePrefilter
+
+        if self._names is None:
+            self._names = NameTables()
         prefilters = [BytePrefilter(name, value) for name, value in where.items()]
         offsets = self._names.offsets(prefilters, lambda: self._chunks(descriptor))
         if offsets is None:
@@ -163,6 +145,8 @@ class LinesContent(Content):
 
     def naming(self, descriptor: int, name: str) -> Iterator[tuple[int, Document]]:
         """By a search of the bytes: a dotted name ends in the last of its parts, wherever it stands."""
+        from ._prefilter import is_odd
+
         ending = _format.json_text(name.rpartition(".")[2]) + b'"'
         for offset, text in self._offset_texts(descriptor):
             if ending in text or is_odd(text):
@@ -170,40 +154,11 @@ class LinesContent(Content):
                 if run is not None:
                     yield run
 
-    def texts(self, descriptor: int) -> Iterator[bytes]:
-        """Every line as it stands."""
-        return (text for _, text in self._offset_texts(descriptor))
-
     def runs_under(self, descriptor: int, keys: Collection[str]) -> list[tuple[int, Document]]:
         """By their offsets."""
         if self._table_at_hand(descriptor) is None and len(keys) > _SCANS_BEFORE_TABLE:
             self._table = self._build_table(descriptor)
         return sorted((run for key in set(keys) for run in self._runs_of(descriptor, key)), key=itemgetter(0))
-
-    def without(self, descriptor: int, places: Collection[int]) -> Iterator[bytes]:
-        """The bytes between the lines at some offsets, copied as they are."""
-        separator, begin = b"\n", self.start + 1
-        for end, next_begin in self._gaps(descriptor, places):
-            if begin < end:
-                yield separator
-                yield from pieces_of(descriptor, begin, end)
-                separator = b",\n"
-            begin = next_begin
-
-    def _gaps(self, descriptor: int, places: Collection[int]) -> Iterator[tuple[int, int]]:
-        """Where what is kept before each line ends, and where what is kept behind it begins; and the end of all."""
-        for offset in sorted(places):
-            length = len(line_at(descriptor, offset)[: self.end - offset].removesuffix(b","))
-            yield self.line_begin(descriptor, offset) - len(b",\n"), offset + length + len(b",\n")
-        yield self.end, self.end
-
-    def line_of(self, place: int) -> int:
-        """Line 1 is the head."""
-        return place + 2
-
-    def line_number(self, descriptor: int, offset: int) -> int:
-        """Counted when it is asked for: errors are rare."""
-        return 2 + sum(chunk.count(b"\n") + 1 for _, chunk in whole_lines(descriptor, self.start + 1, offset - 1))
 
     def grow(self, descriptor: int, size: int) -> list[str] | None:
         """Read the new tail, if head and last known line are where they were."""
@@ -241,27 +196,10 @@ class LinesContent(Content):
 
     def can_remove(self, descriptor: int, offsets: Collection[int]) -> bool:
         """Whether lines may be removed where they stand: few, of a large file, which counts them, and not all."""
-        if not (0 < len(offsets) <= _MOST_IN_PLACE and self._is_worth_saving() and self.closed):
+        if not (0 < len(offsets) <= _MOST_IN_PLACE and self.is_large and self.closed):
             return False
         has_first = self.line_begin(descriptor, min(offsets)) == self.start + 1
         return bool(_format.count_place(self._head)) and not (has_first and self.is_last(descriptor, max(offsets)))
-
-    def is_last(self, descriptor: int, offset: int) -> bool:
-        """Whether no line comes behind the one at an offset."""
-        return offset + len(line_at(descriptor, offset)) >= self.end
-
-    def line_begin(self, descriptor: int, offset: int) -> int:
-        """Where a line begins, with the blanks before its run, which were lines once."""
-        begin = offset
-        while begin > self.start + 1:
-            piece = os.pread(
-                descriptor, min(_MARK_BYTES, begin - self.start - 1), max(self.start + 1, begin - _MARK_BYTES)
-            )
-            blanks = len(piece) - len(piece.rstrip(_format.BLANKS))
-            begin -= blanks
-            if blanks < len(piece):
-                break
-        return begin
 
     def counted(self, removed: int) -> tuple[bytes, int]:
         """What to write into the head, and where, once some more lines have been removed."""
@@ -290,7 +228,8 @@ class LinesContent(Content):
             self._table.add(_format.json_text(params_hash), offset)
         elif (known := self._asked.get(_format.json_text(params_hash))) is not None:
             known.append(offset)
-        self._names.add(offset, text)
+        if self._names is not None:
+            self._names.add(offset, text)
         self._advance(offset, text)
         self.last_number = number
 
@@ -299,40 +238,6 @@ class LinesContent(Content):
         self.end = offset + (len(text) if length is None else length)
         self._mark = text[-_MARK_BYTES:]
 
-    # ---- the end of the file ----------------------------------------------------------------------------------------
-
-    def _last_lines(self, descriptor: int, size: int) -> tuple[list[tuple[int, bytes]], bool]:
-        """Offsets and texts of whole lines at the end (at least one, if there is any), and whether it is closed."""
-        width = _TAIL_BYTES
-        while (begin := size - width) > self.start:
-            tail = read_all(descriptor, begin, size)
-            first = tail.find(b",\n")
-            if first >= 0:
-                lines, closed = self._split(descriptor, tail[first:], begin + first, is_bare=False)
-                if lines:
-                    return lines, closed
-            width *= 4
-        return self._split(descriptor, read_all(descriptor, self.start, size), self.start, is_bare=True)
-
-    def _split(
-        self, descriptor: int, tail: bytes, offset: int, *, is_bare: bool
-    ) -> tuple[list[tuple[int, bytes]], bool]:
-        try:
-            lines, closed = _format.split_tail(tail, is_bare=is_bare)
-        except Damage as damage:
-            raise self._damaged(descriptor, offset + damage.offset, damage.text) from None
-        return [(offset + place, text) for place, text in lines], closed
-
-    # ---- single lines and all of them -------------------------------------------------------------------------------
-
-    def _chunks(self, descriptor: int, *, backwards: bool = False) -> Iterator[tuple[int, bytes]]:
-        return whole_lines(descriptor, self.start + 1, self.end, backwards=backwards)
-
-    def _offset_texts(self, descriptor: int, *, backwards: bool = False) -> Iterator[tuple[int, bytes]]:
-        for offset, chunk in self._chunks(descriptor, backwards=backwards):
-            for place, text in lines_of(chunk, backwards=backwards):
-                yield offset + place, text.removesuffix(b",")
-
     def _run_read_ahead(self, descriptor: int, offset: int) -> tuple[int, Document] | None:
         """A run, and if one near it was asked for last, those behind it: a sweep asks for all of them in turn."""
         if self._ahead.is_near(offset):
@@ -340,39 +245,6 @@ class LinesContent(Content):
         else:
             self._ahead = _Ahead(offset, b"")
         return self._ahead.run_at(offset) or self._run_at(descriptor, offset)
-
-    def _run_at(self, descriptor: int, offset: int) -> tuple[int, Document] | None:
-        """The run at an offset, or the next one, if the one that stood there was removed; None if there is none."""
-        text = line_at(descriptor, offset)[: max(0, self.end - offset)]
-        return self._parsed(descriptor, offset, text.removesuffix(b",")) if text else None
-
-    def _runs_at(self, descriptor: int, offsets: Iterable[int]) -> Iterator[tuple[int, tuple[int, Document]]]:
-        """Offset and run of each of some lines, which are in order, once."""
-        last = -1
-        for offset in offsets:
-            run = self._run_at(descriptor, offset)
-            if run is not None and run[0] != last:
-                last = run[0]
-                yield offset, run
-
-    def _run_begin(self, descriptor: int, offset: int) -> int:
-        """Where a run begins behind the blanks that stand at an offset."""
-        while (piece := os.pread(descriptor, _MARK_BYTES, offset)) and not (text := piece.lstrip(_format.BLANKS)):
-            offset += len(piece)
-        return offset + len(piece) - len(text) if piece else offset
-
-    def _parsed(self, descriptor: int, offset: int, text: bytes) -> tuple[int, Document] | None:
-        run = _format.parse_line(text)
-        if run is None:  # perhaps it was removed while we read it
-            text = line_at(descriptor, offset)[: max(0, self.end - offset)].removesuffix(b",")
-            run = _format.parse_line(text)
-        if run is None and text and not _format.is_remnant(text):
-            raise self._damaged(descriptor, offset, text)
-        return run
-
-    def _damaged(self, descriptor: int, offset: int, text: bytes) -> IndexCorruptError:
-        reason = f"{_format.excerpt(text)} is not a run"
-        return IndexCorruptError(self._path, self.line_number(descriptor, offset), reason)
 
     # ---- by hash ----------------------------------------------------------------------------------------------------
 
@@ -441,8 +313,10 @@ class LinesContent(Content):
 
     def _table_at_hand(self, descriptor: int) -> OffsetTable | None:
         """The table of offsets, if there is one here, or beside the file: lines behind it are added."""
-        if self._table is None and not self._has_looked_beside and self._is_worth_saving():
+        if self._table is None and not self._has_looked_beside and self.is_large:
             self._has_looked_beside = True
+            from . import _offset_file  # for large files
+
             saved = _offset_file.load(self._path, descriptor, _format.uncounted(self._head))
             if saved is not None and saved.end <= self.end:
                 self._table = OffsetTable(saved.entries, are_sorted=True)
@@ -457,15 +331,14 @@ class LinesContent(Content):
     def save_offsets(self, descriptor: int) -> None:
         """Keep the table of offsets beside the file, if there is one and much of it has not been kept yet."""
         table = self._table
-        if table is None or not self._is_worth_saving() or not self._mark.strip(_format.BLANKS):
+        if table is None or not self.is_large or not self._mark.strip(_format.BLANKS):
             return
         if len(table) - self._saved_count >= max(_LEAST_TO_SAVE, len(table) >> 6):
             self._saved_count = len(table)  # also if it fails: a folder that cannot be written is not tried each time
+            from . import _offset_file
+
             saved = _offset_file.SavedOffsets(table.entries(), self.end, self._removed_before_table)
             _offset_file.save(self._path, descriptor, _format.uncounted(self._head), saved)
-
-    def _is_worth_saving(self) -> bool:
-        return self.end > _LARGE_FILE_BYTES
 
     def _entries_one_by_one(self, descriptor: int, offset: int, chunk: bytes) -> Iterator[int]:
         for text in chunk.split(b"\n"):
@@ -480,6 +353,8 @@ class LinesContent(Content):
     def _candidates_in_bytes(
         self, descriptor: int, prefilters: list[BytePrefilter], *, backwards: bool
     ) -> Iterator[tuple[int, Document]]:
+        from ._prefilter import lines_with
+
         for offset, chunk in self._chunks(descriptor, backwards=backwards):
             found = lines_with(prefilters, chunk)
             for place, text in reversed(list(found)) if backwards else found:
