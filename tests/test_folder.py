@@ -100,6 +100,21 @@ def test_a_folder_emptied_on_purpose_is_taken_by_repair(write_text: Runner) -> N
     assert len(store.list()) >= 1
 
 
+def test_a_result_is_found_where_its_folder_was_moved_to(write_text: Runner) -> None:
+    """The results folder gets another name while a run goes on: the error says where what it wrote is."""
+
+    def runner(params: dict[str, Any], path: Path) -> None:
+        write_text(params, path)
+        os.rename("results", "moved")
+
+    with pytest.raises(OSError, match="is kept at") as raised:
+        opened("results").run({"n": 1}, runner)
+
+    kept_at = str(raised.value).partition("is kept at '")[2].partition("'")[0]
+    assert len(list(Path(kept_at).iterdir())) == 1
+    assert Path("moved").resolve() in Path(kept_at).parents
+
+
 def test_results_moved_to_a_larger_disk_answer_there(write_text: Runner) -> None:
     """The old folder may remain, emptied: the one that is given and bears the identity is taken, and new runs too."""
     for place in ("results", "scratch/results"):

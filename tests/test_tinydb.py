@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -317,3 +318,39 @@ def test_what_was_read_ahead_is_no_answer_once_the_file_has_changed(tmp_path: Pa
         return
     assert index.find_by_hash(asked.params_hash) == expected
     assert index.find_by_hash(records[301].params_hash) == records[301]
+
+
+SUSPENDED = """
+import fcntl, os, signal, sys
+file = open(sys.argv[1], "r+b")
+fcntl.flock(file, fcntl.LOCK_EX)
+os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/locks"), reason="the system does not tell who holds a lock")
+def test_a_suspended_writer_is_named_to_those_who_wait(
+    index: TinyDBIndex, records: list[RunRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the write goes on when it does."""
+    said = threading.Event()
+    pids = []
+
+    def hear(path: str, pid: int) -> None:
+        pids.append(pid)
+        said.set()
+
+    monkeypatch.setattr("entropic._log.waiting_for_suspended", hear)
+    holder = subprocess.Popen([sys.executable, "-c", SUSPENDED, str(index.path)])
+    os.waitpid(holder.pid, os.WUNTRACED)
+    writer = threading.Thread(target=index.insert, args=(make_record({"n": 99}),))
+    writer.start()
+
+    try:
+        assert said.wait(30)
+    finally:
+        holder.send_signal(signal.SIGCONT)
+        holder.wait()
+        writer.join()
+    assert pids == [holder.pid]
+    assert index.count({"n": 99}) == 1

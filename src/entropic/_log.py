@@ -86,6 +86,16 @@ def waiting(params_hash: str, holder: str, seconds: float, lock_path: str) -> No
     )
 
 
+def waiting_for_suspended(path: str, pid: int) -> None:
+    """A writer has to wait for one that is suspended in the middle of writing; say for whom, and how to unblock it."""
+    logger.warning(
+        "Waiting for the index %s: process %d, which is writing to it, is suspended; this goes on when that process "
+        "does, or has ended",
+        path,
+        pid,
+    )
+
+
 def mended(path: str, cut_off_bytes: int, kept_as: str | None) -> None:
     """The torn tail of an interrupted append was cut off, and kept in a file if it said anything."""
     kept = "nothing was in them" if kept_as is None else f"they are kept at {kept_as}"

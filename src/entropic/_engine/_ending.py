@@ -186,7 +186,9 @@ class Ending:
             place = str(self._stage.path.parent)
             with contextlib.suppress(OSError):
                 self._stage.note(note)  # so that no cleaner takes it for unfinished work
-            return place if os.path.exists(place) else "(nowhere: its folder is gone)"
+            if os.path.exists(place):
+                return place
+            return str(self._stage.moved_to() or "(nowhere: its folder is gone)")
 
     def _note(self) -> dict[str, Any]:
         """What the run is of."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         is_abandoned,
         is_at,
         remove_abandoned,
+        suspended_holder,
         try_lock,
         try_lock_byte,
         unlock,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from ._kept_file import KeptFile
     from ._late import LateModule, late
     from ._memo import remember
-    from ._mounts import appends_in_one_step
+    from ._mounts import is_local
     from ._reading import is_linked, open_own_file, own_entries, read_own_file, status_of
     from ._stamp import Stamp, is_settled
     from ._warn import warn
@@ -50,7 +51,6 @@ __all__ = [
     "LateModule",
     "Stamp",
     "abandoned_drafts",
-    "appends_in_one_step",
     "byte_unlocker",
     "calling_frame",
     "closer",
@@ -70,6 +70,7 @@ __all__ = [
     "is_at",
     "is_finished",
     "is_linked",
+    "is_local",
     "is_settled",
     "late",
     "make_folder",
@@ -91,6 +92,7 @@ __all__ = [
     "share_in_group",
     "share_tree",
     "status_of",
+    "suspended_holder",
     "sync",
     "sync_tree",
     "try_lock",
@@ -112,8 +114,8 @@ __getattr__, __dir__ = door(
             "share_in_group share_tree sync sync_tree"
         ),
         "_flock": (
-            "byte_unlocker closer has_byte_locks has_locks is_abandoned is_at remove_abandoned try_lock "
-            "try_lock_byte unlock wait_for_lock"
+            "byte_unlocker closer has_byte_locks has_locks is_abandoned is_at remove_abandoned suspended_holder "
+            "try_lock try_lock_byte unlock wait_for_lock"
         ),
         "_fork": "forks_held_off process_id watch_forks",
         "_frames": "calling_frame is_finished",
@@ -121,7 +123,7 @@ __getattr__, __dir__ = door(
         "_kept_file": "KeptFile",
         "_late": "LateModule late",
         "_memo": "remember",
-        "_mounts": "appends_in_one_step",
+        "_mounts": "is_local",
         "_reading": "is_linked open_own_file own_entries read_own_file status_of",
         "_stamp": "Stamp is_settled",
         "_warn": "warn",

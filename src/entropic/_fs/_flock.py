@@ -134,6 +134,24 @@ def wait_for_lock(descriptor: int) -> None:
     fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
+def suspended_holder(descriptor: int) -> int | None:
+    """The process that holds the lock of an open file, if it is suspended, and this system tells it; else None."""
+    try:
+        inode = f":{os.fstat(descriptor).st_ino}"
+        with open("/proc/locks", "rb") as file:
+            lines = file.read().decode("ascii", "replace").splitlines()
+        held = (line.split() for line in lines if inode in line)
+        pids = [int(fields[4]) for fields in held if fields[1] == "FLOCK" and fields[5].endswith(inode)]
+        return next((pid for pid in pids if pid > 0 and _is_suspended(pid)), None)
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _is_suspended(pid: int) -> bool:
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()[0] in (b"T", b"t")
+
+
 def unlock(descriptor: int) -> None:
     """Free a lock now, even if a forked child has the same open file."""
     fcntl.flock(descriptor, fcntl.LOCK_UN)

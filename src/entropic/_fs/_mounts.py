@@ -7,20 +7,20 @@ import functools
 import os
 
 # In the kernels of these, a file that is open for appending is locked while its end is looked for and written.
-_APPENDING_IN_ONE_STEP = frozenset({"ext2", "ext3", "ext4", "xfs", "f2fs", "tmpfs", "overlay"})
+_LOCAL = frozenset({"ext2", "ext3", "ext4", "xfs", "f2fs", "tmpfs", "overlay"})
 
 
-def appends_in_one_step(device: int) -> bool:
+def is_local(device: int) -> bool:
     """
-    Whether what is appended to a file in one call never comes over what others append at the same moment.
+    Whether a file system is known to be of this machine alone.
+
+    Then all processes see a file as it is, and what one appends in one call never comes over what others append at the
+    same moment. On a network file system each host has its own idea of both, for seconds.
 
     Args:
         device: Where the file is: its ``st_dev``.
-
-    Returns:
-        False where it cannot be told, as on network file systems, to which each host brings its own idea of the end.
     """
-    return _kind_of(device) in _APPENDING_IN_ONE_STEP
+    return _kind_of(device) in _LOCAL
 
 
 @functools.lru_cache(64)

@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
-from .._fs import KeptFile, appends_in_one_step, forks_held_off, is_linked, open_own_file, try_lock
+from .._fs import KeptFile, forks_held_off, is_linked, is_local, open_own_file, try_lock
 from ._layout import Layout, require_locks
 
 Event = Literal["recorded", "forgotten"]
@@ -127,7 +127,7 @@ class Journal:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), self._path)
         with forks_held_off():
             file = KeptFile(self._path, os.O_WRONLY | os.O_APPEND)
-        if appends_in_one_step(os.fstat(file.descriptor).st_dev):
+        if is_local(os.fstat(file.descriptor).st_dev):
             self._file = file
         else:
             # On a network file system two hosts may write to one place: hence a lock, where there are any. It ends with

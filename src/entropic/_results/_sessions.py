@@ -60,7 +60,7 @@ class Session:
                 self.name = os.urandom(8).hex()
                 path = str(folder / self.name)
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-                self._close = closer(descriptor)
+                self._close, self._descriptor = closer(descriptor), descriptor
                 if try_lock(descriptor) and is_at(descriptor, path):
                     break
                 self._close()  # a cleaner came between the two steps, and took us for dead
@@ -69,6 +69,14 @@ class Session:
                 os.write(descriptor, holder_note())
             self._end = weakref.finalize(self, _end_session, path, descriptor, self._close, os.getpid())
             watch_forks(self)
+
+    def layout_now(self) -> Layout | None:
+        """Where the results folder is by now, should it have been moved; None if this system does not tell."""
+        try:
+            place = os.readlink(f"/proc/self/fd/{self._descriptor}")
+        except OSError:
+            return None
+        return Layout(Path(place).parents[2])
 
     def after_fork(self) -> None:
         """Let go of the parent's lock, without ending the parent's session."""

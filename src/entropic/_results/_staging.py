@@ -310,6 +310,12 @@ class Stage:
         self._session = None
         return kept
 
+    def moved_to(self) -> Path | None:
+        """Where the folder is by now, if it was moved together with the results folder while the run went on."""
+        layout = self._session.layout_now() if self._session is not None else None
+        place = None if layout is None else layout.staging / os.path.basename(self._folder)
+        return place if place is not None and place.is_dir() else None
+
     def _remove_note(self) -> None:
         if self._has_note:
             with contextlib.suppress(OSError):

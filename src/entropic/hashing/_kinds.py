@@ -12,7 +12,7 @@ from ._fields import attributes_beyond, form_with_fields, subclass_form
 from ._forms import NOTHING, Fields, Tagged
 from ._functions import function_form
 from ._libraries import library_form
-from ._refusals import advice_for
+from ._refusals import advice_for, library_advice
 from ._runs import is_record, run_form
 from ._standard import FORMS, NAMESPACES, TEXT_FORMS, view_form
 from ._types import attributes_of, library_of, type_name
@@ -101,4 +101,6 @@ def _builtin(value: Any, kind: type) -> Any:
 
 
 def _mapping(value: Any) -> Any:
-    return dict(value.items()) if issubclass(type(value), Mapping) else None
+    kind = type(value)
+    # An open HDF5 file is a mapping too, of a part of what is in it.
+    return dict(value.items()) if issubclass(kind, Mapping) and not library_advice(kind) else None

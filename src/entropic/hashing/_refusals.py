@@ -66,12 +66,17 @@ _BY_SHAPE: tuple[tuple[type, str], ...] = (
 )
 
 
+def library_advice(kind: type) -> str:
+    """What to do instead of passing an instance of a class known to have no key; empty for any other class."""
+    found = (_BY_LIBRARY.get((library_of(base), base.__name__)) for base in kind.__mro__)
+    return next(filter(None, found), "")
+
+
 def advice_for(value: Any) -> str:
     """What to do instead of passing a value of this type; an empty text where nothing more is known."""
     kind = type(value)
-    for base in kind.__mro__:
-        if advice := _BY_LIBRARY.get((library_of(base), base.__name__)):
-            return advice
+    if advice := library_advice(kind):
+        return advice
     for shape, advice in _BY_SHAPE:
         if issubclass(kind, shape):
             return advice

@@ -91,6 +91,10 @@ class TinyDBIndex(Index):
             self._database = RunDatabase(self._writer)
         return self._database
 
+    def close(self) -> None:
+        """Close the file; the next look-up opens it again."""
+        self._reader.unpin()
+
     def find_by_hash(self, params_hash: str) -> RunRecord | None:
         """Return the record inserted last under this hash, or None."""
         record = self._reader.find(params_hash)

@@ -145,13 +145,19 @@ def open_file(path: str, flags: int) -> int:
     Raises:
         OSError: Something else is there: a folder, a pipe, a device. A pipe is not waited for.
     """
+    return open_with_status(path, flags)[0]
+
+
+def open_with_status(path: str, flags: int) -> tuple[int, os.stat_result]:
+    """As `open_file`, with what was found of it."""
     descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
     try:
-        require_file(os.fstat(descriptor), path)
+        status = os.fstat(descriptor)
+        require_file(status, path)
     except BaseException:
         os.close(descriptor)
         raise
-    return descriptor
+    return descriptor, status
 
 
 def require_file(status: os.stat_result, path: str) -> None:
@@ -162,15 +168,15 @@ def require_file(status: os.stat_result, path: str) -> None:
         raise OSError(errno.EINVAL, "The index is a pipe or a device, not a file", path)
 
 
-def open_made(path: str, durable: bool) -> int:
-    """Open a file for reading and writing; make it, and the folders it lies in, where they are missing."""
+def open_made(path: str, durable: bool) -> tuple[int, os.stat_result]:
+    """Open a file for reading and writing, with its status; make it, and the folders it lies in, if it is missing."""
     try:
-        return open_file(path, os.O_RDWR)
+        return open_with_status(path, os.O_RDWR)
     except FileNotFoundError:
         make_folder(os.path.dirname(path), durable=durable)
-        descriptor = open_file(path, os.O_RDWR | os.O_CREAT)
+        descriptor, status = open_with_status(path, os.O_RDWR | os.O_CREAT)
         share_in_group(descriptor, os.path.dirname(path))
-        return descriptor
+        return descriptor, status
 
 
 def end_of(descriptor: int) -> int:

@@ -24,11 +24,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
-from ..._fs import Stamp, remember, watch_forks
+from ..._fs import Stamp, closer, is_local, remember, watch_forks
 from ...errors import IndexCorruptError
 from ._content import Content, EmptyContent, StockContent
-from ._format import STORE_TABLE, TABLE, Document, Tables, excerpt, is_head
-from ._io import first_line, open_file, read_all
+from ._format import CLOSING, STORE_TABLE, TABLE, Document, Tables, excerpt, is_head
+from ._io import first_line, open_file, open_with_status, read_all
 from ._lines import LinesContent
 
 T = TypeVar("T")
@@ -79,9 +79,9 @@ class LineReader(Generic[T]):
                 found = self._find_at_hand(params_hash, Stamp.of(status))
             # That there is none is believed of an open file only: a network file system may show us, for seconds, how
             # the file was; what it shows of a file that has just been opened is true.
-            if found is not _UNKNOWN and found is not None:
+            if found is not _UNKNOWN and (found is not None or known.pin is not None):
                 return found  # type: ignore[return-value]
-        return self._find_in_file(params_hash)
+        return self._find_in_file(params_hash, status)
 
     def find_all(self, params_hash: str) -> list[T]:
         """What all lines under this hash say, oldest first."""
@@ -138,16 +138,27 @@ class LineReader(Generic[T]):
         with self.opened() as descriptor:
             return {} if descriptor is None else tables_of(self.current(descriptor), descriptor)
 
-    def _find_in_file(self, params_hash: str) -> T | None:
-        with self.opened() as descriptor, self.lock:
-            if descriptor is None:
-                return None
-            known = self._refreshed(self._taken(), descriptor)
+    def _find_in_file(self, params_hash: str, status: os.stat_result) -> T | None:
+        with self.lock:
+            pin = self._known.pin
+            if pin is None or pin.identity != (status.st_dev, status.st_ino):
+                pin = self._opened_to_keep()
+                if pin is None:
+                    return None
+                status = pin.status
+            known = self._refreshed(self._taken(), pin.descriptor, status=status, pin=pin)
             if params_hash not in known.found:
-                newest = self._read_newest(known.content, descriptor, params_hash)
+                newest = self._read_newest(known.content, pin.descriptor, params_hash)
                 remember(known.found, params_hash, newest, _REMEMBERED_LINES)
             self._known = known
             return known.found[params_hash]
+
+    def _opened_to_keep(self) -> _Pin | None:
+        try:
+            return _Pin(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            self.forget()
+            return None
 
     def _find_at_hand(self, params_hash: str, stamp: Stamp) -> T | object:
         """As `_find_in_file` of a file that is as it was, for lines that were read ahead: it need not be opened."""
@@ -219,6 +230,10 @@ class LineReader(Generic[T]):
             self._known = known
             return answer
 
+    def is_pinned(self) -> bool:
+        """Whether the file is held open, so that it is one, and could be read when it was last looked at."""
+        return self._known.pin is not None
+
     def is_known(self, status: os.stat_result) -> bool:
         """Whether nothing has changed, by the status of the file."""
         return self._known.stamp == Stamp.of(status)
@@ -228,13 +243,25 @@ class LineReader(Generic[T]):
         self._known.stamp = None
 
     def note_appended(
-        self, content: LinesContent, place: int, runs: list[tuple[int, Document]], texts: list[bytes]
+        self,
+        descriptor: int,
+        content: LinesContent,
+        place: int,
+        runs: list[tuple[int, Document]],
+        texts: list[bytes],
     ) -> None:
-        """Take in lines that were added at a place, without reading them back; unless they were read meanwhile."""
+        """
+        Take in lines that were added at a place, without reading them back; unless they were read meanwhile.
+
+        To be called before the lock of the file ends.
+        """
         with self.lock:
             known = self._taken()
             if known.content is content and content.end == place:
                 known.drop_found(content.appended(runs, texts))
+                stamp = Stamp.of(os.fstat(descriptor))
+                if stamp.size == content.end + len(CLOSING):
+                    known.trust(stamp)
             self._known = known
 
     def note_removed(self, content: LinesContent, descriptor: int) -> None:
@@ -245,6 +272,13 @@ class LineReader(Generic[T]):
     def forget(self) -> None:
         """Know nothing of the file."""
         self._known = _Known()
+
+    def unpin(self) -> None:
+        """Hold no file open; what is known of it stays."""
+        with self.lock:
+            known = self._taken()
+            known.unpin()
+            self._known = known
 
     # ---- what is known, and who has it ------------------------------------------------------------------------------
 
@@ -259,8 +293,16 @@ class LineReader(Generic[T]):
         known, self._known = self._known, _Known()
         return known
 
-    def _refreshed(self, known: _Known[T], descriptor: int, size: int | None = None) -> _Known[T]:
-        stamp = Stamp.of(os.fstat(descriptor))
+    def _refreshed(
+        self,
+        known: _Known[T],
+        descriptor: int,
+        size: int | None = None,
+        *,
+        status: os.stat_result | None = None,
+        pin: _Pin | None = None,
+    ) -> _Known[T]:
+        stamp = Stamp.of(os.fstat(descriptor) if status is None else status)
         if stamp == known.stamp and size is None:
             return known
         known.stamp = None
@@ -272,8 +314,10 @@ class LineReader(Generic[T]):
         if added is None:
             known = _Known(_content_of(self.path, descriptor, end), stamp.inode)
         known.drop_found(added or ())
-        # A torn tail may be an append that is under way, and a young file may change unseen: look again next time.
-        known.stamp = stamp if known.content.closed and end == stamp.size and stamp.is_settled() else None
+        if pin is not None and pin.is_worth_keeping:
+            known.pin = pin
+        if end == stamp.size:
+            known.trust(stamp)
         return known
 
 
@@ -283,20 +327,68 @@ class _Known(Generic[T]):
 
     Attributes:
         stamp: Of the file for which all of it is true; None if it has to be looked at again.
+        pin: The file, held open; None on a network file system, and where no hash was looked for in it.
     """
 
-    __slots__ = ("content", "found", "inode", "stamp")
+    __slots__ = ("content", "found", "inode", "pin", "stamp")
 
     def __init__(self, content: Content | None = None, inode: int | None = None) -> None:
         self.content = EmptyContent() if content is None else content
         self.inode = inode
         self.stamp: Stamp | None = None
         self.found: dict[str, T | None] = {}
+        self.pin: _Pin | None = None
+
+    def trust(self, stamp: Stamp) -> None:
+        """
+        Note the stamp of the file for which all of it is true, if that can be told from other states of the file.
+
+        A torn tail may be an append that is under way. A young file may change within the same tick of the clock. A
+        change of ours shows all the same where the file is held open: no other file can have the number of its inode,
+        and one of lines is only appended to, and does not keep its size; but for a large one, where lines are removed.
+        """
+        is_pinned = self.pin is not None and self.pin.identity[1] == stamp.inode
+        only_grows = isinstance(self.content, LinesContent) and not self.content.is_large
+        shows_changes = stamp.is_settled() or (is_pinned and only_grows)
+        self.stamp = stamp if self.content.closed and shows_changes else None
+
+    def unpin(self) -> None:
+        """Hold the file open no longer."""
+        self.pin = None
+        if self.stamp is not None and not self.stamp.is_settled():
+            self.stamp = None
 
     def drop_found(self, hashes: Iterable[str]) -> None:
         """Forget what was found under some hashes."""
         for params_hash in hashes:
             self.found.pop(params_hash, None)
+
+
+class _Pin:
+    """
+    The open file; closed with this object.
+
+    Attributes:
+        descriptor: Of the open file.
+        status: As it was when it was opened.
+        identity: Device and inode.
+        is_worth_keeping: Whether what it shows is true for as long as it is open.
+
+    Raises:
+        OSError: It cannot be opened, or is no file.
+    """
+
+    _close: Callable[[], None] | None = None
+
+    def __init__(self, path: str) -> None:
+        self.descriptor, self.status = open_with_status(path, os.O_RDONLY)
+        self._close = closer(self.descriptor)
+        self.identity = self.status.st_dev, self.status.st_ino
+        self.is_worth_keeping = is_local(self.status.st_dev)
+
+    def __del__(self) -> None:
+        if self._close is not None:
+            self._close()
 
 
 def _content_of(path: str, descriptor: int, size: int) -> Content:

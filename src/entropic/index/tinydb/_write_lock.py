@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import sys
 import threading
 from collections.abc import Callable
@@ -24,7 +23,8 @@ from itertools import starmap
 from types import FrameType
 from typing import Any, TypeVar
 
-from ..._fs import closer, has_locks, is_finished, try_lock, unlock, wait_for_lock, watch_forks
+from ... import _log
+from ..._fs import closer, has_locks, is_finished, suspended_holder, try_lock, unlock, wait_for_lock, watch_forks
 from ...errors import UnsupportedSystemError
 from ._io import open_made, stat_of
 
@@ -134,9 +134,8 @@ class WriteLock:
 
     def _open(self) -> None:
         """Open the file, or share what a call that we came into has open."""
-        self._descriptor = open_made(self._path, self._durable)
+        self._descriptor, status = open_made(self._path, self._durable)
         self._close = closer(self._descriptor)
-        status = os.fstat(self._descriptor)
         self._file = status.st_dev, status.st_ino, threading.get_ident()
         around = [one for one in _attempts.of_thread(self._file[-1]) if one._file == self._file]
         self._is_disturbed = False
@@ -152,6 +151,8 @@ class WriteLock:
         self._open()
         if not try_lock(self.descriptor):
             _attempts.end_finished()
+            if (pid := suspended_holder(self.descriptor)) is not None:
+                _log.waiting_for_suspended(self._path, pid)
             wait_for_lock(self.descriptor)
 
     def _is_there(self) -> bool:

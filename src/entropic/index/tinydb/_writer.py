@@ -224,6 +224,11 @@ class LineWriter(Generic[T]):
             OSError: The file, or the folder it would be made in, cannot be written.
             IndexCorruptError: The file cannot be read.
         """
+        if self.reader.is_pinned():
+            # It was a file when it was last looked at; what is in it by now is looked at before anything runs.
+            with contextlib.suppress(PermissionError):
+                require_access(self._path, os.W_OK)
+                return
         status = stat_of(self._path)
         if status is None:
             _require_can_be_made(self._path)
@@ -245,8 +250,9 @@ class LineWriter(Generic[T]):
         if isinstance(content, LinesContent) and not self._lacks_identity(content):
             place = content.end
             self._append_lines(lock, content, texts)
-            self.reader.note_appended(content, place, runs, texts)
-            self.reader.ask(lock.descriptor, lambda content: content.save_offsets(lock.descriptor))
+            self.reader.note_appended(lock.descriptor, content, place, runs, texts)
+            if content.is_large:
+                self.reader.ask(lock.descriptor, lambda content: content.save_offsets(lock.descriptor))
         else:
             lines = _format.joined(itertools.chain(content.texts(lock.descriptor), texts))
             self._replace(lock, content, lines, content.other_tables)

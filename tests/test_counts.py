@@ -1,0 +1,131 @@
+"""
+How many steps a hit and a new point take: calls of the system, and of Python.
+
+Times depend on the machine and on who else uses it; these do not. What is held here is what was reached: fewer is
+better, and more needs a reason.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from entropic import Store, cached
+from entropic._fs import has_byte_locks, is_local
+
+POINTS = 20
+# Of the interpreter's memory and threads; and what times an alarm or a look at what is held open.
+NOT_OURS = {"brk", "futex", "madvise", "mmap", "mremap", "munmap", "rt_sigaction", "rt_sigprocmask"}
+SCRIPT = f"""
+import os
+from pathlib import Path
+from entropic import Store, cached
+from entropic._engine import _ending
+
+_ending._WORTH_A_LOOK_SECONDS = 3600.0  # that depends on how long a run takes
+
+def simulate(n, *, result_path):
+    descriptor = os.open(result_path, os.O_WRONLY | os.O_CREAT)
+    os.write(descriptor, b"x")
+    os.close(descriptor)
+
+for name, durable in (("quick", False), ("durable", True)):
+    simulated = cached(Store(name, f"{{name}}.json", file_suffix=".txt", durable=durable))(simulate)
+    for n in (*range({POINTS}), *range({POINTS})):
+        simulated(n)
+    for what, points in (("misses", range({POINTS}, {2 * POINTS})), ("hits", range({POINTS}))):
+        os.access(f"/begin/{{name}} {{what}}", os.R_OK)
+        for n in points:
+            simulated(n)
+        os.access("/end", os.R_OK)
+"""
+# With three of the runner, whose file is opened, written and closed.
+MOST = {"quick hits": 2, "durable hits": 2, "quick misses": 42, "durable misses": 49}
+
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Counter[str]]:
+    """The calls of the system for the points of each kind, by name."""
+    folder = tmp_path_factory.mktemp("traced")
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    if not (has_byte_locks() and is_local(os.stat(folder).st_dev)):
+        pytest.skip("more is to be done on this file system")
+    trace = folder / "trace"
+    command = ["strace", "-f", "-qq", "-o", str(trace), sys.executable, "-c", SCRIPT]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if "ptrace" in ended.stderr:
+        pytest.skip("processes may not be traced here")
+    assert ended.returncode == 0, ended.stderr
+    return counted(trace.read_text())
+
+
+def counted(trace: str) -> dict[str, Counter[str]]:
+    """The calls between the marks of a trace."""
+    found: dict[str, Counter[str]] = {}
+    name = ""
+    for line in trace.splitlines():
+        if begun := re.search(r'"/begin/(.*?)"', line):
+            name = begun[1]
+            found[name] = Counter()
+        elif '"/end"' in line:
+            name = ""
+        elif name and (call := re.match(r"\d+ +(\w+)\(", line)) and call[1] not in NOT_OURS:
+            found[name][call[1]] += 1
+    return found
+
+
+@pytest.mark.parametrize("name", MOST)
+def test_calls_of_the_system(traced: dict[str, Counter[str]], name: str) -> None:
+    """Two looks for a hit; for a new point what staging, locks, publication, index and journal need."""
+    calls = traced[name]
+
+    assert sum(calls.values()) / POINTS <= MOST[name], {call: count / POINTS for call, count in calls.items()}
+
+
+def python_calls(function: Any, *args: Any) -> Counter[str]:
+    """What is called while a function runs, Python and C alike."""
+    calls: Counter[str] = Counter()
+
+    def note(frame: Any, event: str, argument: Any) -> None:
+        if event in ("call", "c_call"):
+            calls[frame.f_code.co_qualname if event == "call" else getattr(argument, "__qualname__", "?")] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        function(*args)
+    finally:
+        sys.setprofile(before)
+    del calls[sys.setprofile.__qualname__]
+    return calls
+
+
+def write(n: int, *, result_path: Path) -> None:
+    result_path.write_text(str(n))
+
+
+def write_plain(params: dict[str, Any], path: Path) -> None:
+    path.write_text("x")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="co_qualname came with Python 3.11")
+def test_python_calls_of_a_hit(store: Store) -> None:
+    """Frames and calls into C of a warm hit, decorated and not."""
+    simulate = cached(store)(write)
+    for _ in range(3):
+        simulate(1)
+        store.run_or_retrieve({"n": 1}, write_plain)
+
+    decorated, plain = python_calls(simulate, 1), python_calls(store.run_or_retrieve, {"n": 1}, write_plain)
+
+    assert sum(decorated.values()) <= 30, decorated
+    assert sum(plain.values()) <= 40, plain
