@@ -51,6 +51,18 @@ class Text(NamedTuple):
 NO_TEXT = Text("", "", frozenset(), str)
 
 
+class Output:
+    """
+    Whether statements that only log, print or warn count in all that is reached: somebody there may catch it.
+
+    Attributes:
+        counts: So far.
+    """
+
+    def __init__(self, counts: bool) -> None:
+        self.counts = counts
+
+
 class Part:
     """
     One piece of what a function is made of.
