@@ -11,19 +11,52 @@ import logging
 import os
 import sys
 import warnings
+from importlib import import_module
 
 import click
 
 from ..errors import EntropicError, UnknownNameWarning
-from . import _explain, _failures, _ls, _prune, _restore, _run, _show, _sweep, _transfer
 from ._place import store_options
 from ._view import told
 
 _INTERRUPTED = 130
+# The modules of subcommands, each with what it has of them.
+_PLACES = {
+    "_ls": "ls",
+    "_show": "show path stats check",
+    "_explain": "why",
+    "_run": "run",
+    "_sweep": "sweep",
+    "_failures": "failures",
+    "_prune": "rm prune pin unpin",
+    "_restore": "rebuild undelete",
+    "_transfer": "register merge copy_index export link page",
+}
+
+
+class _Subcommands(click.Group):
+    """Subcommands that are loaded when they are asked for: most calls want one of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_place_of)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        place = _place_of.get(cmd_name)
+        if place is None:
+            return None
+        module, name = place
+        found: click.Command = getattr(import_module(f"{__name__}.{module}"), name)
+        return found
+
+
+# A name of Python's has an underscore where a subcommand has a hyphen.
+_place_of = {name.replace("_", "-"): (module, name) for module, names in _PLACES.items() for name in names.split()}
 
 
 @click.group(
-    invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=_Subcommands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @store_options
 @click.version_option(package_name="entropic", message="%(version)s")
@@ -61,32 +94,6 @@ def entropic(context: click.Context, index: str | None, results: str | None) -> 
     context.obj = {"index": index, "results": results}
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
-
-
-for _subcommand in (
-    _ls.ls,
-    _show.show,
-    _show.path,
-    _show.stats,
-    _show.check,
-    _explain.why,
-    _run.run,
-    _sweep.sweep,
-    _failures.failures,
-    _prune.rm,
-    _prune.prune,
-    _prune.pin,
-    _prune.unpin,
-    _restore.rebuild,
-    _restore.undelete,
-    _transfer.register,
-    _transfer.merge,
-    _transfer.copy_index,
-    _transfer.export,
-    _transfer.link,
-    _transfer.page,
-):
-    entropic.add_command(_subcommand)
 
 
 def main() -> int:
