@@ -16,10 +16,6 @@ from importlib import import_module
 import click
 
 from ..errors import EntropicError, UnknownNameWarning
-<<<<<<< HEAD
-=======
-from . import _docs, _explain, _failures, _ls, _prune, _restore, _run, _show, _sweep, _transfer
->>>>>>> main
 from ._place import store_options
 from ._view import told
 
@@ -35,6 +31,7 @@ _PLACES = {
     "_prune": "rm prune pin unpin",
     "_restore": "rebuild undelete",
     "_transfer": "register merge copy_index export link page",
+    "_docs": "docs",
 }
 
 
@@ -100,36 +97,6 @@ def entropic(context: click.Context, index: str | None, results: str | None) -> 
         click.echo(context.get_help())
 
 
-<<<<<<< HEAD
-=======
-for _subcommand in (
-    _ls.ls,
-    _show.show,
-    _show.path,
-    _show.stats,
-    _show.check,
-    _explain.why,
-    _run.run,
-    _sweep.sweep,
-    _failures.failures,
-    _prune.rm,
-    _prune.prune,
-    _prune.pin,
-    _prune.unpin,
-    _restore.rebuild,
-    _restore.undelete,
-    _transfer.register,
-    _transfer.merge,
-    _transfer.copy_index,
-    _transfer.export,
-    _transfer.link,
-    _transfer.page,
-    _docs.docs,
-):
-    entropic.add_command(_subcommand)
-
-
->>>>>>> main
 def main() -> int:
     """Run the command line. Errors that the user can mend are one line on stderr, and never a traceback."""
     if isinstance(sys.stdout, io.TextIOWrapper):
