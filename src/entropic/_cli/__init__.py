@@ -20,18 +20,31 @@ from ._place import store_options
 from ._view import told
 
 _INTERRUPTED = 130
-# The modules of subcommands, each with what it has of them.
+# The subcommands, each by its function in a module of this room.
 _PLACES = {
-    "_ls": "ls",
-    "_show": "show path stats check",
-    "_explain": "why",
-    "_run": "run",
-    "_sweep": "sweep",
-    "_failures": "failures",
-    "_prune": "rm prune pin unpin",
-    "_restore": "rebuild undelete",
-    "_transfer": "register merge copy_index export link page",
-    "_docs": "docs",
+    "ls": "_ls.ls",
+    "show": "_show.show",
+    "path": "_show.path",
+    "stats": "_show.stats",
+    "check": "_show.check",
+    "why": "_explain.why",
+    "run": "_run.run",
+    "sweep": "_sweep.sweep",
+    "failures": "_failures.failures",
+    "rm": "_prune.rm",
+    "prune": "_prune.prune",
+    "pin": "_prune.pin",
+    "unpin": "_prune.unpin",
+    "rebuild": "_restore.rebuild",
+    "undelete": "_restore.undelete",
+    "register": "_transfer.register",
+    "import": "_transfer.import_file",
+    "merge": "_transfer.merge",
+    "copy-index": "_transfer.copy_index",
+    "export": "_transfer.export",
+    "link": "_transfer.link",
+    "page": "_transfer.page",
+    "docs": "_docs.docs",
 }
 
 
@@ -39,19 +52,15 @@ class _Subcommands(click.Group):
     """Subcommands that are loaded when they are asked for: most calls want one of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(_place_of)
+        return sorted(_PLACES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        place = _place_of.get(cmd_name)
+        place = _PLACES.get(cmd_name)
         if place is None:
             return None
-        module, name = place
+        module, _, name = place.partition(".")
         found: click.Command = getattr(import_module(f"{__name__}.{module}"), name)
         return found
-
-
-# A name of Python's has an underscore where a subcommand has a hyphen.
-_place_of = {name.replace("_", "-"): (module, name) for module, names in _PLACES.items() for name in names.split()}
 
 
 @click.group(
