@@ -124,8 +124,8 @@ def moved(record: RunRecord) -> RunRecord:
 
 def pinned_anew(
     index: Index, paths: ResultPaths, records: Iterable[RunRecord], *, pinned: bool
-) -> tuple[list[tuple[RunRecord, RunRecord]], dict[str, list[RunRecord]]]:
-    """Of records as users see them, those that are to be pinned or unpinned, as they are and will be; and their keys'."""
+) -> tuple[list[tuple[RunRecord, RunRecord]], dict[str, Sequence[RunRecord]]]:
+    """Of records as users see them, those to pin or unpin, as they are and will be; and all records of their keys."""
     wanted = set(map(signature, records))
     same = by_key(of_keys(index, {params_hash for params_hash, _, _ in wanted}))
     every = [one for several in same.values() for one in several]
