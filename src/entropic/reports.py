@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._command import Command
-    from ._function import BoundCachedFunction, CachedFunction, CacheInfo, WithMetadata
+    from ._function import AcceptedChanges, BoundCachedFunction, CachedFunction, CacheInfo, WithMetadata
     from ._maintenance import (
         CheckReport,
         Explanation,
         Exported,
         FailedRun,
+        Imported,
         Merged,
         Neighbour,
         Refused,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ._sweep import Plan, SweepProgress
 
 __all__ = [
+    "AcceptedChanges",
     "BoundCachedFunction",
     "CacheInfo",
     "CachedFunction",
@@ -35,6 +37,7 @@ __all__ = [
     "Exported",
     "FailedRun",
     "Grid",
+    "Imported",
     "Merged",
     "Neighbour",
     "Plan",
@@ -46,6 +49,7 @@ __all__ = [
 ]
 
 _PLACES = {
+    "AcceptedChanges": "_function",
     "BoundCachedFunction": "_function",
     "CacheInfo": "_function",
     "CachedFunction": "_function",
@@ -56,6 +60,7 @@ _PLACES = {
     "Exported": "_maintenance",
     "FailedRun": "_maintenance",
     "Grid": "_points",
+    "Imported": "_maintenance",
     "Merged": "_maintenance",
     "Neighbour": "_maintenance",
     "Plan": "_sweep",

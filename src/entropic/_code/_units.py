@@ -21,6 +21,9 @@ ARGUMENT = "argument "
 SAVE = "save="
 """The label of what writes the value that the function returns."""
 
+RESULT = "result of "
+"""Before the name of a cached function of which a run has used a result by earlier code."""
+
 IMPORT = "import "
 """Before what an import in the body of a function leads to, as it is loaded."""
 

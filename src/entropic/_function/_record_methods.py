@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .._maintenance import FailedRun
     from .._tables import RecordList
     from ..query import Where
+    from ._accepted import AcceptedChanges
 
 
 class RecordMethods:
@@ -61,7 +62,7 @@ class RecordMethods:
 
     @overload
     def collect(
-        self, where: Where | None = None, *, read: Callable[[Path], Any] | None = None, to: Literal["dataset"]
+        self, where: Where | None = None, *, read: Callable[[Path], Any] | None = None, to: Literal["dataset", "dask"]
     ) -> xarray.Dataset: ...
 
     def collect(
@@ -69,7 +70,7 @@ class RecordMethods:
         where: Where | None = None,
         *,
         read: Callable[[Path], Any] | None = None,
-        to: Literal["dataframe", "dataset"] = "dataframe",
+        to: Literal["dataframe", "dataset", "dask"] = "dataframe",
     ) -> pandas.DataFrame | xarray.Dataset:
         """
         Read the results that answer today into a DataFrame or an xarray Dataset; see `RecordList.collect`.
@@ -77,7 +78,8 @@ class RecordMethods:
         Args:
             where: Which runs, as for `list`; superseded ones are left out.
             read: Takes the path of a result and returns what is in it; ``load`` of the decorator without one.
-            to: ``"dataframe"``, or ``"dataset"`` with the varying parameters as dimensions.
+            to: ``"dataframe"``, or ``"dataset"`` with the varying parameters as dimensions, or ``"dask"``, the same
+                of dask arrays, which read a result when they are computed.
 
         Raises:
             TypeError: There is neither *read* nor ``load``.
@@ -117,6 +119,36 @@ class RecordMethods:
 
         return convert_records(cache, convert, preview=preview)
 
+    def adopt_plain_runs(self, where: Where | None = None, *, preview: bool = False) -> RecordList:
+        """
+        Record the store's plain runs as runs of this function, so that its calls find them.
+
+        For a study that began with `Store.run_or_retrieve`. A plain run is adopted if a call can have its parameters;
+        those that it lacks have the defaults of the function. The plain runs stay, with the same results.
+
+        Args:
+            where: Which plain runs, as for `list`; those of another runner are better left out.
+            preview: Record nothing.
+
+        Returns:
+            The new records: of each point that the function has no run of, the newest plain run.
+
+        Example:
+            >>> from entropic import Store, cached
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> plain = store.run({"size": 8}, lambda params, path: path.write_text("x"))
+            >>> @cached(store)
+            ... def grow(size, speed=1.0, *, result_path):
+            ...     result_path.write_text("x")
+            >>> [record.params for record in grow.adopt_plain_runs({"size": 8})]
+            [{'size': 8, 'speed': 1.0}]
+            >>> grow(8).result_path == plain.result_path
+            True
+        """
+        from ._conversion import adopt_plain_runs  # loaded by those who adopt
+
+        return adopt_plain_runs(self._self_parts()[0], where, preview=preview)
+
     def cache_info(self) -> CacheInfo:
         """
         Return hits and misses of this process, and the number of points recorded.
@@ -129,18 +161,24 @@ class RecordMethods:
         """Forget all records of this function, and set the counts to zero. Result files are kept."""
         self._self_parts()[0].cache_clear()
 
-    def accept_changes(self, where: Where | None = None) -> int:
+    def accept_changes(self, where: Where | None = None) -> AcceptedChanges:
         """
-        Declare recorded runs of this function good for its code as it is today; returns how many this concerns.
+        Declare recorded runs of this function good for its code as it is today; returns how many, and says which.
 
-        For all processes, from now on; the records stay as they are. Meant to be called once, after a change: whoever
-        leaves it in a script accepts every change to come. It goes one way: runs of today's code are not good for the
-        earlier one by that.
+        Of each point, the runs that answered before the edit: those by the code that was current last. Code that was
+        given up stays so. For all processes, from now on; the records stay as they are. Meant to be called once, after
+        a change: left in a script, it accepts every change to come. It goes one way: runs of today's code are not good
+        for the earlier one by that.
 
         Args:
-            where: Which runs, as for `list`; without it all. Runs of the same code as one of these are accepted too.
+            where: Which runs, as for `list`, instead of all. Other points are not accepted, though by the same code.
+                Where those chosen of a point are by one code, that is accepted, whatever answered last.
+
+        Returns:
+            How many runs were accepted that were not good already; at a prompt it says of what, and what has changed.
 
         Raises:
+            SeveralCodesError: Runs of a point by several codes differ, and which was current last cannot be told.
             OSError: It cannot be noted down in the results folder.
         """
         return self._self_parts()[0].records.accept_changes(query.Selection.of(where))
