@@ -123,7 +123,8 @@ class FunctionCache:
         self.records = FunctionRecords(self.engine, self.name, self.closure, self.evolution, self.watches)
         self.defaults = DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
         todays = frozenset if self.evolution is None else self.evolution.names_of_today
-        self.growth = GrowthWatch(self.name, self.engine.codebook, self.records.chosen, todays)
+        declared, _ = self.binding.names(self.options.ignore)
+        self.growth = GrowthWatch(self.name, self.engine.codebook, self.records.chosen, declared, todays)
 
     def _new_watch(self, owner: type | None, said: set[str]) -> StalenessPolicy:
         code = Code(self.function, owner, self._ownership, save=self.options.save)
