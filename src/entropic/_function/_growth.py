@@ -50,8 +50,7 @@ class GrowthWatch:
 
     def notice(self, params: Mapping[str, Any]) -> None:
         """Say once if a call that is about to run differs from recorded runs by fields alone that these lack."""
-        fields = flatten(decode_params(params))
-        names = frozenset(fields)
+        names = _names_in(params)
         if self._kept is None:
             self._kept = set(self._codebook.fields(self._function_name))
         if names not in self._fewer:
@@ -61,14 +60,16 @@ class GrowthWatch:
                 one for one in map(self._names_of_today, self._kept) if one < names and self._is_told(names - one)
             ]
             self._fewer[names] = self._points_of(smaller) if smaller else {}
-        for shared, points in list(self._fewer[names].items()):
+        fewer = self._fewer[names]
+        fields = flatten(decode_params(params)) if fewer else {}
+        for shared, points in list(fewer.items()):
             if _text(fields, shared) in points:
                 self._say(names - shared, fields, len(points))
-                del self._fewer[names][shared]
+                del fewer[shared]
 
     def keep(self, params: Mapping[str, Any]) -> None:
         """Note down the fields of a run that has been made."""
-        names = frozenset(flatten(decode_params(params)))
+        names = _names_in(params)
         kept = self._kept if self._kept is not None else set()
         if names not in kept and len(names) <= _MOST_FIELDS and len(kept) < _MOST_SETS:
             kept.add(names)
@@ -94,6 +95,13 @@ class GrowthWatch:
             f"lacks {told}; {count} in all lack it. If they had this value all the same, declare added={added!r}.",
             MissingFieldWarning,
         )
+
+
+def _names_in(params: Mapping[str, Any]) -> Names:
+    """What parameters and their fields are called."""
+    if dict not in map(type, params.values()):
+        return frozenset(params)  # as of most functions: at each run, this has to cost nothing
+    return frozenset(flatten(decode_params(params)))
 
 
 def _text(fields: Mapping[str, Any], names: Names) -> str:
