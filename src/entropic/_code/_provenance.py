@@ -180,6 +180,7 @@ def _packages(module: ModuleType) -> Iterator[tuple[str, str]]:
                 yield name, version
 
 
+@functools.lru_cache(maxsize=256)
 def _version_of(name: str) -> str:
     """The version of an installed distribution, or of the one that brings a module of this name."""
     from importlib import metadata  # read on a miss only: it takes longer to load than a hit
