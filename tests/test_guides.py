@@ -143,3 +143,12 @@ def test_an_error_has_a_cause_and_a_cure(name: str) -> None:
 
     assert re.fullmatch(r"\s*\*\*Cause\.\*\* .+\*\*Cure\.\*\* .+", section, re.DOTALL)
     assert len(section.split()) <= 110
+
+
+def test_what_a_message_refers_to_is_there() -> None:
+    """Wherever a message, a docstring or a guide names a page, ``entropic docs`` has it."""
+    sources = [*FOLDER.parent.rglob("*.py"), *FOLDER.glob("*.md"), ROOT / "README.md"]
+    named = {name for path in sources for name in re.findall(r"entropic docs ([A-Za-z][\w-]+\w)", path.read_text())}
+
+    assert "IndexCorruptError" in named
+    assert [name for name in named - {"TOPIC", "NAME"} if not entropic.docs(name)] == []
