@@ -31,7 +31,7 @@ FLOORS = (
     ("index", "_tables", "_command"),
     ("_engine", "_sweep"),
     ("_maintenance",),
-    ("store", "_function"),
+    ("store", "_function", "_guides"),
     ("record", "reports", "_cli", "testing", "designs", "mypy_plugin"),
     ("", "__main__"),
 )
@@ -221,6 +221,7 @@ NOT_FOR_A_HIT = {
     *("_engine._manifest", "_engine._recorder", "_engine._records", "_engine._run", "_engine._writer"),
     *(
         "_function._evolution",
+        "_guides",
         "_locks._flights",
         "_maintenance",
         "_points._designs",
@@ -248,3 +249,16 @@ def test_a_hit_loads_what_it_needs() -> None:
 
     assert loaded & NOT_FOR_A_HIT == set()
     assert len(loaded) <= 104
+
+
+def test_a_subcommand_loads_what_it_needs(store: entropic.Store) -> None:
+    """To list runs, nothing is loaded that decorates functions, or of the other subcommands."""
+    pytest.importorskip("click")
+    store.run_or_retrieve({"n": 1}, lambda params, path: path.write_text("x"))
+    script = "import sys; from entropic._cli import entropic as command; command(['ls'], standalone_mode=False)"
+    script += "; print(*sys.modules)"
+
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+
+    assert {"wrapt", "asyncio", "multiprocessing", "tinydb", "rich"} & set(answer) == set()
+    assert len([name for name in answer if name.startswith("entropic.")]) <= 112

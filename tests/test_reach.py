@@ -230,6 +230,11 @@ REACHED: dict[str, tuple[dict[str, str], str, str]] = {
         "V = 1",
         "V = 2",
     ),
+    "module of a package that is not loaded": (
+        project("from pk.m import f", pk="", pk__m="def f(n):\n  from . import k\n  return k.V", pk__k="V = 1"),
+        "V = 1",
+        "V = 2",
+    ),
     "getattr of a module": (
         project("import a\ndef f(n): return a.other", a="def __getattr__(k): return 1"),
         "return 1",

@@ -256,6 +256,8 @@ class Walk:
         module = sys.modules.get(name)
         if module is None or not chain or not self._has(module):
             return None
+        if not self._is_bound(name, chain[0]) and not self._is_bound(name, "__getattr__"):
+            return None  # such as a module of a package that nobody has loaded yet
         return self.chains.of_module(module, chain)
 
     def _is_as_written(self, target: Target) -> bool:

@@ -57,7 +57,7 @@ class Processes:
         self._idle: list[_Worker] = []
         self._busy: dict[connection.Connection, _Worker] = {}
         self._waiting: deque[Points] = deque()
-        self._has_started = False
+        self._has_started = self._is_prepared = False
         # Before multiprocessing's own: that waits for our processes, which wait for us.
         atexit.register(self.close)
 
@@ -127,6 +127,9 @@ class Processes:
             worker.begin(points)
 
     def _started(self) -> _Worker:
+        if not self._is_prepared and self._context.get_start_method() == "fork":
+            self._is_prepared = True
+            self.task.subject.prepare()
         others = [worker.pipe for worker in (*self._idle, *self._busy.values())]
         return _Worker(self._context, self.task.packed(), others)
 
