@@ -10,7 +10,6 @@ failed, shares that outcome; any other goes into a batch. How many points make a
 
 from __future__ import annotations
 
-import math
 import time
 import traceback
 from collections import deque
@@ -22,15 +21,10 @@ from typing import Any, NamedTuple
 from .. import _log
 from .._fs import give_again
 from ..errors import Failure, NotSharedError, WorkerDiedError
+from ._batches import Batches
 from ._tasks import NotStarted, Points, Report, Reported, Subject, Task, attempt
 from ._workers import Died, Workers, new_number
 
-_LARGEST_BATCH = 1000
-_FASTEST_GROWTH = 4
-_LEAST_SHARE = 0.1
-_LARGE_CAPACITY = 128
-_FIRST_BATCHES = 4
-_LONG_BATCH_SECONDS = 1.0
 _LINGER_SECONDS = 0.01
 _LOOK_SECONDS = 0.002
 _MOST_OTHERS = 1000
@@ -98,9 +92,7 @@ class Sweep:
         self._failed: dict[str, Failure] = {}
         self._batch: list[_Asked] = []
         self._batch_began = 0.0
-        self._batch_size = 1
-        self._began = math.inf
-        self._is_measured = False
+        self._batches = None if workers is None else Batches(workers)
         self._under_way: dict[str, list[_Asked]] = {}
         self._suspects: deque[_Asked] = deque()
         self._next_look = 0.0
@@ -198,38 +190,24 @@ class Sweep:
 
     def _fill(self, at_least: int) -> None:
         """Hand out batches of the present size, as long as there is room and so many points for one."""
-        while self._workers is not None and self._has_room() and len(self._batch) >= max(at_least, 1):
+        while self._has_room() and len(self._batch) >= max(at_least, 1):
             batch = self._batch[: self._batch_size]
             del self._batch[: self._batch_size]
-            points = self._points_of(batch)
-            self._under_way[points.number] = batch
-            self._began = min(self._began, monotonic())
-            self._workers.submit(points)
+            self._hand_out(batch)
 
-    def _points_of(self, batch: list[_Asked]) -> Points:
+    def _hand_out(self, batch: list[_Asked]) -> None:
         assert self._workers is not None
-        points = [asked.point for asked in batch]
-        return Points(points, new_number(), seconds=self._workers.batch_seconds, by_value=self._task.by_value)
+        asked = [asked.point for asked in batch]
+        points = Points(asked, new_number(), seconds=self._workers.batch_seconds, by_value=self._task.by_value)
+        self._under_way[points.number] = batch
+        self._workers.submit(points)
+
+    @property
+    def _batch_size(self) -> int:
+        return 1 if self._batches is None else self._batches.size
 
     def _has_room(self) -> bool:
-        if self._workers is None:
-            return False
-        capacity = self._workers.capacity()
-        return len(self._under_way) < (min(capacity, _FIRST_BATCHES) if self._is_measuring() else capacity)
-
-    def _is_measuring(self) -> bool:
-        """
-        Whether a few points are out to see how long one takes.
-
-        Where batches are long, because each costs a job, or nobody says how many fit, hundreds of single points would
-        be sent otherwise before the first is back. Points that take longer than a batch have said so by then.
-        """
-        if self._is_measured or self._workers is None:
-            return False
-        is_long = self._workers.batch_seconds >= _LONG_BATCH_SECONDS
-        has_waited = monotonic() - self._began > self._workers.batch_seconds
-        self._is_measured = has_waited or not (is_long or self._workers.capacity() >= _LARGE_CAPACITY)
-        return not self._is_measured
+        return self._batches is not None and self._batches.has_room(len(self._under_way))
 
     def _is_full(self) -> bool:
         if not self._under_way:
@@ -252,18 +230,13 @@ class Sweep:
         self._next_look = monotonic() + _LOOK_SECONDS
 
     def _wait(self) -> Iterator[Outcome]:
-        assert self._workers is not None
-        returned = self._workers.returned(self._patience())
+        assert self._workers is not None and self._batches is not None
+        tick_seconds = None if self.tick is None else _TICK_SECONDS
+        returned = self._workers.returned(self._batches.patience() or tick_seconds)
         if self.tick is not None:
             self.tick()
         yield from self._taken(returned)
         self._fill(at_least=self._batch_size)
-
-    def _patience(self) -> float | None:
-        assert self._workers is not None
-        if self._is_measuring():
-            return min(self._workers.batch_seconds, _TICK_SECONDS)
-        return None if self.tick is None else _TICK_SECONDS
 
     def _taken(self, returned: Iterable[Any]) -> Iterator[Outcome]:
         for number, outcome in returned:
@@ -281,7 +254,9 @@ class Sweep:
         for warning in reported.warned:
             give_again(warning)
         reports = reported.reports
-        self._adapt(sum(report.seconds for report in reports) / len(reports))
+        assert self._batches is not None
+        left = None if self._total is None else self._total - self.counts.drawn + len(self._batch)
+        self._batches.adapt(sum(report.seconds for report in reports) / len(reports), left)
         self._batch[:0] = batch[len(reports) :]
         for asked, report in zip(batch, reports, strict=False):
             yield from self._settle(asked, report, reported.process)
@@ -321,21 +296,6 @@ class Sweep:
             asked.is_suspect = True
         self._suspects.extend(suspects)
         self._batch[:0] = innocent
-
-    def _adapt(self, seconds: float) -> None:
-        """Let a batch take about as long as a worker goes on with one; and the last ones end together."""
-        assert self._workers is not None
-        self._is_measured = True
-        seconds = max(seconds, 1e-6)
-        size = min(int(self._workers.batch_seconds / seconds), _FASTEST_GROWTH * self._batch_size, _LARGEST_BATCH)
-        if self._total is not None:
-            capacity = self._workers.capacity()
-            share = math.ceil((self._total - self.counts.drawn + len(self._batch)) / capacity)
-            # Of an executor that does not tell its size we think big; but not so that each point travels alone.
-            is_large = capacity >= _LARGE_CAPACITY
-            least = int(_LEAST_SHARE * self._workers.batch_seconds / seconds) if is_large else 1
-            size = min(size, max(share, least))
-        self._batch_size = max(size, 1)
 
     def _settle(self, asked: _Asked, report: Report, process: tuple[str, int]) -> Iterator[Outcome]:
         error = report.exception()
