@@ -230,7 +230,8 @@ class Sweep:
         self._next_look = monotonic() + _LOOK_SECONDS
 
     def _wait(self) -> Iterator[Outcome]:
-        assert self._workers is not None and self._batches is not None
+        assert self._workers is not None
+        assert self._batches is not None
         tick_seconds = None if self.tick is None else _TICK_SECONDS
         returned = self._workers.returned(self._batches.patience() or tick_seconds)
         if self.tick is not None:
