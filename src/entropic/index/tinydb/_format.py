@@ -43,10 +43,20 @@ _PIECE_BYTES = 1 << 20
 
 
 def line(number: int, document: Document) -> bytes:
-    """One run as it stands in the file, without comma and line feed; the hash first, for those who search by it."""
+    """One run as it stands in the file, without comma and line feed."""
+    return numbered(number, body(document))
+
+
+def body(document: Document) -> bytes:
+    """One run, without its number; the hash first, for those who search by it."""
     if "params_hash" in document and next(iter(document)) != "params_hash":
         document = {"params_hash": document["params_hash"], **document}
-    return f'"{number}": {json.dumps(document, allow_nan=False)}'.encode("ascii")
+    return json.dumps(document, allow_nan=False).encode("ascii")
+
+
+def numbered(number: int, text: bytes) -> bytes:
+    """A run with its number."""
+    return b'"%d": %b' % (number, text)
 
 
 def json_text(text: str) -> bytes:
