@@ -12,6 +12,7 @@ import textwrap
 import threading
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,9 @@ def test_what_is_kept_of_code_is_no_leftover() -> None:
     answer = play("[store.check(repair=True).is_clean, str(store.check())]")["answer"]
 
     assert answer == [True, "1 record(s) checked\nall is well"]
-    assert len(list(Path("results/.entropic/code").glob("*.json"))) == 2
+    kept = sorted(path.name.partition("-")[0] for path in Path("results/.entropic/code").glob("*-*.json"))
+    assert kept == ["defaults", "fields"]
+    assert len(list(Path("results/.entropic/code").glob("*.json"))) == 3
 
 
 # ---- accepting ------------------------------------------------------------------------------------------------------
@@ -230,6 +233,145 @@ def test_chosen_runs_are_accepted() -> None:
     chosen = "simulate.accept_changes(where={'provenance.code': simulate.list()[0].provenance['code']})"
 
     assert play(f"[{chosen}, {TEXT}]", OWN) == {"answer": [1, "-1.96"], "told": [], "misses": 0}
+
+
+def texts(*points: int) -> Callable[[Any], list[str]]:
+    """What a function answers for some points."""
+    return lambda function: [function(n).result_path.read_text() for n in points]
+
+
+def accept(where: Any = None) -> Callable[[Any], Any]:
+    return lambda function: function.accept_changes(where)
+
+
+# Each step is an edit, what is done about changed code, and what is called; then what it gives.
+STORIES: dict[str, list[tuple[float, str, Callable[[Any], Any], Any]]] = {
+    "all points": [
+        (1, "warn", texts(1, 2), ["1", "2"]),
+        (3, "rerun", accept(), 2),
+        (3, "rerun", accept(), 0),
+        (3, "error", texts(1, 2, 3), ["1", "2", "9"]),
+    ],
+    "one point, and not the others of its code": [
+        (1, "warn", texts(1, 2), ["1", "2"]),
+        (3, "rerun", accept({"n": 1}), 1),
+        (3, "rerun", accept({"n": 7}), 0),
+        (3, "rerun", texts(1, 2), ["1", "6"]),
+    ],
+    "one point, then the others": [
+        (1, "warn", texts(1, 2), ["1", "2"]),
+        (3, "rerun", accept({"n": 1}), 1),
+        (3, "rerun", accept(), 1),
+        (3, "error", texts(1, 2), ["1", "2"]),
+    ],
+    "one point, from edit to edit": [
+        (1, "warn", texts(1, 2), ["1", "2"]),
+        (3, "rerun", accept({"n": 1}), 1),
+        (4, "rerun", accept({"n": 1}), 1),
+        (4, "rerun", texts(1, 2), ["1", "8"]),
+    ],
+    "a code that was given up for an earlier one": [
+        (1, "rerun", texts(1, 2), ["1", "2"]),
+        (2, "rerun", texts(1, 2), ["2", "4"]),
+        (1, "rerun", texts(1, 2), ["1", "2"]),
+        (3, "rerun", accept(), 2),
+        (3, "error", texts(1, 2), ["1", "2"]),
+    ],
+    "the same for one point: it is the point that was chosen, and no code": [
+        (1, "rerun", texts(1, 2), ["1", "2"]),
+        (2, "rerun", texts(1, 2), ["2", "4"]),
+        (1, "rerun", texts(1, 2), ["1", "2"]),
+        (3, "rerun", accept({"n": 1}), 1),
+        (3, "rerun", texts(1, 2), ["1", "6"]),
+    ],
+    "a code that was given up does not answer with a warning, either": [
+        (1, "rerun", texts(1, 2), ["1", "2"]),
+        (2, "rerun", texts(1, 2), ["2", "4"]),
+        (1, "rerun", texts(1, 2), ["1", "2"]),
+        (3, "warn", texts(1, 2), ["1", "2"]),
+    ],
+    "of each point what answered last": [
+        (1, "rerun", texts(1, 2), ["1", "2"]),
+        (2, "rerun", texts(1), ["2"]),
+        (3, "rerun", accept(), 2),
+        (3, "error", texts(1, 2), ["2", "2"]),
+        (3, "error", lambda function: function.list()[-1].result_path.unlink(), None),
+        (3, "rerun", texts(1), ["3"]),
+    ],
+    "replicates": [
+        (1, "warn", lambda function: len(function.replicates(3, 1)), 3),
+        (3, "rerun", accept(), 3),
+        (3, "error", lambda function: [one.result_path.read_text() for one in function.replicates(4, 1)], [*"1113"]),
+    ],
+    "asked to run again": [
+        (1, "warn", texts(1, 2), ["1", "2"]),
+        (2, "warn", lambda function: function.run(1) and None, None),
+        (3, "rerun", accept(), 2),
+        (3, "error", texts(1, 2), ["2", "2"]),
+    ],
+    "the runs of one code": [
+        (1, "rerun", texts(1, 2), ["1", "2"]),
+        (2, "rerun", texts(1, 2), ["2", "4"]),
+        (3, "rerun", lambda f: f.accept_changes({"provenance.code": f.list()[0].provenance["code"]}), 2),
+        (3, "error", texts(1, 2), ["1", "2"]),
+    ],
+    "by a condition": [
+        (1, "warn", texts(1, 2, 3), ["1", "2", "3"]),
+        (2, "rerun", accept(entropic.param("n") > 1), 2),
+        (2, "rerun", texts(1, 2, 3), ["2", "2", "3"]),
+    ],
+}
+
+
+@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.filterwarnings("ignore::entropic.errors.StaleResultWarning")
+@pytest.mark.filterwarnings("ignore::entropic.errors.UnknownNameWarning")
+@pytest.mark.filterwarnings("ignore::entropic.errors.EqualReplicatesWarning")
+def test_what_accepting_accepts(store: entropic.Store, monkeypatch: pytest.MonkeyPatch, story: str) -> None:
+    """What answered before the edit, of the points that are chosen; nothing else answers because of it."""
+    given, expected = [], []
+    for factor, policy, call, answer in STORIES[story]:
+        monkeypatch.setattr(sys.modules[__name__], "FACTOR", factor)
+        given.append(call(entropic.cached(store, on_change=policy, seed=None)(scaled)))  # type: ignore[call-overload]
+        expected.append(answer)
+
+    assert given == expected
+
+
+def test_accepting_says_what_it_did(store: entropic.Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number, which at a prompt tells of what runs, and what has changed since they were made."""
+    function = entropic.cached(store, name="study.scaled")(scaled)
+    for n in (1, 2):
+        function(n)
+    monkeypatch.setattr(sys.modules[__name__], "FACTOR", 3.0)
+
+    one = function.accept_changes({"n": 1})
+    rest = pickle.loads(pickle.dumps(function.accept_changes()))
+
+    assert repr(one) == (
+        "<1 run of study.scaled, of 1 point, accepted for today's code. "
+        "Changed since: constant `FACTOR` in test_changes.py.>"
+    )
+    assert (rest, f"{rest}", rest.points, rest.left_out) == (1, "1", 1, 0)
+    assert repr(function.accept_changes()) == "<No run of study.scaled had to be accepted.>"
+
+
+def test_single_runs_stay_accepted_when_they_are_renamed(
+    store: entropic.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run is the same, whatever its function is called."""
+    before = entropic.cached(store, name="old")(scaled)
+    for n in (1, 2):
+        before(n)
+    monkeypatch.setattr(sys.modules[__name__], "FACTOR", 3.0)
+    now = entropic.cached(store, name="new", former_names=("old",), on_change="error")(scaled)
+    assert now.accept_changes({"n": 1}) == 1
+    assert now.migrate() == 2
+
+    assert now(1).result_path.read_text() == "2.0"
+    with pytest.raises(CodeChangedError):
+        now(2)
+    assert [record.params["n"] for record in now.list(current=True)] == [1]
 
 
 def test_accepting_helps_at_once() -> None:
@@ -509,6 +651,46 @@ def test_code_is_part_of_the_explanation(policy: str, verdict: str, words: list[
     assert told["told"] == []
 
 
+def test_a_diff_fits_a_terminal() -> None:
+    """Long lines go on in the next one, with their sign: in the warning, in `explain` and in `entropic show --code`."""
+    long = ("-G * x", "-G * x + 0 * sum([" + ", ".join(map(str, range(100, 140))) + "])")
+    play("simulate(2) and None", long)
+    told = play("str(simulate.explain(2))", FLIPPED)["answer"].splitlines()
+    warned = play("simulate(2) and None", FLIPPED)["told"][0].splitlines()[1:]
+    play("simulate.run(2) and None", FLIPPED)
+    shown = shown_by("show", "--code", "n=2").splitlines()
+
+    expected = ["--- model.py: rhs (recorded)", "+++ model.py: rhs (now)", "+    return G * x"]
+    for lines in (warned, shown, [line[2:] for line in told]):
+        assert set(expected) <= set(lines)
+        (at,) = [number for number, line in enumerate(lines) if line.startswith("-    return")]
+        assert lines[at + 1].startswith("-        ")
+        assert max(map(len, lines[at:])) <= 78
+    assert "  it ran for this reason: no such run" in told
+
+
+def shown_by(*arguments: str) -> str:
+    """What the command line prints."""
+    command = [sys.executable, "-m", "entropic", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_why_shows_what_has_changed_up_to_the_newest_run() -> None:
+    """The command line knows no code of today: it compares with the newest run of the function."""
+    play("[simulate(2) and None, simulate(3) and None]")
+    before = shown_by("why", "n=2", "dt=0.1")
+    play("simulate(4) and None", FLIPPED)
+    shown = shown_by("why", "n=2", "dt=0.1")
+    play("simulate.accept_changes({'n': 2}) and None", FLIPPED)
+
+    assert "its code is" not in before
+    assert "its code is not that of the newest run of study.simulate: helper `rhs` in model.py" in shown
+    assert "-    return -G * x" in shown
+    assert shown_by("why", "n=2", "dt=0.1") == before
+    assert shown_by("why", "n=4", "dt=0.1").count("\n") == 3
+    assert "its code is not" in shown_by("why", "n=3", "dt=0.1")
+
+
 def test_the_explanation_of_earlier_code_is_the_same_after_the_warning() -> None:
     """A process that has been warned, and given the result, is told as much as one that has not."""
     play()
@@ -624,6 +806,106 @@ def test_source_and_bytecode_are_compared_where_they_can_be() -> None:
     assert answer("zipped.zip", 2) == "6"
     assert answer(".", 5, "[*f.explain(3).reasons][1]").startswith("the code changed: constant `G`")
     assert answer("zipped.zip", 7, "f.accept_changes(), f(3).result_path.read_text()") == "1 6"
+
+
+# ---- results that come of results by earlier code -------------------------------------------------------------------
+
+CHAIN = """
+import sys, warnings
+import entropic
+
+store = entropic.Store("results", "runs.json", file_suffix=".txt")
+load = lambda path: path.read_text()
+FACTOR = {factor}
+
+@entropic.cached(store, load=load, on_change="{inner}")
+def inner(n, *, result_path):
+    result_path.write_text(str(n * FACTOR))
+
+@entropic.cached(store, load=load, on_change="{outer}")
+def outer(n, *, result_path):
+    result_path.write_text("o" + inner(1))
+
+@entropic.cached(store, load=load, on_change="{outer}")
+def outermost(n, *, result_path):
+    result_path.write_text("O" + outer(n))
+
+warnings.simplefilter("ignore")
+print(*eval(sys.argv[1]))
+"""
+
+
+def chained(call: str, factor: int, inner: str = "warn", outer: str = "warn") -> list[str]:
+    Path("chain.py").write_text(CHAIN.format(factor=factor, inner=inner, outer=outer))
+    done = subprocess.run([sys.executable, "chain.py", call], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_what_comes_of_a_result_by_earlier_code_is_no_result_of_todays() -> None:
+    """It was made by today's function, and of what a changed one had left: it is handed out with a warning only."""
+    misses = ", outer.cache_info().misses, outermost.cache_info().misses"
+    chained("[inner(1)]", 1)
+    assert chained(f"[inner(1), outermost(5), outer(6){misses}]", 2) == ["1", "Oo1", "o1", "2", "1"]
+
+    told = chained("[str(outermost.explain(5)), str(outer.explain(6))]", 2)
+    planned = chained("[outer.plan([{'n': 5}, {'n': 6}]).by_earlier_code]", 2)
+    once = chained(f"[outer(6), outer(6){misses}]", 2, outer="rerun")
+    again = chained(f"[outer(6), outer(5), outermost(5){misses}]", 2, "rerun", "rerun")
+
+    assert " ".join(told).count("by earlier code, which it has used") == 2
+    assert planned == ["2"]
+    assert once == ["o1", "o1", "1", "0"]
+    assert again == ["o1", "o2", "Oo2", "1", "1"]
+
+
+def test_what_comes_of_a_result_by_earlier_code_can_be_accepted() -> None:
+    """As any other run."""
+    chained("[inner(1)]", 1)
+    chained("[outer(6)]", 2)
+
+    assert chained("[outer.accept_changes()]", 2) == ["1"]
+    assert chained("[outer(6), outer.cache_info().misses]", 2, "error", "error") == ["o1", "0"]
+
+
+# ---- from worker processes ------------------------------------------------------------------------------------------
+
+NESTED = """
+import sys, warnings
+from concurrent.futures import ProcessPoolExecutor
+import entropic
+
+store = entropic.Store("results", "runs.json", file_suffix=".txt")
+FACTOR = {factor}
+
+@entropic.cached(store, load=lambda path: path.read_text())
+def inner(n, *, result_path):
+    result_path.write_text(str(n * FACTOR))
+
+@entropic.cached(store, load=lambda path: path.read_text())
+def outer(n, *, result_path):
+    result_path.write_text(inner(n % 4))
+
+if __name__ == "__main__":
+    begin = {begin}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        outer.sweep([{{"n": n}} for n in range(begin, begin + 8)], workers=2)
+        with ProcessPoolExecutor(2) as executor:
+            outer.sweep([{{"n": n}} for n in range(begin + 8, begin + 16)], executor=executor)
+        inner(3)
+    print([f"{{one.category.__name__}} {{one.message}}".split(" has")[0] for one in caught])
+"""
+
+
+def test_workers_hand_back_what_they_warn_of() -> None:
+    """One warning for each pair of codes, given where the sweep was called, whichever processes met the change."""
+    for factor, begin in ((1, 0), (2, 100)):
+        Path("nested.py").write_text(NESTED.format(factor=factor, begin=begin))
+        done = subprocess.run([sys.executable, "nested.py"], capture_output=True, text=True, check=True)
+
+        assert done.stderr == ""
+    told = [f"StaleResultWarning The code of nested.{name}" for name in ("inner", "outer")]
+    assert done.stdout == f"{told}\n"
 
 
 # ---- how values are saved and loaded --------------------------------------------------------------------------------

@@ -254,6 +254,17 @@ def test_work_whose_session_was_cleaned_away_is_told_and_kept(store: Store) -> N
     assert store.check().is_clean
 
 
+def test_an_orphan_is_told_though_work_of_its_key_is_unclaimed(store: Store) -> None:
+    """And not removed: its run may be about to record it."""
+    orphan = store.results_dir / f"1.000000_{hash_params({'n': 1})}.txt"
+    orphan.write_text("x")
+    staging = store.results_dir / ".entropic" / "staging"
+    staging.joinpath(f"{'0' * 16}.0.{hash_params({'n': 1})}").mkdir(parents=True)
+
+    assert store.check().orphans == [orphan]
+    assert store.remove_orphans([orphan]) == []
+
+
 def test_a_draft_of_a_killed_rewrite_is_a_leftover(store: Store, tmp_path: Path) -> None:
     """A writer killed while it deleted a record leaves a draft, which repair removes."""
     fill(store)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
-import functools
+import fcntl
+import os
+import pickle
 import re
 import subprocess
 import sys
@@ -48,19 +50,32 @@ class Played(NamedTuple):
 
 @pytest.fixture(scope="module")
 def play(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Played]:
-    """Run an example twice, once for all tests."""
+    """Run an example twice, once for all tests, whichever process they are in."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
 
-    @functools.cache
     def play(name: str) -> Played:
-        folder, sources = tmp_path_factory.mktemp(name), set(FOLDER.rglob("*"))
-        printed, results = [], []
-        for _ in range(2):
-            printed.append(_run(name, folder))
-            results.append({path.name for path in folder.glob("runs_*/results/[!.]*")})
-        left = {path.name for path in folder.iterdir()}
-        return Played(*printed, results, left, set(FOLDER.rglob("*")) - sources)
+        with open(shared / f"{name}.played", "a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            if content := file.read():
+                return Played(*pickle.loads(content))
+            played = _play(name, tmp_path_factory.mktemp(name))
+            file.write(pickle.dumps(tuple(played)))
+            return played
 
     return play
+
+
+def _play(name: str, folder: Path) -> Played:
+    sources = set(FOLDER.rglob("*"))
+    printed, results = [], []
+    for _ in range(2):
+        printed.append(_run(name, folder))
+        results.append({path.name for path in folder.glob("runs_*/results/[!.]*")})
+    left = {path.name for path in folder.iterdir()}
+    return Played(*printed, results, left, set(FOLDER.rglob("*")) - sources)
 
 
 def _run(name: str, folder: Path) -> str:

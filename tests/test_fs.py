@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 import stat
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
 from entropic import Store
-from entropic._fs import is_abandoned, is_settled, try_lock, unlock, wait_for_lock
+from entropic._fs import (
+    collected_warnings,
+    collecting_warnings,
+    give_again,
+    is_abandoned,
+    is_settled,
+    try_lock,
+    unlock,
+    wait_for_lock,
+    warn,
+    was_given_again,
+)
+from entropic._fs._warn import _given
+from entropic.errors import StaleResultWarning
 
 # What the standard library lacks on Windows; asyncio and others that come with it are loaded before it is taken away.
 WITHOUT_POSIX = """
@@ -148,3 +163,45 @@ def test_a_file_that_cannot_be_synced_is_no_result(tmp_path: Path, monkeypatch: 
 def test_a_time_is_trusted_once_it_lies_back(changed_ns: int, seconds_later: float, settled: bool) -> None:
     """By one tick of the file system's clock, as coarse as the times that it keeps."""
     assert is_settled(changed_ns, changed_ns + int(seconds_later * 1e9)) == settled
+
+
+# ---- warnings -------------------------------------------------------------------------------------------------------
+
+
+def test_collected_warnings_are_given_once() -> None:
+    """By their subject, whatever their words; those of others are shown as ever, and so are ours afterwards."""
+    one, same, other = (StaleResultWarning(text) for text in ("one", "one, said otherwise", "other"))
+    one.subject = same.subject = ("results", f"f{os.getpid()}", "a", "b")
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        with collecting_warnings(), collecting_warnings():
+            for warning in (one, same, other):
+                warn(warning, StaleResultWarning)
+            warnings.warn("somebody else's", stacklevel=1)
+        collected = pickle.loads(pickle.dumps(collected_warnings()))
+        again = [str(entry.message) for entry in shown]
+        _given.clear()  # as in the process that gets them
+        for warning in collected * 2:
+            give_again(warning)
+        assert was_given_again(same)
+        warn(other, StaleResultWarning)
+
+    assert again == ["somebody else's"]
+    assert [str(entry.message) for entry in shown[1:]] == ["one", "other", "other"]
+    assert collected_warnings() == []
+
+
+def test_collecting_survives_those_who_put_back_what_shows_warnings() -> None:
+    """A thread that ends a `catch_warnings` of its own puts back what it found, after we have removed it."""
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        with collecting_warnings():
+            left_over = warnings.showwarning
+        for _ in range(2):
+            warnings.showwarning = left_over
+            with collecting_warnings():
+                warnings.warn("somebody else's", stacklevel=1)
+            warn("ours", StaleResultWarning)
+
+    assert [str(entry.message) for entry in shown] == ["somebody else's", "ours"] * 2
+    assert collected_warnings() == []

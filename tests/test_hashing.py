@@ -352,7 +352,7 @@ ALL_DIFFERENT = [
     *(Bare("a", 0.1), Bare("a", 0.2), Seeded(1, 1), Seeded(1, 2), Mesh(1), Mesh(2), Mesh(1, (0.0, 1.0))),
     *(Model(mass=1), Model(mass=2), OpenModel(mass=1), OpenModel(mass=1, extra=2), OpenModel(mass=1, extra=3)),
     *(OpenModel(**{"mass": 1, "$class": "Model", "tags": []}), OpenModel(**{"mass": 1, "$class": "x"}), _private(5)),
-    *(np.zeros(0), np.zeros((0, 2)), np.zeros((2, 0)), np.zeros(()), np.zeros(1), np.zeros((1, 1)), [0.0], np.zeros(2)),
+    *(np.zeros(0), np.zeros((0, 2)), np.zeros((2, 0)), np.zeros(1), np.zeros((1, 1)), [0.0], np.zeros(2)),
     *(np.arange(4), np.arange(4.0), np.arange(4, dtype="i2"), np.arange(4, dtype="u8"), np.arange(4, dtype="i4")),
     *(np.arange(4).reshape(2, 2), np.arange(4).reshape(2, 2).T, np.array([True]), np.array([1], "i1")),
     *(_big, _big_and_one),

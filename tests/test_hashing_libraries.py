@@ -258,7 +258,70 @@ def _own_distribution() -> Any:
     return Mine(name="norm")
 
 
+def _derived(library: str) -> tuple[Any, Callable[[Any], Any]]:
+    """A value of a library, and what makes an equal one of a class that derives from its class, with a note."""
+    module: Any = pytest.importorskip(library)
+    if library == "pandas":
+        kind = type("Derived", (module.DataFrame,), {"_metadata": ["note"], "__module__": __name__})
+        return module.DataFrame({"a": [1]}), lambda note: _noted(kind({"a": [1]}), note)
+    if library == "networkx":
+        kind = type("Derived", (module.Graph,), {"__module__": __name__})
+        return module.Graph([(1, 2)]), lambda note: _noted(kind([(1, 2)]), note)
+    kind = type("Derived", (module.Tensor,), {"__module__": __name__})
+    return module.ones(2), lambda note: _noted(module.ones(2).as_subclass(kind), note)
+
+
+def _noted(value: Any, note: int) -> Any:
+    value.note = note
+    return value
+
+
+@pytest.mark.parametrize("library", ["pandas", "networkx", "torch"])
+def test_a_class_that_derives_from_a_librarys_takes_part(library: str) -> None:
+    """It may do something else, and hold more; a cached view of what it holds is nothing more."""
+    plain, made = _derived(library)
+    noted = made(1)
+    _ = getattr(noted, "adj", None)
+
+    assert len({hash_params({"x": one}) for one in (plain, made(1), made(2))}) == 3
+    assert hash_params({"x": noted}) == hash_params({"x": made(1)})
+
+
+ONE_VALUE = [
+    (np.array(1.5), 1.5),
+    (np.array(3, dtype="u1"), 3),
+    (np.array("a"), "a"),
+    (np.array(None, dtype=object), None),
+    (np.array("2026-01-01", dtype="M8[D]"), np.datetime64("2026-01-01")),
+]
+
+
+@pytest.mark.parametrize(("array", "value"), ONE_VALUE)
+def test_an_array_without_dimensions_is_its_value(array: Any, value: Any) -> None:
+    """As a scalar of NumPy's is; with one dimension it is another value."""
+    assert hash_params({"x": array}) == hash_params({"x": value}) != hash_params({"x": array.reshape(1)})
+
+
+def test_what_is_masked_is_no_number() -> None:
+    """The one masked value of NumPy has a key of its own."""
+    assert hash_params({"x": np.ma.masked}) not in {hash_params({"x": one}) for one in (0.0, None, np.ma.array([0.0]))}
+
+
+def test_structures_of_msgspec_count_by_their_fields() -> None:
+    """Class and fields, as for a dataclass."""
+    msgspec: Any = pytest.importorskip("msgspec")
+    first, second = (msgspec.defstruct(name, [("a", int), ("b", int, 2)]) for name in ("First", "Second"))
+
+    assert hash_params({"x": first(1)}) == hash_params({"x": first(1, 2)})
+    assert len({hash_params({"x": one}) for one in (first(1), first(2), first(1, 3), second(1), {"a": 1, "b": 2})}) == 5
+
+
+def _unreadable() -> Any:
+    return pytest.importorskip("torch").empty(2, device="meta")
+
+
 REFUSED = [
+    (_unreadable, "cannot be read"),
     (_lazy_frame, r"\.collect\(\)"),
     (_open_file, "InputFile"),
     (_dummy_symbol, "Symbol"),

@@ -13,8 +13,10 @@ import tinydb
 
 from entropic import RunRecord, Store
 from entropic.index import TinyDBIndex
-from entropic.index.tinydb import _format, _line_content, _lines
+from entropic.index.tinydb import _format, _line_content, _lines, _removal, _write_lock, _writer
 from entropic.testing import make_record
+
+from .test_reentry_index import at_each_line_of
 
 
 @pytest.fixture(autouse=True)
@@ -164,6 +166,45 @@ def test_what_was_remembered_is_forgotten_once_it_is_removed(tmp_path: Path) -> 
     for index in others:
         assert index.find_by_hash(records[4].params_hash) is None
         require(index, [*records[:4], *records[5:]], records)
+
+
+@pytest.mark.parametrize("inner", ["inserts", "removes"])
+@pytest.mark.parametrize("place", [1, 5])
+def test_a_call_comes_in_at_any_line_of_a_removal(tmp_path: Path, place: int, inner: str) -> None:
+    """Both are done, and everybody knows of both."""
+    path = tmp_path / "runs.json"
+    records = [make_record({"n": n}) for n in range(6)]
+    added = make_record({"n": 9})
+    opened(path).insert_many(records)
+    template = path.read_bytes()
+    files = frozenset(module.__file__ for module in (_lines, _line_content, _removal, _writer, _write_lock))
+
+    def new() -> tuple[TinyDBIndex, TinyDBIndex]:
+        path.write_bytes(template)
+        pair = opened(path), opened(path)
+        for index in pair:
+            require(index, records, records)
+        return pair
+
+    def call(pair: tuple[TinyDBIndex, TinyDBIndex]) -> None:
+        assert pair[0].delete_by_hash(records[place].params_hash)
+
+    def come_in(pair: tuple[TinyDBIndex, TinyDBIndex]) -> None:
+        if inner == "inserts":
+            pair[0].insert(added)
+        else:
+            pair[0].delete_by_hash(records[3].params_hash)
+
+    expected = [one for one in records if one != records[place]]
+    expected = [*expected, added] if inner == "inserts" else [one for one in expected if one != records[3]]
+    tried = 0
+    for where, pair, raised in at_each_line_of(files, new, call, come_in, 4):
+        assert raised is None, where
+        for index in (*pair, opened(path)):
+            require(index, expected, [*records, added])
+        assert stock(path) == [one.params["n"] for one in expected], where
+        tried += 1
+    assert tried > 10
 
 
 # ---- the table of offsets beside it ---------------------------------------------------------------------------------

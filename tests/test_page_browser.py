@@ -283,6 +283,29 @@ def test_axes_are_of_what_can_be_measured(show: Shown) -> None:
     assert [moment[:7] for moment in ranges] == ["2026-01", "2026-01"]
 
 
+def test_a_table_shows_that_it_scrolls(show: Shown) -> None:
+    """By a shadow at the edge behind which there is more; what a row is about stays in sight."""
+    page = show([run(i, {f"parameter {k}": i + k for k in range(12)}) for i in range(12)], "table")
+    page.set_viewport_size({"width": 390, "height": 900})
+
+    scrolling = page.locator("#table-view .dt-layout-table .dt-layout-cell")
+    assert scrolling.evaluate("(cell) => cell.scrollWidth > cell.clientWidth")
+    assert scrolling.evaluate("(cell) => getComputedStyle(cell).backgroundImage").count("gradient") == 4
+    before = page.locator("#runs tbody td").first.bounding_box()["x"]
+    scrolling.evaluate("(cell) => { cell.scrollLeft = 300; }")
+    assert page.locator("#runs tbody td").first.bounding_box()["x"] == before
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_counts_have_no_fractions_and_common_parameters_come_first(show: Shown) -> None:
+    """Of runs of two functions, those with the parameter that most of them have are compared."""
+    runs = [run(i, {"rare": i} if i % 4 == 0 else {"common": i}, elapsed_seconds=1.0 + i) for i in range(12)]
+    page = show(runs)
+
+    assert page.evaluate("document.getElementById('history').layout.yaxis.dtick") == 1
+    assert page.evaluate("document.getElementById('against').layout.xaxis.title.text") == "common"
+
+
 def test_a_single_run_shows_its_parameters(show: Shown) -> None:
     """Where nothing can vary, the table has all parameters."""
     page = show([run(0, {"n": 1, "solver": {"$class": "Euler", "dt": 0.1}})], "table")

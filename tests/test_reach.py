@@ -230,6 +230,11 @@ REACHED: dict[str, tuple[dict[str, str], str, str]] = {
         "V = 1",
         "V = 2",
     ),
+    "module of a package that is not loaded": (
+        project("from pk.m import f", pk="", pk__m="def f(n):\n  from . import k\n  return k.V", pk__k="V = 1"),
+        "V = 1",
+        "V = 2",
+    ),
     "getattr of a module": (
         project("import a\ndef f(n): return a.other", a="def __getattr__(k): return 1"),
         "return 1",
@@ -314,6 +319,114 @@ def test_a_module_that_appears_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert after.bytecode != before.bytecode
     assert changes(before, after)
+
+
+# By kind: a function, a piece of it, and what stands there after a change that has to be seen, though it looks like one
+# of what is only told.
+COUNTS = {
+    "loop whose variable is used": ("def f(n):\n  for i in range(3): print(i)\n  return i", "3", "4"),
+    "sum of an iterator": ("def f(n):\n  it = iter(n)\n  print('a')\n  return list(it)", "'a'", "sum(it)"),
+    "generator expression": ("def f(n):\n  it = (i for i in n)\n  print('a')\n  return list(it)", "'a'", "max(it)"),
+    "generator of one's own": (
+        "def g(n): yield n\ndef f(n):\n  it = g(n)\n  print('a')\n  return list(it)",
+        "print('a')",
+        "print(*it)",
+    ),
+    "member of an iterator": ("def f(n):\n  it = map(str, n)\n  print('a')\n  return list(it)", "'a'", "1 in it"),
+    "lines of a file": ("def f(n):\n  with open(n) as h:\n    print('a')\n    return h.read()", "'a'", "list(h)"),
+    "array that is written to": (
+        "import numpy as np\ndef f(n):\n  print('a')\n  return n",
+        "'a'",
+        "np.add(n, 1, out=n)",
+    ),
+    "array that is changed": ("import numpy as np\ndef f(n):\n  print('a')\n  return n", "'a'", "np.put(n, 0, 1)"),
+    "logger of one's own": (
+        "import logging\nclass L(logging.Logger):\n  said = []\n  def info(self, m): self.said.append(m)\n"
+        "log = L('x')\n"
+        "def f(n):\n  log.info('a')\n  return log.said",
+        "info('a')",
+        "info('b')",
+    ),
+    "output that is caught": (
+        "import io, contextlib\ndef f(n):\n  b = io.StringIO()\n  with contextlib.redirect_stdout(b): print('a')\n"
+        "  return b.getvalue()",
+        "'a'",
+        "'b'",
+    ),
+    "output of a helper that is caught": (
+        "import io, contextlib\ndef g(): print('a')\ndef f(n):\n  b = io.StringIO()\n"
+        "  with contextlib.redirect_stdout(b): g()\n  return b.getvalue()",
+        "'a'",
+        "'b'",
+    ),
+    "output that is turned aside": (
+        "import io, sys\ndef f(n):\n  sys.stdout = b = io.StringIO()\n  print('a')\n  return b.getvalue()",
+        "'a'",
+        "'b'",
+    ),
+    "warning that is an error": (
+        "import warnings\ndef f(n):\n  warnings.simplefilter('error')\n  try: warnings.warn('a')\n"
+        "  except UserWarning as e: return str(e)",
+        "'a'",
+        "'b'",
+    ),
+    "warning that is caught": (
+        "import warnings\ndef f(n):\n  with warnings.catch_warnings(record=True) as w: warnings.warn('a')\n"
+        "  return str(w)",
+        "'a'",
+        "'b'",
+    ),
+}
+
+# As above, of what must not matter.
+UNTOLD = {
+    "loop that only prints": ("def f(n):\n  pass\n  return n", "pass", "for i in range(3): print(i)"),
+    "logger asked for on the spot": (
+        "import logging\ndef f(n):\n  pass\n  return n",
+        "pass",
+        "logging.getLogger('x').info('n=%s', n)",
+    ),
+    "logger asked for in the function": (
+        "import logging\ndef f(n):\n  return n",
+        "return n",
+        "log = logging.getLogger('x')\n  log.info('a')\n  return n",
+    ),
+    "iterator that is named": ("def f(n):\n  it = iter(n)\n  print('a')\n  return list(it)", "'a'", "f'{it}', it"),
+    "warnings that are silenced": (
+        "import warnings\ndef f(n):\n  warnings.simplefilter('ignore')\n  warnings.warn('a')\n  return n",
+        "'a'",
+        "'b'",
+    ),
+    "hint without a value": ("def f(n):\n  y = 2\n  return y", "y = 2", "y = 2\n  z: int"),
+    "docstring of a class": ("class C:\n  'a'\n  def g(self): return 1\ndef f(n): return C().g()", "  'a'\n", ""),
+    "final": (
+        "from typing import final\ndef g(): return 1\ndef f(n): return g()",
+        "def g",
+        "@final\ndef g",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", COUNTS)
+def test_what_looks_as_if_it_only_told_is_seen(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Output that somebody catches, and what changes something on the way, is no mere output."""
+    source, old, new = COUNTS[kind]
+    assert old in source
+    before, after = (looked_at(project(one), monkeypatch) for one in (source, source.replace(old, new, 1)))
+
+    assert after.digest != before.digest
+    assert changes(before, after)
+
+
+@pytest.mark.parametrize("kind", UNTOLD)
+def test_what_only_tells_is_not_seen(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logging, hints and words for readers are the same fingerprint, and nothing is named."""
+    source, old, new = UNTOLD[kind]
+    assert old in source
+    before, after = (looked_at(project(one), monkeypatch) for one in (source, source.replace(old, new, 1)))
+
+    assert after.digest == before.digest
+    assert changes(before, after) == changes(after, before) == []
 
 
 SETS = {

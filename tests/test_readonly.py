@@ -21,7 +21,12 @@ from pathlib import Path
 uid = int(sys.argv[1])
 from entropic import Store, cached
 import tinydb, tinydb.storages  # before the rights to read the installation are given up
-import entropic._maintenance, entropic.index.tinydb._recovery, entropic.index.tinydb._database
+import entropic, importlib, pkgutil
+rooms = "_code _engine _fs _function _locks _maintenance _results _tables index.tinydb query"
+for room in rooms.split():
+    package = importlib.import_module(f"entropic.{room}")
+    for module in pkgutil.iter_modules(package.__path__, f"entropic.{room}."):
+        importlib.import_module(module.name)
 if uid:
     os.setgroups([])
     os.setegid(uid)

@@ -176,7 +176,7 @@ def unread_wal(path: str) -> None:
 
 def point_failed(point: object, error: BaseException) -> None:
     """A point of a sweep has failed, and the sweep was told to skip such points."""
-    logger.warning("Skipped the point %r: %s: %s", point, type(error).__name__, error)
+    logger.warning("Skipped the point %s: %s: %s", repr(point), type(error).__name__, error)
 
 
 def swept(points: int, outcome: str) -> None:

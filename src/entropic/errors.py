@@ -717,7 +717,12 @@ class StaleResultWarning(UserWarning):
     A recorded result is used although its code has changed since; given once for each pair of codes.
 
     If the result is still good, call ``accept_changes()`` on the function; if not, give it a new ``version=``.
+
+    Attributes:
+        subject: The results folder, the function, the code of the record, and that of today.
     """
+
+    subject: tuple[str, ...] = ()
 
 
 class ChangedDefaultWarning(UserWarning):
@@ -1006,6 +1011,11 @@ class RenamedFunctionWarning(_Declared, UserWarning):
     @property
     def _when(self) -> str:
         return self.created_at[:19].replace("T", " ")
+
+    @property
+    def subject(self) -> tuple[str, ...]:
+        """What it is about, whatever run it names."""
+        return self.name, self.former
 
     @property
     def _paste(self) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._command import Command
-    from ._function import BoundCachedFunction, CachedFunction, CacheInfo, WithMetadata
+    from ._function import AcceptedChanges, BoundCachedFunction, CachedFunction, CacheInfo, WithMetadata
     from ._maintenance import (
         CheckReport,
         Explanation,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ._sweep import Plan, SweepProgress
 
 __all__ = [
+    "AcceptedChanges",
     "BoundCachedFunction",
     "CacheInfo",
     "CachedFunction",
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 _PLACES = {
+    "AcceptedChanges": "_function",
     "BoundCachedFunction": "_function",
     "CacheInfo": "_function",
     "CachedFunction": "_function",

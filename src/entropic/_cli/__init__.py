@@ -15,7 +15,7 @@ import warnings
 import click
 
 from ..errors import EntropicError, UnknownNameWarning
-from . import _explain, _failures, _ls, _prune, _restore, _run, _show, _sweep, _transfer
+from . import _docs, _explain, _failures, _ls, _prune, _restore, _run, _show, _sweep, _transfer
 from ._place import store_options
 from ._view import told
 
@@ -85,6 +85,7 @@ for _subcommand in (
     _transfer.export,
     _transfer.link,
     _transfer.page,
+    _docs.docs,
 ):
     entropic.add_command(_subcommand)
 

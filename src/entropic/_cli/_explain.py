@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import click
 
+from .._code import diff_of
 from .._command import typed_otherwise, with_typed
-from .._engine import identity_fields
+from .._engine import identity_fields, run_mark
 from .._maintenance import Explanation, explain
 from .._record import RunRecord, cell_text, one_line
 from .._tables import RecordList
@@ -51,7 +53,7 @@ def why(context: click.Context, store: Store, name: str | None, params: tuple[st
     newest = _newest(store.list(), name)
     point = values if newest is None else _completed(store, values, newest)
     identity = PLAIN if newest is None else _identity(newest, texts, values)
-    explanation = explain(store._engine, key_of(point, identity))
+    explanation = _with_code(explain(store._engine, key_of(point, identity)), store)
     _show(explanation)
     if not explanation.is_hit:
         context.exit(1)
@@ -102,6 +104,27 @@ def _with_field(values: dict[str, Any], names: list[str], value: Any) -> dict[st
     name, *further = names
     inner = values.get(name)
     return {**values, name: _with_field(inner if isinstance(inner, dict) else {}, further, value) if further else value}
+
+
+def _with_code(explanation: Explanation, store: Store) -> Explanation:
+    """
+    The same, with what has changed of the code between the run that is found and the newest one of its function.
+
+    What the code is today is not known here, nor what on_change= makes of a run of other code.
+    """
+    record = explanation.record
+    if record is None or not explanation.function:
+        return explanation
+    newest = store.list({"function": explanation.function})[-1]
+    old, new = (one.provenance.get("code") for one in (record, newest))
+    codebook = store._engine.codebook
+    if not isinstance(old, str) or not isinstance(new, str) or new in codebook.accepted_for(old, run_mark(record)):
+        return explanation
+    changed = codebook.changes_between(old, new)
+    if not changed:
+        return explanation
+    said = f"its code is not that of the newest run of {explanation.function}: {', '.join(one.name for one in changed)}"
+    return replace(explanation, reasons=(*explanation.reasons, said), diff=diff_of(changed))
 
 
 def _show(explanation: Explanation) -> None:

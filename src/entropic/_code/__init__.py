@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 from .._fs import door
 
 if TYPE_CHECKING:
+    from ._accepted import is_fingerprint
     from ._arguments import code_in, found_again
     from ._bytecode import code_digest, layers_of
     from ._comparison import Change, diff_of
     from ._fingerprint import Code, Fingerprint
-    from ._history import Codebook, is_fingerprint
+    from ._history import Codebook
     from ._ownership import EVERYTHING_OWN, Ownership
     from ._provenance import Meter, circumstances
     from ._units import ITSELF, Part
@@ -36,11 +37,12 @@ __all__ = [
 __getattr__, __dir__ = door(
     __name__,
     {
+        "_accepted": "is_fingerprint",
         "_arguments": "code_in found_again",
         "_bytecode": "code_digest layers_of",
         "_comparison": "Change diff_of",
         "_fingerprint": "Code Fingerprint",
-        "_history": "Codebook is_fingerprint",
+        "_history": "Codebook",
         "_ownership": "EVERYTHING_OWN Ownership",
         "_provenance": "Meter circumstances",
         "_units": "ITSELF Part",

@@ -8,14 +8,16 @@ what sources say; a part of which neither can be compared counts as changed.
 from __future__ import annotations
 
 import difflib
+import textwrap
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ._fingerprint import Fingerprint
-from ._units import IMPORT, ITSELF, SAVE, SOURCE, Part
+from ._units import IMPORT, ITSELF, RESULT, SAVE, SOURCE, Part
 
 UNKNOWN = "its code (which part is not known: what was noted of it is missing)"
 _LONGEST_DIFF = 60
+_WIDTH = 78  # and two more where a diff is told with other things
 
 
 class Change(NamedTuple):
@@ -71,7 +73,12 @@ def changes(old_fingerprint: Fingerprint, new_fingerprint: Fingerprint) -> list[
             elif was != now:
                 _note(found, _rebound(label, was, now, before, after))
         for label in sorted((old.edges.keys() ^ new.edges.keys()) - {SAVE}):  # fingerprints of earlier releases lack it
-            if _is_made_of(label, old):
+            if label.startswith(RESULT):
+                _note(
+                    found,
+                    Change(f"a {label.replace(RESULT, 'result of `')}` by earlier code, which it has used", old, new),
+                )
+            elif _is_made_of(label, old):
                 _note(found, Change(_difference(old, new), old, new))
             elif is_same and not is_other_python and label not in old.text.quiet | new.text.quiet and is_import(label):
                 # The same name means something of the user's here, and nothing that counts there.
@@ -167,27 +174,48 @@ def _rebound(label: str, was: int | str, now: int | str, before: Sequence[Part],
 # ---- in words -------------------------------------------------------------------------------------------------------
 
 
-def diff_of(changed: Sequence[Change]) -> str:
-    """A unified diff of what changed, from the texts that are known; at most 60 lines."""
+def diff_of(changed: Sequence[Change], longest: int | None = _LONGEST_DIFF) -> str:
+    """A unified diff of what changed, from the texts that are known, in lines that fit a terminal."""
     lines: list[str] = []
     for change in changed:
         old = change.before.text.source if change.before is not None else ""
         new = change.after.text.source if change.after is not None else ""
         if old != new and (old or new):
             lines += _unified(old, new, change.after or change.before)
-    if len(lines) > _LONGEST_DIFF:
-        lines[_LONGEST_DIFF:] = [f"... and {len(lines) - _LONGEST_DIFF} lines more"]
+    if longest is not None and len(lines) > longest:
+        lines[longest:] = [f"... and {len(lines) - longest} lines more"]
     return "\n".join(lines)
 
 
 def _unified(old: str, new: str, part: Part | None) -> list[str]:
     name = f"{part.file or 'typed in'}: {part.name or ITSELF}" if part is not None else ""
-    return [
-        line.rstrip("\n")
-        for line in difflib.unified_diff(
-            old.splitlines(), new.splitlines(), f"{name} (recorded)", f"{name} (now)", lineterm="", n=2
-        )
-    ]
+    compared = difflib.unified_diff(
+        old.splitlines(), new.splitlines(), f"{name} (recorded)", f"{name} (now)", lineterm="", n=2
+    )
+    return [folded for line in compared for folded in _folded(line.rstrip("\n"))]
+
+
+def _folded(line: str) -> list[str]:
+    """
+    A line of a diff as several that fit a terminal, each of which begins with the sign of the first.
+
+    Example:
+        >>> _folded("-" + "word " * 20)[1]
+        '-    word word word word word'
+    """
+    if len(line) <= _WIDTH:
+        return [line]
+    sign, indent = line[:1], " " * (len(line) - 1 - len(line[1:].lstrip()))
+    first = sign + (indent if len(indent) < _WIDTH // 2 else "")
+    return textwrap.wrap(
+        line[1:].strip(),
+        _WIDTH,
+        initial_indent=first,
+        subsequent_indent=f"{first}    ",
+        replace_whitespace=False,
+        expand_tabs=False,
+        break_on_hyphens=False,
+    )
 
 
 # ---- the first format -----------------------------------------------------------------------------------------------

@@ -216,7 +216,7 @@ class _Describer:
 
     def _in_any_order(self, items: list[Any], depth: int) -> list[str]:
         """The items of a set: that of functions and objects goes by addresses, which no two processes share."""
-        told: list[tuple[str, list[str], list[Any]]] = []
+        told: list[tuple[str, list[tuple[str, ...]], list[Any]]] = []
         for item in items:
             kept, self._draft.code = self._draft.code, []
             try:

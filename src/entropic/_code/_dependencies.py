@@ -14,21 +14,23 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType, ModuleType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _modules
 from ._bytecode import body_digest
 from ._chains import ChainReader
 from ._classes import ClassReader
 from ._graph import Graph, OwnState, Receiver, Target
-from ._late import reading
+from ._late import reading, texts
 from ._names import Holder, holder_of_cells, holder_of_module
 from ._objects import ABSENT, functions_behind, is_a, lineage_of, members_of
 from ._ownership import Ownership
-from ._scopes import WHOLE, Chain, Import, label_of, reads_of
-from ._texts import TextReader
-from ._units import ARGUMENT, IMPORT, SAVE, SOURCE, Part
+from ._scopes import WHOLE, Chain, Import, label_of, reads_of, turning_texts
+from ._units import ARGUMENT, IMPORT, SAVE, SOURCE, Output, Part
 from ._values import ValueReader
+
+if TYPE_CHECKING:
+    from ._texts import TextReader
 
 # What names are looked up in by names that are computed.
 _WHOLE_MODULE = frozenset({("globals",), ("sys", "modules")})
@@ -60,7 +62,10 @@ class Walk:
     def __init__(self, ownership: Ownership) -> None:
         self._ownership = ownership
         self._left: deque[Callable[[], None]] = deque()
-        self._texts = TextReader()
+        self._functions: list[tuple[int, FunctionType]] = []
+        self._turning: set[str] = set()
+        self._texts: TextReader | None = None
+        self._output = Output(ownership.output)
         self.graph = self._graph = Graph(ownership)
         self.chains = ChainReader(self, ownership)
         self.classes = ClassReader(self, ownership)
@@ -98,7 +103,11 @@ class Walk:
 
     def _follow_texts(self) -> bool:
         """Follow what is looked up by texts; whether there were any that had not been followed."""
-        found = list(self._texts.new(self._graph.constants))
+        if not self._turning:
+            return False
+        if self._texts is None:
+            self._texts = texts.TextReader(self._turning, self._functions[0][1].__globals__)
+        found = list(self._texts.new([*self._functions], [*self._graph.constants]))
         for number, namespace, text in found:
             module = self._texts.module_in(text)
             if module is not None:
@@ -132,9 +141,7 @@ class Walk:
             "" if kind == "itself" else _name_of(function),
             _file_of(function),
             body_digest(code),
-            read=lambda: reading.text_of_function(
-                function, receiver.kind if receiver else None, kind, self._ownership.output
-            ),
+            read=lambda: reading.text_of_function(function, receiver.kind if receiver else None, kind, self._output),
         )
         number = self._graph.add(key, part)
         self._graph.functions.append(function)
@@ -146,7 +153,9 @@ class Walk:
     def _follow(self, visit: _Visit) -> None:
         number, function, receiver, only_code = visit
         reads = reads_of(function.__code__)
-        self._texts.note(number, function, reads)
+        self._functions.append((number, function))
+        self._turning |= turning_texts(reads)
+        self._output.counts = self._output.counts or bool(reads.captures)
         module = holder_of_module(function.__globals__)
         cells = holder_of_cells(function, module.file)
         for kind, chain in reads.changed:
@@ -201,7 +210,7 @@ class Walk:
         """What has been put into a function, which whoever gets it may read."""
         held = function.__dict__
         for name in sorted(held):
-            if name != "__wrapped__" and not name.startswith("_self_"):
+            if name not in ("__wrapped__", "__final__", "__override__") and not name.startswith("_self_"):
                 holder = Holder(held.get, id(held), file)
                 shown = f"{function.__qualname__}.{name}"
                 self._graph.edge(
@@ -247,6 +256,8 @@ class Walk:
         module = sys.modules.get(name)
         if module is None or not chain or not self._has(module):
             return None
+        if not self._is_bound(name, chain[0]) and not self._is_bound(name, "__getattr__"):
+            return None  # such as a module of a package that nobody has loaded yet
         return self.chains.of_module(module, chain)
 
     def _is_as_written(self, target: Target) -> bool:

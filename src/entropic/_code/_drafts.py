@@ -175,10 +175,14 @@ def seen_as(value: Any, kind: type, base: type) -> Any:
     return value if kind is base or kind.__module__ in ("builtins", "collections") else Items(value, base)
 
 
-def place_of(code: Any) -> str:
-    """What orders code in a set."""
+def place_of(code: Any) -> tuple[str, ...]:
+    """What orders code in a set; the same for every Python, as far as can be."""
     functions = functions_behind(code)
-    return body_digest(functions[0].__code__) if functions else kind_name(code if is_a(code, type) else type(code))
+    if not functions:
+        return (kind_name(code if is_a(code, type) else type(code)),)
+    body = functions[0].__code__
+    constants = [repr(one) for one in body.co_consts if type(one) in SCALARS]
+    return body.co_name, f"{body.co_firstlineno:08}", *constants, *body.co_names, body_digest(body)
 
 
 def sum_of_plain(items: Iterable[Any]) -> str:

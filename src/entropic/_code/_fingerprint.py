@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from operator import attrgetter, is_, is_not
 from types import CellType, CodeType, FunctionType
@@ -20,7 +21,7 @@ from ._graph import Constant, Graph, OwnState
 from ._names import Binding, any_changed
 from ._objects import ABSENT
 from ._ownership import EVERYTHING_OWN, Ownership
-from ._units import Part, digest_of
+from ._units import RESULT, Part, digest_of
 
 Edge = tuple[str, "int | str"]
 
@@ -46,6 +47,12 @@ class Fingerprint:
         self.bytecode = bytecode or PYTHON + digest_of(
             repr([_content(part.bytecode + part.assigned, part, part.edges) for part in parts])
         )
+
+    def with_results(self, results: Mapping[str, str]) -> Fingerprint:
+        """That of a run which has used results by other code: the digest of that, by the name of a cached function."""
+        itself = copy.copy(self.parts[0])
+        itself.edges = {**itself.edges, **{f"{RESULT}{name}": f"by {code}" for name, code in results.items()}}
+        return Fingerprint([itself, *self.parts[1:]])
 
     @functools.cached_property
     def digest(self) -> str:

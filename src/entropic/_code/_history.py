@@ -11,15 +11,15 @@ import contextlib
 import hashlib
 import json
 import os
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _fs, _log
-from .._fs import is_settled, make_shared_folder, own_entries, read_own_file, remember, remove_abandoned
+from .._fs import make_shared_folder, own_entries, read_own_file, remember, remove_abandoned
 from .._results import Layout
+from ._accepted import AcceptedCodes, is_fingerprint
 from ._fingerprint import Fingerprint
 from ._late import comparison
 from ._units import ARGUMENT, Part
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _DRAFT = ".draft"
 _FORMAT = 2
-_FINGERPRINT = re.compile(r"[0-9A-Za-z-]{1,64}")
 _MOST_REMEMBERED = 4096
 
 
@@ -39,14 +38,19 @@ class Codebook:
 
     Args:
         results_dir: The results folder; nothing is made in it before something is kept.
+
+    Attributes:
+        folder: Where they are.
+        accepted: The changes that were accepted.
     """
 
     def __init__(self, results_dir: str | os.PathLike[str]) -> None:
         layout = Layout(results_dir)
-        self._folder = str(layout.code)
-        self._accepted_folder = str(layout.accepted)
-        self._accepted: tuple[int, frozenset[tuple[str, str]]] = (-1, frozenset())
+        self.folder = str(layout.code)
+        self.accepted = AcceptedCodes(str(layout.accepted))
+        self.accept, self.accepted_for = self.accepted.accept, self.accepted.accepted_for
         self._kept: dict[str, bool] = {}
+        self._functions: dict[str, list[str]] = {}
         self._arguments: dict[str, list[str]] = {}
 
     # ---- parts ------------------------------------------------------------------------------------------------------
@@ -56,7 +60,7 @@ class Codebook:
         name = f"{fingerprint.digest}.json"
         if f"{function_name} {name}" not in self._kept:
             remember(self._kept, f"{function_name} {name}", True, _MOST_REMEMBERED)
-            if not os.path.exists(os.path.join(self._folder, name)):
+            if not os.path.exists(os.path.join(self.folder, name)):
                 parts = [part.to_dict() for part in fingerprint.parts]
                 fields = {"function": function_name, "format": _FORMAT, "bytecode": fingerprint.bytecode}
                 self._write(name, {**fields, "parts": parts})
@@ -67,10 +71,19 @@ class Codebook:
         """Note that a function of this name has runs by a recorded fingerprint, if that is not known."""
         known = self.functions_of(digest)
         if known and function_name not in known:
-            self._replace(_names_of(digest), {"functions": [*known, function_name]})
+            self._functions[digest] = [*known, function_name]
+            self._replace(_names_of(digest), {"functions": self._functions[digest]})
 
     def functions_of(self, digest: str) -> list[str]:
         """What functions with a recorded fingerprint were called when they ran: several, if one was renamed."""
+        if digest not in self._functions:
+            found = self._functions_noted(digest)
+            if not found:
+                return []  # nothing has run with it, or not yet
+            remember(self._functions, digest, found, _MOST_REMEMBERED)
+        return self._functions[digest]
+
+    def _functions_noted(self, digest: str) -> list[str]:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             return [str(name) for name in self._read(_names_of(digest))["functions"]]
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
@@ -123,51 +136,12 @@ class Codebook:
 
     def diff(self, old: str, new: str) -> str:
         """What differs between the code of two recorded fingerprints, as a unified diff."""
-        known = self.known(new)
-        return comparison.diff_of(self.changes_since(old, known)) if isinstance(known, Fingerprint) else ""
+        return comparison.diff_of(self.changes_between(old, new), None)
 
-    # ---- what was accepted ------------------------------------------------------------------------------------------
-
-    def accept(self, old: Iterable[str], new: str) -> None:
-        """
-        Declare runs of *old* code good for *new*: for all processes, from now on.
-
-        Raises:
-            OSError: It cannot be written.
-        """
-        folder = self._accepted_folder
-        make_shared_folder(folder)
-        for digest in filter(is_fingerprint, old):
-            _make_empty_file(os.path.join(folder, f"{digest}.{new}"))
-        self._accepted = (-1, frozenset())
-
-    def accepted_for(self, old: str) -> list[str]:
-        """The codes that runs of an *old* one are good for, directly or by way of other changes."""
-        pairs = self._accepted_pairs()
-        reached, left = [old], [old]
-        while left:
-            one = left.pop()
-            further = [later for earlier, later in pairs if earlier == one and later not in reached]
-            reached += further
-            left += further
-        return reached[1:]
-
-    def accepted_from(self, codes: Iterable[str]) -> set[tuple[str, str]]:
-        """The accepted changes, each an old and a new code, that begin with one of these codes."""
-        reached = set(codes).union(*map(self.accepted_for, codes))
-        return {(old, new) for old, new in self._accepted_pairs() if old in reached}
-
-    def _accepted_pairs(self) -> frozenset[tuple[str, str]]:
-        folder = self._accepted_folder
-        try:
-            changed_at = os.stat(folder).st_mtime_ns
-        except OSError:
-            return frozenset()
-        # Of a folder that has just changed, the time says nothing yet: it may change again at the same moment.
-        if changed_at != self._accepted[0] or not is_settled(changed_at):
-            pairs = (name.split(".") for name in os.listdir(folder) if name.count(".") == 1)
-            self._accepted = changed_at, frozenset((old, new) for old, new in pairs)
-        return self._accepted[1]
+    def changes_between(self, old: str, new: str) -> list[Change]:
+        """What differs between two recorded fingerprints; nothing if the later one is not known."""
+        known = self.known(new) if old != new else None
+        return self.changes_since(old, known) if isinstance(known, Fingerprint) else []
 
     # ---- what was current ---------------------------------------------------------------------------------------
 
@@ -200,7 +174,7 @@ class Codebook:
         for name in self._names():
             if name.startswith(prefix):
                 with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                    kept_at = os.stat(os.path.join(self._folder, name)).st_mtime
+                    kept_at = os.stat(os.path.join(self.folder, name)).st_mtime
                     found.append((kept_at, _texts(self._read(name)["defaults"])))
         return [defaults for _, defaults in sorted(found, key=lambda one: one[0], reverse=True)]
 
@@ -256,14 +230,13 @@ class Codebook:
         Raises:
             OSError: It cannot be written.
         """
-        accepted = other.accepted_from(codes)
-        known = {f"{code}.json" for code in {*codes, *(new for _, new in accepted)} if is_fingerprint(code)}
-        for name in sorted(_files(other._folder) - _files(self._folder)):
+        accepted = other.accepted.beginning_with(codes)
+        known = {f"{code}.json" for code in {*codes, *(one.new for one in accepted)} if is_fingerprint(code)}
+        for name in sorted(_files(other.folder) - _files(self.folder)):
             if name in known or other._is_note_of(name, function_names):
                 self._take(name, other)
-        for old, new in accepted - self._accepted_pairs():
-            if is_fingerprint(new):
-                self.accept([old], new)
+        for one in accepted:
+            self.accept([one.old], one.new, one.runs)
 
     def _is_note_of(self, name: str, function_names: Collection[str]) -> bool:
         """Whether a file notes something of one of these functions, other than a fingerprint."""
@@ -275,19 +248,19 @@ class Codebook:
 
     def _take(self, name: str, other: Codebook) -> None:
         try:
-            content = read_own_file(os.path.join(other._folder, name))
+            content = read_own_file(os.path.join(other.folder, name))
         except OSError as error:
-            _log.not_noted(os.path.join(other._folder, name), error)
+            _log.not_noted(os.path.join(other.folder, name), error)
             return
-        make_shared_folder(self._folder)
-        with _fs.replacing(os.path.join(self._folder, name)) as draft:
+        make_shared_folder(self.folder)
+        with _fs.replacing(os.path.join(self.folder, name)) as draft:
             Path(draft).write_bytes(content)
 
     # ---- files ------------------------------------------------------------------------------------------------------
 
     def _read(self, name: str) -> dict[str, Any]:
         try:
-            content = json.loads(read_own_file(os.path.join(self._folder, name)))
+            content = json.loads(read_own_file(os.path.join(self.folder, name)))
         except RecursionError:
             raise ValueError("it is nested too deeply") from None
         if not isinstance(content, dict):
@@ -295,11 +268,11 @@ class Codebook:
         return content
 
     def _write(self, name: str, content: Mapping[str, Any]) -> None:
-        path = os.path.join(self._folder, name)
+        path = os.path.join(self.folder, name)
         if os.path.exists(path):
             return
         try:
-            make_shared_folder(self._folder)
+            make_shared_folder(self.folder)
             self._remove_dead_drafts()
             with _fs.replacing(path) as draft:
                 Path(draft).write_text(json.dumps(content, indent=1), encoding="utf-8", errors="backslashreplace")
@@ -308,28 +281,18 @@ class Codebook:
 
     def _replace(self, name: str, content: Mapping[str, Any]) -> None:
         """Write one of the few files that change; of two who do so at once, one wins."""
-        with contextlib.suppress(OSError), _fs.replacing(os.path.join(self._folder, name)) as draft:
+        with contextlib.suppress(OSError), _fs.replacing(os.path.join(self.folder, name)) as draft:
             Path(draft).write_text(json.dumps(content, indent=1), encoding="utf-8", errors="backslashreplace")
 
     def _remove_dead_drafts(self) -> None:
         """Those of processes that were killed while writing."""
         for name in self._names():
             if name.endswith(_DRAFT):
-                remove_abandoned(os.path.join(self._folder, name))
+                remove_abandoned(os.path.join(self.folder, name))
 
     def _names(self) -> Iterator[str]:
         with contextlib.suppress(OSError):
-            yield from (path.name for path in own_entries(self._folder))
-
-
-def is_fingerprint(text: str) -> bool:
-    """Whether a text has the form of a recorded fingerprint. Any other might lead a path elsewhere."""
-    return _FINGERPRINT.fullmatch(text) is not None
-
-
-def _make_empty_file(path: str) -> None:
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            yield from (path.name for path in own_entries(self.folder))
 
 
 def _texts(defaults: Mapping[str, str]) -> dict[str, str]:

@@ -13,7 +13,9 @@ from .._fs import LateModule
 if TYPE_CHECKING:
     from . import _comparison as comparison
     from . import _reading as reading
+    from . import _texts as texts
 else:
     comparison, reading = LateModule("entropic._code._comparison"), LateModule("entropic._code._reading")
+    texts = LateModule("entropic._code._texts")
 
-__all__ = ["comparison", "reading"]
+__all__ = ["comparison", "reading", "texts"]

@@ -33,6 +33,7 @@ _PROXIED = ("__wrapped__", "_self_wrapper")
 _IMMUTABLE = (int, float, complex, str, bytes, bool, type(None))
 _VALUES_OF_DUNDERS = frozenset({"__pydantic_extra__", "__pydantic_private__", "__wrapped__", "__origin__", "__args__"})
 _DATA = (list, dict, set, frozenset, tuple, deque, str, bytes, bytearray, int, float, complex, re.Pattern)
+_FIELD_OF_TUPLE: type = getattr(sys.modules.get("_collections"), "_tuplegetter", property)  # of a named tuple
 _GETTERS = (operator.itemgetter, operator.attrgetter, operator.methodcaller)
 _TYPE_DICT = type.__dict__["__dict__"].__get__  # as a metaclass cannot override it
 _TYPE_MRO = type.__dict__["__mro__"].__get__
@@ -226,8 +227,8 @@ def is_data_descriptor(value: Any) -> bool:
 
 
 def is_getter(value: Any) -> bool:
-    """Whether a value was made by `operator`."""
-    return is_a(value, _GETTERS)
+    """Whether a value was made by `operator`, or is a field of a named tuple."""
+    return is_a(value, _GETTERS) or (is_a(value, _FIELD_OF_TUPLE) and not is_a(value, property))
 
 
 def is_method_of_data(value: Any) -> bool:

@@ -84,13 +84,13 @@ def is_own(value: Any) -> bool:
     if module is None:
         return False
     path = vars(module).get("__file__") if issubclass(type(module), ModuleType) else None
-    return is_own_file(path) if isinstance(path, str) else _is_made_by_hand(module)
+    if isinstance(path, str):
+        return is_own_file(path)
+    return _module_name(module) in ("__main__", "__mp_main__") or (value is module and _is_made_by_hand(module))
 
 
 def _is_made_by_hand(module: Any) -> bool:
-    """Whether a module without a file is that of a prompt, or one that somebody has made of `types.ModuleType`."""
-    if _module_name(module) in ("__main__", "__mp_main__"):
-        return True
+    """Whether somebody has made a module of `types.ModuleType`, to hold settings."""
     return issubclass(type(module), ModuleType) and vars(module).get("__spec__") is None
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import ast
 import builtins
-import copy
+import inspect
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -20,7 +20,9 @@ from ._objects import ABSENT, class_attribute, dictionary_of, is_a
 from ._syntax import FunctionNode, bound_in, chain_of, parameters_of
 
 _LEVELS = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "fatal", "log"})
+_GET_LOGGER = frozenset({"getLogger", "get_logger"})
 _LOGGERS = frozenset({"loguru", "structlog"})
+_LOGGING = _LOGGERS | {"logging"}
 _LOGGER_LEVELS = _LEVELS | {"trace", "success", "isEnabledFor"}
 _TELLING = frozenset(
     {
@@ -35,7 +37,7 @@ _TELLING = frozenset(
 )
 _BARS = frozenset({"tqdm", "rich", "alive_progress"})
 _BAR_NAMES = frozenset({"tqdm", "trange", "track", "tqdm_notebook", "tqdm_asyncio", "tqdm_rich", "alive_it", "std"})
-_BAR_METHODS = frozenset(
+BAR_METHODS = frozenset(
     {"update", "set_description", "set_description_str", "set_postfix", "set_postfix_str", "write", "close", "refresh"}
     | {"reset", "clear", "display"}
 )
@@ -63,6 +65,12 @@ _PURE_METHODS = frozenset(
     | {"min", "replace", "rjust", "split", "startswith", "endswith", "std", "strftime", "strip", "sum", "title"}
     | {"tolist", "total_seconds", "upper", "values", "zfill", "shape", "elapsed", "hex", "any", "all", "var", "get"}
 )
+_CONSUMING = frozenset({"iter", "map", "filter", "zip", "enumerate", "reversed", "open"})
+_CONSUMED_PACKAGES = frozenset({"itertools", "csv", "_csv"})
+_MAKES_ITERATORS = frozenset(
+    {"open", "iterdir", "glob", "rglob", "scandir", "walk", "iterrows", "itertuples", "finditer"}
+)
+_CHANGING_NUMPY = frozenset({"put", "copyto", "place", "putmask", "fill_diagonal", "put_along_axis", "save", "savez"})
 _PURE_MODULES = frozenset({"math", "time", "datetime", "numpy", "textwrap", "logging"})
 _IMPURE = (ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr)
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -75,27 +83,48 @@ class Quiet:
     Args:
         function: The function, in whose module and closure names are looked up.
         owner: The class of its object, if it is a method.
+        node: Its source.
+
+    Attributes:
+        loggers: Local names that hold loggers, and are used for nothing but to log.
+        bars: Local names that hold progress bars over nothing, and are used for nothing but to show them.
     """
 
-    def __init__(self, function: FunctionType, owner: type | None) -> None:
-        self._function = function
-        self._owner = owner
-        self._local: frozenset[str] = frozenset()
-        self._imports: dict[str, Any] = {}
-        self._receiver: str | None = None
-
-    def without(self, node: FunctionNode) -> FunctionNode:
-        """The function without such statements; the very node if there are none."""
+    def __init__(self, function: FunctionType, owner: type | None, node: FunctionNode) -> None:
         body = node.body if isinstance(node.body, list) else [node.body]
         bound, _, imported = bound_in(body)
+        positional = [*node.args.posonlyargs, *node.args.args]
+        self._function = function
+        self._owner = owner
+        self._node = node
         self._local = (bound | parameters_of(node.args)) - imported
         self._imports = dict(_imports_in(body))
-        positional = [*node.args.posonlyargs, *node.args.args]
-        self._receiver = positional[0].arg if positional and self._owner is not None else None
-        if isinstance(node, ast.Lambda) or not any(self._is_telling(one) for one in ast.walk(node)):
-            return node
-        twin: FunctionNode = _Silence(self, _bars_in(self, node)).visit(copy.deepcopy(node))
-        return twin
+        self._receiver = positional[0].arg if positional and owner is not None else None
+        self._iterators = frozenset(self._names_of_iterators(node))
+        self.loggers: frozenset[str] = frozenset()
+        self.loggers = _only_asked_for(node, self.is_logger, _LOGGER_LEVELS)
+        self.bars = _only_asked_for(node, self.is_endless_bar, BAR_METHODS)
+
+    def says_anything(self) -> bool:
+        """Whether there is anything in the function that only tells."""
+        return bool(self.loggers) or any(map(self._is_telling, ast.walk(self._node)))
+
+    def _names_of_iterators(self, node: FunctionNode) -> Iterator[str]:
+        """Local names of what can be gone through only once: to look at it changes it."""
+        for one in ast.walk(node):
+            for name, value in _named_values(one):
+                if isinstance(value, ast.GeneratorExp) or (isinstance(value, ast.Call) and self._makes_iterator(value)):
+                    yield name
+
+    def _makes_iterator(self, call: ast.Call) -> bool:
+        if isinstance(call.func, ast.Attribute) and call.func.attr in _MAKES_ITERATORS:
+            return True
+        chain = chain_of(call.func)
+        value = self._value(chain) if chain is not None else ABSENT
+        if is_a(value, FunctionType):
+            return bool(value.__code__.co_flags & inspect.CO_GENERATOR)
+        is_builtin = chain is not None and len(chain) == 1 and chain[0] in _CONSUMING and chain[0] not in self._local
+        return is_builtin or (value is not ABSENT and _package_of(value) in _CONSUMED_PACKAGES)
 
     def _is_telling(self, node: ast.AST) -> bool:
         return isinstance(node, ast.Call) and (self.tells(node) or self.is_bar(node))
@@ -106,14 +135,18 @@ class Quiet:
         """Whether a call logs, prints to the terminal or warns."""
         chain = chain_of(call.func)
         if chain is None:
-            return False
+            asked = call.func if isinstance(call.func, ast.Attribute) else None
+            return asked is not None and self.is_logger(asked.value) and asked.attr in _LEVELS
+        if chain[0] in self.loggers:
+            return len(chain) == 2 and chain[1] in _LOGGER_LEVELS
         value = self._value(chain)
         if value is builtins.print or (value is ABSENT and chain == ("print",) and "print" not in self._local):
             return self._is_to_terminal(call)
         if len(chain) > 1:
             owner = self._value(chain[:-1])
             if is_a(owner, (logging.Logger, logging.LoggerAdapter)) or _package(type(owner)) in _LOGGERS:
-                return chain[-1] in _LOGGER_LEVELS
+                method = class_attribute(type(owner), chain[-1])
+                return chain[-1] in _LOGGER_LEVELS and (method is ABSENT or _package_of(method) in _LOGGING)
             if owner is logging:
                 return chain[-1] in _LEVELS
             if chain[:-1] and self._is_stream(chain[:-1]):
@@ -138,6 +171,18 @@ class Quiet:
                     return False
         return True
 
+    def is_logger(self, node: ast.AST) -> bool:
+        """Whether an expression asks for a logger."""
+        chain = chain_of(node.func) if isinstance(node, ast.Call) else None
+        value = self._value(chain) if chain is not None else ABSENT
+        return is_a(value, FunctionType) and value.__name__ in _GET_LOGGER and _package_of(value) in _LOGGING
+
+    def is_endless_bar(self, node: ast.AST) -> bool:
+        """Whether an expression makes a bar that goes over nothing."""
+        if not isinstance(node, ast.Call) or not self.is_bar(node):
+            return False
+        return not node.args and not any(word.arg == "iterable" for word in node.keywords)
+
     def is_bar(self, call: ast.Call) -> bool:
         """Whether a call shows how far a loop has come."""
         chain = chain_of(call.func)
@@ -148,7 +193,20 @@ class Quiet:
 
     def is_pure(self, node: ast.AST) -> bool:
         """Whether an expression is made of values, formatting and calls that change nothing."""
-        return next(self.impure_in(node), None) is None
+        return next(self.impure_in(node), None) is None and not self._takes_from_iterator(node)
+
+    def effects_of(self, part: ast.expr) -> list[ast.expr]:
+        """What of a part of a statement that only tells is to stay."""
+        return [part] if self._takes_from_iterator(part) else list(self.impure_in(part))
+
+    def _takes_from_iterator(self, part: ast.AST) -> bool:
+        """Whether an expression may use up what can be gone through only once; naming or writing it out does not."""
+        if isinstance(part, ast.Name):
+            return False
+        if isinstance(part, ast.JoinedStr):
+            values = [one.value for one in part.values if isinstance(one, ast.FormattedValue)]
+            return any(map(self._takes_from_iterator, values))
+        return any(isinstance(one, ast.Name) and one.id in self._iterators for one in ast.walk(part))
 
     def impure_in(self, node: ast.AST) -> Iterator[ast.expr]:
         """The largest parts of an expression that may do something."""
@@ -167,6 +225,8 @@ class Quiet:
 
     def _is_pure_call(self, call: ast.Call) -> bool:
         chain = chain_of(call.func)
+        if any(word.arg in ("out", "inplace", None) for word in call.keywords):
+            return False
         if isinstance(call.func, ast.Attribute) and call.func.attr in _PURE_METHODS:
             return chain is None or not self._is_random(chain)
         if chain is None:
@@ -174,7 +234,8 @@ class Quiet:
         value = self._value(chain)
         if len(chain) == 1 and chain[0] in _PURE_BUILTINS and chain[0] not in self._local:
             return value is ABSENT or getattr(builtins, chain[0], None) is value
-        return _package_of(value) in _PURE_MODULES and not self._is_random(chain)
+        is_changing = self._is_random(chain) or chain[-1] in _CHANGING_NUMPY
+        return _package_of(value) in _PURE_MODULES and not is_changing
 
     def _is_random(self, chain: tuple[str, ...]) -> bool:
         return any("rand" in name or name in ("seed", "shuffle", "choice", "sleep") for name in chain)
@@ -203,93 +264,37 @@ class Quiet:
         return self._function.__globals__.get(name, vars(builtins).get(name, ABSENT))
 
 
-class _Silence(ast.NodeTransformer):
-    """Takes out of a function what only tells."""
-
-    def __init__(self, quiet: Quiet, bars: frozenset[str]) -> None:
-        self._quiet = quiet
-        self._bars = bars
-
-    def visit_Expr(self, node: ast.Expr) -> Any:
-        call = node.value
-        if isinstance(call, ast.Call) and (self._quiet.tells(call) or self._is_of_bar(call)):
-            parts = [*call.args, *(keyword.value for keyword in call.keywords)]
-            left = [ast.Expr(one) for part in parts for one in self._quiet.impure_in(part)]
-            return [ast.copy_location(one, node) for one in left] or ast.copy_location(ast.Pass(), node)
-        return self.generic_visit(node)
-
-    def _is_of_bar(self, call: ast.Call) -> bool:
-        chain = chain_of(call.func)
-        return chain is not None and len(chain) == 2 and chain[0] in self._bars and chain[1] in _BAR_METHODS
-
-    def visit_Assign(self, node: ast.Assign) -> Any:
-        if len(node.targets) == 1 and isinstance(node.targets[0], ast.Name) and node.targets[0].id in self._bars:
-            return ast.copy_location(ast.Pass(), node)
-        return self.generic_visit(node)
-
-    def visit_With(self, node: ast.With) -> Any:
-        self.generic_visit(node)
-        kept = [one for one in node.items if not _is_bar_item(one, self._bars)]
-        if kept == node.items:
-            return node
-        if not kept:
-            return node.body
-        node.items = kept
-        return node
-
-    def visit_Call(self, node: ast.Call) -> Any:
-        self.generic_visit(node)
-        if not self._quiet.is_bar(node):
-            return node
-        name = (chain_of(node.func) or ("",))[-1]
-        if name == "trange":
-            return ast.copy_location(ast.Call(ast.Name("range", ast.Load()), node.args, []), node)
-        given = [one.value for one in node.keywords if one.arg in ("iterable", "sequence")]
-        return (node.args or given or [node])[0]
-
-    def visit_If(self, node: ast.If) -> Any:
-        self.generic_visit(node)
-        is_empty = all(map(_does_nothing, [*node.body, *node.orelse]))
-        return ast.copy_location(ast.Pass(), node) if is_empty and self._quiet.is_pure(node.test) else node
-
-
-def _bars_in(quiet: Quiet, node: FunctionNode) -> frozenset[str]:
-    """Local names that hold a progress bar over no iterable, and are used for nothing else."""
+def _only_asked_for(node: FunctionNode, is_made: Callable[[ast.AST], bool], methods: Collection[str]) -> frozenset[str]:
+    """Local names that hold only what is made in some way, and are used for nothing but calls of some methods."""
     made: dict[str, int] = {}
     for one in ast.walk(node):
-        for name, call in _named_calls(one):
-            if quiet.is_bar(call) and not call.args and not any(word.arg == "iterable" for word in call.keywords):
+        for name, value in _named_values(one):
+            if is_made(value):
                 made[name] = made.get(name, 0) + 1
     uses: dict[str, int] = {}
-    for one in ast.walk(node):
+    for one in ast.walk(node) if made else ():
         if isinstance(one, ast.Name) and one.id in made:
             uses[one.id] = uses.get(one.id, 0) + 1
         if isinstance(one, ast.Expr) and isinstance(one.value, ast.Call):
             chain = chain_of(one.value.func)
-            if chain is not None and len(chain) == 2 and chain[1] in _BAR_METHODS and chain[0] in made:
+            if chain is not None and len(chain) == 2 and chain[1] in methods and chain[0] in made:
                 uses[chain[0]] = uses.get(chain[0], 0) - 1
     return frozenset(name for name, count in made.items() if uses.get(name, 0) == count)
 
 
-def _named_calls(node: ast.AST) -> Iterator[tuple[str, ast.Call]]:
-    """The names that a statement binds to what a call returns."""
-    if isinstance(node, ast.Assign) and len(node.targets) == 1:
-        name: ast.expr | None = node.targets[0]
-        value = node.value
-    elif isinstance(node, ast.withitem):
-        name, value = node.optional_vars, node.context_expr
+def _named_values(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """The names that a statement binds to a value as it is."""
+    if isinstance(node, ast.Assign):
+        names, value = node.targets, node.value
+    elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
+        names, value = [node.target], node.value
+    elif isinstance(node, ast.withitem) and node.optional_vars is not None:
+        names, value = [node.optional_vars], node.context_expr
     else:
         return
-    if isinstance(name, ast.Name) and isinstance(value, ast.Call):
-        yield name.id, value
-
-
-def _is_bar_item(item: ast.withitem, bars: frozenset[str]) -> bool:
-    return isinstance(item.optional_vars, ast.Name) and item.optional_vars.id in bars
-
-
-def _does_nothing(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+    for name in names:
+        if isinstance(name, ast.Name):
+            yield name.id, value
 
 
 def _imports_in(body: list[Any]) -> Iterator[tuple[str, Any]]:

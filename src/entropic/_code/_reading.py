@@ -12,15 +12,16 @@ from typing import Any, NamedTuple
 from ..hashing import canonical, normalize
 from . import _modules, _source
 from ._names import Holder
-from ._quiet import Quiet
 from ._scopes import Import, edges_read, label_of, reads_of
+from ._silence import without_telling
 from ._syntax import Chain, class_content, content, content_as_decorated, names_read
-from ._units import NO_TEXT, Text, digest_of
+from ._units import NO_TEXT, Output, Text, digest_of
 
 _MOST_MODULES = 200
+_LONGEST = 10_000
 
 
-def text_of_function(function: FunctionType, owner: type | None, kind: str, output: bool = False) -> Text:
+def text_of_function(function: FunctionType, owner: type | None, kind: str, output: Output) -> Text:
     """
     What a function says; its decorators and defaults are seen in what they have made.
 
@@ -28,18 +29,18 @@ def text_of_function(function: FunctionType, owner: type | None, kind: str, outp
         function: The function.
         owner: The class of the object it is a method of.
         kind: ``itself`` for the decorated one.
-        output: Statements that only tell count too.
+        output: Whether statements that only tell count too.
     """
     try:
         found = _source.proven_node(function)
-        return NO_TEXT if found is None else _text_of(found, function, owner, kind, output)
+        return NO_TEXT if found is None else _text_of(found, function, owner, kind, output.counts)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return NO_TEXT  # as of a formula of a hundred thousand terms
 
 
 def _text_of(found: _source.Proven, function: FunctionType, owner: type | None, kind: str, output: bool) -> Text:
     node, text, flags = found.node, found.text, function.__code__.co_flags
-    silent = node if output else Quiet(function, owner).without(node)
+    silent = node if output else without_telling(function, owner, node)
     syntax = digest_of(content_as_decorated(silent))
     quiet = frozenset() if silent is node else _only_told(function, found.source.code_without(node, silent, flags))
     legacy = content_as_decorated if kind == "itself" else content
@@ -123,6 +124,16 @@ def is_as_assigned(file: str, name: str, value: Any) -> bool:
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return True
     return type(written) is type(value) and repr(written) == repr(value)
+
+
+def names_in_text(text: str) -> list[Chain]:
+    """What a text reads, if it is run as code; nothing if it is none."""
+    if len(text) > _LONGEST or "\\" in text:
+        return []
+    try:
+        return sorted(set(names_read([ast.parse(text)])))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
 
 
 def decorators_of(functions: list[FunctionType]) -> list[str]:

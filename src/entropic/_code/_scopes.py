@@ -9,6 +9,7 @@ an attribute is taken counts by that attribute.
 from __future__ import annotations
 
 import dis
+from collections.abc import Iterator
 from itertools import chain as joined
 from types import CodeType
 from typing import Any, NamedTuple
@@ -57,6 +58,7 @@ class Reads(NamedTuple):
         imports: What imports in the body bind, with the attributes that are taken of it.
         changed: Names and attributes that the code binds anew or changes in place: (where the name is, chain).
         filled: Parameters and local names that the code changes in place.
+        captures: Something, if the code may catch what is printed, or what is warned of.
     """
 
     names: frozenset[Chain]
@@ -66,6 +68,7 @@ class Reads(NamedTuple):
     imports: frozenset[tuple[Import, Chain]]
     changed: frozenset[tuple[str, Chain]]
     filled: frozenset[str]
+    captures: frozenset[str]
 
 
 CHANGING = frozenset(
@@ -74,6 +77,12 @@ CHANGING = frozenset(
     | {"sort", "subtract", "symmetric_difference_update", "update", "__setitem__", "__delitem__"}
 )
 """Methods by which containers are changed in place."""
+
+LOADING = frozenset({"import_module", "__import__", "resolve_name", "modules"})
+"""What finds modules by texts."""
+
+RUNNING = frozenset({"eval", "exec"})
+"""What runs texts."""
 
 _MANY = 4096
 _known: dict[int, tuple[CodeType, Reads]] = {}
@@ -89,6 +98,13 @@ def reads_of(code: CodeType) -> Reads:
     reads = scan.reads()
     remember(_known, id(code), (code, reads), _MANY)
     return reads
+
+
+def turning_texts(reads: Reads) -> frozenset[str]:
+    """What of that which code reads turns texts into code."""
+    read = {chain[-1] for chain in reads.names} | {chain[-1] for _, chain in reads.imports if chain}
+    read |= {one.member for one, _ in reads.imports if one.member is not None}
+    return frozenset(read & (LOADING | RUNNING))
 
 
 Edge = tuple[str, Chain]
@@ -135,6 +151,7 @@ class _Scan:
         return Reads(*(frozenset(self.found[field]) for field in Reads._fields))
 
     def run(self) -> None:
+        self.found["captures"].update(_captures_in(self._code))
         place = 0
         while place < len(self._steps):
             place = self._step(place)
@@ -213,6 +230,7 @@ class _Scan:
             place += 1
         after = self._steps[place] if place < len(self._steps) else None
         if after is not None and after.name in ("STORE_ATTR", "DELETE_ATTR"):
+            self.found["captures"].update({"stdout", "stderr"} & {self._code.co_names[after.arg]})
             self._change(root, (*chain, self._code.co_names[after.arg]))
         elif after is not None and self._is_copied_for_attribute(place):
             self._change(root, (*chain, self._lines.attribute(self._steps[place + 1])))
@@ -320,6 +338,19 @@ class _Scan:
             self.found["changed"].add((kind, chain))
         if kind in ("local", "own"):
             self.found["filled"].add(what or self._receiver or "")
+
+
+def _captures_in(code: CodeType) -> Iterator[str]:
+    """What may catch the output of the code, or that of what it calls; or make errors of warnings."""
+    names = frozenset(code.co_names)
+    yield from names & {"redirect_stdout", "redirect_stderr"}
+    texts = {
+        text for one in code.co_consts for text in (one if isinstance(one, tuple) else (one,)) if type(text) is str
+    }
+    if ("catch_warnings" in names and "record" in texts) or (
+        names & {"simplefilter", "filterwarnings"} and "error" in texts
+    ):
+        yield "warnings"
 
 
 def _imports_in(lines: Instructions) -> dict[str, tuple[Import, ...]]:

@@ -87,7 +87,7 @@ def _pieces(node: ast.AST, in_class: bool) -> list[_Piece]:
     inside = kind is ast.ClassDef or (in_class and not isinstance(node, _FUNCTIONS))
     for name in node._fields:
         value = getattr(node, name, None)
-        if value is None or value == [] or (name in _UNSAID and not (in_class and name == "annotation")):
+        if value is None or _is_empty(value) or (name in _UNSAID and not (in_class and name == "annotation")):
             continue
         if name == "format_spec" and not value.values:
             continue  # of f"{x:}": some versions have it, some do not
@@ -106,14 +106,22 @@ def _field(value: object, in_class: bool) -> list[_Piece]:
     for item in value:
         if not isinstance(item, ast.AST):
             pieces.append((f"{item},", False))
-        elif not _has_no_effect(item):
+        elif not (_has_no_effect(item) or (not in_class and _only_hints(item))):
             pieces += [(item, in_class), (",", False)]
     return [*pieces, ("]", False)]
+
+
+def _is_empty(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, ast.stmt) and _has_no_effect(one) for one in value)
 
 
 def _has_no_effect(node: ast.AST) -> bool:
     """A docstring, a text that stands for a comment, ``...`` or ``pass``."""
     return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+
+
+def _only_hints(node: ast.AST) -> bool:
+    return isinstance(node, ast.AnnAssign) and node.value is None and isinstance(node.target, ast.Name)
 
 
 def _constant(value: object) -> str:

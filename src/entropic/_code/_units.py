@@ -21,6 +21,9 @@ ARGUMENT = "argument "
 SAVE = "save="
 """The label of what writes the value that the function returns."""
 
+RESULT = "result of "
+"""Before the name of a cached function of which a run has used a result by earlier code."""
+
 IMPORT = "import "
 """Before what an import in the body of a function leads to, as it is loaded."""
 
@@ -49,6 +52,18 @@ class Text(NamedTuple):
 
 
 NO_TEXT = Text("", "", frozenset(), str)
+
+
+class Output:
+    """
+    Whether statements that only log, print or warn count in all that is reached: somebody there may catch it.
+
+    Attributes:
+        counts: So far.
+    """
+
+    def __init__(self, counts: bool) -> None:
+        self.counts = counts
 
 
 class Part:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from .._fs import door
 
 if TYPE_CHECKING:
+    from ._acceptance import run_mark
     from ._arguments import checked_metadata, require_callable
     from ._cache import RunCache
     from ._defaults import DefaultsWatch
@@ -61,6 +62,7 @@ __all__ = [
     "moved",
     "not_removed",
     "require_callable",
+    "run_mark",
     "save_of",
     "signature",
     "suffix_of",
@@ -70,6 +72,7 @@ __all__ = [
 __getattr__, __dir__ = door(
     __name__,
     {
+        "_acceptance": "run_mark",
         "_arguments": "checked_metadata require_callable",
         "_cache": "RunCache",
         "_defaults": "DefaultsWatch",

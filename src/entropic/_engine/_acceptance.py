@@ -2,42 +2,80 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .._code import is_fingerprint
 from .._record import RunRecord
 from ..errors import SeveralCodesError
 from ._records import by_key
 
 
-def codes_before(
-    records: Sequence[RunRecord], note: Mapping[str, Any] | None, is_today: Callable[[str], bool]
-) -> set[str]:
+def run_mark(record: RunRecord) -> str:
+    """What a run is called where single runs are accepted: it stays, whatever its function and parameters become."""
+    return hashlib.sha256(f"{record.created_at} {record.result_path.name}".encode(errors="replace")).hexdigest()[:16]
+
+
+def runs_before(
+    records: Sequence[RunRecord],
+    note: Mapping[str, Any] | None,
+    is_today: Callable[[str], bool],
+    chosen: Sequence[RunRecord] | None = None,
+) -> list[RunRecord]:
     """
-    The codes whose runs answered before today's code: of each point the one that was current last.
+    The runs that answered before today's code: of each point those by the code that was current last.
 
     Args:
         records: The runs of a function, oldest first.
         note: Which code was current again, and which newer run it passed over; None if that never was.
         is_today: Whether a code is today's.
+        chosen: Those of them that a user has chosen, instead of all. Where these are by one code, they are meant.
 
     Raises:
         SeveralCodesError: Runs of a point by several codes differ, and which was current last cannot be told.
     """
-    coded = [one for one in records if isinstance(one.provenance.get("code"), str)]
+    coded = _coded(records)
     last = _last_places(coded, note)
     given_up = _given_up(coded, last)
-    chosen: dict[str, list[RunRecord]] = {}
-    for point, several in by_key(coded).items():
-        chosen[point] = [one for one in several if one.provenance["code"] not in given_up]
-    earlier = {
-        max(map(_code, several), key=lambda code: last[code])
-        for several in chosen.values()
-        if several and not is_today(_code(several[-1]))
-    }
-    for several in chosen.values():
+    before: list[RunRecord] = []
+    open_points: list[list[RunRecord]] = []
+    for several in by_key(coded if chosen is None else _coded(chosen)).values():
+        if chosen is not None and len(set(map(_code, several))) == 1:
+            before += several
+        else:
+            open_points.append([one for one in several if _code(one) not in given_up])
+    earlier: set[str] = set()
+    for several in open_points:
+        if several and not is_today(_code(several[-1])):
+            current = max(map(_code, several), key=lambda code: last[code])
+            before += [one for one in several if _code(one) == current]
+            earlier.add(current)
+    for several in open_points:
         _require_one_answer([one for one in several if _code(one) in earlier], last)
-    return earlier
+    return before
+
+
+def current_last(records: Sequence[RunRecord], note: Mapping[str, Any] | None) -> RunRecord:
+    """Of runs of one point, the oldest first, the newest by the code that was current last."""
+    coded = _coded(records)
+    if not coded:
+        return records[-1]
+    last = _last_places(coded, note)
+    return max(reversed(coded), key=lambda record: last[_code(record)])
+
+
+def runs_by_code(runs: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
+    """Runs by the code that each was made by, as far as that can be one."""
+    found: dict[str, list[RunRecord]] = {}
+    for run in runs:
+        if is_fingerprint(code := run.provenance["code"]):
+            found.setdefault(code, []).append(run)
+    return found
+
+
+def _coded(records: Sequence[RunRecord]) -> list[RunRecord]:
+    return [one for one in records if isinstance(one.provenance.get("code"), str)]
 
 
 def _code(record: RunRecord) -> str:

@@ -52,6 +52,8 @@ class Finder:
             if (policy is None or candidate.answers_for is policy.today()) and candidate.defect() is None:
                 if is_enabled_for(DEBUG):
                     _log.hit(key.params_hash, candidate.path)
+                if self._of_earlier_code and policy is not None and key.params_hash in self._of_earlier_code:
+                    policy.note_use(candidate.record)
                 return lazy_copy(candidate.record)
         return self.answer(self._look_up(key, policy, stored), key, policy)
 

@@ -149,7 +149,7 @@ def choose(candidates: Iterator[Candidate], policy: StalenessPolicy | None) -> L
 
     The newest one of today's code decides, so that code which is put back as it was finds its results again. If its
     result is gone, its point has to run again, whatever older ones there are. Of records by other code alone, the
-    newest one decides.
+    one that answered last decides: the newest, but for code that was given up again.
     """
     newest = next(candidates)
     if policy is None:
@@ -158,12 +158,19 @@ def choose(candidates: Iterator[Candidate], policy: StalenessPolicy | None) -> L
     if policy.is_current(newest.record, today):
         policy.note_return(newest.record, None, today)
         return newest.defect() or Lookup("hit", newest, "")
-    current = (one for one in candidates if policy.is_current(one.record, today) and one.defect() is None)
-    found = next(current, None)
+    earlier = list(candidates)
+    found = next((one for one in earlier if policy.is_current(one.record, today) and one.defect() is None), None)
     if found is None:
-        return judge(newest, policy)
+        return judge(_current_last([newest, *earlier], policy), policy)
     policy.note_return(found.record, newest.record, today)
     return Lookup("hit", found, "")
+
+
+def _current_last(newest_first: list[Candidate], policy: StalenessPolicy) -> Candidate:
+    if len(newest_first) == 1:
+        return newest_first[0]
+    chosen = policy.current_last([one.record for one in reversed(newest_first)])
+    return next(one for one in newest_first if one.record is chosen)
 
 
 def most_telling(own: Lookup, older: list[Lookup]) -> Lookup:

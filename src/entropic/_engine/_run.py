@@ -74,16 +74,18 @@ class RunUnderWay:
     @contextlib.contextmanager
     def told(self, work: object, policy: StalenessPolicy | None, reason: str) -> Iterator[None]:
         """While it runs, note with what code, why, under what circumstances, how long and at what cost."""
+        recorded: dict[str, str] = {}
         with contextlib.ExitStack() as around:
             if policy is not None:
-                self.provenance |= around.enter_context(policy.recording())
-                self.provenance |= policy.origin()
+                recorded = around.enter_context(policy.recording())
+                self.provenance |= recorded | policy.origin()
             if self._tells_circumstances:
                 self.provenance["reason"] = reason
                 around.enter_context(self._measured(work))
             began = time.perf_counter()
             yield
             self.elapsed_seconds = time.perf_counter() - began
+        self.provenance |= recorded
 
     @contextlib.contextmanager
     def _measured(self, work: object) -> Iterator[None]:

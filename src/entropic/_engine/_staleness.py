@@ -8,12 +8,13 @@ recorded by a release that knew nothing of code, is good.
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import _code
 from .._code import ITSELF, Code, Codebook, Fingerprint
-from .._fs import remember, warn
+from .._fs import remember, warn, was_given_again
 from .._record import RunRecord
 from ..errors import CodeChangedError, NameSharedWarning, StaleResultWarning
 
@@ -173,7 +174,7 @@ class StalenessPolicy:
             return True
         if self._good.get(recorded) is not today:
             if not self._is_of(recorded, today) and not self._is_allowed(recorded, today):
-                return False
+                return self._is_accepted(record, today)
             remember(self._good, recorded, today, _MANY_CODES)
         return True
 
@@ -185,10 +186,19 @@ class StalenessPolicy:
         accepted = self._codebook.accepted_for(recorded)
         return any(self._is_of(code, today) for code in accepted) or self._is_excused(recorded, today)
 
+    def _is_accepted(self, record: RunRecord, today: Fingerprint) -> bool:
+        """Whether a single run was accepted, and not the code that it was made by."""
+        from ._acceptance import run_mark  # as below
+
+        codes = self._codebook.accepted_for(record.provenance["code"], run_mark(record))
+        return any(self._is_of(code, today) for code in codes)
+
     def accept_excused(self, recorded: set[str]) -> None:
         """Accept for good what is excused as long as the parameters are declared to have grown."""
         today = self._code.now()
-        self.accept({digest for digest in recorded if self._is_excused(digest, today)})
+        for digest in recorded:
+            if self._is_excused(digest, today) and not self._is_good_already(digest):
+                self._note_accepted(digest, None)
 
     def _is_excused(self, recorded: str, today: Fingerprint) -> bool:
         if self._growth is None:
@@ -237,17 +247,27 @@ class StalenessPolicy:
             return False
         recorded, today = record.provenance["code"], self._code.now()
         pair = f"{recorded} {today.bytecode}"
-        if self.on_change == "warn" and pair in self._said:
-            return True
+        if self.on_change == "warn":
+            self.note_use(record)
+            if pair in self._said:
+                return True
         error = CodeChangedError(self._function_name, self.changes_since(record), record.created_at)
         if self.on_change == "error":
             raise error
         shown = self.diff_since(record)
         told = f"{error.story} The recorded result is used all the same. {_WAYS_OUT}"
-        told += f"\n{shown}" if shown else ""
-        warn(told, StaleResultWarning)
+        warning = StaleResultWarning(f"{told}\n{shown}" if shown else told)
+        warning.subject = (self._codebook.folder, self._function_name, recorded, today.bytecode)
+        if not was_given_again(warning):
+            warn(warning, StaleResultWarning)
         self._said.add(pair)
         return True
+
+    def note_use(self, record: RunRecord) -> None:
+        """Note that a run under way, if there is one, uses a result by earlier code."""
+        from ._uses import note_use  # loaded by those who get a warning, or run something
+
+        note_use(self._function_name, record.provenance["code"])
 
     def _warn_of_namesake(self, place: str) -> None:
         if place not in self._said:
@@ -256,13 +276,22 @@ class StalenessPolicy:
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[dict[str, str]]:
-        """Record the code before it runs, in the block; yields what a record shows of it."""
+        """Record the code before it runs, in the block; yields what a record shows of it, which stands at the end."""
+        from ._uses import note_use, uses_noted  # as above
+
         fingerprint = self._code.before_run()
         self._codebook.keep(self._function_name, fingerprint)
-        try:
-            yield {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
-        finally:
-            self._code.after_run()
+        recorded = {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
+        with contextlib.ExitStack() as at_the_end, uses_noted() as used:
+            at_the_end.callback(self._code.after_run)
+            yield recorded
+        # Else a result that comes of what was only handed out with a warning would be one of today's code. Where
+        # changed code is to run anew, that was decided for the function that was called, and not for this one.
+        if used and self.on_change == "warn":
+            fingerprint = fingerprint.with_results(used)
+            self._codebook.keep(self._function_name, fingerprint)
+            recorded |= {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
+            note_use(self._function_name, fingerprint.digest)
 
     def note_return(self, record: RunRecord, passed: RunRecord | None, today: Fingerprint | None) -> None:
         """
@@ -280,49 +309,64 @@ class StalenessPolicy:
             identity = (passed.params_hash, passed.created_at) if passed is not None else None
             self._codebook.note_current(self._function_name, today.digest, identity)
 
-    def accept(self, recorded: set[str]) -> set[str]:
-        """Declare runs with these fingerprints good for today's code; returns those that were not already."""
-        groups: dict[tuple[str, ...], set[str]] = {}
-        for digest in recorded:
-            groups.setdefault(tuple(sorted(self._codebook.arguments_of(digest))), set()).add(digest)
-        return set().union(*(self._of_labels(labels)._accept(codes) for labels, codes in groups.items()))
+    def accept(self, runs: Sequence[RunRecord], records: Sequence[RunRecord]) -> list[RunRecord]:
+        """
+        Declare runs good for today's code; returns those that were not already.
+
+        Of a code all runs of which are accepted, those to come are good as well: other processes may still make some.
+
+        Args:
+            runs: The runs, each of which tells its code.
+            records: All runs of the function.
+        """
+        from ._acceptance import run_mark, runs_by_code  # as below
+
+        counts = Counter(one.provenance.get("code") for one in records)
+        new: list[RunRecord] = []
+        for code, several in runs_by_code(runs).items():
+            policy = self._of_labels(tuple(sorted(self._codebook.arguments_of(code))))
+            missing = [one for one in several if not policy._is_good_already(code, run_mark(one))]
+            if missing:
+                is_whole = len(several) >= counts[code]
+                policy._note_accepted(code, None if is_whole else [run_mark(one) for one in missing])
+            new += missing
+        self._good.clear()
+        return new
 
     def _of_labels(self, labels: tuple[str, ...]) -> StalenessPolicy:
         found = [(label, _code.found_again(label)) for label in labels]
         return self.for_arguments(tuple(pair for pair in found if pair[1] is not None))
 
-    def _accept(self, recorded: set[str]) -> set[str]:
+    def _is_good_already(self, code: str, run: str = "") -> bool:
         today = self._code.before_run()
-        new = {
-            digest
-            for digest in recorded
-            if _code.is_fingerprint(digest)
-            and not self._is_of(digest, today)
-            and not any(map(self._is_today, self._codebook.accepted_for(digest)))
-        }
-        if new:
-            self._codebook.keep(self._function_name, today)
-            self._codebook.accept(sorted(new), today.digest)
-            self._good.clear()
-        return new
+        return any(self._is_of(one, today) for one in (code, *self._codebook.accepted_for(code, run)))
 
-    def _is_today(self, code: str) -> bool:
-        return self._is_of(code, self._code.now())
+    def _note_accepted(self, code: str, runs: list[str] | None) -> None:
+        today = self._code.before_run()
+        self._codebook.keep(self._function_name, today)
+        self._codebook.accept([code], today.digest, runs)
+        self._good.clear()
 
-    def last_current(self, records: Sequence[RunRecord]) -> set[str]:
+    def current_last(self, records: Sequence[RunRecord]) -> RunRecord:
+        """Of runs of one point, all by other code, the oldest first, the newest by the code that was current last."""
+        from ._acceptance import current_last  # as below
+
+        return current_last(records, self._codebook.current_note(self._function_name))
+
+    def last_current(self, records: Sequence[RunRecord], chosen: Sequence[RunRecord] | None = None) -> list[RunRecord]:
         """
-        The codes of the runs that answered before today's code: of each point the one that was current last.
+        The runs that answered before today's code: of each point those by the code that was current last.
 
-        Code that was given up for an earlier one is not among them.
+        Code that was given up for an earlier one is not among them, unless it was *chosen*.
 
         Raises:
             SeveralCodesError: Runs of a point by several codes differ, and which was current last cannot be told.
         """
-        from ._acceptance import codes_before  # loaded by those who accept changes
+        from ._acceptance import runs_before  # loaded by those who accept changes
 
         today = self._code.now()
         note = self._codebook.current_note(self._function_name)
-        return codes_before(records, note, lambda code: self._is_of(code, today))
+        return runs_before(records, note, lambda code: self._is_of(code, today), chosen)
 
 
 def _is_of_a_class(change: Change) -> bool:

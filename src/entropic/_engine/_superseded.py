@@ -31,15 +31,9 @@ def why_superseded(
         is_good: Whether a record is of today's code; every one is without it.
     """
     of_key = _records_by_key(index, {record.params_hash for record in records})
-    codes: dict[object, bool] = {}
 
     def is_of_today(record: RunRecord) -> bool:
-        code = record.provenance.get("code")
-        if is_good is None or not isinstance(code, str):
-            return True
-        if code not in codes:
-            codes[code] = is_good(record)
-        return codes[code]
+        return is_good is None or not isinstance(record.provenance.get("code"), str) or is_good(record)
 
     def why(record: RunRecord) -> str:
         if not is_of_today(record):

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from ._mounts import is_local
     from ._reading import is_linked, open_own_file, own_entries, read_own_file, status_of
     from ._stamp import Stamp, is_settled
-    from ._warn import warn
+    from ._warn import collected_warnings, collecting_warnings, give_again, warn, was_given_again
 
 __all__ = [
     "KeptFile",
@@ -54,11 +54,14 @@ __all__ = [
     "byte_unlocker",
     "calling_frame",
     "closer",
+    "collected_warnings",
+    "collecting_warnings",
     "content_digest",
     "digest_like",
     "door",
     "files_below",
     "forks_held_off",
+    "give_again",
     "group_rights",
     "has_byte_locks",
     "has_locks",
@@ -100,6 +103,7 @@ __all__ = [
     "unlock",
     "wait_for_lock",
     "warn",
+    "was_given_again",
     "watch_forks",
 ]
 
@@ -126,6 +130,6 @@ __getattr__, __dir__ = door(
         "_mounts": "is_local",
         "_reading": "is_linked open_own_file own_entries read_own_file status_of",
         "_stamp": "Stamp is_settled",
-        "_warn": "warn",
+        "_warn": "collected_warnings collecting_warnings give_again warn was_given_again",
     },
 )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from .._fs import door
 
 if TYPE_CHECKING:
+    from ._accepted import AcceptedChanges
     from ._cached import cached
     from ._evolution import Evolution
     from ._function import CacheInfo
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from ._proxy import BoundCachedFunction, CachedFunction
 
 __all__ = [
+    "AcceptedChanges",
     "BoundCachedFunction",
     "CacheInfo",
     "CachedFunction",
@@ -25,6 +27,7 @@ __all__ = [
 __getattr__, __dir__ = door(
     __name__,
     {
+        "_accepted": "AcceptedChanges",
         "_cached": "cached",
         "_evolution": "Evolution",
         "_function": "CacheInfo",

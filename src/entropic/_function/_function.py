@@ -26,7 +26,6 @@ from ._inputs import Inputs
 from ._names import Claim, belongs_to, claim_name, function_name, may_be_method, place_of, plain_function
 from ._options import CacheOptions
 from ._records import FunctionRecords
-from ._renames import RenameWatch
 from ._watches import Watches
 
 if TYPE_CHECKING:
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from .._tables import RecordList
     from ..query import Where
     from ._evolution import Evolution
+    from ._renames import RenameWatch
 
 _ARE_PLAIN = PLAIN_TYPES.issuperset
 _REMEMBERED_CALLS = 4096
@@ -121,7 +121,6 @@ class FunctionCache:
         self.watches = Watches(function, self._new_watch, names, self._ownership, is_method=self._is_method)
         self._watch = self.watches.own
         self.records = FunctionRecords(self.engine, self.name, self.closure, self.evolution, self.watches)
-        self.renames = RenameWatch(self.engine, self.name, self.evolution)
         self.defaults = DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
         todays = frozenset if self.evolution is None else self.evolution.names_of_today
         self.growth = GrowthWatch(self.name, self.engine.codebook, self.records.chosen, todays)
@@ -172,6 +171,13 @@ class FunctionCache:
 
     def retrieve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord | None:
         return self.recall(self.key(args, kwargs), self.watches.of(args, kwargs))
+
+    @functools.cached_property
+    def renames(self) -> RenameWatch:
+        """Looks for missing runs under other names."""
+        from ._renames import RenameWatch  # loaded by those who miss
+
+        return RenameWatch(self.engine, self.name, self.evolution)
 
     def recall(self, key: Key, watch: StalenessPolicy) -> RunRecord | None:
         """The record that answers a key; if there is none, say so if there is one under another name."""

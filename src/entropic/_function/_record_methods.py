@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .._maintenance import FailedRun
     from .._tables import RecordList
     from ..query import Where
+    from ._accepted import AcceptedChanges
 
 
 class RecordMethods:
@@ -129,18 +130,24 @@ class RecordMethods:
         """Forget all records of this function, and set the counts to zero. Result files are kept."""
         self._self_parts()[0].cache_clear()
 
-    def accept_changes(self, where: Where | None = None) -> int:
+    def accept_changes(self, where: Where | None = None) -> AcceptedChanges:
         """
-        Declare recorded runs of this function good for its code as it is today; returns how many this concerns.
+        Declare recorded runs of this function good for its code as it is today; returns how many, and says which.
 
-        For all processes, from now on; the records stay as they are. Meant to be called once, after a change: whoever
-        leaves it in a script accepts every change to come. It goes one way: runs of today's code are not good for the
-        earlier one by that.
+        Of each point, the runs that answered before the edit: those by the code that was current last. Code that was
+        given up stays so. For all processes, from now on; the records stay as they are. Meant to be called once, after
+        a change: left in a script, it accepts every change to come. It goes one way: runs of today's code are not good
+        for the earlier one by that.
 
         Args:
-            where: Which runs, as for `list`; without it all. Runs of the same code as one of these are accepted too.
+            where: Which runs, as for `list`, instead of all. Other points are not accepted, though by the same code.
+                Where those chosen of a point are by one code, that is accepted, whatever answered last.
+
+        Returns:
+            How many runs were accepted that were not good already; at a prompt it says of what, and what has changed.
 
         Raises:
+            SeveralCodesError: Runs of a point by several codes differ, and which was current last cannot be told.
             OSError: It cannot be noted down in the results folder.
         """
         return self._self_parts()[0].records.accept_changes(query.Selection.of(where))

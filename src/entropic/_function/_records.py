@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _engine, _tables, query
-from .._engine import RunCache
+from .._engine import RunCache, StalenessPolicy
 from .._record import RunRecord
 from ..hashing import canonical
 from ._closure import Closure
@@ -15,6 +16,7 @@ from ._watches import Watches
 if TYPE_CHECKING:
     from .._tables import RecordList
     from ..query import Selection
+    from ._accepted import AcceptedChanges
     from ._evolution import Evolution
 
 
@@ -56,22 +58,40 @@ class FunctionRecords:
 
     def _found(self, selection: Selection, is_wanted: Callable[[RunRecord], bool], current: bool = False) -> RecordList:
         if self._evolution is None:
-            return self._engine.select(selection, is_wanted, self._is_of_todays_code, current=current)
+            return self._engine.select(selection, is_wanted, self._todays_code(), current=current)
         # Asked of the points of today, whatever they were called when they were recorded.
         of_today = [self.of_today(record) for record in self._engine.select(query.Selection.of(), is_wanted)]
         found = _tables.RecordList(of_today).where(selection.condition)
         _engine.warn_of_slips(selection, bool(found), lambda: map(query.fields_of, of_today))
-        origin = self._engine.origin(self._is_of_todays_code)
+        origin = self._engine.origin(self._todays_code())
         if current:
             found = _tables.from_store(found, origin).current()
         return _tables.from_store(selection.arranged(found, query.fields_of), origin)
 
-    def _is_of_todays_code(self, record: RunRecord) -> bool:
+    def _todays_code(self) -> Callable[[RunRecord], bool]:
+        """Makes what tells whether a record is of today's code: asked once for each code, where that will do."""
+        known: dict[str, bool] = {}
+        watches: list[StalenessPolicy] = []
+
+        def is_of_todays_code(record: RunRecord) -> bool:
+            code = record.provenance.get("code", "")
+            if code in known:
+                return known[code]
+            if not watches:
+                watches.extend(self._quiet_watches())
+            like_it = [watch.for_calls_like(record) for watch in watches]
+            is_good = any(watch.is_current(record, watch.today()) for watch in like_it)
+            if not self._engine.codebook.accepted.has_single_runs():
+                known[code] = is_good
+            return is_good
+
+        return is_of_todays_code
+
+    def _quiet_watches(self) -> list[StalenessPolicy]:
         watches = [watch.read_only() for watch in self._watches.all()]
         if self._evolution is not None:
             watches += [watch.for_older_parameters(str(self._evolution)) for watch in watches]
-        watches = [watch.for_calls_like(record) for watch in watches]
-        return any(watch.is_current(record, watch.today()) for watch in watches)
+        return watches
 
     def of_today(self, record: RunRecord) -> RunRecord:
         """A record with the params that a call of today would have."""
@@ -87,17 +107,25 @@ class FunctionRecords:
             return False
         return canonical(theirs.get("closure")) == canonical(mine.get("closure"))
 
-    def accept_changes(self, selection: Selection) -> int:
-        """Declare recorded runs good for today's code; how many that concerns."""
+    def accept_changes(self, selection: Selection) -> AcceptedChanges:
+        """Declare recorded runs good for today's code; how many that were not."""
+        from ._accepted import AcceptedChanges  # loaded by those who accept
+
         # Runs of a namesake are among them only if they are chosen.
-        are_all = selection == query.Selection.of()
-        records = self.chosen() if are_all else self._found(selection, self._is_named)
-        codes = {code for record in records if isinstance(code := record.provenance.get("code"), str)}
-        accepted: set[str] = set()
+        everything = selection == query.Selection.of()
+        records = self.chosen() if everything else self._found(query.Selection.of(), self._is_named)
+        chosen = None if everything else self._found(selection, self._is_named)
+        accepted: dict[tuple[str, str, Path], RunRecord] = {}
+        changed: dict[str, None] = {}
         for watch in self._watches.all():
-            accepted |= watch.accept(watch.last_current(records) if are_all else codes)
+            runs = watch.last_current(records, chosen)
+            changed |= dict.fromkeys(change for one in _one_of_each_code(runs) for change in watch.changes_since(one))
+            accepted |= {_engine.signature(record): record for record in watch.accept(runs, records)}
         self._engine.finder.decide_anew()
-        return sum(str(record.provenance.get("code")) in accepted for record in records)
+        is_good = self._todays_code()
+        left_out = sum(not is_good(record) for record in (records if chosen is None else chosen))
+        points = len(set(map(self._point, accepted.values())))
+        return AcceptedChanges(len(accepted), self._name, points, [*changed], left_out)
 
     def migrate(self, *, preview: bool = False) -> int:
         """Rewrite the records that have an older form; how many there are."""
@@ -130,3 +158,7 @@ class FunctionRecords:
     def forget(self) -> None:
         """Forget all of them; their results are kept."""
         self._engine.forget(self.owns)
+
+
+def _one_of_each_code(runs: Sequence[RunRecord]) -> list[RunRecord]:
+    return list({run.provenance["code"]: run for run in runs}.values())

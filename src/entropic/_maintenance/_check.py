@@ -78,7 +78,7 @@ def check(engine: RunCache, *, contents: bool, repair: bool) -> CheckReport:
     engine.writer.settle()
     # In this order: a run that ends meanwhile is then either still under way, or in the index already.
     entries = list_entries(results_dir)
-    in_flight = engine.staging.in_flight()
+    in_flight = engine.staging.in_flight(surely=True)  # to be told; remove_orphans is more careful
     intact, damaged_lines = engine.index.read_intact()
     report.unreadable_lines = [*damaged_lines]
     records = [engine.paths.shown(record) for record in intact]

@@ -212,7 +212,10 @@ def _said_of_names(names: Sequence[str], function: Function | None) -> Iterator[
 def _why_it_answers(record: RunRecord, key: Key) -> tuple[str, ...]:
     when = local_time(record.created_at)
     older = ", before its parameters grew" if record.params_hash != key.params_hash else ""
-    return (f"recorded {when}{older}: {record.result_path}",)
+    told = [f"recorded {when}{older}: {record.result_path}"]
+    if reason := record.provenance.get("reason"):
+        told.append(f"it ran for this reason: {reason}")
+    return tuple(told)
 
 
 def _nearest(

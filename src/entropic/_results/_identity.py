@@ -6,6 +6,7 @@ By it a folder is known wherever it is moved, and an empty mount point is not ta
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from pathlib import Path
@@ -75,10 +76,15 @@ def give_folder_id(results_dir: Path, identity: str | None = None, *, durable: b
 def seal_of(results_dir: Path) -> tuple[int, int] | None:
     """What tells cheaply, by one ``stat``, that a folder is still the one whose identity was read."""
     try:
-        status = os.stat(Layout(results_dir).identity)
+        status = os.stat(_place(results_dir))
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+@functools.lru_cache(64)
+def _place(results_dir: Path) -> str:
+    return str(Layout(results_dir).identity)
 
 
 def _link_or_rename(draft: Path, target: Path) -> None:

@@ -23,7 +23,7 @@ What lies in a results folder: every name below ``.entropic`` is drawn here, and
             ├── defaults-<function>-<digest>.json  defaults that a function has had
             ├── grown-<digest>.json                the code with which parameters have grown
             ├── current-<function>.json            the code that is current again, though newer runs are of another
-            └── accepted/<old>.<new>               runs of one code that are good for another
+            └── accepted/<old>.<new>               runs of one code that are good for another: all, or those listed
 
 What may change its form has a version in its name. What has none is of version 1: should its form change, it gets a new
 name, such as ``staging-v2``, and what lies under the old one goes on being read.

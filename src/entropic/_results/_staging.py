@@ -35,7 +35,7 @@ from ..errors import AmbiguousResultError, ResultMissingError
 from ._failures import keep_folder, write_report
 from ._layout import Layout, StagingName, note_of, require_locks
 from ._names import stem_of_now, suffix_of, unused_stem
-from ._sessions import Cleared, Session, dead_sessions, holder_of, remove_dead_work
+from ._sessions import Cleared, Session, dead_sessions, holder_of, remove_dead_work, unclaimed_work
 
 OUTPUT_ENDING = ".output.txt"
 """What the name of the result is followed by in the name of the file that keeps what a program has printed."""
@@ -108,9 +108,16 @@ class StagingArea:
         """Open a private folder to run something again in, under the name its result has; not to be published."""
         return Stage(self, *self._new_folder(params_hash), stem, suffix)
 
-    def in_flight(self) -> set[str]:
-        """The keys of runs under way; a result of one of these may be published and not yet recorded."""
+    def in_flight(self, *, surely: bool = False) -> set[str]:
+        """
+        The keys of runs under way; a result of one of these may be published and not yet recorded.
+
+        Args:
+            surely: Leave out those of which a cleaner of old files has taken what tells whether they are.
+        """
         dead = {path.name for path in dead_sessions(self.layout)}
+        if surely:
+            dead |= {path.name for path in unclaimed_work(self.layout)}
         try:
             names = [StagingName.parse(name) for name in os.listdir(self._staging)]
         except FileNotFoundError:

@@ -20,6 +20,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from .. import _log
+from .._fs import give_again
 from ..errors import Failure, NotSharedError, WorkerDiedError
 from ._pools import Died, Workers, new_number
 from ._tasks import BATCH_SECONDS, NotStarted, Points, Report, Reported, Subject, Task, attempt
@@ -244,6 +245,8 @@ class Sweep:
     # ---- what comes back --------------------------------------------------------------------------------------------
 
     def _reported(self, batch: list[_Asked], reported: Reported) -> Iterator[Outcome]:
+        for warning in reported.warned:
+            give_again(warning)
         reports = reported.reports
         self._adapt(sum(report.seconds for report in reports) / len(reports))
         self._batch[:0] = batch[len(reports) :]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import pickle
@@ -9,9 +10,10 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from .._fs import collected_warnings, collecting_warnings
 from .._locks import independent_ranks
 from ..errors import NotSharedError, WorkerError, sendable
 
@@ -85,10 +87,11 @@ class Report(NamedTuple):
 
 
 class Reported(NamedTuple):
-    """What a worker says of a batch: a report for each point it came to, and which process it is."""
+    """What a worker says of a batch: a report for each point it came to, which process it is, and what it warns of."""
 
     reports: Sequence[Report]
     process: tuple[str, int]
+    warned: Sequence[Warning] = ()
 
 
 class NotStarted(RuntimeError):
@@ -211,13 +214,19 @@ def work_through(task: Task | PackedTask, batch: Points | _PackedPoints) -> Repo
     Points that are not begun within `BATCH_SECONDS` are left to the sweep, which hands them to whoever is free.
     """
     task = task.loaded()
+    with contextlib.nullcontext() if task.is_home() else collecting_warnings():
+        reports = _reports_of(task, batch.loaded())
+    return Reported(reports, this_process(), () if task.is_home() else collected_warnings())
+
+
+def _reports_of(task: Task, points: Iterable[Any]) -> list[Report]:
     reports: list[Report] = []
     ends = time.perf_counter() + BATCH_SECONDS
-    for point in batch.loaded():
+    for point in points:
         if reports and (task.is_stopped or time.perf_counter() > ends):
             break
         reports.append(attempt(task, point, Exception, SystemExit))  # exit() ends a run, not the worker
-    return Reported(reports, this_process())
+    return reports
 
 
 def attempt(task: Task, point: Any, *caught: type[BaseException]) -> Report:

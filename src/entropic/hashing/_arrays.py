@@ -15,11 +15,19 @@ _OWN_ARRAYS = frozenset({"matrix", "recarray", "chararray"})
 _LONG_DOUBLE = "Equal numbers need not have equal bytes in it. Pass it as float64."
 
 
+def _array(array: Any) -> Any:
+    """An array without dimensions is the one value in it, as a scalar of its dtype is."""
+    is_one_value = type(array).__name__ == "ndarray" and not array.shape and array.dtype.names is None
+    return array[()] if is_one_value else array_form(array)
+
+
 def array_form(array: Any) -> Tagged:
     """An array by dtype, shape and the digest of its bytes; in either byte order, the same."""
     numpy = sys.modules["numpy"]
     kind = type(array)
-    if kind.__name__ == "MaskedArray" or kind.__name__ == "MaskedConstant":
+    if kind.__name__ == "MaskedConstant":
+        return Tagged("$masked", None)
+    if kind.__name__ == "MaskedArray":
         # What lies under the mask is left over from before.
         form = {"data": array_form(array.filled(0)), "mask": numpy.ma.getmaskarray(array), "fill": array.fill_value}
         return Tagged("$masked", form)
@@ -71,7 +79,7 @@ def _polynomial(value: Any) -> Tagged:
 
 
 FORMS: dict[tuple[str, str], Callable[[Any], Any]] = {
-    ("numpy", "ndarray"): array_form,
+    ("numpy", "ndarray"): _array,
     ("numpy", "datetime64"): _moment,
     ("numpy", "timedelta64"): _moment,
     ("numpy", "generic"): _scalar,

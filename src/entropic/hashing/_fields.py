@@ -6,7 +6,7 @@ from types import MemberDescriptorType
 from typing import Any, NamedTuple
 
 from ._forms import NOTHING, Fields
-from ._types import attributes_of, class_attribute, is_remembered, slots_of
+from ._types import attributes_of, class_attribute, is_remembered, library_of, slots_of
 
 _PYDANTIC_PARTS = ("__pydantic_extra__", "__pydantic_private__")
 
@@ -128,5 +128,5 @@ def _pydantic(kind: type) -> _Declared | None:
 
 
 def _msgspec(kind: type) -> _Declared | None:
-    names = class_attribute(kind, "__struct_fields__")
+    names = getattr(kind, "__struct_fields__", None) if library_of(type(kind)) == "msgspec" else None
     return _Declared(list(names)) if isinstance(names, tuple) else None

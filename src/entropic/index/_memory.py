@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from .._record import RunRecord, copy_record
 from ..query import Where, fields_of, predicate
@@ -27,6 +27,10 @@ class MemoryIndex(Index):
         # By number, and without a lock: a signal handler may come in anywhere. Each step is one on a dict.
         self._records: dict[int, RunRecord] = {}
         self._numbers = itertools.count()
+
+    def __reduce__(self) -> NoReturn:
+        # A copy elsewhere would keep its records to itself: what needs one refuses now, and not after a run.
+        raise TypeError("Cannot send an index in memory to other processes: it lives in this one.")
 
     def find_by_hash(self, params_hash: str) -> RunRecord | None:
         """Return the record inserted last under this hash, or None."""

@@ -350,7 +350,7 @@
       autoWidth: false,
       pageLength: 25,
       lengthMenu: [10, 25, 100, 500],
-      layout: { topStart: null, topEnd: null, bottomStart: ["info", "pageLength"], bottomEnd: "paging" },
+      layout: { topStart: null, topEnd: null, ...(count > 10 ? { bottomStart: ["info", "pageLength"], bottomEnd: "paging" } : { bottomStart: null, bottomEnd: null }) },
       language: { emptyTable: "No runs", zeroRecords: "No run is like that.", info: "_START_ to _END_ of _TOTAL_ runs", infoEmpty: "0 runs", infoFiltered: "", lengthMenu: "_MENU_ per page" },
     });
     table.search.fixed("shown", (_, row) => mask[row] === 1);
@@ -656,7 +656,18 @@
     }));
     // Of an empty one plotly complains in the console.
     const drawn = traces.filter((trace) => trace.x.length);
-    Plotly.react(byId("history"), drawn, layout({ legend: split, x: { type: "date", range: [bins.start, bins.end] }, y: { title: { text: unit, standoff: 8 }, rangemode: "tozero", ...(!one && shown.length <= 6 ? { dtick: 1 } : {}) } }), CONFIG);
+    Plotly.react(byId("history"), drawn, layout({ legend: split, x: { type: "date", range: [bins.start, bins.end] }, y: { title: { text: unit, standoff: 8 }, rangemode: "tozero", ...(one ? {} : stepOfCounts(shown, bins)) } }), CONFIG);
+  }
+
+  /** The distance of the ticks of an axis that counts runs; of few runs each, as none is a fraction. */
+  function stepOfCounts(rows, bins) {
+    const start = Date.parse(bins.start), counts = new Map();
+    for (const row of rows) {
+      const time = momentOf(row);
+      const bin = time === null ? null : Math.floor((Date.parse(time) - start) / bins.size);
+      counts.set(bin, (counts.get(bin) ?? 0) + 1);
+    }
+    return Math.max(0, ...counts.values()) <= 6 ? { dtick: 1 } : {};
   }
 
   /** Bars of a round length of time, about forty of them. */
@@ -708,8 +719,10 @@
     const numeric = [...measures, ...varying.filter(isNumeric)];
     const xs = [...plottable, ...(runTime ? [runTime] : []), ...(size?.varies ? [size] : []), ...(timesOfRuns().length ? [created] : [])];
     const named = plottable.filter((one) => !isNumeric(one) && axisOf(one).texts.length <= PALETTE.length);
-    const firstX = varying.find((one) => plottable.includes(one) && isNumeric(one)) ?? plottable[0] ?? (timesOfRuns().length ? created : undefined);
-    const firstColour = named.find((one) => one !== firstX && one.group !== "metadata");
+    const presence = (one) => one.cells.reduce((number, cell) => number + !isMissing(cell), 0);
+    const commonest = (all) => all.reduce((best, one) => (best === undefined || presence(one) > presence(best) ? one : best), undefined);
+    const firstX = commonest(varying.filter((one) => plottable.includes(one) && isNumeric(one))) ?? plottable[0] ?? (timesOfRuns().length ? created : undefined);
+    const firstColour = commonest(named.filter((one) => one !== firstX && one.group !== "metadata"));
     const value = (one) => (one ? String(columns.indexOf(one)) : "-1");
     fillSelect(byId("parallel-colour"), [...numeric.map(option), nothing], value(numeric[0]));
     fillSelect(byId("against-x"), xs.map(option), value(firstX));

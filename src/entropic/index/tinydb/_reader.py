@@ -103,9 +103,7 @@ class LineReader(Generic[T]):
         """
         with self.opened() as descriptor:
             if descriptor is not None:
-                yield from self.ask(
-                    descriptor, lambda content: content.candidates(descriptor, where, backwards=backwards)
-                )
+                yield from self.ask(descriptor, lambda known: known.candidates(descriptor, where, backwards=backwards))
 
     def count(self) -> int:
         """Return how many runs there are, without parsing those of a large file."""
@@ -263,11 +261,6 @@ class LineReader(Generic[T]):
                 if stamp.size == content.end + len(CLOSING):
                     known.trust(stamp)
             self._known = known
-
-    def note_removed(self, content: LinesContent, descriptor: int) -> None:
-        """Take note that the last lines have been removed in place, without reading the others anew."""
-        with self.lock:
-            content.note_removed(descriptor)
 
     def forget(self) -> None:
         """Know nothing of the file."""

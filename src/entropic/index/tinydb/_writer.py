@@ -22,7 +22,6 @@ import contextlib
 import errno
 import itertools
 import os
-import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -32,18 +31,18 @@ from ..._fs import abandoned_drafts, is_abandoned, remove_drafts, require_access
 from ...errors import OtherFolderError
 from . import _format
 from ._content import Content
-from ._format import CLOSING, REMOVED_END, STORE_TABLE, TABLE, Document, Tables
+from ._format import CLOSING, STORE_TABLE, TABLE, Document, Tables
 from ._insertion import Insertion
-from ._io import end_of, line_at, read_all, require_file, stat_of
+from ._io import end_of, read_all, require_file, stat_of
 from ._lines import LinesContent
 from ._reader import LineReader, tables_of
+from ._removal import remove_in_place
 from ._rewrite import keep_beside, rewrite
-from ._write_lock import Disturbed, WriteLock, with_lock
+from ._write_lock import Disturbed, WriteLock, with_lock, write_by_steps
 
 if TYPE_CHECKING:
     from ._recovery import Salvaged
 
-_SECTOR_BYTES = 512
 _BATCH_BYTES = 1 << 16
 
 T = TypeVar("T")
@@ -111,65 +110,20 @@ class LineWriter(Generic[T]):
             if descriptor is None or not self._doomed(descriptor, keys, unwanted):
                 return 0
 
-        removal = _Removal()
-
         def change(lock: WriteLock) -> int:
             content = self._content_to_write(lock.descriptor)
             doomed = self._doomed(lock.descriptor, keys, unwanted)
             if isinstance(content, LinesContent) and content.can_remove(lock.descriptor, doomed):
-                self._remove_in_place(lock, content, doomed, removal)
+                self.reader.distrust()
+                remove_in_place(lock, content, doomed, self._durable)
+                if content.is_last(lock.descriptor, max(doomed)):
+                    with self.reader.lock:
+                        content.note_removed(lock.descriptor)
             elif doomed:
                 self._replace(lock, content, content.without(lock.descriptor, doomed), content.other_tables)
-                removal.count += len(doomed)
-            return removal.count
+            return len(doomed)
 
         return with_lock(self._path, self._durable, change)
-
-    def _remove_in_place(
-        self, lock: WriteLock, content: LinesContent, doomed: Collection[int], removal: _Removal
-    ) -> None:
-        """
-        Write blanks over some lines of a large file.
-
-        Blanks before a run mean nothing to JSON. The head counts them, so that readers forget what they remember. What
-        a crash leaves of a line begins with blanks, and is passed over.
-        """
-        self.reader.distrust()
-        try:
-            for offset in sorted(doomed, reverse=True):
-                self._remove_line(lock, content, offset)
-                removal.count += 1
-                removal.untold += 1
-        finally:
-            with contextlib.suppress(Disturbed):  # then it begins anew, and tells
-                if removal.untold:
-                    count, place = content.counted(removal.untold)
-                    lock.step(os.pwrite, lock.descriptor, count, place)
-                    removal.untold = 0
-        if self._durable:
-            os.fsync(lock.descriptor)
-        if content.is_last(lock.descriptor, max(doomed)):
-            self.reader.note_removed(content, lock.descriptor)
-
-    def _remove_line(self, lock: WriteLock, content: LinesContent, offset: int) -> None:
-        """Write blanks over a line, its beginning first; and over the comma before it, if it was the last one."""
-        # Behind the run may stand what was removed before.
-        blanks = re.sub(b"[^" + REMOVED_END + b"]", b" ", line_at(lock.descriptor, offset))
-        if not content.is_last(lock.descriptor, offset):
-            self._write_over(lock, offset, blanks + REMOVED_END)
-            return
-        self._write_over(lock, offset, blanks)
-        if self._durable:
-            os.fsync(lock.descriptor)
-        begin = content.line_begin(lock.descriptor, offset)
-        self._write_over(lock, begin - len(b",\n"), b" " + REMOVED_END)
-
-    def _write_over(self, lock: WriteLock, place: int, blanks: bytes) -> None:
-        first = min(len(blanks), _SECTOR_BYTES - place % _SECTOR_BYTES)
-        _write(lock, blanks[:first], place)
-        if self._durable and first < len(blanks):
-            os.fsync(lock.descriptor)  # what is written in one go may reach the disk with its end first
-        _write(lock, blanks[first:], place + first)
 
     def edit(self, change: Callable[[Tables], R]) -> R:
         """
@@ -284,7 +238,7 @@ class LineWriter(Generic[T]):
             insertion.is_done = True
 
     def _batch(self, lock: WriteLock, own: Insertion) -> list[Insertion]:
-        """Our own, and what others wait with, up to a size. What fails, fails for us alone: others try it themselves."""
+        """Our own, and what others wait with, up to a size. What fails, fails for us alone: they try it themselves."""
         size, batch = own.size, [own]
         own.taken_by = lock
         for one in list(self._waiting):
@@ -314,7 +268,7 @@ class LineWriter(Generic[T]):
             if not is_closed:
                 # First the cut, then the line: the other order could leave rubbish behind a good line.
                 lock.step(os.ftruncate, lock.descriptor, place)
-            _write(lock, separator + b",\n".join(texts) + CLOSING, place)
+            write_by_steps(lock, separator + b",\n".join(texts) + CLOSING, place)
             if self._durable:
                 os.fsync(lock.descriptor)
         except Disturbed:
@@ -324,7 +278,7 @@ class LineWriter(Generic[T]):
             # the two, it leaves the beginning of a line, which is a torn one.
             with contextlib.suppress(OSError, Disturbed):
                 lock.step(os.ftruncate, lock.descriptor, place + len(CLOSING))
-                _write(lock, CLOSING, place)
+                write_by_steps(lock, CLOSING, place)
             raise
 
     def _keep_torn_tail(self, descriptor: int, place: int) -> None:
@@ -390,20 +344,6 @@ class LineWriter(Generic[T]):
         if mine is not None and theirs is not None and mine != theirs and self._is_at_our_place(row):
             folder = os.path.join(os.path.dirname(self._path), str(self.store_row.get("results_dir")))
             raise OtherFolderError(os.path.abspath(folder), f"the index {self._path!r}", lacks_identity=False)
-
-
-class _Removal:
-    """What was removed in place so far, and how much of that the head does not tell yet."""
-
-    def __init__(self) -> None:
-        self.count = self.untold = 0
-
-
-def _write(lock: WriteLock, text: bytes, place: int) -> None:
-    """Write a text at a place by steps: one, unless the system takes less than it is given."""
-    while text:
-        written = lock.step(os.pwrite, lock.descriptor, text, place)
-        text, place = text[written:], place + written
 
 
 def _is_closed_by_bytes(content: LinesContent, descriptor: int) -> bool:
