@@ -260,7 +260,10 @@ def split_tail(tail: bytes, *, is_bare: bool) -> tuple[list[tuple[int, bytes]], 
     Raises:
         Damage: A line that cannot be the end of an interrupted append.
     """
-    closed = tail.endswith(CLOSING)
+    hole = tail.find(b"\0")
+    closed = tail.endswith(CLOSING) and hole < 0
+    if hole >= 0:
+        tail = tail[:hole]  # a power cut: the rest was never synced, whatever of it is there
     separator = b"\n" if is_bare else b",\n"
     body = tail[: -len(CLOSING)] if closed else tail
     if not body.startswith(separator):
@@ -271,7 +274,7 @@ def split_tail(tail: bytes, *, is_bare: bool) -> tuple[list[tuple[int, bytes]], 
     offset = len(separator)
     for text in body[offset:].split(b"\n"):
         whole = _whole_line(text)
-        if torn is not None and text.strip(b"}\0"):
+        if torn is not None and text.strip(b"}"):
             raise Damage(*torn)  # a torn line is the last one: this one is followed by another
         if torn is None:
             ends_in_run = whole is not None
@@ -280,7 +283,7 @@ def split_tail(tail: bytes, *, is_bare: bool) -> tuple[list[tuple[int, bytes]], 
             elif not is_remnant(text):
                 torn = (offset, text)
         offset += len(text) + 1
-    if torn is not None and b"\0" not in torn[1] and (closed or not re.fullmatch(_BEGUN_LINE, torn[1])):
+    if torn is not None and hole < 0 and (closed or not re.fullmatch(_BEGUN_LINE, torn[1])):
         raise Damage(*torn)
     return lines, closed and torn is None and ends_in_run
 
