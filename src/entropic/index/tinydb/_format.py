@@ -32,6 +32,7 @@ BLANKS = b" \t"
 REMOVED_END = b"\t"
 """In the place of the line feed of a line that was removed: nowhere else behind the head stands one."""
 
+_SECTOR_BYTES = 512
 _MARK_BLANKS = 24
 _COUNT_BLANKS = 24
 _MOST_DIGITS = 18  # of the number of a run; Python reads no number of thousands
@@ -245,13 +246,27 @@ class Damage(Exception):
         self.text = text
 
 
-def split_tail(tail: bytes, *, is_bare: bool) -> tuple[list[tuple[int, bytes]], bool]:
+def unsynced_at(tail: bytes, offset: int) -> int:
+    """
+    Where in the end of a file begins what was never synced; -1 if all of it was, as far as that can be told.
+
+    Of what is appended in one go, a power cut may leave the end on disk without what stands before it. In its place are
+    zeros, from the beginning of a sector, or from the closing bytes of before, to the end of one.
+    """
+    begin = tail.find(b"\0")
+    end = len(tail) - len(tail[begin:].lstrip(b"\0"))
+    begins_there = (offset + begin) % _SECTOR_BYTES == 0 or tail[:begin].endswith(CLOSING)
+    return begin if begin >= 0 and begins_there and (offset + end) % _SECTOR_BYTES == 0 else -1
+
+
+def split_tail(tail: bytes, *, is_bare: bool, is_cut: bool = False) -> tuple[list[tuple[int, bytes]], bool]:
     r"""
     Cut what follows the last known line into whole new lines.
 
     Args:
         tail: Bytes from the end of the last known line on: ``,\n`` and a line, or ``\n`` and a line in a bare file.
         is_bare: No line stands before the tail.
+        is_cut: More follows, which was never synced.
 
     Returns:
         Offsets within the tail and texts (without comma) of the whole lines; and whether the tail ends in the closing
@@ -260,10 +275,7 @@ def split_tail(tail: bytes, *, is_bare: bool) -> tuple[list[tuple[int, bytes]], 
     Raises:
         Damage: A line that cannot be the end of an interrupted append.
     """
-    hole = tail.find(b"\0")
-    closed = tail.endswith(CLOSING) and hole < 0
-    if hole >= 0:
-        tail = tail[:hole]  # a power cut: the rest was never synced, whatever of it is there
+    closed = tail.endswith(CLOSING) and not is_cut
     separator = b"\n" if is_bare else b",\n"
     body = tail[: -len(CLOSING)] if closed else tail
     if not body.startswith(separator):
@@ -274,7 +286,7 @@ def split_tail(tail: bytes, *, is_bare: bool) -> tuple[list[tuple[int, bytes]], 
     offset = len(separator)
     for text in body[offset:].split(b"\n"):
         whole = _whole_line(text)
-        if torn is not None and text.strip(b"}"):
+        if torn is not None and text.strip(b"}\0"):
             raise Damage(*torn)  # a torn line is the last one: this one is followed by another
         if torn is None:
             ends_in_run = whole is not None
@@ -283,7 +295,7 @@ def split_tail(tail: bytes, *, is_bare: bool) -> tuple[list[tuple[int, bytes]], 
             elif not is_remnant(text):
                 torn = (offset, text)
         offset += len(text) + 1
-    if torn is not None and hole < 0 and (closed or not re.fullmatch(_BEGUN_LINE, torn[1])):
+    if torn is not None and b"\0" not in torn[1] and (closed or not re.fullmatch(_BEGUN_LINE, torn[1])):
         raise Damage(*torn)
     return lines, closed and torn is None and ends_in_run
 

@@ -120,7 +120,9 @@ class LineContent(Content):
         self, descriptor: int, tail: bytes, offset: int, *, is_bare: bool
     ) -> tuple[list[tuple[int, bytes]], bool]:
         try:
-            lines, closed = _format.split_tail(tail, is_bare=is_bare)
+            unsynced = _format.unsynced_at(tail, offset)
+            is_cut = unsynced >= 0
+            lines, closed = _format.split_tail(tail[:unsynced] if is_cut else tail, is_bare=is_bare, is_cut=is_cut)
         except Damage as damage:
             raise self._damaged(descriptor, offset + damage.offset, damage.text) from None
         return [(offset + place, text) for place, text in lines], closed
