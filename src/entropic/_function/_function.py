@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from .. import query
 from .._code import Code, Ownership, code_digest
 from .._engine import CannotReplayError, DefaultsWatch, RunCache, StalenessPolicy, make_known
+from .._fs import late
 from .._record import RunRecord
 from ..errors import EntropicError, NotRecordedError, UnsupportedTypeError
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
@@ -172,7 +173,7 @@ class FunctionCache:
     def retrieve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord | None:
         return self.recall(self.key(args, kwargs), self.watches.of(args, kwargs))
 
-    @functools.cached_property
+    @late
     def renames(self) -> RenameWatch:
         """Looks for missing runs under other names."""
         from ._renames import RenameWatch  # loaded by those who miss
