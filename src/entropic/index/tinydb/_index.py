@@ -58,7 +58,7 @@ class TinyDBIndex(Index):
         self._results_dir = None if results_dir is None else os.path.abspath(results_dir)
         self._durable = durable
         self._reader = LineReader(str(self.path), self._read)
-        self._database: RunDatabase | None = None
+        self._database: _runs.RunDatabase | None = None
         # The hit's way in, one call shorter: the record held here, the same object as long as nothing changes.
         self.peek = self._reader.find  # type: ignore[method-assign]
 
