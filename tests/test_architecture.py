@@ -31,7 +31,7 @@ FLOORS = (
     ("index", "_tables", "_command"),
     ("_engine", "_sweep"),
     ("_maintenance",),
-    ("store", "_function"),
+    ("store", "_function", "_guides"),
     ("record", "reports", "_cli", "testing", "designs", "mypy_plugin"),
     ("", "__main__"),
 )
@@ -222,6 +222,7 @@ NOT_FOR_A_HIT = {
     *("_engine._manifest", "_engine._recorder", "_engine._records", "_engine._run", "_engine._writer"),
     *(
         "_function._evolution",
+        "_guides",
         "_locks._flights",
         "_maintenance",
         "_points._designs",

@@ -156,7 +156,7 @@ def test_what_cannot_be_collected_is_said(arrays: Store) -> None:
     assert len(f.collect()["value"]) == 2
     with pytest.raises(TypeError, match="read="):
         plain.collect()
-    with pytest.raises(ValueError, match="neither 'dataframe' nor 'dataset'"):
+    with pytest.raises(ValueError, match="none of 'dataframe', 'dataset' and 'dask'"):
         f.list().collect(np.load, "table")  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="0 and 1 dimensions"):
         f.collect(to="dataset")
@@ -174,3 +174,43 @@ def test_an_empty_list_collects_to_nothing(arrays: Store) -> None:
 
     assert len(arrays.collect(read=reader)) == 0
     assert dict(arrays.collect(read=reader, to="dataset").sizes) == {}
+
+
+def test_a_dataset_may_be_read_when_it_is_computed(arrays: Store) -> None:
+    """As dask arrays: only the first result is read at once, and each once for all that is in it; gaps are NaN."""
+    dask = pytest.importorskip("dask")
+    pytest.importorskip("dask.array")
+    for n, m in ((1, 1), (1, 2), (2, 1)):
+        record(arrays, {"n": n, "m": m}, np.arange(3) * n)
+    calls = []
+
+    def read(path: Path) -> dict[str, Any]:
+        calls.append(path)
+        return {"u": np.load(path), "size": np.load(path).size}
+
+    with pytest.warns(IncompleteGridWarning, match="1 of 4 points"):
+        lazy = arrays.collect(read=read, to="dask")
+    with pytest.warns(IncompleteGridWarning):
+        eager = arrays.collect(read=lambda path: read(path), to="dataset")
+
+    assert len(calls) == 1 + 3
+    assert lazy.u.chunks is not None
+    calls.clear()
+    with dask.config.set(scheduler="synchronous"):
+        assert lazy.u.sel(n=2, m=1).values.tolist() == [0, 2, 4]
+        assert len(calls) == 1
+        xarray.testing.assert_identical(lazy.compute(), eager)
+    assert len(calls) == 1 + 3
+
+
+def test_what_has_another_shape_is_told_when_it_is_read(arrays: Store) -> None:
+    """With its path, and the way that takes it."""
+    pytest.importorskip("dask.array")
+    record(arrays, {"n": 1}, np.arange(3))
+    record(arrays, {"n": 2}, np.arange(2))
+
+    lazy = arrays.collect(read=np.load, to="dask")
+
+    with pytest.raises(ValueError, match=r"shape \(3,\).*Collect to 'dataset'"):
+        lazy.compute(scheduler="synchronous")
+    assert arrays.list({"n": 1})[:0].collect(np.load, "dask").sizes == {}

@@ -25,6 +25,7 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
     (errors.InputFileChangedError(["mesh.msh"]), RuntimeError, ["mesh.msh", "Call again"]),
     (errors.ResultMissingError("a/b.h5", "Cannot register"), FileNotFoundError, ["Cannot register", "a/b.h5", "path"]),
     (errors.ResultMissingError("a/b.h5", "Cannot record", "nothing."), FileNotFoundError, ["Cannot record: nothing."]),
+    (errors.NotImportableError("a.db", "it is odd"), ValueError, ["'a.db'", "it is odd", "earlier release"]),
     (errors.QueryTextError("n=>2", 3, "it is odd", "Do this."), ValueError, ["'n=>2'", "position 3", "odd. Do this."]),
     (errors.LinkNameError("{kapa}", "no run has 'kapa'"), ValueError, ["'{kapa}'", "no run has 'kapa'", "{config.nx}"]),
     (

@@ -359,3 +359,20 @@ def test_a_data_frame_alone_loads_pandas() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
     assert done.stdout.strip() == "False", done.stderr
+
+
+def test_ipython_shows_a_record_in_short() -> None:
+    """Its function, the begin of its hash, its parameters, its result; nothing that hurts a terminal."""
+    pretty = pytest.importorskip("IPython.lib.pretty").pretty
+    params = {"n": 1, "name": "a\x1b[31m", "solver": {"$class": "Euler", "dt": 0.1}, "long": "x" * 500}
+    record = RunRecord(params, Path("r/a.npy"), "2bfd14f43d17fc7c", "2026-01-01", {}, {"function": "study.decay"})
+
+    told = pretty(record)
+
+    assert told.startswith("run 2bfd14f4 of study.decay (n=1, name=")
+    assert told.endswith("\n  r/a.npy")
+    assert "solver=Euler, solver.dt=0.1" in told
+    assert "\x1b" not in told
+    assert len(told) < 250
+    many = pretty(RunRecord({f"p{i}": i for i in range(30)}, Path("a"), "0" * 16, "2026-01-01"))
+    assert "p11=11, ...)" in many

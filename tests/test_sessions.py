@@ -121,6 +121,18 @@ def _run_cell(client: BlockingKernelClient, text: str) -> str:
 START = 'import entropic\nstore = entropic.Store("results", "runs.json", file_suffix=".txt")'
 
 
+def test_a_run_names_its_notebook(kernel: Callable[..., Cell], tmp_path: Path) -> None:
+    """In its provenance, where a server tells the kernel which one it is; a session without one names none."""
+    shown = []
+    for notebook in ("study.ipynb", None):
+        cell = kernel(notebook)
+        cell(START)
+        cell(CELL.format(text="one", options=""))
+        shown.append(cell(f"print(simulate.run({len(shown)}).provenance.get('notebook'))"))
+
+    assert shown == [f"{tmp_path / 'study.ipynb'}\n", "None\n"]
+
+
 def test_a_cell_that_is_edited_and_run_again(kernel: Callable[..., Cell]) -> None:
     """The new code is the function, and ``on_change`` says what its runs are good for."""
     cell = kernel("study.ipynb")

@@ -3,7 +3,8 @@ entropic: a run cache for expensive simulations.
 
 Decorate the function that writes a result file; the next call with the same arguments returns the recorded run. Begin
 with `cached` and `Store`; `grid` and `zipped` make the points of a sweep, `param` the conditions of a query,
-`InputFile` a value that stands for the content of a file, `command` a runner of any program.
+`InputFile` a value that stands for the content of a file, `command` a runner of any program. ``entropic.docs()`` lists
+the guides.
 """
 
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from .store import Store
 if TYPE_CHECKING:
     from ._command import command
     from ._function import cached
+    from ._guides import docs
     from ._points import grid, zipped
     from .hashing import InputFile, normalize
     from .query import param
@@ -31,6 +33,7 @@ __all__ = [
     "__version__",
     "cached",
     "command",
+    "docs",
     "errors",
     "grid",
     "normalize",
@@ -44,6 +47,7 @@ _load, _ = door(
     {
         "_command": "command",
         "_function": "cached",
+        "_guides": "docs",
         "_points": "grid zipped",
         "hashing": "InputFile normalize",
         "query": "param",

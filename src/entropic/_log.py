@@ -151,6 +151,11 @@ def journal_line_passed_over(path: str, reason: str) -> None:
     logger.warning("Passed over a line of the journal %s: %s", path, reason)
 
 
+def import_passed_over(path: str, reason: str) -> None:
+    """A run of an earlier release cannot be taken over."""
+    logger.warning("Passed over a run in %s: %s", path, reason)
+
+
 def key_lock_lost(params_hash: str, place: str) -> None:
     """The session that held the lock of a running key has ended before the run."""
     logger.warning(

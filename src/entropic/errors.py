@@ -19,6 +19,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── IndexVersionError       RuntimeError       an index that a later entropic has made
     ├── IndexURLError           ValueError         a text that names no index
     ├── OtherFolderError        OSError            a results folder that is not the one of the index
+    ├── NotImportableError      ValueError         a file that holds no runs of an earlier release
     ├── QueryTextError          ValueError         a text that is no query
     ├── LinkNameError           ValueError         a template for names of links that names what no run has
     ├── IndexNotEmptyError      ValueError         an index to be copied into that has records already
@@ -98,6 +99,7 @@ __all__ = [
     "MissingFieldWarning",
     "NameSharedWarning",
     "NotAMappingError",
+    "NotImportableError",
     "NotRecordedError",
     "NotSharedError",
     "OtherFolderError",
@@ -1066,6 +1068,20 @@ class UnknownNameWarning(UserWarning):
 
 class IncompleteGridWarning(UserWarning):
     """Values were collected into a grid that has gaps; there is NaN where a point has no result, or a shorter one."""
+
+
+class NotImportableError(EntropicError, ValueError):
+    """
+    A file holds no runs of an earlier release.
+
+    Attributes:
+        path: The file.
+        reason: What is wrong with it.
+    """
+
+    path: str
+    reason: str = "it is neither a TinyDB file nor an SQLite file with runs"
+    _template = "Cannot import runs from {path!r}: {reason}. Name the index of an earlier release."
 
 
 class QueryTextError(EntropicError, ValueError):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from ._engine import Comparison, Runner
-    from ._maintenance import CheckReport, Explanation, Exported, FailedRun, Merged, ReproductionReport
+    from ._maintenance import CheckReport, Explanation, Exported, FailedRun, Imported, Merged, ReproductionReport
     from ._sweep import Plan
     from ._tables import RecordList
     from .index import IndexBackend
@@ -473,7 +473,7 @@ class Store:
 
     @overload
     def collect(
-        self, where: Where | None = None, *, read: Callable[[Path], Any], to: Literal["dataset"]
+        self, where: Where | None = None, *, read: Callable[[Path], Any], to: Literal["dataset", "dask"]
     ) -> xarray.Dataset: ...
 
     def collect(
@@ -481,7 +481,7 @@ class Store:
         where: Where | None = None,
         *,
         read: Callable[[Path], Any],
-        to: Literal["dataframe", "dataset"] = "dataframe",
+        to: Literal["dataframe", "dataset", "dask"] = "dataframe",
     ) -> pandas.DataFrame | xarray.Dataset:
         """
         Read the results that answer today into a DataFrame or an xarray Dataset; see `RecordList.collect`.
@@ -489,7 +489,8 @@ class Store:
         Args:
             where: Which runs, as for `list`; superseded ones are left out.
             read: Takes the path of a result and returns what is in it.
-            to: ``"dataframe"``, or ``"dataset"`` with the varying parameters as dimensions.
+            to: ``"dataframe"``, or ``"dataset"`` with the varying parameters as dimensions, or ``"dask"``, the same
+                of dask arrays, which read a result when they are computed.
 
         Raises:
             MissingExtraError: pandas or xarray is not installed (an `ImportError`).
@@ -1024,6 +1025,36 @@ class Store:
         from ._maintenance import undelete
 
         return undelete(self._engine, where)
+
+    def import_runs(self, path: str | os.PathLike[str]) -> Imported:
+        """
+        Take over the runs that an earlier release of entropic has recorded: their parameters, times and metadata.
+
+        For the SQLite file of release 2.3, and for TinyDB files of earlier ones, which open as they are as well, but
+        for runs whose parameters had other keys then. The results stay where they are; the file is only read. Import
+        it again, and nothing is taken twice.
+
+        Args:
+            path: The file.
+
+        Returns:
+            What was taken over, how many runs were here already, and what has no result any more.
+
+        Raises:
+            NotImportableError: It holds no such runs (a `ValueError`).
+            OSError: It cannot be read, or the store cannot be written.
+
+        Example:
+            >>> from pathlib import Path
+            >>> _ = Path("old.txt").write_text("x")
+            >>> text = '{"_default": {"1": {"params_hash": "", "result_path": "old.txt", "created_at": "", "n": 1}}}'
+            >>> _ = Path("old.json").write_text(text)
+            >>> [record.params for record in Store("results", "runs.json").import_runs("old.json").taken]
+            [{'n': 1}]
+        """
+        from ._maintenance import import_runs
+
+        return import_runs(self._engine, path)
 
     def remove_orphans(self, paths: Iterable[str | os.PathLike[str]]) -> Sequence[Path]:
         """

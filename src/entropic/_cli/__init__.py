@@ -15,7 +15,7 @@ import warnings
 import click
 
 from ..errors import EntropicError, UnknownNameWarning
-from . import _explain, _failures, _ls, _prune, _restore, _run, _show, _sweep, _transfer
+from . import _docs, _explain, _failures, _ls, _prune, _restore, _run, _show, _sweep, _transfer
 from ._place import store_options
 from ._view import told
 
@@ -80,11 +80,13 @@ for _subcommand in (
     _restore.rebuild,
     _restore.undelete,
     _transfer.register,
+    _transfer.import_file,
     _transfer.merge,
     _transfer.copy_index,
     _transfer.export,
     _transfer.link,
     _transfer.page,
+    _docs.docs,
 ):
     entropic.add_command(_subcommand)
 

@@ -49,6 +49,30 @@ def register(
     click.echo(record.params_hash)
 
 
+@click.command("import")
+@click.argument("file", type=click.Path(), metavar="FILE")
+@opens_store(creates=True)
+@click.pass_context
+def import_file(context: click.Context, store: Store, file: str) -> None:
+    """
+    Take over the runs of an earlier release of entropic.
+
+    FILE is the SQLite file of release 2.3, or a TinyDB file of an earlier one. Parameters, times and metadata are kept,
+    and results stay where they are; the file is only read. Exits with 1 if results are missing: their runs are left
+    out, and listed.
+
+    \b
+    Example:
+      entropic import runs.sqlite3 --index runs.json --results results
+    """
+    imported = store.import_runs(file)
+    click.echo(str(imported))
+    for place in imported.missing:
+        _view.told(f"there is no result {place}")
+    if imported.missing:
+        context.exit(1)
+
+
 @click.command()
 @click.argument("other", metavar="OTHER_INDEX")
 @runs_argument

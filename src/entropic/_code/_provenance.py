@@ -17,7 +17,12 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
 
+<<<<<<< HEAD
 from .._fs import forks_held_off, process_id
+=======
+from .._fs import process_id
+from ..hashing import main_module
+>>>>>>> main
 from ._ownership import is_own
 from ._repository import repository_state
 
@@ -34,7 +39,7 @@ _MAX_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 def circumstances(module_name: str | None) -> dict[str, Any]:
     """
-    Where and with what code of a module runs now, for a record.
+    Where and with what code of a module runs now, for a record; of a notebook, which one it is.
 
     Args:
         module_name: Whose imports and repository to tell of.
@@ -148,10 +153,17 @@ def _of_module(name: str) -> dict[str, Any]:
         return {}
     told: dict[str, Any] = {"packages": dict(_packages(module))}
     path = getattr(module, "__file__", None)
+    told["notebook"] = _notebook(name)
     if is_own(module):
         with contextlib.suppress(OSError):  # of a working directory that is gone
             told["git"] = repository_state(os.path.dirname(os.path.abspath(path)) if path else os.getcwd())
     return {name: value for name, value in told.items() if value}
+
+
+def _notebook(name: str) -> str:
+    """The path of the notebook whose cells are the main module; nothing if they are none, or no server tells."""
+    path = main_module(None, name)[1] if name == "__main__" else None
+    return os.path.abspath(path) if path is not None and path.endswith(".ipynb") else ""
 
 
 def _packages(module: ModuleType) -> Iterator[tuple[str, str]]:

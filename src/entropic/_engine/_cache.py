@@ -188,8 +188,15 @@ class RunCache:
                 record = run.record
             return record
 
-    def adopt(self, key: Key, result_path: str | os.PathLike[str], metadata: Mapping[str, Any]) -> RunRecord:
-        """Record a result made elsewhere."""
+    def adopt(
+        self,
+        key: Key,
+        result_path: str | os.PathLike[str],
+        metadata: Mapping[str, Any],
+        *,
+        created_at: str | None = None,
+    ) -> RunRecord:
+        """Record a result made elsewhere; now, or at the time that is known of it."""
         from . import _arguments
 
         path = os.path.abspath(result_path)
@@ -197,7 +204,8 @@ class RunCache:
             raise ResultMissingError(path, "Cannot register the result")
         if self.settings.durable:
             _fs.sync_tree(path)
-        return self.recorder.insert(key, path, self.paths.indexed(path), _arguments.checked_metadata(metadata), {})
+        details = _arguments.checked_metadata(metadata)
+        return self.recorder.insert(key, path, self.paths.indexed(path), details, {}, created_at=created_at)
 
     def annotate(self, record: RunRecord, metadata: Metadata) -> RunRecord:
         """

@@ -124,6 +124,8 @@ class Recorder:
         metadata: dict[str, Any],
         provenance: Mapping[str, Any],
         elapsed_seconds: float = 0.0,
+        *,
+        created_at: str | None = None,
     ) -> RunRecord:
         """Insert the record of a result that stands in its place, and return it as users see it."""
         place: str | os.PathLike[str] = path
@@ -135,7 +137,7 @@ class Recorder:
                 params=decode_params(key.params),
                 result_path=indexed_path,
                 params_hash=key.params_hash,
-                created_at=datetime.now(timezone.utc).isoformat(timespec="microseconds"),
+                created_at=created_at or datetime.now(timezone.utc).isoformat(timespec="microseconds"),
                 metadata=metadata,
                 provenance=decode_params(provenance),
             )

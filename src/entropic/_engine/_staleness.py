@@ -368,9 +368,15 @@ class StalenessPolicy:
         return runs_before(records, note, lambda code: self._is_of(code, today), chosen)
 
 
+_MADE_OF_FIELDS = ("__match_args__", "__slots__", "__attrs_attrs__", "__dataclass_fields__")
+
+
 def _is_of_a_class(change: Change) -> bool:
-    """Whether the body of a class has changed; its methods are parts of their own."""
-    return change.before is not None and change.after is not None and change.before.kind == change.after.kind == "class"
+    """Whether the fields of a class have changed, or what is made of them; its methods are parts of their own."""
+    parts = [part for part in (change.before, change.after) if part is not None]
+    if all(part.kind == "constant" and part.name.endswith(_MADE_OF_FIELDS) for part in parts):
+        return True
+    return len(parts) == 2 and all(part.kind == "class" for part in parts)
 
 
 _UNWATCHED = Fingerprint(())

@@ -62,7 +62,7 @@ class RecordMethods:
 
     @overload
     def collect(
-        self, where: Where | None = None, *, read: Callable[[Path], Any] | None = None, to: Literal["dataset"]
+        self, where: Where | None = None, *, read: Callable[[Path], Any] | None = None, to: Literal["dataset", "dask"]
     ) -> xarray.Dataset: ...
 
     def collect(
@@ -70,7 +70,7 @@ class RecordMethods:
         where: Where | None = None,
         *,
         read: Callable[[Path], Any] | None = None,
-        to: Literal["dataframe", "dataset"] = "dataframe",
+        to: Literal["dataframe", "dataset", "dask"] = "dataframe",
     ) -> pandas.DataFrame | xarray.Dataset:
         """
         Read the results that answer today into a DataFrame or an xarray Dataset; see `RecordList.collect`.
@@ -78,7 +78,8 @@ class RecordMethods:
         Args:
             where: Which runs, as for `list`; superseded ones are left out.
             read: Takes the path of a result and returns what is in it; ``load`` of the decorator without one.
-            to: ``"dataframe"``, or ``"dataset"`` with the varying parameters as dimensions.
+            to: ``"dataframe"``, or ``"dataset"`` with the varying parameters as dimensions, or ``"dask"``, the same
+                of dask arrays, which read a result when they are computed.
 
         Raises:
             TypeError: There is neither *read* nor ``load``.
@@ -117,6 +118,36 @@ class RecordMethods:
         from ._conversion import convert_records  # loaded by those who convert
 
         return convert_records(cache, convert, preview=preview)
+
+    def adopt_plain_runs(self, where: Where | None = None, *, preview: bool = False) -> RecordList:
+        """
+        Record the store's plain runs as runs of this function, so that its calls find them.
+
+        For a study that began with `Store.run_or_retrieve`. A plain run is adopted if a call can have its parameters;
+        those that it lacks have the defaults of the function. The plain runs stay, with the same results.
+
+        Args:
+            where: Which plain runs, as for `list`; those of another runner are better left out.
+            preview: Record nothing.
+
+        Returns:
+            The new records: of each point that the function has no run of, the newest plain run.
+
+        Example:
+            >>> from entropic import Store, cached
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> plain = store.run({"size": 8}, lambda params, path: path.write_text("x"))
+            >>> @cached(store)
+            ... def grow(size, speed=1.0, *, result_path):
+            ...     result_path.write_text("x")
+            >>> [record.params for record in grow.adopt_plain_runs({"size": 8})]
+            [{'size': 8, 'speed': 1.0}]
+            >>> grow(8).result_path == plain.result_path
+            True
+        """
+        from ._conversion import adopt_plain_runs  # loaded by those who adopt
+
+        return adopt_plain_runs(self._self_parts()[0], where, preview=preview)
 
     def cache_info(self) -> CacheInfo:
         """

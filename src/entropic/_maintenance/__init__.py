@@ -4,6 +4,7 @@ from ._check import CheckReport, check, salvage
 from ._explain import Explanation, Neighbour, explain
 from ._export import Exported, ExportOptions, export
 from ._failures import FailedRun, failures
+from ._import import Imported, import_runs
 from ._links import link_view
 from ._merge import Merged, MergeOptions, merge
 from ._orphans import remove_orphans
@@ -18,6 +19,7 @@ __all__ = [
     "ExportOptions",
     "Exported",
     "FailedRun",
+    "Imported",
     "Limits",
     "MergeOptions",
     "Merged",
@@ -29,6 +31,7 @@ __all__ = [
     "explain",
     "export",
     "failures",
+    "import_runs",
     "link_view",
     "merge",
     "prune",

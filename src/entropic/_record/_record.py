@@ -62,6 +62,11 @@ class RunRecord:
         function = self.provenance.get("function")
         return f"RunRecord({', '.join([*told, *([f'{function=}'] if function is not None else [])])})"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        from ._html import short_text  # loaded by IPython, as is the next one
+
+        printer.text(short_text(self))
+
     def _repr_html_(self) -> str:
         from ._html import pairs_as_html  # loaded by notebooks, not by every process that looks something up
 

@@ -51,7 +51,7 @@ def frame_of(records: Sequence[RunRecord], values: Sequence[Any]) -> pandas.Data
     rows = []
     for record, read in zip(records, values, strict=True):
         params = {name: frame_value(value) for name, value in flatten(record.params).items()}
-        rows.append({**params, **{_free(name, params): value for name, value in read.items()}})
+        rows.append({**params, **{free_name(name, params): value for name, value in read.items()}})
     columns = dict.fromkeys(name for row in rows for name in row)
     return pandas.DataFrame(rows, columns=list(columns))
 
@@ -67,7 +67,7 @@ def dataset_of(records: Sequence[RunRecord], values: Sequence[Any]) -> xarray.Da
         import xarray
     except ImportError as error:
         raise MissingExtraError("Cannot collect into a Dataset", "xarray", "xarray") from error
-    axes, places = _grid(records)
+    axes, places = grid_of(records)
     shape = tuple(len(axis) for axis in axes.values())
     names = dict.fromkeys(name for read in values for name in read)
     arrays, ragged = {}, 0
@@ -75,11 +75,11 @@ def dataset_of(records: Sequence[RunRecord], values: Sequence[Any]) -> xarray.Da
         found = {place: read[name] for place, read in zip(places, values, strict=True) if name in read}
         dims, coords, block, is_ragged = _block(numpy, name, found, shape)
         ragged += is_ragged
-        arrays[_free(name, axes)] = xarray.DataArray(block, dims=[*axes, *dims], coords=coords)
-    dataset = xarray.Dataset(arrays, coords={name: _coordinate(numpy, axis) for name, axis in axes.items()})
+        arrays[free_name(name, axes)] = xarray.DataArray(block, dims=[*axes, *dims], coords=coords)
+    dataset = xarray.Dataset(arrays, coords={name: coordinate(axis) for name, axis in axes.items()})
     points = int(numpy.prod(shape, dtype=int)) if records else 0
     missing = points - sum(map(bool, values))
-    dataset.attrs.update(_constants(records, axes), missing_points=missing)
+    dataset.attrs.update(constants_of(records, axes), missing_points=missing)
     if missing or ragged:
         parts = [f"{missing} of {points} points have no result"] if missing else []
         parts += [f"{ragged} of {len(names)} variables have arrays of several shapes"] if ragged else []
@@ -97,10 +97,15 @@ def _values(record: RunRecord, read: Read, memory: _Memory) -> dict[str, Any]:
     known = memory.get(state)
     if known is _ABSENT:
         value = read(record.result_path)
-        known = dict(value) if isinstance(value, Mapping) else {VALUE: value}
+        known = values_in(value)
         if _state_of(record) == state and _is_settled(state):
             memory.put(state, known)
     return copy.deepcopy(known)
+
+
+def values_in(value: Any) -> dict[str, Any]:
+    """What was read, by name: a mapping as it is, anything else as ``value``."""
+    return dict(value) if isinstance(value, Mapping) else {VALUE: value}
 
 
 State = tuple[Any, ...]
@@ -180,7 +185,7 @@ def _memory_of(read: Read) -> _Memory:
 # ---- the grid -------------------------------------------------------------------------------------------------------
 
 
-def _grid(records: Sequence[RunRecord]) -> tuple[dict[str, list[Any]], list[tuple[int, ...]]]:
+def grid_of(records: Sequence[RunRecord]) -> tuple[dict[str, list[Any]], list[tuple[int, ...]]]:
     """The values along each parameter that varies, and the place of each record on this grid."""
     params = [flatten(record.params) for record in records]
     texts = [{name: canonical(value) for name, value in row.items()} for row in params]
@@ -201,7 +206,7 @@ def _grid(records: Sequence[RunRecord]) -> tuple[dict[str, list[Any]], list[tupl
         seen[point] = numbers[-1] + 1
     if max(numbers, default=0) == 0:
         return axes, points
-    replicate = _free(_REPLICATE, axes)
+    replicate = free_name(_REPLICATE, axes)
     axes[replicate] = list(range(max(numbers) + 1))
     return axes, [(*point, number) for point, number in zip(points, numbers, strict=True)]
 
@@ -213,14 +218,14 @@ def _ordered(values: Mapping[str | None, Any]) -> list[str | None]:
         return list(values)
 
 
-def _coordinate(numpy: Any, axis: list[Any]) -> Any:
+def coordinate(axis: list[Any]) -> Any:
     """Values along a dimension: numbers and texts as such, all others by their text."""
     if len({type(value) for value in axis}) == 1 and isinstance(axis[0], (bool, int, float, str)):
         return axis
     return axis if all(type(value) in (int, float) for value in axis) else [cell_text(value) for value in axis]
 
 
-def _constants(records: Sequence[RunRecord], axes: Mapping[str, Any]) -> dict[str, Any]:
+def constants_of(records: Sequence[RunRecord], axes: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters that are the same in all runs."""
     return (
         {}
@@ -241,10 +246,16 @@ def _block(
     for place, cell in cells.items():
         block[place + tuple(slice(0, length) for length in cell.shape)] = cell
     labelled = next((value for value in found.values() if hasattr(value, "dims") and hasattr(value, "coords")), None)
-    if labelled is None or is_ragged:
-        return [f"{name}_{axis}" for axis in range(len(longest))], {}, block, is_ragged
-    own = {str(dim): labelled.coords[dim].values for dim in labelled.dims if dim in labelled.coords}
-    return [str(dim) for dim in labelled.dims], own, block, is_ragged
+    dims, coords = own_dims(name, None if is_ragged else labelled, len(longest))
+    return dims, coords, block, is_ragged
+
+
+def own_dims(name: str, value: Any, count: int) -> tuple[list[str], dict[str, Any]]:
+    """The dimensions of a value beside those of the grid, and the coordinates of those that have some."""
+    if not (hasattr(value, "dims") and hasattr(value, "coords")):
+        return [f"{name}_{axis}" for axis in range(count)], {}
+    coords = {str(dim): value.coords[dim].values for dim in value.dims if dim in value.coords}
+    return [str(dim) for dim in value.dims], coords
 
 
 def _longest(name: str, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
@@ -266,5 +277,5 @@ def _empty(numpy: Any, shape: tuple[int, ...], kinds: Sequence[Any], has_gaps: b
     return numpy.full(shape, numpy.nan, kind if kind.kind in "cO" else numpy.result_type(kind, numpy.float64))
 
 
-def _free(name: str, taken: Mapping[str, Any]) -> str:
-    return name if name not in taken else _free(f"result.{name}", taken)
+def free_name(name: str, taken: Mapping[str, Any]) -> str:
+    return name if name not in taken else free_name(f"result.{name}", taken)

@@ -158,10 +158,10 @@ class RecordList(list[RunRecord]):
     def collect(self, read: Read, to: Literal["dataframe"] = "dataframe", *, threads: int = 8) -> pandas.DataFrame: ...
 
     @overload
-    def collect(self, read: Read, to: Literal["dataset"], *, threads: int = 8) -> xarray.Dataset: ...
+    def collect(self, read: Read, to: Literal["dataset", "dask"], *, threads: int = 8) -> xarray.Dataset: ...
 
     def collect(
-        self, read: Read, to: Literal["dataframe", "dataset"] = "dataframe", *, threads: int = 8
+        self, read: Read, to: Literal["dataframe", "dataset", "dask"] = "dataframe", *, threads: int = 8
     ) -> pandas.DataFrame | xarray.Dataset:
         """
         Read the results and put parameters and values side by side.
@@ -175,19 +175,24 @@ class RecordList(list[RunRecord]):
             to: ``"dataframe"``: one row for each run, its parameters and what was read (``value``, if that is no
                 mapping). ``"dataset"``: an xarray Dataset whose dimensions are the parameters that vary, and
                 ``replicate`` where a point has several runs; points without a result are NaN, and a warning tells how
-                many.
+                many. ``"dask"``: the same, of dask arrays. Only the first result is read now, and the others when they
+                are computed; arrays have one shape in all of them.
             threads: How many results are read at a time.
 
         Raises:
-            MissingExtraError: pandas or xarray is not installed (an `ImportError`).
+            MissingExtraError: pandas, xarray or dask is not installed (an `ImportError`).
 
         Warns:
             IncompleteGridWarning: The Dataset has gaps.
         """
         from . import _collect
 
-        if to not in ("dataframe", "dataset"):
-            raise ValueError(f"Cannot collect to {to!r}: it is neither 'dataframe' nor 'dataset'.")
+        if to not in ("dataframe", "dataset", "dask"):
+            raise ValueError(f"Cannot collect to {to!r}: it is none of 'dataframe', 'dataset' and 'dask'.")
+        if to == "dask":
+            from . import _lazy
+
+            return _lazy.lazy_dataset_of(self, read)
         values = _collect.read_all(self, read, threads)
         return _collect.frame_of(self, values) if to == "dataframe" else _collect.dataset_of(self, values)
 

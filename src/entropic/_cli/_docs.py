@@ -1,0 +1,36 @@
+"""The subcommand that shows the guides: docs."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import CompletionItem
+
+from .. import _guides
+
+
+def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(name, help=about) for name, about in _guides.topics().items() if name.startswith(incomplete)]
+
+
+@click.command()
+@click.argument("topic", nargs=-1, shell_complete=_complete)
+def docs(topic: tuple[str, ...]) -> None:
+    """
+    Show a guide, or list the guides.
+
+    TOPIC is the name of a guide, or the heading of a section in one, such as the name of an error. On a terminal the
+    text is paged, by the program that PAGER names; piped, it is plain. The same in Python: entropic.docs("keys").
+
+    \b
+    Examples:
+      entropic docs
+      entropic docs keys
+      entropic docs StaleResultWarning
+    """
+    if topic:
+        click.echo_via_pager(_guides.docs(" ".join(topic)))
+        return
+    about = _guides.topics()
+    width = max(map(len, about))
+    for name, summary in about.items():
+        click.echo(f"{name:{width}}  {summary}")

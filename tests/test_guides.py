@@ -1,0 +1,122 @@
+"""The guides are at hand wherever the library is: in Python, in a notebook and in a terminal."""
+
+from __future__ import annotations
+
+import pty
+import subprocess
+import sys
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import entropic
+from entropic._cli import main as start
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "src" / "entropic" / "docs"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.md"))
+
+
+def shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, str, str]:
+    """What ``entropic docs`` with some words exits with and prints."""
+    monkeypatch.setattr(sys, "argv", ["entropic", "docs", *words])
+    status = start()
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_guide_is_shown_as_it_is_written(name: str) -> None:
+    """In Python as text, at a prompt as its own repr, and in a notebook as Markdown."""
+    guide = entropic.docs(name)
+
+    assert guide == FOLDER.joinpath(f"{name}.md").read_text()
+    assert repr(guide) == guide._repr_markdown_() == str(guide)
+
+
+def test_without_a_topic_all_guides_are_listed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each on one line, with what it is about: a whole sentence that fits on that line."""
+    in_python = entropic.docs().splitlines()
+    status, printed, _ = shown(capsys, monkeypatch)
+
+    assert [line.split("`")[1] for line in in_python] == NAMES
+    assert status == 0
+    assert [line.split()[0] for line in printed.splitlines()] == NAMES
+    assert [line for line in printed.splitlines() if not line.endswith(".") or len(line) > 120] == []
+
+
+@pytest.mark.parametrize("topic", ["code-changes", "code changes", "Code_Changes", "code-changes.md"])
+def test_a_name_may_be_written_in_several_ways(topic: str) -> None:
+    """Blanks, underscores, capitals and the ending of the file make no difference."""
+    assert entropic.docs(topic).startswith("# When code changes")
+
+
+def test_a_section_is_found_by_its_heading() -> None:
+    """It ends where the next one begins, and a comment in its code is no heading."""
+    section = entropic.docs("on a cluster")
+
+    assert section.startswith("## On a cluster\n")
+    assert "# on the login node" in section
+    assert "SLURMCluster" in section
+    assert section.count("\n## ") == 0
+
+
+def test_a_name_that_is_not_there_proposes_a_near_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In Python as an error, and on the command line as one line with the exit status of wrong usage."""
+    with pytest.raises(ValueError, match=r"Did you mean 'queries'.*code-changes, command-line"):
+        entropic.docs("querys")
+    with pytest.raises(ValueError, match="Did you mean 'On a cluster'"):
+        entropic.docs("on the cluster")
+    with pytest.raises(ValueError, match=r"of that name\. The guides: ") as far:
+        entropic.docs("xyzzy")
+    status, printed, told = shown(capsys, monkeypatch, "querys")
+
+    assert "Did you mean" not in str(far.value)
+    assert (status, printed) == (2, "")
+    assert "Did you mean 'queries'?" in told
+
+
+def test_a_pipe_gets_plain_text(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guide, nothing else, and no pager."""
+    monkeypatch.setenv("PAGER", "false")
+
+    assert shown(capsys, monkeypatch, "code", "changes") == (0, entropic.docs("code-changes") + "\n", "")
+
+
+def test_a_terminal_gets_a_pager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program that PAGER names is given the guide."""
+    pager = tmp_path / "pager"
+    pager.write_text(f"#!/bin/sh\ncat > {tmp_path}/paged\n")
+    pager.chmod(0o755)
+    monkeypatch.setenv("PAGER", str(pager))
+    monkeypatch.setenv("TERM", "xterm")
+    leader, follower = pty.openpty()
+    with open(leader, "rb"), open(follower, "rb") as terminal:
+        command = [sys.executable, "-m", "entropic", "docs", "keys"]
+        done = subprocess.run(command, stdin=terminal, stdout=follower, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert tmp_path.joinpath("paged").read_text().strip() == entropic.docs("keys").strip()
+
+
+@pytest.mark.skipif(find_spec("hatchling") is None, reason="without it a wheel cannot be built here")
+def test_the_wheel_has_the_guides(tmp_path: Path) -> None:
+    """All of them; and they are read from a package that is in a zip file too."""
+    builder = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
+    built = subprocess.run(
+        [sys.executable, "-c", builder, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    wheel = tmp_path / built.stdout.split()[-1]
+    reader = "import sys; sys.path.insert(0, sys.argv[1]); import entropic; print(entropic.__file__, entropic.docs())"
+    read = subprocess.run([sys.executable, "-c", reader, str(wheel)], capture_output=True, text=True, check=True)
+
+    found = {Path(name).stem for name in zipfile.ZipFile(wheel).namelist() if name.startswith("entropic/docs/")}
+    assert found == set(NAMES)
+    assert read.stdout.startswith(str(wheel))
+    assert all(f"`{name}`" in read.stdout for name in NAMES)
