@@ -17,12 +17,8 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
 
-<<<<<<< HEAD
 from .._fs import forks_held_off, process_id
-=======
-from .._fs import process_id
 from ..hashing import main_module
->>>>>>> main
 from ._ownership import is_own
 from ._repository import repository_state
 
