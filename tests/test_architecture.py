@@ -37,7 +37,6 @@ FLOORS = (
 )
 # Modules of more than 400 lines, or 300 of code, and why.
 LONG = {
-    "_sweep._pools": "to be split",
     "errors": "a catalogue: one short class for each error, and the tree above them",
     "store": "to be split",
 }
@@ -250,3 +249,16 @@ def test_a_hit_loads_what_it_needs() -> None:
 
     assert loaded & NOT_FOR_A_HIT == set()
     assert len(loaded) <= 104
+
+
+def test_a_subcommand_loads_what_it_needs(store: entropic.Store) -> None:
+    """To list runs, nothing is loaded that decorates functions, or of the other subcommands."""
+    pytest.importorskip("click")
+    store.run_or_retrieve({"n": 1}, lambda params, path: path.write_text("x"))
+    script = "import sys; from entropic._cli import entropic as command; command(['ls'], standalone_mode=False)"
+    script += "; print(*sys.modules)"
+
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+
+    assert {"wrapt", "asyncio", "multiprocessing", "tinydb", "rich"} & set(answer) == set()
+    assert len([name for name in answer if name.startswith("entropic.")]) <= 112

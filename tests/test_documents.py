@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import click
 import pytest
 
 import entropic
@@ -145,4 +146,8 @@ def test_console_blocks_are_what_is_printed(tmp_path: Path) -> None:
 def test_the_guide_names_every_subcommand() -> None:
     """The guide to the command line names every subcommand."""
     text = ROOT.joinpath("src", "entropic", "docs", "command-line.md").read_text()
-    assert [name for name in subcommands.commands if not re.search(rf"`(entropic )?{name}`", text)] == []
+    assert [
+        name
+        for name in subcommands.list_commands(click.Context(subcommands))
+        if not re.search(rf"`(entropic )?{name}`", text)
+    ] == []

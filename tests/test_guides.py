@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pty
+import re
 import subprocess
 import sys
 import zipfile
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import entropic
+from entropic import errors
 from entropic._cli import main as start
 
 ROOT = Path(__file__).parents[1]
@@ -120,3 +122,24 @@ def test_the_wheel_has_the_guides(tmp_path: Path) -> None:
     assert found == set(NAMES)
     assert read.stdout.startswith(str(wheel))
     assert all(f"`{name}`" in read.stdout for name in NAMES)
+
+
+# ---- errors ---------------------------------------------------------------------------------------------------------
+
+CLASSES = {name for name in errors.__all__ if isinstance(getattr(errors, name), type)} - {"Failure"}
+SECTIONS = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", entropic.docs("errors"), re.MULTILINE | re.DOTALL))
+
+
+def test_every_error_and_warning_has_its_section() -> None:
+    """And no section is about a class that is not there; each is shown by the name of its class."""
+    assert set(SECTIONS) == CLASSES
+    assert all(entropic.docs(name).startswith(f"### {name}\n") for name in CLASSES)
+
+
+@pytest.mark.parametrize("name", sorted(SECTIONS))
+def test_an_error_has_a_cause_and_a_cure(name: str) -> None:
+    """In that order, and short enough to be read beside a traceback."""
+    section = SECTIONS[name]
+
+    assert re.fullmatch(r"\s*\*\*Cause\.\*\* .+\*\*Cure\.\*\* .+", section, re.DOTALL)
+    assert len(section.split()) <= 110

@@ -11,19 +11,62 @@ import logging
 import os
 import sys
 import warnings
+from importlib import import_module
 
 import click
 
 from ..errors import EntropicError, UnknownNameWarning
-from . import _docs, _explain, _failures, _ls, _prune, _restore, _run, _show, _sweep, _transfer
 from ._place import store_options
 from ._view import told
 
 _INTERRUPTED = 130
+# The subcommands, each by its function in a module of this room.
+_PLACES = {
+    "ls": "_ls.ls",
+    "show": "_show.show",
+    "path": "_show.path",
+    "stats": "_show.stats",
+    "check": "_show.check",
+    "why": "_explain.why",
+    "run": "_run.run",
+    "sweep": "_sweep.sweep",
+    "failures": "_failures.failures",
+    "rm": "_prune.rm",
+    "prune": "_prune.prune",
+    "pin": "_prune.pin",
+    "unpin": "_prune.unpin",
+    "rebuild": "_restore.rebuild",
+    "undelete": "_restore.undelete",
+    "register": "_transfer.register",
+    "import": "_transfer.import_file",
+    "merge": "_transfer.merge",
+    "copy-index": "_transfer.copy_index",
+    "export": "_transfer.export",
+    "link": "_transfer.link",
+    "page": "_transfer.page",
+    "docs": "_docs.docs",
+}
+
+
+class _Subcommands(click.Group):
+    """Subcommands that are loaded when they are asked for: most calls want one of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_PLACES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        place = _PLACES.get(cmd_name)
+        if place is None:
+            return None
+        module, _, name = place.partition(".")
+        found: click.Command = getattr(import_module(f"{__name__}.{module}"), name)
+        return found
 
 
 @click.group(
-    invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=_Subcommands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @store_options
 @click.version_option(package_name="entropic", message="%(version)s")
@@ -61,34 +104,6 @@ def entropic(context: click.Context, index: str | None, results: str | None) -> 
     context.obj = {"index": index, "results": results}
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
-
-
-for _subcommand in (
-    _ls.ls,
-    _show.show,
-    _show.path,
-    _show.stats,
-    _show.check,
-    _explain.why,
-    _run.run,
-    _sweep.sweep,
-    _failures.failures,
-    _prune.rm,
-    _prune.prune,
-    _prune.pin,
-    _prune.unpin,
-    _restore.rebuild,
-    _restore.undelete,
-    _transfer.register,
-    _transfer.import_file,
-    _transfer.merge,
-    _transfer.copy_index,
-    _transfer.export,
-    _transfer.link,
-    _transfer.page,
-    _docs.docs,
-):
-    entropic.add_command(_subcommand)
 
 
 def main() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import shutil
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -82,7 +81,7 @@ def show(columns: Sequence[Column]) -> None:
 
 def show_fitting(columns: Sequence[Column]) -> None:
     """Show as many columns as fit into the terminal, and name the others."""
-    shown = fitting(columns, shutil.get_terminal_size().columns)
+    shown = fitting(columns, _terminal_width())
     show(shown)
     titles = [column.title for column in shown]
     left_out = [column.title for column in columns if column.title not in titles]
@@ -94,7 +93,7 @@ def show_shared(columns: Sequence[Column]) -> None:
     """Show what all rows share, in as many lines as it takes."""
     if columns:
         text = ", ".join(f"{column.title} = {column.cells[0]}" for column in columns)
-        width = shutil.get_terminal_size().columns
+        width = _terminal_width()
         click.echo("\n".join(textwrap.wrap(text, width, subsequent_indent=_GAP, break_on_hyphens=False)))
 
 
@@ -153,3 +152,9 @@ def _cut(text: str, width: int) -> str:
 def _padded(cell: str, column: Column) -> str:
     padding = " " * (column.width - text_width(cell))
     return padding + cell if column.is_number else cell + padding
+
+
+def _terminal_width() -> int:
+    import shutil  # on a terminal only
+
+    return shutil.get_terminal_size().columns

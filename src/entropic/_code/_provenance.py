@@ -181,6 +181,7 @@ def _packages(module: ModuleType) -> Iterator[tuple[str, str]]:
                 yield name, version
 
 
+@functools.lru_cache(maxsize=256)
 def _version_of(name: str) -> str:
     """The version of an installed distribution, or of the one that brings a module of this name."""
     with forks_held_off(importing=True):  # it imports as it goes

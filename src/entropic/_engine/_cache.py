@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import _fs, _locks, _results, _tables, query
+from .. import _code, _fs, _locks, _results, _tables, query
 from .._code import Codebook
 from .._fs import late, remember
 from .._record import RunRecord, copy_record, is_pinned
@@ -242,17 +242,11 @@ class RunCache:
 
     def set_pinned(self, records: Iterable[RunRecord], *, pinned: bool) -> RecordList:
         """Pin records, as users see them, or unpin them; as they are now, those that were so already left out."""
-        from . import _records, _writer
+        from . import _records
 
-        wanted = set(map(_writer.signature, records))
-        same = _records.by_key(_records.of_keys(self.index, {params_hash for params_hash, _, _ in wanted}))
-        every = [one for several in same.values() for one in several]
-        found = [one for one in every if _writer.signature(self.paths.shown(one)) in wanted]
-        changed = [(one, _records.with_pin(one, pinned=pinned)) for one in found if is_pinned(one) is not pinned]
+        changed, same = _records.pinned_anew(self.index, self.paths, records, pinned=pinned)
         if changed:
             self.recorder.require_writable()
-            keys = {one.params_hash for one, _ in changed}
-            same = {key: several for key, several in same.items() if key in keys}
             _records.replace_in_order(self.writer, changed, same)
         return _tables.RecordList(self.paths.shown(now) for _, now in changed)
 
@@ -362,6 +356,12 @@ class RunCache:
 
         self.recorder.require_writable()
         _records.exchange(self.index, self.writer, pairs)
+
+    def prepare(self, module_name: str | None) -> None:
+        """Load and find out what the first run of a process needs; *module_name* is where what is run is from."""
+        self.recorder, self.flights  # noqa: B018  # made when they are asked for
+        if self.settings.provenance:
+            _code.circumstances(module_name)
 
     def _prepare_run(self) -> None:
         _locks.refuse_ranks()

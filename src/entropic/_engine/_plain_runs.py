@@ -37,6 +37,9 @@ class PlainRuns:
         work = BoundRunner(self._runner, point, key)
         return self._engine.obtain(key, work, self._metadata), work.has_run
 
+    def prepare(self) -> None:
+        self._engine.prepare(getattr(self._runner, "__module__", None))
+
     def is_of_earlier_code(self, key: Key) -> bool:
         return False  # a plain run belongs to no code
 

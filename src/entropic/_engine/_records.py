@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import datetime, timezone
 from typing import Any
 
-from .._record import RunRecord, copy_record
+from .._record import RunRecord, copy_record, is_pinned
 from ..index import Index
 from ..query import Condition, in_order, names_in, predicate
 from ._paths import ResultPaths
@@ -120,6 +120,19 @@ def moved(record: RunRecord) -> RunRecord:
     twin = copy_record(record)
     twin.provenance["merged_at"] = datetime.now(timezone.utc).isoformat(timespec="microseconds")
     return twin
+
+
+def pinned_anew(
+    index: Index, paths: ResultPaths, records: Iterable[RunRecord], *, pinned: bool
+) -> tuple[list[tuple[RunRecord, RunRecord]], dict[str, Sequence[RunRecord]]]:
+    """Of records as users see them, those to pin or unpin, as they are and will be; and all records of their keys."""
+    wanted = set(map(signature, records))
+    same = by_key(of_keys(index, {params_hash for params_hash, _, _ in wanted}))
+    every = [one for several in same.values() for one in several]
+    found = [one for one in every if signature(paths.shown(one)) in wanted]
+    changed = [(one, with_pin(one, pinned=pinned)) for one in found if is_pinned(one) is not pinned]
+    keys = {one.params_hash for one, _ in changed}
+    return changed, {key: several for key, several in same.items() if key in keys}
 
 
 def with_pin(record: RunRecord, *, pinned: bool) -> RunRecord:

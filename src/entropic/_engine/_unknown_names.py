@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 from itertools import islice
 from typing import Any
 
@@ -71,6 +70,8 @@ def _names_of(run: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _hint(name: str, others: list[str]) -> str:
+    from difflib import get_close_matches  # for those who mistype a name
+
     last = [one for one in others if one.rpartition(".")[2] == name]
     close = last or get_close_matches(name, others, 1)
     return f" Did you mean {close[0]!r}?" if close else ""

@@ -7,7 +7,6 @@ import errno
 import functools
 import logging
 import os
-import shutil
 import stat
 from pathlib import Path
 
@@ -70,6 +69,8 @@ def remove(path: Path) -> None:
     if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
         return
+    import shutil  # with three ways to compress, which only those load who remove folders
+
     try:
         shutil.rmtree(path)
     except PermissionError:

@@ -77,6 +77,9 @@ class FunctionPoints:
     def ensure(self, point: Any) -> tuple[RunRecord, bool]:
         return self.cache.ensure(*self._arguments(point), self.metadata)
 
+    def prepare(self) -> None:
+        self.cache.engine.prepare(self.cache.function.__module__)
+
     def own_point(self, point: Any) -> Any:
         return point if self._given_arguments else own_copy(dict(point))
 

@@ -200,6 +200,9 @@ class NumberedReplicates:
         )
         return record, call.has_run
 
+    def prepare(self) -> None:
+        self._points.prepare()
+
     def params(self, key: _NumberKey) -> dict[str, Any]:
         return self._points.params(key.key)
 

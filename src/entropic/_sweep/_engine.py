@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 from .. import _log
 from .._fs import give_again
 from ..errors import Failure, NotSharedError, WorkerDiedError
-from ._pools import Died, Workers, new_number
 from ._tasks import BATCH_SECONDS, NotStarted, Points, Report, Reported, Subject, Task, attempt
+from ._workers import Died, Workers, new_number
 
 _LARGEST_BATCH = 1000
 _FASTEST_GROWTH = 4

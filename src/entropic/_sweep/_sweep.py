@@ -14,11 +14,13 @@ from .._tables import RecordList
 from ..errors import Failure, SweepError
 from ._engine import Counts, Outcome, Sweep
 from ._estimate import Run
+from ._executors import Executed, knows_main_program, sends_elsewhere
 from ._forecast import Forecast
 from ._options import SweepOptions
-from ._pools import Executed, Processes, Workers, knows_main_program, sends_elsewhere
+from ._processes import Processes
 from ._progress import Reporter, bar_if_wanted, cached_text
 from ._tasks import Subject, Task, is_main_unknown
+from ._workers import Workers
 
 T = TypeVar("T")
 

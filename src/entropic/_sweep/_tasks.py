@@ -40,6 +40,10 @@ class Subject(Protocol):
         """Have the point recorded: its record, and whether it was run for that, here and now."""
         ...
 
+    def prepare(self) -> None:
+        """Load and find out what a run needs, for workers that are about to be forked: each would have to by itself."""
+        ...
+
     def own_point(self, point: Any) -> Any:
         """A copy of a point, which may have to wait, and belongs to the caller."""
         ...

@@ -1,189 +1,34 @@
 """
-Where a sweep's batches are worked through: worker processes of our own, or anybody's executor.
+A sweep's batches on worker processes of our own.
 
-Our processes hang on one pipe each, so that it is known which points a process had when it died, and that nobody else
-is touched by it. (`concurrent.futures` breaks the whole pool, and cannot tell whose fault it was.)
+They hang on one pipe each, so that it is known which points a process had when it died, and that nobody else is touched
+by it. (`concurrent.futures` breaks the whole pool, and cannot tell whose fault it was.)
 """
 
 from __future__ import annotations
 
 import atexit
-import concurrent.futures
 import contextlib
-import inspect
-import itertools
 import math
 import multiprocessing
 import os
 import pickle
-import queue
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from multiprocessing import connection
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from ..errors import sendable
-from ._tasks import NotStarted, PackedTask, Points, Reported, Task, is_main_unknown, this_process, work_through
+from ._tasks import NotStarted, PackedTask, Points, Reported, Task, work_through
+from ._workers import BATCHES_A_WORKER, Died, Returned
 
 _GRACE_SECONDS = 5.0
 _INSIST_SECONDS = 1.2
 _ONE_INTERRUPT_SECONDS = 1.0
 _LOOK_SECONDS = 1.0
 _GLANCE_SECONDS = 0.05
-_UNKNOWN_WORKERS = 128
-_BATCHES_A_WORKER = 2
-_LIBRARIES_OF_PROCESSES = frozenset({"distributed", "executorlib", "ipyparallel", "joblib", "loky", "mpi4py"})
-
-
-class Died(NamedTuple):
-    """A worker process of ours ended while it had a batch."""
-
-    exit_status: int | None
-
-
-class Returned(NamedTuple):
-    """A batch that is back, and what became of it."""
-
-    number: str
-    outcome: Reported | Died | BaseException
-
-
-class Workers(Protocol):
-    """Those who work a sweep's batches through."""
-
-    task: Task
-
-    def capacity(self) -> int:
-        """How many batches are worth having under way."""
-        ...
-
-    def count(self) -> int:
-        """How many batches are worked on at one time."""
-        ...
-
-    def submit(self, points: Points) -> None:
-        """Take a batch; what becomes of it is told by `returned`."""
-        ...
-
-    def returned(self, timeout: float | None) -> Sequence[Returned]:
-        """Wait until a batch is back, or for so many seconds; return those that are."""
-        ...
-
-    def give_up(self) -> None:
-        """Begin nothing more, and wait for what runs."""
-        ...
-
-    def interrupt(self) -> None:
-        """End what runs, as far as it is ours to end."""
-        ...
-
-    def close(self) -> None:
-        """Give back what is held."""
-        ...
-
-
-# ---- anybody's executor ---------------------------------------------------------------------------------------------
-
-
-class Executed:
-    """Batches on an executor: anything with a ``submit`` whose futures call back when they are done."""
-
-    def __init__(self, executor: Any, task: Task) -> None:
-        self.task = task
-        self._executor = executor
-        self._options = {"pure": False} if "pure" in _parameters_of(executor.submit) else {}
-        self._under_way: dict[str, Any] = {}
-        self._done: queue.SimpleQueue[str] = queue.SimpleQueue()
-
-    def capacity(self) -> int:
-        return _BATCHES_A_WORKER * self.count()
-
-    def count(self) -> int:
-        return _worker_count(self._executor) or _UNKNOWN_WORKERS
-
-    def submit(self, points: Points) -> None:
-        number = points.number
-        try:
-            future = self._executor.submit(work_through, self.task, points, **self._options)
-        except RuntimeError as error:  # broken (a RuntimeError, too), or shut down: it will take nothing more
-            future = concurrent.futures.Future[Reported]()
-            future.set_exception(concurrent.futures.BrokenExecutor(str(error)))
-        self._under_way[number] = future
-        future.add_done_callback(lambda _: self._done.put(number))
-
-    def returned(self, timeout: float | None) -> Sequence[Returned]:
-        try:
-            numbers = [self._done.get(timeout=timeout) if timeout != 0 else self._done.get_nowait()]
-        except queue.Empty:
-            return []
-        with contextlib.suppress(queue.Empty):
-            while True:
-                numbers.append(self._done.get_nowait())
-        return [Returned(number, _outcome(self._under_way.pop(number))) for number in numbers]
-
-    def give_up(self) -> None:
-        self._cancel()
-        while self._under_way:
-            self.returned(None)
-
-    def interrupt(self) -> None:
-        """What has begun runs on in the executor, which is the caller's own; it is recorded when it ends."""
-        self._cancel()
-
-    def close(self) -> None:
-        self._under_way.clear()
-
-    def _cancel(self) -> None:
-        self.task.is_stopped = True
-        for future in list(self._under_way.values()):
-            future.cancel()
-
-
-def _outcome(future: Any) -> Reported | BaseException:
-    try:
-        reported: Reported = future.result()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # whatever an executor makes of a batch it could not work through
-        return error
-    return reported
-
-
-def _parameters_of(submit: Callable[..., Any]) -> Sequence[str]:
-    try:
-        return list(inspect.signature(submit).parameters)
-    except (TypeError, ValueError):
-        return []
-
-
-def _worker_count(executor: Any) -> int | None:
-    """How many runs an executor does at a time, if it says so in a way we know."""
-    client = getattr(executor, "_client", executor)  # of dask: the executor a client makes
-    if callable(getattr(client, "nthreads", None)):
-        threads: int = sum(client.nthreads().values())
-        # At least some dozens, since a cluster that grows on demand has to see the demand.
-        return max(threads, _UNKNOWN_WORKERS // 2)
-    for name in ("_max_workers", "max_workers"):
-        count = getattr(executor, name, None)
-        if type(count) is int and count > 0:
-            return int(count)
-    return None
-
-
-def sends_elsewhere(executor: Any) -> bool:
-    """Whether an executor is known to run in other processes, so that what cannot go there is refused at once."""
-    library = type(executor).__module__.partition(".")[0]
-    return isinstance(executor, concurrent.futures.ProcessPoolExecutor) or library in _LIBRARIES_OF_PROCESSES
-
-
-def knows_main_program(executor: Any) -> bool:
-    """Whether the workers of an executor run our main program, and find its functions by name."""
-    return isinstance(executor, concurrent.futures.ProcessPoolExecutor) and not is_main_unknown()
-
-
-# ---- processes of our own -------------------------------------------------------------------------------------------
 
 
 class Processes:
@@ -211,12 +56,12 @@ class Processes:
         self._idle: list[_Worker] = []
         self._busy: dict[connection.Connection, _Worker] = {}
         self._waiting: deque[Points] = deque()
-        self._has_started = False
+        self._has_started = self._is_prepared = False
         # Before multiprocessing's own: that waits for our processes, which wait for us.
         atexit.register(self.close)
 
     def capacity(self) -> int:
-        return _BATCHES_A_WORKER * self._count
+        return BATCHES_A_WORKER * self._count
 
     def count(self) -> int:
         return self._count
@@ -281,6 +126,9 @@ class Processes:
             worker.begin(points)
 
     def _started(self) -> _Worker:
+        if not self._is_prepared and self._context.get_start_method() == "fork":
+            self._is_prepared = True
+            self.task.subject.prepare()
         others = [worker.pipe for worker in (*self._idle, *self._busy.values())]
         return _Worker(self._context, self.task.packed(), others)
 
@@ -403,12 +251,3 @@ def _answer(task: PackedTask, message: bytes) -> Reported | BaseException:
         return work_through(task, pickle.loads(message))
     except Exception as error:  # it, or a class of a point's, cannot be imported here
         return sendable(error)
-
-
-_numbers = itertools.count()
-
-
-def new_number() -> str:
-    """A number no other batch has, of this process or any other."""
-    host, pid = this_process()
-    return f"{host}-{pid}-{time.time_ns()}-{next(_numbers)}"
