@@ -15,12 +15,14 @@ import tinydb
 import entropic
 from entropic import Store
 from entropic.index import MemoryIndex, TinyDBIndex
-from entropic.index.tinydb import _content, _lines, _reader, _rewrite, _write_lock, _writer
+from entropic.index.tinydb import _content, _line_content, _lines, _reader, _rewrite, _write_lock, _writer
 from entropic.testing import make_record
 
 from .test_reentry import AtLine, in_time
 
-WRITING = frozenset(module.__file__ for module in (_content, _lines, _reader, _rewrite, _write_lock, _writer))
+WRITING = frozenset(
+    module.__file__ for module in (_content, _line_content, _lines, _reader, _rewrite, _write_lock, _writer)
+)
 OLD = [make_record({"n": n}) for n in range(4)]
 NEW, OTHER, THIRD = (make_record({"n": n}) for n in (10, 11, 12))
 

@@ -62,7 +62,15 @@ class IndexWriter:
         self._stale.clear(self.delete_records)
 
     def replace_records(self, old: Collection[RunRecord], new: Sequence[RunRecord]) -> None:
-        """Add records, and remove those whose place they take: killed in between, both are there."""
+        """
+        Add records, and remove those whose place they take: killed in between, both are there.
+
+        What stays as it is, is left alone: to remove it would remove what takes its place.
+        """
+        before, after = set(old), set(new)
+        old, new = [record for record in old if record not in after], [record for record in new if record not in before]
+        if not old and not new:
+            return
         self.insert_many(new)
         self._index.delete_records(old)
         # One that was moved or annotated is the same run; the journal has it as it is now.

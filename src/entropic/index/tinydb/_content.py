@@ -14,6 +14,7 @@ class Content:
     """What is known of a file's content."""
 
     closed = True
+    removed = 0
     last_number = 0
     other_tables: Tables
 
@@ -74,6 +75,10 @@ class Content:
     def line_number(self, descriptor: int, offset: int) -> int:
         """The number of the line that begins at an offset, or 0 if that cannot be told."""
         return 0
+
+    def save_offsets(self, descriptor: int) -> None:
+        """Keep beside a large file what a process that has just begun would have to read all of it for."""
+        return
 
     def grow(self, descriptor: int, size: int) -> list[str] | None:
         """Take in what was appended and return the hashes of the new lines; None if the file did not just grow."""

@@ -28,7 +28,12 @@ CLOSING = b"\n}}\n"
 
 _LINE_BEGINS = b'": {'
 _BEGUN_LINE = rb'("\d*("(:( (\{.*)?)?)?)?)?\}*'  # compiled when a torn line is found, not for a hit
+BLANKS = b" \t"
+REMOVED_END = b"\t"
+"""In the place of the line feed of a line that was removed: nowhere else behind the head stands one."""
+
 _MARK_BLANKS = 24
+_COUNT_BLANKS = 24
 _MOST_DIGITS = 18  # of the number of a run; Python reads no number of thousands
 _decode = json.JSONDecoder().raw_decode
 _PIECE_BYTES = 1 << 20
@@ -49,17 +54,44 @@ def json_text(text: str) -> bytes:
     return encode_basestring_ascii(text)[1:-1].encode("ascii")
 
 
-def head(store_row: Document, others: Tables, *, is_first: bool) -> bytes:
+def head(store_row: Document, others: Tables) -> bytes:
     """
     The first line: what the file knows of its store, and all other tables.
 
-    A rewrite is marked by blanks drawn at random, which mean nothing to JSON: no two heads of a file are the same.
+    It is marked by blanks drawn at random, which mean nothing to JSON: no two heads of a file are the same. Behind them
+    stands, in blanks as well, how many lines have been removed in place since.
     """
     kept_row = others.get(STORE_TABLE, {}).get("1", {})
     rows: Tables = {STORE_TABLE: {"1": {**kept_row, **store_row}}}
     rows.update((name, table) for name, table in others.items() if name != STORE_TABLE)
-    mark = b"" if is_first else bytes(b" \t"[byte & 1] for byte in os.urandom(_MARK_BLANKS))
-    return json.dumps(rows, allow_nan=False)[:-1].encode("ascii") + b", " + mark + OPENING
+    mark = bytes(b" \t"[byte & 1] for byte in os.urandom(_MARK_BLANKS))
+    return json.dumps(rows, allow_nan=False)[:-1].encode("ascii") + b", " + mark + removal_count(0) + OPENING
+
+
+def removal_count(count: int) -> bytes:
+    """How many lines were removed in place, in blanks."""
+    return bytes(b" \t"[count >> place & 1] for place in reversed(range(_COUNT_BLANKS)))
+
+
+def count_place(head: bytes) -> int:
+    """Where in a head the blanks of `removal_count` stand; 0 if it has none."""
+    place = len(head) - len(OPENING) - _COUNT_BLANKS
+    blanks = head[max(place - _MARK_BLANKS, 0) : place + _COUNT_BLANKS]
+    return place if len(blanks) == _MARK_BLANKS + _COUNT_BLANKS and not blanks.strip(BLANKS) else 0
+
+
+def counted_removals(head: bytes) -> int:
+    """How many lines were removed in place, as a head tells."""
+    count, place = 0, count_place(head)
+    for byte in head[place : place + _COUNT_BLANKS] if place else b"":
+        count = count << 1 | (byte == ord("\t"))
+    return count
+
+
+def uncounted(head: bytes) -> bytes:
+    """A head as it was before anything was removed in place."""
+    place = count_place(head)
+    return head[:place] + removal_count(0) + head[place + _COUNT_BLANKS :] if place else head
 
 
 def joined(lines: Iterable[bytes]) -> Iterator[bytes]:
@@ -67,6 +99,7 @@ def joined(lines: Iterable[bytes]) -> Iterator[bytes]:
     pieces: list[bytes] = []
     size, last, separator = 0, 0, b"\n"
     for text in lines:
+        text = text.strip(BLANKS)
         number = int(text[1 : text.index(b'"', 1)])
         if number <= last:
             # Someone else's file in another order: an append needs to know the highest number from the last line.
@@ -99,8 +132,15 @@ def parse_head(path: str, text: bytes) -> Tables:
     return {name: rows for name, rows in tables.items() if name != TABLE}
 
 
+def is_remnant(text: bytes) -> bool:
+    """Whether a text that is no run is what a crash has left of a run that was being removed in place."""
+    return text[:1].isspace()
+
+
 def parse_line(text: bytes) -> tuple[int, Document] | None:
-    """Id and document of a run, or None if the text is not a run."""
+    """Id and document of a run, or None if the text is not a run; blanks around it are what was removed there."""
+    if text[:1].isspace() or text[-1:].isspace():
+        text = text.strip(BLANKS)
     quote = text.find(_LINE_BEGINS)
     number = text[1:quote]
     if text[:1] != b'"' or not number.isdigit() or len(number) > _MOST_DIGITS or not text.endswith(b"}"):
@@ -217,20 +257,22 @@ def split_tail(tail: bytes, *, is_bare: bool) -> tuple[list[tuple[int, bytes]], 
         return [], closed and not body
     lines: list[tuple[int, bytes]] = []
     torn: tuple[int, bytes] | None = None
+    ends_in_run = True
     offset = len(separator)
     for text in body[offset:].split(b"\n"):
         whole = _whole_line(text)
         if torn is not None and text.strip(b"}\0"):
             raise Damage(*torn)  # a torn line is the last one: this one is followed by another
         if torn is None:
-            if whole is None:
-                torn = (offset, text)
-            else:
+            ends_in_run = whole is not None
+            if whole is not None:
                 lines.append((offset, whole))
+            elif not is_remnant(text):
+                torn = (offset, text)
         offset += len(text) + 1
     if torn is not None and b"\0" not in torn[1] and (closed or not re.fullmatch(_BEGUN_LINE, torn[1])):
         raise Damage(*torn)
-    return lines, closed and torn is None
+    return lines, closed and torn is None and ends_in_run
 
 
 def _whole_line(text: bytes) -> bytes | None:

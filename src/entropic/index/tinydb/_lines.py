@@ -6,27 +6,28 @@ import os
 from array import array
 from collections.abc import Collection, Iterator, Mapping
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..._fs import remember
-from ...errors import IndexCorruptError
 from . import _format
-from ._content import Content
-from ._format import Damage, Document
-from ._io import line_at, lines_of, pieces_of, places_of, read_all, whole_lines
-from ._name_tables import NameTables
+from ._format import Document
+from ._io import pieces_of, places_of, read_all, whole_lines
+from ._line_content import LineContent
 from ._offsets import OffsetTable, entry
-from ._prefilter import BytePrefilter, is_odd, lines_with
 
-_SMALL_FILE_BYTES = 1 << 16
-_TAIL_BYTES = 1 << 11
+if TYPE_CHECKING:
+    from ._name_tables import NameTables
+    from ._prefilter import BytePrefilter
+
 _MARK_BYTES = 1 << 10
 _AHEAD_BYTES = 1 << 16
+_LEAST_TO_SAVE = 1 << 12
 _SCANS_BEFORE_TABLE = 3
 _REMEMBERED_KEYS = 64
 _HASH_FIELD = b': {"params_hash": "'
-_LINE_START_BYTES = 24
-_HASH_FIELD_PARTS = [b": {", b"params_hash", b": "]
+_LINE_START_BYTES = 48
+_MOST_IN_PLACE = 256  # a rewrite is cheaper then, and leaves no blanks
+_MOST_REMOVED = 1 << 24
 
 
 class _Ahead:
@@ -49,56 +50,59 @@ class _Ahead:
         return None if end < 0 else _format.parse_line(self.text[begin:end].removesuffix(b","))
 
 
-class LinesContent(Content):
+class LinesContent(LineContent):
     """Our layout: a head, one line a run, the closing bytes."""
 
     def __init__(self, path: str, descriptor: int, head: bytes, size: int) -> None:
-        self._path = path
-        self._head = head
-        self.other_tables = _format.parse_head(path, head)
-        self.start = len(head)
+        super().__init__(path, head)
         self._table: OffsetTable | None = None
         self._asked: dict[bytes, list[int]] = {}
         self._scans = 0
-        self._names = NameTables()
+        self._has_looked_beside = False
+        self._saved_count = self._removed_before_table = 0
+        self._names: NameTables | None = None  # loaded by the first query
         self._ahead = _Ahead(0, b"")
-        self.end = self.start
         self._mark = head[-_MARK_BYTES:]
         lines, self.closed = self._last_lines(descriptor, size)
         if lines:
             self._advance(*lines[-1])
-            self.last_number, _ = self._parsed(descriptor, *lines[-1])
-
-    @property
-    def is_small(self) -> bool:
-        """By its size."""
-        return self.end <= _SMALL_FILE_BYTES
-
-    @property
-    def is_bare(self) -> bool:
-        """No run yet."""
-        return self.end == self.start
+            last = self._parsed(descriptor, *lines[-1])
+            self.last_number = 0 if last is None else last[0]
 
     def find(self, descriptor: int, params_hash: str) -> tuple[Document, int] | None:
         """The newest document under a hash: by a search of the bytes at first, by a table of offsets later."""
         key = _format.json_text(params_hash)
-        if self._table is None and (known := self._asked.get(key)) is not None:
-            return (self._run_at(descriptor, known[-1])[1], known[-1]) if known else None
+        if self._table_at_hand(descriptor) is None and not self.is_small:
+            offsets = self._newest_of_bytes(descriptor, key)
+            found = self._newest_at(descriptor, offsets or [], params_hash)
+            if found is not None or offsets == []:
+                return found
         if self._table is None:
-            self._scans += 1
-            if not self.is_small and self._scans <= _SCANS_BEFORE_TABLE:
-                newest = self._scan(descriptor, key)
-                if newest is not None:
-                    return self._run_at(descriptor, newest)[1], newest
-                # Before a run is made for want of a record, make sure that no line hides it by its spelling.
-                if self._lines_begin_alike(descriptor):
-                    remember(self._asked, key, [], _REMEMBERED_KEYS)
-                    return None
             self._table = self._build_table(descriptor)
-        for offset in reversed(self._table.offsets(key)):
-            _, document = self._ahead.run_at(offset) or self._run_read_ahead(descriptor, offset)
-            if document.get("params_hash") == params_hash:
-                return document, offset
+        return self._newest_at(descriptor, self._table.offsets(key), params_hash)
+
+    def _newest_of_bytes(self, descriptor: int, key: bytes) -> list[int] | None:
+        """Where the newest line of a hash begins, by a search of the bytes; None if a table is to be made."""
+        known = self._asked.get(key)
+        if known is not None:
+            return known
+        self._scans += 1
+        if self._scans > _SCANS_BEFORE_TABLE:
+            return None
+        newest = self._scan(descriptor, key)
+        if newest is not None:
+            return [newest]
+        # Before a run is made for want of a record, make sure that no line hides it by its spelling.
+        if self.is_large or not self._lines_begin_alike(descriptor):
+            return None
+        remember(self._asked, key, [], _REMEMBERED_KEYS)
+        return []
+
+    def _newest_at(self, descriptor: int, offsets: list[int], params_hash: str) -> tuple[Document, int] | None:
+        for offset in reversed(offsets):
+            run = self._ahead.run_at(offset) or self._run_read_ahead(descriptor, offset)
+            if run is not None and run[1].get("params_hash") == params_hash:
+                return run[1], offset
         return None
 
     def find_all(self, descriptor: int, params_hash: str) -> Iterator[Document]:
@@ -114,15 +118,12 @@ class LinesContent(Content):
                     return None if run is None else run[1]
         return None
 
-    def documents(self, descriptor: int, *, backwards: bool = False) -> Iterator[tuple[int, Document]]:
-        """Every id and document, in the order of the file."""
-        for offset, text in self._offset_texts(descriptor, backwards=backwards):
-            yield self._parsed(descriptor, offset, text)
-
     def count(self, descriptor: int) -> int:
-        """By the line feeds."""
-        if self.is_small:
+        """By the table of offsets, or by the line feeds."""
+        if self.is_small or self.is_bare:
             return super().count(descriptor)
+        if (table := self._table_at_hand(descriptor)) is not None:
+            return len(table) - (self.removed - self._removed_before_table) % _MOST_REMOVED
         return 1 + sum(piece.count(b"\n") for piece in pieces_of(descriptor, self.start + 1, self.end))
 
     def candidates(
@@ -131,68 +132,85 @@ class LinesContent(Content):
         """By a search of the bytes at first; a name that is asked for again gets a table of its values."""
         if not where or self.is_small:
             return self.documents(descriptor, backwards=backwards)
+        from ._name_tables import NameTables  # not for a hit
+        from ._prefilter import BytePrefilter
+
+        if self._names is None:
+            self._names = NameTables()
         prefilters = [BytePrefilter(name, value) for name, value in where.items()]
         offsets = self._names.offsets(prefilters, lambda: self._chunks(descriptor))
         if offsets is None:
             return self._candidates_in_bytes(descriptor, prefilters, backwards=backwards)
-        return (self._run_at(descriptor, offset) for offset in (reversed(offsets) if backwards else offsets))
+        return (run for _, run in self._runs_at(descriptor, reversed(offsets) if backwards else offsets))
 
     def naming(self, descriptor: int, name: str) -> Iterator[tuple[int, Document]]:
         """By a search of the bytes: a dotted name ends in the last of its parts, wherever it stands."""
+        from ._prefilter import is_odd
+
         ending = _format.json_text(name.rpartition(".")[2]) + b'"'
         for offset, text in self._offset_texts(descriptor):
             if ending in text or is_odd(text):
-                yield self._parsed(descriptor, offset, text)
-
-    def texts(self, descriptor: int) -> Iterator[bytes]:
-        """Every line as it stands."""
-        return (text for _, text in self._offset_texts(descriptor))
+                run = self._parsed(descriptor, offset, text)
+                if run is not None:
+                    yield run
 
     def runs_under(self, descriptor: int, keys: Collection[str]) -> list[tuple[int, Document]]:
         """By their offsets."""
-        if self._table is None and len(keys) > _SCANS_BEFORE_TABLE:
+        if self._table_at_hand(descriptor) is None and len(keys) > _SCANS_BEFORE_TABLE:
             self._table = self._build_table(descriptor)
         return sorted((run for key in set(keys) for run in self._runs_of(descriptor, key)), key=itemgetter(0))
-
-    def without(self, descriptor: int, places: Collection[int]) -> Iterator[bytes]:
-        """The bytes between the lines at some offsets, copied as they are."""
-        separator, begin = b"\n", self.start + 1
-        for end, next_begin in self._gaps(descriptor, places):
-            if begin < end:
-                yield separator
-                yield from pieces_of(descriptor, begin, end)
-                separator = b",\n"
-            begin = next_begin
-
-    def _gaps(self, descriptor: int, places: Collection[int]) -> Iterator[tuple[int, int]]:
-        """Where what is kept before each line ends, and where what is kept behind it begins; and the end of all."""
-        for offset in sorted(places):
-            length = len(line_at(descriptor, offset)[: self.end - offset].removesuffix(b","))
-            yield offset - len(b",\n"), offset + length + len(b",\n")
-        yield self.end, self.end
-
-    def line_of(self, place: int) -> int:
-        """Line 1 is the head."""
-        return place + 2
-
-    def line_number(self, descriptor: int, offset: int) -> int:
-        """Counted when it is asked for: errors are rare."""
-        return 2 + sum(chunk.count(b"\n") + 1 for _, chunk in whole_lines(descriptor, self.start + 1, offset - 1))
 
     def grow(self, descriptor: int, size: int) -> list[str] | None:
         """Read the new tail, if head and last known line are where they were."""
         self._ahead = _Ahead(0, b"")  # it has been written to: should that be by hand, lines are looked at anew
-        if os.pread(descriptor, len(self._head) + 1, 0) != self._head + b"\n":
+        head = os.pread(descriptor, len(self._head) + 1, 0)
+        if head != self._head + b"\n" and not self._take_removals(head):
             return None
+        if not self._mark.strip(_format.BLANKS):
+            return None  # blanks behind the last line: they would be there, too, if that line had gone as well
         tail = read_all(descriptor, self.end - len(self._mark), size)
         if not tail.startswith(self._mark):
             return None
-        lines, self.closed = self._split(descriptor, tail[len(self._mark) :], self.end, is_bare=self.is_bare)
-        runs = [self._parsed(descriptor, offset, text) for offset, text in lines]
-        added = [str(document.get("params_hash")) for _, document in runs]
-        for (offset, text), (number, _), params_hash in zip(lines, runs, added, strict=True):
-            self._take(number, params_hash, offset, text)
+        tail, known = tail[len(self._mark) :], self.end
+        if blanks := len(tail) - len(tail.lstrip(_format.BLANKS)):  # lines behind ours that are gone again
+            self._advance(self.end, self._mark + tail[:blanks], blanks)
+        lines, self.closed = self._split(descriptor, tail[blanks:], self.end, is_bare=self.is_bare)
+        added = []
+        for offset, text in lines:
+            if (run := self._parsed(descriptor, offset, text)) is not None:
+                added.append(str(run[1].get("params_hash")))
+                self._take(run[0], added[-1], offset, text)
+        # What was added and removed since is counted as removed, and was never in the table.
+        self._removed_before_table += tail.count(_format.REMOVED_END, 0, self.end - known)
         return added
+
+    def _take_removals(self, head: bytes) -> bool:
+        """Whether a head is ours, but for the number of lines that were removed since."""
+        if not head.endswith(b"\n") or _format.uncounted(head[:-1]) != _format.uncounted(self._head):
+            return False
+        self._head, self.removed = head[:-1], _format.counted_removals(head[:-1])
+        self._asked.clear()
+        return True
+
+    # ---- removing in place ------------------------------------------------------------------------------------------
+
+    def can_remove(self, descriptor: int, offsets: Collection[int]) -> bool:
+        """Whether lines may be removed where they stand: few, of a large file, which counts them, and not all."""
+        if not (0 < len(offsets) <= _MOST_IN_PLACE and self.is_large and self.closed):
+            return False
+        has_first = self.line_begin(descriptor, min(offsets)) == self.start + 1
+        return bool(_format.count_place(self._head)) and not (has_first and self.is_last(descriptor, max(offsets)))
+
+    def counted(self, removed: int) -> tuple[bytes, int]:
+        """What to write into the head, and where, once some more lines have been removed."""
+        return _format.removal_count((self.removed + removed) % _MOST_REMOVED), _format.count_place(self._head)
+
+    def note_removed(self, descriptor: int) -> None:
+        """Take note that the last lines have been removed, and are blanks behind the one before them."""
+        self._mark = os.pread(descriptor, min(_MARK_BYTES, self.end), max(0, self.end - _MARK_BYTES))
+        self._ahead = _Ahead(0, b"")
+        self._saved_count = 0
+        self.save_offsets(descriptor)
 
     def appended(self, runs: list[tuple[int, Document]], texts: list[bytes]) -> list[str]:
         """Take in lines that have just been written behind the end, without reading them back."""
@@ -210,50 +228,17 @@ class LinesContent(Content):
             self._table.add(_format.json_text(params_hash), offset)
         elif (known := self._asked.get(_format.json_text(params_hash))) is not None:
             known.append(offset)
-        self._names.add(offset, text)
+        if self._names is not None:
+            self._names.add(offset, text)
         self._advance(offset, text)
         self.last_number = number
 
-    def _advance(self, offset: int, text: bytes) -> None:
+    def _advance(self, offset: int, text: bytes, length: int | None = None) -> None:
         """Remember where the last whole line ends, and the bytes by which to know the place again."""
-        self.end = offset + len(text)
+        self.end = offset + (len(text) if length is None else length)
         self._mark = text[-_MARK_BYTES:]
 
-    # ---- the end of the file ----------------------------------------------------------------------------------------
-
-    def _last_lines(self, descriptor: int, size: int) -> tuple[list[tuple[int, bytes]], bool]:
-        """Offsets and texts of whole lines at the end (at least one, if there is any), and whether it is closed."""
-        width = _TAIL_BYTES
-        while (begin := size - width) > self.start:
-            tail = read_all(descriptor, begin, size)
-            first = tail.find(b",\n")
-            if first >= 0:
-                lines, closed = self._split(descriptor, tail[first:], begin + first, is_bare=False)
-                if lines:
-                    return lines, closed
-            width *= 4
-        return self._split(descriptor, read_all(descriptor, self.start, size), self.start, is_bare=True)
-
-    def _split(
-        self, descriptor: int, tail: bytes, offset: int, *, is_bare: bool
-    ) -> tuple[list[tuple[int, bytes]], bool]:
-        try:
-            lines, closed = _format.split_tail(tail, is_bare=is_bare)
-        except Damage as damage:
-            raise self._damaged(descriptor, offset + damage.offset, damage.text) from None
-        return [(offset + place, text) for place, text in lines], closed
-
-    # ---- single lines and all of them -------------------------------------------------------------------------------
-
-    def _chunks(self, descriptor: int, *, backwards: bool = False) -> Iterator[tuple[int, bytes]]:
-        return whole_lines(descriptor, self.start + 1, self.end, backwards=backwards)
-
-    def _offset_texts(self, descriptor: int, *, backwards: bool = False) -> Iterator[tuple[int, bytes]]:
-        for offset, chunk in self._chunks(descriptor, backwards=backwards):
-            for place, text in lines_of(chunk, backwards=backwards):
-                yield offset + place, text.removesuffix(b",")
-
-    def _run_read_ahead(self, descriptor: int, offset: int) -> tuple[int, Document]:
+    def _run_read_ahead(self, descriptor: int, offset: int) -> tuple[int, Document] | None:
         """A run, and if one near it was asked for last, those behind it: a sweep asks for all of them in turn."""
         if self._ahead.is_near(offset):
             self._ahead = _Ahead(offset, read_all(descriptor, offset, min(offset + _AHEAD_BYTES, self.end)))
@@ -261,33 +246,19 @@ class LinesContent(Content):
             self._ahead = _Ahead(offset, b"")
         return self._ahead.run_at(offset) or self._run_at(descriptor, offset)
 
-    def _run_at(self, descriptor: int, offset: int) -> tuple[int, Document]:
-        text = line_at(descriptor, offset)[: self.end - offset]
-        return self._parsed(descriptor, offset, text.removesuffix(b","))
-
-    def _parsed(self, descriptor: int, offset: int, text: bytes) -> tuple[int, Document]:
-        run = _format.parse_line(text)
-        if run is None:
-            raise self._damaged(descriptor, offset, text)
-        return run
-
-    def _damaged(self, descriptor: int, offset: int, text: bytes) -> IndexCorruptError:
-        reason = f"{_format.excerpt(text)} is not a run"
-        return IndexCorruptError(self._path, self.line_number(descriptor, offset), reason)
-
     # ---- by hash ----------------------------------------------------------------------------------------------------
 
     def _runs_of(self, descriptor: int, params_hash: str) -> Iterator[tuple[int, Document]]:
         """Offset and document of every line of a hash: by a search of the bytes at first, by a table later."""
         key = _format.json_text(params_hash)
-        for offset in self._offsets_of(descriptor, key):
-            _, document = self._run_at(descriptor, offset)
+        for offset, (_, document) in self._runs_at(descriptor, self._offsets_of(descriptor, key)):
             if document.get("params_hash") == params_hash:
-                yield offset, document
+                yield self._run_begin(descriptor, offset), document
 
     def _offsets_of(self, descriptor: int, key: bytes) -> list[int]:
-        if self._table is not None:
-            return self._table.offsets(key)
+        table = self._table_at_hand(descriptor)
+        if table is not None:
+            return table.offsets(key)
         offsets = self._asked.get(key)
         if offsets is None:
             self._scans += 1
@@ -308,8 +279,9 @@ class LinesContent(Content):
             place = chunk.find(needle)
             while place >= 0:
                 begin = chunk.rfind(b"\n", 0, place) + 1
-                if _is_quoted_number(chunk[begin:place]):
-                    found.append(offset + begin)
+                text = chunk[begin:place].lstrip(_format.BLANKS)
+                if _is_quoted_number(text):
+                    found.append(offset + place - len(text))
                 place = chunk.find(needle, place + 1)
         return found
 
@@ -319,8 +291,9 @@ class LinesContent(Content):
         for place in places_of(descriptor, _HASH_FIELD + key + b'"', self.start, self.end):
             # The same text may stand deeper inside a line; only behind the id does it name the run.
             head = os.pread(descriptor, _LINE_START_BYTES, place - _LINE_START_BYTES).rpartition(b"\n")
-            if head[1] and _is_quoted_number(head[2]):
-                newest = place - len(head[2])
+            text = head[2].lstrip(_format.BLANKS)
+            if (head[1] or head[2][:1].isspace()) and _is_quoted_number(text):
+                newest = place - len(text)
         return newest
 
     def _lines_begin_alike(self, descriptor: int) -> bool:
@@ -328,19 +301,51 @@ class LinesContent(Content):
         return all(chunk.count(_HASH_FIELD) > chunk.count(b"\n") for _, chunk in self._chunks(descriptor))
 
     def _build_table(self, descriptor: int) -> OffsetTable:
-        entries = array("Q")
-        for offset, chunk in self._chunks(descriptor):
-            entries.extend(self._hash_entries(descriptor, offset, chunk))
-        return OffsetTable(entries)
+        self._saved_count, self._removed_before_table = 0, self.removed
+        return OffsetTable(self._entries_from(descriptor, self.start + 1))
 
-    def _hash_entries(self, descriptor: int, offset: int, chunk: bytes) -> Iterator[int]:
+    def _entries_from(self, descriptor: int, begin: int) -> array[int]:
+        entries = array("Q")
+        for offset, chunk in whole_lines(descriptor, begin, self.end):
+            shown = None if self.is_small else _shown_entries(offset, chunk)
+            entries.extend(self._entries_one_by_one(descriptor, offset, chunk) if shown is None else shown)
+        return entries
+
+    def _table_at_hand(self, descriptor: int) -> OffsetTable | None:
+        """The table of offsets, if there is one here, or beside the file: lines behind it are added."""
+        if self._table is None and not self._has_looked_beside and self.is_large:
+            self._has_looked_beside = True
+            from . import _offset_file  # for large files
+
+            saved = _offset_file.load(self._path, descriptor, _format.uncounted(self._head))
+            if saved is not None and saved.end <= self.end:
+                self._table = OffsetTable(saved.entries, are_sorted=True)
+                self._saved_count = len(self._table)
+                begin = saved.end + (1 if saved.end == self.start else len(b",\n"))
+                for number in self._entries_from(descriptor, begin):
+                    self._table.add_entry(number)
+                removed = sum(piece.count(_format.REMOVED_END) for piece in pieces_of(descriptor, saved.end, self.end))
+                self._removed_before_table = saved.removed + removed
+        return self._table
+
+    def save_offsets(self, descriptor: int) -> None:
+        """Keep the table of offsets beside the file, if there is one and much of it has not been kept yet."""
+        table = self._table
+        if table is None or not self.is_large or not self._mark.strip(_format.BLANKS):
+            return
+        if len(table) - self._saved_count >= max(_LEAST_TO_SAVE, len(table) >> 6):
+            self._saved_count = len(table)  # also if it fails: a folder that cannot be written is not tried each time
+            from . import _offset_file
+
+            saved = _offset_file.SavedOffsets(table.entries(), self.end, self._removed_before_table)
+            _offset_file.save(self._path, descriptor, _format.uncounted(self._head), saved)
+
+    def _entries_one_by_one(self, descriptor: int, offset: int, chunk: bytes) -> Iterator[int]:
         for text in chunk.split(b"\n"):
-            parts = text.split(b'"', 6)
-            if not self.is_small and parts[2:5] == _HASH_FIELD_PARTS and b"\\" not in parts[5]:
-                yield entry(parts[5], offset)
-            else:
-                _, document = self._parsed(descriptor, offset, text.removesuffix(b","))
-                yield entry(_format.json_text(str(document.get("params_hash"))), offset)
+            run = self._parsed(descriptor, offset, text.removesuffix(b","))
+            if run is not None:
+                begin = offset + len(text) - len(text.lstrip(_format.BLANKS))
+                yield entry(_format.json_text(str(run[1].get("params_hash"))), begin)
             offset += len(text) + 1
 
     # ---- by query ---------------------------------------------------------------------------------------------------
@@ -348,10 +353,29 @@ class LinesContent(Content):
     def _candidates_in_bytes(
         self, descriptor: int, prefilters: list[BytePrefilter], *, backwards: bool
     ) -> Iterator[tuple[int, Document]]:
+        from ._prefilter import lines_with
+
         for offset, chunk in self._chunks(descriptor, backwards=backwards):
             found = lines_with(prefilters, chunk)
             for place, text in reversed(list(found)) if backwards else found:
-                yield self._parsed(descriptor, offset + place, text.removesuffix(b","))
+                run = self._parsed(descriptor, offset + place, text.removesuffix(b","))
+                if run is not None:
+                    yield run
+
+
+def _shown_entries(offset: int, chunk: bytes) -> list[int] | None:
+    """An entry for each line of a chunk; None if not every line shows its hash where it is looked for."""
+    entries = []
+    for line in chunk.split(b"\n"):
+        text = line if line[:1] == b'"' else line.lstrip(_format.BLANKS)
+        place = text.find(_HASH_FIELD, 1, _LINE_START_BYTES)
+        begin = place + len(_HASH_FIELD)
+        key = text[begin : text.find(b'"', begin)]
+        if place < 0 or not text[1 : place - 1].isdigit() or b"\\" in key:
+            return None
+        entries.append(entry(key, offset + len(line) - len(text)))
+        offset += len(line) + 1
+    return entries
 
 
 def _is_quoted_number(text: bytes) -> bool:

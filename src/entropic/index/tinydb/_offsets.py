@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 from array import array
+from binascii import crc32
 from collections.abc import Iterable
 
 _OFFSET_BITS = 40
@@ -21,20 +22,36 @@ class OffsetTable:
 
     Args:
         entries: Numbers made by `entry`.
+        are_sorted: They are an array, and rise: it is taken as it is.
     """
 
-    def __init__(self, entries: Iterable[int] = ()) -> None:
-        self._sorted = array("Q", sorted(entries))
+    def __init__(self, entries: Iterable[int] = (), *, are_sorted: bool = False) -> None:
+        self._sorted = entries if are_sorted and isinstance(entries, array) else array("Q", sorted(entries))
         self._added: dict[int, list[int]] = {}
         self._added_count = 0
 
+    def __len__(self) -> int:
+        return len(self._sorted) + self._added_count
+
     def add(self, key: bytes, offset: int) -> None:
         """Take in one more line, which lies behind all others."""
-        number = entry(key, offset)
+        self.add_entry(entry(key, offset))
+
+    def entries(self) -> array[int]:
+        """All of it, as numbers that rise; not to be changed."""
+        self._merge()
+        return self._sorted
+
+    def add_entry(self, number: int) -> None:
+        """As `add`, of a number made by `entry`."""
         self._added.setdefault(number >> _OFFSET_BITS, []).append(number)
         self._added_count += 1
         # Merged now and then: what is added lies in a dict, at ten times the memory.
         if self._added_count >= max(_LEAST_TO_MERGE, len(self._sorted) >> 3):
+            self._merge()
+
+    def _merge(self) -> None:
+        if self._added_count:
             added = (number for numbers in self._added.values() for number in numbers)
             self._sorted = array("Q", sorted([*self._sorted, *added]))
             self._added, self._added_count = {}, 0
@@ -57,5 +74,5 @@ class OffsetTable:
 
 
 def entry(key: bytes, offset: int) -> int:
-    """One line of a key, as a number that sorts by key, then by place."""
-    return (hash(key) & _KEY_MASK) << _OFFSET_BITS | offset
+    """One line of a key, as a number that sorts by key, then by place; the same in every process."""
+    return (crc32(key) & _KEY_MASK) << _OFFSET_BITS | offset

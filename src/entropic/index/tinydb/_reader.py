@@ -103,9 +103,7 @@ class LineReader(Generic[T]):
         """
         with self.opened() as descriptor:
             if descriptor is not None:
-                yield from self.ask(
-                    descriptor, lambda content: content.candidates(descriptor, where, backwards=backwards)
-                )
+                yield from self.ask(descriptor, lambda known: known.candidates(descriptor, where, backwards=backwards))
 
     def count(self) -> int:
         """Return how many runs there are, without parsing those of a large file."""
@@ -302,7 +300,10 @@ class LineReader(Generic[T]):
             return known
         known.stamp = None
         end = stamp.size if size is None else size
+        removed = known.content.removed
         added = known.content.grow(descriptor, end) if stamp.inode == known.inode else None
+        if known.content.removed != removed:
+            known.found = {}
         if added is None:
             known = _Known(_content_of(self.path, descriptor, end), stamp.inode)
         known.drop_found(added or ())
@@ -337,10 +338,11 @@ class _Known(Generic[T]):
 
         A torn tail may be an append that is under way. A young file may change within the same tick of the clock. A
         change of ours shows all the same where the file is held open: no other file can have the number of its inode,
-        and one of lines is only appended to, and does not keep its size.
+        and one of lines is only appended to, and does not keep its size; but for a large one, where lines are removed.
         """
         is_pinned = self.pin is not None and self.pin.identity[1] == stamp.inode
-        shows_changes = stamp.is_settled() or (is_pinned and isinstance(self.content, LinesContent))
+        only_grows = isinstance(self.content, LinesContent) and not self.content.is_large
+        shows_changes = stamp.is_settled() or (is_pinned and only_grows)
         self.stamp = stamp if self.content.closed and shows_changes else None
 
     def unpin(self) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -29,7 +30,6 @@ from ...errors import UnsupportedSystemError
 from ._io import open_made, stat_of
 
 _MOST_ATTEMPTS = 1000  # each one is cut short by another call: so many tell of a change that calls itself
-_NOT_MADE = object()
 
 R = TypeVar("R")
 
@@ -46,10 +46,13 @@ class WriteLock:
         path: The file; it is made if it is missing.
         durable: Sync the folders that are made for it.
         frame: Of the function that releases it.
+
+    Attributes:
+        path: As given.
     """
 
     def __init__(self, path: str, durable: bool, frame: FrameType) -> None:
-        self._path = path
+        self.path = path
         self._durable = durable
         self._frame: FrameType | None = frame
         self._owner = self  # whose open file it is: that of the outermost call
@@ -96,18 +99,27 @@ class WriteLock:
             self._close = None
 
     def step(self, function: Callable[..., R], *arguments: object) -> R:
+        """As `steps`, of one call."""
+        return self.steps(function, [arguments])[0]
+
+    def steps(self, function: Callable[..., R], calls: list[tuple[Any, ...]]) -> list[R]:
         """
-        Make one call of the system; nothing comes between the last look whether it may still be made, and the call.
+        Call the system with some arguments in turn, as one step: nothing comes between the last look whether that may
+        still be done, and the end of the last call.
+
+        Args:
+            function: A builtin.
+            calls: The arguments of each call.
 
         Raises:
             Disturbed: Another call of this thread has come in.
         """
-        self._next_step = [arguments]
-        steps = starmap(function, self._next_step)
-        outcome = _NOT_MADE if self._is_disturbed else next(steps, _NOT_MADE)
-        if outcome is _NOT_MADE:
+        self._next_step = calls
+        made = starmap(function, calls)
+        outcomes = [] if self._is_disturbed else list(made)
+        if not outcomes:
             raise Disturbed
-        return outcome  # type: ignore[return-value]
+        return outcomes
 
     def leave_to_parent(self) -> None:
         """In a forked child the lock is the parent's, who must be able to die and leave none behind."""
@@ -134,7 +146,7 @@ class WriteLock:
 
     def _open(self) -> None:
         """Open the file, or share what a call that we came into has open."""
-        self._descriptor, status = open_made(self._path, self._durable)
+        self._descriptor, status = open_made(self.path, self._durable)
         self._close = closer(self._descriptor)
         self._file = status.st_dev, status.st_ino, threading.get_ident()
         around = [one for one in _attempts.of_thread(self._file[-1]) if one._file == self._file]
@@ -152,12 +164,12 @@ class WriteLock:
         if not try_lock(self.descriptor):
             _attempts.end_finished()
             if (pid := suspended_holder(self.descriptor)) is not None:
-                _log.waiting_for_suspended(self._path, pid)
+                _log.waiting_for_suspended(self.path, pid)
             wait_for_lock(self.descriptor)
 
     def _is_there(self) -> bool:
         """Whether the file that is open is the one at the path."""
-        there = stat_of(self._path)
+        there = stat_of(self.path)
         return there is not None and self._file is not None and self._file[:2] == (there.st_dev, there.st_ino)
 
 
@@ -215,3 +227,10 @@ def with_lock(path: str, durable: bool, change: Callable[[WriteLock], R]) -> R:
             finally:
                 lock.release()  # an interrupt may have cut the first one short
     raise OSError(errno.EDEADLK, "The index is changed from within each time it is about to be changed", path)
+
+
+def write_by_steps(lock: WriteLock, text: bytes, place: int) -> None:
+    """Write a text at a place of the locked file: in one step, unless the system takes less than it is given."""
+    while text:
+        written = lock.step(os.pwrite, lock.descriptor, text, place)
+        text, place = text[written:], place + written

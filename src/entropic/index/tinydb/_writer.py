@@ -29,13 +29,14 @@ from ... import _log
 from ..._fs import abandoned_drafts, is_abandoned, remove_drafts, require_access
 from ...errors import OtherFolderError
 from . import _format
-from ._content import Content, EmptyContent
+from ._content import Content
 from ._format import CLOSING, STORE_TABLE, TABLE, Document, Tables
 from ._io import end_of, read_all, require_file, stat_of
 from ._lines import LinesContent
 from ._reader import LineReader, tables_of
+from ._removal import remove_in_place
 from ._rewrite import keep_beside, rewrite
-from ._write_lock import Disturbed, WriteLock, with_lock
+from ._write_lock import Disturbed, WriteLock, with_lock, write_by_steps
 
 if TYPE_CHECKING:
     from ._recovery import Salvaged
@@ -95,7 +96,13 @@ class LineWriter(Generic[T]):
         def change(lock: WriteLock) -> int:
             content = self._content_to_write(lock.descriptor)
             doomed = self._doomed(lock.descriptor, keys, unwanted)
-            if doomed:
+            if isinstance(content, LinesContent) and content.can_remove(lock.descriptor, doomed):
+                self.reader.distrust()
+                remove_in_place(lock, content, doomed, self._durable)
+                if content.is_last(lock.descriptor, max(doomed)):
+                    with self.reader.lock:
+                        content.note_removed(lock.descriptor)
+            elif doomed:
                 self._replace(lock, content, content.without(lock.descriptor, doomed), content.other_tables)
             return len(doomed)
 
@@ -197,6 +204,8 @@ class LineWriter(Generic[T]):
             place = content.end
             self._append_lines(lock, content, texts)
             self.reader.note_appended(lock.descriptor, content, place, runs, texts)
+            if content.is_large:
+                self.reader.ask(lock.descriptor, lambda content: content.save_offsets(lock.descriptor))
         else:
             lines = _format.joined(itertools.chain(content.texts(lock.descriptor), texts))
             self._replace(lock, content, lines, content.other_tables)
@@ -222,7 +231,7 @@ class LineWriter(Generic[T]):
             if not is_closed:
                 # First the cut, then the line: the other order could leave rubbish behind a good line.
                 lock.step(os.ftruncate, lock.descriptor, place)
-            _write(lock, separator + b",\n".join(texts) + CLOSING, place)
+            write_by_steps(lock, separator + b",\n".join(texts) + CLOSING, place)
             if self._durable:
                 os.fsync(lock.descriptor)
         except Disturbed:
@@ -232,7 +241,7 @@ class LineWriter(Generic[T]):
             # the two, it leaves the beginning of a line, which is a torn one.
             with contextlib.suppress(OSError, Disturbed):
                 lock.step(os.ftruncate, lock.descriptor, place + len(CLOSING))
-                _write(lock, CLOSING, place)
+                write_by_steps(lock, CLOSING, place)
             raise
 
     def _keep_torn_tail(self, descriptor: int, place: int) -> None:
@@ -262,7 +271,7 @@ class LineWriter(Generic[T]):
 
     def _replace(self, lock: WriteLock, content: Content | None, lines: Iterable[bytes], others: Tables) -> None:
         """Write lines to a new file and rename it over the locked one."""
-        head = _format.head(self._row_beside(others), others, is_first=isinstance(content, EmptyContent))
+        head = _format.head(self._row_beside(others), others)
         self.reader.distrust()
         pieces = itertools.chain([head], lines, [CLOSING])
         rewrite(self._path, pieces, self._durable, lambda draft, target: lock.step(os.replace, draft, target))
@@ -298,13 +307,6 @@ class LineWriter(Generic[T]):
         if mine is not None and theirs is not None and mine != theirs and self._is_at_our_place(row):
             folder = os.path.join(os.path.dirname(self._path), str(self.store_row.get("results_dir")))
             raise OtherFolderError(os.path.abspath(folder), f"the index {self._path!r}", lacks_identity=False)
-
-
-def _write(lock: WriteLock, text: bytes, place: int) -> None:
-    """Write a text at a place by steps: one, unless the system takes less than it is given."""
-    while text:
-        written = lock.step(os.pwrite, lock.descriptor, text, place)
-        text, place = text[written:], place + written
 
 
 def _is_closed_by_bytes(content: LinesContent, descriptor: int) -> bool:

@@ -1,0 +1,323 @@
+"""A large index: removals in place, and a table of offsets beside it. Here every index is taken for a large one."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+import tinydb
+
+from entropic import RunRecord, Store
+from entropic.index import TinyDBIndex
+from entropic.index.tinydb import _format, _line_content, _lines, _removal, _write_lock, _writer
+from entropic.testing import make_record
+
+from .test_reentry_index import at_each_line_of
+
+
+@pytest.fixture(autouse=True)
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small files are treated as large ones are."""
+    monkeypatch.setattr(_line_content, "_SMALL_FILE_BYTES", 0)
+    monkeypatch.setattr(_line_content, "_LARGE_FILE_BYTES", 0)
+    monkeypatch.setattr(_lines, "_LEAST_TO_SAVE", 3)
+
+
+def opened(path: Path) -> TinyDBIndex:
+    return TinyDBIndex(path, durable=False)
+
+
+def stock(path: Path) -> list[int]:
+    with tinydb.TinyDB(path) as database:
+        return [run["n"] for run in database]
+
+
+def require(index: TinyDBIndex, expected: list[RunRecord], every: list[RunRecord]) -> None:
+    """What an index says is what a list of records says."""
+    assert index.all() == expected
+    assert index.count() == len(expected)
+    for record in every:
+        same = [one for one in expected if one.params_hash == record.params_hash]
+        assert index.find_all_by_hash(record.params_hash) == same
+        assert index.find_by_hash(record.params_hash) == (same[-1] if same else None)
+        n = record.params["n"]
+        assert index.search({"n": n}) == [one for one in expected if one.params["n"] == n]
+    assert list(index.iter(newest_first=True)) == expected[::-1]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_an_index_is_a_list_of_records(tmp_path: Path, seed: int) -> None:
+    """Whatever is inserted and removed by whom, for every object, a new one, and stock TinyDB."""
+    draw = random.Random(seed)
+    path, expected = tmp_path / "runs.json", []
+    every = [make_record({"n": n % 8}, number=n) for n in range(40)]
+    every[3] = make_record({"n": 3, "text": " " * 9 + '"7": {' + "x" * 700})
+    living = [opened(path), opened(path)]
+    for _ in range(40):
+        index = draw.choice(living)
+        doing = draw.random()
+        if doing < 0.5 or not expected:
+            added = draw.sample(every, draw.choice([1, 1, 3]))
+            index.insert_many(added)
+            expected += added
+        elif doing < 0.7:
+            gone = draw.choice(expected[-2:])
+            index.delete_by_hash(gone.params_hash)
+            expected = [one for one in expected if one.params_hash != gone.params_hash]
+        else:
+            gone_too = draw.sample(expected, min(len(expected), 2))
+            assert index.delete_records(gone_too) == sum(one in gone_too for one in expected)
+            expected = [one for one in expected if one not in gone_too]
+        require(draw.choice(living), expected, every[:8])
+        require(opened(path), expected, every[:8])
+        assert stock(path) == [one.params["n"] for one in expected]
+        if draw.random() < 0.1:
+            living[0] = opened(path)
+
+
+def test_a_removal_costs_the_same_at_any_size(tmp_path: Path) -> None:
+    """One line is written over, and one number in the head; no byte of the others moves."""
+    path = tmp_path / "runs.json"
+    records = [make_record({"n": n}) for n in range(50)]
+    opened(path).insert_many(records)
+    before = path.read_bytes()
+
+    assert opened(path).delete_by_hash(records[20].params_hash)
+
+    after = path.read_bytes()
+    assert len(after) == len(before)
+    changed = [place for place, (one, other) in enumerate(zip(before, after, strict=True)) if one != other]
+    line = before.split(b"\n")[21]
+    head = changed[0]
+    assert head < before.index(b"\n")
+    assert changed[-1] - changed[1] <= len(line) + 1
+    assert b"\n" + b" " * len(line) + b'\t"22": {' in after
+
+
+def test_an_annotation_of_a_large_index_is_one_line(tmp_path: Path) -> None:
+    """And the one before it is removed in place: the file stays the same one."""
+    store = Store(tmp_path / "results", tmp_path / "runs.json", ".txt")
+    for n in range(5):
+        store.run({"n": n}, lambda params, path: path.write_text("x"))
+    inode = os.stat(tmp_path / "runs.json").st_ino
+
+    store.annotate({"n": 2}, verdict="good")
+    store.annotate({"n": 2}, verdict="good")
+
+    assert os.stat(tmp_path / "runs.json").st_ino == inode
+    assert [(one.params["n"], one.metadata.get("verdict")) for one in store.list()] == [
+        (0, None),
+        (1, None),
+        (3, None),
+        (4, None),
+        (2, "good"),
+    ]
+    assert sorted(stock(tmp_path / "runs.json")) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+def test_a_removal_that_a_crash_cuts_short(tmp_path: Path, place: int) -> None:
+    """Whatever part of it reached the disk: the others are all there, and the one is there or not."""
+    path, cut = tmp_path / "runs.json", tmp_path / "cut.json"
+    records = [make_record({"n": n, "text": "x" * 300}) for n in range(6)]
+    opened(path).insert_many(records)
+    before = path.read_bytes()
+    opened(path).delete_by_hash(records[place].params_hash)
+    after = path.read_bytes()
+    changed = [at for at, (one, other) in enumerate(zip(before, after, strict=True)) if one != other]
+    begin, end = changed[1], changed[-1] + 1
+    shapes = [after[:at] + before[at:] for at in range(begin, end, 7)]  # what comes first is on disk first
+    shapes += [before[:at] + after[at:] for at in (begin, end)]  # without what the head tells, and it alone
+    others = [record for record in records if record != records[place]]
+    for number, content in enumerate(shapes):
+        cut.write_bytes(content)
+        found = opened(cut).all()
+        assert found in (others, records), number
+        for record in others:
+            assert opened(cut).find_by_hash(record.params_hash) == record, number
+        assert opened(cut).find_by_hash(records[place].params_hash) in (None, records[place])
+        index = opened(cut)
+        index.insert(make_record({"n": 9}))
+        assert index.delete_by_hash(others[1].params_hash)
+        assert [one.params["n"] for one in opened(cut).all() if one.params["n"] != place] == [
+            *(one.params["n"] for one in others if one != others[1]),
+            9,
+        ]
+
+
+def test_what_was_remembered_is_forgotten_once_it_is_removed(tmp_path: Path) -> None:
+    """By every object, also where the size of the file has not changed, nor what its last line says."""
+    path = tmp_path / "runs.json"
+    records = [make_record({"n": n}) for n in range(9)]
+    opened(path).insert_many(records)
+    others = [opened(path) for _ in range(3)]
+    for index in others:
+        require(index, records, records)
+    os.utime(path, (1e9, 1e9))  # not just now, so that an unchanged file is known as such
+    for index in others:
+        assert index.find_by_hash(records[4].params_hash) == records[4]
+
+    opened(path).delete_by_hash(records[4].params_hash)
+
+    for index in others:
+        assert index.find_by_hash(records[4].params_hash) is None
+        require(index, [*records[:4], *records[5:]], records)
+
+
+@pytest.mark.parametrize("inner", ["inserts", "removes"])
+@pytest.mark.parametrize("place", [1, 5])
+def test_a_call_comes_in_at_any_line_of_a_removal(tmp_path: Path, place: int, inner: str) -> None:
+    """Both are done, and everybody knows of both."""
+    path = tmp_path / "runs.json"
+    records = [make_record({"n": n}) for n in range(6)]
+    added = make_record({"n": 9})
+    opened(path).insert_many(records)
+    template = path.read_bytes()
+    files = frozenset(module.__file__ for module in (_lines, _line_content, _removal, _writer, _write_lock))
+
+    def new() -> tuple[TinyDBIndex, TinyDBIndex]:
+        path.write_bytes(template)
+        pair = opened(path), opened(path)
+        for index in pair:
+            require(index, records, records)
+        return pair
+
+    def call(pair: tuple[TinyDBIndex, TinyDBIndex]) -> None:
+        assert pair[0].delete_by_hash(records[place].params_hash)
+
+    def come_in(pair: tuple[TinyDBIndex, TinyDBIndex]) -> None:
+        if inner == "inserts":
+            pair[0].insert(added)
+        else:
+            pair[0].delete_by_hash(records[3].params_hash)
+
+    expected = [one for one in records if one != records[place]]
+    expected = [*expected, added] if inner == "inserts" else [one for one in expected if one != records[3]]
+    tried = 0
+    for where, pair, raised in at_each_line_of(files, new, call, come_in, 4):
+        assert raised is None, where
+        for index in (*pair, opened(path)):
+            require(index, expected, [*records, added])
+        assert stock(path) == [one.params["n"] for one in expected], where
+        tried += 1
+    assert tried > 10
+
+
+# ---- the table of offsets beside it ---------------------------------------------------------------------------------
+
+
+def beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.offsets")
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> tuple[Path, list[RunRecord]]:
+    """An index with a table of offsets beside it, and a few lines behind what that knows."""
+    path = tmp_path / "runs.json"
+    records = [make_record({"n": n}) for n in range(30)]
+    index = opened(path)
+    index.insert_many(records[:20])
+    assert index.find_by_hash("nothing") is None
+    index.insert_many(records[20:28])
+    assert beside(path).exists()
+    for record in records[28:]:
+        opened(path).insert(record)
+    return path, records
+
+
+def test_a_new_process_reads_no_more_than_what_it_asks_for(
+    known: tuple[Path, list[RunRecord]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For what is recorded, and for what is not."""
+    path, records = known
+    monkeypatch.setattr(_lines.LinesContent, "_scan", lambda *_: pytest.fail("searched all bytes"))
+    monkeypatch.setattr(_lines.LinesContent, "_build_table", lambda *_: pytest.fail("read all lines"))
+    for record in records:
+        assert opened(path).find_by_hash(record.params_hash) == record
+    assert opened(path).find_by_hash("nothing") is None
+    assert opened(path).count() == 30
+
+
+def garbled(path: Path) -> None:
+    content = bytearray(beside(path).read_bytes())
+    content[-5] ^= 1
+    beside(path).write_bytes(content)
+
+
+def shortened(path: Path) -> None:
+    os.truncate(beside(path), beside(path).stat().st_size - 8)
+
+
+def of_another_file(path: Path) -> None:
+    twin = path.with_name("twin.json")
+    index = opened(twin)
+    index.insert_many([make_record({"n": n}) for n in range(100, 140)])
+    index.find_by_hash("nothing")
+    index.insert_many([make_record({"n": n}) for n in range(140, 150)])
+    shutil.copyfile(beside(twin), beside(path))
+
+
+def edited(path: Path) -> None:
+    lines = path.read_bytes().split(b"\n")
+    del lines[3]
+    path.write_bytes(b"\n".join(lines))
+
+
+def copied(path: Path) -> None:
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content)
+
+
+def rewritten(path: Path) -> None:
+    opened(path).db.runs.update({"n": 5}, tinydb.where("n") == 5)
+
+
+def emptied(path: Path) -> None:
+    beside(path).write_bytes(b"")
+
+
+def of_another_kind(path: Path) -> None:
+    beside(path).write_bytes(json.dumps({"end": "x", "binding": None}).encode() + b"\n")
+
+
+@pytest.mark.parametrize(
+    "change", [garbled, shortened, of_another_file, edited, copied, rewritten, emptied, of_another_kind]
+)
+def test_a_table_that_is_not_of_this_file_is_not_believed(known: tuple[Path, list[RunRecord]], change: object) -> None:
+    """Then all is read, as without one."""
+    path, _ = known
+    change(path)  # type: ignore[operator]
+
+    found = opened(path).all()
+
+    for record in found:
+        assert opened(path).find_by_hash(record.params_hash) == record
+    assert opened(path).count() == len(found)
+    assert opened(path).find_by_hash("nothing") is None
+
+
+def test_reading_writes_no_table(tmp_path: Path) -> None:
+    """Writers do, those who read do not."""
+    path = tmp_path / "runs.json"
+    opened(path).insert_many([make_record({"n": n}) for n in range(30)])
+    assert opened(path).find_by_hash("nothing") is None
+    assert os.listdir(tmp_path) == ["runs.json"]
+
+
+def test_a_head_of_an_earlier_release_counts_no_removals() -> None:
+    """Such an index is written anew by its first removal."""
+    old = b'{"_store": {"1": {"format": 1}}, "_default": {'
+
+    assert _format.count_place(old) == _format.counted_removals(old) == 0
+    assert _format.uncounted(old) == old
+    new = _format.head({"format": 1}, {})
+    assert _format.counted_removals(new) == 0
+    place = _format.count_place(new)
+    counted = new[:place] + _format.removal_count(70000) + new[place + 24 :]
+    assert _format.counted_removals(counted) == 70000
+    assert _format.uncounted(counted) == new
