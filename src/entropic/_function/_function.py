@@ -124,7 +124,7 @@ class FunctionCache:
         self.records = FunctionRecords(self.engine, self.name, self.closure, self.evolution, self.watches)
         self.defaults = DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
 
-    @functools.cached_property
+    @late
     def growth(self) -> GrowthWatch:
         """Holds the fields of calls against those of recorded runs."""
         from ._growth import GrowthWatch  # loaded by those who run
