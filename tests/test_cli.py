@@ -921,7 +921,7 @@ def test_help_has_examples_and_exit_codes(call: Call) -> None:
         "show",
         "stats",
     ]
-    expected += ["failures", "pin", "sweep", "undelete", "unpin", "why"]
+    expected += ["docs", "failures", "import", "pin", "sweep", "undelete", "unpin", "why"]
     assert names == sorted(expected)
     for name in set(names) - {"check", "stats"}:
         assert f"entropic {name}" in call(name, "--help").out

@@ -159,7 +159,7 @@ def test_a_sweep_that_is_ended_ends_its_programs_and_carries_on() -> None:
         assert started.poll() is None
         time.sleep(0.01)  # until the second program is under way
     started.send_signal(signal.SIGTERM)
-    started.communicate(timeout=60)
+    started.communicate(timeout=120)
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
 

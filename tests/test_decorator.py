@@ -933,8 +933,8 @@ def test_cache_clear_forgets_this_functions_records_only(store: Store) -> None:
 
 
 METHODS = """
-    accept_changes bind cache_clear cache_info cache_parameters collect delete explain failures key list migrate plan
-    register replicates reproduce retrieve run sweep sweep_as_completed with_metadata
+    accept_changes adopt_plain_runs bind cache_clear cache_info cache_parameters collect delete explain failures key
+    list migrate plan register replicates reproduce retrieve run sweep sweep_as_completed with_metadata
 """
 
 
@@ -978,7 +978,7 @@ def test_signatures_show_every_option(store: Store) -> None:
     @cached(store)
     def simulate(n, *, result_path): ...
 
-    sweep = ["points", "executor", "workers", "progress", "on_error", "metadata"]
+    sweep = ["points", "executor", "workers", "batch_seconds", "progress", "on_error", "metadata"]
 
     assert [*inspect.signature(simulate.sweep).parameters] == sweep
     assert [*inspect.signature(simulate.sweep_as_completed).parameters] == sweep

@@ -162,6 +162,14 @@ def test_the_nearest_come_first(store: Store) -> None:
     ]
 
 
+def test_a_number_of_another_type_is_nearest(store: Store) -> None:
+    """It is most often why a point runs again, so newer runs of other numbers do not hide it."""
+    for speed in (10.0, 1.0, 2.0, 3.0, 4.0):
+        store.run({"speed": speed}, lambda params, path: path.write_text("x"))
+
+    assert store.explain({"speed": 10}).nearest[0].differences == ("speed: int 10 instead of float 10.0",)
+
+
 def test_a_result_that_is_gone(store: Store) -> None:
     """The reason is the file, not the parameters."""
 

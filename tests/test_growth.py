@@ -170,6 +170,24 @@ def test_runs_that_lack_only_a_field_are_told(monkeypatch: pytest.MonkeyPatch) -
         after.flow.run(after.Config())
 
 
+def test_a_keyword_that_a_call_may_leave_out_is_no_field(store: Store) -> None:
+    """Where a function takes any name, or a mapping, each combination is a point of its own."""
+
+    @cached(store, name="any")
+    def any_keyword(a, *, result_path, **more):
+        result_path.write_text("x")
+
+    @cached(store, name="runner")
+    def runner(params, result_path):
+        result_path.write_text("x")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for function_of_any in (any_keyword, runner):
+            function_of_any(a=1)
+            function_of_any(a=1, b=2)
+
+
 def test_what_is_declared_is_not_told_again(store: Store) -> None:
     """Another value of the added field is another point, and no slip."""
     function(store)({"n": 1})

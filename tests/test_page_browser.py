@@ -71,7 +71,7 @@ class Shown:
         page.on("request", lambda request: self._asked.append(request.url))
         page.goto(self._path.as_uri())
         if runs:
-            page.wait_for_selector(f"html[data-{until}=drawn]", timeout=300_000)
+            page.wait_for_selector(f"html[data-{until}=drawn]", timeout=120_000)
         return page
 
     def close(self) -> None:
@@ -260,7 +260,7 @@ def test_a_function_can_be_chosen_and_the_address_keeps_the_state(show: Shown) -
     page.select_option("#against-x", label="energy")
     assert page.inner_text("#count") == "3 of 12 runs"
     page.reload()
-    page.wait_for_selector("html[data-plots=drawn]", timeout=300_000)
+    page.wait_for_selector("html[data-plots=drawn]", timeout=120_000)
 
     assert page.inner_text("#count") == "3 of 12 runs"
     assert page.input_value("#filter") == "m>4"
@@ -516,7 +516,7 @@ def test_a_small_screen_is_enough(page: Any) -> None:
     """On a telephone nothing hangs over the edge: wide tables and plots scroll by themselves."""
     page.set_viewport_size({"width": 390, "height": 800})
 
-    page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth", timeout=300_000)
+    page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth", timeout=120_000)
 
 
 def test_every_control_has_a_name(page: Any) -> None:

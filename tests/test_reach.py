@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fractions
 import importlib
 import itertools
 import sys
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from unittest import mock
 
 import pytest
 
@@ -427,6 +429,33 @@ def test_what_only_tells_is_not_seen(kind: str, monkeypatch: pytest.MonkeyPatch)
 
     assert after.digest == before.digest
     assert changes(before, after) == changes(after, before) == []
+
+
+PATCHED = {
+    "class": "import fractions\ndef f(n): return fractions.Fraction(n).limit_denominator()",
+    "class by name": "from fractions import Fraction\ndef f(n): return Fraction(n).limit_denominator()",
+    "base": "from fractions import Fraction\nclass F(Fraction): pass\ndef f(n): return F(n).limit_denominator()",
+}
+
+
+def mocked_by_hand(self: fractions.Fraction) -> int:
+    return 7
+
+
+@pytest.mark.parametrize("kind", PATCHED)
+def test_a_library_patched_in_a_test_is_seen_before_a_run(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ran with a mock, or a function of the user's, in a class of a library is not taken for what runs without."""
+    code = Code(loaded(project(PATCHED[kind]), monkeypatch).f)
+    plain = code.before_run()
+    with mock.patch.object(fractions.Fraction, "limit_denominator", return_value=7):
+        mocked = code.before_run()
+    with mock.patch.object(fractions.Fraction, "limit_denominator", mocked_by_hand):
+        own = code.before_run()
+
+    assert len({plain.bytecode, mocked.bytecode, own.bytecode}) == 3
+    assert code.before_run().bytecode == plain.bytecode
+    assert changes(plain, mocked)
+    assert changes(own, plain)
 
 
 SETS = {

@@ -347,7 +347,7 @@ def test_a_suspended_writer_is_named_to_those_who_wait(
     writer.start()
 
     try:
-        assert said.wait(30)
+        assert said.wait(120)
     finally:
         holder.send_signal(signal.SIGCONT)
         holder.wait()

@@ -100,7 +100,9 @@ class ChainReader:
             return self.of_module(value, rest[1:], only_code)
         if value is not ABSENT and self.is_patched(value):
             return self._walk.values.value(value, None, rest[0], holder)
-        return self._foreign_member(value, rest[1:]) if is_a(value, type) and len(rest) > 1 else None
+        if not is_a(value, type):
+            return None
+        return self._foreign_member(value, rest[1:]) if len(rest) > 1 else self._walk.classes.patched(value)
 
     def _foreign_member(self, kind: type, rest: Chain) -> Target:
         """A member of someone else's class, if the user has put it there."""

@@ -14,12 +14,13 @@ from ._constants import describe
 from ._graph import Receiver, Target, Walker
 from ._late import reading
 from ._names import holder_of_module
-from ._objects import ABSENT, dictionary_of, foreign_name, functions_behind, is_a, kind_name, members_of
+from ._objects import ABSENT, dictionary_of, foreign_name, functions_behind, is_a, kind_name, lineage_of, members_of
 from ._ownership import Ownership
 from ._units import Part, digest_of
 
 _METACLASSES = (type, ABCMeta, enum.EnumMeta)
 _OPTIONS = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
+_CAN_BE_CHANGED = 1 << 9  # of the flags of a class: it is no part of Python or of an extension as such
 _SETTINGS = frozenset({"__slots__", "__match_args__", "__hash__", "__array_priority__", "__array_ufunc__"})
 _PYTHONS_OWN = frozenset({"__dict__", "__weakref__", "__doc__", "__module__"})
 
@@ -34,7 +35,7 @@ class ClassReader:
 
     def of_class(self, kind: type) -> Target:
         if not self._ownership.has(kind):
-            return f"foreign({foreign_name(kind)})"
+            return self.patched(kind) or f"foreign({foreign_name(kind)})"
         if (number := self._graph.numbers.get(id(kind))) is not None:
             return number
         if self._graph.is_full():
@@ -49,6 +50,37 @@ class ClassReader:
         self._graph.views.append((members.values(), tuple(members.values())))
         self._walk.later(functools.partial(self._follow_class, number, kind, file if isinstance(file, str) else ""))
         return number
+
+    def patched(self, kind: type) -> int | None:
+        """
+        A class of someone else's, if somebody has put code of the user's, or a mock, into it; None as a rule.
+
+        It is looked at again before each run: a test may patch it any time.
+        """
+        if not kind.__flags__ & _CAN_BE_CHANGED:
+            return None
+        key = ("patched", id(kind))
+        if key in self._graph.numbers:
+            return self._graph.numbers[key]
+        lineage = [one for one in lineage_of(kind) if one.__flags__ & _CAN_BE_CHANGED and not self._ownership.has(one)]
+        found = []
+        for one in lineage:
+            members = members_of(one)
+            self._graph.seldom.setdefault(id(one), (members.values(), tuple(members.values())))
+            found += [(one, name) for name, value in members.items() if self._is_put_there(value)]
+        if not found:
+            return None
+        self._graph.kept.append(kind)
+        number = self._graph.add(key, Part("class", kind.__qualname__, "", f"live-{digest_of(foreign_name(kind))}"))
+        for one, name in found:
+            target = self._walk.chains.member_value(one, name, Receiver(kind, ABSENT))
+            self._graph.edge(number, f"{one.__qualname__}.{name}", target)
+        return number
+
+    def _is_put_there(self, value: Any) -> bool:
+        if is_a(value, FunctionType):
+            return self._ownership.has(value)
+        return type(value).__module__ == "unittest.mock"
 
     def with_subclasses(self, kind: type) -> Target:
         """A class with all that derive from it, by its name in the list of these."""
@@ -90,8 +122,8 @@ class ClassReader:
         told: list[str] = [kind.__qualname__]
         for place, base in enumerate(kind.__bases__):
             told.append(kind_name(base) if not self._ownership.has(base) else "own")
-            if self._ownership.has(base):
-                self._graph.edge(number, f"base {place}", self.of_class(base))
+            target = self.of_class(base) if self._ownership.has(base) else self.patched(base)
+            self._graph.edge(number, f"base {place}", target)
         if self._ownership.has(type(kind)):
             self._graph.edge(number, "metaclass", self.of_class(type(kind)))
         told.append(self._fields(number, kind, file))

@@ -16,7 +16,7 @@ from ._arrays import Reading
 from ._bytecode import PYTHON
 from ._constants import describe
 from ._dependencies import Walk
-from ._drafts import Description, View
+from ._drafts import Description, View, has_changed
 from ._graph import Constant, Graph, OwnState
 from ._names import Binding, any_changed
 from ._objects import ABSENT
@@ -153,6 +153,8 @@ class Code:
         last = self._look_back
         if last is None or any_changed(last.bindings) or any(map(self._has_changed, last.uncovered)):
             return self._look()
+        if any(map(has_changed, last.seldom)):
+            return self._look()
         if any(map(is_not, map(_DEFAULTS_OF, last.functions), last.defaults)):
             return self._look()
         return self.now()
@@ -205,6 +207,7 @@ class _Look(NamedTuple):
         uncovered: Those of which a change does not show in the views and readings.
         views: Containers and objects, with what they held.
         readings: Arrays, with their bytes.
+        seldom: Classes of other people's, looked at before a run.
     """
 
     fingerprint: Fingerprint
@@ -219,6 +222,7 @@ class _Look(NamedTuple):
     uncovered: tuple[Constant, ...]
     views: tuple[View, ...]
     readings: tuple[Reading, ...]
+    seldom: tuple[View, ...]
     has_contents: bool
 
     @classmethod
@@ -246,6 +250,7 @@ class _Look(NamedTuple):
             tuple(one for one in graph.constants if not one.description.is_covered),
             views,
             readings,
+            tuple(graph.seldom.values()),
             bool(views or readings),
         )
 

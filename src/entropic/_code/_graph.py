@@ -68,6 +68,7 @@ class Graph:
         glances: Those of them that are compared on every hit.
         constants: Values, by what was described of them.
         views: Containers and objects that are part of no one constant, such as classes.
+        seldom: Such of someone else's: classes that a test may patch. They are looked at before a run.
         functions: Functions.
         changed: Where names are bound that the code itself binds anew, or changes in place.
         kept: What must live as long as this, so that no identity is used twice.
@@ -81,6 +82,7 @@ class Graph:
         self.glances: dict[Place, Binding] = {}
         self.constants: list[Constant] = []
         self.views: list[tuple[Any, tuple[Any, ...]]] = []
+        self.seldom: dict[int, tuple[Any, tuple[Any, ...]]] = {}
         self.functions: list[FunctionType] = []
         self.changed: set[Place] = set()
         self.kept: list[Any] = []
@@ -156,6 +158,7 @@ class Classes(Protocol):
     """Looks at classes and modules."""
 
     def of_class(self, kind: type) -> Target: ...
+    def patched(self, kind: type) -> int | None: ...
     def with_subclasses(self, kind: type) -> Target: ...
     def of_module(self, module: ModuleType) -> Target: ...
 

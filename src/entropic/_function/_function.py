@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from .. import query
 from .._code import Code, Ownership, code_digest
 from .._engine import CannotReplayError, DefaultsWatch, RunCache, StalenessPolicy, make_known
+from .._fs import late
 from .._record import RunRecord
 from ..errors import EntropicError, NotRecordedError, UnsupportedTypeError
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
@@ -21,7 +22,6 @@ from ._call import Call, are_simple
 from ._closure import Closure, importable_name
 from ._counts import Counter
 from ._floats import Floats
-from ._growth import GrowthWatch
 from ._inputs import Inputs
 from ._names import Claim, belongs_to, claim_name, function_name, may_be_method, place_of, plain_function
 from ._options import CacheOptions
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .._tables import RecordList
     from ..query import Where
     from ._evolution import Evolution
+    from ._growth import GrowthWatch
     from ._renames import RenameWatch
 
 _ARE_PLAIN = PLAIN_TYPES.issuperset
@@ -122,8 +123,15 @@ class FunctionCache:
         self._watch = self.watches.own
         self.records = FunctionRecords(self.engine, self.name, self.closure, self.evolution, self.watches)
         self.defaults = DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
+
+    @late
+    def growth(self) -> GrowthWatch:
+        """Holds the fields of calls against those of recorded runs."""
+        from ._growth import GrowthWatch  # loaded by those who run
+
         todays = frozenset if self.evolution is None else self.evolution.names_of_today
-        self.growth = GrowthWatch(self.name, self.engine.codebook, self.records.chosen, todays)
+        declared, _ = self.binding.names(self.options.ignore)
+        return GrowthWatch(self.name, self.engine.codebook, self.records.chosen, declared, todays)
 
     def _new_watch(self, owner: type | None, said: set[str]) -> StalenessPolicy:
         code = Code(self.function, owner, self._ownership, save=self.options.save)
@@ -172,7 +180,7 @@ class FunctionCache:
     def retrieve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord | None:
         return self.recall(self.key(args, kwargs), self.watches.of(args, kwargs))
 
-    @functools.cached_property
+    @late
     def renames(self) -> RenameWatch:
         """Looks for missing runs under other names."""
         from ._renames import RenameWatch  # loaded by those who miss

@@ -60,7 +60,8 @@ class Explanation:
         params_hash: The key of the call.
         record: The run that would be handed out, or None.
         reasons: Why it is a hit, or why it is none.
-        nearest: If it is none, the nearest recorded runs: those with the fewest differences, the newest ones first.
+        nearest: If it is none, the nearest recorded runs: those with the fewest differences, of which a
+            number of another type (10 for 10.0) counts half; the newest ones first.
         diff: What has changed of the code, as a unified diff; empty if nothing has, or its text is not known.
 
     Example:
@@ -227,9 +228,11 @@ def _nearest(
     found = []
     for age, record in enumerate(reversed(records)):
         theirs = {name: canonical(value) for name, value in record.params.items()}
-        count = sum(asked.get(name) != theirs.get(name) for name in asked.keys() | theirs.keys())
-        if not count or record.provenance.get("function", "") == function:
-            found.append((count, age, record))
+        names = [name for name in asked.keys() | theirs.keys() if asked.get(name) != theirs.get(name)]
+        if not names or record.provenance.get("function", "") == function:
+            # A number of another type, 10 for 10.0, is most often a slip, so it is nearer than another number.
+            distance = sum(0.5 if key.params.get(name) == record.params.get(name) else 1.0 for name in names)
+            found.append((distance, age, record))
     found.sort(key=lambda one: one[:2])
     seen: set[tuple[str, ...]] = set()
     for _, _, record in found:
