@@ -86,6 +86,16 @@ def room_of(module: str) -> str:
     return module.partition(".")[0]
 
 
+def test_the_top_of_the_repository_is_tidy() -> None:
+    """What a trial run has left there is never committed."""
+    if not ROOT.joinpath(".git").exists():
+        pytest.skip("not a checkout")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    top = {name.partition("/")[0] for name in listed.split("\0") if name and not name.startswith(".")}
+
+    assert top <= {"CHANGELOG.md", "LICENSE", "README.md", "examples", "pyproject.toml", "src", "tests"}
+
+
 def test_at_most_seven_floors_lie_below_the_doors() -> None:
     """And every module has its place on one of them."""
     assert len(FLOORS) <= 7 + 2
