@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fixtures import ASKED, Population, decorated, simulate_plain
 from floors import hit_floors
-from peers import hit_peers
+from peers import hit_peers, optional
 from report import Section, sized
 from timing import Contenders, Effort, interleaved, processes_in_turn, python
 
@@ -25,17 +25,42 @@ def warm_hits(populations: list[Population], scratch: Path, effort: Effort) -> l
     return [section]
 
 
-def first_hits(populations: list[Population], effort: Effort) -> list[Section]:
-    """Whole processes, from start to end."""
-    section = Section("Fresh process, one decorated hit", "import wrapt", goal="<= 1.3x")
+def first_hits(populations: list[Population], scratch: Path, effort: Effort) -> list[Section]:
+    """Whole processes, from start to end: of a program, and of the command line."""
+    section = Section("Fresh process, one decorated hit or run", "import wrapt", goal="a hit <= 1.15x")
     commands = {
         "python -c pass": python("-c", "pass"),
         "import wrapt": python("-c", "import wrapt"),
         "import entropic": python("-c", "import entropic"),
         **{_hit_in(population): one_hit(population) for population in populations},
+        **{f"one run, {_records(one)}": _one_miss(one, scratch / f"first{one.size}") for one in populations},
     }
     section.add("wall time", processes_in_turn(commands, effort.process_turns))
+    return [section, *_command_line(populations[0], effort)]
+
+
+def _command_line(population: Population, effort: Effort) -> list[Section]:
+    if optional("click") is None:
+        return []
+    section = Section("Command line", "import click", goal="< 2x")
+    start = python("-m", "entropic", "--index", population.folder / "runs.json")
+    commands = {
+        "import click": python("-c", "import click"),
+        "entropic ls --limit 1": [*start, "ls", "--limit", "1"],
+        "entropic path n=100": [*start, "path", "n=100"],
+        "entropic show n=100": [*start, "show", "n=100"],
+    }
+    section.add(sized(population.size), processes_in_turn(commands, effort.process_turns))
     return [section]
+
+
+def _one_miss(population: Population, folder: Path) -> list[str]:
+    """The command of a process that does one run, on a copy."""
+    return python(CHILDREN / "one_miss.py", population.copied_to(folder).folder)
+
+
+def _records(population: Population) -> str:
+    return f"{sized(population.size)} records"
 
 
 def one_hit(population: Population, *more: str) -> list[str]:

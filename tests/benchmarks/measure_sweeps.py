@@ -20,7 +20,7 @@ from timing import ENVIRONMENT, Contenders, Effort, in_turn, python
 from entropic import Store, cached
 
 PROCESSES, POINTS = 8, 50
-_WORKERS = 2
+_WORKERS = (2, 8)
 _PEER_POOL = "joblib Parallel over Memory"
 
 
@@ -28,7 +28,7 @@ def sweeps(population: Population, scratch: Path, effort: Effort) -> list[Sectio
     """All that has to do with many points."""
     return [
         _cached_points(population, effort),
-        *_two_workers(scratch, effort),
+        *(section for workers in _WORKERS for section in _new_points(scratch / f"{workers}", effort, workers)),
         _same_points(scratch, effort, run_seconds=0.0),
         _same_points(scratch, effort, run_seconds=0.02),
     ]
@@ -57,7 +57,7 @@ def _cached_points(population: Population, effort: Effort) -> Section:
     return section
 
 
-# ---- new points on two workers -----------------------------------------------------------------------------
+# ---- new points on several workers -------------------------------------------------------------------------
 
 
 def _write(n: int, *, result_path: Path) -> None:
@@ -68,8 +68,8 @@ def _joblib_run(n: int) -> str:
     return "x"
 
 
-def _two_workers(scratch: Path, effort: Effort) -> list[Section]:
-    """Trivial new runs on two worker processes, which are started before."""
+def _new_points(scratch: Path, effort: Effort, workers: int) -> list[Section]:
+    """Trivial new runs on worker processes; those of pools are started before, those of a sweep are its own."""
     joblib = optional("joblib")
     if joblib is None:
         return []
@@ -85,24 +85,26 @@ def _two_workers(scratch: Path, effort: Effort) -> list[Section]:
         return [{"n": number} for number in some()]
 
     swept = cached(Store(scratch / "swept", scratch / "swept.json", file_suffix=".txt", durable=False))(_write)
-    with _pool() as pool, joblib.Parallel(_WORKERS) as parallel:
+    synced = cached(Store(scratch / "synced", scratch / "synced.json", file_suffix=".txt"))(_write)
+    with _pool(workers) as pool, joblib.Parallel(workers) as parallel:
         contenders: Contenders = {
             _PEER_POOL: lambda: parallel(joblib.delayed(memory)(number) for number in some()),
             "process pool": lambda: list(pool.map(durable, some(), chunksize=10)),
             "process pool, durable=False": lambda: list(pool.map(quick, some(), chunksize=10)),
             "sweep on a process pool, durable=False": lambda: swept.sweep(points(), executor=pool, progress=False),
-            "sweep with workers=2, durable=False": lambda: swept.sweep(points(), workers=_WORKERS, progress=False),
+            "sweep with workers=, durable=False": lambda: swept.sweep(points(), workers=workers, progress=False),
+            "sweep with workers=": lambda: synced.sweep(points(), workers=workers, progress=False),
             "bare process pool, nothing recorded": lambda: list(pool.map(_joblib_run, some(), chunksize=10)),
         }
         for contender in contenders.values():
             contender()
-        section = Section("New trivial runs on two workers", _PEER_POOL, goal="durable=False < 1x")
+        section = Section(f"New trivial runs on {workers} workers", _PEER_POOL, goal="durable=False < 1x, else < 2x")
         section.add(f"{count} runs", in_turn(contenders, effort.slow_turns))
     return [section]
 
 
-def _pool() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(_WORKERS, mp_context=get_context("fork"))
+def _pool(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, mp_context=get_context("fork"))
 
 
 class _Pooled:

@@ -35,7 +35,7 @@ from timing import QUICK, Effort
 
 MEASURES: dict[str, Callable[[list[Population], Path, Effort], list[Section]]] = {
     "hits": warm_hits,
-    "first": lambda populations, scratch, effort: first_hits(populations, effort),
+    "first": first_hits,
     "misses": misses,
     "queries": queries,
     "memory": lambda populations, scratch, effort: memory(populations),

@@ -104,7 +104,8 @@ def _starter(command: Sequence[str]) -> Callable[[], None]:
 
 
 def _run(command: Sequence[str]) -> None:
-    child = os.posix_spawn(command[0], command, ENVIRONMENT)
+    mute = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+    child = os.posix_spawn(command[0], command, ENVIRONMENT, file_actions=mute)
     _, status = os.waitpid(child, 0)
     if status:
         code = os.waitstatus_to_exitcode(status)

@@ -10,7 +10,6 @@ failed, shares that outcome; any other goes into a batch. How many points make a
 
 from __future__ import annotations
 
-import math
 import time
 import traceback
 from collections import deque
@@ -22,13 +21,10 @@ from typing import Any, NamedTuple
 from .. import _log
 from .._fs import give_again
 from ..errors import Failure, NotSharedError, WorkerDiedError
-from ._tasks import BATCH_SECONDS, NotStarted, Points, Report, Reported, Subject, Task, attempt
+from ._batches import Batches
+from ._tasks import NotStarted, Points, Report, Reported, Subject, Task, attempt
 from ._workers import Died, Workers, new_number
 
-_LARGEST_BATCH = 1000
-_FASTEST_GROWTH = 4
-_LEAST_BATCH_SECONDS = 0.02
-_LARGE_CAPACITY = 128
 _LINGER_SECONDS = 0.01
 _LOOK_SECONDS = 0.002
 _MOST_OTHERS = 1000
@@ -96,7 +92,7 @@ class Sweep:
         self._failed: dict[str, Failure] = {}
         self._batch: list[_Asked] = []
         self._batch_began = 0.0
-        self._batch_size = 1
+        self._batches = None if workers is None else Batches(workers)
         self._under_way: dict[str, list[_Asked]] = {}
         self._suspects: deque[_Asked] = deque()
         self._next_look = 0.0
@@ -194,15 +190,24 @@ class Sweep:
 
     def _fill(self, at_least: int) -> None:
         """Hand out batches of the present size, as long as there is room and so many points for one."""
-        while self._workers is not None and self._has_room() and len(self._batch) >= max(at_least, 1):
+        while self._has_room() and len(self._batch) >= max(at_least, 1):
             batch = self._batch[: self._batch_size]
             del self._batch[: self._batch_size]
-            points = Points([asked.point for asked in batch], new_number(), by_value=self._task.by_value)
-            self._under_way[points.number] = batch
-            self._workers.submit(points)
+            self._hand_out(batch)
+
+    def _hand_out(self, batch: list[_Asked]) -> None:
+        assert self._workers is not None
+        asked = [asked.point for asked in batch]
+        points = Points(asked, new_number(), seconds=self._workers.batch_seconds, by_value=self._task.by_value)
+        self._under_way[points.number] = batch
+        self._workers.submit(points)
+
+    @property
+    def _batch_size(self) -> int:
+        return 1 if self._batches is None else self._batches.size
 
     def _has_room(self) -> bool:
-        return self._workers is not None and len(self._under_way) < self._workers.capacity()
+        return self._batches is not None and self._batches.has_room(len(self._under_way))
 
     def _is_full(self) -> bool:
         if not self._under_way:
@@ -226,7 +231,9 @@ class Sweep:
 
     def _wait(self) -> Iterator[Outcome]:
         assert self._workers is not None
-        returned = self._workers.returned(_TICK_SECONDS if self.tick is not None else None)
+        assert self._batches is not None
+        tick_seconds = None if self.tick is None else _TICK_SECONDS
+        returned = self._workers.returned(self._batches.patience() or tick_seconds)
         if self.tick is not None:
             self.tick()
         yield from self._taken(returned)
@@ -248,7 +255,9 @@ class Sweep:
         for warning in reported.warned:
             give_again(warning)
         reports = reported.reports
-        self._adapt(sum(report.seconds for report in reports) / len(reports))
+        assert self._batches is not None
+        left = None if self._total is None else self._total - self.counts.drawn + len(self._batch)
+        self._batches.adapt(sum(report.seconds for report in reports) / len(reports), left)
         self._batch[:0] = batch[len(reports) :]
         for asked, report in zip(batch, reports, strict=False):
             yield from self._settle(asked, report, reported.process)
@@ -288,18 +297,6 @@ class Sweep:
             asked.is_suspect = True
         self._suspects.extend(suspects)
         self._batch[:0] = innocent
-
-    def _adapt(self, seconds: float) -> None:
-        """Let a batch take about as long as a worker goes on with one; and the last ones end together."""
-        seconds = max(seconds, 1e-6)
-        size = min(int(BATCH_SECONDS / seconds), _FASTEST_GROWTH * self._batch_size, _LARGEST_BATCH)
-        if self._total is not None and self._workers is not None:
-            capacity = self._workers.capacity()
-            share = math.ceil((self._total - self.counts.drawn + len(self._batch)) / capacity)
-            # Of an executor that does not tell its size we think big; but not so that each point travels alone.
-            least = int(_LEAST_BATCH_SECONDS / seconds) if capacity >= _LARGE_CAPACITY else 1
-            size = min(size, max(share, least))
-        self._batch_size = max(size, 1)
 
     def _settle(self, asked: _Asked, report: Report, process: tuple[str, int]) -> Iterator[Outcome]:
         error = report.exception()

@@ -148,6 +148,13 @@ def _told_at_the_end(counts: Counts) -> str:
 
 
 def _workers_for(subject: Subject, options: SweepOptions) -> Workers | None:
+    workers = _workers_meant(subject, options)
+    if workers is not None and options.batch_seconds is not None:
+        workers.batch_seconds = options.batch_seconds
+    return workers
+
+
+def _workers_meant(subject: Subject, options: SweepOptions) -> Workers | None:
     if options.workers is not None:
         task = Task(subject, by_value=is_main_unknown())
         task.packed()  # now, before anything runs: it may be refused

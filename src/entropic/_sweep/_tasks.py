@@ -18,7 +18,7 @@ from .._locks import independent_ranks
 from ..errors import NotSharedError, WorkerError, sendable
 
 BATCH_SECONDS = 0.2
-"""How long a worker goes on with a batch: longer, and the progress and the other workers wait for it."""
+"""How long a worker goes on with a batch by default: longer, and the progress and the other workers wait for it."""
 
 
 class Subject(Protocol):
@@ -109,16 +109,20 @@ class Points:
     Args:
         points: The points.
         number: Unlike that of any other batch, so that no scheduler takes two for one.
+        seconds: How long a worker goes on with them; what it has not begun by then, it leaves to others.
         by_value: As for `Task`.
     """
 
-    def __init__(self, points: list[Any], number: str, *, by_value: bool = False) -> None:
+    def __init__(
+        self, points: list[Any], number: str, *, seconds: float = BATCH_SECONDS, by_value: bool = False
+    ) -> None:
         self.number = number
+        self.seconds = seconds
         self._points = points
         self._by_value = by_value
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _PackedPoints, (dumps(self._points, by_value=self._by_value), self.number)
+        return _PackedPoints, (dumps(self._points, by_value=self._by_value), self.number, self.seconds)
 
     def loaded(self) -> list[Any]:
         """The points."""
@@ -192,6 +196,7 @@ class PackedTask(NamedTuple):
 class _PackedPoints(NamedTuple):
     packed: bytes
     number: str
+    seconds: float
 
     def loaded(self) -> list[Any]:
         points: list[Any] = pickle.loads(self.packed)
@@ -211,21 +216,24 @@ def _unpacked(packed: bytes) -> Task:
     return task
 
 
-def work_through(task: Task | PackedTask, batch: Points | _PackedPoints) -> Reported:
+def work_through(task: Task | PackedTask, batch: Points | _PackedPoints) -> Reported | NotStarted:
     """
     Run the points of a batch, in a worker; each is recorded the moment it has run.
 
-    Points that are not begun within `BATCH_SECONDS` are left to the sweep, which hands them to whoever is free.
+    Points that are not begun within the batch's time are left to the sweep, which hands them to whoever is free.
     """
-    task = task.loaded()
+    try:
+        task = task.loaded()
+    except NotStarted as error:  # an answer too: raised, it would be whatever the executor makes of exceptions
+        return error
     with contextlib.nullcontext() if task.is_home() else collecting_warnings():
-        reports = _reports_of(task, batch.loaded())
+        reports = _reports_of(task, batch.loaded(), batch.seconds)
     return Reported(reports, this_process(), () if task.is_home() else collected_warnings())
 
 
-def _reports_of(task: Task, points: Iterable[Any]) -> list[Report]:
+def _reports_of(task: Task, points: Iterable[Any], seconds: float) -> list[Report]:
     reports: list[Report] = []
-    ends = time.perf_counter() + BATCH_SECONDS
+    ends = time.perf_counter() + seconds
     for point in points:
         if reports and (task.is_stopped or time.perf_counter() > ends):
             break

@@ -41,6 +41,7 @@ _NEWEST = (
     .order_by(runs.c.id.desc())
     .limit(1)
 )
+_KNOWN = select(runs.c.id).where(runs.c.uid == bindparam("uid"))
 _DOCUMENTS = select(runs.c.id, runs.c.document)
 _COUNT = select(func.count()).select_from(runs)
 _FOLDER = select(settings.c.value).where(settings.c.name == "results_dir")
@@ -297,6 +298,8 @@ class SQLIndex(Index):
         if self._locks is not None:
             connection.execute(postgresql.insert(runs).on_conflict_do_nothing(index_elements=[runs.c.uid]), rows)
             return
+        if connection.execute(_KNOWN, {"uid": rows[0]["uid"]}).first() is not None:
+            return  # committed before, by an attempt that was disturbed only then
         # Nobody else writes meanwhile: the numbers can be given here, for the tokens to refer to.
         first = (connection.execute(_LAST_NUMBER).scalar_one_or_none() or 0) + 1
         numbered = [{**row, "id": first + place} for place, row in enumerate(rows)]
