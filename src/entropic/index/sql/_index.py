@@ -205,7 +205,8 @@ class SQLIndex(Index):
             self._insert(connection, records, rows)
 
         if records:
-            self._database.write(work)
+            is_single = len(records) == 1 and self._folder_is_told
+            (self._database.write_at_once if is_single else self._database.write)(work)
             self._folder_is_told = True
 
     def delete_by_hash(self, params_hash: str) -> bool:
@@ -296,7 +297,8 @@ class SQLIndex(Index):
 
     def _insert(self, connection: Connection, records: list[RunRecord], rows: list[dict[str, Any]]) -> None:
         if self._locks is not None:
-            connection.execute(postgresql.insert(runs).on_conflict_do_nothing(index_elements=[runs.c.uid]), rows)
+            new = postgresql.insert(runs).on_conflict_do_nothing(index_elements=[runs.c.uid])
+            connection.execute(new, rows if len(rows) > 1 else rows[0])
             return
         if connection.execute(_KNOWN, {"uid": rows[0]["uid"]}).first() is not None:
             return  # committed before, by an attempt that was disturbed only then

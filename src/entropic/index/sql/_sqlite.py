@@ -95,6 +95,8 @@ class SQLiteFile:
                 attempt.end()
         raise IndexUnavailableError(self._place.shown, "it is changed from within each time it is about to be changed")
 
+    write_at_once = write  # what is written needs several statements
+
     def _changed(self, connection: Connection, work: Callable[[Connection], T]) -> T:
         with connection.begin():
             self._prepare(connection)
