@@ -257,6 +257,8 @@ class UnsupportedTypeError(EntropicError, TypeError):
     def _ways_out(self) -> str:
         if self.type_name == "object":
             return "One object() cannot be distinguished from another. Pass a plain value, such as a name."
+        if self.type_name == "function":  # a normaliser for it would have to tell any two functions apart
+            return "Or pass its name as text, and choose by it inside. See: entropic docs UnsupportedTypeError."
         return (
             f"Register one with entropic.normalize.register({self.type_name}, function), or pass a plain value such as "
             f"its file name. See: entropic docs UnsupportedTypeError."
