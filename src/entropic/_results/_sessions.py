@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import weakref
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -52,6 +52,10 @@ class Session:
 
     Args:
         folder: Where the file is made; it exists.
+
+    Attributes:
+        spare: Emptied staging folders, for further runs; they are removed with the session. On some file systems, to
+            remove a folder and make another takes longer than all the rest of a run.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -67,7 +71,8 @@ class Session:
             share_file(descriptor, str(folder), os.fstat(descriptor).st_mode)
             with contextlib.suppress(OSError):  # a note for those who wait, no more
                 os.write(descriptor, holder_note())
-            self._end = weakref.finalize(self, _end_session, path, descriptor, self._close, os.getpid())
+            self.spare: deque[str] = deque()
+            self._end = weakref.finalize(self, _end_session, path, descriptor, self._close, self.spare, os.getpid())
             watch_forks(self)
 
     def layout_now(self) -> Layout | None:
@@ -84,8 +89,11 @@ class Session:
         self._close()
 
 
-def _end_session(path: str, descriptor: int, close: Callable[[], None], owner: int) -> None:
+def _end_session(path: str, descriptor: int, close: Callable[[], None], spare: deque[str], owner: int) -> None:
     if os.getpid() == owner:
+        for folder in spare:
+            with contextlib.suppress(OSError):
+                remove(Path(folder))
         with contextlib.suppress(OSError):
             os.unlink(path)
         with contextlib.suppress(OSError):
@@ -129,8 +137,17 @@ def remove_dead_work(layout: Layout, *, keep: bool) -> Cleared:
             places
         )  # a session file alone is what a forked worker leaves that ended well
         if not left:
+            _remove_spare(layout, session.name)
             remove_abandoned(str(session))
     return Cleared(removed, kept)
+
+
+def _remove_spare(layout: Layout, session: str) -> None:
+    """Remove the emptied folders that a dead process has left."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(layout.spare):
+            if name.startswith(f"{session}."):
+                remove(layout.spare / name)
 
 
 def _kept_aside(layout: Layout, place: Path, *, keep: bool) -> list[Path]:
