@@ -382,10 +382,22 @@ class Stage:
 
 
 def _takes_spare(session: Session, folder: str) -> bool:
-    """Put a folder that was used before in the place of a new one; one that is not empty any more is removed."""
-    with contextlib.suppress(IndexError, OSError):
+    """
+    Put a folder that was used before in the place of a new one; one that is not empty any more is removed.
+
+    Raises:
+        OSError: It cannot be looked into.
+    """
+    try:
         os.rename(session.spare.pop(), folder)
+    except (IndexError, OSError):
+        return False
+    try:
         if not os.listdir(folder):
             return True
-        remove(Path(folder))  # such as what a thread has written that had the folder itself open
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+        raise
+    remove(Path(folder))  # such as what a thread has written that had the folder itself open
     return False
