@@ -75,6 +75,27 @@ class Session:
             self._end = weakref.finalize(self, _end_session, path, descriptor, self._close, self.spare, os.getpid())
             watch_forks(self)
 
+    def takes_spare(self, folder: str) -> bool:
+        """
+        Put a folder that was used before in the place of a new one; one that is not empty any more is removed.
+
+        Raises:
+            OSError: It cannot be looked into.
+        """
+        try:
+            os.rename(self.spare.pop(), folder)
+        except (IndexError, OSError):
+            return False
+        try:
+            if not os.listdir(folder):
+                return True
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
+            raise
+        remove(Path(folder))  # such as what a thread has written that had the folder itself open
+        return False
+
     def layout_now(self) -> Layout | None:
         """Where the results folder is by now, should it have been moved; None if this system does not tell."""
         try:

@@ -152,7 +152,7 @@ class StagingArea:
     def _make_folder(self, session: Session, params_hash: str) -> str:
         name = StagingName(session.name, str(next(self._numbers)), params_hash)
         folder = os.path.join(self._staging, str(name))
-        if not _takes_spare(session, folder):
+        if not session.takes_spare(folder):
             os.mkdir(folder)
         share_in_group(folder, self._staging)
         return folder
@@ -379,25 +379,3 @@ class Stage:
                 # Another process, in the same microsecond; or a clock that was set back.
                 moment, _, rest = name.partition("_")
                 name = f"{float(moment) + 1e-6:.6f}_{rest}"
-
-
-def _takes_spare(session: Session, folder: str) -> bool:
-    """
-    Put a folder that was used before in the place of a new one; one that is not empty any more is removed.
-
-    Raises:
-        OSError: It cannot be looked into.
-    """
-    try:
-        os.rename(session.spare.pop(), folder)
-    except (IndexError, OSError):
-        return False
-    try:
-        if not os.listdir(folder):
-            return True
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.rmdir(folder)
-        raise
-    remove(Path(folder))  # such as what a thread has written that had the folder itself open
-    return False
