@@ -7,6 +7,7 @@ import graphlib
 import importlib
 import io
 import pickle
+import re
 import subprocess
 import sys
 import tokenize
@@ -85,10 +86,32 @@ def room_of(module: str) -> str:
     return module.partition(".")[0]
 
 
+def test_the_top_of_the_repository_is_tidy() -> None:
+    """What a trial run has left there is never committed."""
+    if not ROOT.joinpath(".git").exists():
+        pytest.skip("not a checkout")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    top = {name.partition("/")[0] for name in listed.split("\0") if name and not name.startswith(".")}
+
+    assert top <= {"CHANGELOG.md", "LICENSE", "README.md", "examples", "pyproject.toml", "src", "tests"}
+
+
 def test_at_most_seven_floors_lie_below_the_doors() -> None:
     """And every module has its place on one of them."""
     assert len(FLOORS) <= 7 + 2
     assert {room_of(module) for module in MODULES} <= set(HEIGHT)
+
+
+def test_the_contributors_page_draws_the_house() -> None:
+    """Floor by floor, the doors on top, and its table has every room once."""
+    page = PACKAGE.joinpath("docs", "contributing.md").read_text()
+    floors = [{room or "entropic" for room in rooms} for rooms in FLOORS]
+
+    drawn = [set(line.partition("│")[2].split()) for line in page.splitlines() if "│" in line]
+    listed = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`\w+`[^|]*) \|", page, re.MULTILINE)))
+
+    assert drawn[::-1] == floors
+    assert sorted(listed) == sorted(room for rooms in floors for room in rooms)
 
 
 @pytest.mark.parametrize("module", MODULES)

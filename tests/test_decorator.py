@@ -978,7 +978,7 @@ def test_signatures_show_every_option(store: Store) -> None:
     @cached(store)
     def simulate(n, *, result_path): ...
 
-    sweep = ["points", "executor", "workers", "progress", "on_error", "metadata"]
+    sweep = ["points", "executor", "workers", "batch_seconds", "progress", "on_error", "metadata"]
 
     assert [*inspect.signature(simulate.sweep).parameters] == sweep
     assert [*inspect.signature(simulate.sweep_as_completed).parameters] == sweep

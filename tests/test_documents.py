@@ -82,6 +82,11 @@ def test_the_readme_shows_code_and_names_every_guide() -> None:
     assert [guide.name for guide in GUIDES if f"src/entropic/docs/{guide.name}" not in README.read_text()] == []
 
 
+def test_the_readme_is_short() -> None:
+    """It is read in five minutes; whatever is longer has its place in a guide."""
+    assert len(README.read_text().splitlines()) <= 170
+
+
 def test_links_lead_somewhere() -> None:
     """Every relative link in a document leads to a file that is there."""
     documents = [*DOCUMENTS, ROOT / "examples" / "README.md"]
@@ -92,7 +97,7 @@ def test_links_lead_somewhere() -> None:
 
 def test_the_list_of_examples_is_complete() -> None:
     """The examples' own list names every one of them."""
-    names = [path.name for path in ROOT.joinpath("examples").glob("*.py")]
+    names = [path.name for path in ROOT.joinpath("examples").iterdir() if path.suffix in (".py", ".ipynb", ".sh")]
     text = ROOT.joinpath("examples", "README.md").read_text()
     assert [name for name in names if f"`{name}`" not in text] == []
 

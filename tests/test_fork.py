@@ -263,6 +263,35 @@ print(json.dumps(order))
     assert moments == ["noted", "forked", 0]
 
 
+def test_no_thread_forks_while_another_loads_what_a_run_needs(tmp_path: Path) -> None:
+    """An import under way in another thread never ends in a child, which would wait for it for ever."""
+    seen = forking(
+        """
+import importlib.abc
+import entropic
+from entropic._fs import _fork
+unguarded = []
+class Watch(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if not _fork._importing._is_owned():
+            unguarded.append(name)
+sys.meta_path.insert(0, Watch())
+def write(params, path):
+    path.write_text("x")
+store.run_or_retrieve({"n": 1}, write)
+store.run_or_retrieve({"n": 1}, write)
+@entropic.cached(store)
+def triple(n, *, result_path):
+    result_path.write_text(str(n))
+triple(1).result_path.unlink()
+triple(1), triple(1)
+print(json.dumps(unguarded))
+"""
+    )
+
+    assert seen == []
+
+
 def test_what_is_no_longer_used_is_no_longer_watched() -> None:
     """Stores come and go; a fork looks only at those that live."""
     gc.collect()

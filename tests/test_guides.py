@@ -15,6 +15,7 @@ import pytest
 import entropic
 from entropic import errors
 from entropic._cli import main as start
+from entropic._results import _layout
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "src" / "entropic" / "docs"
@@ -143,3 +144,22 @@ def test_an_error_has_a_cause_and_a_cure(name: str) -> None:
 
     assert re.fullmatch(r"\s*\*\*Cause\.\*\* .+\*\*Cure\.\*\* .+", section, re.DOTALL)
     assert len(section.split()) <= 110
+
+
+def test_what_a_message_refers_to_is_there() -> None:
+    """Wherever a message, a docstring or a guide names a page, ``entropic docs`` has it."""
+    sources = [*FOLDER.parent.rglob("*.py"), *FOLDER.glob("*.md"), ROOT / "README.md"]
+    named = {name for path in sources for name in re.findall(r"entropic docs ([A-Za-z][\w-]+\w)", path.read_text())}
+
+    assert "IndexCorruptError" in named
+    assert [name for name in named - {"TOPIC", "NAME"} if not entropic.docs(name)] == []
+
+
+def test_the_files_of_a_store_are_drawn_as_they_are() -> None:
+    """The users' drawing has every name that lies in the private folder, and no other."""
+    names = re.findall(r"^        [├└]── (\S+)", _layout.__doc__ or "", re.MULTILINE)
+    private = {name.partition("/")[0] for name in names}
+    drawn = {name.rstrip("/") for name in re.findall(r"^    [├└]── (\S+)", entropic.docs("files"), re.MULTILINE)}
+
+    assert "journal" in private
+    assert drawn == private

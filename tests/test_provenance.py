@@ -89,7 +89,7 @@ def test_provenance_can_be_switched_off() -> None:
         result_path.write_text("x")
 
     assert set(simulate(1).provenance) == {"function", "size_bytes", "mtime_ns", "code", "bytecode", "digest"}
-    assert pickle.loads(pickle.dumps(store)).provenance is False
+    assert pickle.loads(pickle.dumps(store)).settings["provenance"] is False
 
 
 def test_versions_of_imported_packages_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -207,7 +207,7 @@ def test_a_call_at_any_line_of_an_index_in_memory() -> None:
 # ---- a whole store --------------------------------------------------------------------------------------------------
 
 PACKAGE = os.path.dirname(entropic.__file__)
-EVERYWHERE = frozenset(
+EVERYWHERE: frozenset[str | None] = frozenset(
     os.path.join(folder, name) for folder, _, names in os.walk(PACKAGE) for name in names if name.endswith(".py")
 )
 
@@ -245,7 +245,14 @@ def test_a_store_is_called_at_a_line_of_its_own_call(tmp_path: Path, call: str) 
     assert try_lines(tmp_path, call, None, every=67) > 4
 
 
-def try_lines(tmp_path: Path, call: str, url: str | None, every: int) -> int:
+@pytest.mark.parametrize("call", ["a miss", "a deletion"])
+def test_a_store_on_sqlite_is_called_at_a_line_of_its_own_call(tmp_path: Path, call: str) -> None:
+    """The transaction that it comes into is made anew."""
+    files = frozenset(file for file in EVERYWHERE if os.path.join("index", "sql") in file)
+    assert try_lines(tmp_path, call, "sqlite://", 17, files) > 5
+
+
+def try_lines(tmp_path: Path, call: str, url: str | None, every: int, files: frozenset[str | None] = EVERYWHERE) -> int:
     """Run, record and remove other points at every so many lines of a call; returns how many were tried."""
     tried, number = 0, 1
     while True:
@@ -257,10 +264,11 @@ def try_lines(tmp_path: Path, call: str, url: str | None, every: int) -> int:
 
         def come_in(store: Store = store, folder: Path = folder) -> None:
             store.run_or_retrieve({"n": 5}, write)
-            new_store(folder, url).register({"n": 6}, folder / "made.txt")
+            with new_store(folder, url) as other:
+                other.register({"n": 6}, folder / "made.txt")
             store.delete({"n": 3})
 
-        tracer, told = AtLine(EVERYWHERE, number, come_in), []
+        tracer, told = AtLine(files, number, come_in), []
 
         def run(tracer: AtLine = tracer, store: Store = store, told: list[object] = told) -> None:
             sys.settrace(tracer)
@@ -276,7 +284,7 @@ def try_lines(tmp_path: Path, call: str, url: str | None, every: int) -> int:
             return tried
         expected = sorted([*(one for one in records_after(call) if one[0] != 3), (5, ""), (6, "")])
         assert not told, (tracer.where, told)
-        assert records_of(store) == records_of(new_store(folder, url)) == expected, tracer.where
-        store.close()
+        with store, new_store(folder, url) as other:
+            assert records_of(store) == records_of(other) == expected, tracer.where
         shutil.rmtree(folder)
         tried, number = tried + 1, number + every

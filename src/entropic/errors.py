@@ -259,7 +259,7 @@ class UnsupportedTypeError(EntropicError, TypeError):
             return "One object() cannot be distinguished from another. Pass a plain value, such as a name."
         return (
             f"Register one with entropic.normalize.register({self.type_name}, function), or pass a plain value such as "
-            f"its file name."
+            f"its file name. See: entropic docs UnsupportedTypeError."
         )
 
 
@@ -462,7 +462,8 @@ class IndexCorruptError(EntropicError, ValueError):
     reason: str
     advice: str = "mend the line by hand, or recover every intact run with Store.salvage()"
     _template = (
-        "Cannot read the index {path!r}{_where}: {reason}. It has been left untouched; restore a copy, {advice}."
+        "Cannot read the index {path!r}{_where}: {reason}. It has been left untouched; restore a copy, {advice}. "
+        "See: entropic docs IndexCorruptError."
     )
 
     @property
@@ -645,7 +646,7 @@ class SeveralRanksError(EntropicError, RuntimeError):
         "Cannot run: this process is one of {count} ranks of an MPI program. If each works by itself, set "
         "ENTROPIC_RANKS=independent. If all of them make a run together, they would wait for each other here: start "
         "the launcher inside the run, entropic.command(['mpirun', '-n', '{count}', ...]), or have rank 0 retrieve or "
-        "register the result and hand it to the others. Nothing has been run."
+        "register the result and hand it to the others. Nothing has been run. See: entropic docs SeveralRanksError."
     )
 
 

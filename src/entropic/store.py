@@ -253,10 +253,13 @@ class Store:
             runner: As for `run_or_retrieve`. For other processes it stands at the top of a module or script, or
                 cloudpickle is installed.
             executor: Where to run: anything with a ``submit``, such as a thread or process pool of
-                `concurrent.futures`, or a dask ``Client``. Without one, and without *workers*, points run one after
-                the other, here.
+                `concurrent.futures`, a dask ``Client``, or an executor of submitit. Without one, and without
+                *workers*, points run one after the other, here.
             workers: Run in so many processes of our own, -1 for one on each processor. If one dies, what it had in
                 hand is tried again.
+            batch_seconds: How long a batch of points should take: points of short runs travel together, as many as
+                fill this time, judged by those that have run. By default 0.2, and 60 where each batch is a job of
+                its own (submitit, executorlib on a cluster).
             progress: True for a bar (extra ``progress``), False for none; by default there is one if tqdm is installed
                 and someone looks. Or a function, called with a ``SweepProgress`` some times a second.
             metadata: Kept with the records of new runs; takes no part in the keys.

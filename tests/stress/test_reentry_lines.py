@@ -31,7 +31,8 @@ def test_a_call_at_each_line_of_an_index(
     assert try_lines_of_index(new_index, outer, inner, every=1) > 20
 
 
+@pytest.mark.parametrize("url", [None, "sqlite://"])
 @pytest.mark.parametrize("call", STORE_CALLS)
-def test_a_store_is_called_at_each_line_of_its_own_call(tmp_path: Path, call: str) -> None:
+def test_a_store_is_called_at_each_line_of_its_own_call(tmp_path: Path, call: str, url: str | None) -> None:
     """Nothing hangs, nothing is lost."""
-    assert try_lines(tmp_path, call, None, every=1) > 300
+    assert try_lines(tmp_path, call, url, every=1) > 300

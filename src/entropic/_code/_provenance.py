@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from .._fs import process_id
+from .._fs import forks_held_off, process_id
 from ..hashing import main_module
 from ._ownership import is_own
 from ._repository import repository_state
@@ -115,7 +115,8 @@ def _of_process(pid: int) -> dict[str, Any]:
 
 
 def _user() -> str:
-    import pwd
+    with forks_held_off(importing=True):
+        import pwd
 
     try:
         return pwd.getpwuid(os.getuid()).pw_name
@@ -183,13 +184,14 @@ def _packages(module: ModuleType) -> Iterator[tuple[str, str]]:
 @functools.lru_cache(maxsize=256)
 def _version_of(name: str) -> str:
     """The version of an installed distribution, or of the one that brings a module of this name."""
-    from importlib import metadata  # read on a miss only: it takes longer to load than a hit
+    with forks_held_off(importing=True):  # it imports as it goes
+        from importlib import metadata  # read on a miss only: it takes longer to load than a hit
 
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        pass
-    try:
-        return metadata.version(metadata.packages_distributions()[name][0])
-    except Exception:
-        return ""  # no distribution, or one with damaged metadata: a version that cannot be told
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            pass
+        try:
+            return metadata.version(metadata.packages_distributions()[name][0])
+        except Exception:
+            return ""  # no distribution, or one with damaged metadata: a version that cannot be told

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _code
 from .._code import ITSELF, Code, Codebook, Fingerprint
-from .._fs import remember, warn, was_given_again
+from .._fs import LateModule, remember, warn, was_given_again
 from .._record import RunRecord
 from ..errors import CodeChangedError, NameSharedWarning, StaleResultWarning
 
 if TYPE_CHECKING:
     from .._code import Change
+    from . import _uses
+else:  # loaded by those who get a warning, or run something
+    _uses = LateModule("entropic._engine._uses")
 
 POLICIES = ("warn", "rerun", "error", "ignore")
 _MANY_CODES = 1024
@@ -265,9 +268,7 @@ class StalenessPolicy:
 
     def note_use(self, record: RunRecord) -> None:
         """Note that a run under way, if there is one, uses a result by earlier code."""
-        from ._uses import note_use  # loaded by those who get a warning, or run something
-
-        note_use(self._function_name, record.provenance["code"])
+        _uses.note_use(self._function_name, record.provenance["code"])
 
     def _warn_of_namesake(self, place: str) -> None:
         if place not in self._said:
@@ -277,12 +278,10 @@ class StalenessPolicy:
     @contextlib.contextmanager
     def recording(self) -> Iterator[dict[str, str]]:
         """Record the code before it runs, in the block; yields what a record shows of it, which stands at the end."""
-        from ._uses import note_use, uses_noted  # as above
-
         fingerprint = self._code.before_run()
         self._codebook.keep(self._function_name, fingerprint)
         recorded = {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
-        with contextlib.ExitStack() as at_the_end, uses_noted() as used:
+        with contextlib.ExitStack() as at_the_end, _uses.uses_noted() as used:
             at_the_end.callback(self._code.after_run)
             yield recorded
         # Else a result that comes of what was only handed out with a warning would be one of today's code. Where
@@ -291,7 +290,7 @@ class StalenessPolicy:
             fingerprint = fingerprint.with_results(used)
             self._codebook.keep(self._function_name, fingerprint)
             recorded |= {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
-            note_use(self._function_name, fingerprint.digest)
+            _uses.note_use(self._function_name, fingerprint.digest)
 
     def note_return(self, record: RunRecord, passed: RunRecord | None, today: Fingerprint | None) -> None:
         """

@@ -6,10 +6,14 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
+from ._fork import forks_held_off
+
 
 def door(package: str, places: Mapping[str, str]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """
     The ``__getattr__`` and ``__dir__`` of a package whose modules are loaded one by one.
+
+    No thread forks while one is loaded: what is imported is whole in every child.
 
     Args:
         package: Its name.
@@ -26,7 +30,8 @@ def door(package: str, places: Mapping[str, str]) -> tuple[Callable[[str], objec
         place = place_of.get(name)
         if place is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        found = getattr(import_module(f"{package}.{place}"), name)
+        with forks_held_off(importing=True):
+            found = getattr(import_module(f"{package}.{place}"), name)
         setattr(sys.modules[package], name, found)  # the next one finds it without us
         return found
 

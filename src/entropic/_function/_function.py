@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from .. import query
 from .._code import Code, Ownership, code_digest
 from .._engine import CannotReplayError, DefaultsWatch, RunCache, StalenessPolicy, make_known
+from .._fs import late
 from .._record import RunRecord
 from ..errors import EntropicError, NotRecordedError, UnsupportedTypeError
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
@@ -123,7 +124,7 @@ class FunctionCache:
         self.records = FunctionRecords(self.engine, self.name, self.closure, self.evolution, self.watches)
         self.defaults = DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
 
-    @functools.cached_property
+    @late
     def growth(self) -> GrowthWatch:
         """Holds the fields of calls against those of recorded runs."""
         from ._growth import GrowthWatch  # loaded by those who run
@@ -179,7 +180,7 @@ class FunctionCache:
     def retrieve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord | None:
         return self.recall(self.key(args, kwargs), self.watches.of(args, kwargs))
 
-    @functools.cached_property
+    @late
     def renames(self) -> RenameWatch:
         """Looks for missing runs under other names."""
         from ._renames import RenameWatch  # loaded by those who miss

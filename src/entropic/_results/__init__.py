@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ._names import is_own_name, own_parts
     from ._sessions import dead_sessions, unclaimed_work
     from ._staging import Published, Stage, StagingArea
+    from ._task_files import TaskFile, TaskName, dead_task_files
     from ._written import OUTPUT_ENDING
 
 __all__ = [
@@ -24,7 +25,10 @@ __all__ = [
     "Published",
     "Stage",
     "StagingArea",
+    "TaskFile",
+    "TaskName",
     "dead_sessions",
+    "dead_task_files",
     "folder_id",
     "give_folder_id",
     "is_folder_id",
@@ -49,5 +53,6 @@ __getattr__, __dir__ = door(
         "_sessions": "dead_sessions unclaimed_work",
         "_staging": "Published Stage StagingArea",
         "_written": "OUTPUT_ENDING",
+        "_task_files": "TaskFile TaskName dead_task_files",
     },
 )

@@ -10,7 +10,6 @@ failed, shares that outcome; any other goes into a batch. How many points make a
 
 from __future__ import annotations
 
-import math
 import time
 import traceback
 from collections import deque
@@ -22,16 +21,14 @@ from typing import Any, NamedTuple
 from .. import _log
 from .._fs import give_again
 from ..errors import Failure, NotSharedError, WorkerDiedError
-from ._tasks import BATCH_SECONDS, NotStarted, Points, Report, Reported, Subject, Task, attempt
+from ._batches import Batches
+from ._tasks import NotSeen, NotStarted, Points, Report, Reported, Subject, Task, attempt
 from ._workers import Died, Workers, new_number
 
-_LARGEST_BATCH = 1000
-_FASTEST_GROWTH = 4
-_LEAST_BATCH_SECONDS = 0.02
-_LARGE_CAPACITY = 128
 _LINGER_SECONDS = 0.01
 _LOOK_SECONDS = 0.002
 _MOST_OTHERS = 1000
+_MOST_REFUSALS = 3
 _PATIENCE_SECONDS = 2.0
 _TICK_SECONDS = 0.5
 
@@ -59,7 +56,7 @@ class Counts:
 class _Asked:
     """A point that is not recorded, and all places of the sweep at which it stands."""
 
-    __slots__ = ("is_suspect", "key", "others", "point", "position")
+    __slots__ = ("is_suspect", "key", "others", "point", "position", "refusals")
 
     def __init__(self, position: int, point: Any, key: Any) -> None:
         self.position = position
@@ -67,6 +64,7 @@ class _Asked:
         self.key = key
         self.others: list[tuple[int, Any]] = []
         self.is_suspect = False
+        self.refusals = 0
 
 
 class Sweep:
@@ -96,12 +94,13 @@ class Sweep:
         self._failed: dict[str, Failure] = {}
         self._batch: list[_Asked] = []
         self._batch_began = 0.0
-        self._batch_size = 1
+        self._batches = None if workers is None else Batches(workers)
         self._under_way: dict[str, list[_Asked]] = {}
         self._suspects: deque[_Asked] = deque()
         self._next_look = 0.0
         self._others = 0
         self._sharing = {task.home}
+        self._unshared: set[str] = set()
         self._has_said_broken = False
 
     # ---- the story --------------------------------------------------------------------------------------------------
@@ -194,15 +193,24 @@ class Sweep:
 
     def _fill(self, at_least: int) -> None:
         """Hand out batches of the present size, as long as there is room and so many points for one."""
-        while self._workers is not None and self._has_room() and len(self._batch) >= max(at_least, 1):
+        while self._has_room() and len(self._batch) >= max(at_least, 1):
             batch = self._batch[: self._batch_size]
             del self._batch[: self._batch_size]
-            points = Points([asked.point for asked in batch], new_number(), by_value=self._task.by_value)
-            self._under_way[points.number] = batch
-            self._workers.submit(points)
+            self._hand_out(batch)
+
+    def _hand_out(self, batch: list[_Asked]) -> None:
+        assert self._workers is not None
+        asked = [asked.point for asked in batch]
+        points = Points(asked, new_number(), seconds=self._workers.batch_seconds, by_value=self._task.by_value)
+        self._under_way[points.number] = batch
+        self._workers.submit(points)
+
+    @property
+    def _batch_size(self) -> int:
+        return 1 if self._batches is None else self._batches.size
 
     def _has_room(self) -> bool:
-        return self._workers is not None and len(self._under_way) < self._workers.capacity()
+        return self._batches is not None and self._batches.has_room(len(self._under_way))
 
     def _is_full(self) -> bool:
         if not self._under_way:
@@ -226,7 +234,9 @@ class Sweep:
 
     def _wait(self) -> Iterator[Outcome]:
         assert self._workers is not None
-        returned = self._workers.returned(_TICK_SECONDS if self.tick is not None else None)
+        assert self._batches is not None
+        tick_seconds = None if self.tick is None else _TICK_SECONDS
+        returned = self._workers.returned(self._batches.patience() or tick_seconds)
         if self.tick is not None:
             self.tick()
         yield from self._taken(returned)
@@ -239,6 +249,8 @@ class Sweep:
                 yield from self._reported(batch, outcome)
             elif isinstance(outcome, (NotStarted, NotSharedError)):
                 raise outcome
+            elif isinstance(outcome, NotSeen):
+                yield from self._turned_away(batch, outcome)
             else:
                 yield from self._broken(batch, outcome)
 
@@ -248,10 +260,27 @@ class Sweep:
         for warning in reported.warned:
             give_again(warning)
         reports = reported.reports
-        self._adapt(sum(report.seconds for report in reports) / len(reports))
+        assert self._batches is not None
+        left = None if self._total is None else self._total - self.counts.drawn + len(self._batch)
+        self._batches.adapt(sum(report.seconds for report in reports) / len(reports), left)
         self._batch[:0] = batch[len(reports) :]
         for asked, report in zip(batch, reports, strict=False):
             yield from self._settle(asked, report, reported.process)
+
+    def _turned_away(self, batch: list[_Asked], answer: NotSeen) -> Iterator[Outcome]:
+        """A batch of which nothing has run, since its worker does not see the results folder: another may."""
+        reason = f"a worker on {answer.host} does not see the results folder ({answer.reason})"
+        if answer.host not in self._unshared:
+            self._unshared.add(answer.host)
+            _log.folder_unseen(answer.host, answer.reason)
+        again = []
+        for asked in batch:
+            asked.refusals += 1
+            if asked.refusals < _MOST_REFUSALS:
+                again.append(asked)
+            else:
+                yield from self._given_up(asked, Failure(asked.point, self._not_shared(reason), ""))
+        self._batch[:0] = again
 
     def _broken(self, batch: list[_Asked], outcome: Died | BaseException) -> Iterator[Outcome]:
         """A batch of which nothing was heard: what it recorded counts; the rest is tried again, the culprit alone."""
@@ -289,22 +318,10 @@ class Sweep:
         self._suspects.extend(suspects)
         self._batch[:0] = innocent
 
-    def _adapt(self, seconds: float) -> None:
-        """Let a batch take about as long as a worker goes on with one; and the last ones end together."""
-        seconds = max(seconds, 1e-6)
-        size = min(int(BATCH_SECONDS / seconds), _FASTEST_GROWTH * self._batch_size, _LARGEST_BATCH)
-        if self._total is not None and self._workers is not None:
-            capacity = self._workers.capacity()
-            share = math.ceil((self._total - self.counts.drawn + len(self._batch)) / capacity)
-            # Of an executor that does not tell its size we think big; but not so that each point travels alone.
-            least = int(_LEAST_BATCH_SECONDS / seconds) if capacity >= _LARGE_CAPACITY else 1
-            size = min(size, max(share, least))
-        self._batch_size = max(size, 1)
-
     def _settle(self, asked: _Asked, report: Report, process: tuple[str, int]) -> Iterator[Outcome]:
         error = report.exception()
         if error is None and not self._is_shared_with(process, asked):
-            error = self._unseen(process)
+            error = self._not_shared(f"a worker on {process[0]} has recorded a run that cannot be found here")
         if error is not None:
             yield from self._given_up(asked, Failure(asked.point, error, report.traceback))
             return
@@ -318,7 +335,10 @@ class Sweep:
     def _is_shared_with(self, process: tuple[str, int], asked: _Asked) -> bool:
         """Whether what a worker records arrives here; looked up for its first point, and believed from then on."""
         if process not in self._sharing:
-            if self._recalled(asked.key) is None and self._awaited(asked.key) is None:
+            host, _ = process
+            patience = 0.0 if host in self._unshared else _PATIENCE_SECONDS
+            if self._recalled(asked.key) is None and self._awaited(asked.key, patience) is None:
+                self._unshared.add(host)
                 return False
             self._sharing.add(process)
         return True
@@ -329,17 +349,16 @@ class Sweep:
         except Exception:  # told by whoever asks for the point next; here the answer is that there is none
             return None
 
-    def _awaited(self, key: Any) -> Any:
+    def _awaited(self, key: Any, patience: float) -> Any:
         """A record that was made on another host: its file system may show it to us a little later."""
-        deadline = monotonic() + _PATIENCE_SECONDS
+        deadline = monotonic() + patience
         record = None
         while record is None and monotonic() < deadline:
             time.sleep(0.05)
             record = self._recalled(key)
         return record
 
-    def _unseen(self, process: tuple[str, int]) -> NotSharedError:
-        reason = "a worker has recorded a run that cannot be found here"
+    def _not_shared(self, reason: str) -> NotSharedError:
         error = NotSharedError(repr(self._subject.shared()), reason)
         if len(self._sharing) == 1:  # no worker elsewhere has shown us anything
             raise error

@@ -5,26 +5,31 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import inspect
-import queue
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ._tasks import Points, Reported, Task, is_main_unknown, work_through
+from ._futures import Futures, require_usable
+from ._options import worker_count
+from ._pickling import is_main_unknown
+from ._tasks import BATCH_SECONDS, Points, Reported, Task, work_through
 from ._workers import BATCHES_A_WORKER, Returned
 
 _UNKNOWN_WORKERS = 128
-_LIBRARIES_OF_PROCESSES = frozenset({"distributed", "executorlib", "ipyparallel", "joblib", "loky", "mpi4py"})
+_JOB_SECONDS = 60.0
+_LIBRARIES = frozenset({"distributed", "executorlib", "ipyparallel", "joblib", "loky", "mpi4py", "submitit"})
+_LOCAL_LIBRARIES = frozenset({"joblib", "loky"})
 
 
 class Executed:
-    """Batches on an executor: anything with a ``submit`` whose futures call back when they are done."""
+    """Batches on an executor: anything with a ``submit`` whose futures call back, or can be asked."""
 
     def __init__(self, executor: Any, task: Task) -> None:
         self.task = task
+        self.batch_seconds = _batch_seconds_of(executor)
         self._executor = executor
         self._options = {"pure": False} if "pure" in _parameters_of(executor.submit) else {}
-        self._under_way: dict[str, Any] = {}
-        self._done: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._futures = Futures()
+        self._is_known = isinstance(executor, concurrent.futures.Executor) or _library_of(executor) in _LIBRARIES
 
     def capacity(self) -> int:
         return BATCHES_A_WORKER * self.count()
@@ -33,28 +38,21 @@ class Executed:
         return _worker_count(self._executor) or _UNKNOWN_WORKERS
 
     def submit(self, points: Points) -> None:
-        number = points.number
         try:
+            if not self._is_known:
+                self._try()
             future = self._executor.submit(work_through, self.task, points, **self._options)
         except RuntimeError as error:  # broken (a RuntimeError, too), or shut down: it will take nothing more
             future = concurrent.futures.Future[Reported]()
             future.set_exception(concurrent.futures.BrokenExecutor(str(error)))
-        self._under_way[number] = future
-        future.add_done_callback(lambda _: self._done.put(number))
+        self._futures.add(points.number, future)
 
     def returned(self, timeout: float | None) -> Sequence[Returned]:
-        try:
-            numbers = [self._done.get(timeout=timeout) if timeout != 0 else self._done.get_nowait()]
-        except queue.Empty:
-            return []
-        with contextlib.suppress(queue.Empty):
-            while True:
-                numbers.append(self._done.get_nowait())
-        return [Returned(number, _outcome(self._under_way.pop(number))) for number in numbers]
+        return self._futures.returned(timeout)
 
     def give_up(self) -> None:
         self._cancel()
-        while self._under_way:
+        while self._futures:
             self.returned(None)
 
     def interrupt(self) -> None:
@@ -62,22 +60,24 @@ class Executed:
         self._cancel()
 
     def close(self) -> None:
-        self._under_way.clear()
+        self._futures.clear()
+        self.task.close()
 
     def _cancel(self) -> None:
         self.task.is_stopped = True
-        for future in list(self._under_way.values()):
+        self._futures.cancel()
+
+    def _try(self) -> None:
+        """See what kind of futures an executor has, by one that does nothing, before anything runs."""
+        future = self._executor.submit(_do_nothing)
+        require_usable(future)
+        self._is_known = True
+        with contextlib.suppress(Exception):  # it may have no such thing, or be done
             future.cancel()
 
 
-def _outcome(future: Any) -> Reported | BaseException:
-    try:
-        reported: Reported = future.result()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # whatever an executor makes of a batch it could not work through
-        return error
-    return reported
+def _do_nothing() -> None:
+    """Leave no trace."""
 
 
 def _parameters_of(submit: Callable[..., Any]) -> Sequence[str]:
@@ -94,6 +94,8 @@ def _worker_count(executor: Any) -> int | None:
         threads: int = sum(client.nthreads().values())
         # At least some dozens, since a cluster that grows on demand has to see the demand.
         return max(threads, _UNKNOWN_WORKERS // 2)
+    if _library_of(executor) == "submitit":
+        return _COUNTS_OF_SUBMITIT.get(_kind_of_submitit(executor), lambda: None)()
     for name in ("_max_workers", "max_workers"):
         count = getattr(executor, name, None)
         if type(count) is int and count > 0:
@@ -101,10 +103,37 @@ def _worker_count(executor: Any) -> int | None:
     return None
 
 
+_COUNTS_OF_SUBMITIT: dict[str, Callable[[], int | None]] = {
+    "DebugExecutor": lambda: 1,
+    "LocalExecutor": lambda: worker_count(-1),  # each job is a process of its own, and begins at once
+}
+
+
+def _kind_of_submitit(executor: Any) -> str:
+    return type(getattr(executor, "_executor", executor)).__name__  # of an AutoExecutor the one it has chosen
+
+
+def _library_of(executor: Any) -> str:
+    return type(executor).__module__.partition(".")[0]
+
+
+def _batch_seconds_of(executor: Any) -> float:
+    """How long a batch should take by default: where each is a job or process of its own, that has to be worth it."""
+    is_job = _library_of(executor) == "submitit" and _kind_of_submitit(executor) != "DebugExecutor"
+    is_job = is_job or (_library_of(executor) == "executorlib" and "Cluster" in type(executor).__name__)
+    return _JOB_SECONDS if is_job else BATCH_SECONDS
+
+
+def stays_here(executor: Any) -> bool:
+    """Whether the workers of an executor are known to be on this machine."""
+    return isinstance(executor, concurrent.futures.ProcessPoolExecutor) or _library_of(executor) in _LOCAL_LIBRARIES
+
+
 def sends_elsewhere(executor: Any) -> bool:
     """Whether an executor is known to run in other processes, so that what cannot go there is refused at once."""
-    library = type(executor).__module__.partition(".")[0]
-    return isinstance(executor, concurrent.futures.ProcessPoolExecutor) or library in _LIBRARIES_OF_PROCESSES
+    if isinstance(executor, concurrent.futures.ProcessPoolExecutor):
+        return True
+    return _library_of(executor) in _LIBRARIES and _kind_of_submitit(executor) != "DebugExecutor"
 
 
 def knows_main_program(executor: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from inspect import Parameter
@@ -26,6 +27,7 @@ class SweepKeywords(TypedDict, total=False):
 
     executor: Any
     workers: int | None
+    batch_seconds: float | None
     progress: bool | Sink | None
     on_error: OnError
     metadata: Mapping[str, Any] | None
@@ -39,6 +41,7 @@ class SweepOptions:
     Attributes:
         executor: Where to run; None for worker processes of our own, or this thread.
         workers: How many processes of our own; -1 for one on each processor.
+        batch_seconds: How long a batch of points should take; None for what suits the executor.
         progress: A bar or not, or a function that is called with the progress.
         on_error: ``"raise"`` or ``"skip"``.
         metadata: Kept with the records of new runs.
@@ -50,6 +53,7 @@ class SweepOptions:
 
     executor: Any = None
     workers: int | None = None
+    batch_seconds: float | None = None
     progress: bool | Sink | None = None
     on_error: OnError = "raise"
     metadata: Mapping[str, Any] | None = None
@@ -78,6 +82,8 @@ class SweepOptions:
             _require_executor(self.executor)
         if self.workers is not None:
             object.__setattr__(self, "workers", worker_count(self.workers))
+        if self.batch_seconds is not None:
+            object.__setattr__(self, "batch_seconds", _seconds(self.batch_seconds))
         if not (self.progress is None or isinstance(self.progress, bool) or callable(self.progress)):
             raise TypeError(f"Cannot use progress={self.progress!r}: give True, False, None or a function to call.")
         if self.on_error not in _ON_ERROR:
@@ -141,6 +147,14 @@ def _asks_for_points(function: F, place: int) -> F:
     return called  # type: ignore[return-value]
 
 
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= sys.float_info.max:
+        raise ValueError(
+            f"Cannot use batch_seconds={value!r}: give the seconds that a batch of points should take, more than 0."
+        )
+    return float(value)
+
+
 def _require_executor(executor: Any) -> None:
     """Refuse what no batch could be handed to, or waited for."""
     if isinstance(executor, type) or not callable(getattr(executor, "submit", None)):
@@ -150,3 +164,37 @@ def _require_executor(executor: Any) -> None:
         )
     if getattr(executor, "asynchronous", False):
         raise TypeError(f"Cannot sweep on {executor!r}: it answers to an event loop only. Use a synchronous client.")
+    _require_signature(executor)
+
+
+def _require_signature(executor: Any) -> None:
+    """Refuse a ``submit`` to which a function and its arguments cannot be given one after the other."""
+    if inspect.iscoroutinefunction(executor.submit):
+        raise TypeError(
+            f"Cannot sweep on {executor!r}: its submit() is a coroutine, which answers to an event loop only. Give an "
+            f"executor whose submit() returns a future."
+        )
+    try:
+        signature = inspect.signature(executor.submit)
+    except (TypeError, ValueError):  # written in C, or none that Python could tell
+        return
+    if not _takes_any_arguments(signature):
+        raise TypeError(
+            f"Cannot sweep on {executor!r}: a sweep calls submit(function, *arguments), and this one is "
+            f"submit{_plain(signature)}. Wrap it in an object whose submit() takes these, and passes them on."
+        )
+
+
+def _plain(signature: inspect.Signature) -> inspect.Signature:
+    parameters = [one.replace(annotation=Parameter.empty) for one in signature.parameters.values()]
+    return inspect.Signature(parameters)
+
+
+def _takes_any_arguments(signature: inspect.Signature) -> bool:
+    """Whether a call with a function and arguments is possible, and no argument is taken for an option."""
+    try:
+        bound = signature.bind(*range(3))
+    except TypeError:
+        return False
+    kinds = [signature.parameters[name].kind for name in bound.arguments]
+    return kinds[-1] is Parameter.VAR_POSITIONAL and len(kinds) <= 2

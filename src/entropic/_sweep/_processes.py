@@ -21,7 +21,7 @@ from multiprocessing import connection
 from typing import Any
 
 from ..errors import sendable
-from ._tasks import NotStarted, PackedTask, Points, Reported, Task, work_through
+from ._tasks import BATCH_SECONDS, NotStarted, PackedTask, Points, Reported, Task, work_through
 from ._workers import BATCHES_A_WORKER, Died, Returned
 
 _GRACE_SECONDS = 5.0
@@ -51,6 +51,7 @@ class Processes:
                 "executor of threads."
             )
         self.task = task
+        self.batch_seconds = BATCH_SECONDS
         self._count = count
         self._context = multiprocessing.get_context()
         self._idle: list[_Worker] = []

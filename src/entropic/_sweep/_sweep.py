@@ -14,12 +14,13 @@ from .._tables import RecordList
 from ..errors import Failure, SweepError
 from ._engine import Counts, Outcome, Sweep
 from ._estimate import Run
-from ._executors import Executed, knows_main_program, sends_elsewhere
+from ._executors import Executed, knows_main_program, sends_elsewhere, stays_here
 from ._forecast import Forecast
 from ._options import SweepOptions
+from ._pickling import is_main_unknown
 from ._processes import Processes
 from ._progress import Reporter, bar_if_wanted, cached_text
-from ._tasks import Subject, Task, is_main_unknown
+from ._tasks import Subject, Task
 from ._workers import Workers
 
 T = TypeVar("T")
@@ -148,13 +149,20 @@ def _told_at_the_end(counts: Counts) -> str:
 
 
 def _workers_for(subject: Subject, options: SweepOptions) -> Workers | None:
+    workers = _workers_meant(subject, options)
+    if workers is not None and options.batch_seconds is not None:
+        workers.batch_seconds = options.batch_seconds
+    return workers
+
+
+def _workers_meant(subject: Subject, options: SweepOptions) -> Workers | None:
     if options.workers is not None:
         task = Task(subject, by_value=is_main_unknown())
         task.packed()  # now, before anything runs: it may be refused
         return Processes(options.workers, task)
     if options.executor is None:
         return None
-    task = Task(subject, by_value=not knows_main_program(options.executor))
+    task = Task(subject, by_value=not knows_main_program(options.executor), is_here=stays_here(options.executor))
     if sends_elsewhere(options.executor):
         task.packed()
     return Executed(options.executor, task)

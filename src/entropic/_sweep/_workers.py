@@ -27,9 +27,16 @@ class Returned(NamedTuple):
 
 
 class Workers(Protocol):
-    """Those who work a sweep's batches through."""
+    """
+    Those who work a sweep's batches through.
+
+    Attributes:
+        task: What they do.
+        batch_seconds: How long a batch should take them.
+    """
 
     task: Task
+    batch_seconds: float
 
     def capacity(self) -> int:
         """How many batches are worth having under way."""

@@ -41,6 +41,7 @@ _NEWEST = (
     .order_by(runs.c.id.desc())
     .limit(1)
 )
+_KNOWN = select(runs.c.id).where(runs.c.uid == bindparam("uid"))
 _DOCUMENTS = select(runs.c.id, runs.c.document)
 _COUNT = select(func.count()).select_from(runs)
 _FOLDER = select(settings.c.value).where(settings.c.name == "results_dir")
@@ -204,7 +205,8 @@ class SQLIndex(Index):
             self._insert(connection, records, rows)
 
         if records:
-            self._database.write(work)
+            is_single = len(records) == 1 and self._folder_is_told
+            (self._database.write_at_once if is_single else self._database.write)(work)
             self._folder_is_told = True
 
     def delete_by_hash(self, params_hash: str) -> bool:
@@ -295,8 +297,11 @@ class SQLIndex(Index):
 
     def _insert(self, connection: Connection, records: list[RunRecord], rows: list[dict[str, Any]]) -> None:
         if self._locks is not None:
-            connection.execute(postgresql.insert(runs).on_conflict_do_nothing(index_elements=[runs.c.uid]), rows)
+            new = postgresql.insert(runs).on_conflict_do_nothing(index_elements=[runs.c.uid])
+            connection.execute(new, rows if len(rows) > 1 else rows[0])
             return
+        if connection.execute(_KNOWN, {"uid": rows[0]["uid"]}).first() is not None:
+            return  # committed before, by an attempt that was disturbed only then
         # Nobody else writes meanwhile: the numbers can be given here, for the tokens to refer to.
         first = (connection.execute(_LAST_NUMBER).scalar_one_or_none() or 0) + 1
         numbered = [{**row, "id": first + place} for place, row in enumerate(rows)]

@@ -24,12 +24,14 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from ... import _log
 from ..._fs import is_settled, make_folder, require_access
 from ...errors import IndexUnavailableError
+from ._attempts import Attempt
 from ._conditions import Narrowing, SQLiteNarrowing
 from ._schema import has_tables, make_tables, tokens
 from ._url import DatabasePlace
 
 _BUSY_SECONDS = 60.0
 _ATTEMPTS = 20
+_MOST_DISTURBED = 1000
 _ENOUGH = 1000  # entries to count before a value is called frequent
 
 T = TypeVar("T")
@@ -75,13 +77,30 @@ class SQLiteFile:
             raise self._told(error) from None
 
     def write(self, work: Callable[[Connection], T]) -> T:
-        """Change something, all of it or nothing; the tables are made if they are missing."""
-        try:
-            with self._live_engine(create=True).connect() as connection, connection.begin():
-                self._prepare(connection)
-                return work(connection)
-        except SQLAlchemyError as error:
-            raise self._told(error) from None
+        """
+        Change something, all of it or nothing; the tables are made if they are missing.
+
+        Args:
+            work: Tells the database; may be called more than once, and means the same if done twice.
+        """
+        for _ in range(_MOST_DISTURBED):
+            attempt = Attempt(self._path)
+            try:
+                with self._live_engine(create=True).connect() as connection:
+                    return attempt.make(connection, lambda: self._changed(connection, work))
+            except SQLAlchemyError as error:
+                if not attempt.is_disturbed:
+                    raise self._told(error) from None
+            finally:
+                attempt.end()
+        raise IndexUnavailableError(self._place.shown, "it is changed from within each time it is about to be changed")
+
+    write_at_once = write  # what is written needs several statements
+
+    def _changed(self, connection: Connection, work: Callable[[Connection], T]) -> T:
+        with connection.begin():
+            self._prepare(connection)
+            return work(connection)
 
     def version(self) -> object:
         """Something that has changed if the database has; None if that cannot be told."""

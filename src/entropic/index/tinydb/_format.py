@@ -32,6 +32,7 @@ BLANKS = b" \t"
 REMOVED_END = b"\t"
 """In the place of the line feed of a line that was removed: nowhere else behind the head stands one."""
 
+_SECTOR_BYTES = 512
 _MARK_BLANKS = 24
 _COUNT_BLANKS = 24
 _MOST_DIGITS = 18  # of the number of a run; Python reads no number of thousands
@@ -43,10 +44,20 @@ _PIECE_BYTES = 1 << 20
 
 
 def line(number: int, document: Document) -> bytes:
-    """One run as it stands in the file, without comma and line feed; the hash first, for those who search by it."""
+    """One run as it stands in the file, without comma and line feed."""
+    return numbered(number, body(document))
+
+
+def body(document: Document) -> bytes:
+    """One run, without its number; the hash first, for those who search by it."""
     if "params_hash" in document and next(iter(document)) != "params_hash":
         document = {"params_hash": document["params_hash"], **document}
-    return f'"{number}": {json.dumps(document, allow_nan=False)}'.encode("ascii")
+    return json.dumps(document, allow_nan=False).encode("ascii")
+
+
+def numbered(number: int, text: bytes) -> bytes:
+    """A run with its number."""
+    return b'"%d": %b' % (number, text)
 
 
 def json_text(text: str) -> bytes:
@@ -235,13 +246,27 @@ class Damage(Exception):
         self.text = text
 
 
-def split_tail(tail: bytes, *, is_bare: bool) -> tuple[list[tuple[int, bytes]], bool]:
+def unsynced_at(tail: bytes, offset: int) -> int:
+    """
+    Where in the end of a file begins what was never synced; -1 if all of it was, as far as that can be told.
+
+    Of what is appended in one go, a power cut may leave the end on disk without what stands before it. In its place are
+    zeros, from the beginning of a sector, or from the closing bytes of before, to the end of one.
+    """
+    begin = tail.find(b"\0")
+    end = len(tail) - len(tail[begin:].lstrip(b"\0"))
+    begins_there = (offset + begin) % _SECTOR_BYTES == 0 or tail[:begin].endswith(CLOSING)
+    return begin if begin >= 0 and begins_there and (offset + end) % _SECTOR_BYTES == 0 else -1
+
+
+def split_tail(tail: bytes, *, is_bare: bool, is_cut: bool = False) -> tuple[list[tuple[int, bytes]], bool]:
     r"""
     Cut what follows the last known line into whole new lines.
 
     Args:
         tail: Bytes from the end of the last known line on: ``,\n`` and a line, or ``\n`` and a line in a bare file.
         is_bare: No line stands before the tail.
+        is_cut: More follows, which was never synced.
 
     Returns:
         Offsets within the tail and texts (without comma) of the whole lines; and whether the tail ends in the closing
@@ -250,7 +275,7 @@ def split_tail(tail: bytes, *, is_bare: bool) -> tuple[list[tuple[int, bytes]], 
     Raises:
         Damage: A line that cannot be the end of an interrupted append.
     """
-    closed = tail.endswith(CLOSING)
+    closed = tail.endswith(CLOSING) and not is_cut
     separator = b"\n" if is_bare else b",\n"
     body = tail[: -len(CLOSING)] if closed else tail
     if not body.startswith(separator):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ... import query
-from ..._fs import late
+from ..._fs import LateModule, late
 from ..._record import RunRecord, copy_record
 from ...errors import IndexCorruptError
 from .._base import Index
@@ -18,8 +18,10 @@ from ._reader import LineReader
 
 if TYPE_CHECKING:
     from ...query import Condition, Where
-    from ._database import RunDatabase
+    from . import _database as _runs
     from ._writer import LineWriter
+else:  # TinyDB is loaded when it is first asked for, not for a hit
+    _runs = LateModule("entropic.index.tinydb._database")
 
 
 class TinyDBIndex(Index):
@@ -56,7 +58,7 @@ class TinyDBIndex(Index):
         self._results_dir = None if results_dir is None else os.path.abspath(results_dir)
         self._durable = durable
         self._reader = LineReader(str(self.path), self._read)
-        self._database: RunDatabase | None = None
+        self._database: _runs.RunDatabase | None = None
         # The hit's way in, one call shorter: the record held here, the same object as long as nothing changes.
         self.peek = self._reader.find  # type: ignore[method-assign]
 
@@ -76,7 +78,7 @@ class TinyDBIndex(Index):
         return LineWriter(self._reader, self._store_row(), self._durable)
 
     @property
-    def db(self) -> RunDatabase:
+    def db(self) -> _runs.RunDatabase:
         """
         The file as a TinyDB database, for queries of your own; its writes are locked and atomic.
 
@@ -86,9 +88,7 @@ class TinyDBIndex(Index):
             []
         """
         if self._database is None:
-            from ._database import RunDatabase  # TinyDB is loaded when it is first asked for, not for a hit
-
-            self._database = RunDatabase(self._writer)
+            self._database = _runs.RunDatabase(self._writer)
         return self._database
 
     def close(self) -> None:
@@ -217,9 +217,7 @@ class TinyDBIndex(Index):
         self._writer.clean_up()
 
     def _matching(self, condition: Condition, *, newest_first: bool) -> Iterator[RunRecord]:
-        from ._database import MatchesRun
-
-        for document in self.db.runs.matching(MatchesRun(condition), newest_first=newest_first):
+        for document in self.db.runs.matching(_runs.MatchesRun(condition), newest_first=newest_first):
             try:
                 record = self._read(document)
             except ValueError:

@@ -14,6 +14,7 @@ from ._io import line_at, lines_of, pieces_of, read_all, whole_lines
 _SMALL_FILE_BYTES = 1 << 16
 _LARGE_FILE_BYTES = 1 << 22
 _TAIL_BYTES = 1 << 11
+_UNSYNCED_BYTES = 1 << 17  # more than is ever appended in one go, but by those who insert many
 _PIECE_BYTES = 1 << 10
 
 
@@ -102,9 +103,11 @@ class LineContent(Content):
 
     def _last_lines(self, descriptor: int, size: int) -> tuple[list[tuple[int, bytes]], bool]:
         """Offsets and texts of whole lines at the end (at least one, if there is any), and whether it is closed."""
-        width = _TAIL_BYTES
+        recent = read_all(descriptor, max(self.start, size - _UNSYNCED_BYTES), size)
+        # Zeros: what was never synced, of which the end may have reached the disk all the same.
+        width = len(recent) if b"\0" in recent else _TAIL_BYTES
         while (begin := size - width) > self.start:
-            tail = read_all(descriptor, begin, size)
+            tail = recent[-width:] if width <= len(recent) else read_all(descriptor, begin, size)
             first = tail.find(b",\n")
             if first >= 0:
                 lines, closed = self._split(descriptor, tail[first:], begin + first, is_bare=False)
@@ -117,7 +120,9 @@ class LineContent(Content):
         self, descriptor: int, tail: bytes, offset: int, *, is_bare: bool
     ) -> tuple[list[tuple[int, bytes]], bool]:
         try:
-            lines, closed = _format.split_tail(tail, is_bare=is_bare)
+            unsynced = _format.unsynced_at(tail, offset)
+            is_cut = unsynced >= 0
+            lines, closed = _format.split_tail(tail[:unsynced] if is_cut else tail, is_bare=is_bare, is_cut=is_cut)
         except Damage as damage:
             raise self._damaged(descriptor, offset + damage.offset, damage.text) from None
         return [(offset + place, text) for place, text in lines], closed

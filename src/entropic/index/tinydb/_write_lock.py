@@ -129,6 +129,10 @@ class WriteLock:
             self._close()
             self._close = None
 
+    def is_under_way(self) -> bool:
+        """Whether it has not ended; asked under the lock, this tells of what a call came into."""
+        return self in _attempts.all
+
     def is_of(self, thread: int) -> bool:
         """Whether it is an attempt of a thread."""
         return self._file is not None and self._file[-1] == thread

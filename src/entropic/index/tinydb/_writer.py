@@ -22,15 +22,17 @@ import contextlib
 import errno
 import itertools
 import os
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ... import _log
-from ..._fs import abandoned_drafts, is_abandoned, remove_drafts, require_access
+from ..._fs import abandoned_drafts, is_abandoned, remove_drafts, require_access, watch_forks
 from ...errors import OtherFolderError
 from . import _format
 from ._content import Content
 from ._format import CLOSING, STORE_TABLE, TABLE, Document, Tables
+from ._insertion import Insertion
 from ._io import end_of, read_all, require_file, stat_of
 from ._lines import LinesContent
 from ._reader import LineReader, tables_of
@@ -40,6 +42,8 @@ from ._write_lock import Disturbed, WriteLock, with_lock, write_by_steps
 
 if TYPE_CHECKING:
     from ._recovery import Salvaged
+
+_BATCH_BYTES = 1 << 16
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -62,6 +66,12 @@ class LineWriter(Generic[T]):
         self._path = reader.path
         self.store_row = store_row
         self._durable = durable
+        self._waiting: list[Insertion] = []
+        watch_forks(self)
+
+    def after_fork(self) -> None:
+        """Other threads go on in the parent alone."""
+        self._waiting = []
 
     def append(self, documents: Iterable[Mapping[str, object]]) -> list[int]:
         """
@@ -75,10 +85,17 @@ class LineWriter(Generic[T]):
             IndexCorruptError: The file cannot be read; it is left untouched.
             OtherFolderError: Another process has given the file the identity of another folder at our place.
         """
-        added = [dict(document) for document in documents]
-        if not added:
+        insertion = Insertion([dict(document) for document in documents], sys._getframe())
+        if not insertion.bodies:
             return []
-        return with_lock(self._path, self._durable, lambda lock: self._append(lock, added))
+        try:
+            self._waiting.append(insertion)
+            with_lock(self._path, self._durable, lambda lock: self._append(lock, insertion))
+        finally:
+            insertion.end()
+            with contextlib.suppress(ValueError):
+                self._waiting.remove(insertion)
+        return insertion.numbers
 
     def remove(self, keys: Collection[str], unwanted: Callable[[T], bool]) -> int:
         """
@@ -195,11 +212,19 @@ class LineWriter(Generic[T]):
 
     # ---- the file, locked -------------------------------------------------------------------------------------------
 
-    def _append(self, lock: WriteLock, added: list[Document]) -> list[int]:
+    def _append(self, lock: WriteLock, own: Insertion) -> None:
+        """Append what this call was asked to, together with what other threads wait to append; one sync serves all."""
+        if own.is_done:
+            return
         content = self._content_to_write(lock.descriptor)
         self._require_own_folder(content)
-        runs = list(enumerate(added, start=content.last_number + 1))
-        texts = [_format.line(number, document) for number, document in runs]
+        batch = self._batch(lock, own)
+        runs, texts, number = list[tuple[int, Document]](), list[bytes](), content.last_number
+        for insertion in batch:
+            insertion.numbers = list(range(number + 1, number + 1 + len(insertion.bodies)))
+            runs += zip(insertion.numbers, insertion.documents, strict=True)
+            texts += map(_format.numbered, insertion.numbers, insertion.bodies)
+            number += len(insertion.bodies)
         if isinstance(content, LinesContent) and not self._lacks_identity(content):
             place = content.end
             self._append_lines(lock, content, texts)
@@ -209,7 +234,19 @@ class LineWriter(Generic[T]):
         else:
             lines = _format.joined(itertools.chain(content.texts(lock.descriptor), texts))
             self._replace(lock, content, lines, content.other_tables)
-        return [number for number, _ in runs]
+        for insertion in batch:
+            insertion.is_done = True
+
+    def _batch(self, lock: WriteLock, own: Insertion) -> list[Insertion]:
+        """Our own, and what others wait with, up to a size. What fails, fails for us alone: they try it themselves."""
+        size, batch = own.size, [own]
+        own.taken_by = lock
+        for one in list(self._waiting):
+            if one is not own and one.is_free() and size + one.size <= _BATCH_BYTES:
+                one.taken_by = lock
+                batch.append(one)
+                size += one.size
+        return batch
 
     def _content_to_write(self, descriptor: int) -> Content:
         """What is in the file, by its bytes rather than by its size: what is not seen here would be written over."""

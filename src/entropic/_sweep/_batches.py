@@ -1,0 +1,78 @@
+"""How many points make a batch, and how many batches are worth having under way: judged by how long a point takes."""
+
+from __future__ import annotations
+
+import math
+from time import monotonic
+
+from ._workers import Workers
+
+_LARGEST_BATCH = 1000
+_FASTEST_GROWTH = 4
+_LEAST_SHARE = 0.1
+_LARGE_CAPACITY = 128
+_FIRST_BATCHES = 4
+_LONG_BATCH_SECONDS = 1.0
+_LOOK_SECONDS = 0.5
+
+
+class Batches:
+    """
+    The batches of one sweep.
+
+    Args:
+        workers: Who works them through.
+
+    Attributes:
+        size: The points that a batch has at present.
+    """
+
+    def __init__(self, workers: Workers) -> None:
+        self.size = 1
+        self._workers = workers
+        self._asked_at = math.inf
+        self._is_measured = False
+
+    def has_room(self, under_way: int) -> bool:
+        """Whether another batch is worth handing out beside so many."""
+        capacity = self._workers.capacity()
+        if not under_way:
+            self._asked_at = monotonic()
+        return under_way < (min(capacity, _FIRST_BATCHES) if self.is_measuring() else capacity)
+
+    def patience(self) -> float | None:
+        """For how many seconds to wait at most before looking again; None for as long as it takes."""
+        return min(self._workers.batch_seconds, _LOOK_SECONDS) if self.is_measuring() else None
+
+    def is_measuring(self) -> bool:
+        """
+        Whether a few points are out to see how long one takes.
+
+        Where batches are long, because each costs a job, or nobody says how many fit, hundreds of single points would
+        be sent otherwise before the first is back. Points that take longer than a batch have said so by then.
+        """
+        if not self._is_measured:
+            is_long = self._workers.batch_seconds >= _LONG_BATCH_SECONDS
+            has_waited = monotonic() - self._asked_at > self._workers.batch_seconds
+            self._is_measured = has_waited or not (is_long or self._workers.capacity() >= _LARGE_CAPACITY)
+        return not self._is_measured
+
+    def adapt(self, seconds: float, left: int | None) -> None:
+        """
+        Let a batch take about as long as a worker goes on with one; and the last ones end together.
+
+        Args:
+            seconds: What a point of the last batch took.
+            left: How many points are not handed out yet, if known.
+        """
+        self._is_measured = True
+        seconds = max(seconds, 1e-6)
+        size = min(int(self._workers.batch_seconds / seconds), _FASTEST_GROWTH * self.size, _LARGEST_BATCH)
+        if left is not None:
+            capacity = self._workers.capacity()
+            share = math.ceil(left / capacity)
+            # Of an executor that does not tell its size we think big; but not so that each point travels alone.
+            is_large = capacity >= _LARGE_CAPACITY
+            least = int(_LEAST_SHARE * self._workers.batch_seconds / seconds) if is_large else 1
+            size = min(size, max(share, least))
+        self.size = max(size, 1)
