@@ -97,7 +97,7 @@ def test_links_lead_somewhere() -> None:
 
 def test_the_list_of_examples_is_complete() -> None:
     """The examples' own list names every one of them."""
-    names = [path.name for path in ROOT.joinpath("examples").glob("*.py")]
+    names = [path.name for path in ROOT.joinpath("examples").iterdir() if path.suffix in (".py", ".ipynb", ".sh")]
     text = ROOT.joinpath("examples", "README.md").read_text()
     assert [name for name in names if f"`{name}`" not in text] == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import fcntl
+import json
 import os
 import pickle
 import re
@@ -164,3 +165,29 @@ def test_the_fit_finds_the_published_parameters(play: Callable[[str], Played]) -
 
     assert best[:-1] == pytest.approx(published[:-1], rel=0.05)
     assert best[-1] <= published[-1]
+
+
+NOTEBOOK = """
+import json, pathlib, sys
+from IPython.core.interactiveshell import InteractiveShell
+
+shell = InteractiveShell.instance()
+for cell in json.loads(pathlib.Path(sys.argv[1]).read_text())["cells"]:
+    if cell["cell_type"] == "code":
+        shell.run_cell("".join(cell["source"])).raise_error()
+"""
+
+
+def test_the_notebook_runs_and_agrees_with_theory(tmp_path: Path) -> None:
+    """It is kept without outputs, and the second time all cells are answered."""
+    notebook = FOLDER / "epidemic.ipynb"
+    environment = {**os.environ, "IPYTHONDIR": str(tmp_path / "ipython"), "MPLBACKEND": "agg"}
+    command = [sys.executable, "-W", "error", "-c", NOTEBOOK, str(notebook)]
+    cells = [cell for cell in json.loads(notebook.read_text())["cells"] if cell["cell_type"] == "code"]
+
+    assert [(cell["outputs"], cell["execution_count"]) for cell in cells] == [([], None)] * len(cells)
+    for ran in ((4, 1), (0, 5)):
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert _runs_and_hits(done.stdout) == ran
+    assert {path.name for path in tmp_path.iterdir()} == {"ipython", "runs_epidemic"}

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pickle
+import re
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +18,8 @@ from typing import Any
 import pytest
 
 from entropic import Store, grid
-from entropic.errors import SweepError
+from entropic._sweep import _tasks
+from entropic.errors import NotSharedError, SweepError
 
 
 def write(params: dict[str, Any], result_path: Path) -> None:
@@ -258,6 +264,129 @@ def test_each_point_of_a_batch_is_recorded_when_it_has_run(store: Store) -> None
 def test_batch_seconds_that_are_no_time(store: Store, value: Any) -> None:
     with pytest.raises(ValueError, match=r"Cannot use batch_seconds="):
         store.sweep(grid(n=[1]), write, workers=1, batch_seconds=value)
+
+
+# ---- what travels ---------------------------------------------------------------------------------------------------
+
+
+class Remote:
+    """Somebody's executor that pickles what it sends, as to another host; some of its hosts see another file system."""
+
+    def __init__(self) -> None:
+        self.sent_bytes = 0
+        self.count = 0
+        self.is_blind: Callable[[int], bool] = lambda number: False
+        self.spoil: Callable[[Path], object] = lambda path: None
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
+        message = pickle.dumps((function, args))
+        self.sent_bytes += len(message)
+        self.count += bool(args)
+        function, args = pickle.loads(message)
+        if args:
+            self.spoil(Path(args[0].file.path))
+        if args and self.is_blind(self.count):
+            task, points = args
+            args = (task._replace(file=task.file._replace(path="/mnt/nowhere/task")), points)
+        future: Future[Any] = Future()
+        future.set_result(function(*args))
+        return future
+
+
+TASKS = Path("results", ".entropic", "tasks-v1")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that do not see a file do not wait for it."""
+    monkeypatch.setattr("entropic._sweep._tasks._PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("entropic._sweep._tasks._patience", _tasks._Patience())
+
+
+def test_a_function_by_value_travels_once(store: Store) -> None:
+    """In a file that stands while the sweep does, however many batches there are."""
+    data = os.urandom(1 << 20)
+    tasks = TASKS.resolve()
+
+    def runner(params: dict[str, Any], result_path: Path) -> None:
+        result_path.write_text(str([path.stat().st_size > len(data) for path in tasks.iterdir()]))
+
+    executor = Remote()
+    records = store.sweep(grid(n=range(40)), runner, executor=executor, batch_seconds=1e-9)
+
+    assert executor.count == 40
+    assert executor.sent_bytes < len(data)
+    assert {record.result_path.read_text() for record in records} == {"[True]"}
+    assert list(TASKS.iterdir()) == []
+
+
+def test_a_worker_that_sees_another_folder_runs_nothing(
+    store: Store, impatient: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its points go to others; its host is named once."""
+    executor = Remote()
+    executor.is_blind = lambda number: number <= 2
+
+    records = store.sweep(grid(n=range(12)), local(write), executor=executor, batch_seconds=1e-9)
+
+    assert [record.params["n"] for record in records] == list(range(12))
+    assert runs() == list(range(12))
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 1
+    assert re.match(f"A worker on {socket.gethostname()} does not see the results folder.*/mnt/nowhere", warnings[0])
+
+
+def spoil(path: Path) -> None:
+    path.write_bytes(b"something else")
+
+
+@pytest.mark.parametrize("how", ["they see another folder", "the file holds something else"])
+def test_workers_none_of_which_sees_the_folder(store: Store, impatient: None, how: str) -> None:
+    """The sweep fails as a whole, with the host and the reason, before anything runs."""
+    executor = Remote()
+    executor.is_blind = lambda number: how == "they see another folder"
+    executor.spoil = spoil if not executor.is_blind(1) else executor.spoil
+    reason = "/mnt/nowhere" if executor.is_blind(1) else "does not hold what was written"
+
+    with pytest.raises(NotSharedError, match=f"a worker on {socket.gethostname()} does not see .*{reason}"):
+        store.sweep(grid(n=range(100)), local(write), executor=executor)
+
+    assert runs() == []
+    assert list(TASKS.iterdir()) == []
+
+
+def local(runner: Callable[..., Any]) -> Callable[..., Any]:
+    """The same by value, as of a notebook."""
+    return lambda params, result_path: runner(params, result_path)
+
+
+KILLED = """
+import os, pickle, signal, sys
+import cloudpickle
+from entropic import Store, grid
+
+class Remote:
+    def submit(self, function, *args):
+        pickle.dumps((function, args))
+        if args:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return __import__("concurrent.futures").futures.Future()
+
+Store("results", "runs.json").sweep(grid(n=[1]), lambda params, path: None, executor=Remote())
+"""
+
+
+def test_what_a_killed_sweep_leaves_is_removed(store: Store) -> None:
+    """By the next process that runs something; until then `check` lists it."""
+    subprocess.run([sys.executable, "-c", KILLED], check=False)
+    left = list(TASKS.resolve().iterdir())
+
+    assert len(left) == 1
+    assert store.check().leftovers == left
+
+    store.run_or_retrieve({"n": 1}, write)
+
+    assert list(TASKS.iterdir()) == []
 
 
 # ---- submitit -------------------------------------------------------------------------------------------------------

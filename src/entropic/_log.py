@@ -194,6 +194,13 @@ def worker_died(exit_status: int | None, points: int) -> None:
     logger.warning("A worker ended with exit status %s; %d point(s) it had are tried again", exit_status, points)
 
 
+def folder_unseen(host: str, reason: str) -> None:
+    """A worker of a sweep does not see the results folder: said once for each host."""
+    logger.warning(
+        "A worker on %s does not see the results folder, and runs nothing; its points go to others: %s", host, reason
+    )
+
+
 def executor_broken(error: BaseException) -> None:
     """An executor takes no more work: said once, however many points that means."""
     logger.error("The executor of the sweep is broken, and every point that is not recorded fails: %s", error)

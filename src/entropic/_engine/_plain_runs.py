@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeGuard
 
 from .._record import RunRecord
@@ -51,6 +52,9 @@ class PlainRuns:
 
     def answered(self, count: int) -> None:
         """A store does not count."""
+
+    def results_dir(self) -> Path:
+        return self._engine.settings.results_dir
 
     def shared(self) -> object:
         return self._engine.settings.index

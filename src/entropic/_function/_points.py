@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from .._engine import SIMILAR_RUNS, Metadata, StalenessPolicy, checked_metadata, durations_of
@@ -91,6 +92,9 @@ class FunctionPoints:
 
     def answered(self, count: int) -> None:
         self.cache.count_hits(count)
+
+    def results_dir(self) -> Path:
+        return self.cache.engine.settings.results_dir
 
     def shared(self) -> object:
         return self.cache.engine.settings.index

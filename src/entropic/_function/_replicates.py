@@ -171,6 +171,7 @@ class NumberedReplicates:
         self.note = points.note
         self.answered = points.answered
         self.shared = points.shared
+        self.results_dir = points.results_dir
 
     def __reduce__(self) -> tuple[Any, ...]:
         return NumberedReplicates, (self._points, self._replicates)

@@ -11,7 +11,7 @@ from .._engine import RunCache, differs
 from .._fs import own_entries, status_of
 from .._locks import dead_locks
 from .._record import RunRecord, one_line
-from .._results import Layout, dead_sessions, unclaimed_work
+from .._results import Layout, dead_sessions, dead_task_files, unclaimed_work
 from .._tables import RecordList
 from ._orphans import list_entries, orphans_among
 
@@ -151,6 +151,7 @@ def note_leftovers(report: CheckReport, results_dir: Path) -> None:
     """Note in the report what dead processes and failed runs have left below the results folder."""
     layout = Layout(results_dir)
     report.leftovers += dead_sessions(layout)
+    report.leftovers += dead_task_files(layout)
     report.leftovers += dead_locks(str(layout.locks))
     report.unclaimed += unclaimed_work(layout)
     failed = layout.failed

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ._names import is_own_name, own_parts
     from ._sessions import dead_sessions, unclaimed_work
     from ._staging import OUTPUT_ENDING, Published, Stage, StagingArea
+    from ._task_files import TaskFile, TaskName, dead_task_files
 
 __all__ = [
     "OUTPUT_ENDING",
@@ -23,7 +24,10 @@ __all__ = [
     "Published",
     "Stage",
     "StagingArea",
+    "TaskFile",
+    "TaskName",
     "dead_sessions",
+    "dead_task_files",
     "folder_id",
     "give_folder_id",
     "is_folder_id",
@@ -47,5 +51,6 @@ __getattr__, __dir__ = door(
         "_names": "is_own_name own_parts",
         "_sessions": "dead_sessions unclaimed_work",
         "_staging": "OUTPUT_ENDING Published Stage StagingArea",
+        "_task_files": "TaskFile TaskName dead_task_files",
     },
 )

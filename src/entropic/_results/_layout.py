@@ -17,7 +17,7 @@ What lies in a results folder: every name below ``.entropic`` is drawn here, and
         ├── failed/<stem>_<random>/                what was written by a run that could not be recorded, and why:
         │                                          failure.json, traceback.txt
         ├── checkpoints-v1/<hash>/                 what a run has put by, for the next attempt
-        ├── tasks-v1/<random>                      what the tasks of a sweep have in common
+        ├── tasks-v1/<digest>.<random>             what the batches of a sweep have in common: the function, by value
         └── code/                                  what is known of the code of runs
             ├── <fingerprint>.json                 what it consisted of
             ├── defaults-<function>-<digest>.json  defaults that a function has had
@@ -31,8 +31,8 @@ name, such as ``staging-v2``, and what lies under the old one goes on being read
 All of it lies here itself. A link in the place of one of these folders was put there by somebody, perhaps for our
 cleaners to follow: it is refused before a run, and never followed to remove something.
 
-Cleaners remove what is dead only: a session, lock or draft that no process holds, and the staging folders of such a
-session. All else is removed on request.
+Cleaners remove what is dead only: a session, task, lock or draft that no process holds, and the staging folders of such
+a session. All else is removed on request.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Layout:
         locks: The folder of lock files.
         failed: The folder of runs that are kept for a look.
         checkpoints: The folder of what runs have put by.
-        tasks: The folder of what tasks have in common.
+        tasks: The folder of what the batches of sweeps have in common.
         code: The folder of what is known of code.
         accepted: The folder of changes to it that were accepted.
     """

@@ -36,6 +36,7 @@ from ._failures import keep_folder, write_report
 from ._layout import Layout, StagingName, note_of, require_locks
 from ._names import stem_of_now, suffix_of, unused_stem
 from ._sessions import Cleared, Session, dead_sessions, holder_of, remove_dead_work, unclaimed_work
+from ._task_files import remove_dead_task_files
 
 OUTPUT_ENDING = ".output.txt"
 """What the name of the result is followed by in the name of the file that keeps what a program has printed."""
@@ -131,6 +132,7 @@ class StagingArea:
     def clean_up(self) -> Cleared:
         """Remove the unfinished work of processes that are gone; that of living ones is never touched."""
         dead = remove_dead_work(self.layout, keep=self._keep_failed)
+        remove_dead_task_files(self.layout)
         if dead.removed:
             _log.cleaned(self._staging, dead.removed)
         if dead.kept:

@@ -22,12 +22,13 @@ from .. import _log
 from .._fs import give_again
 from ..errors import Failure, NotSharedError, WorkerDiedError
 from ._batches import Batches
-from ._tasks import NotStarted, Points, Report, Reported, Subject, Task, attempt
+from ._tasks import NotSeen, NotStarted, Points, Report, Reported, Subject, Task, attempt
 from ._workers import Died, Workers, new_number
 
 _LINGER_SECONDS = 0.01
 _LOOK_SECONDS = 0.002
 _MOST_OTHERS = 1000
+_MOST_REFUSALS = 3
 _PATIENCE_SECONDS = 2.0
 _TICK_SECONDS = 0.5
 
@@ -55,7 +56,7 @@ class Counts:
 class _Asked:
     """A point that is not recorded, and all places of the sweep at which it stands."""
 
-    __slots__ = ("is_suspect", "key", "others", "point", "position")
+    __slots__ = ("is_suspect", "key", "others", "point", "position", "refusals")
 
     def __init__(self, position: int, point: Any, key: Any) -> None:
         self.position = position
@@ -63,6 +64,7 @@ class _Asked:
         self.key = key
         self.others: list[tuple[int, Any]] = []
         self.is_suspect = False
+        self.refusals = 0
 
 
 class Sweep:
@@ -98,6 +100,7 @@ class Sweep:
         self._next_look = 0.0
         self._others = 0
         self._sharing = {task.home}
+        self._unshared: set[str] = set()
         self._has_said_broken = False
 
     # ---- the story --------------------------------------------------------------------------------------------------
@@ -246,6 +249,8 @@ class Sweep:
                 yield from self._reported(batch, outcome)
             elif isinstance(outcome, (NotStarted, NotSharedError)):
                 raise outcome
+            elif isinstance(outcome, NotSeen):
+                yield from self._turned_away(batch, outcome)
             else:
                 yield from self._broken(batch, outcome)
 
@@ -261,6 +266,21 @@ class Sweep:
         self._batch[:0] = batch[len(reports) :]
         for asked, report in zip(batch, reports, strict=False):
             yield from self._settle(asked, report, reported.process)
+
+    def _turned_away(self, batch: list[_Asked], answer: NotSeen) -> Iterator[Outcome]:
+        """A batch of which nothing has run, since its worker does not see the results folder: another may."""
+        reason = f"a worker on {answer.host} does not see the results folder ({answer.reason})"
+        if answer.host not in self._unshared:
+            self._unshared.add(answer.host)
+            _log.folder_unseen(answer.host, answer.reason)
+        again = []
+        for asked in batch:
+            asked.refusals += 1
+            if asked.refusals < _MOST_REFUSALS:
+                again.append(asked)
+            else:
+                yield from self._given_up(asked, Failure(asked.point, self._not_shared(reason), ""))
+        self._batch[:0] = again
 
     def _broken(self, batch: list[_Asked], outcome: Died | BaseException) -> Iterator[Outcome]:
         """A batch of which nothing was heard: what it recorded counts; the rest is tried again, the culprit alone."""
@@ -301,7 +321,7 @@ class Sweep:
     def _settle(self, asked: _Asked, report: Report, process: tuple[str, int]) -> Iterator[Outcome]:
         error = report.exception()
         if error is None and not self._is_shared_with(process, asked):
-            error = self._unseen(process)
+            error = self._not_shared(f"a worker on {process[0]} has recorded a run that cannot be found here")
         if error is not None:
             yield from self._given_up(asked, Failure(asked.point, error, report.traceback))
             return
@@ -315,7 +335,10 @@ class Sweep:
     def _is_shared_with(self, process: tuple[str, int], asked: _Asked) -> bool:
         """Whether what a worker records arrives here; looked up for its first point, and believed from then on."""
         if process not in self._sharing:
-            if self._recalled(asked.key) is None and self._awaited(asked.key) is None:
+            host, _ = process
+            patience = 0.0 if host in self._unshared else _PATIENCE_SECONDS
+            if self._recalled(asked.key) is None and self._awaited(asked.key, patience) is None:
+                self._unshared.add(host)
                 return False
             self._sharing.add(process)
         return True
@@ -326,17 +349,16 @@ class Sweep:
         except Exception:  # told by whoever asks for the point next; here the answer is that there is none
             return None
 
-    def _awaited(self, key: Any) -> Any:
+    def _awaited(self, key: Any, patience: float) -> Any:
         """A record that was made on another host: its file system may show it to us a little later."""
-        deadline = monotonic() + _PATIENCE_SECONDS
+        deadline = monotonic() + patience
         record = None
         while record is None and monotonic() < deadline:
             time.sleep(0.05)
             record = self._recalled(key)
         return record
 
-    def _unseen(self, process: tuple[str, int]) -> NotSharedError:
-        reason = "a worker has recorded a run that cannot be found here"
+    def _not_shared(self, reason: str) -> NotSharedError:
         error = NotSharedError(repr(self._subject.shared()), reason)
         if len(self._sharing) == 1:  # no worker elsewhere has shown us anything
             raise error

@@ -10,12 +10,14 @@ from typing import Any
 
 from ._futures import Futures, require_usable
 from ._options import worker_count
-from ._tasks import BATCH_SECONDS, Points, Reported, Task, is_main_unknown, work_through
+from ._pickling import is_main_unknown
+from ._tasks import BATCH_SECONDS, Points, Reported, Task, work_through
 from ._workers import BATCHES_A_WORKER, Returned
 
 _UNKNOWN_WORKERS = 128
 _JOB_SECONDS = 60.0
 _LIBRARIES = frozenset({"distributed", "executorlib", "ipyparallel", "joblib", "loky", "mpi4py", "submitit"})
+_LOCAL_LIBRARIES = frozenset({"joblib", "loky"})
 
 
 class Executed:
@@ -59,6 +61,7 @@ class Executed:
 
     def close(self) -> None:
         self._futures.clear()
+        self.task.close()
 
     def _cancel(self) -> None:
         self.task.is_stopped = True
@@ -119,6 +122,11 @@ def _batch_seconds_of(executor: Any) -> float:
     is_job = _library_of(executor) == "submitit" and _kind_of_submitit(executor) != "DebugExecutor"
     is_job = is_job or (_library_of(executor) == "executorlib" and "Cluster" in type(executor).__name__)
     return _JOB_SECONDS if is_job else BATCH_SECONDS
+
+
+def stays_here(executor: Any) -> bool:
+    """Whether the workers of an executor are known to be on this machine."""
+    return isinstance(executor, concurrent.futures.ProcessPoolExecutor) or _library_of(executor) in _LOCAL_LIBRARIES
 
 
 def sends_elsewhere(executor: Any) -> bool:

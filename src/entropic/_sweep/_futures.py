@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
-from ._tasks import NotStarted, Reported
+from ._tasks import NotSeen, NotStarted, Reported
 from ._workers import Returned
 
 _LEAST_PAUSE_SECONDS = 0.01
@@ -143,6 +143,6 @@ def _outcome(future: Any) -> Reported | BaseException:
         raise
     except BaseException as error:  # whatever an executor makes of a batch it could not work through
         return error
-    if not isinstance(reported, (Reported, NotStarted)):
+    if not isinstance(reported, (Reported, NotStarted, NotSeen)):
         return concurrent.futures.BrokenExecutor(f"the executor answered with {reported!r} instead of what was run")
     return reported

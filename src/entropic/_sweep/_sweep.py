@@ -14,12 +14,13 @@ from .._tables import RecordList
 from ..errors import Failure, SweepError
 from ._engine import Counts, Outcome, Sweep
 from ._estimate import Run
-from ._executors import Executed, knows_main_program, sends_elsewhere
+from ._executors import Executed, knows_main_program, sends_elsewhere, stays_here
 from ._forecast import Forecast
 from ._options import SweepOptions
+from ._pickling import is_main_unknown
 from ._processes import Processes
 from ._progress import Reporter, bar_if_wanted, cached_text
-from ._tasks import Subject, Task, is_main_unknown
+from ._tasks import Subject, Task
 from ._workers import Workers
 
 T = TypeVar("T")
@@ -161,7 +162,7 @@ def _workers_meant(subject: Subject, options: SweepOptions) -> Workers | None:
         return Processes(options.workers, task)
     if options.executor is None:
         return None
-    task = Task(subject, by_value=not knows_main_program(options.executor))
+    task = Task(subject, by_value=not knows_main_program(options.executor), is_here=stays_here(options.executor))
     if sends_elsewhere(options.executor):
         task.packed()
     return Executed(options.executor, task)

@@ -7,18 +7,27 @@ import functools
 import os
 import pickle
 import socket
-import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from .._fs import collected_warnings, collecting_warnings
 from .._locks import independent_ranks
-from ..errors import NotSharedError, WorkerError, sendable
+from .._results import Layout, TaskFile, TaskName
+from ..errors import WorkerError, sendable
+from ._pickling import dumps, require_shareable
 
 BATCH_SECONDS = 0.2
 """How long a worker goes on with a batch by default: longer, and the progress and the other workers wait for it."""
+
+
+_MOST_BYTES_BY_MESSAGE = 1 << 16
+_PATIENCE_SECONDS = 2.0
+_LONGEST_PATIENCE_SECONDS = 60.0
+_GLANCE_SECONDS = 0.05
 
 
 class Subject(Protocol):
@@ -54,6 +63,10 @@ class Subject(Protocol):
 
     def answered(self, count: int) -> None:
         """So many points were answered here, without a run."""
+        ...
+
+    def results_dir(self) -> Path:
+        """The folder of the results, which all workers must see."""
         ...
 
     def shared(self) -> object:
@@ -102,6 +115,21 @@ class NotStarted(RuntimeError):
     """A worker could not begin; no point is to blame."""
 
 
+class NotSeen(RuntimeError):
+    """
+    A worker does not see the results folder; it has run nothing.
+
+    Args:
+        host: Where it works.
+        reason: What it found instead.
+    """
+
+    def __init__(self, host: str, reason: str) -> None:
+        super().__init__(host, reason)
+        self.host = host
+        self.reason = reason
+
+
 class Points:
     """
     A batch of points; opaque, so that no scheduler takes the points apart or looks for names of its own in them.
@@ -133,20 +161,42 @@ class Task:
     """
     A subject that can go anywhere: as it is within the process, pickled once for all batches to others.
 
+    To other hosts it goes as a file in the results folder, and a large one to other processes: functions may bring
+    megabytes along. A worker that cannot read the file does not see the results folder, and has run nothing by then.
+
     Args:
         subject: What is swept.
         by_value: Functions of the main program go by value, because workers run another main program.
+        is_here: Its workers are on this machine.
     """
 
-    def __init__(self, subject: Subject, *, by_value: bool = False) -> None:
+    def __init__(self, subject: Subject, *, by_value: bool = False, is_here: bool = True) -> None:
         self.subject = subject
         self.by_value = by_value
+        self._most_bytes = _MOST_BYTES_BY_MESSAGE if is_here else 0
+        self._file: TaskFile | None = None
+        self._lock = threading.Lock()
         self.is_stopped = False
         self.home = this_process()
         self._packed = b""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return PackedTask, (self.packed(),)
+        if len(self.packed()) <= self._most_bytes:
+            return PackedTask, (self.packed(),)
+        return FiledTask, (self._filed(),)
+
+    def close(self) -> None:
+        """Remove its file; what has not begun by then will not."""
+        with self._lock:
+            if self._file is not None:
+                self._file.remove()
+                self._file = None
+
+    def _filed(self) -> TaskName:
+        with self._lock:  # a scheduler may pickle in a thread of its own
+            if self._file is None:
+                self._file = TaskFile(Layout(self.subject.results_dir()), self.packed())
+            return self._file.name
 
     def packed(self) -> bytes:
         """
@@ -157,7 +207,7 @@ class Task:
             TypeError: The function, or the runner, cannot be sent.
         """
         if not self._packed:
-            _require_shareable(self.subject.shared())
+            require_shareable(self.subject.shared())
             self._packed = dumps(self.subject, by_value=self.by_value)
         return self._packed
 
@@ -193,6 +243,22 @@ class PackedTask(NamedTuple):
         return _unpacked(self.packed)
 
 
+class FiledTask(NamedTuple):
+    """A task whose file has to be read by the process in which it has arrived."""
+
+    file: TaskName
+
+    def loaded(self) -> Task:
+        """
+        The task; read and unpickled once in a process.
+
+        Raises:
+            NotSeen: The file cannot be read here.
+            NotStarted: As above.
+        """
+        return _read(self.file)
+
+
 class _PackedPoints(NamedTuple):
     packed: bytes
     number: str
@@ -204,7 +270,42 @@ class _PackedPoints(NamedTuple):
 
 
 @functools.lru_cache(maxsize=16)
+def _read(file: TaskName) -> Task:
+    return _task_of(_content_of(file))
+
+
+def _content_of(file: TaskName) -> bytes:
+    """What a file holds that another host has just written: its file system may show it a little later."""
+    ends = time.monotonic() + _patience.seconds
+    while True:
+        try:
+            return file.read()
+        except OSError as error:
+            if time.monotonic() > ends:
+                _patience.grow()
+                raise NotSeen(_HOST, str(error)) from error
+        time.sleep(_GLANCE_SECONDS)
+
+
+class _Patience:
+    """How long a process waits before it says that it sees nothing: longer each time, so that others get the work."""
+
+    def __init__(self) -> None:
+        self.seconds = _PATIENCE_SECONDS
+
+    def grow(self) -> None:
+        self.seconds = min(2 * self.seconds, _LONGEST_PATIENCE_SECONDS)
+
+
+_patience = _Patience()
+
+
+@functools.lru_cache(maxsize=16)
 def _unpacked(packed: bytes) -> Task:
+    return _task_of(packed)
+
+
+def _task_of(packed: bytes) -> Task:
     try:
         task = Task(pickle.loads(packed))
     except Exception as error:  # it cannot be imported here, or whatever importing it raises
@@ -216,7 +317,7 @@ def _unpacked(packed: bytes) -> Task:
     return task
 
 
-def work_through(task: Task | PackedTask, batch: Points | _PackedPoints) -> Reported | NotStarted:
+def work_through(task: Task | PackedTask | FiledTask, batch: Points | _PackedPoints) -> Reported | NotStarted | NotSeen:
     """
     Run the points of a batch, in a worker; each is recorded the moment it has run.
 
@@ -224,7 +325,10 @@ def work_through(task: Task | PackedTask, batch: Points | _PackedPoints) -> Repo
     """
     try:
         task = task.loaded()
-    except NotStarted as error:  # an answer too: raised, it would be whatever the executor makes of exceptions
+    except (
+        NotStarted,
+        NotSeen,
+    ) as error:  # an answer too: raised, it would be whatever the executor makes of exceptions
         return error
     with contextlib.nullcontext() if task.is_home() else collecting_warnings():
         reports = _reports_of(task, batch.loaded(), batch.seconds)
@@ -262,49 +366,3 @@ def this_process() -> tuple[str, int]:
 
 
 _HOST = socket.gethostname()
-
-
-def dumps(value: Any, *, by_value: bool = False) -> bytes:
-    """Pickle; functions that other processes could not find by name go by value, if cloudpickle is installed."""
-    try:
-        pickled = pickle.dumps(value)
-        if not (by_value and b"__main__" in pickled):
-            return pickled
-        reason = "it is part of the main program, which workers elsewhere do not know"
-    except Exception as error:  # PicklingError, AttributeError, TypeError, or whatever a __reduce__ raises
-        reason = str(error)
-    dump = _cloudpickle_dumps()
-    if dump is None:
-        raise _cannot_be_sent(reason, "or install cloudpickle, which can send it as it is")
-    try:
-        return dump(value)
-    except Exception as error:  # as above
-        raise _cannot_be_sent(str(error), "without anything in it that belongs to this process alone") from error
-
-
-def is_main_unknown() -> bool:
-    """Whether another process could not run this main program again: a notebook, a prompt, ``python -c``."""
-    return not hasattr(sys.modules["__main__"], "__file__")
-
-
-def _cloudpickle_dumps() -> Callable[[Any], bytes] | None:
-    try:
-        import cloudpickle
-    except ImportError:
-        return None
-    dump: Callable[[Any], bytes] = cloudpickle.dumps
-    return dump
-
-
-def _cannot_be_sent(reason: str, otherwise: str) -> TypeError:
-    return TypeError(
-        f"Cannot send the runs to other processes: {reason}. Define the function or runner at the top of a module, "
-        f"{otherwise}; or sweep on threads."
-    )
-
-
-def _require_shareable(index: object) -> None:
-    try:
-        pickle.dumps(index)
-    except Exception as error:  # as above
-        raise NotSharedError(repr(index), f"the index cannot be opened by another process ({error})") from error
