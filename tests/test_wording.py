@@ -13,11 +13,10 @@ import entropic
 
 PACKAGE = Path(entropic.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-BANNED = re.compile(
-    r"\b(told|tells|said|shall|whoever|whomever|nobody'?s?|somebody'?s?|anybody|thereof)\b"
-    r"|\.entropic/(staging|sessions|locks|code)\b|\bstaging\b",
-    re.IGNORECASE,
+WORDS = re.compile(
+    r"\b(told|tells|said|shall|whoever|whomever|nobody'?s?|somebody'?s?|anybody|thereof)\b", re.IGNORECASE
 )
+PRIVATE = re.compile(r"\.entropic/(staging|sessions|locks|code)\b|\bstaging\b", re.IGNORECASE)
 # What hands a text to users: functions by name, whatever they are called on.
 SPEAKERS = {
     "warn",
@@ -60,6 +59,17 @@ def spoken(path: Path) -> Iterator[tuple[int, str]]:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_messages_are_plain(path: Path) -> None:
     """No word that a native reader stumbles over, and no place that only the library knows."""
-    found = [f"{line}: {text!r}" for line, text in spoken(path) if BANNED.search(text)]
+    found = [f"{line}: {text!r}" for line, text in spoken(path) if WORDS.search(text) or PRIVATE.search(text)]
 
     assert found == []
+
+
+GUIDES = [*PACKAGE.joinpath("docs").glob("*.md"), Path(__file__).parents[1] / "README.md"]
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
+def test_guides_are_plain(guide: Path) -> None:
+    """The words that a native reader stumbles over are not in the guides either."""
+    lines = enumerate(guide.read_text().splitlines(), start=1)
+
+    assert [f"{number}: {line}" for number, line in lines if WORDS.search(line)] == []
