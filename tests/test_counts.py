@@ -47,8 +47,9 @@ for name, durable in (("quick", False), ("durable", True)):
             simulated(n)
         os.access("/end", os.R_OK)
 """
-# With three of the runner, whose file is opened, written and closed.
-MOST = {"quick hits": 2, "durable hits": 2, "quick misses": 42, "durable misses": 49}
+# With three of the runner, whose file is opened, written and closed. Five of the others look whether a staging folder
+# that is used again is empty: on some file systems, to make one and remove it takes longer than all the rest together.
+MOST = {"quick hits": 2, "durable hits": 2, "quick misses": 46, "durable misses": 53}
 
 
 @pytest.fixture(scope="module")

@@ -42,13 +42,14 @@ def test_a_guide_is_shown_as_it_is_written(name: str) -> None:
 def test_without_a_topic_all_guides_are_listed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each on one line, with what it is about: a whole sentence that fits on that line."""
+    """Each on one line, with what it is about, a whole sentence; a newcomer finds the first two on top."""
+    names = ["tutorial", "how-to", *(name for name in NAMES if name not in ("tutorial", "how-to"))]
     in_python = entropic.docs().splitlines()
     status, printed, _ = shown(capsys, monkeypatch)
 
-    assert [line.split("`")[1] for line in in_python] == NAMES
+    assert [line.split("`")[1] for line in in_python] == names
     assert status == 0
-    assert [line.split()[0] for line in printed.splitlines()] == NAMES
+    assert [line.split()[0] for line in printed.splitlines()] == names
     assert [line for line in printed.splitlines() if not line.endswith(".") or len(line) > 120] == []
 
 
@@ -72,7 +73,7 @@ def test_a_name_that_is_not_there_proposes_a_near_one(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In Python as an error, and on the command line as one line with the exit status of wrong usage."""
-    with pytest.raises(ValueError, match=r"Did you mean 'queries'.*code-changes, command-line"):
+    with pytest.raises(ValueError, match=r"Did you mean 'queries'.*tutorial, how-to, code-changes"):
         entropic.docs("querys")
     with pytest.raises(ValueError, match="Did you mean 'On a cluster'"):
         entropic.docs("on the cluster")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import socket
 import stat
@@ -392,3 +393,68 @@ def test_a_result_that_is_closed_or_read_is_not_told() -> None:
             warnings.simplefilter("error")
             assert run(lambda path: kept.append(write(path))).exists()
         kept[0].close()
+
+
+# ---- folders that are used again ------------------------------------------------------------------------------------
+
+
+SPARE = Path("results", ".entropic", "spare-v1")
+
+
+def test_a_staging_folder_is_used_again() -> None:
+    """Under another name each time, which nobody knows from before; it goes with the store."""
+    seen: list[tuple[int, str]] = []
+
+    def runner(params: dict[str, Any], path: Path) -> None:
+        seen.append((path.parent.stat().st_ino, path.parent.name))
+        assert list(path.parent.iterdir()) == []
+        path.write_text("x")
+
+    with Store("results", "runs.json") as store:
+        for n in range(3):
+            store.run_or_retrieve({"n": n}, runner)
+        assert len(list(SPARE.iterdir())) == 1
+        assert store.check().is_clean
+    gc.collect()
+
+    assert len({inode for inode, _ in seen}) == 1
+    assert len({name for _, name in seen}) == 3
+    assert list(SPARE.iterdir()) == []
+
+
+def test_what_comes_late_into_an_emptied_folder_is_no_result() -> None:
+    """A thread that a runner has left behind writes on where it was: by name it finds nothing."""
+    folders: list[tuple[Path, int]] = []
+
+    def runner(params: dict[str, Any], path: Path) -> None:
+        folders.append((path, os.open(path.parent, os.O_RDONLY)))
+        path.write_text("x")
+
+    with Store("results", "runs.json") as store:
+        store.run_or_retrieve({"n": 1}, runner)
+        path, folder = folders.pop()
+        with pytest.raises(FileNotFoundError):
+            path.write_text("late")
+        os.close(os.open("late.h5", os.O_WRONLY | os.O_CREAT, dir_fd=folder))
+        os.close(folder)
+        with pytest.raises(ResultMissingError):
+            store.run_or_retrieve({"n": 2}, lambda params, path: None)
+
+
+def test_folders_of_the_killed_are_removed() -> None:
+    """By the next process that writes; and they are nothing that `check` would tell of."""
+    script = (
+        "import os, signal, entropic\n"
+        "store = entropic.Store('results', 'runs.json')\n"
+        "store.run_or_retrieve({'n': 1}, lambda params, path: path.write_text('x'))\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=False)
+    left = list(SPARE.iterdir())
+
+    with Store("results", "runs.json") as store:
+        assert store.check().is_clean
+        store.run_or_retrieve({"n": 2}, lambda params, path: path.write_text("x"))
+
+    assert len(left) == 1
+    assert not left[0].exists()

@@ -6,6 +6,8 @@ import re
 from difflib import get_close_matches
 from importlib.resources import files
 
+_FIRST = ("tutorial", "how-to")  # where a newcomer begins; the others follow by name
+
 
 class Guide(str):
     """
@@ -72,7 +74,8 @@ def _read() -> dict[str, str]:
     """The texts of all guides, by name. They are few and short, and read by one who will spend minutes on them."""
     # Asked of the package's loader rather than of a path, so a package in a zip file has its guides too.
     found = [one for one in files("entropic").joinpath("docs").iterdir() if one.name.endswith(".md")]
-    return {one.name.removesuffix(".md"): one.read_text("utf-8") for one in sorted(found, key=lambda one: one.name)}
+    texts = {one.name.removesuffix(".md"): one.read_text("utf-8") for one in found}
+    return {name: texts[name] for name in [*_FIRST, *sorted(texts.keys() - set(_FIRST))]}
 
 
 def _spelled(topic: str) -> str:

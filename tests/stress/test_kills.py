@@ -87,7 +87,7 @@ def require_whole(n: int, path: str) -> None:
 def leftovers() -> list[Path]:
     """Lock files, staging folders, sessions and index drafts."""
     private = Path("results", ".entropic")
-    found = [path for name in ("locks", "staging", "sessions") for path in (private / name).glob("*")]
+    found = [path for name in ("locks", "staging", "spare-v1", "sessions") for path in (private / name).glob("*")]
     return found + [path for path in Path.cwd().iterdir() if path.name.startswith(".runs.json")]
 
 
@@ -210,12 +210,12 @@ for line in sys.stdin:
 
 # What each of them does in a run.
 HOOKS = {
-    "mkdir": ("file", "folder"),  # the staging folder; the place of a folder
+    "mkdir": ("folder",),  # the place of a folder
     "fsync": ("file", "siblings", "folder"),  # the result, its folder, the index line
     "link": ("file", "siblings"),  # a file is published, and there under two names
-    "unlink": ("file", "siblings"),  # its first name goes; the lock file goes
-    "rename": ("folder",),  # a folder is published
-    "rmdir": ("file",),  # the staging folder goes
+    "unlink": ("file", "siblings"),  # its first name goes
+    "rename": ("file", "folder"),  # a staging folder is taken, and given back; a folder is published
+    "listdir": ("file",),  # it is looked into
     "pwrite": ("file",),  # the index line
     "close": ("file",),  # anything
 }

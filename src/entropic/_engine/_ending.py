@@ -213,8 +213,7 @@ class _NotSaved(Exception):
 def _seen(stage: Stage) -> tuple[bool, bool]:
     """Whether the result is empty, and whether it takes longer to be brought to disk than a note of it."""
     try:
-        path = os.fspath(stage.written())
-        status = os.stat(path)
+        path, status = stage.written_with_status()
         is_folder = stat.S_ISDIR(status.st_mode)
         return not has_content(path, status), is_folder or status.st_size > _SYNCED_AT_ONCE_BYTES
     except (OSError, EntropicError):

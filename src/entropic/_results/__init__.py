@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from ._layout import PRIVATE_FOLDER, Layout, require_locks
     from ._names import is_own_name, own_parts
     from ._sessions import dead_sessions, unclaimed_work
-    from ._staging import OUTPUT_ENDING, Published, Stage, StagingArea
+    from ._staging import Published, Stage, StagingArea
     from ._task_files import TaskFile, TaskName, dead_task_files
+    from ._written import OUTPUT_ENDING
 
 __all__ = [
     "OUTPUT_ENDING",
@@ -50,7 +51,8 @@ __getattr__, __dir__ = door(
         "_layout": "Layout PRIVATE_FOLDER require_locks",
         "_names": "is_own_name own_parts",
         "_sessions": "dead_sessions unclaimed_work",
-        "_staging": "OUTPUT_ENDING Published Stage StagingArea",
+        "_staging": "Published Stage StagingArea",
+        "_written": "OUTPUT_ENDING",
         "_task_files": "TaskFile TaskName dead_task_files",
     },
 )

@@ -11,6 +11,7 @@ What lies in a results folder: every name below ``.entropic`` is drawn here, and
         ├── staging/<session>.<number>.<hash>/     where one run writes, until its result is published
         ├── staging/<session>.<number>.<hash>.note what a run is of whose work is to be kept if it is killed
         ├── staging/kept_<stem>_<random>/          as in failed/, where nothing could be put there
+        ├── spare-v1/<session>.<number>/            an emptied staging folder, for the next run of its process
         ├── sessions/<session>                     locked while the process lives whose staging folders bear its name
         ├── keys-v1.lock                           empty; a byte of it is locked for each key that is being run
         ├── locks/<hash>.lock                      the same where bytes cannot be locked; says who holds it
@@ -57,6 +58,7 @@ class Layout:
         identity: The file with its identity.
         journal: The file in which runs are noted.
         staging: The folder of staging places.
+        spare: The folder of emptied staging places.
         sessions: The folder of sessions.
         keys: The file whose bytes are locked.
         locks: The folder of lock files.
@@ -73,6 +75,7 @@ class Layout:
         self.identity = private / "id"
         self.journal = private / "journal" / "runs-v1.jsonl"
         self.staging = private / "staging"
+        self.spare = private / "spare-v1"
         self.sessions = private / "sessions"
         self.keys = private / "keys-v1.lock"
         self.locks = private / "locks"

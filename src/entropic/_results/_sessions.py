@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import weakref
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -52,6 +52,10 @@ class Session:
 
     Args:
         folder: Where the file is made; it exists.
+
+    Attributes:
+        spare: Emptied staging folders, for further runs; they are removed with the session. On some file systems, to
+            remove a folder and make another takes longer than all the rest of a run.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -67,8 +71,30 @@ class Session:
             share_file(descriptor, str(folder), os.fstat(descriptor).st_mode)
             with contextlib.suppress(OSError):  # a note for those who wait, no more
                 os.write(descriptor, holder_note())
-            self._end = weakref.finalize(self, _end_session, path, descriptor, self._close, os.getpid())
+            self.spare: deque[str] = deque()
+            self._end = weakref.finalize(self, _end_session, path, descriptor, self._close, self.spare, os.getpid())
             watch_forks(self)
+
+    def takes_spare(self, folder: str) -> bool:
+        """
+        Put a folder that was used before in the place of a new one; one that is not empty any more is removed.
+
+        Raises:
+            OSError: It cannot be looked into.
+        """
+        try:
+            os.rename(self.spare.pop(), folder)
+        except (IndexError, OSError):
+            return False
+        try:
+            if not os.listdir(folder):
+                return True
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
+            raise
+        remove(Path(folder))  # such as what a thread has written that had the folder itself open
+        return False
 
     def layout_now(self) -> Layout | None:
         """Where the results folder is by now, should it have been moved; None if this system does not tell."""
@@ -84,8 +110,11 @@ class Session:
         self._close()
 
 
-def _end_session(path: str, descriptor: int, close: Callable[[], None], owner: int) -> None:
+def _end_session(path: str, descriptor: int, close: Callable[[], None], spare: deque[str], owner: int) -> None:
     if os.getpid() == owner:
+        for folder in spare:
+            with contextlib.suppress(OSError):
+                remove(Path(folder))
         with contextlib.suppress(OSError):
             os.unlink(path)
         with contextlib.suppress(OSError):
@@ -129,8 +158,17 @@ def remove_dead_work(layout: Layout, *, keep: bool) -> Cleared:
             places
         )  # a session file alone is what a forked worker leaves that ended well
         if not left:
+            _remove_spare(layout, session.name)
             remove_abandoned(str(session))
     return Cleared(removed, kept)
+
+
+def _remove_spare(layout: Layout, session: str) -> None:
+    """Remove the emptied folders that a dead process has left."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(layout.spare):
+            if name.startswith(f"{session}."):
+                remove(layout.spare / name)
 
 
 def _kept_aside(layout: Layout, place: Path, *, keep: bool) -> list[Path]:

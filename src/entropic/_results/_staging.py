@@ -31,15 +31,14 @@ from .._fs import (
     sync_tree,
     watch_forks,
 )
-from ..errors import AmbiguousResultError, ResultMissingError
 from ._failures import keep_folder, write_report
 from ._layout import Layout, StagingName, note_of, require_locks
 from ._names import stem_of_now, suffix_of, unused_stem
 from ._sessions import Cleared, Session, dead_sessions, holder_of, remove_dead_work, unclaimed_work
 from ._task_files import remove_dead_task_files
+from ._written import missing, result_among
 
-OUTPUT_ENDING = ".output.txt"
-"""What the name of the result is followed by in the name of the file that keeps what a program has printed."""
+_MOST_SPARE = 8
 
 
 class Published(NamedTuple):
@@ -69,6 +68,7 @@ class StagingArea:
         self.layout = Layout(results_dir)
         self._staging = str(self.layout.staging)
         self._session: Session | None = None
+        self._spare = str(self.layout.spare)
         self._numbers = itertools.count()
         watch_forks(self)
 
@@ -154,9 +154,28 @@ class StagingArea:
     def _make_folder(self, session: Session, params_hash: str) -> str:
         name = StagingName(session.name, str(next(self._numbers)), params_hash)
         folder = os.path.join(self._staging, str(name))
-        os.mkdir(folder)
+        if not session.takes_spare(folder):
+            os.mkdir(folder)
         share_in_group(folder, self._staging)
         return folder
+
+    def keep_for_next(self, session: Session, folder: str) -> bool:
+        """
+        Keep an emptied staging folder for another run of this process; tell whether it is gone from its place.
+
+        It leaves its place: whoever goes on writing there, such as a thread that a runner has left behind, finds
+        nothing, as if it had been removed.
+        """
+        if len(session.spare) >= _MOST_SPARE:
+            return False
+        spare = os.path.join(self._spare, f"{session.name}.{next(self._numbers)}")
+        try:
+            os.rename(folder, spare)
+        except FileNotFoundError:
+            make_shared_folder(self._spare)
+            os.rename(folder, spare)
+        session.spare.append(spare)
+        return True
 
     def _current_session(self) -> Session:
         session = self._session
@@ -192,7 +211,8 @@ class Stage:
         self._suffix = suffix
         self._owner = process_id()
         self._has_note = False
-        self._entries: dict[str, int] | None = None
+        self._entries: dict[str, os.stat_result] | None = None
+        self._is_emptied = False
         self.path = Path(folder, stem + suffix)
 
     def note(self, note: Mapping[str, Any]) -> None:
@@ -225,39 +245,42 @@ class Stage:
                 "End a child inside the runner with os._exit, or use multiprocessing."
             )
         entries = self._look()
-        written = _result_among(self.path, list(entries))
+        written = result_among(self.path, list(entries))
         if rights := group_rights(self._area.results_dir):
             for name in entries:
                 share_tree(os.path.join(self._folder, name), rights)
         if self._area.durable:
-            for name, mode in entries.items():
-                sync_tree(os.path.join(self._folder, name), mode)
+            for name, status in entries.items():
+                sync_tree(os.path.join(self._folder, name), status.st_mode)
         try:
-            return self._publish_in("", entries, written)
+            published = self._publish_in("", entries, written)
         except FileExistsError:
             # A name is taken where there are companions. What refers to one of them by its name has to find its own.
-            return self._publish_in(self._new_run_folder(), entries, written)
+            published = self._publish_in(self._new_run_folder(), entries, written)
+        self._is_emptied = True
+        return published
 
-    def _look(self) -> dict[str, int]:
-        """What the runner wrote, by name, each with its mode."""
+    def _look(self) -> dict[str, os.stat_result]:
+        """What the runner wrote, by name, each with its status."""
         if self._entries is None:
             names = sorted(os.listdir(self._folder))
-            self._entries = {name: os.lstat(os.path.join(self._folder, name)).st_mode for name in names}
+            self._entries = {name: os.lstat(os.path.join(self._folder, name)) for name in names}
         return self._entries
 
-    def _publish_in(self, folder: str, entries: dict[str, int], written: str) -> Published:
+    def _publish_in(self, folder: str, entries: dict[str, os.stat_result], written: str) -> Published:
         """Move all that was written into a folder below the results folder, or into that itself."""
         place, durable = os.path.join(self._area.results_dir, folder), self._area.durable
         moved: list[tuple[str, str]] = []  # each as it was called, and as it is
         try:
-            for name, mode in entries.items():
+            mode = entries[written].st_mode
+            for name, status in entries.items():
                 if name != written:
-                    move_new(os.path.join(self._folder, name), os.path.join(place, name), mode)
+                    move_new(os.path.join(self._folder, name), os.path.join(place, name), status.st_mode)
                     moved.append((name, name))
-            result = self._move_result(written, entries[written], place, may_rename=not moved)
+            result = self._move_result(written, mode, place, may_rename=not moved)
             moved.append((written, result))
-            if stat.S_ISLNK(entries[written]) and not os.path.exists(os.path.join(place, result)):
-                raise _missing(self.path)  # it leads nowhere, or into the staging folder
+            if stat.S_ISLNK(mode) and not os.path.exists(os.path.join(place, result)):
+                raise missing(self.path)  # it leads nowhere, or into the staging folder
             if durable:
                 sync(place)
         except BaseException:
@@ -282,6 +305,13 @@ class Stage:
                 sync(self._area.results_dir)
             return name
 
+    def written_with_status(self) -> tuple[str, os.stat_result]:
+        """As `written`, with the status of what it leads to; `OSError` if it leads nowhere."""
+        entries = self._look()
+        name = result_among(self.path, list(entries))
+        path, status = os.path.join(self._folder, name), entries[name]
+        return path, os.stat(path) if stat.S_ISLNK(status.st_mode) else status
+
     def written(self) -> Path:
         """
         What the runner wrote, still in its private folder.
@@ -290,19 +320,22 @@ class Stage:
             ResultMissingError: Nothing was written.
             AmbiguousResultError: Several things were written, none under the expected name.
         """
-        return self.path.with_name(_result_among(self.path, list(self._look())))
+        return self.path.with_name(result_among(self.path, list(self._look())))
 
     def discard(self) -> None:
         """Remove the folder and whatever is left in it; not in a forked child, whose parent is still writing there."""
         if not self.is_ours():
             return
         self._remove_note()
+        session, self._session = self._session, None
+        with contextlib.suppress(OSError):
+            if self._is_emptied and session is not None and self._area.keep_for_next(session, self._folder):
+                return
         try:
             os.rmdir(self._folder)
         except OSError:
             with contextlib.suppress(OSError):
                 remove(Path(self._folder))
-        self._session = None
 
     def keep_aside(self, report: str, note: Mapping[str, Any]) -> Path:
         """
@@ -348,21 +381,3 @@ class Stage:
                 # Another process, in the same microsecond; or a clock that was set back.
                 moment, _, rest = name.partition("_")
                 name = f"{float(moment) + 1e-6:.6f}_{rest}"
-
-
-def _result_among(expected: Path, names: list[str]) -> str:
-    """Which of the names in a staging folder is the result."""
-    if expected.name in names:
-        return expected.name
-    output = expected.name + OUTPUT_ENDING
-    names = [name for name in names if name != output] or names
-    if not names:
-        raise _missing(expected)
-    if len(names) > 1:
-        raise AmbiguousResultError(expected.name, names)
-    return names[0]
-
-
-def _missing(path: Path) -> ResultMissingError:
-    reason = "the runner wrote no result. Write it to the path that the runner is given as result_path."
-    return ResultMissingError(os.fspath(path), "Cannot record the run", reason)

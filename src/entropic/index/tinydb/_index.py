@@ -140,11 +140,11 @@ class TinyDBIndex(Index):
 
     def insert(self, record: RunRecord) -> None:
         """Add a record; when this returns it is on disk (if durable) and there for everyone."""
-        self._writer.append([record.to_dict()])
+        self._writer.insert([record])
 
     def insert_many(self, records: list[RunRecord]) -> None:
         """Add records in one write and one sync."""
-        self._writer.append([record.to_dict() for record in records])
+        self._writer.insert(records)
 
     def all(self) -> list[RunRecord]:
         """Return every record, oldest first."""

@@ -1,0 +1,29 @@
+"""Which of the things that a runner has written is its result."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..errors import AmbiguousResultError, ResultMissingError
+
+OUTPUT_ENDING = ".output.txt"
+"""What the name of the result is followed by in the name of the file that keeps what a program has printed."""
+
+
+def result_among(expected: Path, names: list[str]) -> str:
+    """Which of the names in a staging folder is the result."""
+    if expected.name in names:
+        return expected.name
+    output = expected.name + OUTPUT_ENDING
+    names = [name for name in names if name != output] or names
+    if not names:
+        raise missing(expected)
+    if len(names) > 1:
+        raise AmbiguousResultError(expected.name, names)
+    return names[0]
+
+
+def missing(path: Path) -> ResultMissingError:
+    reason = "the runner wrote no result. Write it to the path that the runner is given as result_path."
+    return ResultMissingError(os.fspath(path), "Cannot record the run", reason)
