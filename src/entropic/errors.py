@@ -665,7 +665,8 @@ class DuplicateFunctionError(EntropicError, ValueError):
     name: str
     _template = (
         "Cannot decorate {name!r}: another function of that name, with different code, already uses this store, and "
-        "would answer for it. Pass name= to tell them apart, or version= if the code has changed."
+        "would answer for it. If one is an edit of the other, keep that one alone, or give it a version=. Else pass "
+        "name= to tell them apart."
     )
 
 
@@ -721,6 +722,7 @@ class StaleResultWarning(UserWarning):
     """
     A recorded result is used although its code has changed since; given once for each pair of codes.
 
+    Also where ``collect`` leaves out points for that reason.
     If the result is still good, call ``accept_changes()`` on the function; if not, give it a new ``version=``.
 
     Attributes:
