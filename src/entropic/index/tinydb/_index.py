@@ -122,10 +122,12 @@ class TinyDBIndex(Index):
         condition = query.condition_of(where)
         if condition == query.EVERY_RUN and not newest_first:
             return self._reader.read_all()
+        is_meant = query.predicate(condition)
+        if isinstance(params_hash := query.equalities_in(condition).get("params_hash"), str):
+            found = [one for one in self._reader.find_all(params_hash) if is_meant(query.fields_of(one))]
+            return iter(found[:: -1 if newest_first else 1])
         if "result_path" in query.names_in(condition):
-            is_meant = query.predicate(
-                condition
-            )  # of the records: a document of earlier releases has another path in it
+            # Asked of the records: a document of earlier releases has another path in it.
             return (record for record in self.iter(newest_first=newest_first) if is_meant(query.fields_of(record)))
         return self._matching(condition, newest_first=newest_first)
 
