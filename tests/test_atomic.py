@@ -16,7 +16,6 @@ import pytest
 
 from entropic import Store
 from entropic._fs import abandoned_drafts, remove_drafts, replacing
-from entropic._maintenance._export import export
 
 KILLED_WHILE_WRITING = """
 import os, signal, sys
@@ -257,13 +256,13 @@ def test_tables_and_pages_leave_the_old_file_if_they_fail(store: Store, tmp_path
 @pytest.mark.parametrize("name", ["export", "export.zip"])
 def test_an_export_that_fails_leaves_nothing(store: Store, tmp_path: Path, name: str) -> None:
     """Neither the export nor a part of it."""
-    record = store.run({"n": 1}, lambda params, path: path.write_text("x"))
+    store.run({"n": 1}, lambda params, path: path.write_text("x"))
     before = sorted(os.listdir(tmp_path))
 
     def interrupt(record: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        export([record], tmp_path / name, lambda record: [record.result_path], interrupt)
+        store.export(tmp_path / name, step=interrupt)
 
     assert sorted(os.listdir(tmp_path)) == before

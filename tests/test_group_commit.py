@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import tinydb
 
+from entropic import RunRecord, Store
 from entropic.index import TinyDBIndex
 from entropic.testing import make_record
 
@@ -114,3 +115,19 @@ def test_a_power_cut_in_a_group_costs_no_run_that_was_reported(tmp_path: Path, l
     assert TinyDBIndex(path).all() == [*found, added]
     with tinydb.TinyDB(path) as stock:
         assert len(stock) == len(found) + 1
+
+
+def test_a_record_is_encoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the index and the journal; what was encoded is not kept with it."""
+    real, encoded = RunRecord.to_dict, []
+
+    def to_dict(record: RunRecord) -> dict[str, object]:
+        encoded.append(record)
+        return real(record)
+
+    store = Store(tmp_path / "results", tmp_path / "runs.json", ".txt")
+    monkeypatch.setattr(RunRecord, "to_dict", to_dict)
+    store.run({"n": 1}, lambda params, path: path.write_text("x"))
+
+    assert len(encoded) == 1
+    assert "_text" not in encoded[0].__dict__

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import tinydb
 
-from entropic import RunRecord, Store
+from entropic import RunRecord, Store, param
 from entropic.index import TinyDBIndex
 from entropic.index.tinydb import _format, _line_content, _lines, _removal, _write_lock, _writer
+from entropic.query import read_query
 from entropic.testing import make_record
 
 from .test_reentry_index import at_each_line_of
@@ -321,3 +322,17 @@ def test_a_head_of_an_earlier_release_counts_no_removals() -> None:
     counted = new[:place] + _format.removal_count(70000) + new[place + 24 :]
     assert _format.counted_removals(counted) == 70000
     assert _format.uncounted(counted) == new
+
+
+def test_a_whole_hash_is_found_without_reading_the_others(
+    known: tuple[Path, list[RunRecord]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a query, and as the beginning of one."""
+    path, records = known
+    monkeypatch.setattr(_line_content.LineContent, "_chunks", lambda *_, **__: pytest.fail("read all lines"))
+    key = records[5].params_hash
+
+    for query in (param("params_hash") == key, read_query(key).condition()):
+        assert opened(path).search(query) == [records[5]]
+        assert opened(path).search(query & (param("n") == 6)) == []
+        assert list(opened(path).iter(query, newest_first=True)) == [records[5]]

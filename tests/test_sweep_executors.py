@@ -19,7 +19,7 @@ import pytest
 
 from entropic import Store, grid
 from entropic._sweep import _tasks
-from entropic.errors import NotSharedError, SweepError
+from entropic.errors import NotSharedError, StoreWriteError, SweepError
 
 
 def write(params: dict[str, Any], result_path: Path) -> None:
@@ -358,6 +358,19 @@ def test_workers_none_of_which_sees_the_folder(store: Store, impatient: None, ho
 def local(runner: Callable[..., Any]) -> Callable[..., Any]:
     """The same by value, as of a notebook."""
     return lambda params, result_path: runner(params, result_path)
+
+
+def test_a_link_in_the_place_of_their_folder(store: Store) -> None:
+    """It leads to somebody else's: nothing is written there, and nothing runs."""
+    Path("elsewhere").mkdir()
+    TASKS.parent.mkdir(parents=True)
+    TASKS.symlink_to(Path("elsewhere").resolve())
+
+    with pytest.raises(StoreWriteError, match=r"^Cannot start the sweep.*it is a link"):
+        store.sweep(grid(n=[1]), local(write), executor=Remote())
+
+    assert list(Path("elsewhere").iterdir()) == []
+    assert runs() == []
 
 
 KILLED = """

@@ -55,7 +55,7 @@ def ls(
     """
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")
-    records = chosen(store, runs, sort, current=current)
+    records = chosen(store, runs, sort, current=current, limit=None if reverse else limit)
     records = (records[::-1] if reverse else records)[:limit]
     if varying:
         records = records.varying()

@@ -22,9 +22,11 @@ _MOST_VALUES_SHOWN = 5
 runs_argument = click.argument("runs", nargs=-1, metavar="[FILTER|HASH]...", shell_complete=complete_filters)
 
 
-def chosen(store: Store, texts: Sequence[str], sort: str | None = None, *, current: bool = False) -> RecordList:
+def chosen(
+    store: Store, texts: Sequence[str], sort: str | None = None, *, current: bool = False, limit: int | None = None
+) -> RecordList:
     """The runs that match all filters, and one of the hashes if there are any; oldest first, or sorted."""
-    return store.list(condition_of(texts), order_by=sort, current=current)
+    return store.list(condition_of(texts), order_by=sort, current=current, limit=limit)
 
 
 def condition_of(texts: Sequence[str]) -> Condition | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .. import _log
 from .._fs import warn
-from .._record import RunRecord
+from .._record import RunRecord, document_text, encoded
 from .._results import Event, Journal
 from ..errors import LostIndexWarning
 from ..index import Index
@@ -40,13 +40,15 @@ class IndexWriter:
 
     def insert(self, record: RunRecord) -> None:
         """Add a record, as `Index.insert`."""
-        self._index.insert(record)
-        self._note("recorded", [record])
+        with encoded([record]):
+            self._index.insert(record)
+            self._note("recorded", [record])
 
     def insert_many(self, records: Sequence[RunRecord]) -> None:
         """Add records, as `Index.insert_many`."""
-        self._index.insert_many([*records])
-        self._note("recorded", records)
+        with encoded(records):
+            self._index.insert_many([*records])
+            self._note("recorded", records)
 
     def delete_records(self, records: Collection[RunRecord]) -> None:
         """Remove records, as `Index.delete_records`."""
@@ -105,7 +107,7 @@ class IndexWriter:
         if not records:
             return
         try:
-            self.journal.append(event, (record.to_dict() for record in records))
+            self.journal.append(event, map(document_text, records))
         except OSError as error:
             _log.not_journaled(str(self.journal.path), error)
 

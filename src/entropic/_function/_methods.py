@@ -117,6 +117,7 @@ class Methods(RecordMethods, Generic[P, R, T]):
         *args: Any,
         executor: Any = None,
         workers: int | None = None,
+        batch_seconds: float | None = None,
         progress: bool | Sink | None = None,
         on_error: OnError = "raise",
         **kwargs: Any,
@@ -133,8 +134,8 @@ class Methods(RecordMethods, Generic[P, R, T]):
         Args:
             count: How many there are to be, counted from number 0.
             *args: The point, without a seed.
-            **kwargs: Further arguments; and ``executor``, ``workers``, ``progress`` and ``on_error`` as for `sweep`,
-                unless they are parameters of the function.
+            **kwargs: Further arguments; and ``executor``, ``workers``, ``batch_seconds``, ``progress`` and ``on_error``
+                as for `sweep`, unless they are parameters of the function.
 
         Returns:
             What calls return, in the order of the numbers; records as a `RecordList`.

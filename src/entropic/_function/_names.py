@@ -138,7 +138,8 @@ class Claim:
             return True
         if "<" in self._qualname:
             return False
-        return not any(one() is found_by_name(self._module, self._qualname) for one in self.decorated)
+        found = found_by_name(self._module, self._qualname)
+        return found is None or not any(one() is found for one in self.decorated)
 
     def replaced(self) -> list[Any]:
         """The decorated functions that a new definition has to be put into; none of those that only one call knows."""

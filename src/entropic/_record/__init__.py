@@ -8,13 +8,25 @@ if TYPE_CHECKING:
     from ._cells import cell_text, frame_value, is_misleading, local_time, moment_of, one_line, plain_text
     from ._companions import companions_of, listed_members
     from ._flat import flatten
-    from ._record import RunRecord, copy_record, is_pinned, lazy_copy, path_text, place_below, with_params
+    from ._record import (
+        RunRecord,
+        copy_record,
+        document_text,
+        encoded,
+        is_pinned,
+        lazy_copy,
+        path_text,
+        place_below,
+        with_params,
+    )
 
 __all__ = [
     "RunRecord",
     "cell_text",
     "companions_of",
     "copy_record",
+    "document_text",
+    "encoded",
     "flatten",
     "frame_value",
     "is_misleading",
@@ -36,6 +48,6 @@ __getattr__, __dir__ = door(
         "_cells": "cell_text frame_value is_misleading local_time moment_of one_line plain_text",
         "_companions": "companions_of listed_members",
         "_flat": "flatten",
-        "_record": "RunRecord copy_record is_pinned lazy_copy path_text place_below with_params",
+        "_record": "RunRecord copy_record document_text encoded is_pinned lazy_copy path_text place_below with_params",
     },
 )

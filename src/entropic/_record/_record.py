@@ -2,8 +2,10 @@
 
 # Annotations are evaluated here: the class bears the name of a public module, where nobody could look them up.
 
+import contextlib
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from sys import intern
@@ -161,6 +163,25 @@ class RunRecord:
 
 
 RunRecord.__module__ = "entropic.record"
+
+
+def document_text(record: RunRecord) -> str:
+    """The document form as JSON text; the one that `encoded` remembers, if it does."""
+    text: str | None = record.__dict__.get("_text")
+    return json.dumps(record.to_dict(), allow_nan=False) if text is None else text
+
+
+@contextlib.contextmanager
+def encoded(records: Iterable[RunRecord]) -> Iterator[None]:
+    """Remember `document_text` of some records until the end of the block: an index and a journal write the same."""
+    records = list(records)
+    for record in records:
+        record.__dict__["_text"] = document_text(record)
+    try:
+        yield
+    finally:
+        for record in records:
+            record.__dict__.pop("_text", None)
 
 
 def path_text(record: RunRecord) -> str:

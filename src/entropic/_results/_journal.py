@@ -12,7 +12,7 @@ import errno
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -70,19 +70,21 @@ class Journal:
         """Close the file; the next line opens it again."""
         self._file = None
 
-    def append(self, event: Event, documents: Iterable[Mapping[str, Any]]) -> None:
+    def append(self, event: Event, documents: Iterable[str]) -> None:
         """
         Add a line for each document, all of them in one write.
+
+        Args:
+            event: What happened.
+            documents: Records in their document form, as JSON texts in ASCII.
 
         Raises:
             OSError: It cannot be written.
             UnsupportedSystemError: Files cannot be locked here.
         """
         at = datetime.now(timezone.utc).isoformat(timespec="microseconds")
-        lines = [
-            json.dumps({"event": event, "at": at, "index": self.index, "run": document}, separators=(",", ":"))
-            for document in documents
-        ]
+        told = json.dumps({"event": event, "at": at, "index": self.index}, separators=(",", ":"))[:-1]
+        lines = [f'{told},"run":{document}}}' for document in documents]
         if not lines:
             return
         require_locks()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import weakref
@@ -15,6 +16,7 @@ from .._fs import (
     forks_held_off,
     is_abandoned,
     is_at,
+    is_linked,
     make_shared_folder,
     own_entries,
     read_own_file,
@@ -64,10 +66,12 @@ class TaskFile:
         name: Its name; complete, it may be given to others.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: It cannot be written, or its folder is a link, which leads to somebody else's.
     """
 
     def __init__(self, layout: Layout, content: bytes) -> None:
+        if is_linked(layout.tasks):
+            raise OSError(errno.ELOOP, "it is a link", str(layout.tasks))
         make_shared_folder(layout.tasks)
         digest = hashlib.sha256(content).hexdigest()
         with forks_held_off():  # or a child would keep the lock of a file it does not know of

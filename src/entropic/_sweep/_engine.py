@@ -193,7 +193,7 @@ class Sweep:
 
     def _fill(self, at_least: int) -> None:
         """Hand out batches of the present size, as long as there is room and so many points for one."""
-        while self._has_room() and len(self._batch) >= max(at_least, 1):
+        while len(self._batch) >= max(at_least, 1) and self._has_room():
             batch = self._batch[: self._batch_size]
             del self._batch[: self._batch_size]
             self._hand_out(batch)

@@ -38,6 +38,8 @@ class Executed:
         return _worker_count(self._executor) or _UNKNOWN_WORKERS
 
     def submit(self, points: Points) -> None:
+        if sends_elsewhere(self._executor):
+            self.task.sent()  # here, and not where a scheduler pickles it: it may be refused
         try:
             if not self._is_known:
                 self._try()

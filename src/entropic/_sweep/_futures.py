@@ -106,7 +106,7 @@ def require_usable(future: Any) -> None:
     elif not _has(future, "result"):
         problem = "it has no result()"
     elif not (_calls_back(future) or _has(future, "done")):
-        problem = "it has neither add_done_callback() nor done(), so nobody could tell when it ends"
+        problem = "it has neither add_done_callback() nor done(), so its end could not be seen"
     else:
         return
     raise TypeError(

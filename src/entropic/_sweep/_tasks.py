@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from .._fs import collected_warnings, collecting_warnings
 from .._locks import independent_ranks
 from .._results import Layout, TaskFile, TaskName
-from ..errors import WorkerError, sendable
+from ..errors import StoreWriteError, WorkerError, sendable
 from ._pickling import dumps, require_shareable
 
 BATCH_SECONDS = 0.2
@@ -181,9 +181,19 @@ class Task:
         self._packed = b""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if len(self.packed()) <= self._most_bytes:
-            return PackedTask, (self.packed(),)
-        return FiledTask, (self._filed(),)
+        sent = self.sent()
+        return type(sent), tuple(sent)
+
+    def sent(self) -> PackedTask | FiledTask:
+        """
+        The form in which it goes to other processes; its file, if it has one, is written by then.
+
+        Raises:
+            StoreWriteError: The file cannot be written.
+            NotSharedError, TypeError: As for `packed`.
+        """
+        packed = self.packed()
+        return PackedTask(packed) if len(packed) <= self._most_bytes else FiledTask(self._filed(packed))
 
     def close(self) -> None:
         """Remove its file; what has not begun by then will not."""
@@ -192,10 +202,15 @@ class Task:
                 self._file.remove()
                 self._file = None
 
-    def _filed(self) -> TaskName:
+    def _filed(self, packed: bytes) -> TaskName:
+        layout = Layout(self.subject.results_dir())
         with self._lock:  # a scheduler may pickle in a thread of its own
             if self._file is None:
-                self._file = TaskFile(Layout(self.subject.results_dir()), self.packed())
+                try:
+                    self._file = TaskFile(layout, packed)
+                except OSError as error:
+                    advice = "Workers read there what they are to run. Nothing has run."
+                    raise StoreWriteError("Cannot start the sweep", error, layout.tasks, advice) from error
             return self._file.name
 
     def packed(self) -> bytes:

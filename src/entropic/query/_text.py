@@ -41,6 +41,7 @@ _SPACED_MOMENT = re.compile(rf"{_DAY} {_TIME}(?!\S)", re.ASCII)
 _MOMENT = re.compile(rf"{_DAY}(?:[T ]{_TIME})?", re.ASCII)
 _ESCAPES = re.compile(r"\\(?:([\"'\\])|([ntr])|u([0-9a-fA-F]{4}))")
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r"}
+_HASH_DIGITS = 16
 _TEXTS = frozenset({"created_at", "params_hash", "result_path"})
 _CONDITIONS: dict[str, Callable[[Param, Any], Condition]] = {
     "=": operator.eq,
@@ -106,8 +107,13 @@ class TextQuery(NamedTuple):
         """Return what holds for the runs that are meant."""
         conditions = [one.condition() for one in self.filters]
         if self.prefixes:
-            conditions.append(param("params_hash").matches(f"^({'|'.join(self.prefixes)})"))
+            conditions.append(self._has_hash())
         return functools.reduce(operator.and_, conditions) if conditions else EVERY_RUN
+
+    def _has_hash(self) -> Condition:
+        if len(self.prefixes) == 1 and len(self.prefixes[0]) == _HASH_DIGITS:
+            return param("params_hash") == self.prefixes[0]  # which an index finds without reading the others
+        return param("params_hash").matches(f"^({'|'.join(self.prefixes)})")
 
 
 def read_query(text: str) -> TextQuery:

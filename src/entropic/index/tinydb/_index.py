@@ -122,10 +122,12 @@ class TinyDBIndex(Index):
         condition = query.condition_of(where)
         if condition == query.EVERY_RUN and not newest_first:
             return self._reader.read_all()
+        is_meant = query.predicate(condition)
+        if isinstance(params_hash := query.equalities_in(condition).get("params_hash"), str):
+            found = [one for one in self._reader.find_all(params_hash) if is_meant(query.fields_of(one))]
+            return iter(found[:: -1 if newest_first else 1])
         if "result_path" in query.names_in(condition):
-            is_meant = query.predicate(
-                condition
-            )  # of the records: a document of earlier releases has another path in it
+            # Asked of the records: a document of earlier releases has another path in it.
             return (record for record in self.iter(newest_first=newest_first) if is_meant(query.fields_of(record)))
         return self._matching(condition, newest_first=newest_first)
 
@@ -140,11 +142,11 @@ class TinyDBIndex(Index):
 
     def insert(self, record: RunRecord) -> None:
         """Add a record; when this returns it is on disk (if durable) and there for everyone."""
-        self._writer.append([record.to_dict()])
+        self._writer.insert([record])
 
     def insert_many(self, records: list[RunRecord]) -> None:
         """Add records in one write and one sync."""
-        self._writer.append([record.to_dict() for record in records])
+        self._writer.insert(records)
 
     def all(self) -> list[RunRecord]:
         """Return every record, oldest first."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from types import FrameType
 
 from ..._fs import is_finished
-from . import _format
-from ._format import Document
 from ._write_lock import WriteLock
 
 
@@ -15,21 +13,22 @@ class Insertion:
     Some runs that a call is to append.
 
     Args:
-        documents: The runs.
+        hashes: Those of the runs.
+        bodies: The runs, without their numbers.
         frame: Of the call.
 
     Attributes:
-        documents: As given.
-        bodies: What stands behind their numbers.
+        hashes: As given.
+        bodies: As given.
         size: Of that, in bytes.
         numbers: Theirs, once they are appended.
         is_done: Whether they are there, and on disk if durable.
         taken_by: The attempt that was the last to try.
     """
 
-    def __init__(self, documents: list[Document], frame: FrameType) -> None:
-        self.documents = documents
-        self.bodies = list(map(_format.body, documents))
+    def __init__(self, hashes: list[str], bodies: list[bytes], frame: FrameType) -> None:
+        self.hashes = hashes
+        self.bodies = bodies
         self.size = sum(map(len, self.bodies))
         self.numbers: list[int] = []
         self.is_done = False

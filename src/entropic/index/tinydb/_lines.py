@@ -212,16 +212,14 @@ class LinesContent(LineContent):
         self._saved_count = 0
         self.save_offsets(descriptor)
 
-    def appended(self, runs: list[tuple[int, Document]], texts: list[bytes]) -> list[str]:
-        """Take in lines that have just been written behind the end, without reading them back."""
-        added = []
+    def appended(self, runs: list[tuple[int, str]], texts: list[bytes]) -> list[str]:
+        """Take in lines, by number and hash, that have just been written behind the end, without reading them back."""
         offset = self.end + (1 if self.is_bare else 2)
-        for (number, document), text in zip(runs, texts, strict=True):
-            added.append(str(document.get("params_hash")))
-            self._take(number, added[-1], offset, text)
+        for (number, params_hash), text in zip(runs, texts, strict=True):
+            self._take(number, params_hash, offset, text)
             offset += len(text) + 2
         self.closed = True
-        return added
+        return [params_hash for _, params_hash in runs]
 
     def _take(self, number: int, params_hash: str, offset: int, text: bytes) -> None:
         if self._table is not None:

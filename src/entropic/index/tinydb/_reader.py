@@ -245,7 +245,7 @@ class LineReader(Generic[T]):
         descriptor: int,
         content: LinesContent,
         place: int,
-        runs: list[tuple[int, Document]],
+        runs: list[tuple[int, str]],
         texts: list[bytes],
     ) -> None:
         """

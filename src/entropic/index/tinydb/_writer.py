@@ -23,11 +23,12 @@ import errno
 import itertools
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ... import _log
 from ..._fs import abandoned_drafts, is_abandoned, remove_drafts, require_access, watch_forks
+from ..._record import RunRecord, document_text
 from ...errors import OtherFolderError
 from . import _format
 from ._content import Content
@@ -85,9 +86,18 @@ class LineWriter(Generic[T]):
             IndexCorruptError: The file cannot be read; it is left untouched.
             OtherFolderError: Another process has given the file the identity of another folder at our place.
         """
-        insertion = Insertion([dict(document) for document in documents], sys._getframe())
-        if not insertion.bodies:
+        added = [dict(document) for document in documents]
+        return self._insert([str(one.get("params_hash")) for one in added], list(map(_format.body, added)))
+
+    def insert(self, records: Sequence[RunRecord]) -> None:
+        """As `append`, of records."""
+        bodies = [document_text(record).encode("ascii") for record in records]
+        self._insert([record.params_hash for record in records], bodies)
+
+    def _insert(self, hashes: list[str], bodies: list[bytes]) -> list[int]:
+        if not bodies:
             return []
+        insertion = Insertion(hashes, bodies, sys._getframe())
         try:
             self._waiting.append(insertion)
             with_lock(self._path, self._durable, lambda lock: self._append(lock, insertion))
@@ -219,10 +229,10 @@ class LineWriter(Generic[T]):
         content = self._content_to_write(lock.descriptor)
         self._require_own_folder(content)
         batch = self._batch(lock, own)
-        runs, texts, number = list[tuple[int, Document]](), list[bytes](), content.last_number
+        runs, texts, number = list[tuple[int, str]](), list[bytes](), content.last_number
         for insertion in batch:
             insertion.numbers = list(range(number + 1, number + 1 + len(insertion.bodies)))
-            runs += zip(insertion.numbers, insertion.documents, strict=True)
+            runs += zip(insertion.numbers, insertion.hashes, strict=True)
             texts += map(_format.numbered, insertion.numbers, insertion.bodies)
             number += len(insertion.bodies)
         if isinstance(content, LinesContent) and not self._lacks_identity(content):
