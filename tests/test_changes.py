@@ -205,7 +205,7 @@ def test_what_is_kept_of_code_is_no_leftover() -> None:
     play()
     answer = play("[store.check(repair=True).is_clean, str(store.check())]")["answer"]
 
-    assert answer == [True, "1 record(s) checked\nall is well"]
+    assert answer == [True, "1 record checked\nall is well"]
     kept = sorted(path.name.partition("-")[0] for path in Path("results/.entropic/code").glob("*-*.json"))
     assert kept == ["defaults", "fields"]
     assert len(list(Path("results/.entropic/code").glob("*.json"))) == 3

@@ -304,7 +304,7 @@ def test_rm_removes_files_on_request(call: Call, store: Store, runs: list[RunRec
 
     understood, done = answer.err.splitlines()
     assert understood == "entropic: runs with method = 'rk4' (text):"
-    assert done == "entropic: forgot 2 runs and removed their results"
+    assert done == "entropic: forgot 2 runs and removed the results"
     assert [record.result_path.exists() for record in runs] == [False, False, True, True]
     assert call("rm", "--yes", "method=rk4").status == 1
 
@@ -529,6 +529,60 @@ def test_a_lost_index_is_rebuilt(store: Store, call: Call) -> None:
     assert answer.status == 0
     assert "added 2 runs" in answer.err
     assert [record.params["n"] for record in store.list()] == [1, 2]
+
+
+@pytest.mark.filterwarnings("always::entropic.errors.StaleResultWarning")
+def test_a_diff_in_a_warning_keeps_its_lines(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below the warning, indented; no line of it passes for one of the command line."""
+    study = """
+import entropic
+@entropic.cached(entropic.Store("results", "runs.json"), suffix=".txt")
+def f(n, *, result_path):
+    result_path.write_text("ONE")
+"""
+    monkeypatch.syspath_prepend(os.getcwd())
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    Path("study_that_changes.py").write_text(study)
+    assert call("sweep", "-p", "n=1", "study_that_changes:f").status == 0
+    Path("study_that_changes.py").write_text(study.replace("ONE", "two, and more"))
+    monkeypatch.delitem(sys.modules, "study_that_changes")
+
+    told = call("sweep", "--plan", "-p", "n=1", "study_that_changes:f").err.splitlines()
+
+    assert told[0].startswith("entropic: The code of study_that_changes.f has changed")
+    assert '  -    result_path.write_text("ONE")' in told
+    assert '  +    result_path.write_text("two, and more")' in told
+    assert all(line.startswith("  ") for line in told[1:])
+
+
+def test_what_goes_is_counted_in_plain_words(call: Call, store: Store) -> None:
+    """One result is "its result"; where all are pinned, there is no table without rows."""
+    fill(store, {"n": 1}, {"n": 2})
+
+    assert "Remove 1 run and its result (10 B)" in call("prune", "--older-than", "0s", "n=1", typed="n\n").err
+    assert "Remove 2 runs and their results (20 B)" in call("prune", "--older-than", "0s", typed="n\n").err
+    call("pin", "n=1")
+    assert "hash" not in call("rm", "n=1", "--yes").out
+    assert call("check").out.splitlines()[0] == "2 records checked"
+    assert call("explain").err == "entropic: No such command 'explain' (see entropic --help)\n"
+
+
+def test_a_lost_index_is_rebuilt_under_its_own_name(call: Call, tmp_path: Path) -> None:
+    """A study that calls it runs.json finds its runs again; another folder than this one is not written to."""
+    Path("study").mkdir()
+    fill(Store("results", "runs.json"), {"n": 1})
+    fill(Store("others", "study/runs.json"), {"n": 1}, {"n": 2})
+    Path("runs.json").unlink()
+    Path("study/runs.json").unlink()
+
+    answer = call("rebuild")
+    assert answer.err == f"entropic: added 1 run to {os.path.abspath('runs.json')}\n"
+    assert len(Store("results", "runs.json").list()) == 1
+
+    Path("runs.json").unlink()
+    answer = call("rebuild", "--results", "others")
+    assert answer.err == f"entropic: added 2 runs to {os.path.abspath('entropic.json')}\n"
+    assert not Path("study/runs.json").exists()
 
 
 def test_deleted_runs_are_brought_back(store: Store, call: Call) -> None:

@@ -99,6 +99,7 @@ def test_a_failing_point_does_not_stop_the_others() -> None:
 
     assert (done.return_value, results(done)) == (1, ["14.0 rk4"])
     assert "entropic: failed at {'n': 13}: ValueError: unlucky" in done.stderr
+    assert done.stderr.endswith("entropic: 2 points: 0 recorded before, 1 run, 1 failed\n")
 
 
 SLIPS = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 
 from entropic import Store, cached
-from entropic.errors import IncompleteGridWarning
+from entropic.errors import IncompleteGridWarning, StaleResultWarning
 
 pytest.importorskip("pandas")
 xarray = pytest.importorskip("xarray")
@@ -140,6 +142,42 @@ def test_results_are_read_in_parallel(arrays: Store) -> None:
     frame = arrays.collect(read=lambda path: both.wait() is not None)
 
     assert list(frame["value"]) == [True, True]
+
+
+STUDY_THAT_CHANGES = """
+import entropic
+store = entropic.Store("results", "runs.json", durable=False)
+save, load = lambda path, value: path.write_text(str(value)), lambda path: int(path.read_text())
+@entropic.cached(store, save=save, load=load, version={version})
+def f(n):
+    return n * {factor}
+"""
+
+
+def test_points_left_out_by_an_edit_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table loses no row in silence; runs of an older version, and those that newer ones replace, are not missed."""
+    monkeypatch.syspath_prepend(os.getcwd())
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def edited(factor: int, version: int | None = None) -> Any:
+        Path("collected_study.py").write_text(STUDY_THAT_CHANGES.format(factor=factor, version=version))
+        monkeypatch.delitem(sys.modules, "collected_study", raising=False)
+        importlib.invalidate_caches()
+        return importlib.import_module("collected_study").f
+
+    edited(2).sweep([{"n": 1}, {"n": 2}, {"n": 3}])
+    f = edited(100)
+    f.run(2)
+
+    with pytest.warns(StaleResultWarning, match="Left out 2 of 3 recorded points of collected_study.f: the code has"):
+        assert f.collect()["value"].tolist() == [200]
+    f.accept_changes({"n": 1})
+    with pytest.warns(StaleResultWarning, match="Left out 1 of 3 recorded points"):
+        assert f.collect()["value"].tolist() == [2, 200]
+    newer = edited(100, version=2)
+    newer(7)
+    assert newer.collect({"n": 7})["value"].tolist() == [700]
+    assert 700 in newer.collect()["value"].tolist()
 
 
 def test_what_cannot_be_collected_is_said(arrays: Store) -> None:

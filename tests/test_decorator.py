@@ -638,7 +638,8 @@ def test_a_plain_lookup_does_not_see_decorated_runs(store: Store) -> None:
 
 def test_a_name_is_the_identity(store: Store) -> None:
     """The same name finds the same runs, wherever the function has moved to."""
-    record = cached(store, name="solver")(path_first)(1)
+    solver = cached(store, name="solver")(path_first)  # while it lives, another name is no new one for it
+    record = solver(1)
 
     elsewhere = Store(store.results_dir, store.results_dir.parent / "runs.json", file_suffix=".txt")
     assert cached(elsewhere, name="solver")(path_first).retrieve(1) == record

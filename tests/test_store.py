@@ -949,6 +949,14 @@ def test_params_that_cannot_be_a_key_are_refused(
     assert [path.name for path in tmp_path.rglob("*")] == ["results"]
 
 
+def test_a_refused_function_is_not_to_be_registered(store: Store) -> None:
+    """One normaliser for all functions would have to tell any two of them apart: the message does not advise it."""
+    with pytest.raises(UnsupportedTypeError, match="pass its name as text") as caught:
+        store.retrieve({"f": lambda: 1})
+
+    assert "Register" not in str(caught.value)
+
+
 @pytest.mark.parametrize("metadata", [{"x": Opaque()}, {"x": {"y": [Opaque()]}}, {"created_at": 1}, {"x": CIRCULAR}])
 @pytest.mark.parametrize("method", ["run_or_retrieve", "run"])
 def test_metadata_that_cannot_be_kept_is_refused(any_store: Store, method: str, metadata: dict[str, Any]) -> None:

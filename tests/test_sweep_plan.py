@@ -45,7 +45,7 @@ def test_a_plan_writes_nothing_where_nothing_is() -> None:
     """No more than the folder that constructing the store has made."""
     plan = Store("results", "runs.json").plan(grid(n=[1, 2]))
 
-    assert str(plan) == "2 points: 0 cached, 2 to run; no recorded run tells how long on 1 worker"
+    assert str(plan) == "2 points: 0 cached, 2 to run on 1 worker; no recorded run shows how long that takes"
     assert repr(plan) == f"<Plan: {plan}>"
     assert plan.estimated_seconds is None
     assert list(Path().rglob("*")) == [Path("results")]

@@ -71,7 +71,7 @@ def stale(params_hash: str, result_path: str, reason: str) -> None:
 
 def not_forgotten(count: int, error: OSError) -> None:
     """Stale records have been replaced, but could not be taken out of the index."""
-    logger.warning("Kept %d stale record(s), which newer ones have replaced: %s", count, error)
+    logger.warning("Kept stale records (%d), which newer ones have replaced: %s", count, error)
 
 
 def waiting(params_hash: str, holder: str, seconds: float, lock_path: str) -> None:

@@ -257,6 +257,8 @@ class UnsupportedTypeError(EntropicError, TypeError):
     def _ways_out(self) -> str:
         if self.type_name == "object":
             return "One object() cannot be distinguished from another. Pass a plain value, such as a name."
+        if self.type_name == "function":  # a normaliser for it would have to tell any two functions apart
+            return "Or pass its name as text, and choose by it inside. See: entropic docs UnsupportedTypeError."
         return (
             f"Register one with entropic.normalize.register({self.type_name}, function), or pass a plain value such as "
             f"its file name. See: entropic docs UnsupportedTypeError."
@@ -663,7 +665,8 @@ class DuplicateFunctionError(EntropicError, ValueError):
     name: str
     _template = (
         "Cannot decorate {name!r}: another function of that name, with different code, already uses this store, and "
-        "would answer for it. Pass name= to tell them apart, or version= if the code has changed."
+        "would answer for it. If one is an edit of the other, keep that one alone, or give it a version=. Else pass "
+        "name= to tell them apart."
     )
 
 
@@ -719,6 +722,7 @@ class StaleResultWarning(UserWarning):
     """
     A recorded result is used although its code has changed since; given once for each pair of codes.
 
+    Also where ``collect`` leaves out points for that reason.
     If the result is still good, call ``accept_changes()`` on the function; if not, give it a new ``version=``.
 
     Attributes:

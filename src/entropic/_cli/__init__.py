@@ -17,7 +17,7 @@ import click
 
 from ..errors import EntropicError, UnknownNameWarning
 from ._place import store_options
-from ._view import told
+from ._view import told, told_with_lines
 
 _INTERRUPTED = 130
 # The subcommands, each by its function in a module of this room.
@@ -92,7 +92,8 @@ def entropic(context: click.Context, index: str | None, results: str | None) -> 
     \b
     Exit status:
       0    done
-      1    no: nothing matched, something was found by check, or the question was answered with no
+      1    no: nothing matched (an empty list of ls is 0), something was found by check, a point of a sweep failed, or
+           the question was answered with no
       2    could not be done: wrong usage, or an error, with its message on stderr
       130  interrupted
     `entropic run` exits as its program does; see entropic run --help. With ENTROPIC_DEBUG set, errors come in full.
@@ -127,7 +128,7 @@ def main() -> int:
 def _tell_once(message: str, said: set[str]) -> None:
     if message not in said:
         said.add(message)
-        told(message)
+        told_with_lines(message)
 
 
 def _answer() -> int:
@@ -135,7 +136,7 @@ def _answer() -> int:
         result = entropic.main(prog_name="entropic", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.UsageError as error:
-        told(f"{error.format_message()}{_hint(error)}")
+        told(_with_hint(error))
         return 2
     except click.ClickException as error:
         told(error.format_message())
@@ -153,8 +154,10 @@ def _answer() -> int:
         return 2
 
 
-def _hint(error: click.UsageError) -> str:
-    return "" if error.ctx is None else f" (see {error.ctx.command_path} --help)"
+def _with_hint(error: click.UsageError) -> str:
+    if error.ctx is None:
+        return error.format_message()
+    return f"{error.format_message().removesuffix('.')} (see {error.ctx.command_path} --help)"
 
 
 class _Told(logging.Handler):

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from .._results import Journal
 from ..index import adapt, is_index_file, open_index, remembered_folder
 from ..store import Store, store_without_folder
 
@@ -21,12 +22,13 @@ _NAMED = "entropic.results"  # in a context: the results folder, if the user has
 _NOBODY_READS = 141  # what a shell reports of a program that was ended by SIGPIPE
 
 
-def opens_store(*, creates: bool = False) -> Callable[[Function], Callable[..., Any]]:
+def opens_store(*, creates: bool = False, rebuilds: bool = False) -> Callable[[Function], Callable[..., Any]]:
     """
     Give a subcommand the options ``--index`` and ``--results``, and its function the store they mean.
 
     Args:
         creates: The subcommand may begin a new store; others need one that is there.
+        rebuilds: What it begins is the lost index of a results folder, under the name that it had.
     """
 
     def decorate(function: Function) -> Callable[..., Any]:
@@ -34,7 +36,10 @@ def opens_store(*, creates: bool = False) -> Callable[[Function], Callable[..., 
         @functools.wraps(function)
         def opened(*args: Any, index: str | None, results: str | None, **kwargs: Any) -> Any:
             suffix, keep_failed = kwargs.get("suffix") or "", bool(kwargs.pop("keep_failed", False))
-            with chosen_store(index, results, suffix, keep_failed=keep_failed, creates=creates) as store:
+            new_index = lost_index if rebuilds else default_index
+            with chosen_store(
+                index, results, suffix, keep_failed=keep_failed, creates=creates, new_index=new_index
+            ) as store:
                 try:
                     function(*args, store=store, **kwargs)
                     sys.stdout.flush()
@@ -48,8 +53,33 @@ def opens_store(*, creates: bool = False) -> Callable[[Function], Callable[..., 
     return decorate
 
 
+def default_index(results: str | None) -> str:
+    """What a new index is called, whatever its results folder."""
+    return DEFAULT_INDEX
+
+
+def lost_index(results: str | None) -> str:
+    """
+    What the index of a results folder was called: its journal knows, if it was one file in the current folder.
+
+    A folder that was received from somebody may name any place of its reader, and nothing is written to another one.
+    """
+    folder = Path(results or "results")
+    names = {entry.index for entry in Journal(folder, "").entries()}
+    places = [os.path.normpath(folder.absolute() / name) for name in names if not is_url(name)]
+    if len(names) == len(places) == 1 and os.path.dirname(places[0]) == os.getcwd():
+        return os.path.basename(places[0])
+    return DEFAULT_INDEX
+
+
 def chosen_store(
-    index: str | None, results: str | None, suffix: str = "", *, keep_failed: bool = False, creates: bool = False
+    index: str | None,
+    results: str | None,
+    suffix: str = "",
+    *,
+    keep_failed: bool = False,
+    creates: bool = False,
+    new_index: Callable[[str | None], str] = default_index,
 ) -> Store:
     """
     The store that a subcommand means.
@@ -60,6 +90,7 @@ def chosen_store(
         suffix: As for `Store`.
         keep_failed: As for `Store`.
         creates: Neither needs to be there.
+        new_index: Says what an index that is not there is called, by its results folder.
 
     Raises:
         click.UsageError: There is none, or more than one.
@@ -68,7 +99,7 @@ def chosen_store(
     context = click.get_current_context()
     outer = context.obj or {}
     results = results or outer.get("results")
-    places = find_places(index or outer.get("index"), results, creates=creates)
+    places = find_places(index or outer.get("index"), results, creates=creates, new_index=new_index)
     context.meta[_NAMED] = results or os.environ.get("ENTROPIC_RESULTS")
     return open_store(*places, suffix, keep_failed=keep_failed)
 
@@ -126,7 +157,12 @@ def open_store(results_dir: Path, index: Path | str, suffix: str = "", *, keep_f
 
 
 def find_places(
-    index: str | None, results: str | None, *, creates: bool, environment: Mapping[str, str] = os.environ
+    index: str | None,
+    results: str | None,
+    *,
+    creates: bool,
+    environment: Mapping[str, str] = os.environ,
+    new_index: Callable[[str | None], str] = default_index,
 ) -> tuple[Path, Path | str]:
     """
     Where results and index are; an index in a database is told by its URL.
@@ -136,17 +172,25 @@ def find_places(
         results: As the user said; or None, for the environment, or what the index remembers.
         creates: Neither needs to be there.
         environment: Where ENTROPIC_INDEX and ENTROPIC_RESULTS may stand.
+        new_index: As for `chosen_store`.
 
     Raises:
         click.UsageError: There is no index, more than one, or one that does not say where its results are.
     """
-    chosen = index or environment.get("ENTROPIC_INDEX") or _default_index(creates=creates)
+    results = results or environment.get("ENTROPIC_RESULTS")
+    chosen = index or environment.get("ENTROPIC_INDEX") or _index_nearby()
+    if chosen is None and creates:
+        chosen = new_index(results)
+    if chosen is None:
+        raise click.UsageError(
+            f"there is no index here or above: no {DEFAULT_INDEX} and no other. Use --index FILE, or set ENTROPIC_INDEX"
+        )
     if is_url(chosen):
-        return _results_of_url(chosen, results or environment.get("ENTROPIC_RESULTS"), creates=creates), chosen
+        return _results_of_url(chosen, results, creates=creates), chosen
     index_path = Path(chosen)
     if not creates and not index_path.exists():
         raise click.UsageError(f"there is no index {str(index_path)!r}")
-    results_dir = results or environment.get("ENTROPIC_RESULTS") or remembered_folder(index_path)
+    results_dir = results or remembered_folder(index_path)
     if results_dir is None:
         beside = index_path.parent / "results"
         if index_path.exists() and not beside.is_dir():
@@ -169,17 +213,13 @@ def _results_of_url(url: str, results: str | None, *, creates: bool) -> Path:
     return Path(results or remembered or (path.parent if path else Path()) / "results")
 
 
-def _default_index(*, creates: bool) -> str:
+def _index_nearby() -> str | None:
     """The index of this folder or of the nearest one above it, as git looks for a repository."""
     for folder in _folders_upwards():
         found = _index_in(folder)
         if found is not None:
             return found
-    if creates:
-        return DEFAULT_INDEX
-    raise click.UsageError(
-        f"there is no index here or above: no {DEFAULT_INDEX} and no other. Use --index FILE, or set ENTROPIC_INDEX"
-    )
+    return None
 
 
 def _folders_upwards() -> Iterator[str]:

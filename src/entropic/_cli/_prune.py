@@ -44,16 +44,17 @@ def rm(store: Store, runs: tuple[str, ...], files: bool, pinned: bool, yes: bool
     meant = some(store, runs)
     records = RecordList(record for record in meant if pinned or not is_pinned(record))
     _view.told(f"runs with {understood(runs)}:")
-    _preview(records)
+    if records:
+        _preview(records)
     if spared := len(meant) - len(records):
         _view.told(f"{spared} more {'is' if spared == 1 else 'are'} pinned, and kept without --pinned")
     if not records:
         raise NothingFound("nothing to forget")
     _confirm(
-        f"Forget {_counted(records)}{' and remove their results' if files else ', and keep their files'}?", yes=yes
+        f"Forget {_counted(records)}{f' and remove {_whose(records)}' if files else ', and keep the results'}?", yes=yes
     )
     count = store.delete_records(records, remove_files=files)
-    _view.told(f"forgot {count} run{'' if count == 1 else 's'}{' and removed their results' if files else ''}")
+    _view.told(f"forgot {count} run{'' if count == 1 else 's'}{' and removed the results' if files else ''}")
 
 
 @click.command()
@@ -129,7 +130,7 @@ def prune(
     _preview(records)
     size = _view.size_text(total_size(records))
     where = one_line(store.results_dir)
-    _confirm(f"Remove {_counted(records)} and their results ({size}) in {where}?", yes=yes)
+    _confirm(f"Remove {_counted(records)} and {_whose(records)} ({size}) in {where}?", yes=yes)
     # What was shown, and not what the limits mean by now.
     count = store.delete_records(records, remove_files=True)
     _view.told(f"removed {count} run{'' if count == 1 else 's'}")
@@ -196,6 +197,10 @@ def _preview(records: RecordList) -> None:
 def _confirm(question: str, *, yes: bool) -> None:
     if not yes:
         click.confirm(question, abort=True, err=True)
+
+
+def _whose(records: RecordList) -> str:
+    return "its result" if len(records) == 1 else "their results"
 
 
 def _counted(records: RecordList) -> str:

@@ -13,19 +13,21 @@ from ._selection import NothingFound, condition_of, runs_argument
 
 @click.command()
 @click.option("--former-index", metavar="NAME", help="The lost index, if the folder has runs of several.")
-@opens_store(creates=True)
+@opens_store(creates=True, rebuilds=True)
 def rebuild(store: Store, former_index: str | None) -> None:
     """
     Add the runs to the index that it has lost.
 
-    They come from the journal of the results folder. Runs that were deleted stay deleted. If the index is gone, name it
-    and its folder: --index FILE --results DIR.
+    They come from the journal of the results folder. Runs that were deleted stay deleted. An index that is
+    gone is made again under its name, if it was in this folder, with the results in ./results; else name it and its
+    folder: --index FILE --results DIR.
 
     \b
     Example:
       entropic --index runs.json --results results rebuild
     """
-    _view.told(f"added {_counted(store.rebuild(former_index=former_index))} to the index")
+    added = store.rebuild(former_index=former_index)
+    _view.told(f"added {_counted(added)} to {getattr(store.index, 'path', None) or store.index}")
 
 
 @click.command()

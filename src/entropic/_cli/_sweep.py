@@ -123,17 +123,18 @@ def sweep(
         records = run_sweep(subject, given, SweepOptions(workers=workers, metadata=notes), as_record)
     except SweepError as error:
         _tell_failures(error)
-        _show(error.records, before)
+        _show(error.records, before, len(error.failures))
         context.exit(_FAILED)
     _show(records, before)
 
 
-def _show(records: Iterable[RunRecord | None], before: Plan) -> None:
+def _show(records: Iterable[RunRecord | None], before: Plan, failed: int = 0) -> None:
     found = [record for record in records if record is not None]
     for record in found:
         _view.show_path(record.result_path)
     ran = len({record.params_hash for record in found}) - before.cached
-    _view.told(f"{before.total} points: {before.cached} recorded before, {max(ran, 0)} run")
+    failures = f", {failed} failed" if failed else ""
+    _view.told(f"{before.total} points: {before.cached} recorded before, {max(ran, 0)} run{failures}")
 
 
 def _tell_failures(error: SweepError) -> None:

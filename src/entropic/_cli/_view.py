@@ -25,6 +25,14 @@ def told(message: object) -> None:
     click.echo(f"entropic: {one_line(message)}", err=True)
 
 
+def told_with_lines(message: str) -> None:
+    """A message and what stands below it, such as a diff: indented, so that no line of it passes for one of ours."""
+    first, *below = message.splitlines() or [""]
+    told(first)
+    for line in below:
+        click.echo(f"  {one_line(line)}", err=True)
+
+
 def size_text(size_bytes: int | None) -> str:
     """
     A size for people.

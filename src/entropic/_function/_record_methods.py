@@ -83,11 +83,15 @@ class RecordMethods:
 
         Raises:
             TypeError: There is neither *read* nor ``load``.
+
+        Warns:
+            StaleResultWarning: Points are left out, since all of their runs were made by code that has changed since.
         """
-        reader = read or self._self_parts()[0].load
+        cache, _ = self._self_parts()
+        reader = read or cache.load
         if reader is None:
             raise TypeError("Cannot collect results: the function has no load=. Pass read=, such as read=np.load.")
-        return self.list(where, current=True).collect(reader, to)
+        return cache.records.answering(query.Selection.of(where)).collect(reader, to)
 
     def migrate(
         self,

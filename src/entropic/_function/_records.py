@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _engine, _tables, query
 from .._engine import RunCache, StalenessPolicy
+from .._fs import warn
 from .._record import RunRecord
+from ..errors import StaleResultWarning
 from ..hashing import canonical
 from ._closure import Closure
 from ._watches import Watches
@@ -55,6 +57,16 @@ class FunctionRecords:
             current: Only those that answer.
         """
         return self._found(selection or query.Selection.of(), self.owns, current)
+
+    def answering(self, selection: Selection) -> RecordList:
+        """Those that answer; warns where a point of today's version is left out, since its runs are by other code."""
+        found = self.chosen(selection)
+        answers = found.current()
+        version = canonical(self._closure.identity().fields.get("version"))
+        points = {self._point(one) for one in found if canonical(one.provenance.get("version")) == version}
+        if left_out := len(points - set(map(self._point, answers))):
+            warn(_told_left_out(self._name, left_out, len(points)), StaleResultWarning)
+        return answers
 
     def _found(self, selection: Selection, is_wanted: Callable[[RunRecord], bool], current: bool = False) -> RecordList:
         if self._evolution is None:
@@ -158,6 +170,14 @@ class FunctionRecords:
     def forget(self) -> None:
         """Forget all of them; their results are kept."""
         self._engine.forget(self.owns)
+
+
+def _told_left_out(name: str, left_out: int, points: int) -> str:
+    return (
+        f"Left out {left_out} of {points} recorded points of {name}: the code has changed since they ran. If their "
+        "results are still good, call accept_changes() on the function once; if not, sweep over the points with a new "
+        "version= first. To read them all the same, call list().collect(read)."
+    )
 
 
 def _one_of_each_code(runs: Sequence[RunRecord]) -> list[RunRecord]:

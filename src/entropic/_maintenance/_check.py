@@ -56,7 +56,7 @@ class CheckReport:
         return not (lost or left or self.orphans)
 
     def __str__(self) -> str:
-        lines = [f"{self.checked} record(s) checked"]
+        lines = [f"{_counted(self.checked)} checked"]
         lines += [f"dangling (result gone): {_told(record)}" for record in self.dangling]
         lines += [f"changed since it was recorded: {_told(record)}" for record in self.changed]
         lines += [f"orphan (no record): {path}" for path in self.orphans]
@@ -111,7 +111,7 @@ def _repair(engine: RunCache, report: CheckReport) -> None:
     if engine.folder.adopt():
         report.repaired.append("took the results folder as that of the index, and kept all records")
     elif lost and (count := engine.forget(lambda record: engine.paths.shown(record) in lost)):
-        report.repaired.append(f"forgot {count} record(s) whose result is gone")
+        report.repaired.append(f"forgot {_counted(count)} whose result is gone")
     if report.leftovers:
         cleared = engine.staging.clean_up()
         engine.flights.clean_up()
@@ -163,6 +163,10 @@ def _differs(record: RunRecord, *, contents: bool) -> bool:
         return differs(record, str(record.result_path), contents=contents)
     except OSError:
         return True  # a part of it cannot be read
+
+
+def _counted(count: int) -> str:
+    return f"{count} record{'' if count == 1 else 's'}"
 
 
 def _told(record: RunRecord) -> str:

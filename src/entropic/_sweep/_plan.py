@@ -81,7 +81,7 @@ class Plan:
             return said
         on = f" on {_counted(self.workers, 'worker')}"
         if self.estimated_seconds is None:
-            return f"{said}; no recorded run tells how long{on}"
+            return f"{said}{on}; no recorded run shows how long that takes"
         return f"{said}; about {duration(self.estimated_seconds)}{on}"
 
     def __repr__(self) -> str:
