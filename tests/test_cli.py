@@ -563,8 +563,30 @@ def test_what_goes_is_counted_in_plain_words(call: Call, store: Store) -> None:
     assert "Remove 2 runs and their results (20 B)" in call("prune", "--older-than", "0s", typed="n\n").err
     call("pin", "n=1")
     assert "hash" not in call("rm", "n=1", "--yes").out
+    assert "would remove 1 run and its result (10 B)" in call("prune", "--older-than", "0s", "--preview").err
+    assert len(store.list()) == 2
     assert call("check").out.splitlines()[0] == "2 records checked"
     assert call("explain").err == "entropic: No such command 'explain' (see entropic --help)\n"
+
+
+def test_a_zip_file_is_no_store_to_merge(call: Call, store: Store) -> None:
+    """It has to be unpacked first, and the message says so, not that an index is damaged; nor is a path a store."""
+    fill(store, {"n": 1})
+    store.export("runs.zip")
+
+    answer = call("merge", "runs.zip")
+    assert (answer.status, answer.out) == (2, "")
+    assert "runs.zip is a zip file: unpack it" in answer.err
+    with pytest.raises(TypeError, match="it is no Store"):
+        store.merge("runs.zip")  # type: ignore[arg-type]
+
+
+def test_the_list_of_guides_fits_a_terminal() -> None:
+    """The rest of a line stands below its beginning."""
+    lines = on_terminal("docs", COLUMNS="80").splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert {line[:14].strip() for line in lines} >= {"", "tutorial", "performance"}
 
 
 def test_a_lost_index_is_rebuilt_under_its_own_name(call: Call, tmp_path: Path) -> None:

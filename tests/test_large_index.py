@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tinydb
@@ -167,6 +168,29 @@ def test_what_was_remembered_is_forgotten_once_it_is_removed(tmp_path: Path) -> 
     for index in others:
         assert index.find_by_hash(records[4].params_hash) is None
         require(index, [*records[:4], *records[5:]], records)
+
+
+def test_a_run_is_removed_while_another_process_reads_the_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the head, which counts the removals, and the lines, of which a table is made: each is counted once."""
+    path = tmp_path / "runs.json"
+    records = [make_record({"n": n}) for n in range(9)]
+    opened(path).insert_many(records)
+    build = _lines.LinesContent._build_table
+
+    def build_later(content: _lines.LinesContent, descriptor: int) -> Any:
+        opened(path).delete_by_hash(records[4].params_hash)
+        return build(content, descriptor)
+
+    reader = opened(path)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(_lines.LinesContent, "_build_table", build_later)
+        for record in records[:4]:
+            assert reader.find_by_hash(record.params_hash) == record
+
+    require(reader, [*records[:4], *records[5:]], records)
+    require(opened(path), [*records[:4], *records[5:]], records)
 
 
 @pytest.mark.parametrize("inner", ["inserts", "removes"])

@@ -823,6 +823,7 @@ class Store:
 
         Raises:
             OSError: A result or a record cannot be written. What was taken over until then stays.
+            TypeError: *other* is no store, but the name of one.
 
         Example:
             >>> ours, theirs = Store("a", "a.json", file_suffix=".txt"), Store("b", "b.json", file_suffix=".txt")
@@ -832,6 +833,11 @@ class Store:
         """
         from ._maintenance import MergeOptions, merge
 
+        if not isinstance(other, Store):
+            raise TypeError(
+                f"Cannot merge {other!r}: it is no Store. Open it as one, entropic.Store(results_dir, db_path); an "
+                "export that is a zip file has to be unpacked first."
+            )
         options = MergeOptions(preview=preview, link=link, outside=outside)
         return merge(self._engine, other._engine, query.Selection.of(where), options, step)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
+
 import click
 from click.shell_completion import CompletionItem
 
 from .. import _guides
+from . import _view
 
 
 def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -33,4 +37,12 @@ def docs(topic: tuple[str, ...]) -> None:
     about = _guides.topics()
     width = max(map(len, about))
     for name, summary in about.items():
-        click.echo(f"{name:{width}}  {summary}")
+        click.echo(_fitting(f"{name:{width}}  {summary}", " " * (width + 2)))
+
+
+def _fitting(line: str, indent: str) -> str:
+    """A line as it is, or on a terminal as lines that fit."""
+    if not _view.is_terminal():
+        return line
+    columns = max(shutil.get_terminal_size().columns, 2 * len(indent))
+    return textwrap.fill(line, columns, subsequent_indent=indent, break_on_hyphens=False)

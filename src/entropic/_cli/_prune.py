@@ -75,6 +75,7 @@ def rm(store: Store, runs: tuple[str, ...], files: bool, pinned: bool, yes: bool
     help="With --max-size: first the oldest, or what saves the fewest seconds of computing a byte.",
 )
 @click.option("--failed", is_flag=True, help="Instead of runs, what failed ones have left; see entropic failures.")
+@click.option("--preview", is_flag=True, help="Only show what would go.")
 @yes_option
 @opens_store()
 def prune(
@@ -86,6 +87,7 @@ def prune(
     max_size: int | None,
     by: Literal["age", "value"],
     failed: bool,
+    preview: bool,
     yes: bool,
 ) -> None:
     """
@@ -104,7 +106,8 @@ def prune(
     """
     limits = {"larger_than": larger_than, "keep_newest": keep_newest, "max_size": max_size}
     if failed:
-        _prune_failed(store, runs, older_than, [name for name, value in limits.items() if value is not None], yes=yes)
+        others = [name for name, value in limits.items() if value is not None]
+        _prune_failed(store, runs, older_than, others, only_preview=preview, yes=yes)
         return
     if not runs and older_than is None and set(limits.values()) == {None}:
         raise click.UsageError(
@@ -130,6 +133,9 @@ def prune(
     _preview(records)
     size = _view.size_text(total_size(records))
     where = one_line(store.results_dir)
+    if preview:
+        _view.told(f"would remove {_counted(records)} and {_whose(records)} ({size}) in {where}")
+        return
     _confirm(f"Remove {_counted(records)} and {_whose(records)} ({size}) in {where}?", yes=yes)
     # What was shown, and not what the limits mean by now.
     count = store.delete_records(records, remove_files=True)
@@ -137,7 +143,13 @@ def prune(
 
 
 def _prune_failed(
-    store: Store, runs: tuple[str, ...], older_than: float | None, others: Sequence[str], *, yes: bool
+    store: Store,
+    runs: tuple[str, ...],
+    older_than: float | None,
+    others: Sequence[str],
+    *,
+    only_preview: bool,
+    yes: bool,
 ) -> None:
     if others:
         raise click.UsageError(
@@ -151,6 +163,9 @@ def _prune_failed(
     for failure in found:
         click.echo(str(failure))
     count = f"{len(found)} failed run{'' if len(found) == 1 else 's'}"
+    if only_preview:
+        _view.told(f"would remove what {count} left")
+        return
     _confirm(f"Remove what {count} left?", yes=yes)
     remove_failures(found)
     _view.told(f"removed what {count} left")

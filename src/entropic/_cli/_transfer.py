@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from zipfile import is_zipfile
 
 import click
 
@@ -102,6 +103,8 @@ def merge(
       entropic merge /data/colleague/entropic.json
       entropic merge --preview /data/colleague 'n>=100'
     """
+    if is_zipfile(other):
+        raise click.UsageError(f"{other} is a zip file: unpack it, and name the folder that it is unpacked to")
     index = str(Path(other, "entropic.json")) if Path(other).is_dir() else other
     with open_store(*find_places(index, other_results, creates=False, environment={})) as source:
         if other_results is None:

@@ -59,7 +59,7 @@ class LinesContent(LineContent):
         self._asked: dict[bytes, list[int]] = {}
         self._scans = 0
         self._has_looked_beside = False
-        self._saved_count = self._removed_before_table = 0
+        self._saved_count = 0
         self._names: NameTables | None = None  # loaded by the first query
         self._ahead = _Ahead(0, b"")
         self._mark = head[-_MARK_BYTES:]
@@ -119,11 +119,9 @@ class LinesContent(LineContent):
         return None
 
     def count(self, descriptor: int) -> int:
-        """By the table of offsets, or by the line feeds."""
+        """By the line feeds: a table of offsets keeps those of lines that have been removed where they stood."""
         if self.is_small or self.is_bare:
             return super().count(descriptor)
-        if (table := self._table_at_hand(descriptor)) is not None:
-            return len(table) - (self.removed - self._removed_before_table) % _MOST_REMOVED
         return 1 + sum(piece.count(b"\n") for piece in pieces_of(descriptor, self.start + 1, self.end))
 
     def candidates(
@@ -171,7 +169,7 @@ class LinesContent(LineContent):
         tail = read_all(descriptor, self.end - len(self._mark), size)
         if not tail.startswith(self._mark):
             return None
-        tail, known = tail[len(self._mark) :], self.end
+        tail = tail[len(self._mark) :]
         if blanks := len(tail) - len(tail.lstrip(_format.BLANKS)):  # lines behind ours that are gone again
             self._advance(self.end, self._mark + tail[:blanks], blanks)
         lines, self.closed = self._split(descriptor, tail[blanks:], self.end, is_bare=self.is_bare)
@@ -180,8 +178,6 @@ class LinesContent(LineContent):
             if (run := self._parsed(descriptor, offset, text)) is not None:
                 added.append(str(run[1].get("params_hash")))
                 self._take(run[0], added[-1], offset, text)
-        # What was added and removed since is counted as removed, and was never in the table.
-        self._removed_before_table += tail.count(_format.REMOVED_END, 0, self.end - known)
         return added
 
     def _take_removals(self, head: bytes) -> bool:
@@ -299,7 +295,7 @@ class LinesContent(LineContent):
         return all(chunk.count(_HASH_FIELD) > chunk.count(b"\n") for _, chunk in self._chunks(descriptor))
 
     def _build_table(self, descriptor: int) -> OffsetTable:
-        self._saved_count, self._removed_before_table = 0, self.removed
+        self._saved_count = 0
         return OffsetTable(self._entries_from(descriptor, self.start + 1))
 
     def _entries_from(self, descriptor: int, begin: int) -> array[int]:
@@ -322,8 +318,6 @@ class LinesContent(LineContent):
                 begin = saved.end + (1 if saved.end == self.start else len(b",\n"))
                 for number in self._entries_from(descriptor, begin):
                     self._table.add_entry(number)
-                removed = sum(piece.count(_format.REMOVED_END) for piece in pieces_of(descriptor, saved.end, self.end))
-                self._removed_before_table = saved.removed + removed
         return self._table
 
     def save_offsets(self, descriptor: int) -> None:
@@ -335,7 +329,7 @@ class LinesContent(LineContent):
             self._saved_count = len(table)  # also if it fails: a folder that cannot be written is not tried each time
             from . import _offset_file
 
-            saved = _offset_file.SavedOffsets(table.entries(), self.end, self._removed_before_table)
+            saved = _offset_file.SavedOffsets(table.entries(), self.end)
             _offset_file.save(self._path, descriptor, _format.uncounted(self._head), saved)
 
     def _entries_one_by_one(self, descriptor: int, offset: int, chunk: bytes) -> Iterator[int]:

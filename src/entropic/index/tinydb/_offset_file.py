@@ -31,12 +31,10 @@ class SavedOffsets(NamedTuple):
     Attributes:
         entries: Its numbers, which rise.
         end: Where the last line ends that is in it.
-        removed: How many lines had been removed in place by then.
     """
 
     entries: array[int]
     end: int
-    removed: int
 
 
 def load(path: str, descriptor: int, head: bytes) -> SavedOffsets | None:
@@ -59,7 +57,7 @@ def load(path: str, descriptor: int, head: bytes) -> SavedOffsets | None:
             return None
         if sys.byteorder != "little":
             entries.byteswap()
-        return SavedOffsets(entries, told["end"], told["removed"])
+        return SavedOffsets(entries, told["end"])
     return None
 
 
@@ -72,7 +70,6 @@ def save(path: str, descriptor: int, head: bytes, saved: SavedOffsets) -> None:
     told = {
         "binding": _binding(descriptor, head, saved.end),
         "end": saved.end,
-        "removed": saved.removed,
         "count": len(entries),
         "crc": crc32(entries),
     }
