@@ -606,6 +606,14 @@ def test_a_lost_index_is_rebuilt_under_its_own_name(call: Call, tmp_path: Path) 
     assert answer.err == f"entropic: added 2 runs to {os.path.abspath('entropic.json')}\n"
     assert not Path("study/runs.json").exists()
 
+    Path("entropic.json").unlink()
+    fill(Store("results", "more.json"), {"n": 1})
+    Path("more.json").unlink()
+    answer = call("rebuild")
+    assert answer.status == 2
+    assert "several indexes (more.json, runs.json): choose one with --index FILE" in answer.err
+    assert not list(Path().glob("*.json"))
+
 
 def test_deleted_runs_are_brought_back(store: Store, call: Call) -> None:
     """Those that filters choose; if there are none, the exit status says so."""

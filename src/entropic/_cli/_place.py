@@ -63,13 +63,19 @@ def lost_index(results: str | None) -> str:
     What the index of a results folder was called: its journal knows, if it was one file in the current folder.
 
     A folder that was received from somebody may name any place of its reader, and nothing is written to another one.
+
+    Raises:
+        click.UsageError: There were several in the current folder.
     """
     folder = Path(results or "results")
     names = {entry.index for entry in Journal(folder, "").entries()}
     places = [os.path.normpath(folder.absolute() / name) for name in names if not is_url(name)]
-    if len(names) == len(places) == 1 and os.path.dirname(places[0]) == os.getcwd():
-        return os.path.basename(places[0])
-    return DEFAULT_INDEX
+    here = sorted(os.path.basename(place) for place in places if os.path.dirname(place) == os.getcwd())
+    if len(here) > 1:
+        raise click.UsageError(
+            f"the results in {str(folder)!r} are of several indexes ({', '.join(here)}): choose one with --index FILE"
+        )
+    return here[0] if here and len(names) == 1 else DEFAULT_INDEX
 
 
 def chosen_store(
