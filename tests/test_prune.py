@@ -226,3 +226,25 @@ def test_a_function_deletes_what_a_query_means(store: entropic.Store) -> None:
     assert free.result_path.exists()
     with pytest.raises(TypeError):
         f.delete(where={}, preview=True, remove_files=True)
+
+
+@pytest.mark.parametrize("method", ["pin", "unpin", "delete_records"])
+@pytest.mark.parametrize("given", ["n=1", 3, ["n=1"], None])
+def test_a_query_in_the_place_of_records_is_refused(store: entropic.Store, method: str, given: Any) -> None:
+    """With what to pass instead; nothing is pinned or deleted."""
+    store.run({"n": 1}, lambda params, path: path.write_text("x"))
+
+    with pytest.raises(TypeError, match="as a record: pass records"):
+        getattr(store, method)(given)
+
+    assert len(store.list()) == 1
+    assert store.count("provenance.pinned=True") == 0
+
+
+@pytest.mark.parametrize("limit", ["older_than_seconds", "larger_than_bytes", "keep_newest", "max_size_bytes"])
+def test_a_limit_is_a_number(store: entropic.Store, limit: str) -> None:
+    """A text as on the command line is refused by name, whether anything is recorded or not."""
+    with pytest.raises(TypeError, match=f"{limit}='90d': it has to be a number"):
+        store.prune(**{limit: "90d"})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="older_than_seconds='90d'"):
+        store.prune(failed=True, older_than_seconds="90d")  # type: ignore[call-overload]

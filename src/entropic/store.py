@@ -635,6 +635,7 @@ class Store:
 
         Raises:
             ValueError: A result to be removed lies outside the results folder; nothing has been deleted then.
+            TypeError: These are no records.
 
         Example:
             >>> store = Store("results", "runs.json", file_suffix=".txt")
@@ -642,7 +643,7 @@ class Store:
             >>> store.delete_records(store.list(where={"n": 6}), remove_files=True)
             1
         """
-        return self._engine.forget_records(records, remove_files)
+        return self._engine.forget_records(_required_records(records), remove_files)
 
     def pin(self, runs: Mapping[str, Any] | RunRecord | Iterable[RunRecord], /) -> RecordList:
         """
@@ -659,6 +660,7 @@ class Store:
         Raises:
             NotRecordedError: There are no such runs (a `LookupError`).
             OSError: The index cannot be written.
+            TypeError: These are neither parameters nor records.
 
         Example:
             >>> store = Store("results", "runs.json", file_suffix=".txt")
@@ -678,7 +680,7 @@ class Store:
         if isinstance(runs, RunRecord):
             return [runs]
         if not isinstance(runs, Mapping):
-            return runs
+            return _required_records(runs)
         key = make_key(runs)
         if not (found := self._engine.records_of(key)):
             raise NotRecordedError("", key.params_hash)
@@ -1104,3 +1106,14 @@ def store_without_folder(
     url = index if isinstance(index, str) else None
     store.__setstate__(vars(Settings.checked(results_dir, index, file_suffix, url, keep_failed=keep_failed)))
     return store
+
+
+def _required_records(records: Iterable[RunRecord]) -> list[RunRecord]:
+    """Records as they were passed; a query in their place is an easy slip."""
+    listed: list[Any] = list(records) if isinstance(records, Iterable) and not isinstance(records, str) else [records]
+    for one in listed:
+        if not isinstance(one, RunRecord):
+            raise TypeError(
+                f"Cannot use {one!r} as a record: pass records, such as those that store.list('n=1') returns."
+            )
+    return listed

@@ -7,6 +7,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timezone
+from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,10 +54,17 @@ class Limits(NamedTuple):
 
     def require_sense(self) -> None:
         """Refuse an order that is unknown, or that would have no effect."""
+        for name in ("older_than_seconds", "larger_than_bytes", "keep_newest", "max_size_bytes"):
+            _require_number(name, getattr(self, name))
         if self.by not in ORDERS:
             raise ValueError(f"Cannot prune by {self.by!r}: the orders are {', '.join(map(repr, ORDERS))}.")
         if self.by != "age" and self.max_size_bytes is None:
             raise ValueError(f"Cannot prune by {self.by!r} alone: say down to which size, with max_size_bytes.")
+
+
+def _require_number(name: str, value: object) -> None:
+    if value is not None and not isinstance(value, Real):
+        raise TypeError(f"Cannot prune by {name}={value!r}: it has to be a number.")
 
 
 def prune(engine: RunCache, limits: Limits, where: Where | None, *, preview: bool) -> RecordList:
@@ -78,6 +86,7 @@ def prune_failures(
     engine: RunCache, older_than_seconds: float | None, where: Where | None, *, preview: bool
 ) -> list[FailedRun]:
     """Remove what failed runs have left, and return what that was; see `entropic.Store.prune`."""
+    _require_number("older_than_seconds", older_than_seconds)
     now = datetime.now(timezone.utc)
     found = failures(engine, where)
     if older_than_seconds is not None:
