@@ -14,6 +14,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -60,6 +61,8 @@ class Program:
         self._folder = os.path.realpath(folder) + os.sep
         self._guard = _Guard()
         self._process: subprocess.Popen[bytes] | None = None
+        self._starting = threading.Lock()
+        self._is_given_up = False
 
     def run(self, show: Callable[[bytes], object]) -> int:
         """
@@ -76,6 +79,9 @@ class Program:
             status = self._follow(process, show)
         except BaseException:
             # Interrupted, or the output cannot be kept: whatever the program makes now would be thrown away.
+            # The executor may not know its thread yet. Once we hold the lock, the program is known or never starts.
+            with self._starting:
+                self._is_given_up = True
             starter.shutdown()
             if self._process is not None:
                 self._end(self._process)
@@ -85,6 +91,12 @@ class Program:
         return status
 
     def _start(self) -> subprocess.Popen[bytes]:
+        with self._starting:
+            if self._is_given_up:
+                raise NotStarted
+            return self._start_and_watch()
+
+    def _start_and_watch(self) -> subprocess.Popen[bytes]:
         try:
             self._process = subprocess.Popen(
                 self._arguments,
