@@ -793,7 +793,8 @@ class TestByteLocks:
         held = [locks.try_lock(f"{n:016x}") for n in (0, 0xAA, 0xFFFF_FFFF_FFFF_FFFF)]
 
         assert None not in held
-        assert os.listdir(tmp_path) == ["locks.bytes"]
+        assert sorted(os.listdir(tmp_path)) == ["locks", "locks.bytes"]
+        assert os.listdir(tmp_path / "locks") == []
         assert os.path.getsize(tmp_path / "locks.bytes") == 0
         assert [one.try_lock("ffffffffffffffff") for one in (locks, others)] == [None, None]
         for lock in held:

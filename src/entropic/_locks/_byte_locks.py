@@ -123,6 +123,7 @@ class ByteLocks:
         if file is None:
             with forks_held_off():  # or a child would keep locks that it does not know of
                 self._file = file = KeptFile(self._path, os.O_RDWR)
+            self._lock_files.make_folder()
         return file
 
 

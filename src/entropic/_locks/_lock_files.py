@@ -44,6 +44,11 @@ class LockFiles:
     def __init__(self, folder: str) -> None:
         self._folder = folder
 
+    def make_folder(self) -> None:
+        """Make the folder: what looks into it, to see who runs what, finds nobody rather than nothing."""
+        with contextlib.suppress(OSError):  # told by those who need it
+            make_shared_folder(self._folder)
+
     def scope(self) -> str:
         """The folder, links resolved."""
         return os.path.realpath(self._folder)
