@@ -9,6 +9,7 @@ import inspect
 import json
 import logging
 import threading
+import typing
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -779,7 +780,7 @@ def test_two_functions_of_one_name_are_an_error(store: Store) -> None:
     again = Store(store.results_dir, store.results_dir.parent / "runs.json")
 
     for same in (store, again):
-        with pytest.raises(DuplicateFunctionError, match=r"simulate.*name=.*version="):
+        with pytest.raises(DuplicateFunctionError, match=r"simulate.*version=.*name="):
             redefined(same, other=True)
 
 
@@ -887,6 +888,22 @@ def test_exceptions_are_not_cached(store: Store) -> None:
 
 
 # ---- functools' vocabulary, and ours --------------------------------------------------------------------------------
+
+
+def test_its_annotations_are_those_of_the_function(store: Store) -> None:
+    """Also once a tool for documentation has looked at those of the classes."""
+
+    class Model:
+        @cached(store, ignore=("self",))
+        def simulate(self, n: int, *, result_path: Path) -> None:
+            raise AssertionError
+
+    for kind in (type(Model.simulate), type(Model().simulate)):
+        for base in kind.__mro__[:-1]:
+            assert inspect.get_annotations(base) is not None
+            assert typing.get_type_hints(base) is not None
+
+    assert Model.simulate.__annotations__["n"] == Model().simulate.__annotations__["n"] == "int"
 
 
 def test_it_looks_like_the_function_it_is(store: Store) -> None:

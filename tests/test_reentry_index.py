@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -250,6 +252,27 @@ def test_a_store_on_sqlite_is_called_at_a_line_of_its_own_call(tmp_path: Path, c
     """The transaction that it comes into is made anew."""
     files = frozenset(file for file in EVERYWHERE if os.path.join("index", "sql") in file)
     assert try_lines(tmp_path, call, "sqlite://", 17, files) > 5
+
+
+def test_a_write_comes_into_the_rows_of_a_query(tmp_path: Path) -> None:
+    """A transaction ends with its connection, though a query in it could read on."""
+    pytest.importorskip("sqlalchemy")
+    from entropic.index.sql._attempts import EndingConnection
+
+    path = tmp_path / "r.sqlite3"
+    outer = sqlite3.connect(path, factory=EndingConnection, isolation_level=None)
+    outer.execute("CREATE TABLE numbers (n)")
+    outer.executemany("INSERT INTO numbers VALUES (?)", [(n,) for n in range(3)])
+    outer.execute("BEGIN IMMEDIATE")
+    rows = outer.cursor().execute("SELECT n FROM numbers")
+    assert next(rows) == (0,)
+    outer.execute("DELETE FROM numbers")
+
+    outer.close()
+
+    with contextlib.closing(sqlite3.connect(path, timeout=0)) as inner:
+        assert inner.execute("INSERT INTO numbers VALUES (3)").rowcount == 1
+        assert inner.execute("SELECT count(*) FROM numbers").fetchone() == (4,)
 
 
 def try_lines(tmp_path: Path, call: str, url: str | None, every: int, files: frozenset[str | None] = EVERYWHERE) -> int:

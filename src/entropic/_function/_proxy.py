@@ -26,11 +26,19 @@ S = TypeVar("S")
 T = TypeVar("T")  # the same, once it is awaited
 T2 = TypeVar("T2")
 
+# What looks at the annotations of a class, as tools for documentation do, leaves some in it; they would hide those of
+# the function. So each class has what the proxy has for them.
+_ANNOTATIONS: Any = next(
+    vars(kind)["__annotations__"] for kind in reversed(wrapt.FunctionWrapper.__mro__) if "__annotations__" in vars(kind)
+)
+
 _ANSWERS_DEPEND_ON = ("version", "ignore", "load", "save", "suffix", "added", "renamed", "removed")
 
 
 class BoundCachedFunction(Methods[P, R, T], wrapt.BoundFunctionWrapper[P, R]):
     """A decorated method, bound to its instance or class."""
+
+    __annotations__ = _ANNOTATIONS
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         cache, first = self._self_parts()
@@ -65,6 +73,8 @@ BoundCachedFunction.__module__ = "entropic.reports"
 
 class CachedFunction(Methods[P, R, T], wrapt.FunctionWrapper[P, R]):
     """A decorated function; made by `entropic.cached`."""
+
+    __annotations__ = _ANNOTATIONS
 
     __bound_function_wrapper__ = BoundCachedFunction  # type: ignore[assignment]  # declared for one P and R only
 

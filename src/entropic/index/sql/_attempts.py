@@ -11,12 +11,44 @@ import contextlib
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
 T = TypeVar("T")
+
+
+class _EndingCursor(sqlite3.Cursor):
+    def close(self) -> None:
+        with contextlib.suppress(sqlite3.ProgrammingError):  # closed with its connection, which is told elsewhere
+            super().close()
+
+
+class EndingConnection(sqlite3.Connection):
+    """
+    A connection that ends its transaction when it is closed, also in the middle of the rows of a query.
+
+    SQLite keeps a connection that was closed, with its locks, for as long as there is a cursor that could read on.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._cursors: weakref.WeakSet[sqlite3.Cursor] = weakref.WeakSet()
+
+    def cursor(self, factory: Any = _EndingCursor) -> Any:
+        """Open a cursor, which is closed with the connection."""
+        cursor = super().cursor(factory)
+        self._cursors.add(cursor)
+        return cursor
+
+    def close(self) -> None:
+        """Close the cursors and the connection."""
+        for cursor in list(self._cursors):
+            with contextlib.suppress(sqlite3.Error):
+                cursor.close()
+        super().close()
 
 
 class Attempt:

@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from ... import _log
 from ..._fs import is_settled, make_folder, require_access
 from ...errors import IndexUnavailableError
-from ._attempts import Attempt
+from ._attempts import Attempt, EndingConnection
 from ._conditions import Narrowing, SQLiteNarrowing
 from ._schema import has_tables, make_tables, tokens
 from ._url import DatabasePlace
@@ -236,7 +236,12 @@ class SQLiteFile:
         def connect() -> sqlite3.Connection:
             # Transactions are begun by us, see below.
             connection = sqlite3.connect(
-                location, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                location,
+                uri=True,
+                timeout=_BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+                factory=EndingConnection,
             )
             try:
                 connection.execute(_SYNCHRONOUS[level])
