@@ -51,6 +51,14 @@ ROOT = Path(__file__).parents[1]
 ROOT_BEFORE = set(os.listdir(ROOT))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes runs where it is asked for."""
+    if not os.environ.get("ENTROPIC_SOAK"):
+        for item in items:
+            if item.get_closest_marker("soak"):
+                item.add_marker(pytest.mark.skip(reason="a long run, only with ENTROPIC_SOAK=1"))
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Each process calls a test alike; several share them out."""
     varying = [item.nodeid for item in session.items if " at 0x" in item.nodeid]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -97,6 +98,8 @@ def together(start: Start, tmp_path: Path) -> Together:
 @pytest.fixture(autouse=True)
 def _no_descriptor_left() -> Iterator[None]:
     """No stress leaves a descriptor open."""
+    gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     yield
+    gc.collect()
     assert len(os.listdir("/proc/self/fd")) <= before

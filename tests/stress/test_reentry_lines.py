@@ -19,6 +19,8 @@ from ..test_reentry_index import (
     try_lines_of_index,
 )
 
+pytestmark = pytest.mark.soak  # some minutes; tests/test_reentry_index.py comes in at a sample of the lines
+
 
 @pytest.mark.parametrize("inner", INNER)
 @pytest.mark.parametrize("outer", OUTER)
