@@ -149,9 +149,11 @@ class FunctionCache:
     # ---- calls ------------------------------------------------------------------------------------------------------
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata = _NO_METADATA) -> Any:
-        key = self.key(args, kwargs)
-        are_plain = _ARE_PLAIN(map(type, args)) and _ARE_PLAIN(map(type, kwargs.values()))
-        watch = self._watch if are_plain else self.watches.of(args, kwargs)
+        # Others are not looked for among remembered calls: that would run their __hash__, which may raise.
+        if _ARE_PLAIN(map(type, args)) and (not kwargs or _ARE_PLAIN(map(type, kwargs.values()))):
+            key, watch = self._plain_key(args, kwargs), self._watch
+        else:
+            key, watch = self.digest(args, kwargs, self.closure.identity()), self.watches.of(args, kwargs)
         if self.is_async:
             return self._call_async(key, Call(self, key, args, kwargs), metadata, watch)
         record = self.engine.recall(key, watch)
@@ -242,16 +244,19 @@ class FunctionCache:
         A list, a dict or an array may change between two calls, and 1, 1.0 and True may hide in a tuple, where they
         look equal: such calls are never remembered, so never found, and are digested each time.
         """
+        if _ARE_PLAIN(map(type, args)) and _ARE_PLAIN(map(type, kwargs.values())):
+            return self._plain_key(args, kwargs)
+        return self.digest(args, kwargs, self.closure.identity())
+
+    def _plain_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
         identity = self.closure.identity()
         memory = self._memory
         if memory.identity is not identity:
             self._memory = memory = self._new_memory(identity)
-        # Others are not looked for at all: that would run their __hash__, which may raise or leave something behind.
-        if _are_plain(map(type, args)) and (not kwargs or _are_plain(map(type, kwargs.values()))):
-            try:
-                return memory.key(*args, **kwargs)
-            except (_NotSimple, TypeError):
-                pass  # not to be remembered, or a wrong call, which is told below
+        try:
+            return memory.key(*args, **kwargs)
+        except (_NotSimple, TypeError):
+            pass  # not to be remembered, or a wrong call, which is told below
         return self.digest(args, kwargs, identity)
 
     def digest(self, args: tuple[Any, ...], kwargs: dict[str, Any], identity: Identity) -> Key:
@@ -350,9 +355,6 @@ class FunctionCache:
     def cache_clear(self) -> None:
         self.records.forget()
         self.hits, self.misses = Counter(), Counter()
-
-
-_are_plain = PLAIN_TYPES.issuperset
 
 
 class _Memory(NamedTuple):
