@@ -125,12 +125,6 @@ def file_kept(path: str, reason: str) -> None:
     logger.warning("Kept %s: %s", path, reason)
 
 
-def code_not_comparable(function_name: str, recorded: str, today: str) -> None:
-    """A record's code could only be had as bytecode, or today's can: whether it has changed cannot be told."""
-    text = "Cannot compare the code of %s with that of a recorded run: %s then, %s now"
-    logger.info(text, function_name, recorded, today)
-
-
 def not_noted(path: str, error: OSError) -> None:
     """What a run's code consisted of could not be noted down; the run is none the worse."""
     logger.debug("Not noted down: %s (%s)", path, error)

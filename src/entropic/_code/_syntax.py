@@ -173,12 +173,6 @@ def parameters_of(args: ast.arguments) -> frozenset[str]:
     return frozenset(arg.arg for arg in every)
 
 
-def _stored_names(node: ast.AST) -> Iterator[str]:
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Name) and not isinstance(inner.ctx, ast.Load):
-            yield inner.id
-
-
 # By far the most nodes are of these kinds, so that they are told first.
 _BINDS_NOTHING = frozenset(
     {ast.Attribute, ast.Call, ast.BinOp, ast.Expr, ast.Assign, ast.Subscript, ast.Compare, ast.Return, ast.Tuple}
