@@ -12,5 +12,6 @@ class OneExample(griffe.Extension):
     """An ``Example:`` of a docstring is shown as code, as ``Examples:`` are."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
+        """Called for each module, class, function and attribute."""
         if obj.docstring is not None:
             obj.docstring.value = re.sub(r"^Example:$", "Examples:", obj.docstring.value, flags=re.MULTILINE)

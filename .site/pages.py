@@ -21,7 +21,9 @@ GUIDES = {
     "Understand": ["keys", "code-changes", "store", "files", "indexes", "performance", "types"],
 }
 PROJECT = ["contributing"]
-MODULES = ["entropic", *(f"entropic.{name}" for name in "record reports errors index query designs testing".split())]
+MODULES = ["entropic", "entropic.record", "entropic.reports", "entropic.errors", "entropic.index", "entropic.query"]
+MODULES += ["entropic.designs", "entropic.testing"]
+ROW = re.compile(r"^\| `([^`]+)` \|", re.MULTILINE)  # of the list of examples
 LANGUAGES = {".py": "python", ".sh": "sh", ".c": "c"}
 
 
@@ -68,10 +70,8 @@ def _examples() -> str:
     """The list of examples, each with its text below."""
     folder = ROOT / "examples"
     listed = (folder / "README.md").read_text("utf-8")
-    names = re.findall(r"^\| `([^`]+)` \|", listed, re.MULTILINE)
-    linked = re.sub(
-        r"^\| `([^`]+)` \|", lambda row: f"| [`{row[1]}`](#{_anchor(row[1])}) |", listed, flags=re.MULTILINE
-    )
+    names = ROW.findall(listed)
+    linked = ROW.sub(lambda row: f"| [`{row[1]}`](#{_anchor(row[1])}) |", listed)
     return "\n\n".join([linked, *(f"## `{name}` {{#{_anchor(name)}}}\n\n{_shown(folder / name)}" for name in names)])
 
 
