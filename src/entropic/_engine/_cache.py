@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any
 from .. import _code, _fs, _locks, _results, _tables, query
 from .._code import Codebook
 from .._fs import late, remember
-from .._record import RunRecord, copy_record, is_pinned
-from ..errors import EntropicError, NotRecordedError, ResultMissingError
+from .._record import RunRecord, is_pinned
+from ..errors import EntropicError, ResultMissingError
 from ..hashing import PLAIN_TYPES, Key, hash_params, make_key
 from ..index import adapt
 from ._finder import Finder, SecondLook
@@ -233,16 +233,12 @@ class RunCache:
     def _annotate(
         self, stored: RunRecord | None, same: Sequence[RunRecord], params_hash: str, metadata: Metadata
     ) -> RunRecord:
-        from . import _arguments, _records
+        from . import _records
 
-        details = _arguments.checked_metadata(metadata)
-        if stored is None:
-            raise NotRecordedError("", params_hash)
+        changed = _records.annotated(stored, params_hash, metadata)
         self.recorder.require_writable()
-        annotated = copy_record(stored)
-        annotated.metadata.update(details)
-        _records.replace_in_order(self.writer, [(stored, annotated)], {params_hash: same})
-        return self.paths.shown(annotated)
+        _records.replace_in_order(self.writer, [changed], {params_hash: same})
+        return self.paths.shown(changed[1])
 
     def set_pinned(self, records: Iterable[RunRecord], *, pinned: bool) -> RecordList:
         """Pin records, as users see them, or unpin them; as they are now, those that were so already left out."""
