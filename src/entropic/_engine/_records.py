@@ -9,10 +9,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .._record import RunRecord, copy_record, is_pinned
-from ..errors import NotRecordedError
 from ..index import Index
 from ..query import Condition, in_order, names_in, predicate
-from ._arguments import checked_metadata
 from ._paths import ResultPaths
 from ._writer import IndexWriter, signature
 
@@ -107,21 +105,6 @@ def replace_in_order(
     for records in same.values():
         old += itertools.dropwhile(lambda one: signature(one) not in takers, records)
     writer.replace_records(old, [takers.get(signature(one)) or moved(one) for one in old])
-
-
-def annotated(stored: RunRecord | None, params_hash: str, metadata: Mapping[str, Any]) -> tuple[RunRecord, RunRecord]:
-    """
-    A record as it is, and as it will be with further metadata.
-
-    Raises:
-        NotRecordedError: There is none.
-    """
-    details = checked_metadata(metadata)
-    if stored is None:
-        raise NotRecordedError("", params_hash)
-    twin = copy_record(stored)
-    twin.metadata.update(details)
-    return stored, twin
 
 
 def by_key(records: Iterable[RunRecord]) -> dict[str, Sequence[RunRecord]]:
