@@ -67,6 +67,7 @@ class Queue:
             asked = [asked.point for asked in batch]
             points = Points(asked, new_number(), seconds=self._workers.batch_seconds, by_value=self._by_value)
             self._under_way[points.number] = batch
+            self._batches.note_handed_out(len(batch))
             self._workers.submit(points)
 
     def keep_busy(self) -> None:
