@@ -162,7 +162,7 @@ class RunCache:
     def execute(self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None) -> RunRecord:
         """Run, whatever is recorded."""
         self._prepare_run()
-        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED) as run:
+        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED, "run") as run:
             run.returned = work(run.path)
         return run.record
 
@@ -171,7 +171,7 @@ class RunCache:
     ) -> RunRecord:
         """Run a coroutine, whatever is recorded."""
         self._prepare_run()
-        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED) as run:
+        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED, "run") as run:
             run.returned = await work(run.path)
         return run.record
 
@@ -182,7 +182,7 @@ class RunCache:
         self._prepare_run()
         with self.flights.lead(hash_params({"of": key.params_hash, "replicate": number}), answer) as record:
             if record is None:
-                with self.recorder.new_run(key, work, metadata, policy, _NO_REPLICATE) as run:
+                with self.recorder.new_run(key, work, metadata, policy, _NO_REPLICATE, f"replicate {number}") as run:
                     run.provenance["replicate"] = number
                     run.returned = work(run.path)
                 record = run.record

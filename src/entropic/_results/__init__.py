@@ -5,6 +5,15 @@ from typing import TYPE_CHECKING
 from .._fs import door
 
 if TYPE_CHECKING:
+    from ._checkpoints import (
+        Checkpoint,
+        CheckpointArea,
+        checkpoint_places,
+        is_in_use,
+        read_attempts,
+        read_checkpoint_note,
+        remove_checkpoint,
+    )
     from ._failures import kept_folders, read_note, read_report
     from ._identity import folder_id, give_folder_id, is_folder_id, seal_of
     from ._journal import Entry, Event, Journal
@@ -18,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = [
     "OUTPUT_ENDING",
     "PRIVATE_FOLDER",
+    "Checkpoint",
+    "CheckpointArea",
     "Entry",
     "Event",
     "Journal",
@@ -27,16 +38,21 @@ __all__ = [
     "StagingArea",
     "TaskFile",
     "TaskName",
+    "checkpoint_places",
     "dead_sessions",
     "dead_task_files",
     "folder_id",
     "give_folder_id",
     "is_folder_id",
+    "is_in_use",
     "is_own_name",
     "kept_folders",
     "own_parts",
+    "read_attempts",
+    "read_checkpoint_note",
     "read_note",
     "read_report",
+    "remove_checkpoint",
     "require_locks",
     "seal_of",
     "unclaimed_work",
@@ -45,6 +61,9 @@ __all__ = [
 __getattr__, __dir__ = door(
     __name__,
     {
+        "_checkpoints": (
+            "Checkpoint CheckpointArea checkpoint_places is_in_use read_attempts read_checkpoint_note remove_checkpoint"
+        ),
         "_failures": "kept_folders read_note read_report",
         "_identity": "folder_id give_folder_id is_folder_id seal_of",
         "_journal": "Entry Event Journal",
