@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ReproductionReport,
     )
     from ._points import Design, Grid
+    from ._record import RunInput
     from ._sweep import Plan, SweepProgress
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Refused",
     "Reproduction",
     "ReproductionReport",
+    "RunInput",
     "SweepProgress",
     "WithMetadata",
 ]
@@ -67,6 +69,7 @@ _PLACES = {
     "Refused": "_maintenance",
     "Reproduction": "_maintenance",
     "ReproductionReport": "_maintenance",
+    "RunInput": "_record",
     "SweepProgress": "_sweep",
     "WithMetadata": "_function",
 }

@@ -24,7 +24,7 @@ from ._lookup import Lookup
 from ._manifest import describe_result
 from ._paths import ResultPaths
 from ._returned import returned_metadata
-from ._run import Metadata, RunUnderWay, allow_empty_of, save_of, suffix_of
+from ._run import Metadata, RunUnderWay, allow_empty_of, inputs_of, save_of, suffix_of
 from ._settings import Settings
 from ._staleness import StalenessPolicy
 from ._writer import IndexWriter
@@ -108,6 +108,8 @@ class Recorder:
             if published.siblings:
                 run.provenance["siblings"] = published.siblings
             attempt.add_earlier(run)
+            if inputs := inputs_of(work):
+                run.provenance["inputs"] = inputs
             path = os.path.join(self._settings.results_dir, published.name)
             indexed = self._paths.published(published.name)
             told = {"elapsed_seconds": run.elapsed_seconds, **told, **details}

@@ -6,12 +6,18 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from .._fs import LateModule
 from .._record import RunRecord
 from .._results import Checkpoint
 from ..hashing import Key, make_key, own_copy, received, unchanged
 from ._staleness import StalenessPolicy
+
+if TYPE_CHECKING:
+    from . import _origins
+else:  # loaded by those who pass files or records
+    _origins = LateModule("entropic._engine._origins")
 
 CHECKPOINT_ARG = "checkpoint_dir"
 
@@ -42,6 +48,7 @@ class BoundRunner:
         has_run: Whether it has been started.
         has_ended: Whether the runner has returned.
         returned: What it returned, if that was followed by an error.
+        inputs: The results of other runs that it is made from, as its record is to keep them.
     """
 
     checkpoint: Checkpoint | None = None
@@ -54,6 +61,7 @@ class BoundRunner:
         self.module = getattr(runner, "__module__", None)
         self.has_run = self.has_ended = False
         self.returned: object = None
+        self.inputs: list[dict[str, str]] = []
 
     @property
     def takes_checkpoint(self) -> bool:
@@ -61,8 +69,9 @@ class BoundRunner:
         return has_parameter(self.function, CHECKPOINT_ARG)
 
     def __call__(self, path: Path) -> object:
-        self.has_run = True
-        with unchanged(self._key, lambda: make_key(self._params)):
+        with unchanged(self._key, lambda: make_key(self._params)) as sources:
+            self.inputs = _origins.origins_of(sources) if sources else []
+            self.has_run = True
             put_by = {} if self.checkpoint is None else {CHECKPOINT_ARG: self.checkpoint.path}
             function: Callable[..., object] = self.function
             self.returned = function(received(self._params), path, **put_by)
@@ -149,6 +158,12 @@ def save_of(work: object) -> Callable[[Path, object], object] | None:
 def allow_empty_of(work: object) -> bool | None:
     """Whether a function takes an empty result for one, if it has a say of its own."""
     return getattr(owner_of(work), "allow_empty", None)
+
+
+def inputs_of(work: object) -> list[dict[str, str]]:
+    """The results of other runs that a run is made from, as its record is to keep them."""
+    found: list[dict[str, str]] = getattr(owner_of(work), "inputs", [])
+    return found
 
 
 def has_parameter(function: object, name: str) -> bool:
