@@ -5,15 +5,8 @@ from typing import TYPE_CHECKING
 from .._fs import door
 
 if TYPE_CHECKING:
-    from ._checkpoints import (
-        Checkpoint,
-        CheckpointArea,
-        checkpoint_places,
-        is_in_use,
-        read_attempts,
-        read_checkpoint_note,
-        remove_checkpoint,
-    )
+    from ._attempts import read_attempts, read_checkpoint_note
+    from ._checkpoints import Checkpoint, CheckpointArea, checkpoint_places, is_in_use, remove_checkpoint
     from ._failures import kept_folders, read_note, read_report
     from ._identity import folder_id, give_folder_id, is_folder_id, seal_of
     from ._journal import Entry, Event, Journal
@@ -61,9 +54,8 @@ __all__ = [
 __getattr__, __dir__ = door(
     __name__,
     {
-        "_checkpoints": (
-            "Checkpoint CheckpointArea checkpoint_places is_in_use read_attempts read_checkpoint_note remove_checkpoint"
-        ),
+        "_attempts": "read_attempts read_checkpoint_note",
+        "_checkpoints": "Checkpoint CheckpointArea checkpoint_places is_in_use remove_checkpoint",
         "_failures": "kept_folders read_note read_report",
         "_identity": "folder_id give_folder_id is_folder_id seal_of",
         "_journal": "Entry Event Journal",

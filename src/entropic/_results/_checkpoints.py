@@ -16,8 +16,7 @@ import shutil
 import socket
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timezone
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,7 +30,6 @@ from .._fs import (
     is_linked,
     make_shared_folder,
     own_entries,
-    read_own_file,
     share_file,
     share_tree,
     sync,
@@ -39,13 +37,11 @@ from .._fs import (
     unlock,
     watch_forks,
 )
+from ._attempts import ATTEMPTS, FILES, KILLED, LOCK, NOTE, is_folder, now_text, read_attempts, read_checkpoint_note
 from ._layout import Layout
 
-NOTE, ATTEMPTS, LOCK, FILES = "note.json", "attempts.jsonl", "lock", "files"
-KILLED = "killed, or the machine went down"
 _DRAFT, _GONE = "new.", "gone."
 _LOOK_SECONDS = 0.05
-_MOST_LOOKED_AT = 10_000
 _SIGN_BYTES = 160
 _UNLOCKED_DRAFT_SECONDS = 3600.0
 
@@ -117,7 +113,7 @@ class CheckpointArea:
                 continue  # another user's, who does not share it
             if lock is None:
                 is_held = True
-            elif judge(read_checkpoint_note(place)) == "same" and _is_folder(place / FILES):
+            elif judge(read_checkpoint_note(place)) == "same" and is_folder(place / FILES):
                 return Checkpoint(place, lock), False, None
             else:
                 lock.release()
@@ -299,9 +295,6 @@ class _Lock:
         self._end()
 
 
-# ---- reading --------------------------------------------------------------------------------------------------------
-
-
 def checkpoint_places(layout: Layout) -> list[Path]:
     """All places of runs, by key and number."""
     folders = [path for path in own_entries(layout.checkpoints) if not path.name.startswith((_DRAFT, _GONE))]
@@ -328,94 +321,6 @@ def remove_checkpoint(place: Path) -> bool:
     finally:
         lock.release()
     return True
-
-
-def read_checkpoint_note(place: Path) -> dict[str, Any]:
-    """What a place is of; empty if that cannot be read."""
-    try:
-        content = json.loads(read_own_file(place / NOTE)) if _is_folder(place) else {}
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def read_attempts(place: Path) -> list[dict[str, Any]]:
-    """
-    The attempts at a place, the oldest first: begin, end or last sign of life, host, process, and how it ended.
-
-    Of one that has not noted its end, the last sign of life is the newest change in the folder, or one that it noted.
-    """
-    attempts: list[dict[str, Any]] = []
-    for line in _lines_of(place):
-        if "began_at" in line:
-            attempts.append(line)
-        elif attempts:
-            attempts[-1] = {**attempts[-1], **line}
-    for one in attempts[:-1]:
-        one.setdefault("outcome", KILLED)
-    if attempts and "outcome" not in attempts[-1]:
-        attempts[-1] |= _last_sign(place, attempts[-1])
-    return attempts
-
-
-def _lines_of(place: Path) -> Iterator[dict[str, Any]]:
-    with contextlib.suppress(OSError):
-        for line in read_own_file(place / ATTEMPTS).splitlines():
-            with contextlib.suppress(ValueError, RecursionError):
-                content = json.loads(line)
-                if isinstance(content, dict):
-                    yield content
-
-
-def _last_sign(place: Path, attempt: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of an attempt that has not noted its end."""
-    began = _seconds(attempt.get("began_at"))
-    sign: dict[str, Any] = {}
-    with contextlib.suppress(OSError, ValueError, RecursionError):
-        content = json.loads(read_own_file(place / LOCK))
-        if isinstance(content, dict) and _seconds(content.get("seen_at")) >= began:
-            sign = content
-    seen = min(max(_seconds(sign.get("seen_at")), _last_change(place / FILES)), time.time())
-    told: dict[str, Any] = {"last_seen_at": _text_of(max(seen, began)), "outcome": KILLED}
-    told["elapsed_seconds"] = round(max(_number(sign.get("elapsed_seconds")), seen - began, 0.0), 6)
-    return told | {name: sign[name] for name in ("cpu_seconds",) if _number(sign.get(name))}
-
-
-def _last_change(folder: Path) -> float:
-    """When something in a folder was last written, as far as a bounded look tells."""
-    newest, left = 0.0, _MOST_LOOKED_AT
-    for place, _, names in os.walk(folder):
-        for path in (place, *(os.path.join(place, name) for name in names)):
-            with contextlib.suppress(OSError):
-                newest = max(newest, os.lstat(path).st_mtime)
-            left -= 1
-        if left < 0:
-            break
-    return newest
-
-
-def now_text() -> str:
-    """The present moment, as it is noted."""
-    return _text_of(time.time())
-
-
-def _text_of(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="microseconds")
-
-
-def _seconds(text: object) -> float:
-    try:
-        return datetime.fromisoformat(text).timestamp() if isinstance(text, str) else 0.0
-    except (ValueError, OverflowError):
-        return 0.0
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, (int, float)) and value >= 0 else 0.0
-
-
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
 
 
 def _is_dead_draft(draft: Path) -> bool:
