@@ -1,8 +1,8 @@
 """
 What is noted of a run that puts something by: what it is of, and each attempt at it.
 
-An attempt notes its begin before it runs, and its end if it can. Of one that was killed, the last sign of life tells how
-long it lasted: a note of its own, or the newest change in its folder.
+An attempt notes its begin before it runs, and its end if it can. Of one that was killed, the last sign of life tells
+how long it lasted: a note of its own, or the newest change in its folder.
 """
 
 from __future__ import annotations
