@@ -53,6 +53,7 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
     ├── NameSharedWarning                          a recorded run is of another function of the same name
     ├── RenamedFunctionWarning                     a run that is missing is recorded by the same code, by another name
     ├── UnknownNameWarning                         a query by a name, or for a kind of value, that no recorded run has
+    ├── FallbackWarning                            a store that is fallen back on, or a result in it, cannot be used
     ├── IncompleteGridWarning                      collected values with gaps: points without a result
     └── EqualReplicatesWarning                     replicates whose results are byte for byte the same
 
@@ -84,6 +85,7 @@ __all__ = [
     "EntropicError",
     "EqualReplicatesWarning",
     "Failure",
+    "FallbackWarning",
     "HashCollisionError",
     "IncompleteGridWarning",
     "IndexCorruptError",
@@ -1095,6 +1097,22 @@ class LostIndexWarning(_Declared, UserWarning):
         "The index {path!r} has no runs, but {count} were recorded in {results_dir!r} and not deleted. To have them "
         "back, call rebuild() of the store, or run `entropic rebuild`."
     )
+
+
+class FallbackWarning(_Declared, UserWarning):
+    """
+    A store that is fallen back on cannot be read, or a result in it cannot be used; given once for each reason.
+
+    It does not answer: the next one is asked, and if none has an answer, the point runs.
+
+    Attributes:
+        results_dir: The results folder of the other store.
+        reason: What is wrong with it.
+    """
+
+    results_dir: str
+    reason: str
+    _template = "The store in {results_dir!r}, which is fallen back on, does not answer: {reason}"
 
 
 class UnknownNameWarning(UserWarning):

@@ -91,7 +91,7 @@ class Recorder:
         _log.miss(key.params_hash)
         if found.candidate is not None and found.is_broken:
             _log.stale(key.params_hash, found.candidate.path, found.reason)
-        stage = self._open_stage(key, suffix_of(work) or self._settings.file_suffix)
+        stage = self.open_stage(key.params_hash, suffix_of(work) or self._settings.file_suffix)
         run = RunUnderWay(stage.path, tells_circumstances=self._settings.provenance)
         ending = Ending(stage, key, self._settings.results_dir, work)
         attempt = attempt_at(self._staging, key, work, policy, purpose, run)
@@ -123,6 +123,13 @@ class Recorder:
     def _allows_empty(self, work: object) -> bool:
         own = allow_empty_of(work)
         return self._settings.allow_empty if own is None else own
+
+    def open_stage(self, params_hash: str, suffix: str, stem: str | None = None) -> Stage:
+        """Open a place for a run, or for the copy of a result whose original is elsewhere; see `StagingArea.stage`."""
+        try:
+            return self._staging.stage(params_hash, suffix, stem)
+        except OSError as error:
+            raise write_error("Cannot make a place for the run", error, self._settings.results_dir) from error
 
     def publish(self, stage: Stage) -> Published:
         """Publish the copy of a result, whose original is elsewhere."""
@@ -169,9 +176,3 @@ class Recorder:
             advice = f"The result is kept at {path!r}: once the cause is gone, register it."
             raise write_error("Cannot record the run", error, place, advice) from error
         return self._paths.shown(record)
-
-    def _open_stage(self, key: Key, suffix: str) -> Stage:
-        try:
-            return self._staging.stage(key.params_hash, suffix)
-        except OSError as error:
-            raise write_error("Cannot make a place for the run", error, self._settings.results_dir) from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _code
@@ -68,6 +69,7 @@ class StalenessPolicy:
         self._noted: Fingerprint | None = None
         self._older: dict[str, StalenessPolicy] = {}
         self._of_arguments: dict[tuple[tuple[str, int], ...], StalenessPolicy] = {}
+        self._of_folders: dict[Path, StalenessPolicy] = {}
         self._growth: str | None = None
         self._may_note = True
         self._reasons: dict[tuple[str, str], str] = {}
@@ -111,15 +113,24 @@ class StalenessPolicy:
         """The policy for calls that bring along what the one of a recorded run did, as it is today."""
         return self._of_labels(tuple(self._codebook.arguments_of(str(record.provenance.get("code")))))
 
+    def for_runs_in(self, results_dir: Path) -> StalenessPolicy:
+        """The policy for runs of another results folder, which is only read; kept, as fingerprints of today are."""
+        policy = self._of_folders.get(results_dir)
+        if policy is None:
+            policy = self._alike(self._said, codebook=_code.ForeignCodebook(results_dir, self._codebook))
+            policy._growth, policy._may_note = self._growth, False
+            self._of_folders[results_dir] = policy
+        return policy
+
     def read_only(self) -> StalenessPolicy:
         """A policy that decides the same, and writes nothing."""
         policy = self._alike(set(self._said))
         policy._may_note = False
         return policy
 
-    def _alike(self, said: set[str], code: Code | None = None) -> StalenessPolicy:
-        code = code or self._code
-        return StalenessPolicy(self.function_name, code, self.on_change, self._codebook, said, self._place)
+    def _alike(self, said: set[str], code: Code | None = None, codebook: Codebook | None = None) -> StalenessPolicy:
+        code, codebook = code or self._code, codebook or self._codebook
+        return StalenessPolicy(self.function_name, code, self.on_change, codebook, said, self._place)
 
     # ---- what has changed ---------------------------------------------------------------------------------------
 
@@ -217,7 +228,7 @@ class StalenessPolicy:
             return False
         of_fields = self._growth.startswith(FIELDS)
         return all(
-            change.name == ITSELF or (of_fields and _is_of_a_class(change))
+            change.name == ITSELF or (of_fields and _code.is_of_a_class(change))
             for change in self._changes_since(recorded, today)
         )
 
@@ -367,17 +378,6 @@ class StalenessPolicy:
         today = self._code.now()
         note = self._codebook.current_note(self.function_name)
         return runs_before(records, note, lambda code: self._is_of(code, today), chosen)
-
-
-_MADE_OF_FIELDS = ("__match_args__", "__slots__", "__attrs_attrs__", "__dataclass_fields__")
-
-
-def _is_of_a_class(change: Change) -> bool:
-    """Whether the fields of a class have changed, or what is made of them; its methods are parts of their own."""
-    parts = [part for part in (change.before, change.after) if part is not None]
-    if all(part.kind == "constant" and part.name.endswith(_MADE_OF_FIELDS) for part in parts):
-        return True
-    return len(parts) == 2 and all(part.kind == "class" for part in parts)
 
 
 _UNWATCHED = Fingerprint(())

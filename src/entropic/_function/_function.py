@@ -181,7 +181,11 @@ class FunctionCache:
         return self.engine.execute(key, work, metadata, self.watches.of(args, kwargs))
 
     def retrieve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord | None:
-        return self.recall(self.key(args, kwargs), self.watches.of(args, kwargs))
+        key, watch = self.key(args, kwargs), self.watches.of(args, kwargs)
+        record = self.engine.retrieve(key, watch)
+        if record is None:
+            self.renames.notice(key, watch)
+        return record
 
     @late
     def renames(self) -> RenameWatch:
