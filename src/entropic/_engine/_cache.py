@@ -151,7 +151,7 @@ class RunCache:
             record = record or self._fetched(key, policy, look)
             if record is None:
                 flight = self.flights.flight(key.params_hash, look)
-                with self.recorder.new_run(key, work, metadata, policy, look.found, flight) as run:
+                with self.recorder.new_run(key, work, metadata, policy, look.found, flight=flight) as run:
                     run.returned = work(run.path)
                 record = run.record
             return record
@@ -166,7 +166,7 @@ class RunCache:
             record = record or self._fetched(key, policy, look)
             if record is None:
                 flight = self.flights.flight(key.params_hash, look)
-                with self.recorder.new_run(key, work, metadata, policy, look.found, flight) as run:
+                with self.recorder.new_run(key, work, metadata, policy, look.found, flight=flight) as run:
                     run.returned = await work(run.path)
                 record = run.record
             return record
@@ -200,7 +200,7 @@ class RunCache:
     def execute(self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None) -> RunRecord:
         """Run, whatever is recorded."""
         self._prepare_run()
-        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED) as run:
+        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED, "run") as run:
             run.returned = work(run.path)
         return run.record
 
@@ -209,7 +209,7 @@ class RunCache:
     ) -> RunRecord:
         """Run a coroutine, whatever is recorded."""
         self._prepare_run()
-        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED) as run:
+        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED, "run") as run:
             run.returned = await work(run.path)
         return run.record
 
@@ -220,8 +220,8 @@ class RunCache:
         self._prepare_run()
         with self.flights.lead(flown := hash_params({"of": key.params_hash, "replicate": number}), answer) as record:
             if record is None:
-                flight = self.flights.flight(flown, answer)
-                with self.recorder.new_run(key, work, metadata, policy, _NO_REPLICATE, flight) as run:
+                flight, what = self.flights.flight(flown, answer), f"replicate {number}"
+                with self.recorder.new_run(key, work, metadata, policy, _NO_REPLICATE, what, flight=flight) as run:
                     run.provenance["replicate"] = number
                     run.returned = work(run.path)
                 record = run.record

@@ -18,6 +18,7 @@ from ..errors import EntropicError, IndexUnavailableError, OtherFolderError, Res
 from ..hashing import Key, decode_params
 from ..index import Index
 from ._arguments import checked_metadata
+from ._attempts import attempt_at
 from ._ending import Ending, write_error
 from ._folder import FolderIdentity
 from ._lookup import Lookup
@@ -79,9 +80,16 @@ class Recorder:
         metadata: Metadata,
         policy: StalenessPolicy | None,
         found: Lookup,
+        purpose: str = "call",
+        *,
         flight: Flight | None = None,
     ) -> Iterator[RunUnderWay]:
-        """Stage; hand over to the runner; publish, insert, and put the record on the run."""
+        """
+        Stage; hand over to the runner; publish, insert, and put the record on the run.
+
+        The purpose tells what is asked for, that the point be recorded, one more run of it, or one of its replicates:
+        each carries on from its own checkpoints.
+        """
         details = checked_metadata(metadata)
         _log.miss(key.params_hash)
         if found.candidate is not None and found.is_broken:
@@ -89,8 +97,10 @@ class Recorder:
         stage = self.open_stage(key.params_hash, suffix_of(work) or self._settings.file_suffix)
         run = RunUnderWay(stage.path, tells_circumstances=self._settings.provenance)
         ending = Ending(stage, key, self._settings.results_dir, work)
-        with ending.watched(keep_failed=self._settings.keep_failed):
+        attempt = attempt_at(self._staging, key, work, policy, purpose, run)
+        with ending.watched(keep_failed=self._settings.keep_failed), attempt:
             with run.told(work, policy, found.reason):
+                attempt.begin()
                 yield run
             ending.has_ended, ending.returned = True, run.returned
             held_open = ending.held_open(run.elapsed_seconds)
@@ -100,6 +110,7 @@ class Recorder:
             published = ending.publish(save, allow_empty=self._allows_empty(work), durable=self._settings.durable)
             if published.siblings:
                 run.provenance["siblings"] = published.siblings
+            attempt.add_earlier(run)
             if inputs := inputs_of(work):
                 run.provenance["inputs"] = inputs
             path = os.path.join(self._settings.results_dir, published.name)
