@@ -43,6 +43,7 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
 
     UserWarning
     ├── StaleResultWarning                         a recorded result is used although its code has changed since
+    ├── StaleCheckpointWarning                     an interrupted run begins anew: its code has changed
     ├── LostIndexWarning                           an index without runs beside a folder full of results
     ├── ChangedDefaultWarning                      a default has changed since runs were recorded with it
     ├── MissingFieldWarning                        a call differs from recorded runs only by a field that they lack
@@ -117,6 +118,7 @@ __all__ = [
     "SeveralCodesError",
     "SeveralIndexesError",
     "SeveralRanksError",
+    "StaleCheckpointWarning",
     "StaleResultWarning",
     "StoreWriteError",
     "SweepError",
@@ -732,6 +734,39 @@ class StaleResultWarning(UserWarning):
     """
 
     subject: tuple[str, ...] = ()
+
+
+class StaleCheckpointWarning(_Declared, UserWarning):
+    """
+    A run begins at the beginning, because its code has changed since an earlier attempt was interrupted.
+
+    What that attempt has put by is kept until it is pruned, and is taken again by the code that it is of.
+
+    Attributes:
+        function: The function.
+        changes: What of its code has changed, if that is known.
+        began_at: When the earlier attempt began.
+        path: Where what it has put by is kept.
+    """
+
+    function: str
+    changes: Sequence[str]
+    began_at: str
+    path: str
+    _template = (
+        "The code of {function} has changed since {_when}, when a run of these parameters began that was interrupted"
+        "{_changes}. This run begins at the beginning. What was put by is kept at {path!r} until it is pruned; the "
+        "former code would carry on from it."
+    )
+
+    @property
+    def _when(self) -> str:
+        return self.began_at[:19].replace("T", " ")
+
+    @property
+    def _changes(self) -> str:
+        shown = ", ".join(self.changes[:_SHOWN_CHANGES])
+        return f": {shown}" if shown else ""
 
 
 class ChangedDefaultWarning(UserWarning):

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from ._acceptance import run_mark
     from ._annotation import annotate, annotate_newest, set_pinned
     from ._arguments import checked_metadata, require_callable
+    from ._attempts import given_new_checkpoint
     from ._cache import RunCache
     from ._defaults import DefaultsWatch
     from ._ending import not_removed
@@ -66,6 +67,7 @@ __all__ = [
     "differs",
     "durations_of",
     "first_defect",
+    "given_new_checkpoint",
     "has_own_key",
     "has_recorded_digests",
     "identity_fields",
@@ -96,6 +98,7 @@ __getattr__, __dir__ = door(
         "_acceptance": "run_mark",
         "_annotation": "annotate annotate_newest set_pinned",
         "_arguments": "checked_metadata require_callable",
+        "_attempts": "given_new_checkpoint",
         "_cache": "RunCache",
         "_defaults": "DefaultsWatch",
         "_ending": "not_removed",

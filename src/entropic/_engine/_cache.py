@@ -48,8 +48,7 @@ if TYPE_CHECKING:
 
 _REMEMBERED_KEYS = 4096
 
-_REQUESTED = Lookup("none", None, "asked to run")
-_NO_REPLICATE = Lookup("none", None, "no such replicate")
+_REQUESTED, _NO_REPLICATE = (Lookup("none", None, why) for why in ("asked to run", "no such replicate"))
 
 
 class RunCache:
@@ -136,9 +135,9 @@ class RunCache:
         """Give back what is held open; the next run takes it again."""
         self.settle()
         made = vars(self)
-        for part in (self.writer.journal if "writer" in made else None, made.get("staging"), made.get("_key_locks")):
-            if part is not None:
-                part.close()
+        parts = self.writer.journal if "writer" in made else None, made.get("staging"), made.get("_key_locks")
+        for part in filter(None, parts):
+            part.close()
         self.index.close()
 
     # ---- running ----------------------------------------------------------------------------------------------------
@@ -152,7 +151,8 @@ class RunCache:
         with self.flights.lead(key.params_hash, look, waits=waits) as record:
             record = record or self._fetched(key, policy, look)
             if record is None:
-                with self.recorder.new_run(key, work, metadata, policy, look.found) as run:
+                flight = self.flights.flight(key.params_hash, look)
+                with self.recorder.new_run(key, work, metadata, policy, look.found, flight=flight) as run:
                     run.returned = work(run.path)
                 record = run.record
             return record
@@ -166,7 +166,8 @@ class RunCache:
         async with self.flights.lead_async(key.params_hash, look) as record:
             record = record or self._fetched(key, policy, look)
             if record is None:
-                with self.recorder.new_run(key, work, metadata, policy, look.found) as run:
+                flight = self.flights.flight(key.params_hash, look)
+                with self.recorder.new_run(key, work, metadata, policy, look.found, flight=flight) as run:
                     run.returned = await work(run.path)
                 record = run.record
             return record
@@ -200,7 +201,7 @@ class RunCache:
     def execute(self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None) -> RunRecord:
         """Run, whatever is recorded."""
         self._prepare_run()
-        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED) as run:
+        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED, "run") as run:
             run.returned = work(run.path)
         return run.record
 
@@ -209,7 +210,7 @@ class RunCache:
     ) -> RunRecord:
         """Run a coroutine, whatever is recorded."""
         self._prepare_run()
-        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED) as run:
+        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED, "run") as run:
             run.returned = await work(run.path)
         return run.record
 
@@ -218,10 +219,11 @@ class RunCache:
     ) -> RunRecord:
         """Run one numbered replicate of a key, unless *answer*, asked under the flight of that number, has it."""
         self._prepare_run()
-        flight = hash_params({"of": key.params_hash, "replicate": number})
-        with self.flights.lead(flight, answer, waits=waits) as record:
+        flown = hash_params({"of": key.params_hash, "replicate": number})
+        with self.flights.lead(flown, answer, waits=waits) as record:
             if record is None:
-                with self.recorder.new_run(key, work, metadata, policy, _NO_REPLICATE) as run:
+                flight, what = self.flights.flight(flown, answer), f"replicate {number}"
+                with self.recorder.new_run(key, work, metadata, policy, _NO_REPLICATE, what, flight=flight) as run:
                     run.provenance["replicate"] = number
                     run.returned = work(run.path)
                 record = run.record

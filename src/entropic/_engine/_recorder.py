@@ -11,12 +11,14 @@ from typing import Any
 
 from .. import _log
 from .._fs import warn
+from .._locks import Flight
 from .._record import RunRecord
 from .._results import Published, Stage, StagingArea
 from ..errors import EntropicError, IndexUnavailableError, OtherFolderError, ResultOpenWarning, StoreWriteError
 from ..hashing import Key, decode_params
 from ..index import Index
 from ._arguments import checked_metadata
+from ._attempts import attempt_at
 from ._ending import Ending, write_error
 from ._folder import FolderIdentity
 from ._lookup import Lookup
@@ -72,9 +74,22 @@ class Recorder:
 
     @contextlib.contextmanager
     def new_run(
-        self, key: Key, work: object, metadata: Metadata, policy: StalenessPolicy | None, found: Lookup
+        self,
+        key: Key,
+        work: object,
+        metadata: Metadata,
+        policy: StalenessPolicy | None,
+        found: Lookup,
+        purpose: str = "call",
+        *,
+        flight: Flight | None = None,
     ) -> Iterator[RunUnderWay]:
-        """Stage; hand over to the runner; publish, insert, and put the record on the run."""
+        """
+        Stage; hand over to the runner; publish, insert, and put the record on the run.
+
+        The purpose tells what is asked for, that the point be recorded, one more run of it, or one of its replicates:
+        each carries on from its own checkpoints.
+        """
         details = checked_metadata(metadata)
         _log.miss(key.params_hash)
         if found.candidate is not None and found.is_broken:
@@ -82,8 +97,10 @@ class Recorder:
         stage = self.open_stage(key.params_hash, suffix_of(work) or self._settings.file_suffix)
         run = RunUnderWay(stage.path, tells_circumstances=self._settings.provenance)
         ending = Ending(stage, key, self._settings.results_dir, work)
-        with ending.watched(keep_failed=self._settings.keep_failed):
+        attempt = attempt_at(self._staging, key, work, policy, purpose, run)
+        with ending.watched(keep_failed=self._settings.keep_failed), attempt:
             with run.told(work, policy, found.reason):
+                attempt.begin()
                 yield run
             ending.has_ended, ending.returned = True, run.returned
             held_open = ending.held_open(run.elapsed_seconds)
@@ -93,12 +110,13 @@ class Recorder:
             published = ending.publish(save, allow_empty=self._allows_empty(work), durable=self._settings.durable)
             if published.siblings:
                 run.provenance["siblings"] = published.siblings
+            attempt.add_earlier(run)
             if inputs := inputs_of(work):
                 run.provenance["inputs"] = inputs
             path = os.path.join(self._settings.results_dir, published.name)
             indexed = self._paths.published(published.name)
             told = {"elapsed_seconds": run.elapsed_seconds, **told, **details}
-            run.record = self.insert(key, path, indexed, told, run.provenance, run.elapsed_seconds)
+            run.record = self.insert(key, path, indexed, told, run.provenance, run.elapsed_seconds, flight=flight)
         _log.run_completed(key.params_hash, str(run.record.result_path), run.elapsed_seconds)
         if found.candidate is not None and found.is_broken:
             self._writer.delete_stale(found.candidate.stored)
@@ -135,8 +153,13 @@ class Recorder:
         elapsed_seconds: float = 0.0,
         *,
         created_at: str | None = None,
+        flight: Flight | None = None,
     ) -> RunRecord:
-        """Insert the record of a result that stands in its place, and return it as users see it."""
+        """
+        Insert the record of a result that stands in its place, and return it as users see it.
+
+        If the lock of the run was lost, and whoever has had it since has recorded the run: that record, alone.
+        """
         place: str | os.PathLike[str] = path
         try:
             limit = self._settings.digest_limit(elapsed_seconds)
@@ -152,7 +175,10 @@ class Recorder:
             )
             place = self._index.path or path
             self._folder.require_own(may_return_identity=False)  # a disk may have been unmounted meanwhile
-            self._writer.insert(record)
+            while not self._writer.insert(record, None if flight is None else flight.lock):
+                if flight is not None and (answer := flight.answer()) is not None:
+                    _log.passed_over(key.params_hash, path)
+                    return answer  # type: ignore[no-any-return]
         except OSError as error:
             if isinstance(error, OtherFolderError):
                 self._folder.look_again()

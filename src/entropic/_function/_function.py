@@ -100,7 +100,8 @@ class FunctionCache:
         self.comparison = options.compare
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
-        self.binding = Binding(function, None if options.save else options.result_arg, options.ignore)
+        result_arg = None if options.save else options.result_arg
+        self.binding = Binding(function, result_arg, options.ignore, options.checkpoint_arg)
         self.inputs = Inputs(function, self.binding.signature)
         self.floats = Floats(function, self.binding.signature)
         self.evolution = self._new_evolution()
