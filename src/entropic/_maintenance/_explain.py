@@ -16,16 +16,13 @@ from .._engine import RunCache, StalenessPolicy, agrees, identity_fields
 from .._record import RunRecord, local_time, one_line
 from .._tables import RecordList
 from ..errors import declaration
-from ..hashing import Identity, Key, canonical, decode, decode_params, file_text, key_of, untagged
+from ..hashing import Identity, Key, canonical, decode_params, key_of
 from ..query import Selection
+from ._value_differences import RunNames, differences_of, text_of
 
 __all__ = ["Explanation", "Neighbour"]
 
 _NEAREST = 3
-_LONGEST_TEXT = 60
-_MISSING = object()
-_KINDS: dict[type, str] = {int: "int", float: "float", str: "text"}
-_ARRAY_KINDS = {"f": "float", "i": "int", "u": "uint", "c": "complex", "S": "bytes", "U": "text", "M": "datetime64"}
 
 
 @dataclass(frozen=True)
@@ -136,7 +133,7 @@ def explain(
     found = engine.look_up(key, quiet)
     candidate = found.candidate
     if candidate is None:
-        return _unrecorded(engine.select(Selection.of()), key, function, defaults, quiet)
+        return _unrecorded(engine.select(Selection.of()), key, function, defaults, quiet, RunNames(engine))
     if found.is_broken:
         return _explained(key, None, (f"the {found.reason}: {candidate.path}",))
     if found.kind == "other function":
@@ -165,7 +162,12 @@ def _of_earlier_code(
 
 
 def _unrecorded(
-    records: RecordList, key: Key, function: Function | None, defaults: Collection[str], policy: StalenessPolicy | None
+    records: RecordList,
+    key: Key,
+    function: Function | None,
+    defaults: Collection[str],
+    policy: StalenessPolicy | None,
+    run_names: RunNames,
 ) -> Explanation:
     name = key.identity.fields.get("function", "")
     own = [one.provenance.get("function", "") == name for one in records]
@@ -174,7 +176,7 @@ def _unrecorded(
         records = RecordList(
             function.of_today(one) if is_own else one for one, is_own in zip(records, own, strict=True)
         )
-    nearest = tuple(_nearest(key, records, defaults, policy))
+    nearest = tuple(_nearest(key, records, defaults, policy, run_names))
     renamed = _former_names(key, records, own, policy)
     reasons = (f"no {what} is recorded", *_said_of_names(renamed, function))
     return _explained(key, None, reasons, nearest=nearest)
@@ -220,7 +222,11 @@ def _why_it_answers(record: RunRecord, key: Key) -> tuple[str, ...]:
 
 
 def _nearest(
-    key: Key, records: Sequence[RunRecord], defaults: Collection[str], policy: StalenessPolicy | None
+    key: Key,
+    records: Sequence[RunRecord],
+    defaults: Collection[str],
+    policy: StalenessPolicy | None,
+    run_names: RunNames,
 ) -> Iterator[Neighbour]:
     """Runs of this function, and runs of others with exactly these params: it may have been renamed."""
     function = key.identity.fields.get("function", "")
@@ -236,7 +242,7 @@ def _nearest(
     found.sort(key=lambda one: one[:2])
     seen: set[tuple[str, ...]] = set()
     for _, _, record in found:
-        differences = tuple(_differences(key, record, defaults, policy))
+        differences = tuple(_differences(key, record, defaults, policy, run_names))
         # Of many runs that differ in the same way, such as replicates, one says it all.
         if differences and differences not in seen:
             seen.add(differences)
@@ -249,27 +255,29 @@ def _nearest(
 
 
 def _differences(
-    key: Key, record: RunRecord, defaults: Collection[str], policy: StalenessPolicy | None
+    key: Key, record: RunRecord, defaults: Collection[str], policy: StalenessPolicy | None, names: RunNames
 ) -> Iterator[str]:
-    yield from identity_differences(key.identity.fields, record)
+    yield from identity_differences(key.identity.fields, record, names)
     if policy is not None and record.provenance.get("function") == key.identity.fields.get("function"):
         changed = policy.changes_since(record)
         yield from [_code_difference(changed)] if changed else ()
     for name in dict.fromkeys([*key.params, *record.params]):
         asked, recorded = ({name: one[name]} if name in one else {} for one in (key.params, record.params))
         by_default = " (by default)" if name in defaults else ""
-        yield from (f"{difference}{by_default}" for difference in _differences_of(asked, recorded))
+        yield from (f"{difference}{by_default}" for difference in differences_of(asked, recorded, names))
 
 
-def identity_differences(asked: Mapping[str, Any], record: RunRecord) -> Iterator[str]:
+def identity_differences(asked: Mapping[str, Any], record: RunRecord, names: RunNames) -> Iterator[str]:
     """In what the function of a call differs from that of a record: one line below for each thing that counts."""
     recorded = identity_fields(record)
     if asked.get("function") != recorded.get("function"):
         yield _renamed(asked.get("function"), recorded.get("function"))
     if canonical(asked.get("version")) != canonical(recorded.get("version")):
-        yield f"version {_text(recorded.get('version'))} -> {_text(asked.get('version'))}"
+        yield f"version {text_of(recorded.get('version'))} -> {text_of(asked.get('version'))}"
     closure = recorded.get("closure", {})
-    yield from _differences_of(asked.get("closure", {}), closure if isinstance(closure, dict) else {}, "closed-over ")
+    yield from differences_of(
+        asked.get("closure", {}), closure if isinstance(closure, dict) else {}, names, "closed-over "
+    )
 
 
 def _code_difference(changed: Sequence[str]) -> str:
@@ -282,113 +290,3 @@ def _renamed(mine: str | None, theirs: str | None) -> str:
     if theirs is None:
         return "recorded as a plain run of the store, not by this function"
     return f"function renamed: was {theirs}"
-
-
-def _differences_of(
-    asked: Mapping[str, Any], recorded: Mapping[str, Any], prefix: str = "", kind: str = "parameter "
-) -> Iterator[str]:
-    """The differences of two mappings, name by name."""
-    kind = "" if prefix else kind
-    for name in dict.fromkeys([*asked, *recorded]):
-        mine, theirs = asked.get(name, _MISSING), recorded.get(name, _MISSING)
-        if theirs is _MISSING:
-            yield f"{kind}{prefix}{name} is new: {_text(mine)}"
-        elif mine is _MISSING:
-            yield f"{kind}{prefix}{name} is missing: was {_text(theirs)}"
-        else:
-            yield from _value_differences(f"{prefix}{name}", mine, theirs)
-
-
-def _value_differences(place: str, asked: Any, recorded: Any) -> Iterator[str]:
-    """In what two values differ, if their keys would."""
-    if canonical(asked) == canonical(recorded):
-        return
-    asked, recorded = decode(asked), decode(recorded)
-    if _is_nested(asked) and _is_nested(recorded):
-        yield from _differences_of(asked, recorded, f"{place}.")
-    elif isinstance(asked, list) and isinstance(recorded, list):
-        yield from _list_differences(place, asked, recorded)
-    else:
-        said = _array_difference(asked, recorded) or _file_difference(asked, recorded)
-        yield f"{place}: {said or _plain_difference(asked, recorded)}"
-
-
-def _plain_difference(asked: Any, recorded: Any) -> str:
-    looks_the_same = asked == recorded or _text(asked) == _text(recorded)
-    if not looks_the_same:
-        return f"{_text(recorded)} -> {_text(asked)}"
-    if isinstance(asked, bool) or isinstance(recorded, bool):
-        return f"{_text(asked)} instead of {_text(recorded)}"
-    return f"{_kind_and_text(asked)} instead of {_kind_and_text(recorded)}"
-
-
-def _list_differences(place: str, asked: list[Any], recorded: list[Any]) -> Iterator[str]:
-    if len(asked) != len(recorded):
-        yield f"{place}: a list of {len(asked)} instead of {len(recorded)}"
-        return
-    places = [
-        at for at, pair in enumerate(zip(asked, recorded, strict=True)) if canonical(pair[0]) != canonical(pair[1])
-    ]
-    yield from _value_differences(f"{place}[{places[0]}]", asked[places[0]], recorded[places[0]])
-    if len(places) > 1:
-        yield f"{place}: {len(places)} items of {len(asked)} differ"
-
-
-def _array_difference(asked: Any, recorded: Any) -> str | None:
-    mine, theirs = _array(asked), _array(recorded)
-    if mine is None and theirs is None:
-        return None
-    if mine is None or theirs is None:
-        return f"{_array_or_kind(asked, mine)} instead of {_array_or_kind(recorded, theirs)}"
-    if mine.get("dtype") != theirs.get("dtype"):
-        return f"numpy {_dtype(mine)} array instead of {_dtype(theirs)}"
-    if mine.get("shape") != theirs.get("shape"):
-        return f"an array of shape {_shape(mine)} instead of {_shape(theirs)}"
-    return "array contents differ"
-
-
-def _array(value: Any) -> dict[str, Any] | None:
-    inner = value.get("$ndarray") if isinstance(value, dict) else None
-    return inner if isinstance(inner, dict) else None
-
-
-def _array_or_kind(value: Any, array: dict[str, Any] | None) -> str:
-    return f"numpy {_dtype(array)} array" if array is not None else _kind_and_text(value)
-
-
-def _dtype(array: dict[str, Any]) -> str:
-    """``<i8`` as ``int64``; whatever is less common as it stands."""
-    text = str(array.get("dtype"))
-    kind, size = text[1:2], text[2:]
-    if text[:1] in "<|=" and kind in "fiuc" and size.isdigit():
-        return f"{_ARRAY_KINDS[kind]}{8 * int(size)}"
-    return "bool" if text == "|b1" else text
-
-
-def _shape(array: dict[str, Any]) -> str:
-    return str(tuple(array.get("shape", ())))
-
-
-def _file_difference(asked: Any, recorded: Any) -> str | None:
-    mine, theirs = file_text(asked), file_text(recorded)
-    if mine is None and theirs is None:
-        return None
-    if mine is None or theirs is None:
-        return f"{mine or _kind_and_text(asked)} instead of {theirs or _kind_and_text(recorded)}"
-    return f"contents differ: {theirs} -> {mine}"
-
-
-def _is_nested(value: Any) -> bool:
-    return isinstance(value, dict) and all(name[:1] != "$" or name == "$class" for name in value)
-
-
-def _kind_and_text(value: Any) -> str:
-    kind = _KINDS.get(type(value))
-    return f"{kind} {_text(value)}" if kind is not None else _text(value)
-
-
-def _text(value: Any) -> str:
-    file = file_text(value)
-    plain = untagged(value)
-    text = file or (repr(plain) if isinstance(plain, (str, float)) else str(plain))
-    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
