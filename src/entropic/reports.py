@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._command import Command
+    from ._engine import Refused
     from ._function import AcceptedChanges, BoundCachedFunction, CachedFunction, CacheInfo, WithMetadata
     from ._maintenance import (
         CheckReport,
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
         Merged,
         Neighbour,
         OutdatedRun,
-        Refused,
         Reproduction,
         ReproductionReport,
     )
@@ -78,7 +78,7 @@ _PLACES = {
     "Neighbour": "_maintenance",
     "OutdatedRun": "_maintenance",
     "Plan": "_sweep",
-    "Refused": "_maintenance",
+    "Refused": "_engine",
     "Reproduction": "_maintenance",
     "ReproductionReport": "_maintenance",
     "RunInput": "_record",

@@ -10,7 +10,6 @@ from ._lineage import Lineage, LineageLink, lineage
 from ._links import link_view
 from ._merge import Merged, MergeOptions, merge
 from ._orphans import remove_orphans
-from ._parts import Refused
 from ._prune import Limits, prune, prune_failures, remove_failures
 from ._rebuild import rebuild, undelete
 from ._reproduce import Reproduction, ReproductionReport, reproduce, run_again
@@ -30,7 +29,6 @@ __all__ = [
     "Merged",
     "Neighbour",
     "OutdatedRun",
-    "Refused",
     "Reproduction",
     "ReproductionReport",
     "check",

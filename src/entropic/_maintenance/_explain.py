@@ -18,7 +18,7 @@ from .._tables import RecordList
 from ..errors import declaration
 from ..hashing import Identity, Key, canonical, decode_params, key_of
 from ..query import Selection
-from ._value_differences import RunNames, differences_of, text_of
+from ._value_differences import RunNames, differences_of, value_text
 
 __all__ = ["Explanation", "Neighbour"]
 
@@ -130,6 +130,24 @@ def explain(
         policy: What its code of today means for recorded runs.
     """
     quiet = None if policy is None else policy.read_only()
+    explained = _explain_here(engine, key, function, defaults, policy, quiet)
+    if explained.is_hit or explained.is_error or not engine.settings.fallback:
+        return explained
+    found = engine.fallbacks.expected(key, quiet)
+    if found is None:
+        return explained
+    where = f"it would be fetched from {found.source.results_dir}"
+    return _explained(key, found.candidate.record, (where, *_why_it_answers(found.candidate.record, key)))
+
+
+def _explain_here(
+    engine: RunCache,
+    key: Key,
+    function: Function | None,
+    defaults: Collection[str],
+    policy: StalenessPolicy | None,
+    quiet: StalenessPolicy | None,
+) -> Explanation:
     found = engine.look_up(key, quiet)
     candidate = found.candidate
     if candidate is None:
@@ -255,29 +273,28 @@ def _nearest(
 
 
 def _differences(
-    key: Key, record: RunRecord, defaults: Collection[str], policy: StalenessPolicy | None, names: RunNames
+    key: Key, record: RunRecord, defaults: Collection[str], policy: StalenessPolicy | None, run_names: RunNames
 ) -> Iterator[str]:
-    yield from identity_differences(key.identity.fields, record, names)
+    yield from identity_differences(key.identity.fields, record, run_names)
     if policy is not None and record.provenance.get("function") == key.identity.fields.get("function"):
         changed = policy.changes_since(record)
         yield from [_code_difference(changed)] if changed else ()
     for name in dict.fromkeys([*key.params, *record.params]):
         asked, recorded = ({name: one[name]} if name in one else {} for one in (key.params, record.params))
         by_default = " (by default)" if name in defaults else ""
-        yield from (f"{difference}{by_default}" for difference in differences_of(asked, recorded, names))
+        yield from (f"{difference}{by_default}" for difference in differences_of(asked, recorded, run_names))
 
 
-def identity_differences(asked: Mapping[str, Any], record: RunRecord, names: RunNames) -> Iterator[str]:
+def identity_differences(asked: Mapping[str, Any], record: RunRecord, run_names: RunNames) -> Iterator[str]:
     """In what the function of a call differs from that of a record: one line below for each thing that counts."""
     recorded = identity_fields(record)
     if asked.get("function") != recorded.get("function"):
         yield _renamed(asked.get("function"), recorded.get("function"))
     if canonical(asked.get("version")) != canonical(recorded.get("version")):
-        yield f"version {text_of(recorded.get('version'))} -> {text_of(asked.get('version'))}"
+        yield f"version {value_text(recorded.get('version'))} -> {value_text(asked.get('version'))}"
     closure = recorded.get("closure", {})
-    yield from differences_of(
-        asked.get("closure", {}), closure if isinstance(closure, dict) else {}, names, "closed-over "
-    )
+    closed_over = closure if isinstance(closure, dict) else {}
+    yield from differences_of(asked.get("closure", {}), closed_over, run_names, "closed-over ")
 
 
 def _code_difference(changed: Sequence[str]) -> str:

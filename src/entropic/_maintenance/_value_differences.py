@@ -55,9 +55,9 @@ def differences_of(
     for name in dict.fromkeys([*asked, *recorded]):
         mine, theirs = asked.get(name, _MISSING), recorded.get(name, _MISSING)
         if theirs is _MISSING:
-            yield f"{kind}{prefix}{name} is new: {text_of(mine)}"
+            yield f"{kind}{prefix}{name} is new: {value_text(mine)}"
         elif mine is _MISSING:
-            yield f"{kind}{prefix}{name} is missing: was {text_of(theirs)}"
+            yield f"{kind}{prefix}{name} is missing: was {value_text(theirs)}"
         else:
             yield from _value_differences(f"{prefix}{name}", mine, theirs, names)
 
@@ -81,11 +81,11 @@ def _value_differences(place: str, asked: Any, recorded: Any, names: RunNames) -
 
 
 def _plain_difference(asked: Any, recorded: Any) -> str:
-    looks_the_same = asked == recorded or text_of(asked) == text_of(recorded)
+    looks_the_same = asked == recorded or value_text(asked) == value_text(recorded)
     if not looks_the_same:
-        return f"{text_of(recorded)} -> {text_of(asked)}"
+        return f"{value_text(recorded)} -> {value_text(asked)}"
     if isinstance(asked, bool) or isinstance(recorded, bool):
-        return f"{text_of(asked)} instead of {text_of(recorded)}"
+        return f"{value_text(asked)} instead of {value_text(recorded)}"
     return f"{_kind_and_text(asked)} instead of {_kind_and_text(recorded)}"
 
 
@@ -142,7 +142,7 @@ def _run_difference(asked: Any, recorded: Any, names: RunNames) -> str | None:
         return None
     if mine is not None and mine == theirs:
         return f"{mine}: another result ({_digits(recorded)} -> {_digits(asked)})"
-    return f"{theirs or text_of(recorded)} -> {mine or text_of(asked)}"
+    return f"{theirs or value_text(recorded)} -> {mine or value_text(asked)}"
 
 
 def _digits(value: Any) -> str:
@@ -165,10 +165,11 @@ def _is_nested(value: Any) -> bool:
 
 def _kind_and_text(value: Any) -> str:
     kind = _KINDS.get(type(value))
-    return f"{kind} {text_of(value)}" if kind is not None else text_of(value)
+    return f"{kind} {value_text(value)}" if kind is not None else value_text(value)
 
 
-def text_of(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """A value as it is shown: as its user would write it, and not too long."""
     file = file_text(value)
     plain = untagged(value)
     text = file or (repr(plain) if isinstance(plain, (str, float)) else str(plain))
