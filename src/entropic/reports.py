@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ReproductionReport,
     )
     from ._points import Design, Grid
+    from ._record import ReadFile
     from ._sweep import Plan, SweepProgress
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "Merged",
     "Neighbour",
     "Plan",
+    "ReadFile",
     "Refused",
     "Reproduction",
     "ReproductionReport",
@@ -64,6 +66,7 @@ _PLACES = {
     "Merged": "_maintenance",
     "Neighbour": "_maintenance",
     "Plan": "_sweep",
+    "ReadFile": "_record",
     "Refused": "_maintenance",
     "Reproduction": "_maintenance",
     "ReproductionReport": "_maintenance",

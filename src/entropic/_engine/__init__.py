@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ._manifest import differs, first_defect, has_recorded_digests
     from ._paths import ResultPaths
     from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
+    from ._reads import ReadsWatch
     from ._records import by_key, moved
     from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, save_of, suffix_of
     from ._settings import DIGEST_UP_TO_BYTES, Settings, checked_suffix
@@ -37,6 +38,7 @@ __all__ = [
     "Lookup",
     "Metadata",
     "PlainRuns",
+    "ReadsWatch",
     "ResultPaths",
     "RunCache",
     "RunUnderWay",
@@ -82,6 +84,7 @@ __getattr__, __dir__ = door(
         "_manifest": "differs first_defect has_recorded_digests",
         "_paths": "ResultPaths",
         "_plain_runs": "PlainRuns SIMILAR_RUNS durations_of",
+        "_reads": "ReadsWatch",
         "_records": "by_key moved",
         "_run": "AsyncWork BoundRunner Look Metadata RunUnderWay Runner Work save_of suffix_of",
         "_settings": "DIGEST_UP_TO_BYTES Settings checked_suffix",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .._code import is_fingerprint
 from .._record import RunRecord
 from ..errors import SeveralCodesError
 from ._records import by_key
+
+if TYPE_CHECKING:
+    from .._code import Change
 
 
 def run_mark(record: RunRecord) -> str:
@@ -63,6 +67,52 @@ def current_last(records: Sequence[RunRecord], note: Mapping[str, Any] | None) -
         return records[-1]
     last = _last_places(coded, note)
     return max(reversed(coded), key=lambda record: last[_code(record)])
+
+
+class Accepter(Protocol):
+    """What notes that runs by one code are good for today's."""
+
+    def is_good_already(self, code: str, run: str = "") -> bool:
+        """Whether a code, or one run by it, is good for today's."""
+        ...
+
+    def note_accepted(self, code: str, runs: list[str] | None) -> None:
+        """Note that a code, or these runs by it, are good for today's."""
+        ...
+
+
+def accept_code(
+    runs: Sequence[RunRecord], records: Sequence[RunRecord], accepter: Callable[[str], Accepter]
+) -> list[RunRecord]:
+    """
+    Declare the code of runs good for today's; returns those that were not good already.
+
+    Args:
+        runs: The runs, each of which tells its code.
+        records: All runs of the function.
+        accepter: Notes it of a code.
+    """
+    counts = Counter(one.provenance.get("code") for one in records)
+    new: list[RunRecord] = []
+    for code, several in runs_by_code(runs).items():
+        notes = accepter(code)
+        missing = [one for one in several if not notes.is_good_already(code, run_mark(one))]
+        if missing:
+            is_whole = len(several) >= counts[code]
+            notes.note_accepted(code, None if is_whole else [run_mark(one) for one in missing])
+        new += missing
+    return new
+
+
+_MADE_OF_FIELDS = ("__match_args__", "__slots__", "__attrs_attrs__", "__dataclass_fields__")
+
+
+def is_of_fields(change: Change) -> bool:
+    """Whether the fields of a class have changed, or what is made of them; its methods are parts of their own."""
+    parts = [part for part in (change.before, change.after) if part is not None]
+    if all(part.kind == "constant" and part.name.endswith(_MADE_OF_FIELDS) for part in parts):
+        return True
+    return len(parts) == 2 and all(part.kind == "class" for part in parts)
 
 
 def runs_by_code(runs: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:

@@ -16,6 +16,7 @@ from ._staleness import StalenessPolicy
 
 if TYPE_CHECKING:
     from ._manifest import Inspection
+    from ._reads import Reads
 
 Kind = Literal["hit", "gone", "short", "other code", "other function", "none"]
 
@@ -31,6 +32,8 @@ class Candidate:
         agreed: The key that it has been found to agree with.
         answers_for: The fingerprint of the code for which it was found to be the answer.
         is_newest: Whether it is the record that the index shows, and not an earlier one of the same key.
+        reads: The files that its run has read, if it counts what they are now.
+        reads_seen: What these looked like when it was found to be the answer; None for ask again.
     """
 
     __slots__ = (
@@ -41,6 +44,8 @@ class Candidate:
         "answers_for",
         "is_newest",
         "path",
+        "reads",
+        "reads_seen",
         "record",
         "stored",
     )
@@ -52,6 +57,8 @@ class Candidate:
         self.is_newest = is_newest
         self.agreed: Key | None = None
         self.answers_for: Fingerprint | None = None
+        self.reads: Reads | None = None
+        self.reads_seen: object = None
         self._inspection: Inspection | None = None
         # Of a result that is one file: how it looked when it was last found whole, which is as it was recorded.
         is_one_file = "members" not in record.provenance
@@ -66,6 +73,15 @@ class Candidate:
                 recorded = f"{canonical(identity_fields(self.record))} {canonical(self.record.params)}"
                 raise HashCollisionError(key.params_hash, asked, recorded)
             self.agreed = key
+
+    def reads_stand(self) -> bool:
+        """Whether what its run has read looks as it did when this was found to be the answer; one look at each."""
+        if self.reads is None:
+            return True
+        if self.reads_seen is None or self.reads.looks() != self.reads_seen:
+            return False
+        self.reads.note_use()
+        return True
 
     def defect(self) -> Lookup | None:
         """
@@ -108,7 +124,8 @@ class Lookup(NamedTuple):
 
     Attributes:
         kind: ``"hit"``: a record of today's code, whose result is whole. ``"gone"`` or ``"short"``: its result is
-            missing or cut. ``"other code"``: the result is whole, and was made by code that has changed since.
+            missing or cut. ``"other code"``: the result is whole, and was made by code, or from files, that have
+            changed since.
             ``"other function"``: by another function of the same name. ``"none"``: nothing is recorded.
         candidate: The record it is about; None if there is none.
         reason: Why it is no hit, for the record of the run that follows.

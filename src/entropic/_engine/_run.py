@@ -12,6 +12,8 @@ from .._record import RunRecord
 from ..hashing import Key, make_key, own_copy, received, unchanged
 from ._staleness import StalenessPolicy
 
+__calls_what_users_write__ = True  # what is opened below is the user's doing; see `entropic._fs._opened`
+
 Runner = Callable[[dict[str, Any], Path], object]
 Metadata = Mapping[str, Any]
 Work = Callable[[Path], object]
@@ -74,7 +76,7 @@ class RunUnderWay:
     @contextlib.contextmanager
     def told(self, work: object, policy: StalenessPolicy | None, reason: str) -> Iterator[None]:
         """While it runs, note with what code, why, under what circumstances, how long and at what cost."""
-        recorded: dict[str, str] = {}
+        recorded: dict[str, Any] = {}
         with contextlib.ExitStack() as around:
             if policy is not None:
                 recorded = around.enter_context(policy.recording())

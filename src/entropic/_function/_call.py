@@ -13,6 +13,8 @@ from ..hashing import PLAIN_TYPES, Key, own_copy, unchanged
 if TYPE_CHECKING:
     from ._function import FunctionCache
 
+__calls_what_users_write__ = True  # what is opened below is the user's doing; see `entropic._fs._opened`
+
 
 class Call:
     """

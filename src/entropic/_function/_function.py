@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .. import query
-from .._code import Code, Ownership, code_digest
+from .._code import Code, Ownership, code_digest, project_of
 from .._engine import CannotReplayError, DefaultsWatch, RunCache, StalenessPolicy, make_known
 from .._fs import late
 from .._record import RunRecord
@@ -29,7 +29,7 @@ from ._records import FunctionRecords
 from ._watches import Watches
 
 if TYPE_CHECKING:
-    from .._engine import Metadata
+    from .._engine import Metadata, ReadsWatch
     from .._maintenance import Explanation, Reproduction
     from .._tables import RecordList
     from ..query import Where
@@ -135,7 +135,26 @@ class FunctionCache:
 
     def _new_watch(self, owner: type | None, said: set[str]) -> StalenessPolicy:
         code = Code(self.function, owner, self._ownership, save=self.options.save)
-        return StalenessPolicy(self.name, code, self.options.on_change, self.engine.codebook, said, self.place)
+        return StalenessPolicy(
+            self.name, code, self.options.on_change, self.engine.codebook, said, self.place, self._reads
+        )
+
+    @late
+    def _reads(self) -> ReadsWatch | None:
+        """Watches what its runs read, if that is asked for."""
+        if not self.options.watch_reads:
+            return None
+        from .._engine import ReadsWatch  # loaded by those who ask for it
+
+        settings, index_path = self.engine.settings, self.engine.index.path
+        return ReadsWatch(
+            self.name,
+            [settings.results_dir, *filter(None, [index_path])],
+            project_of(self.function.__module__),
+            settings.digest_limit,
+            self.engine.codebook.accepted,
+            is_judged=self.options.on_change != "ignore",
+        )
 
     def _claimed(self, *, is_copy: bool) -> tuple[Claim, list[Any]]:
         index, digest = self.engine.settings.index, code_digest(self.function)

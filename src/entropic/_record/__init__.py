@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from ._cells import cell_text, frame_value, is_misleading, local_time, moment_of, one_line, plain_text
     from ._companions import companions_of, listed_members
     from ._flat import flatten
+    from ._reads import ReadFile, RecordedReads, content_mark
     from ._record import (
         RunRecord,
         copy_record,
@@ -21,9 +22,12 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "ReadFile",
+    "RecordedReads",
     "RunRecord",
     "cell_text",
     "companions_of",
+    "content_mark",
     "copy_record",
     "document_text",
     "encoded",
@@ -48,6 +52,7 @@ __getattr__, __dir__ = door(
         "_cells": "cell_text frame_value is_misleading local_time moment_of one_line plain_text",
         "_companions": "companions_of listed_members",
         "_flat": "flatten",
+        "_reads": "ReadFile RecordedReads content_mark",
         "_record": "RunRecord copy_record document_text encoded is_pinned lazy_copy path_text place_below with_params",
     },
 )

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 from ..hashing import RESERVED, copy_mapping, decode, decode_params, encode
 from ._flat import flatten
 
+if TYPE_CHECKING:
+    from ._reads import ReadFile
+
 _CONTAINERS = ("params", "metadata", "provenance")
 _OFTEN_THE_SAME = frozenset({"function", "code", "host", "user", "python", "platform", "entropic", "command"})
 _REQUIRED = ("params_hash", "result_path", "created_at")
@@ -83,6 +86,18 @@ class RunRecord:
             name: self.provenance[name] for name in ("function", "version") if name in self.provenance
         }
         return pairs_as_html({**params, **function, **own, **metadata})
+
+    @property
+    def reads(self) -> "list[ReadFile]":
+        """
+        The files that the run has read, of a function decorated with ``watch_reads=True``; else none.
+
+        With size, time and digest as they were then. What could not be seen is in ``provenance["reads"]["unseen"]``.
+        """
+        from ._reads import RecordedReads  # read by those who ask
+
+        recorded = RecordedReads.of(self)
+        return [] if recorded is None else recorded.placed()
 
     def __hash__(self) -> int:
         return hash((self.params_hash, self.created_at, self.result_path))

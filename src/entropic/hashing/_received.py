@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._fs import current_files
 from ..errors import InputFileError
 from ._input_file import InputFile
 from ._runs import is_record
@@ -59,9 +60,12 @@ def _require_content(value: dict[Any, Any]) -> None:
 
 def _path(value: Any) -> Any:
     kind = type(value)
-    if kind is InputFile:
-        return value.path
-    return value.result_path if is_record(kind) else value
+    if kind is not InputFile and not is_record(kind):
+        return value
+    path = value.path if kind is InputFile else value.result_path
+    if (opened := current_files()) is not None:
+        opened.declare(str(path))  # the key has its content
+    return path
 
 
 def _without_remembered(value: Any) -> Any:
