@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import multiprocessing
 import os
 import pickle
 import sqlite3
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from entropic import InputFile, Store, cached, reports
+from entropic import InputFile, RunRecord, Store, cached, reports
 from entropic.errors import CodeChangedError, StaleResultWarning, UnseenReadsWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::entropic.errors.UnseenReadsWarning")
@@ -134,7 +135,7 @@ READS: dict[str, tuple[Callable[[], object], list[str]]] = {
     "numpy": (lambda: np.loadtxt("table.txt"), ["table.txt"]),
     "a memory map": (lambda: np.memmap("table.txt", dtype="u1", mode="r")[0], ["table.txt"]),
     "several, once each": (
-        lambda: [open(one).close() for one in ("table.txt", "b/c.txt", "table.txt")],
+        lambda: [Path(one).read_text() for one in ("table.txt", "b/c.txt", "table.txt")],
         ["b/c.txt", "table.txt"],
     ),
     "open to be changed, and left as it is": (lambda: open("table.txt", "r+").close(), ["table.txt"]),
@@ -216,6 +217,11 @@ def replaced(path: Path) -> None:
     a_file("other", "2.5", 3600).replace(path)
 
 
+def folder_instead(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 def made(path: Path) -> None:
     Path("options.cfg").write_text("[a]")
 
@@ -224,7 +230,7 @@ CHANGES: dict[str, tuple[Callable[[Path], object], bool]] = {
     "other content of the same size": (changed, True),
     "another, older file": (replaced, True),
     "deleted": (Path.unlink, True),
-    "a folder in its place": (lambda path: (path.unlink(), path.mkdir()), True),
+    "a folder in its place": (folder_instead, True),
     "the one that was not there": (made, True),
     "the same content, written anew": (lambda path: path.write_text("1.5"), False),
     "another time": (lambda path: os.utime(path, (1, 1)), False),
@@ -262,7 +268,8 @@ def test_a_change_of_what_was_read_is_judged_as_one_of_code(
                 for _ in range(2):
                     with pytest.raises(CodeChangedError, match=named) as raised:
                         one(1)
-                assert raised.value.changed == () and named in raised.value.files[0]
+                assert raised.value.changed == ()
+                assert named in raised.value.files[0]
             else:
                 answers = {one(1), one(1)}
                 assert answers == {"2" if policy == "rerun" and is_change else "1"}
@@ -298,7 +305,8 @@ def test_what_has_changed_can_be_accepted(store: Store, table: Path) -> None:
     assert (int(some), int(every)) == (1, 2)
     assert some.changed == every.changed == (str(table.absolute()),)
     assert plans == [1, 3, 0]
-    assert int(simulate.accept_changes()) == 3 and simulate(1) == "1.5"
+    assert int(simulate.accept_changes()) == 3
+    assert simulate(1) == "1.5"
 
 
 def test_what_was_accepted_goes_with_the_runs(store: Store, table: Path) -> None:
@@ -342,6 +350,7 @@ def test_a_run_that_uses_what_was_made_of_other_data_is_not_of_today(store: Stor
     changed(table)
     with pytest.warns(StaleResultWarning):
         outer(3)
+    with pytest.warns(StaleResultWarning):
         plan = outer.plan([{"n": n} for n in (2, 3)])
 
     assert read == [["table.txt"], 0]
@@ -355,11 +364,12 @@ def test_declared_input_files_are_not_listed_twice(store: Store, table: Path) ->
     made_before = Store("others", "others.json").run({"n": 1}, lambda _, path: path.write_text("x"))
 
     @cached(store, watch_reads=True)
-    def simulate(mesh: InputFile, file: InputFile, record: Any, *, result_path: Path) -> None:
-        read = [Path(path).read_text() for path in (*Path(mesh).iterdir(), file, record, "other.txt")]
+    def simulate(mesh: InputFile, file: InputFile, record: RunRecord, *, result_path: Path) -> None:
+        paths = [*Path(mesh).iterdir(), Path(file), Path(record), Path("other.txt")]
+        read = [path.read_text() for path in paths]
         result_path.write_text(str(read))
 
-    simulate("mesh", table, made_before)
+    simulate(InputFile("mesh"), InputFile(table), made_before)
 
     assert names_read(simulate) == ["other.txt"]
 
@@ -376,23 +386,35 @@ def changed_by_itself() -> None:
     Path("table.txt").write_text(text + "1")
 
 
+def spawned() -> None:
+    process = multiprocessing.get_context("spawn").Process(target=int)
+    process.start()
+    process.join()
+
+
+def consumed() -> None:
+    table = Path("table.txt")
+    table.read_text()
+    table.unlink()
+
+
 UNSEEN: dict[str, tuple[Callable[[], object], list[str]]] = {
     "a child process": (
         lambda: subprocess.run(["cat", "table.txt"], capture_output=True, check=True),
         ["child processes"],
     ),
+    "a process that is spawned": (spawned, ["child processes"]),
     "a shell": (lambda: os.system("cat table.txt > copy.txt"), ["child processes"]),
     "changed meanwhile": (changed_meanwhile, ["child processes", "which has changed meanwhile"]),
     "changed by itself": (changed_by_itself, ["which it has changed itself"]),
     "consumed": (
-        lambda: (open("table.txt").close(), os.remove("table.txt")),
+        consumed,
         ["which it has changed itself"],
     ),
-    "too many": (lambda: [open(f"many/{n}").close() for n in range(103)], ["3 of 103 files"]),
+    "too many": (lambda: [Path(f"many/{n}").read_text() for n in range(103)], ["3 of 103 files"]),
 }
 
 
-@pytest.mark.filterwarnings("default::entropic.errors.UnseenReadsWarning")
 @pytest.mark.parametrize("name", UNSEEN)
 def test_what_cannot_be_seen_is_said(store: Store, table: Path, name: str) -> None:
     """Once by a warning, and in each record."""
@@ -401,7 +423,8 @@ def test_what_cannot_be_seen_is_said(store: Store, table: Path, name: str) -> No
         a_file(f"many/{n}", "x")
     simulate = watched(store, body, on_change="ignore")
 
-    with pytest.warns(UnseenReadsWarning) as caught:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UnseenReadsWarning)
         simulate(1)
         with contextlib.suppress(FileNotFoundError):
             simulate.run(1)
@@ -444,7 +467,16 @@ def test_libraries_that_open_files_in_c_are_said(store: Store, monkeypatch: pyte
 
     with pytest.warns(UnseenReadsWarning, match=r"simulate .* h5py \(opens files in C\)"):
         simulate(1)
+    with pytest.raises(UnseenReadsWarning):
+        _strictly(watched(store, lambda: 1, name="other"))
+    assert store.count({"function": "other"}) == 1  # a warning that is an error costs no result
     assert "h5py (opens files in C)" in simulate.list()[0].provenance["reads"]["unseen"]
+
+
+def _strictly(function: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UnseenReadsWarning)
+        function(1)
 
 
 def test_runs_in_threads_each_have_their_own(store: Store) -> None:

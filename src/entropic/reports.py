@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         ReproductionReport,
     )
     from ._points import Design, Grid
-    from ._record import ReadFile
+    from ._record import ReadFile, RunInput
     from ._sweep import Plan, SweepProgress
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "Refused",
     "Reproduction",
     "ReproductionReport",
+    "RunInput",
     "SweepProgress",
     "WithMetadata",
 ]
@@ -70,6 +71,7 @@ _PLACES = {
     "Refused": "_maintenance",
     "Reproduction": "_maintenance",
     "ReproductionReport": "_maintenance",
+    "RunInput": "_record",
     "SweepProgress": "_sweep",
     "WithMetadata": "_function",
 }

@@ -1041,9 +1041,9 @@ class Store:
         """
         Take over the runs that an earlier release of entropic has recorded: their parameters, times and metadata.
 
-        For the SQLite file of release 2.3, and for TinyDB files of earlier ones, which open as they are as well, but
-        for runs whose parameters had other keys then. The results stay where they are; the file is only read. Import
-        it again, and nothing is taken twice.
+        This reads the SQLite file of release 2.2 or 2.3. A TinyDB file of 2.0 or 2.1 opens as it is; import it only if
+        some of its runs have other keys now. The results stay where they are, and the file is not changed. To import
+        it again adds nothing.
 
         Args:
             path: The file.

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ._known import CannotReplayError, Comparison, call_of, is_known, make_known
     from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
     from ._manifest import differs, first_defect, has_recorded_digests
+    from ._open_caches import open_caches
+    from ._origins import origins_of, records_in_journal
     from ._paths import ResultPaths
     from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
     from ._reads import ReadsWatch
@@ -63,6 +65,9 @@ __all__ = [
     "make_known",
     "moved",
     "not_removed",
+    "open_caches",
+    "origins_of",
+    "records_in_journal",
     "require_callable",
     "run_mark",
     "save_of",
@@ -82,6 +87,8 @@ __getattr__, __dir__ = door(
         "_known": "CannotReplayError Comparison call_of is_known make_known",
         "_lookup": "Candidate Lookup agrees has_own_key identity_fields identity_of judge",
         "_manifest": "differs first_defect has_recorded_digests",
+        "_open_caches": "open_caches",
+        "_origins": "origins_of records_in_journal",
         "_paths": "ResultPaths",
         "_plain_runs": "PlainRuns SIMILAR_RUNS durations_of",
         "_reads": "ReadsWatch",

@@ -32,6 +32,7 @@ from ..hashing import PLAIN_TYPES, Key, hash_params, make_key
 from ..index import adapt
 from ._finder import Finder, SecondLook
 from ._lookup import Lookup, agrees
+from ._open_caches import note_open
 from ._paths import ResultPaths
 from ._settings import Settings
 from ._staleness import StalenessPolicy
@@ -81,6 +82,7 @@ class RunCache:
         self.recall, self.look_up, self.shown = finder.recall, finder.look_up, finder.shown
         self.is_of_earlier_code = finder.is_of_earlier_code
         self._known_keys: dict[object, Key] = {}
+        note_open(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return RunCache, (self.settings,)

@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -37,17 +37,11 @@ _BYTECODE = (".pyc", ".pyo", ".so", ".pyd")
 _OF_TOOLS = ("/.git/", "/site-packages/", "/dist-packages/", "/__pycache__/", ".egg-info/", ".dist-info/")
 _OF_THE_SYSTEM = ("/proc", "/sys", "/dev", "/run", "/etc", "/bin", "/lib", "/lib64")
 _OF_A_PREFIX = ("bin", "lib", "lib64", "libexec", "include", "share", "etc", "conda-meta", "DLLs", "Lib")
-# What opens files where Python does not see it, or starts processes without a word to audit hooks.
+# Modules that open files where Python does not see it.
 _OPEN_IN_C = re.findall(
     r"\w+",
     "ROOT adios2 cv2 dolfin dolfinx duckdb fiona fitsio gmsh h5py lmdb mdtraj mpi4py netCDF4 osgeo polars pyarrow "
     "pyogrio rasterio tables tensorflow vtkmodules",
-)
-_START_PROCESSES = (
-    "multiprocessing.popen_spawn_posix",
-    "multiprocessing.popen_forkserver",
-    "loky.backend.popen_loky_posix",
-    "joblib.externals.loky.backend.popen_loky_posix",
 )
 
 
@@ -94,9 +88,10 @@ class ReadsWatch:
         found = _Found(opened, self._project, limit)
         told |= {"project": self._project, "files": found.files, "unseen": [*found.unseen, *_unseen_modules()]}
 
-    def warn_of(self, told: Mapping[str, Any]) -> None:
-        """Say what was not seen of what a run has read, each thing once."""
-        new = [what for what in told["unseen"] if what not in self._said]
+    def warn_of_unseen(self, record: RunRecord) -> None:
+        """Warn of what was not seen of what the run of a record has read, once for each thing."""
+        recorded = RecordedReads.of(record)
+        new = [what for what in (recorded.unseen if recorded else ()) if what not in self._said]
         if new:
             self._said.update(new)
             warn(UnseenReadsWarning(self._function_name, new), UnseenReadsWarning)
@@ -341,9 +336,8 @@ def _loaded_sources() -> set[str]:
     return {os.path.abspath(path) for path in files if isinstance(path, str)}
 
 
-def _unseen_modules() -> Iterator[str]:
-    for names, what in ((_OPEN_IN_C, "opens files in C"), (_START_PROCESSES, "starts processes")):
-        yield from (f"{name} ({what})" for name in names if name in sys.modules)
+def _unseen_modules() -> list[str]:
+    return [f"{name} (opens files in C)" for name in _OPEN_IN_C if name in sys.modules]
 
 
 @functools.cache

@@ -23,7 +23,7 @@ from ._lookup import Lookup
 from ._manifest import describe_result
 from ._paths import ResultPaths
 from ._returned import returned_metadata
-from ._run import Metadata, RunUnderWay, allow_empty_of, save_of, suffix_of
+from ._run import Metadata, RunUnderWay, allow_empty_of, inputs_of, save_of, suffix_of
 from ._settings import Settings
 from ._staleness import StalenessPolicy
 from ._writer import IndexWriter
@@ -93,6 +93,8 @@ class Recorder:
             published = ending.publish(save, allow_empty=self._allows_empty(work), durable=self._settings.durable)
             if published.siblings:
                 run.provenance["siblings"] = published.siblings
+            if inputs := inputs_of(work):
+                run.provenance["inputs"] = inputs
             path = os.path.join(self._settings.results_dir, published.name)
             indexed = self._paths.published(published.name)
             told = {"elapsed_seconds": run.elapsed_seconds, **told, **details}
@@ -102,6 +104,8 @@ class Recorder:
             self._writer.delete_stale(found.candidate.stored)
         if held_open:
             warn(ResultOpenWarning(path, held_open), ResultOpenWarning)
+        if policy is not None:
+            policy.warn_of_unseen(run.record)
 
     def _allows_empty(self, work: object) -> bool:
         own = allow_empty_of(work)

@@ -6,11 +6,17 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .._fs import LateModule
 from .._record import RunRecord
 from ..hashing import Key, make_key, own_copy, received, unchanged
 from ._staleness import StalenessPolicy
+
+if TYPE_CHECKING:
+    from . import _origins
+else:  # loaded by those who pass files or records
+    _origins = LateModule("entropic._engine._origins")
 
 __calls_what_users_write__ = True  # what is opened below is the user's doing; see `entropic._fs._opened`
 
@@ -30,6 +36,7 @@ class BoundRunner:
         has_run: Whether it has been started.
         has_ended: Whether the runner has returned.
         returned: What it returned, if that was followed by an error.
+        inputs: The results of other runs that it is made from, as its record is to keep them.
     """
 
     def __init__(self, runner: Runner, params: Mapping[str, Any], key: Key) -> None:
@@ -40,10 +47,12 @@ class BoundRunner:
         self.module = getattr(runner, "__module__", None)
         self.has_run = self.has_ended = False
         self.returned: object = None
+        self.inputs: list[dict[str, str]] = []
 
     def __call__(self, path: Path) -> object:
-        self.has_run = True
-        with unchanged(self._key, lambda: make_key(self._params)):
+        with unchanged(self._key, lambda: make_key(self._params)) as sources:
+            self.inputs = _origins.origins_of(sources) if sources else []
+            self.has_run = True
             self.returned = self._runner(received(self._params), path)
             self.has_ended = True
         returned, self.returned = self.returned, None
@@ -117,3 +126,9 @@ def save_of(work: object) -> Callable[[Path, object], object] | None:
 def allow_empty_of(work: object) -> bool | None:
     """Whether a function takes an empty result for one, if it has a say of its own."""
     return getattr(getattr(work, "__self__", work), "allow_empty", None)
+
+
+def inputs_of(work: object) -> list[dict[str, str]]:
+    """The results of other runs that a run is made from, as its record is to keep them."""
+    found: list[dict[str, str]] = getattr(getattr(work, "__self__", work), "inputs", [])
+    return found

@@ -79,7 +79,7 @@ class StalenessPolicy:
         self.today: Callable[[], Fingerprint | None] = code.now
         """Today's fingerprint, the same object for as long as the code does not change; None if nobody asks for it."""
         if on_change == "ignore":
-            self.today = (lambda: None) if place is None else _asks_for_the_place
+            self.today = (lambda: None) if place is None else (lambda: _UNWATCHED)
 
     def for_older_parameters(self, growth: str) -> StalenessPolicy:
         """
@@ -310,9 +310,8 @@ class StalenessPolicy:
             at_the_end.callback(self._code.after_run)
             reads = None if self._reads is None else at_the_end.enter_context(self._reads.recording())
             yield recorded
-        if self._reads is not None and reads is not None:
+        if reads is not None:
             recorded["reads"] = reads
-            self._reads.warn_of(reads)
         # Else a result that comes of what was only handed out with a warning would be one of today's code. Where
         # changed code is to run anew, that was decided for the function that was called, and not for this one.
         if used and self.on_change == "warn":
@@ -320,6 +319,11 @@ class StalenessPolicy:
             self._codebook.keep(self._function_name, fingerprint)
             recorded |= {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
             _uses.note_use(self._function_name, fingerprint.digest)
+
+    def warn_of_unseen(self, record: RunRecord) -> None:
+        """Warn of what was not seen of what a run has read."""
+        if self._reads is not None:
+            self._reads.warn_of_unseen(record)
 
     def note_return(self, record: RunRecord, passed: RunRecord | None, today: Fingerprint | None) -> None:
         """
@@ -394,7 +398,3 @@ class StalenessPolicy:
 
 _UNWATCHED = Fingerprint(())
 """Stands for the code of a function that is not watched, but for whether it is that function at all."""
-
-
-def _asks_for_the_place() -> Fingerprint:
-    return _UNWATCHED

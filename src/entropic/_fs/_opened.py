@@ -65,9 +65,12 @@ class OpenedFiles:
         self._is_open = True
         self._declared: set[str] = set()
         self._earlier_threads = WeakSet(threading.enumerate())
+        self._earlier_processes = _count_of_processes()
 
     def close(self) -> None:
         """Note nothing more: threads that were started may live on."""
+        if _count_of_processes() != self._earlier_processes:
+            self.note_unseen("child processes")
         self._is_open = False
         self._earlier_threads.clear()
 
@@ -264,6 +267,11 @@ _EVENTS: dict[str, Callable[..., None]] = {
     "os.posix_spawn": _note_process,
     "os.system": _note_process,
 }
+
+
+def _count_of_processes() -> str:
+    """Stands for how many processes `multiprocessing`, or what is built on it, has started: no hook hears of them."""
+    return repr(getattr(sys.modules.get("multiprocessing.process"), "_process_counter", "count(1)"))
 
 
 def _absolute(path: str | bytes) -> str:

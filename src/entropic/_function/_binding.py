@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, Signature
 from typing import Any
 
-from ..hashing import RESERVED, paths, received
+from ..hashing import RESERVED, form_of, paths, received
 
 _Bind = Callable[..., dict[str, Any]]
 _BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
@@ -50,6 +50,7 @@ class Binding:
             self._result_place = _place_of(full, result_arg)
             self._result_kind = full.parameters[result_arg].kind
         self._ignore = frozenset(ignore)
+        self._scope = getattr(inspect.unwrap(function), "__globals__", {})
         names = [] if self.is_runner else list(self.signature.parameters)
         _refuse_names(name, names, ignore)
         if self.is_runner:
@@ -74,13 +75,21 @@ class Binding:
 
     def received(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Arguments as the function receives them: what takes no part in the key is left as it is, but for paths."""
-        parameters = list(self.signature.parameters)
+        parameters = list(self.signature.parameters.values())
+        rest = next((one for one in parameters if one.kind is Parameter.VAR_POSITIONAL), None)
+        places = [one for one in parameters if one.kind in _BY_POSITION]
         by_place = [
-            paths(value) if parameters[place : place + 1] and parameters[place] in self._ignore else received(value)
-            for place, value in enumerate(args)
+            self._received(value, places[place] if place < len(places) else rest) for place, value in enumerate(args)
         ]
-        by_name = {name: (paths if name in self._ignore else received)(value) for name, value in kwargs.items()}
+        others = next((one for one in parameters if one.kind is Parameter.VAR_KEYWORD), None)
+        by_name = {
+            name: self._received(value, self.signature.parameters.get(name, others)) for name, value in kwargs.items()
+        }
         return tuple(by_place), by_name
+
+    def _received(self, value: Any, parameter: Parameter | None) -> Any:
+        change = paths if parameter is not None and parameter.name in self._ignore else received
+        return change(value, lambda: "path" if parameter is None else form_of(parameter.annotation, self._scope))
 
     def names(self, ignore: Sequence[str]) -> tuple[list[str], bool]:
         """The parameters that take part in the key, and whether there may be any others."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import _engine
 from ..hashing import PLAIN_TYPES, Key, own_copy, unchanged
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Call:
         has_run: Whether it has been started.
         has_ended: Whether the function has returned.
         returned: What it returned, if that was followed by an error.
+        inputs: The results of other runs that it is made from, as its record is to keep them.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Call:
         self._args, self._kwargs = args, kwargs
         self.has_run = self.has_ended = False
         self.returned: object = None
+        self.inputs: list[dict[str, str]] = []
 
     @property
     def module(self) -> str:
@@ -97,7 +100,8 @@ class Call:
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
-        with self._function.closure.running(self._key.identity), unchanged(self._key, self._key_now):
+        with self._function.closure.running(self._key.identity), unchanged(self._key, self._key_now) as sources:
+            self.inputs = _engine.origins_of(sources) if sources else []
             yield
 
     def _handed_over(self) -> object:

@@ -26,6 +26,7 @@ from .._results import Published, Stage, own_parts
 from .._tables import RecordList
 from ..hashing import canonical
 from ..query import Selection
+from ._notes import take_over_notes
 from ._parts import CannotTakeError, Part, Refused, Rules, copy_parts, require_own_key
 
 
@@ -93,11 +94,7 @@ class _Merge:
 
     def take_over_code(self) -> None:
         """Take over what is known of the code of their runs, which is needed to see that a run is of today's."""
-        own = (record.provenance for record in self._theirs)
-        told = [(one.get("code"), one.get("function")) for one in own]
-        codes = {code for code, _ in told if isinstance(code, str)}
-        names = {name for _, name in told if isinstance(name, str)}
-        self._engine.codebook.take_over(self._other.codebook, codes, names)
+        take_over_notes(self._engine, self._other, self._theirs)
 
     def take(self, record: RunRecord) -> None:
         """Take over one of their runs; or note why not."""
