@@ -5,15 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from .._code import is_fingerprint
 from .._record import RunRecord
 from ..errors import SeveralCodesError
 from ._records import by_key
-
-if TYPE_CHECKING:
-    from .._code import Change
 
 
 def run_mark(record: RunRecord) -> str:
@@ -102,17 +99,6 @@ def accept_code(
             notes.note_accepted(code, None if is_whole else [run_mark(one) for one in missing])
         new += missing
     return new
-
-
-_MADE_OF_FIELDS = ("__match_args__", "__slots__", "__attrs_attrs__", "__dataclass_fields__")
-
-
-def is_of_fields(change: Change) -> bool:
-    """Whether the fields of a class have changed, or what is made of them; its methods are parts of their own."""
-    parts = [part for part in (change.before, change.after) if part is not None]
-    if all(part.kind == "constant" and part.name.endswith(_MADE_OF_FIELDS) for part in parts):
-        return True
-    return len(parts) == 2 and all(part.kind == "class" for part in parts)
 
 
 def runs_by_code(runs: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:

@@ -9,6 +9,7 @@ its input.
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import os
 import re
@@ -26,6 +27,7 @@ from ._records import by_key
 
 if TYPE_CHECKING:
     from .._code import AcceptedCodes
+    from ._cache import RunCache
     from ._staleness import StalenessPolicy
 
 MOST_FILES = 100
@@ -72,10 +74,18 @@ class ReadsWatch:
         self._own = tuple({place for path in own for place in (os.path.abspath(path), os.path.realpath(path))})
         self._project = project
         self._digest_limit = digest_limit
-        self._accepted = accepted
+        self._accept, self._accepted_for = accepted.accept, accepted.accepted_for
         self._is_judged = is_judged
         self._said: set[str] = set()
         self._known: dict[tuple[str, str], tuple[object, Reads | None]] = {}
+
+    @classmethod
+    def on(cls, engine: RunCache, function_name: str, project: str, *, is_judged: bool) -> ReadsWatch:
+        """What watches a function whose runs are kept in a store."""
+        settings, path = engine.settings, engine.index.path
+        own = [settings.results_dir, *([] if path is None else [path])]
+        accepted = engine.codebook.accepted
+        return cls(function_name, own, project, settings.digest_limit, accepted, is_judged=is_judged)
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[dict[str, Any]]:
@@ -97,6 +107,12 @@ class ReadsWatch:
             warn(UnseenReadsWarning(self._function_name, new), UnseenReadsWarning)
 
     # ---- whether it is still the same -------------------------------------------------------------------------------
+
+    def by(self, accepted_for: Callable[..., list[str]]) -> ReadsWatch:
+        """One that judges by what was accepted elsewhere."""
+        other = copy.copy(self)
+        other._accepted_for = accepted_for
+        return other
 
     def judged(self, record: RunRecord) -> Reads | None:
         """What the run of a record has read; None if nothing was watched, or it does not count."""
@@ -128,7 +144,7 @@ class ReadsWatch:
         for old, today in {self.marks(one) for one in new}:
             alike = [one for one in records if (reads := self.judged(one)) and reads.mark == old]
             chosen = [run_mark(one) for one in alike if one in new]
-            self._accepted.accept([old], today, None if len(chosen) >= len(alike) else chosen)
+            self._accept([old], today, None if len(chosen) >= len(alike) else chosen)
         return new
 
     def earlier(
@@ -166,7 +182,7 @@ class ReadsWatch:
         return known[1]
 
     def _are_accepted(self, reads: Reads, record: RunRecord) -> bool:
-        return reads.mark_now() in self._accepted.accepted_for(reads.mark, run_mark(record))
+        return reads.mark_now() in self._accepted_for(reads.mark, run_mark(record))
 
     def _is_data(self, path: str) -> bool:
         is_own = any(path == own or path.startswith(os.path.join(own, "")) for own in self._own)

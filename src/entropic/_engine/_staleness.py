@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _code
@@ -48,6 +49,7 @@ class StalenessPolicy:
         reads: What watches the files that its runs read, if they are watched.
 
     Attributes:
+        function_name: As given.
         on_change: As given.
     """
 
@@ -61,7 +63,7 @@ class StalenessPolicy:
         place: str | None = None,
         reads: ReadsWatch | None = None,
     ) -> None:
-        self._function_name = function_name
+        self.function_name = function_name
         self._code = code
         self.on_change = on_change
         self._codebook = codebook
@@ -71,9 +73,9 @@ class StalenessPolicy:
         self._noted: Fingerprint | None = None
         self._older: dict[str, StalenessPolicy] = {}
         self._of_arguments: dict[tuple[tuple[str, int], ...], StalenessPolicy] = {}
+        self._of_folders: dict[Path, StalenessPolicy] = {}
         self._growth: str | None = None
         self._may_note = True
-        self._reasons: dict[tuple[str, str], str] = {}
         self._place = place
         self._reads = reads
         self.today: Callable[[], Fingerprint | None] = code.now
@@ -115,16 +117,25 @@ class StalenessPolicy:
         """The policy for calls that bring along what the one of a recorded run did, as it is today."""
         return self._of_labels(tuple(self._codebook.arguments_of(str(record.provenance.get("code")))))
 
+    def for_runs_in(self, results_dir: Path) -> StalenessPolicy:
+        """The policy for runs of another results folder, which is only read; kept, as fingerprints of today are."""
+        policy = self._of_folders.get(results_dir)
+        if policy is None:
+            policy = self._alike(self._said, codebook=_code.ForeignCodebook(results_dir, self._codebook))
+            policy._growth, policy._may_note = self._growth, False
+            self._of_folders[results_dir] = policy
+        return policy
+
     def read_only(self) -> StalenessPolicy:
         """A policy that decides the same, and writes nothing."""
         policy = self._alike(set(self._said))
         policy._may_note = False
         return policy
 
-    def _alike(self, said: set[str], code: Code | None = None) -> StalenessPolicy:
-        code = code or self._code
-        name, on_change = self._function_name, self.on_change
-        return StalenessPolicy(name, code, on_change, self._codebook, said, self._place, self._reads)
+    def _alike(self, said: set[str], code: Code | None = None, codebook: Codebook | None = None) -> StalenessPolicy:
+        code, codebook = code or self._code, codebook or self._codebook
+        reads = self._reads and self._reads.by(codebook.accepted_for)
+        return StalenessPolicy(self.function_name, code, self.on_change, codebook, said, self._place, reads)
 
     # ---- what has changed ---------------------------------------------------------------------------------------
 
@@ -160,7 +171,7 @@ class StalenessPolicy:
     def former_names(self) -> list[str]:
         """What functions with today's very code were called when they ran, but for this one."""
         names = self._codebook.functions_of(self._code.now().digest)
-        return [name for name in names if name != self._function_name]
+        return [name for name in names if name != self.function_name]
 
     def has_code_of(self, record: RunRecord) -> bool:
         """Whether a record, of whatever function, was made by today's very code."""
@@ -177,18 +188,9 @@ class StalenessPolicy:
         """Why a record that is not current is not, in a few words."""
         if self.is_of_namesake(record):
             return f"the recorded run is of another function of that name, at {record.provenance['place']}"
-        files = self.changed_files(record)
-        told = [f"data changed: {', '.join(files)}"] if files else []
-        if not files or not self.has_current_code(record, self.today()):
-            told.insert(0, self._code_reason(record))
-        return "; ".join(told)
-
-    def _code_reason(self, record: RunRecord) -> str:
-        recorded = record.provenance["code"], self._code.now().digest
-        if recorded not in self._reasons:
-            names = (change.name for change in self.changes(record))
-            self._reasons[recorded] = f"code changed: {', '.join(names)}"
-        return self._reasons[recorded]
+        files, code = self.changed_files(record), [change.name for change in self.changes(record)]
+        told = [f"code changed: {', '.join(code)}"] if code or not files else []
+        return "; ".join([*told, f"data changed: {', '.join(files)}"] if files else told)
 
     def is_current(self, record: RunRecord, today: Fingerprint | None) -> bool:
         """Whether a record is good for what its run has read, and the code whose fingerprint `today` has returned."""
@@ -231,16 +233,16 @@ class StalenessPolicy:
         if self._growth is None:
             return False
         grown_with = self._codebook.code_grown_with(
-            self._function_name, self._growth, today.digest, may_note=self._may_note
+            self.function_name, self._growth, today.digest, may_note=self._may_note
         )
         if self._may_note:
-            self._codebook.keep(self._function_name, today)
+            self._codebook.keep(self.function_name, today)
         accepted = (grown_with, *self._codebook.accepted_for(grown_with))
         if not any(self._is_of(code, today) for code in accepted):
             return False
         of_fields = self._growth.startswith(FIELDS)
         return all(
-            change.name == ITSELF or (of_fields and _acceptance.is_of_fields(change))
+            change.name == ITSELF or (of_fields and _code.is_of_a_class(change))
             for change in self._changes_since(recorded, today)
         )
 
@@ -251,7 +253,7 @@ class StalenessPolicy:
         place = record.provenance.get("place")
         if self._place is None or not isinstance(place, str) or place == self._place:
             return False
-        if record.provenance.get("function") != self._function_name:
+        if record.provenance.get("function") != self.function_name:
             return False  # it was looked up by a former name, which says that it is the same function
         policy = self.for_calls_like(record)
         return not policy.has_current_code(record, policy._code.now())
@@ -273,24 +275,23 @@ class StalenessPolicy:
         if self.on_change == "rerun":
             return False
         recorded, today = record.provenance["code"], self._code.now()
-        data = self._data_marks(record)
-        pair = f"{recorded} {today.bytecode} {data}"
+        folder, data = self._codebook.folder, self._data_marks(record)
+        subject = (folder, self.function_name, recorded, today.bytecode, *data)
         if self.on_change == "warn":
             self.note_use(record)
-            if pair in self._said:
+            if str(subject) in self._said:
                 return True
         code = [change.name for change in self.changes(record)]
-        error = CodeChangedError(self._function_name, code, record.created_at, self.changed_files(record))
+        error = CodeChangedError(self.function_name, code, record.created_at, self.changed_files(record))
         if self.on_change == "error":
             raise error
-        subject = (self._codebook.folder, self._function_name, recorded, today.bytecode, *data)
         _stale_warning.give(error, self.diff_since(record), subject)
-        self._said.add(pair)
+        self._said.add(str(subject))
         return True
 
     def note_use(self, record: RunRecord) -> None:
         """Note that a run under way, if there is one, uses a result by earlier code, or from earlier data."""
-        _uses.note_use(self._function_name, " ".join([record.provenance["code"], *self._data_marks(record)[:1]]))
+        _uses.note_use(self.function_name, " ".join([record.provenance["code"], *self._data_marks(record)[:1]]))
 
     def _data_marks(self, record: RunRecord) -> tuple[str, ...]:
         return () if self._reads is None else self._reads.marks(record)
@@ -298,13 +299,13 @@ class StalenessPolicy:
     def _warn_of_namesake(self, place: str) -> None:
         if place not in self._said:
             self._said.add(place)
-            warn(NameSharedWarning(self._function_name, place, str(self._place)), NameSharedWarning)
+            warn(NameSharedWarning(self.function_name, place, str(self._place)), NameSharedWarning)
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[dict[str, Any]]:
         """Record the code before it runs, and what it reads; yields what a record shows of that, whole at the end."""
         fingerprint = self._code.before_run()
-        self._codebook.keep(self._function_name, fingerprint)
+        self._codebook.keep(self.function_name, fingerprint)
         recorded: dict[str, Any] = {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
         with contextlib.ExitStack() as at_the_end, _uses.uses_noted() as used:
             at_the_end.callback(self._code.after_run)
@@ -316,9 +317,9 @@ class StalenessPolicy:
         # changed code is to run anew, that was decided for the function that was called, and not for this one.
         if used and self.on_change == "warn":
             fingerprint = fingerprint.with_results(used)
-            self._codebook.keep(self._function_name, fingerprint)
+            self._codebook.keep(self.function_name, fingerprint)
             recorded |= {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
-            _uses.note_use(self._function_name, fingerprint.digest)
+            _uses.note_use(self.function_name, fingerprint.digest)
 
     def warn_of_unseen(self, record: RunRecord) -> None:
         """Warn of what was not seen of what a run has read."""
@@ -336,10 +337,10 @@ class StalenessPolicy:
         if record.provenance.get("bytecode") != today.bytecode and record.provenance.get("code") != today.digest:
             return
         self._noted = today
-        noted = self._codebook.current_note(self._function_name)
+        noted = self._codebook.current_note(self.function_name)
         if passed is not None or (noted is not None and noted.get("code") != today.digest):
             identity = (passed.params_hash, passed.created_at) if passed is not None else None
-            self._codebook.note_current(self._function_name, today.digest, identity)
+            self._codebook.note_current(self.function_name, today.digest, identity)
 
     def accept(self, runs: Sequence[RunRecord], records: Sequence[RunRecord]) -> list[RunRecord]:
         """
@@ -371,13 +372,13 @@ class StalenessPolicy:
     def note_accepted(self, code: str, runs: list[str] | None) -> None:
         """Note that a code, or these runs by it, are good for today's."""
         today = self._code.before_run()
-        self._codebook.keep(self._function_name, today)
+        self._codebook.keep(self.function_name, today)
         self._codebook.accept([code], today.digest, runs)
         self._good.clear()
 
     def current_last(self, records: Sequence[RunRecord]) -> RunRecord:
         """Of runs of one point, all by other code, the oldest first, the newest by the code that was current last."""
-        return _acceptance.current_last(records, self._codebook.current_note(self._function_name))
+        return _acceptance.current_last(records, self._codebook.current_note(self.function_name))
 
     def last_current(self, records: Sequence[RunRecord], chosen: Sequence[RunRecord] | None = None) -> list[RunRecord]:
         """
@@ -389,7 +390,7 @@ class StalenessPolicy:
             SeveralCodesError: Runs of a point by several codes differ, and which was current last cannot be told.
         """
         today = self._code.now()
-        note = self._codebook.current_note(self._function_name)
+        note = self._codebook.current_note(self.function_name)
         before = _acceptance.runs_before(records, note, lambda code: self._is_of(code, today), chosen)
         if self._reads is not None:
             before += [one for one in self._reads.earlier(records, chosen, self) if one not in before]

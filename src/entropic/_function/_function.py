@@ -100,7 +100,8 @@ class FunctionCache:
         self.comparison = options.compare
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
-        self.binding = Binding(function, None if options.save else options.result_arg, options.ignore)
+        result_arg = None if options.save else options.result_arg
+        self.binding = Binding(function, result_arg, options.ignore, options.checkpoint_arg)
         self.inputs = Inputs(function, self.binding.signature)
         self.floats = Floats(function, self.binding.signature)
         self.evolution = self._new_evolution()
@@ -146,15 +147,8 @@ class FunctionCache:
             return None
         from .._engine import ReadsWatch  # loaded by those who ask for it
 
-        settings, index_path = self.engine.settings, self.engine.index.path
-        return ReadsWatch(
-            self.name,
-            [settings.results_dir, *filter(None, [index_path])],
-            project_of(self.function.__module__),
-            settings.digest_limit,
-            self.engine.codebook.accepted,
-            is_judged=self.options.on_change != "ignore",
-        )
+        project, is_judged = project_of(self.function.__module__), self.options.on_change != "ignore"
+        return ReadsWatch.on(self.engine, self.name, project, is_judged=is_judged)
 
     def _claimed(self, *, is_copy: bool) -> tuple[Claim, list[Any]]:
         index, digest = self.engine.settings.index, code_digest(self.function)
@@ -199,7 +193,11 @@ class FunctionCache:
         return self.engine.execute(key, work, metadata, self.watches.of(args, kwargs))
 
     def retrieve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord | None:
-        return self.recall(self.key(args, kwargs), self.watches.of(args, kwargs))
+        key, watch = self.key(args, kwargs), self.watches.of(args, kwargs)
+        record = self.engine.retrieve(key, watch)
+        if record is None:
+            self.renames.notice(key, watch)
+        return record
 
     @late
     def renames(self) -> RenameWatch:
