@@ -95,9 +95,8 @@ class StalenessPolicy:
             return self  # of an earlier name only
         policy = self._older.get(growth)
         if policy is None:
-            policy = self._alike(self._said)
+            policy = self._older[growth] = self._alike(self._said)
             policy._growth, policy._may_note = growth, self._may_note
-            self._older[growth] = policy
         return policy
 
     def for_arguments(self, arguments: tuple[tuple[str, Any], ...]) -> StalenessPolicy:
@@ -121,9 +120,9 @@ class StalenessPolicy:
         """The policy for runs of another results folder, which is only read; kept, as fingerprints of today are."""
         policy = self._of_folders.get(results_dir)
         if policy is None:
-            policy = self._alike(self._said, codebook=_code.ForeignCodebook(results_dir, self._codebook))
+            codebook = _code.ForeignCodebook(results_dir, self._codebook)
+            policy = self._of_folders[results_dir] = self._alike(self._said, codebook=codebook)
             policy._growth, policy._may_note = self._growth, False
-            self._of_folders[results_dir] = policy
         return policy
 
     def read_only(self) -> StalenessPolicy:
