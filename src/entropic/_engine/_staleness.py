@@ -274,8 +274,7 @@ class StalenessPolicy:
         if self.on_change == "rerun":
             return False
         recorded, today = record.provenance["code"], self._code.now()
-        folder, data = self._codebook.folder, self._data_marks(record)
-        subject = (folder, self.function_name, recorded, today.bytecode, *data)
+        subject = (self.function_name, recorded, today.bytecode, *self._data_marks(record))
         if self.on_change == "warn":
             self.note_use(record)
             if str(subject) in self._said:
@@ -284,7 +283,7 @@ class StalenessPolicy:
         error = CodeChangedError(self.function_name, code, record.created_at, self.changed_files(record))
         if self.on_change == "error":
             raise error
-        _stale_warning.give(error, self.diff_since(record), subject)
+        _stale_warning.give(error, self.diff_since(record), (self._codebook.folder, *subject))
         self._said.add(str(subject))
         return True
 
