@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .. import query
-from .._code import Code, Ownership, code_digest, project_of
+from .._code import Code, Ownership, code_digest
 from .._engine import CannotReplayError, DefaultsWatch, RunCache, StalenessPolicy, make_known
 from .._fs import late
 from .._record import RunRecord
@@ -26,10 +26,10 @@ from ._inputs import Inputs
 from ._names import Claim, belongs_to, claim_name, function_name, may_be_method, place_of, plain_function
 from ._options import CacheOptions
 from ._records import FunctionRecords
-from ._watches import Watches
+from ._watches import Watches, reads_watch
 
 if TYPE_CHECKING:
-    from .._engine import Metadata, ReadsWatch
+    from .._engine import Metadata
     from .._maintenance import Explanation, Reproduction
     from .._tables import RecordList
     from ..query import Where
@@ -120,6 +120,7 @@ class FunctionCache:
         self._is_method = may_be_method(function) and not isinstance(decorated, staticmethod)
         self._ownership = Ownership(tuple(options.tracked), tuple(options.untracked), not options.ignore_logging)
         names = [*self.binding.signature.parameters]
+        self._reads = reads_watch(self.engine, self.name, function, options)
         self.watches = Watches(function, self._new_watch, names, self._ownership, is_method=self._is_method)
         self._watch = self.watches.own
         self.records = FunctionRecords(self.engine, self.name, self.closure, self.evolution, self.watches)
@@ -139,16 +140,6 @@ class FunctionCache:
         return StalenessPolicy(
             self.name, code, self.options.on_change, self.engine.codebook, said, self.place, self._reads
         )
-
-    @late
-    def _reads(self) -> ReadsWatch | None:
-        """Watches what its runs read, if that is asked for."""
-        if not self.options.watch_reads:
-            return None
-        from .._engine import ReadsWatch  # loaded by those who ask for it
-
-        project, is_judged = project_of(self.function.__module__), self.options.on_change != "ignore"
-        return ReadsWatch.on(self.engine, self.name, project, is_judged=is_judged)
 
     def _claimed(self, *, is_copy: bool) -> tuple[Claim, list[Any]]:
         index, digest = self.engine.settings.index, code_digest(self.function)
