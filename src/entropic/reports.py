@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ._command import Command
     from ._function import AcceptedChanges, BoundCachedFunction, CachedFunction, CacheInfo, WithMetadata
     from ._maintenance import (
+        ActiveRun,
         CheckReport,
         Explanation,
         Exported,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AcceptedChanges",
+    "ActiveRun",
     "BoundCachedFunction",
     "CacheInfo",
     "CachedFunction",
@@ -50,6 +52,7 @@ __all__ = [
 
 _PLACES = {
     "AcceptedChanges": "_function",
+    "ActiveRun": "_maintenance",
     "BoundCachedFunction": "_function",
     "CacheInfo": "_function",
     "CachedFunction": "_function",
