@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from .._fs import Holder, is_abandoned, is_linked, read_holder, read_own_file
+from .._fs import Holder, is_abandoned, is_linked, own_entries, read_holder, read_own_file, remove
 from ._layout import Layout, StagingName, run_note_of
 from ._names import own_parts
 
 _MOST_BYTES = 1 << 20
+_ENDING = run_note_of("")
 
 
 class Seen(NamedTuple):
@@ -104,3 +105,12 @@ def _first_trace(path: str) -> float:
         if parts is not None:
             moments.append(float(parts[0].partition("_")[0]))
     return min(moments)
+
+
+def remove_lost_notes(layout: Layout) -> None:
+    """Remove notes of runs that are gone, and drafts of notes: a folder is there before its note, and goes after it."""
+    with contextlib.suppress(OSError):
+        for path in own_entries(layout.staging):
+            folder, is_note, _ = path.name.partition(_ENDING)
+            if is_note and StagingName.parse(folder) is not None and not os.path.lexists(layout.staging / folder):
+                remove(path)

@@ -33,9 +33,9 @@ from .._fs import (
     watch_forks,
 )
 from ._failures import keep_folder, read_note, write_report
-from ._layout import Layout, StagingName, note_of, run_note_of
+from ._layout import Layout, StagingName, note_of
+from ._running import remove_lost_notes
 
-_SHOWN = run_note_of("")
 _KILLED = "The process ended before the run did: it was killed, or the machine went down."
 _UNPUBLISHED = "The process ended after the run did, and before its result was published. What is here is whole."
 
@@ -161,17 +161,8 @@ def remove_dead_work(layout: Layout, *, keep: bool) -> Cleared:
         if not left:
             _remove_spare(layout, session.name)
             remove_abandoned(str(session))
-    _remove_scraps(layout)
+    remove_lost_notes(layout)
     return Cleared(removed, kept)
-
-
-def _remove_scraps(layout: Layout) -> None:
-    """Remove what was shown of runs that are gone: their folder is, and theirs was there first."""
-    with contextlib.suppress(OSError):
-        for path in own_entries(layout.staging):
-            folder, is_shown, _ = path.name.partition(_SHOWN)
-            if is_shown and StagingName.parse(folder) is not None and not os.path.lexists(layout.staging / folder):
-                remove(path)
 
 
 def _remove_spare(layout: Layout, session: str) -> None:
