@@ -15,6 +15,7 @@ import pytest
 import entropic
 from entropic import errors
 from entropic._cli import main as start
+from entropic._cli._reflow import reflow
 from entropic._results import _layout
 
 ROOT = Path(__file__).parents[1]
@@ -73,7 +74,7 @@ def test_a_name_that_is_not_there_proposes_a_near_one(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In Python as an error, and on the command line as one line with the exit status of wrong usage."""
-    with pytest.raises(ValueError, match=r"Did you mean 'queries'.*tutorial, how-to, code-changes"):
+    with pytest.raises(ValueError, match=r"Did you mean 'queries'.*tutorial, how-to, checkpoints, code-changes"):
         entropic.docs("querys")
     with pytest.raises(ValueError, match="Did you mean 'On a cluster'"):
         entropic.docs("on the cluster")
@@ -94,19 +95,37 @@ def test_a_pipe_gets_plain_text(capsys: pytest.CaptureFixture[str], monkeypatch:
 
 
 def test_a_terminal_gets_a_pager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The program that PAGER names is given the guide."""
+    """The program that PAGER names is given the guide, as wide as the terminal."""
     pager = tmp_path / "pager"
     pager.write_text(f"#!/bin/sh\ncat > {tmp_path}/paged\n")
     pager.chmod(0o755)
     monkeypatch.setenv("PAGER", str(pager))
     monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
     leader, follower = pty.openpty()
     with open(leader, "rb"), open(follower, "rb") as terminal:
         command = [sys.executable, "-m", "entropic", "docs", "keys"]
         done = subprocess.run(command, stdin=terminal, stdout=follower, stderr=subprocess.PIPE, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert tmp_path.joinpath("paged").read_text().strip() == entropic.docs("keys").strip()
+    assert tmp_path.joinpath("paged").read_text().strip() == reflow(entropic.docs("keys"), 80).strip()
+
+
+CODE = re.compile(r"```.*?```", re.DOTALL)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_a_guide_fits_the_terminal(name: str, columns: int) -> None:
+    """No line is wider, no word is lost, none is parted, and code stays as it is."""
+    guide = entropic.docs(name)
+    shown = reflow(guide, columns)
+    prose = CODE.sub("", shown)
+    words = [re.sub(r"[|\\]|^-+$", " ", CODE.sub("", text)).split() for text in (guide, shown)]
+
+    assert [line for line in prose.splitlines() if len(line) > columns and " " in line.strip()] == []
+    assert CODE.findall(shown) == CODE.findall(guide)
+    assert [word for word in words[0] if set(word) != {"-"}] == [word for word in words[1] if set(word) != {"-"}]
 
 
 @pytest.mark.skipif(find_spec("hatchling") is None, reason="without it a wheel cannot be built here")

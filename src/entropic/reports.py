@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._command import Command
+    from ._engine import Refused
     from ._function import AcceptedChanges, BoundCachedFunction, CachedFunction, CacheInfo, WithMetadata
     from ._maintenance import (
         ActiveRun,
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
         Imported,
         Merged,
         Neighbour,
-        Refused,
         Reproduction,
         ReproductionReport,
     )
     from ._points import Design, Grid
+    from ._record import RunInput
     from ._sweep import Plan, SweepProgress
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "Refused",
     "Reproduction",
     "ReproductionReport",
+    "RunInput",
     "SweepProgress",
     "WithMetadata",
 ]
@@ -67,9 +69,10 @@ _PLACES = {
     "Merged": "_maintenance",
     "Neighbour": "_maintenance",
     "Plan": "_sweep",
-    "Refused": "_maintenance",
+    "Refused": "_engine",
     "Reproduction": "_maintenance",
     "ReproductionReport": "_maintenance",
+    "RunInput": "_record",
     "SweepProgress": "_sweep",
     "WithMetadata": "_function",
 }

@@ -7,20 +7,18 @@ root; for root it is started as a user without rights.
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import itertools
 import os
 import pwd
-import random
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
+from ports import free_port
 from psycopg import sql
 
 PASSWORD = "Pa55-w0rd"
@@ -55,7 +53,7 @@ class Server:
         self._data = self._folder / "data"
         self._user = _user()
         self._numbers = itertools.count(1)
-        self._port = _free_port()
+        self._port = free_port()
         found = programs()
         assert found is not None, "PostgreSQL is not installed"
         if self._user is not None:
@@ -142,16 +140,3 @@ def _copied(programs: Path, folder: Path) -> Path:
         if place.exists():
             shutil.copytree(place, folder / place.name, symlinks=True)
     return folder / programs.relative_to(package.parent)
-
-
-def _free_port() -> int:
-    """
-    A port that nothing listens on, and that the system gives to no outgoing connection.
-
-    What it gives out itself (32768 and up) may be taken in the second that the server needs to start, or to restart.
-    """
-    for port in random.SystemRandom().sample(range(15_000, 30_000), 100):
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise OSError("no free port between 15,000 and 30,000")

@@ -10,6 +10,7 @@ from click.shell_completion import CompletionItem
 
 from .. import _guides
 from . import _view
+from ._reflow import reflow
 
 
 def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -23,7 +24,8 @@ def docs(topic: tuple[str, ...]) -> None:
     Show a guide, or list the guides.
 
     TOPIC is the name of a guide, or the heading of a section in one, such as the name of an error. On a terminal the
-    text is paged, by the program that PAGER names; piped, it is plain. The same in Python: entropic.docs("keys").
+    text fits its width, and is paged by the program that PAGER names. In a pipe it is as it was written. The same in
+    Python: entropic.docs("keys").
 
     \b
     Examples:
@@ -32,7 +34,8 @@ def docs(topic: tuple[str, ...]) -> None:
       entropic docs StaleResultWarning
     """
     if topic:
-        click.echo_via_pager(_guides.docs(" ".join(topic)))
+        guide = _guides.docs(" ".join(topic))
+        click.echo_via_pager(reflow(guide, shutil.get_terminal_size().columns) if _view.is_terminal() else guide)
         return
     about = _guides.topics()
     width = max(map(len, about))

@@ -8,7 +8,8 @@ from zipfile import is_zipfile
 
 import click
 
-from .._maintenance import Refused, link_view
+from .._engine import Refused
+from .._maintenance import link_view
 from .._record import one_line
 from .._tables import RecordList
 from ..index import copy, open_index
@@ -58,9 +59,9 @@ def import_file(context: click.Context, store: Store, file: str) -> None:
     """
     Take over the runs of an earlier release of entropic.
 
-    FILE is the SQLite file of release 2.3, or a TinyDB file of an earlier one. Parameters, times and metadata are kept,
-    and results stay where they are; the file is only read. Exits with 1 if results are missing: their runs are left
-    out, and listed.
+    FILE is the SQLite file of release 2.2 or 2.3, or the TinyDB file of an earlier one. Parameters, times and metadata
+    are kept. Results stay where they are, and FILE is not changed. Exits with 1 if results are missing: their runs are
+    left out, and listed.
 
     \b
     Example:

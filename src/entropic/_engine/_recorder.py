@@ -11,19 +11,21 @@ from typing import Any
 
 from .. import _log
 from .._fs import remember, warn
+from .._locks import Flight
 from .._record import RunRecord
 from .._results import Ongoing, Published, Stage, StagingArea
 from ..errors import EntropicError, IndexUnavailableError, OtherFolderError, ResultOpenWarning, StoreWriteError
 from ..hashing import Key, decode_params
 from ..index import Index
 from ._arguments import checked_metadata
+from ._attempts import attempt_at
 from ._ending import Ending, write_error
 from ._folder import FolderIdentity
 from ._lookup import Lookup
 from ._manifest import describe_result
 from ._paths import ResultPaths
 from ._returned import returned_metadata
-from ._run import Metadata, RunUnderWay, allow_empty_of, save_of, suffix_of
+from ._run import Metadata, RunUnderWay, allow_empty_of, inputs_of, save_of, suffix_of
 from ._settings import Settings
 from ._staleness import StalenessPolicy
 from ._writer import IndexWriter
@@ -78,18 +80,33 @@ class Recorder:
 
     @contextlib.contextmanager
     def new_run(
-        self, key: Key, work: object, metadata: Metadata, policy: StalenessPolicy | None, found: Lookup
+        self,
+        key: Key,
+        work: object,
+        metadata: Metadata,
+        policy: StalenessPolicy | None,
+        found: Lookup,
+        purpose: str = "call",
+        *,
+        flight: Flight | None = None,
     ) -> Iterator[RunUnderWay]:
-        """Stage; hand over to the runner; publish, insert, and put the record on the run."""
+        """
+        Stage; hand over to the runner; publish, insert, and put the record on the run.
+
+        The purpose tells what is asked for, that the point be recorded, one more run of it, or one of its replicates:
+        each carries on from its own checkpoints.
+        """
         details = checked_metadata(metadata)
         _log.miss(key.params_hash)
         if found.candidate is not None and found.is_broken:
             _log.stale(key.params_hash, found.candidate.path, found.reason)
-        stage = self._open_stage(key, suffix_of(work) or self._settings.file_suffix)
+        stage = self.open_stage(key.params_hash, suffix_of(work) or self._settings.file_suffix)
         run = RunUnderWay(stage.path, tells_circumstances=self._settings.provenance)
         ending = Ending(stage, key, self._settings.results_dir, work)
-        with ending.watched(keep_failed=self._settings.keep_failed), self._shown(stage, ending, key) as ongoing:
+        attempt, ongoing = attempt_at(self._staging, key, work, policy, purpose, run), self._shown(stage, ending, key)
+        with ending.watched(keep_failed=self._settings.keep_failed), attempt, ongoing:
             with ongoing.running(), run.told(work, policy, found.reason):
+                attempt.begin()
                 yield run
             self._note_duration(key, run.elapsed_seconds)
             ending.has_ended, ending.returned = True, run.returned
@@ -100,10 +117,13 @@ class Recorder:
             published = ending.publish(save, allow_empty=self._allows_empty(work), durable=self._settings.durable)
             if published.siblings:
                 run.provenance["siblings"] = published.siblings
+            attempt.add_earlier(run)
+            if inputs := inputs_of(work):
+                run.provenance["inputs"] = inputs
             path = os.path.join(self._settings.results_dir, published.name)
             indexed = self._paths.published(published.name)
             told = {"elapsed_seconds": run.elapsed_seconds, **told, **details}
-            run.record = self.insert(key, path, indexed, told, run.provenance, run.elapsed_seconds)
+            run.record = self.insert(key, path, indexed, told, run.provenance, run.elapsed_seconds, flight=flight)
         _log.run_completed(key.params_hash, str(run.record.result_path), run.elapsed_seconds)
         if found.candidate is not None and found.is_broken:
             self._writer.delete_stale(found.candidate.stored)
@@ -124,6 +144,13 @@ class Recorder:
         own = allow_empty_of(work)
         return self._settings.allow_empty if own is None else own
 
+    def open_stage(self, params_hash: str, suffix: str, stem: str | None = None) -> Stage:
+        """Open a place for a run, or for the copy of a result whose original is elsewhere; see `StagingArea.stage`."""
+        try:
+            return self._staging.stage(params_hash, suffix, stem)
+        except OSError as error:
+            raise write_error("Cannot make a place for the run", error, self._settings.results_dir) from error
+
     def publish(self, stage: Stage) -> Published:
         """Publish the copy of a result, whose original is elsewhere."""
         try:
@@ -143,8 +170,13 @@ class Recorder:
         elapsed_seconds: float = 0.0,
         *,
         created_at: str | None = None,
+        flight: Flight | None = None,
     ) -> RunRecord:
-        """Insert the record of a result that stands in its place, and return it as users see it."""
+        """
+        Insert the record of a result that stands in its place, and return it as users see it.
+
+        If the lock of the run was lost, and whoever has had it since has recorded the run: that record, alone.
+        """
         place: str | os.PathLike[str] = path
         try:
             limit = self._settings.digest_limit(elapsed_seconds)
@@ -160,7 +192,10 @@ class Recorder:
             )
             place = self._index.path or path
             self._folder.require_own(may_return_identity=False)  # a disk may have been unmounted meanwhile
-            self._writer.insert(record)
+            while not self._writer.insert(record, None if flight is None else flight.lock):
+                if flight is not None and (answer := flight.answer()) is not None:
+                    _log.passed_over(key.params_hash, path)
+                    return answer  # type: ignore[no-any-return]
         except OSError as error:
             if isinstance(error, OtherFolderError):
                 self._folder.look_again()
@@ -169,12 +204,6 @@ class Recorder:
             advice = f"The result is kept at {path!r}: once the cause is gone, register it."
             raise write_error("Cannot record the run", error, place, advice) from error
         return self._paths.shown(record)
-
-    def _open_stage(self, key: Key, suffix: str) -> Stage:
-        try:
-            return self._staging.stage(key.params_hash, suffix)
-        except OSError as error:
-            raise write_error("Cannot make a place for the run", error, self._settings.results_dir) from error
 
 
 def _function_of(key: Key) -> str:

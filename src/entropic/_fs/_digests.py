@@ -70,12 +70,16 @@ def measure_known(path: str, status: os.stat_result, digest_up_to_bytes: int | N
     return size_bytes, _FILE + _file_digest(path, status).hex()
 
 
-def content_digest(path: str) -> str | None:
+def content_digest(path: str, *, all_names: bool = False) -> str | None:
     """
     The digest of a file or folder, without reading files that have not changed since this process last read them.
 
     A file that was written just before is read each time: it could be written once more without a trace. In folders,
     what interpreters, editors and file managers leave beside the content does not count; see `is_left_behind`.
+
+    Args:
+        path: The file or folder.
+        all_names: Whether it counts all the same, as in the digest of a result.
 
     Returns:
         The digest; None for what is neither file nor folder.
@@ -86,7 +90,8 @@ def content_digest(path: str) -> str | None:
     """
     status = os.stat(path)
     if stat.S_ISDIR(status.st_mode):
-        return _TREE + _Walk(path, _remembered_digest, skips=is_left_behind).measured()[1].hex()
+        skips = None if all_names else is_left_behind
+        return _TREE + _Walk(path, _remembered_digest, skips=skips).measured()[1].hex()
     return _FILE + _remembered_digest(path, status).hex() if stat.S_ISREG(status.st_mode) else None
 
 

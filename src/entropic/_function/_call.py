@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import _engine
 from ..hashing import PLAIN_TYPES, Key, own_copy, unchanged
 
 if TYPE_CHECKING:
+    from .._results import Checkpoint
     from ._function import FunctionCache
 
 
@@ -30,10 +32,14 @@ class Call:
         is_counted: Whether its run counts as a miss.
 
     Attributes:
+        checkpoint: The place of its checkpoints, if it takes one.
         has_run: Whether it has been started.
         has_ended: Whether the function has returned.
         returned: What it returned, if that was followed by an error.
+        inputs: The results of other runs that it is made from, as its record is to keep them.
     """
+
+    checkpoint: Checkpoint | None = None
 
     def __init__(
         self,
@@ -54,11 +60,17 @@ class Call:
         self._args, self._kwargs = args, kwargs
         self.has_run = self.has_ended = False
         self.returned: object = None
+        self.inputs: list[dict[str, str]] = []
 
     @property
     def module(self) -> str:
         """The module of the function, whose circumstances are recorded."""
         return self._function.function.__module__
+
+    @property
+    def takes_checkpoint(self) -> bool:
+        """Whether the function has a parameter for the folder of its checkpoints."""
+        return self._function.binding.takes_checkpoint
 
     @property
     def save(self) -> Callable[..., object] | None:
@@ -95,7 +107,8 @@ class Call:
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
-        with self._function.closure.running(self._key.identity), unchanged(self._key, self._key_now):
+        with self._function.closure.running(self._key.identity), unchanged(self._key, self._key_now) as sources:
+            self.inputs = _engine.origins_of(sources) if sources else []
             yield
 
     def _handed_over(self) -> object:
@@ -117,7 +130,8 @@ class Call:
         self.has_run = True
         if self._is_counted:
             self._function.count_miss()
-        args, kwargs = self._function.binding.call_arguments(args, kwargs, result_path)
+        put_by = None if self.checkpoint is None else self.checkpoint.path
+        args, kwargs = self._function.binding.call_arguments(args, kwargs, result_path, put_by)
         return self._function.function(*args, **kwargs)
 
     def _left_out(self) -> set[str]:

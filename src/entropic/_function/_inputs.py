@@ -7,13 +7,14 @@ import os
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from inspect import Parameter, Signature
 from typing import Any
 
-from ..hashing import InputFile, is_input, paths
+from ..hashing import InputFile, has_companions, is_input, is_record, paths
 
 _NAMED = r"\bInputFile\b"
+_LONGEST_TEXT = 60
 
 
 class Inputs:
@@ -29,6 +30,7 @@ class Inputs:
     """
 
     def __init__(self, function: Callable[..., Any], signature: Signature) -> None:
+        self._name = function.__qualname__
         self._signature = signature
         named = {p.name: p for p in signature.parameters.values() if _mentions_input(function, p.annotation)}
         for parameter in named.values():
@@ -38,11 +40,19 @@ class Inputs:
                     f"files. Annotate parameters by their names, or pass values as InputFile(path)."
                 )
         self.names = frozenset(named)
+        parts = {name: set(_parts(function, p.annotation)) for name, p in named.items()}
+        self._takes_none = {name for name, p in named.items() if p.default is None or type(None) in parts[name]}
+        self._takes_others = {name for name in named if not all(map(_is_of_files, parts[name] - {type(None)}))}
         self._has_files = bool(named) or any(paths(p.default) is not p.default for p in signature.parameters.values())
 
     def marked(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Params in which the paths of input files are marked as such."""
-        return {name: _marked(value) if name in self.names else value for name, value in params.items()}
+        """
+        Params in which the paths of input files are marked as such.
+
+        Raises:
+            TypeError: One of them is given what is neither a path nor the record of a run.
+        """
+        return {name: self._marked(name, value) if name in self.names else value for name, value in params.items()}
 
     def pinned(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments of a call, input files marked, their paths absolute: whoever changes directory, they stay."""
@@ -53,19 +63,57 @@ class Inputs:
         bound.arguments.update(self.marked(bound.arguments))
         return bound.args, bound.kwargs
 
+    def _marked(self, name: str, value: Any) -> Any:
+        """A value of an annotated parameter: paths and records, also those in containers, are of input files."""
+        if isinstance(value, InputFile) or is_input(value):
+            return value
+        if is_record(type(value)) and has_companions(value):
+            return value  # one file is not all there is to its content
+        if isinstance(value, (str, os.PathLike)):
+            return InputFile(value)
+        kind = type(value)
+        if kind in (list, tuple, set, frozenset):
+            return kind(self._marked(name, item) for item in value)
+        if isinstance(value, Mapping):
+            return {key: self._marked(name, item) for key, item in value.items()}
+        if isinstance(value, (bytes, bytearray)):
+            raise TypeError(f"Cannot use {value!r} as an input file: its path must be text.")
+        if name in self._takes_others or (value is None and name in self._takes_none):
+            return value
+        raise TypeError(
+            f"Cannot use {_shortened(value)} as the input file {name!r} of {self._name}: it is neither a path nor the "
+            f"record of a run. Pass one of these; of a cached function with load=, what its retrieve() returns."
+        )
 
-def _marked(value: Any) -> Any:
-    """A value of an annotated parameter: paths, also those in containers, are of input files."""
-    if isinstance(value, (str, os.PathLike)) and not isinstance(value, InputFile):
-        return InputFile(value)
-    if isinstance(value, (bytes, bytearray)):
-        raise TypeError(f"Cannot use {value!r} as an input file: its path must be text.")
-    kind = type(value)
-    if kind in (list, tuple, set, frozenset):
-        return kind(map(_marked, value))
-    if isinstance(value, Mapping) and not is_input(value):
-        return {name: _marked(item) for name, item in value.items()}
-    return value
+
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
+
+
+def _parts(function: Callable[..., Any], annotation: Any) -> Iterator[type | str]:
+    """The classes that an annotation consists of; what is none, or cannot be read, as text."""
+    if isinstance(annotation, typing.ForwardRef):
+        annotation = annotation.__forward_arg__
+    if isinstance(annotation, str):
+        try:
+            annotation = eval(annotation, getattr(inspect.unwrap(function), "__globals__", {}))
+        except Exception:  # as in `_mentions_input`
+            yield annotation
+            return
+    if hasattr(annotation, "__metadata__"):
+        yield from _parts(function, annotation.__origin__)
+    elif parts := typing.get_args(annotation):
+        for part in parts:
+            yield from _parts(function, part)
+    else:
+        yield annotation if isinstance(annotation, type) else repr(annotation)
+
+
+def _is_of_files(part: type | str) -> bool:
+    if isinstance(part, type):
+        return part is InputFile or is_record(part) or issubclass(part, (str, os.PathLike))
+    return part == repr(...) or part.rpartition(".")[2] == InputFile.__name__
 
 
 def _mentions_input(function: Callable[..., Any], annotation: Any) -> bool:

@@ -97,7 +97,7 @@ def _runs_in(source: Path) -> Iterator[_Run]:
             yield run
 
 
-# ---- the TinyDB file of releases up to 2.2 --------------------------------------------------------------------------
+# ---- the TinyDB file of releases 2.0 and 2.1 ------------------------------------------------------------------------
 
 
 def _documents_of(source: Path) -> Iterator[_Run]:
@@ -116,7 +116,7 @@ def _documents_of(source: Path) -> Iterator[_Run]:
         yield _Run(params, str(one["result_path"]), str(one["created_at"]), told)
 
 
-# ---- the SQLite file of release 2.3 ---------------------------------------------------------------------------------
+# ---- the SQLite file of releases 2.2 and 2.3 ------------------------------------------------------------------------
 
 
 def _rows_of(source: Path) -> Iterator[_Run]:

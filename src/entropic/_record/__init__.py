@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from ._cells import cell_text, frame_value, is_misleading, local_time, moment_of, one_line, plain_text
     from ._companions import companions_of, listed_members
     from ._flat import flatten
+    from ._inputs import RunInput, inputs_among
     from ._record import (
         RunRecord,
         copy_record,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "RunInput",
     "RunRecord",
     "cell_text",
     "companions_of",
@@ -29,6 +31,7 @@ __all__ = [
     "encoded",
     "flatten",
     "frame_value",
+    "inputs_among",
     "is_misleading",
     "is_pinned",
     "lazy_copy",
@@ -48,6 +51,7 @@ __getattr__, __dir__ = door(
         "_cells": "cell_text frame_value is_misleading local_time moment_of one_line plain_text",
         "_companions": "companions_of listed_members",
         "_flat": "flatten",
+        "_inputs": "RunInput inputs_among",
         "_record": "RunRecord copy_record document_text encoded is_pinned lazy_copy path_text place_below with_params",
     },
 )

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 from ..hashing import RESERVED, copy_mapping, decode, decode_params, encode
 from ._flat import flatten
 
+if TYPE_CHECKING:
+    from ._inputs import RunInput
+
 _CONTAINERS = ("params", "metadata", "provenance")
 _OFTEN_THE_SAME = frozenset({"function", "code", "host", "user", "python", "platform", "entropic", "command"})
 _REQUIRED = ("params_hash", "result_path", "created_at")
@@ -89,6 +92,19 @@ class RunRecord:
 
     def __fspath__(self) -> str:
         return path_text(self)
+
+    @property
+    def inputs(self) -> "tuple[RunInput, ...]":
+        """
+        The results of other runs that it was made from: those that were among its parameters.
+
+        Example:
+            >>> RunRecord({"n": 1}, Path("a.csv"), "2bfd14f43d17fc7c", "2026-01-01T00:00:00+00:00").inputs
+            ()
+        """
+        from ._inputs import inputs_among  # loaded by those who ask
+
+        return inputs_among(self.provenance)
 
     def __dir__(self) -> list[str]:
         inherited = {name for name in object.__dir__(self) if name.startswith("__") or not name.startswith("_")}

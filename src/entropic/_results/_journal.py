@@ -96,9 +96,12 @@ class Journal:
         finally:
             del file  # closed, if it is not kept, though a traceback may keep our variables
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self, *, holding: str = "") -> Iterator[Entry]:
         """
         All lines that can be read, oldest first; one that was cut is passed over.
+
+        Args:
+            holding: Only lines in which this text stands; the others are not parsed.
 
         Raises:
             OSError: There is a journal, and it cannot be read.
@@ -108,8 +111,9 @@ class Journal:
         except FileNotFoundError:
             return
         with os.fdopen(descriptor, "rb") as file:
+            wanted = holding.encode("ascii", "replace")
             for line in file:
-                entry = _entry_of(line)
+                entry = _entry_of(line) if wanted in line else None
                 if entry is not None:
                     yield entry
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from .._fs import door
 
 if TYPE_CHECKING:
+    from ._annotations import form_of as form_of
     from ._canonical import canonical as canonical
     from ._canonical import decode as decode
     from ._canonical import decode_params as decode_params
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from ._functions import module_name as module_name
     from ._functions import name_of as name_of
     from ._input_file import InputFile as InputFile
-    from ._input_file import unchanged as unchanged
     from ._keys import PLAIN as PLAIN
     from ._keys import PLAIN_TYPES as PLAIN_TYPES
     from ._keys import RESERVED as RESERVED
@@ -36,6 +36,11 @@ if TYPE_CHECKING:
     from ._normalize import normalize_at as normalize_at
     from ._received import paths as paths
     from ._received import received as received
+    from ._runs import has_companions as has_companions
+    from ._runs import is_record as is_record
+    from ._runs import run_digest as run_digest
+    from ._sources import Source as Source
+    from ._sources import unchanged as unchanged
     from ._tags import INPUT_TAG as INPUT_TAG
     from ._tags import content_text as content_text
     from ._tags import file_text as file_text
@@ -47,13 +52,16 @@ __all__ = ["hash_params", "normalize"]
 __getattr__, __dir__ = door(
     __name__,
     {
+        "_annotations": "form_of",
         "_canonical": "canonical decode decode_params encode rounded",
         "_copies": "copy_mapping own_copy",
         "_functions": "main_module module_name name_of",
-        "_input_file": "InputFile unchanged",
+        "_input_file": "InputFile",
         "_keys": "Identity Key PLAIN PLAIN_TYPES RESERVED hash_params key_of make_key normalize_params",
         "_normalize": "normalize normalize_at",
         "_received": "paths received",
+        "_runs": "has_companions is_record run_digest",
+        "_sources": "Source unchanged",
         "_tags": "INPUT_TAG content_text file_text is_input untagged",
     },
 )

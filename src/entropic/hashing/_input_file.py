@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from .._fs import content_digest
-from ..errors import InputFileChangedError, InputFileError
-from ._keys import Key
+from ..errors import InputFileError
 from ._normalize import normalize
-from ._tags import INPUT_TAG, is_input
+from ._noting import note
+from ._runs import file_digest, is_record
+from ._tags import INPUT_TAG
 
 
 class InputFile:
@@ -27,7 +25,12 @@ class InputFile:
     recorded.
 
     Args:
-        path: The file or folder; made absolute now, so a function may change directory.
+        path: The file or folder, or the record of a run, for its result; made absolute now, so a function may change
+            directory.
+
+    Attributes:
+        path: The file or folder, absolute.
+        record: The record that it was made from; None if it was made from a path.
 
     Example:
         >>> from pathlib import Path
@@ -38,14 +41,16 @@ class InputFile:
     """
 
     __module__ = "entropic"
-    __slots__ = ("path",)
+    __slots__ = ("path", "record")
 
     path: Path
+    record: Any
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         if not isinstance(os.fspath(path), str):
             raise TypeError(f"Cannot use {path!r} as an input file: its path must be text.")
         self.path = Path(os.path.abspath(path))
+        self.record = path if is_record(type(path)) else None
 
     @property
     def name(self) -> str:
@@ -59,7 +64,9 @@ class InputFile:
         Raises:
             InputFileError: It is missing, cannot be read, or is neither file nor folder (a `FileNotFoundError`).
         """
-        path = str(self.path)
+        path, record = str(self.path), self.record
+        if record is not None and (known := file_digest(record)) is not None:
+            return known
         try:
             digest = content_digest(path)
         except OSError as error:
@@ -85,67 +92,8 @@ class InputFile:
 def _tagged(file: InputFile) -> dict[str, Any]:
     name = file.name.encode("utf-8", "backslashreplace").decode()  # a name that is no text is shown, too
     sha256 = file.sha256()
-    if (noted := getattr(_noting, "files", None)) is not None:
-        noted.append((file, sha256))
+    note(file, sha256)
     return {INPUT_TAG: {"name": name, "sha256": sha256}}
-
-
-# Where this thread notes the input files that it normalises: wherever they hide in the params, none is missed.
-_noting = threading.local()
-
-
-# ---- what reaches the function --------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def unchanged(key: Key, again: Callable[[], Key]) -> Iterator[None]:
-    """
-    Hold a run to the input files its key was made from, from its begin to its end.
-
-    Args:
-        key: The key.
-        again: Makes it anew.
-
-    Raises:
-        InputFileChangedError: One has another content now, or none.
-    """
-    asked = list(_inputs_in(key.params))
-    if not asked:
-        yield
-        return
-    if (files := _noted(asked, again)) is None:
-        raise InputFileChangedError([one["name"] for one in asked])
-    yield
-    # Not by making the key once more: what else is in the arguments, the run may have changed for itself.
-    if not all(_is_still(file, sha256) for file, sha256 in files):
-        raise InputFileChangedError([one["name"] for one in asked])
-
-
-def _noted(asked: list[dict[str, str]], again: Callable[[], Key]) -> list[tuple[InputFile, str]] | None:
-    """The files behind a key, with their digests; None if they are not what it was made from."""
-    files: list[tuple[InputFile, str]] = []
-    _noting.files = files
-    try:
-        found = list(_inputs_in(again().params))
-    except InputFileError:
-        return None
-    finally:
-        _noting.files = None
-    return files if [one["sha256"] for one in found] == [one["sha256"] for one in asked] else None
-
-
-def _is_still(file: InputFile, sha256: str) -> bool:
-    with contextlib.suppress(InputFileError):
-        return file.sha256() == sha256
-    return False
-
-
-def _inputs_in(normalized: Any) -> Iterator[dict[str, str]]:
-    if is_input(normalized):
-        yield normalized[INPUT_TAG]
-    elif isinstance(normalized, (dict, list)):
-        for item in normalized.values() if isinstance(normalized, dict) else normalized:
-            yield from _inputs_in(item)
 
 
 def _reason(error: OSError) -> str:

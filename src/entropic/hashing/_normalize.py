@@ -233,6 +233,7 @@ def _digested(value: Digested) -> str:
 
 
 normalize = Normalizer()
+"""Normalise a value as a parameter is: `Normalizer` has what it does, and `normalize.register` adds a type of yours."""
 
 _HANDLERS: dict[type, Callable[[Any], Any]] = {
     type(None): lambda value: None,

@@ -1,0 +1,181 @@
+"""Sweeps on a real Slurm cluster: jobs cancelled and a node killed in the middle, and each point recorded once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from slurm_cluster import Cluster, why_not
+
+from entropic import Store
+
+SOURCE = Path(__file__).parents[1] / "src"
+POINTS = 24
+_WAIT_SECONDS = 60.0  # for a hang alone
+_GLANCE_SECONDS = 0.02
+
+# Two runs in three wait until the test has done what it came for, so that it comes in the middle.
+STUDY = """
+import logging
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+
+import entropic
+
+HERE = Path(__file__).resolve().parent
+index = os.environ["STUDY_INDEX"] or None
+store = entropic.Store(HERE / "results", HERE / "runs.json", file_suffix=".txt", index=index)
+
+
+def note(line):
+    with open(HERE / "runs.log", "a") as log:
+        log.write(f"{line} {socket.gethostname()}\\n")
+
+
+@entropic.cached(store)
+def simulate(n, *, result_path):
+    note(f"begun {n}")
+    while n % 6 >= 2 and not (HERE / "go").exists():
+        time.sleep(0.02)
+    result_path.write_text(str(n))
+    note(f"ended {n}")
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING)
+    points = list(entropic.grid(n=range(24)))
+"""
+
+
+class Study:
+    """The folder of a study, and what its runs have noted there."""
+
+    def __init__(self, folder: Path, index: str | None, environment: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.index = index
+        path = os.pathsep.join((str(SOURCE), str(folder)))
+        self.environment = {**os.environ, **environment, "STUDY_INDEX": index or "", "PYTHONPATH": path}
+        self._running: subprocess.Popen[str] | None = None
+
+    def write(self, main: str) -> Path:
+        """Write its program, with what the main program does after it has made the points."""
+        lines = "".join(f"    {line}\n" for line in main.strip().splitlines())
+        program = self.folder / "study.py"
+        program.write_text(STUDY + lines)
+        return program
+
+    def begin(self, main: str) -> None:
+        """Start it here, as on a login node."""
+        with self._output().open("w") as output:
+            self._running = subprocess.Popen(
+                [sys.executable, self.write(main)], env=self.environment, cwd=self.folder, stdout=output, stderr=output
+            )
+
+    def ended(self) -> str:
+        """Wait until it has ended, and return what it has printed, on both streams."""
+        assert self._running is not None
+        self._running.wait(_WAIT_SECONDS)
+        return self._output().read_text()
+
+    def end(self) -> None:
+        """End it, should it still run."""
+        if self._running is not None:
+            self._running.kill()
+            self._running.wait()
+
+    def noted(self) -> list[list[str]]:
+        """Each begin and end of a run: what, which point, on which host."""
+        log = self.folder / "runs.log"
+        return [line.split() for line in log.read_text().splitlines()] if log.exists() else []
+
+    def begun_on(self, host: str) -> set[str]:
+        """The points that have begun there and wait to be let go."""
+        return {
+            point for what, point, where in self.noted() if what == "begun" and where == host and int(point) % 6 >= 2
+        }
+
+    def go(self) -> None:
+        """Let the runs end."""
+        (self.folder / "go").touch()
+
+    def require_each_point_once(self) -> None:
+        """Each is recorded once, and its run has ended once: what was killed did not."""
+        with Store(self.folder / "results", self.folder / "runs.json", index=self.index) as store:
+            assert sorted(record.params["n"] for record in store.list()) == list(range(POINTS))
+            assert all(record.result_path.read_text() == str(record.params["n"]) for record in store.list())
+            report = store.check()
+            assert (report.dangling, report.orphans) == ([], [])
+        ended = Counter(int(point) for what, point, _ in self.noted() if what == "ended")
+        assert ended == Counter(range(POINTS))
+
+    def _output(self) -> Path:
+        return self.folder / "output.txt"
+
+
+def until(condition: Callable[[], object], study: Study) -> None:
+    """Wait for something that other hosts do, of which no event comes here."""
+    ends = time.monotonic() + _WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < ends, [path.read_text() for path in study.folder.glob("*.txt")]
+        time.sleep(_GLANCE_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def slurm_cluster() -> Iterator[Cluster]:
+    """A Slurm cluster of two nodes."""
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    with Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def slurm(slurm_cluster: Cluster) -> Iterator[Cluster]:
+    """The same; its jobs are gone after each test, and its nodes are there again."""
+    yield slurm_cluster
+    slurm_cluster.reset()
+
+
+@pytest.fixture(params=["tinydb", "postgresql"])
+def study(request: pytest.FixtureRequest, slurm: Cluster, tmp_path: Path) -> Iterator[Study]:
+    """A study whose index the nodes share: a file, or a database on a real server."""
+    index = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
+    study = Study(tmp_path, index, slurm.environment)
+    yield study
+    study.end()
+
+
+ARRAY = """
+first = 6 * int(os.environ["SLURM_ARRAY_TASK_ID"])
+records = simulate.sweep(points[first:] + points[:first])
+print("swept", sorted(record.params["n"] for record in records) == list(range(24)))
+"""
+
+
+def test_an_array_job(slurm: Cluster, study: Study) -> None:
+    """Each task makes the same sweep. One is cancelled, and a node is killed: Slurm starts its tasks once more."""
+    program = study.write(ARRAY)
+    command = f"{sys.executable} {program}"
+    options = ["--array=0-3", "--cpus-per-task=2", "-o", f"{study.folder}/%a.txt"]
+    slurm.call("sbatch", *options, "--wrap", command, environment=study.environment)
+
+    until(lambda: len(study.begun_on("n1")) == 2 and len(study.begun_on("n2")) == 2, study)
+    slurm.cancel(slurm.jobs_on("n1")[0])
+    slurm.kill_node("n2")
+    slurm.start_requeued()
+    study.go()
+    until(lambda: not slurm.jobs(), study)
+
+    study.require_each_point_once()
+    printed = [(study.folder / f"{task}.txt").read_text() for task in range(4)]
+    assert sorted("swept True\n" in text for text in printed) == [False, True, True, True], printed

@@ -1,0 +1,498 @@
+"""Runs made from the results of other runs: keyed by content, named in the record, followed up and down."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+
+import entropic
+from entropic import InputFile, RunRecord, Store, cached
+from entropic.errors import InputFileChangedError, InputFileError
+
+Mesh = Callable[..., RunRecord]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "results", tmp_path / "runs.json", file_suffix=".txt")
+
+
+@pytest.fixture
+def mesh(store: Store) -> Any:
+    """Ten numbers share a content: the mesh of 3 and of 4 are equal, that of 30 is another."""
+
+    @cached(store, name="study.mesh")
+    def mesh(n: int, *, result_path: Path) -> None:
+        result_path.write_text(f"mesh {n // 10}")
+
+    return mesh
+
+
+# ---- what reaches the function --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    mesh: RunRecord
+    dt: float = 0.1
+
+
+@dataclass(frozen=True)
+class PathCase:
+    mesh: Path
+    dt: float = 0.1
+
+
+@dataclass(slots=True)
+class TextCase:
+    meshes: list[str]
+
+
+@dataclass
+class DeepCase:
+    case: PathCase
+    others: dict[str, Any] = field(default_factory=dict)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "kind"),
+    [
+        (None, Path),
+        (Any, Path),
+        (Path, Path),
+        (str, str),
+        (RunRecord, RunRecord),
+        (os.PathLike, Path),
+        (str | Path, Path),
+        (str | None, str),
+        (RunRecord | Path, RunRecord),
+        (Annotated[str, "a mesh"], str),
+        ("str", str),
+        ("RunRecord", RunRecord),
+        ("OnlyForTheTypeChecker | str", str),
+        ("entropic.RunRecord", RunRecord),
+        (InputFile, Path),
+        (InputFile | None, Path),
+    ],
+    ids=str,
+)
+def test_the_annotation_says_what_a_function_receives(store: Store, mesh: Mesh, annotation: Any, kind: type) -> None:
+    """The path of the result, that path as text, or the record; without an annotation the path."""
+    seen: list[Any] = []
+
+    def solve(m, dt, *, result_path):
+        seen.append(m)
+        result_path.write_text("x")
+
+    if annotation is not None:
+        solve.__annotations__["m"] = annotation
+    made = mesh(3)
+    cached(store, name="solve")(solve)(made, dt=0.1)
+
+    assert [os.fspath(one) for one in seen] == [str(made.result_path)]
+    assert isinstance(seen[0], kind)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "wrapped", "kind"),
+    [
+        (list, lambda m: [m], Path),
+        (list[str], lambda m: [m], str),
+        (list[RunRecord], lambda m: [m], RunRecord),
+        (dict[str, Path], lambda m: {"m": m}, Path),
+        (dict[str, RunRecord], lambda m: {"m": m}, RunRecord),
+        (tuple[RunRecord, ...], lambda m: (m,), RunRecord),
+        (set[str], lambda m: {m}, str),
+        (list[InputFile], lambda m: [m], Path),
+        (Case, lambda m: Case(m), RunRecord),
+        (PathCase, lambda m: PathCase(m), Path),
+        (TextCase, lambda m: TextCase([m]), str),
+        (DeepCase, lambda m: DeepCase(PathCase(m)), Path),
+        (list[PathCase], lambda m: [PathCase(m)], Path),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_records_inside_other_values(
+    store: Store, mesh: Mesh, annotation: Any, wrapped: Callable[[Any], Any], kind: type
+) -> None:
+    """Lists, mappings, sets and dataclasses: keyed by content, received as annotated, the caller's own left alone."""
+    seen: list[Any] = []
+
+    def solve(m, *, result_path):
+        seen.append(m)
+        result_path.write_text("x")
+
+    def inner(value: Any) -> Any:
+        while not isinstance(value, str | Path | RunRecord):
+            if isinstance(value, dict | list | tuple | set):
+                value = next(iter(value.values() if isinstance(value, dict) else value))
+            else:
+                value = getattr(value, next(iter(value.__dataclass_fields__)))
+        return value
+
+    solve.__annotations__["m"] = annotation
+    solve = cached(store, name="solve")(solve)
+    first, alike, other = wrapped(mesh(3)), wrapped(mesh(4)), wrapped(mesh(30))
+
+    assert solve(first) == solve(alike) != solve(other)
+    assert len(seen) == 2
+    assert type(seen[0]) is type(first)
+    assert isinstance(inner(seen[0]), kind)
+    assert isinstance(inner(first), RunRecord)
+    assert solve(first).inputs[0].params_hash == inner(first).params_hash
+
+
+def test_every_kind_of_parameter(store: Store, mesh: Mesh) -> None:
+    """By position, by keyword, several at once, as a default, and ignored."""
+    seen: list[Any] = []
+    default = mesh(50)
+
+    @cached(store, ignore=("log",))
+    def solve(
+        first: str, *more: RunRecord, other: Path = default, log: str = "", result_path: Path, **named: str
+    ) -> None:
+        seen.extend([first, *more, other, log, *named.values()])
+        result_path.write_text("x")
+
+    m = mesh(3)
+    record = solve(m, m, mesh(20), log=m, last=mesh(30))
+
+    assert list(map(type, seen)) == [str, RunRecord, RunRecord, type(m.result_path), str, str]
+    assert [one.name for one in record.inputs] == ["first", "more[0]", "more[1]", "other", "last"]
+    assert record.inputs[3].params_hash == default.params_hash
+
+
+# ---- what it is keyed by --------------------------------------------------------------------------------------------
+
+
+def test_early_cut_off(store: Store, mesh: Any) -> None:
+    """An upstream run again with equal content is a hit downstream, with other content another point."""
+    ran: list[Path] = []
+
+    @cached(store)
+    def solve(m: Path, dt: float, *, result_path: Path) -> None:
+        ran.append(m)
+        result_path.write_text(m.read_text())
+
+    first = solve(mesh(3), 0.1)
+
+    assert solve(mesh.run(3), 0.1) == first == solve(mesh(4), 0.1)
+    assert solve(mesh(30), 0.1) != first
+    assert len(ran) == 2
+
+
+def test_a_record_and_its_path_are_one_input_file(store: Store, mesh: Any) -> None:
+    """As text, path, `InputFile` or record; a file of equal content elsewhere, too, though it comes from no run."""
+    ran: list[Path] = []
+
+    @cached(store)
+    def solve(m: InputFile, *, result_path: Path) -> None:
+        ran.append(Path(m))
+        result_path.write_text(Path(m).read_text())
+
+    made = mesh(3)
+    Path("copy.txt").write_text("mesh 0")
+    forms = [made, made.result_path, str(made.result_path), InputFile(made), InputFile(made.result_path), "copy.txt"]
+
+    assert len({solve(form).result_path for form in forms}) == 1
+    for form in forms:
+        store.delete(solve(form))
+        origin = [(one.name, one.function, one.params_hash) for one in solve(form).inputs]
+        assert origin == ([] if form == "copy.txt" else [("m", "study.mesh", made.params_hash)])
+
+
+def edited(record: RunRecord) -> None:
+    record.result_path.write_text("edited")
+
+
+def edited_to_the_same_size(record: RunRecord) -> None:
+    record.result_path.write_text("mesh X")
+
+
+def touched(record: RunRecord) -> None:
+    os.utime(record.result_path, (1, 1))
+
+
+def replaced(record: RunRecord) -> None:
+    Path("new").write_text("mesh 9")
+    os.replace("new", record.result_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "is_hit"), [(touched, True), (edited, False), (edited_to_the_same_size, False), (replaced, False)]
+)
+@pytest.mark.parametrize("annotation", [Path, RunRecord, InputFile])
+def test_what_lies_there_now_counts(store: Store, mesh: Any, change: Any, is_hit: bool, annotation: Any) -> None:
+    """A result that was edited in place is another input, though its record is the same."""
+    ran: list[str] = []
+
+    def solve(m, *, result_path):
+        ran.append(Path(m).read_text())
+        result_path.write_text("x")
+
+    solve.__annotations__["m"] = annotation
+    solve = cached(store, name="solve")(solve)
+    made = mesh(3)
+    solve(made)
+    change(made)
+    solve(made)
+
+    assert len(ran) == (1 if is_hit else 2)
+    asked = InputFile(made) if annotation is InputFile else made
+    assert solve.list({"m": asked}) == solve.list()[-1:]
+
+
+@pytest.mark.parametrize("annotation", [Path, RunRecord, InputFile])
+def test_a_result_that_is_gone_goes_on_to_answer(store: Store, mesh: Any, annotation: Any) -> None:
+    """What was made of it is recorded under its content; nothing new can be made, and nothing runs."""
+    ran: list[float] = []
+
+    def solve(m, dt, *, result_path):
+        ran.append(dt)
+        result_path.write_text("x")
+
+    solve.__annotations__["m"] = annotation
+    solve = cached(store, name="solve")(solve)
+    made = mesh(3)
+    first = solve(made, 0.1)
+    made.result_path.unlink()
+
+    assert solve(made, 0.1) == first
+    with pytest.raises(InputFileError, match="the result of the run"):
+        solve(made, 0.2)
+    assert ran == [0.1]
+    assert solve(mesh(3), 0.1) == first
+
+
+def removed(record: RunRecord) -> None:
+    record.result_path.unlink()
+
+
+@pytest.mark.parametrize("change", [edited, replaced, removed])
+@pytest.mark.parametrize("annotation", [Path, RunRecord, InputFile])
+def test_a_result_that_changes_while_it_is_used(store: Store, mesh: Any, change: Any, annotation: Any) -> None:
+    """The run stands for neither content: it is kept aside, and not recorded."""
+    made = mesh(3)
+
+    def solve(m, *, result_path):
+        change(made)
+        result_path.write_text("x")
+
+    solve.__annotations__["m"] = annotation
+    solve = cached(store, name="solve")(solve)
+
+    with pytest.raises(InputFileChangedError):
+        solve(made)
+    assert solve.list() == []
+
+
+def test_a_result_run_again_while_it_is_used(store: Store, mesh: Any) -> None:
+    """The new run has a file of its own, and changes nothing for the one that reads the old."""
+
+    @cached(store)
+    def solve(m: Path, *, result_path: Path) -> None:
+        mesh.run(3)
+        result_path.write_text(m.read_text())
+
+    assert solve(mesh(3)).inputs[0].name == "m"
+
+
+@pytest.mark.parametrize("limit", [0, None], ids=["no digest", "digest"])
+def test_a_folder_is_known_by_all_that_is_in_it(tmp_path: Path, limit: int | None) -> None:
+    """With and without a recorded digest; a file that is added, removed or changed makes another input."""
+    store = Store(tmp_path / "results", tmp_path / "runs.json", file_suffix="", digest_up_to_bytes=limit)
+    ran: list[Path] = []
+
+    @cached(store)
+    def mesh(n: int, *, result_path: Path) -> None:
+        result_path.mkdir()
+        for name in "ab":
+            result_path.joinpath(name).write_text(f"{name}{n}")
+
+    @cached(store)
+    def solve(m: Path, *, result_path: Path) -> None:
+        ran.append(m)
+        result_path.write_text("x")
+
+    made = mesh(1)
+    solve(made)
+    solve(mesh.run(1))
+    assert len(ran) == 1
+    for change in (
+        lambda: made.result_path.joinpath("c").write_text("new"),
+        lambda: made.result_path.joinpath("a").write_text("a2"),
+        lambda: made.result_path.joinpath("c").unlink(),
+    ):
+        before = len(ran)
+        change()
+        solve(made)
+        assert len(ran) == before + 1
+
+
+def test_what_lies_beside_a_result_counts(store: Store) -> None:
+    """A mesh in two files is another one if either of them is; an equal one, run again, is the same."""
+    ran: list[Any] = []
+    content = ["one"]
+
+    @cached(store)
+    def mesh(n: int, *, result_path: Path) -> None:
+        result_path.write_text("see the other file")
+        result_path.with_suffix(".h5").write_text(content[0])
+
+    def solve(m, *, result_path):
+        ran.append(m)
+        result_path.write_text("x")
+
+    for annotation in (Path, InputFile):
+        solve.__annotations__["m"] = annotation
+        solve_it = cached(store, name=f"solve {annotation}")(solve)
+        content[0], before = "one", len(ran)
+        solve_it(mesh.run(1))
+        solve_it(mesh.run(1))
+        assert len(ran) == before + 1
+        content[0] = "two"
+        solve_it(mesh.run(1))
+        assert len(ran) == before + 2
+        assert type(ran[-1]) is type(mesh(1).result_path)
+
+
+@pytest.mark.parametrize("value", [3, 2.5, 1j, {"m": 3}, [3], (b"mesh",), b"mesh", None], ids=repr)
+def test_what_is_no_path_is_refused_before_the_run(store: Store, value: Any) -> None:
+    """The error names the value, the parameter and the function."""
+    ran: list[Any] = []
+
+    @cached(store, name="solve")
+    def solve(m: InputFile, *, result_path: Path) -> None:
+        ran.append(m)
+
+    with pytest.raises(TypeError, match=r"Cannot use .* as (the|an) input file"):
+        solve(value)
+    with pytest.raises(TypeError, match=r"neither a path nor the record of a run"):
+        solve(3)
+    assert ran == []
+
+
+def test_what_an_annotation_allows_besides_is_no_file(store: Store) -> None:
+    """None where it is a default or named, and any other class that is named."""
+
+    @cached(store)
+    def solve(a: InputFile | None, b: InputFile | int, c: InputFile = None, *, result_path: Path) -> None:
+        result_path.write_text(repr([a, b, c]))
+
+    assert solve(None, 3).result_path.read_text() == "[None, 3, None]"
+    with pytest.raises(TypeError, match="'a'"):
+        solve(3, 3)
+
+
+# ---- where it comes from --------------------------------------------------------------------------------------------
+
+
+def test_a_record_tells_what_it_was_made_from(store: Store, mesh: Any) -> None:
+    """The parameter, the run, its content, and where its store is; a later hit and a pickled record tell the same."""
+
+    @cached(store)
+    def solve(m: Path, *, result_path: Path) -> None:
+        result_path.write_text("x")
+
+    made = mesh(3)
+    record = solve(made)
+    (origin,) = record.inputs
+
+    assert origin.name == "m"
+    assert (origin.function, origin.params_hash, origin.created_at) == ("study.mesh", made.params_hash, made.created_at)
+    assert origin.digest == made.provenance["digest"] == record.params["m"]["$run"]["digest"]
+    assert Path(origin.results_dir, origin.result_path) == made.result_path
+    assert origin.store == Path(store.results_dir, ".entropic", "id").read_text().strip()
+    assert solve(made).inputs == pickle.loads(pickle.dumps(record)).inputs == record.inputs
+    assert mesh(3).inputs == ()
+
+
+def test_other_stores(store: Store, mesh: Any, tmp_path: Path) -> None:
+    """A record, and a path, of a store that is open here, that was, or of which there is only the folder."""
+    other = Store(tmp_path / "other", tmp_path / "other.json", file_suffix=".txt")
+
+    def runner(params: dict[str, Any], result_path: Path) -> None:
+        result_path.write_text(Path(params["m"]).read_text())
+
+    made = mesh(3)
+    copy = shutil.copytree(store.results_dir, tmp_path / "copy")
+    by_record = other.run({"m": made}, runner)
+    by_path = other.run({"m": InputFile(made.result_path)}, runner)
+    by_copy = other.run({"m": InputFile(copy / made.result_path.name)}, runner)
+
+    for record, folder in ((by_record, store.results_dir), (by_path, store.results_dir), (by_copy, copy)):
+        (origin,) = record.inputs
+        assert (origin.name, origin.function, origin.params_hash) == ("m", "study.mesh", made.params_hash)
+        assert origin.created_at == made.created_at
+        assert Path(origin.results_dir) == folder
+
+
+def test_registered_results(store: Store, mesh: Any) -> None:
+    """What was made elsewhere is known by the record that names it."""
+    Path("measured.csv").write_text("1,2")
+    measured = store.register({"sample": "A"}, "measured.csv")
+    record = store.run({"data": measured}, lambda params, path: path.write_text(params["data"].read_text()))
+
+    (origin,) = record.inputs
+    assert (origin.params_hash, origin.function) == (measured.params_hash, "")
+    assert (origin.result_path, Path(origin.results_dir)) == (str(measured.result_path), store.results_dir)
+
+
+def test_inputs_survive_journal_export_and_merge(store: Store, mesh: Any, tmp_path: Path) -> None:
+    """And the index may be lost."""
+
+    @cached(store)
+    def solve(m: Path, *, result_path: Path) -> None:
+        result_path.write_text("x")
+
+    inputs = solve(mesh(3)).inputs
+    store.export(tmp_path / "out")
+    exported = Store(tmp_path / "out" / "results", tmp_path / "out" / "entropic.json")
+    merged = Store(tmp_path / "merged", tmp_path / "merged.json")
+    merged.merge(exported)
+    Path(store.settings["index"].path).unlink()
+    rebuilt = Store(store.results_dir, tmp_path / "new.json")
+    rebuilt.rebuild()
+
+    for one in (exported, merged, rebuilt):
+        assert [record.inputs for record in one.list() if record.inputs] == [inputs]
+
+
+@pytest.mark.parametrize("told", ["x", {}, [1], [{}], [{"name": "m", "params_hash": 1}], [["name", "x"]]], ids=repr)
+def test_a_strangers_inputs_are_passed_over(told: Any) -> None:
+    """What is not of our form is no input."""
+    record = RunRecord({}, Path("x"), "0" * 16, "2026-01-01T00:00:00+00:00", {}, {"inputs": told})
+
+    assert record.inputs == ()
+
+
+# ---- sweeps ---------------------------------------------------------------------------------------------------------
+
+
+def solve_plain(params: dict[str, Any], result_path: Path) -> None:
+    result_path.write_text(params["m"].read_text() + str(params["dt"]))
+
+
+def test_records_travel_to_worker_processes(store: Store, mesh: Any) -> None:
+    """They arrive as they are, keyed alike, and are named by what was made there."""
+    meshes = [mesh(3), mesh(30)]
+    points = entropic.grid(m=meshes, dt=[0.1, 0.2])
+
+    records = store.sweep(points, solve_plain, workers=2)
+
+    assert [record.result_path.read_text() for record in records] == [
+        "mesh 00.1",
+        "mesh 00.2",
+        "mesh 30.1",
+        "mesh 30.2",
+    ]
+    assert [one.inputs[0].params_hash for one in records] == [m.params_hash for m in meshes for _ in range(2)]
+    assert store.sweep(points, solve_plain) == records
+    assert store.plan(points, solve_plain).to_run == ()
