@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ._engine import Refused
     from ._function import AcceptedChanges, BoundCachedFunction, CachedFunction, CacheInfo, WithMetadata
     from ._maintenance import (
+        ActiveRun,
         CheckReport,
         Explanation,
         Exported,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AcceptedChanges",
+    "ActiveRun",
     "BoundCachedFunction",
     "CacheInfo",
     "CachedFunction",
@@ -61,6 +63,7 @@ __all__ = [
 
 _PLACES = {
     "AcceptedChanges": "_function",
+    "ActiveRun": "_maintenance",
     "BoundCachedFunction": "_function",
     "CacheInfo": "_function",
     "CachedFunction": "_function",

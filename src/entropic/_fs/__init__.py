@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     )
     from ._fork import forks_held_off, process_id, watch_forks
     from ._frames import calling_frame, is_finished
-    from ._holder import holder_in, holder_note
+    from ._holder import Holder, holder_in, holder_note, read_holder
     from ._kept_file import KeptFile
     from ._late import LateModule, late
     from ._memo import remember
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from ._warn import collected_warnings, collecting_warnings, give_again, warn, was_given_again
 
 __all__ = [
+    "Holder",
     "KeptFile",
     "LateModule",
     "OpenedFiles",
@@ -88,6 +89,7 @@ __all__ = [
     "opened_files",
     "own_entries",
     "process_id",
+    "read_holder",
     "read_own_file",
     "remember",
     "remove",
@@ -127,7 +129,7 @@ __getattr__, __dir__ = door(
         ),
         "_fork": "forks_held_off process_id watch_forks",
         "_frames": "calling_frame is_finished",
-        "_holder": "holder_in holder_note",
+        "_holder": "Holder holder_in holder_note read_holder",
         "_kept_file": "KeptFile",
         "_late": "LateModule late",
         "_memo": "remember",
