@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ._engine import Comparison, Runner
     from ._maintenance import (
+        ActiveRun,
         CheckReport,
         Explanation,
         Exported,
@@ -739,6 +740,35 @@ class Store:
         if not (found := self._engine.records_of(key)):
             raise NotRecordedError("", key.params_hash)
         return found
+
+    def under_way(self) -> Sequence[ActiveRun]:
+        """
+        Return what runs at the moment, in any process and on any host, the oldest first.
+
+        It is read from what each run keeps in the results folder while it lasts: nothing is written, no run is
+        disturbed, and no server is asked. A run whose process has died is not under way. Costs some file operations for
+        each run, and a look at recorded runs to estimate how long it will take.
+
+        Returns:
+            Each with its function and parameters, host and process, since when it runs, how far it is if it tells
+            (`entropic.report_progress`), and an estimate of the time that is left.
+
+        Raises:
+            OSError: The results folder cannot be read.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> def simulate(params, result_path):
+            ...     print([run.params for run in store.under_way()])
+            ...     result_path.write_text("x")
+            >>> _ = store.run({"n": 1}, simulate)
+            [{'n': 1}]
+            >>> store.under_way()
+            []
+        """
+        from ._maintenance import under_way
+
+        return under_way(self._engine)
 
     def failures(self, where: Where | None = None) -> Sequence[FailedRun]:
         """
