@@ -66,8 +66,8 @@ class RunCache:
         staging: Where runs are staged.
         flights: Who runs which key at the moment.
         folder: Whether the results folder is the one of the index.
-        finder: What looks keys up; its methods are here as well, as ``recall``, ``look_up``, ``shown`` and
-            ``is_of_earlier_code``.
+        finder: What looks keys up; its methods are here as well, as ``recall``, ``look_ahead``, ``look_up``,
+            ``shown`` and ``is_of_earlier_code``.
         writer: What changes the index.
         recorder: What publishes results and inserts their records.
     """
@@ -80,6 +80,7 @@ class RunCache:
         self.paths = ResultPaths(results_dir, self.index)
         self.finder = finder = Finder(self.index, self.paths)
         self.recall, self.look_up, self.shown = finder.recall, finder.look_up, finder.shown
+        self.look_ahead = finder.look_ahead
         self.is_of_earlier_code = finder.is_of_earlier_code
         self._known_keys: dict[object, Key] = {}
         note_open(self)

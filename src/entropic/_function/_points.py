@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -71,6 +71,12 @@ class FunctionPoints:
 
     def recall(self, key: Key) -> RunRecord | None:
         return self.cache.recall(key, self._watches.get(key.params_hash, self._watch))
+
+    def look_ahead(self, keys: Iterable[Key]) -> Callable[[Key], RunRecord | None]:
+        recall, watches = self.cache.engine.look_ahead(keys), self._watches
+        if recall == self.cache.engine.recall:
+            return self.recall
+        return lambda key: recall(key, watches.get(key.params_hash, self._watch))
 
     def is_of_earlier_code(self, key: Key) -> bool:
         return self.cache.engine.is_of_earlier_code(key)

@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -39,6 +39,10 @@ class Subject(Protocol):
 
     def recall(self, key: Any) -> Any:
         """The record of a key, or None."""
+        ...
+
+    def look_ahead(self, keys: Iterable[Any]) -> Callable[[Any], Any]:
+        """Look many keys up at once, if that is quicker: what is to be called in the place of ``recall`` for them."""
         ...
 
     def is_of_earlier_code(self, key: Any) -> bool:
