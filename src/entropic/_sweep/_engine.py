@@ -24,7 +24,8 @@ from .. import _log
 from .._fs import give_again
 from ..errors import Failure, NotSharedError, WorkerDiedError
 from ._elsewhere import Elsewhere
-from ._expected import Deadline
+from ._expected import Limits
+from ._look_ahead import drawn
 from ._outcomes import Asked, Counts, Outcome, failure_of
 from ._queue import Queue
 from ._sharing import Sharing
@@ -51,8 +52,7 @@ class Sweep:
         task: What is swept.
         workers: Who works; None for the caller's own thread.
         total: The number of points, if known: the last batches are then small enough for all workers to end together.
-        waits: Whether to wait at the end for points that others have under way; without, they have no outcome.
-        deadline: When it is to be at its end. Points that would not be done by then are not begun.
+        limits: How long it may take. Points that would not be done by then are not begun, nor waited for.
 
     Attributes:
         counts: How it stands.
@@ -60,14 +60,7 @@ class Sweep:
     """
 
     def __init__(
-        self,
-        points: Iterable[Any],
-        task: Task,
-        workers: Workers | None,
-        *,
-        total: int | None = None,
-        waits: bool = True,
-        deadline: Deadline,
+        self, points: Iterable[Any], task: Task, workers: Workers | None, total: int | None, limits: Limits
     ) -> None:
         self.counts = Counts()
         self._points = points
@@ -81,8 +74,7 @@ class Sweep:
         self._queue = None if workers is None else Queue(workers, by_value=task.by_value)
         self._suspects: deque[Asked] = deque()
         self._elsewhere = Elsewhere(task.subject.flights)
-        self._waits = waits
-        self._deadline = deadline
+        self._limits = limits
         self._skipped: set[str] = set()
         self._next_look = 0.0
         self._others = 0
@@ -120,12 +112,13 @@ class Sweep:
                 self._workers.close()
 
     def _each_point(self) -> Iterator[Outcome]:
-        counts, recall, key_of, asked = self.counts, self._subject.recall, self._subject.key, self._asked
-        is_of_earlier_code = self._subject.is_of_earlier_code
-        for position, point in enumerate(self._points):
+        counts, asked, is_of_earlier_code = self.counts, self._asked, self._subject.is_of_earlier_code
+        points = drawn(self._subject, self._points, is_sized=self._total is not None)
+        for position, (point, key, problem, recall) in enumerate(points):
             counts.drawn = position + 1
             try:
-                key = key_of(point)
+                if problem is not None:
+                    raise problem
                 record = None if key.params_hash in asked else recall(key)
             except Exception as error:
                 if position == 0:
@@ -159,7 +152,7 @@ class Sweep:
             yield from self._what_is_left()
             yield from self._each_suspect()
             if len(self._elsewhere) == left:
-                if not self._may_wait():
+                if not self._limits.may_wait():
                     self.counts.under_way = self._elsewhere.count_of_points()
                     return
                 self._elsewhere.tell_waiting()
@@ -180,8 +173,8 @@ class Sweep:
 
     def _begin(self, asked: Asked) -> Iterator[Outcome]:
         """Run a point in this thread, or hand it out; unless it is too late for it."""
-        asked.latest = self._deadline.latest_start(asked.key)
-        if asked.key.params_hash in self._skipped or self._deadline.is_past(asked.latest):
+        asked.latest = self._limits.latest_start(asked.key)
+        if asked.key.params_hash in self._skipped or self._limits.is_past(asked.latest):
             self._skip(asked)
         elif self._queue is not None:
             self._keep(asked)
@@ -198,7 +191,7 @@ class Sweep:
         self._queue.put_first(asked)
 
     def _is_full(self) -> bool:
-        if self._others >= _MOST_OTHERS and self._elsewhere and self._may_wait():
+        if self._others >= _MOST_OTHERS and self._elsewhere and self._limits.may_wait():
             return True
         return self._queue is not None and self._queue.is_full(has_no_more=self._others >= _MOST_OTHERS)
 
@@ -236,13 +229,8 @@ class Sweep:
             yield from self._look_back()
 
     def _pause(self) -> None:
-        others = self._elsewhere.seconds_until_due()
-        time.sleep(min(others, self._tick_seconds(), self._deadline.seconds_left()))
+        time.sleep(min(self._elsewhere.seconds_until_due(), self._tick_seconds(), self._limits.seconds_left()))
         self.tick()
-
-    def _may_wait(self) -> bool:
-        """Whether to wait for points that others have under way."""
-        return self._waits and self._deadline.seconds_left() > 0
 
     def _tick_seconds(self) -> float:
         return math.inf if self.tick is _nobody_looks else _TICK_SECONDS
@@ -351,7 +339,7 @@ class Sweep:
         if report.has_run:
             self.counts.runs += 1
             self.counts.run_seconds += report.seconds
-            self._deadline.note(asked.key, report.seconds)
+            self._limits.note(asked.key, report.seconds)
         if process != self._task.home:
             self._subject.note(report.has_run)
         yield from self._answered(asked, report.record, is_ours=report.has_run)

@@ -68,17 +68,19 @@ class Expectation:
             self._unseen += 1
 
 
-class Deadline:
+class Limits:
     """
-    When a sweep is to be at its end. By the clock of the wall, which all hosts of a sweep have.
+    How long a sweep may take. By the clock of the wall, which all hosts of a sweep have.
 
     Args:
         ends: In seconds since the epoch; infinite if it may take as long as it does.
+        waits: Whether to wait at the end for points that others have under way.
         expectation: How long points will take.
     """
 
-    def __init__(self, ends: float, expectation: Expectation) -> None:
+    def __init__(self, ends: float, waits: bool, expectation: Expectation) -> None:
         self._ends = ends
+        self._waits = waits
         self._expectation = expectation
 
     def latest_start(self, key: Any) -> float:
@@ -92,6 +94,10 @@ class Deadline:
     def note(self, key: Any, seconds: float) -> None:
         """A point has taken so long."""
         self._expectation.note(key, seconds)
+
+    def may_wait(self) -> bool:
+        """Whether to wait, or to wait any longer, for points that others have under way."""
+        return self._waits and self.seconds_left() > 0
 
     def seconds_left(self) -> float:
         """How long until then; 0 when it is over."""

@@ -15,7 +15,7 @@ from ..errors import Failure, SweepError
 from ._engine import Sweep
 from ._estimate import Run
 from ._executors import Executed, knows_main_program, sends_elsewhere, stays_here
-from ._expected import Deadline, Expectation, longest_first
+from ._expected import Expectation, Limits, longest_first
 from ._forecast import Forecast
 from ._options import SweepOptions
 from ._outcomes import Outcome
@@ -128,10 +128,10 @@ def _outcomes(
     subject: SubjectWithTimes, points: Any, options: SweepOptions, at_the_end: Sink | None = None
 ) -> Generator[Outcome, None, None]:
     """The sweep itself; what it shows is shown, and what is to be skipped is logged."""
-    points, total, places, deadline = _arranged(subject, points_of(points), options)
+    points, total, places, limits = _arranged(subject, points_of(points), options)
     workers = _workers_for(subject, options)
     task = Task(subject) if workers is None else workers.task
-    sweep = Sweep(points, task, workers, total=total, waits=options.wait, deadline=deadline)
+    sweep = Sweep(points, task, workers, total, limits)
     bar = None if callable(options.progress) else bar_if_wanted(options.progress)
     sink = options.progress if callable(options.progress) else bar
     if sink is not None:
@@ -158,13 +158,13 @@ def _outcomes(
 
 def _arranged(
     subject: SubjectWithTimes, points: Iterable[Any], options: SweepOptions
-) -> tuple[Iterable[Any], int | None, Sequence[int] | None, Deadline]:
-    """The points in their order, how many there are, the places at which they were given, and when to be done."""
+) -> tuple[Iterable[Any], int | None, Sequence[int] | None, Limits]:
+    """The points in their order, how many there are, the places at which they were given, and how long it may take."""
     expectation, places = Expectation(subject), None
     if options.order == "longest":
         arranged = longest_first(subject, points, expectation)
         places, points = [place for place, _ in arranged], [point for _, point in arranged]
-    return points, count_of(points), places, Deadline(options.ends(), expectation)
+    return points, count_of(points), places, Limits(options.ends(), options.wait, expectation)
 
 
 def _workers_for(subject: Subject, options: SweepOptions) -> Workers | None:
