@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         ReproductionReport,
     )
     from ._points import Design, Grid
-    from ._record import RunInput
+    from ._record import ReadFile, RunInput
     from ._sweep import Plan, SweepProgress
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "Neighbour",
     "OutdatedRun",
     "Plan",
+    "ReadFile",
     "Refused",
     "Reproduction",
     "ReproductionReport",
@@ -81,6 +82,7 @@ _PLACES = {
     "Neighbour": "_maintenance",
     "OutdatedRun": "_maintenance",
     "Plan": "_sweep",
+    "ReadFile": "_record",
     "Refused": "_engine",
     "Reproduction": "_maintenance",
     "ReproductionReport": "_maintenance",

@@ -262,8 +262,9 @@ class Store:
         `run_or_retrieve` every point, here or in parallel, and return the records in the order of the points.
 
         Recorded points are answered at once, duplicates run once, and each run is recorded the moment it finishes: a
-        sweep that was stopped, by Ctrl-C or by a crash, carries on when it is started again. Points are drawn as they
-        are needed, so a generator of millions is welcome.
+        sweep that was stopped, by Ctrl-C or by a crash, carries on when it is started again. Several sweeps of the same
+        points, in any threads and processes, share them. Points are drawn as they are needed, so a generator of
+        millions is welcome.
 
         Args:
             points: Mappings: `entropic.grid`, a list, a generator, or a DataFrame, whose rows they are then.
@@ -282,6 +283,8 @@ class Store:
             metadata: Kept with the records of new runs; takes no part in the keys.
             on_error: ``"raise"``: the other points go on, and at the end a `SweepError` has the records and the
                 failures. ``"skip"``: failures are logged, and the other records returned.
+            wait: Points that others have under way are passed over, and asked for again at the end. True waits for them
+                then, False returns without those that are not recorded by then; the log says how many.
 
         Raises:
             SweepError: Some points have failed.

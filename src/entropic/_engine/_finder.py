@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from .. import _log
 from .._fs import remember
@@ -16,6 +17,12 @@ from ._staleness import StalenessPolicy
 
 _REMEMBERED_HITS = 1 << 17
 _REMEMBERED_FORMS = 1 << 16
+
+
+class Recall(Protocol):
+    """Returns the record that answers a key, or None."""
+
+    def __call__(self, key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None: ...
 
 
 class Finder:
@@ -51,13 +58,32 @@ class Finder:
         if candidate is not None and candidate.stored is stored:
             if candidate.agreed is not key:
                 candidate.require_agreement(key)
-            if (policy is None or candidate.answers_for is policy.today()) and candidate.defect() is None:
+            stands = policy is None or (
+                candidate.answers_for is policy.today() and (candidate.reads is None or candidate.reads_stand())
+            )
+            if stands and candidate.defect() is None:
                 if is_enabled_for(DEBUG):
                     _log.hit(key.params_hash, candidate.path)
                 if self._of_earlier_code and policy is not None and key.params_hash in self._of_earlier_code:
                     policy.note_use(candidate.record)
                 return lazy_copy(candidate.record)
         return self.answer(self._look_up(key, policy, stored), key, policy)
+
+    def look_ahead(self, keys: Iterable[Key]) -> Recall:
+        """
+        Look many keys up at once, where the index can; return what is to be called in the place of `recall` for them.
+
+        It tells what was recorded now, whenever it is called.
+        """
+        index = self._index
+        if type(index).find_many_by_hash is Index.find_many_by_hash and "find_many_by_hash" not in vars(index):
+            return self.recall  # it looks each up by itself: then better as late as can be
+        found = index.find_many_by_hash(list(dict.fromkeys(key.params_hash for key in keys)))
+
+        def recall(key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None:
+            return self.answer(self._look_up(key, policy, found.get(key.params_hash)), key, policy)
+
+        return recall
 
     def look_up(self, key: Key, policy: StalenessPolicy | None = None) -> Lookup:
         """
@@ -129,10 +155,18 @@ class Finder:
         is_older = form.params_hash != key.params_hash
         if is_older:
             policy = _policy_for_older(key, policy)
+        reads = None if policy is None else policy.reads_of(candidate.record)
+        # Before it is decided: what changes meanwhile is seen next time.
+        seen = None if reads is None else reads.looks()
         if not found.is_hit and not (policy is not None and policy.permits(candidate.record)):
             return None
         if policy is not None:
             candidate.answers_for = policy.today()
+            candidate.reads, candidate.reads_seen = reads, seen
+        if policy is not None and reads is not None:
+            if found.is_hit and policy.changed_files(candidate.record):
+                candidate.reads_seen = None  # they have changed since that was found
+            reads.note_use()
         remember(self._candidates, form.params_hash, candidate, _REMEMBERED_HITS)
         if is_older:
             self._older_forms.remember(key, form)

@@ -129,6 +129,8 @@ class Recorder:
             self._writer.delete_stale(found.candidate.stored)
         if held_open:
             warn(ResultOpenWarning(path, held_open), ResultOpenWarning)
+        if policy is not None:
+            policy.warn_of_unseen(run.record)
 
     def _shown(self, stage: Stage, ending: Ending, key: Key) -> Ongoing:
         """What others see of a run; nothing if the last ones of its function, in this process, took no time."""

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from ._late import LateModule, late
     from ._memo import remember
     from ._mounts import is_local
+    from ._opened import OpenedFiles, current_files, opened_files
     from ._reading import is_linked, open_own_file, own_entries, read_own_file, status_of
     from ._stamp import Stamp, is_settled
     from ._warn import collected_warnings, collecting_warnings, give_again, warn, was_given_again
@@ -50,6 +51,7 @@ __all__ = [
     "Holder",
     "KeptFile",
     "LateModule",
+    "OpenedFiles",
     "Stamp",
     "abandoned_drafts",
     "byte_unlocker",
@@ -58,6 +60,7 @@ __all__ = [
     "collected_warnings",
     "collecting_warnings",
     "content_digest",
+    "current_files",
     "digest_like",
     "door",
     "files_below",
@@ -83,6 +86,7 @@ __all__ = [
     "measure_known",
     "move_new",
     "open_own_file",
+    "opened_files",
     "own_entries",
     "process_id",
     "read_holder",
@@ -130,6 +134,7 @@ __getattr__, __dir__ = door(
         "_late": "LateModule late",
         "_memo": "remember",
         "_mounts": "is_local",
+        "_opened": "OpenedFiles current_files opened_files",
         "_reading": "is_linked open_own_file own_entries read_own_file status_of",
         "_stamp": "Stamp is_settled",
         "_warn": "collected_warnings collecting_warnings give_again warn was_given_again",
