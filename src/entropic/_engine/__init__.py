@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from ._acceptance import run_mark
     from ._annotation import annotate, annotate_newest, set_pinned
     from ._arguments import checked_metadata, require_callable
+    from ._away import AwayResults
     from ._cache import RunCache
     from ._defaults import DefaultsWatch
     from ._ending import not_removed
@@ -34,6 +35,7 @@ __all__ = [
     "POLICIES",
     "SIMILAR_RUNS",
     "AsyncWork",
+    "AwayResults",
     "BoundRunner",
     "Candidate",
     "CannotReplayError",
@@ -96,6 +98,7 @@ __getattr__, __dir__ = door(
         "_acceptance": "run_mark",
         "_annotation": "annotate annotate_newest set_pinned",
         "_arguments": "checked_metadata require_callable",
+        "_away": "AwayResults",
         "_cache": "RunCache",
         "_defaults": "DefaultsWatch",
         "_ending": "not_removed",

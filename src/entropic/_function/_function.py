@@ -193,12 +193,19 @@ class FunctionCache:
 
         return RenameWatch(self.engine, self.name, self.evolution)
 
-    def recall(self, key: Key, watch: StalenessPolicy) -> RunRecord | None:
+    def recall(self, key: Key, watch: StalenessPolicy, *, fetches: bool = True) -> RunRecord | None:
         """The record that answers a key; if there is none, say so if there is one under another name."""
-        record = self.engine.recall(key, watch)
+        record = self.engine.recall(key, watch, fetches=fetches)
         if record is None:
             self.renames.notice(key, watch)
         return record
+
+    def loaded(self, record: RunRecord) -> Any:
+        """What ``load`` makes of a record, whose result may have to be fetched for that."""
+        if self.engine.settings.remote is not None:
+            self.engine.finder.has_here(record)
+        assert self.load is not None
+        return self.load(record.result_path)
 
     def ensure(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata = _NO_METADATA

@@ -70,7 +70,7 @@ class FunctionPoints:
         return key
 
     def recall(self, key: Key) -> RunRecord | None:
-        return self.cache.recall(key, self._watches.get(key.params_hash, self._watch))
+        return self.cache.recall(key, self._watches.get(key.params_hash, self._watch), fetches=False)
 
     def is_of_earlier_code(self, key: Key) -> bool:
         return self.cache.engine.is_of_earlier_code(key)
@@ -151,7 +151,7 @@ def plan(function: Proxy, points: Any, workers: int) -> Plan:
 def _answer_of(cache: FunctionCache) -> Callable[[RunRecord], Any]:
     """What a call makes of its record."""
     load = cache.load
-    return as_record if load is None else lambda record: load(record.result_path)
+    return as_record if load is None else cache.loaded
 
 
 def require_no_event_loop(cache: FunctionCache, options: SweepOptions) -> None:

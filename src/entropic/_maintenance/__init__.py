@@ -1,6 +1,7 @@
 """Upkeep of a store: check, prune, merge, export, explain, reproduce. Loaded by those who ask for it."""
 
 from ._check import CheckReport, check, salvage
+from ._evict import evict
 from ._explain import Explanation, Neighbour, explain
 from ._export import Exported, ExportOptions, export
 from ._failures import FailedRun, failures
@@ -26,6 +27,7 @@ __all__ = [
     "Reproduction",
     "ReproductionReport",
     "check",
+    "evict",
     "explain",
     "export",
     "failures",
