@@ -291,7 +291,7 @@ def test_a_run_killed_before_it_is_recorded_leaves_an_orphan(tmp_path: Path) -> 
 import os, signal
 from entropic import Store
 store = Store("first/results", index={INDEX!r}, file_suffix=".txt", remote={url!r})
-store._engine.writer.insert = lambda record: os.kill(os.getpid(), signal.SIGKILL)
+store._engine.writer.insert = lambda *given: os.kill(os.getpid(), signal.SIGKILL)
 store.run({{"n": 1}}, lambda params, path: path.write_text("killed"))
 """
     ended = subprocess.run([sys.executable, "-c", program], check=False)

@@ -151,12 +151,23 @@ def import_passed_over(path: str, reason: str) -> None:
 
 
 def key_lock_lost(params_hash: str, place: str) -> None:
-    """The session that held the lock of a running key has ended before the run."""
+    """The lock of a running key could not be renewed in time, and another process has taken it."""
     logger.warning(
-        "Lost the lock of the run %s on %s, which has restarted or dropped the connection: another process may have "
-        "run it as well. The result is kept",
+        "Lost the lock of the run %s on %s, which could not be renewed in time: another process may be running it as "
+        "well. Whichever is recorded first answers",
         params_hash,
         place,
+        extra={"params_hash": params_hash},
+    )
+
+
+def passed_over(params_hash: str, path: str) -> None:
+    """A run that had lost its lock has ended after another process had recorded the same."""
+    logger.warning(
+        "Another process has recorded the run %s meanwhile, and its record answers. The result of this one has no "
+        "record, and is kept at %s",
+        params_hash,
+        path,
         extra={"params_hash": params_hash},
     )
 
@@ -178,9 +189,9 @@ def point_failed(point: object, error: BaseException) -> None:
     logger.warning("Skipped the point %s: %s: %s", repr(point), type(error).__name__, error)
 
 
-def swept(points: int, outcome: str) -> None:
-    """A sweep has come to its end."""
-    logger.info("Swept %d point(s): %s", points, outcome)
+def swept(points: int, outcome: str, *, is_whole: bool) -> None:
+    """A sweep has come to its end; one that has left points to others, or for later, says so more loudly."""
+    logger.log(logging.INFO if is_whole else logging.WARNING, "Swept %d point(s): %s", points, outcome)
 
 
 def worker_died(exit_status: int | None, points: int) -> None:
@@ -224,3 +235,17 @@ def waiting_for_writers(program: str, pids: list[int]) -> None:
     """A program has ended, and processes that it has started still write its result."""
     shown = ", ".join(map(str, pids))
     logger.warning("The program %r has ended; waiting for processes that still write its result: %s", program, shown)
+
+
+def checkpoint_held(place: str) -> None:
+    """What an interrupted run has put by is still in use, though nobody runs its key any more."""
+    logger.warning(
+        "What an earlier attempt has put by at %s is still in use, by a process that it has left behind or one that "
+        "has lost its lock; this run begins at the beginning",
+        place,
+    )
+
+
+def checkpoint_kept(place: str, error: OSError) -> None:
+    """A run is recorded, and what it had put by cannot be removed."""
+    logger.warning("Kept what a recorded run had put by at %s: %s", place, error)

@@ -23,7 +23,17 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from ._engine import Comparison, Runner
-    from ._maintenance import CheckReport, Explanation, Exported, FailedRun, Imported, Merged, ReproductionReport
+    from ._maintenance import (
+        ActiveRun,
+        CheckReport,
+        Explanation,
+        Exported,
+        FailedRun,
+        Imported,
+        Lineage,
+        Merged,
+        ReproductionReport,
+    )
     from ._sweep import Plan
     from ._tables import RecordList
     from .index import IndexBackend
@@ -257,8 +267,9 @@ class Store:
         `run_or_retrieve` every point, here or in parallel, and return the records in the order of the points.
 
         Recorded points are answered at once, duplicates run once, and each run is recorded the moment it finishes: a
-        sweep that was stopped, by Ctrl-C or by a crash, carries on when it is started again. Points are drawn as they
-        are needed, so a generator of millions is welcome.
+        sweep that was stopped, by Ctrl-C or by a crash, carries on when it is started again. Several sweeps of the same
+        points, in any threads and processes, share them. Points are drawn as they are needed, so a generator of
+        millions is welcome.
 
         Args:
             points: Mappings: `entropic.grid`, a list, a generator, or a DataFrame, whose rows they are then.
@@ -277,6 +288,8 @@ class Store:
             metadata: Kept with the records of new runs; takes no part in the keys.
             on_error: ``"raise"``: the other points go on, and at the end a `SweepError` has the records and the
                 failures. ``"skip"``: failures are logged, and the other records returned.
+            wait: Points that others have under way are passed over, and asked for again at the end. True waits for them
+                then, False returns without those that are not recorded by then; the log says how many.
 
         Raises:
             SweepError: Some points have failed.
@@ -529,6 +542,36 @@ class Store:
             self.fetch(records)
         return records.collect(read, to)
 
+    def lineage(self, run: RunRecord | str, *, stores: Iterable[Store] = ()) -> Lineage:
+        """
+        Follow a run to all that it was made from, and to all that was made of it.
+
+        A run is made from another if the record or the result of that one was an argument of it. Looked for are records
+        in this store, in *stores*, in those that are open in this process, and in the results folder that a record
+        names. Nothing is written. Costs a look-up for each run above, and one look at every record that names inputs.
+
+        Args:
+            run: A record, or the begin of a hash, meaning the newest run with it.
+            stores: Further stores to look into.
+
+        Returns:
+            The runs and their links: printed a tree, and ``rows()``, ``to_json()``, ``to_svg()``. What has changed
+            since, or is gone, is marked.
+
+        Raises:
+            NotRecordedError: No run has this hash (a `LookupError`).
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> mesh = store.run({"cells": 8}, lambda params, path: path.write_text("8 cells"))
+            >>> flow = store.run({"mesh": mesh}, lambda params, path: path.write_text(params["mesh"].read_text()))
+            >>> [record.params for record in store.lineage(flow).ancestors]
+            [{'cells': 8}]
+        """
+        from ._maintenance import lineage
+
+        return lineage(self._engine, run, [one._engine for one in stores])
+
     def link_view(
         self,
         folder: str | os.PathLike[str],
@@ -706,6 +749,35 @@ class Store:
             raise NotRecordedError("", key.params_hash)
         return found
 
+    def under_way(self) -> Sequence[ActiveRun]:
+        """
+        Return what runs at the moment, in any process and on any host, the oldest first.
+
+        It is read from what each run keeps in the results folder while it lasts: nothing is written, no run is
+        disturbed, and no server is asked. A run whose process has died is not under way. Costs some file operations for
+        each run, and a look at recorded runs to estimate how long it will take.
+
+        Returns:
+            Each with its function and parameters, host and process, since when it runs, how far it is if it tells
+            (`entropic.report_progress`), and an estimate of the time that is left.
+
+        Raises:
+            OSError: The results folder cannot be read.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> def simulate(params, result_path):
+            ...     print([run.params for run in store.under_way()])
+            ...     result_path.write_text("x")
+            >>> _ = store.run({"n": 1}, simulate)
+            [{'n': 1}]
+            >>> store.under_way()
+            []
+        """
+        from ._maintenance import under_way
+
+        return under_way(self._engine)
+
     def failures(self, where: Where | None = None) -> Sequence[FailedRun]:
         """
         List runs that were not recorded and have left something, the oldest first.
@@ -742,6 +814,7 @@ class Store:
         keep_newest: int | None = None,
         max_size_bytes: int | None = None,
         by: Literal["age", "value"] = "age",
+        keep_inputs: bool = True,
         failed: Literal[False] = False,
         preview: bool = False,
     ) -> RecordList: ...
@@ -765,6 +838,7 @@ class Store:
         keep_newest: int | None = None,
         max_size_bytes: int | None = None,
         by: Literal["age", "value"] = "age",
+        keep_inputs: bool = True,
         failed: bool = False,
         preview: bool = False,
     ) -> RecordList | Sequence[FailedRun]:
@@ -783,6 +857,8 @@ class Store:
             by: Of what then remains, give up first what is oldest (``"age"``), or what saves the fewest seconds of
                 computing for each byte it takes (``"value"``). A run whose time is not known, such as a registered
                 one, is given up last then.
+            keep_inputs: Keep runs that others were made from, if these are kept, here or in a store that is open in
+                this process. Without them those go on to answer, but cannot be made again.
             failed: Instead of runs, remove what failed ones have left, as `failures` lists it: all of it, or what
                 *where* and *older_than_seconds* mean.
             preview: Remove nothing; only tell.
@@ -806,7 +882,7 @@ class Store:
 
         limits = Limits(older_than_seconds, larger_than_bytes, keep_newest, max_size_bytes, by)
         if not failed:
-            return prune(self._engine, limits, where, preview=preview)
+            return prune(self._engine, limits, where, preview=preview, keep_inputs=keep_inputs)
         if limits != Limits(older_than_seconds):
             raise ValueError("Cannot prune failed runs by size or number: they have an age only, and where=.")
         return prune_failures(self._engine, older_than_seconds, where, preview=preview)

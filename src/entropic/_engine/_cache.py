@@ -49,8 +49,7 @@ if TYPE_CHECKING:
 
 _REMEMBERED_KEYS = 4096
 
-_REQUESTED = Lookup("none", None, "asked to run")
-_NO_REPLICATE = Lookup("none", None, "no such replicate")
+_REQUESTED, _NO_REPLICATE = (Lookup("none", None, why) for why in ("asked to run", "no such replicate"))
 
 
 class RunCache:
@@ -68,8 +67,7 @@ class RunCache:
         staging: Where runs are staged.
         flights: Who runs which key at the moment.
         folder: Whether the results folder is the one of the index.
-        finder: What looks keys up; its methods are here as well, as ``recall``, ``look_up``, ``shown`` and
-            ``is_of_earlier_code``.
+        finder: What looks keys up; ``recall``, ``look_up``, ``shown`` and ``is_of_earlier_code`` are here as well.
         writer: What changes the index.
         recorder: What publishes results and inserts their records.
     """
@@ -151,21 +149,24 @@ class RunCache:
         """Give back what is held open; the next run takes it again."""
         self.settle()
         made = vars(self)
-        for part in (self.writer.journal if "writer" in made else None, made.get("staging"), made.get("_key_locks")):
-            if part is not None:
-                part.close()
+        parts = self.writer.journal if "writer" in made else None, made.get("staging"), made.get("_key_locks")
+        for part in filter(None, parts):
+            part.close()
         self.index.close()
 
     # ---- running ----------------------------------------------------------------------------------------------------
 
-    def obtain(self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None) -> RunRecord:
-        """On a miss: take the flight, look again, and if nobody was faster, run."""
+    def obtain(
+        self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None, *, waits: bool = True
+    ) -> RunRecord:
+        """On a miss: take the flight, *waits* says how; look again, and if nobody was faster, run."""
         self._prepare_run()
         look = SecondLook(self.finder, key, policy)
-        with self.flights.lead(key.params_hash, look) as record:
+        with self.flights.lead(key.params_hash, look, waits=waits) as record:
             record = record or self._fetched(key, policy, look)
             if record is None:
-                with self.recorder.new_run(key, work, metadata, policy, look.found) as run:
+                flight = self.flights.flight(key.params_hash, look)
+                with self.recorder.new_run(key, work, metadata, policy, look.found, flight=flight) as run:
                     run.returned = work(run.path)
                 record = run.record
             return record
@@ -179,7 +180,8 @@ class RunCache:
         async with self.flights.lead_async(key.params_hash, look) as record:
             record = record or self._fetched(key, policy, look)
             if record is None:
-                with self.recorder.new_run(key, work, metadata, policy, look.found) as run:
+                flight = self.flights.flight(key.params_hash, look)
+                with self.recorder.new_run(key, work, metadata, policy, look.found, flight=flight) as run:
                     run.returned = await work(run.path)
                 record = run.record
             return record
@@ -213,7 +215,7 @@ class RunCache:
     def execute(self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None) -> RunRecord:
         """Run, whatever is recorded."""
         self._prepare_run()
-        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED) as run:
+        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED, "run") as run:
             run.returned = work(run.path)
         return run.record
 
@@ -222,18 +224,20 @@ class RunCache:
     ) -> RunRecord:
         """Run a coroutine, whatever is recorded."""
         self._prepare_run()
-        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED) as run:
+        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED, "run") as run:
             run.returned = await work(run.path)
         return run.record
 
     def replicate(
-        self, key: Key, number: int, work: Work, metadata: Metadata, answer: Look, policy: StalenessPolicy | None = None
+        self, key: Key, number: int, work: Work, metadata: Metadata, answer: Look, policy: StalenessPolicy, waits: bool
     ) -> RunRecord:
         """Run one numbered replicate of a key, unless *answer*, asked under the flight of that number, has it."""
         self._prepare_run()
-        with self.flights.lead(hash_params({"of": key.params_hash, "replicate": number}), answer) as record:
+        flown = hash_params({"of": key.params_hash, "replicate": number})
+        with self.flights.lead(flown, answer, waits=waits) as record:
             if record is None:
-                with self.recorder.new_run(key, work, metadata, policy, _NO_REPLICATE) as run:
+                flight, what = self.flights.flight(flown, answer), f"replicate {number}"
+                with self.recorder.new_run(key, work, metadata, policy, _NO_REPLICATE, what, flight=flight) as run:
                     run.provenance["replicate"] = number
                     run.returned = work(run.path)
                 record = run.record

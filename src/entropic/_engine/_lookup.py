@@ -16,6 +16,7 @@ from ._staleness import StalenessPolicy
 
 if TYPE_CHECKING:
     from ._manifest import Inspection
+    from ._reads import Reads
 
 Kind = Literal["hit", "gone", "short", "changed", "other code", "other function", "none"]
 
@@ -34,6 +35,8 @@ class Candidate:
         may_change: Whether a result that has changed since it was recorded is handed out, with a warning.
         has_copy: Whether it is stored elsewhere, from where it can be fetched if it is not here.
         is_away: Whether it was not here when it was last looked for.
+        reads: The files that its run has read, if it counts what they are now.
+        reads_seen: What these looked like when it was found to be the answer; None for ask again.
     """
 
     __slots__ = (
@@ -47,6 +50,8 @@ class Candidate:
         "is_newest",
         "may_change",
         "path",
+        "reads",
+        "reads_seen",
         "record",
         "stored",
     )
@@ -69,6 +74,8 @@ class Candidate:
         self.is_away = False
         self.agreed: Key | None = None
         self.answers_for: Fingerprint | None = None
+        self.reads: Reads | None = None
+        self.reads_seen: object = None
         self._inspection: Inspection | None = None
         # Of a result that is one file: how it looked when it was last found whole, which is as it was recorded.
         is_one_file = "members" not in record.provenance
@@ -83,6 +90,15 @@ class Candidate:
                 recorded = f"{canonical(identity_fields(self.record))} {canonical(self.record.params)}"
                 raise HashCollisionError(key.params_hash, asked, recorded)
             self.agreed = key
+
+    def reads_stand(self) -> bool:
+        """Whether what its run has read looks as it did when this was found to be the answer; one look at each."""
+        if self.reads is None:
+            return True
+        if self.reads_seen is None or self.reads.looks() != self.reads_seen:
+            return False
+        self.reads.note_use()
+        return True
 
     def defect(self) -> Lookup | None:
         """
@@ -131,7 +147,7 @@ class Lookup(NamedTuple):
     Attributes:
         kind: ``"hit"``: a record of today's code, whose result is whole. ``"gone"`` or ``"short"``: its result is
             missing or cut. ``"changed"``: it is not what was recorded, where that is no answer. ``"other code"``: the
-            result is whole, and was made by code that has changed since.
+            result is whole, and was made by code, or from files, that have changed since.
             ``"other function"``: by another function of the same name. ``"none"``: nothing is recorded.
         candidate: The record it is about; None if there is none.
         reason: Why it is no hit, for the record of the run that follows.

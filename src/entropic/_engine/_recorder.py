@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _log
-from .._fs import warn
+from .._fs import remember, warn
+from .._locks import Flight
 from .._record import RunRecord
-from .._results import Published, Stage, StagingArea
+from .._results import Ongoing, Published, Stage, StagingArea
 from ..errors import (
     EntropicError,
     IndexUnavailableError,
@@ -25,6 +26,7 @@ from ..errors import (
 from ..hashing import Key, decode_params
 from ..index import Index
 from ._arguments import checked_metadata
+from ._attempts import attempt_at
 from ._ending import Ending, write_error
 from ._folder import FolderIdentity
 from ._lookup import Lookup
@@ -41,6 +43,10 @@ if TYPE_CHECKING:
 
 
 _MAY_PASS = (IndexUnavailableError, RemoteUnavailableError)
+# A note of a run costs some five calls of the system: of one that takes so long, less than a thousandth.
+_BRIEF_SECONDS = 0.05
+_BRIEF_RUNS = 3
+_REMEMBERED_FUNCTIONS = 256
 
 
 class Recorder:
@@ -74,6 +80,7 @@ class Recorder:
         self._folder = folder
         self._writer = writer
         self._staging = staging
+        self._brief_runs: dict[str, int] = {}  # of each function, one after the other
 
     def require_writable(self, *, runs: bool = True) -> None:
         """Refuse before the run what would be refused after it; or, without a run, before a result is fetched."""
@@ -90,9 +97,22 @@ class Recorder:
 
     @contextlib.contextmanager
     def new_run(
-        self, key: Key, work: object, metadata: Metadata, policy: StalenessPolicy | None, found: Lookup
+        self,
+        key: Key,
+        work: object,
+        metadata: Metadata,
+        policy: StalenessPolicy | None,
+        found: Lookup,
+        purpose: str = "call",
+        *,
+        flight: Flight | None = None,
     ) -> Iterator[RunUnderWay]:
-        """Stage; hand over to the runner; publish, insert, and put the record on the run."""
+        """
+        Stage; hand over to the runner; publish, insert, and put the record on the run.
+
+        The purpose tells what is asked for, that the point be recorded, one more run of it, or one of its replicates:
+        each carries on from its own checkpoints.
+        """
         details = checked_metadata(metadata)
         _log.miss(key.params_hash)
         if found.candidate is not None and found.is_broken:
@@ -100,9 +120,12 @@ class Recorder:
         stage = self.open_stage(key.params_hash, suffix_of(work) or self._settings.file_suffix)
         run = RunUnderWay(stage.path, tells_circumstances=self._settings.provenance)
         ending = Ending(stage, key, self._settings.results_dir, work)
-        with ending.watched(keep_failed=self._settings.keep_failed):
-            with run.told(work, policy, found.reason):
+        attempt, ongoing = attempt_at(self._staging, key, work, policy, purpose, run), self._shown(stage, ending, key)
+        with ending.watched(keep_failed=self._settings.keep_failed), attempt, ongoing:
+            with ongoing.running(), run.told(work, policy, found.reason):
+                attempt.begin()
                 yield run
+            self._note_duration(key, run.elapsed_seconds)
             ending.has_ended, ending.returned = True, run.returned
             held_open = ending.held_open(run.elapsed_seconds)
             save = save_of(work)
@@ -111,17 +134,30 @@ class Recorder:
             published = ending.publish(save, allow_empty=self._allows_empty(work), durable=self._settings.durable)
             if published.siblings:
                 run.provenance["siblings"] = published.siblings
+            attempt.add_earlier(run)
             if inputs := inputs_of(work):
                 run.provenance["inputs"] = inputs
             path = os.path.join(self._settings.results_dir, published.name)
             indexed = self._paths.published(published.name)
             told = {"elapsed_seconds": run.elapsed_seconds, **told, **details}
-            run.record = self.insert(key, path, indexed, told, run.provenance, run.elapsed_seconds)
+            run.record = self.insert(key, path, indexed, told, run.provenance, run.elapsed_seconds, flight=flight)
         _log.run_completed(key.params_hash, str(run.record.result_path), run.elapsed_seconds)
         if found.candidate is not None and found.is_broken:
             self.give_up(found.candidate.stored)
         if held_open:
             warn(ResultOpenWarning(path, held_open), ResultOpenWarning)
+        if policy is not None:
+            policy.warn_of_unseen(run.record)
+
+    def _shown(self, stage: Stage, ending: Ending, key: Key) -> Ongoing:
+        """What others see of a run; nothing if the last ones of its function, in this process, took no time."""
+        is_brief = self._brief_runs.get(_function_of(key), 0) >= _BRIEF_RUNS
+        return Ongoing(os.fspath(stage.path.parent), ending.note, is_brief=is_brief)
+
+    def _note_duration(self, key: Key, elapsed_seconds: float) -> None:
+        name = _function_of(key)
+        count = self._brief_runs.get(name, 0) + 1 if elapsed_seconds < _BRIEF_SECONDS else 0
+        remember(self._brief_runs, name, count, _REMEMBERED_FUNCTIONS)
 
     def give_up(self, record: RunRecord) -> None:
         """
@@ -162,8 +198,13 @@ class Recorder:
         elapsed_seconds: float = 0.0,
         *,
         created_at: str | None = None,
+        flight: Flight | None = None,
     ) -> RunRecord:
-        """Insert the record of a result that stands in its place, and return it as users see it."""
+        """
+        Insert the record of a result that stands in its place, and return it as users see it.
+
+        If the lock of the run was lost, and whoever has had it since has recorded the run: that record, alone.
+        """
         place: str | os.PathLike[str] = path
         try:
             limit = self._settings.digest_limit(elapsed_seconds)
@@ -180,7 +221,10 @@ class Recorder:
             place = self._index.path or path
             self._folder.require_own(may_return_identity=False)  # a disk may have been unmounted meanwhile
             self.store_away(record)
-            self._writer.insert(record)
+            while not self._writer.insert(record, None if flight is None else flight.lock):
+                if flight is not None and (answer := flight.answer()) is not None:
+                    _log.passed_over(key.params_hash, path)
+                    return answer  # type: ignore[no-any-return]
         except OSError as error:
             if isinstance(error, OtherFolderError):
                 self._folder.look_again()
@@ -203,3 +247,7 @@ class Recorder:
         """
         if self._away is not None:
             self._away.store(record)
+
+
+def _function_of(key: Key) -> str:
+    return str(key.identity.fields.get("function", ""))

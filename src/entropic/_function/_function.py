@@ -26,7 +26,7 @@ from ._inputs import Inputs
 from ._names import Claim, belongs_to, claim_name, function_name, may_be_method, place_of, plain_function
 from ._options import CacheOptions
 from ._records import FunctionRecords
-from ._watches import Watches
+from ._watches import Watches, reads_watch
 
 if TYPE_CHECKING:
     from .._engine import Metadata
@@ -100,7 +100,8 @@ class FunctionCache:
         self.comparison = options.compare
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
-        self.binding = Binding(function, None if options.save else options.result_arg, options.ignore)
+        result_arg = None if options.save else options.result_arg
+        self.binding = Binding(function, result_arg, options.ignore, options.checkpoint_arg)
         self.inputs = Inputs(function, self.binding.signature)
         self.floats = Floats(function, self.binding.signature)
         self.evolution = self._new_evolution()
@@ -119,6 +120,7 @@ class FunctionCache:
         self._is_method = may_be_method(function) and not isinstance(decorated, staticmethod)
         self._ownership = Ownership(tuple(options.tracked), tuple(options.untracked), not options.ignore_logging)
         names = [*self.binding.signature.parameters]
+        self._reads = reads_watch(self.engine, self.name, function, options)
         self.watches = Watches(function, self._new_watch, names, self._ownership, is_method=self._is_method)
         self._watch = self.watches.own
         self.records = FunctionRecords(self.engine, self.name, self.closure, self.evolution, self.watches)
@@ -135,7 +137,9 @@ class FunctionCache:
 
     def _new_watch(self, owner: type | None, said: set[str]) -> StalenessPolicy:
         code = Code(self.function, owner, self._ownership, save=self.options.save)
-        return StalenessPolicy(self.name, code, self.options.on_change, self.engine.codebook, said, self.place)
+        return StalenessPolicy(
+            self.name, code, self.options.on_change, self.engine.codebook, said, self.place, self._reads
+        )
 
     def _claimed(self, *, is_copy: bool) -> tuple[Claim, list[Any]]:
         index, digest = self.engine.settings.index, code_digest(self.function)
@@ -208,12 +212,12 @@ class FunctionCache:
         return self.load(record.result_path)
 
     def ensure(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata = _NO_METADATA
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata, *, waits: bool
     ) -> tuple[RunRecord, bool]:
         """Have a call recorded, for a sweep; its record, and whether it was run for that."""
         key, watch = self.key(args, kwargs), self.watches.of(args, kwargs)
         call = Call(self, key, args, kwargs)
-        record = self.engine.obtain(key, call, metadata, watch)
+        record = self.engine.obtain(key, call, metadata, watch, waits=waits)
         if not call.has_run:
             self.count_hits(1)
         return record, call.has_run
@@ -242,6 +246,18 @@ class FunctionCache:
         if all(form.params_hash != record.params_hash for form in key.forms()):
             raise CannotReplayError(why_another(record, key.identity.fields))
         return Call(self, key, args, kwargs, is_counted=False)
+
+    def todays_code(self) -> Callable[[RunRecord], bool]:
+        """See `entropic._engine._known.Replays`."""
+        is_good, version = self.records.todays_code(), canonical(self.closure.identity().fields.get("version"))
+
+        def is_of_today(record: RunRecord) -> bool:
+            told = record.provenance
+            return canonical(told.get("version")) == version and (
+                not isinstance(told.get("code"), str) or is_good(record)
+            )
+
+        return is_of_today
 
     @property
     def results_dir(self) -> Path:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         ignore: Sequence[str]
         suffix: str | None
         result_arg: str
+        checkpoint_arg: str | None
         on_change: OnChange
         compare: Comparison | None
         seed: str | None
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         untracked: Sequence[str]
         ignore_logging: bool
         allow_empty: bool | None
+        watch_reads: bool
 
 
 OnChange = Literal["warn", "rerun", "error", "ignore"]
@@ -50,6 +52,7 @@ class CacheOptions:
     save: Callable[..., object] | None = None
     suffix: str | None = None
     result_arg: str = "result_path"
+    checkpoint_arg: str | None = "checkpoint_dir"
     on_change: OnChange = "warn"
     compare: Comparison | None = None
     seed: str | None = "seed"
@@ -61,6 +64,7 @@ class CacheOptions:
     untracked: Sequence[str] = ()
     ignore_logging: bool = True
     allow_empty: bool | None = None
+    watch_reads: bool = False
 
     @classmethod
     def of(cls, keywords: Mapping[str, Any]) -> CacheOptions:

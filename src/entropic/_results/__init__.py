@@ -5,11 +5,15 @@ from typing import TYPE_CHECKING
 from .._fs import door
 
 if TYPE_CHECKING:
+    from ._attempts import read_attempts, read_checkpoint_note
+    from ._checkpoints import Checkpoint, CheckpointArea, checkpoint_places, is_in_use, remove_checkpoint
     from ._failures import kept_folders, read_note, read_report
     from ._identity import folder_id, give_folder_id, is_folder_id, seal_of
     from ._journal import Entry, Event, Journal
     from ._layout import PRIVATE_FOLDER, Layout, require_locks
     from ._names import is_own_name, own_parts
+    from ._ongoing import Ongoing, report_progress
+    from ._running import Seen, runs_seen
     from ._sessions import dead_sessions, unclaimed_work
     from ._staging import Published, Stage, StagingArea
     from ._task_files import TaskFile, TaskName, dead_task_files
@@ -18,26 +22,37 @@ if TYPE_CHECKING:
 __all__ = [
     "OUTPUT_ENDING",
     "PRIVATE_FOLDER",
+    "Checkpoint",
+    "CheckpointArea",
     "Entry",
     "Event",
     "Journal",
     "Layout",
+    "Ongoing",
     "Published",
+    "Seen",
     "Stage",
     "StagingArea",
     "TaskFile",
     "TaskName",
+    "checkpoint_places",
     "dead_sessions",
     "dead_task_files",
     "folder_id",
     "give_folder_id",
     "is_folder_id",
+    "is_in_use",
     "is_own_name",
     "kept_folders",
     "own_parts",
+    "read_attempts",
+    "read_checkpoint_note",
     "read_note",
     "read_report",
+    "remove_checkpoint",
+    "report_progress",
     "require_locks",
+    "runs_seen",
     "seal_of",
     "unclaimed_work",
 ]
@@ -45,11 +60,15 @@ __all__ = [
 __getattr__, __dir__ = door(
     __name__,
     {
+        "_attempts": "read_attempts read_checkpoint_note",
+        "_checkpoints": "Checkpoint CheckpointArea checkpoint_places is_in_use remove_checkpoint",
         "_failures": "kept_folders read_note read_report",
         "_identity": "folder_id give_folder_id is_folder_id seal_of",
         "_journal": "Entry Event Journal",
         "_layout": "Layout PRIVATE_FOLDER require_locks",
         "_names": "is_own_name own_parts",
+        "_ongoing": "Ongoing report_progress",
+        "_running": "Seen runs_seen",
         "_sessions": "dead_sessions unclaimed_work",
         "_staging": "Published Stage StagingArea",
         "_written": "OUTPUT_ENDING",
