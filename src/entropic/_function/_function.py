@@ -204,13 +204,6 @@ class FunctionCache:
             self.renames.notice(key, watch)
         return record
 
-    def loaded(self, record: RunRecord) -> Any:
-        """What ``load`` makes of a record, whose result may have to be fetched for that."""
-        if self.engine.settings.remote is not None:
-            self.engine.finder.has_here(record)
-        assert self.load is not None
-        return self.load(record.result_path)
-
     def ensure(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata, *, waits: bool
     ) -> tuple[RunRecord, bool]:

@@ -155,7 +155,15 @@ def plan(function: Proxy, points: Any, workers: int) -> Plan:
 def _answer_of(cache: FunctionCache) -> Callable[[RunRecord], Any]:
     """What a call makes of its record."""
     load = cache.load
-    return as_record if load is None else cache.loaded
+    if load is None:
+        return as_record
+
+    def loaded(record: RunRecord) -> Any:
+        if cache.engine.away is not None:
+            cache.engine.away.bring(record)
+        return load(record.result_path)
+
+    return loaded
 
 
 def require_no_event_loop(cache: FunctionCache, options: SweepOptions) -> None:
