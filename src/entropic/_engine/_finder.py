@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Protocol
 
 from .. import _log
@@ -29,6 +30,12 @@ class Away(Protocol):
     def bring(self, record: RunRecord) -> bool:
         """Have the result of a record here; false if it is gone there too."""
         ...
+
+
+class Recall(Protocol):
+    """Returns the record that answers a key, or None."""
+
+    def __call__(self, key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None: ...
 
 
 class Finder:
@@ -79,6 +86,23 @@ class Finder:
                 if not candidate.is_away or not fetches or self._bring(candidate):
                     return lazy_copy(candidate.record)
         return self.answer(self._look_up(key, policy, stored), key, policy, fetches=fetches)
+
+    def look_ahead(self, keys: Iterable[Key]) -> Recall:
+        """
+        Look many keys up at once, where the index can; return what is to be called in the place of `recall` for them.
+
+        It tells what was recorded now, whenever it is called. Nothing is fetched: who asks for many opens none.
+        """
+        index = self._index
+        if type(index).find_many_by_hash is Index.find_many_by_hash and "find_many_by_hash" not in vars(index):
+            return partial(self.recall, fetches=False)  # it looks each up by itself: better as late as can be
+        found = index.find_many_by_hash(list(dict.fromkeys(key.params_hash for key in keys)))
+
+        def recall(key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None:
+            lookup = self._look_up(key, policy, found.get(key.params_hash))
+            return self.answer(lookup, key, policy, fetches=False)
+
+        return recall
 
     def look_up(self, key: Key, policy: StalenessPolicy | None = None) -> Lookup:
         """

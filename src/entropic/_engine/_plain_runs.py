@@ -32,6 +32,7 @@ class PlainRuns:
         self.recall: Callable[[Key], RunRecord | None] = (
             engine.recall if is_here else partial(engine.recall, fetches=False)
         )
+        self.look_ahead: Callable[[Iterable[Key]], Callable[[Key], RunRecord | None]] = engine.look_ahead
 
     def __reduce__(self) -> tuple[Any, ...]:
         return PlainRuns, (self._engine, self._runner, self._metadata)

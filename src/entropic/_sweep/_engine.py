@@ -24,6 +24,7 @@ from .. import _log
 from .._fs import give_again
 from ..errors import Failure, NotSharedError, WorkerDiedError
 from ._elsewhere import Elsewhere
+from ._look_ahead import drawn
 from ._outcomes import Asked, Counts, Outcome, failure_of
 from ._queue import Queue
 from ._sharing import Sharing
@@ -115,12 +116,13 @@ class Sweep:
                 self._workers.close()
 
     def _each_point(self) -> Iterator[Outcome]:
-        counts, recall, key_of, asked = self.counts, self._subject.recall, self._subject.key, self._asked
-        is_of_earlier_code = self._subject.is_of_earlier_code
-        for position, point in enumerate(self._points):
+        counts, asked, is_of_earlier_code = self.counts, self._asked, self._subject.is_of_earlier_code
+        points = drawn(self._subject, self._points, is_sized=self._total is not None)
+        for position, (point, key, problem, recall) in enumerate(points):
             counts.drawn = position + 1
             try:
-                key = key_of(point)
+                if problem is not None:
+                    raise problem
                 record = None if key.params_hash in asked else recall(key)
             except Exception as error:
                 if position == 0:
