@@ -95,7 +95,8 @@ class Finder:
         """
         index = self._index
         if type(index).find_many_by_hash is Index.find_many_by_hash and "find_many_by_hash" not in vars(index):
-            return partial(self.recall, fetches=False)  # it looks each up by itself: better as late as can be
+            # It looks each up by itself: then better as late as can be.
+            return self.recall if self._away is None else partial(self.recall, fetches=False)
         found = index.find_many_by_hash(list(dict.fromkeys(key.params_hash for key in keys)))
 
         def recall(key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None:
