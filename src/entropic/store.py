@@ -262,8 +262,9 @@ class Store:
         `run_or_retrieve` every point, here or in parallel, and return the records in the order of the points.
 
         Recorded points are answered at once, duplicates run once, and each run is recorded the moment it finishes: a
-        sweep that was stopped, by Ctrl-C or by a crash, carries on when it is started again. Points are drawn as they
-        are needed, so a generator of millions is welcome.
+        sweep that was stopped, by Ctrl-C or by a crash, carries on when it is started again. Several sweeps of the same
+        points, in any threads and processes, share them. Points are drawn as they are needed, so a generator of
+        millions is welcome.
 
         Args:
             points: Mappings: `entropic.grid`, a list, a generator, or a DataFrame, whose rows they are then.
@@ -282,6 +283,14 @@ class Store:
             metadata: Kept with the records of new runs; takes no part in the keys.
             on_error: ``"raise"``: the other points go on, and at the end a `SweepError` has the records and the
                 failures. ``"skip"``: failures are logged, and the other records returned.
+            wait: Points that others have under way are passed over, and asked for again at the end. True waits for them
+                then, False returns without those that are not recorded by then; the log says how many.
+            order: ``"longest"``: what takes longest begins first, judged by recorded runs of similar parameters: so all
+                workers end at about one time. All points are drawn and looked up for that. Records come as given.
+            budget: Seconds, or a `timedelta`. No point is begun that is not expected to be done by then, judged by
+                recorded runs and those of this sweep; nor are others waited for any longer. What runs is not ended.
+                Points that are left out are in no result and no error; the log says how many.
+            until: The same as a moment: a `datetime`, of local time if it has no zone.
 
         Raises:
             SweepError: Some points have failed.

@@ -205,12 +205,12 @@ class FunctionCache:
         return record
 
     def ensure(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata = _NO_METADATA
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata, *, waits: bool
     ) -> tuple[RunRecord, bool]:
         """Have a call recorded, for a sweep; its record, and whether it was run for that."""
         key, watch = self.key(args, kwargs), self.watches.of(args, kwargs)
         call = Call(self, key, args, kwargs)
-        record = self.engine.obtain(key, call, metadata, watch)
+        record = self.engine.obtain(key, call, metadata, watch, waits=waits)
         if not call.has_run:
             self.count_hits(1)
         return record, call.has_run
@@ -229,9 +229,10 @@ class FunctionCache:
 
     def replay(self, record: RunRecord) -> Callable[[Path], object]:
         """The call that made a record; see `entropic._engine._known.Replays`."""
-        from ._replay import arguments_of, why_another  # loaded by those who reproduce
+        from ._replay import arguments_of, results_behind, why_another  # loaded by those who reproduce
 
-        args, kwargs = arguments_of(self.binding, self.records.of_today(record))
+        behind = results_behind(self.engine, record)
+        args, kwargs = arguments_of(self.binding, self.records.of_today(record), behind)
         try:
             key = self.key(args, kwargs)
         except TypeError as error:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from .._engine import SIMILAR_RUNS, Metadata, StalenessPolicy, checked_metadata, durations_of
+from .._locks import SingleFlight
 from .._record import RunRecord
 from .._sweep import (
     Plan,
@@ -72,6 +73,21 @@ class FunctionPoints:
     def recall(self, key: Key) -> RunRecord | None:
         return self.cache.recall(key, self._watches.get(key.params_hash, self._watch))
 
+    def look_ahead(self, keys: Iterable[Key]) -> Callable[[Key], RunRecord | None]:
+        engine, watches = self.cache.engine, self._watches
+        found = engine.look_ahead(keys)
+        if found == engine.recall:
+            return self.recall
+
+        def recall(key: Key) -> RunRecord | None:
+            watch = watches.get(key.params_hash, self._watch)
+            record = found(key, watch)
+            if record is None:
+                self.cache.renames.notice(key, watch)
+            return record
+
+        return recall
+
     def is_of_earlier_code(self, key: Key) -> bool:
         return self.cache.engine.is_of_earlier_code(key)
 
@@ -80,8 +96,11 @@ class FunctionPoints:
         found = engine.found_elsewhere(key, watch)
         return None if found is None else engine.fallbacks.is_of_earlier_code(found, key)
 
-    def ensure(self, point: Any) -> tuple[RunRecord, bool]:
-        return self.cache.ensure(*self._arguments(point), self.metadata)
+    def ensure(self, point: Any, *, waits: bool = True) -> tuple[RunRecord, bool]:
+        return self.cache.ensure(*self._arguments(point), self.metadata, waits=waits)
+
+    def flights(self) -> SingleFlight:
+        return self.cache.engine.flights
 
     def prepare(self) -> None:
         self.cache.engine.prepare(self.cache.function.__module__, self.cache.watches.own.code_now())
