@@ -197,9 +197,9 @@ class FunctionCache:
 
         return RenameWatch(self.engine, self.name, self.evolution)
 
-    def recall(self, key: Key, watch: StalenessPolicy) -> RunRecord | None:
+    def recall(self, key: Key, watch: StalenessPolicy, *, fetches: bool = True) -> RunRecord | None:
         """The record that answers a key; if there is none, say so if there is one under another name."""
-        record = self.engine.recall(key, watch)
+        record = self.engine.recall(key, watch, fetches=fetches)
         if record is None:
             self.renames.notice(key, watch)
         return record
