@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entropic import Store, cached, grid
+from entropic import Store, cached, grid, normalize
 from entropic._engine import PlainRuns
 from entropic._sweep._forecast import Forecast
 from entropic._sweep._outcomes import Counts
@@ -401,6 +401,41 @@ def test_one_point_many_times_is_drawn_no_further_than_here(store: Store, runner
     assert len(records) == 5000
     assert drawn_when_released < [1100]
     assert runner.count == 0
+
+
+class Config:
+    """An object whose key is what it holds, and which nothing copies."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+
+normalize.register(Config, lambda config: {"n": config.n})
+
+
+def write_config(params: dict[str, Any], result_path: Path) -> None:
+    """A runner for such points."""
+    result_path.write_text(str(params["config"].n))
+
+
+def test_an_object_that_has_changed_meanwhile_is_another_point(store: Store) -> None:
+    """A generator that fills one object anew: a point that comes back later fails, and has no other one's result."""
+    config = Config(0)
+
+    with under_way(store, {"config": Config(0)}) as gate:
+        gate.error = ValueError("out of luck")
+
+        def points() -> Iterator[dict[str, Any]]:
+            for config.n in range(3):
+                yield {"config": config}
+            gate.may_leave.set()
+
+        with pytest.raises(SweepError) as caught:
+            store.sweep(points(), write_config)
+
+    assert [record.result_path.read_text() for record in caught.value.records] == ["1", "2"]
+    (failure,) = caught.value.failures
+    assert "changed after the sweep had drawn it" in str(failure.error)
 
 
 def test_the_time_that_is_left_is_shared(store: Store) -> None:

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import click
 
 from .._command import Command, signal_programs, typed_otherwise
-from .._engine import BoundRunner, PlainRuns, RunCache
+from .._engine import BoundRunner, PlainRuns, RunCache, require_same_point
 from .._function import CachedFunction, FunctionPoints
 from .._record import RunRecord, one_line
 from .._sweep import Order, SweepOptions, SweepProgress, as_record, plan_sweep, run_sweep
@@ -238,9 +238,10 @@ class ProgramPoints(PlainRuns):
         values, program = self._program(point)
         return self._engine.key_of(values, program)
 
-    def ensure(self, point: Any, *, waits: bool = True) -> tuple[RunRecord, bool]:
+    def ensure(self, point: Any, params_hash: str, *, waits: bool = False) -> tuple[RunRecord, bool]:
         values, program = self._program(point)
         key = self._engine.key_of(values, program)
+        require_same_point(key, params_hash)
         work = BoundRunner(program, values, key)
         return self._engine.obtain(key, work, self._metadata, waits=waits), work.has_run
 

@@ -24,7 +24,7 @@ _INSIST_SECONDS = 1.0
 class AsyncSubject(Subject, Protocol):
     """A subject whose points are coroutines."""
 
-    async def ensure_async(self, point: Any, *, waits: bool) -> tuple[Any, bool]:
+    async def ensure_async(self, point: Any, params_hash: str) -> tuple[Any, bool]:
         """As `ensure`, in the event loop of the caller."""
         ...
 
@@ -115,17 +115,17 @@ class Coroutines:
     async def _reports_of(self, points: Points) -> list[Report]:
         reports: list[Report] = []
         ends = time.perf_counter() + points.seconds
-        for point, is_late in in_time(points):
+        for point, params_hash, is_late in in_time(points):
             if reports and (self.task.is_stopped or time.perf_counter() > ends):
                 break
-            reports.append(LATE if is_late else await self._attempt(point))
+            reports.append(LATE if is_late else await self._attempt(point, params_hash))
         return reports
 
-    async def _attempt(self, point: Any) -> Report:
+    async def _attempt(self, point: Any, params_hash: str) -> Report:
         began = time.perf_counter()
         try:
             with independent_ranks():
-                record, has_run = await self._subject.ensure_async(point, waits=False)
+                record, has_run = await self._subject.ensure_async(point, params_hash)
         except UnderWayElsewhere:
             return Report(False, 0.0, left="elsewhere")
         except BaseException as error:  # exit() ends a run, and not the loop in which others are
