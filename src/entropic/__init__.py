@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ._function import cached
     from ._guides import docs
     from ._points import grid, zipped
+    from ._stopping import should_stop, stop_here, time_left
     from .hashing import InputFile, normalize
     from .query import param
 
@@ -38,6 +39,9 @@ __all__ = [
     "grid",
     "normalize",
     "param",
+    "should_stop",
+    "stop_here",
+    "time_left",
     "zipped",
 ]
 
@@ -49,6 +53,7 @@ _load, _ = door(
         "_function": "cached",
         "_guides": "docs",
         "_points": "grid zipped",
+        "_stopping": "should_stop stop_here time_left",
         "hashing": "InputFile normalize",
         "query": "param",
     },

@@ -20,7 +20,8 @@ from .._code import Code
 from .._fs import process_id, warn
 from .._record import RunRecord
 from .._results import Checkpoint, CheckpointArea, StagingArea, read_attempts, read_checkpoint_note
-from ..errors import EntropicError, StaleCheckpointWarning
+from .._stopping import CurrentRun
+from ..errors import EntropicError, RunStopped, StaleCheckpointWarning
 from ..hashing import Key
 from ._ending import write_error
 from ._run import RunUnderWay, owner_of
@@ -38,7 +39,7 @@ class NoAttempt:
     def __exit__(self, *exception: object) -> None:
         pass
 
-    def begin(self) -> None:
+    def begin(self, current: CurrentRun) -> None:
         """It needs no place."""
 
     def add_earlier(self, run: RunUnderWay) -> None:
@@ -111,7 +112,7 @@ class Attempt:
     def __enter__(self) -> Attempt:
         return self
 
-    def begin(self) -> None:
+    def begin(self, current: CurrentRun) -> None:
         """
         Take the place; the code of the run has been noted by now.
 
@@ -130,6 +131,7 @@ class Attempt:
             advice = "Nothing has been run."
             raise write_error("Cannot make a place for checkpoints", error, self._folder, advice) from error
         self._work.checkpoint = found
+        current.sign, current.descriptors = self._note_sign_of_life, (found.descriptor,)
         if found.of_other_code is not None:
             self._warn(found.of_other_code)
 
@@ -139,6 +141,7 @@ class Attempt:
         checkpoint = self._checkpoint
         if checkpoint is None or process_id() != self._owner:  # a child that was forked inside the run
             return
+        self._checkpoint = None  # what the run has left behind shows no more signs of life
         try:
             if error is None:
                 self._remove(checkpoint)
@@ -163,6 +166,11 @@ class Attempt:
             if cpu_seconds is not None:
                 last["cpu_seconds"] = cpu_seconds
             run.provenance["attempts"] = [*earlier, last]
+
+    def _note_sign_of_life(self) -> None:
+        checkpoint = self._checkpoint
+        if checkpoint is not None and process_id() == self._owner:
+            checkpoint.note_sign_of_life(*self._run.costs_so_far())
 
     def _own_costs(self) -> tuple[float, float | None]:
         return self._costs or (self._run.elapsed_seconds, self._run.provenance.get("cpu_seconds"))
@@ -257,6 +265,8 @@ def _whole_digest(key: Key) -> str:
 
 
 def _outcome_of(error: BaseException) -> str:
+    if isinstance(error, RunStopped):
+        return "stopped"
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     return f"raised {type(error).__qualname__}"

@@ -13,6 +13,7 @@ from .. import _log
 from .._fs import warn
 from .._record import RunRecord
 from .._results import Published, Stage, StagingArea
+from .._stopping import current_run
 from ..errors import EntropicError, IndexUnavailableError, OtherFolderError, ResultOpenWarning, StoreWriteError
 from ..hashing import Key, decode_params
 from ..index import Index
@@ -96,9 +97,10 @@ class Recorder:
         ending = Ending(stage, key, self._settings.results_dir, work)
         attempt = attempt_at(self._staging, key, work, policy, purpose, run)
         with ending.watched(keep_failed=self._settings.keep_failed), attempt:
-            with run.told(work, policy, found.reason):
-                attempt.begin()
+            with run.told(work, policy, found.reason), current_run() as current:
+                attempt.begin(current)
                 yield run
+            current.require_going_on()
             ending.has_ended, ending.returned = True, run.returned
             held_open = ending.held_open(run.elapsed_seconds)
             save = save_of(work)

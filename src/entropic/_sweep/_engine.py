@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 
 from .. import _log
 from .._fs import give_again
-from ..errors import Failure, NotSharedError, WorkerDiedError
+from ..errors import Failure, NotSharedError, RunStopped, WorkerDiedError
 from ._batches import Batches
+from ._counts import Counts
 from ._tasks import NotSeen, NotStarted, Points, Report, Reported, Subject, Task, attempt
 from ._workers import Died, Workers, new_number
 
@@ -40,17 +41,6 @@ class Outcome(NamedTuple):
     point: Any
     record: Any
     failure: Failure | None = None
-
-
-class Counts:
-    """How a sweep stands, in numbers that only grow; but for *running*."""
-
-    __slots__ = ("by_earlier_code", "cached", "done", "drawn", "failed", "run_seconds", "running", "runs")
-
-    def __init__(self) -> None:
-        self.cached = self.done = self.drawn = self.failed = self.running = self.runs = 0
-        self.by_earlier_code = 0
-        self.run_seconds = 0.0
 
 
 class _Asked:
@@ -102,6 +92,7 @@ class Sweep:
         self._sharing = {task.home}
         self._unshared: set[str] = set()
         self._has_said_broken = False
+        self._stopped: RunStopped | None = None
 
     # ---- the story --------------------------------------------------------------------------------------------------
 
@@ -114,11 +105,14 @@ class Sweep:
         Raises:
             Exception: The first point cannot be one at all; nothing has run then.
             NotSharedError: What the workers record does not arrive here.
+            RunStopped: A run has stopped on request; no further point was begun.
         """
         try:
             yield from self._each_point()
             yield from self._what_is_left()
             yield from self._each_suspect()
+            if self._stopped is not None:
+                raise RunStopped("sweep", self._stopped.reason, self.counts.text(self._total))
         except (KeyboardInterrupt, GeneratorExit):
             if self._workers is not None:
                 self._workers.interrupt()
@@ -153,15 +147,17 @@ class Sweep:
                 yield from self._ask(position, point, key)
             if monotonic() > self._next_look or self._is_full():
                 yield from self._keep_up()
+            if self._stopped is not None:
+                break
 
     def _what_is_left(self) -> Iterator[Outcome]:
-        while self._batch or self._under_way:
+        while (self._batch and self._stopped is None) or self._under_way:
             self._fill(at_least=1)
             yield from self._wait()
 
     def _each_suspect(self) -> Iterator[Outcome]:
         """Points that may have taken their worker down, once more: each alone, so that there is no doubt."""
-        while self._suspects:
+        while self._suspects and self._stopped is None:
             self._batch = [self._suspects.popleft()]
             yield from self._what_is_left()
 
@@ -193,7 +189,7 @@ class Sweep:
 
     def _fill(self, at_least: int) -> None:
         """Hand out batches of the present size, as long as there is room and so many points for one."""
-        while len(self._batch) >= max(at_least, 1) and self._has_room():
+        while self._stopped is None and len(self._batch) >= max(at_least, 1) and self._has_room():
             batch = self._batch[: self._batch_size]
             del self._batch[: self._batch_size]
             self._hand_out(batch)
@@ -213,7 +209,7 @@ class Sweep:
         return self._batches is not None and self._batches.has_room(len(self._under_way))
 
     def _is_full(self) -> bool:
-        if not self._under_way:
+        if not self._under_way or self._stopped is not None:
             return False
         return self._others >= _MOST_OTHERS or (len(self._batch) >= self._batch_size and not self._has_room())
 
@@ -320,6 +316,9 @@ class Sweep:
 
     def _settle(self, asked: _Asked, report: Report, process: tuple[str, int]) -> Iterator[Outcome]:
         error = report.exception()
+        if report.has_stopped and isinstance(error, RunStopped):
+            self._note_stop(asked, error)
+            return
         if error is None and not self._is_shared_with(process, asked):
             error = self._not_shared(f"a worker on {process[0]} has recorded a run that cannot be found here")
         if error is not None:
@@ -331,6 +330,12 @@ class Sweep:
         if process != self._task.home:
             self._subject.note(report.has_run)
         yield from self._answered(asked, report.record)
+
+    def _note_stop(self, asked: _Asked, stopped: RunStopped) -> None:
+        """A point that has stopped on request is neither done nor failed, and the last one that was begun."""
+        self._forget(asked)
+        self.counts.stopped += 1 + len(asked.others)
+        self._stopped = stopped
 
     def _is_shared_with(self, process: tuple[str, int], asked: _Asked) -> bool:
         """Whether what a worker records arrives here; looked up for its first point, and believed from then on."""

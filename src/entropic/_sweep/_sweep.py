@@ -12,7 +12,8 @@ from .._points import count_of, points_of
 from .._record import RunRecord
 from .._tables import RecordList
 from ..errors import Failure, SweepError
-from ._engine import Counts, Outcome, Sweep
+from ._counts import Counts
+from ._engine import Outcome, Sweep
 from ._estimate import Run
 from ._executors import Executed, knows_main_program, sends_elsewhere, stays_here
 from ._forecast import Forecast

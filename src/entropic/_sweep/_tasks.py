@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from .._fs import collected_warnings, collecting_warnings
 from .._locks import independent_ranks
 from .._results import Layout, TaskFile, TaskName
-from ..errors import StoreWriteError, WorkerError, sendable
+from ..errors import RunStopped, StoreWriteError, WorkerError, sendable
 from ._pickling import dumps, require_shareable
 
 BATCH_SECONDS = 0.2
@@ -88,6 +88,7 @@ class Report(NamedTuple):
         record: Its record, if it did not fail.
         error: What it raised: in another process the pickled exception, or its name and text.
         traceback: Where.
+        has_stopped: Whether it has stopped on request, which is what it raised.
     """
 
     has_run: bool
@@ -95,6 +96,7 @@ class Report(NamedTuple):
     record: Any = None
     error: BaseException | bytes | None = None
     traceback: str = ""
+    has_stopped: bool = False
 
     def exception(self) -> BaseException | None:
         """What it raised, as far as it can be brought back here."""
@@ -358,7 +360,7 @@ def _reports_of(task: Task, points: Iterable[Any], seconds: float) -> list[Repor
     reports: list[Report] = []
     ends = time.perf_counter() + seconds
     for point in points:
-        if reports and (task.is_stopped or time.perf_counter() > ends):
+        if reports and (task.is_stopped or reports[-1].has_stopped or time.perf_counter() > ends):
             break
         reports.append(attempt(task, point, Exception, SystemExit))  # exit() ends a run, not the worker
     return reports
@@ -370,12 +372,11 @@ def attempt(task: Task, point: Any, *caught: type[BaseException]) -> Report:
     try:
         with independent_ranks():
             record, has_run = task.subject.ensure(point)
-    except caught as error:
-        seconds = time.perf_counter() - began
+    except (RunStopped, *caught) as error:  # type: ignore[misc]  # they are types
+        seconds, has_stopped = time.perf_counter() - began, isinstance(error, RunStopped)
         text = traceback.format_exc()
-        if task.is_home():
-            return Report(False, seconds, None, error, text)
-        return Report(False, seconds, None, pickle.dumps(sendable(error)), text)
+        sent = error if task.is_home() else pickle.dumps(sendable(error))
+        return Report(False, seconds, None, sent, text, has_stopped)
     return Report(has_run, time.perf_counter() - began, record)
 
 
