@@ -16,13 +16,13 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
 from .. import _log
 from .._fs import give_again
 from ..errors import Failure, NotSharedError, RunStopped, WorkerDiedError
 from ._batches import Batches
-from ._counts import Counts
+from ._outcomes import Asked, Counts, Outcome
 from ._tasks import NotSeen, NotStarted, Points, Report, Reported, Subject, Task, attempt
 from ._workers import Died, Workers, new_number
 
@@ -32,29 +32,6 @@ _MOST_OTHERS = 1000
 _MOST_REFUSALS = 3
 _PATIENCE_SECONDS = 2.0
 _TICK_SECONDS = 0.5
-
-
-class Outcome(NamedTuple):
-    """What became of a point: its record, or a failure."""
-
-    position: int
-    point: Any
-    record: Any
-    failure: Failure | None = None
-
-
-class _Asked:
-    """A point that is not recorded, and all places of the sweep at which it stands."""
-
-    __slots__ = ("is_suspect", "key", "others", "point", "position", "refusals")
-
-    def __init__(self, position: int, point: Any, key: Any) -> None:
-        self.position = position
-        self.point = point
-        self.key = key
-        self.others: list[tuple[int, Any]] = []
-        self.is_suspect = False
-        self.refusals = 0
 
 
 class Sweep:
@@ -80,13 +57,13 @@ class Sweep:
         self._workers = workers
         self._total = total
         self.tick: Callable[[], object] | None = None
-        self._asked: dict[str, _Asked] = {}
+        self._asked: dict[str, Asked] = {}
         self._failed: dict[str, Failure] = {}
-        self._batch: list[_Asked] = []
+        self._batch: list[Asked] = []
         self._batch_began = 0.0
         self._batches = None if workers is None else Batches(workers)
-        self._under_way: dict[str, list[_Asked]] = {}
-        self._suspects: deque[_Asked] = deque()
+        self._under_way: dict[str, list[Asked]] = {}
+        self._suspects: deque[Asked] = deque()
         self._next_look = 0.0
         self._others = 0
         self._sharing = {task.home}
@@ -175,11 +152,11 @@ class Sweep:
             self.counts.running = 1
             report = attempt(self._task, point, Exception)  # not SystemExit: it may be a signal to us all
             self.counts.running = 0
-            yield from self._settle(_Asked(position, point, key), report, self._task.home)
+            yield from self._settle(Asked(position, point, key), report, self._task.home)
         else:
-            self._put(_Asked(position, self._subject.own_point(point), key))
+            self._put(Asked(position, self._subject.own_point(point), key))
 
-    def _put(self, asked: _Asked) -> None:
+    def _put(self, asked: Asked) -> None:
         self._asked[asked.key.params_hash] = asked
         if not self._batch:
             self._batch_began = monotonic()
@@ -194,7 +171,7 @@ class Sweep:
             del self._batch[: self._batch_size]
             self._hand_out(batch)
 
-    def _hand_out(self, batch: list[_Asked]) -> None:
+    def _hand_out(self, batch: list[Asked]) -> None:
         assert self._workers is not None
         asked = [asked.point for asked in batch]
         points = Points(asked, new_number(), seconds=self._workers.batch_seconds, by_value=self._task.by_value)
@@ -252,7 +229,7 @@ class Sweep:
 
     # ---- what comes back --------------------------------------------------------------------------------------------
 
-    def _reported(self, batch: list[_Asked], reported: Reported) -> Iterator[Outcome]:
+    def _reported(self, batch: list[Asked], reported: Reported) -> Iterator[Outcome]:
         for warning in reported.warned:
             give_again(warning)
         reports = reported.reports
@@ -263,7 +240,7 @@ class Sweep:
         for asked, report in zip(batch, reports, strict=False):
             yield from self._settle(asked, report, reported.process)
 
-    def _turned_away(self, batch: list[_Asked], answer: NotSeen) -> Iterator[Outcome]:
+    def _turned_away(self, batch: list[Asked], answer: NotSeen) -> Iterator[Outcome]:
         """A batch of which nothing has run, since its worker does not see the results folder: another may."""
         reason = f"a worker on {answer.host} does not see the results folder ({answer.reason})"
         if answer.host not in self._unshared:
@@ -278,7 +255,7 @@ class Sweep:
                 yield from self._given_up(asked, Failure(asked.point, self._not_shared(reason), ""))
         self._batch[:0] = again
 
-    def _broken(self, batch: list[_Asked], outcome: Died | BaseException) -> Iterator[Outcome]:
+    def _broken(self, batch: list[Asked], outcome: Died | BaseException) -> Iterator[Outcome]:
         """A batch of which nothing was heard: what it recorded counts; the rest is tried again, the culprit alone."""
         missing = []
         for asked in batch:
@@ -306,7 +283,7 @@ class Sweep:
             self._has_said_broken = True
             _log.executor_broken(outcome)
 
-    def _suspect(self, missing: list[_Asked], *, one: bool) -> None:
+    def _suspect(self, missing: list[Asked], *, one: bool) -> None:
         """Of a process that died, the first point without a record was at work; of an executor, any of them."""
         suspects, innocent = (missing[:1], missing[1:]) if one else (missing, [])
         for asked in suspects:
@@ -314,7 +291,7 @@ class Sweep:
         self._suspects.extend(suspects)
         self._batch[:0] = innocent
 
-    def _settle(self, asked: _Asked, report: Report, process: tuple[str, int]) -> Iterator[Outcome]:
+    def _settle(self, asked: Asked, report: Report, process: tuple[str, int]) -> Iterator[Outcome]:
         error = report.exception()
         if report.has_stopped and isinstance(error, RunStopped):
             self._note_stop(asked, error)
@@ -331,13 +308,13 @@ class Sweep:
             self._subject.note(report.has_run)
         yield from self._answered(asked, report.record)
 
-    def _note_stop(self, asked: _Asked, stopped: RunStopped) -> None:
+    def _note_stop(self, asked: Asked, stopped: RunStopped) -> None:
         """A point that has stopped on request is neither done nor failed, and the last one that was begun."""
         self._forget(asked)
         self.counts.stopped += 1 + len(asked.others)
         self._stopped = stopped
 
-    def _is_shared_with(self, process: tuple[str, int], asked: _Asked) -> bool:
+    def _is_shared_with(self, process: tuple[str, int], asked: Asked) -> bool:
         """Whether what a worker records arrives here; looked up for its first point, and believed from then on."""
         if process not in self._sharing:
             host, _ = process
@@ -371,7 +348,7 @@ class Sweep:
 
     # ---- outcomes ---------------------------------------------------------------------------------------------------
 
-    def _answered(self, asked: _Asked, record: Any) -> Iterator[Outcome]:
+    def _answered(self, asked: Asked, record: Any) -> Iterator[Outcome]:
         self._forget(asked)
         self.counts.done += 1
         yield Outcome(asked.position, asked.point, record)
@@ -379,7 +356,7 @@ class Sweep:
             self.counts.cached += 1
             yield Outcome(position, point, record)
 
-    def _given_up(self, asked: _Asked, failure: Failure) -> Iterator[Outcome]:
+    def _given_up(self, asked: Asked, failure: Failure) -> Iterator[Outcome]:
         self._forget(asked)
         self._failed[asked.key.params_hash] = failure
         for position, point in [(asked.position, asked.point), *asked.others]:
@@ -389,7 +366,7 @@ class Sweep:
         self.counts.failed += 1
         return Outcome(position, point, None, Failure(point, failure.error, failure.traceback))
 
-    def _forget(self, asked: _Asked) -> None:
+    def _forget(self, asked: Asked) -> None:
         if self._asked.pop(asked.key.params_hash, None) is not None:
             self.counts.running -= 1
             self._others -= len(asked.others)

@@ -12,12 +12,12 @@ from .._points import count_of, points_of
 from .._record import RunRecord
 from .._tables import RecordList
 from ..errors import Failure, SweepError
-from ._counts import Counts
-from ._engine import Outcome, Sweep
+from ._engine import Sweep
 from ._estimate import Run
 from ._executors import Executed, knows_main_program, sends_elsewhere, stays_here
 from ._forecast import Forecast
 from ._options import SweepOptions
+from ._outcomes import Counts, Outcome
 from ._pickling import is_main_unknown
 from ._processes import Processes
 from ._progress import Reporter, bar_if_wanted, cached_text
