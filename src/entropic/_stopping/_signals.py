@@ -17,7 +17,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from .._fs import process_id, watch_forks
+from .._fs import process_id
 
 NUMBERS = (signal.SIGTERM, signal.SIGUSR1)
 _ONE_SIGNAL_SECONDS = 1.0
@@ -37,12 +37,26 @@ class StopSignals:
         self._came_at: dict[int, float] = {}
         self._runs = 0
         self._is_answered = self._is_lasting = False
-        watch_forks(self)
+        self._held = threading.local()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=self._hold_back, after_in_parent=self._let_through, after_in_child=self._begin_anew
+            )
 
-    def after_fork(self) -> None:
-        """A child has signals of its own: those that end it, such as a worker of a pool, have to do so."""
+    # A child has signals of its own: those that are to end it, such as a worker of a pool, have to do so, also if they
+    # come before our handlers are gone from there. So until then they wait.
+
+    def _hold_back(self) -> None:
+        self._held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, NUMBERS) if self._before else None
+
+    def _let_through(self) -> None:
+        if self._held.mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._held.mask)
+
+    def _begin_anew(self) -> None:
         self._restore()
         self.caught, self._runs, self._is_lasting = "", 0, False
+        self._let_through()
 
     def enter(self) -> None:
         """A run begins in the main thread."""
