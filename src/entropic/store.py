@@ -285,6 +285,12 @@ class Store:
                 failures. ``"skip"``: failures are logged, and the other records returned.
             wait: Points that others have under way are passed over, and asked for again at the end. True waits for them
                 then, False returns without those that are not recorded by then; the log says how many.
+            order: ``"longest"``: what takes longest begins first, judged by recorded runs of similar parameters: so all
+                workers end at about one time. All points are drawn and looked up for that. Records come as given.
+            budget: Seconds, or a `timedelta`. No point is begun that is not expected to be done by then, judged by
+                recorded runs and those of this sweep; nor are others waited for any longer. What runs is not ended.
+                Points that are left out are in no result and no error; the log says how many.
+            until: The same as a moment: a `datetime`, of local time if it has no zone.
 
         Raises:
             SweepError: Some points have failed.

@@ -79,6 +79,7 @@ class RunCache:
         self.paths = ResultPaths(results_dir, self.index)
         self.finder = finder = Finder(self.index, self.paths)
         self.recall, self.look_up, self.shown = finder.recall, finder.look_up, finder.shown
+        self.look_ahead = finder.look_ahead
         self.is_of_earlier_code = finder.is_of_earlier_code
         self._known_keys: dict[object, Key] = {}
         note_open(self)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from .. import _log
 from .._fs import remember
@@ -16,6 +17,12 @@ from ._staleness import StalenessPolicy
 
 _REMEMBERED_HITS = 1 << 17
 _REMEMBERED_FORMS = 1 << 16
+
+
+class Recall(Protocol):
+    """Returns the record that answers a key, or None."""
+
+    def __call__(self, key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None: ...
 
 
 class Finder:
@@ -61,6 +68,22 @@ class Finder:
                     policy.note_use(candidate.record)
                 return lazy_copy(candidate.record)
         return self.answer(self._look_up(key, policy, stored), key, policy)
+
+    def look_ahead(self, keys: Iterable[Key]) -> Recall:
+        """
+        Look many keys up at once, where the index can; return what is to be called in the place of `recall` for them.
+
+        It tells what was recorded now, whenever it is called.
+        """
+        index = self._index
+        if type(index).find_many_by_hash is Index.find_many_by_hash and "find_many_by_hash" not in vars(index):
+            return self.recall  # it looks each up by itself: then better as late as can be
+        found = index.find_many_by_hash(list(dict.fromkeys(key.params_hash for key in keys)))
+
+        def recall(key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None:
+            return self.answer(self._look_up(key, policy, found.get(key.params_hash)), key, policy)
+
+        return recall
 
     def look_up(self, key: Key, policy: StalenessPolicy | None = None) -> Lookup:
         """

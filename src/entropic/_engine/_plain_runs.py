@@ -27,6 +27,7 @@ class PlainRuns:
         self._runner = runner
         self._metadata = checked_metadata(metadata or {})
         self.recall: Callable[[Key], RunRecord | None] = engine.recall
+        self.look_ahead: Callable[[Iterable[Key]], Callable[[Key], RunRecord | None]] = engine.look_ahead
 
     def __reduce__(self) -> tuple[Any, ...]:
         return PlainRuns, (self._engine, self._runner, self._metadata)

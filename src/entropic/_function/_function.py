@@ -229,9 +229,10 @@ class FunctionCache:
 
     def replay(self, record: RunRecord) -> Callable[[Path], object]:
         """The call that made a record; see `entropic._engine._known.Replays`."""
-        from ._replay import arguments_of, why_another  # loaded by those who reproduce
+        from ._replay import arguments_of, results_behind, why_another  # loaded by those who reproduce
 
-        args, kwargs = arguments_of(self.binding, self.records.of_today(record))
+        behind = results_behind(self.engine, record)
+        args, kwargs = arguments_of(self.binding, self.records.of_today(record), behind)
         try:
             key = self.key(args, kwargs)
         except TypeError as error:

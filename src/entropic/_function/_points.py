@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -72,6 +72,21 @@ class FunctionPoints:
 
     def recall(self, key: Key) -> RunRecord | None:
         return self.cache.recall(key, self._watches.get(key.params_hash, self._watch))
+
+    def look_ahead(self, keys: Iterable[Key]) -> Callable[[Key], RunRecord | None]:
+        engine, watches = self.cache.engine, self._watches
+        found = engine.look_ahead(keys)
+        if found == engine.recall:
+            return self.recall
+
+        def recall(key: Key) -> RunRecord | None:
+            watch = watches.get(key.params_hash, self._watch)
+            record = found(key, watch)
+            if record is None:
+                self.cache.renames.notice(key, watch)
+            return record
+
+        return recall
 
     def is_of_earlier_code(self, key: Key) -> bool:
         return self.cache.engine.is_of_earlier_code(key)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import operator
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .._engine import Candidate, StalenessPolicy, agrees, judge
@@ -185,6 +185,9 @@ class NumberedReplicates:
         record = self._recorded(key.key, key.number).get(key.number)
         self._recalled = record
         return record
+
+    def look_ahead(self, keys: Iterable[Any]) -> Callable[[Any], RunRecord | None]:
+        return self.recall  # all of them are further runs of one point
 
     def is_of_earlier_code(self, key: Any) -> bool:
         record = self._recalled

@@ -1,6 +1,6 @@
 """Upkeep of a store: check, prune, merge, export, explain, reproduce. Loaded by those who ask for it."""
 
-from ._ancestry import LineageRun
+from ._ancestry import LineageRun, files_behind
 from ._check import CheckReport, OutdatedRun, check, salvage
 from ._explain import Explanation, Neighbour, explain
 from ._export import Exported, ExportOptions, export
@@ -38,6 +38,7 @@ __all__ = [
     "explain",
     "export",
     "failures",
+    "files_behind",
     "import_runs",
     "lineage",
     "link_view",

@@ -90,7 +90,7 @@ class CheckReport:
         lines += [f"index line {number} cannot be read" for number in self.unreadable_lines]
         lines += [f"repaired: {what}" for what in self.repaired]
         lines += [f"not repaired: {what}" for what in self.not_repaired]
-        return "\n".join(map(one_line, [*lines, "all is well"] if self.is_clean else lines))
+        return "\n".join(map(one_line, [*lines, "all is well"] if self.is_clean and not self.outdated else lines))
 
 
 CheckReport.__module__ = "entropic.reports"
