@@ -243,11 +243,9 @@ class Sweep:
         """Points that were under way elsewhere: answered if they are recorded by now, run here if they are free."""
         cost = 0.0
         for asked in self._elsewhere:
-            if self._stopped is not None:
-                return
             began = monotonic()
             record = self._sharing.recalled(asked.key)
-            is_over = record is not None or self._elsewhere.is_free(asked)
+            is_over = record is not None or (self._stopped is None and self._elsewhere.is_free(asked))
             cost += monotonic() - began
             if not is_over:
                 continue
