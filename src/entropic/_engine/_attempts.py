@@ -28,6 +28,7 @@ from ._run import RunUnderWay, owner_of
 from ._staleness import StalenessPolicy
 
 _PATIENCE_SECONDS = 15.0  # a program that outlives its killed parent is ended within a few seconds
+_GLANCE_SECONDS = 0.2  # where others may go on beside it: as long as somebody who lists the places may hold one
 
 
 class NoAttempt:
@@ -121,7 +122,7 @@ class Attempt:
         """
         self._code = _CodeOfRun(self._policy, self._work, self._run.provenance)
         note = self._note()
-        patience_seconds = 0.0 if self._purpose == "run" else _PATIENCE_SECONDS  # others may go on beside it
+        patience_seconds = _GLANCE_SECONDS if self._purpose == "run" else _PATIENCE_SECONDS
         try:
             self._checkpoint = found = self._area.take(
                 self._key.params_hash, note, self._judge(note), patience_seconds=patience_seconds
@@ -132,6 +133,8 @@ class Attempt:
             raise write_error("Cannot make a place for checkpoints", error, self._folder, advice) from error
         self._work.checkpoint = found
         current.sign, current.descriptors = self._note_sign_of_life, (found.descriptor,)
+        if found.is_beside_another and self._purpose != "run":
+            _log.checkpoint_held(str(found.place.parent))
         if found.of_other_code is not None:
             self._warn(found.of_other_code)
 
