@@ -236,10 +236,11 @@ class RunCache:
         result_path: str | os.PathLike[str],
         metadata: Mapping[str, Any],
         *,
+        again: Callable[[], Key] | None = None,
         created_at: str | None = None,
     ) -> RunRecord:
-        """Record a result made elsewhere; now, or at the time that is known of it."""
-        from . import _arguments
+        """Record a result made elsewhere; now, or at the time that is known of it. *again* makes its key anew."""
+        from . import _arguments, _origins
 
         path = os.path.abspath(result_path)
         if not os.path.exists(path):
@@ -247,7 +248,8 @@ class RunCache:
         if self.settings.durable:
             _fs.sync_tree(path)
         details = _arguments.checked_metadata(metadata)
-        return self.recorder.insert(key, path, self.paths.indexed(path), details, {}, created_at=created_at)
+        told = _origins.provenance_of(key, again)
+        return self.recorder.insert(key, path, self.paths.indexed(path), details, told, created_at=created_at)
 
     def records_of(self, key: Key) -> list[RunRecord]:
         """Return all records of a key, as users see them."""
