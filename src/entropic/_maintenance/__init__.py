@@ -2,6 +2,7 @@
 
 from ._ancestry import LineageRun, files_behind
 from ._check import CheckReport, OutdatedRun, check, salvage
+from ._evict import evict
 from ._explain import Explanation, Neighbour, explain
 from ._export import Exported, ExportOptions, export
 from ._failures import FailedRun, failures
@@ -35,6 +36,7 @@ __all__ = [
     "Reproduction",
     "ReproductionReport",
     "check",
+    "evict",
     "explain",
     "export",
     "failures",
