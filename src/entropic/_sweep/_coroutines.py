@@ -13,6 +13,7 @@ from contextvars import copy_context
 from typing import Any, Protocol
 
 from .._locks import UnderWayElsewhere, independent_ranks
+from ..errors import RunStopped
 from ._subject import Subject
 from ._tasks import BATCH_SECONDS, LATE, Points, Report, Reported, Task, in_time, this_process
 from ._workers import Returned
@@ -116,7 +117,7 @@ class Coroutines:
         reports: list[Report] = []
         ends = time.perf_counter() + points.seconds
         for point, params_hash, is_late in in_time(points):
-            if reports and (self.task.is_stopped or time.perf_counter() > ends):
+            if reports and (self.task.is_stopped or reports[-1].has_stopped or time.perf_counter() > ends):
                 break
             reports.append(LATE if is_late else await self._attempt(point, params_hash))
         return reports
@@ -131,7 +132,8 @@ class Coroutines:
         except BaseException as error:  # exit() ends a run, and not the loop in which others are
             if self.task.is_stopped and isinstance(error, asyncio.CancelledError):
                 raise
-            return Report(False, time.perf_counter() - began, None, error, traceback.format_exc())
+            seconds, text = time.perf_counter() - began, traceback.format_exc()
+            return Report(False, seconds, None, error, text, has_stopped=isinstance(error, RunStopped))
         return Report(has_run, time.perf_counter() - began, record)
 
 
