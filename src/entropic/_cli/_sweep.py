@@ -16,6 +16,7 @@ from .._command import Command, signal_programs, typed_otherwise
 from .._engine import BoundRunner, PlainRuns, RunCache, require_same_point
 from .._function import CachedFunction, FunctionPoints
 from .._record import RunRecord, one_line
+from .._stopping import time_left
 from .._sweep import Order, SweepOptions, SweepProgress, as_record, plan_sweep, run_sweep
 from ..errors import SweepError
 from ..hashing import Key
@@ -54,7 +55,10 @@ _FAILED = 1
     help="longest: what takes longest first, as recorded runs tell.",
 )
 @click.option(
-    "--budget", type=duration, metavar="TIME", help="Begin nothing that is not expected to be done in 30m, 12h, ..."
+    "--budget",
+    callback=lambda context, parameter, text: None if text is None else _seconds_of(text),
+    metavar="TIME",
+    help="Begin nothing that is not expected to be done in 30m, 12h, ...; job: before this batch job ends.",
 )
 @click.option("--no-wait", is_flag=True, help="Leave out what others still have under way at the end.")
 @click.option(
@@ -158,6 +162,15 @@ def _show(records: Iterable[RunRecord], end: SweepProgress) -> None:
     for record in records:
         _view.show_path(record.result_path)
     _view.told(f"{end.total} points: {end}")
+
+
+def _seconds_of(budget: str) -> float:
+    if budget != "job":
+        return duration(budget)
+    seconds = time_left()
+    if seconds is None:
+        raise click.BadParameter("this job has no end that is known; see entropic docs checkpoints.")
+    return seconds
 
 
 def _tell_failures(error: SweepError) -> None:
