@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from .. import _log
 from .._fs import give_again
-from ..errors import Failure, NotSharedError, WorkerDiedError
+from ..errors import Failure, JobLostError, NotSharedError, WorkerDiedError
 from ._batches import Batches
 from ._tasks import NotSeen, NotStarted, Points, Report, Reported, Subject, Task, attempt
 from ._workers import Died, Workers, new_number
@@ -301,17 +301,19 @@ class Sweep:
             for asked in missing:
                 yield from self._given_up(asked, Failure(asked.point, error, _traceback_of(error)))
         else:
-            self._suspect(missing, one=isinstance(outcome, Died))
+            self._suspect(missing, one=isinstance(outcome, (Died, JobLostError)))
 
     def _log_broken(self, outcome: Died | BaseException, points: int) -> None:
         if isinstance(outcome, Died):
             _log.worker_died(outcome.exit_status, points)
+        elif isinstance(outcome, JobLostError):
+            _log.job_lost(outcome.job, outcome.state, points)
         elif isinstance(outcome, BrokenExecutor) and not self._has_said_broken:
             self._has_said_broken = True
             _log.executor_broken(outcome)
 
     def _suspect(self, missing: list[_Asked], *, one: bool) -> None:
-        """Of a process that died, the first point without a record was at work; of an executor, any of them."""
+        """Of a process or job that ended, the first point without a record was at work; of an executor, any of them."""
         suspects, innocent = (missing[:1], missing[1:]) if one else (missing, [])
         for asked in suspects:
             asked.is_suspect = True
