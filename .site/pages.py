@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 # The guides by what a reader wants. One that is not named here is shown under the last of these headings.
 GUIDES = {
     "Learn": ["tutorial"],
-    "Do": ["how-to", "sweeps", "queries", "replicates", "command-line"],
+    "Do": ["how-to", "sweeps", "checkpoints", "queries", "replicates", "command-line"],
     "Understand": ["keys", "code-changes", "store", "files", "indexes", "performance", "types"],
 }
 PROJECT = ["contributing"]

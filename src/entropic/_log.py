@@ -219,3 +219,17 @@ def waiting_for_writers(program: str, pids: list[int]) -> None:
     """A program has ended, and processes that it has started still write its result."""
     shown = ", ".join(map(str, pids))
     logger.warning("The program %r has ended; waiting for processes that still write its result: %s", program, shown)
+
+
+def checkpoint_held(place: str) -> None:
+    """What an interrupted run has put by is still in use, though nobody runs its key any more."""
+    logger.warning(
+        "What an earlier attempt has put by at %s is still in use, by a process that it has left behind or one that "
+        "has lost its lock; this run begins at the beginning",
+        place,
+    )
+
+
+def checkpoint_kept(place: str, error: OSError) -> None:
+    """A run is recorded, and what it had put by cannot be removed."""
+    logger.warning("Kept what a recorded run had put by at %s: %s", place, error)

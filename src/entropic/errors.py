@@ -44,6 +44,7 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
 
     UserWarning
     ├── StaleResultWarning                         a recorded result is used although its code has changed since
+    ├── StaleCheckpointWarning                     an interrupted run begins anew: its code has changed
     ├── LostIndexWarning                           an index without runs beside a folder full of results
     ├── ChangedDefaultWarning                      a default has changed since runs were recorded with it
     ├── MissingFieldWarning                        a call differs from recorded runs only by a field that they lack
@@ -53,6 +54,7 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
     ├── NameSharedWarning                          a recorded run is of another function of the same name
     ├── RenamedFunctionWarning                     a run that is missing is recorded by the same code, by another name
     ├── UnknownNameWarning                         a query by a name, or for a kind of value, that no recorded run has
+    ├── FallbackWarning                            a store that is fallen back on, or a result in it, cannot be used
     ├── IncompleteGridWarning                      collected values with gaps: points without a result
     └── EqualReplicatesWarning                     replicates whose results are byte for byte the same
 
@@ -84,6 +86,7 @@ __all__ = [
     "EntropicError",
     "EqualReplicatesWarning",
     "Failure",
+    "FallbackWarning",
     "HashCollisionError",
     "IncompleteGridWarning",
     "IndexCorruptError",
@@ -117,6 +120,7 @@ __all__ = [
     "SeveralCodesError",
     "SeveralIndexesError",
     "SeveralRanksError",
+    "StaleCheckpointWarning",
     "StaleResultWarning",
     "StoreWriteError",
     "SweepError",
@@ -734,6 +738,39 @@ class StaleResultWarning(UserWarning):
     subject: tuple[str, ...] = ()
 
 
+class StaleCheckpointWarning(_Declared, UserWarning):
+    """
+    A run begins at the beginning, because its code has changed since an earlier attempt was interrupted.
+
+    What that attempt has put by is kept until it is pruned, and is taken again by the code that it is of.
+
+    Attributes:
+        function: The function.
+        changes: What of its code has changed, if that is known.
+        began_at: When the earlier attempt began.
+        path: Where what it has put by is kept.
+    """
+
+    function: str
+    changes: Sequence[str]
+    began_at: str
+    path: str
+    _template = (
+        "The code of {function} has changed since {_when}, when a run of these parameters began that was interrupted"
+        "{_changes}. This run begins at the beginning. What was put by is kept at {path!r} until it is pruned; the "
+        "former code would carry on from it."
+    )
+
+    @property
+    def _when(self) -> str:
+        return self.began_at[:19].replace("T", " ")
+
+    @property
+    def _changes(self) -> str:
+        shown = ", ".join(self.changes[:_SHOWN_CHANGES])
+        return f": {shown}" if shown else ""
+
+
 class ChangedDefaultWarning(UserWarning):
     """
     A parameter that a call leaves out has another default now than when runs were recorded.
@@ -1088,6 +1125,22 @@ class LostIndexWarning(_Declared, UserWarning):
         "The index {path!r} has no runs, but {count} were recorded in {results_dir!r} and not deleted. To have them "
         "back, call rebuild() of the store, or run `entropic rebuild`."
     )
+
+
+class FallbackWarning(_Declared, UserWarning):
+    """
+    A store that is fallen back on cannot be read, or a result in it cannot be used; given once for each reason.
+
+    It does not answer: the next one is asked, and if none has an answer, the point runs.
+
+    Attributes:
+        results_dir: The results folder of the other store.
+        reason: What is wrong with it.
+    """
+
+    results_dir: str
+    reason: str
+    _template = "The store in {results_dir!r}, which is fallen back on, does not answer: {reason}"
 
 
 class UnknownNameWarning(UserWarning):

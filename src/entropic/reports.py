@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._command import Command
+    from ._engine import Refused
     from ._function import AcceptedChanges, BoundCachedFunction, CachedFunction, CacheInfo, WithMetadata
     from ._maintenance import (
         CheckReport,
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
         Imported,
         Merged,
         Neighbour,
-        Refused,
         Reproduction,
         ReproductionReport,
     )
@@ -66,7 +66,7 @@ _PLACES = {
     "Merged": "_maintenance",
     "Neighbour": "_maintenance",
     "Plan": "_sweep",
-    "Refused": "_maintenance",
+    "Refused": "_engine",
     "Reproduction": "_maintenance",
     "ReproductionReport": "_maintenance",
     "RunInput": "_record",

@@ -59,10 +59,14 @@ class Store:
             only what is needed to know it again: function, code, members, sizes, times and digest.
         allow_empty: Take an empty file, or a folder without content, for a result. False refuses it, since that is what
             a program leaves that broke off.
+        fallback: Other stores that are asked, in their order, when this one has no answer, and then those that they
+            fall back on: stores, index files, or folders with an index in them. What one has is fetched, verified and
+            recorded here. They are only read.
 
     Raises:
-        ValueError: The suffix holds a path separator, ``..`` or NUL; or *results_dir* is a URL.
-        TypeError: *index* lacks one of the five methods.
+        ValueError: The suffix holds a path separator, ``..`` or NUL; or *results_dir* is a URL; or a *fallback* leads
+            to no index.
+        TypeError: *index* lacks one of the five methods; or *fallback* is no list of stores and paths.
         MissingExtraError: *index* is a URL, and the extra ``sql`` is not installed (an `ImportError`).
 
     Example:
@@ -87,6 +91,7 @@ class Store:
         digest_up_to_bytes: int | None = DIGEST_UP_TO_BYTES,
         provenance: bool = True,
         allow_empty: bool = False,
+        fallback: Iterable[Store | str | os.PathLike[str]] = (),
     ) -> None:
         settings = Settings.checked(
             results_dir,
@@ -98,6 +103,7 @@ class Store:
             digest_up_to_bytes=digest_up_to_bytes,
             provenance=provenance,
             allow_empty=allow_empty,
+            fallback=fallback,
         )
         self._engine = RunCache(settings)
         with contextlib.suppress(OSError):  # said by a run, where it matters
@@ -207,13 +213,14 @@ class Store:
         """
         Return the newest record of exactly these parameters; None if there is none, or its result is gone.
 
-        Answers for plain runs; those of a decorated function are found by its own ``retrieve``.
+        Answers for plain runs; those of a decorated function are found by its own ``retrieve``. What only a store has
+        that is fallen back on is fetched, and recorded here.
 
         Example:
             >>> Store("results", "runs.json").retrieve({"n": 123456}) is None
             True
         """
-        return self._engine.recall(make_key(params))
+        return self._engine.retrieve(make_key(params))
 
     def explain(self, params: Mapping[str, Any]) -> Explanation:
         """
@@ -382,8 +389,8 @@ class Store:
             'good'
         """
         if isinstance(record_or_params, RunRecord):
-            return self._engine.annotate(record_or_params, metadata)
-        return self._engine.annotate_newest(make_key(record_or_params), metadata)
+            return _engine.annotate(self._engine, record_or_params, metadata)
+        return _engine.annotate_newest(self._engine, make_key(record_or_params), metadata)
 
     def list(
         self,
@@ -393,6 +400,7 @@ class Store:
         limit: int | None = None,
         newest_first: bool = False,
         current: bool = False,
+        fallback: bool = False,
     ) -> RecordList:
         """
         Return the records of all runs, decorated or not, oldest first.
@@ -408,6 +416,7 @@ class Store:
             newest_first: Turn round the order of time, also among runs that *order_by* takes for equal.
             current: Leave out what was superseded: runs of a point that has a newer one. Without it they are marked
                 in tables, frames and pages. Which code is today's, a decorated function knows: ask its own ``list``.
+            fallback: Show as well, before ours, what only the stores have that are fallen back on. Nothing is fetched.
 
         Raises:
             TypeError: The query is neither mapping, text nor condition, or a value in it cannot be normalised.
@@ -426,7 +435,10 @@ class Store:
             >>> store.list("n>1 dt=.3") == store.list(param("n") > 1)
             True
         """
-        return self._engine.select(query.Selection.of(where, order_by, limit, newest_first), current=current)
+        selection = query.Selection.of(where, order_by, limit, newest_first)
+        if fallback:
+            return _engine.select_with_fallbacks(self._engine, selection, current=current)
+        return self._engine.select(selection, current=current)
 
     def iter(self, where: Where | None = None, *, newest_first: bool = False) -> Iterator[RunRecord]:
         """
@@ -670,11 +682,11 @@ class Store:
             >>> len(store.unpin({"n": 9}))
             1
         """
-        return self._engine.set_pinned(self._meant(runs), pinned=True)
+        return _engine.set_pinned(self._engine, self._meant(runs), pinned=True)
 
     def unpin(self, runs: Mapping[str, Any] | RunRecord | Iterable[RunRecord], /) -> RecordList:
         """Take back `pin`, of the same arguments; return the runs that were pinned, as they are now."""
-        return self._engine.set_pinned(self._meant(runs), pinned=False)
+        return _engine.set_pinned(self._engine, self._meant(runs), pinned=False)
 
     def _meant(self, runs: Mapping[str, Any] | RunRecord | Iterable[RunRecord]) -> Iterable[RunRecord]:
         if isinstance(runs, RunRecord):

@@ -8,7 +8,8 @@ from zipfile import is_zipfile
 
 import click
 
-from .._maintenance import Refused, link_view
+from .._engine import Refused
+from .._maintenance import link_view
 from .._record import one_line
 from .._tables import RecordList
 from ..index import copy, open_index

@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from ._accepted import is_fingerprint
     from ._arguments import code_in, found_again
     from ._bytecode import code_digest, layers_of
-    from ._comparison import Change, diff_of
+    from ._comparison import Change, diff_of, is_of_a_class
     from ._fingerprint import Code, Fingerprint
+    from ._foreign import ForeignCodebook
     from ._history import Codebook
     from ._ownership import EVERYTHING_OWN, Ownership
     from ._provenance import Meter, circumstances
@@ -22,6 +23,7 @@ __all__ = [
     "Code",
     "Codebook",
     "Fingerprint",
+    "ForeignCodebook",
     "Meter",
     "Ownership",
     "Part",
@@ -31,6 +33,7 @@ __all__ = [
     "diff_of",
     "found_again",
     "is_fingerprint",
+    "is_of_a_class",
     "layers_of",
 ]
 
@@ -40,8 +43,9 @@ __getattr__, __dir__ = door(
         "_accepted": "is_fingerprint",
         "_arguments": "code_in found_again",
         "_bytecode": "code_digest layers_of",
-        "_comparison": "Change diff_of",
+        "_comparison": "Change diff_of is_of_a_class",
         "_fingerprint": "Code Fingerprint",
+        "_foreign": "ForeignCodebook",
         "_history": "Codebook",
         "_ownership": "EVERYTHING_OWN Ownership",
         "_provenance": "Meter circumstances",

@@ -69,10 +69,17 @@ class AcceptedCodes:
 
     def accepted_for(self, old: str, run: str = "") -> list[str]:
         """The codes that runs of an *old* one are good for, or one run is, directly or by way of other changes."""
-        by_old = self._all()
+        return self._reached(old, run, [self._all()])
+
+    def accepted_with(self, other: AcceptedCodes, old: str, run: str = "") -> list[str]:
+        """As `accepted_for`, where what was accepted in another results folder holds as well."""
+        return self._reached(old, run, [self._all(), other._all()])
+
+    def _reached(self, old: str, run: str, known: Iterable[dict[str, list[Accepted]]]) -> list[str]:
         reached, left = [old], [old]
         while left:
-            for one in by_old.get(left.pop(), ()):
+            code = left.pop()
+            for one in (one for by_old in known for one in by_old.get(code, ())):
                 if one.new not in reached and (one.runs is None or run in one.runs):
                     reached.append(one.new)
                     left.append(one.new)

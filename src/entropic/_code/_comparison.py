@@ -240,3 +240,14 @@ _OTHER_KIND: Mapping[str, str] = {"method": "helper", "helper": "method"}
 
 def _is_legacy_same(old: LegacyPart, new: Part) -> bool:
     return bool(old.digest) and old.digest == new.text.legacy()
+
+
+_MADE_OF_FIELDS = ("__match_args__", "__slots__", "__attrs_attrs__", "__dataclass_fields__")
+
+
+def is_of_a_class(change: Change) -> bool:
+    """Whether the fields of a class have changed, or what is made of them; its methods are parts of their own."""
+    parts = [part for part in (change.before, change.after) if part is not None]
+    if all(part.kind == "constant" and part.name.endswith(_MADE_OF_FIELDS) for part in parts):
+        return True
+    return len(parts) == 2 and all(part.kind == "class" for part in parts)

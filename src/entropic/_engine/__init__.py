@@ -6,21 +6,26 @@ from .._fs import door
 
 if TYPE_CHECKING:
     from ._acceptance import run_mark
+    from ._annotation import annotate, annotate_newest, set_pinned
     from ._arguments import checked_metadata, require_callable
+    from ._attempts import given_new_checkpoint
     from ._cache import RunCache
     from ._defaults import DefaultsWatch
     from ._ending import not_removed
+    from ._fallback import select_with_fallbacks
     from ._known import CannotReplayError, Comparison, call_of, is_known, make_known
     from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
     from ._manifest import differs, first_defect, has_recorded_digests
     from ._open_caches import open_caches
     from ._origins import origins_of, records_in_journal
+    from ._parts import CannotTakeError, Part, Refused, Rules, copy_parts, is_inside, require_own_key
     from ._paths import ResultPaths
     from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
     from ._records import by_key, moved
     from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, save_of, suffix_of
     from ._settings import DIGEST_UP_TO_BYTES, Settings, checked_suffix
     from ._staleness import FIELDS, POLICIES, StalenessPolicy
+    from ._transfer import Transfer
     from ._unknown_names import warn_of_slips
     from ._writer import signature
 
@@ -33,31 +38,41 @@ __all__ = [
     "BoundRunner",
     "Candidate",
     "CannotReplayError",
+    "CannotTakeError",
     "Comparison",
     "DefaultsWatch",
     "Look",
     "Lookup",
     "Metadata",
+    "Part",
     "PlainRuns",
+    "Refused",
     "ResultPaths",
+    "Rules",
     "RunCache",
     "RunUnderWay",
     "Runner",
     "Settings",
     "StalenessPolicy",
+    "Transfer",
     "Work",
     "agrees",
+    "annotate",
+    "annotate_newest",
     "by_key",
     "call_of",
     "checked_metadata",
     "checked_suffix",
+    "copy_parts",
     "differs",
     "durations_of",
     "first_defect",
+    "given_new_checkpoint",
     "has_own_key",
     "has_recorded_digests",
     "identity_fields",
     "identity_of",
+    "is_inside",
     "is_known",
     "judge",
     "make_known",
@@ -67,8 +82,11 @@ __all__ = [
     "origins_of",
     "records_in_journal",
     "require_callable",
+    "require_own_key",
     "run_mark",
     "save_of",
+    "select_with_fallbacks",
+    "set_pinned",
     "signature",
     "suffix_of",
     "warn_of_slips",
@@ -78,21 +96,26 @@ __getattr__, __dir__ = door(
     __name__,
     {
         "_acceptance": "run_mark",
+        "_annotation": "annotate annotate_newest set_pinned",
         "_arguments": "checked_metadata require_callable",
+        "_attempts": "given_new_checkpoint",
         "_cache": "RunCache",
         "_defaults": "DefaultsWatch",
         "_ending": "not_removed",
+        "_fallback": "select_with_fallbacks",
         "_known": "CannotReplayError Comparison call_of is_known make_known",
         "_lookup": "Candidate Lookup agrees has_own_key identity_fields identity_of judge",
         "_manifest": "differs first_defect has_recorded_digests",
         "_open_caches": "open_caches",
         "_origins": "origins_of records_in_journal",
+        "_parts": "CannotTakeError Part Refused Rules copy_parts is_inside require_own_key",
         "_paths": "ResultPaths",
         "_plain_runs": "PlainRuns SIMILAR_RUNS durations_of",
         "_records": "by_key moved",
         "_run": "AsyncWork BoundRunner Look Metadata RunUnderWay Runner Work save_of suffix_of",
         "_settings": "DIGEST_UP_TO_BYTES Settings checked_suffix",
         "_staleness": "FIELDS POLICIES StalenessPolicy",
+        "_transfer": "Transfer",
         "_unknown_names": "warn_of_slips",
         "_writer": "signature",
     },

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any
 from .. import _code, _fs, _locks, _results, _tables, query
 from .._code import Codebook
 from .._fs import late, remember
-from .._record import RunRecord, copy_record, is_pinned
-from ..errors import EntropicError, NotRecordedError, ResultMissingError
+from .._record import RunRecord, is_pinned
+from ..errors import EntropicError, ResultMissingError
 from ..hashing import PLAIN_TYPES, Key, hash_params, make_key
 from ..index import adapt
 from ._finder import Finder, SecondLook
@@ -40,6 +40,7 @@ from ._staleness import StalenessPolicy
 if TYPE_CHECKING:
     from .._tables import Origin, RecordList
     from ..query import Condition, Selection
+    from ._fallback import Fallbacks, Found
     from ._folder import FolderIdentity
     from ._recorder import Recorder
     from ._run import AsyncWork, Look, Metadata, Runner, Work
@@ -121,6 +122,12 @@ class RunCache:
 
         return Recorder(self.settings, self.paths, self.folder, self.writer, self.staging, self.index)
 
+    @late
+    def fallbacks(self) -> Fallbacks:
+        from ._fallback import Fallbacks
+
+        return Fallbacks(self.settings, self.paths, self.recorder, self.writer, self.codebook)
+
     def settle(self) -> None:
         """Remove what runs of this process have put off to remove; see `IndexWriter.settle`."""
         if "writer" in vars(self):
@@ -142,6 +149,7 @@ class RunCache:
         self._prepare_run()
         look = SecondLook(self.finder, key, policy)
         with self.flights.lead(key.params_hash, look) as record:
+            record = record or self._fetched(key, policy, look)
             if record is None:
                 with self.recorder.new_run(key, work, metadata, policy, look.found) as run:
                     run.returned = work(run.path)
@@ -155,16 +163,43 @@ class RunCache:
         self._prepare_run()
         look = SecondLook(self.finder, key, policy)
         async with self.flights.lead_async(key.params_hash, look) as record:
+            record = record or self._fetched(key, policy, look)
             if record is None:
                 with self.recorder.new_run(key, work, metadata, policy, look.found) as run:
                     run.returned = await work(run.path)
                 record = run.record
             return record
 
+    def retrieve(self, key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None:
+        """As `recall`; what a fallback has is fetched."""
+        record = self.recall(key, policy)
+        if record is not None or (found := self.found_elsewhere(key, policy)) is None:
+            return record
+        self._prepare_run()
+        look = SecondLook(self.finder, key, policy)
+        with self.flights.lead(key.params_hash, look) as record:
+            return record or self._fetched(key, policy, look, found)
+
+    def found_elsewhere(self, key: Key, policy: StalenessPolicy | None = None) -> Found | None:
+        """What a fallback has for a key that nothing here answers; nothing is written."""
+        return self.fallbacks.find(key, policy) if self.settings.fallback else None
+
+    def _fetched(
+        self, key: Key, policy: StalenessPolicy | None, look: SecondLook, found: Found | None = None
+    ) -> RunRecord | None:
+        """What a fallback has for a key, taken over; the flight of the key is ours."""
+        found, broken = found or self.found_elsewhere(key, policy), look.broken
+        # Nothing but its name tells it from a record of the same run here, whose result is gone.
+        if found is None or not self.fallbacks.fetch(found, keeps_name=broken is None):
+            return None
+        if broken is not None:
+            self.writer.delete_stale(broken)
+        return look()
+
     def execute(self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None) -> RunRecord:
         """Run, whatever is recorded."""
         self._prepare_run()
-        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED) as run:
+        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED, "run") as run:
             run.returned = work(run.path)
         return run.record
 
@@ -173,7 +208,7 @@ class RunCache:
     ) -> RunRecord:
         """Run a coroutine, whatever is recorded."""
         self._prepare_run()
-        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED) as run:
+        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED, "run") as run:
             run.returned = await work(run.path)
         return run.record
 
@@ -184,7 +219,7 @@ class RunCache:
         self._prepare_run()
         with self.flights.lead(hash_params({"of": key.params_hash, "replicate": number}), answer) as record:
             if record is None:
-                with self.recorder.new_run(key, work, metadata, policy, _NO_REPLICATE) as run:
+                with self.recorder.new_run(key, work, metadata, policy, _NO_REPLICATE, f"replicate {number}") as run:
                     run.provenance["replicate"] = number
                     run.returned = work(run.path)
                 record = run.record
@@ -208,49 +243,6 @@ class RunCache:
             _fs.sync_tree(path)
         details = _arguments.checked_metadata(metadata)
         return self.recorder.insert(key, path, self.paths.indexed(path), details, {}, created_at=created_at)
-
-    def annotate(self, record: RunRecord, metadata: Metadata) -> RunRecord:
-        """
-        Add to the metadata of a record, as users see it.
-
-        Raises:
-            NotRecordedError: There is no such record.
-        """
-        from . import _writer
-
-        wanted = _writer.signature(record)
-        same = self.index.find_all_by_hash(record.params_hash)
-        stored = next((one for one in same if _writer.signature(self.paths.shown(one)) == wanted), None)
-        return self._annotate(stored, same, record.params_hash, metadata)
-
-    def annotate_newest(self, key: Key, metadata: Metadata) -> RunRecord:
-        """As `annotate`, for the newest record of a key."""
-        same = [one for one in self.index.find_all_by_hash(key.params_hash) if agrees(one, key)]
-        return self._annotate(same[-1] if same else None, same, key.params_hash, metadata)
-
-    def _annotate(
-        self, stored: RunRecord | None, same: Sequence[RunRecord], params_hash: str, metadata: Metadata
-    ) -> RunRecord:
-        from . import _arguments, _records
-
-        details = _arguments.checked_metadata(metadata)
-        if stored is None:
-            raise NotRecordedError("", params_hash)
-        self.recorder.require_writable()
-        annotated = copy_record(stored)
-        annotated.metadata.update(details)
-        _records.replace_in_order(self.writer, [(stored, annotated)], {params_hash: same})
-        return self.paths.shown(annotated)
-
-    def set_pinned(self, records: Iterable[RunRecord], *, pinned: bool) -> RecordList:
-        """Pin records, as users see them, or unpin them; as they are now, those that were so already left out."""
-        from . import _records
-
-        changed, same = _records.pinned_anew(self.index, self.paths, records, pinned=pinned)
-        if changed:
-            self.recorder.require_writable()
-            _records.replace_in_order(self.writer, changed, same)
-        return _tables.RecordList(self.paths.shown(now) for _, now in changed)
 
     def records_of(self, key: Key) -> list[RunRecord]:
         """Return all records of a key, as users see them."""

@@ -25,11 +25,13 @@ class Finder:
     Args:
         index: Where records are kept.
         paths: Where their results are.
+        may_change: Whether a result that has changed since it was recorded is handed out, with a warning.
     """
 
-    def __init__(self, index: Index, paths: ResultPaths) -> None:
+    def __init__(self, index: Index, paths: ResultPaths, *, may_change: bool = True) -> None:
         self._index = index
         self._paths = paths
+        self._may_change = may_change
         self._peek = index.peek
         self._candidates: dict[str, Candidate] = {}
         self._older_forms = _OlderForms()
@@ -106,7 +108,7 @@ class Finder:
         known = self._candidates.get(stored.params_hash)
         if known is not None and known.is_newest and known.stored == stored:
             return known  # an index that hands out copies: still the record we know
-        return Candidate(stored, self._paths.seen(stored))
+        return Candidate(stored, self._paths.seen(stored), may_change=self._may_change)
 
     def _candidates_of(self, key: Key, newest: Candidate) -> Iterator[Candidate]:
         """The records of a key, beginning with the newest, which the index shows; others are looked for if asked."""
@@ -114,7 +116,7 @@ class Finder:
         stored = newest.stored
         same = [one for one in self._index.find_all_by_hash(stored.params_hash) if agrees(one, key) and one != stored]
         for one in reversed(same):
-            candidate = Candidate(stored, self._paths.shown(one), is_newest=False)
+            candidate = Candidate(stored, self._paths.shown(one), is_newest=False, may_change=self._may_change)
             candidate.agreed = key
             yield candidate
 
@@ -149,6 +151,11 @@ class SecondLook:
     def __init__(self, finder: Finder, key: Key, policy: StalenessPolicy | None) -> None:
         self._finder, self._key, self._policy = finder, key, policy
         self.found = NOTHING
+
+    @property
+    def broken(self) -> RunRecord | None:
+        """The record that was found, as the index has it, if its result cannot be used."""
+        return self.found.candidate.stored if self.found.candidate is not None and self.found.is_broken else None
 
     def __call__(self) -> RunRecord | None:
         self.found = self._finder.look_up(self._key, self._policy)

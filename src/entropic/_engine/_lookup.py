@@ -17,7 +17,7 @@ from ._staleness import StalenessPolicy
 if TYPE_CHECKING:
     from ._manifest import Inspection
 
-Kind = Literal["hit", "gone", "short", "other code", "other function", "none"]
+Kind = Literal["hit", "gone", "short", "changed", "other code", "other function", "none"]
 
 
 class Candidate:
@@ -31,6 +31,7 @@ class Candidate:
         agreed: The key that it has been found to agree with.
         answers_for: The fingerprint of the code for which it was found to be the answer.
         is_newest: Whether it is the record that the index shows, and not an earlier one of the same key.
+        may_change: Whether a result that has changed since it was recorded is handed out, with a warning.
     """
 
     __slots__ = (
@@ -40,16 +41,20 @@ class Candidate:
         "agreed",
         "answers_for",
         "is_newest",
+        "may_change",
         "path",
         "record",
         "stored",
     )
 
-    def __init__(self, stored: RunRecord, record: RunRecord, *, is_newest: bool = True) -> None:
+    def __init__(
+        self, stored: RunRecord, record: RunRecord, *, is_newest: bool = True, may_change: bool = True
+    ) -> None:
         self.stored = stored
         self.record = record
         self.path = path_text(record)
         self.is_newest = is_newest
+        self.may_change = may_change
         self.agreed: Key | None = None
         self.answers_for: Fingerprint | None = None
         self._inspection: Inspection | None = None
@@ -96,6 +101,9 @@ class Candidate:
         if defect is not None:
             return Lookup("gone" if defect.kind == "gone" else "short", self, defect.reason)
         for path in self._inspection.changed():
+            if not self.may_change:
+                self._inspection = None  # or it would be known by now how it looks
+                return Lookup("changed", self, f"{os.path.basename(path)} has other content than recorded")
             warn(ResultChangedWarning(path, self.record.created_at), ResultChangedWarning)
         if "members" not in self.record.provenance and not stat.S_ISDIR(status.st_mode):
             self._mtime_ns, self._size_bytes = status.st_mtime_ns, status.st_size
@@ -108,7 +116,8 @@ class Lookup(NamedTuple):
 
     Attributes:
         kind: ``"hit"``: a record of today's code, whose result is whole. ``"gone"`` or ``"short"``: its result is
-            missing or cut. ``"other code"``: the result is whole, and was made by code that has changed since.
+            missing or cut. ``"changed"``: it is not what was recorded, where that is no answer. ``"other code"``: the
+            result is whole, and was made by code that has changed since.
             ``"other function"``: by another function of the same name. ``"none"``: nothing is recorded.
         candidate: The record it is about; None if there is none.
         reason: Why it is no hit, for the record of the run that follows.
@@ -126,7 +135,7 @@ class Lookup(NamedTuple):
     @property
     def is_broken(self) -> bool:
         """Whether there is a record whose result cannot be used."""
-        return self.kind in ("gone", "short")
+        return self.kind in ("gone", "short", "changed")
 
 
 NOTHING = Lookup("none", None, "no such run")

@@ -25,10 +25,13 @@ class ResultPaths:
     Args:
         results_dir: The results folder of the store, absolute.
         index: Its index.
+
+    Attributes:
+        results_dir: As given.
     """
 
     def __init__(self, results_dir: Path, index: Index) -> None:
-        self._results_dir = results_dir
+        self.results_dir = results_dir
         self._index = index
         self._base: Path | None = None
 
@@ -50,14 +53,14 @@ class ResultPaths:
 
     def indexed(self, path: str) -> Path:
         """A path as the index keeps it."""
-        if self._relative_to() != self._results_dir:
+        if self._relative_to() != self.results_dir:
             return Path(path)
-        as_named = _inside(path, str(self._results_dir))
-        return as_named or _inside(_real_parent(path), os.path.realpath(self._results_dir)) or Path(path)
+        as_named = _inside(path, str(self.results_dir))
+        return as_named or _inside(_real_parent(path), os.path.realpath(self.results_dir)) or Path(path)
 
     def published(self, name: str) -> Path:
         """As `indexed`, for a name in the results folder."""
-        return Path(name) if self._relative_to() == self._results_dir else self._results_dir / name
+        return Path(name) if self._relative_to() == self.results_dir else self.results_dir / name
 
     def files_of(self, record: RunRecord) -> list[Path]:
         """The result of a record, and what its runner wrote beside it."""
@@ -73,14 +76,14 @@ class ResultPaths:
         """
         if not self.is_removable(path):
             raise ValueError(
-                f"Cannot remove {str(path)!r}: it lies outside the results folder {str(self._results_dir)!r}, or is "
+                f"Cannot remove {str(path)!r}: it lies outside the results folder {str(self.results_dir)!r}, or is "
                 f"not a result. Nothing has been deleted; delete the record without remove_file=True, and the file by "
                 f"hand."
             )
 
     def is_removable(self, path: Path) -> bool:
         """Whether a path leads into the results folder, links resolved, and not to what is entropic's own in there."""
-        root, real = os.path.realpath(self._results_dir), _real(str(path))
+        root, real = os.path.realpath(self.results_dir), _real(str(path))
         private = os.path.join(root, _results.PRIVATE_FOLDER)
         own = (private, *map(os.path.realpath, self.index_files()))
         return _is_below(real, root) and not any(real == place or _is_below(real, place) for place in own)
@@ -108,17 +111,17 @@ class ResultPaths:
         if self._base is None:
             remembered = self._index.remembered_folder()
             if remembered is None and not (self._index.path and self._index.path.exists()):
-                return self._results_dir  # no index yet; whoever makes it decides
-            self._base = remembered if remembered is not None and self._is_other(remembered) else self._results_dir
+                return self.results_dir  # no index yet; whoever makes it decides
+            self._base = remembered if remembered is not None and self._is_other(remembered) else self.results_dir
         return self._base
 
     def _is_other(self, remembered: Path) -> bool:
         """Whether the folder that the index remembers is there, and is another one than that of the store."""
-        if not os.path.isdir(remembered) or _is_same(remembered, self._results_dir):
+        if not os.path.isdir(remembered) or _is_same(remembered, self.results_dir):
             return False
         identity = self._index.folder_id()
         return identity is None or identity != _results.folder_id(
-            self._results_dir
+            self.results_dir
         )  # else it was moved, or copied, to here
 
 

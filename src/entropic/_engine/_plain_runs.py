@@ -44,6 +44,9 @@ class PlainRuns:
     def is_of_earlier_code(self, key: Key) -> bool:
         return False  # a plain run belongs to no code
 
+    def elsewhere(self, key: Key) -> bool | None:
+        return None if self._engine.found_elsewhere(key) is None else False
+
     def own_point(self, point: Any) -> Any:
         return own_copy(dict(point))
 

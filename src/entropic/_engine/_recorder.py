@@ -17,6 +17,7 @@ from ..errors import EntropicError, IndexUnavailableError, OtherFolderError, Res
 from ..hashing import Key, decode_params
 from ..index import Index
 from ._arguments import checked_metadata
+from ._attempts import attempt_at
 from ._ending import Ending, write_error
 from ._folder import FolderIdentity
 from ._lookup import Lookup
@@ -72,18 +73,31 @@ class Recorder:
 
     @contextlib.contextmanager
     def new_run(
-        self, key: Key, work: object, metadata: Metadata, policy: StalenessPolicy | None, found: Lookup
+        self,
+        key: Key,
+        work: object,
+        metadata: Metadata,
+        policy: StalenessPolicy | None,
+        found: Lookup,
+        purpose: str = "call",
     ) -> Iterator[RunUnderWay]:
-        """Stage; hand over to the runner; publish, insert, and put the record on the run."""
+        """
+        Stage; hand over to the runner; publish, insert, and put the record on the run.
+
+        The purpose tells what is asked for, that the point be recorded, one more run of it, or one of its replicates:
+        each carries on from its own checkpoints.
+        """
         details = checked_metadata(metadata)
         _log.miss(key.params_hash)
         if found.candidate is not None and found.is_broken:
             _log.stale(key.params_hash, found.candidate.path, found.reason)
-        stage = self._open_stage(key, suffix_of(work) or self._settings.file_suffix)
+        stage = self.open_stage(key.params_hash, suffix_of(work) or self._settings.file_suffix)
         run = RunUnderWay(stage.path, tells_circumstances=self._settings.provenance)
         ending = Ending(stage, key, self._settings.results_dir, work)
-        with ending.watched(keep_failed=self._settings.keep_failed):
+        attempt = attempt_at(self._staging, key, work, policy, purpose, run)
+        with ending.watched(keep_failed=self._settings.keep_failed), attempt:
             with run.told(work, policy, found.reason):
+                attempt.begin()
                 yield run
             ending.has_ended, ending.returned = True, run.returned
             held_open = ending.held_open(run.elapsed_seconds)
@@ -93,6 +107,7 @@ class Recorder:
             published = ending.publish(save, allow_empty=self._allows_empty(work), durable=self._settings.durable)
             if published.siblings:
                 run.provenance["siblings"] = published.siblings
+            attempt.add_earlier(run)
             if inputs := inputs_of(work):
                 run.provenance["inputs"] = inputs
             path = os.path.join(self._settings.results_dir, published.name)
@@ -108,6 +123,13 @@ class Recorder:
     def _allows_empty(self, work: object) -> bool:
         own = allow_empty_of(work)
         return self._settings.allow_empty if own is None else own
+
+    def open_stage(self, params_hash: str, suffix: str, stem: str | None = None) -> Stage:
+        """Open a place for a run, or for the copy of a result whose original is elsewhere; see `StagingArea.stage`."""
+        try:
+            return self._staging.stage(params_hash, suffix, stem)
+        except OSError as error:
+            raise write_error("Cannot make a place for the run", error, self._settings.results_dir) from error
 
     def publish(self, stage: Stage) -> Published:
         """Publish the copy of a result, whose original is elsewhere."""
@@ -154,9 +176,3 @@ class Recorder:
             advice = f"The result is kept at {path!r}: once the cause is gone, register it."
             raise write_error("Cannot record the run", error, place, advice) from error
         return self._paths.shown(record)
-
-    def _open_stage(self, key: Key, suffix: str) -> Stage:
-        try:
-            return self._staging.stage(key.params_hash, suffix)
-        except OSError as error:
-            raise write_error("Cannot make a place for the run", error, self._settings.results_dir) from error

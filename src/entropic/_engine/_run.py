@@ -6,10 +6,11 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .._fs import LateModule
 from .._record import RunRecord
+from .._results import Checkpoint
 from ..hashing import Key, make_key, own_copy, received, unchanged
 from ._staleness import StalenessPolicy
 
@@ -18,7 +19,18 @@ if TYPE_CHECKING:
 else:  # loaded by those who pass files or records
     _origins = LateModule("entropic._engine._origins")
 
-Runner = Callable[[dict[str, Any], Path], object]
+CHECKPOINT_ARG = "checkpoint_dir"
+
+
+class RunnerWithCheckpoint(Protocol):
+    """A runner that puts something by, from which the next attempt carries on."""
+
+    def __call__(self, params: dict[str, Any], result_path: Path, /, *, checkpoint_dir: Path) -> object:
+        """Run."""
+        ...
+
+
+Runner = Callable[[dict[str, Any], Path], object] | RunnerWithCheckpoint
 Metadata = Mapping[str, Any]
 Work = Callable[[Path], object]
 Look = Callable[[], RunRecord | None]
@@ -31,14 +43,18 @@ class BoundRunner:
 
     Attributes:
         module: Where the runner is from.
+        function: The runner.
+        checkpoint: The place of its checkpoints, if it takes one.
         has_run: Whether it has been started.
         has_ended: Whether the runner has returned.
         returned: What it returned, if that was followed by an error.
         inputs: The results of other runs that it is made from, as its record is to keep them.
     """
 
+    checkpoint: Checkpoint | None = None
+
     def __init__(self, runner: Runner, params: Mapping[str, Any], key: Key) -> None:
-        self._runner = runner
+        self.function = runner
         self._key = key
         # Copied now, not after a wait for another run: the caller may change them meanwhile.
         self._params = own_copy(dict(params))
@@ -47,11 +63,18 @@ class BoundRunner:
         self.returned: object = None
         self.inputs: list[dict[str, str]] = []
 
+    @property
+    def takes_checkpoint(self) -> bool:
+        """Whether the runner has a parameter for the folder of its checkpoints."""
+        return has_parameter(self.function, CHECKPOINT_ARG)
+
     def __call__(self, path: Path) -> object:
         with unchanged(self._key, lambda: make_key(self._params)) as sources:
             self.inputs = _origins.origins_of(sources) if sources else []
             self.has_run = True
-            self.returned = self._runner(received(self._params), path)
+            put_by = {} if self.checkpoint is None else {CHECKPOINT_ARG: self.checkpoint.path}
+            function: Callable[..., object] = self.function
+            self.returned = function(received(self._params), path, **put_by)
             self.has_ended = True
         returned, self.returned = self.returned, None
         return returned
@@ -66,6 +89,7 @@ class RunUnderWay:
         tells_circumstances: Whether to note where, by whom, with which versions and at what cost it is made.
 
     Attributes:
+        tells_circumstances: As given.
         provenance: What has been noted of it.
         elapsed_seconds: How long it took.
         returned: What the runner returned.
@@ -74,7 +98,7 @@ class RunUnderWay:
 
     def __init__(self, path: Path, *, tells_circumstances: bool) -> None:
         self.path = path
-        self._tells_circumstances = tells_circumstances
+        self.tells_circumstances = tells_circumstances
         self.provenance: dict[str, Any] = {}
         self.elapsed_seconds = 0.0
         self.returned: object = None
@@ -88,12 +112,14 @@ class RunUnderWay:
             if policy is not None:
                 recorded = around.enter_context(policy.recording())
                 self.provenance |= recorded | policy.origin()
-            if self._tells_circumstances:
+            if self.tells_circumstances:
                 self.provenance["reason"] = reason
                 around.enter_context(self._measured(work))
             began = time.perf_counter()
-            yield
-            self.elapsed_seconds = time.perf_counter() - began
+            try:
+                yield
+            finally:
+                self.elapsed_seconds = time.perf_counter() - began
         self.provenance |= recorded
 
     @contextlib.contextmanager
@@ -101,32 +127,54 @@ class RunUnderWay:
         from .._code import Meter, circumstances  # loaded by those who run something
 
         self.provenance |= circumstances(_module_of(work))
-        with Meter() as meter:
-            yield
-        self.provenance |= meter.told()
+        meter = Meter()
+        try:
+            with meter:
+                yield
+        finally:
+            self.provenance |= meter.told()
+
+
+def owner_of(work: object) -> object:
+    """What is run: a coroutine function is started by a method of its work."""
+    return getattr(work, "__self__", work)
 
 
 def _module_of(work: object) -> str | None:
-    """The module of the function that is to run; a coroutine function is started by a method of its work."""
-    return getattr(getattr(work, "__self__", work), "module", None)
+    """The module of the function that is to run."""
+    return getattr(owner_of(work), "module", None)
 
 
 def suffix_of(work: object) -> str | None:
     """The suffix that a function asks for its results, if it asks for one of its own."""
-    return getattr(getattr(work, "__self__", work), "suffix", None)
+    return getattr(owner_of(work), "suffix", None)
 
 
 def save_of(work: object) -> Callable[[Path, object], object] | None:
     """What writes the value that a function returns, if that is its result."""
-    return getattr(getattr(work, "__self__", work), "save", None)
+    return getattr(owner_of(work), "save", None)
 
 
 def allow_empty_of(work: object) -> bool | None:
     """Whether a function takes an empty result for one, if it has a say of its own."""
-    return getattr(getattr(work, "__self__", work), "allow_empty", None)
+    return getattr(owner_of(work), "allow_empty", None)
 
 
 def inputs_of(work: object) -> list[dict[str, str]]:
     """The results of other runs that a run is made from, as its record is to keep them."""
-    found: list[dict[str, str]] = getattr(getattr(work, "__self__", work), "inputs", [])
+    found: list[dict[str, str]] = getattr(owner_of(work), "inputs", [])
     return found
+
+
+def has_parameter(function: object, name: str) -> bool:
+    """Whether a function has a parameter of this name, by keyword."""
+    code = getattr(function, "__code__", None) or getattr(getattr(function, "__func__", None), "__code__", None)
+    if code is not None and not hasattr(function, "__wrapped__"):
+        return name in code.co_varnames[code.co_posonlyargcount : code.co_argcount + code.co_kwonlyargcount]
+    import inspect  # for what is no plain function
+
+    try:
+        found = inspect.signature(function).parameters.get(name)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return found is not None and found.kind in (found.POSITIONAL_OR_KEYWORD, found.KEYWORD_ONLY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -36,6 +36,7 @@ class Settings:
         digest_up_to_bytes: Up to which size results are digested, however short their run was; None for all.
         provenance: Whether circumstances of runs are recorded.
         allow_empty: Whether an empty file or folder is a result.
+        fallback: Of the stores that are asked where this one has no answer.
     """
 
     results_dir: Path
@@ -46,6 +47,7 @@ class Settings:
     digest_up_to_bytes: int | None = DIGEST_UP_TO_BYTES
     provenance: bool = True
     allow_empty: bool = False
+    fallback: tuple[Settings, ...] = ()
 
     @classmethod
     def checked(
@@ -56,14 +58,15 @@ class Settings:
         index: IndexBackend | str | None,
         *,
         durable: bool = True,
+        fallback: Iterable[object] = (),
         **options: Any,
     ) -> Settings:
         """
         Check what `entropic.Store` was given; nothing is made.
 
         Raises:
-            ValueError: The suffix cannot be one, or *results_dir* is a URL.
-            TypeError: *index* lacks one of the five methods.
+            ValueError: The suffix cannot be one, or *results_dir* is a URL; or a fallback is no path of a store.
+            TypeError: *index* lacks one of the five methods; or a fallback is no store.
         """
         place = _checked_folder(results_dir)
         return cls(
@@ -71,6 +74,7 @@ class Settings:
             checked_suffix(file_suffix),
             open_index(index, os.path.expanduser(db_path), place, durable),
             durable,
+            fallback=_fallback(fallback),
             **options,
         )
 
@@ -95,6 +99,14 @@ def checked_suffix(suffix: str) -> str:
             f"Use a plain ending such as '.npy', without separators, '..' or NUL."
         )
     return suffix
+
+
+def _fallback(given: Iterable[object]) -> tuple[Settings, ...]:
+    if given == ():
+        return ()
+    from ._fallback import settings_of  # loaded by those who have one
+
+    return settings_of(given)
 
 
 def _checked_folder(path: str | os.PathLike[str]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _code
@@ -45,6 +46,7 @@ class StalenessPolicy:
         place: Where the function is, if its name alone does not tell it from others.
 
     Attributes:
+        function_name: As given.
         on_change: As given.
     """
 
@@ -57,7 +59,7 @@ class StalenessPolicy:
         said: set[str],
         place: str | None = None,
     ) -> None:
-        self._function_name = function_name
+        self.function_name = function_name
         self._code = code
         self.on_change = on_change
         self._codebook = codebook
@@ -67,6 +69,7 @@ class StalenessPolicy:
         self._noted: Fingerprint | None = None
         self._older: dict[str, StalenessPolicy] = {}
         self._of_arguments: dict[tuple[tuple[str, int], ...], StalenessPolicy] = {}
+        self._of_folders: dict[Path, StalenessPolicy] = {}
         self._growth: str | None = None
         self._may_note = True
         self._reasons: dict[tuple[str, str], str] = {}
@@ -110,15 +113,24 @@ class StalenessPolicy:
         """The policy for calls that bring along what the one of a recorded run did, as it is today."""
         return self._of_labels(tuple(self._codebook.arguments_of(str(record.provenance.get("code")))))
 
+    def for_runs_in(self, results_dir: Path) -> StalenessPolicy:
+        """The policy for runs of another results folder, which is only read; kept, as fingerprints of today are."""
+        policy = self._of_folders.get(results_dir)
+        if policy is None:
+            policy = self._alike(self._said, codebook=_code.ForeignCodebook(results_dir, self._codebook))
+            policy._growth, policy._may_note = self._growth, False
+            self._of_folders[results_dir] = policy
+        return policy
+
     def read_only(self) -> StalenessPolicy:
         """A policy that decides the same, and writes nothing."""
         policy = self._alike(set(self._said))
         policy._may_note = False
         return policy
 
-    def _alike(self, said: set[str], code: Code | None = None) -> StalenessPolicy:
-        code = code or self._code
-        return StalenessPolicy(self._function_name, code, self.on_change, self._codebook, said, self._place)
+    def _alike(self, said: set[str], code: Code | None = None, codebook: Codebook | None = None) -> StalenessPolicy:
+        code, codebook = code or self._code, codebook or self._codebook
+        return StalenessPolicy(self.function_name, code, self.on_change, codebook, said, self._place)
 
     # ---- what has changed ---------------------------------------------------------------------------------------
 
@@ -146,7 +158,7 @@ class StalenessPolicy:
     def former_names(self) -> list[str]:
         """What functions with today's very code were called when they ran, but for this one."""
         names = self._codebook.functions_of(self._code.now().digest)
-        return [name for name in names if name != self._function_name]
+        return [name for name in names if name != self.function_name]
 
     def has_code_of(self, record: RunRecord) -> bool:
         """Whether a record, of whatever function, was made by today's very code."""
@@ -207,16 +219,16 @@ class StalenessPolicy:
         if self._growth is None:
             return False
         grown_with = self._codebook.code_grown_with(
-            self._function_name, self._growth, today.digest, may_note=self._may_note
+            self.function_name, self._growth, today.digest, may_note=self._may_note
         )
         if self._may_note:
-            self._codebook.keep(self._function_name, today)
+            self._codebook.keep(self.function_name, today)
         accepted = (grown_with, *self._codebook.accepted_for(grown_with))
         if not any(self._is_of(code, today) for code in accepted):
             return False
         of_fields = self._growth.startswith(FIELDS)
         return all(
-            change.name == ITSELF or (of_fields and _is_of_a_class(change))
+            change.name == ITSELF or (of_fields and _code.is_of_a_class(change))
             for change in self._changes_since(recorded, today)
         )
 
@@ -227,7 +239,7 @@ class StalenessPolicy:
         place = record.provenance.get("place")
         if self._place is None or not isinstance(place, str) or place == self._place:
             return False
-        if record.provenance.get("function") != self._function_name:
+        if record.provenance.get("function") != self.function_name:
             return False  # it was looked up by a former name, which says that it is the same function
         policy = self.for_calls_like(record)
         return not policy.is_current(record, policy._code.now())
@@ -254,13 +266,13 @@ class StalenessPolicy:
             self.note_use(record)
             if pair in self._said:
                 return True
-        error = CodeChangedError(self._function_name, self.changes_since(record), record.created_at)
+        error = CodeChangedError(self.function_name, self.changes_since(record), record.created_at)
         if self.on_change == "error":
             raise error
         shown = self.diff_since(record)
         told = f"{error.story} The recorded result is used all the same. {_WAYS_OUT}"
         warning = StaleResultWarning(f"{told}\n{shown}" if shown else told)
-        warning.subject = (self._codebook.folder, self._function_name, recorded, today.bytecode)
+        warning.subject = (self._codebook.folder, self.function_name, recorded, today.bytecode)
         if not was_given_again(warning):
             warn(warning, StaleResultWarning)
         self._said.add(pair)
@@ -268,18 +280,18 @@ class StalenessPolicy:
 
     def note_use(self, record: RunRecord) -> None:
         """Note that a run under way, if there is one, uses a result by earlier code."""
-        _uses.note_use(self._function_name, record.provenance["code"])
+        _uses.note_use(self.function_name, record.provenance["code"])
 
     def _warn_of_namesake(self, place: str) -> None:
         if place not in self._said:
             self._said.add(place)
-            warn(NameSharedWarning(self._function_name, place, str(self._place)), NameSharedWarning)
+            warn(NameSharedWarning(self.function_name, place, str(self._place)), NameSharedWarning)
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[dict[str, str]]:
         """Record the code before it runs, in the block; yields what a record shows of it, which stands at the end."""
         fingerprint = self._code.before_run()
-        self._codebook.keep(self._function_name, fingerprint)
+        self._codebook.keep(self.function_name, fingerprint)
         recorded = {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
         with contextlib.ExitStack() as at_the_end, _uses.uses_noted() as used:
             at_the_end.callback(self._code.after_run)
@@ -288,9 +300,9 @@ class StalenessPolicy:
         # changed code is to run anew, that was decided for the function that was called, and not for this one.
         if used and self.on_change == "warn":
             fingerprint = fingerprint.with_results(used)
-            self._codebook.keep(self._function_name, fingerprint)
+            self._codebook.keep(self.function_name, fingerprint)
             recorded |= {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
-            _uses.note_use(self._function_name, fingerprint.digest)
+            _uses.note_use(self.function_name, fingerprint.digest)
 
     def note_return(self, record: RunRecord, passed: RunRecord | None, today: Fingerprint | None) -> None:
         """
@@ -303,10 +315,10 @@ class StalenessPolicy:
         if record.provenance.get("bytecode") != today.bytecode and record.provenance.get("code") != today.digest:
             return
         self._noted = today
-        noted = self._codebook.current_note(self._function_name)
+        noted = self._codebook.current_note(self.function_name)
         if passed is not None or (noted is not None and noted.get("code") != today.digest):
             identity = (passed.params_hash, passed.created_at) if passed is not None else None
-            self._codebook.note_current(self._function_name, today.digest, identity)
+            self._codebook.note_current(self.function_name, today.digest, identity)
 
     def accept(self, runs: Sequence[RunRecord], records: Sequence[RunRecord]) -> list[RunRecord]:
         """
@@ -342,7 +354,7 @@ class StalenessPolicy:
 
     def _note_accepted(self, code: str, runs: list[str] | None) -> None:
         today = self._code.before_run()
-        self._codebook.keep(self._function_name, today)
+        self._codebook.keep(self.function_name, today)
         self._codebook.accept([code], today.digest, runs)
         self._good.clear()
 
@@ -350,7 +362,7 @@ class StalenessPolicy:
         """Of runs of one point, all by other code, the oldest first, the newest by the code that was current last."""
         from ._acceptance import current_last  # as below
 
-        return current_last(records, self._codebook.current_note(self._function_name))
+        return current_last(records, self._codebook.current_note(self.function_name))
 
     def last_current(self, records: Sequence[RunRecord], chosen: Sequence[RunRecord] | None = None) -> list[RunRecord]:
         """
@@ -364,19 +376,8 @@ class StalenessPolicy:
         from ._acceptance import runs_before  # loaded by those who accept changes
 
         today = self._code.now()
-        note = self._codebook.current_note(self._function_name)
+        note = self._codebook.current_note(self.function_name)
         return runs_before(records, note, lambda code: self._is_of(code, today), chosen)
-
-
-_MADE_OF_FIELDS = ("__match_args__", "__slots__", "__attrs_attrs__", "__dataclass_fields__")
-
-
-def _is_of_a_class(change: Change) -> bool:
-    """Whether the fields of a class have changed, or what is made of them; its methods are parts of their own."""
-    parts = [part for part in (change.before, change.after) if part is not None]
-    if all(part.kind == "constant" and part.name.endswith(_MADE_OF_FIELDS) for part in parts):
-        return True
-    return len(parts) == 2 and all(part.kind == "class" for part in parts)
 
 
 _UNWATCHED = Fingerprint(())

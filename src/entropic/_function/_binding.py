@@ -1,7 +1,7 @@
 """
 One call's arguments to a params mapping, as Python itself binds them.
 
-For each decorated function a small twin is compiled: a function of the same signature without the result path, which
+For each decorated function a small twin is compiled: a function of the same signature without what is injected, which
 returns its arguments as a mapping. Calling it is binding at the interpreter's own speed, and a wrong call raises
 Python's own `TypeError`, with the user's function named.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, Signature
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..hashing import RESERVED, form_of, paths, received
 
@@ -27,28 +27,35 @@ class Binding:
         function: The function as the user wrote it.
         result_arg: The parameter that receives the path to write to; None of a function that returns its result.
         ignore: Parameters that reach the function but not the params.
+        checkpoint_arg: The parameter that receives the folder for checkpoints, if the function has it.
 
     Attributes:
-        signature: What callers see: without the result path.
+        signature: What callers see: without what is injected.
         bind: Called with a call's arguments; returns the params.
+        takes_checkpoint: Whether the function has a parameter for the folder of its checkpoints.
 
     Raises:
         TypeError: No parameter takes the result path, one has a reserved name, or *ignore* names none.
     """
 
-    def __init__(self, function: Callable[..., Any], result_arg: str | None, ignore: Sequence[str]) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        result_arg: str | None,
+        ignore: Sequence[str],
+        checkpoint_arg: str | None = None,
+    ) -> None:
         name = function.__qualname__
         full = _signature_of(function)
         self._full = full
-        self._result_arg = result_arg
-        self.is_runner = result_arg is not None and _is_runner(full, result_arg)
-        if result_arg is None:
-            self.signature = full
-        else:
+        if result_arg is not None:
             _require_parameter(name, full, result_arg)
-            self.signature = _RUNNER_SIGNATURE if self.is_runner else _without(full, result_arg)
-            self._result_place = _place_of(full, result_arg)
-            self._result_kind = full.parameters[result_arg].kind
+        self.takes_checkpoint = _has_parameter(full, checkpoint_arg) and checkpoint_arg not in ignore
+        wanted = (result_arg, checkpoint_arg if self.takes_checkpoint else None)
+        self._wanted = wanted
+        self._injected = [_Place.of(full, one) for one in full.parameters if one in wanted]
+        self.is_runner = result_arg is not None and _is_runner(full, wanted)
+        self.signature = _RUNNER_SIGNATURE if self.is_runner else _without(full, wanted)
         self._ignore = frozenset(ignore)
         self._scope = getattr(inspect.unwrap(function), "__globals__", {})
         names = [] if self.is_runner else list(self.signature.parameters)
@@ -56,22 +63,24 @@ class Binding:
         if self.is_runner:
             self.bind: _Bind = _runner_binder(function, ignore)
         else:
-            self.bind = _compiled(function, self.signature, frozenset(ignore), result_arg)
+            self.bind = _compiled(function, self.signature, frozenset(ignore), wanted)
 
     def call_arguments(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], result_path: Any
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], result_path: Any, checkpoint_dir: Any = None
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments for the function itself: the caller's, with the result path where it belongs."""
+        """The arguments for the function itself: the caller's, with what is injected where it belongs."""
+        values = dict(zip(self._wanted, (result_path, checkpoint_dir), strict=True))
         if self.is_runner:
-            return (_mapping_of(args, kwargs), result_path), {}
-        if self._result_arg is None:
-            return args, kwargs
-        place = self._result_place
-        if place is not None and len(args) > place:
-            return (*args[:place], result_path, *args[place:]), kwargs
-        if self._result_kind is Parameter.POSITIONAL_ONLY:
-            return (*args, *self._defaults(len(args), place), result_path), kwargs
-        return args, {**kwargs, self._result_arg: result_path}
+            return (_mapping_of(args, kwargs), *(values[one.name] for one in self._injected)), {}
+        for one in self._injected:
+            value, place = values[one.name], one.position
+            if place is not None and len(args) > place:
+                args = (*args[:place], value, *args[place:])
+            elif one.is_by_position_only:
+                args = (*args, *self._defaults(len(args), place), value)
+            else:
+                kwargs = {**kwargs, one.name: value}
+        return args, kwargs
 
     def received(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Arguments as the function receives them: what takes no part in the key is left as it is, but for paths."""
@@ -130,9 +139,35 @@ def _taken(values: dict[str, Any], parameter: Parameter) -> Any:
     return values.pop(parameter.name)
 
 
+class _Place(NamedTuple):
+    """
+    Where something injected goes.
+
+    Attributes:
+        name: The parameter.
+        position: At which it is passed; None if it only goes by keyword.
+        is_by_position_only: Whether it has no keyword.
+    """
+
+    name: str
+    position: int | None
+    is_by_position_only: bool
+
+    @classmethod
+    def of(cls, signature: Signature, name: str) -> _Place:
+        kind = signature.parameters[name].kind
+        position = list(signature.parameters).index(name) if kind in _BY_POSITION else None
+        return cls(name, position, kind is Parameter.POSITIONAL_ONLY)
+
+
+def _has_parameter(signature: Signature, name: str | None) -> bool:
+    """Whether there is one parameter of this name, that takes one value."""
+    found = signature.parameters.get(name or "")
+    return found is not None and found.kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+
+
 def _require_parameter(function_name: str, signature: Signature, result_arg: str) -> None:
-    kinds = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-    if result_arg not in signature.parameters or signature.parameters[result_arg].kind in kinds:
+    if not _has_parameter(signature, result_arg):
         raise TypeError(
             f"Cannot decorate {function_name}{signature}: no parameter {result_arg!r} to receive the path to write to. "
             f"Add one, or name yours with result_arg=; or let the function return its result, and say with save= what "
@@ -155,21 +190,15 @@ def _signature_of(function: Callable[..., Any]) -> Signature:
         raise TypeError(f"Cannot decorate {function!r}: it has no signature to bind calls by.") from None
 
 
-def _is_runner(signature: Signature, result_arg: str) -> bool:
+def _is_runner(signature: Signature, wanted: Sequence[str | None]) -> bool:
     """Whether this is a runner ``(params, result_path)``: then one mapping is the call's params."""
     parameters = list(signature.parameters.values())
-    return [p.name for p in parameters] == ["params", result_arg] and all(p.kind in _BY_POSITION for p in parameters)
+    names = ["params", *filter(None, wanted)]
+    return [p.name for p in parameters] == names and all(p.kind in _BY_POSITION for p in parameters)
 
 
-def _without(signature: Signature, name: str) -> Signature:
-    return signature.replace(parameters=[p for p in signature.parameters.values() if p.name != name])
-
-
-def _place_of(signature: Signature, name: str) -> int | None:
-    """The position at which a parameter is passed, or None if it only goes by keyword."""
-    if signature.parameters[name].kind not in _BY_POSITION:
-        return None
-    return list(signature.parameters).index(name)
+def _without(signature: Signature, names: Sequence[str | None]) -> Signature:
+    return signature.replace(parameters=[p for p in signature.parameters.values() if p.name not in names])
 
 
 def _refuse_names(function_name: str, names: list[str], ignore: Sequence[str]) -> None:
@@ -190,13 +219,13 @@ def _refuse_names(function_name: str, names: list[str], ignore: Sequence[str]) -
 
 
 def _compiled(
-    function: Callable[..., Any], signature: Signature, ignore: frozenset[str], result_arg: str | None
+    function: Callable[..., Any], signature: Signature, ignore: frozenset[str], injected: Sequence[str | None]
 ) -> _Bind:
     """The function's twin: same name, same signature, returns the params."""
     parameters = list(signature.parameters.values())
     check = "_".join(["check", *signature.parameters])  # longer than any parameter's name, so none hides it
     source = f"def twin({_declaration(parameters)}):\n    return {_collection(parameters, ignore, check)}\n"
-    scope: dict[str, Any] = {check: _extra_keywords(function.__qualname__, parameters, result_arg)}
+    scope: dict[str, Any] = {check: _extra_keywords(function.__qualname__, parameters, injected)}
     exec(source, scope)  # names come from a real signature, so they are identifiers
     twin = scope["twin"]
     twin.__name__, twin.__qualname__ = function.__name__, function.__qualname__
@@ -243,7 +272,7 @@ def _collection(parameters: list[Parameter], ignore: frozenset[str], check: str)
 
 
 def _extra_keywords(
-    function_name: str, parameters: list[Parameter], result_arg: str | None
+    function_name: str, parameters: list[Parameter], injected: Sequence[str | None]
 ) -> Callable[[dict[str, Any], bool], dict[str, Any]]:
     """
     The check of a ``**kwargs``.
@@ -251,7 +280,7 @@ def _extra_keywords(
     In ``f(a, /, **kwargs)`` the call ``f(1, a=2)`` has two values of the name ``a``; merged, one would be lost.
     """
     hidden = (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)
-    taken = frozenset(p.name for p in parameters if p.kind in hidden) | {result_arg}
+    taken = frozenset(p.name for p in parameters if p.kind in hidden) | {*injected}
 
     def check(keywords: dict[str, Any], ignored: bool) -> dict[str, Any]:
         for name in taken & keywords.keys():

@@ -126,6 +126,9 @@ def cached(store: AnyStore, **options: Any) -> _Decorator[Any] | _ValueDecorator
             then has no parameter for the path.
         suffix: Suffix of the path; the default is that of the store.
         result_arg: Name of the parameter that receives the path.
+        checkpoint_arg: Name of the parameter that receives a folder for checkpoints, if there is one of this name: what
+            is written there outlives a kill, and the next attempt finds it. It is gone from the signature, too. None to
+            leave a parameter of that name to the callers.
         on_change: What to do about a recorded run if the code of the function, or code of yours that it uses, has
             changed since: ``"warn"`` hands it out with one `StaleResultWarning` that names what changed, ``"rerun"``
             runs anew and keeps the old record, ``"error"`` raises, ``"ignore"`` does not look.

@@ -12,6 +12,7 @@ from .. import _engine
 from ..hashing import PLAIN_TYPES, Key, own_copy, unchanged
 
 if TYPE_CHECKING:
+    from .._results import Checkpoint
     from ._function import FunctionCache
 
 
@@ -31,11 +32,14 @@ class Call:
         is_counted: Whether its run counts as a miss.
 
     Attributes:
+        checkpoint: The place of its checkpoints, if it takes one.
         has_run: Whether it has been started.
         has_ended: Whether the function has returned.
         returned: What it returned, if that was followed by an error.
         inputs: The results of other runs that it is made from, as its record is to keep them.
     """
+
+    checkpoint: Checkpoint | None = None
 
     def __init__(
         self,
@@ -62,6 +66,11 @@ class Call:
     def module(self) -> str:
         """The module of the function, whose circumstances are recorded."""
         return self._function.function.__module__
+
+    @property
+    def takes_checkpoint(self) -> bool:
+        """Whether the function has a parameter for the folder of its checkpoints."""
+        return self._function.binding.takes_checkpoint
 
     @property
     def save(self) -> Callable[..., object] | None:
@@ -121,7 +130,8 @@ class Call:
         self.has_run = True
         if self._is_counted:
             self._function.count_miss()
-        args, kwargs = self._function.binding.call_arguments(args, kwargs, result_path)
+        put_by = None if self.checkpoint is None else self.checkpoint.path
+        args, kwargs = self._function.binding.call_arguments(args, kwargs, result_path, put_by)
         return self._function.function(*args, **kwargs)
 
     def _left_out(self) -> set[str]:

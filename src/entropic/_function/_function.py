@@ -100,7 +100,8 @@ class FunctionCache:
         self.comparison = options.compare
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
-        self.binding = Binding(function, None if options.save else options.result_arg, options.ignore)
+        result_arg = None if options.save else options.result_arg
+        self.binding = Binding(function, result_arg, options.ignore, options.checkpoint_arg)
         self.inputs = Inputs(function, self.binding.signature)
         self.floats = Floats(function, self.binding.signature)
         self.evolution = self._new_evolution()
@@ -180,7 +181,11 @@ class FunctionCache:
         return self.engine.execute(key, work, metadata, self.watches.of(args, kwargs))
 
     def retrieve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord | None:
-        return self.recall(self.key(args, kwargs), self.watches.of(args, kwargs))
+        key, watch = self.key(args, kwargs), self.watches.of(args, kwargs)
+        record = self.engine.retrieve(key, watch)
+        if record is None:
+            self.renames.notice(key, watch)
+        return record
 
     @late
     def renames(self) -> RenameWatch:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         ignore: Sequence[str]
         suffix: str | None
         result_arg: str
+        checkpoint_arg: str | None
         on_change: OnChange
         compare: Comparison | None
         seed: str | None
@@ -50,6 +51,7 @@ class CacheOptions:
     save: Callable[..., object] | None = None
     suffix: str | None = None
     result_arg: str = "result_path"
+    checkpoint_arg: str | None = "checkpoint_dir"
     on_change: OnChange = "warn"
     compare: Comparison | None = None
     seed: str | None = "seed"

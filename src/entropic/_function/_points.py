@@ -75,6 +75,11 @@ class FunctionPoints:
     def is_of_earlier_code(self, key: Key) -> bool:
         return self.cache.engine.is_of_earlier_code(key)
 
+    def elsewhere(self, key: Key) -> bool | None:
+        engine, watch = self.cache.engine, self._watches.get(key.params_hash, self._watch)
+        found = engine.found_elsewhere(key, watch)
+        return None if found is None else engine.fallbacks.is_of_earlier_code(found, key)
+
     def ensure(self, point: Any) -> tuple[RunRecord, bool]:
         return self.cache.ensure(*self._arguments(point), self.metadata)
 

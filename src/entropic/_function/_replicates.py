@@ -192,6 +192,9 @@ class NumberedReplicates:
         policy = self._policy_of(record, key.key)
         return not policy.is_current(record, policy.today())
 
+    def elsewhere(self, key: _NumberKey) -> bool | None:
+        return None  # a store that is fallen back on is asked for points, not for further runs of one
+
     def ensure(self, point: Any) -> tuple[RunRecord, bool]:
         flight = self.key(point)
         call = Call(self._cache, flight.key, *self._replicates(point))

@@ -8,7 +8,6 @@ from ._import import Imported, import_runs
 from ._links import link_view
 from ._merge import Merged, MergeOptions, merge
 from ._orphans import remove_orphans
-from ._parts import Refused
 from ._prune import Limits, prune, prune_failures, remove_failures
 from ._rebuild import rebuild, undelete
 from ._reproduce import Reproduction, ReproductionReport, reproduce, run_again
@@ -24,7 +23,6 @@ __all__ = [
     "MergeOptions",
     "Merged",
     "Neighbour",
-    "Refused",
     "Reproduction",
     "ReproductionReport",
     "check",

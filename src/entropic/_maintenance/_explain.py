@@ -16,16 +16,13 @@ from .._engine import RunCache, StalenessPolicy, agrees, identity_fields
 from .._record import RunRecord, local_time, one_line
 from .._tables import RecordList
 from ..errors import declaration
-from ..hashing import Identity, Key, canonical, decode, decode_params, file_text, key_of, untagged
+from ..hashing import Identity, Key, canonical, decode_params, key_of
 from ..query import Selection
+from ._value_differences import differences_of, value_text
 
 __all__ = ["Explanation", "Neighbour"]
 
 _NEAREST = 3
-_LONGEST_TEXT = 60
-_MISSING = object()
-_KINDS: dict[type, str] = {int: "int", float: "float", str: "text"}
-_ARRAY_KINDS = {"f": "float", "i": "int", "u": "uint", "c": "complex", "S": "bytes", "U": "text", "M": "datetime64"}
 
 
 @dataclass(frozen=True)
@@ -133,6 +130,24 @@ def explain(
         policy: What its code of today means for recorded runs.
     """
     quiet = None if policy is None else policy.read_only()
+    explained = _explain_here(engine, key, function, defaults, policy, quiet)
+    if explained.is_hit or explained.is_error or not engine.settings.fallback:
+        return explained
+    found = engine.fallbacks.expected(key, quiet)
+    if found is None:
+        return explained
+    where = f"it would be fetched from {found.source.results_dir}"
+    return _explained(key, found.candidate.record, (where, *_why_it_answers(found.candidate.record, key)))
+
+
+def _explain_here(
+    engine: RunCache,
+    key: Key,
+    function: Function | None,
+    defaults: Collection[str],
+    policy: StalenessPolicy | None,
+    quiet: StalenessPolicy | None,
+) -> Explanation:
     found = engine.look_up(key, quiet)
     candidate = found.candidate
     if candidate is None:
@@ -258,7 +273,7 @@ def _differences(
     for name in dict.fromkeys([*key.params, *record.params]):
         asked, recorded = ({name: one[name]} if name in one else {} for one in (key.params, record.params))
         by_default = " (by default)" if name in defaults else ""
-        yield from (f"{difference}{by_default}" for difference in _differences_of(asked, recorded))
+        yield from (f"{difference}{by_default}" for difference in differences_of(asked, recorded))
 
 
 def identity_differences(asked: Mapping[str, Any], record: RunRecord) -> Iterator[str]:
@@ -267,9 +282,9 @@ def identity_differences(asked: Mapping[str, Any], record: RunRecord) -> Iterato
     if asked.get("function") != recorded.get("function"):
         yield _renamed(asked.get("function"), recorded.get("function"))
     if canonical(asked.get("version")) != canonical(recorded.get("version")):
-        yield f"version {_text(recorded.get('version'))} -> {_text(asked.get('version'))}"
+        yield f"version {value_text(recorded.get('version'))} -> {value_text(asked.get('version'))}"
     closure = recorded.get("closure", {})
-    yield from _differences_of(asked.get("closure", {}), closure if isinstance(closure, dict) else {}, "closed-over ")
+    yield from differences_of(asked.get("closure", {}), closure if isinstance(closure, dict) else {}, "closed-over ")
 
 
 def _code_difference(changed: Sequence[str]) -> str:
@@ -282,113 +297,3 @@ def _renamed(mine: str | None, theirs: str | None) -> str:
     if theirs is None:
         return "recorded as a plain run of the store, not by this function"
     return f"function renamed: was {theirs}"
-
-
-def _differences_of(
-    asked: Mapping[str, Any], recorded: Mapping[str, Any], prefix: str = "", kind: str = "parameter "
-) -> Iterator[str]:
-    """The differences of two mappings, name by name."""
-    kind = "" if prefix else kind
-    for name in dict.fromkeys([*asked, *recorded]):
-        mine, theirs = asked.get(name, _MISSING), recorded.get(name, _MISSING)
-        if theirs is _MISSING:
-            yield f"{kind}{prefix}{name} is new: {_text(mine)}"
-        elif mine is _MISSING:
-            yield f"{kind}{prefix}{name} is missing: was {_text(theirs)}"
-        else:
-            yield from _value_differences(f"{prefix}{name}", mine, theirs)
-
-
-def _value_differences(place: str, asked: Any, recorded: Any) -> Iterator[str]:
-    """In what two values differ, if their keys would."""
-    if canonical(asked) == canonical(recorded):
-        return
-    asked, recorded = decode(asked), decode(recorded)
-    if _is_nested(asked) and _is_nested(recorded):
-        yield from _differences_of(asked, recorded, f"{place}.")
-    elif isinstance(asked, list) and isinstance(recorded, list):
-        yield from _list_differences(place, asked, recorded)
-    else:
-        said = _array_difference(asked, recorded) or _file_difference(asked, recorded)
-        yield f"{place}: {said or _plain_difference(asked, recorded)}"
-
-
-def _plain_difference(asked: Any, recorded: Any) -> str:
-    looks_the_same = asked == recorded or _text(asked) == _text(recorded)
-    if not looks_the_same:
-        return f"{_text(recorded)} -> {_text(asked)}"
-    if isinstance(asked, bool) or isinstance(recorded, bool):
-        return f"{_text(asked)} instead of {_text(recorded)}"
-    return f"{_kind_and_text(asked)} instead of {_kind_and_text(recorded)}"
-
-
-def _list_differences(place: str, asked: list[Any], recorded: list[Any]) -> Iterator[str]:
-    if len(asked) != len(recorded):
-        yield f"{place}: a list of {len(asked)} instead of {len(recorded)}"
-        return
-    places = [
-        at for at, pair in enumerate(zip(asked, recorded, strict=True)) if canonical(pair[0]) != canonical(pair[1])
-    ]
-    yield from _value_differences(f"{place}[{places[0]}]", asked[places[0]], recorded[places[0]])
-    if len(places) > 1:
-        yield f"{place}: {len(places)} items of {len(asked)} differ"
-
-
-def _array_difference(asked: Any, recorded: Any) -> str | None:
-    mine, theirs = _array(asked), _array(recorded)
-    if mine is None and theirs is None:
-        return None
-    if mine is None or theirs is None:
-        return f"{_array_or_kind(asked, mine)} instead of {_array_or_kind(recorded, theirs)}"
-    if mine.get("dtype") != theirs.get("dtype"):
-        return f"numpy {_dtype(mine)} array instead of {_dtype(theirs)}"
-    if mine.get("shape") != theirs.get("shape"):
-        return f"an array of shape {_shape(mine)} instead of {_shape(theirs)}"
-    return "array contents differ"
-
-
-def _array(value: Any) -> dict[str, Any] | None:
-    inner = value.get("$ndarray") if isinstance(value, dict) else None
-    return inner if isinstance(inner, dict) else None
-
-
-def _array_or_kind(value: Any, array: dict[str, Any] | None) -> str:
-    return f"numpy {_dtype(array)} array" if array is not None else _kind_and_text(value)
-
-
-def _dtype(array: dict[str, Any]) -> str:
-    """``<i8`` as ``int64``; whatever is less common as it stands."""
-    text = str(array.get("dtype"))
-    kind, size = text[1:2], text[2:]
-    if text[:1] in "<|=" and kind in "fiuc" and size.isdigit():
-        return f"{_ARRAY_KINDS[kind]}{8 * int(size)}"
-    return "bool" if text == "|b1" else text
-
-
-def _shape(array: dict[str, Any]) -> str:
-    return str(tuple(array.get("shape", ())))
-
-
-def _file_difference(asked: Any, recorded: Any) -> str | None:
-    mine, theirs = file_text(asked), file_text(recorded)
-    if mine is None and theirs is None:
-        return None
-    if mine is None or theirs is None:
-        return f"{mine or _kind_and_text(asked)} instead of {theirs or _kind_and_text(recorded)}"
-    return f"contents differ: {theirs} -> {mine}"
-
-
-def _is_nested(value: Any) -> bool:
-    return isinstance(value, dict) and all(name[:1] != "$" or name == "$class" for name in value)
-
-
-def _kind_and_text(value: Any) -> str:
-    kind = _KINDS.get(type(value))
-    return f"{kind} {_text(value)}" if kind is not None else _text(value)
-
-
-def _text(value: Any) -> str:
-    file = file_text(value)
-    plain = untagged(value)
-    text = file or (repr(plain) if isinstance(plain, (str, float)) else str(plain))
-    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"

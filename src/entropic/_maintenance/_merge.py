@@ -19,14 +19,22 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from .._engine import RunCache, by_key, first_defect, has_recorded_digests, moved, signature
+from .._engine import (
+    CannotTakeError,
+    Refused,
+    RunCache,
+    Transfer,
+    by_key,
+    first_defect,
+    moved,
+    require_own_key,
+    signature,
+)
 from .._fs import status_of
-from .._record import RunRecord, companions_of, copy_record, listed_members
-from .._results import Published, Stage, own_parts
+from .._record import RunRecord, copy_record
 from .._tables import RecordList
 from ..hashing import canonical
 from ..query import Selection
-from ._parts import CannotTakeError, Part, Refused, Rules, copy_parts, require_own_key
 
 
 class Merged(NamedTuple):
@@ -86,6 +94,7 @@ class _Merge:
         self._other = other
         self._theirs = theirs
         self._options = options
+        self._transfer = Transfer(other.paths, engine.recorder, engine.paths, options.outside, options.link)
         self._runs_of_both = {_run_of(record) for record in theirs}
         self._known: dict[str, Sequence[RunRecord]] = by_key(engine.index.iter())
         self._passed = list(self._left_by_a_killed_merge())
@@ -137,12 +146,12 @@ class _Merge:
     # ---- one run ----------------------------------------------------------------------------------------------------
 
     def _previewed(self, record: RunRecord) -> RunRecord:
-        if not self._stays(record):
-            self._parts(record, record.result_path.name)
+        if not self._transfer.stays(record):
+            self._transfer.parts(record, record.result_path.name)
         return record
 
     def _take(self, record: RunRecord) -> RunRecord:
-        if self._stays(record):
+        if self._transfer.stays(record):
             taken = copy_record(record, self._engine.paths.indexed(str(record.result_path)))
             self._insert(taken)
         else:
@@ -152,36 +161,9 @@ class _Merge:
 
     def _take_copy(self, record: RunRecord) -> RunRecord:
         """Publish a copy of a result, then insert its record."""
-        stage = self._stage(record)
-        try:
-            copy_parts(self._parts(record, stage.path.name), stage.path.parent, link=self._options.link)
-            if not has_recorded_digests(record, str(stage.path)):
-                raise CannotTakeError("its content is not what was recorded; if it is good, register it anew there")
-            published = self._engine.recorder.publish(stage)
-            taken = copy_record(published_as(record, published), self._engine.paths.published(published.name))
+        with self._transfer.copied(record) as taken:
             self._insert(taken)
-        finally:
-            stage.discard()
         return taken
-
-    def _stage(self, record: RunRecord) -> Stage:
-        """A staging place under the same name, where that is free: files that refer to each other go on doing so."""
-        own = own_parts(record.result_path.name)
-        suffix = own[1] if own else "".join(record.result_path.suffixes[-1:])
-        return self._engine.staging.stage(record.params_hash, suffix, own[0] if own else None)
-
-    def _stays(self, record: RunRecord) -> bool:
-        """Whether a result was registered, and stays where it is: it is named by a path that leads there itself."""
-        path, results_dir = record.result_path, self._other.settings.results_dir
-        return ".." not in path.parts and results_dir not in path.parents
-
-    def _parts(self, record: RunRecord, name: str) -> list[Part]:
-        rules = Rules(self._other.paths, self._options.outside)
-        beside = [record.result_path.with_name(one) for one in companions_of(record)]
-        return [
-            *rules.parts(record.result_path, name),
-            *(part for one in beside for part in rules.parts(one, one.name)),
-        ]
 
     # ---- the order --------------------------------------------------------------------------------------------------
 
@@ -204,19 +186,6 @@ def _run_of(record: RunRecord) -> tuple[str, str]:
 
 def _is_in(name: object, folder: Path) -> bool:
     return isinstance(name, str) and folder in Path(name).parents
-
-
-def published_as(record: RunRecord, published: Published) -> RunRecord:
-    """Another store's record, with the names that its result has now."""
-    twin = copy_record(record, Path(published.name))
-    for name in ("siblings", "members"):
-        twin.provenance.pop(name, None)
-    members = [[*member[:3], *([] if member[3] is None else [member[3]])] for member in listed_members(record)]
-    if members:
-        twin.provenance["members"] = members
-    if published.siblings:
-        twin.provenance["siblings"] = published.siblings
-    return twin
 
 
 def is_answered_by(records: Iterable[RunRecord], other: RunRecord) -> bool:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from .. import _log
-from .._engine import RunCache, moved, signature
+from .._engine import CannotTakeError, RunCache, moved, require_own_key, signature
 from .._fs import status_of
 from .._record import RunRecord
 from .._results import Entry
 from .._tables import RecordList
 from ..errors import SeveralIndexesError
 from ..query import Where, fields_of, predicate
-from ._parts import CannotTakeError, require_own_key
 
 
 def rebuild(engine: RunCache, former_index: str | None) -> RecordList:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from .._engine import CannotReplayError, Comparison, RunCache, call_of, save_of, suffix_of
+from .._engine import CannotReplayError, Comparison, RunCache, call_of, given_new_checkpoint, save_of, suffix_of
 from .._fs import digest_like, status_of
 from .._record import RunRecord, one_line
 from .._results import Stage
@@ -116,8 +116,9 @@ def run_again(
 ) -> Reproduction:
     """Make the result of a record anew, in a private place, and compare the two."""
     suffix = suffix_of(call) or engine.settings.file_suffix
-    stage = engine.staging.stage_again(record.params_hash, suffix, stem_of(record))
-    return again(record, engine.paths.files_of(record), call, stage, comparison)
+    with given_new_checkpoint(engine.staging, record.params_hash, call):
+        stage = engine.staging.stage_again(record.params_hash, suffix, stem_of(record))
+        return again(record, engine.paths.files_of(record), call, stage, comparison)
 
 
 def _reproduced(

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from .._fs import door
 
 if TYPE_CHECKING:
+    from ._attempts import read_attempts, read_checkpoint_note
+    from ._checkpoints import Checkpoint, CheckpointArea, checkpoint_places, is_in_use, remove_checkpoint
     from ._failures import kept_folders, read_note, read_report
     from ._identity import folder_id, give_folder_id, is_folder_id, seal_of
     from ._journal import Entry, Event, Journal
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = [
     "OUTPUT_ENDING",
     "PRIVATE_FOLDER",
+    "Checkpoint",
+    "CheckpointArea",
     "Entry",
     "Event",
     "Journal",
@@ -27,16 +31,21 @@ __all__ = [
     "StagingArea",
     "TaskFile",
     "TaskName",
+    "checkpoint_places",
     "dead_sessions",
     "dead_task_files",
     "folder_id",
     "give_folder_id",
     "is_folder_id",
+    "is_in_use",
     "is_own_name",
     "kept_folders",
     "own_parts",
+    "read_attempts",
+    "read_checkpoint_note",
     "read_note",
     "read_report",
+    "remove_checkpoint",
     "require_locks",
     "seal_of",
     "unclaimed_work",
@@ -45,6 +54,8 @@ __all__ = [
 __getattr__, __dir__ = door(
     __name__,
     {
+        "_attempts": "read_attempts read_checkpoint_note",
+        "_checkpoints": "Checkpoint CheckpointArea checkpoint_places is_in_use remove_checkpoint",
         "_failures": "kept_folders read_note read_report",
         "_identity": "folder_id give_folder_id is_folder_id seal_of",
         "_journal": "Entry Event Journal",

@@ -17,7 +17,10 @@ What lies in a results folder: every name below ``.entropic`` is drawn here, and
         ├── locks/<hash>.lock                      the same where bytes cannot be locked; says who holds it
         ├── failed/<stem>_<random>/                what was written by a run that could not be recorded, and why:
         │                                          failure.json, traceback.txt
-        ├── checkpoints-v1/<hash>/                 what a run has put by, for the next attempt
+        ├── checkpoints-v1/<hash>/<number>/        what a run has put by, for the next attempt, in files/; beside it
+        │                                          note.json, attempts.jsonl, and a lock that the attempt holds
+        ├── checkpoints-v1/new.<random>/           the same, before it is whole
+        ├── checkpoints-v1/gone.<random>/          the same, while it is removed
         ├── tasks-v1/<digest>.<random>             what the batches of a sweep have in common: the function, by value
         └── code/                                  what is known of the code of runs
             ├── <fingerprint>.json                 what it consisted of
@@ -33,7 +36,7 @@ All of it lies here itself. A link in the place of one of these folders was put 
 cleaners to follow: it is refused before a run, and never followed to remove something.
 
 Cleaners remove what is dead only: a session, task, lock or draft that no process holds, and the staging folders of such
-a session. All else is removed on request.
+a session. What runs have put by goes when they are recorded. All else is removed on request.
 """
 
 from __future__ import annotations

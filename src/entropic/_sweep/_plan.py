@@ -31,6 +31,10 @@ class Planned(Protocol):
         """Whether the record that was recalled last for a key was made by code that has changed since."""
         ...
 
+    def elsewhere(self, key: Any) -> bool | None:
+        """Whether a run that would be fetched for a key was made by code that has changed since; None if none is."""
+        ...
+
     def own_point(self, point: Any) -> Any:
         """A copy of a point."""
         ...
@@ -51,7 +55,7 @@ class Plan:
 
     Attributes:
         total: The number of points.
-        cached: Those that are recorded.
+        cached: Those that are recorded, here or in a store that is fallen back on.
         duplicates: Those that stand in the sweep a second time, recorded or not.
         to_run: The points that would run, in their order.
         workers: The number of workers reckoned with.
@@ -110,6 +114,9 @@ def plan_sweep(subject: Planned, points: Any, workers: int) -> Plan:
         if subject.recall(key) is not None:
             cached += 1
             by_earlier_code += subject.is_of_earlier_code(key)
+        elif (of_earlier_code := subject.elsewhere(key)) is not None:
+            cached += 1
+            by_earlier_code += of_earlier_code
         else:
             to_run.append(subject.own_point(point))
             params.append(subject.params(key))

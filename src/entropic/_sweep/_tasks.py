@@ -45,6 +45,10 @@ class Subject(Protocol):
         """Whether the record that was recalled last for a key was made by code that has changed since."""
         ...
 
+    def elsewhere(self, key: Any) -> bool | None:
+        """Whether a run that would be fetched for a key was made by code that has changed since; None if none is."""
+        ...
+
     def ensure(self, point: Any) -> tuple[Any, bool]:
         """Have the point recorded: its record, and whether it was run for that, here and now."""
         ...

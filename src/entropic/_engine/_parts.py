@@ -15,12 +15,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from .._engine import ResultPaths, has_own_key
 from .._fs import open_own_file, status_of
 from .._record import RunRecord, one_line
+from ._lookup import has_own_key
+from ._paths import ResultPaths
 
 _CHUNK_BYTES = 1 << 20
 _MOST_LINKED_FOLDERS = 100  # in one result; only a maze of links has more
+_MAY_WRITE = 0o222
 _RIGHTS = 0o777  # whoever copies a program of somebody else does not lend it rights to act as himself
 
 
@@ -134,9 +136,12 @@ class Rules(NamedTuple):
         return self.outside or self.paths.is_removable(Path(real))
 
 
-def copy_parts(parts: Iterable[Part], folder: Path, *, link: bool = False) -> None:
+def copy_parts(parts: Iterable[Part], folder: Path, *, link: bool | None = False) -> None:
     """
     Copy parts into a folder; or, if *link*, make hard links to the files.
+
+    Without a say in it (None) those files are linked that are write-protected, where they can be: what is added to a
+    linked file is added to the other one, too.
 
     Raises:
         OSError: A file cannot be read, or written.
@@ -149,8 +154,18 @@ def copy_parts(parts: Iterable[Part], folder: Path, *, link: bool = False) -> No
             os.symlink(part.source, target)
         elif link:
             os.link(part.source, target, follow_symlinks=False)
-        else:
+        elif link is False or not _linked_if_protected(part.source, target):
             _copy_file(part.source, target)
+
+
+def _linked_if_protected(source: str, target: str) -> bool:
+    if os.stat(source, follow_symlinks=False).st_mode & _MAY_WRITE:
+        return False
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # another file system, or another user's file
+        return False
+    return True
 
 
 def _copy_file(source: str, target: str) -> None:

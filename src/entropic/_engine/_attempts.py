@@ -1,0 +1,266 @@
+"""
+The attempts at one run: it carries on from what an earlier one has put by, which goes when the run is recorded.
+
+What is put by belongs to the key, to the code, and to what is asked for: an ordinary call, one more run of a point, or
+one of its numbered replicates. So an independent run never begins with the work of another one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from .. import _log
+from .._code import Code
+from .._fs import process_id, warn
+from .._record import RunRecord
+from .._results import Checkpoint, CheckpointArea, StagingArea, read_attempts, read_checkpoint_note
+from ..errors import EntropicError, StaleCheckpointWarning
+from ..hashing import Key
+from ._ending import write_error
+from ._run import RunUnderWay, owner_of
+from ._staleness import StalenessPolicy
+
+_PATIENCE_SECONDS = 15.0  # a program that outlives its killed parent is ended within a few seconds
+
+
+class NoAttempt:
+    """A run that puts nothing by."""
+
+    def __enter__(self) -> NoAttempt:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def begin(self) -> None:
+        """It needs no place."""
+
+    def add_earlier(self, run: RunUnderWay) -> None:
+        """There are none."""
+
+
+_NONE = NoAttempt()
+
+
+def attempt_at(
+    staging: StagingArea, key: Key, work: object, policy: StalenessPolicy | None, purpose: str, run: RunUnderWay
+) -> Attempt | NoAttempt:
+    """The attempt that is about to begin; as a context manager, from before its run until that is recorded."""
+    if not getattr(owner_of(work), "takes_checkpoint", False):
+        return _NONE
+    return Attempt(staging, key, work, policy, purpose, run)
+
+
+@contextlib.contextmanager
+def given_new_checkpoint(staging: StagingArea, params_hash: str, work: object) -> Iterator[None]:
+    """In the block, what is run only to be compared has a place of its own, new and removed at the end."""
+    owner: Any = owner_of(work)
+    if not getattr(owner, "takes_checkpoint", False):
+        yield
+        return
+    area = CheckpointArea(staging.layout, durable=False)
+    note = {"purpose": "reproduce", "params_hash": params_hash}
+    owner.checkpoint = found = area.take(params_hash, note, lambda _: "other run", patience_seconds=0.0)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            found.remove()
+        found.release()
+
+
+class Attempt:
+    """
+    One attempt at a run, which holds the place of its checkpoints.
+
+    Args:
+        staging: Of the results folder.
+        key: The key of the run.
+        work: What is run; it is given the place as ``checkpoint``.
+        policy: What its code means for earlier attempts.
+        purpose: What is asked for.
+        run: The run.
+    """
+
+    def __init__(
+        self,
+        staging: StagingArea,
+        key: Key,
+        work: object,
+        policy: StalenessPolicy | None,
+        purpose: str,
+        run: RunUnderWay,
+    ) -> None:
+        self._area = CheckpointArea(staging.layout, durable=staging.durable)
+        self._folder = staging.layout.checkpoints
+        self._key = key
+        self._work: Any = owner_of(work)
+        self._policy = policy
+        self._purpose = purpose
+        self._run = run
+        self._owner = process_id()
+        self._checkpoint: Checkpoint | None = None
+        self._costs: tuple[float, float | None] | None = None
+
+    def __enter__(self) -> Attempt:
+        return self
+
+    def begin(self) -> None:
+        """
+        Take the place; the code of the run has been noted by now.
+
+        Raises:
+            StoreWriteError: None can be made.
+        """
+        self._code = _CodeOfRun(self._policy, self._work, self._run.provenance)
+        note = self._note()
+        patience_seconds = 0.0 if self._purpose == "run" else _PATIENCE_SECONDS  # others may go on beside it
+        try:
+            self._checkpoint = found = self._area.take(
+                self._key.params_hash, note, self._judge(note), patience_seconds=patience_seconds
+            )
+            found.begin()
+        except OSError as error:
+            advice = "Nothing has been run."
+            raise write_error("Cannot make a place for checkpoints", error, self._folder, advice) from error
+        self._work.checkpoint = found
+        if found.of_other_code is not None:
+            self._warn(found.of_other_code)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        checkpoint = self._checkpoint
+        if checkpoint is None or process_id() != self._owner:  # a child that was forked inside the run
+            return
+        try:
+            if error is None:
+                self._remove(checkpoint)
+            else:
+                checkpoint.end(_outcome_of(error), *self._own_costs())
+        finally:
+            checkpoint.release()
+
+    def add_earlier(self, run: RunUnderWay) -> None:
+        """Add what earlier attempts have cost, and list all of them in the provenance."""
+        assert self._checkpoint is not None
+        self._costs = self._own_costs()
+        elapsed_seconds, cpu_seconds = self._costs
+        earlier = self._checkpoint.earlier
+        run.elapsed_seconds += sum(one.get("elapsed_seconds", 0.0) for one in earlier)
+        if cpu_seconds is not None:
+            run.provenance["cpu_seconds"] = round(sum((one.get("cpu_seconds", 0.0) for one in earlier), cpu_seconds), 6)
+        if run.tells_circumstances:
+            last = {**read_attempts(self._checkpoint.place)[-1], "outcome": "completed"}
+            last.pop("last_seen_at", None)
+            last |= {"ended_at": _now(), "elapsed_seconds": round(elapsed_seconds, 6)}
+            if cpu_seconds is not None:
+                last["cpu_seconds"] = cpu_seconds
+            run.provenance["attempts"] = [*earlier, last]
+
+    def _own_costs(self) -> tuple[float, float | None]:
+        return self._costs or (self._run.elapsed_seconds, self._run.provenance.get("cpu_seconds"))
+
+    def _note(self) -> dict[str, Any]:
+        """What a new place is of."""
+        return {
+            "key": _whole_digest(self._key),
+            "purpose": self._purpose,
+            "params_hash": self._key.params_hash,
+            "params": self._key.params,
+            "provenance": {**self._key.identity.fields, **self._code.provenance},
+        }
+
+    def _judge(self, note: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Any]:
+        def judge(found: Mapping[str, Any]) -> str:
+            if any(found.get(name) != note[name] for name in ("key", "purpose")):
+                return "other run"
+            return "same" if self._code.is_that_of(found) else "other code"
+
+        return judge
+
+    def _warn(self, place: Path) -> None:
+        note, attempts = read_checkpoint_note(place), read_attempts(place)
+        began_at = str(attempts[-1].get("began_at", "")) if attempts else ""
+        changes = self._code.changes_since(note)
+        warning = StaleCheckpointWarning(self._code.name, changes, began_at, str(place))
+        warn(warning, StaleCheckpointWarning)
+
+    def _remove(self, checkpoint: Checkpoint) -> None:
+        try:
+            checkpoint.remove()
+        except OSError as error:
+            _log.checkpoint_kept(str(checkpoint.place), error)
+
+
+class _CodeOfRun:
+    """The code that is about to run, beside that of an earlier attempt."""
+
+    def __init__(self, policy: StalenessPolicy | None, work: Any, noted: Mapping[str, Any]) -> None:
+        self._policy = policy
+        if policy is not None:
+            self.name = policy.function_name
+            self.provenance = {name: noted[name] for name in ("code", "bytecode", "place") if name in noted}
+            return
+        function = getattr(work, "function", None)
+        self.name = str(getattr(function, "__qualname__", None) or type(function).__qualname__)
+        # That of a program is in its key.
+        self.provenance = {} if hasattr(function, "__entropic_identity__") else _code_of(function)
+
+    def is_that_of(self, note: Mapping[str, Any]) -> bool:
+        """Whether the code of an earlier attempt is good for the run."""
+        recorded = note.get("provenance")
+        if not isinstance(recorded, dict):
+            return False
+        if self._policy is None:
+            return any(recorded.get(one) == self.provenance.get(one) for one in ("code", "bytecode"))
+        return self._policy.is_current(_as_record(note), self._policy.today())
+
+    def changes_since(self, note: Mapping[str, Any]) -> list[str]:
+        """What has changed since an earlier attempt, in words; nothing if that is not known."""
+        if self._policy is None:
+            return []
+        with contextlib.suppress(EntropicError, OSError, KeyError):
+            return self._policy.changes_since(_as_record(note))
+        return []
+
+
+def _code_of(runner: Any) -> dict[str, Any]:
+    """The fingerprint of a plain runner's code; of what is made of other things, that of what is called."""
+    while hasattr(runner, "func") and hasattr(runner, "keywords"):  # functools.partial
+        runner = runner.func
+    owner = type(getattr(runner, "__self__", None)) if hasattr(runner, "__self__") else None
+    function = getattr(runner, "__func__", runner)
+    if not hasattr(function, "__code__"):
+        owner, function = type(runner), vars(type(runner)).get("__call__")
+    if not hasattr(function, "__code__"):  # compiled: its name is all there is
+        name = f"{type(runner).__module__}.{type(runner).__qualname__}"
+        return {"code": name, "bytecode": name}
+    fingerprint = Code(function, owner).before_run()
+    return {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
+
+
+def _as_record(note: Mapping[str, Any]) -> RunRecord:
+    """An earlier attempt in the form in which code is judged."""
+    return RunRecord({}, Path(), str(note.get("params_hash")), "", {}, dict(note["provenance"]))
+
+
+def _whole_digest(key: Key) -> str:
+    """All of the digest of which the key shows the beginning: so that two runs of one hash are two."""
+    return hashlib.sha256(f"{key.identity.line}\n{key.canonical}".encode("ascii")).hexdigest()
+
+
+def _outcome_of(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return f"raised {type(error).__qualname__}"
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="microseconds")

@@ -1,0 +1,732 @@
+"""A run that was interrupted carries on from what it has put by: of the same key and code, one attempt at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from entropic import Store, cached
+from entropic._engine import _attempts
+from entropic.errors import ReentrantRunError, StaleCheckpointWarning, StoreWriteError
+
+STEPS = 6
+
+
+class Broken(Exception):
+    """What interrupts a run in these tests."""
+
+
+def do(folder: Path) -> int:
+    """Carry on to the end; or to the step at which the test wants it to break, once. Notes in a file what was done."""
+    state, breaks_at = folder / "state", Path("breaks_at")
+    done = int(state.read_text()) if state.exists() else 0
+    with open("log", "a") as log:
+        log.write(f"{done} {folder}\n")
+    for step in range(done, STEPS):
+        if breaks_at.exists() and step == int(breaks_at.read_text()):
+            breaks_at.unlink()
+            raise Broken
+        folder.joinpath("draft").write_text(str(step + 1))
+        os.replace(folder / "draft", state)
+    return STEPS
+
+
+class Work:
+    """What `do` is to do, and what it has done."""
+
+    def __init__(self) -> None:
+        self.break_at(3)
+
+    def break_at(self, step: int | None) -> None:
+        """Have it break once, at a step."""
+        if step is None:
+            Path("breaks_at").unlink(missing_ok=True)
+        else:
+            Path("breaks_at").write_text(str(step))
+
+    def _log(self) -> list[list[str]]:
+        return [line.split(" ", 1) for line in Path("log").read_text().splitlines()] if Path("log").exists() else []
+
+    @property
+    def starts(self) -> list[int]:
+        """The step at which each attempt began."""
+        return [int(start) for start, _ in self._log()]
+
+    @property
+    def folders(self) -> list[str]:
+        """The folder that each was given."""
+        return [folder for _, folder in self._log()]
+
+
+@pytest.fixture
+def work() -> Work:
+    """Work that breaks once."""
+    return Work()
+
+
+def attempt(call: Callable[[], Any]) -> Any:
+    """What a call returns; None if it broke."""
+    try:
+        return call()
+    except Broken:
+        return None
+
+
+def places(store: Store) -> list[Path]:
+    """The places in which something is put by."""
+    return sorted(store.results_dir.glob(".entropic/checkpoints-v1/*/*"))
+
+
+# ---- the forms ------------------------------------------------------------------------------------------------------
+
+
+def by_keyword(store: Store) -> Callable[[], Any]:
+    @cached(store, name="f")
+    def f(n: int, *, result_path: Path, checkpoint_dir: Path) -> None:
+        result_path.write_text(str(do(checkpoint_dir)))
+
+    return lambda: f(1)
+
+
+def by_position(store: Store) -> Callable[[], Any]:
+    @cached(store, name="f")
+    def f(checkpoint_dir: Path, n: int, result_path: Path, m: int = 2) -> None:
+        assert (n, m) == (1, 5)
+        result_path.write_text(str(do(checkpoint_dir)))
+
+    return lambda: f(1, 5)
+
+
+def by_position_only(store: Store) -> Callable[[], Any]:
+    @cached(store, name="f")
+    def f(n: int, m: int = 2, checkpoint_dir: Path = Path(), result_path: Path = Path(), /) -> None:
+        assert (n, m) == (1, 2)
+        result_path.write_text(str(do(checkpoint_dir)))
+
+    return lambda: f(1)
+
+
+def by_another_name(store: Store) -> Callable[[], Any]:
+    @cached(store, name="f", checkpoint_arg="scratch", result_arg="out")
+    def f(n: int, *, scratch: Path, out: Path) -> None:
+        out.write_text(str(do(scratch)))
+
+    return lambda: f(1)
+
+
+def with_save(store: Store) -> Callable[[], Any]:
+    @cached(store, name="f", save=lambda path, value: path.write_text(str(value)))
+    def f(n: int, checkpoint_dir: Path) -> int:
+        return do(checkpoint_dir)
+
+    return lambda: f(1)  # type: ignore[call-arg]
+
+
+def as_method(store: Store) -> Callable[[], Any]:
+    class Model:
+        @cached(store, name="f", ignore=("self",))
+        def f(self, n: int, *, result_path: Path, checkpoint_dir: Path) -> None:
+            result_path.write_text(str(do(checkpoint_dir)))
+
+    return lambda: Model().f(1)
+
+
+def as_static_method(store: Store) -> Callable[[], Any]:
+    class Model:
+        @staticmethod
+        @cached(store, name="f")
+        def f(n: int, result_path: Path, checkpoint_dir: Path) -> None:
+            result_path.write_text(str(do(checkpoint_dir)))
+
+    return lambda: Model.f(1)
+
+
+def as_coroutine(store: Store) -> Callable[[], Any]:
+    @cached(store, name="f")
+    async def f(n: int, *, result_path: Path, checkpoint_dir: Path) -> None:
+        result_path.write_text(str(do(checkpoint_dir)))
+
+    return lambda: asyncio.run(f(1))
+
+
+def as_decorated_runner(store: Store) -> Callable[[], Any]:
+    @cached(store, name="f")
+    def f(params: dict[str, Any], result_path: Path, checkpoint_dir: Path) -> None:
+        result_path.write_text(str(do(checkpoint_dir)))
+
+    return lambda: f(n=1)
+
+
+def as_sweep(store: Store) -> Callable[[], Any]:
+    @cached(store, name="f")
+    def f(n: int, *, result_path: Path, checkpoint_dir: Path) -> None:
+        result_path.write_text(str(do(checkpoint_dir)))
+
+    def swept() -> Any:
+        records = f.sweep([{"n": 1}], on_error="skip")
+        return records[0] if records else None
+
+    return swept
+
+
+def as_replicate(store: Store) -> Callable[[], Any]:
+    @cached(store, name="f", seed=None)
+    def f(n: int, *, result_path: Path, checkpoint_dir: Path) -> None:
+        result_path.write_text(str(do(checkpoint_dir)))
+
+    def replicated() -> Any:
+        records = f.replicates(1, n=1, on_error="skip")
+        return records[0] if records else None
+
+    return replicated
+
+
+def plain(store: Store) -> Callable[[], Any]:
+    def runner(params: dict[str, Any], result_path: Path, checkpoint_dir: Path) -> None:
+        result_path.write_text(str(do(checkpoint_dir)))
+
+    return lambda: store.run_or_retrieve({"n": 1}, runner)
+
+
+def plain_wrapped(store: Store) -> Callable[[], Any]:
+    def runner(params: dict[str, Any], result_path: Path, *, checkpoint_dir: Path) -> None:
+        result_path.write_text(str(do(checkpoint_dir)))
+
+    @functools.wraps(runner)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        runner(*args, **kwargs)
+
+    return lambda: store.run_or_retrieve({"n": 1}, functools.partial(wrapped))
+
+
+def plain_object(store: Store) -> Callable[[], Any]:
+    class Runner:
+        def __call__(self, params: dict[str, Any], result_path: Path, checkpoint_dir: Path) -> None:
+            result_path.write_text(str(do(checkpoint_dir)))
+
+    return lambda: store.run_or_retrieve({"n": 1}, Runner())
+
+
+def plain_method(store: Store) -> Callable[[], Any]:
+    class Model:
+        def run(self, params: dict[str, Any], result_path: Path, checkpoint_dir: Path) -> None:
+            result_path.write_text(str(do(checkpoint_dir)))
+
+    return lambda: store.run_or_retrieve({"n": 1}, Model().run)
+
+
+def further(store: Store) -> Callable[[], Any]:
+    @cached(store, name="f")
+    def f(n: int, *, result_path: Path, checkpoint_dir: Path) -> None:
+        result_path.write_text(str(do(checkpoint_dir)))
+
+    return lambda: f.run(1)
+
+
+FORMS = [
+    by_keyword,
+    by_position,
+    by_position_only,
+    by_another_name,
+    with_save,
+    as_method,
+    as_static_method,
+    as_coroutine,
+    as_decorated_runner,
+    as_sweep,
+    as_replicate,
+    plain,
+    plain_wrapped,
+    plain_object,
+    plain_method,
+    further,
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_interrupted_run_carries_on(store: Store, work: Work, form: Callable[..., Callable[[], Any]]) -> None:
+    """In every form: from the last step that was put by; what was put by goes when the run is recorded."""
+    call = form(store)
+
+    assert attempt(call) is None
+    assert len(places(store)) == 1
+    record = call()
+
+    assert work.starts == [0, 3]
+    assert record.result_path.read_text() == str(STEPS)
+    assert list(store.results_dir.glob(".entropic/checkpoints-v1/*")) == []
+    assert [one["outcome"] for one in record.provenance["attempts"]] == ["raised Broken", "completed"]
+
+
+def test_the_folder_is_gone_from_the_signature(store: Store) -> None:
+    """It takes no part in the key, a caller cannot give it, and a parameter of that name can be left to the callers."""
+
+    @cached(store, name="f")
+    def f(n: int, *, result_path: Path, checkpoint_dir: Path) -> None:
+        result_path.write_text("x")
+
+    @cached(store, name="g", checkpoint_arg=None)
+    def g(n: int, checkpoint_dir: str, result_path: Path) -> None:
+        result_path.write_text(checkpoint_dir)
+
+    assert str(f.__signature__).startswith("(n: 'int')")
+    assert f(1).params == {"n": 1}
+    with pytest.raises(TypeError, match="checkpoint_dir"):
+        f(2, checkpoint_dir=Path())
+    assert g(1, "mine").result_path.read_text() == "mine"
+
+
+def test_a_run_without_it_makes_no_folder(store: Store) -> None:
+    """Nor has its record a list of attempts."""
+    record = store.run_or_retrieve({"n": 1}, lambda params, path: path.write_text("x"))
+
+    assert not store.results_dir.joinpath(".entropic", "checkpoints-v1").exists()
+    assert "attempts" not in record.provenance
+
+
+def test_costs_add_up(store: Store, work: Work) -> None:
+    """Of all attempts, of which each is listed: when and where it was, and what it took."""
+    call = by_keyword(store)
+    attempt(call)
+    record = call()
+    first, second = record.provenance["attempts"]
+
+    assert record.metadata["elapsed_seconds"] == pytest.approx(
+        first["elapsed_seconds"] + second["elapsed_seconds"], abs=1e-4
+    )
+    assert record.provenance["cpu_seconds"] == pytest.approx(first["cpu_seconds"] + second["cpu_seconds"], abs=1e-4)
+    assert first["began_at"] < first["ended_at"] < second["began_at"] < second["ended_at"]
+    assert {first["pid"], second["pid"]} == {os.getpid()}
+
+
+# ---- whose it is ----------------------------------------------------------------------------------------------------
+
+
+def changing(store: Store, what: str, **options: Any) -> Any:
+    """A function whose code reads a text."""
+    scope: dict[str, Any] = {"do": do, "cached": cached, "store": store, "options": options}
+    source = (
+        "@cached(store, name='f', **options)\n"
+        "def f(n, *, result_path, checkpoint_dir):\n"
+        f"    result_path.write_text(str(do(checkpoint_dir)) + {what!r})\n"
+    )
+    exec(source, scope)
+    return scope["f"]
+
+
+def test_changed_code_begins_at_the_beginning_and_says_so(store: Store, work: Work) -> None:
+    """What the former code has put by is kept; that code carries on from it."""
+    attempt(lambda: changing(store, "a")(1))
+    (kept,) = places(store)
+    work.break_at(4)
+    with pytest.warns(StaleCheckpointWarning, match="code of f has changed") as given:
+        attempt(lambda: changing(store, "b")(1))
+    work.break_at(5)
+    attempt(lambda: changing(store, "a")(1))
+    record = changing(store, "b")(1)
+
+    assert work.starts == [0, 0, 3, 4]
+    assert record.result_path.read_text() == f"{STEPS}b"
+    assert str(kept) in str(given[0].message)
+    assert places(store) == [kept]
+
+
+def test_code_that_does_not_count_carries_on(store: Store, work: Work) -> None:
+    """With ``on_change="ignore"`` nobody looks at the code."""
+    attempt(lambda: changing(store, "a", on_change="ignore")(1))
+    changing(store, "b", on_change="ignore")(1)
+
+    assert work.starts == [0, 3]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda store: changing(store, "a")(2),
+        lambda store: changing(store, "a")(1.0),
+        lambda store: changing(store, "a", version=2)(1),
+        lambda store: changing(store, "a").run(1),
+    ],
+    ids=["params", "type", "version", "a further run"],
+)
+def test_another_run_begins_at_the_beginning(store: Store, work: Work, other: Callable[..., Any]) -> None:
+    """Of other parameters, another version, or one that is to be independent of what is recorded."""
+    attempt(lambda: changing(store, "a")(1))
+    other(store)
+
+    assert work.starts == [0, 0]
+    assert len(places(store)) == 1
+
+
+def test_two_functions_share_nothing(store: Store, work: Work) -> None:
+    """Though their code is the same."""
+    functions = []
+    for name in ("f", "g"):
+
+        @cached(store, name=name)
+        def function(n: int, *, result_path: Path, checkpoint_dir: Path) -> None:
+            result_path.write_text(str(do(checkpoint_dir)))
+
+        functions.append(function)
+    attempt(lambda: functions[0](1))
+    functions[1](1)
+
+    assert work.starts == [0, 0]
+
+
+def test_the_code_of_a_plain_runner_counts(store: Store, work: Work) -> None:
+    """A hit does not look at it; a run that was interrupted does."""
+
+    def one(params: dict[str, Any], result_path: Path, checkpoint_dir: Path) -> None:
+        result_path.write_text(str(do(checkpoint_dir)))
+
+    def two(params: dict[str, Any], result_path: Path, checkpoint_dir: Path) -> None:
+        result_path.write_text(str(do(checkpoint_dir) + 1))
+
+    attempt(lambda: store.run_or_retrieve({"n": 1}, one))
+    with pytest.warns(StaleCheckpointWarning, match="two"):
+        store.run_or_retrieve({"n": 1}, two)
+
+    assert work.starts == [0, 0]
+
+
+def edit_note(place: Path, **changes: Any) -> None:
+    note = json.loads(place.joinpath("note.json").read_text())
+    place.joinpath("note.json").write_text(json.dumps({**note, **changes}))
+
+
+def test_runs_of_one_hash_are_two(store: Store, work: Work) -> None:
+    """The key has 16 digits of a digest, and what is put by the whole of it."""
+    call = by_keyword(store)
+    attempt(call)
+    edit_note(places(store)[0], key="0" * 64)
+    call()
+
+    assert work.starts == [0, 0]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"provenance": 1}', "\x00"])
+def test_a_place_whose_note_is_damaged_is_not_used(store: Store, work: Work, text: str) -> None:
+    """It is left for a look."""
+    call = by_keyword(store)
+    attempt(call)
+    (place,) = places(store)
+    place.joinpath("note.json").write_text(text)
+    call()
+
+    assert work.starts == [0, 0]
+    assert places(store) == [place]
+
+
+@pytest.mark.parametrize("text", ["", '{"began_at": "2026', "[]\n1\n", '\n\n{"outcome": "x"}\n', "\xff"])
+def test_a_damaged_list_of_attempts_costs_the_list(store: Store, work: Work, text: str) -> None:
+    """And not what was put by."""
+    call = by_keyword(store)
+    attempt(call)
+    places(store)[0].joinpath("attempts.jsonl").write_text(text, encoding="latin-1")
+    record = call()
+
+    assert work.starts == [0, 3]
+    assert record.provenance["attempts"][-1]["outcome"] == "completed"
+
+
+# ---- links, and what is half there ----------------------------------------------------------------------------------
+
+
+def test_a_link_in_the_place_of_all_is_refused(store: Store, work: Work, tmp_path: Path) -> None:
+    """Before anything runs."""
+    call = by_keyword(store)
+    attempt(call)
+    folder = store.results_dir / ".entropic" / "checkpoints-v1"
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(StoreWriteError, match="Nothing has been run"):
+        call()
+
+    assert work.starts == [0]
+
+
+@pytest.mark.parametrize("part", ["", "files", "lock", "note.json"])
+def test_a_link_in_a_place_is_not_followed(store: Store, work: Work, tmp_path: Path, part: str) -> None:
+    """The run begins at the beginning, somewhere else; what the link leads to stays as it is."""
+    call = by_keyword(store)
+    attempt(call)
+    target = places(store)[0] / part
+    target.rename(tmp_path / "elsewhere")
+    target.symlink_to(tmp_path / "elsewhere")
+    call()
+
+    assert work.starts == [0, 0]
+    assert tmp_path.joinpath("elsewhere").exists()
+
+
+def test_what_is_half_removed_is_not_used(store: Store, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed while it removes a place leaves none; the next run clears away what is left."""
+    call = by_keyword(store)
+    work.break_at(None)
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.rmtree", lambda *args, **kwargs: None)
+        call().result_path.unlink()
+    left = list(store.results_dir.glob(".entropic/checkpoints-v1/*"))
+    call()
+
+    assert len(left) == 1
+    assert work.starts == [0, 0]
+    assert list(store.results_dir.glob(".entropic/checkpoints-v1/*")) == []
+
+
+def test_no_place_no_run(store: Store, work: Work) -> None:
+    """A disk that is full, or a file in the way: refused before the run."""
+    call = by_keyword(store)
+    store.results_dir.joinpath(".entropic").mkdir()
+    store.results_dir.joinpath(".entropic", "checkpoints-v1").write_text("")
+
+    with pytest.raises(StoreWriteError, match="Cannot make a place for checkpoints"):
+        call()
+
+    assert work.starts == []
+
+
+def test_it_stays_until_the_run_is_recorded(store: Store, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that has ended, and whose record cannot be written, has lost nothing."""
+    call = by_keyword(store)
+    work.break_at(None)
+    with monkeypatch.context() as patched:
+        patched.setattr(type(store._engine.writer), "insert", refuse)
+        with pytest.raises(OSError, match="full"):
+            call()
+    record = call()
+
+    assert work.starts == [0, STEPS]
+    assert len(record.provenance["attempts"]) == 2
+
+
+def refuse(self: object, record: object) -> None:
+    """An index on a disk that is full."""
+    raise OSError(28, "full")
+
+
+# ---- one at a time --------------------------------------------------------------------------------------------------
+
+
+def test_runs_at_once_have_folders_of_their_own(store: Store) -> None:
+    """Further runs of one point exclude nobody; each carries on from one that was left."""
+    both = threading.Barrier(2)
+    found: list[Path] = []
+
+    def runner(params: dict[str, Any], result_path: Path, checkpoint_dir: Path) -> None:
+        found.append(checkpoint_dir)
+        both.wait(30)
+        result_path.write_text("x")
+
+    threads = [threading.Thread(target=store.run, args=({"n": 1}, runner)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(set(found)) == 2
+    assert places(store) == []
+
+
+def test_a_place_that_is_still_in_use_is_not_taken(
+    store: Store, work: Work, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By a process that has lost its lock on a database, or a program that outlives its parent: after some patience."""
+    monkeypatch.setattr(_attempts, "_PATIENCE_SECONDS", 0.1)
+    call = by_keyword(store)
+    attempt(call)
+    held = os.open(places(store)[0] / "lock", os.O_RDWR)
+    import fcntl
+
+    fcntl.flock(held, fcntl.LOCK_EX)
+    call()
+    os.close(held)
+
+    assert work.starts == [0, 0]
+    assert "still in use" in caplog.text
+    assert len(places(store)) == 1
+
+
+NESTED = """
+@cached(store, name="inner")
+def inner(n, *, result_path, checkpoint_dir):
+    result_path.write_text(str(do(checkpoint_dir)))
+
+@cached(store, name="outer")
+def outer(n, *, result_path, checkpoint_dir):
+    Path("outer").write_text(str(checkpoint_dir))
+    inner(1)
+    if n:
+        outer(n)
+    result_path.write_text("x")
+"""
+
+
+def test_a_call_within_a_call(store: Store, work: Work) -> None:
+    """Each has a folder of its own; a run that asks for itself is refused as ever."""
+    scope: dict[str, Any] = {"cached": cached, "store": store, "do": do, "Path": Path}
+    exec(NESTED, scope)
+
+    assert attempt(lambda: scope["outer"](0)) is None
+    scope["outer"](0)
+    with pytest.raises(ReentrantRunError):
+        scope["outer"](1)
+
+    assert work.starts == [0, 3]
+    assert len({Path("outer").read_text(), *work.folders}) == 2
+
+
+def test_a_child_that_was_forked_ends_nothing(store: Store) -> None:
+    """A child that leaves the run by an exception leaves what is put by to its parent."""
+
+    @cached(store, name="f")
+    def f(n: int, *, result_path: Path, checkpoint_dir: Path) -> None:
+        pid = os.fork()
+        if not pid:
+            raise Broken
+        os.waitpid(pid, 0)
+        checkpoint_dir.joinpath("a").write_text("a")
+        result_path.write_text("x")
+
+    parent = os.getpid()
+    try:
+        record = f(1)
+    finally:
+        if os.getpid() != parent:
+            os._exit(0)
+
+    assert record.result_path.read_text() == "x"
+    assert places(store) == []
+
+
+def test_a_run_that_is_compared_has_a_folder_of_its_own(store: Store, work: Work) -> None:
+    """`reproduce` begins at the beginning, and leaves nothing."""
+    f = changing(store, "a")
+    work.break_at(None)
+    f(1)
+
+    assert f.reproduce(1).outcome == "same"
+    assert work.starts == [0, 0]
+    assert list(store.results_dir.glob(".entropic/checkpoints-v1/*")) == []
+
+
+# ---- real processes -------------------------------------------------------------------------------------------------
+
+STUDY = """
+import os, sys, time
+import entropic
+
+store = entropic.Store("results", "runs.json", file_suffix=".txt", durable=False)
+
+@entropic.cached(store, name="count")
+def count(steps, *, result_path, checkpoint_dir):
+    state = checkpoint_dir / "state"
+    total, first = map(int, state.read_text().split()) if state.exists() else (0, 0)
+    os.write(1, f"begins {first}\\n".encode())
+    for step in range(first, steps):
+        total += step * step
+        (checkpoint_dir / "draft").write_text(f"{total} {step + 1}")
+        os.replace(checkpoint_dir / "draft", state)
+        os.write(1, f"did {step}\\n".encode())
+        time.sleep(0.001)
+    result_path.write_text(str(total))
+
+def ask():
+    os.write(1, f"answer {count(int(sys.argv[1])).result_path.read_text()}\\n".encode())
+
+for _ in range(int(sys.argv[2])):  # children that somebody kills
+    if not os.fork():
+        ask()
+        os._exit(0)
+    os.wait()
+ask()
+"""
+
+
+class Killed:
+    """
+    A study that is killed at random moments.
+
+    Args:
+        steps: How many there are.
+        children: How many children of one process are killed; or none, and the process itself is.
+    """
+
+    def __init__(self, steps: int, children: int = 0) -> None:
+        Path("study.py").write_text(STUDY)
+        self._command = [sys.executable, "study.py", str(steps), str(children)]
+        self._drawn = random.Random(7)
+        self.done = 0
+        self.answer = ""
+
+    def run(self, *, kills: int) -> None:
+        """Run the study, and kill it or so many of its children, each at most 30 ms after its first word."""
+        process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        timers = []
+        for line in process.stdout:
+            word, _, number = line.strip().partition(" ")
+            if word == "begins":
+                assert int(number) >= self.done, "a step was lost that had been put by"
+                if len(timers) < kills:
+                    victim = process.pid if self._command[-1] == "0" else self._child_of(process.pid)
+                    timers.append(threading.Timer(self._drawn.uniform(0.0, 0.03), os.kill, (victim, signal.SIGKILL)))
+                    timers[-1].start()
+            elif word == "did":
+                self.done = max(self.done, int(number) + 1)
+            else:
+                self.answer = number
+        process.stdout.close()
+        process.wait()
+        for timer in timers:
+            timer.join()
+
+    def _child_of(self, pid: int) -> int:
+        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text())
+
+
+def require_right_answer(study: Killed, steps: int, kills: int) -> None:
+    """The sum of all squares, in as many attempts as there must have been, and nothing left."""
+    (record,) = Store("results", "runs.json").list()
+    attempts = record.provenance["attempts"]
+
+    assert study.answer == str(sum(step * step for step in range(steps)))
+    assert study.done == steps
+    assert len(attempts) == kills + 1
+    assert record.metadata["elapsed_seconds"] == pytest.approx(
+        sum(one["elapsed_seconds"] for one in attempts), abs=0.01
+    )
+    assert list(Path("results").glob(".entropic/checkpoints-v1/*")) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system has to tell the child of a process")
+def test_killed_at_random_moments() -> None:
+    """The right answer in the end, and no step is done twice that was put by."""
+    study = Killed(steps=400, children=15)
+    study.run(kills=15)
+
+    require_right_answer(study, 400, kills=15)
+
+
+@pytest.mark.soak
+def test_killed_200_times_at_random_moments() -> None:
+    """The same, with an interpreter for each attempt."""
+    study = Killed(steps=8000)
+    for number in range(201):
+        study.run(kills=1 if number < 200 else 0)
+
+    require_right_answer(study, 8000, kills=200)
