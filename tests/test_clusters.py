@@ -211,7 +211,7 @@ def test_jobs_of_submitit(slurm: Cluster, study: Study) -> None:
     study.go()
     printed = study.ended()
 
-    assert re.search(rf"job {cancelled} \(CANCELLED\) has not produced any output\. .*ends with: .*srun: error", printed)
+    assert re.search(rf"job {cancelled} \(CANCELLED\) has not produced any output\. .* ends with: srun: error", printed)
     assert "failed [" in printed
     assert "swept 6" in printed
     assert "sacct" not in printed
