@@ -102,7 +102,9 @@ class RunCache:
 
     @late
     def flights(self) -> _locks.SingleFlight:
-        return _locks.SingleFlight(self.index.key_locks() or self._key_locks)
+        layout = self.staging.layout
+        cleaned, places = str(layout.cleaned_locks), str(layout.locks)
+        return _locks.SingleFlight(self.index.key_locks() or self._key_locks, lambda: _fs.takes_turn(cleaned, places))
 
     @late
     def folder(self) -> FolderIdentity:

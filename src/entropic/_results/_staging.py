@@ -29,6 +29,7 @@ from .._fs import (
     share_tree,
     sync,
     sync_tree,
+    takes_turn,
     watch_forks,
 )
 from ._failures import keep_folder, write_report
@@ -190,7 +191,9 @@ class StagingArea:
         make_shared_folder(self._staging)
         make_shared_folder(self.layout.sessions)
         session = Session(self.layout.sessions)
-        self.clean_up()
+        layout = self.layout
+        if takes_turn(str(layout.cleaned), str(layout.sessions), str(layout.tasks)):
+            self.clean_up()
         return session
 
 
