@@ -151,12 +151,23 @@ def import_passed_over(path: str, reason: str) -> None:
 
 
 def key_lock_lost(params_hash: str, place: str) -> None:
-    """The session that held the lock of a running key has ended before the run."""
+    """The lock of a running key could not be renewed in time, and another process has taken it."""
     logger.warning(
-        "Lost the lock of the run %s on %s, which has restarted or dropped the connection: another process may have "
-        "run it as well. The result is kept",
+        "Lost the lock of the run %s on %s, which could not be renewed in time: another process may be running it as "
+        "well. Whichever is recorded first answers",
         params_hash,
         place,
+        extra={"params_hash": params_hash},
+    )
+
+
+def passed_over(params_hash: str, path: str) -> None:
+    """A run that had lost its lock has ended after another process had recorded the same."""
+    logger.warning(
+        "Another process has recorded the run %s meanwhile, and its record answers. The result of this one has no "
+        "record, and is kept at %s",
+        params_hash,
+        path,
         extra={"params_hash": params_hash},
     )
 

@@ -48,8 +48,7 @@ if TYPE_CHECKING:
 
 _REMEMBERED_KEYS = 4096
 
-_REQUESTED = Lookup("none", None, "asked to run")
-_NO_REPLICATE = Lookup("none", None, "no such replicate")
+_REQUESTED, _NO_REPLICATE = (Lookup("none", None, why) for why in ("asked to run", "no such replicate"))
 
 
 class RunCache:
@@ -139,9 +138,9 @@ class RunCache:
         """Give back what is held open; the next run takes it again."""
         self.settle()
         made = vars(self)
-        for part in (self.writer.journal if "writer" in made else None, made.get("staging"), made.get("_key_locks")):
-            if part is not None:
-                part.close()
+        parts = self.writer.journal if "writer" in made else None, made.get("staging"), made.get("_key_locks")
+        for part in filter(None, parts):
+            part.close()
         self.index.close()
 
     # ---- running ----------------------------------------------------------------------------------------------------
@@ -153,7 +152,8 @@ class RunCache:
         with self.flights.lead(key.params_hash, look) as record:
             record = record or self._fetched(key, policy, look)
             if record is None:
-                with self.recorder.new_run(key, work, metadata, policy, look.found) as run:
+                flight = self.flights.flight(key.params_hash, look)
+                with self.recorder.new_run(key, work, metadata, policy, look.found, flight=flight) as run:
                     run.returned = work(run.path)
                 record = run.record
             return record
@@ -167,7 +167,8 @@ class RunCache:
         async with self.flights.lead_async(key.params_hash, look) as record:
             record = record or self._fetched(key, policy, look)
             if record is None:
-                with self.recorder.new_run(key, work, metadata, policy, look.found) as run:
+                flight = self.flights.flight(key.params_hash, look)
+                with self.recorder.new_run(key, work, metadata, policy, look.found, flight=flight) as run:
                     run.returned = await work(run.path)
                 record = run.record
             return record
@@ -219,9 +220,10 @@ class RunCache:
     ) -> RunRecord:
         """Run one numbered replicate of a key, unless *answer*, asked under the flight of that number, has it."""
         self._prepare_run()
-        with self.flights.lead(hash_params({"of": key.params_hash, "replicate": number}), answer) as record:
+        with self.flights.lead(flown := hash_params({"of": key.params_hash, "replicate": number}), answer) as record:
             if record is None:
-                with self.recorder.new_run(key, work, metadata, policy, _NO_REPLICATE, f"replicate {number}") as run:
+                flight, what = self.flights.flight(flown, answer), f"replicate {number}"
+                with self.recorder.new_run(key, work, metadata, policy, _NO_REPLICATE, what, flight=flight) as run:
                     run.provenance["replicate"] = number
                     run.returned = work(run.path)
                 record = run.record

@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import _log
 from .._fs import warn
+from .._locks import Flight
 from .._record import RunRecord
 from .._results import Published, Stage, StagingArea
 from ..errors import EntropicError, IndexUnavailableError, OtherFolderError, ResultOpenWarning, StoreWriteError
@@ -80,6 +81,8 @@ class Recorder:
         policy: StalenessPolicy | None,
         found: Lookup,
         purpose: str = "call",
+        *,
+        flight: Flight | None = None,
     ) -> Iterator[RunUnderWay]:
         """
         Stage; hand over to the runner; publish, insert, and put the record on the run.
@@ -113,7 +116,7 @@ class Recorder:
             path = os.path.join(self._settings.results_dir, published.name)
             indexed = self._paths.published(published.name)
             told = {"elapsed_seconds": run.elapsed_seconds, **told, **details}
-            run.record = self.insert(key, path, indexed, told, run.provenance, run.elapsed_seconds)
+            run.record = self.insert(key, path, indexed, told, run.provenance, run.elapsed_seconds, flight=flight)
         _log.run_completed(key.params_hash, str(run.record.result_path), run.elapsed_seconds)
         if found.candidate is not None and found.is_broken:
             self._writer.delete_stale(found.candidate.stored)
@@ -150,8 +153,13 @@ class Recorder:
         elapsed_seconds: float = 0.0,
         *,
         created_at: str | None = None,
+        flight: Flight | None = None,
     ) -> RunRecord:
-        """Insert the record of a result that stands in its place, and return it as users see it."""
+        """
+        Insert the record of a result that stands in its place, and return it as users see it.
+
+        If the lock of the run was lost, and whoever has had it since has recorded the run: that record, alone.
+        """
         place: str | os.PathLike[str] = path
         try:
             limit = self._settings.digest_limit(elapsed_seconds)
@@ -167,7 +175,10 @@ class Recorder:
             )
             place = self._index.path or path
             self._folder.require_own(may_return_identity=False)  # a disk may have been unmounted meanwhile
-            self._writer.insert(record)
+            while not self._writer.insert(record, None if flight is None else flight.lock):
+                if flight is not None and (answer := flight.answer()) is not None:
+                    _log.passed_over(key.params_hash, path)
+                    return answer  # type: ignore[no-any-return]
         except OSError as error:
             if isinstance(error, OtherFolderError):
                 self._folder.look_again()

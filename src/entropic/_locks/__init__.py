@@ -6,13 +6,14 @@ from .._fs import door
 
 if TYPE_CHECKING:
     from ._byte_locks import ByteLocks, key_locks_in
-    from ._flights import SingleFlight
+    from ._flights import Flight, SingleFlight
     from ._lock_files import LockFiles, dead_locks
     from ._protocols import KeyLock, KeyLocks
     from ._ranks import count_of_ranks, independent_ranks, refuse_ranks
 
 __all__ = [
     "ByteLocks",
+    "Flight",
     "KeyLock",
     "KeyLocks",
     "LockFiles",
@@ -28,7 +29,7 @@ __getattr__, __dir__ = door(
     __name__,
     {
         "_byte_locks": "ByteLocks key_locks_in",
-        "_flights": "SingleFlight",
+        "_flights": "Flight SingleFlight",
         "_lock_files": "LockFiles dead_locks",
         "_protocols": "KeyLock KeyLocks",
         "_ranks": "count_of_ranks independent_ranks refuse_ranks",

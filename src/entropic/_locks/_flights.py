@@ -17,11 +17,11 @@ import contextlib
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from .. import _log
 from .._fs import calling_frame, forks_held_off, watch_forks
-from ._protocols import KeyLocks
+from ._protocols import KeyLock, KeyLocks
 from ._tickets import Line, TaskTicket, ThreadTicket, Ticket, enter
 
 _FIRST_POLL_SECONDS = 0.001
@@ -29,6 +29,19 @@ _LONGEST_POLL_SECONDS = 0.05
 _PATIENCE_SECONDS = 5.0
 
 T = TypeVar("T")
+
+
+class Flight(NamedTuple):
+    """
+    What a run is made under.
+
+    Attributes:
+        lock: That of the key.
+        answer: Looks the key up, should the lock have been lost meanwhile.
+    """
+
+    lock: KeyLock | None
+    answer: Callable[[], Any]
 
 
 def _no_answer() -> None:
@@ -104,6 +117,11 @@ class SingleFlight:
                 self._end(ticket)
             finally:
                 self._end(ticket)
+
+    def flight(self, params_hash: str, answer: Callable[[], T | None]) -> Flight:
+        """The flight of a key, for whoever leads it."""
+        line = self._lines.get(params_hash)
+        return Flight(None if line is None else line.lock(), answer)
 
     def clean_up_once(self) -> None:
         """`clean_up`, for the first run of a process, if it is its turn."""

@@ -156,6 +156,11 @@ class Line(deque["weakref.ref[Ticket]"]):
         first = self._first()
         return first is None or first is ticket
 
+    def lock(self) -> KeyLock | None:
+        """The lock of the first ticket."""
+        first = self._first()
+        return None if first is None else first.lock
+
     def wake_first(self, _: object = None) -> None:
         """Have the owner of the first ticket look."""
         first = self._first()
