@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from ._engine import Comparison, Runner
-    from ._maintenance import CheckReport, Explanation, Exported, FailedRun, Imported, Merged, ReproductionReport
+    from ._maintenance import (
+        CheckReport,
+        Explanation,
+        Exported,
+        FailedRun,
+        Imported,
+        Lineage,
+        Merged,
+        ReproductionReport,
+    )
     from ._sweep import Plan
     from ._tables import RecordList
     from .index import IndexBackend
@@ -521,6 +530,36 @@ class Store:
         """
         return self.list(where, current=True).collect(read, to)
 
+    def lineage(self, run: RunRecord | str, *, stores: Iterable[Store] = ()) -> Lineage:
+        """
+        Follow a run to all that it was made from, and to all that was made of it.
+
+        A run is made from another if the record or the result of that one was an argument of it. Looked for are records
+        in this store, in *stores*, in those that are open in this process, and in the results folder that a record
+        names. Nothing is written. Costs a look-up for each run above, and one look at every record that names inputs.
+
+        Args:
+            run: A record, or the begin of a hash, meaning the newest run with it.
+            stores: Further stores to look into.
+
+        Returns:
+            The runs and their links: printed a tree, and ``rows()``, ``to_json()``, ``to_svg()``. What has changed
+            since, or is gone, is marked.
+
+        Raises:
+            NotRecordedError: No run has this hash (a `LookupError`).
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> mesh = store.run({"cells": 8}, lambda params, path: path.write_text("8 cells"))
+            >>> flow = store.run({"mesh": mesh}, lambda params, path: path.write_text(params["mesh"].read_text()))
+            >>> [record.params for record in store.lineage(flow).ancestors]
+            [{'cells': 8}]
+        """
+        from ._maintenance import lineage
+
+        return lineage(self._engine, run, [one._engine for one in stores])
+
     def link_view(
         self,
         folder: str | os.PathLike[str],
@@ -734,6 +773,7 @@ class Store:
         keep_newest: int | None = None,
         max_size_bytes: int | None = None,
         by: Literal["age", "value"] = "age",
+        keep_inputs: bool = True,
         failed: Literal[False] = False,
         preview: bool = False,
     ) -> RecordList: ...
@@ -757,6 +797,7 @@ class Store:
         keep_newest: int | None = None,
         max_size_bytes: int | None = None,
         by: Literal["age", "value"] = "age",
+        keep_inputs: bool = True,
         failed: bool = False,
         preview: bool = False,
     ) -> RecordList | Sequence[FailedRun]:
@@ -775,6 +816,8 @@ class Store:
             by: Of what then remains, give up first what is oldest (``"age"``), or what saves the fewest seconds of
                 computing for each byte it takes (``"value"``). A run whose time is not known, such as a registered
                 one, is given up last then.
+            keep_inputs: Keep runs that others were made from, if these are kept, here or in a store that is open in
+                this process. Without them those go on to answer, but cannot be made again.
             failed: Instead of runs, remove what failed ones have left, as `failures` lists it: all of it, or what
                 *where* and *older_than_seconds* mean.
             preview: Remove nothing; only tell.
@@ -798,7 +841,7 @@ class Store:
 
         limits = Limits(older_than_seconds, larger_than_bytes, keep_newest, max_size_bytes, by)
         if not failed:
-            return prune(self._engine, limits, where, preview=preview)
+            return prune(self._engine, limits, where, preview=preview, keep_inputs=keep_inputs)
         if limits != Limits(older_than_seconds):
             raise ValueError("Cannot prune failed runs by size or number: they have an age only, and where=.")
         return prune_failures(self._engine, older_than_seconds, where, preview=preview)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ._defaults import DefaultsWatch
     from ._ending import not_removed
     from ._fallback import select_with_fallbacks
-    from ._known import CannotReplayError, Comparison, call_of, is_known, make_known
+    from ._known import CannotReplayError, Comparison, call_of, is_known, judge_of_code, make_known
     from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
     from ._manifest import differs, first_defect, has_recorded_digests
     from ._open_caches import open_caches
@@ -75,6 +75,7 @@ __all__ = [
     "is_inside",
     "is_known",
     "judge",
+    "judge_of_code",
     "make_known",
     "moved",
     "not_removed",
@@ -103,7 +104,7 @@ __getattr__, __dir__ = door(
         "_defaults": "DefaultsWatch",
         "_ending": "not_removed",
         "_fallback": "select_with_fallbacks",
-        "_known": "CannotReplayError Comparison call_of is_known make_known",
+        "_known": "CannotReplayError Comparison call_of is_known judge_of_code make_known",
         "_lookup": "Candidate Lookup agrees has_own_key identity_fields identity_of judge",
         "_manifest": "differs first_defect has_recorded_digests",
         "_open_caches": "open_caches",

@@ -237,6 +237,18 @@ class FunctionCache:
             raise CannotReplayError(why_another(record, key.identity.fields))
         return Call(self, key, args, kwargs, is_counted=False)
 
+    def todays_code(self) -> Callable[[RunRecord], bool]:
+        """See `entropic._engine._known.Replays`."""
+        is_good, version = self.records.todays_code(), canonical(self.closure.identity().fields.get("version"))
+
+        def is_of_today(record: RunRecord) -> bool:
+            told = record.provenance
+            return canonical(told.get("version")) == version and (
+                not isinstance(told.get("code"), str) or is_good(record)
+            )
+
+        return is_of_today
+
     @property
     def results_dir(self) -> Path:
         """Of the store it was decorated on."""

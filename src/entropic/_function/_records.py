@@ -70,17 +70,17 @@ class FunctionRecords:
 
     def _found(self, selection: Selection, is_wanted: Callable[[RunRecord], bool], current: bool = False) -> RecordList:
         if self._evolution is None:
-            return self._engine.select(selection, is_wanted, self._todays_code(), current=current)
+            return self._engine.select(selection, is_wanted, self.todays_code(), current=current)
         # Asked of the points of today, whatever they were called when they were recorded.
         of_today = [self.of_today(record) for record in self._engine.select(query.Selection.of(), is_wanted)]
         found = _tables.RecordList(of_today).where(selection.condition)
         _engine.warn_of_slips(selection, bool(found), lambda: map(query.fields_of, of_today))
-        origin = self._engine.origin(self._todays_code())
+        origin = self._engine.origin(self.todays_code())
         if current:
             found = _tables.from_store(found, origin).current()
         return _tables.from_store(selection.arranged(found, query.fields_of), origin)
 
-    def _todays_code(self) -> Callable[[RunRecord], bool]:
+    def todays_code(self) -> Callable[[RunRecord], bool]:
         """Makes what tells whether a record is of today's code: asked once for each code, where that will do."""
         known: dict[str, bool] = {}
         watches: list[StalenessPolicy] = []
@@ -134,7 +134,7 @@ class FunctionRecords:
             changed |= dict.fromkeys(change for one in _one_of_each_code(runs) for change in watch.changes_since(one))
             accepted |= {_engine.signature(record): record for record in watch.accept(runs, records)}
         self._engine.finder.decide_anew()
-        is_good = self._todays_code()
+        is_good = self.todays_code()
         left_out = sum(not is_good(record) for record in (records if chosen is None else chosen))
         points = len(set(map(self._point, accepted.values())))
         return AcceptedChanges(len(accepted), self._name, points, [*changed], left_out)

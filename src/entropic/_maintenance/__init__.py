@@ -1,10 +1,12 @@
 """Upkeep of a store: check, prune, merge, export, explain, reproduce. Loaded by those who ask for it."""
 
-from ._check import CheckReport, check, salvage
+from ._ancestry import LineageRun
+from ._check import CheckReport, OutdatedRun, check, salvage
 from ._explain import Explanation, Neighbour, explain
 from ._export import Exported, ExportOptions, export
 from ._failures import FailedRun, failures
 from ._import import Imported, import_runs
+from ._lineage import Lineage, LineageLink, lineage
 from ._links import link_view
 from ._merge import Merged, MergeOptions, merge
 from ._orphans import remove_orphans
@@ -20,9 +22,13 @@ __all__ = [
     "FailedRun",
     "Imported",
     "Limits",
+    "Lineage",
+    "LineageLink",
+    "LineageRun",
     "MergeOptions",
     "Merged",
     "Neighbour",
+    "OutdatedRun",
     "Reproduction",
     "ReproductionReport",
     "check",
@@ -30,6 +36,7 @@ __all__ = [
     "export",
     "failures",
     "import_runs",
+    "lineage",
     "link_view",
     "merge",
     "prune",

@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from .._engine import RunCache, differs
 from .._fs import own_entries, status_of
 from .._locks import dead_locks
-from .._record import RunRecord, one_line
+from .._record import RunRecord, call_text, one_line
 from .._results import Layout, dead_sessions, dead_task_files, unclaimed_work
 from .._tables import RecordList
+from ._ancestry import Ancestry, LineageRun
 from ._orphans import list_entries, orphans_among
 
-__all__ = ["CheckReport"]
+__all__ = ["CheckReport", "OutdatedRun"]
+
+
+class OutdatedRun(NamedTuple):
+    """
+    A recorded run whose result is as recorded, though something that it was made from is not.
+
+    Attributes:
+        record: The run.
+        causes: What has changed since, or is gone, on each way up the nearest; each tells why as its ``status``.
+    """
+
+    record: RunRecord
+    causes: tuple[LineageRun, ...]
+
+    def __str__(self) -> str:
+        return f"{call_text(self.record)} {self.record.params_hash} from {'; '.join(map(str, self.causes))}"
+
+
+OutdatedRun.__module__ = "entropic.reports"
 
 
 @dataclass
@@ -32,6 +53,7 @@ class CheckReport:
         leftovers: Unfinished work and locks of processes that have died.
         unclaimed: Unfinished work of processes that may have died or not: a cleaner of old files has taken what tells
             it. Remove it by hand once nothing runs.
+        outdated: Results that agree with their records, but were made from runs that have changed since or are gone.
         failed: What failed runs left behind under ``keep_failed``.
         unreadable_lines: Numbers of index lines that cannot be read, counted from 1.
         repaired: What ``repair=True`` has mended, one sentence each.
@@ -45,13 +67,14 @@ class CheckReport:
     leftovers: list[Path] = field(default_factory=list)
     unclaimed: list[Path] = field(default_factory=list)
     failed: list[Path] = field(default_factory=list)
+    outdated: list[OutdatedRun] = field(default_factory=list)
     unreadable_lines: list[int] = field(default_factory=list)
     repaired: list[str] = field(default_factory=list)
     not_repaired: list[str] = field(default_factory=list)
 
     @property
     def is_clean(self) -> bool:
-        """Whether index and results agree, and nothing is left over."""
+        """Whether index and results agree, and nothing is left over; what is ``outdated`` does agree."""
         lost, left = self.dangling or self.changed or self.unreadable_lines, self.leftovers or self.unclaimed
         return not (lost or left or self.orphans)
 
@@ -62,6 +85,7 @@ class CheckReport:
         lines += [f"orphan (no record): {path}" for path in self.orphans]
         lines += [f"left over by a dead process: {path}" for path in self.leftovers]
         lines += [f"of a process that may still run (if nothing does, remove it): {path}" for path in self.unclaimed]
+        lines += [f"made from what has changed: {run}" for run in self.outdated]
         lines += [f"failed run: {path}" for path in self.failed]
         lines += [f"index line {number} cannot be read" for number in self.unreadable_lines]
         lines += [f"repaired: {what}" for what in self.repaired]
@@ -88,9 +112,19 @@ def check(engine: RunCache, *, contents: bool, repair: bool) -> CheckReport:
     report.orphans = orphans_among(engine, entries, known, in_flight)
     note_leftovers(report, results_dir)
     report.leftovers += engine.index.leftovers()
+    if not damaged_lines:  # else what cannot be read would pass for gone
+        report.outdated = list(outdated_among(engine, records))
     if repair:
         _repair(engine, report)
     return report
+
+
+def outdated_among(engine: RunCache, records: Iterable[RunRecord]) -> Iterator[OutdatedRun]:
+    """Those of some records that were made from what has changed since, or is gone."""
+    ancestry = Ancestry(engine)
+    for record in records:
+        if record.inputs and (causes := ancestry.outdated(ancestry.run_of(record))):
+            yield OutdatedRun(record, causes)
 
 
 def salvage(engine: RunCache) -> Path | None:

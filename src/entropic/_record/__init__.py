@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ._companions import companions_of, listed_members
     from ._flat import flatten
     from ._inputs import RunInput, inputs_among
+    from ._labels import call_text, short_name
     from ._record import (
         RunRecord,
         copy_record,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "RunInput",
     "RunRecord",
+    "call_text",
     "cell_text",
     "companions_of",
     "copy_record",
@@ -42,6 +44,7 @@ __all__ = [
     "path_text",
     "place_below",
     "plain_text",
+    "short_name",
     "with_params",
 ]
 
@@ -52,6 +55,7 @@ __getattr__, __dir__ = door(
         "_companions": "companions_of listed_members",
         "_flat": "flatten",
         "_inputs": "RunInput inputs_among",
+        "_labels": "call_text short_name",
         "_record": "RunRecord copy_record document_text encoded is_pinned lazy_copy path_text place_below with_params",
     },
 )

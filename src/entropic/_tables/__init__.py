@@ -5,15 +5,17 @@ from typing import TYPE_CHECKING
 from .._fs import door
 
 if TYPE_CHECKING:
+    from ._graph import drawn_graph
     from ._origin import Origin
     from ._record_list import RecordList, from_store
     from ._render import text_width
 
-__all__ = ["Origin", "RecordList", "from_store", "text_width"]
+__all__ = ["Origin", "RecordList", "drawn_graph", "from_store", "text_width"]
 
 __getattr__, __dir__ = door(
     __name__,
     {
+        "_graph": "drawn_graph",
         "_origin": "Origin",
         "_record_list": "RecordList from_store",
         "_render": "text_width",

@@ -26,6 +26,7 @@ from typing import Any
 from ..._record import RunRecord
 from ...errors import MissingExtraError
 from ._columns import page_columns
+from ._lineage import lineage_section
 from ._results import Shelf
 
 __all__ = ["make_page"]
@@ -73,6 +74,7 @@ def make_page(
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "style": _own("page.css"),
         "script": script,
+        "lineage": lineage_section(runs),
         "runs": as_data(shown),
         "table_js": _packed(table_js),
         "table_css": _packed(table_css),
