@@ -14,7 +14,8 @@ What lies in a results folder: every name below ``.entropic`` is drawn here, and
         ├── spare-v1/<session>.<number>/            an emptied staging folder, for the next run of its process
         ├── sessions/<session>                     locked while the process lives whose staging folders bear its name
         ├── cleaned-v1                             its time tells when somebody last looked for the work of the dead,
-        │                                          where many are at work; and cleaned-locks-v1, for the locks
+        │                                          where many are at work
+        ├── cleaned-locks-v1                       the same for locks/
         ├── keys-v1.lock                           empty; a byte of it is locked for each key that is being run
         ├── locks/<hash>.lock                      the same where bytes cannot be locked; says who holds it
         ├── failed/<stem>_<random>/                what was written by a run that could not be recorded, and why:
