@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ._function import cached
     from ._guides import docs
     from ._points import grid, zipped
+    from ._results import report_progress
     from .hashing import InputFile, normalize
     from .query import param
 
@@ -38,6 +39,7 @@ __all__ = [
     "grid",
     "normalize",
     "param",
+    "report_progress",
     "zipped",
 ]
 
@@ -49,6 +51,7 @@ _load, _ = door(
         "_function": "cached",
         "_guides": "docs",
         "_points": "grid zipped",
+        "_results": "report_progress",
         "hashing": "InputFile normalize",
         "query": "param",
     },

@@ -189,9 +189,9 @@ def point_failed(point: object, error: BaseException) -> None:
     logger.warning("Skipped the point %s: %s: %s", repr(point), type(error).__name__, error)
 
 
-def swept(points: int, outcome: str) -> None:
-    """A sweep has come to its end."""
-    logger.info("Swept %d point(s): %s", points, outcome)
+def swept(points: int, outcome: str, *, is_whole: bool) -> None:
+    """A sweep has come to its end; one that has left points to others, or for later, says so more loudly."""
+    logger.log(logging.INFO if is_whole else logging.WARNING, "Swept %d point(s): %s", points, outcome)
 
 
 def worker_died(exit_status: int | None, points: int) -> None:

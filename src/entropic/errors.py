@@ -53,6 +53,7 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
     ├── MetadataWarning                            what a runner returned cannot be kept as metadata
     ├── NameSharedWarning                          a recorded run is of another function of the same name
     ├── RenamedFunctionWarning                     a run that is missing is recorded by the same code, by another name
+    ├── UnseenReadsWarning                         files that a run may have read, and that are not watched
     ├── UnknownNameWarning                         a query by a name, or for a kind of value, that no recorded run has
     ├── FallbackWarning                            a store that is fallen back on, or a result in it, cannot be used
     ├── IncompleteGridWarning                      collected values with gaps: points without a result
@@ -125,6 +126,7 @@ __all__ = [
     "StoreWriteError",
     "SweepError",
     "UnknownNameWarning",
+    "UnseenReadsWarning",
     "UnsupportedSystemError",
     "UnsupportedTypeError",
     "WorkerDiedError",
@@ -678,7 +680,7 @@ class DuplicateFunctionError(EntropicError, ValueError):
 
 class CodeChangedError(EntropicError, RuntimeError):
     """
-    A recorded run was made by code that has changed since, and the function has ``on_change="error"``.
+    A recorded run is of code, or has read files, that have changed since, and the function has ``on_change="error"``.
 
     If the result is still good, call ``accept_changes()`` on the function; if not, call its ``run()``.
 
@@ -686,11 +688,13 @@ class CodeChangedError(EntropicError, RuntimeError):
         name: The function.
         changed: What has changed, such as ``"helper `rhs` in model.py"``.
         created_at: When the run was recorded.
+        files: Files that the run has read and that have changed, of a function with ``watch_reads=True``.
     """
 
     name: str
     changed: Sequence[str]
     created_at: str
+    files: Sequence[str] = ()
     _template = (
         "Cannot answer from the recorded run. {story} If the result is still good, call accept_changes() on the "
         "function once; if not, give the function a new version=, or call its run()."
@@ -699,10 +703,18 @@ class CodeChangedError(EntropicError, RuntimeError):
     @property
     def story(self) -> str:
         """What has changed since when, in a sentence."""
-        more = ["more"] if len(self.changed) > _SHOWN_CHANGES else []
-        shown = [*self.changed[:_SHOWN_CHANGES], *more]
-        named = ", ".join(shown[:-1]) + " and " + shown[-1] if len(shown) > 1 else "".join(shown)
-        return f"The code of {self.name} has changed since {self.created_at[:19].replace('T', ' ')}: {named}."
+        since = f"since {self.created_at[:19].replace('T', ' ')}"
+        told = [f"The code of {self.name} has changed {since}: {_listed(self.changed)}."] if self.changed else []
+        if self.files:
+            told.append(f"What {self.name} has read has changed {since}: {_listed(self.files)}.")
+        return " ".join(told)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names in a sentence, but for those that would make it too long."""
+    more = ["more"] if len(names) > _SHOWN_CHANGES else []
+    shown = [*names[:_SHOWN_CHANGES], *more]
+    return ", ".join(shown[:-1]) + " and " + shown[-1] if len(shown) > 1 else "".join(shown)
 
 
 class SeveralCodesError(EntropicError, ValueError):
@@ -726,7 +738,9 @@ class SeveralCodesError(EntropicError, ValueError):
 
 class StaleResultWarning(UserWarning):
     """
-    A recorded result is used although its code has changed since; given once for each pair of codes.
+    A recorded result is used although its code, or a file that its run has read, has changed since.
+
+    Given once for each pair of codes, and for each state of the files.
 
     Also where ``collect`` leaves out points for that reason.
     If the result is still good, call ``accept_changes()`` on the function; if not, give it a new ``version=``.
@@ -736,6 +750,30 @@ class StaleResultWarning(UserWarning):
     """
 
     subject: tuple[str, ...] = ()
+
+
+class UnseenReadsWarning(_Declared, UserWarning):
+    """
+    A run of a function with ``watch_reads=True`` has read files, or may have, that cannot be watched.
+
+    Given once for each function and thing. Where a result depends on such a file, make it a parameter annotated as
+    `InputFile`.
+
+    Attributes:
+        name: The function.
+        unseen: What was not seen, such as ``"child processes"``.
+    """
+
+    name: str
+    unseen: Sequence[str]
+    _template = (
+        "What {name} reads is not seen in full: {_listed}. A change of such files goes unnoticed. Where the result "
+        "depends on one, make its path a parameter annotated as entropic.InputFile."
+    )
+
+    @property
+    def _listed(self) -> str:
+        return _listed(self.unseen)
 
 
 class StaleCheckpointWarning(_Declared, UserWarning):

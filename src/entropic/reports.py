@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ._engine import Refused
     from ._function import AcceptedChanges, BoundCachedFunction, CachedFunction, CacheInfo, WithMetadata
     from ._maintenance import (
+        ActiveRun,
         CheckReport,
         Explanation,
         Exported,
@@ -27,11 +28,12 @@ if TYPE_CHECKING:
         ReproductionReport,
     )
     from ._points import Design, Grid
-    from ._record import RunInput
+    from ._record import ReadFile, RunInput
     from ._sweep import Plan, SweepProgress
 
 __all__ = [
     "AcceptedChanges",
+    "ActiveRun",
     "BoundCachedFunction",
     "CacheInfo",
     "CachedFunction",
@@ -50,6 +52,7 @@ __all__ = [
     "Neighbour",
     "OutdatedRun",
     "Plan",
+    "ReadFile",
     "Refused",
     "Reproduction",
     "ReproductionReport",
@@ -60,6 +63,7 @@ __all__ = [
 
 _PLACES = {
     "AcceptedChanges": "_function",
+    "ActiveRun": "_maintenance",
     "BoundCachedFunction": "_function",
     "CacheInfo": "_function",
     "CachedFunction": "_function",
@@ -78,6 +82,7 @@ _PLACES = {
     "Neighbour": "_maintenance",
     "OutdatedRun": "_maintenance",
     "Plan": "_sweep",
+    "ReadFile": "_record",
     "Refused": "_engine",
     "Reproduction": "_maintenance",
     "ReproductionReport": "_maintenance",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ._engine import Comparison, Runner
     from ._maintenance import (
+        ActiveRun,
         CheckReport,
         Explanation,
         Exported,
@@ -261,8 +262,9 @@ class Store:
         `run_or_retrieve` every point, here or in parallel, and return the records in the order of the points.
 
         Recorded points are answered at once, duplicates run once, and each run is recorded the moment it finishes: a
-        sweep that was stopped, by Ctrl-C or by a crash, carries on when it is started again. Points are drawn as they
-        are needed, so a generator of millions is welcome.
+        sweep that was stopped, by Ctrl-C or by a crash, carries on when it is started again. Several sweeps of the same
+        points, in any threads and processes, share them. Points are drawn as they are needed, so a generator of
+        millions is welcome.
 
         Args:
             points: Mappings: `entropic.grid`, a list, a generator, or a DataFrame, whose rows they are then.
@@ -281,6 +283,8 @@ class Store:
             metadata: Kept with the records of new runs; takes no part in the keys.
             on_error: ``"raise"``: the other points go on, and at the end a `SweepError` has the records and the
                 failures. ``"skip"``: failures are logged, and the other records returned.
+            wait: Points that others have under way are passed over, and asked for again at the end. True waits for them
+                then, False returns without those that are not recorded by then; the log says how many.
 
         Raises:
             SweepError: Some points have failed.
@@ -736,6 +740,35 @@ class Store:
         if not (found := self._engine.records_of(key)):
             raise NotRecordedError("", key.params_hash)
         return found
+
+    def under_way(self) -> Sequence[ActiveRun]:
+        """
+        Return what runs at the moment, in any process and on any host, the oldest first.
+
+        It is read from what each run keeps in the results folder while it lasts: nothing is written, no run is
+        disturbed, and no server is asked. A run whose process has died is not under way. Costs some file operations for
+        each run, and a look at recorded runs to estimate how long it will take.
+
+        Returns:
+            Each with its function and parameters, host and process, since when it runs, how far it is if it tells
+            (`entropic.report_progress`), and an estimate of the time that is left.
+
+        Raises:
+            OSError: The results folder cannot be read.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> def simulate(params, result_path):
+            ...     print([run.params for run in store.under_way()])
+            ...     result_path.write_text("x")
+            >>> _ = store.run({"n": 1}, simulate)
+            [{'n': 1}]
+            >>> store.under_way()
+            []
+        """
+        from ._maintenance import under_way
+
+        return under_way(self._engine)
 
     def failures(self, where: Where | None = None) -> Sequence[FailedRun]:
         """

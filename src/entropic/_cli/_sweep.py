@@ -215,11 +215,11 @@ class ProgramPoints(PlainRuns):
         values, program = self._program(point)
         return self._engine.key_of(values, program)
 
-    def ensure(self, point: Any) -> tuple[RunRecord, bool]:
+    def ensure(self, point: Any, *, waits: bool = True) -> tuple[RunRecord, bool]:
         values, program = self._program(point)
         key = self._engine.key_of(values, program)
         work = BoundRunner(program, values, key)
-        return self._engine.obtain(key, work, self._metadata), work.has_run
+        return self._engine.obtain(key, work, self._metadata, waits=waits), work.has_run
 
     def require_fitting(self, point: Mapping[str, str]) -> None:
         """

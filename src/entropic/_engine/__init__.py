@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ._parts import CannotTakeError, Part, Refused, Rules, copy_parts, is_inside, require_own_key
     from ._paths import ResultPaths
     from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
+    from ._reads import ReadsWatch
     from ._records import by_key, moved
     from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, save_of, suffix_of
     from ._settings import DIGEST_UP_TO_BYTES, Settings, checked_suffix
@@ -46,6 +47,7 @@ __all__ = [
     "Metadata",
     "Part",
     "PlainRuns",
+    "ReadsWatch",
     "Refused",
     "ResultPaths",
     "Rules",
@@ -112,6 +114,7 @@ __getattr__, __dir__ = door(
         "_parts": "CannotTakeError Part Refused Rules copy_parts is_inside require_own_key",
         "_paths": "ResultPaths",
         "_plain_runs": "PlainRuns SIMILAR_RUNS durations_of",
+        "_reads": "ReadsWatch",
         "_records": "by_key moved",
         "_run": "AsyncWork BoundRunner Look Metadata RunUnderWay Runner Work save_of suffix_of",
         "_settings": "DIGEST_UP_TO_BYTES Settings checked_suffix",

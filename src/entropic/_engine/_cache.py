@@ -66,8 +66,7 @@ class RunCache:
         staging: Where runs are staged.
         flights: Who runs which key at the moment.
         folder: Whether the results folder is the one of the index.
-        finder: What looks keys up; its methods are here as well, as ``recall``, ``look_up``, ``shown`` and
-            ``is_of_earlier_code``.
+        finder: What looks keys up; ``recall``, ``look_up``, ``shown`` and ``is_of_earlier_code`` are here as well.
         writer: What changes the index.
         recorder: What publishes results and inserts their records.
     """
@@ -145,11 +144,13 @@ class RunCache:
 
     # ---- running ----------------------------------------------------------------------------------------------------
 
-    def obtain(self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None) -> RunRecord:
-        """On a miss: take the flight, look again, and if nobody was faster, run."""
+    def obtain(
+        self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None, *, waits: bool = True
+    ) -> RunRecord:
+        """On a miss: take the flight, *waits* says how; look again, and if nobody was faster, run."""
         self._prepare_run()
         look = SecondLook(self.finder, key, policy)
-        with self.flights.lead(key.params_hash, look) as record:
+        with self.flights.lead(key.params_hash, look, waits=waits) as record:
             record = record or self._fetched(key, policy, look)
             if record is None:
                 flight = self.flights.flight(key.params_hash, look)
@@ -216,11 +217,12 @@ class RunCache:
         return run.record
 
     def replicate(
-        self, key: Key, number: int, work: Work, metadata: Metadata, answer: Look, policy: StalenessPolicy | None = None
+        self, key: Key, number: int, work: Work, metadata: Metadata, answer: Look, policy: StalenessPolicy, waits: bool
     ) -> RunRecord:
         """Run one numbered replicate of a key, unless *answer*, asked under the flight of that number, has it."""
         self._prepare_run()
-        with self.flights.lead(flown := hash_params({"of": key.params_hash, "replicate": number}), answer) as record:
+        flown = hash_params({"of": key.params_hash, "replicate": number})
+        with self.flights.lead(flown, answer, waits=waits) as record:
             if record is None:
                 flight, what = self.flights.flight(flown, answer), f"replicate {number}"
                 with self.recorder.new_run(key, work, metadata, policy, _NO_REPLICATE, what, flight=flight) as run:

@@ -51,7 +51,10 @@ class Finder:
         if candidate is not None and candidate.stored is stored:
             if candidate.agreed is not key:
                 candidate.require_agreement(key)
-            if (policy is None or candidate.answers_for is policy.today()) and candidate.defect() is None:
+            stands = policy is None or (
+                candidate.answers_for is policy.today() and (candidate.reads is None or candidate.reads_stand())
+            )
+            if stands and candidate.defect() is None:
                 if is_enabled_for(DEBUG):
                     _log.hit(key.params_hash, candidate.path)
                 if self._of_earlier_code and policy is not None and key.params_hash in self._of_earlier_code:
@@ -129,10 +132,18 @@ class Finder:
         is_older = form.params_hash != key.params_hash
         if is_older:
             policy = _policy_for_older(key, policy)
+        reads = None if policy is None else policy.reads_of(candidate.record)
+        # Before it is decided: what changes meanwhile is seen next time.
+        seen = None if reads is None else reads.looks()
         if not found.is_hit and not (policy is not None and policy.permits(candidate.record)):
             return None
         if policy is not None:
             candidate.answers_for = policy.today()
+            candidate.reads, candidate.reads_seen = reads, seen
+        if policy is not None and reads is not None:
+            if found.is_hit and policy.changed_files(candidate.record):
+                candidate.reads_seen = None  # they have changed since that was found
+            reads.note_use()
         remember(self._candidates, form.params_hash, candidate, _REMEMBERED_HITS)
         if is_older:
             self._older_forms.remember(key, form)

@@ -16,6 +16,7 @@ from ._staleness import StalenessPolicy
 
 if TYPE_CHECKING:
     from ._manifest import Inspection
+    from ._reads import Reads
 
 Kind = Literal["hit", "gone", "short", "changed", "other code", "other function", "none"]
 
@@ -32,6 +33,8 @@ class Candidate:
         answers_for: The fingerprint of the code for which it was found to be the answer.
         is_newest: Whether it is the record that the index shows, and not an earlier one of the same key.
         may_change: Whether a result that has changed since it was recorded is handed out, with a warning.
+        reads: The files that its run has read, if it counts what they are now.
+        reads_seen: What these looked like when it was found to be the answer; None for ask again.
     """
 
     __slots__ = (
@@ -43,6 +46,8 @@ class Candidate:
         "is_newest",
         "may_change",
         "path",
+        "reads",
+        "reads_seen",
         "record",
         "stored",
     )
@@ -57,6 +62,8 @@ class Candidate:
         self.may_change = may_change
         self.agreed: Key | None = None
         self.answers_for: Fingerprint | None = None
+        self.reads: Reads | None = None
+        self.reads_seen: object = None
         self._inspection: Inspection | None = None
         # Of a result that is one file: how it looked when it was last found whole, which is as it was recorded.
         is_one_file = "members" not in record.provenance
@@ -71,6 +78,15 @@ class Candidate:
                 recorded = f"{canonical(identity_fields(self.record))} {canonical(self.record.params)}"
                 raise HashCollisionError(key.params_hash, asked, recorded)
             self.agreed = key
+
+    def reads_stand(self) -> bool:
+        """Whether what its run has read looks as it did when this was found to be the answer; one look at each."""
+        if self.reads is None:
+            return True
+        if self.reads_seen is None or self.reads.looks() != self.reads_seen:
+            return False
+        self.reads.note_use()
+        return True
 
     def defect(self) -> Lookup | None:
         """
@@ -117,7 +133,7 @@ class Lookup(NamedTuple):
     Attributes:
         kind: ``"hit"``: a record of today's code, whose result is whole. ``"gone"`` or ``"short"``: its result is
             missing or cut. ``"changed"``: it is not what was recorded, where that is no answer. ``"other code"``: the
-            result is whole, and was made by code that has changed since.
+            result is whole, and was made by code, or from files, that have changed since.
             ``"other function"``: by another function of the same name. ``"none"``: nothing is recorded.
         candidate: The record it is about; None if there is none.
         reason: Why it is no hit, for the record of the run that follows.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from .._locks import SingleFlight
 from .._record import RunRecord
 from ..hashing import Key, decode_params, own_copy
 from ..query import Selection
@@ -33,10 +34,13 @@ class PlainRuns:
     def key(self, point: Any) -> Key:
         return self._engine.key_of(point, self._runner)
 
-    def ensure(self, point: Any) -> tuple[RunRecord, bool]:
+    def ensure(self, point: Any, *, waits: bool = True) -> tuple[RunRecord, bool]:
         key = self.key(point)
         work = BoundRunner(self._runner, point, key)
-        return self._engine.obtain(key, work, self._metadata), work.has_run
+        return self._engine.obtain(key, work, self._metadata, waits=waits), work.has_run
+
+    def flights(self) -> SingleFlight:
+        return self._engine.flights
 
     def prepare(self) -> None:
         self._engine.prepare(getattr(self._runner, "__module__", None))

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import _log
-from .._fs import warn
+from .._fs import remember, warn
 from .._locks import Flight
 from .._record import RunRecord
-from .._results import Published, Stage, StagingArea
+from .._results import Ongoing, Published, Stage, StagingArea
 from ..errors import EntropicError, IndexUnavailableError, OtherFolderError, ResultOpenWarning, StoreWriteError
 from ..hashing import Key, decode_params
 from ..index import Index
@@ -29,6 +29,11 @@ from ._run import Metadata, RunUnderWay, allow_empty_of, inputs_of, save_of, suf
 from ._settings import Settings
 from ._staleness import StalenessPolicy
 from ._writer import IndexWriter
+
+# A note of a run costs some five calls of the system: of one that takes so long, less than a thousandth.
+_BRIEF_SECONDS = 0.05
+_BRIEF_RUNS = 3
+_REMEMBERED_FUNCTIONS = 256
 
 
 class Recorder:
@@ -59,6 +64,7 @@ class Recorder:
         self._folder = folder
         self._writer = writer
         self._staging = staging
+        self._brief_runs: dict[str, int] = {}  # of each function, one after the other
 
     def require_writable(self) -> None:
         """Refuse before the run what would be refused after it."""
@@ -97,11 +103,12 @@ class Recorder:
         stage = self.open_stage(key.params_hash, suffix_of(work) or self._settings.file_suffix)
         run = RunUnderWay(stage.path, tells_circumstances=self._settings.provenance)
         ending = Ending(stage, key, self._settings.results_dir, work)
-        attempt = attempt_at(self._staging, key, work, policy, purpose, run)
-        with ending.watched(keep_failed=self._settings.keep_failed), attempt:
-            with run.told(work, policy, found.reason):
+        attempt, ongoing = attempt_at(self._staging, key, work, policy, purpose, run), self._shown(stage, ending, key)
+        with ending.watched(keep_failed=self._settings.keep_failed), attempt, ongoing:
+            with ongoing.running(), run.told(work, policy, found.reason):
                 attempt.begin()
                 yield run
+            self._note_duration(key, run.elapsed_seconds)
             ending.has_ended, ending.returned = True, run.returned
             held_open = ending.held_open(run.elapsed_seconds)
             save = save_of(work)
@@ -122,6 +129,18 @@ class Recorder:
             self._writer.delete_stale(found.candidate.stored)
         if held_open:
             warn(ResultOpenWarning(path, held_open), ResultOpenWarning)
+        if policy is not None:
+            policy.warn_of_unseen(run.record)
+
+    def _shown(self, stage: Stage, ending: Ending, key: Key) -> Ongoing:
+        """What others see of a run; nothing if the last ones of its function, in this process, took no time."""
+        is_brief = self._brief_runs.get(_function_of(key), 0) >= _BRIEF_RUNS
+        return Ongoing(os.fspath(stage.path.parent), ending.note, is_brief=is_brief)
+
+    def _note_duration(self, key: Key, elapsed_seconds: float) -> None:
+        name = _function_of(key)
+        count = self._brief_runs.get(name, 0) + 1 if elapsed_seconds < _BRIEF_SECONDS else 0
+        remember(self._brief_runs, name, count, _REMEMBERED_FUNCTIONS)
 
     def _allows_empty(self, work: object) -> bool:
         own = allow_empty_of(work)
@@ -187,3 +206,7 @@ class Recorder:
             advice = f"The result is kept at {path!r}: once the cause is gone, register it."
             raise write_error("Cannot record the run", error, place, advice) from error
         return self._paths.shown(record)
+
+
+def _function_of(key: Key) -> str:
+    return str(key.identity.fields.get("function", ""))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 else:  # loaded by those who pass files or records
     _origins = LateModule("entropic._engine._origins")
 
+__calls_what_users_write__ = True  # what is opened below is the user's doing; see `entropic._fs._opened`
+
 CHECKPOINT_ARG = "checkpoint_dir"
 
 
@@ -107,7 +109,7 @@ class RunUnderWay:
     @contextlib.contextmanager
     def told(self, work: object, policy: StalenessPolicy | None, reason: str) -> Iterator[None]:
         """While it runs, note with what code, why, under what circumstances, how long and at what cost."""
-        recorded: dict[str, str] = {}
+        recorded: dict[str, Any] = {}
         with contextlib.ExitStack() as around:
             if policy is not None:
                 recorded = around.enter_context(policy.recording())

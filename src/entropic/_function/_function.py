@@ -26,7 +26,7 @@ from ._inputs import Inputs
 from ._names import Claim, belongs_to, claim_name, function_name, may_be_method, place_of, plain_function
 from ._options import CacheOptions
 from ._records import FunctionRecords
-from ._watches import Watches
+from ._watches import Watches, reads_watch
 
 if TYPE_CHECKING:
     from .._engine import Metadata
@@ -120,6 +120,7 @@ class FunctionCache:
         self._is_method = may_be_method(function) and not isinstance(decorated, staticmethod)
         self._ownership = Ownership(tuple(options.tracked), tuple(options.untracked), not options.ignore_logging)
         names = [*self.binding.signature.parameters]
+        self._reads = reads_watch(self.engine, self.name, function, options)
         self.watches = Watches(function, self._new_watch, names, self._ownership, is_method=self._is_method)
         self._watch = self.watches.own
         self.records = FunctionRecords(self.engine, self.name, self.closure, self.evolution, self.watches)
@@ -136,7 +137,9 @@ class FunctionCache:
 
     def _new_watch(self, owner: type | None, said: set[str]) -> StalenessPolicy:
         code = Code(self.function, owner, self._ownership, save=self.options.save)
-        return StalenessPolicy(self.name, code, self.options.on_change, self.engine.codebook, said, self.place)
+        return StalenessPolicy(
+            self.name, code, self.options.on_change, self.engine.codebook, said, self.place, self._reads
+        )
 
     def _claimed(self, *, is_copy: bool) -> tuple[Claim, list[Any]]:
         index, digest = self.engine.settings.index, code_digest(self.function)
@@ -202,12 +205,12 @@ class FunctionCache:
         return record
 
     def ensure(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata = _NO_METADATA
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata, *, waits: bool
     ) -> tuple[RunRecord, bool]:
         """Have a call recorded, for a sweep; its record, and whether it was run for that."""
         key, watch = self.key(args, kwargs), self.watches.of(args, kwargs)
         call = Call(self, key, args, kwargs)
-        record = self.engine.obtain(key, call, metadata, watch)
+        record = self.engine.obtain(key, call, metadata, watch, waits=waits)
         if not call.has_run:
             self.count_hits(1)
         return record, call.has_run

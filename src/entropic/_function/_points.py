@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .._engine import SIMILAR_RUNS, Metadata, StalenessPolicy, checked_metadata, durations_of
+from .._locks import SingleFlight
 from .._record import RunRecord
 from .._sweep import (
     Plan,
@@ -80,8 +81,11 @@ class FunctionPoints:
         found = engine.found_elsewhere(key, watch)
         return None if found is None else engine.fallbacks.is_of_earlier_code(found, key)
 
-    def ensure(self, point: Any) -> tuple[RunRecord, bool]:
-        return self.cache.ensure(*self._arguments(point), self.metadata)
+    def ensure(self, point: Any, *, waits: bool = True) -> tuple[RunRecord, bool]:
+        return self.cache.ensure(*self._arguments(point), self.metadata, waits=waits)
+
+    def flights(self) -> SingleFlight:
+        return self.cache.engine.flights
 
     def prepare(self) -> None:
         self.cache.engine.prepare(self.cache.function.__module__)

@@ -172,6 +172,7 @@ class NumberedReplicates:
         self.answered = points.answered
         self.shared = points.shared
         self.results_dir = points.results_dir
+        self.flights = points.flights
 
     def __reduce__(self) -> tuple[Any, ...]:
         return NumberedReplicates, (self._points, self._replicates)
@@ -195,12 +196,12 @@ class NumberedReplicates:
     def elsewhere(self, key: _NumberKey) -> bool | None:
         return None  # a store that is fallen back on is asked for points, not for further runs of one
 
-    def ensure(self, point: Any) -> tuple[RunRecord, bool]:
+    def ensure(self, point: Any, *, waits: bool = True) -> tuple[RunRecord, bool]:
         flight = self.key(point)
         call = Call(self._cache, flight.key, *self._replicates(point))
         metadata = {**self._replicates.seed(point), **self._points.metadata}
         record = self._cache.engine.replicate(
-            flight.key, point, call, metadata, lambda: self.recall(flight), self._watch
+            flight.key, point, call, metadata, lambda: self.recall(flight), self._watch, waits
         )
         return record, call.has_run
 

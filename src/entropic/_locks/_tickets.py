@@ -156,6 +156,10 @@ class Line(deque["weakref.ref[Ticket]"]):
         first = self._first()
         return first is None or first is ticket
 
+    def is_led(self) -> bool:
+        """Whether there is a ticket in it that is not over."""
+        return self._first() is not None
+
     def lock(self) -> KeyLock | None:
         """The lock of the first ticket."""
         first = self._first()

@@ -13,9 +13,12 @@ from ._orphans import remove_orphans
 from ._prune import Limits, prune, prune_failures, remove_failures
 from ._rebuild import rebuild, undelete
 from ._reproduce import Reproduction, ReproductionReport, reproduce, run_again
+from ._under_way import ActiveRun, Estimates, under_way
 
 __all__ = [
+    "ActiveRun",
     "CheckReport",
+    "Estimates",
     "Explanation",
     "ExportOptions",
     "Exported",
@@ -48,4 +51,5 @@ __all__ = [
     "run_again",
     "salvage",
     "undelete",
+    "under_way",
 ]

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ._flat import flatten
     from ._inputs import RunInput, inputs_among
     from ._labels import call_text, short_name
+    from ._reads import ReadFile, RecordedReads, content_mark
     from ._record import (
         RunRecord,
         copy_record,
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "ReadFile",
+    "RecordedReads",
     "RunInput",
     "RunRecord",
     "call_text",
     "cell_text",
     "companions_of",
+    "content_mark",
     "copy_record",
     "document_text",
     "encoded",
@@ -56,6 +60,7 @@ __getattr__, __dir__ = door(
         "_flat": "flatten",
         "_inputs": "RunInput inputs_among",
         "_labels": "call_text short_name",
+        "_reads": "ReadFile RecordedReads content_mark",
         "_record": "RunRecord copy_record document_text encoded is_pinned lazy_copy path_text place_below with_params",
     },
 )

@@ -10,6 +10,7 @@ What lies in a results folder: every name below ``.entropic`` is drawn here, and
         ├── journal/runs-v1.jsonl                  a line for each run that was recorded or forgotten
         ├── staging/<session>.<number>.<hash>/     where one run writes, until its result is published
         ├── staging/<session>.<number>.<hash>.note what a run is of whose work is to be kept if it is killed
+        ├── staging/<session>.<number>.<hash>.run  what a run under way is of, since when and how far; not of short ones
         ├── staging/kept_<stem>_<random>/          as in failed/, where nothing could be put there
         ├── spare-v1/<session>.<number>/            an emptied staging folder, for the next run of its process
         ├── sessions/<session>                     locked while the process lives whose staging folders bear its name
@@ -128,6 +129,11 @@ class StagingName(NamedTuple):
 def note_of(folder: str) -> str:
     """Where a note lies of the run that writes to a staging folder."""
     return f"{folder}.note"
+
+
+def run_note_of(folder: str) -> str:
+    """Where it is written what the run is of that writes to a staging folder, and how far it is."""
+    return f"{folder}.run"
 
 
 def require_locks() -> None:

@@ -30,6 +30,7 @@ class SweepKeywords(TypedDict, total=False):
     batch_seconds: float | None
     progress: bool | Sink | None
     on_error: OnError
+    wait: bool
     metadata: Mapping[str, Any] | None
 
 
@@ -44,6 +45,7 @@ class SweepOptions:
         batch_seconds: How long a batch of points should take; None for what suits the executor.
         progress: A bar or not, or a function that is called with the progress.
         on_error: ``"raise"`` or ``"skip"``.
+        wait: Whether to wait at the end for points that others have under way.
         metadata: Kept with the records of new runs.
 
     Raises:
@@ -56,6 +58,7 @@ class SweepOptions:
     batch_seconds: float | None = None
     progress: bool | Sink | None = None
     on_error: OnError = "raise"
+    wait: bool = True
     metadata: Mapping[str, Any] | None = None
 
     @classmethod

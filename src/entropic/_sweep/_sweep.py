@@ -12,15 +12,17 @@ from .._points import count_of, points_of
 from .._record import RunRecord
 from .._tables import RecordList
 from ..errors import Failure, SweepError
-from ._engine import Counts, Outcome, Sweep
+from ._engine import Sweep
 from ._estimate import Run
 from ._executors import Executed, knows_main_program, sends_elsewhere, stays_here
 from ._forecast import Forecast
 from ._options import SweepOptions
+from ._outcomes import Outcome
 from ._pickling import is_main_unknown
 from ._processes import Processes
-from ._progress import Reporter, bar_if_wanted, cached_text
-from ._tasks import Subject, Task
+from ._progress import Reporter, bar_if_wanted, progress_of
+from ._subject import Subject
+from ._tasks import Task
 from ._workers import Workers
 
 T = TypeVar("T")
@@ -44,6 +46,8 @@ def run_sweep(
 ) -> list[T]:
     """
     Sweep; the answers of all points that have one, in their order.
+
+    Without ``wait`` those that others have under way are not among them.
 
     Raises:
         SweepError: At the end: some points have failed.
@@ -121,7 +125,7 @@ def _outcomes(subject: SubjectWithTimes, points: Any, options: SweepOptions) -> 
     total = count_of(points)
     workers = _workers_for(subject, options)
     task = Task(subject) if workers is None else workers.task
-    sweep = Sweep(points, task, workers, total=total)
+    sweep = Sweep(points, task, workers, total=total, waits=options.wait)
     bar = None if callable(options.progress) else bar_if_wanted(options.progress)
     sink = options.progress if callable(options.progress) else bar
     if sink is not None:
@@ -137,15 +141,10 @@ def _outcomes(subject: SubjectWithTimes, points: Any, options: SweepOptions) -> 
                 yield outcome
         if sink is not None:
             reporter.tell()
-        _log.swept(sweep.counts.drawn, _told_at_the_end(sweep.counts))
+        _log.swept(sweep.counts.drawn, str(progress_of(sweep.counts, total, 0.0)), is_whole=not sweep.counts.under_way)
     finally:
         if bar is not None:
             bar.close()
-
-
-def _told_at_the_end(counts: Counts) -> str:
-    cached = cached_text(counts.cached, counts.by_earlier_code)
-    return f"{cached}, {counts.done} done, {counts.failed} failed"
 
 
 def _workers_for(subject: Subject, options: SweepOptions) -> Workers | None:

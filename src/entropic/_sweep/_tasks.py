@@ -11,14 +11,14 @@ import threading
 import time
 import traceback
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from .._fs import collected_warnings, collecting_warnings
-from .._locks import independent_ranks
+from .._locks import UnderWayElsewhere, independent_ranks
 from .._results import Layout, TaskFile, TaskName
 from ..errors import StoreWriteError, WorkerError, sendable
 from ._pickling import dumps, require_shareable
+from ._subject import Subject
 
 BATCH_SECONDS = 0.2
 """How long a worker goes on with a batch by default: longer, and the progress and the other workers wait for it."""
@@ -28,54 +28,6 @@ _MOST_BYTES_BY_MESSAGE = 1 << 16
 _PATIENCE_SECONDS = 2.0
 _LONGEST_PATIENCE_SECONDS = 60.0
 _GLANCE_SECONDS = 0.05
-
-
-class Subject(Protocol):
-    """What is swept: knows how a point is looked up, and how it is run."""
-
-    def key(self, point: Any) -> Any:
-        """What a point is looked up by; it has a ``params_hash``. Raises if the point cannot be one."""
-        ...
-
-    def recall(self, key: Any) -> Any:
-        """The record of a key, or None."""
-        ...
-
-    def is_of_earlier_code(self, key: Any) -> bool:
-        """Whether the record that was recalled last for a key was made by code that has changed since."""
-        ...
-
-    def elsewhere(self, key: Any) -> bool | None:
-        """Whether a run that would be fetched for a key was made by code that has changed since; None if none is."""
-        ...
-
-    def ensure(self, point: Any) -> tuple[Any, bool]:
-        """Have the point recorded: its record, and whether it was run for that, here and now."""
-        ...
-
-    def prepare(self) -> None:
-        """Load and find out what a run needs, for workers that are about to be forked: each would have to by itself."""
-        ...
-
-    def own_point(self, point: Any) -> Any:
-        """A copy of a point, which may have to wait, and belongs to the caller."""
-        ...
-
-    def note(self, has_run: bool) -> None:
-        """A point is recorded that was run, or found, by another process."""
-        ...
-
-    def answered(self, count: int) -> None:
-        """So many points were answered here, without a run."""
-        ...
-
-    def results_dir(self) -> Path:
-        """The folder of the results, which all workers must see."""
-        ...
-
-    def shared(self) -> object:
-        """What all workers must be able to open: the index."""
-        ...
 
 
 class Report(NamedTuple):
@@ -88,6 +40,7 @@ class Report(NamedTuple):
         record: Its record, if it did not fail.
         error: What it raised: in another process the pickled exception, or its name and text.
         traceback: Where.
+        is_elsewhere: Whether another runs it, so that nothing was done.
     """
 
     has_run: bool
@@ -95,6 +48,7 @@ class Report(NamedTuple):
     record: Any = None
     error: BaseException | bytes | None = None
     traceback: str = ""
+    is_elsewhere: bool = False
 
     def exception(self) -> BaseException | None:
         """What it raised, as far as it can be brought back here."""
@@ -365,11 +319,13 @@ def _reports_of(task: Task, points: Iterable[Any], seconds: float) -> list[Repor
 
 
 def attempt(task: Task, point: Any, *caught: type[BaseException]) -> Report:
-    """Run one point, and report; exceptions that are not to be *caught* pass through."""
+    """Run one point, unless another does, and report; exceptions that are not to be *caught* pass through."""
     began = time.perf_counter()
     try:
         with independent_ranks():
-            record, has_run = task.subject.ensure(point)
+            record, has_run = task.subject.ensure(point, waits=False)
+    except UnderWayElsewhere:
+        return Report(False, 0.0, is_elsewhere=True)
     except caught as error:
         seconds = time.perf_counter() - began
         text = traceback.format_exc()

@@ -1,0 +1,92 @@
+"""Points on their way to the workers: gathered into batches, handed out as there is room, and taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from time import monotonic
+from typing import Any
+
+from ._batches import Batches
+from ._outcomes import Asked
+from ._tasks import Points, Report
+from ._workers import Workers, new_number
+
+_LINGER_SECONDS = 0.01
+
+
+class Queue:
+    """
+    The points that are to be run by workers, and the batches that these have.
+
+    Args:
+        workers: Who works.
+        by_value: As for `Points`.
+    """
+
+    def __init__(self, workers: Workers, *, by_value: bool) -> None:
+        self._workers = workers
+        self._by_value = by_value
+        self._batches = Batches(workers)
+        self._waiting: list[Asked] = []
+        self._began = 0.0
+        self._under_way: dict[str, list[Asked]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting or self._under_way)
+
+    def count_waiting(self) -> int:
+        """How many points are not handed out."""
+        return len(self._waiting)
+
+    def is_at_work(self) -> bool:
+        """Whether a batch is under way."""
+        return bool(self._under_way)
+
+    def is_full(self) -> bool:
+        """Whether there is a whole batch to hand out, and no room for it."""
+        is_whole = len(self._waiting) >= self._batches.size
+        return is_whole and self.is_at_work() and not self._batches.has_room(len(self._under_way))
+
+    def put(self, asked: Asked) -> None:
+        """Take a point, and hand out a batch if it is whole."""
+        if not self._waiting:
+            self._began = monotonic()
+        self._waiting.append(asked)
+        self.fill()
+
+    def put_first(self, asked: Sequence[Asked]) -> None:
+        """Take points back, to be handed out before all others."""
+        self._waiting[:0] = asked
+
+    def fill(self, at_least: int | None = None) -> None:
+        """Hand out batches of the present size, as long as there is room and so many points for one."""
+        least = self._batches.size if at_least is None else at_least
+        while len(self._waiting) >= max(least, 1) and self._batches.has_room(len(self._under_way)):
+            batch = self._waiting[: self._batches.size]
+            del self._waiting[: self._batches.size]
+            asked = [asked.point for asked in batch]
+            points = Points(asked, new_number(), seconds=self._workers.batch_seconds, by_value=self._by_value)
+            self._under_way[points.number] = batch
+            self._batches.note_handed_out(len(batch))
+            self._workers.submit(points)
+
+    def keep_busy(self) -> None:
+        """Let no worker idle beside a batch that has waited half full."""
+        if len(self._under_way) < self._workers.count():
+            self.fill(at_least=1 if monotonic() - self._began > _LINGER_SECONDS else None)
+
+    def patience(self) -> float | None:
+        """For how many seconds to wait at most before looking again; None for as long as it takes."""
+        return self._batches.patience()
+
+    def returned(self, timeout: float | None) -> Iterator[tuple[list[Asked], Any]]:
+        """Wait until a batch is back, or for so many seconds; those that are, each with what became of it."""
+        if self._under_way:
+            for number, outcome in self._workers.returned(timeout):
+                yield self._under_way.pop(number), outcome
+
+    def adapt(self, reports: Sequence[Report], left: int | None) -> None:
+        """Judge by what has been run how many points make a batch, with so many of the sweep left, if known."""
+        seconds = [report.seconds for report in reports if not report.is_elsewhere]
+        if seconds:
+            self._batches.adapt(sum(seconds) / len(seconds), left)
