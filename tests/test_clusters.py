@@ -30,6 +30,10 @@ import time
 from pathlib import Path
 
 import entropic
+from entropic.index.sql import _leases
+
+# How long PostgreSQL holds the points of a node that is gone; a minute is too long for a test.
+_leases.LEASE_SECONDS, _leases._RENEWAL_SECONDS = 3.0, 0.5
 
 HERE = Path(__file__).resolve().parent
 index = os.environ["STUDY_INDEX"] or None
