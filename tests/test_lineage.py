@@ -502,6 +502,25 @@ def test_records_travel_to_worker_processes(store: Store, mesh: Any) -> None:
     assert store.plan(points, solve_plain).to_run == ()
 
 
+def test_a_decorated_function_on_worker_processes(store: Store, mesh: Any) -> None:
+    """With the record in a dataclass; of equal contents one runs."""
+    solve = cached(store, name="solve")(solve_case)
+    cases = [Case(mesh(n), dt) for n in (3, 4, 30) for dt in (0.1, 0.2)]
+
+    records = solve.sweep(entropic.grid(case=cases), workers=2)
+
+    assert [record.result_path.read_text() for record in records] == ["mesh 0 0.1", "mesh 0 0.2"] * 2 + [
+        "mesh 3 0.1",
+        "mesh 3 0.2",
+    ]
+    assert {one.inputs[0].name for one in records} == {"case.mesh"}
+    assert len({record.params_hash for record in records}) == 4
+
+
+def solve_case(case: Case, *, result_path: Path) -> None:
+    result_path.write_text(f"{case.mesh.result_path.read_text()} {case.dt}")
+
+
 # ---- up and down ----------------------------------------------------------------------------------------------------
 
 
@@ -756,6 +775,80 @@ def test_edited_twice_and_continued(study: Study) -> None:
     rerun_with_other_content(study)
     study()
     assert runs() == [4, 3, 2]
+
+
+def test_a_file_in_a_folder_that_is_a_result(store: Store) -> None:
+    """It comes from the run that made the folder, and another file in there does not matter."""
+
+    @cached(store, name="study.case")
+    def case(n: int, *, result_path: Path) -> None:
+        result_path.mkdir()
+        for name in "ab":
+            result_path.joinpath(name).write_text(f"{name} {n}")
+
+    @cached(store, name="study.look")
+    def look(m: InputFile, *, result_path: Path) -> None:
+        result_path.write_text(Path(m).read_text())
+
+    made = case(1)
+    record = look(made.result_path / "a")
+
+    assert [record.params for record in store.lineage(record).ancestors] == [{"n": 1}]
+    assert store.check().outdated == []
+    assert look.reproduce(made.result_path / "a").outcome == "same"
+    assert store.reproduce(1.0, where="m.$InputFile.name=a").has_reproduced
+    made.result_path.joinpath("b").write_text("other")
+    assert look(made.result_path / "a") == record
+
+
+def test_runs_made_from_others_are_reproduced(study: Study) -> None:
+    """Their inputs are found by what the records name, and a result that is gone is said to be missing."""
+    study()
+
+    assert [one.outcome for one in study.runs.reproduce(1.0)] == ["same"] * 3
+    study.mesh(3).result_path.unlink()
+    assert sorted(one.outcome for one in study.runs.reproduce(1.0)) == ["same", "same", "skipped"]
+
+
+class Five:
+    """An index of a user's own, with just the five methods."""
+
+    def __init__(self) -> None:
+        self.records: list[RunRecord] = []
+
+    def find_by_hash(self, params_hash: str) -> RunRecord | None:
+        return next((one for one in reversed(self.records) if one.params_hash == params_hash), None)
+
+    def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
+        return [one for one in self.records if params.items() <= one.params.items()]
+
+    def insert(self, record: RunRecord) -> None:
+        self.records.append(record)
+
+    def all(self) -> list[RunRecord]:
+        return list(self.records)
+
+    def delete_by_hash(self, params_hash: str) -> bool:
+        before = len(self.records)
+        self.records = [one for one in self.records if one.params_hash != params_hash]
+        return len(self.records) < before
+
+
+@pytest.mark.parametrize("kind", ["tinydb", "sqlite", "five methods"])
+def test_any_index(tmp_path: Path, kind: str) -> None:
+    """Records are followed, checked and kept in whatever index they are."""
+    if kind == "sqlite":
+        pytest.importorskip("sqlalchemy")
+    index: Any = {"tinydb": None, "sqlite": f"sqlite:///{tmp_path}/runs.sqlite3", "five methods": Five()}[kind]
+    with Store(tmp_path / "results", tmp_path / "runs.json", file_suffix=".txt", index=index) as store:
+        records = chain_of_five(store)
+
+        lineage = store.lineage(records[2])
+        assert [one.params["step"] for one in lineage.ancestors] == [0, 1]
+        assert [one.params["step"] for one in lineage.descendants] == [3, 4]
+        assert len(store.prune(where="step=0", preview=True)) == 0
+        records[0].result_path.unlink()
+        assert [one.record.params["step"] for one in store.check().outdated] == [1, 2, 3, 4]
 
 
 # ---- what is kept ---------------------------------------------------------------------------------------------------

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from entropic import Store
+from entropic.hashing import hash_params
+from entropic.index import MemoryIndex
 
 psycopg = pytest.importorskip("psycopg")
 
@@ -26,7 +30,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         real = getattr(kind, name)
 
         def call(self: object, command: object, *args: object, **kwargs: object) -> object:
-            made.append(str(command))
+            if threading.current_thread().name != "entropic-postgres":  # which looks after the connection now and then
+                made.append(str(command))
             return real(self, command, *args, **kwargs)
 
         monkeypatch.setattr(kind, name, call)
@@ -91,3 +96,40 @@ def test_the_first_hit_of_a_process(tmp_path: Path, postgres_url: str, asked: li
     assert len(ours) == 3
     assert not [text for text in asked if text.startswith(("CREATE", "BEGIN", "INSERT"))]
     assert len(asked) <= 9  # with what the library asks of a server that it does not know
+
+
+def test_many_recorded_points_are_asked_for_at_once(tmp_path: Path, postgres_url: str, asked: list[str]) -> None:
+    """A sweep, and a plan, of N recorded points takes N/1000 round trips; also where some are not recorded."""
+    points = [{"n": n} for n in range(2500)]
+    with Store(tmp_path / "results", index=postgres_url, file_suffix=".txt") as store:
+        record = store.run({"n": -1}, write)
+        stored = store.index.all()[0]
+        store.index.insert_many([replace(stored, params=point, params_hash=hash_params(point)) for point in points])
+        for look in (
+            lambda: store.plan(points).cached,
+            lambda: len(store.sweep(points, write)),
+            lambda: sum(1 for _ in store.sweep_as_completed(points, write)),
+            lambda: store.plan(dict(point) for point in points).cached,
+        ):
+            asked.clear()
+            assert look() == 2500
+            assert len(asked) <= 4
+        asked.clear()
+        mixed = store.sweep([*points[:999], {"n": -5}, {"n": -5}, {"n": -1}], write)
+
+        assert len(asked) <= 2 + 4 + 2
+        assert mixed[-1] == record
+        assert [one.params["n"] for one in mixed[-3:]] == [-5, -5, -1]
+        assert store.count({"n": -5}) == 1
+
+
+def test_an_index_of_five_methods_is_asked_one_by_one(tmp_path: Path) -> None:
+    """What it cannot do at once, is done as late as can be."""
+    index = MemoryIndex()
+    with Store(tmp_path / "results", index=index, file_suffix=".txt") as store:
+        assert store._engine.look_ahead([]) == store._engine.recall
+        store.sweep([{"n": 1}, {"n": 2}], write)
+        assert store.plan([{"n": 1}, {"n": 2}, {"n": 3}]).cached == 2
+    assert {*index.find_many_by_hash([hash_params({"n": n}) for n in (1, 2, 3)])} == {
+        hash_params({"n": n}) for n in (1, 2)
+    }

@@ -216,6 +216,16 @@ def executor_broken(error: BaseException) -> None:
     logger.error("The executor of the sweep is broken, and every point that is not recorded fails: %s", error)
 
 
+def remote_asked_again(place: str, error: BaseException) -> None:
+    """An object store did not answer as it should; it is asked again after a pause."""
+    logger.info("No answer for %s, it is asked again: %r", place, error)
+
+
+def evicted(path: str) -> None:
+    """The local copy of a result that is in the bucket was removed."""
+    logger.debug("Removed the local copy %s", path)
+
+
 def program_stopped(program: str, pid: int) -> None:
     """A program was suspended, by a signal or because it wants to use the terminal."""
     logger.warning("The program %r is stopped, and is waited for; it goes on after: kill -CONT -%d", program, pid)

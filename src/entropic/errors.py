@@ -19,6 +19,8 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── IndexVersionError       RuntimeError       an index that a later entropic has made
     ├── IndexURLError           ValueError         a text that names no index
     ├── OtherFolderError        OSError            a results folder that is not the one of the index
+    ├── RemoteUnavailableError  ConnectionError    an object store that does not answer, or refuses (also an OSError)
+    ├── OtherRemoteError        OSError            a prefix in an object store that belongs to another store
     ├── NotImportableError      ValueError         a file that holds no runs of an earlier release
     ├── QueryTextError          ValueError         a text that is no query
     ├── LinkNameError           ValueError         a template for names of links that names what no run has
@@ -55,6 +57,7 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
     ├── RenamedFunctionWarning                     a run that is missing is recorded by the same code, by another name
     ├── UnseenReadsWarning                         files that a run may have read, and that are not watched
     ├── UnknownNameWarning                         a query by a name, or for a kind of value, that no recorded run has
+    ├── RemoteResultWarning                        a result in an object store that is gone, or is not what was stored
     ├── FallbackWarning                            a store that is fallen back on, or a result in it, cannot be used
     ├── IncompleteGridWarning                      collected values with gaps: points without a result
     └── EqualReplicatesWarning                     replicates whose results are byte for byte the same
@@ -109,10 +112,13 @@ __all__ = [
     "NotRecordedError",
     "NotSharedError",
     "OtherFolderError",
+    "OtherRemoteError",
     "ParameterError",
     "ParameterNameError",
     "QueryTextError",
     "ReentrantRunError",
+    "RemoteResultWarning",
+    "RemoteUnavailableError",
     "RenamedFunctionWarning",
     "ResultChangedWarning",
     "ResultMissingError",
@@ -565,6 +571,57 @@ class OtherFolderError(EntropicError, OSError):
                 "gone then run again"
             )
         return "another one at its place. Name the right folder as results_dir, or use an index of its own"
+
+
+class RemoteUnavailableError(EntropicError, ConnectionError):
+    """
+    An object store does not answer, or refuses, after several attempts. A finished result is kept here.
+
+    Attributes:
+        what: What could not be done.
+        place: The object, or the prefix.
+        reason: The answer.
+    """
+
+    what: str
+    place: str
+    reason: str
+    _template = "Cannot {what} at {place!r}: {reason}"
+
+
+class OtherRemoteError(EntropicError, OSError):
+    """
+    A prefix in an object store belongs to another store. Nothing has run.
+
+    Give each store a prefix of its own, or the one that its index belongs to.
+
+    Attributes:
+        url: The prefix.
+        found: The identity of the store that it belongs to.
+        wanted: The identity that the index, or the results folder, has.
+    """
+
+    url: str
+    found: str
+    wanted: str
+    _template = (
+        "Cannot use {url!r}: it belongs to the store {found}, and the index or the results folder to {wanted}. Nothing "
+        "has run. Give each store a prefix of its own."
+    )
+
+
+class RemoteResultWarning(_Declared, UserWarning):
+    """
+    A result in an object store is gone, or is not what was stored: its record does not answer, and the point runs.
+
+    Attributes:
+        url: The prefix.
+        reason: What is wrong with it.
+    """
+
+    url: str
+    reason: str
+    _template = "A recorded result in {url!r} cannot be used, and its point runs again: {reason}"
 
 
 class IndexNotEmptyError(EntropicError, ValueError):

@@ -30,6 +30,7 @@ _PLACES = {
     "why": "_explain.why",
     "run": "_run.run",
     "sweep": "_sweep.sweep",
+    "watch": "_watch.watch",
     "failures": "_failures.failures",
     "rm": "_prune.rm",
     "prune": "_prune.prune",

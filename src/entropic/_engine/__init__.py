@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ._annotation import annotate, annotate_newest, set_pinned
     from ._arguments import checked_metadata, require_callable
     from ._attempts import given_new_checkpoint
+    from ._away import AwayResults
     from ._cache import RunCache
     from ._defaults import DefaultsWatch
     from ._ending import not_removed
@@ -36,6 +37,7 @@ __all__ = [
     "POLICIES",
     "SIMILAR_RUNS",
     "AsyncWork",
+    "AwayResults",
     "BoundRunner",
     "Candidate",
     "CannotReplayError",
@@ -102,6 +104,7 @@ __getattr__, __dir__ = door(
         "_annotation": "annotate annotate_newest set_pinned",
         "_arguments": "checked_metadata require_callable",
         "_attempts": "given_new_checkpoint",
+        "_away": "AwayResults",
         "_cache": "RunCache",
         "_defaults": "DefaultsWatch",
         "_ending": "not_removed",

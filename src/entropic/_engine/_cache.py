@@ -27,7 +27,7 @@ from .. import _code, _fs, _locks, _results, _tables, query
 from .._code import Codebook
 from .._fs import late, remember
 from .._record import RunRecord, is_pinned
-from ..errors import EntropicError, ResultMissingError
+from ..errors import ResultMissingError
 from ..hashing import PLAIN_TYPES, Key, hash_params, make_key
 from ..index import adapt
 from ._finder import Finder, SecondLook
@@ -40,6 +40,7 @@ from ._staleness import StalenessPolicy
 if TYPE_CHECKING:
     from .._tables import Origin, RecordList
     from ..query import Condition, Selection
+    from ._away import AwayResults
     from ._fallback import Fallbacks, Found
     from ._folder import FolderIdentity
     from ._recorder import Recorder
@@ -76,9 +77,10 @@ class RunCache:
         self.settings = settings
         self.index = adapt(settings.index)
         self.codebook = Codebook(results_dir)
-        self.paths = ResultPaths(results_dir, self.index)
-        self.finder = finder = Finder(self.index, self.paths)
+        self.paths = ResultPaths(results_dir, self.index, is_cache=settings.remote is not None)
+        self.finder = finder = Finder(self.index, self.paths, away=self.away)
         self.recall, self.look_up, self.shown = finder.recall, finder.look_up, finder.shown
+        self.look_ahead = finder.look_ahead
         self.is_of_earlier_code = finder.is_of_earlier_code
         self._known_keys: dict[object, Key] = {}
         note_open(self)
@@ -91,7 +93,12 @@ class RunCache:
     @late
     def staging(self) -> _results.StagingArea:
         settings = self.settings
-        return _results.StagingArea(str(settings.results_dir), settings.durable, keep_failed=settings.keep_failed)
+        return _results.StagingArea(
+            str(settings.results_dir),
+            settings.durable,
+            keep_failed=settings.keep_failed,
+            keeps_together=settings.remote is not None,
+        )
 
     @late
     def _key_locks(self) -> _locks.ByteLocks | _locks.LockFiles:
@@ -108,7 +115,7 @@ class RunCache:
     def folder(self) -> FolderIdentity:
         from ._folder import FolderIdentity
 
-        return FolderIdentity(self.settings, self.index)
+        return FolderIdentity(self.settings, self.index, self.away.results.identity if self.away else None)
 
     @late
     def writer(self) -> IndexWriter:
@@ -120,7 +127,15 @@ class RunCache:
     def recorder(self) -> Recorder:
         from ._recorder import Recorder
 
-        return Recorder(self.settings, self.paths, self.folder, self.writer, self.staging, self.index)
+        return Recorder(self.settings, self.paths, self.folder, self.writer, self.staging, self.index, self.away)
+
+    @late
+    def away(self) -> AwayResults | None:
+        if self.settings.remote is None:
+            return None
+        from ._away import AwayResults
+
+        return AwayResults(self, self.settings.remote)
 
     @late
     def fallbacks(self) -> Fallbacks:
@@ -197,7 +212,7 @@ class RunCache:
         if found is None or not self.fallbacks.fetch(found, keeps_name=broken is None):
             return None
         if broken is not None:
-            self.writer.delete_stale(broken)
+            self.recorder.give_up(broken)
         return look()
 
     def execute(self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None) -> RunRecord:
@@ -284,21 +299,9 @@ class RunCache:
         return self._forget([record for record in self.index.iter() if unwanted(record)], remove_file)
 
     def _forget(self, records: Sequence[RunRecord], remove_files: bool) -> int:
-        from . import _ending
+        from . import _removal
 
-        self.settle()
-        paths = [path for record in records for path in self.paths.files_of(record)] if remove_files else []
-        for path in paths:
-            self.paths.require_removable(path)
-        try:
-            self.writer.delete_records(records)
-        except EntropicError:
-            raise
-        except OSError as error:
-            place = self.index.path or self.settings.results_dir
-            raise _ending.write_error("Cannot forget the runs", error, place, "Nothing has been removed.") from error
-        self.remove_unused(paths)
-        return len(records)
+        return _removal.forget(self, records, remove_files)
 
     def iter(self, selection: Selection, is_wanted: Callable[[RunRecord], bool] | None = None) -> Iterator[RunRecord]:
         """Yield the records that were asked for; of those only the ones *is_wanted* names, if it is given."""

@@ -15,7 +15,8 @@ from typing import Any
 
 from .._record import RunInput, RunRecord, copy_record
 from .._results import Journal, Layout, folder_id, own_parts
-from ..hashing import InputFile, Source
+from ..errors import InputFileError
+from ..hashing import InputFile, Source, run_digest
 from ._cache import RunCache
 from ._open_caches import open_caches
 
@@ -41,7 +42,7 @@ def _origin_of(source: Source) -> RunInput | None:
     return RunInput(
         source.place,
         record.params_hash,
-        source.digest if source.digest.partition(":")[1] else _full_digest(source.digest, path),
+        _digest_of(record, source, path),
         str(record.provenance.get("function") or ""),
         record.created_at,
         os.path.relpath(path, folder) if folder is not None and inside else path,
@@ -50,9 +51,14 @@ def _origin_of(source: Source) -> RunInput | None:
     )
 
 
-def _full_digest(digest: str, path: str) -> str:
-    """A digest in the form that records have."""
-    return f"{'tree2' if os.path.isdir(path) else 'sha256'}:{digest}"
+def _digest_of(record: RunRecord, source: Source, path: str) -> str:
+    """The digest of the whole result, of which an input file may be a part."""
+    if not isinstance(source.value, InputFile):
+        return source.digest
+    try:
+        return run_digest(record)
+    except InputFileError:  # it may be gone by now; that is for the run to find out
+        return f"{'tree2' if os.path.isdir(path) else 'sha256'}:{source.digest}"
 
 
 def is_below(path: str, folder: str) -> bool:

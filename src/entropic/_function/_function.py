@@ -197,9 +197,9 @@ class FunctionCache:
 
         return RenameWatch(self.engine, self.name, self.evolution)
 
-    def recall(self, key: Key, watch: StalenessPolicy) -> RunRecord | None:
+    def recall(self, key: Key, watch: StalenessPolicy, *, fetches: bool = True) -> RunRecord | None:
         """The record that answers a key; if there is none, say so if there is one under another name."""
-        record = self.engine.recall(key, watch)
+        record = self.engine.recall(key, watch, fetches=fetches)
         if record is None:
             self.renames.notice(key, watch)
         return record
@@ -229,9 +229,10 @@ class FunctionCache:
 
     def replay(self, record: RunRecord) -> Callable[[Path], object]:
         """The call that made a record; see `entropic._engine._known.Replays`."""
-        from ._replay import arguments_of, why_another  # loaded by those who reproduce
+        from ._replay import arguments_of, results_behind, why_another  # loaded by those who reproduce
 
-        args, kwargs = arguments_of(self.binding, self.records.of_today(record))
+        behind = results_behind(self.engine, record)
+        args, kwargs = arguments_of(self.binding, self.records.of_today(record), behind)
         try:
             key = self.key(args, kwargs)
         except TypeError as error:

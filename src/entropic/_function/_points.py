@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -71,7 +71,22 @@ class FunctionPoints:
         return key
 
     def recall(self, key: Key) -> RunRecord | None:
-        return self.cache.recall(key, self._watches.get(key.params_hash, self._watch))
+        return self.cache.recall(key, self._watches.get(key.params_hash, self._watch), fetches=False)
+
+    def look_ahead(self, keys: Iterable[Key]) -> Callable[[Key], RunRecord | None]:
+        engine, watches = self.cache.engine, self._watches
+        found = engine.look_ahead(keys)
+        if found == engine.recall:
+            return self.recall
+
+        def recall(key: Key) -> RunRecord | None:
+            watch = watches.get(key.params_hash, self._watch)
+            record = found(key, watch)
+            if record is None:
+                self.cache.renames.notice(key, watch)
+            return record
+
+        return recall
 
     def is_of_earlier_code(self, key: Key) -> bool:
         return self.cache.engine.is_of_earlier_code(key)
@@ -155,7 +170,15 @@ def plan(function: Proxy, points: Any, workers: int) -> Plan:
 def _answer_of(cache: FunctionCache) -> Callable[[RunRecord], Any]:
     """What a call makes of its record."""
     load = cache.load
-    return as_record if load is None else lambda record: load(record.result_path)
+    if load is None:
+        return as_record
+
+    def loaded(record: RunRecord) -> Any:
+        if cache.engine.away is not None:
+            cache.engine.away.bring(record)
+        return load(record.result_path)
+
+    return loaded
 
 
 def require_no_event_loop(cache: FunctionCache, options: SweepOptions) -> None:

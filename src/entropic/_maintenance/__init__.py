@@ -1,7 +1,8 @@
 """Upkeep of a store: check, prune, merge, export, explain, reproduce. Loaded by those who ask for it."""
 
-from ._ancestry import LineageRun
+from ._ancestry import LineageRun, files_behind
 from ._check import CheckReport, OutdatedRun, check, salvage
+from ._evict import evict
 from ._explain import Explanation, Neighbour, explain
 from ._export import Exported, ExportOptions, export
 from ._failures import FailedRun, failures
@@ -35,9 +36,11 @@ __all__ = [
     "Reproduction",
     "ReproductionReport",
     "check",
+    "evict",
     "explain",
     "export",
     "failures",
+    "files_behind",
     "import_runs",
     "lineage",
     "link_view",

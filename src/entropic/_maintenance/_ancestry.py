@@ -219,6 +219,15 @@ class Ancestry:
         return users
 
 
+def files_behind(engine: RunCache, record: RunRecord) -> Iterator[tuple[RunRecord, Path]]:
+    """The runs that a record was made from, as far as there are any; each with the file that was used of its result."""
+    ancestry = Ancestry(engine)
+    for one, (_, run) in zip(record.inputs, ancestry.inputs_of(ancestry.run_of(record)), strict=True):
+        if run.record is not None:
+            folder = run.results_dir or Path(one.results_dir)
+            yield run.record, folder / one.result_path
+
+
 def with_inputs(engine: RunCache, *, must_answer: bool = True) -> list[RunRecord]:
     """The records of a store that name inputs, as users see them; perhaps none of one that is out of reach."""
     try:

@@ -295,8 +295,10 @@ class _Lock:
         self._end()
 
 
-def checkpoint_places(layout: Layout) -> list[Path]:
-    """All places of runs, by key and number."""
+def checkpoint_places(layout: Layout, params_hash: str | None = None) -> list[Path]:
+    """All places of runs, by key and number; or those of one key."""
+    if params_hash is not None:
+        return own_entries(layout.checkpoints / params_hash)
     folders = [path for path in own_entries(layout.checkpoints) if not path.name.startswith((_DRAFT, _GONE))]
     return [place for folder in folders for place in own_entries(folder)]
 

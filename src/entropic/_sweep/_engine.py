@@ -24,6 +24,8 @@ from .. import _log
 from .._fs import give_again
 from ..errors import Failure, JobLostError, NotSharedError, WorkerDiedError
 from ._elsewhere import Elsewhere
+from ._expected import Limits
+from ._look_ahead import drawn
 from ._outcomes import Asked, Counts, Outcome, failure_of
 from ._queue import Queue
 from ._sharing import Sharing
@@ -50,7 +52,7 @@ class Sweep:
         task: What is swept.
         workers: Who works; None for the caller's own thread.
         total: The number of points, if known: the last batches are then small enough for all workers to end together.
-        waits: Whether to wait at the end for points that others have under way; without, they have no outcome.
+        limits: How long it may take. Points that would not be done by then are not begun, nor waited for.
 
     Attributes:
         counts: How it stands.
@@ -58,13 +60,7 @@ class Sweep:
     """
 
     def __init__(
-        self,
-        points: Iterable[Any],
-        task: Task,
-        workers: Workers | None,
-        *,
-        total: int | None = None,
-        waits: bool = True,
+        self, points: Iterable[Any], task: Task, workers: Workers | None, total: int | None, limits: Limits
     ) -> None:
         self.counts = Counts()
         self._points = points
@@ -78,7 +74,8 @@ class Sweep:
         self._queue = None if workers is None else Queue(workers, by_value=task.by_value)
         self._suspects: deque[Asked] = deque()
         self._elsewhere = Elsewhere(task.subject.flights)
-        self._waits = waits
+        self._limits = limits
+        self._skipped: set[str] = set()
         self._next_look = 0.0
         self._others = 0
         self._sharing = Sharing(task)
@@ -115,12 +112,13 @@ class Sweep:
                 self._workers.close()
 
     def _each_point(self) -> Iterator[Outcome]:
-        counts, recall, key_of, asked = self.counts, self._subject.recall, self._subject.key, self._asked
-        is_of_earlier_code = self._subject.is_of_earlier_code
-        for position, point in enumerate(self._points):
+        counts, asked, is_of_earlier_code = self.counts, self._asked, self._subject.is_of_earlier_code
+        points = drawn(self._subject, self._points, is_sized=self._total is not None)
+        for position, (point, key, problem, recall) in enumerate(points):
             counts.drawn = position + 1
             try:
-                key = key_of(point)
+                if problem is not None:
+                    raise problem
                 record = None if key.params_hash in asked else recall(key)
             except Exception as error:
                 if position == 0:
@@ -154,7 +152,7 @@ class Sweep:
             yield from self._what_is_left()
             yield from self._each_suspect()
             if len(self._elsewhere) == left:
-                if not self._waits:
+                if not self._limits.may_wait():
                     self.counts.under_way = self._elsewhere.count_of_points()
                     return
                 self._elsewhere.tell_waiting()
@@ -170,33 +168,38 @@ class Sweep:
             self._others += 1
         elif failure is not None:
             yield self._as_failed(position, point, failure)
-        elif self._workers is None:
-            yield from self._run(Asked(position, point, key))
         else:
-            self._put(Asked(position, self._subject.own_point(point), key))
+            yield from self._begin(Asked(position, point, key))
 
-    def _run(self, asked: Asked) -> Iterator[Outcome]:
-        """Run a point in this thread."""
-        self.counts.running = 1
-        report = attempt(self._task, asked.point, Exception)  # not SystemExit: it may be a signal to us all
-        self.counts.running = 0
-        yield from self._settle(asked, report, self._task.home)
-
-    def _put(self, asked: Asked) -> None:
-        self._asked[asked.key.params_hash] = asked
-        assert self._queue is not None
-        self._queue.put(asked)
-        self._count()
+    def _begin(self, asked: Asked) -> Iterator[Outcome]:
+        """Run a point in this thread, or hand it out; unless it is too late for it."""
+        asked.latest = self._limits.latest_start(asked.key)
+        if asked.key.params_hash in self._skipped or self._limits.is_past(asked.latest):
+            self._skip(asked)
+        elif self._queue is not None:
+            self._keep(asked)
+            self._queue.put(asked)
+            self._count()
+        else:
+            self.counts.running = 1
+            report = attempt(self._task, asked.point, Exception)  # not SystemExit: it may be a signal to us all
+            self.counts.running = 0
+            yield from self._settle(asked, report, self._task.home)
 
     def _put_first(self, asked: Sequence[Asked]) -> None:
         assert self._queue is not None
         self._queue.put_first(asked)
 
     def _is_full(self) -> bool:
-        is_at_work = self._queue is not None and self._queue.is_at_work()
-        if self._others >= _MOST_OTHERS and (is_at_work or (self._elsewhere and self._waits)):
+        if self._others >= _MOST_OTHERS and self._elsewhere and self._limits.may_wait():
             return True
-        return self._queue is not None and self._queue.is_full()
+        return self._queue is not None and self._queue.is_full(has_no_more=self._others >= _MOST_OTHERS)
+
+    def _keep(self, asked: Asked) -> None:
+        """Hold a point for later, and have whatever asks for it until then share its outcome."""
+        if self._asked.get(asked.key.params_hash) is not asked:
+            asked.point = self._subject.own_point(asked.point)
+            self._asked[asked.key.params_hash] = asked
 
     # ---- waiting ----------------------------------------------------------------------------------------------------
 
@@ -226,7 +229,7 @@ class Sweep:
             yield from self._look_back()
 
     def _pause(self) -> None:
-        time.sleep(min(self._elsewhere.seconds_until_due(), self._tick_seconds()))
+        time.sleep(min(self._elsewhere.seconds_until_due(), self._tick_seconds(), self._limits.seconds_left()))
         self.tick()
 
     def _tick_seconds(self) -> float:
@@ -247,10 +250,8 @@ class Sweep:
             if record is not None:
                 self._subject.note(False)
                 yield from self._answered(asked, record, is_ours=False)
-            elif self._workers is None:
-                yield from self._run(asked)
             else:
-                self._put(asked)
+                yield from self._begin(asked)
         self._elsewhere.note_look(cost)
 
     def _taken(self, returned: Iterable[tuple[list[Asked], Any]]) -> Iterator[Outcome]:
@@ -328,8 +329,8 @@ class Sweep:
         self._put_first(innocent)
 
     def _settle(self, asked: Asked, report: Report, process: tuple[str, int]) -> Iterator[Outcome]:
-        if report.is_elsewhere:
-            self._pass_over(asked)
+        if report.left:
+            self._pass_over(asked) if report.left == "elsewhere" else self._skip(asked)
             return
         error = report.exception()
         if error is None and not self._sharing.is_with(process, asked.key):
@@ -340,17 +341,22 @@ class Sweep:
         if report.has_run:
             self.counts.runs += 1
             self.counts.run_seconds += report.seconds
+            self._limits.note(asked.key, report.seconds)
         if process != self._task.home:
             self._subject.note(report.has_run)
         yield from self._answered(asked, report.record, is_ours=report.has_run)
 
     def _pass_over(self, asked: Asked) -> None:
         """Another runs it: it is looked at again later, with whatever asks for it until then."""
-        if self._asked.get(asked.key.params_hash) is not asked:
-            asked.point = self._subject.own_point(asked.point)
-            self._asked[asked.key.params_hash] = asked
+        self._keep(asked)
         self._elsewhere.add(asked)
         self._count()
+
+    def _skip(self, asked: Asked) -> None:
+        """It would not be done in time; nor is whatever asks for it later."""
+        self._skipped.add(asked.key.params_hash)
+        self.counts.skipped += 1 + len(asked.others)
+        self._forget(asked)
 
     # ---- outcomes ---------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 from typing import Any, NamedTuple
 
@@ -35,6 +36,7 @@ class Counts:
         failed: Those that have failed.
         running: Those that are handed out and not yet back.
         under_way: Those that others have under way.
+        skipped: Those that were not begun, since they would not have been done in time.
     """
 
     __slots__ = (
@@ -47,19 +49,20 @@ class Counts:
         "run_seconds",
         "running",
         "runs",
+        "skipped",
         "under_way",
     )
 
     def __init__(self) -> None:
         self.cached = self.done = self.drawn = self.failed = self.running = self.runs = 0
-        self.by_earlier_code = self.elsewhere = self.under_way = 0
+        self.by_earlier_code = self.elsewhere = self.under_way = self.skipped = 0
         self.run_seconds = 0.0
 
 
 class Asked:
     """A point that is not recorded, and all places of the sweep at which it stands."""
 
-    __slots__ = ("is_suspect", "key", "others", "point", "position", "refusals")
+    __slots__ = ("is_suspect", "key", "latest", "others", "point", "position", "refusals")
 
     def __init__(self, position: int, point: Any, key: Any) -> None:
         self.position = position
@@ -68,3 +71,4 @@ class Asked:
         self.others: list[tuple[int, Any]] = []
         self.is_suspect = False
         self.refusals = 0
+        self.latest = math.inf  # when it has to begin at the latest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from time import monotonic
 from typing import Any
@@ -42,10 +43,11 @@ class Queue:
         """Whether a batch is under way."""
         return bool(self._under_way)
 
-    def is_full(self) -> bool:
-        """Whether there is a whole batch to hand out, and no room for it."""
+    def is_full(self, *, has_no_more: bool) -> bool:
+        """Whether a batch is worth waiting for: no more points may be drawn, or there is no room for a whole batch."""
         is_whole = len(self._waiting) >= self._batches.size
-        return is_whole and self.is_at_work() and not self._batches.has_room(len(self._under_way))
+        is_stuck = has_no_more or (is_whole and not self._batches.has_room(len(self._under_way)))
+        return self.is_at_work() and is_stuck
 
     def put(self, asked: Asked) -> None:
         """Take a point, and hand out a batch if it is whole."""
@@ -65,7 +67,9 @@ class Queue:
             batch = self._waiting[: self._batches.size]
             del self._waiting[: self._batches.size]
             asked = [asked.point for asked in batch]
-            points = Points(asked, new_number(), seconds=self._workers.batch_seconds, by_value=self._by_value)
+            latest = [asked.latest for asked in batch] if any(asked.latest < math.inf for asked in batch) else ()
+            seconds = self._workers.batch_seconds
+            points = Points(asked, new_number(), seconds=seconds, by_value=self._by_value, latest=latest)
             self._under_way[points.number] = batch
             self._batches.note_handed_out(len(batch))
             self._workers.submit(points)
@@ -87,6 +91,6 @@ class Queue:
 
     def adapt(self, reports: Sequence[Report], left: int | None) -> None:
         """Judge by what has been run how many points make a batch, with so many of the sweep left, if known."""
-        seconds = [report.seconds for report in reports if not report.is_elsewhere]
+        seconds = [report.seconds for report in reports if not report.left]
         if seconds:
             self._batches.adapt(sum(seconds) / len(seconds), left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +28,10 @@ class Subject(Protocol):
 
     def recall(self, key: Any) -> Any:
         """The record of a key, or None."""
+        ...
+
+    def look_ahead(self, keys: Iterable[Any]) -> Callable[[Any], Any]:
+        """Look many keys up at once, if that is quicker: what is to be called in the place of ``recall`` for them."""
         ...
 
     def is_of_earlier_code(self, key: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from .. import _log
@@ -15,12 +15,13 @@ from ..errors import Failure, SweepError
 from ._engine import Sweep
 from ._estimate import Run
 from ._executors import Executed, knows_main_program, sends_elsewhere, stays_here
+from ._expected import Expectation, Limits, longest_first
 from ._forecast import Forecast
 from ._options import SweepOptions
 from ._outcomes import Outcome
 from ._pickling import is_main_unknown
 from ._processes import Processes
-from ._progress import Reporter, bar_if_wanted, progress_of
+from ._progress import Reporter, Sink, bar_if_wanted, progress_of
 from ._subject import Subject
 from ._tasks import Task
 from ._workers import Workers
@@ -42,19 +43,23 @@ def as_record(record: RunRecord) -> RunRecord:
 
 
 def run_sweep(
-    subject: SubjectWithTimes, points: Any, options: SweepOptions, answer: Callable[[RunRecord], T]
+    subject: SubjectWithTimes,
+    points: Any,
+    options: SweepOptions,
+    answer: Callable[[RunRecord], T],
+    at_the_end: Sink | None = None,
 ) -> list[T]:
     """
     Sweep; the answers of all points that have one, in their order.
 
-    Without ``wait`` those that others have under way are not among them.
+    Points that were left to others, or for later, are not among them; what is called *at_the_end* can tell how many.
 
     Raises:
         SweepError: At the end: some points have failed.
     """
     found: list[RunRecord | None] = []
     failures: list[tuple[int, Failure]] = []
-    with contextlib.closing(_outcomes(subject, points, options)) as outcomes:
+    with contextlib.closing(_outcomes(subject, points, options, at_the_end)) as outcomes:
         for position, _, record, failure in outcomes:
             if failure is not None:
                 failures.append((position, failure))
@@ -119,13 +124,14 @@ def _not_loaded(record: RunRecord, error: Exception, options: SweepOptions) -> F
     return failure
 
 
-def _outcomes(subject: SubjectWithTimes, points: Any, options: SweepOptions) -> Generator[Outcome, None, None]:
+def _outcomes(
+    subject: SubjectWithTimes, points: Any, options: SweepOptions, at_the_end: Sink | None = None
+) -> Generator[Outcome, None, None]:
     """The sweep itself; what it shows is shown, and what is to be skipped is logged."""
-    points = points_of(points)
-    total = count_of(points)
+    points, total, places, limits = _arranged(subject, points_of(points), options)
     workers = _workers_for(subject, options)
     task = Task(subject) if workers is None else workers.task
-    sweep = Sweep(points, task, workers, total=total, waits=options.wait)
+    sweep = Sweep(points, task, workers, total, limits)
     bar = None if callable(options.progress) else bar_if_wanted(options.progress)
     sink = options.progress if callable(options.progress) else bar
     if sink is not None:
@@ -138,13 +144,27 @@ def _outcomes(subject: SubjectWithTimes, points: Any, options: SweepOptions) -> 
             for outcome in outcomes:
                 if outcome.failure is not None and options.on_error == "skip":
                     _log.point_failed(outcome.point, outcome.failure.error)
-                yield outcome
+                yield outcome if places is None else outcome._replace(position=places[outcome.position])
         if sink is not None:
             reporter.tell()
-        _log.swept(sweep.counts.drawn, str(progress_of(sweep.counts, total, 0.0)), is_whole=not sweep.counts.under_way)
+        progress = progress_of(sweep.counts, total, 0.0)
+        _log.swept(sweep.counts.drawn, str(progress), is_whole=not (progress.under_way or progress.skipped))
+        if at_the_end is not None:
+            at_the_end(progress)
     finally:
         if bar is not None:
             bar.close()
+
+
+def _arranged(
+    subject: SubjectWithTimes, points: Iterable[Any], options: SweepOptions
+) -> tuple[Iterable[Any], int | None, Sequence[int] | None, Limits]:
+    """The points in their order, how many there are, the places at which they were given, and how long it may take."""
+    expectation, places = Expectation(subject), None
+    if options.order == "longest":
+        arranged = longest_first(subject, points, expectation)
+        places, points = [place for place, _ in arranged], [point for _, point in arranged]
+    return points, count_of(points), places, Limits(options.ends(), options.wait, expectation)
 
 
 def _workers_for(subject: Subject, options: SweepOptions) -> Workers | None:

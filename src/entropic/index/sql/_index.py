@@ -17,7 +17,7 @@ from ..._record import RunRecord, copy_record
 from ...errors import IndexCorruptError, MissingExtraError
 from ...query import EVERY_RUN, Condition, Where, condition_of, fields_of, has_name, param, predicate
 from .._base import Index
-from ._pages import chunks, rows_found, rows_under
+from ._pages import chunks, newest_of, rows_found, rows_under
 from ._schema import record_of, row_of, runs, searchable, settings, tokens, tokens_of
 from ._sqlite import SQLiteFile
 from ._url import DatabasePlace, place_of
@@ -138,7 +138,7 @@ class SQLIndex(Index):
         known = self._shown.get(params_hash)
         if known is not None and version is not None and known.version == version:
             return known.record
-        shown = self._look_up(params_hash, version, known)
+        shown = self._look_up(params_hash, version)
         remember(self._shown, params_hash, shown, _REMEMBERED_RECORDS)
         return shown.record
 
@@ -148,9 +148,18 @@ class SQLIndex(Index):
         return [record for row in rows if (record := self._read(*row)).params_hash == params_hash]
 
     def find_many_by_hash(self, hashes: Collection[str]) -> dict[str, RunRecord]:
-        """Return the records inserted last under each of these hashes that has one; some hundred by each statement."""
-        newest = {record.params_hash: record for row in self._rows_under(hashes) if (record := self._read(*row))}
-        return {params_hash: newest[params_hash] for params_hash in hashes if params_hash in newest}
+        """As `peek` for each of these hashes that has a record; a thousand by each statement."""
+        version = self._database.version()
+        asked = [searchable(params_hash) for params_hash in hashes]
+        rows: list[Any] = self._database.read(lambda connection: list(newest_of(connection, asked)), [])
+        newest = {row.params_hash: row for row in rows}
+        found = {}
+        for params_hash in hashes:
+            shown = self._shown_of(params_hash, newest.get(searchable(params_hash)), version)
+            remember(self._shown, params_hash, shown, _REMEMBERED_RECORDS)
+            if shown.record is not None:
+                found[params_hash] = shown.record
+        return found
 
     def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
         """Return the records whose params include all of *params*, oldest first."""
@@ -266,11 +275,16 @@ class SQLIndex(Index):
 
     # ---- in the database --------------------------------------------------------------------------------------------
 
-    def _look_up(self, params_hash: str, version: object, known: _Shown | None) -> _Shown:
+    def _look_up(self, params_hash: str, version: object) -> _Shown:
         asked = {"params_hash": searchable(params_hash)}
         row = self._database.read(lambda connection: connection.execute(_NEWEST, asked).first(), None)
+        return self._shown_of(params_hash, row, version)
+
+    def _shown_of(self, params_hash: str, row: Any, version: object) -> _Shown:
+        """What to show of the newest row of a hash; what was shown before, if it is the same."""
         if row is None:
             return _Shown(version, "", None)
+        known = self._shown.get(params_hash)
         if known is not None and known.uid == row.uid:
             return _Shown(version, row.uid, known.record)
         record = self._read(row.id, row.document)

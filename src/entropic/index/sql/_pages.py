@@ -20,9 +20,11 @@ _FIRST_PAGE = 125  # whoever asks for the first ones mostly wants a few
 _PAGE = 2000
 _MOST_NUMBERS = 100_000
 _CHUNK = 500
+_MOST_KEYS = 1000
 _NO_ROWS: Sequence[Any] = ()
 _DOCUMENTS = select(runs.c.id, runs.c.document)
 _NUMBERS = select(runs.c.id)
+_ROWS = select(runs.c.id, runs.c.uid, runs.c.params_hash, runs.c.document)
 
 # So that a database which has to put what it finds in order does not walk through all runs in that order instead.
 _BY_ITSELF = runs.c.id + 0
@@ -93,6 +95,12 @@ def rows_under(connection: Connection, keys: Iterable[str]) -> Iterator[Any]:
     """Id and document of the runs under some hashes; each chunk of them in its order."""
     for chunk in chunks(keys, _CHUNK):
         yield from connection.execute(_DOCUMENTS.where(runs.c.params_hash.in_(chunk)).order_by(runs.c.id))
+
+
+def newest_of(connection: Connection, keys: Iterable[str]) -> Iterator[Any]:
+    """Of some hashes, the rows of all runs in their order: the last one of each is the newest."""
+    for chunk in chunks(keys, _MOST_KEYS):
+        yield from connection.execute(_ROWS.where(runs.c.params_hash.in_(chunk)).order_by(runs.c.id))
 
 
 def chunks(values: Iterable[T], size: int = _CHUNK) -> Iterator[list[T]]:
