@@ -107,9 +107,7 @@ class RunCache:
 
     @late
     def flights(self) -> _locks.SingleFlight:
-        layout = self.staging.layout
-        cleaned, places = str(layout.cleaned_locks), str(layout.locks)
-        return _locks.SingleFlight(self.index.key_locks() or self._key_locks, lambda: _fs.takes_turn(cleaned, places))
+        return _locks.SingleFlight(self.index.key_locks() or self._key_locks, self.staging.looks_at_locks)
 
     @late
     def folder(self) -> FolderIdentity:

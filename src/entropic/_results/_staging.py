@@ -144,6 +144,10 @@ class StagingArea:
             _log.kept_of_the_dead(dead.kept)
         return dead
 
+    def looks_at_locks(self) -> bool:
+        """Whether this process, which has just begun, is to look for lock files of processes that are gone."""
+        return takes_turn(str(self.layout.cleaned_locks), str(self.layout.locks))
+
     def close(self) -> None:
         """End the session with the last of its stages; the next stage begins another."""
         self._session = None
