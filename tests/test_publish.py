@@ -317,7 +317,7 @@ def test_beside_many_one_a_minute_removes_what_the_dead_left() -> None:
             if has_passed:
                 os.utime(mark, (mark.stat().st_mtime - 60,) * 2)
             Store("results", "runs.json").run({"n": 2}, lambda params, path: path.write_text("x"))
-            left.append(len(os.listdir(staging)))
+            left.append(len([path for path in staging.iterdir() if path.is_dir()]))
 
     assert left == [1, 2, 0]
 
