@@ -23,8 +23,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import _code, _fs, _locks, _results, _tables, query
-from .._code import Codebook
+from .. import _fs, _locks, _results, _tables, query
+from .._code import Codebook, Fingerprint
 from .._fs import late, remember
 from .._record import RunRecord, is_pinned
 from ..errors import ResultMissingError
@@ -250,18 +250,19 @@ class RunCache:
         result_path: str | os.PathLike[str],
         metadata: Mapping[str, Any],
         *,
+        again: Callable[[], Key] | None = None,
         created_at: str | None = None,
     ) -> RunRecord:
-        """Record a result made elsewhere; now, or at the time that is known of it."""
-        from . import _arguments
+        """Record a result made elsewhere; now, or at the time that is known of it. *again* makes its key anew."""
+        from . import _arguments, _origins
 
-        path = os.path.abspath(result_path)
-        if not os.path.exists(path):
+        if not os.path.exists(path := os.path.abspath(result_path)):
             raise ResultMissingError(path, "Cannot register the result")
         if self.settings.durable:
             _fs.sync_tree(path)
         details = _arguments.checked_metadata(metadata)
-        return self.recorder.insert(key, path, self.paths.indexed(path), details, {}, created_at=created_at)
+        told, indexed = _origins.provenance_of(key, again), self.paths.indexed(path)
+        return self.recorder.insert(key, path, indexed, details, told, created_at=created_at)
 
     def records_of(self, key: Key) -> list[RunRecord]:
         """Return all records of a key, as users see them."""
@@ -358,11 +359,10 @@ class RunCache:
         self.recorder.require_writable()
         _records.exchange(self.index, self.writer, pairs)
 
-    def prepare(self, module_name: str | None) -> None:
-        """Load and find out what the first run of a process needs; *module_name* is where what is run is from."""
-        self.recorder, self.flights  # noqa: B018  # made when they are asked for
-        if self.settings.provenance:
-            _code.circumstances(module_name)
+    def prepare(self, module_name: str | None, code: Fingerprint | None = None) -> None:
+        """Load and find out what the first run of a process needs: by which code, and from which module, it is."""
+        self.flights  # noqa: B018  # made when it is asked for
+        self.recorder.prepare(module_name, code)
 
     def _prepare_run(self) -> None:
         _locks.refuse_ranks()
