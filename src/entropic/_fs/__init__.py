@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from ._memo import remember
     from ._mounts import is_local
     from ._reading import is_linked, open_own_file, own_entries, read_own_file, status_of
-    from ._stamp import Stamp, is_settled
+    from ._stamp import Stamp, is_descriptor_of, is_settled
     from ._warn import collected_warnings, collecting_warnings, give_again, warn, was_given_again
 
 __all__ = [
@@ -71,6 +71,7 @@ __all__ = [
     "is_abandoned",
     "is_as_recorded",
     "is_at",
+    "is_descriptor_of",
     "is_finished",
     "is_linked",
     "is_local",
@@ -129,7 +130,7 @@ __getattr__, __dir__ = door(
         "_memo": "remember",
         "_mounts": "is_local",
         "_reading": "is_linked open_own_file own_entries read_own_file status_of",
-        "_stamp": "Stamp is_settled",
+        "_stamp": "Stamp is_descriptor_of is_settled",
         "_warn": "collected_warnings collecting_warnings give_again warn was_given_again",
     },
 )

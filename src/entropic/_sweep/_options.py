@@ -33,7 +33,7 @@ class SweepKeywords(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class SweepOptions:
     """
     How to sweep; `Store.sweep` tells what each option means.
