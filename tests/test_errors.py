@@ -49,6 +49,8 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
     (errors.SeveralIndexesError("results", ["a.json"]), ValueError, ["'results'", "a.json", "former_index="]),
     (errors.OtherFolderError("results", "I", True), OSError, ["'results'", "of I", "Mount", "--repair"]),
     (errors.OtherFolderError("results", "I", False), OSError, ["'results'", "another one"]),
+    (errors.RemoteUnavailableError("read", "s3://b/x", "OSError: busy"), OSError, ["read", "'s3://b/x'", "busy"]),
+    (errors.OtherRemoteError("s3://b", "abc", "def"), OSError, ["'s3://b'", "abc", "def", "prefix of its own"]),
     (errors.HashCollisionError("0123", "{asked}", "{recorded}"), RuntimeError, ["0123", "{asked}", "{recorded}"]),
     (errors.SeveralRanksError(4), RuntimeError, ["one of 4 ranks", "ENTROPIC_RANKS=independent", "mpirun"]),
     (errors.ReentrantRunError("0123"), RuntimeError, ["0123", "within itself", "__wrapped__"]),

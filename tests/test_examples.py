@@ -19,6 +19,7 @@ import pytest
 FOLDER = Path(__file__).parents[1] / "examples"
 EXAMPLES = sorted(path.stem for path in FOLDER.glob("*.py"))
 EXPECTED = [
+    "chain",
     "changed_code",
     "custom_index",
     "directory_result",
@@ -169,6 +170,16 @@ def test_the_fit_finds_the_published_parameters(play: Callable[[str], Played]) -
 
     assert best[:-1] == pytest.approx(published[:-1], rel=0.05)
     assert best[-1] <= published[-1]
+
+
+def test_the_chain_converges_and_is_followed(play: Callable[[str], Played]) -> None:
+    """Linear elements are of second order; equal meshes made in another way give nothing to solve."""
+    printed = play("chain").first
+
+    orders = [float(value) for value in re.findall(r"^o.*: (\d\.\d+)$", printed, re.MULTILINE)]
+    assert orders[:2] == [pytest.approx(2, abs=0.02)] * 2
+    assert printed.count("running solve") == 7
+    assert printed.count("nodes: mesh(") == 4
 
 
 NOTEBOOK = """

@@ -74,7 +74,9 @@ def test_a_name_that_is_not_there_proposes_a_near_one(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In Python as an error, and on the command line as one line with the exit status of wrong usage."""
-    with pytest.raises(ValueError, match=r"Did you mean 'queries'.*tutorial, how-to, checkpoints, code-changes"):
+    with pytest.raises(
+        ValueError, match=r"Did you mean 'queries'.*tutorial, how-to, chains, checkpoints, code-changes"
+    ):
         entropic.docs("querys")
     with pytest.raises(ValueError, match="Did you mean 'On a cluster'"):
         entropic.docs("on the cluster")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
 import pickle
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -445,6 +450,24 @@ def test_registered_results(store: Store, mesh: Any) -> None:
     assert (origin.result_path, Path(origin.results_dir)) == (str(measured.result_path), store.results_dir)
 
 
+def test_what_is_registered_has_inputs_too(store: Store, mesh: Any) -> None:
+    """As a call of a function, with metadata or without, and as a plain run."""
+
+    @cached(store)
+    def solve(m: InputFile, *, result_path: Path) -> None: ...
+
+    Path("solved.txt").write_text("x")
+    made = mesh(3)
+
+    for record in (
+        solve.register("solved.txt", made),
+        solve.with_metadata(by="hand").register("solved.txt", m=made.result_path),
+        store.register({"m": [made]}, "solved.txt"),
+    ):
+        assert [one.params_hash for one in record.inputs] == [made.params_hash]
+    assert store.register({"m": 3}, "solved.txt").inputs == ()
+
+
 def test_inputs_survive_journal_export_and_merge(store: Store, mesh: Any, tmp_path: Path) -> None:
     """And the index may be lost."""
 
@@ -496,3 +519,483 @@ def test_records_travel_to_worker_processes(store: Store, mesh: Any) -> None:
     assert [one.inputs[0].params_hash for one in records] == [m.params_hash for m in meshes for _ in range(2)]
     assert store.sweep(points, solve_plain) == records
     assert store.plan(points, solve_plain).to_run == ()
+
+
+def test_a_decorated_function_on_worker_processes(store: Store, mesh: Any) -> None:
+    """With the record in a dataclass; of equal contents one runs."""
+    solve = cached(store, name="solve")(solve_case)
+    cases = [Case(mesh(n), dt) for n in (3, 4, 30) for dt in (0.1, 0.2)]
+
+    records = solve.sweep(entropic.grid(case=cases), workers=2)
+
+    assert [record.result_path.read_text() for record in records] == ["mesh 0 0.1", "mesh 0 0.2"] * 2 + [
+        "mesh 3 0.1",
+        "mesh 3 0.2",
+    ]
+    assert {one.inputs[0].name for one in records} == {"case.mesh"}
+    assert len({record.params_hash for record in records}) == 4
+
+
+def solve_case(case: Case, *, result_path: Path) -> None:
+    result_path.write_text(f"{case.mesh.result_path.read_text()} {case.dt}")
+
+
+# ---- up and down ----------------------------------------------------------------------------------------------------
+
+
+def chain(store: Store, length: int) -> list[RunRecord]:
+    """Runs that are each made from the one before; their records are written by hand."""
+    template = store.run({"step": -1}, lambda params, path: path.write_text("x"))
+    records: list[RunRecord] = []
+    for step in range(length):
+        inputs = [named(records[-1])] if records else []
+        records.append(
+            RunRecord(
+                {"step": step},
+                template.result_path,
+                f"{step:016x}",
+                f"2026-01-01T00:00:00.{step:06}+00:00",
+                {},
+                {"digest": template.provenance["digest"], "inputs": inputs},
+            )
+        )
+    store._engine.index.insert_many(records)
+    return records
+
+
+def named(record: RunRecord) -> dict[str, str]:
+    """A record as an input of another."""
+    return {
+        "name": "before",
+        "params_hash": record.params_hash,
+        "created_at": record.created_at,
+        "digest": record.provenance["digest"],
+    }
+
+
+def test_a_chain_of_a_thousand_runs(store: Store) -> None:
+    """It is followed, shown and drawn without a word about recursion."""
+    records = chain(store, 1000)
+
+    lineage = store.lineage(records[500])
+
+    assert len(lineage.ancestors) == 500
+    assert [record.params["step"] for record in lineage.descendants] == list(range(501, 1000))
+    assert [run.params_hash for run in lineage.runs] == [record.params_hash for record in records]
+    assert [row["level"] for row in lineage.rows()] == list(range(-500, 500))
+    assert str(lineage).count("\n") < 70
+    assert lineage.to_svg().count("<rect") == 1000
+    assert store.check().outdated == []
+
+
+def test_a_circle_ends(store: Store) -> None:
+    """No run can be made from what is made of it; an index that somebody has made up may say so."""
+    first, second = chain(store, 2)
+    forged = RunRecord(
+        first.params, first.result_path, first.params_hash, first.created_at, {}, {"inputs": [named(second)]}
+    )
+    store._engine.index.delete_by_hash(first.params_hash)
+    store._engine.index.insert(forged)
+    itself = RunRecord(
+        {"step": 9}, first.result_path, "9" * 16, "2026-01-02T00:00:00+00:00", {}, dict(first.provenance)
+    )
+    itself.provenance["inputs"] = [named(itself)]
+    store._engine.index.insert(itself)
+
+    for start in (forged, second, itself):
+        lineage = store.lineage(start)
+        assert len(lineage.runs) == (1 if start is itself else 2)
+        assert all([lineage.to_svg(), lineage.to_json(), str(lineage)])
+    assert store.check().dangling == []
+    assert store.prune(where={}, preview=True)
+
+
+class Study:
+    """Three steps on two stores: two meshes, a solution on each of them, one analysis of both."""
+
+    def __init__(self, folder: Path) -> None:
+        self.meshes = Store(folder / "meshes", folder / "meshes.json", file_suffix=".txt")
+        self.runs = Store(folder / "runs", folder / "runs.json", file_suffix=".txt")
+        self.salt = folder / "salt"
+        self.salt.write_text("")
+
+        @cached(self.meshes, name="study.mesh", ignore=("salt",))
+        def mesh(n: int, salt: Path = self.salt, *, result_path: Path) -> None:
+            result_path.write_text(f"mesh {n}{salt.read_text()}")
+
+        @cached(self.runs, name="study.solve")
+        def solve(m: Path, dt: float, *, result_path: Path) -> None:
+            result_path.write_text(m.read_text() + f" at {dt}")
+
+        @cached(self.runs, name="study.analyse")
+        def analyse(flows: list[RunRecord], *, result_path: Path) -> None:
+            result_path.write_text(" and ".join(Path(one).read_text() for one in flows))
+
+        self.mesh, self.solve, self.analyse = mesh, solve, analyse
+
+    def __call__(self) -> RunRecord:
+        return self.analyse([self.solve(self.mesh(n), 0.1) for n in (3, 4)])
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    return Study(tmp_path)
+
+
+def test_a_study_up_and_down(study: Study) -> None:
+    """From the last result to the first ones and back, over two stores; of several links all are told."""
+    last = study()
+    first = study.mesh(3)
+
+    up, down = study.runs.lineage(last), study.runs.lineage(first)
+
+    assert [record.provenance["function"] for record in up.ancestors] == ["study.mesh"] * 2 + ["study.solve"] * 2
+    assert up.descendants == [] == list(down.ancestors)
+    assert [record.provenance["function"] for record in down.descendants] == ["study.solve", "study.analyse"]
+    assert study.meshes.lineage(first).descendants == down.descendants
+    assert study.runs.lineage(last.params_hash[:6]).ancestors == up.ancestors
+    assert [link.name for link in up.links] == ["flows[0]", "flows[1]", "m", "m"]
+    assert [row["level"] for row in up.rows()] == [-2, -2, -1, -1, 0]
+    assert repr(up).splitlines()[1:] == [
+        "  made from",
+        f"    flows[0]: solve(m=mesh, dt=0.1) {study.solve(first, 0.1).params_hash[:8]}",
+        f"      m: mesh(n=3) {first.params_hash[:8]}",
+        f"    flows[1]: solve(m=mesh, dt=0.1) {study.solve(study.mesh(4), 0.1).params_hash[:8]}",
+        f"      m: mesh(n=4) {study.mesh(4).params_hash[:8]}",
+    ]
+    told = json.loads(up.to_json())
+    assert [run["function"] for run in told["runs"]] == [run.function for run in up.runs]
+    assert told["runs"][told["run"]]["params_hash"] == last.params_hash
+    assert {(link["from"], link["to"]) for link in told["links"]} == {(0, 2), (1, 3), (2, 4), (3, 4)}
+    with pytest.raises(LookupError):
+        study.runs.lineage("ffff")
+
+
+def test_another_process_finds_the_other_store(study: Study, tmp_path: Path) -> None:
+    """By the results folder that the record names; or by a store that is given, though the folder has moved."""
+    last = study()
+    code = (
+        "import sys, entropic; runs = entropic.Store('runs', 'runs.json');"
+        "others = [entropic.Store(*pair.split(',')) for pair in sys.argv[2:]];"
+        "lineage = runs.lineage(sys.argv[1], stores=others);"
+        "print([run.call + run.status for run in lineage.runs][:2], len(lineage.ancestors))"
+    )
+
+    def asked(*stores: str) -> str:
+        command = [sys.executable, "-c", code, last.params_hash, *stores]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert asked() == "['mesh(n=3)', 'mesh(n=4)'] 4"
+    os.rename(tmp_path / "meshes", tmp_path / "moved")
+    assert asked("moved,meshes.json") == "['mesh(n=3)', 'mesh(n=4)'] 4"
+    assert asked() == "['mesh(…)its record is gone', 'mesh(…)its record is gone'] 2"
+
+
+def rerun_with_other_content(study: Study) -> None:
+    study.salt.write_text("!")
+    study.mesh.run(3)
+
+
+def rerun_with_equal_content(study: Study) -> None:
+    study.mesh.run(3)
+
+
+def change_the_code(study: Study) -> None:
+    @cached(study.meshes, name="study.mesh", ignore=("salt",), version=2)
+    def mesh(n: int, salt: Path = study.salt, *, result_path: Path) -> None:
+        result_path.write_text(f"better mesh {n}")
+
+    study.mesh = mesh
+
+
+def edit_the_result(study: Study) -> None:
+    study.mesh(3).result_path.write_text("edited")
+
+
+def remove_the_result(study: Study) -> None:
+    study.mesh(3).result_path.unlink()
+
+
+def forget_the_run(study: Study) -> None:
+    study.meshes.delete(study.mesh(3), remove_file=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "count"),
+    [
+        (rerun_with_equal_content, "", 0),
+        (rerun_with_other_content, "another result has taken its place", 1),
+        (change_the_code, "its code has changed since", 2),
+        (remove_the_result, "its result is gone", 1),
+        (forget_the_run, "its record is gone", 1),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_check_tells_what_was_made_from_what_has_changed(study: Study, change: Any, status: str, count: int) -> None:
+    """With the nearest cause; results agree with their records all the same, so the store is as it should be."""
+    last = study()
+    changed = study.mesh(3).params_hash
+    change(study)
+
+    report = study.runs.check()
+
+    outdated = {one.record.params_hash: one for one in report.outdated}
+    assert len(outdated) == (count + 1 if count else 0)
+    assert report.is_clean
+    if count:
+        assert status in {run.status for run in outdated[last.params_hash].causes}
+        assert changed in {run.params_hash for run in outdated[last.params_hash].causes}
+        assert status in str(report)
+        assert status in str(study.runs.lineage(last))
+        assert [run.params_hash for run in study.runs.lineage(last).outdated][:1] == [changed]
+
+
+def test_a_result_that_was_edited_before_it_was_used(study: Study) -> None:
+    """The record of it is no longer about what was used."""
+    edit_the_result_of = study.mesh(3)
+    edit_the_result_of.result_path.write_text("edited")
+    record = study.solve(edit_the_result_of, 0.1)
+
+    assert record.result_path.read_text() == "edited at 0.1"
+    assert "its result was changed after it was recorded" in str(study.runs.lineage(record))
+
+
+STEP = """
+import entropic
+store = entropic.Store({folder!r}, {index!r}, file_suffix=".txt")
+
+@entropic.cached(store, on_change="rerun")
+def step(n, *, result_path):
+    result_path.write_text({text!r})
+"""
+
+
+def test_an_edit_upstream_is_told(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a module that is loaded again: what was made from results of the code before is out of date, not new ones."""
+    monkeypatch.syspath_prepend(tmp_path)
+    source, place = tmp_path / "edited_step.py", {"folder": str(tmp_path / "steps"), "index": str(tmp_path / "s.json")}
+    source.write_text(STEP.format(text="equal", **place))
+    module: Any = importlib.import_module("edited_step")
+
+    def runner(params: dict[str, Any], result_path: Path) -> None:
+        result_path.write_text("x")
+
+    store.run({"m": module.step(1)}, runner)
+    assert store.check().outdated == []
+    source.write_text(STEP.format(text="other text", **place))
+    importlib.reload(module)
+
+    assert [str(one.causes[0].status) for one in store.check().outdated] == ["its code has changed since"]
+    store.run({"m": module.step(1)}, runner)
+    assert len(store.check().outdated) == 1
+
+
+def test_explain_names_the_run(study: Study) -> None:
+    """Another result of the same call, and another call, by their names; as a record and as an input file."""
+
+    @cached(study.runs, name="study.look")
+    def look(m: InputFile, *, result_path: Path) -> None:
+        result_path.write_text("x")
+
+    study()
+    look(study.mesh(3))
+    rerun_with_other_content(study)
+
+    told = str(study.solve.explain(study.mesh(3), 0.1))
+    assert "it would run" in told
+    assert re.search(r"m: mesh\(n=3\): another result \([0-9a-f]{8} -> [0-9a-f]{8}\)", told)
+    assert "m: mesh(n=3) -> mesh(n=5)" in str(study.solve.explain(study.mesh(5), 0.1))
+    assert "m: mesh(n=3): another result" in str(look.explain(study.mesh(3)))
+
+
+def test_edited_twice_and_continued(study: Study) -> None:
+    """Only what is touched by a change runs again: the whole study, its first half, nothing."""
+
+    def runs() -> list[int]:
+        return [one.cache_info().misses for one in (study.mesh, study.solve, study.analyse)]
+
+    study()
+    assert runs() == [2, 2, 1]
+    study()
+    assert runs() == [2, 2, 1]
+    rerun_with_equal_content(study)
+    study()
+    assert runs() == [3, 2, 1]
+    rerun_with_other_content(study)
+    study()
+    assert runs() == [4, 3, 2]
+
+
+def test_a_file_in_a_folder_that_is_a_result(store: Store) -> None:
+    """It comes from the run that made the folder, and another file in there does not matter."""
+
+    @cached(store, name="study.case")
+    def case(n: int, *, result_path: Path) -> None:
+        result_path.mkdir()
+        for name in "ab":
+            result_path.joinpath(name).write_text(f"{name} {n}")
+
+    @cached(store, name="study.look")
+    def look(m: InputFile, *, result_path: Path) -> None:
+        result_path.write_text(Path(m).read_text())
+
+    made = case(1)
+    record = look(made.result_path / "a")
+
+    assert [record.params for record in store.lineage(record).ancestors] == [{"n": 1}]
+    assert store.check().outdated == []
+    assert look.reproduce(made.result_path / "a").outcome == "same"
+    assert store.reproduce(1.0, where="m.$InputFile.name=a").has_reproduced
+    made.result_path.joinpath("b").write_text("other")
+    assert look(made.result_path / "a") == record
+
+
+def test_runs_made_from_others_are_reproduced(study: Study) -> None:
+    """Their inputs are found by what the records name, and a result that is gone is said to be missing."""
+    study()
+
+    assert [one.outcome for one in study.runs.reproduce(1.0)] == ["same"] * 3
+    study.mesh(3).result_path.unlink()
+    assert sorted(one.outcome for one in study.runs.reproduce(1.0)) == ["same", "same", "skipped"]
+
+
+class Five:
+    """An index of a user's own, with just the five methods."""
+
+    def __init__(self) -> None:
+        self.records: list[RunRecord] = []
+
+    def find_by_hash(self, params_hash: str) -> RunRecord | None:
+        return next((one for one in reversed(self.records) if one.params_hash == params_hash), None)
+
+    def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
+        return [one for one in self.records if params.items() <= one.params.items()]
+
+    def insert(self, record: RunRecord) -> None:
+        self.records.append(record)
+
+    def all(self) -> list[RunRecord]:
+        return list(self.records)
+
+    def delete_by_hash(self, params_hash: str) -> bool:
+        before = len(self.records)
+        self.records = [one for one in self.records if one.params_hash != params_hash]
+        return len(self.records) < before
+
+
+@pytest.mark.parametrize("kind", ["tinydb", "sqlite", "five methods"])
+def test_any_index(tmp_path: Path, kind: str) -> None:
+    """Records are followed, checked and kept in whatever index they are."""
+    if kind == "sqlite":
+        pytest.importorskip("sqlalchemy")
+    index: Any = {"tinydb": None, "sqlite": f"sqlite:///{tmp_path}/runs.sqlite3", "five methods": Five()}[kind]
+    with Store(tmp_path / "results", tmp_path / "runs.json", file_suffix=".txt", index=index) as store:
+        records = chain_of_five(store)
+
+        lineage = store.lineage(records[2])
+        assert [one.params["step"] for one in lineage.ancestors] == [0, 1]
+        assert [one.params["step"] for one in lineage.descendants] == [3, 4]
+        assert len(store.prune(where="step=0", preview=True)) == 0
+        records[0].result_path.unlink()
+        assert [one.record.params["step"] for one in store.check().outdated] == [1, 2, 3, 4]
+
+
+# ---- what is kept ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("where", "keep_inputs", "gone"),
+    [
+        ({}, True, 5),  # all of it: nothing is left that needs anything
+        ("step=0", True, 0),
+        ("step=0", False, 1),
+        ("step<3", True, 0),
+        ("step>1", True, 3),
+    ],
+    ids=str,
+)
+def test_prune_keeps_what_others_were_made_from(store: Store, where: Any, keep_inputs: bool, gone: int) -> None:
+    """Directly or not; unless these go too, or it is not wanted."""
+    chain_of_five(store)
+
+    assert len(store.prune(where=where, keep_inputs=keep_inputs, preview=True)) == gone
+    assert len(store.prune(where=where, keep_inputs=keep_inputs)) == gone
+    assert len(store.list()) == 5 - gone
+
+
+def chain_of_five(store: Store) -> list[RunRecord]:
+    records: list[RunRecord] = []
+    for step in range(5):
+        params = {"step": step, "before": records[-1]} if records else {"step": step}
+        records.append(store.run(params, lambda params, path: path.write_text(str(params["step"]) * 10)))
+    return records
+
+
+def test_prune_to_a_size_takes_others_instead(store: Store) -> None:
+    """The oldest first, but for those that are needed: of the chain its end, and then what nothing was made from."""
+    chain_of_five(store)
+    for n in range(5):
+        store.run({"n": n}, lambda params, path: path.write_text("0123456789"))
+
+    gone = store.prune(max_size_bytes=70)
+    assert [record.params.get("step", record.params.get("n")) for record in gone] == [3, 4, 0]
+    assert len(store.prune(max_size_bytes=0)) == 7
+
+
+def test_prune_knows_the_other_stores_of_the_process(study: Study) -> None:
+    """And that the same content is there once more."""
+    study()
+
+    assert len(study.meshes.prune(where={}, preview=True)) == 0
+    study.mesh.run(3)
+    assert [record.params for record in study.meshes.prune(keep_newest=1)] == [{"n": 3}]
+    assert study.runs.lineage(study()).outdated == ()
+    assert len(study.meshes.prune(where={}, keep_inputs=False)) == 2
+    assert study.analyse.cache_info().misses == 1
+
+
+def test_a_store_that_is_open_twice_is_one(store: Store) -> None:
+    """What goes is not needed by its own copy."""
+    chain_of_five(store)
+    again = Store(store.results_dir, store.index.path, file_suffix=".txt")
+
+    assert len(again.prune(where={})) == 5
+
+
+# ---- at the command line, and on the page ---------------------------------------------------------------------------
+
+
+def test_show_and_prune_at_the_command_line(study: Study, tmp_path: Path) -> None:
+    """``show`` tells what a run was made from, with ``--lineage`` all of it; ``prune`` says what it keeps."""
+    pytest.importorskip("click")
+    last, runs = study(), ["--index", str(tmp_path / "runs.json")]
+
+    def called(*words: str) -> str:
+        command = [sys.executable, "-m", "entropic", *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return done.stdout + done.stderr
+
+    assert re.search(r"made from +flows\[0\]: study\.solve [0-9a-f]{8}", called("show", *runs, last.params_hash))
+    assert "m: mesh(n=3)" in called("show", "--lineage", *runs, last.params_hash)
+    assert len(json.loads(called("show", "--lineage", "--json", *runs, last.params_hash))["runs"]) == 5
+    assert "2 more are kept" in called("prune", "--yes", *runs, "dt=0.1")
+    assert "would remove 2 runs" in called("prune", "--preview", "--no-keep-inputs", *runs, "dt=0.1")
+    assert len(study.runs.list()) == 3
+
+
+@pytest.mark.parametrize("count", [3, 100])
+def test_the_page_draws_what_was_made_from_what(store: Store, mesh: Any, count: int) -> None:
+    """Few runs one by one, many by their functions; a name that looks like markup is text."""
+    from entropic._tables.page._lineage import lineage_section
+
+    made = mesh(3)
+    for n in range(count):
+        store.run({"m": made, "n": n, "s": "<b>&"}, lambda params, path: path.write_text("x"))
+
+    section = lineage_section(store.list())
+
+    assert section.count("<rect") == (count + 1 if count == 3 else 2)
+    assert "mesh" in section
+    assert "<b>" not in section
+    assert ("100 runs" in section) == (count == 100)
+    assert lineage_section(mesh.list()) == ""

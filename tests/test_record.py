@@ -142,7 +142,7 @@ def test_a_record_shows_its_fields_and_is_a_path(record: RunRecord) -> None:
     shown = [name for name in dir(record) if not name.startswith("__")]
 
     fields = [field.name for field in dataclasses.fields(RunRecord)]
-    assert shown == sorted([*fields, "inputs", "from_dict", "to_dict"])
+    assert shown == sorted([*fields, "inputs", "reads", "from_dict", "to_dict"])
     assert os.fspath(record) == "a.csv"
     assert isinstance(record, os.PathLike)
     assert Path(record) == record.result_path

@@ -481,7 +481,7 @@ class ListIndex(list[Any]):
 
 def test_an_index_that_turns_out_not_to_be_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     """No record is lost in silence: the first one that does not arrive ends the sweep."""
-    monkeypatch.setattr("entropic._sweep._engine._PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("entropic._sweep._sharing._PATIENCE_SECONDS", 0.1)
     store = Store("results", index=ListIndex(), file_suffix=".txt")
 
     with pytest.raises(NotSharedError, match="cannot be found here"):

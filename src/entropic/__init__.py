@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ._function import cached
     from ._guides import docs
     from ._points import grid, zipped
+    from ._results import report_progress
+    from ._stopping import should_stop, stop_here, time_left
     from .hashing import InputFile, normalize
     from .query import param
 
@@ -38,6 +40,10 @@ __all__ = [
     "grid",
     "normalize",
     "param",
+    "report_progress",
+    "should_stop",
+    "stop_here",
+    "time_left",
     "zipped",
 ]
 
@@ -49,6 +55,8 @@ _load, _ = door(
         "_function": "cached",
         "_guides": "docs",
         "_points": "grid zipped",
+        "_results": "report_progress",
+        "_stopping": "should_stop stop_here time_left",
         "hashing": "InputFile normalize",
         "query": "param",
     },

@@ -151,12 +151,23 @@ def import_passed_over(path: str, reason: str) -> None:
 
 
 def key_lock_lost(params_hash: str, place: str) -> None:
-    """The session that held the lock of a running key has ended before the run."""
+    """The lock of a running key could not be renewed in time, and another process has taken it."""
     logger.warning(
-        "Lost the lock of the run %s on %s, which has restarted or dropped the connection: another process may have "
-        "run it as well. The result is kept",
+        "Lost the lock of the run %s on %s, which could not be renewed in time: another process may be running it as "
+        "well. Whichever is recorded first answers",
         params_hash,
         place,
+        extra={"params_hash": params_hash},
+    )
+
+
+def passed_over(params_hash: str, path: str) -> None:
+    """A run that had lost its lock has ended after another process had recorded the same."""
+    logger.warning(
+        "Another process has recorded the run %s meanwhile, and its record answers. The result of this one has no "
+        "record, and is kept at %s",
+        params_hash,
+        path,
         extra={"params_hash": params_hash},
     )
 
@@ -178,9 +189,9 @@ def point_failed(point: object, error: BaseException) -> None:
     logger.warning("Skipped the point %s: %s: %s", repr(point), type(error).__name__, error)
 
 
-def swept(points: int, outcome: str) -> None:
-    """A sweep has come to its end."""
-    logger.info("Swept %d point(s): %s", points, outcome)
+def swept(points: int, outcome: str, *, is_whole: bool) -> None:
+    """A sweep has come to its end; one that has left points to others, or for later, says so more loudly."""
+    logger.log(logging.INFO if is_whole else logging.WARNING, "Swept %d point(s): %s", points, outcome)
 
 
 def worker_died(exit_status: int | None, points: int) -> None:
@@ -198,6 +209,16 @@ def folder_unseen(host: str, reason: str) -> None:
 def executor_broken(error: BaseException) -> None:
     """An executor takes no more work: said once, however many points that means."""
     logger.error("The executor of the sweep is broken, and every point that is not recorded fails: %s", error)
+
+
+def remote_asked_again(place: str, error: BaseException) -> None:
+    """An object store did not answer as it should; it is asked again after a pause."""
+    logger.info("No answer for %s, it is asked again: %r", place, error)
+
+
+def evicted(path: str) -> None:
+    """The local copy of a result that is in the bucket was removed."""
+    logger.debug("Removed the local copy %s", path)
 
 
 def program_stopped(program: str, pid: int) -> None:

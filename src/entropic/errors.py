@@ -19,6 +19,8 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── IndexVersionError       RuntimeError       an index that a later entropic has made
     ├── IndexURLError           ValueError         a text that names no index
     ├── OtherFolderError        OSError            a results folder that is not the one of the index
+    ├── RemoteUnavailableError  ConnectionError    an object store that does not answer, or refuses (also an OSError)
+    ├── OtherRemoteError        OSError            a prefix in an object store that belongs to another store
     ├── NotImportableError      ValueError         a file that holds no runs of an earlier release
     ├── QueryTextError          ValueError         a text that is no query
     ├── LinkNameError           ValueError         a template for names of links that names what no run has
@@ -39,7 +41,8 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── UnsupportedSystemError  NotImplementedError  a system on which files cannot be locked, so that nothing is run
     └── CommandError            RuntimeError       a program that could not be started, or has failed
 
-What a runner raises passes through unchanged: none of these wraps it. The warnings are::
+What a runner raises passes through unchanged: none of these wraps it. `RunStopped` is none of them, nor an
+`Exception`: a run has stopped on request, and carries on when it is called again. The warnings are::
 
     UserWarning
     ├── StaleResultWarning                         a recorded result is used although its code has changed since
@@ -52,7 +55,9 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
     ├── MetadataWarning                            what a runner returned cannot be kept as metadata
     ├── NameSharedWarning                          a recorded run is of another function of the same name
     ├── RenamedFunctionWarning                     a run that is missing is recorded by the same code, by another name
+    ├── UnseenReadsWarning                         files that a run may have read, and that are not watched
     ├── UnknownNameWarning                         a query by a name, or for a kind of value, that no recorded run has
+    ├── RemoteResultWarning                        a result in an object store that is gone, or is not what was stored
     ├── FallbackWarning                            a store that is fallen back on, or a result in it, cannot be used
     ├── IncompleteGridWarning                      collected values with gaps: points without a result
     └── EqualReplicatesWarning                     replicates whose results are byte for byte the same
@@ -106,15 +111,19 @@ __all__ = [
     "NotRecordedError",
     "NotSharedError",
     "OtherFolderError",
+    "OtherRemoteError",
     "ParameterError",
     "ParameterNameError",
     "QueryTextError",
     "ReentrantRunError",
+    "RemoteResultWarning",
+    "RemoteUnavailableError",
     "RenamedFunctionWarning",
     "ResultChangedWarning",
     "ResultMissingError",
     "ResultNotSavedError",
     "ResultOpenWarning",
+    "RunStopped",
     "SeveralCodesError",
     "SeveralIndexesError",
     "SeveralRanksError",
@@ -123,6 +132,7 @@ __all__ = [
     "StoreWriteError",
     "SweepError",
     "UnknownNameWarning",
+    "UnseenReadsWarning",
     "UnsupportedSystemError",
     "UnsupportedTypeError",
     "WorkerDiedError",
@@ -563,6 +573,57 @@ class OtherFolderError(EntropicError, OSError):
         return "another one at its place. Name the right folder as results_dir, or use an index of its own"
 
 
+class RemoteUnavailableError(EntropicError, ConnectionError):
+    """
+    An object store does not answer, or refuses, after several attempts. A finished result is kept here.
+
+    Attributes:
+        what: What could not be done.
+        place: The object, or the prefix.
+        reason: The answer.
+    """
+
+    what: str
+    place: str
+    reason: str
+    _template = "Cannot {what} at {place!r}: {reason}"
+
+
+class OtherRemoteError(EntropicError, OSError):
+    """
+    A prefix in an object store belongs to another store. Nothing has run.
+
+    Give each store a prefix of its own, or the one that its index belongs to.
+
+    Attributes:
+        url: The prefix.
+        found: The identity of the store that it belongs to.
+        wanted: The identity that the index, or the results folder, has.
+    """
+
+    url: str
+    found: str
+    wanted: str
+    _template = (
+        "Cannot use {url!r}: it belongs to the store {found}, and the index or the results folder to {wanted}. Nothing "
+        "has run. Give each store a prefix of its own."
+    )
+
+
+class RemoteResultWarning(_Declared, UserWarning):
+    """
+    A result in an object store is gone, or is not what was stored: its record does not answer, and the point runs.
+
+    Attributes:
+        url: The prefix.
+        reason: What is wrong with it.
+    """
+
+    url: str
+    reason: str
+    _template = "A recorded result in {url!r} cannot be used, and its point runs again: {reason}"
+
+
 class IndexNotEmptyError(EntropicError, ValueError):
     """
     An index to copy into that has records already. Copy into a new one, or merge two stores with `Store.merge`.
@@ -676,7 +737,7 @@ class DuplicateFunctionError(EntropicError, ValueError):
 
 class CodeChangedError(EntropicError, RuntimeError):
     """
-    A recorded run was made by code that has changed since, and the function has ``on_change="error"``.
+    A recorded run is of code, or has read files, that have changed since, and the function has ``on_change="error"``.
 
     If the result is still good, call ``accept_changes()`` on the function; if not, call its ``run()``.
 
@@ -684,11 +745,13 @@ class CodeChangedError(EntropicError, RuntimeError):
         name: The function.
         changed: What has changed, such as ``"helper `rhs` in model.py"``.
         created_at: When the run was recorded.
+        files: Files that the run has read and that have changed, of a function with ``watch_reads=True``.
     """
 
     name: str
     changed: Sequence[str]
     created_at: str
+    files: Sequence[str] = ()
     _template = (
         "Cannot answer from the recorded run. {story} If the result is still good, call accept_changes() on the "
         "function once; if not, give the function a new version=, or call its run()."
@@ -697,10 +760,18 @@ class CodeChangedError(EntropicError, RuntimeError):
     @property
     def story(self) -> str:
         """What has changed since when, in a sentence."""
-        more = ["more"] if len(self.changed) > _SHOWN_CHANGES else []
-        shown = [*self.changed[:_SHOWN_CHANGES], *more]
-        named = ", ".join(shown[:-1]) + " and " + shown[-1] if len(shown) > 1 else "".join(shown)
-        return f"The code of {self.name} has changed since {self.created_at[:19].replace('T', ' ')}: {named}."
+        since = f"since {self.created_at[:19].replace('T', ' ')}"
+        told = [f"The code of {self.name} has changed {since}: {_listed(self.changed)}."] if self.changed else []
+        if self.files:
+            told.append(f"What {self.name} has read has changed {since}: {_listed(self.files)}.")
+        return " ".join(told)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names in a sentence, but for those that would make it too long."""
+    more = ["more"] if len(names) > _SHOWN_CHANGES else []
+    shown = [*names[:_SHOWN_CHANGES], *more]
+    return ", ".join(shown[:-1]) + " and " + shown[-1] if len(shown) > 1 else "".join(shown)
 
 
 class SeveralCodesError(EntropicError, ValueError):
@@ -724,7 +795,9 @@ class SeveralCodesError(EntropicError, ValueError):
 
 class StaleResultWarning(UserWarning):
     """
-    A recorded result is used although its code has changed since; given once for each pair of codes.
+    A recorded result is used although its code, or a file that its run has read, has changed since.
+
+    Given once for each pair of codes, and for each state of the files.
 
     Also where ``collect`` leaves out points for that reason.
     If the result is still good, call ``accept_changes()`` on the function; if not, give it a new ``version=``.
@@ -734,6 +807,57 @@ class StaleResultWarning(UserWarning):
     """
 
     subject: tuple[str, ...] = ()
+
+
+class RunStopped(_Declared, BaseException):
+    """
+    A run, or a sweep, that has stopped because it was asked to: nothing is recorded of it, and nothing has failed.
+
+    Call again to carry on. Like `KeyboardInterrupt` it is no `Exception`, so that code which goes on after failures
+    does not go on after this.
+
+    Attributes:
+        what: What has stopped.
+        reason: Why; empty if that is not known.
+        done: Of a sweep, how far it has come.
+    """
+
+    what: str = "run"
+    reason: str = ""
+    done: str = ""
+    _template = "The {what} was stopped{_why}{_far}. Call again to carry on."
+
+    @property
+    def _why(self) -> str:
+        return f": {self.reason}" if self.reason else ""
+
+    @property
+    def _far(self) -> str:
+        return f" ({self.done})" if self.done else ""
+
+
+class UnseenReadsWarning(_Declared, UserWarning):
+    """
+    A run of a function with ``watch_reads=True`` has read files, or may have, that cannot be watched.
+
+    Given once for each function and thing. Where a result depends on such a file, make it a parameter annotated as
+    `InputFile`.
+
+    Attributes:
+        name: The function.
+        unseen: What was not seen, such as ``"child processes"``.
+    """
+
+    name: str
+    unseen: Sequence[str]
+    _template = (
+        "What {name} reads is not seen in full: {_listed}. A change of such files goes unnoticed. Where the result "
+        "depends on one, make its path a parameter annotated as entropic.InputFile."
+    )
+
+    @property
+    def _listed(self) -> str:
+        return _listed(self.unseen)
 
 
 class StaleCheckpointWarning(_Declared, UserWarning):

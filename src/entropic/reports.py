@@ -12,22 +12,28 @@ if TYPE_CHECKING:
     from ._engine import Refused
     from ._function import AcceptedChanges, BoundCachedFunction, CachedFunction, CacheInfo, WithMetadata
     from ._maintenance import (
+        ActiveRun,
         CheckReport,
         Explanation,
         Exported,
         FailedRun,
         Imported,
+        Lineage,
+        LineageLink,
+        LineageRun,
         Merged,
         Neighbour,
+        OutdatedRun,
         Reproduction,
         ReproductionReport,
     )
     from ._points import Design, Grid
-    from ._record import RunInput
+    from ._record import ReadFile, RunInput
     from ._sweep import Plan, SweepProgress
 
 __all__ = [
     "AcceptedChanges",
+    "ActiveRun",
     "BoundCachedFunction",
     "CacheInfo",
     "CachedFunction",
@@ -39,9 +45,14 @@ __all__ = [
     "FailedRun",
     "Grid",
     "Imported",
+    "Lineage",
+    "LineageLink",
+    "LineageRun",
     "Merged",
     "Neighbour",
+    "OutdatedRun",
     "Plan",
+    "ReadFile",
     "Refused",
     "Reproduction",
     "ReproductionReport",
@@ -52,6 +63,7 @@ __all__ = [
 
 _PLACES = {
     "AcceptedChanges": "_function",
+    "ActiveRun": "_maintenance",
     "BoundCachedFunction": "_function",
     "CacheInfo": "_function",
     "CachedFunction": "_function",
@@ -63,9 +75,14 @@ _PLACES = {
     "FailedRun": "_maintenance",
     "Grid": "_points",
     "Imported": "_maintenance",
+    "Lineage": "_maintenance",
+    "LineageLink": "_maintenance",
+    "LineageRun": "_maintenance",
     "Merged": "_maintenance",
     "Neighbour": "_maintenance",
+    "OutdatedRun": "_maintenance",
     "Plan": "_sweep",
+    "ReadFile": "_record",
     "Refused": "_engine",
     "Reproduction": "_maintenance",
     "ReproductionReport": "_maintenance",

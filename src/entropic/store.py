@@ -23,7 +23,17 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from ._engine import Comparison, Runner
-    from ._maintenance import CheckReport, Explanation, Exported, FailedRun, Imported, Merged, ReproductionReport
+    from ._maintenance import (
+        ActiveRun,
+        CheckReport,
+        Explanation,
+        Exported,
+        FailedRun,
+        Imported,
+        Lineage,
+        Merged,
+        ReproductionReport,
+    )
     from ._sweep import Plan
     from ._tables import RecordList
     from .index import IndexBackend
@@ -62,10 +72,13 @@ class Store:
         fallback: Other stores that are asked, in their order, when this one has no answer, and then those that they
             fall back on: stores, index files, or folders with an index in them. What one has is fetched, verified and
             recorded here. They are only read.
+        remote: URL of the place that results are kept at, such as ``"s3://bucket/runs"``, for which *results_dir* is a
+            cache. A result is stored there before it is recorded, and fetched when a call answers with it. Needs the
+            extra ``remote``, when it is used first; see the guide to object stores.
 
     Raises:
         ValueError: The suffix holds a path separator, ``..`` or NUL; or *results_dir* is a URL; or a *fallback* leads
-            to no index.
+            to no index; or *remote* is no URL.
         TypeError: *index* lacks one of the five methods; or *fallback* is no list of stores and paths.
         MissingExtraError: *index* is a URL, and the extra ``sql`` is not installed (an `ImportError`).
 
@@ -92,6 +105,7 @@ class Store:
         provenance: bool = True,
         allow_empty: bool = False,
         fallback: Iterable[Store | str | os.PathLike[str]] = (),
+        remote: str | None = None,
     ) -> None:
         settings = Settings.checked(
             results_dir,
@@ -104,6 +118,7 @@ class Store:
             provenance=provenance,
             allow_empty=allow_empty,
             fallback=fallback,
+            remote=remote,
         )
         self._engine = RunCache(settings)
         with contextlib.suppress(OSError):  # said by a run, where it matters
@@ -252,8 +267,9 @@ class Store:
         `run_or_retrieve` every point, here or in parallel, and return the records in the order of the points.
 
         Recorded points are answered at once, duplicates run once, and each run is recorded the moment it finishes: a
-        sweep that was stopped, by Ctrl-C or by a crash, carries on when it is started again. Points are drawn as they
-        are needed, so a generator of millions is welcome.
+        sweep that was stopped, by Ctrl-C or by a crash, carries on when it is started again. Several sweeps of the same
+        points, in any threads and processes, share them. Points are drawn as they are needed, so a generator of
+        millions is welcome.
 
         Args:
             points: Mappings: `entropic.grid`, a list, a generator, or a DataFrame, whose rows they are then.
@@ -272,6 +288,16 @@ class Store:
             metadata: Kept with the records of new runs; takes no part in the keys.
             on_error: ``"raise"``: the other points go on, and at the end a `SweepError` has the records and the
                 failures. ``"skip"``: failures are logged, and the other records returned.
+            wait: Points that others have under way are passed over, and asked for again at the end. True waits for them
+                then, False returns without those that are not recorded by then; the log says how many.
+            concurrency: For coroutine functions, which overlap in one event loop, in a thread of its own: how many at a
+                time. By default as many as there are processors; 1 for one after the other, here.
+            order: ``"longest"``: what takes longest begins first, judged by recorded runs of similar parameters: so all
+                workers end at about one time. All points are drawn and looked up for that. Records come as given.
+            budget: Seconds, or a `timedelta`. No point is begun that is not expected to be done by then, judged by
+                recorded runs and those of this sweep; nor are others waited for any longer. What runs is not ended.
+                Points that are left out are in no result and no error; the log says how many.
+            until: The same as a moment: a `datetime`, of local time if it has no zone.
 
         Raises:
             SweepError: Some points have failed.
@@ -364,7 +390,7 @@ class Store:
             >>> store.register({"sample": "A"}, "measured.csv", source="lab").metadata
             {'source': 'lab'}
         """
-        return self._engine.adopt(make_key(params), result_path, metadata)
+        return self._engine.adopt(make_key(params), result_path, metadata, again=lambda: make_key(params))
 
     def annotate(self, record_or_params: RunRecord | Mapping[str, Any], /, **metadata: Any) -> RunRecord:
         """
@@ -519,7 +545,40 @@ class Store:
             0  1      1
             1  2      4
         """
-        return self.list(where, current=True).collect(read, to)
+        records = self.list(where, current=True)
+        if self._engine.settings.remote is not None:
+            self.fetch(records)
+        return records.collect(read, to)
+
+    def lineage(self, run: RunRecord | str, *, stores: Iterable[Store] = ()) -> Lineage:
+        """
+        Follow a run to all that it was made from, and to all that was made of it.
+
+        A run is made from another if the record or the result of that one was an argument of it. Looked for are records
+        in this store, in *stores*, in those that are open in this process, and in the results folder that a record
+        names. Nothing is written. Costs a look-up for each run above, and one look at every record that names inputs.
+
+        Args:
+            run: A record, or the begin of a hash, meaning the newest run with it.
+            stores: Further stores to look into.
+
+        Returns:
+            The runs and their links: printed a tree, and ``rows()``, ``to_json()``, ``to_svg()``. What has changed
+            since, or is gone, is marked.
+
+        Raises:
+            NotRecordedError: No run has this hash (a `LookupError`).
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> mesh = store.run({"cells": 8}, lambda params, path: path.write_text("8 cells"))
+            >>> flow = store.run({"mesh": mesh}, lambda params, path: path.write_text(params["mesh"].read_text()))
+            >>> [record.params for record in store.lineage(flow).ancestors]
+            [{'cells': 8}]
+        """
+        from ._maintenance import lineage
+
+        return lineage(self._engine, run, [one._engine for one in stores])
 
     def link_view(
         self,
@@ -698,6 +757,35 @@ class Store:
             raise NotRecordedError("", key.params_hash)
         return found
 
+    def under_way(self) -> Sequence[ActiveRun]:
+        """
+        Return what runs at the moment, in any process and on any host, the oldest first.
+
+        It is read from what each run keeps in the results folder while it lasts: nothing is written, no run is
+        disturbed, and no server is asked. A run whose process has died is not under way. Costs some file operations for
+        each run, and a look at recorded runs to estimate how long it will take.
+
+        Returns:
+            Each with its function and parameters, host and process, since when it runs, how far it is if it tells
+            (`entropic.report_progress`), and an estimate of the time that is left.
+
+        Raises:
+            OSError: The results folder cannot be read.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> def simulate(params, result_path):
+            ...     print([run.params for run in store.under_way()])
+            ...     result_path.write_text("x")
+            >>> _ = store.run({"n": 1}, simulate)
+            [{'n': 1}]
+            >>> store.under_way()
+            []
+        """
+        from ._maintenance import under_way
+
+        return under_way(self._engine)
+
     def failures(self, where: Where | None = None) -> Sequence[FailedRun]:
         """
         List runs that were not recorded and have left something, the oldest first.
@@ -734,6 +822,7 @@ class Store:
         keep_newest: int | None = None,
         max_size_bytes: int | None = None,
         by: Literal["age", "value"] = "age",
+        keep_inputs: bool = True,
         failed: Literal[False] = False,
         preview: bool = False,
     ) -> RecordList: ...
@@ -757,6 +846,7 @@ class Store:
         keep_newest: int | None = None,
         max_size_bytes: int | None = None,
         by: Literal["age", "value"] = "age",
+        keep_inputs: bool = True,
         failed: bool = False,
         preview: bool = False,
     ) -> RecordList | Sequence[FailedRun]:
@@ -775,6 +865,8 @@ class Store:
             by: Of what then remains, give up first what is oldest (``"age"``), or what saves the fewest seconds of
                 computing for each byte it takes (``"value"``). A run whose time is not known, such as a registered
                 one, is given up last then.
+            keep_inputs: Keep runs that others were made from, if these are kept, here or in a store that is open in
+                this process. Without them those go on to answer, but cannot be made again.
             failed: Instead of runs, remove what failed ones have left, as `failures` lists it: all of it, or what
                 *where* and *older_than_seconds* mean.
             preview: Remove nothing; only tell.
@@ -798,10 +890,68 @@ class Store:
 
         limits = Limits(older_than_seconds, larger_than_bytes, keep_newest, max_size_bytes, by)
         if not failed:
-            return prune(self._engine, limits, where, preview=preview)
+            return prune(self._engine, limits, where, preview=preview, keep_inputs=keep_inputs)
         if limits != Limits(older_than_seconds):
             raise ValueError("Cannot prune failed runs by size or number: they have an age only, and where=.")
         return prune_failures(self._engine, older_than_seconds, where, preview=preview)
+
+    def fetch(self, records: RunRecord | Iterable[RunRecord], /) -> RecordList:
+        """
+        Have results here that are stored elsewhere, before they are opened; of others, look whether they are here.
+
+        A call does so by itself. A list, a plan and a sweep do not: they know records only.
+
+        Args:
+            records: A record, or several, as `list` returns.
+
+        Returns:
+            Those whose result is here, and whole.
+
+        Raises:
+            RemoteUnavailableError: A result cannot be had now (an `OSError`); those before it are here.
+            OSError: A result cannot be written.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> record = store.run({"n": 11}, lambda params, path: path.write_text("x"))
+            >>> store.fetch(record)
+            RecordList of 1 run
+        """
+        chosen = [records] if isinstance(records, RunRecord) else _required_records(records)
+        return _tables.RecordList(filter(self._engine.finder.has_here, chosen))
+
+    def evict(
+        self, where: Where | None = None, *, max_size_bytes: int | None = None, preview: bool = False
+    ) -> RecordList:
+        """
+        Remove local copies of results that are stored elsewhere; the runs stay recorded, and are fetched when needed.
+
+        The oldest go first. Only what the object store is asked for, and has as it was stored, is removed; and no file
+        that has changed here since.
+
+        Args:
+            where: Which runs, as for `list`.
+            max_size_bytes: Remove no more than needed for the remaining ones to take no more than this.
+            preview: Remove nothing; only tell.
+
+        Returns:
+            The runs whose local copy was removed.
+
+        Raises:
+            RemoteUnavailableError: The object store does not answer (an `OSError`).
+            ValueError: The store has no ``remote``.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt", remote="memory://runs")
+            >>> record = store.run_or_retrieve({"n": 1}, lambda params, path: path.write_text("x"))
+            >>> store.evict(), record.result_path.exists()
+            (RecordList of 1 run, False)
+            >>> store.retrieve({"n": 1}).result_path.read_text()
+            'x'
+        """
+        from ._maintenance import evict
+
+        return evict(self._engine, self.list(where), max_size_bytes, preview=preview)
 
     def merge(
         self,

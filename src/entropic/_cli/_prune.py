@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Literal
 
@@ -74,6 +75,11 @@ def rm(store: Store, runs: tuple[str, ...], files: bool, pinned: bool, yes: bool
     default="age",
     help="With --max-size: first the oldest, or what saves the fewest seconds of computing a byte.",
 )
+@click.option(
+    "--keep-inputs/--no-keep-inputs",
+    default=True,
+    help="Whether to keep runs that others were made from, if these are kept; by default they are.",
+)
 @click.option("--failed", is_flag=True, help="Instead of runs, what failed ones have left; see entropic failures.")
 @click.option("--preview", is_flag=True, help="Only show what would go.")
 @yes_option
@@ -86,6 +92,7 @@ def prune(
     keep_newest: int | None,
     max_size: int | None,
     by: Literal["age", "value"],
+    keep_inputs: bool,
     failed: bool,
     preview: bool,
     yes: bool,
@@ -94,7 +101,8 @@ def prune(
     Give up runs by age, size, number and worth; with filters, only of the runs that match.
 
     Their results are removed too. Shows what would go, and asks. Age and size must both be met, where both are given.
-    Pinned runs, and results outside the results folder, are never touched.
+    Pinned runs, and results outside the results folder, are never touched, and no run that another one was made from,
+    unless that one goes too.
 
     \b
     Examples:
@@ -116,7 +124,8 @@ def prune(
     if by != "age" and max_size is None:
         raise click.UsageError(f"--by {by} says what goes first: say down to which size, with --max-size")
     require_own_results(store)
-    records = store.prune(
+    meant = functools.partial(
+        store.prune,
         where=condition_of(runs),
         older_than_seconds=older_than,
         larger_than_bytes=larger_than,
@@ -125,6 +134,9 @@ def prune(
         by=by,
         preview=True,
     )
+    records = meant(keep_inputs=keep_inputs)
+    if keep_inputs and (spared := len(meant(keep_inputs=False)) - len(records)) > 0:
+        _view.told(f"{spared} more {'is' if spared == 1 else 'are'} kept, since other runs were made from them")
     if not records:
         _view.told("nothing to prune")
         return

@@ -23,8 +23,9 @@ from ._selection import NothingFound, answering, runs_argument, some, total_size
 @click.option(
     "--code", "shows_code", is_flag=True, help="Its code, and what changed since the run before of other code."
 )
+@click.option("--lineage", "shows_lineage", is_flag=True, help="What it was made from, and what was made of it.")
 @opens_store()
-def show(store: Store, runs: tuple[str, ...], as_json: bool, shows_code: bool) -> None:
+def show(store: Store, runs: tuple[str, ...], as_json: bool, shows_code: bool, shows_lineage: bool) -> None:
     """
     Show one run in full: the newest one that matches.
 
@@ -32,6 +33,7 @@ def show(store: Store, runs: tuple[str, ...], as_json: bool, shows_code: bool) -
     Examples:
       entropic show f444
       entropic show --code f444
+      entropic show --lineage f444
       entropic show n=100 dt=0.01
     """
     records = some(store, runs)
@@ -39,6 +41,9 @@ def show(store: Store, runs: tuple[str, ...], as_json: bool, shows_code: bool) -
         _view.told(f"{len(records)} runs match; this is the newest")
     if shows_code:
         _show_code(records, store)
+    elif shows_lineage:
+        lineage = store.lineage(records[-1])
+        click.echo(lineage.to_json() if as_json else "\n".join(map(one_line, str(lineage).split("\n"))))
     elif as_json:
         click.echo(json.dumps(_view.json_of(records[-1]), indent=2))
     else:
@@ -151,12 +156,13 @@ def _show_record(records: RecordList, store: Store) -> None:
         *([("superseded", one_line(table.rows[0][superseded]))] if superseded else []),
         ("result", one_line(record.result_path) + gone),
         *(("beside", one_line(path)) for path in store._engine.paths.files_of(record)[1:]),
+        *(("made from", str(one)) for one in record.inputs),
     ]
     for title, values in (("params", record.params), ("metadata", record.metadata), ("provenance", record.provenance)):
         rows += [
             (f"{title}.{one_line(name)}", _view.shown(value))
             for name, value in flatten(values).items()
-            if name != "siblings"
+            if name not in ("siblings", "inputs")
         ]
     _show_pairs(rows)
 

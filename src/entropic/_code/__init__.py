@@ -5,20 +5,22 @@ from typing import TYPE_CHECKING
 from .._fs import door
 
 if TYPE_CHECKING:
-    from ._accepted import is_fingerprint
+    from ._accepted import AcceptedCodes, is_fingerprint
     from ._arguments import code_in, found_again
     from ._bytecode import code_digest, layers_of
     from ._comparison import Change, diff_of, is_of_a_class
     from ._fingerprint import Code, Fingerprint
     from ._foreign import ForeignCodebook
     from ._history import Codebook
-    from ._ownership import EVERYTHING_OWN, Ownership
+    from ._ownership import EVERYTHING_OWN, Ownership, project_of
     from ._provenance import Meter, circumstances
+    from ._run_notes import RunNotes
     from ._units import ITSELF, Part
 
 __all__ = [
     "EVERYTHING_OWN",
     "ITSELF",
+    "AcceptedCodes",
     "Change",
     "Code",
     "Codebook",
@@ -27,6 +29,7 @@ __all__ = [
     "Meter",
     "Ownership",
     "Part",
+    "RunNotes",
     "circumstances",
     "code_digest",
     "code_in",
@@ -35,20 +38,22 @@ __all__ = [
     "is_fingerprint",
     "is_of_a_class",
     "layers_of",
+    "project_of",
 ]
 
 __getattr__, __dir__ = door(
     __name__,
     {
-        "_accepted": "is_fingerprint",
+        "_accepted": "AcceptedCodes is_fingerprint",
         "_arguments": "code_in found_again",
         "_bytecode": "code_digest layers_of",
         "_comparison": "Change diff_of is_of_a_class",
         "_fingerprint": "Code Fingerprint",
         "_foreign": "ForeignCodebook",
         "_history": "Codebook",
-        "_ownership": "EVERYTHING_OWN Ownership",
+        "_ownership": "EVERYTHING_OWN Ownership project_of",
         "_provenance": "Meter circumstances",
+        "_run_notes": "RunNotes",
         "_units": "ITSELF Part",
     },
 )

@@ -151,6 +151,12 @@ def root_of(module_file: str) -> tuple[str, str]:
     return root, os.path.realpath(root)
 
 
+def project_of(module_name: str) -> str:
+    """The folder of the project that a module belongs to; empty if it has no file."""
+    path = getattr(sys.modules.get(module_name), "__dict__", {}).get("__file__")
+    return root_of(path)[0] if isinstance(path, str) else ""
+
+
 def place_text(text: str, module_file: str) -> str:
     """
     A text, with what names a place in its module's project written as seen from there: a moved project is the same.

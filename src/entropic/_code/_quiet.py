@@ -33,7 +33,7 @@ _TELLING = frozenset(
         ("typer", "echo"),
         ("typer", "secho"),
     }
-    | {("rich", "print"), ("pprint", "pprint")}
+    | {("rich", "print"), ("pprint", "pprint"), ("entropic", "report_progress")}
 )
 _BARS = frozenset({"tqdm", "rich", "alive_progress"})
 _BAR_NAMES = frozenset({"tqdm", "trange", "track", "tqdm_notebook", "tqdm_asyncio", "tqdm_rich", "alive_it", "std"})
@@ -149,6 +149,8 @@ class Quiet:
                 return chain[-1] in _LOGGER_LEVELS and (method is ABSENT or _package_of(method) in _LOGGING)
             if owner is logging:
                 return chain[-1] in _LEVELS
+            if value is ABSENT and is_a(owner, ModuleType):  # a name that our package loads when it is first used
+                return ((dictionary_of(owner) or {}).get("__name__", ""), chain[-1]) in _TELLING
             if chain[:-1] and self._is_stream(chain[:-1]):
                 return chain[-1] in ("write", "flush")
             if self._is_bar_class(owner) and chain[-1] == "write":

@@ -9,11 +9,12 @@ if TYPE_CHECKING:
     from ._annotation import annotate, annotate_newest, set_pinned
     from ._arguments import checked_metadata, require_callable
     from ._attempts import given_new_checkpoint
+    from ._away import AwayResults
     from ._cache import RunCache
     from ._defaults import DefaultsWatch
     from ._ending import not_removed
     from ._fallback import select_with_fallbacks
-    from ._known import CannotReplayError, Comparison, call_of, is_known, make_known
+    from ._known import CannotReplayError, Comparison, call_of, is_known, judge_of_code, make_known
     from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
     from ._manifest import differs, first_defect, has_recorded_digests
     from ._open_caches import open_caches
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ._parts import CannotTakeError, Part, Refused, Rules, copy_parts, is_inside, require_own_key
     from ._paths import ResultPaths
     from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
+    from ._reads import ReadsWatch
     from ._records import by_key, moved
     from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, save_of, suffix_of
     from ._settings import DIGEST_UP_TO_BYTES, Settings, checked_suffix
@@ -35,6 +37,7 @@ __all__ = [
     "POLICIES",
     "SIMILAR_RUNS",
     "AsyncWork",
+    "AwayResults",
     "BoundRunner",
     "Candidate",
     "CannotReplayError",
@@ -46,6 +49,7 @@ __all__ = [
     "Metadata",
     "Part",
     "PlainRuns",
+    "ReadsWatch",
     "Refused",
     "ResultPaths",
     "Rules",
@@ -75,6 +79,7 @@ __all__ = [
     "is_inside",
     "is_known",
     "judge",
+    "judge_of_code",
     "make_known",
     "moved",
     "not_removed",
@@ -99,11 +104,12 @@ __getattr__, __dir__ = door(
         "_annotation": "annotate annotate_newest set_pinned",
         "_arguments": "checked_metadata require_callable",
         "_attempts": "given_new_checkpoint",
+        "_away": "AwayResults",
         "_cache": "RunCache",
         "_defaults": "DefaultsWatch",
         "_ending": "not_removed",
         "_fallback": "select_with_fallbacks",
-        "_known": "CannotReplayError Comparison call_of is_known make_known",
+        "_known": "CannotReplayError Comparison call_of is_known judge_of_code make_known",
         "_lookup": "Candidate Lookup agrees has_own_key identity_fields identity_of judge",
         "_manifest": "differs first_defect has_recorded_digests",
         "_open_caches": "open_caches",
@@ -111,6 +117,7 @@ __getattr__, __dir__ = door(
         "_parts": "CannotTakeError Part Refused Rules copy_parts is_inside require_own_key",
         "_paths": "ResultPaths",
         "_plain_runs": "PlainRuns SIMILAR_RUNS durations_of",
+        "_reads": "ReadsWatch",
         "_records": "by_key moved",
         "_run": "AsyncWork BoundRunner Look Metadata RunUnderWay Runner Work save_of suffix_of",
         "_settings": "DIGEST_UP_TO_BYTES Settings checked_suffix",

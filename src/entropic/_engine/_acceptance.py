@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from .._code import is_fingerprint
 from .._record import RunRecord
@@ -63,6 +64,41 @@ def current_last(records: Sequence[RunRecord], note: Mapping[str, Any] | None) -
         return records[-1]
     last = _last_places(coded, note)
     return max(reversed(coded), key=lambda record: last[_code(record)])
+
+
+class Accepter(Protocol):
+    """What notes that runs by one code are good for today's."""
+
+    def is_good_already(self, code: str, run: str = "") -> bool:
+        """Whether a code, or one run by it, is good for today's."""
+        ...
+
+    def note_accepted(self, code: str, runs: list[str] | None) -> None:
+        """Note that a code, or these runs by it, are good for today's."""
+        ...
+
+
+def accept_code(
+    runs: Sequence[RunRecord], records: Sequence[RunRecord], accepter: Callable[[str], Accepter]
+) -> list[RunRecord]:
+    """
+    Declare the code of runs good for today's; returns those that were not good already.
+
+    Args:
+        runs: The runs, each of which tells its code.
+        records: All runs of the function.
+        accepter: Notes it of a code.
+    """
+    counts = Counter(one.provenance.get("code") for one in records)
+    new: list[RunRecord] = []
+    for code, several in runs_by_code(runs).items():
+        notes = accepter(code)
+        missing = [one for one in several if not notes.is_good_already(code, run_mark(one))]
+        if missing:
+            is_whole = len(several) >= counts[code]
+            notes.note_accepted(code, None if is_whole else [run_mark(one) for one in missing])
+        new += missing
+    return new
 
 
 def runs_by_code(runs: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:

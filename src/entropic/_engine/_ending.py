@@ -20,7 +20,14 @@ from typing import Any
 from .. import _log
 from .._fs import held_open_below
 from .._results import Published, Stage
-from ..errors import AmbiguousResultError, EntropicError, ResultMissingError, ResultNotSavedError, StoreWriteError
+from ..errors import (
+    AmbiguousResultError,
+    EntropicError,
+    ResultMissingError,
+    ResultNotSavedError,
+    RunStopped,
+    StoreWriteError,
+)
 from ..hashing import Key
 from ._manifest import has_content
 from ._returned import describe, write_value
@@ -77,7 +84,9 @@ class Ending:
                 self._note_begin()
             yield
         except BaseException as error:
-            if self._is_finished(error):
+            if isinstance(error, RunStopped):
+                self._stage.discard()  # the run goes on another time, from what it has put by
+            elif self._is_finished(error):
                 self._lose_nothing(error)
             elif keep_failed:
                 self._keep_aside(error)
@@ -117,12 +126,12 @@ class Ending:
     def _note_begin(self) -> None:
         """Have what the run writes kept, should the process be killed."""
         with contextlib.suppress(OSError):  # a place that cannot be written is said by the run itself
-            self._stage.note(self._note())
+            self._stage.note(self.note())
 
     def _note_end(self) -> None:
         """Likewise of a run that has ended, and whose result will take a while to be brought to disk."""
         with contextlib.suppress(OSError):
-            self._stage.note({**self._note(), "ended_at": _now()})
+            self._stage.note({**self.note(), "ended_at": _now()})
 
     def _is_finished(self, error: BaseException) -> bool:
         """Whether the runner has returned; also a program that has ended well, and written nothing that is a result."""
@@ -178,7 +187,7 @@ class Ending:
     def _keep_aside(self, error: BaseException) -> str:
         """Move the stage to where failed runs are kept; where it is if even that fails."""
         cause = error.cause if isinstance(error, _NotSaved) else error
-        note = {**self._note(), "failed_at": _now(), "error": _text_of(cause)}
+        note = {**self.note(), "failed_at": _now(), "error": _text_of(cause)}
         report = "".join(traceback.format_exception(cause))
         try:
             return str(self._stage.keep_aside(report, note))
@@ -190,8 +199,8 @@ class Ending:
                 return place
             return str(self._stage.moved_to() or "(nowhere: its folder is gone)")
 
-    def _note(self) -> dict[str, Any]:
-        """What the run is of."""
+    def note(self) -> dict[str, Any]:
+        """What the run is of, and where it runs."""
         return {
             **self._key.identity.fields,
             "params_hash": self._key.params_hash,

@@ -14,9 +14,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from .._code import Codebook
+from .._code import Codebook, RunNotes
 from .._fs import status_of, warn
-from .._record import RunRecord, copy_record
+from .._record import RecordedReads, RunRecord, copy_record
 from .._results import folder_id
 from .._tables import RecordList, from_store
 from ..errors import EntropicError, FallbackWarning, HashCollisionError, IndexCorruptError, IndexVersionError
@@ -118,6 +118,7 @@ class Fallbacks:
         self._recorder = recorder
         self._writer = writer
         self._codebook = codebook
+        self._notes = RunNotes(settings.results_dir)
         self._known_codes: set[object] = set()
 
     def find(self, key: Key, policy: StalenessPolicy | None) -> Found | None:
@@ -192,11 +193,13 @@ class Fallbacks:
             raise write_error("Cannot record the run", error, place, "It is recorded in the other store.") from error
 
     def _take_over_code(self, source: Source, record: RunRecord) -> None:
-        told = source, record.provenance.get("code"), record.provenance.get("function")
+        reads = RecordedReads.of(record)
+        told = source, record.provenance.get("code"), record.provenance.get("function"), reads and reads.mark
         if told not in self._known_codes:
-            codes, names = ([text] if isinstance(text, str) else [] for text in told[1:])
-            self._codebook.take_over(source.codebook, codes, names)
+            code, name, data = ([text] if isinstance(text, str) else [] for text in told[1:])
+            self._codebook.take_over(source.codebook, code + data, name)
             self._known_codes.add(told)
+        self._notes.take_over(RunNotes(source.results_dir), [record.provenance])
 
 
 def select_with_fallbacks(engine: RunCache, selection: Selection, *, current: bool) -> RecordList:

@@ -43,6 +43,10 @@ class Replays(Protocol):
         """
         ...
 
+    def todays_code(self) -> Callable[[RunRecord], bool]:
+        """Makes what tells whether a record of it is of today's code and version."""
+        ...
+
 
 _known: dict[str, list[weakref.ref[Replays]]] = {}
 
@@ -77,6 +81,12 @@ def call_of(
     if function is None:
         raise CannotReplayError("its function is not known here, nor found by importing it")
     return function.replay(record), function.comparison
+
+
+def judge_of_code(name: str, results_dir: Path) -> Callable[[RunRecord], bool] | None:
+    """What tells whether records of a function are of today's code; None if the function does not live here."""
+    function = _found(name, results_dir)
+    return None if function is None else function.todays_code()
 
 
 def is_known(name: str, results_dir: Path) -> bool:

@@ -16,6 +16,7 @@ from ._staleness import StalenessPolicy
 
 if TYPE_CHECKING:
     from ._manifest import Inspection
+    from ._reads import Reads
 
 Kind = Literal["hit", "gone", "short", "changed", "other code", "other function", "none"]
 
@@ -32,6 +33,10 @@ class Candidate:
         answers_for: The fingerprint of the code for which it was found to be the answer.
         is_newest: Whether it is the record that the index shows, and not an earlier one of the same key.
         may_change: Whether a result that has changed since it was recorded is handed out, with a warning.
+        has_copy: Whether it is stored elsewhere, from where it can be fetched if it is not here.
+        is_away: Whether it was not here when it was last looked for.
+        reads: The files that its run has read, if it counts what they are now.
+        reads_seen: What these looked like when it was found to be the answer; None for ask again.
     """
 
     __slots__ = (
@@ -40,23 +45,37 @@ class Candidate:
         "_size_bytes",
         "agreed",
         "answers_for",
+        "has_copy",
+        "is_away",
         "is_newest",
         "may_change",
         "path",
+        "reads",
+        "reads_seen",
         "record",
         "stored",
     )
 
     def __init__(
-        self, stored: RunRecord, record: RunRecord, *, is_newest: bool = True, may_change: bool = True
+        self,
+        stored: RunRecord,
+        record: RunRecord,
+        *,
+        is_newest: bool = True,
+        may_change: bool = True,
+        has_copy: bool = False,
     ) -> None:
         self.stored = stored
         self.record = record
         self.path = path_text(record)
         self.is_newest = is_newest
         self.may_change = may_change
+        self.has_copy = has_copy
+        self.is_away = False
         self.agreed: Key | None = None
         self.answers_for: Fingerprint | None = None
+        self.reads: Reads | None = None
+        self.reads_seen: object = None
         self._inspection: Inspection | None = None
         # Of a result that is one file: how it looked when it was last found whole, which is as it was recorded.
         is_one_file = "members" not in record.provenance
@@ -72,25 +91,36 @@ class Candidate:
                 raise HashCollisionError(key.params_hash, asked, recorded)
             self.agreed = key
 
+    def reads_stand(self) -> bool:
+        """Whether what its run has read looks as it did when this was found to be the answer; one look at each."""
+        if self.reads is None:
+            return True
+        if self.reads_seen is None or self.reads.looks() != self.reads_seen:
+            return False
+        self.reads.note_use()
+        return True
+
     def defect(self) -> Lookup | None:
         """
         Why the result cannot be handed out, or None if it can. One ``stat`` for each file that belongs to it.
 
-        Warns, once for each change, if its content is not what was recorded.
+        It can as well if it is stored elsewhere. Warns, once for each change, if its content is not what was recorded.
         """
         try:
             status = os.stat(self.path)
             if status.st_mtime_ns == self._mtime_ns and status.st_size == self._size_bytes:
                 return None
-            return self._inspect(status)
+            defect = self._inspect(status)
         except (FileNotFoundError, NotADirectoryError):
-            return Lookup("gone", self, "result is gone")
+            defect = Lookup("gone", self, "result is gone")
         except PermissionError:
             return None  # whether it is whole is for its reader to find out, who may not read a part of it either
         except (OSError, ValueError):
             if status_of(self.path) is None:
                 return Lookup("gone", self, "no file can have the name of the result")
             raise
+        self.is_away = self.has_copy and defect is not None
+        return None if self.is_away else defect
 
     def _inspect(self, status: os.stat_result) -> Lookup | None:
         if self._inspection is None:
@@ -117,7 +147,7 @@ class Lookup(NamedTuple):
     Attributes:
         kind: ``"hit"``: a record of today's code, whose result is whole. ``"gone"`` or ``"short"``: its result is
             missing or cut. ``"changed"``: it is not what was recorded, where that is no answer. ``"other code"``: the
-            result is whole, and was made by code that has changed since.
+            result is whole, and was made by code, or from files, that have changed since.
             ``"other function"``: by another function of the same name. ``"none"``: nothing is recorded.
         candidate: The record it is about; None if there is none.
         reason: Why it is no hit, for the record of the run that follows.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from .._locks import SingleFlight
 from .._record import RunRecord
 from ..hashing import Key, decode_params, own_copy
 from ..query import Selection
@@ -25,7 +27,12 @@ class PlainRuns:
         self._engine = engine
         self._runner = runner
         self._metadata = checked_metadata(metadata or {})
-        self.recall: Callable[[Key], RunRecord | None] = engine.recall
+        # Of what is recorded a sweep opens nothing: a result that is elsewhere stays there.
+        is_here = engine.settings.remote is None
+        self.recall: Callable[[Key], RunRecord | None] = (
+            engine.recall if is_here else partial(engine.recall, fetches=False)
+        )
+        self.look_ahead: Callable[[Iterable[Key]], Callable[[Key], RunRecord | None]] = engine.look_ahead
 
     def __reduce__(self) -> tuple[Any, ...]:
         return PlainRuns, (self._engine, self._runner, self._metadata)
@@ -33,10 +40,13 @@ class PlainRuns:
     def key(self, point: Any) -> Key:
         return self._engine.key_of(point, self._runner)
 
-    def ensure(self, point: Any) -> tuple[RunRecord, bool]:
+    def ensure(self, point: Any, *, waits: bool = True) -> tuple[RunRecord, bool]:
         key = self.key(point)
         work = BoundRunner(self._runner, point, key)
-        return self._engine.obtain(key, work, self._metadata), work.has_run
+        return self._engine.obtain(key, work, self._metadata, waits=waits), work.has_run
+
+    def flights(self) -> SingleFlight:
+        return self._engine.flights
 
     def prepare(self) -> None:
         self._engine.prepare(getattr(self._runner, "__module__", None))

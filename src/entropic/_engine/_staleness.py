@@ -1,29 +1,31 @@
 """
-Whether recorded runs are good for today's code, and what to do about those that are not.
+Whether recorded runs are good for today's code and data, and what to do about those that are not.
 
-A record is good if it was made by the same code, or by code that was accepted for today's. What was registered, or
-recorded by a release that knew nothing of code, is good.
+A record is good if it was made by the same code, and from files of the same content where these are watched; or from
+what was accepted for today's. What was registered, or recorded by a release that knew nothing of code, is good.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _code
 from .._code import ITSELF, Code, Codebook, Fingerprint
-from .._fs import LateModule, remember, warn, was_given_again
+from .._fs import LateModule, remember, warn
 from .._record import RunRecord
-from ..errors import CodeChangedError, NameSharedWarning, StaleResultWarning
+from ..errors import CodeChangedError, NameSharedWarning
 
 if TYPE_CHECKING:
     from .._code import Change
-    from . import _uses
-else:  # loaded by those who get a warning, or run something
+    from . import _acceptance, _stale_warning, _uses
+    from ._reads import Reads, ReadsWatch
+else:  # loaded by those who get a warning, accept changes, or run something
+    _acceptance = LateModule("entropic._engine._acceptance")
     _uses = LateModule("entropic._engine._uses")
+    _stale_warning = LateModule("entropic._engine._stale_warning")
 
 POLICIES = ("warn", "rerun", "error", "ignore")
 _MANY_CODES = 1024
@@ -44,6 +46,7 @@ class StalenessPolicy:
         codebook: Where what is known of code is kept.
         said: Shared by all policies of one function: which warnings it has given.
         place: Where the function is, if its name alone does not tell it from others.
+        reads: What watches the files that its runs read, if they are watched.
 
     Attributes:
         function_name: As given.
@@ -58,6 +61,7 @@ class StalenessPolicy:
         codebook: Codebook,
         said: set[str],
         place: str | None = None,
+        reads: ReadsWatch | None = None,
     ) -> None:
         self.function_name = function_name
         self._code = code
@@ -72,12 +76,12 @@ class StalenessPolicy:
         self._of_folders: dict[Path, StalenessPolicy] = {}
         self._growth: str | None = None
         self._may_note = True
-        self._reasons: dict[tuple[str, str], str] = {}
         self._place = place
+        self._reads = reads
         self.today: Callable[[], Fingerprint | None] = code.now
         """Today's fingerprint, the same object for as long as the code does not change; None if nobody asks for it."""
         if on_change == "ignore":
-            self.today = _nobody_asks if place is None else _asks_for_the_place
+            self.today = (lambda: None) if place is None else (lambda: _UNWATCHED)
 
     def for_older_parameters(self, growth: str) -> StalenessPolicy:
         """
@@ -91,9 +95,8 @@ class StalenessPolicy:
             return self  # of an earlier name only
         policy = self._older.get(growth)
         if policy is None:
-            policy = self._alike(self._said)
+            policy = self._older[growth] = self._alike(self._said)
             policy._growth, policy._may_note = growth, self._may_note
-            self._older[growth] = policy
         return policy
 
     def for_arguments(self, arguments: tuple[tuple[str, Any], ...]) -> StalenessPolicy:
@@ -117,9 +120,9 @@ class StalenessPolicy:
         """The policy for runs of another results folder, which is only read; kept, as fingerprints of today are."""
         policy = self._of_folders.get(results_dir)
         if policy is None:
-            policy = self._alike(self._said, codebook=_code.ForeignCodebook(results_dir, self._codebook))
+            codebook = _code.ForeignCodebook(results_dir, self._codebook)
+            policy = self._of_folders[results_dir] = self._alike(self._said, codebook=codebook)
             policy._growth, policy._may_note = self._growth, False
-            self._of_folders[results_dir] = policy
         return policy
 
     def read_only(self) -> StalenessPolicy:
@@ -130,21 +133,30 @@ class StalenessPolicy:
 
     def _alike(self, said: set[str], code: Code | None = None, codebook: Codebook | None = None) -> StalenessPolicy:
         code, codebook = code or self._code, codebook or self._codebook
-        return StalenessPolicy(self.function_name, code, self.on_change, codebook, said, self._place)
+        reads = self._reads and self._reads.by(codebook.accepted_for)
+        return StalenessPolicy(self.function_name, code, self.on_change, codebook, said, self._place, reads)
 
     # ---- what has changed ---------------------------------------------------------------------------------------
 
     def changes_since(self, record: RunRecord) -> list[str]:
-        """In words, what of the code has changed since a record was made; nothing if the record is good."""
-        return [change.name for change in self.changes(record)]
+        """In words, what of code and data has changed since a record was made; nothing if the record is good."""
+        return [change.name for change in self.changes(record)] + self.changed_files(record)
+
+    def changed_files(self, record: RunRecord) -> list[str]:
+        """The files that the run of a record has read, and that are not what they were; none if the record is good."""
+        return [] if self._reads is None else self._reads.changed(record)
+
+    def reads_of(self, record: RunRecord) -> Reads | None:
+        """The files that the run of a record has read, if it counts what they are now."""
+        return None if self._reads is None else self._reads.judged(record)
 
     def diff_since(self, record: RunRecord) -> str:
         """What has changed since a record was made, as a unified diff of the texts that are known."""
         return _code.diff_of(self.changes(record))
 
     def changes(self, record: RunRecord) -> list[Change]:
-        """The parts of the code that have changed since a record was made; none if the record is good."""
-        if self.is_current(record, self.today()):
+        """The parts of the code that have changed since a record was made; none if that is good."""
+        if self.has_current_code(record, self.today()):
             return []
         return self._changes_since(record.provenance["code"], self._code.now())
 
@@ -172,15 +184,18 @@ class StalenessPolicy:
     # ---- whether a record is good -------------------------------------------------------------------------------
 
     def reason(self, record: RunRecord) -> str:
-        """Why a record by other code is not current, in a few words."""
+        """Why a record that is not current is not, in a few words."""
         if self.is_of_namesake(record):
             return f"the recorded run is of another function of that name, at {record.provenance['place']}"
-        recorded = record.provenance["code"], self._code.now().digest
-        if recorded not in self._reasons:
-            self._reasons[recorded] = f"code changed: {', '.join(self.changes_since(record))}"
-        return self._reasons[recorded]
+        files, code = self.changed_files(record), [change.name for change in self.changes(record)]
+        told = [f"code changed: {', '.join(code)}"] if code or not files else []
+        return "; ".join([*told, f"data changed: {', '.join(files)}"] if files else told)
 
     def is_current(self, record: RunRecord, today: Fingerprint | None) -> bool:
+        """Whether a record is good for what its run has read, and the code whose fingerprint `today` has returned."""
+        return self.has_current_code(record, today) and not self.changed_files(record)
+
+    def has_current_code(self, record: RunRecord, today: Fingerprint | None) -> bool:
         """Whether a record is good for the code whose fingerprint is *today*, as this policy's `today` returns it."""
         recorded = record.provenance.get("code")
         if today is _UNWATCHED:
@@ -203,17 +218,15 @@ class StalenessPolicy:
 
     def _is_accepted(self, record: RunRecord, today: Fingerprint) -> bool:
         """Whether a single run was accepted, and not the code that it was made by."""
-        from ._acceptance import run_mark  # as below
-
-        codes = self._codebook.accepted_for(record.provenance["code"], run_mark(record))
+        codes = self._codebook.accepted_for(record.provenance["code"], _acceptance.run_mark(record))
         return any(self._is_of(code, today) for code in codes)
 
     def accept_excused(self, recorded: set[str]) -> None:
         """Accept for good what is excused as long as the parameters are declared to have grown."""
         today = self._code.now()
         for digest in recorded:
-            if self._is_excused(digest, today) and not self._is_good_already(digest):
-                self._note_accepted(digest, None)
+            if self._is_excused(digest, today) and not self.is_good_already(digest):
+                self.note_accepted(digest, None)
 
     def _is_excused(self, recorded: str, today: Fingerprint) -> bool:
         if self._growth is None:
@@ -242,7 +255,7 @@ class StalenessPolicy:
         if record.provenance.get("function") != self.function_name:
             return False  # it was looked up by a former name, which says that it is the same function
         policy = self.for_calls_like(record)
-        return not policy.is_current(record, policy._code.now())
+        return not policy.has_current_code(record, policy._code.now())
 
     def origin(self) -> dict[str, str]:
         """What a record has to tell of where its function is."""
@@ -250,7 +263,7 @@ class StalenessPolicy:
 
     def permits(self, record: RunRecord) -> bool:
         """
-        Whether a record by other code is the answer all the same; warns once for each pair of codes, if it is.
+        Whether a record that is not current is the answer all the same; warns once for each change, if it is.
 
         Raises:
             CodeChangedError: It is to be an error.
@@ -261,26 +274,25 @@ class StalenessPolicy:
         if self.on_change == "rerun":
             return False
         recorded, today = record.provenance["code"], self._code.now()
-        pair = f"{recorded} {today.bytecode}"
+        subject = (self.function_name, recorded, today.bytecode, *self._data_marks(record))
         if self.on_change == "warn":
             self.note_use(record)
-            if pair in self._said:
+            if str(subject) in self._said:
                 return True
-        error = CodeChangedError(self.function_name, self.changes_since(record), record.created_at)
+        code = [change.name for change in self.changes(record)]
+        error = CodeChangedError(self.function_name, code, record.created_at, self.changed_files(record))
         if self.on_change == "error":
             raise error
-        shown = self.diff_since(record)
-        told = f"{error.story} The recorded result is used all the same. {_WAYS_OUT}"
-        warning = StaleResultWarning(f"{told}\n{shown}" if shown else told)
-        warning.subject = (self._codebook.folder, self.function_name, recorded, today.bytecode)
-        if not was_given_again(warning):
-            warn(warning, StaleResultWarning)
-        self._said.add(pair)
+        _stale_warning.give(error, self.diff_since(record), (self._codebook.folder, *subject))
+        self._said.add(str(subject))
         return True
 
     def note_use(self, record: RunRecord) -> None:
-        """Note that a run under way, if there is one, uses a result by earlier code."""
-        _uses.note_use(self.function_name, record.provenance["code"])
+        """Note that a run under way, if there is one, uses a result by earlier code, or from earlier data."""
+        _uses.note_use(self.function_name, " ".join([record.provenance["code"], *self._data_marks(record)[:1]]))
+
+    def _data_marks(self, record: RunRecord) -> tuple[str, ...]:
+        return () if self._reads is None else self._reads.marks(record)
 
     def _warn_of_namesake(self, place: str) -> None:
         if place not in self._said:
@@ -288,14 +300,17 @@ class StalenessPolicy:
             warn(NameSharedWarning(self.function_name, place, str(self._place)), NameSharedWarning)
 
     @contextlib.contextmanager
-    def recording(self) -> Iterator[dict[str, str]]:
-        """Record the code before it runs, in the block; yields what a record shows of it, which stands at the end."""
+    def recording(self) -> Iterator[dict[str, Any]]:
+        """Record the code before it runs, and what it reads; yields what a record shows of that, whole at the end."""
         fingerprint = self._code.before_run()
         self._codebook.keep(self.function_name, fingerprint)
-        recorded = {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
+        recorded: dict[str, Any] = {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
         with contextlib.ExitStack() as at_the_end, _uses.uses_noted() as used:
             at_the_end.callback(self._code.after_run)
+            reads = None if self._reads is None else at_the_end.enter_context(self._reads.recording())
             yield recorded
+        if reads is not None:
+            recorded["reads"] = reads
         # Else a result that comes of what was only handed out with a warning would be one of today's code. Where
         # changed code is to run anew, that was decided for the function that was called, and not for this one.
         if used and self.on_change == "warn":
@@ -303,6 +318,11 @@ class StalenessPolicy:
             self._codebook.keep(self.function_name, fingerprint)
             recorded |= {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
             _uses.note_use(self.function_name, fingerprint.digest)
+
+    def warn_of_unseen(self, record: RunRecord) -> None:
+        """Warn of what was not seen of what a run has read."""
+        if self._reads is not None:
+            self._reads.warn_of_unseen(record)
 
     def note_return(self, record: RunRecord, passed: RunRecord | None, today: Fingerprint | None) -> None:
         """
@@ -330,29 +350,25 @@ class StalenessPolicy:
             runs: The runs, each of which tells its code.
             records: All runs of the function.
         """
-        from ._acceptance import run_mark, runs_by_code  # as below
-
-        counts = Counter(one.provenance.get("code") for one in records)
-        new: list[RunRecord] = []
-        for code, several in runs_by_code(runs).items():
-            policy = self._of_labels(tuple(sorted(self._codebook.arguments_of(code))))
-            missing = [one for one in several if not policy._is_good_already(code, run_mark(one))]
-            if missing:
-                is_whole = len(several) >= counts[code]
-                policy._note_accepted(code, None if is_whole else [run_mark(one) for one in missing])
-            new += missing
+        new = [] if self._reads is None else self._reads.accept(runs, records)
+        of_code = _acceptance.accept_code(runs, records, self._accepter)
         self._good.clear()
-        return new
+        return [*new, *(one for one in of_code if one not in new)]
+
+    def _accepter(self, code: str) -> StalenessPolicy:
+        return self._of_labels(tuple(sorted(self._codebook.arguments_of(code))))
 
     def _of_labels(self, labels: tuple[str, ...]) -> StalenessPolicy:
         found = [(label, _code.found_again(label)) for label in labels]
         return self.for_arguments(tuple(pair for pair in found if pair[1] is not None))
 
-    def _is_good_already(self, code: str, run: str = "") -> bool:
+    def is_good_already(self, code: str, run: str = "") -> bool:
+        """Whether a code, or one run by it, is good for today's."""
         today = self._code.before_run()
         return any(self._is_of(one, today) for one in (code, *self._codebook.accepted_for(code, run)))
 
-    def _note_accepted(self, code: str, runs: list[str] | None) -> None:
+    def note_accepted(self, code: str, runs: list[str] | None) -> None:
+        """Note that a code, or these runs by it, are good for today's."""
         today = self._code.before_run()
         self._codebook.keep(self.function_name, today)
         self._codebook.accept([code], today.digest, runs)
@@ -360,39 +376,24 @@ class StalenessPolicy:
 
     def current_last(self, records: Sequence[RunRecord]) -> RunRecord:
         """Of runs of one point, all by other code, the oldest first, the newest by the code that was current last."""
-        from ._acceptance import current_last  # as below
-
-        return current_last(records, self._codebook.current_note(self.function_name))
+        return _acceptance.current_last(records, self._codebook.current_note(self.function_name))
 
     def last_current(self, records: Sequence[RunRecord], chosen: Sequence[RunRecord] | None = None) -> list[RunRecord]:
         """
-        The runs that answered before today's code: of each point those by the code that was current last.
+        The runs that answered before today's code, or data: of each point those by the code that was current last.
 
         Code that was given up for an earlier one is not among them, unless it was *chosen*.
 
         Raises:
             SeveralCodesError: Runs of a point by several codes differ, and which was current last cannot be told.
         """
-        from ._acceptance import runs_before  # loaded by those who accept changes
-
         today = self._code.now()
         note = self._codebook.current_note(self.function_name)
-        return runs_before(records, note, lambda code: self._is_of(code, today), chosen)
+        before = _acceptance.runs_before(records, note, lambda code: self._is_of(code, today), chosen)
+        if self._reads is not None:
+            before += [one for one in self._reads.earlier(records, chosen, self) if one not in before]
+        return before
 
 
 _UNWATCHED = Fingerprint(())
 """Stands for the code of a function that is not watched, but for whether it is that function at all."""
-
-
-def _nobody_asks() -> None:
-    return None
-
-
-def _asks_for_the_place() -> Fingerprint:
-    return _UNWATCHED
-
-
-_WAYS_OUT = (
-    "If it is still good, call accept_changes() on the function once; if not, give the function a new version=, or "
-    'on_change="rerun".'
-)

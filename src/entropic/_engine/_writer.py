@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .. import _log
 from .._fs import warn
+from .._locks import KeyLock
 from .._record import RunRecord, document_text, encoded
 from .._results import Event, Journal
 from ..errors import LostIndexWarning
@@ -38,11 +39,15 @@ class IndexWriter:
         self._has_looked = False
         self._stale = Backlog()
 
-    def insert(self, record: RunRecord) -> None:
-        """Add a record, as `Index.insert`."""
+    def insert(self, record: RunRecord, lock: KeyLock | None = None) -> bool:
+        """Add a record; if it was made under the lock of a key, as `Index.insert_under`."""
         with encoded([record]):
-            self._index.insert(record)
+            if lock is None:
+                self._index.insert(record)
+            elif not self._index.insert_under(record, lock):
+                return False
             self._note("recorded", [record])
+        return True
 
     def insert_many(self, records: Sequence[RunRecord]) -> None:
         """Add records, as `Index.insert_many`."""

@@ -37,18 +37,21 @@ if TYPE_CHECKING:
     )
     from ._fork import forks_held_off, process_id, watch_forks
     from ._frames import calling_frame, is_finished
-    from ._holder import holder_in, holder_note
+    from ._holder import Holder, holder_in, holder_note, read_holder
     from ._kept_file import KeptFile
     from ._late import LateModule, late
     from ._memo import remember
     from ._mounts import is_local
+    from ._opened import OpenedFiles, current_files, opened_files
     from ._reading import is_linked, open_own_file, own_entries, read_own_file, status_of
     from ._stamp import Stamp, is_descriptor_of, is_settled
     from ._warn import collected_warnings, collecting_warnings, give_again, warn, was_given_again
 
 __all__ = [
+    "Holder",
     "KeptFile",
     "LateModule",
+    "OpenedFiles",
     "Stamp",
     "abandoned_drafts",
     "byte_unlocker",
@@ -57,6 +60,7 @@ __all__ = [
     "collected_warnings",
     "collecting_warnings",
     "content_digest",
+    "current_files",
     "digest_like",
     "door",
     "files_below",
@@ -83,8 +87,10 @@ __all__ = [
     "measure_known",
     "move_new",
     "open_own_file",
+    "opened_files",
     "own_entries",
     "process_id",
+    "read_holder",
     "read_own_file",
     "remember",
     "remove",
@@ -124,11 +130,12 @@ __getattr__, __dir__ = door(
         ),
         "_fork": "forks_held_off process_id watch_forks",
         "_frames": "calling_frame is_finished",
-        "_holder": "holder_in holder_note",
+        "_holder": "Holder holder_in holder_note read_holder",
         "_kept_file": "KeptFile",
         "_late": "LateModule late",
         "_memo": "remember",
         "_mounts": "is_local",
+        "_opened": "OpenedFiles current_files opened_files",
         "_reading": "is_linked open_own_file own_entries read_own_file status_of",
         "_stamp": "Stamp is_descriptor_of is_settled",
         "_warn": "collected_warnings collecting_warnings give_again warn was_given_again",

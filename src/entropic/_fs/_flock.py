@@ -34,9 +34,13 @@ def has_locks() -> bool:
     return fcntl is not None
 
 
-def try_lock(descriptor: int) -> bool:
+def try_lock(descriptor: int, *, shared: bool = False) -> bool:
     """
     Try once to lock an open file; false if another holds it.
+
+    Args:
+        descriptor: Of the file.
+        shared: Beside others who ask for no more, as those do who only want to know whether somebody holds it.
 
     Raises:
         OSError: The file system has no locks, or the system has none.
@@ -44,7 +48,7 @@ def try_lock(descriptor: int) -> bool:
     if fcntl is None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in _HELD_ELSEWHERE:
             raise
@@ -80,13 +84,13 @@ def byte_unlocker(descriptor: int, place: int) -> Callable[[], None]:
 
 
 def is_abandoned(path: str | os.PathLike[str]) -> bool:
-    """Whether a lock file stands there that nobody holds; it is left as it is."""
+    """Whether a lock file stands there that nobody holds; it is left as it is, and several may ask at once."""
     try:
         descriptor = os.open(path, os.O_RDONLY | _AS_IT_IS)
     except OSError:
         return False  # gone meanwhile, or another user's
     try:
-        return stat.S_ISREG(os.fstat(descriptor).st_mode) and try_lock(descriptor)
+        return stat.S_ISREG(os.fstat(descriptor).st_mode) and try_lock(descriptor, shared=True)
     except OSError:
         return False
     finally:

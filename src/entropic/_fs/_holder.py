@@ -6,6 +6,7 @@ import json
 import os
 import socket
 from datetime import datetime, timezone
+from typing import NamedTuple
 
 from ._reading import read_own_file
 
@@ -18,10 +19,33 @@ def holder_note() -> bytes:
     return json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since}).encode()
 
 
-def holder_in(path: str) -> str:
-    """Who has left a note in a file, in words; never raises."""
+class Holder(NamedTuple):
+    """
+    A process, as it has noted itself.
+
+    Attributes:
+        host: Where it runs; empty if that is not known.
+        pid: Its number there; 0 if that is not known.
+        since: Since when, ISO 8601 in UTC; empty if that is not known.
+    """
+
+    host: str
+    pid: int
+    since: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host} since {self.since}" if self.pid else "another process"
+
+
+def read_holder(path: str) -> Holder:
+    """Who has left a note in a file; never raises."""
     try:
         holder = json.loads(read_own_file(path, _LONGEST))
-        return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+        return Holder(str(holder["host"]), int(holder["pid"]), str(holder["since"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return "another process"
+        return Holder("", 0, "")
+
+
+def holder_in(path: str) -> str:
+    """Who has left a note in a file, in words; never raises."""
+    return str(read_holder(path))

@@ -146,10 +146,15 @@ def cached(store: AnyStore, **options: Any) -> _Decorator[Any] | _ValueDecorator
         untracked: Packages and modules of yours whose code does not count; the longer name decides.
         ignore_logging: Statements that only log, print to the terminal, warn or show progress do not count as code.
         allow_empty: Whether an empty file or folder is a result of this function; the default is what the store says.
+        watch_reads: Whether a run notes the data files that it reads, with size and digest; see `RunRecord.reads`. A
+            change of such a file is then one of the code: *on_change* decides. What a child process reads, or a library
+            that opens files in C, is not seen; an `UnseenReadsWarning` says so.
         seed: Name of the parameter through which ``replicates`` gives each run a seed of its own; if there is no such
             parameter, runs are repeated as they are. None for never.
 
-    A parameter annotated as `InputFile` takes a path, and is keyed by the content of that file or folder.
+    A parameter annotated as `InputFile` takes a path, and is keyed by the content of that file or folder. The record of
+    a run may be any argument: it is keyed by the content of its result, and the function receives the path, as a `Path`
+    or a ``str``, or the record, as the parameter is annotated.
 
     Returns:
         A decorator. The decorated function speaks `functools` (``cache_info``, ``cache_clear``,

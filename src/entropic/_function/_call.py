@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .._results import Checkpoint
     from ._function import FunctionCache
 
+__calls_what_users_write__ = True  # what is opened below is the user's doing; see `entropic._fs._opened`
+
 
 class Call:
     """

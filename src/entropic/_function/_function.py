@@ -26,7 +26,7 @@ from ._inputs import Inputs
 from ._names import Claim, belongs_to, claim_name, function_name, may_be_method, place_of, plain_function
 from ._options import CacheOptions
 from ._records import FunctionRecords
-from ._watches import Watches
+from ._watches import Watches, reads_watch
 
 if TYPE_CHECKING:
     from .._engine import Metadata
@@ -120,6 +120,7 @@ class FunctionCache:
         self._is_method = may_be_method(function) and not isinstance(decorated, staticmethod)
         self._ownership = Ownership(tuple(options.tracked), tuple(options.untracked), not options.ignore_logging)
         names = [*self.binding.signature.parameters]
+        self._reads = reads_watch(self.engine, self.name, function, options)
         self.watches = Watches(function, self._new_watch, names, self._ownership, is_method=self._is_method)
         self._watch = self.watches.own
         self.records = FunctionRecords(self.engine, self.name, self.closure, self.evolution, self.watches)
@@ -136,7 +137,9 @@ class FunctionCache:
 
     def _new_watch(self, owner: type | None, said: set[str]) -> StalenessPolicy:
         code = Code(self.function, owner, self._ownership, save=self.options.save)
-        return StalenessPolicy(self.name, code, self.options.on_change, self.engine.codebook, said, self.place)
+        return StalenessPolicy(
+            self.name, code, self.options.on_change, self.engine.codebook, said, self.place, self._reads
+        )
 
     def _claimed(self, *, is_copy: bool) -> tuple[Claim, list[Any]]:
         index, digest = self.engine.settings.index, code_digest(self.function)
@@ -194,23 +197,12 @@ class FunctionCache:
 
         return RenameWatch(self.engine, self.name, self.evolution)
 
-    def recall(self, key: Key, watch: StalenessPolicy) -> RunRecord | None:
+    def recall(self, key: Key, watch: StalenessPolicy, *, fetches: bool = True) -> RunRecord | None:
         """The record that answers a key; if there is none, say so if there is one under another name."""
-        record = self.engine.recall(key, watch)
+        record = self.engine.recall(key, watch, fetches=fetches)
         if record is None:
             self.renames.notice(key, watch)
         return record
-
-    def ensure(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata = _NO_METADATA
-    ) -> tuple[RunRecord, bool]:
-        """Have a call recorded, for a sweep; its record, and whether it was run for that."""
-        key, watch = self.key(args, kwargs), self.watches.of(args, kwargs)
-        call = Call(self, key, args, kwargs)
-        record = self.engine.obtain(key, call, metadata, watch)
-        if not call.has_run:
-            self.count_hits(1)
-        return record, call.has_run
 
     def reproduce(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Reproduction:
         """Run a recorded call once more in a private place, and compare."""
@@ -226,9 +218,10 @@ class FunctionCache:
 
     def replay(self, record: RunRecord) -> Callable[[Path], object]:
         """The call that made a record; see `entropic._engine._known.Replays`."""
-        from ._replay import arguments_of, why_another  # loaded by those who reproduce
+        from ._replay import arguments_of, results_behind, why_another  # loaded by those who reproduce
 
-        args, kwargs = arguments_of(self.binding, self.records.of_today(record))
+        behind = results_behind(self.engine, record)
+        args, kwargs = arguments_of(self.binding, self.records.of_today(record), behind)
         try:
             key = self.key(args, kwargs)
         except TypeError as error:
@@ -236,6 +229,18 @@ class FunctionCache:
         if all(form.params_hash != record.params_hash for form in key.forms()):
             raise CannotReplayError(why_another(record, key.identity.fields))
         return Call(self, key, args, kwargs, is_counted=False)
+
+    def todays_code(self) -> Callable[[RunRecord], bool]:
+        """See `entropic._engine._known.Replays`."""
+        is_good, version = self.records.todays_code(), canonical(self.closure.identity().fields.get("version"))
+
+        def is_of_today(record: RunRecord) -> bool:
+            told = record.provenance
+            return canonical(told.get("version")) == version and (
+                not isinstance(told.get("code"), str) or is_good(record)
+            )
+
+        return is_of_today
 
     @property
     def results_dir(self) -> Path:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         untracked: Sequence[str]
         ignore_logging: bool
         allow_empty: bool | None
+        watch_reads: bool
 
 
 OnChange = Literal["warn", "rerun", "error", "ignore"]
@@ -63,6 +64,7 @@ class CacheOptions:
     untracked: Sequence[str] = ()
     ignore_logging: bool = True
     allow_empty: bool | None = None
+    watch_reads: bool = False
 
     @classmethod
     def of(cls, keywords: Mapping[str, Any]) -> CacheOptions:

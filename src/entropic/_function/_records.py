@@ -70,17 +70,17 @@ class FunctionRecords:
 
     def _found(self, selection: Selection, is_wanted: Callable[[RunRecord], bool], current: bool = False) -> RecordList:
         if self._evolution is None:
-            return self._engine.select(selection, is_wanted, self._todays_code(), current=current)
+            return self._engine.select(selection, is_wanted, self.todays_code(), current=current)
         # Asked of the points of today, whatever they were called when they were recorded.
         of_today = [self.of_today(record) for record in self._engine.select(query.Selection.of(), is_wanted)]
         found = _tables.RecordList(of_today).where(selection.condition)
         _engine.warn_of_slips(selection, bool(found), lambda: map(query.fields_of, of_today))
-        origin = self._engine.origin(self._todays_code())
+        origin = self._engine.origin(self.todays_code())
         if current:
             found = _tables.from_store(found, origin).current()
         return _tables.from_store(selection.arranged(found, query.fields_of), origin)
 
-    def _todays_code(self) -> Callable[[RunRecord], bool]:
+    def todays_code(self) -> Callable[[RunRecord], bool]:
         """Makes what tells whether a record is of today's code: asked once for each code, where that will do."""
         known: dict[str, bool] = {}
         watches: list[StalenessPolicy] = []
@@ -93,7 +93,7 @@ class FunctionRecords:
                 watches.extend(self._quiet_watches())
             like_it = [watch.for_calls_like(record) for watch in watches]
             is_good = any(watch.is_current(record, watch.today()) for watch in like_it)
-            if not self._engine.codebook.accepted.has_single_runs():
+            if "reads" not in record.provenance and not self._engine.codebook.accepted.has_single_runs():
                 known[code] = is_good
             return is_good
 
@@ -134,7 +134,7 @@ class FunctionRecords:
             changed |= dict.fromkeys(change for one in _one_of_each_code(runs) for change in watch.changes_since(one))
             accepted |= {_engine.signature(record): record for record in watch.accept(runs, records)}
         self._engine.finder.decide_anew()
-        is_good = self._todays_code()
+        is_good = self.todays_code()
         left_out = sum(not is_good(record) for record in (records if chosen is None else chosen))
         points = len(set(map(self._point, accepted.values())))
         return AcceptedChanges(len(accepted), self._name, points, [*changed], left_out)
@@ -181,4 +181,5 @@ def _told_left_out(name: str, left_out: int, points: int) -> str:
 
 
 def _one_of_each_code(runs: Sequence[RunRecord]) -> list[RunRecord]:
-    return list({run.provenance["code"]: run for run in runs}.values())
+    """With what was read, where that is known: it counts as code does."""
+    return list({(run.provenance["code"], repr(run.provenance.get("reads"))): run for run in runs}.values())

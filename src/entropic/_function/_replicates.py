@@ -15,10 +15,10 @@ from __future__ import annotations
 import hashlib
 import operator
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .._engine import Candidate, StalenessPolicy, agrees, judge
+from .._engine import StalenessPolicy, agrees, judge
 from .._fs import warn
 from .._record import RunRecord
 from .._sweep import Run, SweepKeywords, SweepOptions, run_sweep
@@ -172,6 +172,7 @@ class NumberedReplicates:
         self.answered = points.answered
         self.shared = points.shared
         self.results_dir = points.results_dir
+        self.flights = points.flights
 
     def __reduce__(self) -> tuple[Any, ...]:
         return NumberedReplicates, (self._points, self._replicates)
@@ -185,6 +186,9 @@ class NumberedReplicates:
         self._recalled = record
         return record
 
+    def look_ahead(self, keys: Iterable[Any]) -> Callable[[Any], RunRecord | None]:
+        return self.recall  # all of them are further runs of one point
+
     def is_of_earlier_code(self, key: Any) -> bool:
         record = self._recalled
         if record is None:
@@ -195,12 +199,12 @@ class NumberedReplicates:
     def elsewhere(self, key: _NumberKey) -> bool | None:
         return None  # a store that is fallen back on is asked for points, not for further runs of one
 
-    def ensure(self, point: Any) -> tuple[RunRecord, bool]:
+    def ensure(self, point: Any, *, waits: bool = True) -> tuple[RunRecord, bool]:
         flight = self.key(point)
         call = Call(self._cache, flight.key, *self._replicates(point))
         metadata = {**self._replicates.seed(point), **self._points.metadata}
         record = self._cache.engine.replicate(
-            flight.key, point, call, metadata, lambda: self.recall(flight), self._watch
+            flight.key, point, call, metadata, lambda: self.recall(flight), self._watch, waits
         )
         return record, call.has_run
 
@@ -234,7 +238,7 @@ class NumberedReplicates:
     def _is_good(self, record: RunRecord, key: Key) -> bool:
         """Whether it counts: its result is there and whole, and its code is today's, or is handed out all the same."""
         policy = self._policy_of(record, key)
-        found = judge(Candidate(record, record), policy)
+        found = judge(self._cache.engine.finder.candidate(record), policy)
         return found.is_hit or (found.kind == "other code" and policy.permits(record))
 
     def _policy_of(self, record: RunRecord, key: Key) -> StalenessPolicy:

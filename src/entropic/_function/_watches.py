@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import _code
 from .._code import Ownership
 from .._engine import StalenessPolicy
 from ..hashing import PLAIN_TYPES
 from ._names import belongs_to, owners_of
+
+if TYPE_CHECKING:
+    from .._engine import ReadsWatch, RunCache
+    from ._options import CacheOptions
 
 _ARE_PLAIN = PLAIN_TYPES.issuperset
 
@@ -75,3 +79,13 @@ class Watches:
         for owner in owners_of(self._function) if self._is_method else ():
             self._of_owner((owner,))
         return {self.own, *self._by_owner.values()}
+
+
+def reads_watch(engine: RunCache, name: str, function: Callable[..., Any], options: CacheOptions) -> ReadsWatch | None:
+    """What watches the files that the runs of a function read, if that is asked for."""
+    if not options.watch_reads:
+        return None
+    from .._engine import ReadsWatch  # loaded by those who ask for it
+
+    is_judged = options.on_change != "ignore"
+    return ReadsWatch.on(engine, name, _code.project_of(function.__module__), is_judged=is_judged)

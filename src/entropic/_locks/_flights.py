@@ -17,11 +17,11 @@ import contextlib
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from .. import _log
 from .._fs import calling_frame, forks_held_off, watch_forks
-from ._protocols import KeyLocks
+from ._protocols import KeyLock, KeyLocks
 from ._tickets import Line, TaskTicket, ThreadTicket, Ticket, enter
 
 _FIRST_POLL_SECONDS = 0.001
@@ -31,8 +31,25 @@ _PATIENCE_SECONDS = 5.0
 T = TypeVar("T")
 
 
+class Flight(NamedTuple):
+    """
+    What a run is made under.
+
+    Attributes:
+        lock: That of the key.
+        answer: Looks the key up, should the lock have been lost meanwhile.
+    """
+
+    lock: KeyLock | None
+    answer: Callable[[], Any]
+
+
 def _no_answer() -> None:
     """Nobody but the leader has anything to look up."""
+
+
+class UnderWayElsewhere(Exception):
+    """A key is led by another, and its answer is not waited for."""
 
 
 class SingleFlight:
@@ -59,13 +76,16 @@ class SingleFlight:
         self._lines, self._holding = {}, set()
 
     @contextlib.contextmanager
-    def lead(self, params_hash: str, answer: Callable[[], T | None] = _no_answer) -> Iterator[T | None]:
+    def lead(
+        self, params_hash: str, answer: Callable[[], T | None] = _no_answer, *, waits: bool = True
+    ) -> Iterator[T | None]:
         """
         Be the only one to run this key; or wait for whoever is, and get the answer.
 
         Args:
             params_hash: The key.
             answer: Looks the key up. It is asked under the flight, and by whoever waits.
+            waits: Whether to wait for whoever leads the key.
 
         Yields:
             The answer; None if there is none, and then the flight is ours until the end of the block.
@@ -73,11 +93,15 @@ class SingleFlight:
         Raises:
             ReentrantRunError: This thread or task, or one whose context it has inherited, is leading the key already. A
                 thread that the runner itself has started is not recognised, and would wait for ever.
+            UnderWayElsewhere: Another leads the key, there is no answer yet, and *waits* is false.
             OSError: The lock cannot be had: its file cannot be made, its file system has no locks.
         """
         ticket = ThreadTicket(self._locks, params_hash, calling_frame(contextlib.__file__))
         try:
             enter(ticket, self._locks)
+            if not waits:
+                yield self._take_at_once(ticket, answer)
+                return
             has_waited = self._wait_in_line(ticket)
             yield (answer() if has_waited else None) or self._wait_for_lock(ticket, answer)
         finally:
@@ -88,12 +112,15 @@ class SingleFlight:
 
     @contextlib.asynccontextmanager
     async def lead_async(
-        self, params_hash: str, answer: Callable[[], T | None] = _no_answer
+        self, params_hash: str, answer: Callable[[], T | None] = _no_answer, *, waits: bool = True
     ) -> AsyncIterator[T | None]:
         """As `lead`, for coroutines: waiting leaves the event loop free."""
         ticket = TaskTicket(self._locks, params_hash)
         try:
             enter(ticket, self._locks)
+            if not waits:
+                yield self._take_at_once(ticket, answer)
+                return
             has_waited = await self._wait_in_line_async(ticket)
             found = answer() if has_waited else None
             yield found or await self._wait_for_lock_async(ticket, answer)
@@ -102,6 +129,29 @@ class SingleFlight:
                 self._end(ticket)
             finally:
                 self._end(ticket)
+
+    def is_led(self, params_hash: str) -> bool:
+        """Whether another leads this key: its lock is tried, and let go of at once."""
+        line = self._lines.get(params_hash)
+        if line is not None and line.is_led():
+            return True
+        ticket = ThreadTicket(self._locks, params_hash, None)
+        try:
+            return not self._try_lock(ticket)
+        finally:
+            try:
+                self._end(ticket)
+            finally:
+                self._end(ticket)
+
+    def tell_waiting(self, params_hash: str, seconds: float) -> None:
+        """Log whom a key is waited for, and how long it has been."""
+        _tell_waiting(self._locks, params_hash, seconds)
+
+    def flight(self, params_hash: str, answer: Callable[[], T | None]) -> Flight:
+        """The flight of a key, for whoever leads it."""
+        line = self._lines.get(params_hash)
+        return Flight(None if line is None else line.lock(), answer)
 
     def clean_up_once(self) -> None:
         """`clean_up`, for the first run of a process."""
@@ -152,6 +202,14 @@ class SingleFlight:
         self._holding.discard(weakref.ref(ticket))
 
     # ---- between processes: a lock per key ---------------------------------------------------------------
+
+    def _take_at_once(self, ticket: Ticket, answer: Callable[[], T | None]) -> T | None:
+        """As waiting does, for those who have something else to do meanwhile."""
+        is_ours = self._join(ticket).is_led_by(ticket) and self._try_lock(ticket)
+        found = answer()
+        if found is None and not is_ours:
+            raise UnderWayElsewhere(ticket.params_hash)
+        return found
 
     # The answer is there before its leader has let go of the lock: who waits for it need not take the lock as well.
 
@@ -222,5 +280,8 @@ class _Backoff:
         """Log whom we wait for; at growing intervals, so that a long wait does not fill the log."""
         now = time.monotonic()
         self._due = now + max(now - self._began, _PATIENCE_SECONDS)
-        holder, place = self._locks.holder(self._params_hash), self._locks.place(self._params_hash)
-        _log.waiting(self._params_hash, holder, now - self._began, place)
+        _tell_waiting(self._locks, self._params_hash, now - self._began)
+
+
+def _tell_waiting(locks: KeyLocks, params_hash: str, seconds: float) -> None:
+    _log.waiting(params_hash, locks.holder(params_hash), seconds, locks.place(params_hash))

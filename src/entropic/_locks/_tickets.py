@@ -156,6 +156,15 @@ class Line(deque["weakref.ref[Ticket]"]):
         first = self._first()
         return first is None or first is ticket
 
+    def is_led(self) -> bool:
+        """Whether there is a ticket in it that is not over."""
+        return self._first() is not None
+
+    def lock(self) -> KeyLock | None:
+        """The lock of the first ticket."""
+        first = self._first()
+        return None if first is None else first.lock
+
     def wake_first(self, _: object = None) -> None:
         """Have the owner of the first ticket look."""
         first = self._first()

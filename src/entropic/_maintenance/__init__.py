@@ -1,35 +1,48 @@
 """Upkeep of a store: check, prune, merge, export, explain, reproduce. Loaded by those who ask for it."""
 
-from ._check import CheckReport, check, salvage
+from ._ancestry import LineageRun, files_behind
+from ._check import CheckReport, OutdatedRun, check, salvage
+from ._evict import evict
 from ._explain import Explanation, Neighbour, explain
 from ._export import Exported, ExportOptions, export
 from ._failures import FailedRun, failures
 from ._import import Imported, import_runs
+from ._lineage import Lineage, LineageLink, lineage
 from ._links import link_view
 from ._merge import Merged, MergeOptions, merge
 from ._orphans import remove_orphans
 from ._prune import Limits, prune, prune_failures, remove_failures
 from ._rebuild import rebuild, undelete
 from ._reproduce import Reproduction, ReproductionReport, reproduce, run_again
+from ._under_way import ActiveRun, Estimates, under_way
 
 __all__ = [
+    "ActiveRun",
     "CheckReport",
+    "Estimates",
     "Explanation",
     "ExportOptions",
     "Exported",
     "FailedRun",
     "Imported",
     "Limits",
+    "Lineage",
+    "LineageLink",
+    "LineageRun",
     "MergeOptions",
     "Merged",
     "Neighbour",
+    "OutdatedRun",
     "Reproduction",
     "ReproductionReport",
     "check",
+    "evict",
     "explain",
     "export",
     "failures",
+    "files_behind",
     "import_runs",
+    "lineage",
     "link_view",
     "merge",
     "prune",
@@ -41,4 +54,5 @@ __all__ = [
     "run_again",
     "salvage",
     "undelete",
+    "under_way",
 ]

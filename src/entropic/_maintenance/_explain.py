@@ -18,7 +18,7 @@ from .._tables import RecordList
 from ..errors import declaration
 from ..hashing import Identity, Key, canonical, decode_params, key_of
 from ..query import Selection
-from ._value_differences import differences_of, value_text
+from ._value_differences import RunNames, differences_of, value_text
 
 __all__ = ["Explanation", "Neighbour"]
 
@@ -151,7 +151,7 @@ def _explain_here(
     found = engine.look_up(key, quiet)
     candidate = found.candidate
     if candidate is None:
-        return _unrecorded(engine.select(Selection.of()), key, function, defaults, quiet)
+        return _unrecorded(engine.select(Selection.of()), key, function, defaults, quiet, RunNames(engine))
     if found.is_broken:
         return _explained(key, None, (f"the {found.reason}: {candidate.path}",))
     if found.kind == "other function":
@@ -180,7 +180,12 @@ def _of_earlier_code(
 
 
 def _unrecorded(
-    records: RecordList, key: Key, function: Function | None, defaults: Collection[str], policy: StalenessPolicy | None
+    records: RecordList,
+    key: Key,
+    function: Function | None,
+    defaults: Collection[str],
+    policy: StalenessPolicy | None,
+    run_names: RunNames,
 ) -> Explanation:
     name = key.identity.fields.get("function", "")
     own = [one.provenance.get("function", "") == name for one in records]
@@ -189,7 +194,7 @@ def _unrecorded(
         records = RecordList(
             function.of_today(one) if is_own else one for one, is_own in zip(records, own, strict=True)
         )
-    nearest = tuple(_nearest(key, records, defaults, policy))
+    nearest = tuple(_nearest(key, records, defaults, policy, run_names))
     renamed = _former_names(key, records, own, policy)
     reasons = (f"no {what} is recorded", *_said_of_names(renamed, function))
     return _explained(key, None, reasons, nearest=nearest)
@@ -235,7 +240,11 @@ def _why_it_answers(record: RunRecord, key: Key) -> tuple[str, ...]:
 
 
 def _nearest(
-    key: Key, records: Sequence[RunRecord], defaults: Collection[str], policy: StalenessPolicy | None
+    key: Key,
+    records: Sequence[RunRecord],
+    defaults: Collection[str],
+    policy: StalenessPolicy | None,
+    run_names: RunNames,
 ) -> Iterator[Neighbour]:
     """Runs of this function, and runs of others with exactly these params: it may have been renamed."""
     function = key.identity.fields.get("function", "")
@@ -251,7 +260,7 @@ def _nearest(
     found.sort(key=lambda one: one[:2])
     seen: set[tuple[str, ...]] = set()
     for _, _, record in found:
-        differences = tuple(_differences(key, record, defaults, policy))
+        differences = tuple(_differences(key, record, defaults, policy, run_names))
         # Of many runs that differ in the same way, such as replicates, one says it all.
         if differences and differences not in seen:
             seen.add(differences)
@@ -264,19 +273,19 @@ def _nearest(
 
 
 def _differences(
-    key: Key, record: RunRecord, defaults: Collection[str], policy: StalenessPolicy | None
+    key: Key, record: RunRecord, defaults: Collection[str], policy: StalenessPolicy | None, run_names: RunNames
 ) -> Iterator[str]:
-    yield from identity_differences(key.identity.fields, record)
+    yield from identity_differences(key.identity.fields, record, run_names)
     if policy is not None and record.provenance.get("function") == key.identity.fields.get("function"):
         changed = policy.changes_since(record)
         yield from [_code_difference(changed)] if changed else ()
     for name in dict.fromkeys([*key.params, *record.params]):
         asked, recorded = ({name: one[name]} if name in one else {} for one in (key.params, record.params))
         by_default = " (by default)" if name in defaults else ""
-        yield from (f"{difference}{by_default}" for difference in differences_of(asked, recorded))
+        yield from (f"{difference}{by_default}" for difference in differences_of(asked, recorded, run_names))
 
 
-def identity_differences(asked: Mapping[str, Any], record: RunRecord) -> Iterator[str]:
+def identity_differences(asked: Mapping[str, Any], record: RunRecord, run_names: RunNames) -> Iterator[str]:
     """In what the function of a call differs from that of a record: one line below for each thing that counts."""
     recorded = identity_fields(record)
     if asked.get("function") != recorded.get("function"):
@@ -284,7 +293,8 @@ def identity_differences(asked: Mapping[str, Any], record: RunRecord) -> Iterato
     if canonical(asked.get("version")) != canonical(recorded.get("version")):
         yield f"version {value_text(recorded.get('version'))} -> {value_text(asked.get('version'))}"
     closure = recorded.get("closure", {})
-    yield from differences_of(asked.get("closure", {}), closure if isinstance(closure, dict) else {}, "closed-over ")
+    closed_over = closure if isinstance(closure, dict) else {}
+    yield from differences_of(asked.get("closure", {}), closed_over, run_names, "closed-over ")
 
 
 def _code_difference(changed: Sequence[str]) -> str:

@@ -31,6 +31,7 @@ from .._fs import open_own_file, replacing, status_of
 from .._record import RunRecord, companions_of, copy_record
 from .._tables import RecordList
 from ..index import open_index
+from ._notes import take_over_notes
 
 TABLE = "runs.csv"
 INDEX = "entropic.json"
@@ -179,12 +180,7 @@ class _Export:
         with contextlib.closing(made):
             made.recorder.require_writable()
             made.writer.insert_many(self._twins)
-            provenances = [record.provenance for record in self._twins]
-            codes, names = (
-                {text for one in provenances if isinstance(text := one.get(field), str)}
-                for field in ("code", "function")
-            )
-            made.codebook.take_over(self._engine.codebook, codes, names)
+            take_over_notes(made, self._engine, self._twins)
         for left in ("staging", "sessions"):  # of the process that exports
             shutil.rmtree(results_dir / ".entropic" / left, ignore_errors=True)
         self._listed.to_csv(folder / TABLE)

@@ -35,6 +35,7 @@ from .._record import RunRecord, copy_record
 from .._tables import RecordList
 from ..hashing import canonical
 from ..query import Selection
+from ._notes import take_over_notes
 
 
 class Merged(NamedTuple):
@@ -102,11 +103,7 @@ class _Merge:
 
     def take_over_code(self) -> None:
         """Take over what is known of the code of their runs, which is needed to see that a run is of today's."""
-        own = (record.provenance for record in self._theirs)
-        told = [(one.get("code"), one.get("function")) for one in own]
-        codes = {code for code, _ in told if isinstance(code, str)}
-        names = {name for _, name in told if isinstance(name, str)}
-        self._engine.codebook.take_over(self._other.codebook, codes, names)
+        take_over_notes(self._engine, self._other, self._theirs)
 
     def take(self, record: RunRecord) -> None:
         """Take over one of their runs; or note why not."""

@@ -13,9 +13,11 @@ from typing import NamedTuple
 
 from .._engine import RunCache, not_removed
 from .._fs import measure
-from .._record import RunRecord, is_pinned, moment_of
+from .._record import RunInput, RunRecord, is_pinned, moment_of
+from .._results import folder_id
 from .._tables import RecordList
 from ..query import Selection, Where, fields_of, predicate
+from ._ancestry import is_behind, other_stores, rank_of, with_inputs
 from ._failures import FailedRun, failures
 
 
@@ -67,7 +69,9 @@ def _require_number(name: str, value: object) -> None:
         raise TypeError(f"Cannot prune by {name}={value!r}: it has to be a number.")
 
 
-def prune(engine: RunCache, limits: Limits, where: Where | None, *, preview: bool) -> RecordList:
+def prune(
+    engine: RunCache, limits: Limits, where: Where | None, *, preview: bool, keep_inputs: bool = True
+) -> RecordList:
     """Give up runs, and return them; see `entropic.Store.prune`."""
     limits.require_sense()
     files_of, is_meant = engine.paths.files_of, predicate(where)
@@ -76,10 +80,59 @@ def prune(engine: RunCache, limits: Limits, where: Where | None, *, preview: boo
     protected = newest(held, limits.keep_newest or 0)
     meant = [one for one in held if is_meant(fields_of(one.record))]
     now = datetime.now(timezone.utc)
-    chosen = RecordList(one.record for one in choose(meant, limits, now, protected, chosen_by_query=where is not None))
+    elsewhere = _needed_elsewhere(engine) if keep_inputs else []
+    while True:
+        given_up = choose(meant, limits, now, protected, chosen_by_query=where is not None)
+        needed = needed_among(given_up, records, elsewhere) if keep_inputs else set()
+        if not needed:
+            break
+        protected |= needed  # and so others go in their place, where a size has to be reached
+    chosen = RecordList(one.record for one in given_up)
     if chosen and not preview:
         engine.forget_records(chosen, remove_files=True)
     return chosen
+
+
+def _needed_elsewhere(engine: RunCache) -> list[RunInput]:
+    """What runs in other stores of this process were made from, if that is of this store."""
+    own = folder_id(engine.settings.results_dir)
+    users = (record for other in other_stores(engine) for record in with_inputs(other, must_answer=False))
+    return [one for record in users for one in record.inputs if one.store == own]
+
+
+def needed_among(
+    given_up: Collection[Held], records: Iterable[RunRecord], elsewhere: Iterable[RunInput] = ()
+) -> set[int]:
+    """
+    The ``id`` of those of the runs to be given up that others, which are kept, were made from; directly or not.
+
+    Where another run with the content that was used is kept, the very run is not needed.
+
+    Args:
+        given_up: The runs.
+        records: All that the store has, these among them.
+        elsewhere: What is needed besides.
+    """
+    gone, left = defaultdict(list), list(elsewhere)
+    for one in given_up:
+        gone[one.record.params_hash].append(one)
+    going = {id(one.record) for one in given_up}
+    kept: dict[str, list[RunRecord]] = defaultdict(list)
+    for record in records:
+        if id(record) not in going:
+            kept[record.params_hash].append(record)
+            left += record.inputs
+    needed: set[int] = set()
+    while left:
+        wanted = left.pop()
+        candidates = [one for one in gone.get(wanted.params_hash, ()) if is_behind(one.record, wanted)]
+        if candidates and not any(is_behind(one, wanted) for one in kept[wanted.params_hash]):
+            ranks = [rank_of(one.record, wanted) for one in candidates]
+            chosen = candidates[ranks.index(max(ranks))]
+            needed.add(id(chosen))
+            kept[wanted.params_hash].append(chosen.record)
+            left += chosen.record.inputs
+    return needed
 
 
 def prune_failures(

@@ -1,20 +1,54 @@
-"""In what the values of two runs differ, in words: as from the recorded run to the call."""
+"""In what two values differ, in words: as from the recorded one to that of the call."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..hashing import canonical, decode, file_text, untagged
+from .._engine import RunCache, open_caches
+from .._record import call_text, short_name
+from .._results import own_parts
+from ..hashing import INPUT_TAG, RUN_TAG, canonical, decode, file_text, is_input, is_run, untagged
 
 _LONGEST_TEXT = 60
+_SHOWN_DIGITS = 8
 _MISSING = object()
 _KINDS: dict[type, str] = {int: "int", float: "float", str: "text"}
 _ARRAY_KINDS = {"f": "float", "i": "int", "u": "uint", "c": "complex", "S": "bytes", "U": "text", "M": "datetime64"}
 
 
+class RunNames:
+    """
+    Names runs whose results are parameters, as the calls that made them.
+
+    Args:
+        engine: The store in which they are looked for first; then come others that are open.
+    """
+
+    def __init__(self, engine: RunCache) -> None:
+        self._engine = engine
+
+    def call_of(self, value: Any) -> str | None:
+        """The call behind the normalised form of a record, or of an input file that is a result; else None."""
+        if is_run(value):
+            held = value[RUN_TAG]
+            return self._call(str(held["params_hash"])) or f"{short_name(str(held['function'] or 'run'))}(…)"
+        parts = own_parts(value[INPUT_TAG]["name"]) if is_input(value) else None
+        return None if parts is None else self._call(parts[0].partition("_")[2])
+
+    def _call(self, params_hash: str) -> str | None:
+        for engine in (self._engine, *open_caches()):
+            try:
+                found = engine.index.find_all_by_hash(params_hash)
+            except Exception:  # of whatever kind of index: it only lacks a name then
+                continue
+            if found:
+                return call_text(found[-1])
+        return None
+
+
 def differences_of(
-    asked: Mapping[str, Any], recorded: Mapping[str, Any], prefix: str = "", kind: str = "parameter "
+    asked: Mapping[str, Any], recorded: Mapping[str, Any], names: RunNames, prefix: str = "", kind: str = "parameter "
 ) -> Iterator[str]:
     """The differences of two mappings, name by name."""
     kind = "" if prefix else kind
@@ -25,20 +59,24 @@ def differences_of(
         elif mine is _MISSING:
             yield f"{kind}{prefix}{name} is missing: was {value_text(theirs)}"
         else:
-            yield from _value_differences(f"{prefix}{name}", mine, theirs)
+            yield from _value_differences(f"{prefix}{name}", mine, theirs, names)
 
 
-def _value_differences(place: str, asked: Any, recorded: Any) -> Iterator[str]:
+def _value_differences(place: str, asked: Any, recorded: Any, names: RunNames) -> Iterator[str]:
     """In what two values differ, if their keys would."""
     if canonical(asked) == canonical(recorded):
         return
     asked, recorded = decode(asked), decode(recorded)
     if _is_nested(asked) and _is_nested(recorded):
-        yield from differences_of(asked, recorded, f"{place}.")
+        yield from differences_of(asked, recorded, names, f"{place}.")
     elif isinstance(asked, list) and isinstance(recorded, list):
-        yield from _list_differences(place, asked, recorded)
+        yield from _list_differences(place, asked, recorded, names)
     else:
-        said = _array_difference(asked, recorded) or _file_difference(asked, recorded)
+        said = (
+            _run_difference(asked, recorded, names)
+            or _array_difference(asked, recorded)
+            or _file_difference(asked, recorded)
+        )
         yield f"{place}: {said or _plain_difference(asked, recorded)}"
 
 
@@ -51,14 +89,14 @@ def _plain_difference(asked: Any, recorded: Any) -> str:
     return f"{_kind_and_text(asked)} instead of {_kind_and_text(recorded)}"
 
 
-def _list_differences(place: str, asked: list[Any], recorded: list[Any]) -> Iterator[str]:
+def _list_differences(place: str, asked: list[Any], recorded: list[Any], names: RunNames) -> Iterator[str]:
     if len(asked) != len(recorded):
         yield f"{place}: a list of {len(asked)} instead of {len(recorded)}"
         return
     places = [
         at for at, pair in enumerate(zip(asked, recorded, strict=True)) if canonical(pair[0]) != canonical(pair[1])
     ]
-    yield from _value_differences(f"{place}[{places[0]}]", asked[places[0]], recorded[places[0]])
+    yield from _value_differences(f"{place}[{places[0]}]", asked[places[0]], recorded[places[0]], names)
     if len(places) > 1:
         yield f"{place}: {len(places)} items of {len(asked)} differ"
 
@@ -96,6 +134,20 @@ def _dtype(array: dict[str, Any]) -> str:
 
 def _shape(array: dict[str, Any]) -> str:
     return str(tuple(array.get("shape", ())))
+
+
+def _run_difference(asked: Any, recorded: Any, names: RunNames) -> str | None:
+    mine, theirs = names.call_of(asked), names.call_of(recorded)
+    if mine is None and theirs is None:
+        return None
+    if mine is not None and mine == theirs:
+        return f"{mine}: another result ({_digits(recorded)} -> {_digits(asked)})"
+    return f"{theirs or value_text(recorded)} -> {mine or value_text(asked)}"
+
+
+def _digits(value: Any) -> str:
+    digest = value[RUN_TAG]["digest"] if is_run(value) else value[INPUT_TAG]["sha256"]
+    return str(digest).rpartition(":")[2][:_SHOWN_DIGITS]
 
 
 def _file_difference(asked: Any, recorded: Any) -> str | None:

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from ._companions import companions_of, listed_members
     from ._flat import flatten
     from ._inputs import RunInput, inputs_among
+    from ._labels import call_text, short_name
+    from ._reads import ReadFile, RecordedReads, content_mark
     from ._record import (
         RunRecord,
         copy_record,
@@ -22,10 +24,14 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "ReadFile",
+    "RecordedReads",
     "RunInput",
     "RunRecord",
+    "call_text",
     "cell_text",
     "companions_of",
+    "content_mark",
     "copy_record",
     "document_text",
     "encoded",
@@ -42,6 +48,7 @@ __all__ = [
     "path_text",
     "place_below",
     "plain_text",
+    "short_name",
     "with_params",
 ]
 
@@ -52,6 +59,8 @@ __getattr__, __dir__ = door(
         "_companions": "companions_of listed_members",
         "_flat": "flatten",
         "_inputs": "RunInput inputs_among",
+        "_labels": "call_text short_name",
+        "_reads": "ReadFile RecordedReads content_mark",
         "_record": "RunRecord copy_record document_text encoded is_pinned lazy_copy path_text place_below with_params",
     },
 )

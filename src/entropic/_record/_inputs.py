@@ -31,6 +31,9 @@ class RunInput(NamedTuple):
     results_dir: str = ""
     store: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.name}: {self.function or 'run'} {self.params_hash[:8]}"
+
     def to_dict(self) -> dict[str, str]:
         """Return what is known, as a record keeps it."""
         return {name: value for name, value in self._asdict().items() if value}

@@ -16,6 +16,7 @@ from ._flat import flatten
 
 if TYPE_CHECKING:
     from ._inputs import RunInput
+    from ._reads import ReadFile
 
 _CONTAINERS = ("params", "metadata", "provenance")
 _OFTEN_THE_SAME = frozenset({"function", "code", "host", "user", "python", "platform", "entropic", "command"})
@@ -86,6 +87,18 @@ class RunRecord:
             name: self.provenance[name] for name in ("function", "version") if name in self.provenance
         }
         return pairs_as_html({**params, **function, **own, **metadata})
+
+    @property
+    def reads(self) -> "list[ReadFile]":
+        """
+        The files that the run has read, of a function decorated with ``watch_reads=True``; else none.
+
+        With size, time and digest as they were then. What could not be seen is in ``provenance["reads"]["unseen"]``.
+        """
+        from ._reads import RecordedReads  # read by those who ask
+
+        recorded = RecordedReads.of(self)
+        return [] if recorded is None else recorded.placed()
 
     def __hash__(self) -> int:
         return hash((self.params_hash, self.created_at, self.result_path))

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ._journal import Entry, Event, Journal
     from ._layout import PRIVATE_FOLDER, Layout, require_locks
     from ._names import is_own_name, own_parts
+    from ._ongoing import Ongoing, report_progress
+    from ._running import Seen, runs_seen
     from ._sessions import dead_sessions, unclaimed_work
     from ._staging import Published, Stage, StagingArea
     from ._task_files import TaskFile, TaskName, dead_task_files
@@ -26,7 +28,9 @@ __all__ = [
     "Event",
     "Journal",
     "Layout",
+    "Ongoing",
     "Published",
+    "Seen",
     "Stage",
     "StagingArea",
     "TaskFile",
@@ -46,7 +50,9 @@ __all__ = [
     "read_note",
     "read_report",
     "remove_checkpoint",
+    "report_progress",
     "require_locks",
+    "runs_seen",
     "seal_of",
     "unclaimed_work",
 ]
@@ -61,6 +67,8 @@ __getattr__, __dir__ = door(
         "_journal": "Entry Event Journal",
         "_layout": "Layout PRIVATE_FOLDER require_locks",
         "_names": "is_own_name own_parts",
+        "_ongoing": "Ongoing report_progress",
+        "_running": "Seen runs_seen",
         "_sessions": "dead_sessions unclaimed_work",
         "_staging": "Published Stage StagingArea",
         "_written": "OUTPUT_ENDING",

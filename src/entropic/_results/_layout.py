@@ -10,6 +10,7 @@ What lies in a results folder: every name below ``.entropic`` is drawn here, and
         ├── journal/runs-v1.jsonl                  a line for each run that was recorded or forgotten
         ├── staging/<session>.<number>.<hash>/     where one run writes, until its result is published
         ├── staging/<session>.<number>.<hash>.note what a run is of whose work is to be kept if it is killed
+        ├── staging/<session>.<number>.<hash>.run  what a run under way is of, since when and how far; not of short ones
         ├── staging/kept_<stem>_<random>/          as in failed/, where nothing could be put there
         ├── spare-v1/<session>.<number>/            an emptied staging folder, for the next run of its process
         ├── sessions/<session>                     locked while the process lives whose staging folders bear its name
@@ -22,6 +23,8 @@ What lies in a results folder: every name below ``.entropic`` is drawn here, and
         ├── checkpoints-v1/new.<random>/           the same, before it is whole
         ├── checkpoints-v1/gone.<random>/          the same, while it is removed
         ├── tasks-v1/<digest>.<random>             what the batches of a sweep have in common: the function, by value
+        ├── patches-v1/<digest>.patch              what was not committed of the code of runs
+        ├── environments-v1/<digest>.json          what was installed where runs were made, and on what machine
         └── code/                                  what is known of the code of runs
             ├── <fingerprint>.json                 what it consisted of
             ├── defaults-<function>-<digest>.json  defaults that a function has had
@@ -68,6 +71,8 @@ class Layout:
         failed: The folder of runs that are kept for a look.
         checkpoints: The folder of what runs have put by.
         tasks: The folder of what the batches of sweeps have in common.
+        patches: The folder of what was not committed.
+        environments: The folder of what was installed.
         code: The folder of what is known of code.
         accepted: The folder of changes to it that were accepted.
     """
@@ -85,6 +90,8 @@ class Layout:
         self.failed = private / "failed"
         self.checkpoints = private / "checkpoints-v1"
         self.tasks = private / "tasks-v1"
+        self.patches = private / "patches-v1"
+        self.environments = private / "environments-v1"
         self.code = private / "code"
         self.accepted = self.code / "accepted"
 
@@ -121,6 +128,11 @@ class StagingName(NamedTuple):
 def note_of(folder: str) -> str:
     """Where a note lies of the run that writes to a staging folder."""
     return f"{folder}.note"
+
+
+def run_note_of(folder: str) -> str:
+    """Where it is written what the run is of that writes to a staging folder, and how far it is."""
+    return f"{folder}.run"
 
 
 def require_locks() -> None:

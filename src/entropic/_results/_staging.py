@@ -59,12 +59,16 @@ class StagingArea:
         results_dir: The folder results are published into; made when first needed.
         durable: Sync results to disk before they are published.
         keep_failed: Keep what runs of killed processes had written, when their staging places are cleared.
+        keeps_together: Publish what was written beside a result in a folder of the run, as if its names were taken.
     """
 
-    def __init__(self, results_dir: str, durable: bool, *, keep_failed: bool = False) -> None:
+    def __init__(
+        self, results_dir: str, durable: bool, *, keep_failed: bool = False, keeps_together: bool = False
+    ) -> None:
         self.results_dir = results_dir
         self._keep_failed = keep_failed
         self.durable = durable
+        self.keeps_together = keeps_together
         self.layout = Layout(results_dir)
         self._staging = str(self.layout.staging)
         self._session: Session | None = None
@@ -251,6 +255,8 @@ class Stage:
             for name, status in entries.items():
                 sync_tree(os.path.join(self._folder, name), status.st_mode)
         try:
+            if len(entries) > 1 and self._area.keeps_together:
+                raise FileExistsError
             published = self._publish_in("", entries, written)
         except FileExistsError:
             # A name is taken where there are companions. What refers to one of them by its name has to find its own.

@@ -7,16 +7,18 @@ Loaded piece by piece: naming an option costs nothing, and what runs a sweep com
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ._options import OnError, SweepKeywords, SweepOptions, shows_options, worker_count
+from ._options import OnError, Order, SweepKeywords, SweepOptions, shows_options, worker_count
 
 if TYPE_CHECKING:
-    from ._estimate import Run
+    from ._estimate import Estimator, Run
     from ._plan import Plan, plan_sweep
-    from ._progress import Sink, SweepProgress
+    from ._progress import Sink, SweepProgress, duration
     from ._sweep import as_record, run_as_completed, run_sweep
 
 __all__ = [
+    "Estimator",
     "OnError",
+    "Order",
     "Plan",
     "Run",
     "Sink",
@@ -24,6 +26,7 @@ __all__ = [
     "SweepOptions",
     "SweepProgress",
     "as_record",
+    "duration",
     "plan_sweep",
     "run_as_completed",
     "run_sweep",
@@ -33,10 +36,12 @@ __all__ = [
 
 _PLACES = {
     "as_record": "_sweep",
+    "Estimator": "_estimate",
     "Plan": "_plan",
     "Run": "_estimate",
     "Sink": "_progress",
     "SweepProgress": "_progress",
+    "duration": "_progress",
     "plan_sweep": "_plan",
     "run_as_completed": "_sweep",
     "run_sweep": "_sweep",

@@ -32,6 +32,8 @@ class Batches:
         self._workers = workers
         self._asked_at = math.inf
         self._is_measured = False
+        self._seconds = 0.0
+        self._left: int | None = None
 
     def has_room(self, under_way: int) -> bool:
         """Whether another batch is worth handing out beside so many."""
@@ -66,13 +68,22 @@ class Batches:
             left: How many points are not handed out yet, if known.
         """
         self._is_measured = True
-        seconds = max(seconds, 1e-6)
-        size = min(int(self._workers.batch_seconds / seconds), _FASTEST_GROWTH * self.size, _LARGEST_BATCH)
-        if left is not None:
+        self._seconds, self._left = max(seconds, 1e-6), left
+        self.size = min(int(self._workers.batch_seconds / self._seconds), _FASTEST_GROWTH * self.size, _LARGEST_BATCH)
+        self._share_out()
+
+    def note_handed_out(self, count: int) -> None:
+        """A batch of so many points is on its way: of what is left, each of the next ones has a smaller share."""
+        if self._left is not None:
+            self._left = max(self._left - count, 0)
+            self._share_out()
+
+    def _share_out(self) -> None:
+        if self._left is not None:
             capacity = self._workers.capacity()
-            share = math.ceil(left / capacity)
+            share = math.ceil(self._left / capacity)
             # Of an executor that does not tell its size we think big; but not so that each point travels alone.
             is_large = capacity >= _LARGE_CAPACITY
-            least = int(_LEAST_SHARE * self._workers.batch_seconds / seconds) if is_large else 1
-            size = min(size, max(share, least))
-        self.size = max(size, 1)
+            least = int(_LEAST_SHARE * self._workers.batch_seconds / self._seconds) if is_large else 1
+            self.size = min(self.size, max(share, least))
+        self.size = max(self.size, 1)

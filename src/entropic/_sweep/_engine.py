@@ -4,67 +4,42 @@ The engine of a sweep: points in, an outcome for each out, in whatever order the
 It knows points, keys and batches, and neither stores nor processes: what is swept is a `Subject`, who works is a
 `Workers`.
 
-Each point is drawn when there is room for it. A recorded one is answered at once; one that is under way, or has
+Each point is drawn when there is room for it. A recorded one is answered at once; one that is under way here, or has
 failed, shares that outcome; any other goes into a batch. How many points make a batch follows from how long they take.
+One that is under way elsewhere is passed over, and asked for again: so sweeps of equal points share them, wherever they
+run. Nobody waits who holds a point; whoever comes back to a point that is free again, unrecorded, runs it.
 """
 
 from __future__ import annotations
 
+import math
 import time
-import traceback
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
-from .. import _log
 from .._fs import give_again
-from ..errors import Failure, NotSharedError, WorkerDiedError
-from ._batches import Batches
-from ._tasks import NotSeen, NotStarted, Points, Report, Reported, Subject, Task, attempt
-from ._workers import Died, Workers, new_number
+from ..errors import Failure, NotSharedError, RunStopped, WorkerDiedError
+from ._elsewhere import Elsewhere
+from ._expected import Limits
+from ._look_ahead import drawn
+from ._outcomes import Asked, Counts, Outcome, failure_of
+from ._queue import Queue
+from ._sharing import Sharing
+from ._subject import Subject
+from ._tasks import NotSeen, NotStarted, Report, Reported, Task, attempt
+from ._workers import Died, Workers
 
-_LINGER_SECONDS = 0.01
 _LOOK_SECONDS = 0.002
 _MOST_OTHERS = 1000
 _MOST_REFUSALS = 3
-_PATIENCE_SECONDS = 2.0
 _TICK_SECONDS = 0.5
 
 
-class Outcome(NamedTuple):
-    """What became of a point: its record, or a failure."""
-
-    position: int
-    point: Any
-    record: Any
-    failure: Failure | None = None
-
-
-class Counts:
-    """How a sweep stands, in numbers that only grow; but for *running*."""
-
-    __slots__ = ("by_earlier_code", "cached", "done", "drawn", "failed", "run_seconds", "running", "runs")
-
-    def __init__(self) -> None:
-        self.cached = self.done = self.drawn = self.failed = self.running = self.runs = 0
-        self.by_earlier_code = 0
-        self.run_seconds = 0.0
-
-
-class _Asked:
-    """A point that is not recorded, and all places of the sweep at which it stands."""
-
-    __slots__ = ("is_suspect", "key", "others", "point", "position", "refusals")
-
-    def __init__(self, position: int, point: Any, key: Any) -> None:
-        self.position = position
-        self.point = point
-        self.key = key
-        self.others: list[tuple[int, Any]] = []
-        self.is_suspect = False
-        self.refusals = 0
+def _nobody_looks() -> None:
+    """Stands for what tells how a sweep stands."""
 
 
 class Sweep:
@@ -76,32 +51,34 @@ class Sweep:
         task: What is swept.
         workers: Who works; None for the caller's own thread.
         total: The number of points, if known: the last batches are then small enough for all workers to end together.
+        limits: How long it may take. Points that would not be done by then are not begun, nor waited for.
 
     Attributes:
         counts: How it stands.
-        tick: Called often, and at least every half second, if it is set.
+        tick: Called often, and at least every half second, once it is set.
     """
 
-    def __init__(self, points: Iterable[Any], task: Task, workers: Workers | None, *, total: int | None = None) -> None:
+    def __init__(
+        self, points: Iterable[Any], task: Task, workers: Workers | None, total: int | None, limits: Limits
+    ) -> None:
         self.counts = Counts()
         self._points = points
         self._task = task
         self._subject: Subject = task.subject
         self._workers = workers
         self._total = total
-        self.tick: Callable[[], object] | None = None
-        self._asked: dict[str, _Asked] = {}
+        self.tick: Callable[[], object] = _nobody_looks
+        self._asked: dict[str, Asked] = {}
         self._failed: dict[str, Failure] = {}
-        self._batch: list[_Asked] = []
-        self._batch_began = 0.0
-        self._batches = None if workers is None else Batches(workers)
-        self._under_way: dict[str, list[_Asked]] = {}
-        self._suspects: deque[_Asked] = deque()
+        self._queue = None if workers is None else Queue(workers, by_value=task.by_value)
+        self._suspects: deque[Asked] = deque()
+        self._elsewhere = Elsewhere(task.subject.flights)
+        self._limits = limits
+        self._skipped: set[str] = set()
         self._next_look = 0.0
         self._others = 0
-        self._sharing = {task.home}
-        self._unshared: set[str] = set()
-        self._has_said_broken = False
+        self._sharing = Sharing(task)
+        self._stopped: RunStopped | None = None
 
     # ---- the story --------------------------------------------------------------------------------------------------
 
@@ -114,11 +91,15 @@ class Sweep:
         Raises:
             Exception: The first point cannot be one at all; nothing has run then.
             NotSharedError: What the workers record does not arrive here.
+            RunStopped: A run has stopped on request, and none has begun after it.
         """
         try:
             yield from self._each_point()
             yield from self._what_is_left()
             yield from self._each_suspect()
+            yield from self._come_back()
+            if self._stopped is not None:
+                raise RunStopped("sweep", self._stopped.reason, self.counts.text(self._total))
         except (KeyboardInterrupt, GeneratorExit):
             if self._workers is not None:
                 self._workers.interrupt()
@@ -133,17 +114,18 @@ class Sweep:
                 self._workers.close()
 
     def _each_point(self) -> Iterator[Outcome]:
-        counts, recall, key_of, asked = self.counts, self._subject.recall, self._subject.key, self._asked
-        is_of_earlier_code = self._subject.is_of_earlier_code
-        for position, point in enumerate(self._points):
+        counts, asked, is_of_earlier_code = self.counts, self._asked, self._subject.is_of_earlier_code
+        points = drawn(self._subject, self._points, is_sized=self._total is not None)
+        for position, (point, key, problem, recall) in enumerate(points):
             counts.drawn = position + 1
             try:
-                key = key_of(point)
+                if problem is not None:
+                    raise problem
                 record = None if key.params_hash in asked else recall(key)
             except Exception as error:
                 if position == 0:
                     raise
-                yield self._as_failed(position, point, Failure(point, error, traceback.format_exc()))
+                yield self._as_failed(position, point, failure_of(point, error))
                 continue
             if record is not None:
                 counts.cached += 1
@@ -153,17 +135,32 @@ class Sweep:
                 yield from self._ask(position, point, key)
             if monotonic() > self._next_look or self._is_full():
                 yield from self._keep_up()
+            if self._stopped is not None:
+                return
 
     def _what_is_left(self) -> Iterator[Outcome]:
-        while self._batch or self._under_way:
-            self._fill(at_least=1)
+        while self._queue:
+            self._queue.fill(at_least=1)
             yield from self._wait()
 
     def _each_suspect(self) -> Iterator[Outcome]:
         """Points that may have taken their worker down, once more: each alone, so that there is no doubt."""
-        while self._suspects:
-            self._batch = [self._suspects.popleft()]
+        while self._suspects and self._stopped is None:
+            self._put_first([self._suspects.popleft()])
             yield from self._what_is_left()
+
+    def _come_back(self) -> Iterator[Outcome]:
+        """Points that were under way elsewhere, until each is recorded or has been run here."""
+        while (left := len(self._elsewhere)) and self._stopped is None:
+            yield from self._look_back()
+            yield from self._what_is_left()
+            yield from self._each_suspect()
+            if len(self._elsewhere) == left:
+                if not self._limits.may_wait():
+                    self.counts.under_way = self._elsewhere.count_of_points()
+                    return
+                self._elsewhere.tell_waiting()
+                self._pause()
 
     # ---- asking -----------------------------------------------------------------------------------------------------
 
@@ -175,76 +172,94 @@ class Sweep:
             self._others += 1
         elif failure is not None:
             yield self._as_failed(position, point, failure)
-        elif self._workers is None:
-            self.counts.running = 1
-            report = attempt(self._task, point, Exception)  # not SystemExit: it may be a signal to us all
-            self.counts.running = 0
-            yield from self._settle(_Asked(position, point, key), report, self._task.home)
         else:
-            self._put(_Asked(position, self._subject.own_point(point), key))
+            yield from self._begin(Asked(position, point, key))
 
-    def _put(self, asked: _Asked) -> None:
-        self._asked[asked.key.params_hash] = asked
-        if not self._batch:
-            self._batch_began = monotonic()
-        self._batch.append(asked)
-        self.counts.running += 1
-        self._fill(at_least=self._batch_size)
+    def _begin(self, asked: Asked) -> Iterator[Outcome]:
+        """Run a point in this thread, or hand it out; unless it is too late for it."""
+        asked.latest = self._limits.latest_start(asked.key)
+        if asked.key.params_hash in self._skipped or self._limits.is_past(asked.latest):
+            self._skip(asked)
+        elif self._queue is not None:
+            self._keep(asked)
+            self._queue.put(asked)
+            self._count()
+        else:
+            self.counts.running = 1
+            report = attempt(self._task, asked.point, Exception)  # not SystemExit: it may be a signal to us all
+            self.counts.running = 0
+            yield from self._settle(asked, report, self._task.home)
 
-    def _fill(self, at_least: int) -> None:
-        """Hand out batches of the present size, as long as there is room and so many points for one."""
-        while len(self._batch) >= max(at_least, 1) and self._has_room():
-            batch = self._batch[: self._batch_size]
-            del self._batch[: self._batch_size]
-            self._hand_out(batch)
-
-    def _hand_out(self, batch: list[_Asked]) -> None:
-        assert self._workers is not None
-        asked = [asked.point for asked in batch]
-        points = Points(asked, new_number(), seconds=self._workers.batch_seconds, by_value=self._task.by_value)
-        self._under_way[points.number] = batch
-        self._workers.submit(points)
-
-    @property
-    def _batch_size(self) -> int:
-        return 1 if self._batches is None else self._batches.size
-
-    def _has_room(self) -> bool:
-        return self._batches is not None and self._batches.has_room(len(self._under_way))
+    def _put_first(self, asked: Sequence[Asked]) -> None:
+        assert self._queue is not None
+        self._queue.put_first(asked)
 
     def _is_full(self) -> bool:
-        if not self._under_way:
-            return False
-        return self._others >= _MOST_OTHERS or (len(self._batch) >= self._batch_size and not self._has_room())
+        if self._stopped is None and self._others >= _MOST_OTHERS and self._elsewhere and self._limits.may_wait():
+            return True
+        return self._queue is not None and self._queue.is_full(has_no_more=self._others >= _MOST_OTHERS)
+
+    def _keep(self, asked: Asked) -> None:
+        """Hold a point for later, and have whatever asks for it until then share its outcome."""
+        if self._asked.get(asked.key.params_hash) is not asked:
+            asked.point = self._subject.own_point(asked.point)
+            self._asked[asked.key.params_hash] = asked
 
     # ---- waiting ----------------------------------------------------------------------------------------------------
 
     def _keep_up(self) -> Iterator[Outcome]:
         """Take what is back; wait while there is no room for more; and let no worker idle beside a batch half full."""
-        if self.tick is not None:
-            self.tick()
-        if self._workers is not None and self._under_way:
-            yield from self._taken(self._workers.returned(0))
+        self.tick()
+        if self._queue is not None:
+            yield from self._taken(self._queue.returned(0))
         while self._is_full():
             yield from self._wait()
-        if self._workers is not None and len(self._under_way) < self._workers.count():
-            lingers = monotonic() - self._batch_began > _LINGER_SECONDS
-            self._fill(at_least=1 if lingers else self._batch_size)
+        if self._queue is not None:
+            self._queue.keep_busy()
+        if self._elsewhere.is_due():
+            yield from self._look_back()
         self._next_look = monotonic() + _LOOK_SECONDS
 
     def _wait(self) -> Iterator[Outcome]:
-        assert self._workers is not None
-        assert self._batches is not None
-        tick_seconds = None if self.tick is None else _TICK_SECONDS
-        returned = self._workers.returned(self._batches.patience() or tick_seconds)
-        if self.tick is not None:
+        """Wait for a batch, or for points that are under way elsewhere; whatever comes first."""
+        if self._queue is None or not self._queue.is_at_work():
+            self._pause()
+        else:
+            seconds = min(self._queue.patience() or self._tick_seconds(), self._elsewhere.seconds_until_due())
+            yield from self._taken(self._queue.returned(None if seconds == math.inf else seconds))
             self.tick()
-        yield from self._taken(returned)
-        self._fill(at_least=self._batch_size)
+            self._queue.fill()
+        if self._elsewhere.is_due():
+            yield from self._look_back()
 
-    def _taken(self, returned: Iterable[Any]) -> Iterator[Outcome]:
-        for number, outcome in returned:
-            batch = self._under_way.pop(number)
+    def _pause(self) -> None:
+        time.sleep(min(self._elsewhere.seconds_until_due(), self._tick_seconds(), self._limits.seconds_left()))
+        self.tick()
+
+    def _tick_seconds(self) -> float:
+        return math.inf if self.tick is _nobody_looks else _TICK_SECONDS
+
+    def _look_back(self) -> Iterator[Outcome]:
+        """Points that were under way elsewhere: answered if they are recorded by now, run here if they are free."""
+        cost = 0.0
+        for asked in self._elsewhere:
+            began = monotonic()
+            record = self._sharing.recalled(asked.key)
+            is_over = record is not None or (self._stopped is None and self._elsewhere.is_free(asked))
+            cost += monotonic() - began
+            if not is_over:
+                continue
+            self._elsewhere.remove(asked)
+            self._count()
+            if record is not None:
+                self._subject.note(False)
+                yield from self._answered(asked, record, is_ours=False)
+            else:
+                yield from self._begin(asked)
+        self._elsewhere.note_look(cost)
+
+    def _taken(self, returned: Iterable[tuple[list[Asked], Any]]) -> Iterator[Outcome]:
+        for batch, outcome in returned:
             if isinstance(outcome, Reported):
                 yield from self._reported(batch, outcome)
             elif isinstance(outcome, (NotStarted, NotSharedError)):
@@ -256,139 +271,126 @@ class Sweep:
 
     # ---- what comes back --------------------------------------------------------------------------------------------
 
-    def _reported(self, batch: list[_Asked], reported: Reported) -> Iterator[Outcome]:
+    def _reported(self, batch: list[Asked], reported: Reported) -> Iterator[Outcome]:
         for warning in reported.warned:
             give_again(warning)
         reports = reported.reports
-        assert self._batches is not None
-        left = None if self._total is None else self._total - self.counts.drawn + len(self._batch)
-        self._batches.adapt(sum(report.seconds for report in reports) / len(reports), left)
-        self._batch[:0] = batch[len(reports) :]
+        assert self._queue is not None
+        left = None if self._total is None else self._total - self.counts.drawn + self._queue.count_waiting()
+        self._queue.adapt(reports, left)
+        self._queue.put_first(batch[len(reports) :])
         for asked, report in zip(batch, reports, strict=False):
             yield from self._settle(asked, report, reported.process)
 
-    def _turned_away(self, batch: list[_Asked], answer: NotSeen) -> Iterator[Outcome]:
+    def _turned_away(self, batch: list[Asked], answer: NotSeen) -> Iterator[Outcome]:
         """A batch of which nothing has run, since its worker does not see the results folder: another may."""
-        reason = f"a worker on {answer.host} does not see the results folder ({answer.reason})"
-        if answer.host not in self._unshared:
-            self._unshared.add(answer.host)
-            _log.folder_unseen(answer.host, answer.reason)
+        reason = self._sharing.unseen(answer.host, answer.reason)
         again = []
         for asked in batch:
             asked.refusals += 1
             if asked.refusals < _MOST_REFUSALS:
                 again.append(asked)
             else:
-                yield from self._given_up(asked, Failure(asked.point, self._not_shared(reason), ""))
-        self._batch[:0] = again
+                yield from self._given_up(asked, Failure(asked.point, self._sharing.error(reason), ""))
+        self._put_first(again)
 
-    def _broken(self, batch: list[_Asked], outcome: Died | BaseException) -> Iterator[Outcome]:
+    def _broken(self, batch: list[Asked], outcome: Died | BaseException) -> Iterator[Outcome]:
         """A batch of which nothing was heard: what it recorded counts; the rest is tried again, the culprit alone."""
         missing = []
         for asked in batch:
-            record = self._recalled(asked.key)
+            record = self._sharing.recalled(asked.key)
             if record is None:
                 missing.append(asked)
             else:
                 self._subject.note(True)
-                yield from self._answered(asked, record)
+                yield from self._answered(asked, record, is_ours=True)
         if not missing:
             return
         error = WorkerDiedError(outcome.exit_status) if isinstance(outcome, Died) else outcome
-        self._log_broken(outcome, len(missing))
+        assert self._queue is not None
+        self._queue.tell_broken(outcome, len(missing))
         is_alone = len(batch) == 1 and (batch[0].is_suspect or not isinstance(outcome, Died))
         if is_alone or isinstance(outcome, BrokenExecutor):
             for asked in missing:
-                yield from self._given_up(asked, Failure(asked.point, error, _traceback_of(error)))
+                yield from self._given_up(asked, failure_of(asked.point, error))
         else:
             self._suspect(missing, one=isinstance(outcome, Died))
 
-    def _log_broken(self, outcome: Died | BaseException, points: int) -> None:
-        if isinstance(outcome, Died):
-            _log.worker_died(outcome.exit_status, points)
-        elif isinstance(outcome, BrokenExecutor) and not self._has_said_broken:
-            self._has_said_broken = True
-            _log.executor_broken(outcome)
-
-    def _suspect(self, missing: list[_Asked], *, one: bool) -> None:
+    def _suspect(self, missing: list[Asked], *, one: bool) -> None:
         """Of a process that died, the first point without a record was at work; of an executor, any of them."""
         suspects, innocent = (missing[:1], missing[1:]) if one else (missing, [])
         for asked in suspects:
             asked.is_suspect = True
         self._suspects.extend(suspects)
-        self._batch[:0] = innocent
+        self._put_first(innocent)
 
-    def _settle(self, asked: _Asked, report: Report, process: tuple[str, int]) -> Iterator[Outcome]:
+    def _settle(self, asked: Asked, report: Report, process: tuple[str, int]) -> Iterator[Outcome]:
+        if report.left:
+            self._pass_over(asked) if report.left == "elsewhere" else self._skip(asked)
+            return
         error = report.exception()
-        if error is None and not self._is_shared_with(process, asked):
-            error = self._not_shared(f"a worker on {process[0]} has recorded a run that cannot be found here")
+        if isinstance(error, RunStopped):
+            self._note_stop(asked, error)
+            return
+        if error is None and not self._sharing.is_with(process, asked.key):
+            error = self._sharing.error(f"a worker on {process[0]} has recorded a run that cannot be found here")
         if error is not None:
             yield from self._given_up(asked, Failure(asked.point, error, report.traceback))
             return
         if report.has_run:
             self.counts.runs += 1
             self.counts.run_seconds += report.seconds
+            self._limits.note(asked.key, report.seconds)
         if process != self._task.home:
             self._subject.note(report.has_run)
-        yield from self._answered(asked, report.record)
+        yield from self._answered(asked, report.record, is_ours=report.has_run)
 
-    def _is_shared_with(self, process: tuple[str, int], asked: _Asked) -> bool:
-        """Whether what a worker records arrives here; looked up for its first point, and believed from then on."""
-        if process not in self._sharing:
-            host, _ = process
-            patience = 0.0 if host in self._unshared else _PATIENCE_SECONDS
-            if self._recalled(asked.key) is None and self._awaited(asked.key, patience) is None:
-                self._unshared.add(host)
-                return False
-            self._sharing.add(process)
-        return True
+    def _note_stop(self, asked: Asked, stopped: RunStopped) -> None:
+        """A point that has stopped on request is neither done nor failed; no other begins after it."""
+        self._forget(asked)
+        self.counts.stopped += 1 + len(asked.others)
+        self._stopped = stopped
+        if self._queue is not None:
+            self._queue.close()
 
-    def _recalled(self, key: Any) -> Any:
-        try:
-            return self._subject.recall(key)
-        except Exception:  # told by whoever asks for the point next; here the answer is that there is none
-            return None
+    def _pass_over(self, asked: Asked) -> None:
+        """Another runs it: it is looked at again later, with whatever asks for it until then."""
+        self._keep(asked)
+        self._elsewhere.add(asked)
+        self._count()
 
-    def _awaited(self, key: Any, patience: float) -> Any:
-        """A record that was made on another host: its file system may show it to us a little later."""
-        deadline = monotonic() + patience
-        record = None
-        while record is None and monotonic() < deadline:
-            time.sleep(0.05)
-            record = self._recalled(key)
-        return record
-
-    def _not_shared(self, reason: str) -> NotSharedError:
-        error = NotSharedError(repr(self._subject.shared()), reason)
-        if len(self._sharing) == 1:  # no worker elsewhere has shown us anything
-            raise error
-        return error
+    def _skip(self, asked: Asked) -> None:
+        """It would not be done in time; nor is whatever asks for it later."""
+        self._skipped.add(asked.key.params_hash)
+        self.counts.skipped += 1 + len(asked.others)
+        self._forget(asked)
 
     # ---- outcomes ---------------------------------------------------------------------------------------------------
 
-    def _answered(self, asked: _Asked, record: Any) -> Iterator[Outcome]:
+    def _answered(self, asked: Asked, record: Any, *, is_ours: bool) -> Iterator[Outcome]:
         self._forget(asked)
-        self.counts.done += 1
+        self.counts.done += is_ours
+        self.counts.elsewhere += not is_ours
         yield Outcome(asked.position, asked.point, record)
         for position, point in asked.others:
             self.counts.cached += 1
             yield Outcome(position, point, record)
 
-    def _given_up(self, asked: _Asked, failure: Failure) -> Iterator[Outcome]:
+    def _given_up(self, asked: Asked, failure: Failure) -> Iterator[Outcome]:
         self._forget(asked)
         self._failed[asked.key.params_hash] = failure
-        for position, point in [(asked.position, asked.point), *asked.others]:
-            yield self._as_failed(position, point, failure)
+        for place in [(asked.position, asked.point), *asked.others]:
+            yield self._as_failed(*place, failure)
 
     def _as_failed(self, position: int, point: Any, failure: Failure) -> Outcome:
         self.counts.failed += 1
-        return Outcome(position, point, None, Failure(point, failure.error, failure.traceback))
+        return Outcome(position, point, None, failure._replace(point=point))
 
-    def _forget(self, asked: _Asked) -> None:
+    def _forget(self, asked: Asked) -> None:
         if self._asked.pop(asked.key.params_hash, None) is not None:
-            self.counts.running -= 1
+            self._count()
             self._others -= len(asked.others)
 
-
-def _traceback_of(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))
+    def _count(self) -> None:
+        self.counts.under_way = len(self._elsewhere)
+        self.counts.running = len(self._asked) - self.counts.under_way

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 from typing import Any, Protocol
 
 from ._estimate import Estimator
+from ._look_ahead import Drawn, drawn
 from ._plan import Planned
 
 _SAMPLED_POINTS = 50
@@ -84,16 +86,19 @@ class Forecast:
         # With all points drawn, those under way are the ones that are not recorded.
         first = self._counts.drawn if self._counts.drawn < total else 0
         places = range(first, total, -(-(total - first) // _SAMPLED_POINTS))
-        unknown = [key for key in map(self._key_if_unknown, places) if key is not None]
+        unknown = []
+        with contextlib.suppress(Exception):  # a point that cannot be drawn fails when its turn comes
+            for one in drawn(self._subject, map(self._points.__getitem__, places), is_sized=True):
+                unknown += [one.key] if _is_unknown(one) else []
         self._share = len(unknown) / len(places)
         seconds = [self._estimator.seconds(self._subject.params(key)) for key in unknown]
         known = [one for one in seconds if one is not None]
         self._recorded_seconds = sum(known) / len(known) if known else None
 
-    def _key_if_unknown(self, place: int) -> Any:
-        assert self._points is not None
-        try:
-            key = self._subject.key(self._points[place])
-            return key if self._subject.recall(key) is None else None
-        except Exception:  # a bad point fails when its turn comes; it takes no time
-            return None
+
+def _is_unknown(one: Drawn) -> bool:
+    """Whether a point would run; a bad one fails when its turn comes, which takes no time."""
+    try:
+        return one.key is not None and one.recall(one.key) is None
+    except Exception:
+        return False

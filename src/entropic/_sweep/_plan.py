@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
 
 from .._points import points_of
 from ._estimate import Estimator, Run
+from ._look_ahead import drawn
 from ._options import worker_count
 from ._progress import cached_text, duration
 
@@ -25,6 +26,10 @@ class Planned(Protocol):
 
     def recall(self, key: Any) -> Any:
         """The record of a key, or None."""
+        ...
+
+    def look_ahead(self, keys: Iterable[Any]) -> Callable[[Any], Any]:
+        """Look many keys up at once, if that is quicker: what is to be called in the place of ``recall`` for them."""
         ...
 
     def is_of_earlier_code(self, key: Any) -> bool:
@@ -104,14 +109,15 @@ def plan_sweep(subject: Planned, points: Any, workers: int) -> Plan:
     total = cached = duplicates = by_earlier_code = 0
     seen: set[str] = set()
     to_run, params = [], []
-    for point in points_of(points):
+    for point, key, error, recall in drawn(subject, points_of(points), is_sized=True):  # nothing runs meanwhile
         total += 1
-        key = subject.key(point)
+        if error is not None:
+            raise error
         if key.params_hash in seen:
             duplicates += 1
             continue
         seen.add(key.params_hash)
-        if subject.recall(key) is not None:
+        if recall(key) is not None:
             cached += 1
             by_earlier_code += subject.is_of_earlier_code(key)
         elif (of_earlier_code := subject.elsewhere(key)) is not None:

@@ -22,11 +22,18 @@ class SweepProgress:
     Attributes:
         total: The number of points; None if it cannot be told before they are drawn.
         cached: Points answered without a run: recorded before, or a duplicate of one that ran.
-        done: Points that have been run.
+        done: Points that this sweep has run.
         failed: Points that have failed.
         running: Points handed out and not yet back.
         seconds_left: An estimate; None while nothing is known.
         by_earlier_code: Those of the cached ones whose record was made by code that has changed since.
+        elsewhere: Points that others have run meanwhile.
+        under_way: Points that others have under way; at the end those that were left to them.
+        skipped: Points that were not begun, since they would not have been done in time; see ``budget``.
+
+    Example:
+        >>> print(SweepProgress(12, 3, 4, 0, 0, 0.0, elsewhere=5))
+        3 cached, 4 run here, 5 run elsewhere
     """
 
     total: int | None
@@ -36,11 +43,25 @@ class SweepProgress:
     running: int
     seconds_left: float | None
     by_earlier_code: int = 0
+    elsewhere: int = 0
+    under_way: int = 0
+    skipped: int = 0
 
     @property
     def answered(self) -> int:
         """Points that are through, one way or another."""
-        return self.cached + self.done + self.failed
+        return self.cached + self.done + self.elsewhere + self.failed + self.skipped
+
+    def __str__(self) -> str:
+        numbers = (
+            (self.done, "run here"),
+            (self.elsewhere, "run elsewhere"),
+            (self.failed, "failed"),
+            (self.skipped, "skipped"),
+            (self.under_way, "under way elsewhere"),
+        )
+        parts = [cached_text(self.cached, self.by_earlier_code)] if self.cached else []
+        return ", ".join([*parts, *(f"{number} {what}" for number, what in numbers if number)]) or "no points"
 
 
 SweepProgress.__module__ = "entropic.reports"
@@ -57,6 +78,16 @@ class Counted(Protocol):
     failed: int
     running: int
     by_earlier_code: int
+    elsewhere: int
+    under_way: int
+    skipped: int
+
+
+def progress_of(counts: Counted, total: int | None, seconds_left: float | None) -> SweepProgress:
+    """How a sweep stands that has these counts."""
+    numbers = (total, counts.cached, counts.done, counts.failed, counts.running)
+    others = (counts.by_earlier_code, counts.elsewhere, counts.under_way, counts.skipped)
+    return SweepProgress(*numbers, seconds_left, *others)
 
 
 class Reporter:
@@ -87,9 +118,7 @@ class Reporter:
 
     def tell(self) -> None:
         """Tell."""
-        counts = self._counts
-        numbers = (self._total, counts.cached, counts.done, counts.failed, counts.running)
-        self._sink(SweepProgress(*numbers, self._seconds_left(), counts.by_earlier_code))
+        self._sink(progress_of(self._counts, self._total, self._seconds_left()))
 
 
 class Bar:
@@ -148,11 +177,7 @@ def _someone_looks() -> bool:
 
 
 def _told(progress: SweepProgress) -> str:
-    cached = cached_text(progress.cached, progress.by_earlier_code)
-    parts = [cached, f"{progress.done} done", f"{progress.failed} failed"]
-    if progress.seconds_left is not None:
-        parts.append(f"{duration(progress.seconds_left)} left")
-    return ", ".join(parts)
+    return str(progress) if progress.seconds_left is None else f"{progress}, {duration(progress.seconds_left)} left"
 
 
 def cached_text(cached: int, by_earlier_code: int) -> str:

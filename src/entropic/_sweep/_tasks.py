@@ -10,15 +10,15 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple
 
 from .._fs import collected_warnings, collecting_warnings
-from .._locks import independent_ranks
+from .._locks import UnderWayElsewhere, independent_ranks
 from .._results import Layout, TaskFile, TaskName
-from ..errors import StoreWriteError, WorkerError, sendable
+from ..errors import RunStopped, StoreWriteError, WorkerError, sendable
 from ._pickling import dumps, require_shareable
+from ._subject import Subject
 
 BATCH_SECONDS = 0.2
 """How long a worker goes on with a batch by default: longer, and the progress and the other workers wait for it."""
@@ -28,54 +28,6 @@ _MOST_BYTES_BY_MESSAGE = 1 << 16
 _PATIENCE_SECONDS = 2.0
 _LONGEST_PATIENCE_SECONDS = 60.0
 _GLANCE_SECONDS = 0.05
-
-
-class Subject(Protocol):
-    """What is swept: knows how a point is looked up, and how it is run."""
-
-    def key(self, point: Any) -> Any:
-        """What a point is looked up by; it has a ``params_hash``. Raises if the point cannot be one."""
-        ...
-
-    def recall(self, key: Any) -> Any:
-        """The record of a key, or None."""
-        ...
-
-    def is_of_earlier_code(self, key: Any) -> bool:
-        """Whether the record that was recalled last for a key was made by code that has changed since."""
-        ...
-
-    def elsewhere(self, key: Any) -> bool | None:
-        """Whether a run that would be fetched for a key was made by code that has changed since; None if none is."""
-        ...
-
-    def ensure(self, point: Any) -> tuple[Any, bool]:
-        """Have the point recorded: its record, and whether it was run for that, here and now."""
-        ...
-
-    def prepare(self) -> None:
-        """Load and find out what a run needs, for workers that are about to be forked: each would have to by itself."""
-        ...
-
-    def own_point(self, point: Any) -> Any:
-        """A copy of a point, which may have to wait, and belongs to the caller."""
-        ...
-
-    def note(self, has_run: bool) -> None:
-        """A point is recorded that was run, or found, by another process."""
-        ...
-
-    def answered(self, count: int) -> None:
-        """So many points were answered here, without a run."""
-        ...
-
-    def results_dir(self) -> Path:
-        """The folder of the results, which all workers must see."""
-        ...
-
-    def shared(self) -> object:
-        """What all workers must be able to open: the index."""
-        ...
 
 
 class Report(NamedTuple):
@@ -88,6 +40,8 @@ class Report(NamedTuple):
         record: Its record, if it did not fail.
         error: What it raised: in another process the pickled exception, or its name and text.
         traceback: Where.
+        left: Why nothing was done, if nothing was: another runs it, or it would not have been done in time.
+        has_stopped: Whether it has stopped on request, which is what it raised.
     """
 
     has_run: bool
@@ -95,6 +49,8 @@ class Report(NamedTuple):
     record: Any = None
     error: BaseException | bytes | None = None
     traceback: str = ""
+    left: Literal["", "elsewhere", "late"] = ""
+    has_stopped: bool = False
 
     def exception(self) -> BaseException | None:
         """What it raised, as far as it can be brought back here."""
@@ -113,6 +69,9 @@ class Reported(NamedTuple):
     reports: Sequence[Report]
     process: tuple[str, int]
     warned: Sequence[Warning] = ()
+
+
+LATE = Report(False, 0.0, left="late")
 
 
 class NotStarted(RuntimeError):
@@ -143,18 +102,26 @@ class Points:
         number: Unlike that of any other batch, so that no scheduler takes two for one.
         seconds: How long a worker goes on with them; what it has not begun by then, it leaves to others.
         by_value: As for `Task`.
+        latest: When each has to begin, in seconds since the epoch; empty if there is no haste.
     """
 
     def __init__(
-        self, points: list[Any], number: str, *, seconds: float = BATCH_SECONDS, by_value: bool = False
+        self,
+        points: list[Any],
+        number: str,
+        *,
+        seconds: float = BATCH_SECONDS,
+        by_value: bool = False,
+        latest: Sequence[float] = (),
     ) -> None:
         self.number = number
         self.seconds = seconds
+        self.latest = latest
         self._points = points
         self._by_value = by_value
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _PackedPoints, (dumps(self._points, by_value=self._by_value), self.number, self.seconds)
+        return _PackedPoints, (dumps(self._points, by_value=self._by_value), self.number, self.seconds, self.latest)
 
     def loaded(self) -> list[Any]:
         """The points."""
@@ -282,6 +249,7 @@ class _PackedPoints(NamedTuple):
     packed: bytes
     number: str
     seconds: float
+    latest: Sequence[float]
 
     def loaded(self) -> list[Any]:
         points: list[Any] = pickle.loads(self.packed)
@@ -350,32 +318,39 @@ def work_through(task: Task | PackedTask | FiledTask, batch: Points | _PackedPoi
     ) as error:  # an answer too: raised, it would be whatever the executor makes of exceptions
         return error
     with contextlib.nullcontext() if task.is_home() else collecting_warnings():
-        reports = _reports_of(task, batch.loaded(), batch.seconds)
+        reports = _reports_of(task, batch)
     return Reported(reports, this_process(), () if task.is_home() else collected_warnings())
 
 
-def _reports_of(task: Task, points: Iterable[Any], seconds: float) -> list[Report]:
+def _reports_of(task: Task, batch: Points | _PackedPoints) -> list[Report]:
     reports: list[Report] = []
-    ends = time.perf_counter() + seconds
-    for point in points:
-        if reports and (task.is_stopped or time.perf_counter() > ends):
+    ends = time.perf_counter() + batch.seconds
+    for point, is_late in in_time(batch):
+        if reports and (task.is_stopped or reports[-1].has_stopped or time.perf_counter() > ends):
             break
-        reports.append(attempt(task, point, Exception, SystemExit))  # exit() ends a run, not the worker
+        # exit() ends a run, not the worker
+        reports.append(LATE if is_late else attempt(task, point, Exception, SystemExit))
     return reports
 
 
+def in_time(batch: Points | _PackedPoints) -> Iterator[tuple[Any, bool]]:
+    """The points of a batch, each when it is its turn, and whether it is too late by then."""
+    for place, point in enumerate(batch.loaded()):
+        yield point, bool(batch.latest) and time.time() > batch.latest[place]
+
+
 def attempt(task: Task, point: Any, *caught: type[BaseException]) -> Report:
-    """Run one point, and report; exceptions that are not to be *caught* pass through."""
+    """Run one point, unless another does, and report; exceptions that are not to be *caught* pass through."""
     began = time.perf_counter()
     try:
         with independent_ranks():
-            record, has_run = task.subject.ensure(point)
-    except caught as error:
-        seconds = time.perf_counter() - began
-        text = traceback.format_exc()
-        if task.is_home():
-            return Report(False, seconds, None, error, text)
-        return Report(False, seconds, None, pickle.dumps(sendable(error)), text)
+            record, has_run = task.subject.ensure(point, waits=False)
+    except UnderWayElsewhere:
+        return Report(False, 0.0, left="elsewhere")
+    except (RunStopped, *caught) as error:  # type: ignore[misc]  # they are types
+        seconds, text = time.perf_counter() - began, traceback.format_exc()
+        sent = error if task.is_home() else pickle.dumps(sendable(error))
+        return Report(False, seconds, None, sent, text, has_stopped=isinstance(error, RunStopped))
     return Report(has_run, time.perf_counter() - began, record)
 
 

@@ -86,7 +86,7 @@ def tabulate(
     metadata = [_dotted(METADATA, record.metadata, {_MEASURED}) for record in records]
     table.add_columns(_names(metadata), metadata, taken, METADATA)
     if everything:
-        provenance = [_dotted(PROVENANCE, record.provenance, set(_HEADS)) for record in records]
+        provenance = [_dotted(PROVENANCE, _provenance_of(record), set(_HEADS)) for record in records]
         table.add_columns(_names(provenance), provenance, taken, PROVENANCE)
     return table
 
@@ -119,6 +119,12 @@ def _own(record: RunRecord) -> dict[str, Any]:
     if _MEASURED in record.metadata:
         own[_MEASURED] = record.metadata[_MEASURED]
     return own
+
+
+def _provenance_of(record: RunRecord) -> dict[str, Any]:
+    """The provenance, in which each input is one short text."""
+    told = record.provenance
+    return {**told, "inputs": ", ".join(map(str, record.inputs))} if record.inputs else told
 
 
 def _dotted(prefix: str, values: Mapping[str, Any], left_out: set[str]) -> dict[str, Any]:

@@ -38,13 +38,17 @@ if TYPE_CHECKING:
     from ._received import received as received
     from ._runs import has_companions as has_companions
     from ._runs import is_record as is_record
+    from ._runs import recorded_digest as recorded_digest
     from ._runs import run_digest as run_digest
     from ._sources import Source as Source
+    from ._sources import sources_of as sources_of
     from ._sources import unchanged as unchanged
     from ._tags import INPUT_TAG as INPUT_TAG
+    from ._tags import RUN_TAG as RUN_TAG
     from ._tags import content_text as content_text
     from ._tags import file_text as file_text
     from ._tags import is_input as is_input
+    from ._tags import is_run as is_run
     from ._tags import untagged as untagged
 
 __all__ = ["hash_params", "normalize"]
@@ -60,8 +64,8 @@ __getattr__, __dir__ = door(
         "_keys": "Identity Key PLAIN PLAIN_TYPES RESERVED hash_params key_of make_key normalize_params",
         "_normalize": "normalize normalize_at",
         "_received": "paths received",
-        "_runs": "has_companions is_record run_digest",
-        "_sources": "Source unchanged",
-        "_tags": "INPUT_TAG content_text file_text is_input untagged",
+        "_runs": "has_companions is_record recorded_digest run_digest",
+        "_sources": "Source sources_of unchanged",
+        "_tags": "INPUT_TAG RUN_TAG content_text file_text is_input is_run untagged",
     },
 )

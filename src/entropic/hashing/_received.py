@@ -52,6 +52,7 @@ def paths(value: Any, form: Callable[[], Form] = as_path) -> Any:
 def _leaf_received(value: Any, form: Callable[[], Form], instance: Callable[[Any], Any]) -> Any:
     kind = type(value)
     if kind is InputFile:
+        _declare(value.path)
         return value.path
     return _in_form(value, form()) if is_record(kind) else instance(value)
 
@@ -75,9 +76,18 @@ def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def _in_form(record: Any, form: Form) -> Any:
+    _declare(record.result_path)
     if form == "record":
         return record
     return record.result_path if form == "path" else str(record.result_path)
+
+
+def _declare(path: Any) -> None:
+    """Have it known, where what a run reads is watched, that the key has the content of a file."""
+    from .._fs import current_files  # loaded by those who pass such values
+
+    if (opened := current_files()) is not None:
+        opened.declare(str(path))
 
 
 def _require_content(value: dict[Any, Any]) -> None:

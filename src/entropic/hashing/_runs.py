@@ -63,15 +63,29 @@ def run_digest(record: Any, *, must_exist: bool = False) -> str:
     try:
         digest = _result_digest(record, path, must_exist=must_exist)
         beside = _companions(record)
-        if not beside:
-            return digest
-        digests = [[_own_name(name, path), _companion_digest(record, path, name, must_exist)] for name in beside]
+        return _digest_of_all(
+            path, digest, [(name, _companion_digest(record, path, name, must_exist)) for name in beside]
+        )
     except OSError as error:
-        reason = "the result of the run is gone" if isinstance(error, _GONE) else error.strerror
         raise InputFileError(
-            error.filename or path, f"the result of the run cannot be read: {reason}. Run it again."
+            error.filename or path, f"the result of the run cannot be read: {error.strerror}. Run it again."
         ) from error
-    text = canonical([digest, *sorted(digests, key=canonical)])
+
+
+def recorded_digest(record: Any) -> str | None:
+    """As `run_digest`, of the result as it was recorded; None if not all of it was digested."""
+    digest, told = _recorded(record), {name: rest for name, *rest in _members(record)}
+    beside = [(name, _third(told.get(name, []))) for name in _companions(record)]
+    if digest is None or not all(isinstance(one, str) for _, one in beside):
+        return None
+    return _digest_of_all(os.fspath(record), digest, [(name, str(one)) for name, one in beside])
+
+
+def _digest_of_all(path: str, digest: str, beside: list[tuple[str, str]]) -> str:
+    """One digest of a result and what lies beside it; its own, if nothing does."""
+    if not beside:
+        return digest
+    text = canonical([digest, *sorted([[_own_name(name, path), one] for name, one in beside], key=canonical)])
     return f"files:{hashlib.sha256(text.encode('ascii')).hexdigest()}"
 
 
@@ -131,7 +145,7 @@ def _is_as_recorded(record: Any, path: str, status: os.stat_result) -> bool:
 def _companion_digest(record: Any, path: str, name: str, must_exist: bool) -> str:
     place = os.path.join(os.path.dirname(path), name)
     told = next((rest for one, *rest in _members(record) if one == name), [])
-    recorded = told[2] if len(told) > 2 and isinstance(told[2], str) else None
+    recorded = _third(told)
     try:
         if recorded is not None and _looks(os.stat(place)) == told[:2]:
             return recorded
@@ -140,6 +154,10 @@ def _companion_digest(record: Any, path: str, name: str, must_exist: bool) -> st
         if recorded is None or must_exist:
             raise
         return recorded
+
+
+def _third(entry: list[Any]) -> str | None:
+    return entry[2] if len(entry) > 2 and isinstance(entry[2], str) else None
 
 
 def _digest_now(path: str) -> str:

@@ -16,7 +16,7 @@ from .. import query
 from .._record import RunRecord
 
 if TYPE_CHECKING:
-    from .._locks import KeyLocks
+    from .._locks import KeyLock, KeyLocks
     from ..query import Condition, Where
 
 
@@ -122,6 +122,11 @@ class Index(ABC):
             return []
         return [one for one in self.find_by_params(found.params) if one.params_hash == params_hash] or [found]
 
+    def find_many_by_hash(self, hashes: Collection[str]) -> dict[str, RunRecord]:
+        """Return the records inserted last under each of these hashes that has one; the caller does not change them."""
+        found = {params_hash: self.peek(params_hash) for params_hash in hashes}
+        return {params_hash: record for params_hash, record in found.items() if record is not None}
+
     def search(self, where: Where) -> list[RunRecord]:
         """Return the records that a mapping or a condition means, oldest first, as `entropic.query.matches` decides."""
         return list(self.iter(where))
@@ -147,6 +152,18 @@ class Index(ABC):
         """Add records in this order. An index that can adds all of them or none."""
         for record in records:
             self.insert(record)
+
+    def insert_under(self, record: RunRecord, lock: KeyLock | None) -> bool:
+        """
+        Add the record of a run, for as long as the lock that it was made under is held.
+
+        To be overridden by an index whose `key_locks` can be lost while their holder lives. The lock may end with it.
+
+        Returns:
+            False if it was lost, and nothing was added; the lock has been taken again by then.
+        """
+        self.insert(record)
+        return True
 
     def delete_records(self, records: Collection[RunRecord]) -> int:
         """Remove the records equal to these; return how many there were. The others stay in their order."""

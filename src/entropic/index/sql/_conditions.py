@@ -28,6 +28,7 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    literal_column,
     or_,
     select,
     type_coerce,
@@ -36,7 +37,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from ...hashing import decode
 from ...query import And, Comparison, Condition, Or, Stored, param
-from ._schema import runs, searchable, token_of, tokens
+from ._schema import FUNCTION_KEY, KEY_LENGTHS, TIME_KEY, runs, searchable, token_of, tokens
 
 Expression = ColumnElement[bool]
 
@@ -52,6 +53,7 @@ _ORDER: dict[str, Callable[[Any, Any], Any]] = {
     ">": operators.gt,
     ">=": operators.ge,
 }
+_NOT_STRICTLY = {"<": operators.le, "<=": operators.le, ">": operators.ge, ">=": operators.ge}
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_ -]+")
 
 
@@ -130,8 +132,7 @@ class Narrowing:
         if operator == "isin" and len(value) <= _MOST_VALUES:
             return column.in_([searchable(one) for one in value if isinstance(one, str)])
         if operator in _ORDER and column is runs.c.created_at and isinstance(value, str) and value.isascii():
-            in_order: Expression = _ORDER[operator](self.by_code_point(column), searchable(value))
-            return in_order
+            return self.in_time(operator, searchable(value))
         return None
 
     def there(self, name: str) -> Expression | None:
@@ -142,9 +143,10 @@ class Narrowing:
         found = [expression(way) for way in ways_of(name)]
         return None if any(one is None for one in found) else or_(false(), *(one for one in found if one is not None))
 
-    def by_code_point(self, column: Column[Any]) -> ColumnElement[Any]:
-        """A text column, to be put in order as Python does."""
-        return column
+    def in_time(self, operator: str, bound: str) -> Expression:
+        """The time is in this order to the bound, as texts are in Python."""
+        in_order: Expression = _ORDER[operator](runs.c.created_at, bound)
+        return in_order
 
     # ---- what each database has its own way to say ------------------------------------------------------------------
 
@@ -168,14 +170,14 @@ class Narrowing:
 class PostgresNarrowing(Narrowing):
     """By JSONB: containment is answered from its index."""
 
-    def by_code_point(self, column: Column[Any]) -> ColumnElement[Any]:
-        """Not as the language of the database has it."""
-        return column.collate("C")
+    def in_time(self, operator: str, bound: str) -> Expression:
+        """By an index over the beginning of the text, in the order that Python has."""
+        return _keyed(TIME_KEY, operator, bound)
 
     def equal(self, name: str, values: Sequence[Any]) -> Expression | None:
-        """The mapping contains one with that value."""
+        """The mapping contains one with that value; the name of a function has an index of its own."""
         asked = [searchable(value) for value in values]
-        return or_(false(), *(_contains(way, value) for way in ways_of(name) for value in asked))
+        return or_(false(), *(_is_at(way, value) for way in ways_of(name) for value in asked))
 
     def leads(self, way: Way) -> Expression:
         """There is a value, null among them."""
@@ -255,6 +257,19 @@ def _tokens(name: str, values: Sequence[Any]) -> list[int]:
 
 def _has_one(wanted: list[int]) -> Expression:
     return exists().where(tokens.c.token.in_(wanted), tokens.c.run_id == runs.c.id)
+
+
+def _keyed(key: str, operator: str, bound: str) -> Expression:
+    """In this order by the beginning of a text; of two that begin alike, the index cannot tell."""
+    beginning = literal_column(key, String())
+    in_order: Expression = _NOT_STRICTLY.get(operator, operators.eq)(beginning, bound[: KEY_LENGTHS[key]])
+    return in_order
+
+
+def _is_at(way: Way, value: Any) -> Expression:
+    if way.column is runs.c.provenance and way.names == ("function",) and isinstance(value, str):
+        return _keyed(FUNCTION_KEY, "==", value)
+    return _contains(way, value)
 
 
 def _contains(way: Way, value: Any) -> Expression:

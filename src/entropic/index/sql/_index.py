@@ -4,36 +4,29 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, column, delete, func, insert, select, table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ..._fs import forks_held_off, remember, watch_forks
-from ..._locks import KeyLocks
+from ..._locks import KeyLock, KeyLocks
 from ..._record import RunRecord, copy_record
 from ...errors import IndexCorruptError, MissingExtraError
 from ...query import EVERY_RUN, Condition, Where, condition_of, fields_of, has_name, param, predicate
 from .._base import Index
-from ._conditions import is_served_by_index
+from ._pages import chunks, newest_of, rows_found, rows_under
 from ._schema import record_of, row_of, runs, searchable, settings, tokens, tokens_of
 from ._sqlite import SQLiteFile
 from ._url import DatabasePlace, place_of
 
 if TYPE_CHECKING:
-    from ._advisory_locks import AdvisoryLocks
+    from ._leases import Leases
     from ._postgres import PostgresServer
 
 _REMEMBERED_RECORDS = 1 << 16
-_FIRST_PAGE = 125  # whoever asks for the first ones mostly wants a few
-_PAGE = 2000
-_CHUNK = 500
-_NO_ROWS: Sequence[Any] = ()
-
-T = TypeVar("T")
 
 _NEWEST = (
     select(runs.c.id, runs.c.uid, runs.c.document)
@@ -42,7 +35,6 @@ _NEWEST = (
     .limit(1)
 )
 _KNOWN = select(runs.c.id).where(runs.c.uid == bindparam("uid"))
-_DOCUMENTS = select(runs.c.id, runs.c.document)
 _COUNT = select(func.count()).select_from(runs)
 _FOLDER = select(settings.c.value).where(settings.c.name == "results_dir")
 _FOLDER_ID = select(settings.c.value).where(settings.c.name == "folder_id")
@@ -57,8 +49,9 @@ class SQLIndex(Index):
 
     Nothing is opened or connected before it is needed. The first write makes the tables; reading makes nothing, and an
     SQLite file in a place that cannot be written answers too. Safe between threads, processes and (PostgreSQL) hosts,
-    and across `os.fork`. On PostgreSQL, single flight is by advisory locks of the database; with SQLite by lock
-    files in the results folder. A server that restarts is waited for, up to a minute when there is a result to record.
+    and across `os.fork`. On PostgreSQL, single flight is by leases kept in a table, and a process has one connection,
+    which it gives back while it runs something; with SQLite it is by locks of the results folder. A server that
+    restarts is waited for, up to a minute when there is a result to record; one without a free connection two minutes.
 
     It pickles by its settings, the URL with its password among them: handle the pickle as you do the password. Shown
     in errors, logs and its repr is the URL without it.
@@ -90,14 +83,14 @@ class SQLIndex(Index):
         self.url = self._place.shown
         self._results_dir = None if results_dir is None else os.path.abspath(results_dir)
         self._durable = durable
-        self._locks: AdvisoryLocks | None = None
+        self._leases: Leases | None = None
         self._database: SQLiteFile | PostgresServer
         if self._place.path is not None:
             self.path = self._place.path
             self._database = SQLiteFile(self._place, durable)
         else:
-            self._database, self._locks = _server(self._place, durable)
-        parts = (self._locks, self._database)
+            self._database, self._leases = _server(self._place, durable)
+        parts = (self._leases, self._database)
         self._opened = [part for part in parts if part is not None]
         weakref.finalize(self, _end_all, self._opened)
         self._shown: dict[str, _Shown] = {}
@@ -118,7 +111,7 @@ class SQLIndex(Index):
         self.__init__(**state)  # type: ignore[misc]
 
     def close(self) -> None:
-        """Close every connection, but for that of locks which are held; the next use makes them again."""
+        """Close every connection; the next use makes them again. Leases of runs under way stay."""
         for part in self._opened:
             part.close()
 
@@ -145,15 +138,28 @@ class SQLIndex(Index):
         known = self._shown.get(params_hash)
         if known is not None and version is not None and known.version == version:
             return known.record
-        shown = self._look_up(params_hash, version, known)
+        shown = self._look_up(params_hash, version)
         remember(self._shown, params_hash, shown, _REMEMBERED_RECORDS)
         return shown.record
 
     def find_all_by_hash(self, params_hash: str) -> list[RunRecord]:
         """Return the records under this hash, oldest first; one look into an index of the database."""
-        asked = _under([searchable(params_hash)])
-        rows = self._database.read(lambda connection: connection.execute(asked).all(), _NO_ROWS)
+        rows = self._rows_under([params_hash])
         return [record for row in rows if (record := self._read(*row)).params_hash == params_hash]
+
+    def find_many_by_hash(self, hashes: Collection[str]) -> dict[str, RunRecord]:
+        """As `peek` for each of these hashes that has a record; a thousand by each statement."""
+        version = self._database.version()
+        asked = [searchable(params_hash) for params_hash in hashes]
+        rows: list[Any] = self._database.read(lambda connection: list(newest_of(connection, asked)), [])
+        newest = {row.params_hash: row for row in rows}
+        found = {}
+        for params_hash in hashes:
+            shown = self._shown_of(params_hash, newest.get(searchable(params_hash)), version)
+            remember(self._shown, params_hash, shown, _REMEMBERED_RECORDS)
+            if shown.record is not None:
+                found[params_hash] = shown.record
+        return found
 
     def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
         """Return the records whose params include all of *params*, oldest first."""
@@ -172,8 +178,8 @@ class SQLIndex(Index):
         """Yield the records that a query means, or every record; some thousands at a time are held in memory."""
         condition = condition_of(where)
         is_meant = predicate(condition)
-        look = self._found_at_once if is_served_by_index(condition) else self._found
-        return (record for record in look(condition, newest_first) if is_meant(fields_of(record)))
+        records = self._found(condition, newest_first)
+        return (record for record in records if is_meant(fields_of(record)))
 
     def count(self, where: Where | None = None) -> int:
         """Return how many records a query means, or how many there are; the latter without reading them."""
@@ -204,10 +210,20 @@ class SQLIndex(Index):
             self._tell_folder(connection)
             self._insert(connection, records, rows)
 
-        if records:
-            is_single = len(records) == 1 and self._folder_is_told
-            (self._database.write_at_once if is_single else self._database.write)(work)
-            self._folder_is_told = True
+        if not records:
+            return
+        if self._leases is not None and len(records) == 1 and self._folder_is_told:
+            self._leases.insert(rows[0])
+            return
+        self._database.write(work)
+        self._folder_is_told = True
+
+    def insert_under(self, record: RunRecord, lock: KeyLock | None) -> bool:
+        """Add a record, and end the lease of its run, in one round trip; not if the lease was lost."""
+        if self._leases is not None and self._folder_is_told:
+            return self._leases.insert(row_of(record), lock)
+        self.insert(record)
+        return True
 
     def delete_by_hash(self, params_hash: str) -> bool:
         """Remove all records under this hash; tell whether there were any."""
@@ -223,9 +239,8 @@ class SQLIndex(Index):
     def require_writable(self) -> None:
         """Raise an `OSError` if an insert would be refused."""
         self._database.require_writable()
-        if self._locks is not None and not self._folder_is_known:
+        if self._leases is not None and not self._folder_is_known:
             # All that the way of a result depends on is asked for now: after the run there may be nobody to ask.
-            self._database.write(self._tell_folder)
             self.remembered_folder()
             self._folder_is_known = True
 
@@ -246,57 +261,44 @@ class SQLIndex(Index):
         return self._folder_id_kept
 
     def remember_folder_id(self, folder_id: str) -> None:
-        """Keep the identity of the results folder with the next record."""
+        """Keep the identity of the results folder: on a server now, before the run, else with the next record."""
         self._folder_id = folder_id
+        if self._leases is not None and not self._folder_is_told:
+            self._database.write(self._tell_folder)
+            self._folder_is_told, self._folder_is_known = True, False
+            self.remembered_folder()
+            self._folder_is_known = True
 
     def key_locks(self) -> KeyLocks | None:
-        """Advisory locks of a PostgreSQL database; None with SQLite, for which lock files serve."""
-        return self._locks
+        """Leases of a PostgreSQL database; None with SQLite, for which the locks of the results folder serve."""
+        return self._leases
 
     # ---- in the database --------------------------------------------------------------------------------------------
 
-    def _look_up(self, params_hash: str, version: object, known: _Shown | None) -> _Shown:
+    def _look_up(self, params_hash: str, version: object) -> _Shown:
         asked = {"params_hash": searchable(params_hash)}
         row = self._database.read(lambda connection: connection.execute(_NEWEST, asked).first(), None)
+        return self._shown_of(params_hash, row, version)
+
+    def _shown_of(self, params_hash: str, row: Any, version: object) -> _Shown:
+        """What to show of the newest row of a hash; what was shown before, if it is the same."""
         if row is None:
             return _Shown(version, "", None)
+        known = self._shown.get(params_hash)
         if known is not None and known.uid == row.uid:
             return _Shown(version, row.uid, known.record)
         record = self._read(row.id, row.document)
         return _Shown(version, row.uid, record if record.params_hash == params_hash else None)
 
-    def _found_at_once(self, condition: Condition, newest_first: bool) -> Iterator[RunRecord]:
-        """What the narrowed condition finds; few runs, by an index, which a limit might talk the database out of."""
-
-        def work(connection: Connection) -> Sequence[Any]:
-            asked = _narrowed(self._database.narrowing(connection).narrowed(condition), newest_first)
-            return connection.execute(asked).all()
-
-        for row in self._database.read(work, _NO_ROWS):
-            yield self._read(*row)
-
     def _found(self, condition: Condition, newest_first: bool = False) -> Iterator[RunRecord]:
-        """What the narrowed condition finds; perhaps very many, so a few at a time."""
-        last, size = None, _FIRST_PAGE
-        while True:
-            rows = self._page(condition, newest_first, last, size)
-            for row in rows:
-                yield self._read(*row)
-            if len(rows) < size:
-                return
-            last, size = rows[-1].id, min(_PAGE, size * 4)
+        return (self._read(*row) for row in rows_found(self._database, condition, newest_first=newest_first))
 
-    def _page(self, condition: Condition, newest_first: bool, last: int | None, size: int) -> Sequence[Any]:
-        def work(connection: Connection) -> Sequence[Any]:
-            asked = _narrowed(self._database.narrowing(connection).narrowed(condition), newest_first)
-            if last is not None:
-                asked = asked.where(runs.c.id < last if newest_first else runs.c.id > last)
-            return connection.execute(asked.limit(size)).all()
-
-        return self._database.read(work, _NO_ROWS)
+    def _rows_under(self, hashes: Iterable[str]) -> list[Any]:
+        keys = list(map(searchable, hashes))
+        return self._database.read(lambda connection: list(rows_under(connection, keys)), [])
 
     def _insert(self, connection: Connection, records: list[RunRecord], rows: list[dict[str, Any]]) -> None:
-        if self._locks is not None:
+        if self._leases is not None:
             new = postgresql.insert(runs).on_conflict_do_nothing(index_elements=[runs.c.uid])
             connection.execute(new, rows if len(rows) > 1 else rows[0])
             return
@@ -316,14 +318,14 @@ class SQLIndex(Index):
             return 0
 
         def work(connection: Connection) -> int:
-            rows = [row for chunk in _chunks(keys) for row in connection.execute(_under(map(searchable, chunk)))]
+            rows = list(rows_under(connection, map(searchable, keys)))
             found = [(row.id, record) for row in rows if is_unwanted(record := self._read(*row))]
-            if self._locks is None:
+            if self._leases is None:
                 for run_id, record in found:
                     mine = [{"a_token": token, "a_run": run_id} for token in tokens_of(record)]
                     if mine:
                         connection.execute(_WITHOUT_TOKEN, mine)
-            for some in _chunks([run_id for run_id, _ in found]):
+            for some in chunks([run_id for run_id, _ in found]):
                 connection.execute(delete(runs).where(runs.c.id.in_(some)))
             return len(found)
 
@@ -336,7 +338,7 @@ class SQLIndex(Index):
         rows = [{"name": "results_dir", "value": self._told_folder(self._results_dir)}]
         if self._folder_id is not None:
             rows.append({"name": "folder_id", "value": self._folder_id})
-        kind = postgresql if self._locks is not None else sqlite
+        kind = postgresql if self._leases is not None else sqlite
         connection.execute(kind.insert(settings).on_conflict_do_nothing(index_elements=[settings.c.name]), rows)
 
     def _told_folder(self, results_dir: str) -> str:
@@ -366,35 +368,20 @@ class _Shown(NamedTuple):
     record: RunRecord | None
 
 
-def _server(place: DatabasePlace, durable: bool) -> tuple[PostgresServer, AdvisoryLocks]:
+def _server(place: DatabasePlace, durable: bool) -> tuple[PostgresServer, Leases]:
     """What a server needs, and its driver: loaded for those who have one."""
     try:
         with forks_held_off(importing=True):
-            from ._advisory_locks import AdvisoryLocks
+            from ._leases import Leases
             from ._postgres import PostgresServer
     except ModuleNotFoundError as error:
         if error.name != "psycopg":
             raise
         raise MissingExtraError("Cannot reach a PostgreSQL server", error.name, "sql") from None
     server = PostgresServer(place, durable)
-    return server, AdvisoryLocks(server)
+    return server, Leases(server)
 
 
-def _end_all(opened: list[AdvisoryLocks | SQLiteFile | PostgresServer]) -> None:
+def _end_all(opened: list[Leases | SQLiteFile | PostgresServer]) -> None:
     for part in opened:
         part.end()
-
-
-def _narrowed(expression: Any, newest_first: bool) -> Any:
-    asked = _DOCUMENTS if expression is None else _DOCUMENTS.where(expression)
-    return asked.order_by(runs.c.id.desc() if newest_first else runs.c.id)
-
-
-def _under(keys: Iterable[str]) -> Any:
-    return select(runs.c.id, runs.c.document).where(runs.c.params_hash.in_(list(keys))).order_by(runs.c.id)
-
-
-def _chunks(values: Iterable[T]) -> Iterator[list[T]]:
-    remaining = iter(values)
-    while chunk := list(islice(remaining, _CHUNK)):
-        yield chunk

@@ -22,6 +22,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
+    DateTime,
     Identity,
     Index,
     Integer,
@@ -92,6 +93,28 @@ tokens = Table(
     sqlite_with_rowid=False,
 )
 
+leases = Table(
+    "entropic_leases",
+    tables,
+    Column("params_hash", Text, primary_key=True),
+    Column("token", String(32), nullable=False),  # of one claim
+    Column("holder", Text, nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),  # by the clock of the server
+)
+
+# What is asked for again and again: the runs of a function, and of a time. PostgreSQL refuses long texts in an index;
+# and the language of the database may have another order than Python.
+TIME_KEY = 'left(entropic_runs.created_at, 64) COLLATE "C"'
+FUNCTION_KEY = "left(jsonb_extract_path_text(entropic_runs.provenance, 'function'), 200)"
+KEY_LENGTHS = {TIME_KEY: 64, FUNCTION_KEY: 200}
+_FURTHER_INDEXES = {
+    "sqlite": ["CREATE INDEX IF NOT EXISTS entropic_runs_by_time ON entropic_runs (created_at, id)"],
+    "postgresql": [
+        f"CREATE INDEX IF NOT EXISTS entropic_runs_by_time ON entropic_runs (({TIME_KEY}), id)",
+        f"CREATE INDEX IF NOT EXISTS entropic_runs_by_function ON entropic_runs (({FUNCTION_KEY}), id)",
+    ],
+}
+
 
 def has_tables(connection: Connection, place: str) -> bool:
     """
@@ -102,18 +125,35 @@ def has_tables(connection: Connection, place: str) -> bool:
     """
     if not inspect(connection).has_table(schema.name):
         return False
-    version = connection.execute(select(func.max(schema.c.version))).scalar_one()
+    return require_known(connection.execute(select(func.max(schema.c.version))).scalar_one(), place)
+
+
+def require_known(version: int | None, place: str) -> bool:
+    """
+    Whether the tables have a version.
+
+    Raises:
+        IndexVersionError: It is a later one than ours.
+    """
     if version is not None and version > VERSION:
         raise IndexVersionError(place, version, VERSION)
     return version is not None
 
 
-def make_tables(connection: Connection) -> None:
-    """Make the tables; nobody else must be about it at the same time."""
-    is_sqlite = connection.dialect.name == "sqlite"
-    needed = [table for table in tables.sorted_tables if table is not tokens or is_sqlite]
-    tables.create_all(connection, tables=needed)
-    connection.execute(insert(schema).values(version=VERSION))
+def make_tables(connection: Connection, place: str) -> None:
+    """
+    Make the tables, or what an earlier release has not made of them; nobody else must be about it at the same time.
+
+    An earlier release goes on to work beside us: what it knows stays as it is.
+    """
+    kind = connection.dialect.name
+    unneeded = leases if kind == "sqlite" else tokens
+    is_new = not has_tables(connection, place)
+    tables.create_all(connection, tables=[table for table in tables.sorted_tables if table is not unneeded])
+    for statement in _FURTHER_INDEXES[kind]:
+        connection.exec_driver_sql(statement)
+    if is_new:
+        connection.execute(insert(schema).values(version=VERSION))
 
 
 # ---- a record as a row ----------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import urllib.parse
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ... import _log
@@ -33,6 +33,7 @@ _BUSY_SECONDS = 60.0
 _ATTEMPTS = 20
 _MOST_DISTURBED = 1000
 _ENOUGH = 1000  # entries to count before a value is called frequent
+_IS_WHOLE = text("SELECT 1 FROM sqlite_master WHERE name = 'entropic_runs_by_time'")  # which is made last
 
 T = TypeVar("T")
 Signature = tuple[int, ...]
@@ -59,7 +60,7 @@ class SQLiteFile:
         self._plain: tuple[Signature, Engine] | None = None
         self._live: tuple[Signature, Engine] | None = None
         self._observer: Any = None
-        self._is_ready = self._keeps_log = False
+        self._is_ready = self._is_whole = self._keeps_log = False
 
     # ---- reading and writing ----------------------------------------------------------------------------------------
 
@@ -95,12 +96,13 @@ class SQLiteFile:
                 attempt.end()
         raise IndexUnavailableError(self._place.shown, "it is changed from within each time it is about to be changed")
 
-    write_at_once = write  # what is written needs several statements
-
     def _changed(self, connection: Connection, work: Callable[[Connection], T]) -> T:
         with connection.begin():
-            self._prepare(connection)
-            return work(connection)
+            if not self._is_whole and not (self._has_tables(connection) and connection.scalar(_IS_WHOLE)):
+                make_tables(connection, self._place.shown)
+            answer = work(connection)
+        self._is_whole = True
+        return answer
 
     def version(self) -> object:
         """Something that has changed if the database has; None if that cannot be told."""
@@ -148,7 +150,7 @@ class SQLiteFile:
             opened = [entry[1] for entry in (self._plain, self._live) if entry is not None]
             observer, self._observer = self._observer, None
             self._plain = self._live = None
-            self._is_ready = self._keeps_log = False
+            self._is_ready = self._is_whole = self._keeps_log = False
         if observer is not None:
             observer.close()
         for engine in opened:
@@ -275,10 +277,6 @@ class SQLiteFile:
         if not self._is_ready:
             self._is_ready = has_tables(connection, self._place.shown)
         return self._is_ready
-
-    def _prepare(self, connection: Connection) -> None:
-        if not self._has_tables(connection):
-            make_tables(connection)
 
     def _told(self, error: SQLAlchemyError) -> IndexUnavailableError:
         return IndexUnavailableError(self._place.shown, str(getattr(error, "orig", None) or error))

@@ -1,0 +1,293 @@
+"""
+What runs were made from, and what was made of them: the records behind the inputs that records name.
+
+A run is known by its key and the moment it was recorded, wherever its record is: copied, merged or exported, it stays
+that run. Looked for is it in the store that is asked, in others that are given or open in this process, and in the
+journal of the results folder that the input names. What is nowhere is still known by its key and content.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .._engine import RunCache, judge_of_code, open_caches, records_in_journal
+from .._fs import status_of
+from .._record import RunInput, RunRecord, call_text, short_name
+from .._results import folder_id
+from ..hashing import recorded_digest
+from ..query import param
+
+__all__ = ["LineageRun"]
+
+NOWHERE = "its record is gone"
+GONE = "its result is gone"
+EDITED = "its result was changed after it was recorded"
+EARLIER_CODE = "its code has changed since"
+SUPERSEDED = "another result has taken its place"
+
+_HAS_INPUTS = param("provenance.inputs").exists()
+
+
+@dataclass(frozen=True)
+class LineageRun:
+    """
+    One run of a lineage.
+
+    Attributes:
+        params_hash: Its key.
+        function: The function that made it; empty for a plain run.
+        created_at: When it was recorded; empty if it is not known.
+        digest: The digest of its result, with all that was written beside it; empty if there is none.
+        call: The run as a call, such as ``mesh(n=3)``.
+        record: Its record; None if there is none any more.
+        results_dir: The results folder it is in, as far as it is known.
+        status: Why what was made of it may be out of date; empty if nothing is known to be.
+    """
+
+    params_hash: str
+    function: str
+    created_at: str
+    digest: str
+    call: str
+    record: RunRecord | None
+    results_dir: Path | None
+    status: str = ""
+
+    @property
+    def mark(self) -> tuple[str, str]:
+        """What tells it from others, in whichever store it is."""
+        return self.params_hash, self.created_at or self.digest
+
+    def __str__(self) -> str:
+        return f"{self.call} {self.params_hash[:8]}{f': {self.status}' if self.status else ''}"
+
+
+LineageRun.__module__ = "entropic.reports"
+
+
+class Ancestry:
+    """
+    Finds the runs behind inputs, and those that were made of a run.
+
+    Args:
+        engine: The store that is asked.
+        others: Further ones to look into.
+    """
+
+    def __init__(self, engine: RunCache, others: Iterable[RunCache] = ()) -> None:
+        self._own = engine
+        self._chosen = [engine, *others]
+        self._engines = [engine, *other_stores(engine, others)]
+        self._found: dict[RunInput, LineageRun] = {}
+        self._judges: dict[tuple[str, Path], Callable[[RunRecord], bool] | None] = {}
+        self._outdated: dict[tuple[str, str], tuple[LineageRun, ...]] = {}
+        self._users: dict[str, list[tuple[RunInput, RunRecord, RunCache]]] | None = None
+        self._user_runs: dict[tuple[str, str], LineageRun] = {}
+
+    def run_of(self, record: RunRecord) -> LineageRun:
+        """A record, as users see it, as a run of a lineage."""
+        engine = next((one for one in self._engines if self._has(one, record)), None)
+        return self._run(record, engine, recorded_digest(record) or "")
+
+    def inputs_of(self, run: LineageRun) -> Iterator[tuple[str, LineageRun]]:
+        """What a run was made from, each with the name of the parameter."""
+        for one in () if run.record is None else run.record.inputs:
+            yield one.name, self._behind(one)
+
+    def _behind(self, one: RunInput) -> LineageRun:
+        bare = one._replace(name="")  # the same run, by whatever parameter it has come in
+        if bare not in self._found:
+            self._found[bare] = self._find(bare)
+        return self._found[bare]
+
+    def users_of(self, run: LineageRun) -> Iterator[tuple[str, LineageRun]]:
+        """What was made of a run, each with the name of the parameter."""
+        if self._users is None:
+            self._users = self._all_users()
+        for one, user, engine in self._users.get(run.params_hash, ()):
+            is_here = run.results_dir in (engine.settings.results_dir, Path(one.results_dir))
+            if one.created_at == run.created_at or (is_here and one.digest == run.digest):
+                yield one.name, self._user_run(user, engine)
+
+    def _user_run(self, user: RunRecord, engine: RunCache) -> LineageRun:
+        mark = user.params_hash, user.created_at
+        if mark not in self._user_runs:
+            self._user_runs[mark] = self._run(user, engine, recorded_digest(user) or "")
+        return self._user_runs[mark]
+
+    def causes(self, record: RunRecord) -> tuple[LineageRun, ...]:
+        """What has changed since, or is gone, of all that a record was made from: on each way up the nearest."""
+        found = map(self._behind, record.inputs)
+        causes = (one for run in found for one in ([run] if run.status else self._causes_above(run)))
+        return tuple({one.mark: one for one in causes}.values())
+
+    def _causes_above(self, run: LineageRun) -> tuple[LineageRun, ...]:
+        if run.mark in self._outdated:
+            return self._outdated[run.mark]
+        left, begun = [run], {run.mark}
+        while left:
+            inputs = [one for _, one in self.inputs_of(left[-1])]
+            # Begun, and not known: it leads round in a circle, in an index that somebody has made up.
+            open_ones = [
+                one for one in inputs if not one.status and one.mark not in self._outdated and one.mark not in begun
+            ]
+            if open_ones:
+                begun.update(one.mark for one in open_ones)
+                left += open_ones
+                continue
+            causes = ([one] if one.status else self._outdated.get(one.mark, ()) for one in inputs)
+            self._outdated[left.pop().mark] = tuple({one.mark: one for several in causes for one in several}.values())
+        return self._outdated[run.mark]
+
+    # ---- upwards ----------------------------------------------------------------------------------------------------
+
+    def _find(self, one: RunInput) -> LineageRun:
+        found = self._recorded(one)
+        if found is not None:
+            record, engine = found
+            return self._run(record, engine, one.digest)
+        call = f"{short_name(one.function) or 'run'}(…)"
+        folder = Path(one.results_dir) if one.results_dir else None
+        return LineageRun(one.params_hash, one.function, one.created_at, one.digest, call, None, folder, NOWHERE)
+
+    def _recorded(self, one: RunInput) -> tuple[RunRecord, RunCache | None] | None:
+        """The record behind an input: the very run, or else one of equal content, best whose result is there."""
+        candidates: list[tuple[RunRecord, RunCache | None]] = []
+        for engine in self._engines:
+            candidates += [(engine.paths.shown(record), engine) for record in self._of_key(engine, one.params_hash)]
+        if not candidates and one.results_dir:
+            folder = Path(one.results_dir)
+            if not one.store or folder_id(folder) == one.store:
+                candidates = [(record, None) for record in records_in_journal(folder, one.params_hash)]
+        chosen = [pair for pair in candidates if is_behind(pair[0], one) and self._may_be_meant(*pair, one)]
+        return max(chosen, key=lambda pair: rank_of(pair[0], one), default=None)
+
+    def _may_be_meant(self, record: RunRecord, engine: RunCache | None, one: RunInput) -> bool:
+        """A run of equal content is as good as the very one in a store that was asked, or that the input names."""
+        if engine is None or engine in self._chosen or record.created_at == one.created_at:
+            return True
+        return bool(one.store) and folder_id(engine.settings.results_dir) == one.store
+
+    def _run(self, record: RunRecord, engine: RunCache | None, digest: str) -> LineageRun:
+        function = record.provenance.get("function")
+        return LineageRun(
+            record.params_hash,
+            function if isinstance(function, str) else "",
+            record.created_at,
+            digest,
+            call_text(record),
+            record,
+            None if engine is None else engine.settings.results_dir,
+            self._status(record, engine, digest),
+        )
+
+    def _status(self, record: RunRecord, engine: RunCache | None, digest: str) -> str:
+        if status_of(record.result_path) is None:
+            return GONE
+        if digest and (recorded := recorded_digest(record)) and recorded != digest:
+            return EDITED
+        if engine is None:
+            return ""
+        if not self._is_of_today(record, engine):
+            return EARLIER_CODE
+        same = [one for one in self._of_key(engine, record.params_hash) if _is_replicate_of(one, record)]
+        return SUPERSEDED if same and _has_other_content(same[-1], record) else ""
+
+    def _is_of_today(self, record: RunRecord, engine: RunCache) -> bool:
+        function, folder = record.provenance.get("function"), engine.settings.results_dir
+        if not isinstance(function, str):
+            return True
+        if (function, folder) not in self._judges:
+            self._judges[function, folder] = judge_of_code(function, folder)
+        is_of_today = self._judges[function, folder]
+        return is_of_today is None or is_of_today(record)
+
+    def _has(self, engine: RunCache, record: RunRecord) -> bool:
+        place = os.fspath(record)
+        same = (one for one in self._of_key(engine, record.params_hash) if one.created_at == record.created_at)
+        return any(str(engine.paths.absolute(one)) == place for one in same)
+
+    def _of_key(self, engine: RunCache, params_hash: str) -> Sequence[RunRecord]:
+        try:
+            return engine.index.find_all_by_hash(params_hash)
+        except Exception:  # of whatever kind of index: another store may be out of reach
+            if engine is self._own:
+                raise
+            return ()
+
+    # ---- downwards --------------------------------------------------------------------------------------------------
+
+    def _all_users(self) -> dict[str, list[tuple[RunInput, RunRecord, RunCache]]]:
+        users: dict[str, list[tuple[RunInput, RunRecord, RunCache]]] = defaultdict(list)
+        seen: set[tuple[str, str]] = set()
+        for engine in self._engines:
+            for record in with_inputs(engine, must_answer=engine is self._own):
+                mark = record.params_hash, record.created_at
+                if mark not in seen:
+                    seen.add(mark)
+                    for one in record.inputs:
+                        users[one.params_hash].append((one, record, engine))
+        return users
+
+
+def files_behind(engine: RunCache, record: RunRecord) -> Iterator[tuple[RunRecord, Path]]:
+    """The runs that a record was made from, as far as there are any; each with the file that was used of its result."""
+    ancestry = Ancestry(engine)
+    for one, (_, run) in zip(record.inputs, ancestry.inputs_of(ancestry.run_of(record)), strict=True):
+        if run.record is not None:
+            folder = run.results_dir or Path(one.results_dir)
+            yield run.record, folder / one.result_path
+
+
+def with_inputs(engine: RunCache, *, must_answer: bool = True) -> list[RunRecord]:
+    """The records of a store that name inputs, as users see them; perhaps none of one that is out of reach."""
+    try:
+        return [engine.paths.seen(record) for record in engine.index.iter(_HAS_INPUTS)]
+    except Exception:  # of whatever kind of index
+        if must_answer:
+            raise
+        return []
+
+
+def other_stores(engine: RunCache, given: Iterable[RunCache] = ()) -> Iterator[RunCache]:
+    """The other stores to look into: those that are given, and those that are open in this process; each once."""
+    seen = {_mark_of(engine)}
+    for other in (*given, *open_caches()):
+        if (mark := _mark_of(other)) not in seen:
+            seen.add(mark)
+            yield other
+
+
+def _mark_of(engine: RunCache) -> tuple[str, str]:
+    """What tells a store from others, though it may be open several times."""
+    index = engine.index
+    return str(index.path or index.url or id(engine.settings.index)), str(engine.settings.results_dir)
+
+
+def is_behind(record: RunRecord, one: RunInput) -> bool:
+    """Whether a record is the run behind an input, or another of the same point with the content that was used."""
+    if str(record.provenance.get("function") or "") != one.function:
+        return False
+    return record.created_at == one.created_at or recorded_digest(record) == one.digest
+
+
+def rank_of(record: RunRecord, one: RunInput) -> tuple[bool, bool]:
+    """What the records that are meant are compared by."""
+    return record.created_at == one.created_at, status_of(record.result_path) is not None
+
+
+def _is_replicate_of(record: RunRecord, other: RunRecord) -> bool:
+    """Whether a record of the same key would answer in the place of another."""
+    names = ("replicate", "function")
+    return [record.provenance.get(name) for name in names] == [other.provenance.get(name) for name in names]
+
+
+def _has_other_content(newest: RunRecord, record: RunRecord) -> bool:
+    if newest.created_at == record.created_at:
+        return False
+    mine = recorded_digest(record)
+    return mine is None or mine != recorded_digest(newest)

@@ -1,0 +1,156 @@
+"""
+The runs under way in this process, and what each shows of itself to others: what it is of, since when, and how far.
+
+It is a note beside the staging folder, replaced as a whole, and gone with the run. A run that is expected to take no
+time writes none, until it reports how far it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from .._fs import process_id, share_in_group
+from ._layout import run_note_of
+
+_THROTTLE_SECONDS = 0.5
+_AFTER_TROUBLE_SECONDS = 60.0
+_MOST_PARAMS_LETTERS = 1 << 16
+_MOST_TEXT_LETTERS = 200
+
+_current: ContextVar[Ongoing | None] = ContextVar("entropic_run", default=None)
+_here: dict[int, Ongoing] = {}
+
+
+class Ongoing:
+    """
+    A run under way in this process; its note is there until the end of the block.
+
+    Args:
+        folder: The staging folder it writes to.
+        describe: Tells what it is of, in values of JSON.
+        is_brief: Runs of its kind take no time: a note would take longer.
+    """
+
+    def __init__(self, folder: str, describe: Callable[[], Mapping[str, Any]], *, is_brief: bool) -> None:
+        self._path = run_note_of(folder)
+        self._describe = describe
+        self._is_brief = is_brief
+        self._about: dict[str, Any] | None = None
+        self._due = 0.0
+        self._owner = process_id()
+        self._is_noted = False
+
+    def __enter__(self) -> Ongoing:
+        if not self._is_brief:
+            self._write({})
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._is_noted and process_id() == self._owner:
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """While the runner is at work: what reports in its context reports for this run."""
+        token = _current.set(self)
+        _here[id(self)] = self
+        try:
+            yield
+        finally:
+            _here.pop(id(self), None)
+            with contextlib.suppress(ValueError):  # a coroutine that the collector has ended, in another context
+                _current.reset(token)
+
+    def report(self, fraction: float | None, text: str) -> None:
+        """Show how far it is, unless it has just done so; whatever goes wrong is left at that."""
+        now = time.monotonic()
+        if now < self._due and fraction != 1.0:
+            return
+        self._due = now + _THROTTLE_SECONDS
+        at = datetime.now(timezone.utc).isoformat(timespec="microseconds")
+        self._write({"progress": {"fraction": fraction, "text": text, "at": at}})
+
+    def _write(self, told: Mapping[str, Any]) -> None:
+        # A child that was forked inside the run may outlive it: it writes in the place of a note, and makes none.
+        if process_id() != self._owner and not (self._is_noted and os.path.exists(self._path)):
+            return
+        self._is_noted = True
+        try:
+            if self._about is None:
+                self._about = _bounded(self._describe())
+            _replace(self._path, json.dumps({**self._about, **told}))
+        except (OSError, ValueError, TypeError, RecursionError):
+            self._due = time.monotonic() + _AFTER_TROUBLE_SECONDS
+
+
+def _replace(path: str, text: str) -> None:
+    """Write a small file as a whole; not synced, since it is of no use after a crash."""
+    draft = f"{path}.{os.getpid()}-{threading.get_ident()}"  # a child, or another thread, may write one at once
+    try:
+        Path(draft).write_text(text, encoding="utf-8")
+        share_in_group(draft, os.path.dirname(path))
+        os.replace(draft, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(draft)
+        raise
+
+
+def _bounded(about: Mapping[str, Any]) -> dict[str, Any]:
+    """Without parameters that would make each note a long one."""
+    is_long = len(json.dumps(about)) > _MOST_PARAMS_LETTERS
+    return {**about, "params": None} if is_long else dict(about)
+
+
+def report_progress(fraction: float | None = None, text: str = "") -> None:
+    """
+    Show how far the run is that this is called in: to `Store.under_way`, ``entropic watch`` and its page.
+
+    It may be called in every step: at most two reports a second are written, and each replaces the last one as a whole.
+    It never fails a run, and does nothing outside of one. Threads that the run has started report for it as well, if no
+    other run is under way in the process; and so do processes that it has forked.
+
+    Args:
+        fraction: The share of the work that is done, from 0 to 1; None if it cannot be told.
+        text: A few words, such as ``"step 300"``; the first 200 letters are shown.
+
+    Example:
+        >>> from entropic import Store, cached, report_progress
+        >>> store = Store("results", "runs.json", file_suffix=".txt")
+        >>> @cached(store)
+        ... def simulate(steps, *, result_path):
+        ...     for step in range(steps):
+        ...         report_progress(step / steps, f"step {step}")
+        ...     result_path.write_text(str(steps))
+        >>> simulate(300).params
+        {'steps': 300}
+    """
+    run = _current.get() or _only_one()
+    if run is not None:
+        with contextlib.suppress(Exception):  # of a number or a text of the user's own kind
+            run.report(_fraction(fraction), str(text)[:_MOST_TEXT_LETTERS])
+
+
+def _only_one() -> Ongoing | None:
+    """The only run of this process, for a thread that does not know which one it works for."""
+    runs = list(_here.values())
+    return runs[0] if len(runs) == 1 else None
+
+
+def _fraction(value: Any) -> float | None:
+    number = None if value is None else float(value)
+    return None if number is None or math.isnan(number) else min(max(number, 0.0), 1.0)

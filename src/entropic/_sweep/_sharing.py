@@ -1,0 +1,75 @@
+"""Whether what the workers of a sweep record arrives where the sweep is."""
+
+from __future__ import annotations
+
+import time
+from time import monotonic
+from typing import Any
+
+from .. import _log
+from ..errors import NotSharedError
+from ._subject import Subject
+from ._tasks import Task
+
+_PATIENCE_SECONDS = 2.0
+_GLANCE_SECONDS = 0.05
+
+
+class Sharing:
+    """
+    Which processes share their records with the sweep.
+
+    Args:
+        task: What they do.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._subject: Subject = task.subject
+        self._processes = {task.home}
+        self._unshared: set[str] = set()
+
+    def is_with(self, process: tuple[str, int], key: Any) -> bool:
+        """Whether what a worker records arrives here; looked up for its first point, and believed from then on."""
+        if process not in self._processes:
+            host, _ = process
+            patience = 0.0 if host in self._unshared else _PATIENCE_SECONDS
+            if self.recalled(key) is None and self._awaited(key, patience) is None:
+                self._unshared.add(host)
+                return False
+            self._processes.add(process)
+        return True
+
+    def recalled(self, key: Any) -> Any:
+        """The record of a key; None, too, if looking it up raises an error."""
+        try:
+            return self._subject.recall(key)
+        except Exception:  # told by whoever asks for the point next; here the answer is that there is none
+            return None
+
+    def unseen(self, host: str, reason: str) -> str:
+        """A worker does not see the results folder: said once for each host. In words, for the error."""
+        if host not in self._unshared:
+            self._unshared.add(host)
+            _log.folder_unseen(host, reason)
+        return f"a worker on {host} does not see the results folder ({reason})"
+
+    def error(self, reason: str) -> NotSharedError:
+        """
+        The error of a point whose record does not arrive.
+
+        Raises:
+            NotSharedError: No worker elsewhere has shown us anything: so it is one of the sweep.
+        """
+        error = NotSharedError(repr(self._subject.shared()), reason)
+        if len(self._processes) == 1:
+            raise error
+        return error
+
+    def _awaited(self, key: Any, patience: float) -> Any:
+        """A record that was made on another host: its file system may show it to us a little later."""
+        deadline = monotonic() + patience
+        record = None
+        while record is None and monotonic() < deadline:
+            time.sleep(_GLANCE_SECONDS)
+            record = self.recalled(key)
+        return record

@@ -1,0 +1,80 @@
+"""What is swept, as far as a sweep has to know it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class Flights(Protocol):
+    """Who runs which key, as far as a sweep has to know it."""
+
+    def is_led(self, params_hash: str) -> bool:
+        """Whether another runs a key."""
+        ...
+
+    def tell_waiting(self, params_hash: str, seconds: float) -> None:
+        """Log whom a key is waited for, and how long it has been."""
+        ...
+
+
+class Subject(Protocol):
+    """What is swept: knows how a point is looked up, and how it is run."""
+
+    def key(self, point: Any) -> Any:
+        """What a point is looked up by; it has a ``params_hash``. Raises if the point cannot be one."""
+        ...
+
+    def recall(self, key: Any) -> Any:
+        """The record of a key, or None."""
+        ...
+
+    def look_ahead(self, keys: Iterable[Any]) -> Callable[[Any], Any]:
+        """Look many keys up at once, if that is quicker: what is to be called in the place of ``recall`` for them."""
+        ...
+
+    def is_of_earlier_code(self, key: Any) -> bool:
+        """Whether the record that was recalled last for a key was made by code that has changed since."""
+        ...
+
+    def elsewhere(self, key: Any) -> bool | None:
+        """Whether a run that would be fetched for a key was made by code that has changed since; None if none is."""
+        ...
+
+    def ensure(self, point: Any, *, waits: bool = True) -> tuple[Any, bool]:
+        """
+        Have the point recorded: its record, and whether it was run for that, here and now.
+
+        Raises:
+            UnderWayElsewhere: Another runs it, and *waits* is false.
+        """
+        ...
+
+    def flights(self) -> Flights:
+        """Who runs which key at the moment."""
+        ...
+
+    def prepare(self) -> None:
+        """Load and find out what a run needs, for workers that are about to be forked: each would have to by itself."""
+        ...
+
+    def own_point(self, point: Any) -> Any:
+        """A copy of a point, which may have to wait, and belongs to the caller."""
+        ...
+
+    def note(self, has_run: bool) -> None:
+        """A point is recorded that was run, or found, by another process."""
+        ...
+
+    def answered(self, count: int) -> None:
+        """So many points were answered here, without a run."""
+        ...
+
+    def results_dir(self) -> Path:
+        """The folder of the results, which all workers must see."""
+        ...
+
+    def shared(self) -> object:
+        """What all workers must be able to open: the index."""
+        ...
