@@ -26,12 +26,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
-from ..._fs import Stamp, closer, is_descriptor_of, is_local, remember, watch_forks
+from ..._fs import Stamp, remember, watch_forks
 from ...errors import IndexCorruptError
 from ._content import Content, EmptyContent, StockContent
 from ._format import CLOSING, STORE_TABLE, TABLE, Document, Tables, excerpt, is_head
-from ._io import first_line, open_file, open_with_status, read_all
+from ._io import first_line, open_file, read_all
 from ._lines import LinesContent
+from ._pin import Pin
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -152,7 +153,7 @@ class LineReader(Generic[T]):
         with self.opened() as descriptor:
             return {} if descriptor is None else tables_of(self.current(descriptor), descriptor)
 
-    def _status_by_name(self, pin: _Pin | None) -> os.stat_result:
+    def _status_by_name(self, pin: Pin | None) -> os.stat_result:
         status = os.stat(self.path)
         if pin is not None and pin.identity == (status.st_dev, status.st_ino):
             pin.is_named_until = monotonic() + _NAMED_SECONDS
@@ -173,9 +174,9 @@ class LineReader(Generic[T]):
             self._known = known
             return known.found[params_hash]
 
-    def _opened_to_keep(self) -> _Pin | None:
+    def _opened_to_keep(self) -> Pin | None:
         try:
-            return _Pin(self.path)
+            return Pin(self.path)
         except (FileNotFoundError, NotADirectoryError):
             self.forget()
             return None
@@ -315,7 +316,7 @@ class LineReader(Generic[T]):
         size: int | None = None,
         *,
         status: os.stat_result | None = None,
-        pin: _Pin | None = None,
+        pin: Pin | None = None,
     ) -> _Known[T]:
         stamp = Stamp.of(os.fstat(descriptor) if status is None else status)
         if stamp == known.stamp and size is None:
@@ -352,7 +353,7 @@ class _Known(Generic[T]):
         self.inode = inode
         self.stamp: Stamp | None = None
         self.found: dict[str, T | None] = {}
-        self.pin: _Pin | None = None
+        self.pin: Pin | None = None
 
     def trust(self, stamp: Stamp) -> None:
         """
@@ -377,41 +378,6 @@ class _Known(Generic[T]):
         """Forget what was found under some hashes."""
         for params_hash in hashes:
             self.found.pop(params_hash, None)
-
-
-class _Pin:
-    """
-    The open file; closed with this object.
-
-    Attributes:
-        descriptor: Of the open file.
-        status: As it was when it was opened.
-        identity: Device and inode.
-        is_worth_keeping: Whether what it shows is true for as long as it is open.
-        is_named_until: Until when the path is believed to be its name; see `LineReader.find`.
-
-    Raises:
-        OSError: It cannot be opened, or is no file.
-    """
-
-    _close: Callable[[], None] | None = None
-
-    def __init__(self, path: str) -> None:
-        self.descriptor, self.status = open_with_status(path, os.O_RDONLY)
-        self._close = closer(self.descriptor)
-        self.identity = self.status.st_dev, self.status.st_ino
-        self.is_worth_keeping = is_local(self.status.st_dev)
-        self.is_named_until = 0.0
-
-    def __del__(self) -> None:
-        if self._close is not None and self.is_open():
-            self._close()
-
-    def is_open(self) -> bool:
-        """Whether the descriptor is still that of the file: a process that becomes a daemon closes what it has open."""
-        if self._close is not None and not is_descriptor_of(self.descriptor, self.identity):
-            self._close = None  # the number is another's from now on
-        return self._close is not None
 
 
 def _content_of(path: str, descriptor: int, size: int) -> Content:
