@@ -1046,6 +1046,28 @@ class Store:
         options = ExportOptions(preview=preview, outside=outside)
         return export(self._engine, self.list(where), Path(os.path.abspath(target)), options, step)
 
+    def export_parquet(self, path: str | os.PathLike[str], where: Where | None = None) -> int:
+        """
+        Write a table of runs to a Parquet file, for DuckDB, pandas and others; in parts, so that a million fit.
+
+        Each parameter is a column: of whole numbers, numbers, texts or truth values, where all runs have such a one,
+        and of JSON texts where they differ or are nested. ``params``, ``metadata`` and ``provenance`` are columns of
+        JSON texts as well, so nothing is lost: in a column of numbers 1 is 1.0. The file appears when it is whole.
+
+        Args:
+            path: The file; one that is there is replaced.
+            where: Which runs, as for `list`.
+
+        Returns:
+            How many runs are in it.
+
+        Raises:
+            MissingExtraError: The extra ``parquet`` is not installed (an `ImportError`).
+            OSError: The file cannot be written.
+        """
+        selection = query.Selection.of(where)
+        return _tables.write_parquet(lambda: self._engine.iter(selection), path)
+
     def check(self, *, contents: bool = False, repair: bool = False) -> CheckReport:
         """
         Look for everything that does not agree: records without result, results without record, changed results,
