@@ -290,6 +290,8 @@ class Store:
                 failures. ``"skip"``: failures are logged, and the other records returned.
             wait: Points that others have under way are passed over, and asked for again at the end. True waits for them
                 then, False returns without those that are not recorded by then; the log says how many.
+            concurrency: For coroutine functions, which overlap in one event loop, in a thread of its own: how many at a
+                time. By default as many as there are processors; 1 for one after the other, here.
             order: ``"longest"``: what takes longest begins first, judged by recorded runs of similar parameters: so all
                 workers end at about one time. All points are drawn and looked up for that. Records come as given.
             budget: Seconds, or a `timedelta`. No point is begun that is not expected to be done by then, judged by

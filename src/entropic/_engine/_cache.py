@@ -173,12 +173,12 @@ class RunCache:
             return record
 
     async def obtain_async(
-        self, key: Key, work: AsyncWork, metadata: Metadata, policy: StalenessPolicy | None = None
+        self, key: Key, work: AsyncWork, metadata: Metadata, policy: StalenessPolicy | None, *, waits: bool = True
     ) -> RunRecord:
         """As `obtain`, for a coroutine: the event loop stays free while it waits."""
         self._prepare_run()
         look = SecondLook(self.finder, key, policy)
-        async with self.flights.lead_async(key.params_hash, look) as record:
+        async with self.flights.lead_async(key.params_hash, look, waits=waits) as record:
             record = record or self._fetched(key, policy, look)
             if record is None:
                 flight = self.flights.flight(key.params_hash, look)

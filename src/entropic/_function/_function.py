@@ -204,17 +204,6 @@ class FunctionCache:
             self.renames.notice(key, watch)
         return record
 
-    def ensure(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata, *, waits: bool
-    ) -> tuple[RunRecord, bool]:
-        """Have a call recorded, for a sweep; its record, and whether it was run for that."""
-        key, watch = self.key(args, kwargs), self.watches.of(args, kwargs)
-        call = Call(self, key, args, kwargs)
-        record = self.engine.obtain(key, call, metadata, watch, waits=waits)
-        if not call.has_run:
-            self.count_hits(1)
-        return record, call.has_run
-
     def reproduce(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Reproduction:
         """Run a recorded call once more in a private place, and compare."""
         from .._maintenance import run_again

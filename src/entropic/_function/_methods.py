@@ -223,7 +223,7 @@ class Methods(RecordMethods, Generic[P, R, T]):
         Have every point recorded, here or in parallel; each is a mapping of arguments by name. See `Store.sweep`.
 
         Returns what calls return, in the order of the points; records as a `RecordList`. A loader is called here, and
-        is not sent to the workers. A coroutine function runs in an event loop of its own for each point.
+        is not sent to the workers. The points of a coroutine function overlap, *concurrency* of them at a time.
         """
         from . import _points  # loaded by those who sweep
 

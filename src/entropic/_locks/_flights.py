@@ -112,12 +112,15 @@ class SingleFlight:
 
     @contextlib.asynccontextmanager
     async def lead_async(
-        self, params_hash: str, answer: Callable[[], T | None] = _no_answer
+        self, params_hash: str, answer: Callable[[], T | None] = _no_answer, *, waits: bool = True
     ) -> AsyncIterator[T | None]:
         """As `lead`, for coroutines: waiting leaves the event loop free."""
         ticket = TaskTicket(self._locks, params_hash)
         try:
             enter(ticket, self._locks)
+            if not waits:
+                yield self._take_at_once(ticket, answer)
+                return
             has_waited = await self._wait_in_line_async(ticket)
             found = answer() if has_waited else None
             yield found or await self._wait_for_lock_async(ticket, answer)
@@ -200,7 +203,7 @@ class SingleFlight:
 
     # ---- between processes: a lock per key ---------------------------------------------------------------
 
-    def _take_at_once(self, ticket: ThreadTicket, answer: Callable[[], T | None]) -> T | None:
+    def _take_at_once(self, ticket: Ticket, answer: Callable[[], T | None]) -> T | None:
         """As waiting does, for those who have something else to do meanwhile."""
         is_ours = self._join(ticket).is_led_by(ticket) and self._try_lock(ticket)
         found = answer()

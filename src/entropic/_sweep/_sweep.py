@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import traceback
 from collections.abc import Callable, Generator, Iterable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from .. import _log
 from .._points import count_of, points_of
@@ -17,7 +17,7 @@ from ._estimate import Run
 from ._executors import Executed, knows_main_program, sends_elsewhere, stays_here
 from ._expected import Expectation, Limits, longest_first
 from ._forecast import Forecast
-from ._options import SweepOptions
+from ._options import SweepOptions, worker_count
 from ._outcomes import Outcome
 from ._pickling import is_main_unknown
 from ._processes import Processes
@@ -25,6 +25,9 @@ from ._progress import Reporter, Sink, bar_if_wanted, progress_of
 from ._subject import Subject
 from ._tasks import Task
 from ._workers import Workers
+
+if TYPE_CHECKING:
+    from ._coroutines import AsyncSubject
 
 T = TypeVar("T")
 
@@ -180,8 +183,20 @@ def _workers_meant(subject: Subject, options: SweepOptions) -> Workers | None:
         task.packed()  # now, before anything runs: it may be refused
         return Processes(options.workers, task)
     if options.executor is None:
-        return None
+        return _coroutines_of(subject, options.concurrency)
     task = Task(subject, by_value=not knows_main_program(options.executor), is_here=stays_here(options.executor))
     if sends_elsewhere(options.executor):
         task.packed()
     return Executed(options.executor, task)
+
+
+def _coroutines_of(subject: Subject, count: int | None) -> Workers | None:
+    """Coroutines of a function that is one, where there is to be more than one at a time."""
+    is_async = getattr(subject, "is_async", lambda: False)()
+    if not is_async and count is not None:
+        raise TypeError("Cannot sweep with concurrency=: it is for coroutine functions. Give workers=, or an executor.")
+    if not is_async or (count or worker_count(-1)) == 1:
+        return None
+    from ._coroutines import Coroutines  # loaded by those who have some
+
+    return Coroutines(count or worker_count(-1), cast("AsyncSubject", subject))
