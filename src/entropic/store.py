@@ -914,8 +914,8 @@ class Store:
         Example:
             >>> store = Store("results", "runs.json", file_suffix=".txt")
             >>> record = store.run({"n": 11}, lambda params, path: path.write_text("x"))
-            >>> store.fetch(record)
-            RecordList of 1 run
+            >>> len(store.fetch(record))
+            1
         """
         chosen = [records] if isinstance(records, RunRecord) else _required_records(records)
         return _tables.RecordList(filter(self._engine.finder.has_here, chosen))
@@ -944,8 +944,8 @@ class Store:
         Example:
             >>> store = Store("results", "runs.json", file_suffix=".txt", remote="memory://runs")
             >>> record = store.run_or_retrieve({"n": 1}, lambda params, path: path.write_text("x"))
-            >>> store.evict(), record.result_path.exists()
-            (RecordList of 1 run, False)
+            >>> len(store.evict()), record.result_path.exists()
+            (1, False)
             >>> store.retrieve({"n": 1}).result_path.read_text()
             'x'
         """
