@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ._history import Codebook
     from ._ownership import EVERYTHING_OWN, Ownership, project_of
     from ._provenance import Meter, circumstances
+    from ._run_notes import RunNotes
     from ._units import ITSELF, Part
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Meter",
     "Ownership",
     "Part",
+    "RunNotes",
     "circumstances",
     "code_digest",
     "code_in",
@@ -51,6 +53,7 @@ __getattr__, __dir__ = door(
         "_history": "Codebook",
         "_ownership": "EVERYTHING_OWN Ownership project_of",
         "_provenance": "Meter circumstances",
+        "_run_notes": "RunNotes",
         "_units": "ITSELF Part",
     },
 )

@@ -23,8 +23,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import _code, _fs, _locks, _results, _tables, query
-from .._code import Codebook
+from .. import _fs, _locks, _results, _tables, query
+from .._code import Codebook, Fingerprint
 from .._fs import late, remember
 from .._record import RunRecord, is_pinned
 from ..errors import ResultMissingError
@@ -358,11 +358,10 @@ class RunCache:
         self.recorder.require_writable()
         _records.exchange(self.index, self.writer, pairs)
 
-    def prepare(self, module_name: str | None) -> None:
-        """Load and find out what the first run of a process needs; *module_name* is where what is run is from."""
-        self.recorder, self.flights  # noqa: B018  # made when they are asked for
-        if self.settings.provenance:
-            _code.circumstances(module_name)
+    def prepare(self, module_name: str | None, code: Fingerprint | None = None) -> None:
+        """Load and find out what the first run of a process needs: by which code, and from which module, it is."""
+        self.flights  # noqa: B018  # made when it is asked for
+        self.recorder.prepare(module_name, code)
 
     def _prepare_run(self) -> None:
         _locks.refuse_ranks()

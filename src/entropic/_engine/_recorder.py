@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _log
+from .._code import Fingerprint, RunNotes
 from .._fs import remember, warn
 from .._locks import Flight
 from .._record import RunRecord
@@ -80,7 +81,13 @@ class Recorder:
         self._folder = folder
         self._writer = writer
         self._staging = staging
+        self._notes = RunNotes(settings.results_dir) if settings.provenance else None
         self._brief_runs: dict[str, int] = {}  # of each function, one after the other
+
+    def prepare(self, module_name: str | None, code: Fingerprint | None) -> None:
+        """Find out what the first run of a process needs; of a function with this code, of this module."""
+        if self._notes is not None:
+            self._notes.before_run(module_name, code)
 
     def require_writable(self, *, runs: bool = True) -> None:
         """Refuse before the run what would be refused after it; or, without a run, before a result is fetched."""
@@ -118,7 +125,7 @@ class Recorder:
         if found.candidate is not None and found.is_broken:
             _log.stale(key.params_hash, found.candidate.path, found.reason)
         stage = self.open_stage(key.params_hash, suffix_of(work) or self._settings.file_suffix)
-        run = RunUnderWay(stage.path, tells_circumstances=self._settings.provenance)
+        run = RunUnderWay(stage.path, self._notes)
         ending = Ending(stage, key, self._settings.results_dir, work)
         attempt, ongoing = attempt_at(self._staging, key, work, policy, purpose, run), self._shown(stage, ending, key)
         with ending.watched(keep_failed=self._settings.keep_failed), attempt, ongoing:

@@ -15,6 +15,7 @@ from ..hashing import Key, make_key, own_copy, received, unchanged
 from ._staleness import StalenessPolicy
 
 if TYPE_CHECKING:
+    from .._code import RunNotes
     from . import _origins
 else:  # loaded by those who pass files or records
     _origins = LateModule("entropic._engine._origins")
@@ -88,19 +89,20 @@ class RunUnderWay:
 
     Args:
         path: Where to write.
-        tells_circumstances: Whether to note where, by whom, with which versions and at what cost it is made.
+        notes: Notes where, by whom, with which versions and at what cost it is made; None if that is not wanted.
 
     Attributes:
-        tells_circumstances: As given.
+        tells_circumstances: Whether that is wanted.
         provenance: What has been noted of it.
         elapsed_seconds: How long it took.
         returned: What the runner returned.
         record: Its record, once there is one.
     """
 
-    def __init__(self, path: Path, *, tells_circumstances: bool) -> None:
+    def __init__(self, path: Path, notes: RunNotes | None) -> None:
         self.path = path
-        self.tells_circumstances = tells_circumstances
+        self._notes = notes
+        self.tells_circumstances = notes is not None
         self.provenance: dict[str, Any] = {}
         self.elapsed_seconds = 0.0
         self.returned: object = None
@@ -114,9 +116,9 @@ class RunUnderWay:
             if policy is not None:
                 recorded = around.enter_context(policy.recording())
                 self.provenance |= recorded | policy.origin()
-            if self.tells_circumstances:
+            if self._notes is not None:
                 self.provenance["reason"] = reason
-                around.enter_context(self._measured(work))
+                around.enter_context(self._measured(work, policy, self._notes))
             began = time.perf_counter()
             try:
                 yield
@@ -125,16 +127,17 @@ class RunUnderWay:
         self.provenance |= recorded
 
     @contextlib.contextmanager
-    def _measured(self, work: object) -> Iterator[None]:
-        from .._code import Meter, circumstances  # loaded by those who run something
+    def _measured(self, work: object, policy: StalenessPolicy | None, notes: RunNotes) -> Iterator[None]:
+        from .._code import Meter  # loaded by those who run something
 
-        self.provenance |= circumstances(_module_of(work))
+        self.provenance |= notes.before_run(_module_of(work), None if policy is None else policy.code_now())
         meter = Meter()
         try:
             with meter:
                 yield
         finally:
             self.provenance |= meter.told()
+        self.provenance |= notes.after_run()
 
 
 def owner_of(work: object) -> object:

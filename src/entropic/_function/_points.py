@@ -124,7 +124,7 @@ class FunctionPoints:
         return self.cache.engine.flights
 
     def prepare(self) -> None:
-        self.cache.engine.prepare(self.cache.function.__module__)
+        self.cache.engine.prepare(self.cache.function.__module__, self.cache.watches.own.code_now())
 
     def own_point(self, point: Any) -> Any:
         return point if self._given_arguments else own_copy(dict(point))

@@ -23,6 +23,8 @@ What lies in a results folder: every name below ``.entropic`` is drawn here, and
         ├── checkpoints-v1/new.<random>/           the same, before it is whole
         ├── checkpoints-v1/gone.<random>/          the same, while it is removed
         ├── tasks-v1/<digest>.<random>             what the batches of a sweep have in common: the function, by value
+        ├── patches-v1/<digest>.patch              what was not committed of the code of runs
+        ├── environments-v1/<digest>.json          what was installed where runs were made, and on what machine
         └── code/                                  what is known of the code of runs
             ├── <fingerprint>.json                 what it consisted of
             ├── defaults-<function>-<digest>.json  defaults that a function has had
@@ -69,6 +71,8 @@ class Layout:
         failed: The folder of runs that are kept for a look.
         checkpoints: The folder of what runs have put by.
         tasks: The folder of what the batches of sweeps have in common.
+        patches: The folder of what was not committed.
+        environments: The folder of what was installed.
         code: The folder of what is known of code.
         accepted: The folder of changes to it that were accepted.
     """
@@ -86,6 +90,8 @@ class Layout:
         self.failed = private / "failed"
         self.checkpoints = private / "checkpoints-v1"
         self.tasks = private / "tasks-v1"
+        self.patches = private / "patches-v1"
+        self.environments = private / "environments-v1"
         self.code = private / "code"
         self.accepted = self.code / "accepted"
 
