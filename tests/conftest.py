@@ -120,7 +120,7 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _what_other_tests_have_loaded_reads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Libraries that open files in C count for a test that loads them: another may have brought them, as pandas pyarrow."""
+    """Libraries that open files in C count for a test if it loads them itself, and not if another one has."""
     names = [name for name in _reads._OPEN_IN_C if name not in sys.modules]
     monkeypatch.setattr(_reads, "_OPEN_IN_C", names)
 
