@@ -159,10 +159,17 @@ def copy_index(source: str, target: str) -> None:
 @click.option("-o", "--output", metavar="FILE.zip|DIR", help="Where to; must not exist.")
 @click.option("--parquet", metavar="FILE", help="Instead, write a table of the runs, for DuckDB, pandas and others.")
 @_outside_option
+@click.option("--with-inputs", is_flag=True, help="Also what these runs were made from, as far as it is in this store.")
 @_preview_option
 @opens_store()
 def export(
-    store: Store, runs: tuple[str, ...], output: str | None, parquet: str | None, outside: bool, preview: bool
+    store: Store,
+    runs: tuple[str, ...],
+    output: str | None,
+    parquet: str | None,
+    outside: bool,
+    with_inputs: bool,
+    preview: bool,
 ) -> None:
     """
     Copy chosen runs into a zip file or a folder; or write a table of them.
@@ -184,7 +191,9 @@ def export(
         return
     records = some(store, runs)
     step = _view.progress(len(records), "exporting")
-    exported = store.export(output, condition_of(runs), preview=preview, outside=outside, step=step)
+    exported = store.export(
+        output, condition_of(runs), preview=preview, outside=outside, with_inputs=with_inputs, step=step
+    )
     for record in exported.missing:
         _view.told(f"the result of {record.params_hash} is gone, or a part of it: only its parameters are exported")
     for one in exported.refused:
