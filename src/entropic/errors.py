@@ -41,7 +41,8 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── UnsupportedSystemError  NotImplementedError  a system on which files cannot be locked, so that nothing is run
     └── CommandError            RuntimeError       a program that could not be started, or has failed
 
-What a runner raises passes through unchanged: none of these wraps it. The warnings are::
+What a runner raises passes through unchanged: none of these wraps it. `RunStopped` is none of them, nor an
+`Exception`: a run has stopped on request, and carries on when it is called again. The warnings are::
 
     UserWarning
     ├── StaleResultWarning                         a recorded result is used although its code has changed since
@@ -122,6 +123,7 @@ __all__ = [
     "ResultMissingError",
     "ResultNotSavedError",
     "ResultOpenWarning",
+    "RunStopped",
     "SeveralCodesError",
     "SeveralIndexesError",
     "SeveralRanksError",
@@ -805,6 +807,33 @@ class StaleResultWarning(UserWarning):
     """
 
     subject: tuple[str, ...] = ()
+
+
+class RunStopped(_Declared, BaseException):
+    """
+    A run, or a sweep, that has stopped because it was asked to: nothing is recorded of it, and nothing has failed.
+
+    Call again to carry on. Like `KeyboardInterrupt` it is no `Exception`, so that code which goes on after failures
+    does not go on after this.
+
+    Attributes:
+        what: What has stopped.
+        reason: Why; empty if that is not known.
+        done: Of a sweep, how far it has come.
+    """
+
+    what: str = "run"
+    reason: str = ""
+    done: str = ""
+    _template = "The {what} was stopped{_why}{_far}. Call again to carry on."
+
+    @property
+    def _why(self) -> str:
+        return f": {self.reason}" if self.reason else ""
+
+    @property
+    def _far(self) -> str:
+        return f" ({self.done})" if self.done else ""
 
 
 class UnseenReadsWarning(_Declared, UserWarning):

@@ -391,7 +391,7 @@ class Store:
             >>> store.register({"sample": "A"}, "measured.csv", source="lab").metadata
             {'source': 'lab'}
         """
-        return self._engine.adopt(make_key(params), result_path, metadata)
+        return self._engine.adopt(make_key(params), result_path, metadata, again=lambda: make_key(params))
 
     def annotate(self, record_or_params: RunRecord | Mapping[str, Any], /, **metadata: Any) -> RunRecord:
         """

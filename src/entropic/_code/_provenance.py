@@ -66,6 +66,10 @@ class Meter:
         self._ended = _used()
         _under_way.discard(self)
 
+    def cpu_seconds_so_far(self) -> float | None:
+        """What has been used until now; None if another run overlaps."""
+        return _used().cpu_seconds - self._began.cpu_seconds if self._is_alone else None
+
     def told(self) -> dict[str, Any]:
         """The costs that are known, for a record."""
         costs: dict[str, Any] = {}

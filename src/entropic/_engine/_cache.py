@@ -250,18 +250,19 @@ class RunCache:
         result_path: str | os.PathLike[str],
         metadata: Mapping[str, Any],
         *,
+        again: Callable[[], Key] | None = None,
         created_at: str | None = None,
     ) -> RunRecord:
-        """Record a result made elsewhere; now, or at the time that is known of it."""
-        from . import _arguments
+        """Record a result made elsewhere; now, or at the time that is known of it. *again* makes its key anew."""
+        from . import _arguments, _origins
 
-        path = os.path.abspath(result_path)
-        if not os.path.exists(path):
+        if not os.path.exists(path := os.path.abspath(result_path)):
             raise ResultMissingError(path, "Cannot register the result")
         if self.settings.durable:
             _fs.sync_tree(path)
         details = _arguments.checked_metadata(metadata)
-        return self.recorder.insert(key, path, self.paths.indexed(path), details, {}, created_at=created_at)
+        told, indexed = _origins.provenance_of(key, again), self.paths.indexed(path)
+        return self.recorder.insert(key, path, indexed, details, told, created_at=created_at)
 
     def records_of(self, key: Key) -> list[RunRecord]:
         """Return all records of a key, as users see them."""

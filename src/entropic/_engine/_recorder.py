@@ -15,6 +15,7 @@ from .._fs import remember, warn
 from .._locks import Flight
 from .._record import RunRecord
 from .._results import Ongoing, Published, Stage, StagingArea
+from .._stopping import current_run
 from ..errors import (
     EntropicError,
     IndexUnavailableError,
@@ -129,9 +130,10 @@ class Recorder:
         ending = Ending(stage, key, self._settings.results_dir, work)
         attempt, ongoing = attempt_at(self._staging, key, work, policy, purpose, run), self._shown(stage, ending, key)
         with ending.watched(keep_failed=self._settings.keep_failed), attempt, ongoing:
-            with ongoing.running(), run.told(work, policy, found.reason):
-                attempt.begin()
+            with ongoing.running(), run.told(work, policy, found.reason), current_run() as current:
+                attempt.begin(current)
                 yield run
+            current.require_going_on()
             self._note_duration(key, run.elapsed_seconds)
             ending.has_ended, ending.returned = True, run.returned
             held_open = ending.held_open(run.elapsed_seconds)

@@ -15,7 +15,7 @@ from ..hashing import Key, make_key, own_copy, received, unchanged
 from ._staleness import StalenessPolicy
 
 if TYPE_CHECKING:
-    from .._code import RunNotes
+    from .._code import Meter, RunNotes
     from . import _origins
 else:  # loaded by those who pass files or records
     _origins = LateModule("entropic._engine._origins")
@@ -107,6 +107,8 @@ class RunUnderWay:
         self.elapsed_seconds = 0.0
         self.returned: object = None
         self.record: RunRecord
+        self._began = 0.0
+        self._meter: Meter | None = None
 
     @contextlib.contextmanager
     def told(self, work: object, policy: StalenessPolicy | None, reason: str) -> Iterator[None]:
@@ -119,19 +121,24 @@ class RunUnderWay:
             if self._notes is not None:
                 self.provenance["reason"] = reason
                 around.enter_context(self._measured(work, policy, self._notes))
-            began = time.perf_counter()
+            self._began = time.perf_counter()
             try:
                 yield
             finally:
-                self.elapsed_seconds = time.perf_counter() - began
+                self.elapsed_seconds = time.perf_counter() - self._began
         self.provenance |= recorded
+
+    def costs_so_far(self) -> tuple[float, float | None]:
+        """How long it has taken until now, and how much of the processors, if that is known."""
+        cpu_seconds = None if self._meter is None else self._meter.cpu_seconds_so_far()
+        return time.perf_counter() - self._began, cpu_seconds
 
     @contextlib.contextmanager
     def _measured(self, work: object, policy: StalenessPolicy | None, notes: RunNotes) -> Iterator[None]:
         from .._code import Meter  # loaded by those who run something
 
         self.provenance |= notes.before_run(_module_of(work), None if policy is None else policy.code_now())
-        meter = Meter()
+        self._meter = meter = Meter()
         try:
             with meter:
                 yield

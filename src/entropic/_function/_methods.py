@@ -182,7 +182,8 @@ class Methods(RecordMethods, Generic[P, R, T]):
     def register(self, result_path: Any, /, *args: P.args, **kwargs: P.kwargs) -> RunRecord:
         """Record a result made elsewhere as that of a call."""
         cache, arguments = self._self_behind(args)
-        return cache.engine.adopt(cache.key(arguments, kwargs), result_path, {})
+        key = cache.key(arguments, kwargs)
+        return cache.engine.adopt(key, result_path, {}, again=lambda: cache.key(arguments, kwargs))
 
     def with_metadata(self, /, **metadata: Any) -> WithMetadata[P, R, T]:
         """

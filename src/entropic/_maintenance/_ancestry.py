@@ -85,7 +85,8 @@ class Ancestry:
         self._found: dict[RunInput, LineageRun] = {}
         self._judges: dict[tuple[str, Path], Callable[[RunRecord], bool] | None] = {}
         self._outdated: dict[tuple[str, str], tuple[LineageRun, ...]] = {}
-        self._users: dict[str, list[tuple[RunInput, LineageRun]]] | None = None
+        self._users: dict[str, list[tuple[RunInput, RunRecord, RunCache]]] | None = None
+        self._user_runs: dict[tuple[str, str], LineageRun] = {}
 
     def run_of(self, record: RunRecord) -> LineageRun:
         """A record, as users see it, as a run of a lineage."""
@@ -95,23 +96,38 @@ class Ancestry:
     def inputs_of(self, run: LineageRun) -> Iterator[tuple[str, LineageRun]]:
         """What a run was made from, each with the name of the parameter."""
         for one in () if run.record is None else run.record.inputs:
-            # Under one digest: what it is named by in the run does not matter.
-            bare = one._replace(name="")
-            if bare not in self._found:
-                self._found[bare] = self._find(bare)
-            yield one.name, self._found[bare]
+            yield one.name, self._behind(one)
+
+    def _behind(self, one: RunInput) -> LineageRun:
+        bare = one._replace(name="")  # the same run, by whatever parameter it has come in
+        if bare not in self._found:
+            self._found[bare] = self._find(bare)
+        return self._found[bare]
 
     def users_of(self, run: LineageRun) -> Iterator[tuple[str, LineageRun]]:
         """What was made of a run, each with the name of the parameter."""
         if self._users is None:
             self._users = self._all_users()
-        for one, user in self._users.get(run.params_hash, ()):
-            is_here = run.results_dir in (user.results_dir, Path(one.results_dir))
+        for one, user, engine in self._users.get(run.params_hash, ()):
+            is_here = run.results_dir in (engine.settings.results_dir, Path(one.results_dir))
             if one.created_at == run.created_at or (is_here and one.digest == run.digest):
-                yield one.name, user
+                yield one.name, self._user_run(user, engine)
 
-    def outdated(self, run: LineageRun) -> tuple[LineageRun, ...]:
-        """What has changed since, or is gone, of all that a run was made from: on each way up the nearest."""
+    def _user_run(self, user: RunRecord, engine: RunCache) -> LineageRun:
+        mark = user.params_hash, user.created_at
+        if mark not in self._user_runs:
+            self._user_runs[mark] = self._run(user, engine, recorded_digest(user) or "")
+        return self._user_runs[mark]
+
+    def causes(self, record: RunRecord) -> tuple[LineageRun, ...]:
+        """What has changed since, or is gone, of all that a record was made from: on each way up the nearest."""
+        found = map(self._behind, record.inputs)
+        causes = (one for run in found for one in ([run] if run.status else self._causes_above(run)))
+        return tuple({one.mark: one for one in causes}.values())
+
+    def _causes_above(self, run: LineageRun) -> tuple[LineageRun, ...]:
+        if run.mark in self._outdated:
+            return self._outdated[run.mark]
         left, begun = [run], {run.mark}
         while left:
             inputs = [one for _, one in self.inputs_of(left[-1])]
@@ -205,17 +221,16 @@ class Ancestry:
 
     # ---- downwards --------------------------------------------------------------------------------------------------
 
-    def _all_users(self) -> dict[str, list[tuple[RunInput, LineageRun]]]:
-        users: dict[str, list[tuple[RunInput, LineageRun]]] = defaultdict(list)
+    def _all_users(self) -> dict[str, list[tuple[RunInput, RunRecord, RunCache]]]:
+        users: dict[str, list[tuple[RunInput, RunRecord, RunCache]]] = defaultdict(list)
         seen: set[tuple[str, str]] = set()
         for engine in self._engines:
             for record in with_inputs(engine, must_answer=engine is self._own):
                 mark = record.params_hash, record.created_at
                 if mark not in seen:
                     seen.add(mark)
-                    run = self._run(record, engine, recorded_digest(record) or "")
                     for one in record.inputs:
-                        users[one.params_hash].append((one, run))
+                        users[one.params_hash].append((one, record, engine))
         return users
 
 
@@ -231,12 +246,11 @@ def files_behind(engine: RunCache, record: RunRecord) -> Iterator[tuple[RunRecor
 def with_inputs(engine: RunCache, *, must_answer: bool = True) -> list[RunRecord]:
     """The records of a store that name inputs, as users see them; perhaps none of one that is out of reach."""
     try:
-        found = [engine.paths.seen(record) for record in engine.index.iter(_HAS_INPUTS)]
+        return [engine.paths.seen(record) for record in engine.index.iter(_HAS_INPUTS)]
     except Exception:  # of whatever kind of index
         if must_answer:
             raise
         return []
-    return [record for record in found if record.inputs]
 
 
 def other_stores(engine: RunCache, given: Iterable[RunCache] = ()) -> Iterator[RunCache]:

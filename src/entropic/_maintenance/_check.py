@@ -133,7 +133,7 @@ def outdated_among(engine: RunCache, records: Iterable[RunRecord]) -> Iterator[O
     """Those of some records that were made from what has changed since, or is gone."""
     ancestry = Ancestry(engine)
     for record in records:
-        if record.inputs and (causes := ancestry.outdated(ancestry.run_of(record))):
+        if record.inputs and (causes := ancestry.causes(record)):
             yield OutdatedRun(record, causes)
 
 

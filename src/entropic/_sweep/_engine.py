@@ -20,9 +20,8 @@ from concurrent.futures import BrokenExecutor
 from time import monotonic
 from typing import Any
 
-from .. import _log
 from .._fs import give_again
-from ..errors import Failure, NotSharedError, WorkerDiedError
+from ..errors import Failure, NotSharedError, RunStopped, WorkerDiedError
 from ._elsewhere import Elsewhere
 from ._expected import Limits
 from ._look_ahead import drawn
@@ -79,7 +78,7 @@ class Sweep:
         self._next_look = 0.0
         self._others = 0
         self._sharing = Sharing(task)
-        self._has_said_broken = False
+        self._stopped: RunStopped | None = None
 
     # ---- the story --------------------------------------------------------------------------------------------------
 
@@ -92,12 +91,15 @@ class Sweep:
         Raises:
             Exception: The first point cannot be one at all; nothing has run then.
             NotSharedError: What the workers record does not arrive here.
+            RunStopped: A run has stopped on request, and none has begun after it.
         """
         try:
             yield from self._each_point()
             yield from self._what_is_left()
             yield from self._each_suspect()
             yield from self._come_back()
+            if self._stopped is not None:
+                raise RunStopped("sweep", self._stopped.reason, self.counts.text(self._total))
         except (KeyboardInterrupt, GeneratorExit):
             if self._workers is not None:
                 self._workers.interrupt()
@@ -133,6 +135,8 @@ class Sweep:
                 yield from self._ask(position, point, key)
             if monotonic() > self._next_look or self._is_full():
                 yield from self._keep_up()
+            if self._stopped is not None:
+                return
 
     def _what_is_left(self) -> Iterator[Outcome]:
         while self._queue:
@@ -141,13 +145,13 @@ class Sweep:
 
     def _each_suspect(self) -> Iterator[Outcome]:
         """Points that may have taken their worker down, once more: each alone, so that there is no doubt."""
-        while self._suspects:
+        while self._suspects and self._stopped is None:
             self._put_first([self._suspects.popleft()])
             yield from self._what_is_left()
 
     def _come_back(self) -> Iterator[Outcome]:
         """Points that were under way elsewhere, until each is recorded or has been run here."""
-        while left := len(self._elsewhere):
+        while (left := len(self._elsewhere)) and self._stopped is None:
             yield from self._look_back()
             yield from self._what_is_left()
             yield from self._each_suspect()
@@ -191,7 +195,7 @@ class Sweep:
         self._queue.put_first(asked)
 
     def _is_full(self) -> bool:
-        if self._others >= _MOST_OTHERS and self._elsewhere and self._limits.may_wait():
+        if self._stopped is None and self._others >= _MOST_OTHERS and self._elsewhere and self._limits.may_wait():
             return True
         return self._queue is not None and self._queue.is_full(has_no_more=self._others >= _MOST_OTHERS)
 
@@ -241,7 +245,7 @@ class Sweep:
         for asked in self._elsewhere:
             began = monotonic()
             record = self._sharing.recalled(asked.key)
-            is_over = record is not None or self._elsewhere.is_free(asked)
+            is_over = record is not None or (self._stopped is None and self._elsewhere.is_free(asked))
             cost += monotonic() - began
             if not is_over:
                 continue
@@ -303,20 +307,14 @@ class Sweep:
         if not missing:
             return
         error = WorkerDiedError(outcome.exit_status) if isinstance(outcome, Died) else outcome
-        self._log_broken(outcome, len(missing))
+        assert self._queue is not None
+        self._queue.tell_broken(outcome, len(missing))
         is_alone = len(batch) == 1 and (batch[0].is_suspect or not isinstance(outcome, Died))
         if is_alone or isinstance(outcome, BrokenExecutor):
             for asked in missing:
                 yield from self._given_up(asked, failure_of(asked.point, error))
         else:
             self._suspect(missing, one=isinstance(outcome, Died))
-
-    def _log_broken(self, outcome: Died | BaseException, points: int) -> None:
-        if isinstance(outcome, Died):
-            _log.worker_died(outcome.exit_status, points)
-        elif isinstance(outcome, BrokenExecutor) and not self._has_said_broken:
-            self._has_said_broken = True
-            _log.executor_broken(outcome)
 
     def _suspect(self, missing: list[Asked], *, one: bool) -> None:
         """Of a process that died, the first point without a record was at work; of an executor, any of them."""
@@ -331,6 +329,9 @@ class Sweep:
             self._pass_over(asked) if report.left == "elsewhere" else self._skip(asked)
             return
         error = report.exception()
+        if isinstance(error, RunStopped):
+            self._note_stop(asked, error)
+            return
         if error is None and not self._sharing.is_with(process, asked.key):
             error = self._sharing.error(f"a worker on {process[0]} has recorded a run that cannot be found here")
         if error is not None:
@@ -343,6 +344,14 @@ class Sweep:
         if process != self._task.home:
             self._subject.note(report.has_run)
         yield from self._answered(asked, report.record, is_ours=report.has_run)
+
+    def _note_stop(self, asked: Asked, stopped: RunStopped) -> None:
+        """A point that has stopped on request is neither done nor failed; no other begins after it."""
+        self._forget(asked)
+        self.counts.stopped += 1 + len(asked.others)
+        self._stopped = stopped
+        if self._queue is not None:
+            self._queue.close()
 
     def _pass_over(self, asked: Asked) -> None:
         """Another runs it: it is looked at again later, with whatever asks for it until then."""

@@ -83,6 +83,12 @@ def unchanged(key: Key, again: Callable[[], Key]) -> Iterator[list[Source]]:
         raise InputFileChangedError(changed)
 
 
+def sources_of(key: Key, again: Callable[[], Key]) -> list[Source]:
+    """The input files and results that a key was made from; none if they are others by now."""
+    asked = list(_tagged_in(key.params))
+    return (_sources(asked, again) or []) if asked else []
+
+
 def _sources(asked: list[tuple[str, str, str]], again: Callable[[], Key]) -> list[Source] | None:
     """What is behind a key; None if it is not what the key was made from."""
     with noting() as noted:
