@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Lineage,
         Merged,
         ReproductionReport,
+        RunDiff,
     )
     from ._sweep import Plan
     from ._tables import RecordList
@@ -579,6 +580,24 @@ class Store:
         from ._maintenance import lineage
 
         return lineage(self._engine, run, [one._engine for one in stores])
+
+    def diff(self, first: RunRecord | str, second: RunRecord | str | None = None) -> RunDiff:
+        """
+        Compare two recorded runs as a whole: parameters, code, what was not committed, packages, inputs and results.
+
+        Args:
+            first: A record; or the begin of a hash, meaning the newest run with it; or the path of a result.
+            second: The other one; without it *first* is compared with the run of its point that was recorded before.
+
+        Returns:
+            In what they differ, each thing in words; printed, it reads like a diff. See `reports.RunDiff`.
+
+        Raises:
+            NotRecordedError: One of them is not recorded (a `LookupError`).
+        """
+        from ._maintenance import diff
+
+        return diff(self._engine, first, second)
 
     def link_view(
         self,
