@@ -67,6 +67,8 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
     (errors.SweepError([], []), RuntimeError, ["points failed", ".records", ".failures", "again"]),
     (errors.WorkerDiedError(-9), RuntimeError, ["signal 9", "out of memory", "foreground"]),
     (errors.WorkerDiedError(3), RuntimeError, ["exit status 3"]),
+    (errors.JobLostError("17", "TIMEOUT", "17.err", "Killed"), RuntimeError, ["17 (TIMEOUT)", "ends with: Killed"]),
+    (errors.JobLostError("17", "NODE_FAIL", "17.err", ""), RuntimeError, ["Nothing is in its error stream, 17.err"]),
     (errors.WorkerError("lib.Odd", "it was"), RuntimeError, ["lib.Odd: it was"]),
     (errors.NotSharedError("Index()", "they differ"), RuntimeError, ["they differ", "Index()", "threads"]),
     (errors.NotRecordedError("study.f", "0123"), LookupError, ["study.f", "0123", "Call the function first"]),

@@ -450,6 +450,26 @@ def test_registered_results(store: Store, mesh: Any) -> None:
     assert (origin.result_path, Path(origin.results_dir)) == (str(measured.result_path), store.results_dir)
 
 
+def test_a_result_in_an_object_store_is_fetched(tmp_path: Path) -> None:
+    """A record that another host has made, or whose local copy was evicted, is an argument like any other."""
+    pytest.importorskip("fsspec")
+    pytest.importorskip("sqlalchemy")
+    options: dict[str, Any] = {"remote": f"file://{tmp_path}/far", "file_suffix": ".txt"}
+    first = Store(tmp_path / "here", index="sqlite:///runs.sqlite3", **options)
+    made = first.run({"n": 1}, lambda params, path: path.write_text("mesh"))
+    first.evict()
+    second = Store(tmp_path / "there", index="sqlite:///runs.sqlite3", **options)
+    elsewhere = second.list({"n": 1})[0]
+    assert not made.result_path.exists()
+    assert not elsewhere.result_path.exists()
+
+    for store, record in ((first, made), (second, elsewhere), (second, InputFile(elsewhere))):
+        used = store.run({"m": record}, lambda params, path: path.write_text(params["m"].read_text()))
+        assert used.result_path.read_text() == "mesh"
+        first.evict({"n": 1})
+        assert store.lineage(used).outdated == ()
+
+
 def test_what_is_registered_has_inputs_too(store: Store, mesh: Any) -> None:
     """As a call of a function, with metadata or without, and as a plain run."""
 
@@ -486,6 +506,19 @@ def test_inputs_survive_journal_export_and_merge(store: Store, mesh: Any, tmp_pa
 
     for one in (exported, merged, rebuilt):
         assert [record.inputs for record in one.list() if record.inputs] == [inputs]
+
+
+def test_an_export_with_all_it_was_made_from(store: Store, tmp_path: Path) -> None:
+    """Directly or not, and nothing else; in the order of the index, so that the same runs answer."""
+    records = chain_of_five(store)
+    store.run({"n": 1}, lambda params, path: path.write_text("x"))
+
+    assert len(store.export(tmp_path / "bare", "step=3").taken) == 1
+    assert store.export(tmp_path / "out", "step=3", with_inputs=True).taken == records[:4]
+    exported = Store(tmp_path / "out" / "results", tmp_path / "out" / "entropic.json")
+    lineage = exported.lineage(exported.list("step=3")[0])
+    assert [record.result_path.parent for record in lineage.ancestors] == [exported.results_dir] * 3
+    assert exported.check().outdated == []
 
 
 @pytest.mark.parametrize("told", ["x", {}, [1], [{}], [{"name": "m", "params_hash": 1}], [["name", "x"]]], ids=repr)

@@ -199,6 +199,11 @@ def worker_died(exit_status: int | None, points: int) -> None:
     logger.warning("A worker ended with exit status %s; %d point(s) it had are tried again", exit_status, points)
 
 
+def job_lost(job: str, state: str, points: int) -> None:
+    """A job of a batch system has ended without a word."""
+    logger.warning("Job %s (%s) has left no result; %d point(s) it had are not recorded", job, state, points)
+
+
 def folder_unseen(host: str, reason: str) -> None:
     """A worker of a sweep does not see the results folder: said once for each host."""
     logger.warning(

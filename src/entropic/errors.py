@@ -35,6 +35,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── NotRecordedError        LookupError        a call to reproduce, or a point to annotate, without a recorded run
     ├── SweepError              RuntimeError       a sweep some of whose points have failed
     ├── WorkerDiedError         RuntimeError       a point whose worker process died, not for the first time
+    ├── JobLostError            RuntimeError       a job of a batch system that has ended without a result
     ├── WorkerError             RuntimeError       what a worker raised, where that itself could not travel
     ├── NotSharedError          RuntimeError       a sweep in processes that would not see each other's records
     ├── MissingExtraError       ImportError        a package that is needed for this only, and is not installed
@@ -100,6 +101,7 @@ __all__ = [
     "IndexVersionError",
     "InputFileChangedError",
     "InputFileError",
+    "JobLostError",
     "LinkNameError",
     "LostIndexWarning",
     "MetadataWarning",
@@ -1010,6 +1012,32 @@ class WorkerDiedError(EntropicError, RuntimeError):
     def _how(self) -> str:
         hint = " (out of memory, perhaps)" if self.exit_status == -9 else ""
         return _ended(self.exit_status or 0, "ended with") + hint
+
+
+class JobLostError(EntropicError, RuntimeError):
+    """
+    A job of a batch system has ended and left no result: it was cancelled, or was killed, or lost its node.
+
+    What it had recorded before is recorded, and counts.
+
+    Attributes:
+        job: Its number.
+        state: What the batch system says of it.
+        error_file: The file with its error stream.
+        last_line: The last line in there; empty if there is none.
+    """
+
+    job: str
+    state: str
+    error_file: str
+    last_line: str
+    _template = "Cannot run the point: its job {job} ({state}) has not produced any output. {_told}"
+
+    @property
+    def _told(self) -> str:
+        if not self.last_line:
+            return f"Nothing is in its error stream, {self.error_file}. Ask the batch system why it has ended."
+        return f"Its error stream, {self.error_file}, ends with: {self.last_line}"
 
 
 class WorkerError(EntropicError, RuntimeError):

@@ -1063,6 +1063,7 @@ class Store:
         *,
         preview: bool = False,
         outside: bool = False,
+        with_inputs: bool = False,
         step: Callable[[RunRecord], object] = lambda record: None,
     ) -> Exported:
         """
@@ -1077,6 +1078,7 @@ class Store:
             where: Which runs, as for `list`.
             preview: Write nothing; only tell.
             outside: Take in registered results from outside the results folder, too, and what links lead to out of it.
+            with_inputs: Take in what these runs were made from, directly or not, as far as it is in this store.
             step: Called after each run.
 
         Returns:
@@ -1094,10 +1096,11 @@ class Store:
             >>> Store("exported/results", "exported/entropic.json").retrieve({"n": 10}) is None
             False
         """
-        from ._maintenance import ExportOptions, export
+        from ._maintenance import ExportOptions, export, with_ancestors
 
-        options = ExportOptions(preview=preview, outside=outside)
-        return export(self._engine, self.list(where), Path(os.path.abspath(target)), options, step)
+        options, records = ExportOptions(preview=preview, outside=outside), self.list(where)
+        chosen = with_ancestors(self._engine, records) if with_inputs else records
+        return export(self._engine, chosen, Path(os.path.abspath(target)), options, step)
 
     def check(self, *, contents: bool = False, repair: bool = False) -> CheckReport:
         """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
     from ._manifest import differs, first_defect, has_recorded_digests
     from ._open_caches import open_caches
-    from ._origins import origins_of, records_in_journal
+    from ._origins import fetch_result, origins_of, records_in_journal
     from ._parts import CannotTakeError, Part, Refused, Rules, copy_parts, is_inside, require_own_key
     from ._paths import ResultPaths
     from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
@@ -70,6 +70,7 @@ __all__ = [
     "copy_parts",
     "differs",
     "durations_of",
+    "fetch_result",
     "first_defect",
     "given_new_checkpoint",
     "has_own_key",
@@ -113,7 +114,7 @@ __getattr__, __dir__ = door(
         "_lookup": "Candidate Lookup agrees has_own_key identity_fields identity_of judge",
         "_manifest": "differs first_defect has_recorded_digests",
         "_open_caches": "open_caches",
-        "_origins": "origins_of records_in_journal",
+        "_origins": "fetch_result origins_of records_in_journal",
         "_parts": "CannotTakeError Part Refused Rules copy_parts is_inside require_own_key",
         "_paths": "ResultPaths",
         "_plain_runs": "PlainRuns SIMILAR_RUNS durations_of",

@@ -107,7 +107,7 @@ class RunCache:
 
     @late
     def flights(self) -> _locks.SingleFlight:
-        return _locks.SingleFlight(self.index.key_locks() or self._key_locks)
+        return _locks.SingleFlight(self.index.key_locks() or self._key_locks, self.staging.looks_at_locks)
 
     @late
     def folder(self) -> FolderIdentity:

@@ -27,6 +27,15 @@ def origins_of(sources: Sequence[Source]) -> list[dict[str, str]]:
     return [origin.to_dict() for origin in found if origin is not None]
 
 
+def fetch_result(record: RunRecord) -> bool:
+    """Have the result of a record here, of which its store, open in this process, has a copy elsewhere; else false."""
+    for cache in open_caches():
+        is_own = is_below(os.fspath(record), str(cache.settings.results_dir))
+        if is_own and cache.finder.has_copy(record) and cache.finder.has_here(record):
+            return True
+    return False
+
+
 def provenance_of(key: Key, again: Callable[[], Key] | None) -> dict[str, Any]:
     """What a record that is made without a run has to keep of the results that its params name."""
     inputs = [] if again is None else origins_of(sources_of(key, again))

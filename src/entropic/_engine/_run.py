@@ -73,7 +73,8 @@ class BoundRunner:
         return has_parameter(self.function, CHECKPOINT_ARG) if own is None else own
 
     def __call__(self, path: Path) -> object:
-        with unchanged(self._key, lambda: make_key(self._params)) as sources:
+        held = unchanged(self._key, lambda: make_key(self._params), lambda record: _origins.fetch_result(record))
+        with held as sources:
             self.inputs = _origins.origins_of(sources) if sources else []
             self.has_run = True
             put_by = {} if self.checkpoint is None else {CHECKPOINT_ARG: self.checkpoint.path}

@@ -58,10 +58,12 @@ class SingleFlight:
 
     Args:
         locks: What lies between processes.
+        takes_turn: Whether this process, at its first run, is to look for what dead ones have left; as `takes_turn`.
     """
 
-    def __init__(self, locks: KeyLocks) -> None:
+    def __init__(self, locks: KeyLocks, takes_turn: Callable[[], bool] = lambda: True) -> None:
         self._locks = locks
+        self._takes_turn = takes_turn
         self._lines: dict[str, Line] = {}
         self._holding: set[weakref.ref[Ticket]] = set()
         self._is_clean = False
@@ -154,9 +156,11 @@ class SingleFlight:
         return Flight(None if line is None else line.lock(), answer)
 
     def clean_up_once(self) -> None:
-        """`clean_up`, for the first run of a process."""
+        """`clean_up`, for the first run of a process, if it is its turn."""
         if not self._is_clean:
-            self.clean_up()
+            self._is_clean = True
+            if self._takes_turn():
+                self.clean_up()
 
     def clean_up(self) -> None:
         """Remove what processes that are gone have left of their locks."""

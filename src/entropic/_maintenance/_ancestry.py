@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._engine import RunCache, judge_of_code, open_caches, records_in_journal
+from .._engine import RunCache, judge_of_code, open_caches, records_in_journal, signature
 from .._fs import status_of
 from .._record import RunInput, RunRecord, call_text, short_name
 from .._results import folder_id
@@ -96,9 +96,10 @@ class Ancestry:
     def inputs_of(self, run: LineageRun) -> Iterator[tuple[str, LineageRun]]:
         """What a run was made from, each with the name of the parameter."""
         for one in () if run.record is None else run.record.inputs:
-            yield one.name, self._behind(one)
+            yield one.name, self.behind(one)
 
-    def _behind(self, one: RunInput) -> LineageRun:
+    def behind(self, one: RunInput) -> LineageRun:
+        """The run behind an input."""
         bare = one._replace(name="")  # the same run, by whatever parameter it has come in
         if bare not in self._found:
             self._found[bare] = self._find(bare)
@@ -121,7 +122,7 @@ class Ancestry:
 
     def causes(self, record: RunRecord) -> tuple[LineageRun, ...]:
         """What has changed since, or is gone, of all that a record was made from: on each way up the nearest."""
-        found = map(self._behind, record.inputs)
+        found = map(self.behind, record.inputs)
         causes = (one for run in found for one in ([run] if run.status else self._causes_above(run)))
         return tuple({one.mark: one for one in causes}.values())
 
@@ -187,7 +188,7 @@ class Ancestry:
 
     def _status(self, record: RunRecord, engine: RunCache | None, digest: str) -> str:
         if status_of(record.result_path) is None:
-            return GONE
+            return "" if is_stored_elsewhere(record) else GONE
         if digest and (recorded := recorded_digest(record)) and recorded != digest:
             return EDITED
         if engine is None:
@@ -243,6 +244,21 @@ def files_behind(engine: RunCache, record: RunRecord) -> Iterator[tuple[RunRecor
             yield run.record, folder / one.result_path
 
 
+def with_ancestors(engine: RunCache, records: Iterable[RunRecord]) -> list[RunRecord]:
+    """Some records of a store with all that they were made from, as far as it is in that store, in its order."""
+    ancestry, chosen = Ancestry(engine), {}
+    left = list(records)
+    while left:
+        record = left.pop()
+        if signature(record) not in chosen:
+            chosen[signature(record)] = record
+            own = (ancestry.behind(one) for one in record.inputs)
+            left += [run.record for run in own if run.record and run.results_dir == engine.settings.results_dir]
+    keys = {record.params_hash for record in chosen.values()}
+    stored = (engine.paths.shown(record) for record in engine.index.iter() if record.params_hash in keys)
+    return [record for record in stored if signature(record) in chosen]
+
+
 def with_inputs(engine: RunCache, *, must_answer: bool = True) -> list[RunRecord]:
     """The records of a store that name inputs, as users see them; perhaps none of one that is out of reach."""
     try:
@@ -278,6 +294,11 @@ def is_behind(record: RunRecord, one: RunInput) -> bool:
 def rank_of(record: RunRecord, one: RunInput) -> tuple[bool, bool]:
     """What the records that are meant are compared by."""
     return record.created_at == one.created_at, status_of(record.result_path) is not None
+
+
+def is_stored_elsewhere(record: RunRecord) -> bool:
+    """Whether a result that is not here can be fetched from an object store."""
+    return isinstance(record.provenance.get("remote"), dict)
 
 
 def _is_replicate_of(record: RunRecord, other: RunRecord) -> bool:

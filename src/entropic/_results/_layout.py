@@ -14,6 +14,9 @@ What lies in a results folder: every name below ``.entropic`` is drawn here, and
         ├── staging/kept_<stem>_<random>/          as in failed/, where nothing could be put there
         ├── spare-v1/<session>.<number>/            an emptied staging folder, for the next run of its process
         ├── sessions/<session>                     locked while the process lives whose staging folders bear its name
+        ├── cleaned-v1                             its time tells when somebody last looked for the work of the dead,
+        │                                          where many are at work
+        ├── cleaned-locks-v1                       the same for locks/
         ├── keys-v1.lock                           empty; a byte of it is locked for each key that is being run
         ├── locks/<hash>.lock                      the same where bytes cannot be locked; says who holds it
         ├── failed/<stem>_<random>/                what was written by a run that could not be recorded, and why:
@@ -66,6 +69,8 @@ class Layout:
         staging: The folder of staging places.
         spare: The folder of emptied staging places.
         sessions: The folder of sessions.
+        cleaned: The file whose time tells when sessions and tasks were looked through, where there are many.
+        cleaned_locks: The same for lock files.
         keys: The file whose bytes are locked.
         locks: The folder of lock files.
         failed: The folder of runs that are kept for a look.
@@ -85,6 +90,8 @@ class Layout:
         self.staging = private / "staging"
         self.spare = private / "spare-v1"
         self.sessions = private / "sessions"
+        self.cleaned = private / "cleaned-v1"
+        self.cleaned_locks = private / "cleaned-locks-v1"
         self.keys = private / "keys-v1.lock"
         self.locks = private / "locks"
         self.failed = private / "failed"

@@ -29,6 +29,7 @@ from .._fs import (
     share_tree,
     sync,
     sync_tree,
+    takes_turn,
     watch_forks,
 )
 from ._failures import keep_folder, write_report
@@ -143,6 +144,10 @@ class StagingArea:
             _log.kept_of_the_dead(dead.kept)
         return dead
 
+    def looks_at_locks(self) -> bool:
+        """Whether this process, which has just begun, is to look for lock files of processes that are gone."""
+        return takes_turn(str(self.layout.cleaned_locks), str(self.layout.locks))
+
     def close(self) -> None:
         """End the session with the last of its stages; the next stage begins another."""
         self._session = None
@@ -194,7 +199,9 @@ class StagingArea:
         make_shared_folder(self._staging)
         make_shared_folder(self.layout.sessions)
         session = Session(self.layout.sessions)
-        self.clean_up()
+        layout = self.layout
+        if takes_turn(str(layout.cleaned), str(layout.sessions), str(layout.tasks)):
+            self.clean_up()
         return session
 
 

@@ -21,7 +21,7 @@ from time import monotonic
 from typing import Any
 
 from .._fs import give_again
-from ..errors import Failure, NotSharedError, RunStopped, WorkerDiedError
+from ..errors import Failure, JobLostError, NotSharedError, RunStopped, WorkerDiedError
 from ._elsewhere import Elsewhere
 from ._expected import Limits
 from ._look_ahead import drawn
@@ -314,10 +314,10 @@ class Sweep:
             for asked in missing:
                 yield from self._given_up(asked, failure_of(asked.point, error))
         else:
-            self._suspect(missing, one=isinstance(outcome, Died))
+            self._suspect(missing, one=isinstance(outcome, (Died, JobLostError)))
 
     def _suspect(self, missing: list[Asked], *, one: bool) -> None:
-        """Of a process that died, the first point without a record was at work; of an executor, any of them."""
+        """Of a process or job that ended, the first point without a record was at work; of an executor, any of them."""
         suspects, innocent = (missing[:1], missing[1:]) if one else (missing, [])
         for asked in suspects:
             asked.is_suspect = True

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any
 
 from .. import _log
+from ..errors import JobLostError
 from ._batches import Batches
 from ._outcomes import Asked
 from ._tasks import Points, Report
@@ -103,6 +104,8 @@ class Queue:
         """Log that a batch was lost, with so many points to be tried again; of an executor that is broken, once."""
         if isinstance(outcome, Died):
             _log.worker_died(outcome.exit_status, points)
+        elif isinstance(outcome, JobLostError):
+            _log.job_lost(outcome.job, outcome.state, points)
         elif isinstance(outcome, BrokenExecutor) and not self._has_said_broken:
             self._has_said_broken = True
             _log.executor_broken(outcome)
