@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         OutdatedRun,
         Reproduction,
         ReproductionReport,
+        RunDiff,
     )
     from ._points import Design, Grid
     from ._record import ReadFile, RunInput
@@ -58,6 +59,7 @@ __all__ = [
     "Refused",
     "Reproduction",
     "ReproductionReport",
+    "RunDiff",
     "RunInput",
     "SweepProgress",
     "WithMetadata",
@@ -89,6 +91,7 @@ _PLACES = {
     "Refused": "_engine",
     "Reproduction": "_maintenance",
     "ReproductionReport": "_maintenance",
+    "RunDiff": "_maintenance",
     "RunInput": "_record",
     "SweepProgress": "_sweep",
     "WithMetadata": "_function",

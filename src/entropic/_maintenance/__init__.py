@@ -15,6 +15,7 @@ from ._orphans import remove_orphans
 from ._prune import Limits, prune, prune_failures, remove_all
 from ._rebuild import rebuild, undelete
 from ._reproduce import Reproduction, ReproductionReport, reproduce, run_again
+from ._run_diff import RunDiff, diff
 from ._under_way import ActiveRun, Estimates, under_way
 
 __all__ = [
@@ -37,8 +38,10 @@ __all__ = [
     "OutdatedRun",
     "Reproduction",
     "ReproductionReport",
+    "RunDiff",
     "check",
     "checkpoints",
+    "diff",
     "evict",
     "explain",
     "export",
