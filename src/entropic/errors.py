@@ -972,23 +972,29 @@ class CommandError(EntropicError, RuntimeError):
 
 class NotRecordedError(EntropicError, LookupError):
     """
-    A run to reproduce, or to annotate, that is not recorded. Call the function, or run the point, first.
+    A run to reproduce, to annotate or to look at that is not recorded. Call the function, or run the point, first.
 
     Attributes:
         name: Of the function; empty for a plain run.
-        params_hash: The key of the call.
+        params_hash: The key of the call, or what else names the run.
+        deed: What was to be done with it.
     """
 
     name: str
     params_hash: str
+    deed: str = ""
     _template = "Cannot {_deed}: it has no recorded run ({params_hash}). {_way_out}"
 
     @property
     def _deed(self) -> str:
+        if self.deed:
+            return f"{self.deed} this run"
         return f"reproduce this call of {self.name}" if self.name else "annotate this point"
 
     @property
     def _way_out(self) -> str:
+        if self.deed:
+            return "Pass the first digits of a recorded hash, or the path of a result."
         return "Call the function first." if self.name else "Run or register it first."
 
 

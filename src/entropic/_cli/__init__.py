@@ -29,6 +29,7 @@ _PLACES = {
     "stats": "_show.stats",
     "check": "_show.check",
     "why": "_explain.why",
+    "diff": "_diff.diff",
     "run": "_run.run",
     "sweep": "_sweep.sweep",
     "watch": "_watch.watch",

@@ -14,6 +14,7 @@ from ._orphans import remove_orphans
 from ._prune import Limits, prune, prune_failures, remove_failures
 from ._rebuild import rebuild, undelete
 from ._reproduce import Reproduction, ReproductionReport, reproduce, run_again
+from ._run_diff import RunDiff, diff
 from ._under_way import ActiveRun, Estimates, under_way
 
 __all__ = [
@@ -35,7 +36,9 @@ __all__ = [
     "OutdatedRun",
     "Reproduction",
     "ReproductionReport",
+    "RunDiff",
     "check",
+    "diff",
     "evict",
     "explain",
     "export",
