@@ -64,9 +64,9 @@ def test_a_program_runs_at_every_point_and_gets_what_was_typed() -> None:
     again = call("sweep", "-p", "x=1.10,1.1", "--workers", "2", *ECHO)
 
     assert results(first) == ["1", "1.0", "1.10", "a b"]
-    assert "4 points: 0 recorded before, 4 run" in first.stderr
+    assert "4 points: 4 run here" in first.stderr
     assert results(again) == ["1.10", "1.1"]
-    assert "2 points: 1 recorded before, 1 run" in again.stderr
+    assert "2 points: 1 cached, 1 run here" in again.stderr
     assert call("run", "-q", "-p", "x=1.10", *ECHO).stdout == first.stdout.splitlines(keepends=True)[2]
 
 
@@ -81,6 +81,19 @@ def test_a_table_of_points_goes_with_every_combination() -> None:
     assert results(done) == ["3.0 ab2", "4.0 ab2"]
     with Store("of_study", "study.json") as store:
         assert store.count("function~simulate$") == 4
+
+
+def test_what_is_not_done_is_said() -> None:
+    """In a budget of no time what is recorded is shown; longest points first is an order, and results keep theirs."""
+    named = ["sweep", "-p", "n=1,2", "study_of_sweeps:simulate"]
+    assert results(call(*named[:1], "--order", "longest", *named[1:])) == ["1.0 rk4", "2.0 rk4"]
+
+    done = call("sweep", "--budget", "0s", "--no-wait", "-p", "n=3,2", "study_of_sweeps:simulate")
+
+    assert results(done) == ["2.0 rk4"]
+    assert done.stderr.endswith("entropic: 2 points: 1 cached, 1 skipped\n")
+    assert call(*named[:1], "--batch-seconds", "0", *named[1:]).exception is not None
+    assert "'soon' is no time" in str(call(*named[:1], "--budget", "soon", *named[1:]).exception)
 
 
 def test_a_runner_is_swept_on_the_store_that_is_chosen() -> None:
@@ -99,7 +112,7 @@ def test_a_failing_point_does_not_stop_the_others() -> None:
 
     assert (done.return_value, results(done)) == (1, ["14.0 rk4"])
     assert "entropic: failed at {'n': 13}: ValueError: unlucky" in done.stderr
-    assert done.stderr.endswith("entropic: 2 points: 0 recorded before, 1 run, 1 failed\n")
+    assert done.stderr.endswith("entropic: 2 points: 1 run here, 1 failed\n")
 
 
 SLIPS = [
@@ -166,7 +179,7 @@ def test_a_sweep_that_is_ended_ends_its_programs_and_carries_on() -> None:
 
     Path("go").touch()
     assert started.returncode == 128 + signal.SIGTERM
-    assert "2 points: 1 recorded before, 1 run" in call(*words).stderr
+    assert "2 points: 1 cached, 1 run here" in call(*words).stderr
 
 
 # ---- completion -----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import pickle
@@ -449,6 +450,44 @@ def test_registered_results(store: Store, mesh: Any) -> None:
     assert (origin.result_path, Path(origin.results_dir)) == (str(measured.result_path), store.results_dir)
 
 
+def test_a_result_in_an_object_store_is_fetched(tmp_path: Path) -> None:
+    """A record that another host has made, or whose local copy was evicted, is an argument like any other."""
+    pytest.importorskip("fsspec")
+    pytest.importorskip("sqlalchemy")
+    options: dict[str, Any] = {"remote": f"file://{tmp_path}/far", "file_suffix": ".txt"}
+    first = Store(tmp_path / "here", index="sqlite:///runs.sqlite3", **options)
+    made = first.run({"n": 1}, lambda params, path: path.write_text("mesh"))
+    first.evict()
+    second = Store(tmp_path / "there", index="sqlite:///runs.sqlite3", **options)
+    elsewhere = second.list({"n": 1})[0]
+    assert not made.result_path.exists()
+    assert not elsewhere.result_path.exists()
+
+    for store, record in ((first, made), (second, elsewhere), (second, InputFile(elsewhere))):
+        used = store.run({"m": record}, lambda params, path: path.write_text(params["m"].read_text()))
+        assert used.result_path.read_text() == "mesh"
+        first.evict({"n": 1})
+        assert store.lineage(used).outdated == ()
+
+
+def test_what_is_registered_has_inputs_too(store: Store, mesh: Any) -> None:
+    """As a call of a function, with metadata or without, and as a plain run."""
+
+    @cached(store)
+    def solve(m: InputFile, *, result_path: Path) -> None: ...
+
+    Path("solved.txt").write_text("x")
+    made = mesh(3)
+
+    for record in (
+        solve.register("solved.txt", made),
+        solve.with_metadata(by="hand").register("solved.txt", m=made.result_path),
+        store.register({"m": [made]}, "solved.txt"),
+    ):
+        assert [one.params_hash for one in record.inputs] == [made.params_hash]
+    assert store.register({"m": 3}, "solved.txt").inputs == ()
+
+
 def test_inputs_survive_journal_export_and_merge(store: Store, mesh: Any, tmp_path: Path) -> None:
     """And the index may be lost."""
 
@@ -467,6 +506,19 @@ def test_inputs_survive_journal_export_and_merge(store: Store, mesh: Any, tmp_pa
 
     for one in (exported, merged, rebuilt):
         assert [record.inputs for record in one.list() if record.inputs] == [inputs]
+
+
+def test_an_export_with_all_it_was_made_from(store: Store, tmp_path: Path) -> None:
+    """Directly or not, and nothing else; in the order of the index, so that the same runs answer."""
+    records = chain_of_five(store)
+    store.run({"n": 1}, lambda params, path: path.write_text("x"))
+
+    assert len(store.export(tmp_path / "bare", "step=3").taken) == 1
+    assert store.export(tmp_path / "out", "step=3", with_inputs=True).taken == records[:4]
+    exported = Store(tmp_path / "out" / "results", tmp_path / "out" / "entropic.json")
+    lineage = exported.lineage(exported.list("step=3")[0])
+    assert [record.result_path.parent for record in lineage.ancestors] == [exported.results_dir] * 3
+    assert exported.check().outdated == []
 
 
 @pytest.mark.parametrize("told", ["x", {}, [1], [{}], [{"name": "m", "params_hash": 1}], [["name", "x"]]], ids=repr)
@@ -500,6 +552,25 @@ def test_records_travel_to_worker_processes(store: Store, mesh: Any) -> None:
     assert [one.inputs[0].params_hash for one in records] == [m.params_hash for m in meshes for _ in range(2)]
     assert store.sweep(points, solve_plain) == records
     assert store.plan(points, solve_plain).to_run == ()
+
+
+def test_a_decorated_function_on_worker_processes(store: Store, mesh: Any) -> None:
+    """With the record in a dataclass; of equal contents one runs."""
+    solve = cached(store, name="solve")(solve_case)
+    cases = [Case(mesh(n), dt) for n in (3, 4, 30) for dt in (0.1, 0.2)]
+
+    records = solve.sweep(entropic.grid(case=cases), workers=2)
+
+    assert [record.result_path.read_text() for record in records] == ["mesh 0 0.1", "mesh 0 0.2"] * 2 + [
+        "mesh 3 0.1",
+        "mesh 3 0.2",
+    ]
+    assert {one.inputs[0].name for one in records} == {"case.mesh"}
+    assert len({record.params_hash for record in records}) == 4
+
+
+def solve_case(case: Case, *, result_path: Path) -> None:
+    result_path.write_text(f"{case.mesh.result_path.read_text()} {case.dt}")
 
 
 # ---- up and down ----------------------------------------------------------------------------------------------------
@@ -722,6 +793,36 @@ def test_a_result_that_was_edited_before_it_was_used(study: Study) -> None:
     assert "its result was changed after it was recorded" in str(study.runs.lineage(record))
 
 
+STEP = """
+import entropic
+store = entropic.Store({folder!r}, {index!r}, file_suffix=".txt")
+
+@entropic.cached(store, on_change="rerun")
+def step(n, *, result_path):
+    result_path.write_text({text!r})
+"""
+
+
+def test_an_edit_upstream_is_told(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a module that is loaded again: what was made from results of the code before is out of date, not new ones."""
+    monkeypatch.syspath_prepend(tmp_path)
+    source, place = tmp_path / "edited_step.py", {"folder": str(tmp_path / "steps"), "index": str(tmp_path / "s.json")}
+    source.write_text(STEP.format(text="equal", **place))
+    module: Any = importlib.import_module("edited_step")
+
+    def runner(params: dict[str, Any], result_path: Path) -> None:
+        result_path.write_text("x")
+
+    store.run({"m": module.step(1)}, runner)
+    assert store.check().outdated == []
+    source.write_text(STEP.format(text="other text", **place))
+    importlib.reload(module)
+
+    assert [str(one.causes[0].status) for one in store.check().outdated] == ["its code has changed since"]
+    store.run({"m": module.step(1)}, runner)
+    assert len(store.check().outdated) == 1
+
+
 def test_explain_names_the_run(study: Study) -> None:
     """Another result of the same call, and another call, by their names; as a record and as an input file."""
 
@@ -756,6 +857,80 @@ def test_edited_twice_and_continued(study: Study) -> None:
     rerun_with_other_content(study)
     study()
     assert runs() == [4, 3, 2]
+
+
+def test_a_file_in_a_folder_that_is_a_result(store: Store) -> None:
+    """It comes from the run that made the folder, and another file in there does not matter."""
+
+    @cached(store, name="study.case")
+    def case(n: int, *, result_path: Path) -> None:
+        result_path.mkdir()
+        for name in "ab":
+            result_path.joinpath(name).write_text(f"{name} {n}")
+
+    @cached(store, name="study.look")
+    def look(m: InputFile, *, result_path: Path) -> None:
+        result_path.write_text(Path(m).read_text())
+
+    made = case(1)
+    record = look(made.result_path / "a")
+
+    assert [record.params for record in store.lineage(record).ancestors] == [{"n": 1}]
+    assert store.check().outdated == []
+    assert look.reproduce(made.result_path / "a").outcome == "same"
+    assert store.reproduce(1.0, where="m.$InputFile.name=a").has_reproduced
+    made.result_path.joinpath("b").write_text("other")
+    assert look(made.result_path / "a") == record
+
+
+def test_runs_made_from_others_are_reproduced(study: Study) -> None:
+    """Their inputs are found by what the records name, and a result that is gone is said to be missing."""
+    study()
+
+    assert [one.outcome for one in study.runs.reproduce(1.0)] == ["same"] * 3
+    study.mesh(3).result_path.unlink()
+    assert sorted(one.outcome for one in study.runs.reproduce(1.0)) == ["same", "same", "skipped"]
+
+
+class Five:
+    """An index of a user's own, with just the five methods."""
+
+    def __init__(self) -> None:
+        self.records: list[RunRecord] = []
+
+    def find_by_hash(self, params_hash: str) -> RunRecord | None:
+        return next((one for one in reversed(self.records) if one.params_hash == params_hash), None)
+
+    def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
+        return [one for one in self.records if params.items() <= one.params.items()]
+
+    def insert(self, record: RunRecord) -> None:
+        self.records.append(record)
+
+    def all(self) -> list[RunRecord]:
+        return list(self.records)
+
+    def delete_by_hash(self, params_hash: str) -> bool:
+        before = len(self.records)
+        self.records = [one for one in self.records if one.params_hash != params_hash]
+        return len(self.records) < before
+
+
+@pytest.mark.parametrize("kind", ["tinydb", "sqlite", "five methods"])
+def test_any_index(tmp_path: Path, kind: str) -> None:
+    """Records are followed, checked and kept in whatever index they are."""
+    if kind == "sqlite":
+        pytest.importorskip("sqlalchemy")
+    index: Any = {"tinydb": None, "sqlite": f"sqlite:///{tmp_path}/runs.sqlite3", "five methods": Five()}[kind]
+    with Store(tmp_path / "results", tmp_path / "runs.json", file_suffix=".txt", index=index) as store:
+        records = chain_of_five(store)
+
+        lineage = store.lineage(records[2])
+        assert [one.params["step"] for one in lineage.ancestors] == [0, 1]
+        assert [one.params["step"] for one in lineage.descendants] == [3, 4]
+        assert len(store.prune(where="step=0", preview=True)) == 0
+        records[0].result_path.unlink()
+        assert [one.record.params["step"] for one in store.check().outdated] == [1, 2, 3, 4]
 
 
 # ---- what is kept ---------------------------------------------------------------------------------------------------

@@ -199,6 +199,11 @@ def worker_died(exit_status: int | None, points: int) -> None:
     logger.warning("A worker ended with exit status %s; %d point(s) it had are tried again", exit_status, points)
 
 
+def job_lost(job: str, state: str, points: int) -> None:
+    """A job of a batch system has ended without a word."""
+    logger.warning("Job %s (%s) has left no result; %d point(s) it had are not recorded", job, state, points)
+
+
 def folder_unseen(host: str, reason: str) -> None:
     """A worker of a sweep does not see the results folder: said once for each host."""
     logger.warning(
@@ -209,6 +214,16 @@ def folder_unseen(host: str, reason: str) -> None:
 def executor_broken(error: BaseException) -> None:
     """An executor takes no more work: said once, however many points that means."""
     logger.error("The executor of the sweep is broken, and every point that is not recorded fails: %s", error)
+
+
+def remote_asked_again(place: str, error: BaseException) -> None:
+    """An object store did not answer as it should; it is asked again after a pause."""
+    logger.info("No answer for %s, it is asked again: %r", place, error)
+
+
+def evicted(path: str) -> None:
+    """The local copy of a result that is in the bucket was removed."""
+    logger.debug("Removed the local copy %s", path)
 
 
 def program_stopped(program: str, pid: int) -> None:

@@ -57,9 +57,24 @@ def age(text: str) -> float:
         >>> age("90d"), age("1.5h")
         (7776000.0, 5400.0)
     """
+    return _seconds_in(text, "age")
+
+
+def duration(text: str) -> float:
+    """
+    ``2h`` and the like, in seconds.
+
+    Example:
+        >>> duration("2h"), duration("30 s")
+        (7200.0, 30.0)
+    """
+    return _seconds_in(text, "time")
+
+
+def _seconds_in(text: str, what: str) -> float:
     parts = _AGE.fullmatch(text.strip())
     if parts is None:
-        raise click.BadParameter(f"{text!r} is no age: write 45s, 10m, 12h, 90d, 2w or 1y.")
+        raise click.BadParameter(f"{text!r} is no {what}: write 45s, 10m, 12h, 90d, 2w or 1y.")
     return float(parts[1]) * _SECONDS[parts[2]]
 
 

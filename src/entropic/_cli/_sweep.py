@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -16,13 +16,13 @@ from .._command import Command, signal_programs, typed_otherwise
 from .._engine import BoundRunner, PlainRuns, RunCache
 from .._function import CachedFunction, FunctionPoints
 from .._record import RunRecord, one_line
-from .._sweep import Plan, SweepOptions, as_record, plan_sweep, run_sweep
+from .._sweep import Order, SweepOptions, SweepProgress, as_record, plan_sweep, run_sweep
 from ..errors import SweepError
 from ..hashing import Key
 from ..query import value_of
 from . import _view
 from ._completion import complete_assignments
-from ._parsing import assignments, checked_suffix, looks_like_an_assignment
+from ._parsing import assignments, checked_suffix, duration, looks_like_an_assignment
 from ._place import chosen_store, store_options
 from ._points import typed_points
 
@@ -47,6 +47,19 @@ _FAILED = 1
 @click.option(
     "--workers", type=int, metavar="N", help="Run in so many processes at one time; -1 for one on each processor."
 )
+@click.option(
+    "--order",
+    type=click.Choice(get_args(Order)),
+    default="given",
+    help="longest: what takes longest first, as recorded runs tell.",
+)
+@click.option(
+    "--budget", type=duration, metavar="TIME", help="Begin nothing that is not expected to be done in 30m, 12h, ..."
+)
+@click.option("--no-wait", is_flag=True, help="Leave out what others still have under way at the end.")
+@click.option(
+    "--batch-seconds", type=float, metavar="SECONDS", help="How long a batch of points should take a worker; 0.2."
+)
 @click.option("--plan", "only_plan", is_flag=True, help="Only show what is recorded, and what would run.")
 @click.option(
     "-m", "--meta", "metadata", multiple=True, metavar="NAME=VALUE", help="Kept with the records, not in the keys."
@@ -70,6 +83,10 @@ def sweep(
     params: tuple[str, ...],
     points: str | None,
     workers: int | None,
+    order: Order,
+    budget: float | None,
+    no_wait: bool,
+    batch_seconds: float | None,
     only_plan: bool,
     metadata: tuple[str, ...],
     suffix: str,
@@ -85,8 +102,9 @@ def sweep(
     a decorated function, which has a store of its own, or a runner (params, result_path). Prints the paths of the
     results, in the order of the points.
 
-    Each run is recorded as soon as it has finished: stopped at any moment, and started again, a sweep carries on. A
-    failing point does not stop the others. Exits with 1 if any has failed.
+    Each run is recorded as soon as it has finished: stopped at any moment, and started again, a sweep carries on.
+    Several sweeps of the same points, on any hosts, share them: what is under way elsewhere is asked for again at the
+    end. A failing point does not stop the others. Exits with 1 if any has failed.
 
     \b
     Examples:
@@ -112,29 +130,34 @@ def sweep(
         store = chosen_store(index, results, suffix, creates=True)
         subject = ProgramPoints(store._engine, arguments, depends, version, notes)
         subject.require_fitting(texts[0])  # now, and not after the first runs
+    options = SweepOptions(
+        workers=workers,
+        metadata=notes,
+        order=order,
+        budget=budget,
+        wait=not no_wait,
+        batch_seconds=batch_seconds,
+    )
     if only_plan:
         click.echo(one_line(str(plan_sweep(subject, given, workers or 1))))
         return
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
             signal.signal(number, _stop)
-    before = plan_sweep(subject, given, 1)
+    ends: list[SweepProgress] = []
     try:
-        records = run_sweep(subject, given, SweepOptions(workers=workers, metadata=notes), as_record)
+        records = run_sweep(subject, given, options, as_record, ends.append)
     except SweepError as error:
         _tell_failures(error)
-        _show(error.records, before, len(error.failures))
+        _show(error.records, ends[-1])
         context.exit(_FAILED)
-    _show(records, before)
+    _show(records, ends[-1])
 
 
-def _show(records: Iterable[RunRecord | None], before: Plan, failed: int = 0) -> None:
-    found = [record for record in records if record is not None]
-    for record in found:
+def _show(records: Iterable[RunRecord], end: SweepProgress) -> None:
+    for record in records:
         _view.show_path(record.result_path)
-    ran = len({record.params_hash for record in found}) - before.cached
-    failures = f", {failed} failed" if failed else ""
-    _view.told(f"{before.total} points: {before.cached} recorded before, {max(ran, 0)} run{failures}")
+    _view.told(f"{end.total} points: {end}")
 
 
 def _tell_failures(error: SweepError) -> None:

@@ -67,6 +67,14 @@ class Column:
 
 def show(columns: Sequence[Column]) -> None:
     """Show a table, whole."""
+    lines = lines_of(columns)
+    for start in range(0, len(lines), _BLOCK_LINES):
+        # Not all at once: of one write that a closed pipe cuts short, an unbuffered stdout says nothing.
+        click.echo("\n".join(lines[start : start + _BLOCK_LINES]))
+
+
+def lines_of(columns: Sequence[Column]) -> list[str]:
+    """A table, whole; its first line is the head."""
     lines = []
     for place in range(-1, len(columns[0].cells)):
         row = [column.title if place < 0 else column.cells[place] for column in columns]
@@ -74,9 +82,7 @@ def show(columns: Sequence[Column]) -> None:
         lines.append(_GAP.join(cells).rstrip())
     if _view.wants_colour():
         lines[0] = click.style(lines[0], bold=True)
-    for start in range(0, len(lines), _BLOCK_LINES):
-        # Not all at once: of one write that a closed pipe cuts short, an unbuffered stdout says nothing.
-        click.echo("\n".join(lines[start : start + _BLOCK_LINES]))
+    return lines
 
 
 def show_fitting(columns: Sequence[Column]) -> None:

@@ -152,7 +152,9 @@ def cached(store: AnyStore, **options: Any) -> _Decorator[Any] | _ValueDecorator
         seed: Name of the parameter through which ``replicates`` gives each run a seed of its own; if there is no such
             parameter, runs are repeated as they are. None for never.
 
-    A parameter annotated as `InputFile` takes a path, and is keyed by the content of that file or folder.
+    A parameter annotated as `InputFile` takes a path, and is keyed by the content of that file or folder. The record of
+    a run may be any argument: it is keyed by the content of its result, and the function receives the path, as a `Path`
+    or a ``str``, or the record, as the parameter is annotated.
 
     Returns:
         A decorator. The decorated function speaks `functools` (``cache_info``, ``cache_clear``,

@@ -12,7 +12,7 @@ from typing import Any
 
 from .._engine import RunCache, durations_of
 from .._record import RunRecord, cell_text, flatten, one_line
-from .._results import Layout, Seen, runs_seen
+from .._results import Layout, Seen, checkpoint_places, is_in_use, read_attempts, runs_seen
 from .._sweep import Estimator, duration
 from ..errors import EntropicError
 from ..hashing import decode_params
@@ -41,6 +41,7 @@ class ActiveRun:
         elapsed_seconds: How long by now.
         progress: The share that is done, as it has reported with `entropic.report_progress`; else None.
         text: What it has reported in words.
+        attempts: How many attempts there were, this one among them, at a run that puts checkpoints by; else 1.
         seconds_left: An estimate, by what it has reported, else by recorded runs like it; None if nothing is known.
     """
 
@@ -54,18 +55,24 @@ class ActiveRun:
     progress: float | None
     text: str
     seconds_left: float | None
+    attempts: int = 1
 
     def __hash__(self) -> int:
         return hash((self.params_hash, self.host, self.pid, self.began_at))
 
-    def __str__(self) -> str:
+    @property
+    def what(self) -> str:
+        """What runs, on one line: hash, function and parameters."""
         flat = {} if self.params is None else flatten(self.params)
         point = ", ".join(f"{name}={cell_text(value)}" for name, value in flat.items())
-        what = " ".join(filter(None, [self.params_hash, self.function, f"({point})" if point else ""]))
+        return one_line(" ".join(filter(None, [self.params_hash, self.function, f"({point})" if point else ""])))
+
+    def __str__(self) -> str:
         told = [f"for {duration(self.elapsed_seconds)}", f"process {self.pid} on {self.host}" if self.pid else ""]
         told += ["" if self.progress is None else f"{self.progress:.0%}", self.text]
+        told += [f"attempt {self.attempts}" if self.attempts > 1 else ""]
         told += ["" if self.seconds_left is None else f"about {duration(self.seconds_left)} left"]
-        return one_line(f"{what}: {', '.join(filter(None, told))}")
+        return one_line(f"{self.what}: {', '.join(filter(None, told))}")
 
 
 ActiveRun.__module__ = "entropic.reports"
@@ -106,10 +113,19 @@ class Estimates:
 def under_way(engine: RunCache, estimates: Estimates | None = None) -> list[ActiveRun]:
     """What runs at the moment, the oldest first; see `entropic.Store.under_way`."""
     estimates, now = estimates or Estimates(engine), time.time()
-    return [_active(seen, estimates, now) for seen in runs_seen(Layout(engine.settings.results_dir))]
+    layout = Layout(engine.settings.results_dir)
+    return [_active(seen, estimates, now, _attempts(layout, seen.params_hash)) for seen in runs_seen(layout)]
 
 
-def _active(seen: Seen, estimates: Estimates, now: float) -> ActiveRun:
+def _attempts(layout: Layout, params_hash: str) -> int:
+    """Of a run that puts checkpoints by; 1 for any other."""
+    with contextlib.suppress(OSError):
+        used = [place for place in checkpoint_places(layout, params_hash) if is_in_use(place)]
+        return max((len(read_attempts(place)) for place in used), default=1)
+    return 1
+
+
+def _active(seen: Seen, estimates: Estimates, now: float, attempts: int) -> ActiveRun:
     note = seen.note
     function, params = note.get("function"), _decoded(note.get("params"))
     function = function if isinstance(function, str) else None
@@ -131,6 +147,7 @@ def _active(seen: Seen, estimates: Estimates, now: float) -> ActiveRun:
         progress=fraction,
         text=text,
         seconds_left=left,
+        attempts=attempts,
     )
 
 

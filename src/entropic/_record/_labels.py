@@ -38,9 +38,16 @@ def short_name(function: str) -> str:
 
 
 def _value_text(value: Any) -> str:
-    if is_run(value):
-        return short_name(str(value[RUN_TAG]["function"] or "run"))
     if isinstance(value, list) and any(map(is_run, value)):
         return f"[{', '.join(map(_value_text, value))}]"
-    text = cell_text(value)
+    text = cell_text(_with_short_names(value))
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def _with_short_names(value: Any) -> Any:
+    """A value in which each run is named by its function only."""
+    if is_run(value):
+        return {"$function": short_name(str(value[RUN_TAG]["function"] or "run"))}
+    if isinstance(value, dict):
+        return {name: _with_short_names(item) for name, item in value.items()}
+    return value

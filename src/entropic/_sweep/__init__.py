@@ -7,7 +7,7 @@ Loaded piece by piece: naming an option costs nothing, and what runs a sweep com
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ._options import OnError, SweepKeywords, SweepOptions, shows_options, worker_count
+from ._options import OnError, Order, SweepKeywords, SweepOptions, shows_options, worker_count
 
 if TYPE_CHECKING:
     from ._estimate import Estimator, Run
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Estimator",
     "OnError",
+    "Order",
     "Plan",
     "Run",
     "Sink",

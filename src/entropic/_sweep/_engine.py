@@ -20,10 +20,10 @@ from concurrent.futures import BrokenExecutor
 from time import monotonic
 from typing import Any
 
-from .. import _log
 from .._fs import give_again
-from ..errors import Failure, NotSharedError, WorkerDiedError
+from ..errors import Failure, JobLostError, NotSharedError, RunStopped, WorkerDiedError
 from ._elsewhere import Elsewhere
+from ._expected import Limits
 from ._look_ahead import drawn
 from ._outcomes import Asked, Counts, Outcome, failure_of
 from ._queue import Queue
@@ -51,7 +51,7 @@ class Sweep:
         task: What is swept.
         workers: Who works; None for the caller's own thread.
         total: The number of points, if known: the last batches are then small enough for all workers to end together.
-        waits: Whether to wait at the end for points that others have under way; without, they have no outcome.
+        limits: How long it may take. Points that would not be done by then are not begun, nor waited for.
 
     Attributes:
         counts: How it stands.
@@ -59,13 +59,7 @@ class Sweep:
     """
 
     def __init__(
-        self,
-        points: Iterable[Any],
-        task: Task,
-        workers: Workers | None,
-        *,
-        total: int | None = None,
-        waits: bool = True,
+        self, points: Iterable[Any], task: Task, workers: Workers | None, total: int | None, limits: Limits
     ) -> None:
         self.counts = Counts()
         self._points = points
@@ -79,11 +73,12 @@ class Sweep:
         self._queue = None if workers is None else Queue(workers, by_value=task.by_value)
         self._suspects: deque[Asked] = deque()
         self._elsewhere = Elsewhere(task.subject.flights)
-        self._waits = waits
+        self._limits = limits
+        self._skipped: set[str] = set()
         self._next_look = 0.0
         self._others = 0
         self._sharing = Sharing(task)
-        self._has_said_broken = False
+        self._stopped: RunStopped | None = None
 
     # ---- the story --------------------------------------------------------------------------------------------------
 
@@ -96,12 +91,15 @@ class Sweep:
         Raises:
             Exception: The first point cannot be one at all; nothing has run then.
             NotSharedError: What the workers record does not arrive here.
+            RunStopped: A run has stopped on request, and none has begun after it.
         """
         try:
             yield from self._each_point()
             yield from self._what_is_left()
             yield from self._each_suspect()
             yield from self._come_back()
+            if self._stopped is not None:
+                raise RunStopped("sweep", self._stopped.reason, self.counts.text(self._total))
         except (KeyboardInterrupt, GeneratorExit):
             if self._workers is not None:
                 self._workers.interrupt()
@@ -137,6 +135,8 @@ class Sweep:
                 yield from self._ask(position, point, key)
             if monotonic() > self._next_look or self._is_full():
                 yield from self._keep_up()
+            if self._stopped is not None:
+                return
 
     def _what_is_left(self) -> Iterator[Outcome]:
         while self._queue:
@@ -145,18 +145,18 @@ class Sweep:
 
     def _each_suspect(self) -> Iterator[Outcome]:
         """Points that may have taken their worker down, once more: each alone, so that there is no doubt."""
-        while self._suspects:
+        while self._suspects and self._stopped is None:
             self._put_first([self._suspects.popleft()])
             yield from self._what_is_left()
 
     def _come_back(self) -> Iterator[Outcome]:
         """Points that were under way elsewhere, until each is recorded or has been run here."""
-        while left := len(self._elsewhere):
+        while (left := len(self._elsewhere)) and self._stopped is None:
             yield from self._look_back()
             yield from self._what_is_left()
             yield from self._each_suspect()
             if len(self._elsewhere) == left:
-                if not self._waits:
+                if not self._limits.may_wait():
                     self.counts.under_way = self._elsewhere.count_of_points()
                     return
                 self._elsewhere.tell_waiting()
@@ -172,33 +172,38 @@ class Sweep:
             self._others += 1
         elif failure is not None:
             yield self._as_failed(position, point, failure)
-        elif self._workers is None:
-            yield from self._run(Asked(position, point, key))
         else:
-            self._put(Asked(position, self._subject.own_point(point), key))
+            yield from self._begin(Asked(position, point, key))
 
-    def _run(self, asked: Asked) -> Iterator[Outcome]:
-        """Run a point in this thread."""
-        self.counts.running = 1
-        report = attempt(self._task, asked.point, Exception)  # not SystemExit: it may be a signal to us all
-        self.counts.running = 0
-        yield from self._settle(asked, report, self._task.home)
-
-    def _put(self, asked: Asked) -> None:
-        self._asked[asked.key.params_hash] = asked
-        assert self._queue is not None
-        self._queue.put(asked)
-        self._count()
+    def _begin(self, asked: Asked) -> Iterator[Outcome]:
+        """Run a point in this thread, or hand it out; unless it is too late for it."""
+        asked.latest = self._limits.latest_start(asked.key)
+        if asked.key.params_hash in self._skipped or self._limits.is_past(asked.latest):
+            self._skip(asked)
+        elif self._queue is not None:
+            self._keep(asked)
+            self._queue.put(asked)
+            self._count()
+        else:
+            self.counts.running = 1
+            report = attempt(self._task, asked.point, Exception)  # not SystemExit: it may be a signal to us all
+            self.counts.running = 0
+            yield from self._settle(asked, report, self._task.home)
 
     def _put_first(self, asked: Sequence[Asked]) -> None:
         assert self._queue is not None
         self._queue.put_first(asked)
 
     def _is_full(self) -> bool:
-        is_at_work = self._queue is not None and self._queue.is_at_work()
-        if self._others >= _MOST_OTHERS and (is_at_work or (self._elsewhere and self._waits)):
+        if self._stopped is None and self._others >= _MOST_OTHERS and self._elsewhere and self._limits.may_wait():
             return True
-        return self._queue is not None and self._queue.is_full()
+        return self._queue is not None and self._queue.is_full(has_no_more=self._others >= _MOST_OTHERS)
+
+    def _keep(self, asked: Asked) -> None:
+        """Hold a point for later, and have whatever asks for it until then share its outcome."""
+        if self._asked.get(asked.key.params_hash) is not asked:
+            asked.point = self._subject.own_point(asked.point)
+            self._asked[asked.key.params_hash] = asked
 
     # ---- waiting ----------------------------------------------------------------------------------------------------
 
@@ -228,7 +233,7 @@ class Sweep:
             yield from self._look_back()
 
     def _pause(self) -> None:
-        time.sleep(min(self._elsewhere.seconds_until_due(), self._tick_seconds()))
+        time.sleep(min(self._elsewhere.seconds_until_due(), self._tick_seconds(), self._limits.seconds_left()))
         self.tick()
 
     def _tick_seconds(self) -> float:
@@ -240,7 +245,7 @@ class Sweep:
         for asked in self._elsewhere:
             began = monotonic()
             record = self._sharing.recalled(asked.key)
-            is_over = record is not None or self._elsewhere.is_free(asked)
+            is_over = record is not None or (self._stopped is None and self._elsewhere.is_free(asked))
             cost += monotonic() - began
             if not is_over:
                 continue
@@ -249,10 +254,8 @@ class Sweep:
             if record is not None:
                 self._subject.note(False)
                 yield from self._answered(asked, record, is_ours=False)
-            elif self._workers is None:
-                yield from self._run(asked)
             else:
-                self._put(asked)
+                yield from self._begin(asked)
         self._elsewhere.note_look(cost)
 
     def _taken(self, returned: Iterable[tuple[list[Asked], Any]]) -> Iterator[Outcome]:
@@ -304,23 +307,17 @@ class Sweep:
         if not missing:
             return
         error = WorkerDiedError(outcome.exit_status) if isinstance(outcome, Died) else outcome
-        self._log_broken(outcome, len(missing))
+        assert self._queue is not None
+        self._queue.tell_broken(outcome, len(missing))
         is_alone = len(batch) == 1 and (batch[0].is_suspect or not isinstance(outcome, Died))
         if is_alone or isinstance(outcome, BrokenExecutor):
             for asked in missing:
                 yield from self._given_up(asked, failure_of(asked.point, error))
         else:
-            self._suspect(missing, one=isinstance(outcome, Died))
-
-    def _log_broken(self, outcome: Died | BaseException, points: int) -> None:
-        if isinstance(outcome, Died):
-            _log.worker_died(outcome.exit_status, points)
-        elif isinstance(outcome, BrokenExecutor) and not self._has_said_broken:
-            self._has_said_broken = True
-            _log.executor_broken(outcome)
+            self._suspect(missing, one=isinstance(outcome, (Died, JobLostError)))
 
     def _suspect(self, missing: list[Asked], *, one: bool) -> None:
-        """Of a process that died, the first point without a record was at work; of an executor, any of them."""
+        """Of a process or job that ended, the first point without a record was at work; of an executor, any of them."""
         suspects, innocent = (missing[:1], missing[1:]) if one else (missing, [])
         for asked in suspects:
             asked.is_suspect = True
@@ -328,10 +325,13 @@ class Sweep:
         self._put_first(innocent)
 
     def _settle(self, asked: Asked, report: Report, process: tuple[str, int]) -> Iterator[Outcome]:
-        if report.is_elsewhere:
-            self._pass_over(asked)
+        if report.left:
+            self._pass_over(asked) if report.left == "elsewhere" else self._skip(asked)
             return
         error = report.exception()
+        if isinstance(error, RunStopped):
+            self._note_stop(asked, error)
+            return
         if error is None and not self._sharing.is_with(process, asked.key):
             error = self._sharing.error(f"a worker on {process[0]} has recorded a run that cannot be found here")
         if error is not None:
@@ -340,17 +340,30 @@ class Sweep:
         if report.has_run:
             self.counts.runs += 1
             self.counts.run_seconds += report.seconds
+            self._limits.note(asked.key, report.seconds)
         if process != self._task.home:
             self._subject.note(report.has_run)
         yield from self._answered(asked, report.record, is_ours=report.has_run)
 
+    def _note_stop(self, asked: Asked, stopped: RunStopped) -> None:
+        """A point that has stopped on request is neither done nor failed; no other begins after it."""
+        self._forget(asked)
+        self.counts.stopped += 1 + len(asked.others)
+        self._stopped = stopped
+        if self._queue is not None:
+            self._queue.close()
+
     def _pass_over(self, asked: Asked) -> None:
         """Another runs it: it is looked at again later, with whatever asks for it until then."""
-        if self._asked.get(asked.key.params_hash) is not asked:
-            asked.point = self._subject.own_point(asked.point)
-            self._asked[asked.key.params_hash] = asked
+        self._keep(asked)
         self._elsewhere.add(asked)
         self._count()
+
+    def _skip(self, asked: Asked) -> None:
+        """It would not be done in time; nor is whatever asks for it later."""
+        self._skipped.add(asked.key.params_hash)
+        self.counts.skipped += 1 + len(asked.others)
+        self._forget(asked)
 
     # ---- outcomes ---------------------------------------------------------------------------------------------------
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
 from inspect import Parameter
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, get_args
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from ._progress import Sink
 
 OnError = Literal["raise", "skip"]
-_ON_ERROR = get_args(OnError)
+Order = Literal["given", "longest"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,6 +34,10 @@ class SweepKeywords(TypedDict, total=False):
     progress: bool | Sink | None
     on_error: OnError
     wait: bool
+    concurrency: int | None
+    order: Order
+    budget: float | timedelta | None
+    until: datetime | None
     metadata: Mapping[str, Any] | None
 
 
@@ -46,6 +53,10 @@ class SweepOptions:
         progress: A bar or not, or a function that is called with the progress.
         on_error: ``"raise"`` or ``"skip"``.
         wait: Whether to wait at the end for points that others have under way.
+        concurrency: How many coroutines at a time, of a coroutine function.
+        order: ``"given"`` or ``"longest"``.
+        budget: Seconds after which nothing is begun that would not be done by then.
+        until: The same as a moment.
         metadata: Kept with the records of new runs.
 
     Raises:
@@ -59,6 +70,10 @@ class SweepOptions:
     progress: bool | Sink | None = None
     on_error: OnError = "raise"
     wait: bool = True
+    concurrency: int | None = None
+    order: Order = "given"
+    budget: float | timedelta | None = None
+    until: datetime | None = None
     metadata: Mapping[str, Any] | None = None
 
     @classmethod
@@ -85,12 +100,21 @@ class SweepOptions:
             _require_executor(self.executor)
         if self.workers is not None:
             object.__setattr__(self, "workers", worker_count(self.workers))
+        _require_concurrency(self.concurrency, is_elsewhere=self.executor is not None or self.workers is not None)
         if self.batch_seconds is not None:
             object.__setattr__(self, "batch_seconds", _seconds(self.batch_seconds))
         if not (self.progress is None or isinstance(self.progress, bool) or callable(self.progress)):
             raise TypeError(f"Cannot use progress={self.progress!r}: give True, False, None or a function to call.")
-        if self.on_error not in _ON_ERROR:
-            raise ValueError(f"Cannot use on_error={self.on_error!r}: it is one of {', '.join(map(repr, _ON_ERROR))}.")
+        _require_one_of(OnError, on_error=self.on_error)
+        _require_one_of(Order, order=self.order)
+        _seconds_of_budget(self.budget)
+        if not (self.until is None or isinstance(self.until, datetime)):
+            raise TypeError(f"Cannot use until={self.until!r}: give a datetime; one without a zone is of local time.")
+
+    def ends(self) -> float:
+        """When a sweep that begins now is to be at its end, in seconds since the epoch; infinite for whenever it is."""
+        until = math.inf if self.until is None else self.until.timestamp()
+        return min(time.time() + _seconds_of_budget(self.budget), until)
 
 
 _NAMES = frozenset(field.name for field in fields(SweepOptions))
@@ -148,6 +172,30 @@ def _asks_for_points(function: F, place: int) -> F:
         return function(*args, **keywords)
 
     return called  # type: ignore[return-value]
+
+
+def _require_concurrency(count: Any, *, is_elsewhere: bool) -> None:
+    if count is None:
+        return
+    if is_elsewhere:
+        raise TypeError("Cannot sweep with concurrency= beside workers= or executor=, which know how many they run.")
+    if type(count) is not int or count < 1:
+        raise ValueError(f"Cannot use concurrency={count!r}: give a number of coroutines, 1 or more.")
+
+
+def _require_one_of(choices: Any, **given: Any) -> None:
+    allowed = get_args(choices)
+    for name, value in given.items():
+        if value not in allowed:
+            raise ValueError(f"Cannot use {name}={value!r}: it is one of {', '.join(map(repr, allowed))}.")
+
+
+def _seconds_of_budget(budget: Any) -> float:
+    """Seconds; infinite where there is no end, as for a job of a batch system without a limit of time."""
+    seconds = budget.total_seconds() if isinstance(budget, timedelta) else math.inf if budget is None else budget
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds != seconds:
+        raise ValueError(f"Cannot use budget={budget!r}: give seconds, or a datetime.timedelta.")
+    return float(seconds)
 
 
 def _seconds(value: Any) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 from typing import Any, NamedTuple
 
@@ -33,8 +34,10 @@ class Counts:
         done: Those that were run by this sweep; *runs* are those whose duration is known, in all *run_seconds*.
         elsewhere: Those that others have run meanwhile.
         failed: Those that have failed.
+        stopped: Those that have stopped on request.
         running: Those that are handed out and not yet back.
         under_way: Those that others have under way.
+        skipped: Those that were not begun, since they would not have been done in time.
     """
 
     __slots__ = (
@@ -47,19 +50,27 @@ class Counts:
         "run_seconds",
         "running",
         "runs",
+        "skipped",
+        "stopped",
         "under_way",
     )
 
     def __init__(self) -> None:
         self.cached = self.done = self.drawn = self.failed = self.running = self.runs = 0
-        self.by_earlier_code = self.elsewhere = self.under_way = 0
+        self.by_earlier_code = self.elsewhere = self.under_way = self.skipped = self.stopped = 0
         self.run_seconds = 0.0
+
+    def text(self, total: int | None) -> str:
+        """How far a sweep has come that was stopped."""
+        recorded = self.cached + self.done + self.elsewhere
+        told = f"{recorded} points are recorded, {self.stopped} stopped, {self.failed} failed"
+        return told if total is None else f"{told}, of {total}"
 
 
 class Asked:
     """A point that is not recorded, and all places of the sweep at which it stands."""
 
-    __slots__ = ("is_suspect", "key", "others", "point", "position", "refusals")
+    __slots__ = ("is_suspect", "key", "latest", "others", "point", "position", "refusals")
 
     def __init__(self, position: int, point: Any, key: Any) -> None:
         self.position = position
@@ -68,3 +79,4 @@ class Asked:
         self.others: list[tuple[int, Any]] = []
         self.is_suspect = False
         self.refusals = 0
+        self.latest = math.inf  # when it has to begin at the latest

@@ -28,7 +28,8 @@ class SweepProgress:
         seconds_left: An estimate; None while nothing is known.
         by_earlier_code: Those of the cached ones whose record was made by code that has changed since.
         elsewhere: Points that others have run meanwhile.
-        under_way: Points that others have under way; at the end those that were left to them, with ``wait=False``.
+        under_way: Points that others have under way; at the end those that were left to them.
+        skipped: Points that were not begun, since they would not have been done in time; see ``budget``.
 
     Example:
         >>> print(SweepProgress(12, 3, 4, 0, 0, 0.0, elsewhere=5))
@@ -44,17 +45,19 @@ class SweepProgress:
     by_earlier_code: int = 0
     elsewhere: int = 0
     under_way: int = 0
+    skipped: int = 0
 
     @property
     def answered(self) -> int:
         """Points that are through, one way or another."""
-        return self.cached + self.done + self.elsewhere + self.failed
+        return self.cached + self.done + self.elsewhere + self.failed + self.skipped
 
     def __str__(self) -> str:
         numbers = (
             (self.done, "run here"),
             (self.elsewhere, "run elsewhere"),
             (self.failed, "failed"),
+            (self.skipped, "skipped"),
             (self.under_way, "under way elsewhere"),
         )
         parts = [cached_text(self.cached, self.by_earlier_code)] if self.cached else []
@@ -77,12 +80,14 @@ class Counted(Protocol):
     by_earlier_code: int
     elsewhere: int
     under_way: int
+    skipped: int
 
 
 def progress_of(counts: Counted, total: int | None, seconds_left: float | None) -> SweepProgress:
     """How a sweep stands that has these counts."""
     numbers = (total, counts.cached, counts.done, counts.failed, counts.running)
-    return SweepProgress(*numbers, seconds_left, counts.by_earlier_code, counts.elsewhere, counts.under_way)
+    others = (counts.by_earlier_code, counts.elsewhere, counts.under_way, counts.skipped)
+    return SweepProgress(*numbers, seconds_left, *others)
 
 
 class Reporter:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from time import monotonic
 from typing import Any
 
+from .. import _log
+from ..errors import JobLostError
 from ._batches import Batches
 from ._outcomes import Asked
 from ._tasks import Points, Report
-from ._workers import Workers, new_number
+from ._workers import Died, Workers, new_number
 
 _LINGER_SECONDS = 0.01
 
@@ -30,6 +34,7 @@ class Queue:
         self._waiting: list[Asked] = []
         self._began = 0.0
         self._under_way: dict[str, list[Asked]] = {}
+        self._is_closed = self._has_said_broken = False
 
     def __bool__(self) -> bool:
         return bool(self._waiting or self._under_way)
@@ -38,17 +43,25 @@ class Queue:
         """How many points are not handed out."""
         return len(self._waiting)
 
+    def close(self) -> None:
+        """Hand out nothing more; what is under way comes back."""
+        self._is_closed = True
+        self._waiting.clear()
+
     def is_at_work(self) -> bool:
         """Whether a batch is under way."""
         return bool(self._under_way)
 
-    def is_full(self) -> bool:
-        """Whether there is a whole batch to hand out, and no room for it."""
+    def is_full(self, *, has_no_more: bool) -> bool:
+        """Whether a batch is worth waiting for: no more points may be drawn, or there is no room for a whole batch."""
         is_whole = len(self._waiting) >= self._batches.size
-        return is_whole and self.is_at_work() and not self._batches.has_room(len(self._under_way))
+        is_stuck = has_no_more or (is_whole and not self._batches.has_room(len(self._under_way)))
+        return self.is_at_work() and is_stuck
 
     def put(self, asked: Asked) -> None:
         """Take a point, and hand out a batch if it is whole."""
+        if self._is_closed:
+            return
         if not self._waiting:
             self._began = monotonic()
         self._waiting.append(asked)
@@ -56,7 +69,7 @@ class Queue:
 
     def put_first(self, asked: Sequence[Asked]) -> None:
         """Take points back, to be handed out before all others."""
-        self._waiting[:0] = asked
+        self._waiting[:0] = [] if self._is_closed else asked
 
     def fill(self, at_least: int | None = None) -> None:
         """Hand out batches of the present size, as long as there is room and so many points for one."""
@@ -65,7 +78,9 @@ class Queue:
             batch = self._waiting[: self._batches.size]
             del self._waiting[: self._batches.size]
             asked = [asked.point for asked in batch]
-            points = Points(asked, new_number(), seconds=self._workers.batch_seconds, by_value=self._by_value)
+            latest = [asked.latest for asked in batch] if any(asked.latest < math.inf for asked in batch) else ()
+            seconds = self._workers.batch_seconds
+            points = Points(asked, new_number(), seconds=seconds, by_value=self._by_value, latest=latest)
             self._under_way[points.number] = batch
             self._batches.note_handed_out(len(batch))
             self._workers.submit(points)
@@ -85,8 +100,18 @@ class Queue:
             for number, outcome in self._workers.returned(timeout):
                 yield self._under_way.pop(number), outcome
 
+    def tell_broken(self, outcome: Died | BaseException, points: int) -> None:
+        """Log that a batch was lost, with so many points to be tried again; of an executor that is broken, once."""
+        if isinstance(outcome, Died):
+            _log.worker_died(outcome.exit_status, points)
+        elif isinstance(outcome, JobLostError):
+            _log.job_lost(outcome.job, outcome.state, points)
+        elif isinstance(outcome, BrokenExecutor) and not self._has_said_broken:
+            self._has_said_broken = True
+            _log.executor_broken(outcome)
+
     def adapt(self, reports: Sequence[Report], left: int | None) -> None:
         """Judge by what has been run how many points make a batch, with so many of the sweep left, if known."""
-        seconds = [report.seconds for report in reports if not report.is_elsewhere]
+        seconds = [report.seconds for report in reports if not report.left]
         if seconds:
             self._batches.adapt(sum(seconds) / len(seconds), left)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Callable, Generator, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from .. import _log
 from .._points import count_of, points_of
@@ -15,15 +15,19 @@ from ..errors import Failure, SweepError
 from ._engine import Sweep
 from ._estimate import Run
 from ._executors import Executed, knows_main_program, sends_elsewhere, stays_here
+from ._expected import Expectation, Limits, longest_first
 from ._forecast import Forecast
-from ._options import SweepOptions
+from ._options import SweepOptions, worker_count
 from ._outcomes import Outcome
 from ._pickling import is_main_unknown
 from ._processes import Processes
-from ._progress import Reporter, bar_if_wanted, progress_of
+from ._progress import Reporter, Sink, bar_if_wanted, progress_of
 from ._subject import Subject
 from ._tasks import Task
 from ._workers import Workers
+
+if TYPE_CHECKING:
+    from ._coroutines import AsyncSubject
 
 T = TypeVar("T")
 
@@ -42,19 +46,23 @@ def as_record(record: RunRecord) -> RunRecord:
 
 
 def run_sweep(
-    subject: SubjectWithTimes, points: Any, options: SweepOptions, answer: Callable[[RunRecord], T]
+    subject: SubjectWithTimes,
+    points: Any,
+    options: SweepOptions,
+    answer: Callable[[RunRecord], T],
+    at_the_end: Sink | None = None,
 ) -> list[T]:
     """
     Sweep; the answers of all points that have one, in their order.
 
-    Without ``wait`` those that others have under way are not among them.
+    Points that were left to others, or for later, are not among them; what is called *at_the_end* can tell how many.
 
     Raises:
         SweepError: At the end: some points have failed.
     """
     found: list[RunRecord | None] = []
     failures: list[tuple[int, Failure]] = []
-    with contextlib.closing(_outcomes(subject, points, options)) as outcomes:
+    with contextlib.closing(_outcomes(subject, points, options, at_the_end)) as outcomes:
         for position, _, record, failure in outcomes:
             if failure is not None:
                 failures.append((position, failure))
@@ -119,13 +127,14 @@ def _not_loaded(record: RunRecord, error: Exception, options: SweepOptions) -> F
     return failure
 
 
-def _outcomes(subject: SubjectWithTimes, points: Any, options: SweepOptions) -> Generator[Outcome, None, None]:
+def _outcomes(
+    subject: SubjectWithTimes, points: Any, options: SweepOptions, at_the_end: Sink | None = None
+) -> Generator[Outcome, None, None]:
     """The sweep itself; what it shows is shown, and what is to be skipped is logged."""
-    points = points_of(points)
-    total = count_of(points)
+    points, total, places, limits = _arranged(subject, points_of(points), options)
     workers = _workers_for(subject, options)
     task = Task(subject) if workers is None else workers.task
-    sweep = Sweep(points, task, workers, total=total, waits=options.wait)
+    sweep = Sweep(points, task, workers, total, limits)
     bar = None if callable(options.progress) else bar_if_wanted(options.progress)
     sink = options.progress if callable(options.progress) else bar
     if sink is not None:
@@ -138,13 +147,27 @@ def _outcomes(subject: SubjectWithTimes, points: Any, options: SweepOptions) -> 
             for outcome in outcomes:
                 if outcome.failure is not None and options.on_error == "skip":
                     _log.point_failed(outcome.point, outcome.failure.error)
-                yield outcome
+                yield outcome if places is None else outcome._replace(position=places[outcome.position])
         if sink is not None:
             reporter.tell()
-        _log.swept(sweep.counts.drawn, str(progress_of(sweep.counts, total, 0.0)), is_whole=not sweep.counts.under_way)
+        progress = progress_of(sweep.counts, total, 0.0)
+        _log.swept(sweep.counts.drawn, str(progress), is_whole=not (progress.under_way or progress.skipped))
+        if at_the_end is not None:
+            at_the_end(progress)
     finally:
         if bar is not None:
             bar.close()
+
+
+def _arranged(
+    subject: SubjectWithTimes, points: Iterable[Any], options: SweepOptions
+) -> tuple[Iterable[Any], int | None, Sequence[int] | None, Limits]:
+    """The points in their order, how many there are, the places at which they were given, and how long it may take."""
+    expectation, places = Expectation(subject), None
+    if options.order == "longest":
+        arranged = longest_first(subject, points, expectation)
+        places, points = [place for place, _ in arranged], [point for _, point in arranged]
+    return points, count_of(points), places, Limits(options.ends(), options.wait, expectation)
 
 
 def _workers_for(subject: Subject, options: SweepOptions) -> Workers | None:
@@ -160,8 +183,20 @@ def _workers_meant(subject: Subject, options: SweepOptions) -> Workers | None:
         task.packed()  # now, before anything runs: it may be refused
         return Processes(options.workers, task)
     if options.executor is None:
-        return None
+        return _coroutines_of(subject, options.concurrency)
     task = Task(subject, by_value=not knows_main_program(options.executor), is_here=stays_here(options.executor))
     if sends_elsewhere(options.executor):
         task.packed()
     return Executed(options.executor, task)
+
+
+def _coroutines_of(subject: Subject, count: int | None) -> Workers | None:
+    """Coroutines of a function that is one, where there is to be more than one at a time."""
+    is_async = getattr(subject, "is_async", lambda: False)()
+    if not is_async and count is not None:
+        raise TypeError("Cannot sweep with concurrency=: it is for coroutine functions. Give workers=, or an executor.")
+    if not is_async or (count or worker_count(-1)) == 1:
+        return None
+    from ._coroutines import Coroutines  # loaded by those who have some
+
+    return Coroutines(count or worker_count(-1), cast("AsyncSubject", subject))

@@ -10,13 +10,13 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple
 
 from .._fs import collected_warnings, collecting_warnings
 from .._locks import UnderWayElsewhere, independent_ranks
 from .._results import Layout, TaskFile, TaskName
-from ..errors import StoreWriteError, WorkerError, sendable
+from ..errors import RunStopped, StoreWriteError, WorkerError, sendable
 from ._pickling import dumps, require_shareable
 from ._subject import Subject
 
@@ -40,7 +40,8 @@ class Report(NamedTuple):
         record: Its record, if it did not fail.
         error: What it raised: in another process the pickled exception, or its name and text.
         traceback: Where.
-        is_elsewhere: Whether another runs it, so that nothing was done.
+        left: Why nothing was done, if nothing was: another runs it, or it would not have been done in time.
+        has_stopped: Whether it has stopped on request, which is what it raised.
     """
 
     has_run: bool
@@ -48,7 +49,8 @@ class Report(NamedTuple):
     record: Any = None
     error: BaseException | bytes | None = None
     traceback: str = ""
-    is_elsewhere: bool = False
+    left: Literal["", "elsewhere", "late"] = ""
+    has_stopped: bool = False
 
     def exception(self) -> BaseException | None:
         """What it raised, as far as it can be brought back here."""
@@ -67,6 +69,9 @@ class Reported(NamedTuple):
     reports: Sequence[Report]
     process: tuple[str, int]
     warned: Sequence[Warning] = ()
+
+
+LATE = Report(False, 0.0, left="late")
 
 
 class NotStarted(RuntimeError):
@@ -97,18 +102,26 @@ class Points:
         number: Unlike that of any other batch, so that no scheduler takes two for one.
         seconds: How long a worker goes on with them; what it has not begun by then, it leaves to others.
         by_value: As for `Task`.
+        latest: When each has to begin, in seconds since the epoch; empty if there is no haste.
     """
 
     def __init__(
-        self, points: list[Any], number: str, *, seconds: float = BATCH_SECONDS, by_value: bool = False
+        self,
+        points: list[Any],
+        number: str,
+        *,
+        seconds: float = BATCH_SECONDS,
+        by_value: bool = False,
+        latest: Sequence[float] = (),
     ) -> None:
         self.number = number
         self.seconds = seconds
+        self.latest = latest
         self._points = points
         self._by_value = by_value
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _PackedPoints, (dumps(self._points, by_value=self._by_value), self.number, self.seconds)
+        return _PackedPoints, (dumps(self._points, by_value=self._by_value), self.number, self.seconds, self.latest)
 
     def loaded(self) -> list[Any]:
         """The points."""
@@ -236,6 +249,7 @@ class _PackedPoints(NamedTuple):
     packed: bytes
     number: str
     seconds: float
+    latest: Sequence[float]
 
     def loaded(self) -> list[Any]:
         points: list[Any] = pickle.loads(self.packed)
@@ -304,18 +318,25 @@ def work_through(task: Task | PackedTask | FiledTask, batch: Points | _PackedPoi
     ) as error:  # an answer too: raised, it would be whatever the executor makes of exceptions
         return error
     with contextlib.nullcontext() if task.is_home() else collecting_warnings():
-        reports = _reports_of(task, batch.loaded(), batch.seconds)
+        reports = _reports_of(task, batch)
     return Reported(reports, this_process(), () if task.is_home() else collected_warnings())
 
 
-def _reports_of(task: Task, points: Iterable[Any], seconds: float) -> list[Report]:
+def _reports_of(task: Task, batch: Points | _PackedPoints) -> list[Report]:
     reports: list[Report] = []
-    ends = time.perf_counter() + seconds
-    for point in points:
-        if reports and (task.is_stopped or time.perf_counter() > ends):
+    ends = time.perf_counter() + batch.seconds
+    for point, is_late in in_time(batch):
+        if reports and (task.is_stopped or reports[-1].has_stopped or time.perf_counter() > ends):
             break
-        reports.append(attempt(task, point, Exception, SystemExit))  # exit() ends a run, not the worker
+        # exit() ends a run, not the worker
+        reports.append(LATE if is_late else attempt(task, point, Exception, SystemExit))
     return reports
+
+
+def in_time(batch: Points | _PackedPoints) -> Iterator[tuple[Any, bool]]:
+    """The points of a batch, each when it is its turn, and whether it is too late by then."""
+    for place, point in enumerate(batch.loaded()):
+        yield point, bool(batch.latest) and time.time() > batch.latest[place]
 
 
 def attempt(task: Task, point: Any, *caught: type[BaseException]) -> Report:
@@ -325,13 +346,11 @@ def attempt(task: Task, point: Any, *caught: type[BaseException]) -> Report:
         with independent_ranks():
             record, has_run = task.subject.ensure(point, waits=False)
     except UnderWayElsewhere:
-        return Report(False, 0.0, is_elsewhere=True)
-    except caught as error:
-        seconds = time.perf_counter() - began
-        text = traceback.format_exc()
-        if task.is_home():
-            return Report(False, seconds, None, error, text)
-        return Report(False, seconds, None, pickle.dumps(sendable(error)), text)
+        return Report(False, 0.0, left="elsewhere")
+    except (RunStopped, *caught) as error:  # type: ignore[misc]  # they are types
+        seconds, text = time.perf_counter() - began, traceback.format_exc()
+        sent = error if task.is_home() else pickle.dumps(sendable(error))
+        return Report(False, seconds, None, sent, text, has_stopped=isinstance(error, RunStopped))
     return Report(has_run, time.perf_counter() - began, record)
 
 

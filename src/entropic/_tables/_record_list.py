@@ -249,21 +249,9 @@ class RecordList(list[RunRecord]):
         Raises:
             MissingExtraError: The libraries of the extra ``page`` are not installed (an `ImportError`).
         """
-        from . import page as _page  # loaded by those who make a page, not by every process that looks something up
-
-        folder = os.path.dirname(os.path.abspath(path)) if path is not None else "."
-        text = _page.make_page(
-            self,
-            title,
-            relative_to=folder,
-            embed_up_to_bytes=embed_up_to_bytes,
-            results_dir=None if self._origin is None else self._origin.results_dir,
-            why_superseded=self._why_superseded(),
-        )
         if path is None:
-            return text
-        with replacing(path, or_in_place=True) as draft, open(draft, "w", encoding="utf-8") as file:
-            file.write(text)
+            return self._page_text(".", title, embed_up_to_bytes)
+        write_page(self, path, title, embed_up_to_bytes)
         return None
 
     def __repr__(self) -> str:
@@ -277,6 +265,19 @@ class RecordList(list[RunRecord]):
         from . import _render
 
         return _render.html_table(self._seen(_SHOWN_IN_HTML), caption=self._title(), rows=_SHOWN_IN_HTML)
+
+    def _page_text(self, folder: str, title: str, embed_up_to_bytes: int, **following: Any) -> str:
+        from . import page  # loaded by those who make one, not by every process that looks something up
+
+        return page.make_page(
+            self,
+            title,
+            relative_to=folder,
+            embed_up_to_bytes=embed_up_to_bytes,
+            results_dir=None if self._origin is None else self._origin.results_dir,
+            why_superseded=self._why_superseded(),
+            **following,
+        )
 
     def _title(self) -> str:
         return f"RecordList of {len(self)} run{'' if len(self) == 1 else 's'}"
@@ -313,3 +314,21 @@ def from_store(records: Iterable[RunRecord], origin: Origin) -> RecordList:
 
 
 RecordList.__module__ = "entropic.record"
+
+
+def write_page(
+    runs: RecordList, path: str | os.PathLike[str], title: str, embed_up_to_bytes: int = 16 << 20, **following: Any
+) -> None:
+    """
+    Write the page of some runs, in one step; see `RecordList.to_html`.
+
+    Args:
+        runs: What to show.
+        path: The file to write.
+        title: Headline of the page.
+        embed_up_to_bytes: As for `RecordList.to_html`.
+        **following: For a page that follows what runs: ``under_way`` and ``refresh_seconds`` of `page.make_page`.
+    """
+    text = runs._page_text(os.path.dirname(os.path.abspath(path)), title, embed_up_to_bytes, **following)
+    with replacing(path, or_in_place=True) as draft, open(draft, "w", encoding="utf-8") as file:
+        file.write(text)

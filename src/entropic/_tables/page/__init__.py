@@ -18,7 +18,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from ...errors import MissingExtraError
 from ._columns import page_columns
 from ._lineage import lineage_section
 from ._results import Shelf
+from ._under_way import refresh_tag, under_way_section
 
 __all__ = ["make_page"]
 
@@ -44,6 +45,8 @@ def make_page(
     embed_up_to_bytes: int = 16 << 20,
     results_dir: str | os.PathLike[str] | None = None,
     why_superseded: Sequence[str] = (),
+    under_way: Sequence[Mapping[str, object]] | None = None,
+    refresh_seconds: float | None = None,
 ) -> str:
     """
     Show runs as the text of one self-contained HTML file.
@@ -55,6 +58,8 @@ def make_page(
         embed_up_to_bytes: How many bytes of pictures and text to take into the page, newest results first.
         results_dir: The folder of the results; of what lies outside it nothing is taken into the page.
         why_superseded: Of each run why it no longer answers, or nothing.
+        under_way: What runs at the moment, for a page that follows; see `under_way_section`.
+        refresh_seconds: After how long a browser loads the page again; None for never.
 
     Raises:
         MissingExtraError: The libraries of the extra ``page`` are not installed (an `ImportError`).
@@ -75,6 +80,8 @@ def make_page(
         "style": _own("page.css"),
         "script": script,
         "lineage": lineage_section(runs),
+        "under_way": under_way_section(under_way),
+        "refresh": refresh_tag(refresh_seconds),
         "runs": as_data(shown),
         "table_js": _packed(table_js),
         "table_css": _packed(table_css),
