@@ -933,8 +933,8 @@ class Store:
         Example:
             >>> store = Store("results", "runs.json", file_suffix=".txt")
             >>> record = store.run({"n": 11}, lambda params, path: path.write_text("x"))
-            >>> store.fetch(record)
-            RecordList of 1 run
+            >>> len(store.fetch(record))
+            1
         """
         chosen = [records] if isinstance(records, RunRecord) else _required_records(records)
         return _tables.RecordList(filter(self._engine.finder.has_here, chosen))
@@ -963,8 +963,8 @@ class Store:
         Example:
             >>> store = Store("results", "runs.json", file_suffix=".txt", remote="memory://runs")
             >>> record = store.run_or_retrieve({"n": 1}, lambda params, path: path.write_text("x"))
-            >>> store.evict(), record.result_path.exists()
-            (RecordList of 1 run, False)
+            >>> len(store.evict()), record.result_path.exists()
+            (1, False)
             >>> store.retrieve({"n": 1}).result_path.read_text()
             'x'
         """
@@ -1069,6 +1069,28 @@ class Store:
         options, records = ExportOptions(preview=preview, outside=outside), self.list(where)
         chosen = with_ancestors(self._engine, records) if with_inputs else records
         return export(self._engine, chosen, Path(os.path.abspath(target)), options, step)
+
+    def export_parquet(self, path: str | os.PathLike[str], where: Where | None = None) -> int:
+        """
+        Write a table of runs to a Parquet file, for DuckDB, pandas and others; in parts, so that a million fit.
+
+        Each parameter is a column: of whole numbers, numbers, texts or truth values, where all runs have such a one,
+        and of JSON texts where they differ or are nested. ``params``, ``metadata`` and ``provenance`` are columns of
+        JSON texts as well, so nothing is lost: in a column of numbers 1 is 1.0. The file appears when it is whole.
+
+        Args:
+            path: The file; one that is there is replaced.
+            where: Which runs, as for `list`.
+
+        Returns:
+            How many runs are in it.
+
+        Raises:
+            MissingExtraError: The extra ``parquet`` is not installed (an `ImportError`).
+            OSError: The file cannot be written.
+        """
+        selection = query.Selection.of(where)
+        return _tables.write_parquet(lambda: self._engine.iter(selection), path)
 
     def check(self, *, contents: bool = False, repair: bool = False) -> CheckReport:
         """
