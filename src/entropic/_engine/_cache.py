@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _fs, _locks, _results, _tables, query
 from .._code import Codebook, Fingerprint
 from .._fs import late, remember
-from .._record import RunRecord, folded, is_pinned
+from .._record import RunRecord, is_pinned
 from ..errors import ResultMissingError
 from ..hashing import PLAIN_TYPES, Key, hash_params, make_key
 from ..index import adapt
@@ -335,7 +335,7 @@ class RunCache:
         if current:
             answering = _superseded.answering(self.index, self.paths, records, is_good)
             records = itertools.islice(answering, selection.limit)
-        found = _tables.from_store(folded(records), self.origin(is_good))
+        found = _tables.from_store(records, self.origin(is_good))
         if selection.condition != query.EVERY_RUN or selection.order_by:
             _unknown_names.warn_of_slips(
                 selection, bool(found), lambda: map(self.paths.fields, filter(is_wanted, self.index.iter()))
