@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ._engine import Comparison, Runner
     from ._maintenance import (
         ActiveRun,
+        CheckpointedRun,
         CheckReport,
         Explanation,
         Exported,
@@ -831,6 +832,32 @@ class Store:
 
         return failures(self._engine, where)
 
+    def checkpoints(self, where: Where | None = None) -> Sequence[CheckpointedRun]:
+        """
+        List runs that have put something by in their ``checkpoint_dir`` and are not recorded, the longest unseen first.
+
+        The next call carries on from there. What is given up is removed by ``remove()`` of what is listed, or by
+        ``prune(checkpoints=True)``. Costs a look at each of their files.
+
+        Args:
+            where: Of which parameters, as for `list`; without it all.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> def simulate(params, result_path, checkpoint_dir):
+            ...     checkpoint_dir.joinpath("state.txt").write_text("half way")
+            ...     raise ValueError("the node is gone")
+            >>> try:
+            ...     store.run_or_retrieve({"n": 5}, simulate)
+            ... except ValueError:
+            ...     pass
+            >>> [(run.params, len(run.attempts)) for run in store.checkpoints()]
+            [({'n': 5}, 1)]
+        """
+        from ._maintenance import checkpoints
+
+        return checkpoints(self._engine, where)
+
     @overload
     def prune(
         self,
@@ -843,6 +870,7 @@ class Store:
         by: Literal["age", "value"] = "age",
         keep_inputs: bool = True,
         failed: Literal[False] = False,
+        checkpoints: Literal[False] = False,
         preview: bool = False,
     ) -> RecordList: ...
 
@@ -856,6 +884,16 @@ class Store:
         preview: bool = False,
     ) -> Sequence[FailedRun]: ...
 
+    @overload
+    def prune(
+        self,
+        *,
+        checkpoints: Literal[True],
+        where: Where | None = None,
+        older_than_seconds: float | None = None,
+        preview: bool = False,
+    ) -> Sequence[CheckpointedRun]: ...
+
     def prune(
         self,
         *,
@@ -867,8 +905,9 @@ class Store:
         by: Literal["age", "value"] = "age",
         keep_inputs: bool = True,
         failed: bool = False,
+        checkpoints: bool = False,
         preview: bool = False,
-    ) -> RecordList | Sequence[FailedRun]:
+    ) -> RecordList | Sequence[FailedRun] | Sequence[CheckpointedRun]:
         """
         Give up runs by age, size, number and worth: their results and their records.
 
@@ -888,10 +927,14 @@ class Store:
                 this process. Without them those go on to answer, but cannot be made again.
             failed: Instead of runs, remove what failed ones have left, as `failures` lists it: all of it, or what
                 *where* and *older_than_seconds* mean.
+            checkpoints: Instead of runs, remove what such have put by that are not recorded, as `checkpoints` lists it:
+                all of it, or what *where* and *older_than_seconds* mean, counted from their last sign of life. What an
+                attempt under way uses is never removed.
             preview: Remove nothing; only tell.
 
         Returns:
-            The runs given up, oldest first; with *failed* the failed ones.
+            The runs given up, oldest first; with *failed* the failed ones, with *checkpoints* those that had put
+            something by.
 
         Raises:
             ValueError: An unknown order, or *by* value without *max_size_bytes*, or a limit that failed runs do not
@@ -905,13 +948,21 @@ class Store:
             >>> [record.params["n"] for record in store.prune(max_size_bytes=10, preview=True)]
             [1, 2]
         """
-        from ._maintenance import Limits, prune, prune_failures  # loaded by those who ask for it, as is all upkeep
+        from ._maintenance import (  # loaded by those who ask for it, as is all upkeep
+            Limits,
+            prune,
+            prune_checkpoints,
+            prune_failures,
+        )
 
         limits = Limits(older_than_seconds, larger_than_bytes, keep_newest, max_size_bytes, by)
-        if not failed:
+        if not (failed or checkpoints):
             return prune(self._engine, limits, where, preview=preview, keep_inputs=keep_inputs)
-        if limits != Limits(older_than_seconds):
-            raise ValueError("Cannot prune failed runs by size or number: they have an age only, and where=.")
+        if limits != Limits(older_than_seconds) or (failed and checkpoints):
+            what = "checkpoints" if checkpoints else "failed runs"
+            raise ValueError(f"Cannot prune {what} by size or number, nor both: they have an age only, and where=.")
+        if checkpoints:
+            return prune_checkpoints(self._engine, older_than_seconds, where, preview=preview)
         return prune_failures(self._engine, older_than_seconds, where, preview=preview)
 
     def fetch(self, records: RunRecord | Iterable[RunRecord], /) -> RecordList:

@@ -252,7 +252,7 @@ class ProgramPoints(PlainRuns):
             click.UsageError: One is missing, or one too many.
         """
         values, program = self._program(point)
-        missing = sorted(program.placeholders - {"result_path"} - {*values})
+        missing = sorted(program.placeholders - {"result_path", "checkpoint_dir"} - {*values})
         if missing and not any(name.partition(".")[0] in values for name in missing):
             raise click.UsageError(f"the program has a placeholder {{{missing[0]}}}: add -p {missing[0]}=VALUES")
         program.fill(values, "")
