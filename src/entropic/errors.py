@@ -98,6 +98,7 @@ __all__ = [
     "InputFileError",
     "LinkNameError",
     "LostIndexWarning",
+    "MemoryLimitError",
     "MetadataWarning",
     "MissingExtraError",
     "MissingFieldWarning",
@@ -116,6 +117,7 @@ __all__ = [
     "ResultMissingError",
     "ResultNotSavedError",
     "ResultOpenWarning",
+    "RunTimeoutError",
     "SeveralCodesError",
     "SeveralIndexesError",
     "SeveralRanksError",
@@ -924,6 +926,50 @@ class WorkerDiedError(EntropicError, RuntimeError):
     def _how(self) -> str:
         hint = " (out of memory, perhaps)" if self.exit_status == -9 else ""
         return _ended(self.exit_status or 0, "ended with") + hint
+
+
+class RunTimeoutError(EntropicError, TimeoutError):
+    """
+    A run has taken longer than it may, and was ended, with all processes that it had started.
+
+    Nothing of it is recorded. Give it more time with ``timeout=``, or let it carry on from checkpoints.
+
+    Attributes:
+        timeout: The seconds that it may take.
+    """
+
+    timeout: float
+    _template = (
+        "Cannot finish the run: it has taken longer than the {timeout:g} s that it may, and was ended. Nothing of it "
+        "is recorded. Give it more with timeout=, or let it carry on with checkpoint_dir."
+    )
+
+
+class MemoryLimitError(EntropicError, MemoryError):
+    """
+    A run has taken more memory than it may, and was ended, with all processes that it had started.
+
+    In a sweep, its point was tried once more with no other point running. Nothing of it is recorded.
+
+    Attributes:
+        limit_bytes: What it may take.
+        used_bytes: What it took, with all its processes, when that was seen.
+    """
+
+    limit_bytes: int
+    used_bytes: int
+    _template = (
+        "Cannot finish the run: it has taken {_used} of memory, more than the {_limit} that it may, and was ended. "
+        "Nothing of it is recorded. Give it more with memory=, or make it need less."
+    )
+
+    @property
+    def _used(self) -> str:
+        return f"{self.used_bytes / 1e6:,.0f} MB"
+
+    @property
+    def _limit(self) -> str:
+        return f"{self.limit_bytes / 1e6:,.0f} MB"
 
 
 class WorkerError(EntropicError, RuntimeError):

@@ -22,25 +22,22 @@ from typing import Any
 
 from .. import _log
 from .._fs import give_again
-from ..errors import Failure, NotSharedError, WorkerDiedError
+from ..errors import Failure, NotSharedError
 from ._elsewhere import Elsewhere
 from ._expected import Limits
 from ._look_ahead import drawn
-from ._outcomes import Asked, Counts, Outcome, failure_of
+from ._outcomes import Asked, Counts, Outcome, failure_of, nobody_looks
 from ._queue import Queue
 from ._sharing import Sharing
 from ._subject import Subject
 from ._tasks import NotSeen, NotStarted, Report, Reported, Task, attempt
-from ._workers import Died, Workers
+from ._verdicts import Verdicts, error_of
+from ._workers import Died, Stopped, Workers
 
 _LOOK_SECONDS = 0.002
 _MOST_OTHERS = 1000
 _MOST_REFUSALS = 3
 _TICK_SECONDS = 0.5
-
-
-def _nobody_looks() -> None:
-    """Stands for what tells how a sweep stands."""
 
 
 class Sweep:
@@ -53,6 +50,7 @@ class Sweep:
         workers: Who works; None for the caller's own thread.
         total: The number of points, if known: the last batches are then small enough for all workers to end together.
         limits: How long it may take. Points that would not be done by then are not begun, nor waited for.
+        verdicts: What becomes of runs that fail.
 
     Attributes:
         counts: How it stands.
@@ -60,7 +58,13 @@ class Sweep:
     """
 
     def __init__(
-        self, points: Iterable[Any], task: Task, workers: Workers | None, total: int | None, limits: Limits
+        self,
+        points: Iterable[Any],
+        task: Task,
+        workers: Workers | None,
+        total: int | None,
+        limits: Limits,
+        verdicts: Verdicts,
     ) -> None:
         self.counts = Counts()
         self._points = points
@@ -68,13 +72,14 @@ class Sweep:
         self._subject: Subject = task.subject
         self._workers = workers
         self._total = total
-        self.tick: Callable[[], object] = _nobody_looks
+        self.tick: Callable[[], object] = nobody_looks
         self._asked: dict[str, Asked] = {}
         self._failed: dict[str, Failure] = {}
         self._queue = None if workers is None else Queue(workers, by_value=task.by_value)
         self._suspects: deque[Asked] = deque()
         self._elsewhere = Elsewhere(task.subject.flights)
         self._limits = limits
+        self._verdicts = verdicts
         self._skipped: set[str] = set()
         self._next_look = 0.0
         self._others = 0
@@ -233,7 +238,7 @@ class Sweep:
         self.tick()
 
     def _tick_seconds(self) -> float:
-        return math.inf if self.tick is _nobody_looks else _TICK_SECONDS
+        return math.inf if self.tick is nobody_looks else _TICK_SECONDS
 
     def _look_back(self) -> Iterator[Outcome]:
         """Points that were under way elsewhere: answered if they are recorded by now, run here if they are free."""
@@ -290,7 +295,7 @@ class Sweep:
                 yield from self._given_up(asked, Failure(asked.point, self._sharing.error(reason), ""))
         self._put_first(again)
 
-    def _broken(self, batch: list[Asked], outcome: Died | BaseException) -> Iterator[Outcome]:
+    def _broken(self, batch: list[Asked], outcome: Died | Stopped | BaseException) -> Iterator[Outcome]:
         """A batch of which nothing was heard: what it recorded counts; the rest is tried again, the culprit alone."""
         missing = []
         for asked in batch:
@@ -302,16 +307,16 @@ class Sweep:
                 yield from self._answered(asked, record, is_ours=True)
         if not missing:
             return
-        error = WorkerDiedError(outcome.exit_status) if isinstance(outcome, Died) else outcome
+        error, is_in_doubt = error_of(outcome)
         self._log_broken(outcome, len(missing))
-        is_alone = len(batch) == 1 and (batch[0].is_suspect or not isinstance(outcome, Died))
+        is_alone = len(batch) == 1 and (batch[0].is_suspect or not is_in_doubt)
         if is_alone or isinstance(outcome, BrokenExecutor):
             for asked in missing:
-                yield from self._given_up(asked, failure_of(asked.point, error))
+                yield from self._failed_with(asked, failure_of(asked.point, error))
         else:
-            self._suspect(missing, one=isinstance(outcome, Died))
+            self._suspect(missing, one=is_in_doubt)
 
-    def _log_broken(self, outcome: Died | BaseException, points: int) -> None:
+    def _log_broken(self, outcome: Died | Stopped | BaseException, points: int) -> None:
         if isinstance(outcome, Died):
             _log.worker_died(outcome.exit_status, points)
         elif isinstance(outcome, BrokenExecutor) and not self._has_said_broken:
@@ -323,6 +328,7 @@ class Sweep:
         suspects, innocent = (missing[:1], missing[1:]) if one else (missing, [])
         for asked in suspects:
             asked.is_suspect = True
+            self._verdicts.note_attempt(asked.key)
         self._suspects.extend(suspects)
         self._put_first(innocent)
 
@@ -334,7 +340,7 @@ class Sweep:
         if error is None and not self._sharing.is_with(process, asked.key):
             error = self._sharing.error(f"a worker on {process[0]} has recorded a run that cannot be found here")
         if error is not None:
-            yield from self._given_up(asked, Failure(asked.point, error, report.traceback))
+            yield from self._failed_with(asked, Failure(asked.point, error, report.traceback))
             return
         if report.has_run:
             self.counts.runs += 1
@@ -367,7 +373,15 @@ class Sweep:
             self.counts.cached += 1
             yield Outcome(position, point, record)
 
+    def _failed_with(self, asked: Asked, failure: Failure) -> Iterator[Outcome]:
+        """A run has failed: it is run again if it was declared so."""
+        if self._queue is not None and self._verdicts.tries_again(asked.key, failure.error):
+            self._put_first([asked])
+        else:
+            yield from self._given_up(asked, failure)
+
     def _given_up(self, asked: Asked, failure: Failure) -> Iterator[Outcome]:
+        self._verdicts.keep(asked.key, failure)
         self._forget(asked)
         self._failed[asked.key.params_hash] = failure
         for place in [(asked.position, asked.point), *asked.others]:

@@ -18,6 +18,10 @@ class Outcome(NamedTuple):
     failure: Failure | None = None
 
 
+def nobody_looks() -> None:
+    """Stands for what tells how a sweep stands."""
+
+
 def failure_of(point: Any, error: BaseException) -> Failure:
     """A failure, with where the error was raised."""
     return Failure(point, error, "".join(traceback.format_exception(error)))

@@ -22,8 +22,10 @@ from ._outcomes import Outcome
 from ._pickling import is_main_unknown
 from ._processes import Processes
 from ._progress import Reporter, Sink, bar_if_wanted, progress_of
+from ._run_limits import RunLimits
 from ._subject import Subject
 from ._tasks import Task
+from ._verdicts import Verdicts
 from ._workers import Workers
 
 T = TypeVar("T")
@@ -129,9 +131,10 @@ def _outcomes(
 ) -> Generator[Outcome, None, None]:
     """The sweep itself; what it shows is shown, and what is to be skipped is logged."""
     points, total, places, limits = _arranged(subject, points_of(points), options)
-    workers = _workers_for(subject, options)
+    run_limits = options.run_limits(subject.limits())
+    workers = _workers_for(subject, options, run_limits)
     task = Task(subject) if workers is None else workers.task
-    sweep = Sweep(points, task, workers, total, limits)
+    sweep = Sweep(points, task, workers, total, limits, Verdicts(subject, run_limits))
     bar = None if callable(options.progress) else bar_if_wanted(options.progress)
     sink = options.progress if callable(options.progress) else bar
     if sink is not None:
@@ -167,18 +170,19 @@ def _arranged(
     return points, count_of(points), places, Limits(options.ends(), options.wait, expectation)
 
 
-def _workers_for(subject: Subject, options: SweepOptions) -> Workers | None:
-    workers = _workers_meant(subject, options)
+def _workers_for(subject: Subject, options: SweepOptions, run_limits: RunLimits | None) -> Workers | None:
+    workers = _workers_meant(subject, options, run_limits)
     if workers is not None and options.batch_seconds is not None:
         workers.batch_seconds = options.batch_seconds
     return workers
 
 
-def _workers_meant(subject: Subject, options: SweepOptions) -> Workers | None:
-    if options.workers is not None:
+def _workers_meant(subject: Subject, options: SweepOptions, run_limits: RunLimits | None) -> Workers | None:
+    count = 1 if options.workers is None and run_limits is not None else options.workers
+    if count is not None:
         task = Task(subject, by_value=is_main_unknown())
         task.packed()  # now, before anything runs: it may be refused
-        return Processes(options.workers, task)
+        return Processes(count, task, run_limits)
     if options.executor is None:
         return None
     task = Task(subject, by_value=not knows_main_program(options.executor), is_here=stays_here(options.executor))
