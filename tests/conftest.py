@@ -20,6 +20,7 @@ import entropic
 from entropic import Store
 
 sys.path.insert(0, str(Path(__file__).parent / "servers"))
+import s3_server
 from postgres_server import Server, programs
 
 settings.register_profile("fast", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -175,6 +176,39 @@ def postgres_url(postgres_server: Server) -> Iterator[str]:
     url = postgres_server.new_database()
     yield url
     postgres_server.drop(url)
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[s3_server.Server]:
+    """An S3 server for all tests."""
+    if not s3_server.is_installed():
+        pytest.skip("the packages s3fs and moto[server] are not there")
+    with s3_server.Server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _s3_proxy(s3: s3_server.Server) -> Iterator[s3_server.Proxy]:
+    with s3_server.Proxy(s3.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def s3_proxy(_s3_proxy: s3_server.Proxy, monkeypatch: pytest.MonkeyPatch) -> s3_server.Proxy:
+    """What lies between us and the S3 server; pauses between attempts are short."""
+    _s3_proxy.begin()
+    names = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+    for name, value in {**names, "AWS_ENDPOINT_URL": _s3_proxy.url, "AWS_MAX_ATTEMPTS": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("entropic._remote._bucket._PAUSES_SECONDS", (0.01, 0.01, 0.01))
+    monkeypatch.setattr("s3fs.core.S3FileSystem.retries", 1)  # it would pause as well
+    return _s3_proxy
+
+
+@pytest.fixture
+def bucket(s3: s3_server.Server, s3_proxy: s3_server.Proxy) -> str:
+    """The name of an empty bucket."""
+    return s3.new_bucket()
 
 
 @pytest.fixture

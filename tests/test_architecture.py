@@ -27,7 +27,7 @@ PACKAGE = Path(entropic.__file__).parent
 # of lower floors only, each through its ``__init__``.
 FLOORS = (
     ("errors", "_log", "_fs"),
-    ("hashing", "_locks", "_results", "_points"),
+    ("hashing", "_locks", "_results", "_remote", "_points", "_stopping"),
     ("query", "_record", "_code"),
     ("index", "_tables", "_command"),
     ("_engine", "_sweep"),

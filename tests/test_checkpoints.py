@@ -514,7 +514,7 @@ def test_it_stays_until_the_run_is_recorded(store: Store, work: Work, monkeypatc
     assert len(record.provenance["attempts"]) == 2
 
 
-def refuse(self: object, record: object) -> None:
+def refuse(*arguments: object) -> None:
     """An index on a disk that is full."""
     raise OSError(28, "full")
 
@@ -559,6 +559,34 @@ def test_a_place_that_is_still_in_use_is_not_taken(
     assert work.starts == [0, 0]
     assert "still in use" in caplog.text
     assert len(places(store)) == 1
+
+
+def test_places_are_made_while_others_clean(store: Store) -> None:
+    """Threads that make a place each, and clear away what is dead, never take one another's for dead."""
+    begin = threading.Barrier(4)
+    failed: list[BaseException] = []
+
+    def runner(params: dict[str, Any], result_path: Path, checkpoint_dir: Path) -> None:
+        checkpoint_dir.joinpath("a").write_text("a")
+        result_path.write_text("x")
+
+    def run(thread: int) -> None:
+        begin.wait(30)
+        try:
+            for number in range(25):
+                store.run_or_retrieve({"n": number, "thread": thread}, runner)
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failed == []
+    assert len(store.list()) == 100
+    assert list(store.results_dir.glob(".entropic/checkpoints-v1/*")) == []
 
 
 NESTED = """

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,6 @@ from slurm_cluster import Cluster, why_not
 from entropic import Store
 
 SOURCE = Path(__file__).parents[1] / "src"
-POINTS = 24
 _WAIT_SECONDS = 60.0  # for a hang alone
 _GLANCE_SECONDS = 0.02
 
@@ -30,6 +30,10 @@ import time
 from pathlib import Path
 
 import entropic
+from entropic.index.sql import _leases
+
+# How long PostgreSQL holds the points of a node that is gone; a minute is too long for a test.
+_leases.LEASE_SECONDS, _leases._RENEWAL_SECONDS = 3.0, 0.5
 
 HERE = Path(__file__).resolve().parent
 index = os.environ["STUDY_INDEX"] or None
@@ -73,8 +77,9 @@ class Study:
         program.write_text(STUDY + lines)
         return program
 
-    def begin(self, main: str) -> None:
-        """Start it here, as on a login node."""
+    def begin(self, main: str, points: str) -> None:
+        """Start it here, as on a login node, with points of its own."""
+        main = f"points = {points}\n{main}"
         with self._output().open("w") as output:
             self._running = subprocess.Popen(
                 [sys.executable, self.write(main)], env=self.environment, cwd=self.folder, stdout=output, stderr=output
@@ -107,15 +112,15 @@ class Study:
         """Let the runs end."""
         (self.folder / "go").touch()
 
-    def require_each_point_once(self) -> None:
+    def require_each_point_once(self, points: Sequence[int]) -> None:
         """Each is recorded once, and its run has ended once: what was killed did not."""
         with Store(self.folder / "results", self.folder / "runs.json", index=self.index) as store:
-            assert sorted(record.params["n"] for record in store.list()) == list(range(POINTS))
+            assert sorted(record.params["n"] for record in store.list()) == list(points)
             assert all(record.result_path.read_text() == str(record.params["n"]) for record in store.list())
             report = store.check()
             assert (report.dangling, report.orphans) == ([], [])
         ended = Counter(int(point) for what, point, _ in self.noted() if what == "ended")
-        assert ended == Counter(range(POINTS))
+        assert ended == Counter(points)
 
     def _output(self) -> Path:
         return self.folder / "output.txt"
@@ -176,6 +181,42 @@ def test_an_array_job(slurm: Cluster, study: Study) -> None:
     study.go()
     until(lambda: not slurm.jobs(), study)
 
-    study.require_each_point_once()
+    study.require_each_point_once(range(24))
     printed = [(study.folder / f"{task}.txt").read_text() for task in range(4)]
     assert sorted("swept True\n" in text for text in printed) == [False, True, True, True], printed
+
+
+SUBMITIT = """
+import submitit
+
+executor = submitit.SlurmExecutor(folder=HERE / "jobs")
+executor.update_parameters(time=10, cpus_per_task=2)
+try:
+    simulate.sweep(points, executor=executor, batch_seconds=0.001)
+except entropic.errors.SweepError as error:
+    print(error)
+    print("failed", [failure.point["n"] for failure in error.failures])
+print("swept", len(simulate.sweep(points)))
+"""
+
+
+@pytest.mark.parametrize("study", ["tinydb"], indirect=True)
+def test_jobs_of_submitit(slurm: Cluster, study: Study) -> None:
+    """A cancelled job is a failure of its point, with what Slurm says of it; one whose node went down runs again."""
+    pytest.importorskip("submitit")
+    study.begin(SUBMITIT, points="[{'n': n} for n in range(24) if n % 6 >= 2][:6]")
+
+    until(lambda: len(study.begun_on("n1")) == 2 and len(study.begun_on("n2")) == 2, study)
+    cancelled = slurm.jobs_on("n1")[0]
+    slurm.cancel(cancelled)
+    until(lambda: cancelled not in slurm.jobs(), study)
+    slurm.kill_node("n2")
+    slurm.start_requeued()
+    study.go()
+    printed = study.ended()
+
+    assert re.search(rf"job {cancelled} \(CANCELLED\) has not produced any output\. .* ends with: srun: error", printed)
+    assert "failed [" in printed
+    assert "swept 6" in printed
+    assert "sacct" not in printed
+    study.require_each_point_once([2, 3, 4, 5, 8, 9])

@@ -20,6 +20,7 @@ import pytest
 
 from entropic import Store, cached
 from entropic._fs import has_byte_locks, is_local
+from entropic._results._sessions import Session
 
 POINTS = 20
 # Of the interpreter's memory and threads; and what times an alarm or a look at what is held open.
@@ -60,13 +61,18 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Counter[str]]:
         pytest.skip("strace is not installed")
     if not (has_byte_locks() and is_local(os.stat(folder).st_dev)):
         pytest.skip("more is to be done on this file system")
+    return counted(trace_of(SCRIPT, folder))
+
+
+def trace_of(script: str, folder: Path) -> str:
+    """The calls of the system of a Python of its own, in a folder."""
     trace = folder / "trace"
-    command = ["strace", "-f", "-qq", "-o", str(trace), sys.executable, "-c", SCRIPT]
+    command = ["strace", "-f", "-qq", "-o", str(trace), sys.executable, "-c", script]
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if "ptrace" in ended.stderr:
         pytest.skip("processes may not be traced here")
     assert ended.returncode == 0, ended.stderr
-    return counted(trace.read_text())
+    return trace.read_text()
 
 
 def counted(trace: str) -> dict[str, Counter[str]]:
@@ -90,6 +96,36 @@ def test_calls_of_the_system(traced: dict[str, Counter[str]], name: str) -> None
     calls = traced[name]
 
     assert sum(calls.values()) / POINTS <= MOST[name], {call: count / POINTS for call, count in calls.items()}
+
+
+FIRST_RUN = """
+import os
+from pathlib import Path
+from entropic import Store
+
+store = Store("results", "runs.json", file_suffix=".txt")
+store.run_or_retrieve({"n": 0}, lambda params, path: path.write_text("x"))  # all is loaded
+others = Store("others", "others.json", file_suffix=".txt")
+os.access("/begin/first run", os.R_OK)
+others.run_or_retrieve({"n": os.getpid()}, lambda params, path: path.write_text("x"))
+os.access("/end", os.R_OK)
+"""
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_calls_of_a_process_that_begins_beside_many(tmp_path: Path) -> None:
+    """Its first run takes no more steps beside 500 living ones than beside five: of many, one looks at the others."""
+    store = Store("others", "others.json", file_suffix=".txt")
+    store.run_or_retrieve({"n": 0}, write_plain)
+    sessions = store._engine.staging.layout.sessions
+    alive, calls = [], []
+    for count in (5, 500):
+        alive += [Session(sessions) for _ in range(count - len(alive))]
+        trace_of(FIRST_RUN, tmp_path)  # the one that looks, if only one does
+        calls.append(counted(trace_of(FIRST_RUN, tmp_path))["first run"])
+
+    beside_few, beside_many = calls
+    assert sum(beside_many.values()) <= sum(beside_few.values()), beside_many - beside_few
 
 
 def python_calls(function: Any, *args: Any) -> Counter[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import pickle
@@ -449,6 +450,44 @@ def test_registered_results(store: Store, mesh: Any) -> None:
     assert (origin.result_path, Path(origin.results_dir)) == (str(measured.result_path), store.results_dir)
 
 
+def test_a_result_in_an_object_store_is_fetched(tmp_path: Path) -> None:
+    """A record that another host has made, or whose local copy was evicted, is an argument like any other."""
+    pytest.importorskip("fsspec")
+    pytest.importorskip("sqlalchemy")
+    options: dict[str, Any] = {"remote": f"file://{tmp_path}/far", "file_suffix": ".txt"}
+    first = Store(tmp_path / "here", index="sqlite:///runs.sqlite3", **options)
+    made = first.run({"n": 1}, lambda params, path: path.write_text("mesh"))
+    first.evict()
+    second = Store(tmp_path / "there", index="sqlite:///runs.sqlite3", **options)
+    elsewhere = second.list({"n": 1})[0]
+    assert not made.result_path.exists()
+    assert not elsewhere.result_path.exists()
+
+    for store, record in ((first, made), (second, elsewhere), (second, InputFile(elsewhere))):
+        used = store.run({"m": record}, lambda params, path: path.write_text(params["m"].read_text()))
+        assert used.result_path.read_text() == "mesh"
+        first.evict({"n": 1})
+        assert store.lineage(used).outdated == ()
+
+
+def test_what_is_registered_has_inputs_too(store: Store, mesh: Any) -> None:
+    """As a call of a function, with metadata or without, and as a plain run."""
+
+    @cached(store)
+    def solve(m: InputFile, *, result_path: Path) -> None: ...
+
+    Path("solved.txt").write_text("x")
+    made = mesh(3)
+
+    for record in (
+        solve.register("solved.txt", made),
+        solve.with_metadata(by="hand").register("solved.txt", m=made.result_path),
+        store.register({"m": [made]}, "solved.txt"),
+    ):
+        assert [one.params_hash for one in record.inputs] == [made.params_hash]
+    assert store.register({"m": 3}, "solved.txt").inputs == ()
+
+
 def test_inputs_survive_journal_export_and_merge(store: Store, mesh: Any, tmp_path: Path) -> None:
     """And the index may be lost."""
 
@@ -467,6 +506,19 @@ def test_inputs_survive_journal_export_and_merge(store: Store, mesh: Any, tmp_pa
 
     for one in (exported, merged, rebuilt):
         assert [record.inputs for record in one.list() if record.inputs] == [inputs]
+
+
+def test_an_export_with_all_it_was_made_from(store: Store, tmp_path: Path) -> None:
+    """Directly or not, and nothing else; in the order of the index, so that the same runs answer."""
+    records = chain_of_five(store)
+    store.run({"n": 1}, lambda params, path: path.write_text("x"))
+
+    assert len(store.export(tmp_path / "bare", "step=3").taken) == 1
+    assert store.export(tmp_path / "out", "step=3", with_inputs=True).taken == records[:4]
+    exported = Store(tmp_path / "out" / "results", tmp_path / "out" / "entropic.json")
+    lineage = exported.lineage(exported.list("step=3")[0])
+    assert [record.result_path.parent for record in lineage.ancestors] == [exported.results_dir] * 3
+    assert exported.check().outdated == []
 
 
 @pytest.mark.parametrize("told", ["x", {}, [1], [{}], [{"name": "m", "params_hash": 1}], [["name", "x"]]], ids=repr)
@@ -739,6 +791,36 @@ def test_a_result_that_was_edited_before_it_was_used(study: Study) -> None:
 
     assert record.result_path.read_text() == "edited at 0.1"
     assert "its result was changed after it was recorded" in str(study.runs.lineage(record))
+
+
+STEP = """
+import entropic
+store = entropic.Store({folder!r}, {index!r}, file_suffix=".txt")
+
+@entropic.cached(store, on_change="rerun")
+def step(n, *, result_path):
+    result_path.write_text({text!r})
+"""
+
+
+def test_an_edit_upstream_is_told(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a module that is loaded again: what was made from results of the code before is out of date, not new ones."""
+    monkeypatch.syspath_prepend(tmp_path)
+    source, place = tmp_path / "edited_step.py", {"folder": str(tmp_path / "steps"), "index": str(tmp_path / "s.json")}
+    source.write_text(STEP.format(text="equal", **place))
+    module: Any = importlib.import_module("edited_step")
+
+    def runner(params: dict[str, Any], result_path: Path) -> None:
+        result_path.write_text("x")
+
+    store.run({"m": module.step(1)}, runner)
+    assert store.check().outdated == []
+    source.write_text(STEP.format(text="other text", **place))
+    importlib.reload(module)
+
+    assert [str(one.causes[0].status) for one in store.check().outdated] == ["its code has changed since"]
+    store.run({"m": module.step(1)}, runner)
+    assert len(store.check().outdated) == 1
 
 
 def test_explain_names_the_run(study: Study) -> None:

@@ -150,7 +150,9 @@ def test_the_commit_of_the_codes_repository_is_told() -> None:
     Path("study.py").write_text(STUDY + "\n# changed\n")
 
     assert clean == {"commit": git("rev-parse", "HEAD")[:12], "dirty": False}
-    assert provenance_of_study("4")["git"] == {**clean, "dirty": True}
+    dirty = provenance_of_study("4")["git"]
+    assert {name: dirty[name] for name in clean} == {**clean, "dirty": True}
+    assert sorted(dirty) == ["commit", "dirty", "patch"]
 
 
 def test_without_git_nothing_is_told_of_it() -> None:

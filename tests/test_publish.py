@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import gc
 import os
 import socket
@@ -300,6 +302,24 @@ def test_the_next_writer_removes_what_the_dead_left(caplog: pytest.LogCaptureFix
 
     assert os.listdir("results/.entropic/staging") == []
     assert [entry for entry in caplog.records if "dead process" in entry.getMessage()]
+
+
+def test_beside_many_one_a_minute_removes_what_the_dead_left() -> None:
+    """Not each process that begins: the first one that is killed here has looked, and the last run comes later."""
+    staging, sessions, mark = (Path("results/.entropic", name) for name in ("staging", "sessions", "cleaned-v1"))
+    Store("results", "runs.json").run({"n": 0}, lambda params, path: path.write_text("x"))
+    left = []
+    with contextlib.ExitStack() as alive:
+        for number in range(40):
+            fcntl.flock(alive.enter_context((sessions / f"{number:016x}").open("w")), fcntl.LOCK_EX)
+        for has_passed in (False, False, True):
+            subprocess.run([sys.executable, "-c", KILLED], check=False)
+            if has_passed:
+                os.utime(mark, (mark.stat().st_mtime - 60,) * 2)
+            Store("results", "runs.json").run({"n": 2}, lambda params, path: path.write_text("x"))
+            left.append(len([path for path in staging.iterdir() if path.is_dir()]))
+
+    assert left == [1, 2, 0]
 
 
 def test_the_work_of_the_living_is_never_removed() -> None:

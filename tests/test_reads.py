@@ -196,7 +196,7 @@ def test_a_record_tells_size_time_and_digest(store: Store, table: Path) -> None:
 
 def test_a_time_that_is_too_young_is_not_recorded(store: Store, table: Path) -> None:
     """A file that was written just before could be written again with the same time and size."""
-    table.write_text("1.5")
+    a_file("table.txt", "1.5", age_seconds=-3600)
     simulate = watched(store, table.read_text)
     simulate(1)
     recorded = simulate.list()[0].reads[0].mtime_ns

@@ -406,10 +406,8 @@ def test_what_a_killed_sweep_leaves_is_removed(store: Store) -> None:
 
 
 @pytest.fixture
-def submitit(monkeypatch: pytest.MonkeyPatch) -> Any:
-    module = pytest.importorskip("submitit")
-    monkeypatch.setattr(module.LocalJob, "_results_timeout_s", 0)  # how long it looks for what a dead job has written
-    return module
+def submitit() -> Any:
+    return pytest.importorskip("submitit")
 
 
 def test_jobs_of_submitit(store: Store, submitit: Any) -> None:
@@ -445,3 +443,93 @@ def test_jobs_of_submitit_that_run_here(submitit: Any) -> None:
 
     assert [record.params["n"] for record in records] == list(range(8))
     assert runs() == list(range(8))
+
+
+# ---- code by value --------------------------------------------------------------------------------------------------
+
+BY_VALUE = """
+import enum, functools, pickle, subprocess, sys
+from collections import namedtuple
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import NamedTuple
+import cloudpickle
+import entropic
+
+store = entropic.Store("results", "runs.json", file_suffix=".txt")
+WORKER = "import pickle, sys; f, a = pickle.load(sys.stdin.buffer); pickle.dump(f(*a), sys.stdout.buffer)"
+SETTINGS = {"a": [1, 2]}
+double = lambda x: 2 * x
+
+def note(line):
+    return len(line)
+
+def outer(x):
+    def inner(y):
+        return note(str(y))
+    return inner(x)
+
+@dataclass
+class Data:
+    a: int
+    b: float = 2.0
+    def total(self):
+        return self.a + self.b
+
+@dataclass(frozen=True, order=True)
+class Frozen:
+    a: int
+
+class Solver:
+    step = 0.1
+    def __init__(self, n):
+        self.n = n
+    @staticmethod
+    def halved(x):
+        return x / 2
+    def __call__(self):
+        return note(str(self.n))
+
+class Kind(enum.Enum):
+    A = 1
+
+class Named(NamedTuple):
+    a: int
+    b: int = 2
+
+Pair = namedtuple("Pair", "a b")
+noted = functools.partial(note, "text")
+SOLVER = Solver(3)
+
+@entropic.cached(store)
+def simulate(n, *, result_path):
+    used = [note("x"), double(2), outer(3), Data(1).total(), Frozen(2), Solver(3)(), Solver.halved(1), Kind.A, Named(1)]
+    used += [Pair(1, 2), noted(), SOLVER(), SETTINGS]
+    result_path.write_text(str(used))
+
+class Elsewhere:
+    def submit(self, function, *args):
+        future = Future()
+        sent = cloudpickle.dumps((function, args))
+        done = subprocess.run([sys.executable, "-c", WORKER], input=sent, stdout=subprocess.PIPE, check=True)
+        future.set_result(pickle.loads(done.stdout))
+        return future
+
+if __name__ == "__main__":
+    points = [{"n": 1}]
+    simulate.sweep(points, executor=Elsewhere())
+    print(simulate.plan(points).by_earlier_code, simulate.cache_info().misses)
+"""
+
+
+@pytest.mark.parametrize("how", ["a script", "a prompt"])
+def test_code_that_goes_by_value_is_the_same_code(how: str) -> None:
+    """Helpers and classes of the main program count where it runs, too: as they are, and when they are edited."""
+    printed = []
+    for program in (BY_VALUE, BY_VALUE, BY_VALUE.replace("len(line)", "len(line) + 1")):
+        Path("study.py").write_text(program)
+        command = [sys.executable, *(["study.py"] if how == "a script" else ["-"])]
+        done = subprocess.run(command, input=program, capture_output=True, text=True, check=True)
+        printed.append(done.stdout)
+
+    assert printed == ["0 1\n", "0 0\n", "1 0\n"]

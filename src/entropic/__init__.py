@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ._guides import docs
     from ._points import grid, zipped
     from ._results import report_progress
+    from ._stopping import should_stop, stop_here, time_left
     from .hashing import InputFile, normalize
     from .query import param
 
@@ -40,6 +41,9 @@ __all__ = [
     "normalize",
     "param",
     "report_progress",
+    "should_stop",
+    "stop_here",
+    "time_left",
     "zipped",
 ]
 
@@ -52,6 +56,7 @@ _load, _ = door(
         "_guides": "docs",
         "_points": "grid zipped",
         "_results": "report_progress",
+        "_stopping": "should_stop stop_here time_left",
         "hashing": "InputFile normalize",
         "query": "param",
     },

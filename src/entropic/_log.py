@@ -215,6 +215,11 @@ def failure_not_kept(params_hash: str, error: OSError) -> None:
     logger.warning("What is known of the failed run %s could not be kept: %s", params_hash, error)
 
 
+def job_lost(job: str, state: str, points: int) -> None:
+    """A job of a batch system has ended without a word."""
+    logger.warning("Job %s (%s) has left no result; %d point(s) it had are not recorded", job, state, points)
+
+
 def folder_unseen(host: str, reason: str) -> None:
     """A worker of a sweep does not see the results folder: said once for each host."""
     logger.warning(
@@ -225,6 +230,16 @@ def folder_unseen(host: str, reason: str) -> None:
 def executor_broken(error: BaseException) -> None:
     """An executor takes no more work: said once, however many points that means."""
     logger.error("The executor of the sweep is broken, and every point that is not recorded fails: %s", error)
+
+
+def remote_asked_again(place: str, error: BaseException) -> None:
+    """An object store did not answer as it should; it is asked again after a pause."""
+    logger.info("No answer for %s, it is asked again: %r", place, error)
+
+
+def evicted(path: str) -> None:
+    """The local copy of a result that is in the bucket was removed."""
+    logger.debug("Removed the local copy %s", path)
 
 
 def program_stopped(program: str, pid: int) -> None:

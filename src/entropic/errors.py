@@ -19,6 +19,8 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── IndexVersionError       RuntimeError       an index that a later entropic has made
     ├── IndexURLError           ValueError         a text that names no index
     ├── OtherFolderError        OSError            a results folder that is not the one of the index
+    ├── RemoteUnavailableError  ConnectionError    an object store that does not answer, or refuses (also an OSError)
+    ├── OtherRemoteError        OSError            a prefix in an object store that belongs to another store
     ├── NotImportableError      ValueError         a file that holds no runs of an earlier release
     ├── QueryTextError          ValueError         a text that is no query
     ├── LinkNameError           ValueError         a template for names of links that names what no run has
@@ -33,13 +35,15 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── NotRecordedError        LookupError        a call to reproduce, or a point to annotate, without a recorded run
     ├── SweepError              RuntimeError       a sweep some of whose points have failed
     ├── WorkerDiedError         RuntimeError       a point whose worker process died, not for the first time
+    ├── JobLostError            RuntimeError       a job of a batch system that has ended without a result
     ├── WorkerError             RuntimeError       what a worker raised, where that itself could not travel
     ├── NotSharedError          RuntimeError       a sweep in processes that would not see each other's records
     ├── MissingExtraError       ImportError        a package that is needed for this only, and is not installed
     ├── UnsupportedSystemError  NotImplementedError  a system on which files cannot be locked, so that nothing is run
     └── CommandError            RuntimeError       a program that could not be started, or has failed
 
-What a runner raises passes through unchanged: none of these wraps it. The warnings are::
+What a runner raises passes through unchanged: none of these wraps it. `RunStopped` is none of them, nor an
+`Exception`: a run has stopped on request, and carries on when it is called again. The warnings are::
 
     UserWarning
     ├── StaleResultWarning                         a recorded result is used although its code has changed since
@@ -54,6 +58,7 @@ What a runner raises passes through unchanged: none of these wraps it. The warni
     ├── RenamedFunctionWarning                     a run that is missing is recorded by the same code, by another name
     ├── UnseenReadsWarning                         files that a run may have read, and that are not watched
     ├── UnknownNameWarning                         a query by a name, or for a kind of value, that no recorded run has
+    ├── RemoteResultWarning                        a result in an object store that is gone, or is not what was stored
     ├── FallbackWarning                            a store that is fallen back on, or a result in it, cannot be used
     ├── IncompleteGridWarning                      collected values with gaps: points without a result
     └── EqualReplicatesWarning                     replicates whose results are byte for byte the same
@@ -96,6 +101,7 @@ __all__ = [
     "IndexVersionError",
     "InputFileChangedError",
     "InputFileError",
+    "JobLostError",
     "LinkNameError",
     "LostIndexWarning",
     "MemoryLimitError",
@@ -108,15 +114,19 @@ __all__ = [
     "NotRecordedError",
     "NotSharedError",
     "OtherFolderError",
+    "OtherRemoteError",
     "ParameterError",
     "ParameterNameError",
     "QueryTextError",
     "ReentrantRunError",
+    "RemoteResultWarning",
+    "RemoteUnavailableError",
     "RenamedFunctionWarning",
     "ResultChangedWarning",
     "ResultMissingError",
     "ResultNotSavedError",
     "ResultOpenWarning",
+    "RunStopped",
     "RunTimeoutError",
     "SeveralCodesError",
     "SeveralIndexesError",
@@ -567,6 +577,57 @@ class OtherFolderError(EntropicError, OSError):
         return "another one at its place. Name the right folder as results_dir, or use an index of its own"
 
 
+class RemoteUnavailableError(EntropicError, ConnectionError):
+    """
+    An object store does not answer, or refuses, after several attempts. A finished result is kept here.
+
+    Attributes:
+        what: What could not be done.
+        place: The object, or the prefix.
+        reason: The answer.
+    """
+
+    what: str
+    place: str
+    reason: str
+    _template = "Cannot {what} at {place!r}: {reason}"
+
+
+class OtherRemoteError(EntropicError, OSError):
+    """
+    A prefix in an object store belongs to another store. Nothing has run.
+
+    Give each store a prefix of its own, or the one that its index belongs to.
+
+    Attributes:
+        url: The prefix.
+        found: The identity of the store that it belongs to.
+        wanted: The identity that the index, or the results folder, has.
+    """
+
+    url: str
+    found: str
+    wanted: str
+    _template = (
+        "Cannot use {url!r}: it belongs to the store {found}, and the index or the results folder to {wanted}. Nothing "
+        "has run. Give each store a prefix of its own."
+    )
+
+
+class RemoteResultWarning(_Declared, UserWarning):
+    """
+    A result in an object store is gone, or is not what was stored: its record does not answer, and the point runs.
+
+    Attributes:
+        url: The prefix.
+        reason: What is wrong with it.
+    """
+
+    url: str
+    reason: str
+    _template = "A recorded result in {url!r} cannot be used, and its point runs again: {reason}"
+
+
 class IndexNotEmptyError(EntropicError, ValueError):
     """
     An index to copy into that has records already. Copy into a new one, or merge two stores with `Store.merge`.
@@ -752,6 +813,33 @@ class StaleResultWarning(UserWarning):
     subject: tuple[str, ...] = ()
 
 
+class RunStopped(_Declared, BaseException):
+    """
+    A run, or a sweep, that has stopped because it was asked to: nothing is recorded of it, and nothing has failed.
+
+    Call again to carry on. Like `KeyboardInterrupt` it is no `Exception`, so that code which goes on after failures
+    does not go on after this.
+
+    Attributes:
+        what: What has stopped.
+        reason: Why; empty if that is not known.
+        done: Of a sweep, how far it has come.
+    """
+
+    what: str = "run"
+    reason: str = ""
+    done: str = ""
+    _template = "The {what} was stopped{_why}{_far}. Call again to carry on."
+
+    @property
+    def _why(self) -> str:
+        return f": {self.reason}" if self.reason else ""
+
+    @property
+    def _far(self) -> str:
+        return f" ({self.done})" if self.done else ""
+
+
 class UnseenReadsWarning(_Declared, UserWarning):
     """
     A run of a function with ``watch_reads=True`` has read files, or may have, that cannot be watched.
@@ -886,23 +974,29 @@ class CommandError(EntropicError, RuntimeError):
 
 class NotRecordedError(EntropicError, LookupError):
     """
-    A run to reproduce, or to annotate, that is not recorded. Call the function, or run the point, first.
+    A run to reproduce, to annotate or to look at that is not recorded. Call the function, or run the point, first.
 
     Attributes:
         name: Of the function; empty for a plain run.
-        params_hash: The key of the call.
+        params_hash: The key of the call, or what else names the run.
+        deed: What was to be done with it.
     """
 
     name: str
     params_hash: str
+    deed: str = ""
     _template = "Cannot {_deed}: it has no recorded run ({params_hash}). {_way_out}"
 
     @property
     def _deed(self) -> str:
+        if self.deed:
+            return f"{self.deed} this run"
         return f"reproduce this call of {self.name}" if self.name else "annotate this point"
 
     @property
     def _way_out(self) -> str:
+        if self.deed:
+            return "Pass the first digits of a recorded hash, or the path of a result."
         return "Call the function first." if self.name else "Run or register it first."
 
 
@@ -970,6 +1064,32 @@ class MemoryLimitError(EntropicError, MemoryError):
     @property
     def _limit(self) -> str:
         return f"{self.limit_bytes / 1e6:,.0f} MB"
+
+
+class JobLostError(EntropicError, RuntimeError):
+    """
+    A job of a batch system has ended and left no result: it was cancelled, or was killed, or lost its node.
+
+    What it had recorded before is recorded, and counts.
+
+    Attributes:
+        job: Its number.
+        state: What the batch system says of it.
+        error_file: The file with its error stream.
+        last_line: The last line in there; empty if there is none.
+    """
+
+    job: str
+    state: str
+    error_file: str
+    last_line: str
+    _template = "Cannot run the point: its job {job} ({state}) has not produced any output. {_told}"
+
+    @property
+    def _told(self) -> str:
+        if not self.last_line:
+            return f"Nothing is in its error stream, {self.error_file}. Ask the batch system why it has ended."
+        return f"Its error stream, {self.error_file}, ends with: {self.last_line}"
 
 
 class WorkerError(EntropicError, RuntimeError):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         OutdatedRun,
         Reproduction,
         ReproductionReport,
+        RunDiff,
     )
     from ._points import Design, Grid
     from ._record import ReadFile, RunInput
@@ -56,6 +57,7 @@ __all__ = [
     "Refused",
     "Reproduction",
     "ReproductionReport",
+    "RunDiff",
     "RunInput",
     "SweepProgress",
     "WithMetadata",
@@ -86,6 +88,7 @@ _PLACES = {
     "Refused": "_engine",
     "Reproduction": "_maintenance",
     "ReproductionReport": "_maintenance",
+    "RunDiff": "_maintenance",
     "RunInput": "_record",
     "SweepProgress": "_sweep",
     "WithMetadata": "_function",

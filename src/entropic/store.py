@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Lineage,
         Merged,
         ReproductionReport,
+        RunDiff,
     )
     from ._sweep import Plan
     from ._tables import RecordList
@@ -72,10 +73,13 @@ class Store:
         fallback: Other stores that are asked, in their order, when this one has no answer, and then those that they
             fall back on: stores, index files, or folders with an index in them. What one has is fetched, verified and
             recorded here. They are only read.
+        remote: URL of the place that results are kept at, such as ``"s3://bucket/runs"``, for which *results_dir* is a
+            cache. A result is stored there before it is recorded, and fetched when a call answers with it. Needs the
+            extra ``remote``, when it is used first; see the guide to object stores.
 
     Raises:
         ValueError: The suffix holds a path separator, ``..`` or NUL; or *results_dir* is a URL; or a *fallback* leads
-            to no index.
+            to no index; or *remote* is no URL.
         TypeError: *index* lacks one of the five methods; or *fallback* is no list of stores and paths.
         MissingExtraError: *index* is a URL, and the extra ``sql`` is not installed (an `ImportError`).
 
@@ -102,6 +106,7 @@ class Store:
         provenance: bool = True,
         allow_empty: bool = False,
         fallback: Iterable[Store | str | os.PathLike[str]] = (),
+        remote: str | None = None,
     ) -> None:
         settings = Settings.checked(
             results_dir,
@@ -114,6 +119,7 @@ class Store:
             provenance=provenance,
             allow_empty=allow_empty,
             fallback=fallback,
+            remote=remote,
         )
         self._engine = RunCache(settings)
         with contextlib.suppress(OSError):  # said by a run, where it matters
@@ -285,6 +291,8 @@ class Store:
                 failures. ``"skip"``: failures are logged, and the other records returned.
             wait: Points that others have under way are passed over, and asked for again at the end. True waits for them
                 then, False returns without those that are not recorded by then; the log says how many.
+            concurrency: For coroutine functions, which overlap in one event loop, in a thread of its own: how many at a
+                time. By default as many as there are processors; 1 for one after the other, here.
             order: ``"longest"``: what takes longest begins first, judged by recorded runs of similar parameters: so all
                 workers end at about one time. All points are drawn and looked up for that. Records come as given.
             budget: Seconds, or a `timedelta`. No point is begun that is not expected to be done by then, judged by
@@ -303,8 +311,8 @@ class Store:
             SweepError: Some points have failed.
             NotSharedError: Other processes would not see the index; before anything runs where it can be known.
             TypeError: Executor and workers are both given; or the first point cannot be one, and nothing has run (a
-                later one like that is a failure); or the runner cannot be sent to other processes; or there are limits on
-                runs, and an executor on which they cannot hold.
+                later one like that is a failure); or the runner cannot be sent to other processes; or there are limits
+                on runs, and an executor on which they cannot hold.
 
         Example:
             >>> from entropic import Store, grid
@@ -391,7 +399,7 @@ class Store:
             >>> store.register({"sample": "A"}, "measured.csv", source="lab").metadata
             {'source': 'lab'}
         """
-        return self._engine.adopt(make_key(params), result_path, metadata)
+        return self._engine.adopt(make_key(params), result_path, metadata, again=lambda: make_key(params))
 
     def annotate(self, record_or_params: RunRecord | Mapping[str, Any], /, **metadata: Any) -> RunRecord:
         """
@@ -546,7 +554,10 @@ class Store:
             0  1      1
             1  2      4
         """
-        return self.list(where, current=True).collect(read, to)
+        records = self.list(where, current=True)
+        if self._engine.settings.remote is not None:
+            self.fetch(records)
+        return records.collect(read, to)
 
     def lineage(self, run: RunRecord | str, *, stores: Iterable[Store] = ()) -> Lineage:
         """
@@ -577,6 +588,24 @@ class Store:
         from ._maintenance import lineage
 
         return lineage(self._engine, run, [one._engine for one in stores])
+
+    def diff(self, first: RunRecord | str, second: RunRecord | str | None = None) -> RunDiff:
+        """
+        Compare two recorded runs as a whole: parameters, code, what was not committed, packages, inputs and results.
+
+        Args:
+            first: A record; or the begin of a hash, meaning the newest run with it; or the path of a result.
+            second: The other one; without it *first* is compared with the run of its point that was recorded before.
+
+        Returns:
+            In what they differ, each thing in words; printed, it reads like a diff. See `reports.RunDiff`.
+
+        Raises:
+            NotRecordedError: One of them is not recorded (a `LookupError`).
+        """
+        from ._maintenance import diff
+
+        return diff(self._engine, first, second)
 
     def link_view(
         self,
@@ -893,6 +922,64 @@ class Store:
             raise ValueError("Cannot prune failed runs by size or number: they have an age only, and where=.")
         return prune_failures(self._engine, older_than_seconds, where, preview=preview)
 
+    def fetch(self, records: RunRecord | Iterable[RunRecord], /) -> RecordList:
+        """
+        Have results here that are stored elsewhere, before they are opened; of others, look whether they are here.
+
+        A call does so by itself. A list, a plan and a sweep do not: they know records only.
+
+        Args:
+            records: A record, or several, as `list` returns.
+
+        Returns:
+            Those whose result is here, and whole.
+
+        Raises:
+            RemoteUnavailableError: A result cannot be had now (an `OSError`); those before it are here.
+            OSError: A result cannot be written.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> record = store.run({"n": 11}, lambda params, path: path.write_text("x"))
+            >>> store.fetch(record)
+            RecordList of 1 run
+        """
+        chosen = [records] if isinstance(records, RunRecord) else _required_records(records)
+        return _tables.RecordList(filter(self._engine.finder.has_here, chosen))
+
+    def evict(
+        self, where: Where | None = None, *, max_size_bytes: int | None = None, preview: bool = False
+    ) -> RecordList:
+        """
+        Remove local copies of results that are stored elsewhere; the runs stay recorded, and are fetched when needed.
+
+        The oldest go first. Only what the object store is asked for, and has as it was stored, is removed; and no file
+        that has changed here since.
+
+        Args:
+            where: Which runs, as for `list`.
+            max_size_bytes: Remove no more than needed for the remaining ones to take no more than this.
+            preview: Remove nothing; only tell.
+
+        Returns:
+            The runs whose local copy was removed.
+
+        Raises:
+            RemoteUnavailableError: The object store does not answer (an `OSError`).
+            ValueError: The store has no ``remote``.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt", remote="memory://runs")
+            >>> record = store.run_or_retrieve({"n": 1}, lambda params, path: path.write_text("x"))
+            >>> store.evict(), record.result_path.exists()
+            (RecordList of 1 run, False)
+            >>> store.retrieve({"n": 1}).result_path.read_text()
+            'x'
+        """
+        from ._maintenance import evict
+
+        return evict(self._engine, self.list(where), max_size_bytes, preview=preview)
+
     def merge(
         self,
         other: Store,
@@ -952,6 +1039,7 @@ class Store:
         *,
         preview: bool = False,
         outside: bool = False,
+        with_inputs: bool = False,
         step: Callable[[RunRecord], object] = lambda record: None,
     ) -> Exported:
         """
@@ -966,6 +1054,7 @@ class Store:
             where: Which runs, as for `list`.
             preview: Write nothing; only tell.
             outside: Take in registered results from outside the results folder, too, and what links lead to out of it.
+            with_inputs: Take in what these runs were made from, directly or not, as far as it is in this store.
             step: Called after each run.
 
         Returns:
@@ -983,10 +1072,11 @@ class Store:
             >>> Store("exported/results", "exported/entropic.json").retrieve({"n": 10}) is None
             False
         """
-        from ._maintenance import ExportOptions, export
+        from ._maintenance import ExportOptions, export, with_ancestors
 
-        options = ExportOptions(preview=preview, outside=outside)
-        return export(self._engine, self.list(where), Path(os.path.abspath(target)), options, step)
+        options, records = ExportOptions(preview=preview, outside=outside), self.list(where)
+        chosen = with_ancestors(self._engine, records) if with_inputs else records
+        return export(self._engine, chosen, Path(os.path.abspath(target)), options, step)
 
     def check(self, *, contents: bool = False, repair: bool = False) -> CheckReport:
         """

@@ -15,11 +15,12 @@ from importlib import import_module
 
 import click
 
-from ..errors import EntropicError, UnknownNameWarning
+from ..errors import EntropicError, RunStopped, UnknownNameWarning
 from ._place import store_options
 from ._view import told, told_with_lines
 
 _INTERRUPTED = 130
+_STOPPED = 75
 # The subcommands, each by its function in a module of this room.
 _PLACES = {
     "ls": "_ls.ls",
@@ -28,6 +29,7 @@ _PLACES = {
     "stats": "_show.stats",
     "check": "_show.check",
     "why": "_explain.why",
+    "diff": "_diff.diff",
     "run": "_run.run",
     "sweep": "_sweep.sweep",
     "watch": "_watch.watch",
@@ -96,6 +98,7 @@ def entropic(context: click.Context, index: str | None, results: str | None) -> 
       1    no: nothing matched (an empty list of ls is 0), something was found by check, a point of a sweep failed, or
            the question was answered with no
       2    could not be done: wrong usage, or an error, with its message on stderr
+      75   a run was stopped on request, and carries on when this is called again
       130  interrupted
     `entropic run` exits as its program does; see entropic run --help. With ENTROPIC_DEBUG set, errors come in full.
 
@@ -148,6 +151,9 @@ def _answer() -> int:
             click.echo(err=True)  # at a question, the cursor still stands behind it
         told("interrupted" if is_interrupted else "nothing done")
         return _INTERRUPTED if is_interrupted else 1
+    except RunStopped as stopped:
+        told(stopped)
+        return _STOPPED
     except (EntropicError, OSError, ValueError, TypeError) as error:
         if os.environ.get("ENTROPIC_DEBUG"):
             raise

@@ -158,9 +158,10 @@ def copy_index(source: str, target: str) -> None:
 @runs_argument
 @click.option("-o", "--output", required=True, metavar="FILE.zip|DIR", help="Where to; must not exist.")
 @_outside_option
+@click.option("--with-inputs", is_flag=True, help="Also what these runs were made from, as far as it is in this store.")
 @_preview_option
 @opens_store()
-def export(store: Store, runs: tuple[str, ...], output: str, outside: bool, preview: bool) -> None:
+def export(store: Store, runs: tuple[str, ...], output: str, outside: bool, with_inputs: bool, preview: bool) -> None:
     """
     Copy chosen runs into a zip file or a folder.
 
@@ -174,7 +175,9 @@ def export(store: Store, runs: tuple[str, ...], output: str, outside: bool, prev
     """
     records = some(store, runs)
     step = _view.progress(len(records), "exporting")
-    exported = store.export(output, condition_of(runs), preview=preview, outside=outside, step=step)
+    exported = store.export(
+        output, condition_of(runs), preview=preview, outside=outside, with_inputs=with_inputs, step=step
+    )
     for record in exported.missing:
         _view.told(f"the result of {record.params_hash} is gone, or a part of it: only its parameters are exported")
     for one in exported.refused:

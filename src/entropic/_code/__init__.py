@@ -9,11 +9,13 @@ if TYPE_CHECKING:
     from ._arguments import code_in, found_again
     from ._bytecode import code_digest, layers_of
     from ._comparison import Change, diff_of, is_of_a_class
+    from ._environment import environment
     from ._fingerprint import Code, Fingerprint
     from ._foreign import ForeignCodebook
     from ._history import Codebook
     from ._ownership import EVERYTHING_OWN, Ownership, project_of
     from ._provenance import Meter, circumstances
+    from ._run_notes import RunNotes
     from ._units import ITSELF, Part
 
 __all__ = [
@@ -28,10 +30,12 @@ __all__ = [
     "Meter",
     "Ownership",
     "Part",
+    "RunNotes",
     "circumstances",
     "code_digest",
     "code_in",
     "diff_of",
+    "environment",
     "found_again",
     "is_fingerprint",
     "is_of_a_class",
@@ -46,11 +50,13 @@ __getattr__, __dir__ = door(
         "_arguments": "code_in found_again",
         "_bytecode": "code_digest layers_of",
         "_comparison": "Change diff_of is_of_a_class",
+        "_environment": "environment",
         "_fingerprint": "Code Fingerprint",
         "_foreign": "ForeignCodebook",
         "_history": "Codebook",
         "_ownership": "EVERYTHING_OWN Ownership project_of",
         "_provenance": "Meter circumstances",
+        "_run_notes": "RunNotes",
         "_units": "ITSELF Part",
     },
 )

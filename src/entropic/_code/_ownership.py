@@ -13,6 +13,9 @@ import sys
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
+_MAIN = ("__main__", "__mp_main__")
+_SENT = "<dynamic-code>"  # the file of all code that cloudpickle has sent here by value
+_LINES_OF_GENERATED = 2
 _PACKAGES = ("/site-packages/", "/dist-packages/")
 
 
@@ -86,7 +89,7 @@ def is_own(value: Any) -> bool:
     path = vars(module).get("__file__") if issubclass(type(module), ModuleType) else None
     if isinstance(path, str):
         return is_own_file(path)
-    return _module_name(module) in ("__main__", "__mp_main__") or (value is module and _is_made_by_hand(module))
+    return _module_name(module) in _MAIN or (value is module and _is_made_by_hand(module))
 
 
 def _is_made_by_hand(module: Any) -> bool:
@@ -98,6 +101,8 @@ def _is_written(function: FunctionType, path: str) -> bool:
     """Whether somebody has typed in a function without a file: generated ones, as of a dataclass, say nothing new."""
     if path == "<string>":
         return _is_made_by_the_user(function)
+    if path == _SENT:
+        return _is_sent_by_the_user(function)
     module = sys.modules.get(function.__globals__.get("__name__", ""))
     return path in linecache.cache or (module is not None and vars(module) is function.__globals__)
 
@@ -111,6 +116,28 @@ def _is_made_by_the_user(function: FunctionType) -> bool:
     if module is None:
         return function.__module__ in (None, "builtins")
     return vars(module) is function.__globals__ and is_own(module)
+
+
+def _is_sent_by_the_user(function: FunctionType) -> bool:
+    """
+    Whether a function that came here by value is the user's own.
+
+    cloudpickle takes the file from its code, and keeps that of its module: nothing else tells a helper of a script from
+    what an installed package has made.
+    """
+    if _is_generated(function):
+        return False
+    path = function.__globals__.get("__file__")
+    return is_own_file(path) if isinstance(path, str) else function.__globals__.get("__name__") in _MAIN
+
+
+def _is_generated(function: FunctionType) -> bool:
+    """Whether `dataclasses` has made a method: where Python does not tell, by the first lines of a text of its own."""
+    code = function.__code__
+    qualname: str | None = getattr(code, "co_qualname", None)  # from Python 3.11 on
+    if qualname is None:
+        return code.co_firstlineno <= _LINES_OF_GENERATED and code.co_name.startswith("__")
+    return qualname.startswith("__create_fn__.")
 
 
 @functools.cache

@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 from .._fs import forks_held_off, process_id
 from ..hashing import main_module
 from ._ownership import is_own
-from ._repository import repository_state
 
 try:
     import resource
@@ -35,10 +34,10 @@ _MAX_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 def circumstances(module_name: str | None) -> dict[str, Any]:
     """
-    Where and with what code of a module runs now, for a record; of a notebook, which one it is.
+    Where a function of a module runs now, for a record; of a notebook, which one it is.
 
     Args:
-        module_name: Whose imports and repository to tell of.
+        module_name: Whose imports to tell of.
     """
     return {**_of_process(process_id()), **_of_module(module_name or "")}
 
@@ -66,6 +65,10 @@ class Meter:
     def __exit__(self, *exception: object) -> None:
         self._ended = _used()
         _under_way.discard(self)
+
+    def cpu_seconds_so_far(self) -> float | None:
+        """What has been used until now; None if another run overlaps."""
+        return _used().cpu_seconds - self._began.cpu_seconds if self._is_alone else None
 
     def told(self) -> dict[str, Any]:
         """The costs that are known, for a record."""
@@ -148,12 +151,19 @@ def _of_module(name: str) -> dict[str, Any]:
     if module is None:
         return {}
     told: dict[str, Any] = {"packages": dict(_packages(module))}
-    path = getattr(module, "__file__", None)
     told["notebook"] = _notebook(name)
-    if is_own(module):
-        with contextlib.suppress(OSError):  # of a working directory that is gone
-            told["git"] = repository_state(os.path.dirname(os.path.abspath(path)) if path else os.getcwd())
     return {name: value for name, value in told.items() if value}
+
+
+def code_folder(module_name: str) -> str | None:
+    """The folder that the code of one of the user's own modules is in; None of others, and of one that is gone."""
+    module = sys.modules.get(module_name)
+    if module is None or not is_own(module):
+        return None
+    path = getattr(module, "__file__", None)
+    with contextlib.suppress(OSError):  # of a working directory that is gone
+        return os.path.dirname(os.path.abspath(path)) if path else os.getcwd()
+    return None
 
 
 def _notebook(name: str) -> str:

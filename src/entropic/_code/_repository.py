@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import os
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .._fs import read_own_file
@@ -26,13 +27,17 @@ _OPTIONS = ("--no-optional-locks", "--no-pager", "-c", "core.fsmonitor=false", "
 
 
 @functools.lru_cache(maxsize=256)
-def repository_state(folder: str) -> dict[str, Any]:
-    """The commit of the repository a folder is in, and whether its files differ from it; nothing if there is none."""
-    above = folder
-    while not os.path.exists(os.path.join(above, ".git")):
-        above, below = os.path.dirname(above), above
-        if above == below:
-            return {}
+def repository_state(folder: str, code: str = "") -> dict[str, Any]:
+    """
+    The commit of the repository a folder is in, and whether its files differ from it; nothing if there is none.
+
+    Args:
+        folder: The folder.
+        code: What stands for the code that is about to run: asked anew where that has changed.
+    """
+    above = repository_of(folder)
+    if above is None:
+        return {}
     try:
         lines = _answer(above, *_without_its_filters(above), *_STATUS).decode("utf-8", "replace").splitlines()
     except (OSError, ValueError, subprocess.SubprocessError):
@@ -41,6 +46,58 @@ def repository_state(folder: str) -> dict[str, Any]:
     if not commits or commits[0].startswith("("):
         return {}
     return {"commit": commits[0][:12], "dirty": any(not line.startswith("#") for line in lines)}
+
+
+def repository_of(folder: str) -> str | None:
+    """The folder of the repository that a folder is in; None if it is in none."""
+    above = folder
+    while not os.path.exists(os.path.join(above, ".git")):
+        above, below = os.path.dirname(above), above
+        if above == below:
+            return None
+    return above
+
+
+def tracked_among(repository: str, names: Iterable[str]) -> set[str]:
+    """
+    Those of some files that git knows, by their names in the repository.
+
+    Raises:
+        OSError: There is no git.
+        SubprocessError: It fails, or takes too long.
+    """
+    answer = _answer(repository, "--literal-pathspecs", "ls-files", "-z", "--", *names)
+    return set(answer.decode("utf-8", "surrogateescape").split("\0"))
+
+
+def read_limited(repository: str, most_bytes: int, *words: str) -> bytes | None:
+    """
+    What git answers, unless that is too much.
+
+    Raises:
+        OSError: There is no git.
+        SubprocessError: It fails, or takes too long.
+        ValueError: The repository names a filter that no option can switch off.
+    """
+    command = _command(repository, *_without_its_filters(repository), *words)
+    asked = subprocess.Popen(
+        command, env=_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    timer = threading.Timer(_PATIENCE_SECONDS, asked.kill)
+    timer.start()
+    try:
+        assert asked.stdout is not None
+        with asked.stdout as answer:
+            content = answer.read(most_bytes + 1)
+        if len(content) > most_bytes:
+            return None
+        if asked.wait():
+            raise subprocess.CalledProcessError(asked.returncode, "git")
+        return content
+    finally:
+        timer.cancel()
+        asked.kill()
+        asked.wait()
 
 
 def _without_its_filters(repository: str) -> list[str]:
@@ -84,10 +141,9 @@ def _answer(repository: str, *words: str, or_ends_with: int = 0) -> bytes:
         OSError: There is no git.
         SubprocessError: It fails, or takes too long.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     done = subprocess.run(
-        ["git", *_OPTIONS, "-C", repository, *words],
-        env={**environment, **_ENVIRONMENT},
+        _command(repository, *words),
+        env=_environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=_PATIENCE_SECONDS,
@@ -96,3 +152,12 @@ def _answer(repository: str, *words: str, or_ends_with: int = 0) -> bytes:
     if done.returncode not in (0, or_ends_with):
         raise subprocess.CalledProcessError(done.returncode, "git")
     return done.stdout
+
+
+def _command(repository: str, *words: str) -> list[str]:
+    return ["git", *_OPTIONS, "-C", repository, *words]
+
+
+def _environment() -> dict[str, str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return {**environment, **_ENVIRONMENT}

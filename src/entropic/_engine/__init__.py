@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ._annotation import annotate, annotate_newest, set_pinned
     from ._arguments import checked_metadata, require_callable
     from ._attempts import given_new_checkpoint
+    from ._away import AwayResults
     from ._cache import RunCache
     from ._defaults import DefaultsWatch
     from ._ending import not_removed
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
     from ._manifest import differs, first_defect, has_recorded_digests
     from ._open_caches import open_caches
-    from ._origins import origins_of, records_in_journal
+    from ._origins import fetch_result, origins_of, records_in_journal
     from ._parts import CannotTakeError, Part, Refused, Rules, copy_parts, is_inside, require_own_key
     from ._paths import ResultPaths
     from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
@@ -37,6 +38,7 @@ __all__ = [
     "POLICIES",
     "SIMILAR_RUNS",
     "AsyncWork",
+    "AwayResults",
     "BoundRunner",
     "Candidate",
     "CannotReplayError",
@@ -69,6 +71,7 @@ __all__ = [
     "copy_parts",
     "differs",
     "durations_of",
+    "fetch_result",
     "first_defect",
     "given_new_checkpoint",
     "has_own_key",
@@ -104,6 +107,7 @@ __getattr__, __dir__ = door(
         "_annotation": "annotate annotate_newest set_pinned",
         "_arguments": "checked_metadata require_callable",
         "_attempts": "given_new_checkpoint",
+        "_away": "AwayResults",
         "_cache": "RunCache",
         "_defaults": "DefaultsWatch",
         "_ending": "not_removed",
@@ -113,7 +117,7 @@ __getattr__, __dir__ = door(
         "_lookup": "Candidate Lookup agrees has_own_key identity_fields identity_of judge",
         "_manifest": "differs first_defect has_recorded_digests",
         "_open_caches": "open_caches",
-        "_origins": "origins_of records_in_journal",
+        "_origins": "fetch_result origins_of records_in_journal",
         "_parts": "CannotTakeError Part Refused Rules copy_parts is_inside require_own_key",
         "_paths": "ResultPaths",
         "_plain_runs": "PlainRuns SIMILAR_RUNS durations_of",

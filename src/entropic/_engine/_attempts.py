@@ -20,13 +20,15 @@ from .._code import Code
 from .._fs import process_id, warn
 from .._record import RunRecord
 from .._results import Checkpoint, CheckpointArea, StagingArea, read_attempts, read_checkpoint_note
-from ..errors import EntropicError, StaleCheckpointWarning
+from .._stopping import CurrentRun
+from ..errors import EntropicError, RunStopped, StaleCheckpointWarning
 from ..hashing import Key
 from ._ending import write_error
 from ._run import RunUnderWay, owner_of
 from ._staleness import StalenessPolicy
 
 _PATIENCE_SECONDS = 15.0  # a program that outlives its killed parent is ended within a few seconds
+_GLANCE_SECONDS = 0.2  # where others may go on beside it: as long as somebody who lists the places may hold one
 
 
 class NoAttempt:
@@ -38,7 +40,7 @@ class NoAttempt:
     def __exit__(self, *exception: object) -> None:
         pass
 
-    def begin(self) -> None:
+    def begin(self, current: CurrentRun) -> None:
         """It needs no place."""
 
     def add_earlier(self, run: RunUnderWay) -> None:
@@ -111,7 +113,7 @@ class Attempt:
     def __enter__(self) -> Attempt:
         return self
 
-    def begin(self) -> None:
+    def begin(self, current: CurrentRun) -> None:
         """
         Take the place; the code of the run has been noted by now.
 
@@ -120,7 +122,7 @@ class Attempt:
         """
         self._code = _CodeOfRun(self._policy, self._work, self._run.provenance)
         note = self._note()
-        patience_seconds = 0.0 if self._purpose == "run" else _PATIENCE_SECONDS  # others may go on beside it
+        patience_seconds = _GLANCE_SECONDS if self._purpose == "run" else _PATIENCE_SECONDS
         try:
             self._checkpoint = found = self._area.take(
                 self._key.params_hash, note, self._judge(note), patience_seconds=patience_seconds
@@ -130,6 +132,9 @@ class Attempt:
             advice = "Nothing has been run."
             raise write_error("Cannot make a place for checkpoints", error, self._folder, advice) from error
         self._work.checkpoint = found
+        current.sign, current.descriptors = self._note_sign_of_life, (found.descriptor,)
+        if found.is_beside_another and self._purpose != "run":
+            _log.checkpoint_held(str(found.place.parent))
         if found.of_other_code is not None:
             self._warn(found.of_other_code)
 
@@ -139,6 +144,7 @@ class Attempt:
         checkpoint = self._checkpoint
         if checkpoint is None or process_id() != self._owner:  # a child that was forked inside the run
             return
+        self._checkpoint = None  # what the run has left behind shows no more signs of life
         try:
             if error is None:
                 self._remove(checkpoint)
@@ -163,6 +169,11 @@ class Attempt:
             if cpu_seconds is not None:
                 last["cpu_seconds"] = cpu_seconds
             run.provenance["attempts"] = [*earlier, last]
+
+    def _note_sign_of_life(self) -> None:
+        checkpoint = self._checkpoint
+        if checkpoint is not None and process_id() == self._owner:
+            checkpoint.note_sign_of_life(*self._run.costs_so_far())
 
     def _own_costs(self) -> tuple[float, float | None]:
         return self._costs or (self._run.elapsed_seconds, self._run.provenance.get("cpu_seconds"))
@@ -257,6 +268,8 @@ def _whole_digest(key: Key) -> str:
 
 
 def _outcome_of(error: BaseException) -> str:
+    if isinstance(error, RunStopped):
+        return "stopped"
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     return f"raised {type(error).__qualname__}"

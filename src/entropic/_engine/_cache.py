@@ -23,11 +23,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import _code, _fs, _locks, _results, _tables, query
-from .._code import Codebook
+from .. import _fs, _locks, _results, _tables, query
+from .._code import Codebook, Fingerprint
 from .._fs import late, remember
 from .._record import RunRecord, is_pinned
-from ..errors import EntropicError, ResultMissingError
+from ..errors import ResultMissingError
 from ..hashing import PLAIN_TYPES, Key, hash_params, make_key
 from ..index import adapt
 from ._finder import Finder, SecondLook
@@ -40,6 +40,7 @@ from ._staleness import StalenessPolicy
 if TYPE_CHECKING:
     from .._tables import Origin, RecordList
     from ..query import Condition, Selection
+    from ._away import AwayResults
     from ._fallback import Fallbacks, Found
     from ._folder import FolderIdentity
     from ._recorder import Recorder
@@ -76,8 +77,8 @@ class RunCache:
         self.settings = settings
         self.index = adapt(settings.index)
         self.codebook = Codebook(results_dir)
-        self.paths = ResultPaths(results_dir, self.index)
-        self.finder = finder = Finder(self.index, self.paths)
+        self.paths = ResultPaths(results_dir, self.index, is_cache=settings.remote is not None)
+        self.finder = finder = Finder(self.index, self.paths, away=self.away)
         self.recall, self.look_up, self.shown = finder.recall, finder.look_up, finder.shown
         self.look_ahead = finder.look_ahead
         self.is_of_earlier_code = finder.is_of_earlier_code
@@ -92,7 +93,12 @@ class RunCache:
     @late
     def staging(self) -> _results.StagingArea:
         settings = self.settings
-        return _results.StagingArea(str(settings.results_dir), settings.durable, keep_failed=settings.keep_failed)
+        return _results.StagingArea(
+            str(settings.results_dir),
+            settings.durable,
+            keep_failed=settings.keep_failed,
+            keeps_together=settings.remote is not None,
+        )
 
     @late
     def _key_locks(self) -> _locks.ByteLocks | _locks.LockFiles:
@@ -101,13 +107,13 @@ class RunCache:
 
     @late
     def flights(self) -> _locks.SingleFlight:
-        return _locks.SingleFlight(self.index.key_locks() or self._key_locks)
+        return _locks.SingleFlight(self.index.key_locks() or self._key_locks, self.staging.looks_at_locks)
 
     @late
     def folder(self) -> FolderIdentity:
         from ._folder import FolderIdentity
 
-        return FolderIdentity(self.settings, self.index)
+        return FolderIdentity(self.settings, self.index, self.away.results.identity if self.away else None)
 
     @late
     def writer(self) -> IndexWriter:
@@ -119,7 +125,15 @@ class RunCache:
     def recorder(self) -> Recorder:
         from ._recorder import Recorder
 
-        return Recorder(self.settings, self.paths, self.folder, self.writer, self.staging, self.index)
+        return Recorder(self.settings, self.paths, self.folder, self.writer, self.staging, self.index, self.away)
+
+    @late
+    def away(self) -> AwayResults | None:
+        if self.settings.remote is None:
+            return None
+        from ._away import AwayResults
+
+        return AwayResults(self, self.settings.remote)
 
     @late
     def fallbacks(self) -> Fallbacks:
@@ -159,12 +173,12 @@ class RunCache:
             return record
 
     async def obtain_async(
-        self, key: Key, work: AsyncWork, metadata: Metadata, policy: StalenessPolicy | None = None
+        self, key: Key, work: AsyncWork, metadata: Metadata, policy: StalenessPolicy | None, *, waits: bool = True
     ) -> RunRecord:
         """As `obtain`, for a coroutine: the event loop stays free while it waits."""
         self._prepare_run()
         look = SecondLook(self.finder, key, policy)
-        async with self.flights.lead_async(key.params_hash, look) as record:
+        async with self.flights.lead_async(key.params_hash, look, waits=waits) as record:
             record = record or self._fetched(key, policy, look)
             if record is None:
                 flight = self.flights.flight(key.params_hash, look)
@@ -196,7 +210,7 @@ class RunCache:
         if found is None or not self.fallbacks.fetch(found, keeps_name=broken is None):
             return None
         if broken is not None:
-            self.writer.delete_stale(broken)
+            self.recorder.give_up(broken)
         return look()
 
     def execute(self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None) -> RunRecord:
@@ -236,18 +250,19 @@ class RunCache:
         result_path: str | os.PathLike[str],
         metadata: Mapping[str, Any],
         *,
+        again: Callable[[], Key] | None = None,
         created_at: str | None = None,
     ) -> RunRecord:
-        """Record a result made elsewhere; now, or at the time that is known of it."""
-        from . import _arguments
+        """Record a result made elsewhere; now, or at the time that is known of it. *again* makes its key anew."""
+        from . import _arguments, _origins
 
-        path = os.path.abspath(result_path)
-        if not os.path.exists(path):
+        if not os.path.exists(path := os.path.abspath(result_path)):
             raise ResultMissingError(path, "Cannot register the result")
         if self.settings.durable:
             _fs.sync_tree(path)
         details = _arguments.checked_metadata(metadata)
-        return self.recorder.insert(key, path, self.paths.indexed(path), details, {}, created_at=created_at)
+        told, indexed = _origins.provenance_of(key, again), self.paths.indexed(path)
+        return self.recorder.insert(key, path, indexed, details, told, created_at=created_at)
 
     def records_of(self, key: Key) -> list[RunRecord]:
         """Return all records of a key, as users see them."""
@@ -283,21 +298,9 @@ class RunCache:
         return self._forget([record for record in self.index.iter() if unwanted(record)], remove_file)
 
     def _forget(self, records: Sequence[RunRecord], remove_files: bool) -> int:
-        from . import _ending
+        from . import _removal
 
-        self.settle()
-        paths = [path for record in records for path in self.paths.files_of(record)] if remove_files else []
-        for path in paths:
-            self.paths.require_removable(path)
-        try:
-            self.writer.delete_records(records)
-        except EntropicError:
-            raise
-        except OSError as error:
-            place = self.index.path or self.settings.results_dir
-            raise _ending.write_error("Cannot forget the runs", error, place, "Nothing has been removed.") from error
-        self.remove_unused(paths)
-        return len(records)
+        return _removal.forget(self, records, remove_files)
 
     def iter(self, selection: Selection, is_wanted: Callable[[RunRecord], bool] | None = None) -> Iterator[RunRecord]:
         """Yield the records that were asked for; of those only the ones *is_wanted* names, if it is given."""
@@ -356,11 +359,10 @@ class RunCache:
         self.recorder.require_writable()
         _records.exchange(self.index, self.writer, pairs)
 
-    def prepare(self, module_name: str | None) -> None:
-        """Load and find out what the first run of a process needs; *module_name* is where what is run is from."""
-        self.recorder, self.flights  # noqa: B018  # made when they are asked for
-        if self.settings.provenance:
-            _code.circumstances(module_name)
+    def prepare(self, module_name: str | None, code: Fingerprint | None = None) -> None:
+        """Load and find out what the first run of a process needs: by which code, and from which module, it is."""
+        self.flights  # noqa: B018  # made when it is asked for
+        self.recorder.prepare(module_name, code)
 
     def _prepare_run(self) -> None:
         _locks.refuse_ranks()

@@ -20,7 +20,14 @@ from typing import Any
 from .. import _log
 from .._fs import held_open_below
 from .._results import Published, Stage
-from ..errors import AmbiguousResultError, EntropicError, ResultMissingError, ResultNotSavedError, StoreWriteError
+from ..errors import (
+    AmbiguousResultError,
+    EntropicError,
+    ResultMissingError,
+    ResultNotSavedError,
+    RunStopped,
+    StoreWriteError,
+)
 from ..hashing import Key
 from ._manifest import has_content
 from ._returned import describe, write_value
@@ -77,7 +84,9 @@ class Ending:
                 self._note_begin()
             yield
         except BaseException as error:
-            if self._is_finished(error):
+            if isinstance(error, RunStopped):
+                self._stage.discard()  # the run goes on another time, from what it has put by
+            elif self._is_finished(error):
                 self._lose_nothing(error)
             elif keep_failed:
                 self._keep_aside(error)

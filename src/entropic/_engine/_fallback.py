@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from .._code import Codebook
+from .._code import Codebook, RunNotes
 from .._fs import status_of, warn
 from .._record import RecordedReads, RunRecord, copy_record
 from .._results import folder_id
@@ -118,6 +118,7 @@ class Fallbacks:
         self._recorder = recorder
         self._writer = writer
         self._codebook = codebook
+        self._notes = RunNotes(settings.results_dir)
         self._known_codes: set[object] = set()
 
     def find(self, key: Key, policy: StalenessPolicy | None) -> Found | None:
@@ -198,6 +199,7 @@ class Fallbacks:
             code, name, data = ([text] if isinstance(text, str) else [] for text in told[1:])
             self._codebook.take_over(source.codebook, code + data, name)
             self._known_codes.add(told)
+        self._notes.take_over(RunNotes(source.results_dir), [record.provenance])
 
 
 def select_with_fallbacks(engine: RunCache, selection: Selection, *, current: bool) -> RecordList:

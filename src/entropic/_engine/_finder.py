@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Protocol
 
 from .. import _log
@@ -19,6 +20,18 @@ _REMEMBERED_HITS = 1 << 17
 _REMEMBERED_FORMS = 1 << 16
 
 
+class Away(Protocol):
+    """Where results are that are not here."""
+
+    def stored_of(self, record: RunRecord) -> object | None:
+        """What a record says of it; None if it says nothing."""
+        ...
+
+    def bring(self, record: RunRecord) -> bool:
+        """Have the result of a record here; false if it is gone there too."""
+        ...
+
+
 class Recall(Protocol):
     """Returns the record that answers a key, or None."""
 
@@ -33,20 +46,24 @@ class Finder:
         index: Where records are kept.
         paths: Where their results are.
         may_change: Whether a result that has changed since it was recorded is handed out, with a warning.
+        away: Where results are that are not here.
     """
 
-    def __init__(self, index: Index, paths: ResultPaths, *, may_change: bool = True) -> None:
+    def __init__(self, index: Index, paths: ResultPaths, *, may_change: bool = True, away: Away | None = None) -> None:
         self._index = index
         self._paths = paths
         self._may_change = may_change
+        self._away = away
         self._peek = index.peek
         self._candidates: dict[str, Candidate] = {}
         self._older_forms = _OlderForms()
         self._of_earlier_code: dict[str, str] = {}  # keys, and the form of each that was found
 
-    def recall(self, key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None:
+    def recall(self, key: Key, policy: StalenessPolicy | None = None, *, fetches: bool = True) -> RunRecord | None:
         """
         Return the record that answers a key, or None. Two ``stat`` calls, no lock, nothing written.
+
+        A result that is stored elsewhere, and not here, is fetched, unless its record will do (*fetches* is false).
 
         Raises:
             CodeChangedError: It was made by other code, and *policy* makes an error of that.
@@ -66,22 +83,25 @@ class Finder:
                     _log.hit(key.params_hash, candidate.path)
                 if self._of_earlier_code and policy is not None and key.params_hash in self._of_earlier_code:
                     policy.note_use(candidate.record)
-                return lazy_copy(candidate.record)
-        return self.answer(self._look_up(key, policy, stored), key, policy)
+                if not candidate.is_away or not fetches or self._bring(candidate):
+                    return lazy_copy(candidate.record)
+        return self.answer(self._look_up(key, policy, stored), key, policy, fetches=fetches)
 
     def look_ahead(self, keys: Iterable[Key]) -> Recall:
         """
         Look many keys up at once, where the index can; return what is to be called in the place of `recall` for them.
 
-        It tells what was recorded now, whenever it is called.
+        It tells what was recorded now, whenever it is called. Nothing is fetched: who asks for many opens none.
         """
         index = self._index
         if type(index).find_many_by_hash is Index.find_many_by_hash and "find_many_by_hash" not in vars(index):
-            return self.recall  # it looks each up by itself: then better as late as can be
+            # It looks each up by itself: then better as late as can be.
+            return self.recall if self._away is None else partial(self.recall, fetches=False)
         found = index.find_many_by_hash(list(dict.fromkeys(key.params_hash for key in keys)))
 
         def recall(key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None:
-            return self.answer(self._look_up(key, policy, found.get(key.params_hash)), key, policy)
+            lookup = self._look_up(key, policy, found.get(key.params_hash))
+            return self.answer(lookup, key, policy, fetches=False)
 
         return recall
 
@@ -110,6 +130,28 @@ class Finder:
             return lazy_copy(candidate.record)
         return with_params(candidate.record, decode_params(key.params))
 
+    def candidate(self, record: RunRecord) -> Candidate:
+        """A record as users see it, by itself."""
+        return Candidate(record, record, has_copy=self.has_copy(record))
+
+    def has_here(self, record: RunRecord) -> bool:
+        """Have the result of a record here, as users see it; false if it cannot be fetched, or is nowhere else."""
+        candidate = self.candidate(record)
+        return candidate.defect() is None and (not candidate.is_away or self._bring(candidate))
+
+    def has_copy(self, record: RunRecord) -> bool:
+        """Whether a result is stored elsewhere, from where it can be fetched."""
+        return self._away is not None and self._away.stored_of(record) is not None
+
+    def _bring(self, candidate: Candidate) -> bool:
+        """Fetch a result that is not here; if it is not where it should be either, it is gone."""
+        assert self._away is not None
+        if not self._away.bring(candidate.record):
+            candidate.has_copy = False
+            remember(self._candidates, candidate.record.params_hash, candidate, _REMEMBERED_HITS)
+        candidate.is_away = False
+        return candidate.has_copy
+
     def _look_up(self, key: Key, policy: StalenessPolicy | None, stored: RunRecord | None) -> Lookup:
         own = self._look_up_form(key, policy, stored)
         if own.is_hit or key.older is None:
@@ -134,7 +176,8 @@ class Finder:
         known = self._candidates.get(stored.params_hash)
         if known is not None and known.is_newest and known.stored == stored:
             return known  # an index that hands out copies: still the record we know
-        return Candidate(stored, self._paths.seen(stored), may_change=self._may_change)
+        record = self._paths.seen(stored)
+        return Candidate(stored, record, may_change=self._may_change, has_copy=self.has_copy(record))
 
     def _candidates_of(self, key: Key, newest: Candidate) -> Iterator[Candidate]:
         """The records of a key, beginning with the newest, which the index shows; others are looked for if asked."""
@@ -142,11 +185,16 @@ class Finder:
         stored = newest.stored
         same = [one for one in self._index.find_all_by_hash(stored.params_hash) if agrees(one, key) and one != stored]
         for one in reversed(same):
-            candidate = Candidate(stored, self._paths.shown(one), is_newest=False, may_change=self._may_change)
+            record = self._paths.shown(one)
+            candidate = Candidate(
+                stored, record, is_newest=False, may_change=self._may_change, has_copy=self.has_copy(record)
+            )
             candidate.agreed = key
             yield candidate
 
-    def answer(self, found: Lookup, key: Key, policy: StalenessPolicy | None) -> RunRecord | None:
+    def answer(
+        self, found: Lookup, key: Key, policy: StalenessPolicy | None, *, fetches: bool = True
+    ) -> RunRecord | None:
         """The record to hand out, which is remembered; None if the point has to run."""
         candidate = found.candidate
         if candidate is None or found.is_broken:
@@ -159,6 +207,8 @@ class Finder:
         # Before it is decided: what changes meanwhile is seen next time.
         seen = None if reads is None else reads.looks()
         if not found.is_hit and not (policy is not None and policy.permits(candidate.record)):
+            return None
+        if candidate.is_away and fetches and not self._bring(candidate):
             return None
         if policy is not None:
             candidate.answers_for = policy.today()

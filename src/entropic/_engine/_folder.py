@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from .._results import Layout, folder_id, give_folder_id, is_folder_id, is_own_name, seal_of
@@ -22,9 +23,14 @@ class FolderIdentity:
     Args:
         settings: What the store was made with.
         index: Its index.
+        remote_identity: For a folder that is a cache: the identity of the place that results are kept at, which is
+            given the one it is called with if it has none.
     """
 
-    def __init__(self, settings: Settings, index: Index) -> None:
+    def __init__(
+        self, settings: Settings, index: Index, remote_identity: Callable[[str | None], str] | None = None
+    ) -> None:
+        self._remote_identity = remote_identity
         self._results_dir = settings.results_dir
         self._durable = settings.durable
         self._index = index
@@ -46,6 +52,9 @@ class FolderIdentity:
         if self._seal is not None and self._seal == seal_of(self._results_dir):
             return
         require_no_links(self._results_dir)
+        if self._remote_identity is not None:
+            self._require_cache_of(self._remote_identity)
+            return
         remembered, found = self._remembered(), folder_id(self._results_dir)
         if may_return_identity and remembered is not None and found is None and self._has_results():
             found = give_folder_id(self._results_dir, remembered, durable=self._durable)  # ours was removed from it
@@ -54,6 +63,15 @@ class FolderIdentity:
         if found is None:
             found = give_folder_id(self._results_dir, durable=self._durable)
         self._index.remember_folder_id(found)
+        self._seal = seal_of(self._results_dir)
+
+    def _require_cache_of(self, remote_identity: Callable[[str | None], str]) -> None:
+        """Of the index, the folder and the place that results are kept at, all that have an identity have the same."""
+        found = folder_id(self._results_dir)
+        identity = remote_identity(self._remembered() or found)
+        found = found or give_folder_id(self._results_dir, identity, durable=self._durable)
+        remote_identity(found)
+        self._index.remember_folder_id(identity)
         self._seal = seal_of(self._results_dir)
 
     def look_again(self) -> None:

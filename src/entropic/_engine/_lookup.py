@@ -33,6 +33,8 @@ class Candidate:
         answers_for: The fingerprint of the code for which it was found to be the answer.
         is_newest: Whether it is the record that the index shows, and not an earlier one of the same key.
         may_change: Whether a result that has changed since it was recorded is handed out, with a warning.
+        has_copy: Whether it is stored elsewhere, from where it can be fetched if it is not here.
+        is_away: Whether it was not here when it was last looked for.
         reads: The files that its run has read, if it counts what they are now.
         reads_seen: What these looked like when it was found to be the answer; None for ask again.
     """
@@ -43,6 +45,8 @@ class Candidate:
         "_size_bytes",
         "agreed",
         "answers_for",
+        "has_copy",
+        "is_away",
         "is_newest",
         "may_change",
         "path",
@@ -53,13 +57,21 @@ class Candidate:
     )
 
     def __init__(
-        self, stored: RunRecord, record: RunRecord, *, is_newest: bool = True, may_change: bool = True
+        self,
+        stored: RunRecord,
+        record: RunRecord,
+        *,
+        is_newest: bool = True,
+        may_change: bool = True,
+        has_copy: bool = False,
     ) -> None:
         self.stored = stored
         self.record = record
         self.path = path_text(record)
         self.is_newest = is_newest
         self.may_change = may_change
+        self.has_copy = has_copy
+        self.is_away = False
         self.agreed: Key | None = None
         self.answers_for: Fingerprint | None = None
         self.reads: Reads | None = None
@@ -92,21 +104,23 @@ class Candidate:
         """
         Why the result cannot be handed out, or None if it can. One ``stat`` for each file that belongs to it.
 
-        Warns, once for each change, if its content is not what was recorded.
+        It can as well if it is stored elsewhere. Warns, once for each change, if its content is not what was recorded.
         """
         try:
             status = os.stat(self.path)
             if status.st_mtime_ns == self._mtime_ns and status.st_size == self._size_bytes:
                 return None
-            return self._inspect(status)
+            defect = self._inspect(status)
         except (FileNotFoundError, NotADirectoryError):
-            return Lookup("gone", self, "result is gone")
+            defect = Lookup("gone", self, "result is gone")
         except PermissionError:
             return None  # whether it is whole is for its reader to find out, who may not read a part of it either
         except (OSError, ValueError):
             if status_of(self.path) is None:
                 return Lookup("gone", self, "no file can have the name of the result")
             raise
+        self.is_away = self.has_copy and defect is not None
+        return None if self.is_away else defect
 
     def _inspect(self, status: os.stat_result) -> Lookup | None:
         if self._inspection is None:

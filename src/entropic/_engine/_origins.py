@@ -9,14 +9,14 @@ journal of the folder.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from .._record import RunInput, RunRecord, copy_record
 from .._results import Journal, Layout, folder_id, own_parts
 from ..errors import InputFileError
-from ..hashing import InputFile, Source, run_digest
+from ..hashing import InputFile, Key, Source, run_digest, sources_of
 from ._cache import RunCache
 from ._open_caches import open_caches
 
@@ -25,6 +25,21 @@ def origins_of(sources: Sequence[Source]) -> list[dict[str, str]]:
     """What a record has to keep of the results that its run is made from; of other input files nothing."""
     found = (_origin_of(source) for source in sources)
     return [origin.to_dict() for origin in found if origin is not None]
+
+
+def fetch_result(record: RunRecord) -> bool:
+    """Have the result of a record here, of which its store, open in this process, has a copy elsewhere; else false."""
+    for cache in open_caches():
+        is_own = is_below(os.fspath(record), str(cache.settings.results_dir))
+        if is_own and cache.finder.has_copy(record) and cache.finder.has_here(record):
+            return True
+    return False
+
+
+def provenance_of(key: Key, again: Callable[[], Key] | None) -> dict[str, Any]:
+    """What a record that is made without a run has to keep of the results that its params name."""
+    inputs = [] if again is None else origins_of(sources_of(key, again))
+    return {"inputs": inputs} if inputs else {}
 
 
 def _origin_of(source: Source) -> RunInput | None:

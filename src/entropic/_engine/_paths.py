@@ -25,15 +25,16 @@ class ResultPaths:
     Args:
         results_dir: The results folder of the store, absolute.
         index: Its index.
+        is_cache: Whether the folder is a cache of results that are elsewhere, so that each store has one of its own.
 
     Attributes:
         results_dir: As given.
     """
 
-    def __init__(self, results_dir: Path, index: Index) -> None:
+    def __init__(self, results_dir: Path, index: Index, *, is_cache: bool = False) -> None:
         self.results_dir = results_dir
         self._index = index
-        self._base: Path | None = None
+        self._base = results_dir if is_cache else None
 
     def shown(self, record: RunRecord) -> RunRecord:
         """A record of the index as users see it: its path absolute."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -28,7 +29,11 @@ class PlainRuns:
         self._engine = engine
         self._runner = runner
         self._metadata = checked_metadata(metadata or {})
-        self.recall: Callable[[Key], RunRecord | None] = engine.recall
+        # Of what is recorded a sweep opens nothing: a result that is elsewhere stays there.
+        is_here = engine.settings.remote is None
+        self.recall: Callable[[Key], RunRecord | None] = (
+            engine.recall if is_here else partial(engine.recall, fetches=False)
+        )
         self.look_ahead: Callable[[Iterable[Key]], Callable[[Key], RunRecord | None]] = engine.look_ahead
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -7,14 +7,24 @@ import os
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import _log
+from .._code import Fingerprint, RunNotes
 from .._fs import remember, warn
 from .._locks import Flight
 from .._record import RunRecord
 from .._results import Ongoing, Published, Stage, StagingArea
-from ..errors import EntropicError, IndexUnavailableError, OtherFolderError, ResultOpenWarning, StoreWriteError
+from .._stopping import current_run
+from ..errors import (
+    EntropicError,
+    IndexUnavailableError,
+    OtherFolderError,
+    OtherRemoteError,
+    RemoteUnavailableError,
+    ResultOpenWarning,
+    StoreWriteError,
+)
 from ..hashing import Key, decode_params
 from ..index import Index
 from ._arguments import checked_metadata
@@ -30,6 +40,11 @@ from ._settings import Settings
 from ._staleness import StalenessPolicy
 from ._writer import IndexWriter
 
+if TYPE_CHECKING:
+    from ._away import AwayResults
+
+
+_MAY_PASS = (IndexUnavailableError, RemoteUnavailableError)
 # A note of a run costs some five calls of the system: of one that takes so long, less than a thousandth.
 _BRIEF_SECONDS = 0.05
 _BRIEF_RUNS = 3
@@ -47,6 +62,7 @@ class Recorder:
         writer: What changes the index.
         staging: Its staging places.
         index: Its index.
+        away: Where its results are stored, if that is not the results folder.
     """
 
     def __init__(
@@ -57,22 +73,31 @@ class Recorder:
         writer: IndexWriter,
         staging: StagingArea,
         index: Index,
+        away: AwayResults | None = None,
     ) -> None:
+        self._away = away
         self._settings = settings
         self._paths = paths
         self._index = index
         self._folder = folder
         self._writer = writer
         self._staging = staging
+        self._notes = RunNotes(settings.results_dir) if settings.provenance else None
         self._brief_runs: dict[str, int] = {}  # of each function, one after the other
 
-    def require_writable(self) -> None:
-        """Refuse before the run what would be refused after it."""
+    def prepare(self, module_name: str | None, code: Fingerprint | None) -> None:
+        """Find out what the first run of a process needs; of a function with this code, of this module."""
+        if self._notes is not None:
+            self._notes.before_run(module_name, code)
+
+    def require_writable(self, *, runs: bool = True) -> None:
+        """Refuse before the run what would be refused after it; or, without a run, before a result is fetched."""
         try:
-            self._index.require_writable()
+            if runs:
+                self._index.require_writable()
             self._folder.require_own()
             self._staging.prepare()
-        except (OtherFolderError, StoreWriteError):
+        except (OtherFolderError, OtherRemoteError, RemoteUnavailableError, StoreWriteError):
             raise
         except OSError as error:
             place = self._settings.results_dir
@@ -101,13 +126,14 @@ class Recorder:
         if found.candidate is not None and found.is_broken:
             _log.stale(key.params_hash, found.candidate.path, found.reason)
         stage = self.open_stage(key.params_hash, suffix_of(work) or self._settings.file_suffix)
-        run = RunUnderWay(stage.path, tells_circumstances=self._settings.provenance)
+        run = RunUnderWay(stage.path, self._notes)
         ending = Ending(stage, key, self._settings.results_dir, work)
         attempt, ongoing = attempt_at(self._staging, key, work, policy, purpose, run), self._shown(stage, ending, key)
         with ending.watched(keep_failed=self._settings.keep_failed), attempt, ongoing:
-            with ongoing.running(), run.told(work, policy, found.reason):
-                attempt.begin()
+            with ongoing.running(), run.told(work, policy, found.reason), current_run() as current:
+                attempt.begin(current)
                 yield run
+            current.require_going_on()
             self._note_duration(key, run.elapsed_seconds)
             ending.has_ended, ending.returned = True, run.returned
             held_open = ending.held_open(run.elapsed_seconds)
@@ -126,7 +152,7 @@ class Recorder:
             run.record = self.insert(key, path, indexed, told, run.provenance, run.elapsed_seconds, flight=flight)
         _log.run_completed(key.params_hash, str(run.record.result_path), run.elapsed_seconds)
         if found.candidate is not None and found.is_broken:
-            self._writer.delete_stale(found.candidate.stored)
+            self.give_up(found.candidate.stored)
         if held_open:
             warn(ResultOpenWarning(path, held_open), ResultOpenWarning)
         if policy is not None:
@@ -141,6 +167,15 @@ class Recorder:
         name = _function_of(key)
         count = self._brief_runs.get(name, 0) + 1 if elapsed_seconds < _BRIEF_SECONDS else 0
         remember(self._brief_runs, name, count, _REMEMBERED_FUNCTIONS)
+
+    def give_up(self, record: RunRecord) -> None:
+        """
+        Remove the record of a result that cannot be used, for which another one answers by now.
+
+        But for one that was never stored elsewhere, and may lie in the results folder of another host.
+        """
+        if self._away is None or self._away.stored_of(record) is not None:
+            self._writer.delete_stale(record)
 
     def _allows_empty(self, work: object) -> bool:
         own = allow_empty_of(work)
@@ -194,6 +229,7 @@ class Recorder:
             )
             place = self._index.path or path
             self._folder.require_own(may_return_identity=False)  # a disk may have been unmounted meanwhile
+            self.store_away(record)
             while not self._writer.insert(record, None if flight is None else flight.lock):
                 if flight is not None and (answer := flight.answer()) is not None:
                     _log.passed_over(key.params_hash, path)
@@ -201,11 +237,25 @@ class Recorder:
         except OSError as error:
             if isinstance(error, OtherFolderError):
                 self._folder.look_again()
-            if isinstance(error, EntropicError) and not isinstance(error, IndexUnavailableError):
+            if isinstance(error, EntropicError) and not isinstance(
+                error, IndexUnavailableError | RemoteUnavailableError
+            ):
                 raise
             advice = f"The result is kept at {path!r}: once the cause is gone, register it."
-            raise write_error("Cannot record the run", error, place, advice) from error
+            refused = write_error("Cannot record the run", error, place, advice)
+            refused.kept_at = path
+            raise refused from error
         return self._paths.shown(record)
+
+    def store_away(self, record: RunRecord) -> None:
+        """
+        Store the result of a record that is about to be inserted, if results are kept elsewhere.
+
+        Raises:
+            RemoteUnavailableError: It cannot be stored.
+        """
+        if self._away is not None:
+            self._away.store(record)
 
 
 def _function_of(key: Key) -> str:

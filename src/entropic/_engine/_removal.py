@@ -5,13 +5,46 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import _log
 from .._fs import remove
+from .._record import RunRecord
 from .._results import is_own_name
+from ..errors import EntropicError
 from ..index import Index
-from ._ending import not_removed
+from ._ending import not_removed, write_error
 from ._paths import ResultPaths
+from ._records import of_keys
+
+if TYPE_CHECKING:
+    from ._cache import RunCache
+
+
+def forget(engine: RunCache, records: Sequence[RunRecord], remove_files: bool) -> int:
+    """
+    Forget records, as the index has them; on request remove their results, here and elsewhere. How many there were.
+
+    Raises:
+        ValueError: A result to be removed is none of ours; nothing has been forgotten.
+        StoreWriteError: The index cannot be written, or some results not removed.
+        RemoteUnavailableError: Some results cannot be removed where they are stored.
+    """
+    engine.settle()
+    paths = [path for record in records for path in engine.paths.files_of(record)] if remove_files else []
+    for path in paths:
+        engine.paths.require_removable(path)
+    try:
+        engine.writer.delete_records(records)
+    except EntropicError:
+        raise
+    except OSError as error:
+        place = engine.index.path or engine.settings.results_dir
+        raise write_error("Cannot forget the runs", error, place, "Nothing has been removed.") from error
+    if engine.away is not None and remove_files:
+        engine.away.remove(records, of_keys(engine.index, {record.params_hash for record in records}))
+    engine.remove_unused(paths)
+    return len(records)
 
 
 def remove_unused(places: ResultPaths, index: Index, results_dir: Path, paths: Collection[Path]) -> Sequence[Path]:

@@ -15,6 +15,7 @@ from ..hashing import Key, make_key, own_copy, received, unchanged
 from ._staleness import StalenessPolicy
 
 if TYPE_CHECKING:
+    from .._code import Meter, RunNotes
     from . import _origins
 else:  # loaded by those who pass files or records
     _origins = LateModule("entropic._engine._origins")
@@ -71,7 +72,8 @@ class BoundRunner:
         return has_parameter(self.function, CHECKPOINT_ARG)
 
     def __call__(self, path: Path) -> object:
-        with unchanged(self._key, lambda: make_key(self._params)) as sources:
+        held = unchanged(self._key, lambda: make_key(self._params), lambda record: _origins.fetch_result(record))
+        with held as sources:
             self.inputs = _origins.origins_of(sources) if sources else []
             self.has_run = True
             put_by = {} if self.checkpoint is None else {CHECKPOINT_ARG: self.checkpoint.path}
@@ -88,23 +90,26 @@ class RunUnderWay:
 
     Args:
         path: Where to write.
-        tells_circumstances: Whether to note where, by whom, with which versions and at what cost it is made.
+        notes: Notes where, by whom, with which versions and at what cost it is made; None if that is not wanted.
 
     Attributes:
-        tells_circumstances: As given.
+        tells_circumstances: Whether that is wanted.
         provenance: What has been noted of it.
         elapsed_seconds: How long it took.
         returned: What the runner returned.
         record: Its record, once there is one.
     """
 
-    def __init__(self, path: Path, *, tells_circumstances: bool) -> None:
+    def __init__(self, path: Path, notes: RunNotes | None) -> None:
         self.path = path
-        self.tells_circumstances = tells_circumstances
+        self._notes = notes
+        self.tells_circumstances = notes is not None
         self.provenance: dict[str, Any] = {}
         self.elapsed_seconds = 0.0
         self.returned: object = None
         self.record: RunRecord
+        self._began = 0.0
+        self._meter: Meter | None = None
 
     @contextlib.contextmanager
     def told(self, work: object, policy: StalenessPolicy | None, reason: str) -> Iterator[None]:
@@ -114,27 +119,33 @@ class RunUnderWay:
             if policy is not None:
                 recorded = around.enter_context(policy.recording())
                 self.provenance |= recorded | policy.origin()
-            if self.tells_circumstances:
+            if self._notes is not None:
                 self.provenance["reason"] = reason
-                around.enter_context(self._measured(work))
-            began = time.perf_counter()
+                around.enter_context(self._measured(work, policy, self._notes))
+            self._began = time.perf_counter()
             try:
                 yield
             finally:
-                self.elapsed_seconds = time.perf_counter() - began
+                self.elapsed_seconds = time.perf_counter() - self._began
         self.provenance |= recorded
 
-    @contextlib.contextmanager
-    def _measured(self, work: object) -> Iterator[None]:
-        from .._code import Meter, circumstances  # loaded by those who run something
+    def costs_so_far(self) -> tuple[float, float | None]:
+        """How long it has taken until now, and how much of the processors, if that is known."""
+        cpu_seconds = None if self._meter is None else self._meter.cpu_seconds_so_far()
+        return time.perf_counter() - self._began, cpu_seconds
 
-        self.provenance |= circumstances(_module_of(work))
-        meter = Meter()
+    @contextlib.contextmanager
+    def _measured(self, work: object, policy: StalenessPolicy | None, notes: RunNotes) -> Iterator[None]:
+        from .._code import Meter  # loaded by those who run something
+
+        self.provenance |= notes.before_run(_module_of(work), None if policy is None else policy.code_now())
+        self._meter = meter = Meter()
         try:
             with meter:
                 yield
         finally:
             self.provenance |= meter.told()
+        self.provenance |= notes.after_run()
 
 
 def owner_of(work: object) -> object:

@@ -37,6 +37,7 @@ class Settings:
         provenance: Whether circumstances of runs are recorded.
         allow_empty: Whether an empty file or folder is a result.
         fallback: Of the stores that are asked where this one has no answer.
+        remote: URL of the place that results are kept at, for which the results folder is a cache.
     """
 
     results_dir: Path
@@ -48,6 +49,7 @@ class Settings:
     provenance: bool = True
     allow_empty: bool = False
     fallback: tuple[Settings, ...] = ()
+    remote: str | None = None
 
     @classmethod
     def checked(
@@ -59,6 +61,7 @@ class Settings:
         *,
         durable: bool = True,
         fallback: Iterable[object] = (),
+        remote: str | None = None,
         **options: Any,
     ) -> Settings:
         """
@@ -75,6 +78,7 @@ class Settings:
             open_index(index, os.path.expanduser(db_path), place, durable),
             durable,
             fallback=_fallback(fallback),
+            remote=_checked_remote(remote),
             **options,
         )
 
@@ -109,11 +113,17 @@ def _fallback(given: Iterable[object]) -> tuple[Settings, ...]:
     return settings_of(given)
 
 
+def _checked_remote(url: object) -> str | None:
+    if url is None or (isinstance(url, str) and _URL.match(url)):
+        return url
+    raise ValueError(f"Cannot keep results at {url!r}: remote= takes the URL of a place, such as 's3://bucket/runs'.")
+
+
 def _checked_folder(path: str | os.PathLike[str]) -> str:
     text = os.path.expanduser(path)
     if _URL.match(text):
         raise ValueError(
             f"Cannot keep results at {text!r}: this is a URL, and results are kept in a folder. Give the path of a "
-            f"folder, such as one where that place is mounted."
+            f"folder, such as one where that place is mounted; or of one that is a cache, and remote={text!r}."
         )
     return text

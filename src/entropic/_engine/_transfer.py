@@ -53,7 +53,9 @@ class Transfer(NamedTuple):
             copy_parts(self.parts(record, stage.path.name), stage.path.parent, link=self.link)
             self.require_as_recorded(record, stage.path)
             published = self.recorder.publish(stage)
-            yield copy_record(published_as(record, published), self.paths.published(published.name))
+            taken = copy_record(published_as(record, published), self.paths.published(published.name))
+            self.recorder.store_away(taken)
+            yield taken
         finally:
             stage.discard()
 
@@ -90,7 +92,7 @@ class Transfer(NamedTuple):
 def published_as(record: RunRecord, published: Published) -> RunRecord:
     """Another store's record, with the names that its result has now."""
     twin = copy_record(record, Path(published.name))
-    for name in ("siblings", "members"):
+    for name in ("siblings", "members", "remote"):
         twin.provenance.pop(name, None)
     members = [[*member[:3], *([] if member[3] is None else [member[3]])] for member in listed_members(record)]
     if members:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ._opened import OpenedFiles, current_files, opened_files
     from ._reading import is_linked, open_own_file, own_entries, read_own_file, status_of
     from ._stamp import Stamp, is_settled
+    from ._turns import takes_turn
     from ._warn import collected_warnings, collecting_warnings, give_again, warn, was_given_again
 
 __all__ = [
@@ -104,6 +105,7 @@ __all__ = [
     "suspended_holder",
     "sync",
     "sync_tree",
+    "takes_turn",
     "try_lock",
     "try_lock_byte",
     "unlock",
@@ -137,6 +139,7 @@ __getattr__, __dir__ = door(
         "_opened": "OpenedFiles current_files opened_files",
         "_reading": "is_linked open_own_file own_entries read_own_file status_of",
         "_stamp": "Stamp is_settled",
+        "_turns": "takes_turn",
         "_warn": "collected_warnings collecting_warnings give_again warn was_given_again",
     },
 )

@@ -158,7 +158,9 @@ def cached(store: AnyStore, **options: Any) -> _Decorator[Any] | _ValueDecorator
         memory: Bytes, or a text such as ``"4 GB"``, that a run may take with all that it has started (extra
             ``supervise``).
 
-    A parameter annotated as `InputFile` takes a path, and is keyed by the content of that file or folder.
+    A parameter annotated as `InputFile` takes a path, and is keyed by the content of that file or folder. The record of
+    a run may be any argument: it is keyed by the content of its result, and the function receives the path, as a `Path`
+    or a ``str``, or the record, as the parameter is annotated.
 
     Returns:
         A decorator. The decorated function speaks `functools` (``cache_info``, ``cache_clear``,

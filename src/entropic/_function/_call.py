@@ -109,7 +109,8 @@ class Call:
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
-        with self._function.closure.running(self._key.identity), unchanged(self._key, self._key_now) as sources:
+        held = unchanged(self._key, self._key_now, lambda record: _engine.fetch_result(record))
+        with self._function.closure.running(self._key.identity), held as sources:
             self.inputs = _engine.origins_of(sources) if sources else []
             yield
 

@@ -197,23 +197,12 @@ class FunctionCache:
 
         return RenameWatch(self.engine, self.name, self.evolution)
 
-    def recall(self, key: Key, watch: StalenessPolicy) -> RunRecord | None:
+    def recall(self, key: Key, watch: StalenessPolicy, *, fetches: bool = True) -> RunRecord | None:
         """The record that answers a key; if there is none, say so if there is one under another name."""
-        record = self.engine.recall(key, watch)
+        record = self.engine.recall(key, watch, fetches=fetches)
         if record is None:
             self.renames.notice(key, watch)
         return record
-
-    def ensure(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata, *, waits: bool
-    ) -> tuple[RunRecord, bool]:
-        """Have a call recorded, for a sweep; its record, and whether it was run for that."""
-        key, watch = self.key(args, kwargs), self.watches.of(args, kwargs)
-        call = Call(self, key, args, kwargs)
-        record = self.engine.obtain(key, call, metadata, watch, waits=waits)
-        if not call.has_run:
-            self.count_hits(1)
-        return record, call.has_run
 
     def reproduce(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Reproduction:
         """Run a recorded call once more in a private place, and compare."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 from collections.abc import Coroutine, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
@@ -65,8 +66,9 @@ class WithMetadata(Generic[P, R, T]):
 
     def register(self, result_path: Any, /, *args: P.args, **kwargs: P.kwargs) -> RunRecord:
         """Record a result made elsewhere as that of a call."""
-        key = self._cache.key((*self._first, *args), kwargs)
-        return self._cache.engine.adopt(key, result_path, self._metadata)
+        key, cache = self._cache.key((*self._first, *args), kwargs), self._cache
+        again = functools.partial(cache.key, (*self._first, *args), kwargs)
+        return cache.engine.adopt(key, result_path, self._metadata, again=again)
 
     @overload
     def sweep(

@@ -182,7 +182,8 @@ class Methods(RecordMethods, Generic[P, R, T]):
     def register(self, result_path: Any, /, *args: P.args, **kwargs: P.kwargs) -> RunRecord:
         """Record a result made elsewhere as that of a call."""
         cache, arguments = self._self_behind(args)
-        return cache.engine.adopt(cache.key(arguments, kwargs), result_path, {})
+        key = cache.key(arguments, kwargs)
+        return cache.engine.adopt(key, result_path, {}, again=lambda: cache.key(arguments, kwargs))
 
     def with_metadata(self, /, **metadata: Any) -> WithMetadata[P, R, T]:
         """
@@ -223,7 +224,7 @@ class Methods(RecordMethods, Generic[P, R, T]):
         Have every point recorded, here or in parallel; each is a mapping of arguments by name. See `Store.sweep`.
 
         Returns what calls return, in the order of the points; records as a `RecordList`. A loader is called here, and
-        is not sent to the workers. A coroutine function runs in an event loop of its own for each point.
+        is not sent to the workers. The points of a coroutine function overlap, *concurrency* of them at a time.
         """
         from . import _points  # loaded by those who sweep
 

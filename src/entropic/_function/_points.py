@@ -23,6 +23,7 @@ from .._sweep import (
 from .._tables import RecordList
 from ..errors import Failure, NotAMappingError
 from ..hashing import Key, decode_params, own_copy
+from ._call import Call
 from ._function import FunctionCache
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
@@ -72,7 +73,7 @@ class FunctionPoints:
         return key
 
     def recall(self, key: Key) -> RunRecord | None:
-        return self.cache.recall(key, self._watches.get(key.params_hash, self._watch))
+        return self.cache.recall(key, self._watches.get(key.params_hash, self._watch), fetches=False)
 
     def look_ahead(self, keys: Iterable[Key]) -> Callable[[Key], RunRecord | None]:
         engine, watches = self.cache.engine, self._watches
@@ -98,13 +99,33 @@ class FunctionPoints:
         return None if found is None else engine.fallbacks.is_of_earlier_code(found, key)
 
     def ensure(self, point: Any, *, waits: bool = True) -> tuple[RunRecord, bool]:
-        return self.cache.ensure(*self._arguments(point), self.metadata, waits=waits)
+        key, call, watch = self._call(point)
+        record = self.cache.engine.obtain(key, call, self.metadata, watch, waits=waits)
+        return record, self._has_run(call)
+
+    async def ensure_async(self, point: Any, *, waits: bool) -> tuple[RunRecord, bool]:
+        key, call, watch = self._call(point)
+        record = await self.cache.engine.obtain_async(key, call.awaited, self.metadata, watch, waits=waits)
+        return record, self._has_run(call)
+
+    def _call(self, point: Any) -> tuple[Key, Call, StalenessPolicy]:
+        args, kwargs = self._arguments(point)
+        key = self.cache.key(args, kwargs)
+        return key, Call(self.cache, key, args, kwargs), self.cache.watches.of(args, kwargs)
+
+    def _has_run(self, call: Call) -> bool:
+        if not call.has_run:
+            self.cache.count_hits(1)
+        return call.has_run
+
+    def is_async(self) -> bool:
+        return self.cache.is_async
 
     def flights(self) -> SingleFlight:
         return self.cache.engine.flights
 
     def prepare(self) -> None:
-        self.cache.engine.prepare(self.cache.function.__module__)
+        self.cache.engine.prepare(self.cache.function.__module__, self.cache.watches.own.code_now())
 
     def own_point(self, point: Any) -> Any:
         return point if self._given_arguments else own_copy(dict(point))
@@ -177,12 +198,20 @@ def plan(function: Proxy, points: Any, workers: int) -> Plan:
 def _answer_of(cache: FunctionCache) -> Callable[[RunRecord], Any]:
     """What a call makes of its record."""
     load = cache.load
-    return as_record if load is None else lambda record: load(record.result_path)
+    if load is None:
+        return as_record
+
+    def loaded(record: RunRecord) -> Any:
+        if cache.engine.away is not None:
+            cache.engine.away.bring(record)
+        return load(record.result_path)
+
+    return loaded
 
 
 def require_no_event_loop(cache: FunctionCache, options: SweepOptions) -> None:
     """
-    Refuse to sweep a coroutine function, by event loops of its own, inside another one.
+    Refuse to sweep a coroutine function, by an event loop of its own, inside another one.
 
     Raises:
         TypeError: An event loop is running.
@@ -194,6 +223,6 @@ def require_no_event_loop(cache: FunctionCache, options: SweepOptions) -> None:
     except RuntimeError:
         return
     raise TypeError(
-        f"Cannot sweep {cache.name} inside a running event loop: it would stand still. Give the sweep an executor or "
-        f"workers, in a thread (asyncio.to_thread); or await asyncio.gather(*(function(**point) for point in points))."
+        f"Cannot sweep {cache.name} inside a running event loop: it would stand still. Sweep in a thread, by await "
+        f"asyncio.to_thread(function.sweep, points); or await asyncio.gather(*(function(**point) for point in points))."
     )

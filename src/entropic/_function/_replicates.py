@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .._engine import Candidate, StalenessPolicy, agrees, judge
+from .._engine import StalenessPolicy, agrees, judge
 from .._fs import warn
 from .._record import RunRecord
 from .._sweep import Run, SweepKeywords, SweepOptions, run_sweep
@@ -242,7 +242,7 @@ class NumberedReplicates:
     def _is_good(self, record: RunRecord, key: Key) -> bool:
         """Whether it counts: its result is there and whole, and its code is today's, or is handed out all the same."""
         policy = self._policy_of(record, key)
-        found = judge(Candidate(record, record), policy)
+        found = judge(self._cache.engine.finder.candidate(record), policy)
         return found.is_hit or (found.kind == "other code" and policy.permits(record))
 
     def _policy_of(self, record: RunRecord, key: Key) -> StalenessPolicy:

@@ -58,10 +58,12 @@ class SingleFlight:
 
     Args:
         locks: What lies between processes.
+        takes_turn: Whether this process, at its first run, is to look for what dead ones have left; as `takes_turn`.
     """
 
-    def __init__(self, locks: KeyLocks) -> None:
+    def __init__(self, locks: KeyLocks, takes_turn: Callable[[], bool] = lambda: True) -> None:
         self._locks = locks
+        self._takes_turn = takes_turn
         self._lines: dict[str, Line] = {}
         self._holding: set[weakref.ref[Ticket]] = set()
         self._is_clean = False
@@ -112,12 +114,15 @@ class SingleFlight:
 
     @contextlib.asynccontextmanager
     async def lead_async(
-        self, params_hash: str, answer: Callable[[], T | None] = _no_answer
+        self, params_hash: str, answer: Callable[[], T | None] = _no_answer, *, waits: bool = True
     ) -> AsyncIterator[T | None]:
         """As `lead`, for coroutines: waiting leaves the event loop free."""
         ticket = TaskTicket(self._locks, params_hash)
         try:
             enter(ticket, self._locks)
+            if not waits:
+                yield self._take_at_once(ticket, answer)
+                return
             has_waited = await self._wait_in_line_async(ticket)
             found = answer() if has_waited else None
             yield found or await self._wait_for_lock_async(ticket, answer)
@@ -151,9 +156,11 @@ class SingleFlight:
         return Flight(None if line is None else line.lock(), answer)
 
     def clean_up_once(self) -> None:
-        """`clean_up`, for the first run of a process."""
+        """`clean_up`, for the first run of a process, if it is its turn."""
         if not self._is_clean:
-            self.clean_up()
+            self._is_clean = True
+            if self._takes_turn():
+                self.clean_up()
 
     def clean_up(self) -> None:
         """Remove what processes that are gone have left of their locks."""
@@ -200,7 +207,7 @@ class SingleFlight:
 
     # ---- between processes: a lock per key ---------------------------------------------------------------
 
-    def _take_at_once(self, ticket: ThreadTicket, answer: Callable[[], T | None]) -> T | None:
+    def _take_at_once(self, ticket: Ticket, answer: Callable[[], T | None]) -> T | None:
         """As waiting does, for those who have something else to do meanwhile."""
         is_ours = self._join(ticket).is_led_by(ticket) and self._try_lock(ticket)
         found = answer()

@@ -1,7 +1,8 @@
 """Upkeep of a store: check, prune, merge, export, explain, reproduce. Loaded by those who ask for it."""
 
-from ._ancestry import LineageRun, files_behind
+from ._ancestry import LineageRun, files_behind, with_ancestors
 from ._check import CheckReport, OutdatedRun, check, salvage
+from ._evict import evict
 from ._explain import Explanation, Neighbour, explain
 from ._export import Exported, ExportOptions, export
 from ._failures import FailedRun, failures
@@ -13,6 +14,7 @@ from ._orphans import remove_orphans
 from ._prune import Limits, prune, prune_failures, remove_failures
 from ._rebuild import rebuild, undelete
 from ._reproduce import Reproduction, ReproductionReport, reproduce, run_again
+from ._run_diff import RunDiff, diff
 from ._under_way import ActiveRun, Estimates, under_way
 
 __all__ = [
@@ -34,7 +36,10 @@ __all__ = [
     "OutdatedRun",
     "Reproduction",
     "ReproductionReport",
+    "RunDiff",
     "check",
+    "diff",
+    "evict",
     "explain",
     "export",
     "failures",
@@ -53,4 +58,5 @@ __all__ = [
     "salvage",
     "undelete",
     "under_way",
+    "with_ancestors",
 ]

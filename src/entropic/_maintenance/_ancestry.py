@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._engine import RunCache, judge_of_code, open_caches, records_in_journal
+from .._engine import RunCache, judge_of_code, open_caches, records_in_journal, signature
 from .._fs import status_of
 from .._record import RunInput, RunRecord, call_text, short_name
 from .._results import folder_id
@@ -85,7 +85,8 @@ class Ancestry:
         self._found: dict[RunInput, LineageRun] = {}
         self._judges: dict[tuple[str, Path], Callable[[RunRecord], bool] | None] = {}
         self._outdated: dict[tuple[str, str], tuple[LineageRun, ...]] = {}
-        self._users: dict[str, list[tuple[RunInput, LineageRun]]] | None = None
+        self._users: dict[str, list[tuple[RunInput, RunRecord, RunCache]]] | None = None
+        self._user_runs: dict[tuple[str, str], LineageRun] = {}
 
     def run_of(self, record: RunRecord) -> LineageRun:
         """A record, as users see it, as a run of a lineage."""
@@ -95,23 +96,39 @@ class Ancestry:
     def inputs_of(self, run: LineageRun) -> Iterator[tuple[str, LineageRun]]:
         """What a run was made from, each with the name of the parameter."""
         for one in () if run.record is None else run.record.inputs:
-            # Under one digest: what it is named by in the run does not matter.
-            bare = one._replace(name="")
-            if bare not in self._found:
-                self._found[bare] = self._find(bare)
-            yield one.name, self._found[bare]
+            yield one.name, self.behind(one)
+
+    def behind(self, one: RunInput) -> LineageRun:
+        """The run behind an input."""
+        bare = one._replace(name="")  # the same run, by whatever parameter it has come in
+        if bare not in self._found:
+            self._found[bare] = self._find(bare)
+        return self._found[bare]
 
     def users_of(self, run: LineageRun) -> Iterator[tuple[str, LineageRun]]:
         """What was made of a run, each with the name of the parameter."""
         if self._users is None:
             self._users = self._all_users()
-        for one, user in self._users.get(run.params_hash, ()):
-            is_here = run.results_dir in (user.results_dir, Path(one.results_dir))
+        for one, user, engine in self._users.get(run.params_hash, ()):
+            is_here = run.results_dir in (engine.settings.results_dir, Path(one.results_dir))
             if one.created_at == run.created_at or (is_here and one.digest == run.digest):
-                yield one.name, user
+                yield one.name, self._user_run(user, engine)
 
-    def outdated(self, run: LineageRun) -> tuple[LineageRun, ...]:
-        """What has changed since, or is gone, of all that a run was made from: on each way up the nearest."""
+    def _user_run(self, user: RunRecord, engine: RunCache) -> LineageRun:
+        mark = user.params_hash, user.created_at
+        if mark not in self._user_runs:
+            self._user_runs[mark] = self._run(user, engine, recorded_digest(user) or "")
+        return self._user_runs[mark]
+
+    def causes(self, record: RunRecord) -> tuple[LineageRun, ...]:
+        """What has changed since, or is gone, of all that a record was made from: on each way up the nearest."""
+        found = map(self.behind, record.inputs)
+        causes = (one for run in found for one in ([run] if run.status else self._causes_above(run)))
+        return tuple({one.mark: one for one in causes}.values())
+
+    def _causes_above(self, run: LineageRun) -> tuple[LineageRun, ...]:
+        if run.mark in self._outdated:
+            return self._outdated[run.mark]
         left, begun = [run], {run.mark}
         while left:
             inputs = [one for _, one in self.inputs_of(left[-1])]
@@ -171,7 +188,7 @@ class Ancestry:
 
     def _status(self, record: RunRecord, engine: RunCache | None, digest: str) -> str:
         if status_of(record.result_path) is None:
-            return GONE
+            return "" if is_stored_elsewhere(record) else GONE
         if digest and (recorded := recorded_digest(record)) and recorded != digest:
             return EDITED
         if engine is None:
@@ -205,17 +222,16 @@ class Ancestry:
 
     # ---- downwards --------------------------------------------------------------------------------------------------
 
-    def _all_users(self) -> dict[str, list[tuple[RunInput, LineageRun]]]:
-        users: dict[str, list[tuple[RunInput, LineageRun]]] = defaultdict(list)
+    def _all_users(self) -> dict[str, list[tuple[RunInput, RunRecord, RunCache]]]:
+        users: dict[str, list[tuple[RunInput, RunRecord, RunCache]]] = defaultdict(list)
         seen: set[tuple[str, str]] = set()
         for engine in self._engines:
             for record in with_inputs(engine, must_answer=engine is self._own):
                 mark = record.params_hash, record.created_at
                 if mark not in seen:
                     seen.add(mark)
-                    run = self._run(record, engine, recorded_digest(record) or "")
                     for one in record.inputs:
-                        users[one.params_hash].append((one, run))
+                        users[one.params_hash].append((one, record, engine))
         return users
 
 
@@ -228,15 +244,29 @@ def files_behind(engine: RunCache, record: RunRecord) -> Iterator[tuple[RunRecor
             yield run.record, folder / one.result_path
 
 
+def with_ancestors(engine: RunCache, records: Iterable[RunRecord]) -> list[RunRecord]:
+    """Some records of a store with all that they were made from, as far as it is in that store, in its order."""
+    ancestry, chosen = Ancestry(engine), {}
+    left = list(records)
+    while left:
+        record = left.pop()
+        if signature(record) not in chosen:
+            chosen[signature(record)] = record
+            own = (ancestry.behind(one) for one in record.inputs)
+            left += [run.record for run in own if run.record and run.results_dir == engine.settings.results_dir]
+    keys = {record.params_hash for record in chosen.values()}
+    stored = (engine.paths.shown(record) for record in engine.index.iter() if record.params_hash in keys)
+    return [record for record in stored if signature(record) in chosen]
+
+
 def with_inputs(engine: RunCache, *, must_answer: bool = True) -> list[RunRecord]:
     """The records of a store that name inputs, as users see them; perhaps none of one that is out of reach."""
     try:
-        found = [engine.paths.seen(record) for record in engine.index.iter(_HAS_INPUTS)]
+        return [engine.paths.seen(record) for record in engine.index.iter(_HAS_INPUTS)]
     except Exception:  # of whatever kind of index
         if must_answer:
             raise
         return []
-    return [record for record in found if record.inputs]
 
 
 def other_stores(engine: RunCache, given: Iterable[RunCache] = ()) -> Iterator[RunCache]:
@@ -264,6 +294,11 @@ def is_behind(record: RunRecord, one: RunInput) -> bool:
 def rank_of(record: RunRecord, one: RunInput) -> tuple[bool, bool]:
     """What the records that are meant are compared by."""
     return record.created_at == one.created_at, status_of(record.result_path) is not None
+
+
+def is_stored_elsewhere(record: RunRecord) -> bool:
+    """Whether a result that is not here can be fetched from an object store."""
+    return isinstance(record.provenance.get("remote"), dict)
 
 
 def _is_replicate_of(record: RunRecord, other: RunRecord) -> bool:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from .._engine import RunCache, differs
+from .._engine import AwayResults, RunCache, differs
 from .._fs import own_entries, status_of
 from .._locks import dead_locks
 from .._record import RunRecord, call_text, one_line
+from .._remote import Look, top_of
 from .._results import Layout, dead_sessions, dead_task_files, unclaimed_work
 from .._tables import RecordList
 from ._ancestry import Ancestry, LineageRun
@@ -58,6 +59,8 @@ class CheckReport:
         unreadable_lines: Numbers of index lines that cannot be read, counted from 1.
         repaired: What ``repair=True`` has mended, one sentence each.
         not_repaired: What it could not mend, likewise.
+        remote_missing: Records whose object is gone from the object store, or has another size or ETag than recorded.
+        remote_orphans: Objects without a record: of a run that was killed before it was recorded, or is about to be.
     """
 
     checked: int = 0
@@ -71,18 +74,22 @@ class CheckReport:
     unreadable_lines: list[int] = field(default_factory=list)
     repaired: list[str] = field(default_factory=list)
     not_repaired: list[str] = field(default_factory=list)
+    remote_missing: RecordList = field(default_factory=RecordList)
+    remote_orphans: list[str] = field(default_factory=list)
 
     @property
     def is_clean(self) -> bool:
         """Whether index and results agree, and nothing is left over; what is ``outdated`` does agree."""
         lost, left = self.dangling or self.changed or self.unreadable_lines, self.leftovers or self.unclaimed
-        return not (lost or left or self.orphans)
+        return not (lost or left or self.orphans or self.remote_missing or self.remote_orphans)
 
     def __str__(self) -> str:
         lines = [f"{_counted(self.checked)} checked"]
         lines += [f"dangling (result gone): {_told(record)}" for record in self.dangling]
         lines += [f"changed since it was recorded: {_told(record)}" for record in self.changed]
         lines += [f"orphan (no record): {path}" for path in self.orphans]
+        lines += [f"object gone or replaced: {_told(record)}" for record in self.remote_missing]
+        lines += [f"orphan (object without a record): {name}" for name in self.remote_orphans]
         lines += [f"left over by a dead process: {path}" for path in self.leftovers]
         lines += [f"of a process that may still run (if nothing does, remove it): {path}" for path in self.unclaimed]
         lines += [f"made from what has changed: {run}" for run in self.outdated]
@@ -102,11 +109,14 @@ def check(engine: RunCache, *, contents: bool, repair: bool) -> CheckReport:
     engine.writer.settle()
     # In this order: a run that ends meanwhile is then either still under way, or in the index already.
     entries = list_entries(results_dir)
+    objects = engine.away.results.objects() if engine.away is not None else {}
     in_flight = engine.staging.in_flight(surely=True)  # to be told; remove_orphans is more careful
     intact, damaged_lines = engine.index.read_intact()
     report.unreadable_lines = [*damaged_lines]
     records = [engine.paths.shown(record) for record in intact]
-    compare(report, records, engine.paths.files_of, contents=contents)
+    compare(report, records, engine.paths.files_of, contents=contents, is_elsewhere=engine.finder.has_copy)
+    if engine.away is not None:
+        compare_objects(report, records, objects, engine.away, contents=contents)
     known = {path for record in records for path in engine.paths.files_of(record)}
     known.update(engine.paths.index_files())
     report.orphans = orphans_among(engine, entries, known, in_flight)
@@ -123,7 +133,7 @@ def outdated_among(engine: RunCache, records: Iterable[RunRecord]) -> Iterator[O
     """Those of some records that were made from what has changed since, or is gone."""
     ancestry = Ancestry(engine)
     for record in records:
-        if record.inputs and (causes := ancestry.outdated(ancestry.run_of(record))):
+        if record.inputs and (causes := ancestry.causes(record)):
             yield OutdatedRun(record, causes)
 
 
@@ -141,7 +151,9 @@ def _repair(engine: RunCache, report: CheckReport) -> None:
     if report.unreadable_lines:
         report.repaired.append(f"the damaged index is kept at {salvage(engine)}, its intact runs are in a new one")
     # A folder that is missing altogether is more likely not mounted than emptied.
-    lost = {record for record in report.dangling if record.result_path.parent.is_dir()}
+    # So is one that is a cache, where a result may lie in the cache of another host.
+    is_cache = engine.away is not None
+    lost = {record for record in report.dangling if record.result_path.parent.is_dir() and not is_cache}
     if engine.folder.adopt():
         report.repaired.append("took the results folder as that of the index, and kept all records")
     elif lost and (count := engine.forget(lambda record: engine.paths.shown(record) in lost)):
@@ -169,16 +181,36 @@ def _tell_of_leftovers(report: CheckReport, kept: int) -> None:
 
 
 def compare(
-    report: CheckReport, records: Iterable[RunRecord], files_of: Callable[[RunRecord], list[Path]], *, contents: bool
+    report: CheckReport,
+    records: Iterable[RunRecord],
+    files_of: Callable[[RunRecord], list[Path]],
+    *,
+    contents: bool,
+    is_elsewhere: Callable[[RunRecord], bool] = lambda record: False,
 ) -> None:
     """Hold every record against its files, the result first, and note in the report what does not agree."""
     for record in records:
         report.checked += 1
         result, *siblings = files_of(record)
         if status_of(result) is None:
-            report.dangling.append(record)
+            if not is_elsewhere(record):
+                report.dangling.append(record)
         elif _differs(record, contents=contents) or None in map(status_of, siblings):
             report.changed.append(record)
+
+
+def compare_objects(
+    report: CheckReport, records: Iterable[RunRecord], objects: Mapping[str, Look], away: AwayResults, *, contents: bool
+) -> None:
+    """Hold every record against the objects it names, and the objects against the records."""
+    known = set()
+    for record in records:
+        stored = away.stored_of(record)
+        if stored is not None:
+            known.add(stored.top)
+            if not away.results.is_listed(stored, objects, deep=contents):
+                report.remote_missing.append(record)
+    report.remote_orphans += sorted(name for name in objects if top_of(name) not in known)
 
 
 def note_leftovers(report: CheckReport, results_dir: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .._code import RunNotes
 from .._engine import RunCache
 from .._record import RecordedReads, RunRecord
 
 
 def take_over_notes(engine: RunCache, other: RunCache, records: Iterable[RunRecord]) -> None:
     """
-    Take over what is known of the code of runs, and which changes of it, and of what they have read, were accepted.
+    Take over what is known of the code of runs: patches and environments, and which changes were accepted.
 
     Args:
         engine: Where it is taken to.
@@ -20,6 +21,7 @@ def take_over_notes(engine: RunCache, other: RunCache, records: Iterable[RunReco
     Raises:
         OSError: It cannot be written.
     """
+    records = list(records)
     codes: set[str] = set()
     names: set[str] = set()
     for record in records:
@@ -29,3 +31,5 @@ def take_over_notes(engine: RunCache, other: RunCache, records: Iterable[RunReco
         if (reads := RecordedReads.of(record)) is not None:
             codes.add(reads.mark)
     engine.codebook.take_over(other.codebook, codes, names)
+    mine, theirs = RunNotes(engine.settings.results_dir), RunNotes(other.settings.results_dir)
+    mine.take_over(theirs, (record.provenance for record in records))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from .._fs import door
 
 if TYPE_CHECKING:
+    from ._amounts import size_text, time_text
     from ._cells import cell_text, frame_value, is_misleading, local_time, moment_of, one_line, plain_text
     from ._companions import companions_of, listed_members
     from ._flat import flatten
@@ -49,12 +50,15 @@ __all__ = [
     "place_below",
     "plain_text",
     "short_name",
+    "size_text",
+    "time_text",
     "with_params",
 ]
 
 __getattr__, __dir__ = door(
     __name__,
     {
+        "_amounts": "size_text time_text",
         "_cells": "cell_text frame_value is_misleading local_time moment_of one_line plain_text",
         "_companions": "companions_of listed_members",
         "_flat": "flatten",

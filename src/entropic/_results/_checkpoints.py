@@ -20,7 +20,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from .. import _log
 from .._fs import (
     closer,
     forks_held_off,
@@ -92,9 +91,9 @@ class CheckpointArea:
             if not is_held or time.monotonic() >= deadline:
                 break
             time.sleep(_LOOK_SECONDS)
-        if is_held and patience_seconds:
-            _log.checkpoint_held(str(self._folder / params_hash))
-        return self._new(params_hash, note, of_other_code)
+        made = self._new(params_hash, note, of_other_code)
+        made.is_beside_another = is_held
+        return made
 
     def _look(
         self, params_hash: str, judge: Callable[[Mapping[str, Any]], Verdict]
@@ -120,11 +119,8 @@ class CheckpointArea:
         return None, is_held, of_other_code
 
     def _new(self, params_hash: str, note: Mapping[str, Any], of_other_code: Path | None) -> Checkpoint:
-        draft = self._folder / f"{_DRAFT}{os.urandom(8).hex()}"
-        make_shared_folder(draft)
+        draft, lock = self._new_draft()
         try:
-            lock = _Lock.on(draft / LOCK)
-            assert lock is not None, "nobody else knows the name of a draft"
             make_shared_folder(draft / FILES)
             self._write(draft / NOTE, json.dumps(note))
             place = self._put_in_place(draft, params_hash)
@@ -132,6 +128,15 @@ class CheckpointArea:
             shutil.rmtree(draft, ignore_errors=True)
             raise
         return Checkpoint(place, lock, of_other_code)
+
+    def _new_draft(self) -> tuple[Path, _Lock]:
+        while True:
+            draft = self._folder / f"{_DRAFT}{os.urandom(8).hex()}"
+            make_shared_folder(draft)
+            with contextlib.suppress(FileNotFoundError):
+                if (lock := _Lock.on(draft / LOCK)) is not None:
+                    return draft, lock
+            # A cleaner came before we had locked it, and took us for dead.
 
     def _write(self, path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
@@ -162,8 +167,10 @@ class CheckpointArea:
     def clean_up(self) -> None:
         """Remove what was about to appear, or to go, when its process was killed."""
         for path in own_entries(self._folder):
-            if path.name.startswith(_GONE) or (path.name.startswith(_DRAFT) and _is_dead_draft(path)):
+            if path.name.startswith(_GONE):
                 shutil.rmtree(path, ignore_errors=True)
+            elif path.name.startswith(_DRAFT):
+                _remove_dead_draft(path)
 
 
 class Checkpoint:
@@ -175,7 +182,10 @@ class Checkpoint:
         place: Where it lies.
         earlier: The attempts before this one.
         of_other_code: The newest place of the same run by other code, if this one was made beside it.
+        is_beside_another: Whether it was made because another one of the same run was in use.
     """
+
+    is_beside_another = False
 
     def __init__(self, place: Path, lock: _Lock, of_other_code: Path | None = None) -> None:
         self.place = place
@@ -325,13 +335,16 @@ def remove_checkpoint(place: Path) -> bool:
     return True
 
 
-def _is_dead_draft(draft: Path) -> bool:
-    """Whether who was making a place is gone; before there is a lock that tells it, by its age."""
-    if os.path.lexists(draft / LOCK):
-        return is_abandoned(draft / LOCK)
+def _remove_dead_draft(draft: Path) -> None:
+    """Remove what somebody was making who is gone: nobody holds its lock; or it has none yet, and is old."""
     with contextlib.suppress(OSError):
-        return time.time() - draft.lstat().st_mtime > _UNLOCKED_DRAFT_SECONDS
-    return False
+        is_young = time.time() - draft.lstat().st_mtime < _UNLOCKED_DRAFT_SECONDS
+        if is_young and not os.path.lexists(draft / LOCK):
+            return
+        lock = _Lock.on(draft / LOCK)
+        if lock is not None:  # held while we remove it, or its maker might lock it now
+            shutil.rmtree(draft, ignore_errors=True)
+            lock.release()
 
 
 def _remove(place: Path) -> None:

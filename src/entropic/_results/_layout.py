@@ -14,6 +14,9 @@ What lies in a results folder: every name below ``.entropic`` is drawn here, and
         ├── staging/kept_<stem>_<random>/          as in failed/, where nothing could be put there
         ├── spare-v1/<session>.<number>/            an emptied staging folder, for the next run of its process
         ├── sessions/<session>                     locked while the process lives whose staging folders bear its name
+        ├── cleaned-v1                             its time tells when somebody last looked for the work of the dead,
+        │                                          where many are at work
+        ├── cleaned-locks-v1                       the same for locks/
         ├── keys-v1.lock                           empty; a byte of it is locked for each key that is being run
         ├── locks/<hash>.lock                      the same where bytes cannot be locked; says who holds it
         ├── failed/<stem>_<random>/                what was written by a run that could not be recorded, and why:
@@ -23,6 +26,8 @@ What lies in a results folder: every name below ``.entropic`` is drawn here, and
         ├── checkpoints-v1/new.<random>/           the same, before it is whole
         ├── checkpoints-v1/gone.<random>/          the same, while it is removed
         ├── tasks-v1/<digest>.<random>             what the batches of a sweep have in common: the function, by value
+        ├── patches-v1/<digest>.patch              what was not committed of the code of runs
+        ├── environments-v1/<digest>.json          what was installed where runs were made, and on what machine
         └── code/                                  what is known of the code of runs
             ├── <fingerprint>.json                 what it consisted of
             ├── defaults-<function>-<digest>.json  defaults that a function has had
@@ -64,11 +69,15 @@ class Layout:
         staging: The folder of staging places.
         spare: The folder of emptied staging places.
         sessions: The folder of sessions.
+        cleaned: The file whose time tells when sessions and tasks were looked through, where there are many.
+        cleaned_locks: The same for lock files.
         keys: The file whose bytes are locked.
         locks: The folder of lock files.
         failed: The folder of runs that are kept for a look.
         checkpoints: The folder of what runs have put by.
         tasks: The folder of what the batches of sweeps have in common.
+        patches: The folder of what was not committed.
+        environments: The folder of what was installed.
         code: The folder of what is known of code.
         accepted: The folder of changes to it that were accepted.
     """
@@ -81,11 +90,15 @@ class Layout:
         self.staging = private / "staging"
         self.spare = private / "spare-v1"
         self.sessions = private / "sessions"
+        self.cleaned = private / "cleaned-v1"
+        self.cleaned_locks = private / "cleaned-locks-v1"
         self.keys = private / "keys-v1.lock"
         self.locks = private / "locks"
         self.failed = private / "failed"
         self.checkpoints = private / "checkpoints-v1"
         self.tasks = private / "tasks-v1"
+        self.patches = private / "patches-v1"
+        self.environments = private / "environments-v1"
         self.code = private / "code"
         self.accepted = self.code / "accepted"
 

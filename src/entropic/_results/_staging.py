@@ -29,6 +29,7 @@ from .._fs import (
     share_tree,
     sync,
     sync_tree,
+    takes_turn,
     watch_forks,
 )
 from ._failures import keep_folder, write_report
@@ -59,12 +60,16 @@ class StagingArea:
         results_dir: The folder results are published into; made when first needed.
         durable: Sync results to disk before they are published.
         keep_failed: Keep what runs of killed processes had written, when their staging places are cleared.
+        keeps_together: Publish what was written beside a result in a folder of the run, as if its names were taken.
     """
 
-    def __init__(self, results_dir: str, durable: bool, *, keep_failed: bool = False) -> None:
+    def __init__(
+        self, results_dir: str, durable: bool, *, keep_failed: bool = False, keeps_together: bool = False
+    ) -> None:
         self.results_dir = results_dir
         self._keep_failed = keep_failed
         self.durable = durable
+        self.keeps_together = keeps_together
         self.layout = Layout(results_dir)
         self._staging = str(self.layout.staging)
         self._session: Session | None = None
@@ -139,6 +144,10 @@ class StagingArea:
             _log.kept_of_the_dead(dead.kept)
         return dead
 
+    def looks_at_locks(self) -> bool:
+        """Whether this process, which has just begun, is to look for lock files of processes that are gone."""
+        return takes_turn(str(self.layout.cleaned_locks), str(self.layout.locks))
+
     def close(self) -> None:
         """End the session with the last of its stages; the next stage begins another."""
         self._session = None
@@ -190,7 +199,9 @@ class StagingArea:
         make_shared_folder(self._staging)
         make_shared_folder(self.layout.sessions)
         session = Session(self.layout.sessions)
-        self.clean_up()
+        layout = self.layout
+        if takes_turn(str(layout.cleaned), str(layout.sessions), str(layout.tasks)):
+            self.clean_up()
         return session
 
 
@@ -253,6 +264,8 @@ class Stage:
             for name, status in entries.items():
                 sync_tree(os.path.join(self._folder, name), status.st_mode)
         try:
+            if len(entries) > 1 and self._area.keeps_together:
+                raise FileExistsError
             published = self._publish_in("", entries, written)
         except FileExistsError:
             # A name is taken where there are companions. What refers to one of them by its name has to find its own.

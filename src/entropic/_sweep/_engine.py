@@ -20,9 +20,8 @@ from concurrent.futures import BrokenExecutor
 from time import monotonic
 from typing import Any
 
-from .. import _log
 from .._fs import give_again
-from ..errors import Failure, NotSharedError
+from ..errors import Failure, JobLostError, NotSharedError, RunStopped
 from ._elsewhere import Elsewhere
 from ._expected import Limits
 from ._look_ahead import drawn
@@ -50,7 +49,6 @@ class Sweep:
         workers: Who works; None for the caller's own thread.
         total: The number of points, if known: the last batches are then small enough for all workers to end together.
         limits: How long it may take. Points that would not be done by then are not begun, nor waited for.
-        verdicts: What becomes of runs that fail.
 
     Attributes:
         counts: How it stands.
@@ -58,13 +56,7 @@ class Sweep:
     """
 
     def __init__(
-        self,
-        points: Iterable[Any],
-        task: Task,
-        workers: Workers | None,
-        total: int | None,
-        limits: Limits,
-        verdicts: Verdicts,
+        self, points: Iterable[Any], task: Task, workers: Workers | None, total: int | None, limits: Limits
     ) -> None:
         self.counts = Counts()
         self._points = points
@@ -79,12 +71,12 @@ class Sweep:
         self._suspects: deque[Asked] = deque()
         self._elsewhere = Elsewhere(task.subject.flights)
         self._limits = limits
-        self._verdicts = verdicts
+        self._verdicts = Verdicts(task.subject, None if workers is None else workers.limits)
         self._skipped: set[str] = set()
         self._next_look = 0.0
         self._others = 0
         self._sharing = Sharing(task)
-        self._has_said_broken = False
+        self._stopped: RunStopped | None = None
 
     # ---- the story --------------------------------------------------------------------------------------------------
 
@@ -97,12 +89,15 @@ class Sweep:
         Raises:
             Exception: The first point cannot be one at all; nothing has run then.
             NotSharedError: What the workers record does not arrive here.
+            RunStopped: A run has stopped on request, and none has begun after it.
         """
         try:
             yield from self._each_point()
             yield from self._what_is_left()
             yield from self._each_suspect()
             yield from self._come_back()
+            if self._stopped is not None:
+                raise RunStopped("sweep", self._stopped.reason, self.counts.text(self._total))
         except (KeyboardInterrupt, GeneratorExit):
             if self._workers is not None:
                 self._workers.interrupt()
@@ -128,7 +123,7 @@ class Sweep:
             except Exception as error:
                 if position == 0:
                     raise
-                yield self._as_failed(position, point, failure_of(point, error))
+                yield self.counts.failure(position, point, failure_of(point, error))
                 continue
             if record is not None:
                 counts.cached += 1
@@ -138,6 +133,8 @@ class Sweep:
                 yield from self._ask(position, point, key)
             if monotonic() > self._next_look or self._is_full():
                 yield from self._keep_up()
+            if self._stopped is not None:
+                return
 
     def _what_is_left(self) -> Iterator[Outcome]:
         while self._queue:
@@ -146,13 +143,13 @@ class Sweep:
 
     def _each_suspect(self) -> Iterator[Outcome]:
         """Points that may have taken their worker down, once more: each alone, so that there is no doubt."""
-        while self._suspects:
+        while self._suspects and self._stopped is None:
             self._put_first([self._suspects.popleft()])
             yield from self._what_is_left()
 
     def _come_back(self) -> Iterator[Outcome]:
         """Points that were under way elsewhere, until each is recorded or has been run here."""
-        while left := len(self._elsewhere):
+        while (left := len(self._elsewhere)) and self._stopped is None:
             yield from self._look_back()
             yield from self._what_is_left()
             yield from self._each_suspect()
@@ -172,7 +169,7 @@ class Sweep:
             known.others.append((position, point))
             self._others += 1
         elif failure is not None:
-            yield self._as_failed(position, point, failure)
+            yield self.counts.failure(position, point, failure)
         else:
             yield from self._begin(Asked(position, point, key))
 
@@ -196,7 +193,7 @@ class Sweep:
         self._queue.put_first(asked)
 
     def _is_full(self) -> bool:
-        if self._others >= _MOST_OTHERS and self._elsewhere and self._limits.may_wait():
+        if self._stopped is None and self._others >= _MOST_OTHERS and self._elsewhere and self._limits.may_wait():
             return True
         return self._queue is not None and self._queue.is_full(has_no_more=self._others >= _MOST_OTHERS)
 
@@ -246,7 +243,7 @@ class Sweep:
         for asked in self._elsewhere:
             began = monotonic()
             record = self._sharing.recalled(asked.key)
-            is_over = record is not None or self._elsewhere.is_free(asked)
+            is_over = record is not None or (self._stopped is None and self._elsewhere.is_free(asked))
             cost += monotonic() - began
             if not is_over:
                 continue
@@ -305,30 +302,22 @@ class Sweep:
             else:
                 self._subject.note(True)
                 yield from self._answered(asked, record, is_ours=True)
-        if not missing:
+        if not missing or self._queue is None:
             return
         error, is_in_doubt = error_of(outcome)
-        self._log_broken(outcome, len(missing))
+        self._queue.tell_broken(outcome, len(missing))
         is_alone = len(batch) == 1 and (batch[0].is_suspect or not is_in_doubt)
         if is_alone or isinstance(outcome, BrokenExecutor):
             for asked in missing:
-                yield from self._failed_with(asked, failure_of(asked.point, error))
+                yield from self._given_up(asked, failure_of(asked.point, error))
         else:
-            self._suspect(missing, one=is_in_doubt)
-
-    def _log_broken(self, outcome: Died | Stopped | BaseException, points: int) -> None:
-        if isinstance(outcome, Died):
-            _log.worker_died(outcome.exit_status, points)
-        elif isinstance(outcome, BrokenExecutor) and not self._has_said_broken:
-            self._has_said_broken = True
-            _log.executor_broken(outcome)
+            self._suspect(missing, one=is_in_doubt or isinstance(outcome, JobLostError))
 
     def _suspect(self, missing: list[Asked], *, one: bool) -> None:
-        """Of a process that died, the first point without a record was at work; of an executor, any of them."""
+        """Of a process or job that ended, the first point without a record was at work; of an executor, any of them."""
         suspects, innocent = (missing[:1], missing[1:]) if one else (missing, [])
         for asked in suspects:
             asked.is_suspect = True
-            self._verdicts.note_attempt(asked.key)
         self._suspects.extend(suspects)
         self._put_first(innocent)
 
@@ -337,10 +326,13 @@ class Sweep:
             self._pass_over(asked) if report.left == "elsewhere" else self._skip(asked)
             return
         error = report.exception()
+        if isinstance(error, RunStopped):
+            self._note_stop(asked, error)
+            return
         if error is None and not self._sharing.is_with(process, asked.key):
             error = self._sharing.error(f"a worker on {process[0]} has recorded a run that cannot be found here")
         if error is not None:
-            yield from self._failed_with(asked, Failure(asked.point, error, report.traceback))
+            yield from self._given_up(asked, Failure(asked.point, error, report.traceback))
             return
         if report.has_run:
             self.counts.runs += 1
@@ -349,6 +341,14 @@ class Sweep:
         if process != self._task.home:
             self._subject.note(report.has_run)
         yield from self._answered(asked, report.record, is_ours=report.has_run)
+
+    def _note_stop(self, asked: Asked, stopped: RunStopped) -> None:
+        """A point that has stopped on request is neither done nor failed; no other begins after it."""
+        self._forget(asked)
+        self.counts.stopped += 1 + len(asked.others)
+        self._stopped = stopped
+        if self._queue is not None:
+            self._queue.close()
 
     def _pass_over(self, asked: Asked) -> None:
         """Another runs it: it is looked at again later, with whatever asks for it until then."""
@@ -373,23 +373,15 @@ class Sweep:
             self.counts.cached += 1
             yield Outcome(position, point, record)
 
-    def _failed_with(self, asked: Asked, failure: Failure) -> Iterator[Outcome]:
-        """A run has failed: it is run again if it was declared so."""
-        if self._queue is not None and self._verdicts.tries_again(asked.key, failure.error):
-            self._put_first([asked])
-        else:
-            yield from self._given_up(asked, failure)
-
     def _given_up(self, asked: Asked, failure: Failure) -> Iterator[Outcome]:
-        self._verdicts.keep(asked.key, failure)
+        if self._stopped is None and self._verdicts.tries_again(asked, failure.error):
+            self._put_first([asked])
+            return
+        self._verdicts.keep(asked, failure)
         self._forget(asked)
         self._failed[asked.key.params_hash] = failure
         for place in [(asked.position, asked.point), *asked.others]:
-            yield self._as_failed(*place, failure)
-
-    def _as_failed(self, position: int, point: Any, failure: Failure) -> Outcome:
-        self.counts.failed += 1
-        return Outcome(position, point, None, failure._replace(point=point))
+            yield self.counts.failure(*place, failure)
 
     def _forget(self, asked: Asked) -> None:
         if self._asked.pop(asked.key.params_hash, None) is not None:

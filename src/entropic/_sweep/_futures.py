@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
+from ._submitit import Losses, has_result, is_job, unbegun
 from ._tasks import NotSeen, NotStarted, Reported
 from ._workers import Returned
 
@@ -30,6 +31,8 @@ class Futures:
         self._called: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._pause = _LEAST_PAUSE_SECONDS
         self._next_look = math.inf
+        self._losses = Losses()
+        self._lost: dict[str, BaseException] = {}
 
     def __bool__(self) -> bool:
         return bool(self._all)
@@ -47,6 +50,7 @@ class Futures:
             future.add_done_callback(lambda _: self._called.put(number))
         else:
             self._asked[number] = future
+            self._losses.begin()
             self._next_look = min(self._next_look, monotonic() + self._pause)
 
     def returned(self, timeout: float | None) -> Sequence[Returned]:
@@ -57,15 +61,16 @@ class Futures:
             if monotonic() >= self._next_look:
                 numbers += self._look()
             if numbers or monotonic() >= ends:
-                return [Returned(number, _outcome(self._all.pop(number))) for number in numbers]
+                return [Returned(number, self._outcome(number)) for number in numbers]
 
     def cancel(self) -> None:
         """Cancel those that have not begun; which those are, an executor may know better than we do."""
-        for future in list(self._all.values()):
-            if not _has_begun(future):
-                # Of a scheduler that cannot be reached just now, such as a command that fails.
-                with contextlib.suppress(Exception):
-                    future.cancel()
+        futures = list(self._all.values())
+        others = [future for future in futures if not is_job(future) and not _has_begun(future)]
+        for future in (*others, *unbegun(filter(is_job, futures))):
+            # Of a scheduler that cannot be reached just now, such as a command that fails.
+            with contextlib.suppress(Exception):
+                future.cancel()
 
     def clear(self) -> None:
         """Forget them all."""
@@ -86,12 +91,20 @@ class Futures:
         """Ask all; and the longer nothing happens, or the more a look costs, the later again."""
         began = monotonic()
         done = [number for number, future in self._asked.items() if _is_done(future)]
+        jobs = {number: self._asked[number] for number in self._asked.keys() - done if is_job(self._asked[number])}
+        lost = self._losses.among(jobs)
+        self._lost.update(lost)
+        done += lost
         for number in done:
             del self._asked[number]
         self._pause = _LEAST_PAUSE_SECONDS if done else min(_PAUSE_GROWTH * self._pause, _MOST_PAUSE_SECONDS)
         cost = 0.0 if done else min(_PAUSE_FOR_A_LOOK * (monotonic() - began), _LONGEST_PAUSE_SECONDS)
         self._next_look = monotonic() + max(self._pause, cost) if self._asked else math.inf
         return done
+
+    def _outcome(self, number: str) -> Reported | BaseException:
+        future = self._all.pop(number)
+        return self._lost.pop(number, None) or _outcome(future)
 
 
 def require_usable(future: Any) -> None:
@@ -125,7 +138,7 @@ def _has(future: Any, method: str) -> bool:
 
 def _is_done(future: Any) -> bool:
     try:
-        return bool(future.done())
+        return has_result(future) if is_job(future) else bool(future.done())
     except Exception:  # whatever is the matter, `result` tells it; a cancelled job of submitit raises here
         return True
 

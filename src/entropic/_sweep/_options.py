@@ -35,6 +35,7 @@ class SweepKeywords(TypedDict, total=False):
     progress: bool | Sink | None
     on_error: OnError
     wait: bool
+    concurrency: int | None
     order: Order
     budget: float | timedelta | None
     until: datetime | None
@@ -56,6 +57,7 @@ class SweepOptions:
         progress: A bar or not, or a function that is called with the progress.
         on_error: ``"raise"`` or ``"skip"``.
         wait: Whether to wait at the end for points that others have under way.
+        concurrency: How many coroutines at a time, of a coroutine function.
         order: ``"given"`` or ``"longest"``.
         budget: Seconds after which nothing is begun that would not be done by then.
         until: The same as a moment.
@@ -75,6 +77,7 @@ class SweepOptions:
     progress: bool | Sink | None = None
     on_error: OnError = "raise"
     wait: bool = True
+    concurrency: int | None = None
     order: Order = "given"
     budget: float | timedelta | None = None
     until: datetime | None = None
@@ -107,6 +110,7 @@ class SweepOptions:
             _require_executor(self.executor)
         if self.workers is not None:
             object.__setattr__(self, "workers", worker_count(self.workers))
+        _require_concurrency(self.concurrency, is_elsewhere=self.executor is not None or self.workers is not None)
         if self.batch_seconds is not None:
             object.__setattr__(self, "batch_seconds", _seconds(self.batch_seconds))
         if not (self.progress is None or isinstance(self.progress, bool) or callable(self.progress)):
@@ -130,10 +134,11 @@ class SweepOptions:
             from ._run_limits import RunLimits  # loaded by those who limit something
 
             limits = RunLimits.of(self.timeout, self.retries, self.memory).over(of_function)
-        if limits is not None and self.executor is not None:
+        if limits is not None and (self.executor is not None or self.concurrency is not None):
+            place = "coroutines of this process" if self.executor is None else repr(self.executor)
             raise TypeError(
-                f"Cannot sweep with {limits.names()} on {self.executor!r}: limits hold on worker processes of our own, "
-                f"which can be killed. Sweep with workers=N instead. Nothing has run."
+                f"Cannot sweep with {limits.names()} on {place}: limits hold on worker processes of our own, which can "
+                f"be killed. Sweep with workers=N instead. Nothing has run."
             )
         return limits
 
@@ -198,6 +203,15 @@ def _asks_for_points(function: F, place: int) -> F:
         return function(*args, **keywords)
 
     return called  # type: ignore[return-value]
+
+
+def _require_concurrency(count: Any, *, is_elsewhere: bool) -> None:
+    if count is None:
+        return
+    if is_elsewhere:
+        raise TypeError("Cannot sweep with concurrency= beside workers= or executor=, which know how many they run.")
+    if type(count) is not int or count < 1:
+        raise ValueError(f"Cannot use concurrency={count!r}: give a number of coroutines, 1 or more.")
 
 
 def _require_one_of(choices: Any, **given: Any) -> None:

@@ -38,6 +38,7 @@ class Counts:
         done: Those that were run by this sweep; *runs* are those whose duration is known, in all *run_seconds*.
         elsewhere: Those that others have run meanwhile.
         failed: Those that have failed.
+        stopped: Those that have stopped on request.
         running: Those that are handed out and not yet back.
         under_way: Those that others have under way.
         skipped: Those that were not begun, since they would not have been done in time.
@@ -54,13 +55,25 @@ class Counts:
         "running",
         "runs",
         "skipped",
+        "stopped",
         "under_way",
     )
 
     def __init__(self) -> None:
         self.cached = self.done = self.drawn = self.failed = self.running = self.runs = 0
-        self.by_earlier_code = self.elsewhere = self.under_way = self.skipped = 0
+        self.by_earlier_code = self.elsewhere = self.under_way = self.skipped = self.stopped = 0
         self.run_seconds = 0.0
+
+    def text(self, total: int | None) -> str:
+        """How far a sweep has come that was stopped."""
+        recorded = self.cached + self.done + self.elsewhere
+        told = f"{recorded} points are recorded, {self.stopped} stopped, {self.failed} failed"
+        return told if total is None else f"{told}, of {total}"
+
+    def failure(self, position: int, point: Any, failure: Failure) -> Outcome:
+        """Count a point that has failed, perhaps at another place of the sweep."""
+        self.failed += 1
+        return Outcome(position, point, None, failure._replace(point=point))
 
 
 class Asked:

@@ -58,7 +58,7 @@ class Processes:
             )
         self.task = task
         self.batch_seconds = BATCH_SECONDS
-        self._limits = limits
+        self.limits = limits
         self._supervisor = None if limits is None else Supervisor(limits)
         # What a worker has in hand when it is killed is one point, then.
         self.largest_batch = LARGEST_BATCH if limits is None else 1
@@ -146,7 +146,7 @@ class Processes:
             self._is_prepared = True
             self.task.subject.prepare()
         others = [worker.pipe for worker in (*self._idle, *self._busy.values())]
-        return _Worker(self._context, self.task.packed(), others, self._limits)
+        return _Worker(self._context, self.task.packed(), others, self.limits)
 
     def _take_back(self, worker: _Worker) -> Returned | None:
         """What a worker has said of its batch; None if that was only that it is there, or how its run stands."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from time import monotonic
 from typing import Any
 
+from .. import _log
+from ..errors import JobLostError
 from ._batches import Batches
 from ._outcomes import Asked
 from ._tasks import Points, Report
-from ._workers import Workers, new_number
+from ._workers import Died, Stopped, Workers, new_number
 
 _LINGER_SECONDS = 0.01
 
@@ -31,6 +34,7 @@ class Queue:
         self._waiting: list[Asked] = []
         self._began = 0.0
         self._under_way: dict[str, list[Asked]] = {}
+        self._is_closed = self._has_said_broken = False
 
     def __bool__(self) -> bool:
         return bool(self._waiting or self._under_way)
@@ -38,6 +42,11 @@ class Queue:
     def count_waiting(self) -> int:
         """How many points are not handed out."""
         return len(self._waiting)
+
+    def close(self) -> None:
+        """Hand out nothing more; what is under way comes back."""
+        self._is_closed = True
+        self._waiting.clear()
 
     def is_at_work(self) -> bool:
         """Whether a batch is under way."""
@@ -51,6 +60,8 @@ class Queue:
 
     def put(self, asked: Asked) -> None:
         """Take a point, and hand out a batch if it is whole."""
+        if self._is_closed:
+            return
         if not self._waiting:
             self._began = monotonic()
         self._waiting.append(asked)
@@ -58,7 +69,7 @@ class Queue:
 
     def put_first(self, asked: Sequence[Asked]) -> None:
         """Take points back, to be handed out before all others."""
-        self._waiting[:0] = asked
+        self._waiting[:0] = [] if self._is_closed else asked
 
     def fill(self, at_least: int | None = None) -> None:
         """Hand out batches of the present size, as long as there is room and so many points for one."""
@@ -88,6 +99,16 @@ class Queue:
         if self._under_way:
             for number, outcome in self._workers.returned(timeout):
                 yield self._under_way.pop(number), outcome
+
+    def tell_broken(self, outcome: Died | Stopped | BaseException, points: int) -> None:
+        """Log that a batch was lost, with so many points to be tried again; of an executor that is broken, once."""
+        if isinstance(outcome, Died):
+            _log.worker_died(outcome.exit_status, points)
+        elif isinstance(outcome, JobLostError):
+            _log.job_lost(outcome.job, outcome.state, points)
+        elif isinstance(outcome, BrokenExecutor) and not self._has_said_broken:
+            self._has_said_broken = True
+            _log.executor_broken(outcome)
 
     def adapt(self, reports: Sequence[Report], left: int | None) -> None:
         """Judge by what has been run how many points make a batch, with so many of the sweep left, if known."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import traceback
 from collections.abc import Callable, Generator, Iterable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from .. import _log
 from .._points import count_of, points_of
@@ -17,16 +17,17 @@ from ._estimate import Run
 from ._executors import Executed, knows_main_program, sends_elsewhere, stays_here
 from ._expected import Expectation, Limits, longest_first
 from ._forecast import Forecast
-from ._options import SweepOptions
+from ._options import SweepOptions, worker_count
 from ._outcomes import Outcome
 from ._pickling import is_main_unknown
 from ._processes import Processes
 from ._progress import Reporter, Sink, bar_if_wanted, progress_of
-from ._run_limits import RunLimits
 from ._subject import Subject
 from ._tasks import Task
-from ._verdicts import Verdicts
 from ._workers import Workers
+
+if TYPE_CHECKING:
+    from ._coroutines import AsyncSubject
 
 T = TypeVar("T")
 
@@ -131,10 +132,9 @@ def _outcomes(
 ) -> Generator[Outcome, None, None]:
     """The sweep itself; what it shows is shown, and what is to be skipped is logged."""
     points, total, places, limits = _arranged(subject, points_of(points), options)
-    run_limits = options.run_limits(subject.limits())
-    workers = _workers_for(subject, options, run_limits)
+    workers = _workers_for(subject, options)
     task = Task(subject) if workers is None else workers.task
-    sweep = Sweep(points, task, workers, total, limits, Verdicts(subject, run_limits))
+    sweep = Sweep(points, task, workers, total, limits)
     bar = None if callable(options.progress) else bar_if_wanted(options.progress)
     sink = options.progress if callable(options.progress) else bar
     if sink is not None:
@@ -170,22 +170,35 @@ def _arranged(
     return points, count_of(points), places, Limits(options.ends(), options.wait, expectation)
 
 
-def _workers_for(subject: Subject, options: SweepOptions, run_limits: RunLimits | None) -> Workers | None:
-    workers = _workers_meant(subject, options, run_limits)
+def _workers_for(subject: Subject, options: SweepOptions) -> Workers | None:
+    workers = _workers_meant(subject, options)
     if workers is not None and options.batch_seconds is not None:
         workers.batch_seconds = options.batch_seconds
     return workers
 
 
-def _workers_meant(subject: Subject, options: SweepOptions, run_limits: RunLimits | None) -> Workers | None:
+def _workers_meant(subject: Subject, options: SweepOptions) -> Workers | None:
+    run_limits = options.run_limits(subject.limits())
     count = 1 if options.workers is None and run_limits is not None else options.workers
     if count is not None:
         task = Task(subject, by_value=is_main_unknown())
         task.packed()  # now, before anything runs: it may be refused
         return Processes(count, task, run_limits)
     if options.executor is None:
-        return None
+        return _coroutines_of(subject, options.concurrency)
     task = Task(subject, by_value=not knows_main_program(options.executor), is_here=stays_here(options.executor))
     if sends_elsewhere(options.executor):
         task.packed()
     return Executed(options.executor, task)
+
+
+def _coroutines_of(subject: Subject, count: int | None) -> Workers | None:
+    """Coroutines of a function that is one, where there is to be more than one at a time."""
+    is_async = getattr(subject, "is_async", lambda: False)()
+    if not is_async and count is not None:
+        raise TypeError("Cannot sweep with concurrency=: it is for coroutine functions. Give workers=, or an executor.")
+    if not is_async or (count or worker_count(-1)) == 1:
+        return None
+    from ._coroutines import Coroutines  # loaded by those who have some
+
+    return Coroutines(count or worker_count(-1), cast("AsyncSubject", subject))

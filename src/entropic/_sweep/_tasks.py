@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 from .._fs import collected_warnings, collecting_warnings
 from .._locks import UnderWayElsewhere, independent_ranks
 from .._results import Layout, TaskFile, TaskName
-from ..errors import StoreWriteError, WorkerError, sendable
+from ..errors import RunStopped, StoreWriteError, WorkerError, sendable
 from ._pickling import dumps, require_shareable
 from ._subject import Subject
 
@@ -41,6 +41,7 @@ class Report(NamedTuple):
         error: What it raised: in another process the pickled exception, or its name and text.
         traceback: Where.
         left: Why nothing was done, if nothing was: another runs it, or it would not have been done in time.
+        has_stopped: Whether it has stopped on request, which is what it raised.
     """
 
     has_run: bool
@@ -49,6 +50,7 @@ class Report(NamedTuple):
     error: BaseException | bytes | None = None
     traceback: str = ""
     left: Literal["", "elsewhere", "late"] = ""
+    has_stopped: bool = False
 
     def exception(self) -> BaseException | None:
         """What it raised, as far as it can be brought back here."""
@@ -324,7 +326,7 @@ def _reports_of(task: Task, batch: Points | _PackedPoints) -> list[Report]:
     reports: list[Report] = []
     ends = time.perf_counter() + batch.seconds
     for point, is_late in in_time(batch):
-        if reports and (task.is_stopped or time.perf_counter() > ends):
+        if reports and (task.is_stopped or reports[-1].has_stopped or time.perf_counter() > ends):
             break
         # exit() ends a run, not the worker
         reports.append(LATE if is_late else attempt(task, point, Exception, SystemExit))
@@ -345,12 +347,10 @@ def attempt(task: Task, point: Any, *caught: type[BaseException]) -> Report:
             record, has_run = task.subject.ensure(point, waits=False)
     except UnderWayElsewhere:
         return Report(False, 0.0, left="elsewhere")
-    except caught as error:
-        seconds = time.perf_counter() - began
-        text = traceback.format_exc()
-        if task.is_home():
-            return Report(False, seconds, None, error, text)
-        return Report(False, seconds, None, pickle.dumps(sendable(error)), text)
+    except (RunStopped, *caught) as error:  # type: ignore[misc]  # they are types
+        seconds, text = time.perf_counter() - began, traceback.format_exc()
+        sent = error if task.is_home() else pickle.dumps(sendable(error))
+        return Report(False, seconds, None, sent, text, has_stopped=isinstance(error, RunStopped))
     return Report(has_run, time.perf_counter() - began, record)
 
 

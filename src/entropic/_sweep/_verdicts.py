@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timezone
 from signal import SIGKILL
-from typing import Any, Literal
+from typing import Literal
 
 from .. import _log
 from ..errors import Failure, MemoryLimitError, RunTimeoutError, WorkerDiedError, WorkerError
+from ._outcomes import Asked
 from ._run_limits import RunLimits
 from ._subject import Subject
 from ._workers import Died, Stopped
@@ -32,29 +33,26 @@ class Verdicts:
         self._tried: Counter[tuple[str, type[BaseException]]] = Counter()
         self._attempts: Counter[str] = Counter()
 
-    def tries_again(self, key: Any, error: BaseException) -> bool:
+    def tries_again(self, asked: Asked, error: BaseException) -> bool:
         """Whether a run that has failed is tried again, as it was declared; it is counted."""
-        self._attempts[key.params_hash] += 1
+        params_hash = asked.key.params_hash
+        self._attempts[params_hash] += 1
         for kind, times in (self._limits and self._limits.retries) or ():
-            tried = key.params_hash, kind
+            tried = params_hash, kind
             if _is_of_kind(error, kind) and self._tried[tried] < times:
                 self._tried[tried] += 1
-                _log.tried_again(key.params_hash, error)
+                _log.tried_again(params_hash, error)
                 return True
         return False
 
-    def note_attempt(self, key: Any) -> None:
-        """A run has ended its worker, and is to be tried alone."""
-        self._attempts[key.params_hash] += 1
-
-    def keep(self, key: Any, failure: Failure) -> None:
-        """Keep a row of a run that is given up; its last attempt has been counted."""
+    def keep(self, asked: Asked, failure: Failure) -> None:
+        """Keep a row of a run that is given up; its last attempt has been counted, but not that of a suspect."""
         if self._limits is not None:
-            attempts = self._attempts.pop(key.params_hash, 1)
+            attempts = self._attempts.pop(asked.key.params_hash, 1) + asked.is_suspect
             try:
-                self._subject.keep_failure(key, failure, reason_of(failure.error), attempts, self._since)
+                self._subject.keep_failure(asked.key, failure, reason_of(failure.error), attempts, self._since)
             except OSError as error:
-                _log.failure_not_kept(key.params_hash, error)
+                _log.failure_not_kept(asked.key.params_hash, error)
 
 
 def error_of(outcome: Died | Stopped | BaseException) -> tuple[BaseException, bool]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from ..errors import EntropicError
+from ._run_limits import RunLimits
 from ._tasks import Points, Reported, Task, this_process
 
 LARGEST_BATCH = 1000
@@ -42,11 +43,13 @@ class Workers(Protocol):
         task: What they do.
         batch_seconds: How long a batch should take them.
         largest_batch: How many points a batch has at most.
+        limits: What each run may take; None for whatever it does.
     """
 
     task: Task
     batch_seconds: float
     largest_batch: int
+    limits: RunLimits | None
 
     def capacity(self) -> int:
         """How many batches are worth having under way."""

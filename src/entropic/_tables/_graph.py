@@ -6,10 +6,10 @@ import html
 from collections import defaultdict
 from collections.abc import Sequence
 
-_BOX_WIDTH, _BOX_HEIGHT = 210, 42
+_BOX_WIDTH, _BOX_HEIGHT = 230, 42
 _GAP_ACROSS, _GAP_DOWN = 90, 18
 _MARGIN = 12
-_LONGEST_TITLE, _LONGEST_LINE = 32, 38
+_LONGEST_TITLE, _LONGEST_LINE = 30, 40
 
 Node = tuple[str, str, bool]
 """A title, a line below it, and whether something is wrong with it."""

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ._runs import recorded_digest as recorded_digest
     from ._runs import run_digest as run_digest
     from ._sources import Source as Source
+    from ._sources import sources_of as sources_of
     from ._sources import unchanged as unchanged
     from ._tags import INPUT_TAG as INPUT_TAG
     from ._tags import RUN_TAG as RUN_TAG
@@ -64,7 +65,7 @@ __getattr__, __dir__ = door(
         "_normalize": "normalize normalize_at",
         "_received": "paths received",
         "_runs": "has_companions is_record recorded_digest run_digest",
-        "_sources": "Source unchanged",
+        "_sources": "Source sources_of unchanged",
         "_tags": "INPUT_TAG RUN_TAG content_text file_text is_input is_run untagged",
     },
 )

@@ -44,6 +44,8 @@ def _forms(annotation: Any, scope: Mapping[str, Any]) -> Iterator[str]:
             return
     if isinstance(annotation, typing.NewType):
         annotation = annotation.__supertype__
+    elif type(annotation).__name__ == "TypeAliasType":
+        annotation = annotation.__value__
     if parts := typing.get_args(annotation):
         origin = typing.get_origin(annotation)
         container = origin if isinstance(origin, type) else object

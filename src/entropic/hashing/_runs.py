@@ -67,9 +67,8 @@ def run_digest(record: Any, *, must_exist: bool = False) -> str:
             path, digest, [(name, _companion_digest(record, path, name, must_exist)) for name in beside]
         )
     except OSError as error:
-        reason = "the result of the run is gone" if isinstance(error, _GONE) else error.strerror
         raise InputFileError(
-            error.filename or path, f"the result of the run cannot be read: {reason}. Run it again."
+            error.filename or path, f"the result of the run cannot be read: {error.strerror}. Run it again."
         ) from error
 
 

@@ -34,13 +34,22 @@ class Source(NamedTuple):
         """What errors call it."""
         return self.value.name if isinstance(self.value, InputFile) else self.value.result_path.name
 
-    def require_there(self) -> None:
+    def require_there(self, fetch: Callable[[Any], bool]) -> None:
         """
-        Refuse to run with what is gone; a key can be made of it, by the digest that was recorded.
+        Refuse to run with what is gone and cannot be fetched; a key can be made of it, by its recorded digest.
 
         Raises:
             InputFileError: It is gone.
         """
+        record = self.value.record if isinstance(self.value, InputFile) else self.value
+        try:
+            self._require_there()
+        except InputFileError:
+            if record is None or not fetch(record):
+                raise
+            self._require_there()
+
+    def _require_there(self) -> None:
         if not isinstance(self.value, InputFile):
             run_digest(self.value, must_exist=True)
         elif not os.path.exists(self.value):
@@ -49,20 +58,21 @@ class Source(NamedTuple):
     def is_unchanged(self) -> bool:
         """Whether it is there, with the same content."""
         with contextlib.suppress(InputFileError):
-            self.require_there()
+            self._require_there()
             value = self.value
             return (value.sha256() if isinstance(value, InputFile) else run_digest(value)) == self.digest
         return False
 
 
 @contextlib.contextmanager
-def unchanged(key: Key, again: Callable[[], Key]) -> Iterator[list[Source]]:
+def unchanged(key: Key, again: Callable[[], Key], fetch: Callable[[Any], bool]) -> Iterator[list[Source]]:
     """
     Hold a run to the input files and results its key was made from, from its begin to its end; yields what they are.
 
     Args:
         key: The key.
         again: Makes it anew.
+        fetch: Has the result of a record here that is not; false if it cannot.
 
     Raises:
         InputFileChangedError: One has another content now, or none.
@@ -76,11 +86,17 @@ def unchanged(key: Key, again: Callable[[], Key]) -> Iterator[list[Source]]:
     if sources is None:
         raise InputFileChangedError([name for _, name, _ in asked])
     for source in sources:
-        source.require_there()
+        source.require_there(fetch)
     yield sources
     # Not by making the key once more: what else is in the arguments, the run may have changed for itself.
     if changed := [source.name for source in sources if not source.is_unchanged()]:
         raise InputFileChangedError(changed)
+
+
+def sources_of(key: Key, again: Callable[[], Key]) -> list[Source]:
+    """The input files and results that a key was made from; none if they are others by now."""
+    asked = list(_tagged_in(key.params))
+    return (_sources(asked, again) or []) if asked else []
 
 
 def _sources(asked: list[tuple[str, str, str]], again: Callable[[], Key]) -> list[Source] | None:

@@ -1,0 +1,153 @@
+"""
+What is noted of many runs at once, in small files beside their results: patches and environments, named by content.
+
+A record names them by their digests. None is needed to answer a call, and none ever changes, so that processes share
+them without a lock.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import _fs, _log
+from .._fs import make_shared_folder, read_own_file, remember
+from .._results import Layout
+from ._environment import environment
+from ._patch import NO_PATCH, Patch, loaded_files, patch_of
+from ._provenance import circumstances, code_folder
+from ._repository import repository_of, repository_state
+from ._units import digest_of
+
+if TYPE_CHECKING:
+    from ._fingerprint import Fingerprint
+
+_DIGEST = re.compile(r"[0-9a-f]{16}")
+_MOST_KEPT = 4096
+
+
+class RunNotes:
+    """
+    The patches and environments of one results folder.
+
+    Args:
+        results_dir: The results folder; nothing is made in it before something is kept.
+    """
+
+    def __init__(self, results_dir: str | os.PathLike[str]) -> None:
+        layout = Layout(results_dir)
+        self._patches, self._environments = str(layout.patches), str(layout.environments)
+        self._kept: dict[str, str] = {}
+        self._last: tuple[dict[str, Any], str] = {}, ""
+
+    # ---- of the runs of this process --------------------------------------------------------------------------------
+
+    def before_run(self, module_name: str | None, code: Fingerprint | None) -> dict[str, Any]:
+        """
+        Where and with what code a run begins, for its record. All but the first of one code asks nobody anything.
+
+        Args:
+            module_name: The module of the function; whose imports and repository are told of.
+            code: Its code, if that is watched.
+        """
+        told = circumstances(module_name)
+        git, patch = _repository(module_name or "", "" if code is None else code.digest)
+        if not git:
+            return told
+        if patch.text:
+            git = {**git, "patch": self._keep(self._path(self._patches, digest_of(patch.text), "patch"), patch.text)}
+        elif patch.left_out:
+            git = {**git, "patch_left_out": patch.left_out}
+        return {**told, "git": git}
+
+    def after_run(self) -> dict[str, str]:
+        """In what environment a run has ended: only then have all libraries that it uses been loaded."""
+        now = environment()
+        if self._last[0] is not now:
+            text = json.dumps(now, indent=1, sort_keys=True) + "\n"
+            self._last = now, self._keep(self._path(self._environments, digest_of(text), "json"), text)
+        return {"environment": self._last[1]}
+
+    # ---- of any run -------------------------------------------------------------------------------------------------
+
+    def patch(self, digest: object) -> str:
+        """The text of a patch; nothing if it is not known."""
+        return self._read(self._patches, digest, "patch")
+
+    def environment(self, digest: object) -> dict[str, Any]:
+        """An environment; nothing if it is not known."""
+        try:
+            found = json.loads(self._read(self._environments, digest, "json") or "{}")
+        except (ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def take_over(self, other: RunNotes, provenances: Iterable[Mapping[str, Any]]) -> None:
+        """
+        Add what runs of another results folder name.
+
+        Args:
+            other: What is noted there.
+            provenances: Of the runs.
+        """
+        for provenance in provenances:
+            for folder, theirs, digest, suffix in (
+                (self._patches, other._patches, _patch_named(provenance), "patch"),
+                (self._environments, other._environments, provenance.get("environment"), "json"),
+            ):
+                path = self._path(folder, digest, suffix)
+                if path and path not in self._kept and (text := self._read(theirs, digest, suffix)):
+                    self._keep(path, text)
+
+    # ---- files ------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _path(folder: str, digest: object, suffix: str) -> str:
+        is_ours = isinstance(digest, str) and _DIGEST.fullmatch(digest)
+        return os.path.join(folder, f"{digest}.{suffix}") if is_ours else ""
+
+    def _read(self, folder: str, digest: object, suffix: str) -> str:
+        path = self._path(folder, digest, suffix)
+        try:
+            return read_own_file(path).decode("utf-8", "replace") if path else ""
+        except OSError:
+            return ""
+
+    def _keep(self, path: str, text: str) -> str:
+        """Write a file, once; a failure costs a note, and no run. Returns the digest in its name."""
+        digest = os.path.basename(path).partition(".")[0]
+        if path not in self._kept:
+            remember(self._kept, path, digest, _MOST_KEPT)
+            if not os.path.exists(path):
+                try:
+                    make_shared_folder(os.path.dirname(path))
+                    with _fs.replacing(path) as draft:
+                        Path(draft).write_text(text, encoding="utf-8", errors="replace", newline="")
+                except OSError as error:
+                    _log.not_noted(path, error)
+        return digest
+
+
+def _patch_named(provenance: Mapping[str, Any]) -> object:
+    git = provenance.get("git")
+    return git.get("patch") if isinstance(git, dict) else None
+
+
+@functools.lru_cache(maxsize=256)
+def _repository(module_name: str, code: str) -> tuple[dict[str, Any], Patch]:
+    """The state of the repository that a module is in, for one state of its code; and what is not committed."""
+    folder = code_folder(module_name)
+    git = repository_state(folder, code) if folder else {}
+    if not git or not folder:
+        return {}, NO_PATCH
+    repository = repository_of(folder) or folder
+    try:
+        return git, patch_of(repository, loaded_files(), is_dirty=git["dirty"])
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return git, Patch("", "git does not answer")

@@ -1,0 +1,129 @@
+"""
+Results in an object store, for which the results folder is a cache.
+
+A result is published here, stored there, and then recorded: killed in between, it leaves an object without a record. A
+record that names its object is believed; the result is fetched when somebody is to open it, verified in a place of its
+own, and moved to where its record says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .._fs import make_folder, move_new, sync_tree, warn
+from .._record import RunRecord
+from .._remote import CannotFetchError, RemoteResults, Stored
+from ..errors import RemoteResultWarning
+from ._manifest import first_defect
+from ._parts import Rules
+
+if TYPE_CHECKING:
+    from ._cache import RunCache
+
+_FIELD = "remote"
+
+
+class AwayResults:
+    """
+    The results of one store in an object store.
+
+    Args:
+        engine: What is behind the store.
+        url: Where its results are.
+
+    Attributes:
+        results: The results in the object store.
+    """
+
+    def __init__(self, engine: RunCache, url: str) -> None:
+        self.results = RemoteResults(url)
+        self._engine = engine
+
+    def stored_of(self, record: RunRecord) -> Stored | None:
+        """What a record keeps of its object; None if it names none."""
+        return Stored.of(record.provenance.get(_FIELD))
+
+    def store(self, record: RunRecord) -> None:
+        """
+        Store the result of a record that is about to be inserted, and note it in the record.
+
+        One that was registered, and stays where it is, is not stored.
+
+        Raises:
+            RemoteUnavailableError: It cannot be stored.
+            CannotTakeError: A part of it is neither file nor folder, or leads out of the results folder.
+        """
+        if record.result_path.is_absolute() or self.stored_of(record) is not None:
+            return
+        paths = self._engine.paths
+        rules = Rules(paths)
+        pieces = [piece for path in paths.files_of(record) for piece in rules.parts(path, path.name)]
+        stored = self.results.store(record.result_path.as_posix(), pieces)
+        record.provenance[_FIELD] = stored._asdict()
+
+    def bring(self, record: RunRecord) -> bool:
+        """
+        Have the result of a record here; false, with a warning, if it is gone there, or is not what was stored.
+
+        Args:
+            record: As users see it.
+
+        Raises:
+            RemoteUnavailableError: It cannot be had now.
+            OSError: It cannot be written here.
+        """
+        stored, path = self.stored_of(record), record.result_path
+        if stored is None:
+            return False
+        if first_defect(record, str(path)) is None:
+            return True  # another process has fetched it meanwhile
+        self._engine.recorder.require_writable(runs=False)
+        stage = self._engine.staging.stage_again(record.params_hash, path.suffix, path.stem)
+        try:
+            self._fetch_into(stage.path.parent, stored, record)
+            return True
+        except CannotFetchError as reason:
+            warn(RemoteResultWarning(self.results.url, str(reason)), RemoteResultWarning)
+            return False
+        finally:
+            stage.discard()
+
+    def _fetch_into(self, folder: Path, stored: Stored, record: RunRecord) -> None:
+        path = record.result_path
+        names = self.results.fetch(stored, path.name, str(folder))
+        if (mtime_ns := record.provenance.get("mtime_ns")) is not None:
+            os.utime(folder / path.name, ns=(mtime_ns, mtime_ns))
+        if (defect := first_defect(record, str(folder / path.name))) is not None:
+            raise CannotFetchError(f"{stored.name}: {defect.reason}")
+        if self._engine.settings.durable:
+            sync_tree(str(folder))
+        make_folder(str(path.parent), durable=self._engine.settings.durable)
+        for name in names:
+            _move(folder / name, path.parent / name)
+
+    def is_safe(self, record: RunRecord) -> bool:
+        """Whether the object store has the result of a record, as it was stored and as it is here. Asked there."""
+        stored, path = self.stored_of(record), record.result_path
+        return stored is not None and self.results.is_there(stored, path.name, str(path.parent))
+
+    def remove(self, records: Iterable[RunRecord], kept: Iterable[RunRecord]) -> None:
+        """Remove the objects of records that are forgotten, but for those that one that is *kept* names, too."""
+        needed = {self.stored_of(record) for record in kept}
+        unneeded = {stored for record in records if (stored := self.stored_of(record)) is not None} - needed
+        self.results.remove(sorted(unneeded))
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move what was fetched to its place, where something may be by now: fetched by another process, or cut."""
+    try:
+        move_new(str(source), str(target))
+    except FileExistsError:
+        aside = source.with_name(f"{source.name}.before")
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(target, aside)
+        with contextlib.suppress(FileExistsError):
+            move_new(str(source), str(target))

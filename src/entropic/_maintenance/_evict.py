@@ -1,0 +1,46 @@
+"""Local copies of results, removed where the object store has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .. import _log
+from .._engine import RunCache
+from .._fs import measure, remove, status_of
+from .._record import RunRecord
+from .._tables import RecordList
+
+
+def evict(engine: RunCache, records: Iterable[RunRecord], max_size_bytes: int | None, *, preview: bool) -> RecordList:
+    """Remove local copies, the oldest first, of runs as users see them; see `entropic.Store.evict`."""
+    if engine.away is None:
+        raise ValueError("Cannot evict results: this store has no remote=, so they are nowhere else.")
+    here = {record: size for record in records if (size := _size_here(engine, record)) is not None}
+    excess = None if max_size_bytes is None else sum(here.values()) - max_size_bytes
+    evicted = RecordList()
+    for record, size_bytes in here.items():
+        if excess is not None and excess <= 0:
+            break
+        if not engine.away.is_safe(record):
+            continue
+        evicted.append(record)
+        excess = None if excess is None else excess - size_bytes
+        if not preview:
+            _remove(engine, record)
+    return evicted
+
+
+def _size_here(engine: RunCache, record: RunRecord) -> int | None:
+    """How many bytes of a result are here; None of one that is not, or is nowhere else, or is none of ours."""
+    files = [path for path in engine.paths.files_of(record) if status_of(path) is not None]
+    has_copy = engine.away is not None and engine.away.stored_of(record) is not None
+    if not files or not has_copy or not all(map(engine.paths.is_removable, files)):
+        return None
+    return sum(measure(str(path), -1)[0] for path in files)
+
+
+def _remove(engine: RunCache, record: RunRecord) -> None:
+    """Remove the result first: whoever looks meanwhile finds it gone, and fetches all of it."""
+    for path in engine.paths.files_of(record):
+        remove(path)
+        _log.evicted(str(path))

@@ -1,0 +1,13 @@
+"""Results in an object store: made once, held against what is recorded of them, and fetched."""
+
+from typing import TYPE_CHECKING
+
+from .._fs import door
+
+if TYPE_CHECKING:
+    from ._bucket import Look
+    from ._results import CannotFetchError, RemoteResults, Stored, top_of
+
+__all__ = ["CannotFetchError", "Look", "RemoteResults", "Stored", "top_of"]
+
+__getattr__, __dir__ = door(__name__, {"_bucket": "Look", "_results": "CannotFetchError RemoteResults Stored top_of"})

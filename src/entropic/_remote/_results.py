@@ -1,0 +1,349 @@
+"""
+Results as objects: one file is one object; anything else is an object for each file, and a manifest written last.
+
+::
+
+    <url>/
+    ├── 1769854174.763568_f444a074a2e52bf9.npy          a result, as it is called in a results folder
+    ├── 1769854174.763568_0123456789abcdef/a.txt        a file of one that is a folder
+    └── .entropic/
+        ├── id                                          the identity of the store that the prefix belongs to
+        └── manifests-v1/<name>.json                    what a result consists of that is more than one file
+
+An object is made and never replaced. A record has the size, the ETag and the SHA-256 of its object, or of the manifest,
+which has those of the others: whatever is fetched is held against them before anybody sees it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import posixpath
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ..errors import OtherRemoteError, RemoteUnavailableError
+from ._bucket import Bucket, Look, NameTakenError
+
+_OWN = ".entropic/"
+IDENTITY = ".entropic/id"
+MANIFESTS = ".entropic/manifests-v1/"
+
+_CHUNK_BYTES = 1 << 20
+_RIGHTS = 0o777
+
+Piece = tuple[str, str, str]
+"""Name, kind and source of a part of a result: a ``file``, a ``folder`` or a ``link`` and where it leads to."""
+
+
+class CannotFetchError(Exception):
+    """Why what a record names cannot be had: the object is gone, or is not what was stored."""
+
+
+class Stored(NamedTuple):
+    """
+    What a record keeps of its object.
+
+    Attributes:
+        name: Of the object, or of the manifest.
+        size_bytes: Its size.
+        etag: Its ETag; empty where there are none.
+        sha256: The digest of its bytes.
+        is_manifest: Whether it is one.
+    """
+
+    name: str
+    size_bytes: int
+    etag: str
+    sha256: str
+    is_manifest: bool = False
+
+    @property
+    def top(self) -> str:
+        """As `top_of` its name."""
+        return top_of(self.name)
+
+    @classmethod
+    def of(cls, told: object) -> Stored | None:
+        """What a record says; None if it says nothing of that form."""
+        if not isinstance(told, Mapping):
+            return None
+        values = [told.get(field) for field in cls._fields]
+        if list(map(type, values)) != [str, int, str, str, bool] or not is_plain(str(values[0])):
+            return None
+        return cls(*values)  # type: ignore[arg-type]
+
+
+class RemoteResults:
+    """
+    The results of one store in a bucket.
+
+    Args:
+        url: Where they are.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._bucket = Bucket(url)
+        self._identity: str | None = None
+
+    # ---- the prefix -------------------------------------------------------------------------------------------------
+
+    def identity(self, wanted: str | None) -> str:
+        """
+        The identity of the prefix, which is given *wanted* as its own if it has none. Asked once in a process.
+
+        Raises:
+            OtherRemoteError: It has another one.
+            RemoteUnavailableError: It cannot be read, or written.
+        """
+        if self._identity is None:
+            self._identity = self._found_identity() or self._given_identity(wanted or os.urandom(16).hex())
+        if wanted is not None and wanted != self._identity:
+            raise OtherRemoteError(self.url, self._identity, wanted)
+        return self._identity
+
+    def _found_identity(self) -> str | None:
+        try:
+            return self._bucket.read(IDENTITY).decode(errors="replace").strip() or None
+        except FileNotFoundError:
+            return None
+
+    def _given_identity(self, identity: str) -> str:
+        try:
+            self._bucket.put_bytes_new(f"{identity}\n".encode(), IDENTITY)
+        except NameTakenError:
+            pass  # another host was first
+        found = self._found_identity()
+        if found is None:
+            raise RemoteUnavailableError("make", f"{self.url}/{IDENTITY}", "what was written there is gone")
+        return found
+
+    # ---- storing ----------------------------------------------------------------------------------------------------
+
+    def store(self, name: str, pieces: Sequence[Piece]) -> Stored:
+        """
+        Make objects of a result.
+
+        Args:
+            name: What it is called, relative to the results folder.
+            pieces: What it consists of, with what lies beside it: each is named relative to the folder it lies in, and
+                each folder comes before what is in it.
+
+        Raises:
+            RemoteUnavailableError: An object cannot be made; those that are there are orphans.
+        """
+        try:
+            return self._store(name, pieces)
+        except NameTakenError:  # another host, in the same microsecond
+            return self._store(f"{os.urandom(4).hex()}/{name}", pieces)
+
+    def _store(self, name: str, pieces: Sequence[Piece]) -> Stored:
+        if [kind for _, kind, _ in pieces] == ["file"]:
+            return self._store_file(pieces[0][2], name)
+        folder = posixpath.dirname(name)
+        entries = [self._store_piece(piece, folder) for piece in pieces]
+        content = json.dumps({"format": 1, "name": name, "entries": entries}, indent=1).encode()
+        manifest = f"{MANIFESTS}{name}.json"
+        digest = hashlib.sha256(content).hexdigest()
+        try:
+            self._bucket.put_bytes_new(content, manifest)
+        except NameTakenError:
+            self._require_own(manifest, digest)
+        return Stored(manifest, len(content), self._looks(manifest, len(content)).etag, digest, True)
+
+    def _store_piece(self, piece: Piece, folder: str) -> dict[str, Any]:
+        name, kind, source = piece
+        if kind != "file":
+            return {"name": name, "kind": kind, **({"target": source} if kind == "link" else {})}
+        status = os.stat(source)
+        stored = self._store_file(source, posixpath.join(folder, name))
+        told = {"object": stored.name, "size_bytes": stored.size_bytes, "sha256": stored.sha256, "etag": stored.etag}
+        return {"name": name, "kind": kind, **told, "mtime_ns": status.st_mtime_ns, "mode": status.st_mode & _RIGHTS}
+
+    def _store_file(self, source: str, name: str) -> Stored:
+        size_bytes, digest = measured(source)
+        try:
+            self._bucket.put_new(source, name)
+        except NameTakenError:
+            self._require_own(name, digest)
+        return Stored(name, size_bytes, self._looks(name, size_bytes).etag, digest)
+
+    def _looks(self, name: str, size_bytes: int) -> Look:
+        """What an object looks like that has just been made."""
+        look = self._bucket.look(name)
+        if look.size_bytes != size_bytes:
+            reason = f"it has {look.size_bytes} bytes instead of {size_bytes}"
+            raise RemoteUnavailableError("store a result", f"{self.url}/{name}", reason)
+        return look
+
+    def _require_own(self, name: str, digest: str) -> None:
+        """Go on if what has the name has our content: an attempt whose answer was lost had succeeded."""
+        with tempfile.TemporaryDirectory(prefix="entropic-") as folder:
+            copy = os.path.join(folder, "copy")
+            self._bucket.get(name, copy)
+            if measured(copy)[1] != digest:
+                raise NameTakenError(name)
+
+    # ---- fetching ---------------------------------------------------------------------------------------------------
+
+    def fetch(self, stored: Stored, name: str, folder: str) -> list[str]:
+        """
+        Write a result into a folder of the caller's own, verified.
+
+        Args:
+            stored: What the record keeps.
+            name: What the result is called there.
+            folder: An empty folder.
+
+        Returns:
+            What is in the folder then, the result last.
+
+        Raises:
+            CannotFetchError: An object is gone, or is not what was stored.
+            RemoteUnavailableError: It cannot be had now.
+            OSError: It cannot be written.
+        """
+        try:
+            if not stored.is_manifest:
+                self._fetch_file(stored.name, os.path.join(folder, name), stored.size_bytes, stored.sha256)
+                return [name]
+            entries = self._manifest(stored)
+            for entry in entries:
+                self._fetch_entry(entry, folder)
+            for entry in reversed(entries):  # what is written into a folder changes its time
+                _restore_time(entry, folder)
+            return sorted({entry["name"].partition("/")[0] for entry in entries}, key=lambda one: one == name)
+        except FileNotFoundError as error:
+            self._require_own_prefix()
+            raise CannotFetchError(f"{error.args[0] if error.args else stored.name} is gone") from error
+
+    def _manifest(self, stored: Stored) -> list[dict[str, Any]]:
+        try:
+            content = self._bucket.read(stored.name)
+        except FileNotFoundError:
+            raise FileNotFoundError(stored.name) from None
+        if hashlib.sha256(content).hexdigest() != stored.sha256:
+            raise CannotFetchError(f"{stored.name} has other content than recorded")
+        entries: list[dict[str, Any]] = json.loads(content)["entries"]
+        for entry in entries:
+            if not is_plain(entry["name"]):
+                raise CannotFetchError(f"{stored.name} names {entry['name']!r}, which leads elsewhere")
+        return entries
+
+    def _fetch_entry(self, entry: dict[str, Any], folder: str) -> None:
+        target = os.path.join(folder, entry["name"])
+        if entry["kind"] == "folder":
+            os.mkdir(target)
+        elif entry["kind"] == "link":
+            if os.path.isabs(entry["target"]) or not is_plain(
+                os.path.normpath(os.path.join(os.path.dirname(entry["name"]), entry["target"]))
+            ):
+                raise CannotFetchError(f"the link {entry['name']!r} leads elsewhere")
+            os.symlink(entry["target"], target)
+        else:
+            self._fetch_file(entry["object"], target, entry["size_bytes"], entry["sha256"])
+
+    def _fetch_file(self, name: str, target: str, size_bytes: int, sha256: str) -> None:
+        try:
+            self._bucket.get(name, target)
+        except FileNotFoundError:
+            raise FileNotFoundError(name) from None
+        if measured(target) != (size_bytes, sha256):
+            raise CannotFetchError(f"{name} has other content than recorded")
+
+    def _require_own_prefix(self) -> None:
+        """
+        Tell an object that is gone from a bucket that is: as a disk that is not mounted looks like deleted files.
+
+        Raises:
+            RemoteUnavailableError: The prefix bears no identity.
+        """
+        if self._found_identity() is None:
+            reason = "the bucket, or all that was in it, is gone"
+            raise RemoteUnavailableError("fetch a result", self.url, reason)
+
+    # ---- upkeep -----------------------------------------------------------------------------------------------------
+
+    def is_there(self, stored: Stored, name: str, folder: str) -> bool:
+        """
+        Whether all objects of a result are there, and look as they did when what is here was stored.
+
+        Args:
+            stored: What the record keeps.
+            name: What the result is called here.
+            folder: Where it lies.
+        """
+        try:
+            looks = self._bucket.look(stored.name)
+            files = {name: stored._asdict()} if not stored.is_manifest else self._files_in(stored)
+            return looks == (stored.size_bytes, stored.etag) and all(
+                measured(os.path.join(folder, name)) == (one["size_bytes"], one["sha256"])
+                and self._bucket.look(one.get("object", stored.name)) == (one["size_bytes"], one["etag"])
+                for name, one in files.items()
+            )
+        except (FileNotFoundError, CannotFetchError):
+            return False
+
+    def _files_in(self, stored: Stored) -> dict[str, dict[str, Any]]:
+        return {entry["name"]: entry for entry in self._manifest(stored) if entry["kind"] == "file"}
+
+    def objects(self) -> dict[str, Look]:
+        """All objects of results, by name; our own notes left out, but for manifests."""
+        found = self._bucket.list()
+        return {name: look for name, look in found if not name.startswith(_OWN) or name.startswith(MANIFESTS)}
+
+    def is_listed(self, stored: Stored, objects: Mapping[str, Look], *, deep: bool) -> bool:
+        """Whether the objects of a result are among these, as they were stored; if *deep*, those in a manifest, too."""
+        if objects.get(stored.name) != (stored.size_bytes, stored.etag):
+            return False
+        try:
+            files = self._files_in(stored).values() if deep and stored.is_manifest else []
+        except (FileNotFoundError, CannotFetchError):
+            return False
+        return all(objects.get(one["object"]) == (one["size_bytes"], one["etag"]) for one in files)
+
+    def objects_of(self, stored: Stored) -> list[str]:
+        """The names of the objects that a result consists of, as far as they can be known, the manifest last."""
+        if not stored.is_manifest:
+            return [stored.name]
+        try:
+            entries = self._manifest(stored)
+        except (FileNotFoundError, CannotFetchError):
+            entries = []
+        return [*(entry["object"] for entry in entries if entry["kind"] == "file"), stored.name]
+
+    def remove(self, results: Iterable[Stored]) -> None:
+        """Remove the objects of results; a manifest first, so that none names what is gone."""
+        for stored in results:
+            self._bucket.remove(reversed(self.objects_of(stored)))
+
+
+def top_of(name: str) -> str:
+    """What the objects of one result have in common: the begin of their names, of the manifest's as well."""
+    return name.removeprefix(MANIFESTS).removesuffix(".json" if name.startswith(MANIFESTS) else "").partition("/")[0]
+
+
+def measured(path: str) -> tuple[int, str]:
+    """Size and SHA-256 of a file."""
+    digest, size_bytes = hashlib.sha256(), 0
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            size_bytes += len(chunk)
+    return size_bytes, digest.hexdigest()
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name leads to something below, and nowhere else."""
+    parts = name.split("/")
+    return bool(name) and not name.startswith("/") and "\0" not in name and not {"..", ""} & set(parts)
+
+
+def _restore_time(entry: dict[str, Any], folder: str) -> None:
+    if entry["kind"] == "file":
+        target = os.path.join(folder, entry["name"])
+        os.chmod(target, entry["mode"] & _RIGHTS)
+        os.utime(target, ns=(entry["mtime_ns"], entry["mtime_ns"]))

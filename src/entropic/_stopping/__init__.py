@@ -1,0 +1,19 @@
+"""Ending a run before it is killed: what a run may ask and say, the signals it hears, and the end of a batch job."""
+
+from typing import TYPE_CHECKING
+
+from .._fs import door
+
+if TYPE_CHECKING:
+    from ._current import CurrentRun, current_run, inherited_descriptors, should_stop, stop_here
+    from ._end_time import time_left
+
+__all__ = ["CurrentRun", "current_run", "inherited_descriptors", "should_stop", "stop_here", "time_left"]
+
+__getattr__, __dir__ = door(
+    __name__,
+    {
+        "_current": "CurrentRun current_run inherited_descriptors should_stop stop_here",
+        "_end_time": "time_left",
+    },
+)

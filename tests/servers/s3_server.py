@@ -1,0 +1,164 @@
+"""An S3 server for tests, and a proxy before it that fails as busy and distant ones do."""
+
+from __future__ import annotations
+
+import http.client
+import importlib.util
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+
+_ANYBODY = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=x"
+_PROGRAM = """
+import sys
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+server.start()
+print(server.get_host_and_port()[1], flush=True)
+sys.stdin.read()  # until who has started it ends
+server.stop()
+"""
+
+
+def is_installed() -> bool:
+    """Whether all that is needed is here."""
+    return all(map(importlib.util.find_spec, ("moto", "s3fs", "flask")))
+
+
+class Server:
+    """A server in a process of its own, with any number of buckets."""
+
+    def __enter__(self) -> Server:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        assert self._process.stdout is not None
+        self.port = int(self._process.stdout.readline())
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._buckets = 0
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()  # it keeps nothing
+        self._process.communicate()
+
+    def new_bucket(self) -> str:
+        """The name of an empty bucket."""
+        self._buckets += 1
+        name = f"bucket-{self._buckets}"
+        self._ask("PUT", name)
+        return name
+
+    def read(self, name: str) -> bytes:
+        """The content of an object, named with its bucket."""
+        return self._ask("GET", name)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put an object in the place of another."""
+        self._ask("PUT", name, content)
+
+    def remove(self, name: str) -> None:
+        """Remove an object."""
+        self._ask("DELETE", name)
+
+    def _ask(self, method: str, name: str, content: bytes | None = None) -> bytes:
+        request = urllib.request.Request(f"{self.url}/{name}", content, {"Authorization": _ANYBODY}, method=method)
+        with urllib.request.urlopen(request) as answer:
+            found: bytes = answer.read()
+            return found
+
+
+class Proxy:
+    """
+    What lies between a client and the server.
+
+    Attributes:
+        faults: For the requests to come, each once, in their order: a status such as 503; ``"cut"``, to break off in a
+            part of an answer; ``"lost"``, to do what is asked for and not answer; ``"slow"``. None for a good answer.
+        always: A fault of all requests.
+        asked: How many requests there were, by method.
+        names: Method and path of each.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.faults: list[int | str | None] = []
+        self.always: int | str | None = None
+        self.asked: Counter[str] = Counter()
+        self.names: list[tuple[str, str]] = []
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_one_request(self) -> None:
+                try:
+                    super().handle_one_request()
+                except ConnectionError:
+                    self.close_connection = True
+
+            def _forward(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                body = self.rfile.read(length)
+                proxy.asked[self.command] += 1
+                proxy.names.append((self.command, self.path))
+                fault = proxy.faults.pop(0) if proxy.faults else proxy.always
+                if isinstance(fault, int):
+                    self._answer(fault, {}, b"<Error><Code>SlowDown</Code><Message>busy</Message></Error>")
+                    return
+                if fault == "slow":
+                    time.sleep(0.02)
+                connection = http.client.HTTPConnection("127.0.0.1", port)
+                connection.request(self.command, self.path, body, dict(self.headers))
+                answer = connection.getresponse()
+                content = answer.read()
+                connection.close()
+                if fault == "lost":
+                    self.close_connection = True
+                    return
+                headers = dict(answer.getheaders())
+                self._answer(answer.status, headers, content, is_cut=fault == "cut")
+
+            do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _forward
+
+            def _answer(self, status: int, headers: dict[str, str], content: bytes, *, is_cut: bool = False) -> None:
+                self.send_response_only(status)
+                length = headers.get("Content-Length") or str(len(content))
+                for name, value in headers.items():
+                    if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+                        self.send_header(name, value)
+                self.send_header("Content-Length", length)
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(content[: len(content) // 2] if is_cut else content)
+                self.close_connection = is_cut
+
+            def log_message(self, *args: object) -> None:
+                """Nothing is printed."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+
+    def begin(self) -> None:
+        """Forget what was asked, and answer well."""
+        self.faults, self.always, self.names = [], None, []
+        self.asked.clear()
+
+    def __enter__(self) -> Proxy:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

@@ -1,0 +1,497 @@
+"""Results in an object store, for which the results folder is a cache: hosts that share no folder share all runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from s3_server import Proxy, Server
+
+import entropic
+from entropic import Store
+from entropic.errors import (
+    OtherRemoteError,
+    RemoteResultWarning,
+    RemoteUnavailableError,
+    ResultChangedWarning,
+    StaleResultWarning,
+    StoreWriteError,
+)
+from entropic.hashing import hash_params
+
+INDEX = "sqlite:///runs.sqlite3"
+
+
+@pytest.fixture(params=["memory", "file", "s3"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A prefix that nothing is below, of each kind in turn."""
+    if request.param == "s3":
+        return f"s3://{request.getfixturevalue('bucket')}/runs"
+    return f"file://{tmp_path}/far/runs" if request.param == "file" else f"memory://{tmp_path.name}/runs"
+
+
+def host(name: str, url: str, index: str = INDEX, **options: Any) -> Store:
+    """A store with a folder of its own, as one host of several has it."""
+    return Store(f"{name}/results", index=index, file_suffix=".txt", remote=url, **options)
+
+
+def write(params: dict[str, Any], path: Path) -> None:
+    """A result that tells its point."""
+    path.write_text(f"result of {params['n']}" * params.get("times", 1))
+
+
+def write_folder(params: dict[str, Any], path: Path) -> None:
+    """A folder with all that a folder may have."""
+    path.joinpath("step", "deep").mkdir(parents=True)
+    path.joinpath("step", "deep", "state").write_text("state")
+    path.joinpath("program").write_text("#!/bin/sh")
+    path.joinpath("program").chmod(0o755)
+    path.joinpath("empty").mkdir()
+    path.joinpath("latest").symlink_to("step")
+
+
+def write_with_companions(params: dict[str, Any], path: Path) -> None:
+    """A result and files beside it, of fixed names."""
+    path.write_text(f"log.txt of {params['n']}")
+    path.with_name("log.txt").write_text(f"log of {params['n']}")
+
+
+def never(params: dict[str, Any], path: Path) -> None:
+    """A runner that is not to be called."""
+    raise AssertionError(f"{params} has run")
+
+
+def results_in(store: Store) -> list[str]:
+    """What is in the results folder, but for what is entropic's own."""
+    return sorted(
+        path.name for path in store.results_dir.rglob("*") if ".entropic" not in path.parts and path.is_file()
+    )
+
+
+# ---- shared runs ----------------------------------------------------------------------------------------------------
+
+
+def test_hosts_that_share_no_folder_share_all_runs(url: str) -> None:
+    """Files, folders and companions; each is fetched when it is asked for, whole, and by its own name."""
+    first, second = host("first", url), host("second", url)
+    for n, runner in enumerate((write, write_folder, write_with_companions, write_with_companions)):
+        first.run({"n": n}, runner)
+
+    assert second.plan([{"n": n} for n in range(5)]).cached == 4
+    assert [record.params["n"] for record in second.sweep([{"n": n} for n in range(4)], never)] == [0, 1, 2, 3]
+    assert results_in(second) == []
+    file, folder, one, other = (second.run_or_retrieve({"n": n}, never).result_path for n in range(4))
+
+    assert file.read_text() == "result of 0"
+    assert folder.joinpath("latest", "deep", "state").read_text() == "state"
+    assert os.access(folder / "program", os.X_OK)
+    assert folder.joinpath("empty").is_dir()
+    assert [path.with_name("log.txt").read_text() for path in (one, other)] == ["log of 2", "log of 3"]
+    assert second.check(contents=True).is_clean, second.check(contents=True)
+    assert first.check(contents=True).is_clean, first.check(contents=True)
+    assert second.run({"n": 9}, write).result_path.is_file()
+    assert first.retrieve({"n": 9}) is not None
+
+
+def test_a_record_tells_of_its_object(bucket: str, s3: Server) -> None:
+    """Its name, size, ETag and SHA-256; the bytes of the object are those of the result."""
+    record = host("first", f"s3://{bucket}/runs").run({"n": 1}, write)
+
+    stored = record.provenance["remote"]
+    assert s3.read(f"{bucket}/runs/{stored['name']}") == record.result_path.read_bytes()
+    assert stored["name"] == record.result_path.name
+    assert stored["size_bytes"] == len("result of 1")
+    assert f"sha256:{stored['sha256']}" == record.provenance["digest"]
+    assert len(stored["etag"]) == 32
+
+
+def test_a_list_a_plan_and_a_sweep_fetch_nothing(bucket: str, s3_proxy: Proxy) -> None:
+    """Not even a question is asked; a call asks for its result once, and hits cost nothing from then on."""
+    first, second = (host(name, f"s3://{bucket}/runs") for name in ("first", "second"))
+    first.sweep([{"n": n} for n in range(3)], write)
+    s3_proxy.begin()
+
+    second.list(), second.count(), second.plan([{"n": 1}])
+    second.sweep([{"n": n} for n in range(3)], never)
+    assert s3_proxy.asked.total() == 0
+    for _ in range(3):
+        second.run_or_retrieve({"n": 1}, never)
+
+    fetched = [path for method, path in s3_proxy.names if method == "GET" and not path.endswith("/id")]
+    assert len(fetched) == 1
+
+
+def test_a_value_of_a_sweep_is_loaded_from_what_is_fetched(tmp_path: Path) -> None:
+    """With `load=` a sweep opens results, and so does `collect`; `fetch` is for who opens them alone."""
+    url = f"memory://{tmp_path.name}/runs"
+
+    def simulate(n: int, *, result_path: Path) -> None:
+        assert result_path.parents[3].parent.name == "first"
+        result_path.write_text(f"result of {n}")
+
+    entropic.cached(host("first", url), name="simulate")(simulate).sweep([{"n": 1}, {"n": 2}])
+    loaded = entropic.cached(host("second", url), name="simulate", load=Path.read_text)(simulate)
+
+    assert loaded.sweep([{"n": 1}, {"n": 2}]) == ["result of 1", "result of 2"]
+    third = host("third", url)
+    assert [record.result_path.read_text() for record in third.fetch(third.list())] == ["result of 1", "result of 2"]
+    fourth = host("fourth", url)
+    assert sorted(fourth.collect(read=Path.read_text)["value"]) == ["result of 1", "result of 2"]
+
+
+def test_two_processes_and_postgresql(bucket: str, postgres_url: str, s3: Server) -> None:
+    """Each point runs once, whichever host asks first, and both have all results at the end."""
+    program = f"""
+import sys
+from entropic import Store
+def simulate(params, path):
+    open("runs.log", "a").write(f"{{params['n']}}\\n")
+    path.write_text(f"result of {{params['n']}}")
+store = Store(sys.argv[1], index={postgres_url!r}, file_suffix=".txt", remote="s3://{bucket}/runs")
+records = store.sweep([{{"n": n}} for n in range(12)], simulate, progress=False)
+store.fetch(records)
+print([record.result_path.read_text() for record in records] == [f"result of {{n}}" for n in range(12)])
+"""
+    started = [
+        subprocess.Popen([sys.executable, "-c", program, name], stdout=subprocess.PIPE, text=True)
+        for name in ("first/results", "second/results")
+    ]
+    told = [one.communicate()[0] for one in started]
+
+    assert told == ["True\n", "True\n"]
+    assert sorted(Path("runs.log").read_text().split(), key=int) == [str(n) for n in range(12)]
+
+
+# ---- what goes wrong ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", [429, 500, 503, "lost", "slow"])
+@pytest.mark.parametrize("runner", [write, write_with_companions])
+def test_a_store_that_fails_now_and_then_is_asked_again(
+    fault: int | str, runner: Any, bucket: str, s3_proxy: Proxy
+) -> None:
+    """Whatever request it is; an object that was made though the answer was lost is known as ours."""
+    first, second = (host(name, f"s3://{bucket}/runs") for name in ("first", "second"))
+    s3_proxy.faults = [fault, None, None] * 20
+    record = first.run({"n": 1}, runner)
+    s3_proxy.faults = [None, None, fault] * 20
+
+    assert second.run_or_retrieve({"n": 1}, never).result_path.read_text() == record.result_path.read_text()
+    s3_proxy.begin()
+    assert first.check(contents=True).is_clean, first.check()
+
+
+def test_an_answer_that_breaks_off_is_never_seen(bucket: str, s3_proxy: Proxy) -> None:
+    """Half a result is not in the results folder, whatever the libraries make of it; a later call has it whole."""
+    first, second = (host(name, f"s3://{bucket}/runs") for name in ("first", "second"))
+    first.run({"n": 1, "times": 1000}, write)
+    s3_proxy.always = "cut"
+
+    with pytest.raises(RemoteUnavailableError, match="Cannot"):
+        second.run_or_retrieve({"n": 1, "times": 1000}, never)
+    assert results_in(second) == []
+    s3_proxy.begin()
+    assert len(second.run_or_retrieve({"n": 1, "times": 1000}, never).result_path.read_text()) == 11000
+
+
+def test_a_finished_result_that_cannot_be_stored_is_kept(bucket: str, s3_proxy: Proxy) -> None:
+    """The error says where; nothing is recorded, and what is registered then is stored."""
+    store = host("first", f"s3://{bucket}/runs")
+    store.run({"n": 0}, write)
+
+    def fails_from_now_on(params: dict[str, Any], path: Path) -> None:
+        write(params, path)
+        s3_proxy.always = 503
+
+    with pytest.raises(StoreWriteError, match="once the cause is gone, register it") as raised:
+        store.run({"n": 1}, fails_from_now_on)
+    assert Path(raised.value.kept_at).read_text() == "result of 1"
+    assert store.count() == 1
+
+    s3_proxy.begin()
+    store.register({"n": 1}, raised.value.kept_at)
+    assert host("second", f"s3://{bucket}/runs").run_or_retrieve({"n": 1}, never).result_path.is_file()
+
+
+def test_a_store_that_does_not_answer_is_refused_before_anything_runs(bucket: str, s3_proxy: Proxy) -> None:
+    """And a hit whose result is not here is an error, not a miss."""
+    url = f"s3://{bucket}/runs"
+    host("first", url).run({"n": 1}, write)
+    s3_proxy.always = 503
+
+    for n in (1, 2):
+        with pytest.raises(RemoteUnavailableError, match=bucket):
+            host("second", url).run_or_retrieve({"n": n}, never)
+
+
+def test_an_emptied_bucket_is_no_reason_to_run_everything_again(bucket: str, s3: Server) -> None:
+    """As a disk that is not mounted is none."""
+    url = f"s3://{bucket}/runs"
+    record = host("first", url).run({"n": 1}, write)
+    s3.remove(f"{bucket}/runs/{record.provenance['remote']['name']}")
+    s3.remove(f"{bucket}/runs/.entropic/id")
+    second = host("second", url)
+    second.run({"n": 5}, write)  # it gives the prefix its identity back
+    s3.remove(f"{bucket}/runs/.entropic/id")
+
+    with pytest.raises(RemoteUnavailableError, match="is gone"):
+        second.run_or_retrieve({"n": 1}, never)
+
+
+@pytest.mark.parametrize("runner", [write, write_folder])
+@pytest.mark.parametrize("change", ["gone", "replaced"])
+def test_a_result_that_is_gone_or_replaced_is_no_answer(change: str, runner: Any, bucket: str, s3: Server) -> None:
+    """It is said, the point runs again, and its new record answers; `check` lists it before."""
+    first, second = (host(name, f"s3://{bucket}/runs") for name in ("first", "second"))
+    record = first.run({"n": 1}, runner)
+    stored = record.provenance["remote"]
+    name = stored["name"]
+    if stored["is_manifest"]:
+        manifest = json.loads(s3.read(f"{bucket}/runs/{name}"))
+        name = next(entry["object"] for entry in manifest["entries"] if entry["kind"] == "file")
+    if change == "gone":
+        s3.remove(f"{bucket}/runs/{name}")
+    else:
+        s3.write(f"{bucket}/runs/{name}", b"x" * len(s3.read(f"{bucket}/runs/{name}")))
+
+    assert [one.params for one in second.check(contents=True).remote_missing] == [{"n": 1}]
+    with pytest.warns(RemoteResultWarning, match=r"is gone|other content"):
+        again = second.run_or_retrieve({"n": 1}, runner)
+    assert results_in(second)
+    assert again.created_at > record.created_at
+    assert [one.created_at for one in second.list()] == [again.created_at]
+    assert first.run_or_retrieve({"n": 1}, never).created_at == again.created_at
+
+
+def test_an_index_and_a_prefix_of_two_stores_are_refused(url: str) -> None:
+    """Nothing has run; an index that is new may join the prefix, as it may join a folder."""
+    host("first", url).run({"n": 1}, write)
+    other = Store("other/results", "other.json", ".txt")
+    other.run({"n": 1}, write)
+
+    with pytest.raises(OtherRemoteError, match="belongs to the store"):
+        Store("other/results", "other.json", ".txt", remote=url).run({"n": 2}, never)
+    with pytest.raises(OtherRemoteError):
+        Store("third/results", "other.json", ".txt", remote=url).run({"n": 2}, never)
+    assert Store("fourth/results", "fourth.json", ".txt", remote=url).run({"n": 2}, write).result_path.is_file()
+
+
+def test_a_run_killed_before_it_is_recorded_leaves_an_orphan(tmp_path: Path) -> None:
+    """`check` lists its object; the point runs again."""
+    url = f"file://{tmp_path}/far/runs"
+    program = f"""
+import os, signal
+from entropic import Store
+store = Store("first/results", index={INDEX!r}, file_suffix=".txt", remote={url!r})
+store._engine.writer.insert = lambda *given: os.kill(os.getpid(), signal.SIGKILL)
+store.run({{"n": 1}}, lambda params, path: path.write_text("killed"))
+"""
+    ended = subprocess.run([sys.executable, "-c", program], check=False)
+    second = host("second", url)
+
+    assert ended.returncode == -signal.SIGKILL
+    (orphan,) = second.check().remote_orphans
+    assert orphan.endswith(f"_{hash_params({'n': 1})}.txt")
+    assert second.run_or_retrieve({"n": 1}, write).result_path.read_text() == "result of 1"
+    assert second.check().remote_orphans == [orphan]
+    assert not second.check().is_clean
+
+
+def test_two_uploads_of_one_name_at_once_keep_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hosts whose clocks show the same microsecond: nothing is replaced, each record has its own object."""
+    url = f"memory://{tmp_path.name}/runs"
+    monkeypatch.setattr(
+        "entropic._results._staging.stem_of_now", lambda params_hash: f"1769854174.763568_{params_hash}"
+    )
+    first, second = host("first", url), host("second", url, index="sqlite:///other.sqlite3")
+    records = [
+        first.run({"n": 1}, lambda params, path: path.write_text("1")),
+        second.run({"n": 1}, lambda params, path: path.write_text("2")),
+    ]
+
+    assert len({record.provenance["remote"]["name"] for record in records}) == 2
+    for name, index, text in (("third", INDEX, "1"), ("fourth", "sqlite:///other.sqlite3", "2")):
+        assert host(name, url, index=index).run_or_retrieve({"n": 1}, never).result_path.read_text() == text
+
+
+def test_many_threads_fetch_one_result(bucket: str) -> None:
+    """All have it whole."""
+    first, second = (host(name, f"s3://{bucket}/runs") for name in ("first", "second"))
+    first.run({"n": 1, "times": 1000}, write)
+    barrier = threading.Barrier(4)
+
+    def ask(_: int) -> int:
+        barrier.wait()
+        record = second.run_or_retrieve({"n": 1, "times": 1000}, never)
+        return len(record.result_path.read_text())
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(ask, range(4))) == [11000] * 4
+
+
+# ---- the cache ------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_evicted_is_fetched_again(url: str) -> None:
+    """Only copies of what the object store has; a reader that has one open goes on reading."""
+    store = host("first", url)
+    for n, runner in enumerate((write, write_folder, write_with_companions)):
+        store.run({"n": n}, runner)
+    with store.retrieve({"n": 0}).result_path.open() as opened:  # type: ignore[union-attr]
+        assert len(store.evict(preview=True)) == 3
+        assert results_in(store) != []
+        assert [record.params["n"] for record in store.evict()] == [0, 1, 2]
+        assert results_in(store) == []
+        assert opened.read() == "result of 0"
+
+    assert len(store.list()) == 3
+    assert store.evict() == []
+    for n in range(3):
+        store.run_or_retrieve({"n": n}, never)
+    assert store.check(contents=True).is_clean
+
+
+def test_what_is_nowhere_else_is_not_evicted(bucket: str, s3: Server) -> None:
+    """A file that was added to, one whose object is gone, one that was registered from elsewhere."""
+    store = host("first", f"s3://{bucket}/runs")
+    added, gone, whole = (store.run({"n": n}, write) for n in range(3))
+    Path("own.txt").write_text("own")
+    store.register({"n": 3}, "own.txt")
+    added.result_path.write_text("result of 0 and more")
+    s3.remove(f"{bucket}/runs/{gone.provenance['remote']['name']}")
+
+    assert [record.params["n"] for record in store.evict()] == [2]
+    assert added.result_path.read_text() == "result of 0 and more"
+    assert gone.result_path.exists()
+    assert Path("own.txt").exists()
+    assert not whole.result_path.exists()
+    with pytest.warns(ResultChangedWarning):
+        store.run_or_retrieve({"n": 0}, never)
+
+
+def test_a_limit_evicts_the_oldest(url: str) -> None:
+    """As many as have to go."""
+    store = host("first", url)
+    for n in range(4):
+        store.run({"n": n}, write)
+
+    assert [record.params["n"] for record in store.evict(max_size_bytes=25)] == [0, 1]
+    assert [record.params["n"] for record in store.evict("n>2")] == [3]
+    assert len(results_in(store)) == 1
+
+
+def test_a_store_without_a_remote_has_nothing_to_evict(store: Store) -> None:
+    """It would be lost."""
+    with pytest.raises(ValueError, match="no remote"):
+        store.evict()
+
+
+def test_a_result_that_is_deleted_is_deleted_there(url: str) -> None:
+    """With its file, and only then; what another record names stays."""
+    store = host("first", url)
+    records = [store.run({"n": n}, runner) for n, runner in enumerate((write, write_folder, write))]
+    store.annotate(records[2], verdict="good")
+
+    store.delete({"n": 0}, remove_file=True)
+    store.delete({"n": 1}, remove_file=True)
+
+    assert store.check(contents=True).is_clean, store.check(contents=True)
+    store.delete({"n": 2})
+    assert len(store.check().remote_orphans) == 1
+
+
+def test_a_local_copy_that_was_cut_is_fetched_anew(url: str) -> None:
+    """By a crash of the machine, or a full disk."""
+    first, second = host("first", url), host("second", url)
+    first.run({"n": 1}, write)
+    path = second.run_or_retrieve({"n": 1}, never).result_path
+    path.write_text("res")
+
+    assert host("second", url).run_or_retrieve({"n": 1}, never).result_path.read_text() == "result of 1"
+
+
+def test_runs_from_before_are_still_runs(url: str) -> None:
+    """A store that gets a remote later: what it has is used, what it runs is stored."""
+    Store("first/results", index=INDEX, file_suffix=".txt").run({"n": 1}, write)
+    store = host("first", url)
+
+    assert store.run_or_retrieve({"n": 1}, never).result_path.is_file()
+    assert "remote" in store.run({"n": 2}, write).provenance
+    second = host("second", url)
+    assert second.run_or_retrieve({"n": 1}, write).result_path.is_file()
+    assert store.count() == 3
+
+
+@pytest.mark.parametrize("kind", ["fallback", "merge"])
+def test_what_comes_from_another_store_is_stored(kind: str, url: str) -> None:
+    """It is a result of ours as any other."""
+    theirs = Store("theirs/results", "theirs.json", ".txt")
+    theirs.run({"n": 1}, write_folder)
+    first = host("first", url, fallback=[theirs])
+    if kind == "merge":
+        first.merge(theirs)
+    else:
+        first.run_or_retrieve({"n": 1}, never)
+
+    found = host("second", url).run_or_retrieve({"n": 1}, never)
+
+    assert found.result_path.joinpath("latest", "deep", "state").read_text() == "state"
+
+
+def test_other_code_is_judged_as_ever(url: str) -> None:
+    """Whether its result is here or not."""
+
+    def decorated(store: Store, text: str, **options: Any) -> Any:
+        namespace: dict[str, Any] = {"__name__": "study"}
+        body = f"def simulate(n, *, result_path):\n    result_path.write_text({text!r})\n"
+        exec(compile(body, f"<study {text}>", "exec"), namespace)
+        return entropic.cached(store, name="simulate", **options)(namespace["simulate"])
+
+    decorated(host("first", url), "old")(1)
+
+    with pytest.warns(StaleResultWarning):
+        assert decorated(host("second", url), "new")(1).result_path.read_text() == "old"
+    assert decorated(host("third", url), "new", on_change="rerun")(1).result_path.read_text() == "new"
+
+
+def test_a_bucket_is_used_after_a_fork_and_in_workers(bucket: str) -> None:
+    """Connections are made anew."""
+    store = host("first", f"s3://{bucket}/runs")
+    store.run({"n": 0}, write)
+
+    records = store.sweep([{"n": n} for n in range(4)], write, workers=2, progress=False)
+
+    assert all("remote" in record.provenance for record in records)
+    assert store.check(contents=True).is_clean
+
+
+@pytest.mark.parametrize("url", ["results", 3, ""])
+def test_what_is_no_url_is_refused(url: Any) -> None:
+    """When the store is made."""
+    with pytest.raises(ValueError, match="takes the URL"):
+        Store("results", "runs.json", remote=url)
+
+
+def test_nothing_is_imported_before_it_is_used() -> None:
+    """A store with a remote lists, plans and hits without the packages."""
+    Store("results", "runs.json", ".txt", remote="memory://runs").run({"n": 1}, write)
+    program = """
+import sys
+from entropic import Store
+store = Store("results", "runs.json", ".txt", remote="memory://runs")
+assert store.list()[0].params == {"n": 1}
+assert store.retrieve({"n": 1}).result_path.exists()
+assert store.plan([{"n": 1}]).cached == 1
+print(sorted(name for name in ("fsspec", "s3fs", "aiobotocore") if name in sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"
