@@ -35,6 +35,8 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── NotRecordedError        LookupError        a call to reproduce, or a point to annotate, without a recorded run
     ├── SweepError              RuntimeError       a sweep some of whose points have failed
     ├── WorkerDiedError         RuntimeError       a point whose worker process died, not for the first time
+    ├── RunTimeoutError         TimeoutError       a run that took longer than it may
+    ├── MemoryLimitError        MemoryError        a run that took more memory than it may
     ├── JobLostError            RuntimeError       a job of a batch system that has ended without a result
     ├── WorkerError             RuntimeError       what a worker raised, where that itself could not travel
     ├── NotSharedError          RuntimeError       a sweep in processes that would not see each other's records
