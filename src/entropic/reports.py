@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ._function import AcceptedChanges, BoundCachedFunction, CachedFunction, CacheInfo, WithMetadata
     from ._maintenance import (
         ActiveRun,
+        CheckpointedRun,
         CheckReport,
         Explanation,
         Exported,
@@ -39,6 +40,7 @@ __all__ = [
     "CacheInfo",
     "CachedFunction",
     "CheckReport",
+    "CheckpointedRun",
     "Command",
     "Design",
     "Explanation",
@@ -70,6 +72,7 @@ _PLACES = {
     "CacheInfo": "_function",
     "CachedFunction": "_function",
     "CheckReport": "_maintenance",
+    "CheckpointedRun": "_maintenance",
     "Command": "_command",
     "Design": "_points",
     "Explanation": "_maintenance",

@@ -34,6 +34,7 @@ _PLACES = {
     "sweep": "_sweep.sweep",
     "watch": "_watch.watch",
     "failures": "_failures.failures",
+    "checkpoints": "_checkpoints.checkpoints",
     "rm": "_prune.rm",
     "prune": "_prune.prune",
     "pin": "_prune.pin",

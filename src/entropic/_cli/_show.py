@@ -115,6 +115,7 @@ def stats(store: Store) -> None:
         ("runs", str(len(records))),
         ("points", str(len({record.params_hash for record in records}))),
         ("size", _view.size_text(total_size(records))),
+        *_checkpoint_rows(store),
         ("time spent", _view.time_text(sum(seconds)) if seconds else "unknown"),
     ]
     if records:
@@ -126,6 +127,13 @@ def stats(store: Store) -> None:
         for place, (name, count) in enumerate(functions.most_common())
     ]
     _show_pairs(rows)
+
+
+def _checkpoint_rows(store: Store) -> list[tuple[str, str]]:
+    """What runs have put by that are not recorded, if any have."""
+    found = store.checkpoints()
+    size = _view.size_text(sum(one.size_bytes for one in found))
+    return [("checkpoints", f"{size}, of {len(found)} unrecorded run{'' if len(found) == 1 else 's'}")] if found else []
 
 
 @click.command()

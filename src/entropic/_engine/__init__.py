@@ -7,7 +7,7 @@ from .._fs import door
 if TYPE_CHECKING:
     from ._acceptance import run_mark
     from ._annotation import annotate, annotate_newest, set_pinned
-    from ._arguments import checked_metadata, require_callable
+    from ._arguments import checked_metadata, require_callable, require_same_point
     from ._attempts import given_new_checkpoint
     from ._away import AwayResults
     from ._cache import RunCache
@@ -91,6 +91,7 @@ __all__ = [
     "records_in_journal",
     "require_callable",
     "require_own_key",
+    "require_same_point",
     "run_mark",
     "save_of",
     "select_with_fallbacks",
@@ -105,7 +106,7 @@ __getattr__, __dir__ = door(
     {
         "_acceptance": "run_mark",
         "_annotation": "annotate annotate_newest set_pinned",
-        "_arguments": "checked_metadata require_callable",
+        "_arguments": "checked_metadata require_callable require_same_point",
         "_attempts": "given_new_checkpoint",
         "_away": "AwayResults",
         "_cache": "RunCache",

@@ -28,7 +28,7 @@ def _shared(name: str, value: Any) -> Any:
     return intern(value) if name in _OFTEN_THE_SAME and type(value) is str else decode(value)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunRecord:
     """
     One run: what it was asked, where its result is, and when it was made.

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from .._fs import door
 
 if TYPE_CHECKING:
-    from ._attempts import read_attempts, read_checkpoint_note
+    from ._attempts import FILES, read_attempts, read_checkpoint_note
     from ._checkpoints import Checkpoint, CheckpointArea, checkpoint_places, is_in_use, remove_checkpoint
     from ._failures import kept_folders, read_note, read_report, write_report
     from ._identity import folder_id, give_folder_id, is_folder_id, seal_of
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ._written import OUTPUT_ENDING
 
 __all__ = [
+    "FILES",
     "OUTPUT_ENDING",
     "PRIVATE_FOLDER",
     "Checkpoint",
@@ -63,7 +64,7 @@ __all__ = [
 __getattr__, __dir__ = door(
     __name__,
     {
-        "_attempts": "read_attempts read_checkpoint_note",
+        "_attempts": "FILES read_attempts read_checkpoint_note",
         "_checkpoints": "Checkpoint CheckpointArea checkpoint_places is_in_use remove_checkpoint",
         "_failures": "kept_folders read_note read_report write_report",
         "_identity": "folder_id give_folder_id is_folder_id seal_of",

@@ -89,7 +89,9 @@ class StagingArea:
             OSError: They cannot be made or written.
             UnsupportedSystemError: Files cannot be locked here.
         """
-        self._current_session()
+        session = self._session
+        if session is None or not session.is_held():
+            self._session = self._new_session()
 
     def stage(self, params_hash: str, suffix: str, stem: str | None = None) -> Stage:
         """
@@ -153,7 +155,9 @@ class StagingArea:
         self._session = None
 
     def _new_folder(self, params_hash: str) -> tuple[Session, str]:
-        session = self._current_session()
+        session = self._session
+        if session is None:
+            self._session = session = self._new_session()
         try:
             return session, self._make_folder(session, params_hash)
         except FileNotFoundError:  # our folders were removed meanwhile
@@ -185,12 +189,6 @@ class StagingArea:
             os.rename(folder, spare)
         session.spare.append(spare)
         return True
-
-    def _current_session(self) -> Session:
-        session = self._session
-        if session is None:
-            self._session = session = self._new_session()
-        return session
 
     def _new_session(self) -> Session:
         require_locks()

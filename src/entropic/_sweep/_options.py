@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from inspect import Parameter
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, get_args
 
-from .._points import metadata_of
+from .. import _points
 
 if TYPE_CHECKING:
     from ._progress import Sink
@@ -45,7 +45,7 @@ class SweepKeywords(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class SweepOptions:
     """
     How to sweep; `Store.sweep` tells what each option means.
@@ -100,7 +100,7 @@ class SweepOptions:
 
     def for_points(self, points: Any) -> SweepOptions:
         """The options for some points, with what these tell of themselves in the metadata."""
-        told = metadata_of(points)
+        told = _points.metadata_of(points)
         return replace(self, metadata={**told, **(self.metadata or {})}) if told else self
 
     def __post_init__(self) -> None:

@@ -18,23 +18,27 @@ the clock back: two changes within one tick have the same.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from time import monotonic
 from typing import Any, Generic, TypeVar
 
-from ..._fs import Stamp, closer, is_local, remember, watch_forks
+from ..._fs import Stamp, remember, watch_forks
 from ...errors import IndexCorruptError
 from ._content import Content, EmptyContent, StockContent
 from ._format import CLOSING, STORE_TABLE, TABLE, Document, Tables, excerpt, is_head
-from ._io import first_line, open_file, open_with_status, read_all
+from ._io import first_line, open_file, read_all
 from ._lines import LinesContent
+from ._pin import Pin
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _REMEMBERED_LINES = 1 << 17
+_NAMED_SECONDS = 0.01
 _UNKNOWN = object()
 
 
@@ -66,20 +70,33 @@ class LineReader(Generic[T]):
         self.lock = threading.RLock()
 
     def find(self, params_hash: str) -> T | None:
-        """What the newest line under this hash says, or None. The same object, as long as nothing changes."""
+        """
+        What the newest line under this hash says, or None. The same object, as long as nothing changes.
+
+        The open file is asked, at half the cost of looking the path up. While it has one name, that is the path: a
+        file that is renamed over it, or removes it, takes it away. Only one that was moved to another place keeps it,
+        and so the path is looked up once in a hundredth of a second.
+        """
+        known = self._known  # the usual case, without a lock: what is known is never half of this and half of that
+        pin = known.pin
         try:
-            status = os.stat(self.path)
+            if pin is None or monotonic() > pin.is_named_until or (status := os.fstat(pin.descriptor)).st_nlink != 1:
+                status = self._status_by_name(pin)
         except (FileNotFoundError, NotADirectoryError):
             self.forget()
             return None
-        known = self._known  # the usual case, without a lock: what is known is never half of this and half of that
+        except OSError as error:
+            if pin is None or error.errno != errno.EBADF:
+                raise
+            self.forget()  # a process that becomes a daemon closes what it has open
+            return self.find(params_hash)
         if known.stamp == (status.st_mtime_ns, status.st_size, status.st_ino):
             found = known.found.get(params_hash, _UNKNOWN)
             if found is _UNKNOWN:
                 found = self._find_at_hand(params_hash, Stamp.of(status))
             # That there is none is believed of an open file only: a network file system may show us, for seconds, how
             # the file was; what it shows of a file that has just been opened is true.
-            if found is not _UNKNOWN and (found is not None or known.pin is not None):
+            if found is not _UNKNOWN and (found is not None or pin is not None):
                 return found  # type: ignore[return-value]
         return self._find_in_file(params_hash, status)
 
@@ -136,10 +153,16 @@ class LineReader(Generic[T]):
         with self.opened() as descriptor:
             return {} if descriptor is None else tables_of(self.current(descriptor), descriptor)
 
+    def _status_by_name(self, pin: Pin | None) -> os.stat_result:
+        status = os.stat(self.path)
+        if pin is not None and pin.identity == (status.st_dev, status.st_ino):
+            pin.is_named_until = monotonic() + _NAMED_SECONDS
+        return status
+
     def _find_in_file(self, params_hash: str, status: os.stat_result) -> T | None:
         with self.lock:
             pin = self._known.pin
-            if pin is None or pin.identity != (status.st_dev, status.st_ino):
+            if pin is None or pin.identity != (status.st_dev, status.st_ino) or not pin.is_open():
                 pin = self._opened_to_keep()
                 if pin is None:
                     return None
@@ -151,9 +174,9 @@ class LineReader(Generic[T]):
             self._known = known
             return known.found[params_hash]
 
-    def _opened_to_keep(self) -> _Pin | None:
+    def _opened_to_keep(self) -> Pin | None:
         try:
-            return _Pin(self.path)
+            return Pin(self.path)
         except (FileNotFoundError, NotADirectoryError):
             self.forget()
             return None
@@ -293,7 +316,7 @@ class LineReader(Generic[T]):
         size: int | None = None,
         *,
         status: os.stat_result | None = None,
-        pin: _Pin | None = None,
+        pin: Pin | None = None,
     ) -> _Known[T]:
         stamp = Stamp.of(os.fstat(descriptor) if status is None else status)
         if stamp == known.stamp and size is None:
@@ -330,7 +353,7 @@ class _Known(Generic[T]):
         self.inode = inode
         self.stamp: Stamp | None = None
         self.found: dict[str, T | None] = {}
-        self.pin: _Pin | None = None
+        self.pin: Pin | None = None
 
     def trust(self, stamp: Stamp) -> None:
         """
@@ -355,33 +378,6 @@ class _Known(Generic[T]):
         """Forget what was found under some hashes."""
         for params_hash in hashes:
             self.found.pop(params_hash, None)
-
-
-class _Pin:
-    """
-    The open file; closed with this object.
-
-    Attributes:
-        descriptor: Of the open file.
-        status: As it was when it was opened.
-        identity: Device and inode.
-        is_worth_keeping: Whether what it shows is true for as long as it is open.
-
-    Raises:
-        OSError: It cannot be opened, or is no file.
-    """
-
-    _close: Callable[[], None] | None = None
-
-    def __init__(self, path: str) -> None:
-        self.descriptor, self.status = open_with_status(path, os.O_RDONLY)
-        self._close = closer(self.descriptor)
-        self.identity = self.status.st_dev, self.status.st_ino
-        self.is_worth_keeping = is_local(self.status.st_dev)
-
-    def __del__(self) -> None:
-        if self._close is not None:
-            self._close()
 
 
 def _content_of(path: str, descriptor: int, size: int) -> Content:
