@@ -529,6 +529,50 @@ def test_a_strangers_inputs_are_passed_over(told: Any) -> None:
     assert record.inputs == ()
 
 
+GLOBAL = """
+import entropic
+store = entropic.Store({folder!r}, {index!r}, file_suffix=".txt")
+
+@entropic.cached(store)
+def mesh(n, *, result_path):
+    result_path.write_text("x" * n)
+
+BASE = mesh({n})
+
+@entropic.cached(store, on_change="error")
+def by_path(k, *, result_path):
+    result_path.write_text(BASE.result_path.read_text())
+
+@entropic.cached(store, on_change="error")
+def by_param(k, *, result_path):
+    result_path.write_text(str(BASE.params["n"]))
+
+@entropic.cached(store, on_change="error")
+def whole(k, *, result_path):
+    result_path.write_text(open(BASE).read())
+
+for function in (by_path, by_param, whole):
+    function(1)
+print(by_path.cache_info()[:2] + by_param.cache_info()[:2] + whole.cache_info()[:2])
+"""
+
+
+def test_code_that_names_a_record(tmp_path: Path) -> None:
+    """Made anew in each process, and made once more with equal content, it is the same constant; another one is not."""
+
+    def ran(n: int, *, again: bool = False) -> str:
+        text = GLOBAL.format(folder=str(tmp_path / "results"), index=str(tmp_path / "runs.json"), n=n)
+        script = tmp_path / "study.py"
+        script.write_text(text.replace(f"mesh({n})", f"mesh.run({n})") if again else text)
+        done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+        return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
+
+    assert ran(3) == "(0, 1, 0, 1, 0, 1)"
+    assert ran(3) == "(1, 0, 1, 0, 1, 0)"
+    assert ran(3, again=True) == "(1, 0, 1, 0, 1, 0)"
+    assert "CodeChangedError" in ran(4)
+
+
 # ---- sweeps ---------------------------------------------------------------------------------------------------------
 
 

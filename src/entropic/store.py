@@ -296,9 +296,10 @@ class Store:
                 time. By default as many as there are processors; 1 for one after the other, here.
             order: ``"longest"``: what takes longest begins first, judged by recorded runs of similar parameters: so all
                 workers end at about one time. All points are drawn and looked up for that. Records come as given.
-            budget: Seconds, or a `timedelta`. No point is begun that is not expected to be done by then, judged by
-                recorded runs and those of this sweep; nor are others waited for any longer. What runs is not ended.
-                Points that are left out are in no result and no error; the log says how many.
+            budget: Seconds, such as `entropic.time_left` returns, or a `timedelta`. No point is begun that is not
+                expected to be done by then, judged by recorded runs and those of this sweep; nor are others waited for
+                any longer. What runs is not ended. Points that are left out are in no result and no error; the log says
+                how many.
             until: The same as a moment: a `datetime`, of local time if it has no zone.
 
         Raises:

@@ -7,7 +7,7 @@ from .._fs import door
 if TYPE_CHECKING:
     from ._acceptance import run_mark
     from ._annotation import annotate, annotate_newest, set_pinned
-    from ._arguments import checked_metadata, require_callable
+    from ._arguments import checked_metadata, require_callable, require_same_point
     from ._attempts import given_new_checkpoint
     from ._away import AwayResults
     from ._cache import RunCache
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ._parts import CannotTakeError, Part, Refused, Rules, copy_parts, is_inside, require_own_key
     from ._paths import ResultPaths
     from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
-    from ._reads import ReadsWatch
+    from ._reads import ReadsWatch, changed_files
     from ._records import by_key, moved
     from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, save_of, suffix_of
     from ._settings import DIGEST_UP_TO_BYTES, Settings, checked_suffix
@@ -65,6 +65,7 @@ __all__ = [
     "annotate_newest",
     "by_key",
     "call_of",
+    "changed_files",
     "checked_metadata",
     "checked_suffix",
     "copy_parts",
@@ -89,6 +90,7 @@ __all__ = [
     "records_in_journal",
     "require_callable",
     "require_own_key",
+    "require_same_point",
     "run_mark",
     "save_of",
     "select_with_fallbacks",
@@ -103,7 +105,7 @@ __getattr__, __dir__ = door(
     {
         "_acceptance": "run_mark",
         "_annotation": "annotate annotate_newest set_pinned",
-        "_arguments": "checked_metadata require_callable",
+        "_arguments": "checked_metadata require_callable require_same_point",
         "_attempts": "given_new_checkpoint",
         "_away": "AwayResults",
         "_cache": "RunCache",
@@ -118,7 +120,7 @@ __getattr__, __dir__ = door(
         "_parts": "CannotTakeError Part Refused Rules copy_parts is_inside require_own_key",
         "_paths": "ResultPaths",
         "_plain_runs": "PlainRuns SIMILAR_RUNS durations_of",
-        "_reads": "ReadsWatch",
+        "_reads": "ReadsWatch changed_files",
         "_records": "by_key moved",
         "_run": "AsyncWork BoundRunner Look Metadata RunUnderWay Runner Work save_of suffix_of",
         "_settings": "DIGEST_UP_TO_BYTES Settings checked_suffix",

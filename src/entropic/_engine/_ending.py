@@ -151,7 +151,8 @@ class Ending:
         elif isinstance(error, _NotSaved):
             self._raise_kept(error, "(nowhere: there was no room)")
         else:
-            for path in self._results_dir.glob(f"{self._stage.stem}*"):
+            places = (f"{self._stage.stem}*", f"[0-9a-f][0-9a-f]/{self._stage.stem}*")
+            for path in (path for place in places for path in self._results_dir.glob(place)):
                 _say_where(error, str(path))  # it is published, and has no record
             self._stage.discard()
 

@@ -12,7 +12,7 @@ from .._locks import SingleFlight
 from .._record import RunRecord
 from ..hashing import Key, decode_params, own_copy
 from ..query import Selection
-from ._arguments import checked_metadata
+from ._arguments import checked_metadata, require_same_point
 from ._cache import RunCache
 from ._run import BoundRunner, Metadata
 
@@ -40,8 +40,9 @@ class PlainRuns:
     def key(self, point: Any) -> Key:
         return self._engine.key_of(point, self._runner)
 
-    def ensure(self, point: Any, *, waits: bool = True) -> tuple[RunRecord, bool]:
+    def ensure(self, point: Any, params_hash: str, *, waits: bool = False) -> tuple[RunRecord, bool]:
         key = self.key(point)
+        require_same_point(key, params_hash)
         work = BoundRunner(self._runner, point, key)
         return self._engine.obtain(key, work, self._metadata, waits=waits), work.has_run
 

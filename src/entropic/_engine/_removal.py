@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .. import _log
 from .._fs import remove
 from .._record import RunRecord
-from .._results import is_own_name
+from .._results import is_own_name, is_shard
 from ..errors import EntropicError
 from ..index import Index
 from ._ending import not_removed, write_error
@@ -75,6 +75,7 @@ def remove_unused(places: ResultPaths, index: Index, results_dir: Path, paths: C
 
 def _remove_run_folder(folder: Path, results_dir: Path) -> None:
     """Remove the folder of a run with companions, once it is empty."""
-    if folder.parent == results_dir and is_own_name(folder.name):
+    is_inside = folder.parent == results_dir or (is_shard(folder.parent.name) and folder.parent.parent == results_dir)
+    if is_inside and is_own_name(folder.name):
         with contextlib.suppress(OSError):
             folder.rmdir()

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .._engine import StalenessPolicy, agrees, judge
+from .._engine import StalenessPolicy, agrees, judge, require_same_point
 from .._fs import warn
 from .._record import RunRecord
 from .._sweep import Run, SweepKeywords, SweepOptions, run_sweep
@@ -199,8 +199,9 @@ class NumberedReplicates:
     def elsewhere(self, key: _NumberKey) -> bool | None:
         return None  # a store that is fallen back on is asked for points, not for further runs of one
 
-    def ensure(self, point: Any, *, waits: bool = True) -> tuple[RunRecord, bool]:
+    def ensure(self, point: Any, params_hash: str, *, waits: bool = False) -> tuple[RunRecord, bool]:
         flight = self.key(point)
+        require_same_point(flight, params_hash)
         call = Call(self._cache, flight.key, *self._replicates(point))
         metadata = {**self._replicates.seed(point), **self._points.metadata}
         record = self._cache.engine.replicate(

@@ -16,7 +16,7 @@ from .._remote import Look, top_of
 from .._results import Layout, checkpoint_places, dead_sessions, dead_task_files, unclaimed_work
 from .._tables import RecordList
 from ._ancestry import Ancestry, LineageRun
-from ._orphans import list_entries, orphans_among
+from ._orphans import find_orphans
 
 __all__ = ["CheckReport", "OutdatedRun"]
 
@@ -110,10 +110,7 @@ def check(engine: RunCache, *, contents: bool, repair: bool) -> CheckReport:
     """Look for everything that does not agree, and on request mend it; see `entropic.Store.check`."""
     report, results_dir = CheckReport(), engine.settings.results_dir
     engine.writer.settle()
-    # In this order: a run that ends meanwhile is then either still under way, or in the index already.
-    entries = list_entries(results_dir)
     objects = engine.away.results.objects() if engine.away is not None else {}
-    in_flight = engine.staging.in_flight(surely=True)  # to be told; remove_orphans is more careful
     intact, damaged_lines = engine.index.read_intact()
     report.unreadable_lines = [*damaged_lines]
     records = [engine.paths.shown(record) for record in intact]
@@ -122,7 +119,7 @@ def check(engine: RunCache, *, contents: bool, repair: bool) -> CheckReport:
         compare_objects(report, records, objects, engine.away, contents=contents)
     known = {path for record in records for path in engine.paths.files_of(record)}
     known.update(engine.paths.index_files())
-    report.orphans = orphans_among(engine, entries, known, in_flight)
+    report.orphans = find_orphans(engine, known)
     note_leftovers(report, results_dir)
     report.leftovers += engine.index.leftovers()
     if not damaged_lines:  # else what cannot be read would pass for gone

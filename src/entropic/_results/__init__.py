@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ._ongoing import Ongoing, report_progress
     from ._running import Seen, runs_seen
     from ._sessions import dead_sessions, unclaimed_work
+    from ._shards import is_shard, own_results
     from ._staging import Published, Stage, StagingArea
     from ._task_files import TaskFile, TaskName, dead_task_files
     from ._written import OUTPUT_ENDING
@@ -44,8 +45,10 @@ __all__ = [
     "is_folder_id",
     "is_in_use",
     "is_own_name",
+    "is_shard",
     "kept_folders",
     "own_parts",
+    "own_results",
     "read_attempts",
     "read_checkpoint_note",
     "read_note",
@@ -71,6 +74,7 @@ __getattr__, __dir__ = door(
         "_ongoing": "Ongoing report_progress",
         "_running": "Seen runs_seen",
         "_sessions": "dead_sessions unclaimed_work",
+        "_shards": "is_shard own_results",
         "_staging": "Published Stage StagingArea",
         "_written": "OUTPUT_ENDING",
         "_task_files": "TaskFile TaskName dead_task_files",

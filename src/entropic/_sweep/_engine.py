@@ -186,7 +186,8 @@ class Sweep:
             self._count()
         else:
             self.counts.running = 1
-            report = attempt(self._task, asked.point, Exception)  # not SystemExit: it may be a signal to us all
+            # Not SystemExit: it may be a signal to us all.
+            report = attempt(self._task, asked.point, asked.key.params_hash, Exception)
             self.counts.running = 0
             yield from self._settle(asked, report, self._task.home)
 

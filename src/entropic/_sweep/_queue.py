@@ -80,7 +80,8 @@ class Queue:
             asked = [asked.point for asked in batch]
             latest = [asked.latest for asked in batch] if any(asked.latest < math.inf for asked in batch) else ()
             seconds = self._workers.batch_seconds
-            points = Points(asked, new_number(), seconds=seconds, by_value=self._by_value, latest=latest)
+            hashes = [asked.key.params_hash for asked in batch]
+            points = Points(asked, new_number(), hashes, seconds=seconds, by_value=self._by_value, latest=latest)
             self._under_way[points.number] = batch
             self._batches.note_handed_out(len(batch))
             self._workers.submit(points)

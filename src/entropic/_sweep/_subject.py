@@ -42,11 +42,17 @@ class Subject(Protocol):
         """Whether a run that would be fetched for a key was made by code that has changed since; None if none is."""
         ...
 
-    def ensure(self, point: Any, *, waits: bool = True) -> tuple[Any, bool]:
+    def ensure(self, point: Any, params_hash: str, *, waits: bool = False) -> tuple[Any, bool]:
         """
         Have the point recorded: its record, and whether it was run for that, here and now.
 
+        Args:
+            point: The point.
+            params_hash: That of its key, as it was when it was drawn.
+            waits: Whether to wait for another that runs it.
+
         Raises:
+            RuntimeError: It is another point by now.
             UnderWayElsewhere: Another runs it, and *waits* is false.
         """
         ...

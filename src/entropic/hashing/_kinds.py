@@ -13,9 +13,9 @@ from ._forms import NOTHING, Fields, Tagged
 from ._functions import function_form
 from ._libraries import library_form
 from ._refusals import advice_for, library_advice
-from ._runs import is_record, run_form
+from ._runs import run_form
 from ._standard import FORMS, NAMESPACES, TEXT_FORMS, view_form
-from ._types import attributes_of, library_of, type_name
+from ._types import attributes_of, is_record, library_of, type_name
 
 _PLAIN_WRAPPERS = frozenset(
     {"collections", "ruamel", "tomlkit", "box", "addict", "munch", "easydict", "ml_collections"}

@@ -9,9 +9,8 @@ from typing import Any, Literal
 from ..errors import InputFileError
 from ._annotations import form_of
 from ._input_file import InputFile
-from ._runs import is_record
 from ._tags import INPUT_TAG, RUN_TAG, is_input, is_run
-from ._types import attributes_of, class_attribute, is_remembered, remade, slots_of
+from ._types import attributes_of, class_attribute, is_record, is_remembered, remade, slots_of
 
 Form = Literal["path", "text", "record"]
 """What a function receives for the record of a run: the path of its result, that path as text, or the record."""
