@@ -242,6 +242,16 @@ def waiting_for_writers(program: str, pids: list[int]) -> None:
     logger.warning("The program %r has ended; waiting for processes that still write its result: %s", program, shown)
 
 
+def checkpoint_waited_for(place: str, seconds: float) -> None:
+    """What an interrupted run has put by is still locked, though nobody runs its key any more."""
+    logger.warning(
+        "Waiting, for %.0f s at most, for what an earlier attempt has put by at %s: something that it has left behind "
+        "is still at work there, or the file server has not noticed yet that its host is lost",
+        seconds,
+        place,
+    )
+
+
 def checkpoint_held(place: str) -> None:
     """What an interrupted run has put by is still in use, though nobody runs its key any more."""
     logger.warning(
