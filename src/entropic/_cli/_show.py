@@ -16,6 +16,8 @@ from . import _view
 from ._place import opens_store
 from ._selection import NothingFound, answering, runs_argument, some, total_size
 
+_MOST_FILES_SHOWN = 10
+
 
 @click.command()
 @runs_argument
@@ -165,12 +167,13 @@ def _show_record(records: RecordList, store: Store) -> None:
         ("result", one_line(record.result_path) + gone),
         *(("beside", one_line(path)) for path in store._engine.paths.files_of(record)[1:]),
         *(("made from", str(one)) for one in record.inputs),
+        *(("has read", one_line(one.path)) for one in record.reads[:_MOST_FILES_SHOWN]),
     ]
     for title, values in (("params", record.params), ("metadata", record.metadata), ("provenance", record.provenance)):
         rows += [
             (f"{title}.{one_line(name)}", _view.shown(value))
             for name, value in flatten(values).items()
-            if name not in ("siblings", "inputs")
+            if name not in ("siblings", "inputs", "reads.files")
         ]
     _show_pairs(rows)
 

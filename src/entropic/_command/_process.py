@@ -23,6 +23,8 @@ from typing import Any
 from .. import _log
 from .._fs import closer
 
+__calls_what_users_write__ = True  # what is started below is the user's doing; see `entropic._fs._opened`
+
 _GRACE_SECONDS = 10.0
 _LEFTOVER_SECONDS = 1.0
 _LOOK_SECONDS = 2.0

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ._parts import CannotTakeError, Part, Refused, Rules, copy_parts, is_inside, require_own_key
     from ._paths import ResultPaths
     from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
-    from ._reads import ReadsWatch
+    from ._reads import ReadsWatch, changed_files
     from ._records import by_key, moved
     from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, save_of, suffix_of
     from ._settings import DIGEST_UP_TO_BYTES, Settings, checked_suffix
@@ -65,6 +65,7 @@ __all__ = [
     "annotate_newest",
     "by_key",
     "call_of",
+    "changed_files",
     "checked_metadata",
     "checked_suffix",
     "copy_parts",
@@ -119,7 +120,7 @@ __getattr__, __dir__ = door(
         "_parts": "CannotTakeError Part Refused Rules copy_parts is_inside require_own_key",
         "_paths": "ResultPaths",
         "_plain_runs": "PlainRuns SIMILAR_RUNS durations_of",
-        "_reads": "ReadsWatch",
+        "_reads": "ReadsWatch changed_files",
         "_records": "by_key moved",
         "_run": "AsyncWork BoundRunner Look Metadata RunUnderWay Runner Work save_of suffix_of",
         "_settings": "DIGEST_UP_TO_BYTES Settings checked_suffix",

@@ -15,7 +15,6 @@ from ..errors import EntropicError
 from ..index import Index
 from ._ending import not_removed, write_error
 from ._paths import ResultPaths
-from ._records import of_keys
 
 if TYPE_CHECKING:
     from ._cache import RunCache
@@ -42,7 +41,7 @@ def forget(engine: RunCache, records: Sequence[RunRecord], remove_files: bool) -
         place = engine.index.path or engine.settings.results_dir
         raise write_error("Cannot forget the runs", error, place, "Nothing has been removed.") from error
     if engine.away is not None and remove_files:
-        engine.away.remove(records, of_keys(engine.index, {record.params_hash for record in records}))
+        engine.away.remove(records, engine.index.find_under({record.params_hash for record in records}))
     engine.remove_unused(paths)
     return len(records)
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ._cells import cell_text, frame_value, is_misleading, local_time, moment_of, one_line, plain_text
     from ._companions import companions_of, listed_members
     from ._flat import flatten
+    from ._folded import folded
     from ._inputs import RunInput, inputs_among
     from ._labels import call_text, short_name
     from ._reads import ReadFile, RecordedReads, content_mark
@@ -37,6 +38,7 @@ __all__ = [
     "document_text",
     "encoded",
     "flatten",
+    "folded",
     "frame_value",
     "inputs_among",
     "is_misleading",
@@ -62,6 +64,7 @@ __getattr__, __dir__ = door(
         "_cells": "cell_text frame_value is_misleading local_time moment_of one_line plain_text",
         "_companions": "companions_of listed_members",
         "_flat": "flatten",
+        "_folded": "folded",
         "_inputs": "RunInput inputs_among",
         "_labels": "call_text short_name",
         "_reads": "ReadFile RecordedReads content_mark",

@@ -22,7 +22,7 @@ import errno
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
@@ -102,25 +102,28 @@ class LineReader(Generic[T]):
 
     def find_all(self, params_hash: str) -> list[T]:
         """What all lines under this hash say, oldest first."""
+        found: list[Document] = []
         with self.opened() as descriptor:
-            if descriptor is None:
-                return []
-            found = self.ask(descriptor, lambda content: list(content.find_all(descriptor, params_hash)))
-            return [self.checked(document, 0) for document in found]
+            if descriptor is not None:
+                found = self.ask(descriptor, lambda content: list(content.find_all(descriptor, params_hash)))
+        return [self.checked(document, 0) for document in found]
 
-    def documents(self, where: Mapping[str, Any], *, backwards: bool = False) -> Iterator[tuple[int, Document]]:
+    def documents(
+        self, where: Mapping[str, Any], beginnings: Sequence[str] = (), *, backwards: bool = False
+    ) -> Iterator[tuple[int, Document]]:
         """
         Yield id and document of every run that may satisfy a query, as they are asked for; none that does is missing.
 
-        The first query on a name searches the bytes of the file; later ones use a table of the name's values.
-
         Args:
             where: Names and normalised values that must be equal; empty for every run.
+            beginnings: Of hashes, one of which a run must have, if there are any.
             backwards: The newest first.
         """
         with self.opened() as descriptor:
             if descriptor is not None:
-                yield from self.ask(descriptor, lambda known: known.candidates(descriptor, where, backwards=backwards))
+                yield from self.ask(
+                    descriptor, lambda known: known.candidates(descriptor, where, beginnings, backwards=backwards)
+                )
 
     def count(self) -> int:
         """Return how many runs there are, without parsing those of a large file."""
@@ -145,8 +148,8 @@ class LineReader(Generic[T]):
     def store_row(self) -> Document:
         """What the file remembers of its store; empty if there is no file, or another's."""
         with self.opened() as descriptor:
-            rows = {} if descriptor is None else self.current(descriptor).other_tables.get(STORE_TABLE, {})
-        return rows.get("1", {})
+            tables = {} if descriptor is None else self.current(descriptor).other_tables
+        return tables.get(STORE_TABLE, {}).get("1", {})
 
     def tables(self) -> Tables:
         """The whole file as TinyDB sees it."""
@@ -252,7 +255,7 @@ class LineReader(Generic[T]):
             return answer
 
     def is_pinned(self) -> bool:
-        """Whether the file is held open, so that it is one, and could be read when it was last looked at."""
+        """Whether the file is held open, and could be read when it was last looked at."""
         return self._known.pin is not None
 
     def is_known(self, status: os.stat_result) -> bool:
@@ -384,12 +387,10 @@ def _content_of(path: str, descriptor: int, size: int) -> Content:
     if size == 0:
         return EmptyContent()
     head = first_line(descriptor).rstrip(b"\0")  # behind it may stand what a crash left of the first append
-    if is_head(head):
-        return LinesContent(path, descriptor, head, size)
-    return StockContent(path, read_all(descriptor, 0, None))
+    is_ours = is_head(head)
+    return LinesContent(path, descriptor, head, size) if is_ours else StockContent(path, read_all(descriptor, 0, None))
 
 
 def tables_of(content: Content, descriptor: int) -> Tables:
     """Return what is in a file as TinyDB sees it."""
-    runs = {str(number): document for number, document in content.documents(descriptor)}
-    return {**content.other_tables, TABLE: runs}
+    return {**content.other_tables, TABLE: {str(number): run for number, run in content.documents(descriptor)}}
