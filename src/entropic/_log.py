@@ -199,6 +199,22 @@ def worker_died(exit_status: int | None, points: int) -> None:
     logger.warning("A worker ended with exit status %s; %d point(s) it had are tried again", exit_status, points)
 
 
+def tried_again(params_hash: str, error: BaseException) -> None:
+    """A supervised run has failed in a way that it was declared to be tried again after."""
+    logger.warning(
+        "Run %s is tried again after %s: %s",
+        params_hash,
+        type(error).__name__,
+        error,
+        extra={"params_hash": params_hash},
+    )
+
+
+def failure_not_kept(params_hash: str, error: OSError) -> None:
+    """The row that tells of a failed run could not be written."""
+    logger.warning("What is known of the failed run %s could not be kept: %s", params_hash, error)
+
+
 def job_lost(job: str, state: str, points: int) -> None:
     """A job of a batch system has ended without a word."""
     logger.warning("Job %s (%s) has left no result; %d point(s) it had are not recorded", job, state, points)

@@ -301,12 +301,20 @@ class Store:
                 any longer. What runs is not ended. Points that are left out are in no result and no error; the log says
                 how many.
             until: The same as a moment: a `datetime`, of local time if it has no zone.
+            timeout: Seconds, or a `timedelta`, that a run may take. With it, or one of the next two, points run in
+                worker processes of our own, in one if *workers* does not say how many. What takes more is killed with
+                all that it has started, is a failure, and a row of `failures`.
+            retries: How often a run is tried again: a number, for workers that were killed by others; or a number for
+                each of some exceptions, ``{ConnectionError: 3}``.
+            memory: Bytes, or a text such as ``"4 GB"``, that a run may take with all that it has started (extra
+                ``supervise``). One that takes more is tried once more with no other point running.
 
         Raises:
             SweepError: Some points have failed.
             NotSharedError: Other processes would not see the index; before anything runs where it can be known.
             TypeError: Executor and workers are both given; or the first point cannot be one, and nothing has run (a
-                later one like that is a failure); or the runner cannot be sent to other processes.
+                later one like that is a failure); or the runner cannot be sent to other processes; or there are limits
+                on runs, and an executor on which they cannot hold.
 
         Example:
             >>> from entropic import Store, grid
