@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 
 import entropic
 from entropic import Store
+from entropic._engine import _reads
 
 sys.path.insert(0, str(Path(__file__).parent / "servers"))
 import s3_server
@@ -115,6 +116,13 @@ def _what_was_there_before_is_not_looked_through() -> None:
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test and doctest runs in an empty folder, and leaves nothing anywhere else."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _what_other_tests_have_loaded_reads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Libraries that open files in C count for a test if it loads them itself, and not if another one has."""
+    names = [name for name in _reads._OPEN_IN_C if name not in sys.modules]
+    monkeypatch.setattr(_reads, "_OPEN_IN_C", names)
 
 
 @pytest.fixture(autouse=True)

@@ -11,15 +11,16 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from entropic import Store, cached
+from entropic import Store, cached, command
 from entropic._engine import _attempts
-from entropic.errors import ReentrantRunError, StaleCheckpointWarning, StoreWriteError
+from entropic.errors import ParameterError, ReentrantRunError, RunStopped, StaleCheckpointWarning, StoreWriteError
 
 STEPS = 6
 
@@ -650,6 +651,205 @@ def test_a_run_that_is_compared_has_a_folder_of_its_own(store: Store, work: Work
     assert f.reproduce(1).outcome == "same"
     assert work.starts == [0, 0]
     assert list(store.results_dir.glob(".entropic/checkpoints-v1/*")) == []
+
+
+# ---- listed, sized, removed -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def left(store: Store, work: Work) -> Store:
+    """A store in which two runs were interrupted."""
+    f = changing(store, "a")
+    attempt(lambda: f(1))
+    work.break_at(3)
+    attempt(lambda: f.run(2))
+    return store
+
+
+def test_runs_that_are_not_recorded_are_listed(left: Store) -> None:
+    """With what they are of, what they take, and their attempts."""
+    first, second = left.checkpoints()
+
+    assert (first.params, first.function, first.purpose) == ({"n": 1}, "f", "call")
+    assert (second.params, second.purpose) == ({"n": 2}, "run")
+    assert first.params_hash == changing(left, "a").key(1)
+    assert first.path.joinpath("state").read_text() == "3"
+    assert first.size_bytes > 0
+    assert not first.is_in_use
+    assert [one["outcome"] for one in first.attempts] == ["raised Broken"]
+    assert first.elapsed_seconds == first.attempts[0]["elapsed_seconds"]
+    assert "f (n=1): 1 attempt" in str(first)
+    assert [run.params for run in left.checkpoints("n=2")] == [{"n": 2}]
+    assert [run.params for run in left.checkpoints({"n": 3})] == []
+
+
+def test_what_is_in_use_is_never_removed(store: Store) -> None:
+    """Neither by a preview nor in earnest."""
+    seen: list[Any] = []
+
+    def runner(params: dict[str, Any], result_path: Path, checkpoint_dir: Path) -> None:
+        (run,) = store.checkpoints()
+        seen.extend([run.is_in_use, store.prune(checkpoints=True), run.remove(), checkpoint_dir.is_dir()])
+        assert "under way" in str(run)
+        result_path.write_text("x")
+
+    store.run_or_retrieve({"n": 1}, runner)
+
+    assert seen == [True, [], False, True]
+
+
+def test_what_is_given_up_is_pruned(left: Store) -> None:
+    """All of it, or what a query and an age mean; then the run begins at the beginning."""
+    assert len(left.prune(checkpoints=True, preview=True)) == 2
+    assert left.prune(checkpoints=True, older_than_seconds=3600) == []
+    assert [run.params for run in left.prune(checkpoints=True, where="n=1")] == [{"n": 1}]
+    assert [run.params for run in left.checkpoints()] == [{"n": 2}]
+    assert left.checkpoints()[0].remove()
+    assert left.checkpoints() == []
+    with pytest.raises(ValueError, match="checkpoints by size"):
+        left.prune(checkpoints=True, keep_newest=1)  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match="nor both"):
+        left.prune(checkpoints=True, failed=True)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"params": {"n": {"$date": 1}}}', '{"provenance": {"function": 3}}'])
+def test_what_cannot_be_read_is_listed(left: Store, text: str) -> None:
+    """And can be removed."""
+    places(left)[0].joinpath("note.json").write_text(text)
+    places(left)[0].joinpath("attempts.jsonl").write_text(text)
+
+    assert len(left.checkpoints()) == 2
+    assert all(str(run) for run in left.checkpoints())
+    assert len(left.prune(checkpoints=True)) == 2
+
+
+def test_upkeep_leaves_it_alone(left: Store, tmp_path: Path) -> None:
+    """It is no orphan and no leftover; an export, a merge and a rebuilt index have nothing of it."""
+    report = left.check(repair=True)
+    other = Store(tmp_path / "other", tmp_path / "other.json", file_suffix=".txt")
+    other.merge(left)
+    left.run({"n": 5}, lambda params, path: path.write_text("x"))
+    left.export(tmp_path / "exported")
+    left.rebuild()
+    left.remove_orphans(left.check().orphans)
+
+    assert report.is_clean
+    assert report.checkpoints == places(left)
+    assert "put by" in str(report)
+    assert len(left.checkpoints()) == 2
+    assert other.checkpoints() == []
+    assert list(tmp_path.joinpath("exported").rglob("checkpoints*")) == []
+    assert len(left.list()) == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is protected from the superuser")
+def test_a_folder_that_cannot_be_written_is_listed(left: Store) -> None:
+    """Reading writes nothing."""
+    folders = [path for path in (left.results_dir, *left.results_dir.rglob("*")) if path.is_dir()]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        assert len(left.checkpoints()) == 2
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+
+
+def entropic(*words: str, status: int = 0) -> tuple[str, str]:
+    """What the command line prints and says."""
+    pytest.importorskip("click")
+    done = subprocess.run([sys.executable, "-m", "entropic", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stderr
+    return done.stdout, done.stderr
+
+
+def test_on_the_command_line(left: Store) -> None:
+    """Listed, counted and removed."""
+    left.run({"n": 5}, lambda params, path: path.write_text("x"))
+    listed, _ = entropic("checkpoints", "--index", "runs.json", "--results", "results")
+    rows = [json.loads(line) for line in entropic("checkpoints", "--json", "--index", "runs.json")[0].splitlines()]
+    counted, _ = entropic("stats", "--index", "runs.json", "--results", "results")
+    _, asked = entropic("prune", "--checkpoints", "n=1", "--preview", "--index", "runs.json", "--results", "results")
+    _, gone = entropic("prune", "--checkpoints", "--yes", "--index", "runs.json", "--results", "results")
+    _, wrong = entropic("prune", "--checkpoints", "--keep-newest", "1", "--index", "runs.json", status=2)
+
+    assert len(listed.splitlines()) == 2
+    assert [row["params"] for row in rows] == [{"n": 1}, {"n": 2}]
+    assert "of 2 unrecorded runs" in counted
+    assert "what 1 unrecorded run put by" in asked
+    assert "what 2 unrecorded runs put by" in gone
+    assert "--checkpoints goes with filters" in wrong
+    assert left.checkpoints() == []
+
+
+# ---- programs -------------------------------------------------------------------------------------------------------
+
+# Ends a second late when it is asked to, and puts by what it has by then; so a second one would be beside it.
+PROGRAM = """#!/bin/sh
+state=$2/state
+i=0
+[ -f "$state" ] && i=$(cat "$state")
+echo "begins $i" >> log
+keep() { echo "$i" > "$2/draft" && mv "$2/draft" "$state"; }
+trap 'echo "it ends"; sleep 1; keep "$@"; echo "last $i" >> log; exit 1' TERM
+while [ "$i" -lt "$1" ]; do
+    i=$((i + 1))
+    sleep 0.01
+    [ -f stop ] && { rm stop; keep "$@"; exit 75; }
+done
+echo "$i" > "$3"
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> list[str]:
+    """A program that carries on, and the arguments it takes."""
+    path = tmp_path / "count.sh"
+    path.write_text(PROGRAM)
+    path.chmod(0o755)
+    return ["./count.sh", "{n}", "{checkpoint_dir}", "{result_path}"]
+
+
+def log_lines() -> list[str]:
+    return Path("log").read_text().splitlines() if Path("log").exists() else []
+
+
+def test_a_program_that_was_killed_carries_on(program: list[str]) -> None:
+    """The next attempt waits until the former program has ended, which outlives its parent for a while."""
+    pytest.importorskip("click")
+    words = [sys.executable, "-m", "entropic", "run", "-p", "n=100", "--", *program]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not log_lines():
+        time.sleep(0.01)
+    time.sleep(0.1)
+    process.kill()
+    process.wait()
+    (path,) = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    first, last, second = log_lines()
+
+    assert first == "begins 0"
+    assert int(last.removeprefix("last ")) > 0
+    assert second == last.replace("last", "begins")
+    assert Path(path).read_text() == "100\n"
+    assert len(Store("results", "entropic.json").list()[0].provenance["attempts"]) == 2
+
+
+def test_a_program_that_stops_is_no_failure(store: Store, program: list[str]) -> None:
+    """Its exit status says so: 75, as of a trouble that passes."""
+    runner = command(program)
+    Path("stop").touch()
+    with pytest.raises(RunStopped, match="exit status 75"):
+        store.run_or_retrieve({"n": 5}, runner)
+    store.run_or_retrieve({"n": 5}, runner)
+
+    assert log_lines() == ["begins 0", "begins 1"]
+    assert places(store) == []
+
+
+def test_a_program_takes_no_parameter_of_that_name(store: Store, program: list[str]) -> None:
+    """It would be the folder, or not be it."""
+    with pytest.raises(ParameterError, match="checkpoint_dir"):
+        store.run_or_retrieve({"n": 5, "checkpoint_dir": "here"}, command(program))
 
 
 # ---- real processes -------------------------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ def test_a_table_of_points_goes_with_every_combination() -> None:
         assert store.count("function~simulate$") == 4
 
 
-def test_what_is_not_done_is_said() -> None:
+def test_what_is_not_done_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a budget of no time what is recorded is shown; longest points first is an order, and results keep theirs."""
     named = ["sweep", "-p", "n=1,2", "study_of_sweeps:simulate"]
     assert results(call(*named[:1], "--order", "longest", *named[1:])) == ["1.0 rk4", "2.0 rk4"]
@@ -93,6 +93,9 @@ def test_what_is_not_done_is_said() -> None:
     assert results(done) == ["2.0 rk4"]
     assert done.stderr.endswith("entropic: 2 points: 1 cached, 1 skipped\n")
     assert call(*named[:1], "--batch-seconds", "0", *named[1:]).exception is not None
+    assert "no end that is known" in str(call("sweep", "--budget", "job", *named[1:]).exception)
+    monkeypatch.setenv("ENTROPIC_END_TIME", "2020-01-01T00:00:00Z")
+    assert call("sweep", "--budget", "job", "-p", "n=5", named[-1]).stderr.endswith("entropic: 1 points: 1 skipped\n")
     assert "'soon' is no time" in str(call(*named[:1], "--budget", "soon", *named[1:]).exception)
 
 

@@ -25,6 +25,7 @@ EXPECTED = [
     "directory_result",
     "growing_parameters",
     "input_files",
+    "killed",
     "lynx_hare",
     "methods",
     "ode_scipy",

@@ -360,3 +360,34 @@ def test_a_whole_hash_is_found_without_reading_the_others(
         assert opened(path).search(query) == [records[5]]
         assert opened(path).search(query & (param("n") == 6)) == []
         assert list(opened(path).iter(query, newest_first=True)) == [records[5]]
+
+
+def test_the_beginning_of_a_hash_is_searched_for_in_the_bytes(
+    known: tuple[Path, list[RunRecord]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the lines that have it are parsed; also with a filter beside it, and newest first."""
+    path, records = known
+    parsed: list[bytes] = []
+    parse = _format.parse_line
+    index = opened(path)
+    index.count()
+    monkeypatch.setattr(_format, "parse_line", lambda text: parsed.append(text) or parse(text))
+    begin = records[5].params_hash[:8]
+
+    for text in (begin, f"{records[5].params_hash[:12]} {begin}", f"{begin} n=5", f"n=5 {begin}"):
+        assert index.search(read_query(text).condition()) == [records[5]]
+    assert list(index.iter(read_query(begin).condition(), newest_first=True)) == [records[5]]
+    assert index.search(read_query(f"{begin} n=6").condition()) == []
+    assert len(parsed) <= 12
+
+
+def test_a_hash_that_is_spelled_otherwise_is_found_by_its_beginning(tmp_path: Path) -> None:
+    """JSON knows more than one way to write a digit."""
+    path = tmp_path / "runs.json"
+    records = [make_record({"n": n}) for n in range(9)]
+    opened(path).insert_many(records)
+    wanted = records[4].params_hash
+    spelled = f'"\\u00{ord(wanted[0]):02x}{wanted[1:]}"'
+    path.write_bytes(path.read_bytes().replace(f'"{wanted}"'.encode(), spelled.encode()))
+
+    assert opened(path).search(read_query(wanted[:6]).condition()) == [records[4]]

@@ -154,6 +154,29 @@ def test_records_inside_other_values(
     assert solve(first).inputs[0].params_hash == inner(first).params_hash
 
 
+def test_the_list_that_a_sweep_returns(store: Store, mesh: Any) -> None:
+    """It is the list of its records, in the key and for the function, whatever the store has told it besides."""
+    seen: list[Any] = []
+
+    @cached(store)
+    def analyse(meshes: list[str], *, result_path: Path) -> None:
+        seen.append(meshes)
+        result_path.write_text("x")
+
+    @cached(store)
+    def look(meshes: list[InputFile], *, result_path: Path) -> None:
+        seen.append(meshes)
+        result_path.write_text("x")
+
+    swept = mesh.sweep(entropic.grid(n=[3, 30, 50]))
+    record = analyse(swept)
+
+    assert analyse(list(swept)) == analyse(mesh.list()) == analyse(swept[:]) == record
+    assert [one.name for one in record.inputs] == ["meshes[0]", "meshes[1]", "meshes[2]"]
+    assert look(swept) == look([one.result_path for one in swept])
+    assert [list(map(type, one)) for one in seen] == [[str] * 3, [type(swept[0].result_path)] * 3]
+
+
 def test_every_kind_of_parameter(store: Store, mesh: Mesh) -> None:
     """By position, by keyword, several at once, as a default, and ignored."""
     seen: list[Any] = []
@@ -529,6 +552,50 @@ def test_a_strangers_inputs_are_passed_over(told: Any) -> None:
     assert record.inputs == ()
 
 
+GLOBAL = """
+import entropic
+store = entropic.Store({folder!r}, {index!r}, file_suffix=".txt")
+
+@entropic.cached(store)
+def mesh(n, *, result_path):
+    result_path.write_text("x" * n)
+
+BASE = mesh({n})
+
+@entropic.cached(store, on_change="error")
+def by_path(k, *, result_path):
+    result_path.write_text(BASE.result_path.read_text())
+
+@entropic.cached(store, on_change="error")
+def by_param(k, *, result_path):
+    result_path.write_text(str(BASE.params["n"]))
+
+@entropic.cached(store, on_change="error")
+def whole(k, *, result_path):
+    result_path.write_text(open(BASE).read())
+
+for function in (by_path, by_param, whole):
+    function(1)
+print(by_path.cache_info()[:2] + by_param.cache_info()[:2] + whole.cache_info()[:2])
+"""
+
+
+def test_code_that_names_a_record(tmp_path: Path) -> None:
+    """Made anew in each process, and made once more with equal content, it is the same constant; another one is not."""
+
+    def ran(n: int, *, again: bool = False) -> str:
+        text = GLOBAL.format(folder=str(tmp_path / "results"), index=str(tmp_path / "runs.json"), n=n)
+        script = tmp_path / "study.py"
+        script.write_text(text.replace(f"mesh({n})", f"mesh.run({n})") if again else text)
+        done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+        return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
+
+    assert ran(3) == "(0, 1, 0, 1, 0, 1)"
+    assert ran(3) == "(1, 0, 1, 0, 1, 0)"
+    assert ran(3, again=True) == "(1, 0, 1, 0, 1, 0)"
+    assert "CodeChangedError" in ran(4)
+
+
 # ---- sweeps ---------------------------------------------------------------------------------------------------------
 
 
@@ -714,12 +781,14 @@ def test_another_process_finds_the_other_store(study: Study, tmp_path: Path) -> 
         "print([run.call + run.status for run in lineage.runs][:2], len(lineage.ancestors))"
     )
 
-    def asked(*stores: str) -> str:
+    def asked(*stores: str, place: Path = tmp_path) -> str:
         command = [sys.executable, "-c", code, last.params_hash, *stores]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(command, cwd=place, capture_output=True, text=True, check=True).stdout.strip()
 
     assert asked() == "['mesh(n=3)', 'mesh(n=4)'] 4"
+    copy = shutil.copytree(tmp_path, tmp_path.with_name(f"{tmp_path.name} copied"))
     os.rename(tmp_path / "meshes", tmp_path / "moved")
+    assert asked(place=copy) == "['mesh(n=3)', 'mesh(n=4)'] 4"  # a copied project stands for itself
     assert asked("moved,meshes.json") == "['mesh(n=3)', 'mesh(n=4)'] 4"
     assert asked() == "['mesh(…)its record is gone', 'mesh(…)its record is gone'] 2"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import contextvars
 import ctypes
 import errno
 import gc
@@ -30,6 +31,7 @@ from entropic._locks import (
     ByteLocks,
     LockFiles,
     SingleFlight,
+    UnderWayElsewhere,
     _byte_locks,
     _flights,
     _lock_files,
@@ -215,6 +217,59 @@ def test_one_thread_leads_at_a_time(flights: SingleFlight, threads: Any) -> None
 
     assert most == [1]
     assert flights._lines == {}
+
+
+def test_who_does_not_wait_is_turned_away(flights: SingleFlight, threads: Any, lock_files: Any) -> None:
+    """At once, while another thread leads; with the answer, if there is one; and nothing is left of it."""
+
+    def pass_by(answer: str | None = None) -> str | None:
+        with flights.lead(KEY, lambda: answer, waits=False) as found:
+            return found or "led"
+
+    assert not flights.is_led(KEY)
+    with flights.lead(KEY):
+        assert threads(flights.is_led, KEY).result()
+        assert not threads(flights.is_led, OTHER).result()
+        with pytest.raises(UnderWayElsewhere):
+            threads(pass_by).result()
+        assert threads(pass_by, "an answer").result() == "an answer"
+    assert not flights.is_led(KEY)
+    assert pass_by() == "led"
+    assert flights._lines == {}
+    assert lock_files() == []
+
+
+def test_who_does_not_wait_is_turned_away_by_another_process(
+    flights: SingleFlight, kind: Kind, tmp_path: Path, lock_files: Any
+) -> None:
+    """By its lock, which is free when it has left, or was killed."""
+    for is_killed in (False, True):
+        with other_process(tmp_path / "locks", kind=kind) as process:
+            assert flights.is_led(KEY)
+            with pytest.raises(UnderWayElsewhere), flights.lead(KEY, waits=False):
+                pass
+            process.kill() if is_killed else process.communicate("\n")
+            process.wait()
+            assert not flights.is_led(KEY)
+            with flights.lead(KEY, waits=False) as found:
+                assert found is None
+    assert lock_files() == []
+
+
+def test_a_coroutine_that_does_not_wait_is_turned_away(flights: SingleFlight) -> None:
+    """As a thread is."""
+
+    async def pass_by() -> str:
+        async with flights.lead_async(KEY, waits=False):
+            return "led"
+
+    async def main() -> None:
+        async with flights.lead_async(KEY):
+            with pytest.raises(UnderWayElsewhere):
+                await contextvars.Context().run(asyncio.ensure_future, pass_by())
+        assert await pass_by() == "led"
+
+    asyncio.run(main())
 
 
 def test_threads_lead_in_the_order_they_came(flights: SingleFlight, threads: Any) -> None:

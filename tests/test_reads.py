@@ -7,6 +7,7 @@ import contextlib
 import multiprocessing
 import os
 import pickle
+import re
 import sqlite3
 import subprocess
 import sys
@@ -322,6 +323,78 @@ def test_what_was_accepted_goes_with_the_runs(store: Store, table: Path) -> None
 
     for one in (Store("handed_on/results", "handed_on/entropic.json"), other):
         assert watched(one, table.read_text, on_change="error")(1) == "1.5"
+
+
+def test_a_hit_looks_at_each_file_once(store: Store, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside what any hit looks at; nothing is opened, also where the change was accepted or the time alone differs."""
+    a_file("b/c.txt", "x")
+    simulate = watched(store, lambda: [table.read_text(), Path("b/c.txt").read_text()], load=None, on_change="error")
+    plain = watched(store, int, name="plain", watch_reads=False, load=None)
+    for function in (simulate, plain):
+        function(1)
+
+    def count(function: Any) -> int:
+        function(1)
+        function(1)
+        looks, stat = [], os.stat
+
+        def counted(*args: Any, **kwargs: Any) -> os.stat_result:
+            looks.append(args)
+            return stat(*args, **kwargs)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "stat", counted)
+            patched.setattr(os, "open", lambda *args: pytest.fail(f"opened {args}"))
+            function(1)
+        return len(looks)
+
+    counts = [count(plain), count(simulate)]
+    os.utime(table, (1, 1))
+    counts.append(count(simulate))
+    a_file("table.txt", "2.5")
+    simulate.accept_changes()
+    counts.append(count(simulate))
+
+    assert [one - counts[0] for one in counts] == [0, 2, 2, 2]
+
+
+def test_a_sweep_in_processes_watches_too(tmp_path: Path) -> None:
+    """Each run in its worker; what cannot be seen is warned of once, where the sweep was asked for."""
+    a_file("table.txt", "1.5")
+    Path("study.py").write_text(
+        "import entropic, subprocess, warnings\n"
+        "from pathlib import Path\n"
+        "store = entropic.Store('results', 'runs.json', file_suffix='.txt')\n"
+        "@entropic.cached(store, watch_reads=True)\n"
+        "def simulate(n, *, result_path):\n"
+        "    subprocess.run(['true'])\n"
+        "    result_path.write_text(Path('table.txt').read_text())\n"
+        "if __name__ == '__main__':\n"
+        "    with warnings.catch_warnings(record=True) as caught:\n"
+        "        warnings.simplefilter('always')\n"
+        "        simulate.sweep([{'n': n} for n in range(4)], workers=2)\n"
+        "    print([one.category.__name__ for one in caught])\n"
+        "    print({str(one.path) for record in simulate.list() for one in record.reads})\n"
+    )
+    played = subprocess.run([sys.executable, "study.py"], capture_output=True, text=True, check=True).stdout
+
+    assert played.splitlines() == ["['UnseenReadsWarning']", str({str(tmp_path / "table.txt")})]
+
+
+def test_the_command_line_tells_what_was_read(store: Store, table: Path) -> None:
+    """``show`` names the files, and ``why`` those that have changed since."""
+    watched(store, table.read_text)(1)
+
+    def entropic(*words: str) -> str:
+        command = [sys.executable, "-m", "entropic", "--index", "runs.json", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+    shown, before = entropic("show"), entropic("why", "n=1")
+    changed(table)
+
+    assert f"has read         {table.absolute()}" in re.sub(" {2,}", " " * 9, shown)
+    assert "has changed since" not in before
+    assert f"data that it has read has changed since: {table.absolute()}" in entropic("why", "n=1")
 
 
 def test_what_has_changed_is_explained_and_counted(store: Store, table: Path) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+import entropic
 from entropic import Store, cached, grid
-from entropic.errors import ReentrantRunError, SweepError
+from entropic.errors import ReentrantRunError, RunStopped, SweepError
 from entropic.reports import SweepProgress
 
 LONG_SECONDS = 60
@@ -189,6 +190,26 @@ def test_they_share_with_others(store: Store, decorated: Any, monkeypatch: pytes
 
     assert [record.params["n"] for record in answers[0]] == [0, 2, 3]
     assert str(seen[-1]) == "3 run here, 1 under way elsewhere"
+
+
+async def stop(n: int, *, result_path: Path) -> None:
+    """Stop at one point."""
+    await asyncio.sleep(0)
+    if n == 5:
+        entropic.stop_here("enough")
+    result_path.write_text(str(n))
+
+
+def test_one_that_stops_ends_the_sweep(store: Store, decorated: Any) -> None:
+    """Those under way are waited for, and no further ones begin."""
+    with pytest.raises(RunStopped, match="enough"):
+        decorated(stop).sweep(({"n": n} for n in range(100_000)), concurrency=2)
+
+    recorded = {record.params["n"] for record in store.list()}
+    assert {0, 1, 2, 3, 4} <= recorded
+    assert 5 not in recorded
+    assert len(recorded) < 100_000
+    assert store.check().leftovers == []
 
 
 async def again(n: int, *, result_path: Path) -> None:

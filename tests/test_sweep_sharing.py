@@ -20,7 +20,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entropic import Store, cached, grid
+from entropic import Store, cached, grid, normalize
+from entropic._engine import PlainRuns
+from entropic._sweep._forecast import Forecast
+from entropic._sweep._outcomes import Counts
 from entropic.errors import ReentrantRunError, SweepError
 from entropic.index import MemoryIndex
 from entropic.reports import SweepProgress
@@ -374,6 +377,78 @@ def test_points_by_earlier_code_that_run_anew_are_shared(store: Store, monkeypat
 
     assert answers == [["0", "2", "4", "6"]] * 2
     assert noted() == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_one_point_many_times_is_drawn_no_further_than_here(store: Store, runner: Any) -> None:
+    """A generator that repeats a point which another has under way is not drawn to its end meanwhile."""
+    drawn: list[int] = []
+    drawn_when_released: list[int] = []
+
+    def points() -> Iterator[dict[str, Any]]:
+        for n in range(5000):
+            drawn.append(n)
+            yield {"n": 1}
+
+    with under_way(store, {"n": 1}) as gate:
+
+        def release(progress: SweepProgress) -> None:
+            if progress.under_way and len(drawn) >= 1000 and not gate.may_leave.is_set():
+                drawn_when_released.append(len(drawn))
+                gate.may_leave.set()
+
+        records = store.sweep(points(), runner, progress=release)
+
+    assert len(records) == 5000
+    assert drawn_when_released < [1100]
+    assert runner.count == 0
+
+
+class Config:
+    """An object whose key is what it holds, and which nothing copies."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+
+normalize.register(Config, lambda config: {"n": config.n})
+
+
+def write_config(params: dict[str, Any], result_path: Path) -> None:
+    """A runner for such points."""
+    result_path.write_text(str(params["config"].n))
+
+
+def test_an_object_that_has_changed_meanwhile_is_another_point(store: Store) -> None:
+    """A generator that fills one object anew: a point that comes back later fails, and has no other one's result."""
+    config = Config(0)
+
+    with under_way(store, {"config": Config(0)}) as gate:
+        gate.error = ValueError("out of luck")
+
+        def points() -> Iterator[dict[str, Any]]:
+            for config.n in range(3):
+                yield {"config": config}
+            gate.may_leave.set()
+
+        with pytest.raises(SweepError) as caught:
+            store.sweep(points(), write_config)
+
+    assert [record.result_path.read_text() for record in caught.value.records] == ["1", "2"]
+    (failure,) = caught.value.failures
+    assert "changed after the sweep had drawn it" in str(failure.error)
+
+
+def test_the_time_that_is_left_is_shared(store: Store) -> None:
+    """Of what is not drawn yet others take as much as so far; and nobody knows how long they still take at the end."""
+    counts = Counts()
+    counts.drawn, counts.runs, counts.elsewhere, counts.run_seconds = 4, 1, 3, 10.0
+    forecast = Forecast(PlainRuns(store._engine, write), iter(()), 14, counts, lambda: 1)
+
+    assert forecast.seconds_left() == pytest.approx(10 * 10.0 * 2 / 5)
+    counts.drawn = 14
+    assert forecast.seconds_left() == 0.0
+    counts.under_way = 1
+    assert forecast.seconds_left() is None
 
 
 def test_who_waits_long_says_for_whom(

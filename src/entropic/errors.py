@@ -35,6 +35,8 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── NotRecordedError        LookupError        a call to reproduce, or a point to annotate, without a recorded run
     ├── SweepError              RuntimeError       a sweep some of whose points have failed
     ├── WorkerDiedError         RuntimeError       a point whose worker process died, not for the first time
+    ├── RunTimeoutError         TimeoutError       a run that took longer than it may
+    ├── MemoryLimitError        MemoryError        a run that took more memory than it may
     ├── JobLostError            RuntimeError       a job of a batch system that has ended without a result
     ├── WorkerError             RuntimeError       what a worker raised, where that itself could not travel
     ├── NotSharedError          RuntimeError       a sweep in processes that would not see each other's records
@@ -104,6 +106,7 @@ __all__ = [
     "JobLostError",
     "LinkNameError",
     "LostIndexWarning",
+    "MemoryLimitError",
     "MetadataWarning",
     "MissingExtraError",
     "MissingFieldWarning",
@@ -126,6 +129,7 @@ __all__ = [
     "ResultNotSavedError",
     "ResultOpenWarning",
     "RunStopped",
+    "RunTimeoutError",
     "SeveralCodesError",
     "SeveralIndexesError",
     "SeveralRanksError",
@@ -972,23 +976,29 @@ class CommandError(EntropicError, RuntimeError):
 
 class NotRecordedError(EntropicError, LookupError):
     """
-    A run to reproduce, or to annotate, that is not recorded. Call the function, or run the point, first.
+    A run to reproduce, to annotate or to look at that is not recorded. Call the function, or run the point, first.
 
     Attributes:
         name: Of the function; empty for a plain run.
-        params_hash: The key of the call.
+        params_hash: The key of the call, or what else names the run.
+        deed: What was to be done with it.
     """
 
     name: str
     params_hash: str
+    deed: str = ""
     _template = "Cannot {_deed}: it has no recorded run ({params_hash}). {_way_out}"
 
     @property
     def _deed(self) -> str:
+        if self.deed:
+            return f"{self.deed} this run"
         return f"reproduce this call of {self.name}" if self.name else "annotate this point"
 
     @property
     def _way_out(self) -> str:
+        if self.deed:
+            return "Pass the first digits of a recorded hash, or the path of a result."
         return "Call the function first." if self.name else "Run or register it first."
 
 
@@ -1012,6 +1022,50 @@ class WorkerDiedError(EntropicError, RuntimeError):
     def _how(self) -> str:
         hint = " (out of memory, perhaps)" if self.exit_status == -9 else ""
         return _ended(self.exit_status or 0, "ended with") + hint
+
+
+class RunTimeoutError(EntropicError, TimeoutError):
+    """
+    A run has taken longer than it may, and was ended, with all processes that it had started.
+
+    Nothing of it is recorded. Give it more time with ``timeout=``, or let it carry on from checkpoints.
+
+    Attributes:
+        timeout: The seconds that it may take.
+    """
+
+    timeout: float
+    _template = (
+        "Cannot finish the run: it has taken longer than the {timeout:g} s that it may, and was ended. Nothing of it "
+        "is recorded. Give it more with timeout=, or let it carry on with checkpoint_dir."
+    )
+
+
+class MemoryLimitError(EntropicError, MemoryError):
+    """
+    A run has taken more memory than it may, and was ended, with all processes that it had started.
+
+    In a sweep, its point was tried once more with no other point running. Nothing of it is recorded.
+
+    Attributes:
+        limit_bytes: What it may take.
+        used_bytes: What it took, with all its processes, when that was seen.
+    """
+
+    limit_bytes: int
+    used_bytes: int
+    _template = (
+        "Cannot finish the run: it has taken {_used} of memory, more than the {_limit} that it may, and was ended. "
+        "Nothing of it is recorded. Give it more with memory=, or make it need less."
+    )
+
+    @property
+    def _used(self) -> str:
+        return f"{self.used_bytes / 1e6:,.0f} MB"
+
+    @property
+    def _limit(self) -> str:
+        return f"{self.limit_bytes / 1e6:,.0f} MB"
 
 
 class JobLostError(EntropicError, RuntimeError):

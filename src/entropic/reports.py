@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ._function import AcceptedChanges, BoundCachedFunction, CachedFunction, CacheInfo, WithMetadata
     from ._maintenance import (
         ActiveRun,
+        CheckpointedRun,
         CheckReport,
         Explanation,
         Exported,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         OutdatedRun,
         Reproduction,
         ReproductionReport,
+        RunDiff,
     )
     from ._points import Design, Grid
     from ._record import ReadFile, RunInput
@@ -38,6 +40,7 @@ __all__ = [
     "CacheInfo",
     "CachedFunction",
     "CheckReport",
+    "CheckpointedRun",
     "Command",
     "Design",
     "Explanation",
@@ -56,6 +59,7 @@ __all__ = [
     "Refused",
     "Reproduction",
     "ReproductionReport",
+    "RunDiff",
     "RunInput",
     "SweepProgress",
     "WithMetadata",
@@ -68,6 +72,7 @@ _PLACES = {
     "CacheInfo": "_function",
     "CachedFunction": "_function",
     "CheckReport": "_maintenance",
+    "CheckpointedRun": "_maintenance",
     "Command": "_command",
     "Design": "_points",
     "Explanation": "_maintenance",
@@ -86,6 +91,7 @@ _PLACES = {
     "Refused": "_engine",
     "Reproduction": "_maintenance",
     "ReproductionReport": "_maintenance",
+    "RunDiff": "_maintenance",
     "RunInput": "_record",
     "SweepProgress": "_sweep",
     "WithMetadata": "_function",

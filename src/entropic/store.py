@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ._engine import Comparison, Runner
     from ._maintenance import (
         ActiveRun,
+        CheckpointedRun,
         CheckReport,
         Explanation,
         Exported,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         Lineage,
         Merged,
         ReproductionReport,
+        RunDiff,
     )
     from ._sweep import Plan
     from ._tables import RecordList
@@ -294,16 +296,25 @@ class Store:
                 time. By default as many as there are processors; 1 for one after the other, here.
             order: ``"longest"``: what takes longest begins first, judged by recorded runs of similar parameters: so all
                 workers end at about one time. All points are drawn and looked up for that. Records come as given.
-            budget: Seconds, or a `timedelta`. No point is begun that is not expected to be done by then, judged by
-                recorded runs and those of this sweep; nor are others waited for any longer. What runs is not ended.
-                Points that are left out are in no result and no error; the log says how many.
+            budget: Seconds, such as `entropic.time_left` returns, or a `timedelta`. No point is begun that is not
+                expected to be done by then, judged by recorded runs and those of this sweep; nor are others waited for
+                any longer. What runs is not ended. Points that are left out are in no result and no error; the log says
+                how many.
             until: The same as a moment: a `datetime`, of local time if it has no zone.
+            timeout: Seconds, or a `timedelta`, that a run may take. With it, or one of the next two, points run in
+                worker processes of our own, in one if *workers* does not say how many. What takes more is killed with
+                all that it has started, is a failure, and a row of `failures`.
+            retries: How often a run is tried again: a number, for workers that were killed by others; or a number for
+                each of some exceptions, ``{ConnectionError: 3}``.
+            memory: Bytes, or a text such as ``"4 GB"``, that a run may take with all that it has started (extra
+                ``supervise``). One that takes more is tried once more with no other point running.
 
         Raises:
             SweepError: Some points have failed.
             NotSharedError: Other processes would not see the index; before anything runs where it can be known.
             TypeError: Executor and workers are both given; or the first point cannot be one, and nothing has run (a
-                later one like that is a failure); or the runner cannot be sent to other processes.
+                later one like that is a failure); or the runner cannot be sent to other processes; or there are limits
+                on runs, and an executor on which they cannot hold.
 
         Example:
             >>> from entropic import Store, grid
@@ -580,6 +591,24 @@ class Store:
 
         return lineage(self._engine, run, [one._engine for one in stores])
 
+    def diff(self, first: RunRecord | str, second: RunRecord | str | None = None) -> RunDiff:
+        """
+        Compare two recorded runs as a whole: parameters, code, what was not committed, packages, inputs and results.
+
+        Args:
+            first: A record; or the begin of a hash, meaning the newest run with it; or the path of a result.
+            second: The other one; without it *first* is compared with the run of its point that was recorded before.
+
+        Returns:
+            In what they differ, each thing in words; printed, it reads like a diff. See `reports.RunDiff`.
+
+        Raises:
+            NotRecordedError: One of them is not recorded (a `LookupError`).
+        """
+        from ._maintenance import diff
+
+        return diff(self._engine, first, second)
+
     def link_view(
         self,
         folder: str | os.PathLike[str],
@@ -812,6 +841,32 @@ class Store:
 
         return failures(self._engine, where)
 
+    def checkpoints(self, where: Where | None = None) -> Sequence[CheckpointedRun]:
+        """
+        List runs that have put something by in their ``checkpoint_dir`` and are not recorded, the longest unseen first.
+
+        The next call carries on from there. What is given up is removed by ``remove()`` of what is listed, or by
+        ``prune(checkpoints=True)``. Costs a look at each of their files.
+
+        Args:
+            where: Of which parameters, as for `list`; without it all.
+
+        Example:
+            >>> store = Store("results", "runs.json", file_suffix=".txt")
+            >>> def simulate(params, result_path, checkpoint_dir):
+            ...     checkpoint_dir.joinpath("state.txt").write_text("half way")
+            ...     raise ValueError("the node is gone")
+            >>> try:
+            ...     store.run_or_retrieve({"n": 5}, simulate)
+            ... except ValueError:
+            ...     pass
+            >>> [(run.params, len(run.attempts)) for run in store.checkpoints()]
+            [({'n': 5}, 1)]
+        """
+        from ._maintenance import checkpoints
+
+        return checkpoints(self._engine, where)
+
     @overload
     def prune(
         self,
@@ -824,6 +879,7 @@ class Store:
         by: Literal["age", "value"] = "age",
         keep_inputs: bool = True,
         failed: Literal[False] = False,
+        checkpoints: Literal[False] = False,
         preview: bool = False,
     ) -> RecordList: ...
 
@@ -837,6 +893,16 @@ class Store:
         preview: bool = False,
     ) -> Sequence[FailedRun]: ...
 
+    @overload
+    def prune(
+        self,
+        *,
+        checkpoints: Literal[True],
+        where: Where | None = None,
+        older_than_seconds: float | None = None,
+        preview: bool = False,
+    ) -> Sequence[CheckpointedRun]: ...
+
     def prune(
         self,
         *,
@@ -848,8 +914,9 @@ class Store:
         by: Literal["age", "value"] = "age",
         keep_inputs: bool = True,
         failed: bool = False,
+        checkpoints: bool = False,
         preview: bool = False,
-    ) -> RecordList | Sequence[FailedRun]:
+    ) -> RecordList | Sequence[FailedRun] | Sequence[CheckpointedRun]:
         """
         Give up runs by age, size, number and worth: their results and their records.
 
@@ -869,10 +936,14 @@ class Store:
                 this process. Without them those go on to answer, but cannot be made again.
             failed: Instead of runs, remove what failed ones have left, as `failures` lists it: all of it, or what
                 *where* and *older_than_seconds* mean.
+            checkpoints: Instead of runs, remove what such have put by that are not recorded, as `checkpoints` lists it:
+                all of it, or what *where* and *older_than_seconds* mean, counted from their last sign of life. What an
+                attempt under way uses is never removed.
             preview: Remove nothing; only tell.
 
         Returns:
-            The runs given up, oldest first; with *failed* the failed ones.
+            The runs given up, oldest first; with *failed* the failed ones, with *checkpoints* those that had put
+            something by.
 
         Raises:
             ValueError: An unknown order, or *by* value without *max_size_bytes*, or a limit that failed runs do not
@@ -886,13 +957,21 @@ class Store:
             >>> [record.params["n"] for record in store.prune(max_size_bytes=10, preview=True)]
             [1, 2]
         """
-        from ._maintenance import Limits, prune, prune_failures  # loaded by those who ask for it, as is all upkeep
+        from ._maintenance import (  # loaded by those who ask for it, as is all upkeep
+            Limits,
+            prune,
+            prune_checkpoints,
+            prune_failures,
+        )
 
         limits = Limits(older_than_seconds, larger_than_bytes, keep_newest, max_size_bytes, by)
-        if not failed:
+        if not (failed or checkpoints):
             return prune(self._engine, limits, where, preview=preview, keep_inputs=keep_inputs)
-        if limits != Limits(older_than_seconds):
-            raise ValueError("Cannot prune failed runs by size or number: they have an age only, and where=.")
+        if limits != Limits(older_than_seconds) or (failed and checkpoints):
+            what = "checkpoints" if checkpoints else "failed runs"
+            raise ValueError(f"Cannot prune {what} by size or number, nor both: they have an age only, and where=.")
+        if checkpoints:
+            return prune_checkpoints(self._engine, older_than_seconds, where, preview=preview)
         return prune_failures(self._engine, older_than_seconds, where, preview=preview)
 
     def fetch(self, records: RunRecord | Iterable[RunRecord], /) -> RecordList:
@@ -914,8 +993,8 @@ class Store:
         Example:
             >>> store = Store("results", "runs.json", file_suffix=".txt")
             >>> record = store.run({"n": 11}, lambda params, path: path.write_text("x"))
-            >>> store.fetch(record)
-            RecordList of 1 run
+            >>> len(store.fetch(record))
+            1
         """
         chosen = [records] if isinstance(records, RunRecord) else _required_records(records)
         return _tables.RecordList(filter(self._engine.finder.has_here, chosen))
@@ -944,8 +1023,8 @@ class Store:
         Example:
             >>> store = Store("results", "runs.json", file_suffix=".txt", remote="memory://runs")
             >>> record = store.run_or_retrieve({"n": 1}, lambda params, path: path.write_text("x"))
-            >>> store.evict(), record.result_path.exists()
-            (RecordList of 1 run, False)
+            >>> len(store.evict()), record.result_path.exists()
+            (1, False)
             >>> store.retrieve({"n": 1}).result_path.read_text()
             'x'
         """
@@ -1050,6 +1129,28 @@ class Store:
         options, records = ExportOptions(preview=preview, outside=outside), self.list(where)
         chosen = with_ancestors(self._engine, records) if with_inputs else records
         return export(self._engine, chosen, Path(os.path.abspath(target)), options, step)
+
+    def export_parquet(self, path: str | os.PathLike[str], where: Where | None = None) -> int:
+        """
+        Write a table of runs to a Parquet file, for DuckDB, pandas and others; in parts, so that a million fit.
+
+        Each parameter is a column: of whole numbers, numbers, texts or truth values, where all runs have such a one,
+        and of JSON texts where they differ or are nested. ``params``, ``metadata`` and ``provenance`` are columns of
+        JSON texts as well, so nothing is lost: in a column of numbers 1 is 1.0. The file appears when it is whole.
+
+        Args:
+            path: The file; one that is there is replaced.
+            where: Which runs, as for `list`.
+
+        Returns:
+            How many runs are in it.
+
+        Raises:
+            MissingExtraError: The extra ``parquet`` is not installed (an `ImportError`).
+            OSError: The file cannot be written.
+        """
+        selection = query.Selection.of(where)
+        return _tables.write_parquet(lambda: self._engine.iter(selection), path)
 
     def check(self, *, contents: bool = False, repair: bool = False) -> CheckReport:
         """

@@ -10,7 +10,7 @@ import click
 
 from .._code import diff_of
 from .._command import typed_otherwise, with_typed
-from .._engine import identity_fields, run_mark
+from .._engine import changed_files, identity_fields, run_mark
 from .._maintenance import Explanation, explain
 from .._record import RunRecord, cell_text, one_line
 from .._tables import RecordList
@@ -108,13 +108,17 @@ def _with_field(values: dict[str, Any], names: list[str], value: Any) -> dict[st
 
 def _with_code(explanation: Explanation, store: Store) -> Explanation:
     """
-    The same, with what has changed of the code between the run that is found and the newest one of its function.
+    The same, with what has changed of the code between the run that is found and the newest one of its function, and of
+    the files that it has read.
 
     What the code is today is not known here, nor what on_change= makes of a run of other code.
     """
     record = explanation.record
     if record is None or not explanation.function:
         return explanation
+    if files := changed_files(record):
+        said = f"data that it has read has changed since: {', '.join(files)}"
+        explanation = replace(explanation, reasons=(*explanation.reasons, said))
     newest = store.list({"function": explanation.function})[-1]
     old, new = (one.provenance.get("code") for one in (record, newest))
     codebook = store._engine.codebook

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import click
 
-from .._maintenance import remove_failures
+from .._maintenance import CheckpointedRun, FailedRun, remove_all
 from .._record import is_pinned, one_line
 from .._tables import RecordList
 from ..store import Store
@@ -81,6 +81,11 @@ def rm(store: Store, runs: tuple[str, ...], files: bool, pinned: bool, yes: bool
     help="Whether to keep runs that others were made from, if these are kept; by default they are.",
 )
 @click.option("--failed", is_flag=True, help="Instead of runs, what failed ones have left; see entropic failures.")
+@click.option(
+    "--checkpoints",
+    is_flag=True,
+    help="Instead of runs, what such have put by that are not recorded; see entropic checkpoints.",
+)
 @click.option("--preview", is_flag=True, help="Only show what would go.")
 @yes_option
 @opens_store()
@@ -94,6 +99,7 @@ def prune(
     by: Literal["age", "value"],
     keep_inputs: bool,
     failed: bool,
+    checkpoints: bool,
     preview: bool,
     yes: bool,
 ) -> None:
@@ -111,15 +117,19 @@ def prune(
       entropic prune --max-size 50GB --keep-newest 1
       entropic prune --max-size 50GB --by value
       entropic prune --failed --older-than 30d
+      entropic prune --checkpoints --older-than 30d
     """
     limits = {"larger_than": larger_than, "keep_newest": keep_newest, "max_size": max_size}
-    if failed:
+    if failed or checkpoints:
         others = [name for name, value in limits.items() if value is not None]
-        _prune_failed(store, runs, older_than, others, only_preview=preview, yes=yes)
+        others += ["failed"] if failed and checkpoints else []
+        what = _CHECKPOINTS if checkpoints else _FAILED
+        _prune_leftovers(store, what, runs, older_than, others, only_preview=preview, yes=yes)
         return
     if not runs and older_than is None and set(limits.values()) == {None}:
         raise click.UsageError(
-            "say what may go: --older-than, --larger-than, --keep-newest or --max-size, or a filter; or --failed"
+            "say what may go: --older-than, --larger-than, --keep-newest or --max-size, or a filter; or --failed, or "
+            "--checkpoints"
         )
     if by != "age" and max_size is None:
         raise click.UsageError(f"--by {by} says what goes first: say down to which size, with --max-size")
@@ -154,8 +164,24 @@ def prune(
     _view.told(f"removed {count} run{'' if count == 1 else 's'}")
 
 
-def _prune_failed(
+class _Leftovers(NamedTuple):
+    """What runs have left that are not recorded: the option that means it, and what one is called."""
+
+    option: str
+    one: str
+    verb: str
+
+    def counted(self, found: Sequence[object]) -> str:
+        return f"what {len(found)} {self.one}{'' if len(found) == 1 else 's'} {self.verb}"
+
+
+_FAILED = _Leftovers("failed", "failed run", "left")
+_CHECKPOINTS = _Leftovers("checkpoints", "unrecorded run", "put by")
+
+
+def _prune_leftovers(
     store: Store,
+    what: _Leftovers,
     runs: tuple[str, ...],
     older_than: float | None,
     others: Sequence[str],
@@ -165,22 +191,26 @@ def _prune_failed(
 ) -> None:
     if others:
         raise click.UsageError(
-            f"--failed goes with filters and --older-than only, not with --{others[0].replace('_', '-')}"
+            f"--{what.option} goes with filters and --older-than only, not with --{others[0].replace('_', '-')}"
         )
     require_own_results(store)
-    found = store.prune(failed=True, where=condition_of(runs), older_than_seconds=older_than, preview=True)
+    condition = condition_of(runs)
+    found: Sequence[FailedRun | CheckpointedRun]
+    if what is _FAILED:
+        found = store.prune(failed=True, where=condition, older_than_seconds=older_than, preview=True)
+    else:
+        found = store.prune(checkpoints=True, where=condition, older_than_seconds=older_than, preview=True)
     if not found:
         _view.told("nothing to prune")
         return
-    for failure in found:
-        click.echo(str(failure))
-    count = f"{len(found)} failed run{'' if len(found) == 1 else 's'}"
+    for one in found:
+        click.echo(str(one))
     if only_preview:
-        _view.told(f"would remove what {count} left")
+        _view.told(f"would remove {what.counted(found)}")
         return
-    _confirm(f"Remove what {count} left?", yes=yes)
-    remove_failures(found)
-    _view.told(f"removed what {count} left")
+    _confirm(f"Remove {what.counted(found)}?", yes=yes)
+    remove_all(found, f"{what.one}s")
+    _view.told(f"removed {what.counted(found)}")
 
 
 @click.command()

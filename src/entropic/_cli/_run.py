@@ -69,8 +69,9 @@ def run(
     """
     Run any program, or find its recorded result.
 
-    {name} in an argument stands for a parameter, {result_path} for the file (or folder) the program has to write; {{
-    and }} are braces. No shell is involved. Prints the path of the result, and nothing else, on standard output; what
+    {name} in an argument stands for a parameter, {result_path} for the file (or folder) the program has to write,
+    {checkpoint_dir} for a folder that outlives kills, in which the next attempt finds what this one has put by; {{ and
+    }} are braces. No shell is involved. Prints the path of the result, and nothing else, on standard output; what
     the program prints is shown on stderr, and kept beside the result in a file that ends in .output.txt.
 
     A value is a number as Python writes it (100, 1e-3, .5), True, False or None, JSON where it parses, and text
@@ -81,8 +82,9 @@ def run(
 
     The program and all that it starts are ended when this command is, even if it is killed.
 
-    The exit status is the program's. A program that fails is not cached. 125: entropic itself could not do its part,
-    126: the program cannot be started, 127: there is no such program; 128 and the signal's number: it was killed.
+    The exit status is the program's. A program that fails is not cached. 75: the program, which has a {checkpoint_dir},
+    says so that it has stopped on request, and carries on when it is run again, 125: entropic itself could not do its
+    part, 126: the program cannot be started, 127: there is no such program; 128 and the signal's number: it was killed.
 
     \b
     Examples:

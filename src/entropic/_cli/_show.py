@@ -16,6 +16,8 @@ from . import _view
 from ._place import opens_store
 from ._selection import NothingFound, answering, runs_argument, some, total_size
 
+_MOST_FILES_SHOWN = 10
+
 
 @click.command()
 @runs_argument
@@ -115,6 +117,7 @@ def stats(store: Store) -> None:
         ("runs", str(len(records))),
         ("points", str(len({record.params_hash for record in records}))),
         ("size", _view.size_text(total_size(records))),
+        *_checkpoint_rows(store),
         ("time spent", _view.time_text(sum(seconds)) if seconds else "unknown"),
     ]
     if records:
@@ -126,6 +129,13 @@ def stats(store: Store) -> None:
         for place, (name, count) in enumerate(functions.most_common())
     ]
     _show_pairs(rows)
+
+
+def _checkpoint_rows(store: Store) -> list[tuple[str, str]]:
+    """What runs have put by that are not recorded, if any have."""
+    found = store.checkpoints()
+    size = _view.size_text(sum(one.size_bytes for one in found))
+    return [("checkpoints", f"{size}, of {len(found)} unrecorded run{'' if len(found) == 1 else 's'}")] if found else []
 
 
 @click.command()
@@ -157,12 +167,13 @@ def _show_record(records: RecordList, store: Store) -> None:
         ("result", one_line(record.result_path) + gone),
         *(("beside", one_line(path)) for path in store._engine.paths.files_of(record)[1:]),
         *(("made from", str(one)) for one in record.inputs),
+        *(("has read", one_line(one.path)) for one in record.reads[:_MOST_FILES_SHOWN]),
     ]
     for title, values in (("params", record.params), ("metadata", record.metadata), ("provenance", record.provenance)):
         rows += [
             (f"{title}.{one_line(name)}", _view.shown(value))
             for name, value in flatten(values).items()
-            if name not in ("siblings", "inputs")
+            if name not in ("siblings", "inputs", "reads.files")
         ]
     _show_pairs(rows)
 

@@ -13,9 +13,10 @@ from typing import Any, get_args
 import click
 
 from .._command import Command, signal_programs, typed_otherwise
-from .._engine import BoundRunner, PlainRuns, RunCache
+from .._engine import BoundRunner, PlainRuns, RunCache, require_same_point
 from .._function import CachedFunction, FunctionPoints
 from .._record import RunRecord, one_line
+from .._stopping import time_left
 from .._sweep import Order, SweepOptions, SweepProgress, as_record, plan_sweep, run_sweep
 from ..errors import SweepError
 from ..hashing import Key
@@ -54,7 +55,10 @@ _FAILED = 1
     help="longest: what takes longest first, as recorded runs tell.",
 )
 @click.option(
-    "--budget", type=duration, metavar="TIME", help="Begin nothing that is not expected to be done in 30m, 12h, ..."
+    "--budget",
+    callback=lambda context, parameter, text: None if text is None else _seconds_of(text),
+    metavar="TIME",
+    help="Begin nothing that is not expected to be done in 30m, 12h, ...; job: before this batch job ends.",
 )
 @click.option("--no-wait", is_flag=True, help="Leave out what others still have under way at the end.")
 @click.option(
@@ -160,6 +164,15 @@ def _show(records: Iterable[RunRecord], end: SweepProgress) -> None:
     _view.told(f"{end.total} points: {end}")
 
 
+def _seconds_of(budget: str) -> float:
+    if budget != "job":
+        return duration(budget)
+    seconds = time_left()
+    if seconds is None:
+        raise click.BadParameter("this job has no end that is known; see entropic docs checkpoints.")
+    return seconds
+
+
 def _tell_failures(error: SweepError) -> None:
     for failure in error.failures[:_MOST_FAILURES]:
         _view.told(f"failed at {dict(failure.point)}: {type(failure.error).__name__}: {failure.error}")
@@ -238,9 +251,10 @@ class ProgramPoints(PlainRuns):
         values, program = self._program(point)
         return self._engine.key_of(values, program)
 
-    def ensure(self, point: Any, *, waits: bool = True) -> tuple[RunRecord, bool]:
+    def ensure(self, point: Any, params_hash: str, *, waits: bool = False) -> tuple[RunRecord, bool]:
         values, program = self._program(point)
         key = self._engine.key_of(values, program)
+        require_same_point(key, params_hash)
         work = BoundRunner(program, values, key)
         return self._engine.obtain(key, work, self._metadata, waits=waits), work.has_run
 
@@ -252,7 +266,7 @@ class ProgramPoints(PlainRuns):
             click.UsageError: One is missing, or one too many.
         """
         values, program = self._program(point)
-        missing = sorted(program.placeholders - {"result_path"} - {*values})
+        missing = sorted(program.placeholders - {"result_path", "checkpoint_dir"} - {*values})
         if missing and not any(name.partition(".")[0] in values for name in missing):
             raise click.UsageError(f"the program has a placeholder {{{missing[0]}}}: add -p {missing[0]}=VALUES")
         program.fill(values, "")

@@ -156,14 +156,23 @@ def copy_index(source: str, target: str) -> None:
 
 @click.command()
 @runs_argument
-@click.option("-o", "--output", required=True, metavar="FILE.zip|DIR", help="Where to; must not exist.")
+@click.option("-o", "--output", metavar="FILE.zip|DIR", help="Where to; must not exist.")
+@click.option("--parquet", metavar="FILE", help="Instead, write a table of the runs, for DuckDB, pandas and others.")
 @_outside_option
 @click.option("--with-inputs", is_flag=True, help="Also what these runs were made from, as far as it is in this store.")
 @_preview_option
 @opens_store()
-def export(store: Store, runs: tuple[str, ...], output: str, outside: bool, with_inputs: bool, preview: bool) -> None:
+def export(
+    store: Store,
+    runs: tuple[str, ...],
+    output: str | None,
+    parquet: str | None,
+    outside: bool,
+    with_inputs: bool,
+    preview: bool,
+) -> None:
     """
-    Copy chosen runs into a zip file or a folder.
+    Copy chosen runs into a zip file or a folder; or write a table of them.
 
     It is a store of its own: their results, an index, and a table of their parameters, runs.csv. Unpacked anywhere, it
     can be opened, listed and merged.
@@ -172,7 +181,14 @@ def export(store: Store, runs: tuple[str, ...], output: str, outside: bool, with
     Examples:
       entropic export method=rk4 -o rk4.zip
       entropic export 'n>=100' -o for_the_paper
+      entropic export --parquet runs.parquet
     """
+    if (output is None) == (parquet is None):
+        raise click.UsageError("name one of -o FILE.zip|DIR and --parquet FILE")
+    if output is None:
+        count = store.export_parquet(str(parquet), condition_of(runs))
+        click.echo(f"{count} run{'' if count == 1 else 's'} exported to {one_line(str(parquet))}")
+        return
     records = some(store, runs)
     step = _view.progress(len(records), "exporting")
     exported = store.export(

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ._arguments import code_in, found_again
     from ._bytecode import code_digest, layers_of
     from ._comparison import Change, diff_of, is_of_a_class
+    from ._environment import environment
     from ._fingerprint import Code, Fingerprint
     from ._foreign import ForeignCodebook
     from ._history import Codebook
@@ -34,6 +35,7 @@ __all__ = [
     "code_digest",
     "code_in",
     "diff_of",
+    "environment",
     "found_again",
     "is_fingerprint",
     "is_of_a_class",
@@ -48,6 +50,7 @@ __getattr__, __dir__ = door(
         "_arguments": "code_in found_again",
         "_bytecode": "code_digest layers_of",
         "_comparison": "Change diff_of is_of_a_class",
+        "_environment": "environment",
         "_fingerprint": "Code Fingerprint",
         "_foreign": "ForeignCodebook",
         "_history": "Codebook",

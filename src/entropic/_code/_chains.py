@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from types import FunctionType, MemberDescriptorType, ModuleType
 from typing import Any
 
+from ..hashing import is_record
 from ._graph import BUILTINS, Receiver, Target, Walker
 from ._names import Holder, holder_of_class, holder_of_module, holder_of_object
 from ._objects import (
@@ -28,6 +29,7 @@ from ._ownership import Ownership, is_of_the_module
 from ._scopes import CHANGING, Chain
 
 _BUILTINS = Holder(BUILTINS.get, id(BUILTINS), "")
+_FIELDS_OF_RECORDS = ("params", "metadata", "created_at", "params_hash", "provenance")
 _CONTAINERS = (list, dict, set, deque, bytearray)
 
 
@@ -67,6 +69,8 @@ class ChainReader:
             return self.class_chain(value, rest) if self._ownership.has(value) else self._foreign_member(value, rest)
         if is_a(value, FunctionType) and rest[0] in value.__dict__:
             return self.chain(Holder(value.__dict__.get, id(value.__dict__), holder.file), rest, only_code=only_code)
+        if is_record(type(value)):
+            return self._field_of_record(value, rest[0], name, holder, shown)
         if self._ownership.has(type(value)) and not is_a(value, enum.Enum):
             return self._attribute(value, rest, holder.file, shown, (name, holder))
         if is_a(value, _CONTAINERS) and rest[0] in CHANGING and type(value).__module__ in ("builtins", "collections"):
@@ -76,6 +80,15 @@ class ChainReader:
             inside = Holder(held.get, id(held), holder.file)
             return self.chain(inside, rest, shown=f"{shown}.{rest[0]}", only_code=only_code)
         return self._walk.values.value(value, None, name, holder, shown=shown, only_code=only_code)
+
+    def _field_of_record(self, record: Any, field: str, name: str, holder: Holder, shown: str) -> Target:
+        """What is read of the record of a run: of its result the content, of its fields what is in them."""
+        if field not in _FIELDS_OF_RECORDS:
+            return self._walk.values.describe(record, name, holder, shown)
+        content = getattr(record, field)  # ours, and lazy: it may not be in the dictionary yet
+        self._graph.kept.append(record)
+        inside = Holder({field: content}.get, id(record), holder.file)
+        return self._walk.values.describe(content, field, inside, f"{shown}.{field}")
 
     def of_module(self, module: ModuleType, rest: Chain, only_code: bool = False) -> Target:
         """What is read of a module."""

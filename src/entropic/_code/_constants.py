@@ -22,6 +22,7 @@ from itertools import islice
 from types import FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
+from ..hashing import is_record
 from ._arrays import ArrayDescription, describe_array
 from ._drafts import (
     SCALARS,
@@ -264,6 +265,9 @@ class _Describer:
         if settings is not ABSENT:
             self._add_code(value)
             return
+        if is_record(kind):
+            self._add_record(value)
+            return
         described = describe_array(value)
         if described is not None:
             self._add_array(value, described, depth)
@@ -291,6 +295,11 @@ class _Describer:
         else:
             self._draft.out.append(f"value({text})")
             self._draft.is_covered = self._draft.is_covered and is_standard(kind)
+
+    def _add_record(self, value: Any) -> None:
+        from ..hashing import run_text  # loaded by those who name a record in their code
+
+        self._draft.out.append(f"run({run_text(value)})")
 
     def _add_own(self, value: Any, kind: type, depth: int) -> None:
         """An object of the user's: its class, and what it holds but for caches and what takes no part in equality."""

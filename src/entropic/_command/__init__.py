@@ -40,7 +40,8 @@ def command(
     Args:
         arguments: The program and its arguments. ``{name}`` stands for a parameter, ``{solver.dt}`` for one inside a
             mapping, ``{n:04d}`` formats it as Python does; ``{result_path}``, once at least, is where the program has
-            to write; ``{{`` and ``}}`` are braces. Text is filled in as it is, anything else in its JSON form.
+            to write; ``{checkpoint_dir}`` is a folder that outlives kills, from which the next attempt carries on;
+            ``{{`` and ``}}`` are braces. Text is filled in as it is, anything else in its JSON form.
         version: Takes part in the key instead of the content of the program: change it when results change.
         depends: Files and folders whose content takes part in the key, such as a script, a mesh or a table: the content
             alone, in this order, not the path. In folders, links are followed, and what interpreters, editors and file

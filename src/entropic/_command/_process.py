@@ -21,14 +21,21 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .. import _log
+from .._fs import closer
+
+__calls_what_users_write__ = True  # what is started below is the user's doing; see `entropic._fs._opened`
 
 _GRACE_SECONDS = 10.0
 _LEFTOVER_SECONDS = 1.0
 _LOOK_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 _CHUNK_BYTES = 1 << 16
-# Reads the number of the group, then waits for a word; the end of the pipe without one means that we have died.
-_GUARD = 'read -r g; read -r w || { kill -s TERM -- "-$g"; kill -s CONT -- "-$g"; sleep 2; kill -s KILL -- "-$g"; }'
+# Reads the number of the group, then waits for a word; the end of the pipe without one means that we have died. From
+# then on it takes the output: a program that says that it ends would be killed by that, before it has put anything by.
+_GUARD = (
+    'read -r g; read -r w || { cat "$0" >/dev/null & kill -s TERM -- "-$g"; kill -s CONT -- "-$g"; sleep 2; '
+    'kill -s KILL -- "-$g"; kill "$!"; }'
+)
 
 _running: set[int] = set()
 
@@ -50,16 +57,24 @@ class Program:
     Args:
         arguments: What to start.
         folder: Where its result is to lie: who writes there is waited for.
+        inherited: Open files that it has as well, such as what keeps the folder of its checkpoints locked.
 
     Raises:
         OSError: Its guard cannot be started.
     """
 
-    def __init__(self, arguments: Sequence[str], folder: str | os.PathLike[str]) -> None:
+    def __init__(self, arguments: Sequence[str], folder: str | os.PathLike[str], inherited: Sequence[int] = ()) -> None:
         self._arguments = arguments
+        self._inherited = inherited
         self._name = arguments[0]
         self._folder = os.path.realpath(folder) + os.sep
-        self._guard = _Guard()
+        self._output, self._outlet = os.pipe()
+        self._close_output, self._close_outlet = closer(self._output), closer(self._outlet)
+        try:
+            self._guard = _Guard(self._output)
+        except BaseException:
+            self._close_pipe()
+            raise
         self._process: subprocess.Popen[bytes] | None = None
         self._starting = threading.Lock()
         self._is_given_up = False
@@ -86,9 +101,15 @@ class Program:
             if self._process is not None:
                 self._end(self._process)
             self._guard.dismiss()
+            self._close_pipe()
             raise
         self._guard.dismiss()
+        self._close_pipe()
         return status
+
+    def _close_pipe(self) -> None:
+        self._close_output()
+        self._close_outlet()
 
     def _start(self) -> subprocess.Popen[bytes]:
         with self._starting:
@@ -101,19 +122,21 @@ class Program:
             self._process = subprocess.Popen(
                 self._arguments,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=self._outlet,
                 stderr=subprocess.STDOUT,
+                pass_fds=self._inherited,
                 **_in_its_own_group(),
             )
         except OSError as error:
             raise NotStarted from error
+        finally:
+            self._close_outlet()
         _running.add(self._process.pid)
         self._guard.watch(self._process.pid)
         return self._process
 
     def _follow(self, process: subprocess.Popen[bytes], show: Callable[[bytes], object]) -> int:
-        assert process.stdout is not None
-        with process.stdout as pipe, _Waiter(process, pipe.fileno()) as waiter:
+        with _Waiter(process, self._output) as waiter:
             while process.poll() is None:
                 waiter.read(show, _LOOK_SECONDS)
                 self._look_whether_it_is_stopped(process.pid)
@@ -161,11 +184,17 @@ class Program:
 
 
 class _Guard:
-    """Ends a process group when this process dies, however it dies."""
+    """
+    Ends a process group when this process dies, however it dies.
 
-    def __init__(self) -> None:
+    Args:
+        output: What the group writes to is read from there.
+    """
+
+    def __init__(self, output: int) -> None:
         self._shell = subprocess.Popen(
-            ["/bin/sh", "-c", _GUARD],
+            ["/bin/sh", "-c", _GUARD, f"/dev/fd/{output}"],
+            pass_fds=(output,),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

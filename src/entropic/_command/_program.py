@@ -14,13 +14,16 @@ from typing import IO, Any, Protocol
 
 from .._fs import content_digest
 from .._results import OUTPUT_ENDING
-from ..errors import CommandError, ParameterError, ResultMissingError
+from .._stopping import inherited_descriptors
+from ..errors import CommandError, ParameterError, ResultMissingError, RunStopped
 from ..hashing import Identity, Key, decode_params, make_key, normalize
 from ..query import has_name, look_up
 from ._process import NotStarted, Program
 
 RESULT_PATH = "result_path"
+CHECKPOINT_DIR = "checkpoint_dir"
 NAME_PREFIX = "$ "
+STOPPED = 75
 NOT_STARTED = 126
 NOT_FOUND = 127
 _NEEDS_NO_QUOTES = re.compile(r"[\w@%+=:,./{}-]+", re.ASCII)
@@ -84,19 +87,27 @@ class Command:
     def __repr__(self) -> str:
         return f"command: {self.name.removeprefix(NAME_PREFIX)}"
 
-    def __call__(self, params: Mapping[str, Any], result_path: Path) -> None:
+    @property
+    def __entropic_checkpoint__(self) -> bool:
+        """Whether it takes a folder for checkpoints."""
+        return CHECKPOINT_DIR in self.placeholders
+
+    def __call__(self, params: Mapping[str, Any], result_path: Path, checkpoint_dir: Path | str = "") -> None:
         """
         Run the program, and wait for it.
 
         Raises:
+            RunStopped: The program has stopped on request, as it says by its exit status 75.
             ParameterError: A placeholder without parameter, or a parameter without placeholder; nothing has run.
             CommandError: The program could not be started, or has failed.
             ResultMissingError: It has written nothing.
         """
-        filled = self.fill(params, result_path)
+        filled = self.fill(params, result_path, checkpoint_dir)
         log_path = result_path.with_name(result_path.name + OUTPUT_ENDING)
         with open(log_path, "xb") as log:
             status = _run(filled, result_path.parent, log, self.output)
+        if status == STOPPED and self.__entropic_checkpoint__:
+            raise RunStopped("run", f"so says the exit status {STOPPED} of {filled[0]!r}")
         if status:
             raise CommandError(filled[0], status)
         if not os.path.getsize(log_path):
@@ -133,7 +144,12 @@ class Command:
         """
         return make_key(params, self.__entropic_identity__())
 
-    def fill(self, params: Mapping[str, Any], result_path: str | os.PathLike[str]) -> list[str]:
+    def fill(
+        self,
+        params: Mapping[str, Any],
+        result_path: str | os.PathLike[str],
+        checkpoint_dir: str | os.PathLike[str] = "",
+    ) -> list[str]:
         """
         The command line of one run.
 
@@ -151,7 +167,9 @@ class Command:
             if name not in used:
                 reason = f"the command has no placeholder {{{name}}}, so it could not change the result. Leave it out."
                 raise ParameterError(name, reason)
-        values = {**given, RESULT_PATH: os.fspath(result_path)}
+        if CHECKPOINT_DIR in given:
+            raise ParameterError(CHECKPOINT_DIR, "the program is given a folder by this name. Rename the parameter.")
+        values = {**given, RESULT_PATH: os.fspath(result_path), CHECKPOINT_DIR: os.fspath(checkpoint_dir)}
         return [_filled(argument, values, self.typed) for argument in self.arguments]
 
 
@@ -251,7 +269,7 @@ def _run(filled: Sequence[str], folder: Path, log: IO[bytes], output: Output | N
         shown = _shown(chunk, shown)
 
     try:
-        return Program(filled, folder).run(show)
+        return Program(filled, folder, inherited_descriptors()).run(show)
     except NotStarted as error:
         cause = error.__cause__
         assert isinstance(cause, OSError)

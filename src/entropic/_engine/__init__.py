@@ -7,12 +7,13 @@ from .._fs import door
 if TYPE_CHECKING:
     from ._acceptance import run_mark
     from ._annotation import annotate, annotate_newest, set_pinned
-    from ._arguments import checked_metadata, require_callable
+    from ._arguments import checked_metadata, require_callable, require_same_point
     from ._attempts import given_new_checkpoint
     from ._away import AwayResults
     from ._cache import RunCache
     from ._defaults import DefaultsWatch
     from ._ending import not_removed
+    from ._failure import keep_failure
     from ._fallback import select_with_fallbacks
     from ._known import CannotReplayError, Comparison, call_of, is_known, judge_of_code, make_known
     from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ._parts import CannotTakeError, Part, Refused, Rules, copy_parts, is_inside, require_own_key
     from ._paths import ResultPaths
     from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
-    from ._reads import ReadsWatch
+    from ._reads import ReadsWatch, changed_files
     from ._records import by_key, moved
     from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, save_of, suffix_of
     from ._settings import DIGEST_UP_TO_BYTES, Settings, checked_suffix
@@ -65,6 +66,7 @@ __all__ = [
     "annotate_newest",
     "by_key",
     "call_of",
+    "changed_files",
     "checked_metadata",
     "checked_suffix",
     "copy_parts",
@@ -81,6 +83,7 @@ __all__ = [
     "is_known",
     "judge",
     "judge_of_code",
+    "keep_failure",
     "make_known",
     "moved",
     "not_removed",
@@ -89,6 +92,7 @@ __all__ = [
     "records_in_journal",
     "require_callable",
     "require_own_key",
+    "require_same_point",
     "run_mark",
     "save_of",
     "select_with_fallbacks",
@@ -103,13 +107,14 @@ __getattr__, __dir__ = door(
     {
         "_acceptance": "run_mark",
         "_annotation": "annotate annotate_newest set_pinned",
-        "_arguments": "checked_metadata require_callable",
+        "_arguments": "checked_metadata require_callable require_same_point",
         "_attempts": "given_new_checkpoint",
         "_away": "AwayResults",
         "_cache": "RunCache",
         "_defaults": "DefaultsWatch",
         "_ending": "not_removed",
         "_fallback": "select_with_fallbacks",
+        "_failure": "keep_failure",
         "_known": "CannotReplayError Comparison call_of is_known judge_of_code make_known",
         "_lookup": "Candidate Lookup agrees has_own_key identity_fields identity_of judge",
         "_manifest": "differs first_defect has_recorded_digests",
@@ -118,7 +123,7 @@ __getattr__, __dir__ = door(
         "_parts": "CannotTakeError Part Refused Rules copy_parts is_inside require_own_key",
         "_paths": "ResultPaths",
         "_plain_runs": "PlainRuns SIMILAR_RUNS durations_of",
-        "_reads": "ReadsWatch",
+        "_reads": "ReadsWatch changed_files",
         "_records": "by_key moved",
         "_run": "AsyncWork BoundRunner Look Metadata RunUnderWay Runner Work save_of suffix_of",
         "_settings": "DIGEST_UP_TO_BYTES Settings checked_suffix",

@@ -26,3 +26,21 @@ def require_callable(runner: object) -> None:
         raise TypeError(
             f"Cannot run {runner!r}: a runner is called as runner(params, result_path), and this is no callable."
         )
+
+
+def require_same_point(key: Any, params_hash: str) -> None:
+    """
+    Refuse to run a point of a sweep in the place of the one that was drawn.
+
+    Args:
+        key: That of the point as it is now.
+        params_hash: What it was when it was drawn.
+
+    Raises:
+        RuntimeError: They differ.
+    """
+    if key.params_hash != params_hash:
+        raise RuntimeError(
+            "Cannot run the point: something in it was changed after the sweep had drawn it, and the result would be "
+            "another point's. Give each point objects, and input files, of its own."
+        )

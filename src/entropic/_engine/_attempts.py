@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,7 +28,8 @@ from ._ending import write_error
 from ._run import RunUnderWay, owner_of
 from ._staleness import StalenessPolicy
 
-_PATIENCE_SECONDS = 15.0  # a program that outlives its killed parent is ended within a few seconds
+_PATIENCE_SECONDS = 120.0  # a server of NFS takes its locks from a lost host after 90 s, as most are set up
+_PATIENCE_IN_A_LOOP_SECONDS = 5.0  # an event loop would stand still
 _GLANCE_SECONDS = 0.2  # where others may go on beside it: as long as somebody who lists the places may hold one
 
 
@@ -122,10 +124,9 @@ class Attempt:
         """
         self._code = _CodeOfRun(self._policy, self._work, self._run.provenance)
         note = self._note()
-        patience_seconds = _GLANCE_SECONDS if self._purpose == "run" else _PATIENCE_SECONDS
         try:
             self._checkpoint = found = self._area.take(
-                self._key.params_hash, note, self._judge(note), patience_seconds=patience_seconds
+                self._key.params_hash, note, self._judge(note), patience_seconds=self._patience_seconds()
             )
             found.begin()
         except OSError as error:
@@ -169,6 +170,11 @@ class Attempt:
             if cpu_seconds is not None:
                 last["cpu_seconds"] = cpu_seconds
             run.provenance["attempts"] = [*earlier, last]
+
+    def _patience_seconds(self) -> float:
+        if self._purpose == "run":
+            return _GLANCE_SECONDS
+        return _PATIENCE_IN_A_LOOP_SECONDS if is_in_event_loop() else _PATIENCE_SECONDS
 
     def _note_sign_of_life(self) -> None:
         checkpoint = self._checkpoint
@@ -240,6 +246,12 @@ class _CodeOfRun:
         with contextlib.suppress(EntropicError, OSError, KeyError):
             return self._policy.changes_since(_as_record(note))
         return []
+
+
+def is_in_event_loop() -> bool:
+    """Whether an event loop waits for this thread."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None
 
 
 def _code_of(runner: Any) -> dict[str, Any]:

@@ -270,18 +270,16 @@ class RunCache:
 
     def forget_key(self, key: Key, remove_file: bool = False) -> bool:
         """Forget all records of a key."""
-        from . import _records
-
         forms = {form.params_hash: form for form in key.forms()}
-        same = _records.of_keys(self.index, forms.keys())
+        same = self.index.find_under(forms.keys())
         return bool(self._forget([one for one in same if agrees(one, forms[one.params_hash])], remove_file))
 
     def forget_records(self, records: Iterable[RunRecord], remove_files: bool = False) -> int:
         """Forget these records, as users see them. Returns how many there were."""
-        from . import _records, _writer
+        from . import _writer
 
         unwanted = set(map(_writer.signature, records))
-        same = _records.of_keys(self.index, {params_hash for params_hash, _, _ in unwanted})
+        same = self.index.find_under({params_hash for params_hash, _, _ in unwanted})
         return self._forget([one for one in same if _writer.signature(self.paths.shown(one)) in unwanted], remove_files)
 
     def forget_chosen(
@@ -331,12 +329,13 @@ class RunCache:
         current: bool = False,
     ) -> RecordList:
         """Return the records that `iter` yields; if *current* only what answers today."""
-        from . import _unknown_names
+        from . import _superseded, _unknown_names
 
+        records = self.iter(selection._replace(limit=None) if current else selection, is_wanted)
         if current:
-            answering = self.select(selection._replace(limit=None), is_wanted, is_good).current()
-            return answering[: selection.limit]
-        found = _tables.from_store(self.iter(selection, is_wanted), self.origin(is_good))
+            answering = _superseded.answering(self.index, self.paths, records, is_good)
+            records = itertools.islice(answering, selection.limit)
+        found = _tables.from_store(records, self.origin(is_good))
         if selection.condition != query.EVERY_RUN or selection.order_by:
             _unknown_names.warn_of_slips(
                 selection, bool(found), lambda: map(self.paths.fields, filter(is_wanted, self.index.iter()))

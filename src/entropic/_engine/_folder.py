@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from .._results import Layout, folder_id, give_folder_id, is_folder_id, is_own_name, seal_of
+from .._results import Layout, folder_id, give_folder_id, is_folder_id, own_results, seal_of
 from ..errors import OtherFolderError, StoreWriteError
 from ..index import Index
 from ._settings import Settings
@@ -94,8 +94,7 @@ class FolderIdentity:
     def _has_results(self) -> bool:
         """Whether results lie in the folder, so that it is no empty mount point."""
         try:
-            with os.scandir(self._results_dir) as entries:
-                return any(is_own_name(entry.name) for entry in entries)
+            return any(True for _ in own_results(self._results_dir))
         except OSError:
             return False
 

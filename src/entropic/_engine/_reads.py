@@ -34,7 +34,7 @@ MOST_FILES = 100
 """So many files of a run are noted; a hit looks at each of them."""
 
 _CHANGED_MEANWHILE = "changed meanwhile"
-_MANY_RECORDS = 1 << 16
+_MANY_READS = 4096
 _BYTECODE = (".pyc", ".pyo", ".so", ".pyd")
 _OF_TOOLS = ("/.git/", "/site-packages/", "/dist-packages/", "/__pycache__/", ".egg-info/", ".dist-info/")
 _OF_THE_SYSTEM = ("/proc", "/sys", "/dev", "/run", "/etc", "/bin", "/lib", "/lib64")
@@ -77,7 +77,7 @@ class ReadsWatch:
         self._accept, self._accepted_for = accepted.accept, accepted.accepted_for
         self._is_judged = is_judged
         self._said: set[str] = set()
-        self._known: dict[tuple[str, str], tuple[object, Reads | None]] = {}
+        self._known: dict[RecordedReads, Reads] = {}
 
     @classmethod
     def on(cls, engine: RunCache, function_name: str, project: str, *, is_judged: bool) -> ReadsWatch:
@@ -173,13 +173,14 @@ class ReadsWatch:
         return [one for several in stale for one in of_today(several)[-1:]]
 
     def _of(self, record: RunRecord) -> Reads | None:
-        key, told = (record.params_hash, record.created_at), record.provenance.get("reads")
-        known = self._known.get(key)
-        if known is None or known[0] != told:
-            recorded = RecordedReads.of(record)
-            known = told, None if recorded is None else Reads(recorded, self._project)
-            remember(self._known, key, known, _MANY_RECORDS)
-        return known[1]
+        recorded = RecordedReads.of(record)
+        if recorded is None:
+            return None
+        reads = self._known.get(recorded)  # most runs of a function read the same
+        if reads is None:
+            reads = Reads(recorded, self._project)
+            remember(self._known, recorded, reads, _MANY_READS)
+        return reads
 
     def _are_accepted(self, reads: Reads, record: RunRecord) -> bool:
         return reads.mark_now() in self._accepted_for(reads.mark, run_mark(record))
@@ -228,6 +229,12 @@ class Reads:
         if opened is not None:
             for one in self._files:
                 opened.note_open(one.path, os.O_RDONLY, by_name=True)
+
+
+def changed_files(record: RunRecord) -> list[str]:
+    """The files that the run of a record has read, and that are not what they were, where its project was then."""
+    recorded = RecordedReads.of(record)
+    return [] if recorded is None else Reads(recorded, "").changed()
 
 
 class _Watched:

@@ -14,7 +14,6 @@ from ..query import Condition, in_order, names_in, predicate
 from ._paths import ResultPaths
 from ._writer import IndexWriter, signature
 
-_MOST_KEYS_TO_ASK_FOR = 100
 _LEAST_TO_SORT = 1000
 
 
@@ -33,13 +32,6 @@ def count(index: Index, condition: Condition, paths: ResultPaths) -> int:
     if _names_path(condition):
         return sum(1 for _ in found(index, condition, paths))
     return index.count(condition)
-
-
-def of_keys(index: Index, keys: Collection[str]) -> Iterator[RunRecord]:
-    """Yield the records under some hashes: asked for one by one, or found by a look at all of them if they are many."""
-    if len(keys) > _MOST_KEYS_TO_ASK_FOR:
-        return (record for record in index.iter() if record.params_hash in keys)
-    return (record for key in keys for record in index.find_all_by_hash(key))
 
 
 def first_in_order(
@@ -127,7 +119,7 @@ def pinned_anew(
 ) -> tuple[list[tuple[RunRecord, RunRecord]], dict[str, Sequence[RunRecord]]]:
     """Of records as users see them, those to pin or unpin, as they are and will be; and all records of their keys."""
     wanted = set(map(signature, records))
-    same = by_key(of_keys(index, {params_hash for params_hash, _, _ in wanted}))
+    same = by_key(index.find_under({params_hash for params_hash, _, _ in wanted}))
     every = [one for several in same.values() for one in several]
     found = [one for one in every if signature(paths.shown(one)) in wanted]
     changed = [(one, with_pin(one, pinned=pinned)) for one in found if is_pinned(one) is not pinned]

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 from .. import _log
 from .._fs import remove
 from .._record import RunRecord
-from .._results import is_own_name
+from .._results import is_own_name, is_shard
 from ..errors import EntropicError
 from ..index import Index
 from ._ending import not_removed, write_error
 from ._paths import ResultPaths
-from ._records import of_keys
 
 if TYPE_CHECKING:
     from ._cache import RunCache
@@ -42,7 +41,7 @@ def forget(engine: RunCache, records: Sequence[RunRecord], remove_files: bool) -
         place = engine.index.path or engine.settings.results_dir
         raise write_error("Cannot forget the runs", error, place, "Nothing has been removed.") from error
     if engine.away is not None and remove_files:
-        engine.away.remove(records, of_keys(engine.index, {record.params_hash for record in records}))
+        engine.away.remove(records, engine.index.find_under({record.params_hash for record in records}))
     engine.remove_unused(paths)
     return len(records)
 
@@ -75,6 +74,7 @@ def remove_unused(places: ResultPaths, index: Index, results_dir: Path, paths: C
 
 def _remove_run_folder(folder: Path, results_dir: Path) -> None:
     """Remove the folder of a run with companions, once it is empty."""
-    if folder.parent == results_dir and is_own_name(folder.name):
+    is_inside = folder.parent == results_dir or (is_shard(folder.parent.name) and folder.parent.parent == results_dir)
+    if is_inside and is_own_name(folder.name):
         with contextlib.suppress(OSError):
             folder.rmdir()

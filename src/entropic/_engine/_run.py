@@ -69,7 +69,8 @@ class BoundRunner:
     @property
     def takes_checkpoint(self) -> bool:
         """Whether the runner has a parameter for the folder of its checkpoints."""
-        return has_parameter(self.function, CHECKPOINT_ARG)
+        own: bool | None = getattr(self.function, "__entropic_checkpoint__", None)  # as a program has it
+        return has_parameter(self.function, CHECKPOINT_ARG) if own is None else own
 
     def __call__(self, path: Path) -> object:
         held = unchanged(self._key, lambda: make_key(self._params), lambda record: _origins.fetch_result(record))

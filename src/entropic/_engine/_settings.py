@@ -22,7 +22,7 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _AFFORDABLE_BYTES_PER_SECOND = 5_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Settings:
     """
     What a store was made with, each value checked; see `entropic.Store`.

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from .._record import RunRecord
 from ..index import Index
 from ._paths import ResultPaths
+from ._records import by_key
 
 NEWER_RUN = "newer run"
 OTHER_CODE = "other code"
-_ASKED_ONE_BY_ONE = 200
+_AT_FIRST = 50
+_AT_ONCE = 5000
 
 
 def why_superseded(
@@ -30,7 +32,6 @@ def why_superseded(
         records: As users see them.
         is_good: Whether a record is of today's code; every one is without it.
     """
-    of_key = _records_by_key(index, {record.params_hash for record in records})
 
     def is_of_today(record: RunRecord) -> bool:
         return is_good is None or not isinstance(record.provenance.get("code"), str) or is_good(record)
@@ -40,21 +41,30 @@ def why_superseded(
             return OTHER_CODE
         # Replicates of one number only take each other's place.
         number = record.provenance.get("replicate")
-        same = [one for one in of_key[record.params_hash] if one.provenance.get("replicate") == number]
+        same = [one for one in of_key.get(record.params_hash, ()) if one.provenance.get("replicate") == number]
         own = max((at for at, one in enumerate(same) if _mark(one, paths) == _mark(record, paths)), default=len(same))
         return NEWER_RUN if any(map(is_of_today, same[own + 1 :])) else ""
 
-    return list(map(why, records))
+    reasons: list[str] = []
+    for begin in range(0, len(records), _AT_ONCE):  # of a long list, the runs of all points are very many
+        some = records[begin : begin + _AT_ONCE]
+        of_key = by_key(index.find_under({record.params_hash for record in some}))
+        reasons += map(why, some)
+    return reasons
 
 
-def _records_by_key(index: Index, keys: set[str]) -> dict[str, list[RunRecord]]:
-    if len(keys) <= _ASKED_ONE_BY_ONE:
-        return {key: index.find_all_by_hash(key) for key in keys}
-    of_key: dict[str, list[RunRecord]] = defaultdict(list)
-    for record in index.iter():
-        if record.params_hash in keys:
-            of_key[record.params_hash].append(record)
-    return of_key
+def answering(
+    index: Index,
+    paths: ResultPaths,
+    records: Iterable[RunRecord],
+    is_good: Callable[[RunRecord], bool] | None = None,
+) -> Iterator[RunRecord]:
+    """Yield those that answer, some at a time, and no more than are asked for."""
+    remaining, count = iter(records), _AT_FIRST
+    while some := list(itertools.islice(remaining, count)):
+        reasons = why_superseded(index, paths, some, is_good)
+        yield from (record for record, why in zip(some, reasons, strict=True) if not why)
+        count = min(count * 4, _AT_ONCE)
 
 
 def _mark(record: RunRecord, paths: ResultPaths) -> tuple[str, Path]:

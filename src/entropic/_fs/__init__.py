@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from ._mounts import is_local
     from ._opened import OpenedFiles, current_files, opened_files
     from ._reading import is_linked, open_own_file, own_entries, read_own_file, status_of
-    from ._stamp import Stamp, is_settled
+    from ._stamp import Stamp, is_descriptor_of, is_settled
     from ._turns import takes_turn
     from ._warn import collected_warnings, collecting_warnings, give_again, warn, was_given_again
 
@@ -76,6 +76,7 @@ __all__ = [
     "is_abandoned",
     "is_as_recorded",
     "is_at",
+    "is_descriptor_of",
     "is_finished",
     "is_linked",
     "is_local",
@@ -138,7 +139,7 @@ __getattr__, __dir__ = door(
         "_mounts": "is_local",
         "_opened": "OpenedFiles current_files opened_files",
         "_reading": "is_linked open_own_file own_entries read_own_file status_of",
-        "_stamp": "Stamp is_settled",
+        "_stamp": "Stamp is_descriptor_of is_settled",
         "_turns": "takes_turn",
         "_warn": "collected_warnings collecting_warnings give_again warn was_given_again",
     },

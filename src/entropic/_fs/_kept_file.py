@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ._files import make_shared_folder, share_file
 from ._flock import closer
 from ._fork import watch_forks
+from ._stamp import status_of_descriptor
 
 # A folder may come from a stranger: a link in the place of our file is not followed, a pipe is not waited for.
 _AS_IT_IS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -17,7 +18,8 @@ class KeptFile:
     """
     A file of ours that all users of a results folder share: made if it is missing, and closed with this object.
 
-    A forked child closes it as well: locks on it are the parent's.
+    A forked child closes it as well: locks on it are the parent's. Where somebody else has closed the descriptor, as a
+    process does that becomes a daemon, the number may be another file's by now: it is neither used nor closed then.
 
     Args:
         path: Where it is.
@@ -31,13 +33,16 @@ class KeptFile:
     """
 
     _close: Callable[[], None] | None = None
+    _identity: tuple[int, int] | None = None
     descriptor = -1
 
     def __init__(self, path: str, flags: int) -> None:
         self.descriptor, is_new = _opened(path, flags | _AS_IT_IS)
         self._close = closer(self.descriptor)
+        status = os.fstat(self.descriptor)
+        self._identity = status.st_dev, status.st_ino
         if is_new:
-            share_file(self.descriptor, os.path.dirname(path), os.fstat(self.descriptor).st_mode)
+            share_file(self.descriptor, os.path.dirname(path), status.st_mode)
         watch_forks(self)
 
     def __del__(self) -> None:
@@ -51,13 +56,25 @@ class KeptFile:
 
     def close(self) -> None:
         """Close it now."""
+        self._own_status()
         self.descriptor = -1
         if self._close is not None:
             self._close()
 
     def is_there(self) -> bool:
         """Whether it is open, and was not removed meanwhile. One ``fstat``."""
-        return self.descriptor >= 0 and os.fstat(self.descriptor).st_nlink > 0
+        status = self._own_status()
+        return status is not None and status.st_nlink > 0
+
+    def _own_status(self) -> os.stat_result | None:
+        """The status of the file; None if the descriptor is not its any more, nor ours."""
+        if self.descriptor < 0:
+            return None
+        status = status_of_descriptor(self.descriptor)
+        if self._identity is None or (status is not None and (status.st_dev, status.st_ino) == self._identity):
+            return status
+        self.descriptor, self._close = -1, None
+        return None
 
 
 def _opened(path: str, flags: int) -> tuple[int, bool]:

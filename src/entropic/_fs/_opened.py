@@ -111,6 +111,12 @@ class OpenedFiles:
         if access == os.O_RDWR and path in self.read:
             self.note_write(path)
 
+    def would_read(self, path: Any, mode: object, flags: int) -> bool:
+        """Whether what is being opened would be noted as read."""
+        if not isinstance(path, (str, bytes)) or flags & os.O_ACCMODE == os.O_WRONLY:
+            return False
+        return self._is_wanted(_absolute(path)) and os.path.isfile(path)
+
     def note_write(self, path: str) -> None:
         """Note that a file is being written."""
         if self._is_open and len(self.written) < _MOST_FILES:
@@ -193,23 +199,21 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     note = _EVENTS.get(event)
     if note is not None:
         with contextlib.suppress(Exception):  # what a hook raises, the one who opens a file would get
-            for opened in _concerned():
-                note(opened, *arguments)
+            if not _is_our_own(sys._getframe(1)):
+                _note_where_it_counts(note, arguments)
 
 
-def _concerned() -> list[OpenedFiles]:
-    """The blocks that what happens in this thread now counts for."""
-    if _is_our_own(sys._getframe(2)):
-        return []
+def _note_where_it_counts(note: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     current = _current.get()
     if current is not None:
-        return [current]
+        note(current, *arguments)
+        return
     thread = threading._active.get(threading.get_ident())  # type: ignore[attr-defined]  # `current_thread` makes one
-    started_in = [opened for opened in list(_under_way) if opened.may_be_of(thread)]
-    if not started_in:
-        for opened in list(_under_way):
+    for opened in list(_under_way):
+        if opened.may_be_of(thread):
+            note(opened, *arguments)
+        elif note is _note_open and opened.would_read(*arguments):
             opened.note_unseen("threads that were there before")
-    return started_in
 
 
 def _is_our_own(frame: FrameType | None) -> bool:

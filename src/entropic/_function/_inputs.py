@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from inspect import Parameter, Signature
 from typing import Any
 
-from ..hashing import InputFile, has_companions, is_input, is_record, paths
+from ..hashing import InputFile, is_input, is_record, is_record_list, paths
 
 _NAMED = r"\bInputFile\b"
 _LONGEST_TEXT = 60
@@ -67,11 +67,11 @@ class Inputs:
         """A value of an annotated parameter: paths and records, also those in containers, are of input files."""
         if isinstance(value, InputFile) or is_input(value):
             return value
-        if is_record(type(value)) and has_companions(value):
+        if is_record(type(value)) and _has_companions(value):
             return value  # one file is not all there is to its content
         if isinstance(value, (str, os.PathLike)):
             return InputFile(value)
-        kind = type(value)
+        kind = list if is_record_list(type(value)) else type(value)
         if kind in (list, tuple, set, frozenset):
             return kind(self._marked(name, item) for item in value)
         if isinstance(value, Mapping):
@@ -84,6 +84,12 @@ class Inputs:
             f"Cannot use {_shortened(value)} as the input file {name!r} of {self._name}: it is neither a path nor the "
             f"record of a run. Pass one of these; of a cached function with load=, what its retrieve() returns."
         )
+
+
+def _has_companions(record: Any) -> bool:
+    from ..hashing import has_companions  # loaded by those who pass records
+
+    return has_companions(record)
 
 
 def _shortened(value: Any) -> str:

@@ -7,12 +7,21 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from .._engine import SIMILAR_RUNS, Metadata, StalenessPolicy, checked_metadata, durations_of
+from .._engine import (
+    SIMILAR_RUNS,
+    Metadata,
+    StalenessPolicy,
+    checked_metadata,
+    durations_of,
+    keep_failure,
+    require_same_point,
+)
 from .._locks import SingleFlight
 from .._record import RunRecord
 from .._sweep import (
     Plan,
     Run,
+    RunLimits,
     SweepOptions,
     as_record,
     plan_sweep,
@@ -20,7 +29,7 @@ from .._sweep import (
     run_sweep,
 )
 from .._tables import RecordList
-from ..errors import NotAMappingError
+from ..errors import Failure, NotAMappingError
 from ..hashing import Key, decode_params, own_copy
 from ._call import Call
 from ._function import FunctionCache
@@ -97,19 +106,20 @@ class FunctionPoints:
         found = engine.found_elsewhere(key, watch)
         return None if found is None else engine.fallbacks.is_of_earlier_code(found, key)
 
-    def ensure(self, point: Any, *, waits: bool = True) -> tuple[RunRecord, bool]:
-        key, call, watch = self._call(point)
+    def ensure(self, point: Any, params_hash: str, *, waits: bool = False) -> tuple[RunRecord, bool]:
+        key, call, watch = self._call(point, params_hash)
         record = self.cache.engine.obtain(key, call, self.metadata, watch, waits=waits)
         return record, self._has_run(call)
 
-    async def ensure_async(self, point: Any, *, waits: bool) -> tuple[RunRecord, bool]:
-        key, call, watch = self._call(point)
-        record = await self.cache.engine.obtain_async(key, call.awaited, self.metadata, watch, waits=waits)
+    async def ensure_async(self, point: Any, params_hash: str) -> tuple[RunRecord, bool]:
+        key, call, watch = self._call(point, params_hash)
+        record = await self.cache.engine.obtain_async(key, call.awaited, self.metadata, watch, waits=False)
         return record, self._has_run(call)
 
-    def _call(self, point: Any) -> tuple[Key, Call, StalenessPolicy]:
+    def _call(self, point: Any, params_hash: str) -> tuple[Key, Call, StalenessPolicy]:
         args, kwargs = self._arguments(point)
         key = self.cache.key(args, kwargs)
+        require_same_point(key, params_hash)
         return key, Call(self.cache, key, args, kwargs), self.cache.watches.of(args, kwargs)
 
     def _has_run(self, call: Call) -> bool:
@@ -137,6 +147,12 @@ class FunctionPoints:
 
     def answered(self, count: int) -> None:
         self.cache.count_hits(count)
+
+    def limits(self) -> RunLimits | None:
+        return self.cache.options.run_limits()
+
+    def keep_failure(self, key: Key, failure: Failure, reason: str, attempts: int, since: str) -> None:
+        keep_failure(self.cache.engine, key, failure, reason, attempts, since)
 
     def results_dir(self) -> Path:
         return self.cache.engine.settings.results_dir

@@ -18,12 +18,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .._engine import StalenessPolicy, agrees, judge
+from .._engine import StalenessPolicy, agrees, judge, require_same_point
 from .._fs import warn
 from .._record import RunRecord
 from .._sweep import Run, SweepKeywords, SweepOptions, run_sweep
 from .._tables import RecordList
-from ..errors import EqualReplicatesWarning
+from ..errors import EqualReplicatesWarning, Failure
 from ..hashing import Key, hash_params, normalize_params
 from ..query import Selection, param
 from ._call import Call
@@ -173,6 +173,7 @@ class NumberedReplicates:
         self.shared = points.shared
         self.results_dir = points.results_dir
         self.flights = points.flights
+        self.limits = points.limits
 
     def __reduce__(self) -> tuple[Any, ...]:
         return NumberedReplicates, (self._points, self._replicates)
@@ -199,8 +200,9 @@ class NumberedReplicates:
     def elsewhere(self, key: _NumberKey) -> bool | None:
         return None  # a store that is fallen back on is asked for points, not for further runs of one
 
-    def ensure(self, point: Any, *, waits: bool = True) -> tuple[RunRecord, bool]:
+    def ensure(self, point: Any, params_hash: str, *, waits: bool = False) -> tuple[RunRecord, bool]:
         flight = self.key(point)
+        require_same_point(flight, params_hash)
         call = Call(self._cache, flight.key, *self._replicates(point))
         metadata = {**self._replicates.seed(point), **self._points.metadata}
         record = self._cache.engine.replicate(
@@ -210,6 +212,9 @@ class NumberedReplicates:
 
     def prepare(self) -> None:
         self._points.prepare()
+
+    def keep_failure(self, key: _NumberKey, failure: Failure, reason: str, attempts: int, since: str) -> None:
+        self._points.keep_failure(key.key, failure, reason, attempts, since)
 
     def params(self, key: _NumberKey) -> dict[str, Any]:
         return self._points.params(key.key)

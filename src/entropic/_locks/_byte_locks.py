@@ -10,6 +10,7 @@ holds through its open file is noted, and a place is claimed before its byte is 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import weakref
@@ -112,11 +113,16 @@ class ByteLocks:
     def _locks(self, lock: ByteLock) -> bool:
         while True:
             file = self._opened()
-            if not lock.take(file):
-                return False
-            if file.is_there():
-                return True
-            self._file = None  # removed meanwhile; it is closed with the last of its locks
+            try:
+                if not lock.take(file):
+                    return False
+                if file.is_there():
+                    return True
+            except OSError as error:
+                if error.errno != errno.EBADF or file.is_there():
+                    raise
+            lock.free()  # the file was removed meanwhile, or somebody has closed the descriptor
+            self._file = None  # it is closed with the last of its locks
 
     def _opened(self) -> KeptFile:
         file = self._file
@@ -166,13 +172,16 @@ class ByteLock:
         self.release()
         return False
 
+    def free(self) -> None:
+        """Free the byte, and keep the claim."""
+        if self._unlock is not None:
+            with contextlib.suppress(OSError):  # freed with the file at the latest
+                self._unlock()
+
     def release(self) -> None:
         """Free it, and then the claim: in the other order it might be another's by then."""
         try:
-            if self._unlock is not None:
-                self._unlock()
-        except OSError:
-            pass  # freed with the file at the latest
+            self.free()
         finally:
             self._forget()
             self._file = None

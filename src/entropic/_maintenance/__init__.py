@@ -2,6 +2,7 @@
 
 from ._ancestry import LineageRun, files_behind, with_ancestors
 from ._check import CheckReport, OutdatedRun, check, salvage
+from ._checkpoints import CheckpointedRun, checkpoints, prune_checkpoints
 from ._evict import evict
 from ._explain import Explanation, Neighbour, explain
 from ._export import Exported, ExportOptions, export
@@ -11,14 +12,16 @@ from ._lineage import Lineage, LineageLink, lineage
 from ._links import link_view
 from ._merge import Merged, MergeOptions, merge
 from ._orphans import remove_orphans
-from ._prune import Limits, prune, prune_failures, remove_failures
+from ._prune import Limits, prune, prune_failures, remove_all
 from ._rebuild import rebuild, undelete
 from ._reproduce import Reproduction, ReproductionReport, reproduce, run_again
+from ._run_diff import RunDiff, diff
 from ._under_way import ActiveRun, Estimates, under_way
 
 __all__ = [
     "ActiveRun",
     "CheckReport",
+    "CheckpointedRun",
     "Estimates",
     "Explanation",
     "ExportOptions",
@@ -35,7 +38,10 @@ __all__ = [
     "OutdatedRun",
     "Reproduction",
     "ReproductionReport",
+    "RunDiff",
     "check",
+    "checkpoints",
+    "diff",
     "evict",
     "explain",
     "export",
@@ -46,9 +52,10 @@ __all__ = [
     "link_view",
     "merge",
     "prune",
+    "prune_checkpoints",
     "prune_failures",
     "rebuild",
-    "remove_failures",
+    "remove_all",
     "remove_orphans",
     "reproduce",
     "run_again",

@@ -13,10 +13,10 @@ from .._fs import own_entries, status_of
 from .._locks import dead_locks
 from .._record import RunRecord, call_text, one_line
 from .._remote import Look, top_of
-from .._results import Layout, dead_sessions, dead_task_files, unclaimed_work
+from .._results import Layout, checkpoint_places, dead_sessions, dead_task_files, unclaimed_work
 from .._tables import RecordList
 from ._ancestry import Ancestry, LineageRun
-from ._orphans import list_entries, orphans_among
+from ._orphans import find_orphans
 
 __all__ = ["CheckReport", "OutdatedRun"]
 
@@ -56,6 +56,7 @@ class CheckReport:
             it. Remove it by hand once nothing runs.
         outdated: Results that agree with their records, but were made from runs that have changed since or are gone.
         failed: What failed runs left behind under ``keep_failed``.
+        checkpoints: What runs have put by that are not recorded, under way or interrupted.
         unreadable_lines: Numbers of index lines that cannot be read, counted from 1.
         repaired: What ``repair=True`` has mended, one sentence each.
         not_repaired: What it could not mend, likewise.
@@ -70,6 +71,7 @@ class CheckReport:
     leftovers: list[Path] = field(default_factory=list)
     unclaimed: list[Path] = field(default_factory=list)
     failed: list[Path] = field(default_factory=list)
+    checkpoints: list[Path] = field(default_factory=list)
     outdated: list[OutdatedRun] = field(default_factory=list)
     unreadable_lines: list[int] = field(default_factory=list)
     repaired: list[str] = field(default_factory=list)
@@ -94,6 +96,7 @@ class CheckReport:
         lines += [f"of a process that may still run (if nothing does, remove it): {path}" for path in self.unclaimed]
         lines += [f"made from what has changed: {run}" for run in self.outdated]
         lines += [f"failed run: {path}" for path in self.failed]
+        lines += [f"put by for a run that is not recorded: {path}" for path in self.checkpoints]
         lines += [f"index line {number} cannot be read" for number in self.unreadable_lines]
         lines += [f"repaired: {what}" for what in self.repaired]
         lines += [f"not repaired: {what}" for what in self.not_repaired]
@@ -107,10 +110,7 @@ def check(engine: RunCache, *, contents: bool, repair: bool) -> CheckReport:
     """Look for everything that does not agree, and on request mend it; see `entropic.Store.check`."""
     report, results_dir = CheckReport(), engine.settings.results_dir
     engine.writer.settle()
-    # In this order: a run that ends meanwhile is then either still under way, or in the index already.
-    entries = list_entries(results_dir)
     objects = engine.away.results.objects() if engine.away is not None else {}
-    in_flight = engine.staging.in_flight(surely=True)  # to be told; remove_orphans is more careful
     intact, damaged_lines = engine.index.read_intact()
     report.unreadable_lines = [*damaged_lines]
     records = [engine.paths.shown(record) for record in intact]
@@ -119,7 +119,7 @@ def check(engine: RunCache, *, contents: bool, repair: bool) -> CheckReport:
         compare_objects(report, records, objects, engine.away, contents=contents)
     known = {path for record in records for path in engine.paths.files_of(record)}
     known.update(engine.paths.index_files())
-    report.orphans = orphans_among(engine, entries, known, in_flight)
+    report.orphans = find_orphans(engine, known)
     note_leftovers(report, results_dir)
     report.leftovers += engine.index.leftovers()
     if not damaged_lines:  # else what cannot be read would pass for gone
@@ -222,6 +222,7 @@ def note_leftovers(report: CheckReport, results_dir: Path) -> None:
     report.unclaimed += unclaimed_work(layout)
     failed = layout.failed
     report.failed += own_entries(failed)
+    report.checkpoints += checkpoint_places(layout)
 
 
 def _differs(record: RunRecord, *, contents: bool) -> bool:

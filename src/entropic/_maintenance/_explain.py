@@ -12,13 +12,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from .._code import RunNotes, environment
 from .._engine import RunCache, StalenessPolicy, agrees, identity_fields
 from .._record import RunRecord, local_time, one_line
 from .._tables import RecordList
 from ..errors import declaration
 from ..hashing import Identity, Key, canonical, decode_params, key_of
 from ..query import Selection
-from ._value_differences import RunNames, differences_of, value_text
+from ._value_differences import RunNames, changed_entries, differences_of, value_text
 
 __all__ = ["Explanation", "Neighbour"]
 
@@ -137,7 +138,11 @@ def explain(
     if found is None:
         return explained
     where = f"it would be fetched from {found.source.results_dir}"
-    return _explained(key, found.candidate.record, (where, *_why_it_answers(found.candidate.record, key)))
+    return _explained(
+        key,
+        found.candidate.record,
+        (where, *_why_it_answers(RunNotes(found.source.results_dir), found.candidate.record, key)),
+    )
 
 
 def _explain_here(
@@ -157,9 +162,10 @@ def _explain_here(
     if found.kind == "other function":
         return _explained(key, None, (found.reason,))
     record = engine.shown(candidate, key)
+    notes = RunNotes(engine.settings.results_dir)
     if found.is_hit or policy is None:
-        return _explained(key, record, _why_it_answers(candidate.record, key))
-    return _of_earlier_code(key, record, _why_it_answers(candidate.record, key), found.reason, policy)
+        return _explained(key, record, _why_it_answers(notes, candidate.record, key))
+    return _of_earlier_code(key, record, _why_it_answers(notes, candidate.record, key), found.reason, policy)
 
 
 def _explained(key: Key, record: RunRecord | None, reasons: tuple[str, ...], **further: Any) -> Explanation:
@@ -230,13 +236,23 @@ def _said_of_names(names: Sequence[str], function: Function | None) -> Iterator[
         yield f'  name="{names[-1]}"'
 
 
-def _why_it_answers(record: RunRecord, key: Key) -> tuple[str, ...]:
+def _why_it_answers(notes: RunNotes, record: RunRecord, key: Key) -> tuple[str, ...]:
     when = local_time(record.created_at)
     older = ", before its parameters grew" if record.params_hash != key.params_hash else ""
     told = [f"recorded {when}{older}: {record.result_path}"]
     if reason := record.provenance.get("reason"):
         told.append(f"it ran for this reason: {reason}")
+    if other := [*_installed_since(record, notes)]:
+        told.append(f"installed since: {', '.join(other)}")
     return tuple(told)
+
+
+def _installed_since(record: RunRecord, notes: RunNotes) -> Iterator[str]:
+    """Other versions of packages that the module of a run's function imports, than those it was made with."""
+    named, recorded = record.provenance.get("packages"), notes.environment(record.provenance.get("environment"))
+    if isinstance(named, dict) and recorded:
+        before, now = recorded.get("packages"), environment().get("packages")
+        yield from changed_entries(before, now, sorted(map(str, named)))
 
 
 def _nearest(

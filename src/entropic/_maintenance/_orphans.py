@@ -14,27 +14,56 @@ from pathlib import Path
 
 from .. import _log
 from .._engine import RunCache
-from .._results import is_own_name
-from ..errors import EntropicError
+from .._results import is_own_name, is_shard, own_parts, own_results
+from ..errors import EntropicError, IndexCorruptError
 from ..index import TinyDBIndex, is_index_file, remembered_folder
 
 
-def list_entries(results_dir: Path) -> list[Path]:
-    """What lies in the results folder, hidden things aside."""
-    if not results_dir.is_dir():
+def find_orphans(engine: RunCache, known: Iterable[Path]) -> list[Path]:
+    """
+    Results that no index knows, and no run is about to record.
+
+    The folder is looked through entry by entry, after the index was read: what was recorded meanwhile is looked up.
+
+    Args:
+        engine: The store.
+        known: What its records name.
+    """
+    root = engine.settings.results_dir
+    tops = {_top(path, root) for path in known if root in path.parents}
+    try:
+        unknown = [Path(path) for path in own_results(root) if path not in tops]
+    except FileNotFoundError:
         return []
-    return sorted(path for path in results_dir.iterdir() if not path.name.startswith("."))
+    return orphans_among(engine, sorted(unknown), engine.staging.in_flight(surely=True))  # to be told
 
 
-def orphans_among(engine: RunCache, entries: Iterable[Path], known: set[Path], in_flight: set[str]) -> list[Path]:
-    """Those entries of the results folder that no index knows, and no run is about to record."""
-    results_dir = engine.settings.results_dir
-    named = [path for path in entries if is_own_name(path.name) and not any(key in path.name for key in in_flight)]
+def orphans_among(engine: RunCache, paths: Iterable[Path], in_flight: set[str]) -> list[Path]:
+    """Those of some results that no index knows by now, and no run is about to record."""
+    root = engine.settings.results_dir
+    named = [path for path in paths if is_own_name(path.name) and not any(key in path.name for key in in_flight)]
     if not named:
         return []
-    known = known | _known_to_others(engine)
-    tops = {results_dir / path.relative_to(results_dir).parts[0] for path in known if results_dir in path.parents}
-    return [path for path in named if path not in tops]
+    tops = {_top(path, root) for path in _known_to_others(engine) if root in path.parents}
+    return [path for path in named if str(path) not in tops and not _is_recorded(engine, path)]
+
+
+def _is_recorded(engine: RunCache, path: Path) -> bool:
+    parts = own_parts(path.name)
+    assert parts is not None
+    try:
+        same = engine.index.find_all_by_hash(parts[0].partition("_")[2])
+    except IndexCorruptError:  # what can be read of it is known
+        return False
+    root = engine.settings.results_dir
+    files = (file for record in same for file in engine.paths.files_of(record))
+    return any(root in file.parents and _top(file, root) == str(path) for file in files)
+
+
+def _top(path: Path, root: Path) -> str:
+    """The entry, of the results folder or of one of its folders by hash, that a path in it belongs to."""
+    parts = path.relative_to(root).parts
+    return os.path.join(root, *parts[: 2 if is_shard(parts[0]) else 1])
 
 
 def remove_orphans(engine: RunCache, paths: Iterable[Path]) -> Sequence[Path]:
@@ -43,8 +72,8 @@ def remove_orphans(engine: RunCache, paths: Iterable[Path]) -> Sequence[Path]:
     for path in wanted:
         engine.paths.require_removable(path)
         _require_own_name(path)
-    in_flight = engine.staging.in_flight()  # before the index is read: see check
-    removable = orphans_among(engine, wanted, set(), in_flight)
+    in_flight = engine.staging.in_flight()  # before the index is read
+    removable = orphans_among(engine, wanted, in_flight)
     for path in wanted:
         if path not in removable:
             _log.file_kept(str(path), "a run is about to record it, or another index has a record of it")

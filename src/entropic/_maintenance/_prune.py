@@ -18,6 +18,7 @@ from .._results import folder_id
 from .._tables import RecordList
 from ..query import Selection, Where, fields_of, predicate
 from ._ancestry import is_behind, other_stores, rank_of, with_inputs
+from ._checkpoints import CheckpointedRun
 from ._failures import FailedRun, failures
 
 
@@ -145,13 +146,13 @@ def prune_failures(
     if older_than_seconds is not None:
         found = [one for one in found if (now - _moment(one.failed_at, now)).total_seconds() > older_than_seconds]
     if not preview:
-        remove_failures(found)
+        remove_all(found, "failed runs")
     return found
 
 
-def remove_failures(found: Sequence[FailedRun]) -> None:
+def remove_all(found: Sequence[FailedRun | CheckpointedRun], what: str) -> None:
     """
-    Remove what failed runs have left.
+    Remove what runs have left that are not recorded; what an attempt uses by now stays.
 
     Raises:
         StoreWriteError: Some of it cannot be removed; the rest is gone.
@@ -163,7 +164,7 @@ def remove_failures(found: Sequence[FailedRun]) -> None:
         except OSError as error:
             kept.append((one.path, error))
     if kept:
-        raise not_removed("failed runs", kept, len(found) - len(kept))
+        raise not_removed(what, kept, len(found) - len(kept))
 
 
 def choose(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .._engine import RunCache, open_caches
-from .._record import call_text, short_name
+from .._record import call_text, one_line, short_name
 from .._results import own_parts
-from ..hashing import INPUT_TAG, RUN_TAG, canonical, decode, file_text, is_input, is_run, untagged
+from ..hashing import INPUT_TAG, RUN_TAG, canonical, decode, encode, file_text, is_input, is_run, untagged
 
 _LONGEST_TEXT = 60
 _SHOWN_DIGITS = 8
@@ -60,6 +60,24 @@ def differences_of(
             yield f"{kind}{prefix}{name} is missing: was {value_text(theirs)}"
         else:
             yield from _value_differences(f"{prefix}{name}", mine, theirs, names)
+
+
+def changed_entries(old: Any, new: Any, names: Sequence[str] | None = None) -> Iterator[str]:
+    """What has another value in two mappings, of texts above all."""
+    before, after = (one if isinstance(one, Mapping) else {} for one in (old, new))
+    for name in sorted(before.keys() | after.keys()) if names is None else names:
+        was, now = before.get(name), after.get(name)
+        if canonical(encode(was)) == canonical(encode(now)):
+            continue
+        if was is None or now is None:
+            yield f"{name} {_entry_text(was if now is None else now)} is {'missing' if now is None else 'new'}"
+        else:
+            yield f"{name} {_entry_text(was)} -> {_entry_text(now)}"
+
+
+def _entry_text(value: Any) -> str:
+    """A value as it is written for people: no parameter, of which it would matter whether it is a text."""
+    return one_line(value) if isinstance(value, str) else value_text(value)
 
 
 def _value_differences(place: str, asked: Any, recorded: Any, names: RunNames) -> Iterator[str]:

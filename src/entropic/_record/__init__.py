@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 from .._fs import door
 
 if TYPE_CHECKING:
+    from ._amounts import size_text, time_text
     from ._cells import cell_text, frame_value, is_misleading, local_time, moment_of, one_line, plain_text
     from ._companions import companions_of, listed_members
     from ._flat import flatten
+    from ._folded import folded
     from ._inputs import RunInput, inputs_among
     from ._labels import call_text, short_name
     from ._reads import ReadFile, RecordedReads, content_mark
@@ -36,6 +38,7 @@ __all__ = [
     "document_text",
     "encoded",
     "flatten",
+    "folded",
     "frame_value",
     "inputs_among",
     "is_misleading",
@@ -49,15 +52,19 @@ __all__ = [
     "place_below",
     "plain_text",
     "short_name",
+    "size_text",
+    "time_text",
     "with_params",
 ]
 
 __getattr__, __dir__ = door(
     __name__,
     {
+        "_amounts": "size_text time_text",
         "_cells": "cell_text frame_value is_misleading local_time moment_of one_line plain_text",
         "_companions": "companions_of listed_members",
         "_flat": "flatten",
+        "_folded": "folded",
         "_inputs": "RunInput inputs_among",
         "_labels": "call_text short_name",
         "_reads": "ReadFile RecordedReads content_mark",

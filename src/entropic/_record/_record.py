@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from sys import intern
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..hashing import RESERVED, copy_mapping, decode, decode_params, encode
 from ._flat import flatten
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _CONTAINERS = ("params", "metadata", "provenance")
 _OFTEN_THE_SAME = frozenset({"function", "code", "host", "user", "python", "platform", "entropic", "command"})
 _REQUIRED = ("params_hash", "result_path", "created_at")
+_FIELDS = frozenset({*_CONTAINERS, *_REQUIRED})
 
 
 def _shared(name: str, value: Any) -> Any:
@@ -28,7 +29,7 @@ def _shared(name: str, value: Any) -> Any:
     return intern(value) if name in _OFTEN_THE_SAME and type(value) is str else decode(value)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunRecord:
     """
     One run: what it was asked, where its result is, and when it was made.
@@ -177,6 +178,8 @@ class RunRecord:
     if not TYPE_CHECKING:  # a type checker has to go on to complain of attributes that do not exist
 
         def __getattr__(self, name: str) -> Any:
+            if "_folded" in self.__dict__ and name in _FIELDS:
+                return _unfold(self, name)
             source = self.__dict__.get("_copied_from")
             if name == "result_path" and (path := self.__dict__.get("_path")) is not None:
                 return self.__dict__.setdefault(name, Path(path))
@@ -192,6 +195,34 @@ class RunRecord:
 
 
 RunRecord.__module__ = "entropic.record"
+
+
+class Pack(Protocol):
+    """Holds records, to be made anew when they are looked at."""
+
+    def record(self, place: int) -> RunRecord:
+        """The one at a place."""
+        ...
+
+
+def unfolded_later(pack: Pack, place: int) -> RunRecord:
+    """Return the record at a place of a pack, which is asked for it when it is looked at."""
+    record = object.__new__(RunRecord)
+    # One attribute, and not by way of ``__dict__``: this would take more than all the rest.
+    object.__setattr__(record, "_folded", (pack, place))
+    return record
+
+
+def _unfold(record: RunRecord, name: str) -> Any:
+    """A field of a folded record, which it then has; one of the containers by itself, since they take the most."""
+    fields = record.__dict__
+    if name == "result_path" and (path := fields.get("_path")) is not None:
+        return fields.setdefault(name, Path(path))
+    pack, place = fields["_folded"]
+    source = pack.record(place)
+    for one in (name,) if name in _CONTAINERS else _REQUIRED:
+        fields.setdefault(one, getattr(source, one))
+    return fields[name]
 
 
 def document_text(record: RunRecord) -> str:
@@ -263,6 +294,7 @@ def lazy_copy(record: RunRecord) -> RunRecord:
 
 def with_params(record: RunRecord, params: dict[str, Any]) -> RunRecord:
     """Return a `lazy_copy` of the same run whose params are written in another form."""
+    record.params_hash  # noqa: B018  # of a folded one: what is copied has to be there
     twin = lazy_copy(record)
     twin.__dict__["_copied_from"] = record.__dict__.get("_copied_from", record)
     twin.__dict__["params"] = params

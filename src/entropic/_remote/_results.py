@@ -20,6 +20,7 @@ import hashlib
 import json
 import os
 import posixpath
+import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -28,6 +29,7 @@ from ..errors import OtherRemoteError, RemoteUnavailableError
 from ._bucket import Bucket, Look, NameTakenError
 
 _OWN = ".entropic/"
+_SHARD = re.compile(r"[0-9a-f]{2}")  # a folder of results by the digits their hashes begin with
 IDENTITY = ".entropic/id"
 MANIFESTS = ".entropic/manifests-v1/"
 
@@ -323,7 +325,8 @@ class RemoteResults:
 
 def top_of(name: str) -> str:
     """What the objects of one result have in common: the begin of their names, of the manifest's as well."""
-    return name.removeprefix(MANIFESTS).removesuffix(".json" if name.startswith(MANIFESTS) else "").partition("/")[0]
+    parts = name.removeprefix(MANIFESTS).removesuffix(".json" if name.startswith(MANIFESTS) else "").split("/")
+    return "/".join(parts[: 2 if _SHARD.fullmatch(parts[0]) else 1])
 
 
 def measured(path: str) -> tuple[int, str]:

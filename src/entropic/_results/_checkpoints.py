@@ -20,11 +20,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from .. import _log
 from .._fs import (
     closer,
     forks_held_off,
     group_rights,
-    is_abandoned,
     is_at,
     is_linked,
     make_shared_folder,
@@ -41,6 +41,8 @@ from ._layout import Layout
 
 _DRAFT, _GONE = "new.", "gone."
 _LOOK_SECONDS = 0.05
+_SILENT_SECONDS = 5.0
+_AS_IT_IS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # it may come from a stranger
 _SIGN_BYTES = 160
 _UNLOCKED_DRAFT_SECONDS = 3600.0
 
@@ -83,13 +85,18 @@ class CheckpointArea:
         if is_linked(self._folder):
             raise OSError(errno.ELOOP, "it is a link", str(self._folder))
         self.clean_up()
-        deadline = time.monotonic() + patience_seconds
+        began = time.monotonic()
+        is_told = False
         while True:
             found, is_held, of_other_code = self._look(params_hash, judge)
             if found is not None:
                 return found
-            if not is_held or time.monotonic() >= deadline:
+            waited_seconds = time.monotonic() - began
+            if not is_held or waited_seconds >= patience_seconds:
                 break
+            if waited_seconds > _SILENT_SECONDS and not is_told:
+                is_told = True
+                _log.checkpoint_waited_for(str(self._folder / params_hash), patience_seconds)
             time.sleep(_LOOK_SECONDS)
         made = self._new(params_hash, note, of_other_code)
         made.is_beside_another = is_held
@@ -280,10 +287,9 @@ class _Lock:
         Raises:
             OSError: It may not be opened, or cannot be locked.
         """
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         with forks_held_off():  # or a child would keep the lock
             try:
-                descriptor = os.open(path, flags, 0o666)
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _AS_IT_IS, 0o666)
             except FileNotFoundError:
                 return None
             lock = cls(descriptor)
@@ -315,7 +321,14 @@ def checkpoint_places(layout: Layout, params_hash: str | None = None) -> list[Pa
 
 def is_in_use(place: Path) -> bool:
     """Whether an attempt is under way at a place; what cannot be told counts as in use."""
-    return os.path.lexists(place / LOCK) and not is_abandoned(place / LOCK)
+    for mode in (os.O_RDWR, os.O_RDONLY):  # on NFS only what may be written can be locked
+        with contextlib.suppress(OSError):
+            descriptor = os.open(place / LOCK, mode | _AS_IT_IS)
+            try:
+                return not try_lock(descriptor)
+            finally:
+                os.close(descriptor)
+    return os.path.lexists(place / LOCK)
 
 
 def remove_checkpoint(place: Path) -> bool:

@@ -5,6 +5,7 @@ What lies in a results folder: every name below ``.entropic`` is drawn here, and
 
     results/
     ├── 1769854174.763568_f444a074a2e52bf9.npy     a result: moment of the run, hash of its parameters, suffix
+    ├── f4/1769854174.763568_f444a074a2e52bf9.npy  the same, of a run made when the folder had thousands of entries
     └── .entropic/
         ├── id                                     the identity of the folder, which its indexes remember
         ├── journal/runs-v1.jsonl                  a line for each run that was recorded or forgotten

@@ -24,6 +24,7 @@ from .._fs import (
     holder_note,
     is_abandoned,
     is_at,
+    is_descriptor_of,
     own_entries,
     remove,
     remove_abandoned,
@@ -69,12 +70,19 @@ class Session:
                 if try_lock(descriptor) and is_at(descriptor, path):
                     break
                 self._close()  # a cleaner came between the two steps, and took us for dead
-            share_file(descriptor, str(folder), os.fstat(descriptor).st_mode)
+            status = os.fstat(descriptor)
+            share_file(descriptor, str(folder), status.st_mode)
+            self._identity = status.st_dev, status.st_ino
             with contextlib.suppress(OSError):  # a note for those who wait, no more
                 os.write(descriptor, holder_note())
             self.spare: deque[str] = deque()
-            self._end = weakref.finalize(self, _end_session, path, descriptor, self._close, self.spare, os.getpid())
+            end = _End(path, descriptor, self._identity, self._close, self.spare, os.getpid())
+            self._end = weakref.finalize(self, end.__call__)
             watch_forks(self)
+
+    def is_held(self) -> bool:
+        """Whether the lock still is: a process that becomes a daemon closes what it has open, and seems dead then."""
+        return is_descriptor_of(self._descriptor, self._identity)
 
     def takes_spare(self, folder: str) -> bool:
         """
@@ -108,20 +116,34 @@ class Session:
     def after_fork(self) -> None:
         """Let go of the parent's lock, without ending the parent's session."""
         self._end.detach()
-        self._close()
+        if is_descriptor_of(self._descriptor, self._identity):
+            self._close()
 
 
-def _end_session(path: str, descriptor: int, close: Callable[[], None], spare: deque[str], owner: int) -> None:
-    if os.getpid() == owner:
-        for folder in spare:
+class _End(NamedTuple):
+    """What ends a session, of which it knows all but the object."""
+
+    path: str
+    descriptor: int
+    identity: tuple[int, int]
+    close: Callable[[], None]
+    spare: deque[str]
+    owner: int
+
+    def __call__(self) -> None:
+        is_ours = is_descriptor_of(self.descriptor, self.identity)
+        if os.getpid() == self.owner:
+            for folder in self.spare:
+                with contextlib.suppress(OSError):
+                    remove(Path(folder))
             with contextlib.suppress(OSError):
-                remove(Path(folder))
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-        with contextlib.suppress(OSError):
-            unlock(descriptor)
-    with contextlib.suppress(OSError):
-        close()
+                os.unlink(self.path)
+            if is_ours:
+                with contextlib.suppress(OSError):
+                    unlock(self.descriptor)
+        if is_ours:
+            with contextlib.suppress(OSError):
+                self.close()
 
 
 def holder_of(layout: Layout, params_hash: str) -> str:
@@ -163,6 +185,27 @@ def remove_dead_work(layout: Layout, *, keep: bool) -> Cleared:
             remove_abandoned(str(session))
     remove_lost_notes(layout)
     return Cleared(removed, kept)
+
+
+def take_dead_work(layout: Layout, params_hash: str, *, keep: bool) -> Path | None:
+    """
+    Take what a killed run of a key has left from its cleaners: moved to where failed runs are kept, or removed.
+
+    Returns:
+        Where it is kept; None if there was nothing, or it is not to be kept. What has a note is, whatever is asked.
+    """
+    places = [place for _, found in _dead(layout) for place in found if place.name.endswith(f".{params_hash}")]
+    kept = None
+    with contextlib.suppress(OSError):  # another cleaner was faster
+        for place in places:
+            note = Path(note_of(str(place)))
+            if kept is None and (note.exists() or (keep and any(place.iterdir()))):
+                kept = keep_folder(layout, str(place), place.name)
+            else:
+                remove(place)
+            note.unlink(missing_ok=True)
+    remove_lost_notes(layout)
+    return kept
 
 
 def _remove_spare(layout: Layout, session: str) -> None:

@@ -34,8 +34,9 @@ from .._fs import (
 )
 from ._failures import keep_folder, write_report
 from ._layout import Layout, StagingName, note_of, require_locks
-from ._names import stem_of_now, suffix_of, unused_stem
+from ._names import is_own_name, stem_of_now, suffix_of, unused_stem
 from ._sessions import Cleared, Session, dead_sessions, holder_of, remove_dead_work, unclaimed_work
+from ._shards import Shards
 from ._task_files import remove_dead_task_files
 from ._written import missing, result_among
 
@@ -71,6 +72,7 @@ class StagingArea:
         self.durable = durable
         self.keeps_together = keeps_together
         self.layout = Layout(results_dir)
+        self.shards = Shards(results_dir, durable)
         self._staging = str(self.layout.staging)
         self._session: Session | None = None
         self._spare = str(self.layout.spare)
@@ -89,7 +91,9 @@ class StagingArea:
             OSError: They cannot be made or written.
             UnsupportedSystemError: Files cannot be locked here.
         """
-        self._current_session()
+        session = self._session
+        if session is None or not session.is_held():
+            self._session = self._new_session()
 
     def stage(self, params_hash: str, suffix: str, stem: str | None = None) -> Stage:
         """
@@ -153,7 +157,9 @@ class StagingArea:
         self._session = None
 
     def _new_folder(self, params_hash: str) -> tuple[Session, str]:
-        session = self._current_session()
+        session = self._session
+        if session is None:
+            self._session = session = self._new_session()
         try:
             return session, self._make_folder(session, params_hash)
         except FileNotFoundError:  # our folders were removed meanwhile
@@ -185,12 +191,6 @@ class StagingArea:
             os.rename(folder, spare)
         session.spare.append(spare)
         return True
-
-    def _current_session(self) -> Session:
-        session = self._session
-        if session is None:
-            self._session = session = self._new_session()
-        return session
 
     def _new_session(self) -> Session:
         require_locks()
@@ -263,13 +263,14 @@ class Stage:
         if self._area.durable:
             for name, status in entries.items():
                 sync_tree(os.path.join(self._folder, name), status.st_mode)
+        place = self._area.shards.place_for(self.stem)
         try:
             if len(entries) > 1 and self._area.keeps_together:
                 raise FileExistsError
-            published = self._publish_in("", entries, written)
+            published = self._publish_in(place, entries, written)
         except FileExistsError:
             # A name is taken where there are companions. What refers to one of them by its name has to find its own.
-            published = self._publish_in(self._new_run_folder(), entries, written)
+            published = self._publish_in(self._new_run_folder(place), entries, written)
         self._is_emptied = True
         return published
 
@@ -301,22 +302,23 @@ class Stage:
             for name, now in moved:
                 with contextlib.suppress(OSError):
                     os.rename(os.path.join(place, now), os.path.join(self._folder, name))
-            if folder:
+            if is_own_name(os.path.basename(folder)):
                 with contextlib.suppress(OSError):
                     os.rmdir(place)
             raise
         return Published(os.path.join(folder, result), [name for name, _ in moved[:-1]])
 
-    def _new_run_folder(self) -> str:
+    def _new_run_folder(self, place: str) -> str:
+        above = os.path.join(self._area.results_dir, place)
         while True:
-            name = unused_stem(self._area.results_dir, self.stem.partition("_")[2], "")
+            name = unused_stem(above, self.stem.partition("_")[2], "")
             try:
-                os.mkdir(os.path.join(self._area.results_dir, name))
+                os.mkdir(os.path.join(above, name))
             except FileExistsError:
                 continue
             if self._area.durable:
-                sync(self._area.results_dir)
-            return name
+                sync(above)
+            return os.path.join(place, name)
 
     def written_with_status(self) -> tuple[str, os.stat_result]:
         """As `written`, with the status of what it leads to; `OSError` if it leads nowhere."""

@@ -7,7 +7,6 @@ from time import monotonic
 
 from ._workers import Workers
 
-_LARGEST_BATCH = 1000
 _FASTEST_GROWTH = 4
 _LEAST_SHARE = 0.1
 _LARGE_CAPACITY = 128
@@ -72,7 +71,9 @@ class Batches:
         """
         self._is_measured = True
         self._seconds, self._left = max(seconds, 1e-6), left
-        self.size = min(int(self._workers.batch_seconds / self._seconds), _FASTEST_GROWTH * self.size, _LARGEST_BATCH)
+        self.size = min(
+            int(self._workers.batch_seconds / self._seconds), _FASTEST_GROWTH * self.size, self._workers.largest_batch
+        )
         self._share_out()
 
     def note_handed_out(self, count: int) -> None:

@@ -13,9 +13,11 @@ from contextvars import copy_context
 from typing import Any, Protocol
 
 from .._locks import UnderWayElsewhere, independent_ranks
+from ..errors import RunStopped
+from ._run_limits import RunLimits
 from ._subject import Subject
 from ._tasks import BATCH_SECONDS, LATE, Points, Report, Reported, Task, in_time, this_process
-from ._workers import Returned
+from ._workers import LARGEST_BATCH, Returned
 
 _GRACE_SECONDS = 5.0
 _INSIST_SECONDS = 1.0
@@ -24,7 +26,7 @@ _INSIST_SECONDS = 1.0
 class AsyncSubject(Subject, Protocol):
     """A subject whose points are coroutines."""
 
-    async def ensure_async(self, point: Any, *, waits: bool) -> tuple[Any, bool]:
+    async def ensure_async(self, point: Any, params_hash: str) -> tuple[Any, bool]:
         """As `ensure`, in the event loop of the caller."""
         ...
 
@@ -43,6 +45,8 @@ class Coroutines:
     def __init__(self, count: int, subject: AsyncSubject) -> None:
         self.task = Task(subject)
         self.batch_seconds = BATCH_SECONDS
+        self.largest_batch = LARGEST_BATCH
+        self.limits: RunLimits | None = None
         self._subject = subject
         self._count = count
         self._returned: queue.SimpleQueue[Returned] = queue.SimpleQueue()
@@ -115,23 +119,24 @@ class Coroutines:
     async def _reports_of(self, points: Points) -> list[Report]:
         reports: list[Report] = []
         ends = time.perf_counter() + points.seconds
-        for point, is_late in in_time(points):
-            if reports and (self.task.is_stopped or time.perf_counter() > ends):
+        for point, params_hash, is_late in in_time(points):
+            if reports and (self.task.is_stopped or reports[-1].has_stopped or time.perf_counter() > ends):
                 break
-            reports.append(LATE if is_late else await self._attempt(point))
+            reports.append(LATE if is_late else await self._attempt(point, params_hash))
         return reports
 
-    async def _attempt(self, point: Any) -> Report:
+    async def _attempt(self, point: Any, params_hash: str) -> Report:
         began = time.perf_counter()
         try:
             with independent_ranks():
-                record, has_run = await self._subject.ensure_async(point, waits=False)
+                record, has_run = await self._subject.ensure_async(point, params_hash)
         except UnderWayElsewhere:
             return Report(False, 0.0, left="elsewhere")
         except BaseException as error:  # exit() ends a run, and not the loop in which others are
             if self.task.is_stopped and isinstance(error, asyncio.CancelledError):
                 raise
-            return Report(False, time.perf_counter() - began, None, error, traceback.format_exc())
+            seconds, text = time.perf_counter() - began, traceback.format_exc()
+            return Report(False, seconds, None, error, text, has_stopped=isinstance(error, RunStopped))
         return Report(has_run, time.perf_counter() - began, record)
 
 

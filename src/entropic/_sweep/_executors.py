@@ -11,8 +11,9 @@ from typing import Any
 from ._futures import Futures, require_usable
 from ._options import worker_count
 from ._pickling import is_main_unknown
+from ._run_limits import RunLimits
 from ._tasks import BATCH_SECONDS, Points, Reported, Task, work_through
-from ._workers import BATCHES_A_WORKER, Returned
+from ._workers import BATCHES_A_WORKER, LARGEST_BATCH, Returned
 
 _UNKNOWN_WORKERS = 128
 _JOB_SECONDS = 120.0  # of a batch system: minutes may pass before it begins
@@ -27,6 +28,8 @@ class Executed:
     def __init__(self, executor: Any, task: Task) -> None:
         self.task = task
         self.batch_seconds = _batch_seconds_of(executor)
+        self.largest_batch = LARGEST_BATCH
+        self.limits: RunLimits | None = None
         self._executor = executor
         self._options = {"pure": False} if "pure" in _parameters_of(executor.submit) else {}
         self._futures = Futures()

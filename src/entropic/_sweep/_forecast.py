@@ -24,6 +24,8 @@ class UnderWay(Protocol):
     running: int
     runs: int
     run_seconds: float
+    elsewhere: int
+    under_way: int
 
 
 class Forecast:
@@ -64,9 +66,11 @@ class Forecast:
             self._look_ahead(self._total)
             self._next_look = monotonic() + _NEXT_LOOK_SECONDS
         counts = self._counts
-        to_run = counts.running + self._share * (self._total - counts.drawn)
+        # Of what is not drawn yet, other sweeps take as large a share as they have so far.
+        ours = (counts.runs + 1) / (counts.runs + counts.elsewhere + 1)
+        to_run = counts.running + self._share * ours * (self._total - counts.drawn)
         if to_run == 0:
-            return 0.0
+            return None if counts.under_way else 0.0  # nobody has said how far the others are
         seconds = self._seconds_a_run()
         return None if seconds is None else seconds * to_run / max(1.0, min(self._workers(), to_run))
 

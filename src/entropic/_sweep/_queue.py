@@ -13,7 +13,7 @@ from ..errors import JobLostError
 from ._batches import Batches
 from ._outcomes import Asked
 from ._tasks import Points, Report
-from ._workers import Died, Workers, new_number
+from ._workers import Died, Stopped, Workers, new_number
 
 _LINGER_SECONDS = 0.01
 
@@ -80,7 +80,8 @@ class Queue:
             asked = [asked.point for asked in batch]
             latest = [asked.latest for asked in batch] if any(asked.latest < math.inf for asked in batch) else ()
             seconds = self._workers.batch_seconds
-            points = Points(asked, new_number(), seconds=seconds, by_value=self._by_value, latest=latest)
+            hashes = [asked.key.params_hash for asked in batch]
+            points = Points(asked, new_number(), hashes, seconds=seconds, by_value=self._by_value, latest=latest)
             self._under_way[points.number] = batch
             self._batches.note_handed_out(len(batch))
             self._workers.submit(points)
@@ -100,7 +101,7 @@ class Queue:
             for number, outcome in self._workers.returned(timeout):
                 yield self._under_way.pop(number), outcome
 
-    def tell_broken(self, outcome: Died | BaseException, points: int) -> None:
+    def tell_broken(self, outcome: Died | Stopped | BaseException, points: int) -> None:
         """Log that a batch was lost, with so many points to be tried again; of an executor that is broken, once."""
         if isinstance(outcome, Died):
             _log.worker_died(outcome.exit_status, points)

@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..errors import Failure
+from ._run_limits import RunLimits
+
 
 class Flights(Protocol):
     """Who runs which key, as far as a sweep has to know it."""
@@ -42,11 +45,17 @@ class Subject(Protocol):
         """Whether a run that would be fetched for a key was made by code that has changed since; None if none is."""
         ...
 
-    def ensure(self, point: Any, *, waits: bool = True) -> tuple[Any, bool]:
+    def ensure(self, point: Any, params_hash: str, *, waits: bool = False) -> tuple[Any, bool]:
         """
         Have the point recorded: its record, and whether it was run for that, here and now.
 
+        Args:
+            point: The point.
+            params_hash: That of its key, as it was when it was drawn.
+            waits: Whether to wait for another that runs it.
+
         Raises:
+            RuntimeError: It is another point by now.
             UnderWayElsewhere: Another runs it, and *waits* is false.
         """
         ...
@@ -69,6 +78,19 @@ class Subject(Protocol):
 
     def answered(self, count: int) -> None:
         """So many points were answered here, without a run."""
+        ...
+
+    def limits(self) -> RunLimits | None:
+        """What each of its runs may take, whoever sweeps; None for whatever it does."""
+        ...
+
+    def keep_failure(self, key: Any, failure: Failure, reason: str, attempts: int, since: str) -> None:
+        """
+        Keep a row that tells of a run that has failed.
+
+        Raises:
+            OSError: It cannot be written.
+        """
         ...
 
     def results_dir(self) -> Path:

@@ -178,10 +178,12 @@ def _workers_for(subject: Subject, options: SweepOptions) -> Workers | None:
 
 
 def _workers_meant(subject: Subject, options: SweepOptions) -> Workers | None:
-    if options.workers is not None:
+    run_limits = options.run_limits(subject.limits())
+    count = 1 if options.workers is None and run_limits is not None else options.workers
+    if count is not None:
         task = Task(subject, by_value=is_main_unknown())
         task.packed()  # now, before anything runs: it may be refused
-        return Processes(options.workers, task)
+        return Processes(count, task, run_limits)
     if options.executor is None:
         return _coroutines_of(subject, options.concurrency)
     task = Task(subject, by_value=not knows_main_program(options.executor), is_here=stays_here(options.executor))

@@ -102,6 +102,7 @@ class Points:
         number: Unlike that of any other batch, so that no scheduler takes two for one.
         seconds: How long a worker goes on with them; what it has not begun by then, it leaves to others.
         by_value: As for `Task`.
+        hashes: Of the key of each, as it was drawn.
         latest: When each has to begin, in seconds since the epoch; empty if there is no haste.
     """
 
@@ -109,6 +110,7 @@ class Points:
         self,
         points: list[Any],
         number: str,
+        hashes: Sequence[str],
         *,
         seconds: float = BATCH_SECONDS,
         by_value: bool = False,
@@ -116,12 +118,14 @@ class Points:
     ) -> None:
         self.number = number
         self.seconds = seconds
+        self.hashes = hashes
         self.latest = latest
         self._points = points
         self._by_value = by_value
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _PackedPoints, (dumps(self._points, by_value=self._by_value), self.number, self.seconds, self.latest)
+        packed = dumps(self._points, by_value=self._by_value)
+        return _PackedPoints, (packed, self.number, self.hashes, self.seconds, self.latest)
 
     def loaded(self) -> list[Any]:
         """The points."""
@@ -248,6 +252,7 @@ class FiledTask(NamedTuple):
 class _PackedPoints(NamedTuple):
     packed: bytes
     number: str
+    hashes: Sequence[str]
     seconds: float
     latest: Sequence[float]
 
@@ -325,26 +330,26 @@ def work_through(task: Task | PackedTask | FiledTask, batch: Points | _PackedPoi
 def _reports_of(task: Task, batch: Points | _PackedPoints) -> list[Report]:
     reports: list[Report] = []
     ends = time.perf_counter() + batch.seconds
-    for point, is_late in in_time(batch):
+    for point, params_hash, is_late in in_time(batch):
         if reports and (task.is_stopped or reports[-1].has_stopped or time.perf_counter() > ends):
             break
         # exit() ends a run, not the worker
-        reports.append(LATE if is_late else attempt(task, point, Exception, SystemExit))
+        reports.append(LATE if is_late else attempt(task, point, params_hash, Exception, SystemExit))
     return reports
 
 
-def in_time(batch: Points | _PackedPoints) -> Iterator[tuple[Any, bool]]:
-    """The points of a batch, each when it is its turn, and whether it is too late by then."""
-    for place, point in enumerate(batch.loaded()):
-        yield point, bool(batch.latest) and time.time() > batch.latest[place]
+def in_time(batch: Points | _PackedPoints) -> Iterator[tuple[Any, str, bool]]:
+    """The points of a batch, each when it is its turn, its hash, and whether it is too late by then."""
+    for place, (point, params_hash) in enumerate(zip(batch.loaded(), batch.hashes, strict=True)):
+        yield point, params_hash, bool(batch.latest) and time.time() > batch.latest[place]
 
 
-def attempt(task: Task, point: Any, *caught: type[BaseException]) -> Report:
+def attempt(task: Task, point: Any, params_hash: str, *caught: type[BaseException]) -> Report:
     """Run one point, unless another does, and report; exceptions that are not to be *caught* pass through."""
     began = time.perf_counter()
     try:
         with independent_ranks():
-            record, has_run = task.subject.ensure(point, waits=False)
+            record, has_run = task.subject.ensure(point, params_hash)
     except UnderWayElsewhere:
         return Report(False, 0.0, left="elsewhere")
     except (RunStopped, *caught) as error:  # type: ignore[misc]  # they are types

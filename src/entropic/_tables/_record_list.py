@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TextIO, overload
 
 from .._fs import replacing
-from .._record import RunRecord, flatten
+from .._record import RunRecord, flatten, folded
 from ..hashing import canonical
 from ..query import Selection, Where, fields_of, predicate
 from ._columns import Table, tabulate
@@ -308,7 +308,7 @@ class RecordList(list[RunRecord]):
 
 def from_store(records: Iterable[RunRecord], origin: Origin) -> RecordList:
     """Return a list of runs that knows where they come from."""
-    found = RecordList(records)
+    found = RecordList(folded(records))
     found._origin = origin
     return found
 

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from ._received import paths as paths
     from ._received import received as received
     from ._runs import has_companions as has_companions
-    from ._runs import is_record as is_record
     from ._runs import recorded_digest as recorded_digest
     from ._runs import run_digest as run_digest
+    from ._runs import run_text as run_text
     from ._sources import Source as Source
     from ._sources import sources_of as sources_of
     from ._sources import unchanged as unchanged
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from ._tags import is_input as is_input
     from ._tags import is_run as is_run
     from ._tags import untagged as untagged
+    from ._types import is_record as is_record
+    from ._types import is_record_list as is_record_list
 
 __all__ = ["hash_params", "normalize"]
 
@@ -64,8 +66,9 @@ __getattr__, __dir__ = door(
         "_keys": "Identity Key PLAIN PLAIN_TYPES RESERVED hash_params key_of make_key normalize_params",
         "_normalize": "normalize normalize_at",
         "_received": "paths received",
-        "_runs": "has_companions is_record recorded_digest run_digest",
+        "_runs": "has_companions recorded_digest run_digest run_text",
         "_sources": "Source sources_of unchanged",
+        "_types": "is_record is_record_list",
         "_tags": "INPUT_TAG RUN_TAG content_text file_text is_input is_run untagged",
     },
 )

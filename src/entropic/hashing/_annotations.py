@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any, Literal
 
-from ._runs import is_record
+from ._types import is_record
 
 _IN_TEXT = {"record": r"\bRunRecord\b", "path": r"\b(\w*Path|PathLike|InputFile)\b", "text": r"\bstr\b"}
 _ORDER: tuple[Literal["record", "path", "text"], ...] = ("record", "path", "text")

@@ -10,8 +10,8 @@ from .._fs import content_digest
 from ..errors import InputFileError
 from ._normalize import normalize
 from ._noting import note
-from ._runs import file_digest, is_record
 from ._tags import INPUT_TAG
+from ._types import is_record
 
 
 class InputFile:
@@ -65,7 +65,7 @@ class InputFile:
             InputFileError: It is missing, cannot be read, or is neither file nor folder (a `FileNotFoundError`).
         """
         path, record = str(self.path), self.record
-        if record is not None and (known := file_digest(record)) is not None:
+        if record is not None and (known := _recorded_digest(record)) is not None:
             return known
         try:
             digest = content_digest(path)
@@ -94,6 +94,12 @@ def _tagged(file: InputFile) -> dict[str, Any]:
     sha256 = file.sha256()
     note(file, sha256)
     return {INPUT_TAG: {"name": name, "sha256": sha256}}
+
+
+def _recorded_digest(record: Any) -> str | None:
+    from ._runs import file_digest  # loaded by those who pass records
+
+    return file_digest(record)
 
 
 def _reason(error: OSError) -> str:

@@ -21,15 +21,9 @@ from ._forms import Tagged
 from ._noting import note
 from ._tags import RUN_TAG
 
-_NAMES = frozenset({("entropic.record", "RunRecord"), ("entropic._record._record", "RunRecord")})
 _INSIDE = "./"
 _STEM = re.compile(r"\d+\.\d{6}_[0-9a-f]{16}")  # of the names of results: moment and hash
 _GONE = (FileNotFoundError, NotADirectoryError)
-
-
-def is_record(kind: type) -> bool:
-    """Whether a class is that of the records of runs, which this room cannot import."""
-    return any((base.__module__, base.__name__) in _NAMES for base in kind.__mro__)
 
 
 def run_form(record: Any) -> Tagged:
@@ -79,6 +73,12 @@ def recorded_digest(record: Any) -> str | None:
     if digest is None or not all(isinstance(one, str) for _, one in beside):
         return None
     return _digest_of_all(os.fspath(record), digest, [(name, str(one)) for name, one in beside])
+
+
+def run_text(record: Any) -> str:
+    """A run as what it is to code that names its record: function, params and the recorded content of its result."""
+    content = recorded_digest(record) or record.created_at
+    return canonical({"function": record.provenance.get("function"), "params": record.params, "result": content})
 
 
 def _digest_of_all(path: str, digest: str, beside: list[tuple[str, str]]) -> str:

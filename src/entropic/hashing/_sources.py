@@ -11,7 +11,6 @@ from ..errors import InputFileChangedError, InputFileError
 from ._input_file import InputFile
 from ._keys import Key
 from ._noting import noting
-from ._runs import run_digest
 from ._tags import INPUT_TAG, RUN_TAG, is_input, is_run
 
 
@@ -51,7 +50,7 @@ class Source(NamedTuple):
 
     def _require_there(self) -> None:
         if not isinstance(self.value, InputFile):
-            run_digest(self.value, must_exist=True)
+            _run_digest(self.value)
         elif not os.path.exists(self.value):
             raise InputFileError(str(self.value.path), "the result of the run is gone. Run it again.")
 
@@ -60,8 +59,14 @@ class Source(NamedTuple):
         with contextlib.suppress(InputFileError):
             self._require_there()
             value = self.value
-            return (value.sha256() if isinstance(value, InputFile) else run_digest(value)) == self.digest
+            return (value.sha256() if isinstance(value, InputFile) else _run_digest(value)) == self.digest
         return False
+
+
+def _run_digest(record: Any) -> str:
+    from ._runs import run_digest  # loaded by those who pass records
+
+    return run_digest(record, must_exist=True)
 
 
 @contextlib.contextmanager

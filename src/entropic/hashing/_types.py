@@ -8,12 +8,23 @@ from types import MemberDescriptorType
 from typing import Any
 
 _MISSING = object()
+_RECORDS = frozenset({("entropic.record", "RunRecord"), ("entropic._record._record", "RunRecord")})
 
 
 def type_name(value: Any) -> str:
     """The type of a value by its full name, as messages write it."""
     kind = type(value)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def is_record(kind: type) -> bool:
+    """Whether a class is that of the records of runs, which this room cannot import."""
+    return any((base.__module__, base.__name__) in _RECORDS for base in kind.__mro__)
+
+
+def is_record_list(kind: type) -> bool:
+    """Whether a class is that of lists of records, which stand for the plain lists."""
+    return (kind.__module__, kind.__name__) == ("entropic.record", "RecordList")
 
 
 def library_of(kind: type) -> str:

@@ -17,6 +17,7 @@ _POWERS = (
     "delete_records",
     "find_all_by_hash",
     "find_many_by_hash",
+    "find_under",
     "folder_id",
     "insert_many",
     "insert_under",

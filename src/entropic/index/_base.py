@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .._locks import KeyLock, KeyLocks
     from ..query import Condition, Where
 
+_MOST_ASKED_FOR = 100  # hashes, one by one; for more, all records are looked at
+
 
 @runtime_checkable
 class IndexBackend(Protocol):
@@ -121,6 +123,13 @@ class Index(ABC):
         if found is None:
             return []
         return [one for one in self.find_by_params(found.params) if one.params_hash == params_hash] or [found]
+
+    def find_under(self, hashes: Collection[str]) -> Iterator[RunRecord]:
+        """Yield all records under some hashes; those of one hash oldest first."""
+        if len(hashes) > _MOST_ASKED_FOR:
+            wanted = frozenset(hashes)
+            return (record for record in self.iter() if record.params_hash in wanted)
+        return (record for params_hash in dict.fromkeys(hashes) for record in self.find_all_by_hash(params_hash))
 
     def find_many_by_hash(self, hashes: Collection[str]) -> dict[str, RunRecord]:
         """Return the records inserted last under each of these hashes that has one; the caller does not change them."""

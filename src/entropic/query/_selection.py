@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -13,6 +14,7 @@ from ._param import condition_of
 
 R = TypeVar("R")
 
+_BEGINNINGS = re.compile(r"\^\(([0-9a-f]+(?:\|[0-9a-f]+)*)\)")
 _OWN = frozenset({"params_hash", "result_path", "created_at", *CONTAINERS, *ALIASES})
 
 
@@ -112,6 +114,16 @@ def equalities_in(condition: Condition) -> dict[str, Any]:
     if isinstance(condition, Comparison) and condition.operator == "==" and condition.name not in CONTAINERS:
         return {condition.name: condition.value}
     return {}
+
+
+def hash_beginnings_in(condition: Condition) -> list[str]:
+    """Beginnings of hashes, of which every matching run has one, as a text query asks for them; none if not asked."""
+    if isinstance(condition, And):
+        return next(filter(None, map(hash_beginnings_in, condition.conditions)), [])
+    if isinstance(condition, Comparison) and condition.operator == "matches" and condition.name == "params_hash":
+        asked = _BEGINNINGS.fullmatch(condition.value)
+        return asked[1].split("|") if asked else []
+    return []
 
 
 def as_plain_params(condition: Condition) -> dict[str, Any] | None:

@@ -36,7 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from ...hashing import decode
-from ...query import And, Comparison, Condition, Or, Stored, param
+from ...query import And, Comparison, Condition, Or, Stored, hash_beginnings_in, param
 from ._schema import FUNCTION_KEY, KEY_LENGTHS, TIME_KEY, runs, searchable, token_of, tokens
 
 Expression = ColumnElement[bool]
@@ -100,6 +100,8 @@ class Narrowing:
 
     def _compared(self, comparison: Comparison) -> Expression | None:
         name, value = comparison.name, comparison.value
+        if beginnings := hash_beginnings_in(comparison):
+            return or_(*(runs.c.params_hash.like(f"{one}%") for one in beginnings))
         if name in _OWN_TEXTS:
             return self._own_text(_OWN_TEXTS[name], comparison.operator, value)
         if name in _OWN_MAPPINGS:

@@ -147,6 +147,14 @@ class SQLIndex(Index):
         rows = self._rows_under([params_hash])
         return [record for row in rows if (record := self._read(*row)).params_hash == params_hash]
 
+    def find_under(self, hashes: Collection[str]) -> Iterator[RunRecord]:
+        """Yield all records under some hashes; some hundred hashes by each statement."""
+        wanted = frozenset(hashes)
+        for some in chunks(wanted):
+            for row in self._rows_under(some):
+                if (record := self._read(*row)).params_hash in wanted:
+                    yield record
+
     def find_many_by_hash(self, hashes: Collection[str]) -> dict[str, RunRecord]:
         """As `peek` for each of these hashes that has a record; a thousand by each statement."""
         version = self._database.version()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from . import _format
@@ -44,7 +44,7 @@ class Content:
         return sum(1 for _ in self.documents(descriptor))
 
     def candidates(
-        self, descriptor: int, where: Mapping[str, Any], *, backwards: bool = False
+        self, descriptor: int, where: Mapping[str, Any], beginnings: Sequence[str] = (), *, backwards: bool = False
     ) -> Iterator[tuple[int, Document]]:
         """Every id and document that may satisfy a (normalised) query: none that does is missing."""
         return self.documents(descriptor, backwards=backwards)

@@ -11,7 +11,7 @@ from tinydb.storages import MemoryStorage, Storage
 from tinydb.table import Document, Table
 
 from ..._record import RunRecord
-from ...query import Condition, equalities_in, predicate
+from ...query import Condition, equalities_in, hash_beginnings_in, predicate
 from ._format import TABLE, Tables
 from ._writer import LineWriter
 
@@ -24,11 +24,13 @@ class MatchesRun:
 
     Attributes:
         values: Names and normalised values that every matching document has.
+        beginnings: Of hashes, of which every matching document has one, if there are any.
     """
 
     def __init__(self, condition: Condition) -> None:
         self._is_meant = predicate(condition)
         self.values = equalities_in(condition)
+        self.beginnings = hash_beginnings_in(condition)
 
     def __call__(self, value: Mapping[str, Any]) -> bool:
         return self._is_meant(value)
@@ -89,8 +91,8 @@ class RunTable(Table):
         """Every document that satisfies a TinyDB query, read as they are asked for."""
         if self.name != TABLE:
             return (document for document in super().__iter__() if cond(document))
-        values = cond.values if isinstance(cond, MatchesRun) else {}
-        runs = self.storage.reader.documents(values, backwards=newest_first)
+        values, beginnings = (cond.values, cond.beginnings) if isinstance(cond, MatchesRun) else ({}, [])
+        runs = self.storage.reader.documents(values, beginnings, backwards=newest_first)
         return (document for document in _documents(runs) if cond(document))
 
     def __iter__(self) -> Iterator[Document]:

@@ -104,6 +104,10 @@ class TinyDBIndex(Index):
         """Return the records under this hash, oldest first."""
         return self._reader.find_all(params_hash)
 
+    def find_under(self, hashes: Collection[str]) -> Iterator[RunRecord]:
+        """Yield all records under some hashes; each is found by the place of its line."""
+        return (record for params_hash in dict.fromkeys(hashes) for record in self.find_all_by_hash(params_hash))
+
     def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
         """Return the records whose params include all of *params*, oldest first."""
         return self.search(params)

@@ -52,8 +52,14 @@ class OffsetTable:
 
     def _merge(self) -> None:
         if self._added_count:
-            added = (number for numbers in self._added.values() for number in numbers)
-            self._sorted = array("Q", sorted([*self._sorted, *added]))
+            old, merged, begin = self._sorted, array("Q"), 0
+            for number in sorted(number for numbers in self._added.values() for number in numbers):
+                end = bisect.bisect_right(old, number, begin)
+                merged.extend(old[begin:end])
+                merged.append(number)
+                begin = end
+            merged.extend(old[begin:])
+            self._sorted = merged
             self._added, self._added_count = {}, 0
 
     def offsets(self, key: bytes) -> list[int]:

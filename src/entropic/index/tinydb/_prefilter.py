@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..._fs import remember
@@ -59,6 +59,21 @@ class BytePrefilter:
             return True  # no number at all: to be looked at, and reported
 
 
+class BeginningPrefilter:
+    """A hash that begins with one of some texts of hexadecimal digits."""
+
+    def __init__(self, beginnings: Sequence[str]) -> None:
+        self._needles = [b'"' + beginning.encode() for beginning in beginnings]
+
+    def places(self, chunk: bytes) -> Iterator[int]:
+        """Where in a chunk of lines the condition may be met, in rising order."""
+        return iter(sorted(place for needle in self._needles for place in _places(chunk, needle)))
+
+    def may_match(self, line: bytes) -> bool:
+        """Whether a single line may satisfy the condition."""
+        return is_odd(line) or any(needle in line for needle in self._needles)
+
+
 class NamePrefilter:
     """All values of one name: what a table of its lines is made from."""
 
@@ -96,12 +111,19 @@ class _Field:
         return self._nested
 
 
+def _places(chunk: bytes, needle: bytes) -> Iterator[int]:
+    place = chunk.find(needle)
+    while place >= 0:
+        yield place
+        place = chunk.find(needle, place + 1)
+
+
 def is_odd(chunk: bytes) -> bool:
     """Whether text stands in a chunk in a spelling that prefilters do not know."""
     return b"\\" in chunk and re.search(_ODD, chunk) is not None
 
 
-def lines_with(prefilters: list[BytePrefilter], chunk: bytes) -> Iterator[tuple[int, bytes]]:
+def lines_with(prefilters: Sequence[BytePrefilter | BeginningPrefilter], chunk: bytes) -> Iterator[tuple[int, bytes]]:
     """The lines of a chunk that may satisfy all conditions, each with its place."""
     if is_odd(chunk):
         yield from _lines_one_by_one(prefilters, chunk)
@@ -119,7 +141,9 @@ def lines_with(prefilters: list[BytePrefilter], chunk: bytes) -> Iterator[tuple[
             yield begin, line
 
 
-def _lines_one_by_one(prefilters: list[BytePrefilter], chunk: bytes) -> Iterator[tuple[int, bytes]]:
+def _lines_one_by_one(
+    prefilters: Sequence[BytePrefilter | BeginningPrefilter], chunk: bytes
+) -> Iterator[tuple[int, bytes]]:
     begin = 0
     for line in chunk.split(b"\n"):
         if all(prefilter.may_match(line) for prefilter in prefilters):

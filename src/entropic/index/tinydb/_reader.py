@@ -18,23 +18,27 @@ the clock back: two changes within one tick have the same.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from time import monotonic
 from typing import Any, Generic, TypeVar
 
-from ..._fs import Stamp, closer, is_local, remember, watch_forks
+from ..._fs import Stamp, remember, watch_forks
 from ...errors import IndexCorruptError
 from ._content import Content, EmptyContent, StockContent
 from ._format import CLOSING, STORE_TABLE, TABLE, Document, Tables, excerpt, is_head
-from ._io import first_line, open_file, open_with_status, read_all
+from ._io import first_line, open_file, read_all
 from ._lines import LinesContent
+from ._pin import Pin
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _REMEMBERED_LINES = 1 << 17
+_NAMED_SECONDS = 0.01
 _UNKNOWN = object()
 
 
@@ -66,44 +70,60 @@ class LineReader(Generic[T]):
         self.lock = threading.RLock()
 
     def find(self, params_hash: str) -> T | None:
-        """What the newest line under this hash says, or None. The same object, as long as nothing changes."""
+        """
+        What the newest line under this hash says, or None. The same object, as long as nothing changes.
+
+        The open file is asked, at half the cost of looking the path up. While it has one name, that is the path: a
+        file that is renamed over it, or removes it, takes it away. Only one that was moved to another place keeps it,
+        and so the path is looked up once in a hundredth of a second.
+        """
+        known = self._known  # the usual case, without a lock: what is known is never half of this and half of that
+        pin = known.pin
         try:
-            status = os.stat(self.path)
+            if pin is None or monotonic() > pin.is_named_until or (status := os.fstat(pin.descriptor)).st_nlink != 1:
+                status = self._status_by_name(pin)
         except (FileNotFoundError, NotADirectoryError):
             self.forget()
             return None
-        known = self._known  # the usual case, without a lock: what is known is never half of this and half of that
+        except OSError as error:
+            if pin is None or error.errno != errno.EBADF:
+                raise
+            self.forget()  # a process that becomes a daemon closes what it has open
+            return self.find(params_hash)
         if known.stamp == (status.st_mtime_ns, status.st_size, status.st_ino):
             found = known.found.get(params_hash, _UNKNOWN)
             if found is _UNKNOWN:
                 found = self._find_at_hand(params_hash, Stamp.of(status))
             # That there is none is believed of an open file only: a network file system may show us, for seconds, how
             # the file was; what it shows of a file that has just been opened is true.
-            if found is not _UNKNOWN and (found is not None or known.pin is not None):
+            if found is not _UNKNOWN and (found is not None or pin is not None):
                 return found  # type: ignore[return-value]
         return self._find_in_file(params_hash, status)
 
     def find_all(self, params_hash: str) -> list[T]:
         """What all lines under this hash say, oldest first."""
+        found: list[Document] = []
         with self.opened() as descriptor:
-            if descriptor is None:
-                return []
-            found = self.ask(descriptor, lambda content: list(content.find_all(descriptor, params_hash)))
-            return [self.checked(document, 0) for document in found]
+            if descriptor is not None:
+                found = self.ask(descriptor, lambda content: list(content.find_all(descriptor, params_hash)))
+        return [self.checked(document, 0) for document in found]
 
-    def documents(self, where: Mapping[str, Any], *, backwards: bool = False) -> Iterator[tuple[int, Document]]:
+    def documents(
+        self, where: Mapping[str, Any], beginnings: Sequence[str] = (), *, backwards: bool = False
+    ) -> Iterator[tuple[int, Document]]:
         """
         Yield id and document of every run that may satisfy a query, as they are asked for; none that does is missing.
 
-        The first query on a name searches the bytes of the file; later ones use a table of the name's values.
-
         Args:
             where: Names and normalised values that must be equal; empty for every run.
+            beginnings: Of hashes, one of which a run must have, if there are any.
             backwards: The newest first.
         """
         with self.opened() as descriptor:
             if descriptor is not None:
-                yield from self.ask(descriptor, lambda known: known.candidates(descriptor, where, backwards=backwards))
+                yield from self.ask(
+                    descriptor, lambda known: known.candidates(descriptor, where, beginnings, backwards=backwards)
+                )
 
     def count(self) -> int:
         """Return how many runs there are, without parsing those of a large file."""
@@ -128,18 +148,24 @@ class LineReader(Generic[T]):
     def store_row(self) -> Document:
         """What the file remembers of its store; empty if there is no file, or another's."""
         with self.opened() as descriptor:
-            rows = {} if descriptor is None else self.current(descriptor).other_tables.get(STORE_TABLE, {})
-        return rows.get("1", {})
+            tables = {} if descriptor is None else self.current(descriptor).other_tables
+        return tables.get(STORE_TABLE, {}).get("1", {})
 
     def tables(self) -> Tables:
         """The whole file as TinyDB sees it."""
         with self.opened() as descriptor:
             return {} if descriptor is None else tables_of(self.current(descriptor), descriptor)
 
+    def _status_by_name(self, pin: Pin | None) -> os.stat_result:
+        status = os.stat(self.path)
+        if pin is not None and pin.identity == (status.st_dev, status.st_ino):
+            pin.is_named_until = monotonic() + _NAMED_SECONDS
+        return status
+
     def _find_in_file(self, params_hash: str, status: os.stat_result) -> T | None:
         with self.lock:
             pin = self._known.pin
-            if pin is None or pin.identity != (status.st_dev, status.st_ino):
+            if pin is None or pin.identity != (status.st_dev, status.st_ino) or not pin.is_open():
                 pin = self._opened_to_keep()
                 if pin is None:
                     return None
@@ -151,9 +177,9 @@ class LineReader(Generic[T]):
             self._known = known
             return known.found[params_hash]
 
-    def _opened_to_keep(self) -> _Pin | None:
+    def _opened_to_keep(self) -> Pin | None:
         try:
-            return _Pin(self.path)
+            return Pin(self.path)
         except (FileNotFoundError, NotADirectoryError):
             self.forget()
             return None
@@ -229,7 +255,7 @@ class LineReader(Generic[T]):
             return answer
 
     def is_pinned(self) -> bool:
-        """Whether the file is held open, so that it is one, and could be read when it was last looked at."""
+        """Whether the file is held open, and could be read when it was last looked at."""
         return self._known.pin is not None
 
     def is_known(self, status: os.stat_result) -> bool:
@@ -293,7 +319,7 @@ class LineReader(Generic[T]):
         size: int | None = None,
         *,
         status: os.stat_result | None = None,
-        pin: _Pin | None = None,
+        pin: Pin | None = None,
     ) -> _Known[T]:
         stamp = Stamp.of(os.fstat(descriptor) if status is None else status)
         if stamp == known.stamp and size is None:
@@ -330,7 +356,7 @@ class _Known(Generic[T]):
         self.inode = inode
         self.stamp: Stamp | None = None
         self.found: dict[str, T | None] = {}
-        self.pin: _Pin | None = None
+        self.pin: Pin | None = None
 
     def trust(self, stamp: Stamp) -> None:
         """
@@ -357,43 +383,14 @@ class _Known(Generic[T]):
             self.found.pop(params_hash, None)
 
 
-class _Pin:
-    """
-    The open file; closed with this object.
-
-    Attributes:
-        descriptor: Of the open file.
-        status: As it was when it was opened.
-        identity: Device and inode.
-        is_worth_keeping: Whether what it shows is true for as long as it is open.
-
-    Raises:
-        OSError: It cannot be opened, or is no file.
-    """
-
-    _close: Callable[[], None] | None = None
-
-    def __init__(self, path: str) -> None:
-        self.descriptor, self.status = open_with_status(path, os.O_RDONLY)
-        self._close = closer(self.descriptor)
-        self.identity = self.status.st_dev, self.status.st_ino
-        self.is_worth_keeping = is_local(self.status.st_dev)
-
-    def __del__(self) -> None:
-        if self._close is not None:
-            self._close()
-
-
 def _content_of(path: str, descriptor: int, size: int) -> Content:
     if size == 0:
         return EmptyContent()
     head = first_line(descriptor).rstrip(b"\0")  # behind it may stand what a crash left of the first append
-    if is_head(head):
-        return LinesContent(path, descriptor, head, size)
-    return StockContent(path, read_all(descriptor, 0, None))
+    is_ours = is_head(head)
+    return LinesContent(path, descriptor, head, size) if is_ours else StockContent(path, read_all(descriptor, 0, None))
 
 
 def tables_of(content: Content, descriptor: int) -> Tables:
     """Return what is in a file as TinyDB sees it."""
-    runs = {str(number): document for number, document in content.documents(descriptor)}
-    return {**content.other_tables, TABLE: runs}
+    return {**content.other_tables, TABLE: {str(number): run for number, run in content.documents(descriptor)}}
