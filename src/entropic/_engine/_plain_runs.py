@@ -78,6 +78,9 @@ class PlainRuns:
     def results_dir(self) -> Path:
         return self._engine.settings.results_dir
 
+    def shares_folder(self) -> bool:
+        return self._engine.settings.remote is None
+
     def shared(self) -> object:
         return self._engine.settings.index
 

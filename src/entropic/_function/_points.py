@@ -157,6 +157,9 @@ class FunctionPoints:
     def results_dir(self) -> Path:
         return self.cache.engine.settings.results_dir
 
+    def shares_folder(self) -> bool:
+        return self.cache.engine.settings.remote is None
+
     def shared(self) -> object:
         return self.cache.engine.settings.index
 

@@ -172,6 +172,7 @@ class NumberedReplicates:
         self.answered = points.answered
         self.shared = points.shared
         self.results_dir = points.results_dir
+        self.shares_folder = points.shares_folder
         self.flights = points.flights
         self.limits = points.limits
 

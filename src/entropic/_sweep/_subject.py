@@ -97,6 +97,10 @@ class Subject(Protocol):
         """The folder of the results, which all workers must see."""
         ...
 
+    def shares_folder(self) -> bool:
+        """Whether all workers see the folder of the results; else each host has one of its own, as a cache."""
+        ...
+
     def shared(self) -> object:
         """What all workers must be able to open: the index."""
         ...
