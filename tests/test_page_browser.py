@@ -174,7 +174,7 @@ def test_a_page_that_follows_loads_itself_again(show: Shown, tmp_path: Path) -> 
     page.goto("about:blank")
     page.goto(address)
     write_page(RecordList(sweep()), path, "Runs")
-    page.wait_for_function("document.querySelector('meta[http-equiv=refresh], #under-way-card') === null")
+    page.wait_for_function("document.querySelector('#under-way-card') === null")
     page.wait_for_selector("html[data-table=drawn]", timeout=120_000)
 
     assert page.input_value("#filter") == "method=rk4"

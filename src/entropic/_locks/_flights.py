@@ -52,6 +52,10 @@ class UnderWayElsewhere(Exception):
     """A key is led by another, and its answer is not waited for."""
 
 
+def _nobody_sees(params_hash: str) -> None:
+    """Stands for what lets others see that a key is waited for."""
+
+
 class SingleFlight:
     """
     The flights of one store: ``lead`` a key alone, across threads and processes.
@@ -66,7 +70,7 @@ class SingleFlight:
         self,
         locks: KeyLocks,
         takes_turn: Callable[[], bool] = lambda: True,
-        announce: Callable[[str], object] = lambda params_hash: None,
+        announce: Callable[[str], object] = _nobody_sees,
     ) -> None:
         self._locks = locks
         self._announce = announce
@@ -269,7 +273,7 @@ class SingleFlight:
 class _Backoff:
     """How long to pause, and when to say for whom we wait."""
 
-    def __init__(self, locks: KeyLocks, params_hash: str, announce: Callable[[str], object]) -> None:
+    def __init__(self, locks: KeyLocks, params_hash: str, announce: Callable[[str], object] = _nobody_sees) -> None:
         self._locks = locks
         self._params_hash = params_hash
         self._announce = announce
