@@ -151,11 +151,17 @@ class FunctionPoints:
     def limits(self) -> RunLimits | None:
         return self.cache.options.run_limits()
 
+    def takes_checkpoint(self) -> bool:
+        return self.cache.binding.takes_checkpoint
+
     def keep_failure(self, key: Key, failure: Failure, reason: str, attempts: int, since: str) -> None:
         keep_failure(self.cache.engine, key, failure, reason, attempts, since)
 
     def results_dir(self) -> Path:
         return self.cache.engine.settings.results_dir
+
+    def shares_folder(self) -> bool:
+        return self.cache.engine.settings.remote is None
 
     def shared(self) -> object:
         return self.cache.engine.settings.index

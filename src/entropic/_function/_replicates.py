@@ -172,8 +172,10 @@ class NumberedReplicates:
         self.answered = points.answered
         self.shared = points.shared
         self.results_dir = points.results_dir
+        self.shares_folder = points.shares_folder
         self.flights = points.flights
         self.limits = points.limits
+        self.takes_checkpoint = points.takes_checkpoint
 
     def __reduce__(self) -> tuple[Any, ...]:
         return NumberedReplicates, (self._points, self._replicates)
