@@ -19,6 +19,7 @@ from s3_server import Proxy, Server
 import entropic
 from entropic import Store
 from entropic.errors import (
+    CodeChangedError,
     OtherRemoteError,
     RemoteResultWarning,
     RemoteUnavailableError,
@@ -481,20 +482,35 @@ def test_what_comes_from_another_store_is_stored(kind: str, url: str) -> None:
     assert found.result_path.joinpath("latest", "deep", "state").read_text() == "state"
 
 
+def decorated(store: Store, text: str, **options: Any) -> Any:
+    """One function, by its name, whose code tells what it writes."""
+    namespace: dict[str, Any] = {"__name__": "study"}
+    body = f"def simulate(n, *, result_path):\n    result_path.write_text({text!r})\n"
+    exec(compile(body, f"<study {text}>", "exec"), namespace)
+    return entropic.cached(store, name="simulate", **options)(namespace["simulate"])
+
+
 def test_other_code_is_judged_as_ever(url: str) -> None:
-    """Whether its result is here or not."""
-
-    def decorated(store: Store, text: str, **options: Any) -> Any:
-        namespace: dict[str, Any] = {"__name__": "study"}
-        body = f"def simulate(n, *, result_path):\n    result_path.write_text({text!r})\n"
-        exec(compile(body, f"<study {text}>", "exec"), namespace)
-        return entropic.cached(store, name="simulate", **options)(namespace["simulate"])
-
+    """Whether its result is here or not; and what has changed is known on every host."""
     decorated(host("first", url), "old")(1)
 
-    with pytest.warns(StaleResultWarning):
+    with pytest.warns(StaleResultWarning, match="the function itself"):
         assert decorated(host("second", url), "new")(1).result_path.read_text() == "old"
     assert decorated(host("third", url), "new", on_change="rerun")(1).result_path.read_text() == "new"
+
+
+def test_what_is_accepted_on_one_host_holds_on_the_others(url: str) -> None:
+    """All runs of a code, or single ones."""
+    decorated(host("first", url), "old").sweep([{"n": 1}, {"n": 2}])
+    decorated(host("second", url), "new").accept_changes({"n": 1})
+
+    third = decorated(host("third", url), "new", on_change="error")
+    assert third(1).result_path.read_text() == "old"
+    with pytest.raises(CodeChangedError):
+        third(2)
+    decorated(host("fourth", url), "new").accept_changes()
+    assert decorated(host("fifth", url), "new", on_change="error")(2).result_path.read_text() == "old"
+    assert host("sixth", url).check(contents=True).is_clean
 
 
 def test_a_bucket_is_used_after_a_fork_and_in_workers(bucket: str) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._ownership import EVERYTHING_OWN, Ownership, project_of
     from ._provenance import Meter, circumstances
     from ._run_notes import RunNotes
+    from ._shared import open_codebook
     from ._units import ITSELF, Part
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "is_fingerprint",
     "is_of_a_class",
     "layers_of",
+    "open_codebook",
     "project_of",
 ]
 
@@ -57,6 +59,7 @@ __getattr__, __dir__ = door(
         "_ownership": "EVERYTHING_OWN Ownership project_of",
         "_provenance": "Meter circumstances",
         "_run_notes": "RunNotes",
+        "_shared": "open_codebook",
         "_units": "ITSELF Part",
     },
 )
