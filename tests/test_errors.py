@@ -119,6 +119,7 @@ DECLARED = [
 ]
 VALUES = {"str": st.text(), "bool": st.booleans(), "int": st.integers(), "int | None": st.none() | st.integers()}
 VALUES |= {"Sequence[str]": st.lists(st.text()), "Sequence[Any]": st.lists(st.integers())}
+VALUES |= {"Any": st.none() | st.integers()}
 VALUES |= {"float": st.floats(allow_nan=False)}
 VALUES |= {"OSError": st.builds(OSError, st.integers(1, 99), st.text())}
 VALUES |= {"Sequence[Failure]": st.lists(st.builds(errors.Failure, st.integers(), st.builds(ValueError, st.text())))}

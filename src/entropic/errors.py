@@ -1154,22 +1154,30 @@ class Failure(NamedTuple):
 
 class SweepError(EntropicError, RuntimeError):
     """
-    Some points of a sweep have failed; all others have their records.
+    Some points of a sweep have failed.
 
     Look at ``failures``, mend the cause, and sweep again: only what is missing runs.
 
     Attributes:
         records: The records of the points that have one, in the order of the points (a
             `RecordList`). Empty if they were handed out one by one.
-        failures: A `Failure` for each other point, in their order.
+        failures: A `Failure` for each point that has failed, in their order.
+        progress: How the sweep stood at its end (a ``SweepProgress``).
     """
 
     records: Sequence[Any]
     failures: Sequence[Failure]
+    progress: Any = None
     _template = (
-        "Cannot complete the sweep: {_count} failed; all others are recorded, and in .records. The tracebacks are in "
-        ".failures. Sweep again to run what is missing.{_first}"
+        "Cannot complete the sweep: {_count} failed{_left}; all others are recorded, and in .records. The tracebacks "
+        "are in .failures. Sweep again to run what is missing.{_first}"
     )
+
+    @property
+    def _left(self) -> str:
+        skipped, under_way = getattr(self.progress, "skipped", 0), getattr(self.progress, "under_way", 0)
+        said = [f"{skipped} skipped"] if skipped else []
+        return ", ".join(["", *said, *([f"{under_way} under way elsewhere"] if under_way else [])])
 
     @property
     def _count(self) -> str:

@@ -22,7 +22,7 @@ from .._fs import process_id, warn
 from .._record import RunRecord
 from .._results import Checkpoint, CheckpointArea, StagingArea, read_attempts, read_checkpoint_note
 from .._stopping import CurrentRun
-from ..errors import EntropicError, RunStopped, StaleCheckpointWarning
+from ..errors import EntropicError, InputFileChangedError, RunStopped, StaleCheckpointWarning
 from ..hashing import Key
 from ._ending import write_error
 from ._run import RunUnderWay, owner_of
@@ -150,6 +150,8 @@ class Attempt:
             if error is None:
                 self._remove(checkpoint)
             else:
+                if self._is_spoiled_by(error):
+                    checkpoint.spoil()
                 checkpoint.end(_outcome_of(error), *self._own_costs())
         finally:
             checkpoint.release()
@@ -160,6 +162,8 @@ class Attempt:
         self._costs = self._own_costs()
         elapsed_seconds, cpu_seconds = self._costs
         earlier = self._checkpoint.earlier
+        if earlier and "reads" in run.provenance:
+            run.provenance["reads"]["unseen"].append("what earlier attempts have read")
         run.elapsed_seconds += sum(one.get("elapsed_seconds", 0.0) for one in earlier)
         if cpu_seconds is not None:
             run.provenance["cpu_seconds"] = round(sum((one.get("cpu_seconds", 0.0) for one in earlier), cpu_seconds), 6)
@@ -170,6 +174,11 @@ class Attempt:
             if cpu_seconds is not None:
                 last["cpu_seconds"] = cpu_seconds
             run.provenance["attempts"] = [*earlier, last]
+
+    def _is_spoiled_by(self, error: BaseException) -> bool:
+        """Whether an input file, or what the function closes over, was changed while the run went on."""
+        is_ours = type(error) is RuntimeError and getattr(self._work, "has_ended", False)
+        return is_ours or isinstance(error, InputFileChangedError)
 
     def _patience_seconds(self) -> float:
         if self._purpose == "run":

@@ -29,6 +29,7 @@ from .._fs import (
     is_linked,
     make_shared_folder,
     own_entries,
+    replacing,
     share_file,
     share_tree,
     sync,
@@ -44,6 +45,7 @@ _LOOK_SECONDS = 0.05
 _SILENT_SECONDS = 5.0
 _AS_IT_IS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # it may come from a stranger
 _SIGN_BYTES = 160
+SPOILED = "spoiled"
 _UNLOCKED_DRAFT_SECONDS = 3600.0
 
 Verdict = Literal["same", "other code", "other run"]
@@ -119,7 +121,7 @@ class CheckpointArea:
                 continue  # another user's, who does not share it
             if lock is None:
                 is_held = True
-            elif judge(read_checkpoint_note(place)) == "same" and is_folder(place / FILES):
+            elif judge(read_checkpoint_note(place)) == "same" and _has_files(place):
                 return Checkpoint(place, lock), False, None
             else:
                 lock.release()
@@ -237,6 +239,12 @@ class Checkpoint:
         if rights := group_rights(str(self.place)):
             share_tree(str(self.place), rights)
 
+    def spoil(self) -> None:
+        """Have no attempt carry on from here: what was put by is of what was changed while the run went on."""
+        note = {**read_checkpoint_note(self.place), "purpose": SPOILED}
+        with contextlib.suppress(OSError), replacing(self.place / NOTE) as draft:
+            Path(draft).write_text(json.dumps(note), encoding="utf-8")
+
     def release(self) -> None:
         """Unlock the place, for the next attempt."""
         self._lock.release()
@@ -346,6 +354,13 @@ def remove_checkpoint(place: Path) -> bool:
     finally:
         lock.release()
     return True
+
+
+def _has_files(place: Path) -> bool:
+    """Whether the folder that a run is given is there; made anew, if the run has removed it."""
+    if not os.path.lexists(place / FILES):
+        make_shared_folder(place / FILES)
+    return is_folder(place / FILES)
 
 
 def _remove_dead_draft(draft: Path) -> None:
