@@ -466,6 +466,48 @@ def test_runs_from_before_are_still_runs(url: str) -> None:
     assert store.count() == 3
 
 
+def test_a_store_that_is_opened_without_its_remote_forgets_nothing(url: str) -> None:
+    """Its results are not here, which is no reason to take them for lost."""
+    store = host("first", url)
+    store.run({"n": 1}, write)
+    store.evict()
+    without = Store("first/results", index=INDEX, file_suffix=".txt")
+
+    report = without.check(repair=True)
+    assert "open it with remote=" in str(report)
+    assert without.retrieve({"n": 1}) is None
+    assert without.run_or_retrieve({"n": 1}, write).result_path.is_file()
+    assert without.count() == 2
+    without.delete(without.list()[1])
+    assert store.run_or_retrieve({"n": 1}, never).result_path.is_file()
+
+
+def test_what_was_deleted_and_is_still_stored_comes_back(url: str) -> None:
+    """Though there is no local copy."""
+    store = host("first", url)
+    store.run({"n": 1}, write)
+    store.evict()
+    store.delete({"n": 1})
+
+    assert len(store.undelete()) == 1
+    assert store.run_or_retrieve({"n": 1}, never).result_path.is_file()
+
+
+def test_the_command_line_knows_the_remote(tmp_path: Path) -> None:
+    """By a variable of the environment."""
+    url = f"file://{tmp_path}/far/runs"
+    store = host("first", url)
+    store.run({"n": 1}, write)
+    store.evict()
+    command = [sys.executable, "-m", "entropic", "check", "--index", INDEX, "--results", "first/results"]
+
+    known = subprocess.run(command, env={**os.environ, "ENTROPIC_REMOTE": url}, capture_output=True, text=True)
+    unknown = subprocess.run(command, capture_output=True, text=True)
+
+    assert "all is well" in known.stdout
+    assert "dangling" in unknown.stdout
+
+
 @pytest.mark.parametrize("kind", ["fallback", "merge"])
 def test_what_comes_from_another_store_is_stored(kind: str, url: str) -> None:
     """It is a result of ours as any other."""

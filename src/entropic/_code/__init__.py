@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ._ownership import EVERYTHING_OWN, Ownership, project_of
     from ._provenance import Meter, circumstances
     from ._run_notes import RunNotes
-    from ._shared import open_codebook
+    from ._shared import SharedCodebook
     from ._units import ITSELF, Part
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Ownership",
     "Part",
     "RunNotes",
+    "SharedCodebook",
     "circumstances",
     "code_digest",
     "code_in",
@@ -41,7 +42,6 @@ __all__ = [
     "is_fingerprint",
     "is_of_a_class",
     "layers_of",
-    "open_codebook",
     "project_of",
 ]
 
@@ -59,7 +59,7 @@ __getattr__, __dir__ = door(
         "_ownership": "EVERYTHING_OWN Ownership project_of",
         "_provenance": "Meter circumstances",
         "_run_notes": "RunNotes",
-        "_shared": "open_codebook",
+        "_shared": "SharedCodebook",
         "_units": "ITSELF Part",
     },
 )

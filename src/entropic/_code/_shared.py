@@ -118,8 +118,3 @@ class SharedCodebook(Codebook):
             _log.not_noted(path, error)
         else:
             self._sent.add(name)
-
-
-def open_codebook(results_dir: str | os.PathLike[str], notes: Notes | None) -> Codebook:
-    """What is remembered of code, in one results folder or with what other hosts have noted."""
-    return Codebook(results_dir) if notes is None else SharedCodebook(results_dir, notes)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _fs, _locks, _results, _tables, query
-from .._code import Fingerprint, open_codebook
+from .._code import Codebook, Fingerprint
 from .._fs import late, remember
 from .._record import RunRecord, is_pinned
 from ..errors import ResultMissingError
@@ -76,7 +76,7 @@ class RunCache:
         results_dir = settings.results_dir
         self.settings = settings
         self.index = adapt(settings.index)
-        self.codebook = open_codebook(results_dir, self.away.results if self.away else None)
+        self.codebook = Codebook(results_dir) if self.away is None else self.away.codebook()
         self.paths = ResultPaths(results_dir, self.index, is_cache=settings.remote is not None)
         self.finder = finder = Finder(self.index, self.paths, away=self.away)
         self.recall, self.look_up, self.shown = finder.recall, finder.look_up, finder.shown
