@@ -283,8 +283,8 @@ class Store:
             workers: Run in so many processes of our own, -1 for one on each processor. If one dies, what it had in
                 hand is tried again.
             batch_seconds: How long a batch of points should take: points of short runs travel together, as many as
-                fill this time, judged by those that have run. By default 0.2, and 60 where each batch is a job of
-                its own (submitit, executorlib on a cluster).
+                fill this time, judged by those that have run. By default 0.2, and 120 where each batch is a job
+                of a batch system (submitit, executorlib on a cluster).
             progress: True for a bar (extra ``progress``), False for none; by default there is one if tqdm is installed
                 and someone looks. Or a function, called with a ``SweepProgress`` some times a second.
             metadata: Kept with the records of new runs; takes no part in the keys.

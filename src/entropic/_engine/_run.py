@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .._fs import LateModule
 from .._record import RunRecord
 from .._results import Checkpoint
-from ..hashing import Key, make_key, own_copy, received, unchanged
+from ..hashing import Key, Source, make_key, own_copy, received, unchanged
 from ._staleness import StalenessPolicy
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ class BoundRunner:
         return has_parameter(self.function, CHECKPOINT_ARG) if own is None else own
 
     def __call__(self, path: Path) -> object:
-        held = unchanged(self._key, lambda: make_key(self._params), lambda record: _origins.fetch_result(record))
-        with held as sources:
+        with self._held() as sources:
             self.inputs = _origins.origins_of(sources) if sources else []
             self.has_run = True
             put_by = {} if self.checkpoint is None else {CHECKPOINT_ARG: self.checkpoint.path}
@@ -83,6 +82,12 @@ class BoundRunner:
             self.has_ended = True
         returned, self.returned = self.returned, None
         return returned
+
+    def _held(self) -> contextlib.AbstractContextManager[list[Source]]:
+        files = getattr(self.function, "__entropic_files__", None)  # as a program has them
+        besides = [] if files is None else _origins.sources_among(files(self._key.identity))
+        key, fetch = self._key, lambda record: _origins.fetch_result(record)
+        return unchanged(key, lambda: make_key(self._params), fetch, besides)
 
 
 class RunUnderWay:
