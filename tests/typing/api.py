@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 from typing_extensions import assert_type
 
 import entropic
-from entropic import RunRecord, Store, cached, param
+from entropic import RunRecord, Store, cached, param, reports
 from entropic.index import IndexBackend, SQLIndex, TinyDBIndex
 from entropic.index import copy as copy_index
 from entropic.query import Comparison, Condition, matches
@@ -233,6 +234,20 @@ assert_type(solver.solve(1), RunRecord)
 assert_type(solver.solve.key(1), str)
 assert_type(solver.energy(1), float)
 solver.solve("one")  # type: ignore[arg-type]
+
+
+# ---- runs made from others
+
+
+@cached(store)
+def meshed(result_path: Path, mesh: RunRecord, file: os.PathLike[str]) -> None: ...
+
+
+assert_type(meshed(solver.solve(1), solver.solve(1)), RunRecord)
+assert_type(solver.solve(1).inputs, tuple[reports.RunInput, ...])
+assert_type(store.lineage(solver.solve(1)), reports.Lineage)
+assert_type(store.lineage("f444").ancestors, RecordList)
+meshed(1, "mesh.msh")  # type: ignore[arg-type]
 
 
 # ---- normalisers
