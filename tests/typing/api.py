@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from typing_extensions import assert_type
 
 import entropic
-from entropic import RunRecord, Store, cached, param, reports
+import entropic.reports
+from entropic import RunRecord, Store, cached, param
 from entropic.index import IndexBackend, SQLIndex, TinyDBIndex
 from entropic.index import copy as copy_index
 from entropic.query import Comparison, Condition, matches
@@ -46,6 +47,18 @@ assert_type(store.explain({"n": 1}).record, "RunRecord | None")
 assert_type(entropic.InputFile("mesh.msh").path, Path)
 open(entropic.InputFile("mesh.msh")).close()
 cached(store, renamed={"h": 3})  # type: ignore[dict-item]
+
+
+# ---- what a run was made from
+
+
+@cached(store, watch_reads=True)
+def watching(result_path: Path, n: int) -> None: ...
+
+
+assert_type(watching(1).reads, "list[entropic.reports.ReadFile]")
+assert_type(store.diff("f444", watching(1)).packages, tuple[str, ...])
+assert_type(store.diff("f444").is_equal, bool)
 
 
 # ---- the store
@@ -244,8 +257,8 @@ def meshed(result_path: Path, mesh: RunRecord, file: os.PathLike[str]) -> None: 
 
 
 assert_type(meshed(solver.solve(1), solver.solve(1)), RunRecord)
-assert_type(solver.solve(1).inputs, tuple[reports.RunInput, ...])
-assert_type(store.lineage(solver.solve(1)), reports.Lineage)
+assert_type(solver.solve(1).inputs, tuple[entropic.reports.RunInput, ...])
+assert_type(store.lineage(solver.solve(1)), entropic.reports.Lineage)
 assert_type(store.lineage("f444").ancestors, RecordList)
 meshed(1, "mesh.msh")  # type: ignore[arg-type]
 

@@ -69,8 +69,7 @@ class BoundRunner:
     @property
     def takes_checkpoint(self) -> bool:
         """Whether the runner has a parameter for the folder of its checkpoints."""
-        own: bool | None = getattr(self.function, "__entropic_checkpoint__", None)  # as a program has it
-        return has_parameter(self.function, CHECKPOINT_ARG) if own is None else own
+        return takes_checkpoint(self.function)
 
     def __call__(self, path: Path) -> object:
         with self._held() as sources:
@@ -183,6 +182,12 @@ def inputs_of(work: object) -> list[dict[str, str]]:
     """The results of other runs that a run is made from, as its record is to keep them."""
     found: list[dict[str, str]] = getattr(owner_of(work), "inputs", [])
     return found
+
+
+def takes_checkpoint(runner: object) -> bool:
+    """Whether a runner, or a program, takes a folder for checkpoints."""
+    own: bool | None = getattr(runner, "__entropic_checkpoint__", None)  # as a program has it
+    return has_parameter(runner, CHECKPOINT_ARG) if own is None else own
 
 
 def has_parameter(function: object, name: str) -> bool:
