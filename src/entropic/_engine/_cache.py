@@ -107,7 +107,8 @@ class RunCache:
 
     @late
     def flights(self) -> _locks.SingleFlight:
-        return _locks.SingleFlight(self.index.key_locks() or self._key_locks, self.staging.looks_at_locks)
+        locks, staging = self.index.key_locks() or self._key_locks, self.staging
+        return _locks.SingleFlight(locks, staging.looks_at_locks, _results.announcer(staging))
 
     @late
     def folder(self) -> FolderIdentity:
