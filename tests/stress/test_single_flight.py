@@ -42,13 +42,15 @@ def ran() -> Counter[str]:
 
 
 def litter() -> list[Path]:
-    """What is left in the private folder once everybody has gone, but for what lasts."""
+    """What is left in the private folder once everybody has gone, but for what lasts, such as the environment."""
     private = Path("results", ".entropic")
     lasting = {private / "id", private / "journal" / "runs-v1.jsonl", private / "keys-v1.lock"}
     return [
         path
         for path in private.rglob("*")
-        if path not in lasting and (not path.is_dir() or "staging" in path.parent.parts)
+        if path not in lasting
+        and "environments-v1" not in path.parts
+        and (not path.is_dir() or "staging" in path.parent.parts)
     ]
 
 
