@@ -178,9 +178,9 @@ class Store:
 
         Args:
             params: The point: names and values, as `entropic.normalize` knows them.
-            runner: Called as ``runner(params, result_path)`` on a miss, with its own copy of *params*. It writes a
-                file or a folder. A mapping that it returns joins the metadata; what it raises passes through, and
-                nothing is recorded.
+            runner: Called as ``runner(params, result_path)`` on a miss, with its own copy of *params*; if it has a
+                parameter ``checkpoint_dir``, also with a folder that outlives kills. It writes a file or a folder. A
+                mapping that it returns joins the metadata; what it raises passes through, and nothing is recorded.
             **metadata: Kept with the record of a new run; takes no part in the key.
 
         Returns:
@@ -1357,7 +1357,12 @@ class Store:
 
 
 def store_without_folder(
-    results_dir: Path, index: Path | str, file_suffix: str = "", *, keep_failed: bool = False
+    results_dir: Path,
+    index: Path | str,
+    file_suffix: str = "",
+    *,
+    keep_failed: bool = False,
+    remote: str | None = None,
 ) -> Store:
     """
     Return a store of which not even the results folder is made until something runs, for those who only look.
@@ -1367,10 +1372,12 @@ def store_without_folder(
         index: A file; or, if it is text, the URL of a database.
         file_suffix: As for `Store`.
         keep_failed: As for `Store`.
+        remote: As for `Store`.
     """
     store = Store.__new__(Store)
     url = index if isinstance(index, str) else None
-    store.__setstate__(vars(Settings.checked(results_dir, index, file_suffix, url, keep_failed=keep_failed)))
+    settings = Settings.checked(results_dir, index, file_suffix, url, keep_failed=keep_failed, remote=remote)
+    store.__setstate__(vars(settings))
     return store
 
 
