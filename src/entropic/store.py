@@ -556,10 +556,7 @@ class Store:
             0  1      1
             1  2      4
         """
-        records = self.list(where, current=True)
-        if self._engine.settings.remote is not None:
-            self.fetch(records)
-        return records.collect(read, to)
+        return self.list(where, current=True).collect(read, to)
 
     def lineage(self, run: RunRecord | str, *, stores: Iterable[Store] = ()) -> Lineage:
         """
