@@ -22,7 +22,7 @@ NODES = ("n1", "n2")
 _PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol", "sinfo")
 _NAMESPACES = ("unshare", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc")
 _ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")  # should the tests be killed, nobody else would end it
-_NODE = 'hostname "$1"; slurmd -D -N "$1" & wait'
+_NODE = 'hostname "$1"; if [ "$1" = n2 ]; then mount -t tmpfs none "$2"; fi; slurmd -D -N "$1" & wait'
 _WAIT_SECONDS = 60.0  # for a hang alone
 _GLANCE_SECONDS = 0.05
 _CONFIGURATION = """
@@ -76,6 +76,7 @@ class Cluster:
 
     Attributes:
         environment: What Slurm's programs have to find in their environment.
+        scratch: A folder that is another one on the node n2 than on n1 and here, as the local disk of a node is.
     """
 
     def __init__(self) -> None:
@@ -89,14 +90,15 @@ class Cluster:
         configuration = self._folder / "slurm.conf"
         configuration.write_text(text)
         self.environment: Mapping[str, str] = {"SLURM_CONF": str(configuration)}
-        for name in ("state", *(f"spool/{node}" for node in NODES)):
+        self.scratch = self._folder / "scratch"
+        for name in ("state", "scratch", *(f"spool/{node}" for node in NODES)):
             (self._folder / name).mkdir(parents=True)
 
     def __enter__(self) -> Cluster:
         try:
             self._start("slurmctld", ["slurmctld", "-D"])
             for node in NODES:
-                self._start(node, [*_NAMESPACES, "bash", "-c", _NODE, "-", node])
+                self._start_node(node)
             self.await_nodes()
         except BaseException:
             self._end()
@@ -132,7 +134,7 @@ class Cluster:
 
     def revive_node(self, node: str) -> None:
         """Start it again; Slurm takes it back."""
-        self._start(node, [*_NAMESPACES, "bash", "-c", _NODE, "-", node])
+        self._start_node(node)
         self.await_nodes()
 
     def start_requeued(self) -> None:
@@ -164,6 +166,9 @@ class Cluster:
         environment = {**os.environ, **self.environment}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # not yet there
         return set(done.stdout.split())
+
+    def _start_node(self, node: str) -> None:
+        self._start(node, [*_NAMESPACES, "bash", "-c", _NODE, "-", node, str(self.scratch)])
 
     def _start(self, name: str, command: Sequence[str]) -> None:
         with (self._folder / f"{name}.out").open("ab") as output:
