@@ -17,8 +17,8 @@ class Flights(Protocol):
         """Whether another runs a key."""
         ...
 
-    def tell_waiting(self, params_hash: str, seconds: float) -> None:
-        """Log whom a key is waited for, and how long it has been."""
+    def tell_waiting(self, params_hash: str, seconds: float) -> object:
+        """Log whom a key is waited for, and how long it has been; others see it while what is returned is kept."""
         ...
 
 
@@ -82,6 +82,10 @@ class Subject(Protocol):
 
     def limits(self) -> RunLimits | None:
         """What each of its runs may take, whoever sweeps; None for whatever it does."""
+        ...
+
+    def takes_checkpoint(self) -> bool:
+        """Whether its runs put something by, and are asked to stop before they are killed."""
         ...
 
     def keep_failure(self, key: Any, failure: Failure, reason: str, attempts: int, since: str) -> None:
