@@ -122,14 +122,21 @@ class Cluster:
         return self.jobs("-t", "R", "-w", node)
 
     def cancel(self, *jobs: str) -> None:
-        """Cancel jobs, as their user does."""
+        """Cancel jobs, or steps of jobs, as their user does, and wait until their processes are gone."""
         self.call("scancel", *jobs)
+        ends = time.monotonic() + _WAIT_SECONDS
+        while {*self.jobs(), *self.jobs("--steps")}.intersection(jobs):
+            assert time.monotonic() < ends, f"jobs do not end: {jobs}"
+            time.sleep(_GLANCE_SECONDS)
 
     def kill_node(self, node: str) -> None:
         """End all of its processes at once, as a power cut would, and let Slurm know that it is down."""
         process = self._processes.pop(node)
+        first = _children(process.pid)
         process.kill()
         process.wait()
+        while any(map(_is_alive, first)):  # it goes when all others of its namespace are gone
+            time.sleep(_GLANCE_SECONDS)
         self.call("scontrol", "update", f"nodename={node}", "state=down", "reason=killed")
 
     def revive_node(self, node: str) -> None:
@@ -144,15 +151,11 @@ class Cluster:
 
     def reset(self) -> None:
         """Cancel all jobs, and start the nodes that were killed."""
-        if jobs := self.jobs():
-            self.cancel(*jobs)
         for node in NODES:
             if node not in self._processes:
                 self.revive_node(node)
-        ends = time.monotonic() + _WAIT_SECONDS
-        while self.jobs():
-            assert time.monotonic() < ends, f"jobs do not end: {self.jobs()}"
-            time.sleep(_GLANCE_SECONDS)
+        if jobs := self.jobs():
+            self.cancel(*jobs)
 
     def await_nodes(self) -> None:
         """Wait until all nodes are there."""
@@ -192,3 +195,14 @@ class Cluster:
     def _logs(self) -> str:
         logs = [*self._folder.glob("*.log"), *self._folder.glob("*.out")]
         return "\n".join(line for log in logs for line in log.read_text(errors="replace").splitlines()[-20:])
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
