@@ -178,9 +178,9 @@ class Store:
 
         Args:
             params: The point: names and values, as `entropic.normalize` knows them.
-            runner: Called as ``runner(params, result_path)`` on a miss, with its own copy of *params*. It writes a
-                file or a folder. A mapping that it returns joins the metadata; what it raises passes through, and
-                nothing is recorded.
+            runner: Called as ``runner(params, result_path)`` on a miss, with its own copy of *params*; if it has a
+                parameter ``checkpoint_dir``, also with a folder that outlives kills. It writes a file or a folder. A
+                mapping that it returns joins the metadata; what it raises passes through, and nothing is recorded.
             **metadata: Kept with the record of a new run; takes no part in the key.
 
         Returns:
