@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from ..._fs import remember
 from . import _format
 from ._format import Document
-from ._io import pieces_of, places_of, read_all, whole_lines
+from ._io import line_at, lines_of, pieces_of, places_of, read_all, whole_lines
 from ._line_content import LineContent
 from ._offsets import OffsetTable, entry
 
 if TYPE_CHECKING:
     from ._name_tables import NameTables
-    from ._prefilter import BeginningPrefilter, BytePrefilter
+    from ._prefilter import Prefilter
 
 _MARK_BYTES = 1 << 10
 _AHEAD_BYTES = 1 << 16
@@ -125,23 +125,40 @@ class LinesContent(LineContent):
         return 1 + sum(piece.count(b"\n") for piece in pieces_of(descriptor, self.start + 1, self.end))
 
     def candidates(
-        self, descriptor: int, where: Mapping[str, Any], beginnings: Sequence[str] = (), *, backwards: bool = False
+        self, descriptor: int, where: Mapping[str, Any], also: Prefilter | None = None, *, backwards: bool = False
     ) -> Iterator[tuple[int, Document]]:
         """By a search of the bytes at first; a name that is asked for again gets a table of its values."""
-        if not (where or beginnings) or self.is_small:
+        if not (where or also) or self.is_small:
             return self.documents(descriptor, backwards=backwards)
         from ._name_tables import NameTables  # not for a hit
-        from ._prefilter import BeginningPrefilter, BytePrefilter
+        from ._prefilter import BytePrefilter
 
         if self._names is None:
             self._names = NameTables()
         prefilters = [BytePrefilter(name, value) for name, value in where.items()]
         offsets = self._names.offsets(prefilters, lambda: self._chunks(descriptor))
         if offsets is None:
-            of_hash = [BeginningPrefilter(beginnings)] if beginnings else []
-            all_of: list[BytePrefilter | BeginningPrefilter] = [*of_hash, *prefilters]
+            all_of = prefilters if also is None else [also, *prefilters]
             return self._candidates_in_bytes(descriptor, all_of, backwards=backwards)
         return (run for _, run in self._runs_at(descriptor, reversed(offsets) if backwards else offsets))
+
+    def beyond(
+        self, descriptor: int, params_hash: str, is_meant: Callable[[Document], bool], *, backwards: bool
+    ) -> Iterator[Document]:
+        """By the place of its line: what stands before that is not read."""
+        offsets = [offset for offset, document in self._runs_of(descriptor, params_hash) if is_meant(document)]
+        if not offsets:
+            return
+        start, end = self.start + 1, self.end
+        if backwards:
+            end = self.line_begin(descriptor, min(offsets)) - 1
+        else:
+            start = max(offsets) + len(line_at(descriptor, max(offsets))) + 1
+        for offset, chunk in whole_lines(descriptor, start, max(start, end), backwards=backwards):
+            for place, text in lines_of(chunk, backwards=backwards):
+                run = self._parsed(descriptor, offset + place, text.removesuffix(b","))
+                if run is not None:
+                    yield run[1]
 
     def naming(self, descriptor: int, name: str) -> Iterator[tuple[int, Document]]:
         """By a search of the bytes: a dotted name ends in the last of its parts, wherever it stands."""
@@ -345,7 +362,7 @@ class LinesContent(LineContent):
     # ---- by query ---------------------------------------------------------------------------------------------------
 
     def _candidates_in_bytes(
-        self, descriptor: int, prefilters: Sequence[BytePrefilter | BeginningPrefilter], *, backwards: bool
+        self, descriptor: int, prefilters: Sequence[Prefilter], *, backwards: bool
     ) -> Iterator[tuple[int, Document]]:
         from ._prefilter import lines_with
 
