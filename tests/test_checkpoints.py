@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,9 +19,16 @@ from typing import Any
 
 import pytest
 
-from entropic import Store, cached, command
+from entropic import InputFile, Store, cached, command
 from entropic._engine import _attempts
-from entropic.errors import ParameterError, ReentrantRunError, RunStopped, StaleCheckpointWarning, StoreWriteError
+from entropic.errors import (
+    InputFileChangedError,
+    ParameterError,
+    ReentrantRunError,
+    RunStopped,
+    StaleCheckpointWarning,
+    StoreWriteError,
+)
 
 STEPS = 6
 
@@ -520,6 +528,51 @@ def refuse(*arguments: object) -> None:
     raise OSError(28, "full")
 
 
+def test_an_input_that_was_changed_meanwhile_spoils_it(store: Store, tmp_path: Path) -> None:
+    """What was put by may come of the other content: no attempt carries on from it, and it is kept for a look."""
+    mesh = tmp_path / "mesh.txt"
+    mesh.write_text("old")
+    scope: dict[str, Any] = {"cached": cached, "store": store, "Path": Path, "InputFile": InputFile, "mesh": str(mesh)}
+    source = (
+        "@cached(store, name='f')\n"
+        "def f(file: InputFile, *, result_path, checkpoint_dir):\n"
+        "    seen = checkpoint_dir / 'seen'\n"
+        "    if not seen.exists():\n"
+        "        if not Path('changed').exists():\n"
+        "            Path(file).write_text('new')\n"
+        "            Path('changed').touch()\n"
+        "        seen.write_text(Path(file).read_text())\n"
+        "    result_path.write_text(seen.read_text())\n"
+    )
+    exec(source, scope)
+    with pytest.raises(InputFileChangedError):
+        scope["f"](mesh)
+    mesh.write_text("old")
+
+    assert scope["f"](mesh).result_path.read_text() == "old"
+    assert [run.purpose for run in store.checkpoints()] == ["spoiled"]
+
+
+def test_files_that_are_watched_are_refused_beside_it(store: Store) -> None:
+    """What a killed attempt has read is known to nobody."""
+    with pytest.raises(TypeError, match=r"f.*watch_reads.*InputFile"):
+
+        @cached(store, watch_reads=True)
+        def f(n: int, *, result_path: Path, checkpoint_dir: Path) -> None: ...
+
+
+def test_a_run_that_removes_its_folder_gets_another(store: Store, work: Work) -> None:
+    """An empty one, at the same place."""
+    call = by_keyword(store)
+    attempt(call)
+    shutil.rmtree(places(store)[0] / "files")
+    call()
+
+    assert work.starts == [0, 0]
+    assert len(set(work.folders)) == 1
+    assert places(store) == []
+
+
 # ---- one at a time --------------------------------------------------------------------------------------------------
 
 
@@ -953,8 +1006,8 @@ def test_killed_at_random_moments() -> None:
 @pytest.mark.soak
 def test_killed_200_times_at_random_moments() -> None:
     """The same, with an interpreter for each attempt."""
-    study = Killed(steps=8000)
+    study = Killed(steps=3000)
     for number in range(201):
         study.run(kills=1 if number < 200 else 0)
 
-    require_right_answer(study, 8000, kills=200)
+    require_right_answer(study, 3000, kills=200)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from slurm_cluster import Cluster, why_not
 
-from entropic import Store
+from entropic import Store, docs
 
 SOURCE = Path(__file__).parents[1] / "src"
 _WAIT_SECONDS = 60.0  # for a hang alone
@@ -56,7 +56,6 @@ def simulate(n, *, result_path):
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING)
-    points = list(entropic.grid(n=range(24)))
 """
 
 
@@ -70,19 +69,19 @@ class Study:
         self.environment = {**os.environ, **environment, "STUDY_INDEX": index or "", "PYTHONPATH": path}
         self._running: subprocess.Popen[str] | None = None
 
-    def write(self, main: str) -> Path:
-        """Write its program, with what the main program does after it has made the points."""
-        lines = "".join(f"    {line}\n" for line in main.strip().splitlines())
+    def write(self, main: str, points: Sequence[int]) -> Path:
+        """Write its program, with what the main program does with some points."""
+        lines = "".join(f"    {line}\n" for line in (f"points = [dict(n=n) for n in {[*points]}]", *main.splitlines()))
         program = self.folder / "study.py"
         program.write_text(STUDY + lines)
         return program
 
-    def begin(self, main: str, points: str) -> None:
-        """Start it here, as on a login node, with points of its own."""
-        main = f"points = {points}\n{main}"
+    def begin(self, main: str, points: Sequence[int]) -> None:
+        """Start it here, as on a login node."""
+        program = self.write(main, points)
         with self._output().open("w") as output:
             self._running = subprocess.Popen(
-                [sys.executable, self.write(main)], env=self.environment, cwd=self.folder, stdout=output, stderr=output
+                [sys.executable, program], env=self.environment, cwd=self.folder, stdout=output, stderr=output
             )
 
     def ended(self) -> str:
@@ -169,7 +168,7 @@ print("swept", sorted(record.params["n"] for record in records) == list(range(24
 
 def test_an_array_job(slurm: Cluster, study: Study) -> None:
     """Each task makes the same sweep. One is cancelled, and a node is killed: Slurm starts its tasks once more."""
-    program = study.write(ARRAY)
+    program = study.write(ARRAY, range(24))
     command = f"{sys.executable} {program}"
     options = ["--array=0-3", "--cpus-per-task=2", "-o", f"{study.folder}/%a.txt"]
     slurm.call("sbatch", *options, "--wrap", command, environment=study.environment)
@@ -186,25 +185,21 @@ def test_an_array_job(slurm: Cluster, study: Study) -> None:
     assert sorted("swept True\n" in text for text in printed) == [False, True, True, True], printed
 
 
-SUBMITIT = """
-import submitit
-
-executor = submitit.SlurmExecutor(folder=HERE / "jobs")
-executor.update_parameters(time=10, cpus_per_task=2)
-try:
-    simulate.sweep(points, executor=executor, batch_seconds=0.001)
-except entropic.errors.SweepError as error:
-    print(error)
-    print("failed", [failure.point["n"] for failure in error.failures])
-print("swept", len(simulate.sweep(points)))
-"""
+def guide(what: str, changes: Mapping[str, str]) -> str:
+    """The block of the guide to clusters in which something stands, with a few things made smaller."""
+    (block,) = [one for one in re.findall(r"^```py\n(.*?)^```", docs("clusters"), re.M | re.S) if what in one]
+    for before, after in changes.items():
+        assert before in block
+        block = block.replace(before, after)
+    return block + 'print("swept", [record.params["n"] for record in records] == [point["n"] for point in points])\n'
 
 
 @pytest.mark.parametrize("study", ["tinydb"], indirect=True)
 def test_jobs_of_submitit(slurm: Cluster, study: Study) -> None:
     """A cancelled job is a failure of its point, with what Slurm says of it; one whose node went down runs again."""
     pytest.importorskip("submitit")
-    study.begin(SUBMITIT, points="[{'n': n} for n in range(24) if n % 6 >= 2][:6]")
+    points = [2, 3, 4, 5, 8, 9]
+    study.begin(guide("AutoExecutor", {}), points)
 
     until(lambda: len(study.begun_on("n1")) == 2 and len(study.begun_on("n2")) == 2, study)
     cancelled = slurm.jobs_on("n1")[0]
@@ -216,7 +211,43 @@ def test_jobs_of_submitit(slurm: Cluster, study: Study) -> None:
     printed = study.ended()
 
     assert re.search(rf"job {cancelled} \(CANCELLED\) has not produced any output\. .* ends with: srun: error", printed)
-    assert "failed [" in printed
-    assert "swept 6" in printed
+    assert "Cannot complete the sweep: 1 point failed" in printed
     assert "sacct" not in printed
-    study.require_each_point_once([2, 3, 4, 5, 8, 9])
+    study.begin("print(len(simulate.sweep(points)), simulate.cache_info().misses)", points)
+    assert study.ended() == "6 1\n"
+    study.require_each_point_once(points)
+
+
+@pytest.mark.parametrize("study", ["tinydb"], indirect=True)
+def test_dask_workers(slurm: Cluster, study: Study) -> None:
+    """One of two jobs is cancelled, and the node of the other killed: the points go to the worker that comes again."""
+    pytest.importorskip("dask_jobqueue")
+    smaller = {"cores=32, processes=32": "cores=4, processes=1", '"120GB"': '"2GB"', "jobs=10": "jobs=2"}
+    study.begin(guide("SLURMCluster", smaller), range(24))
+
+    until(lambda: study.begun_on("n1") and study.begun_on("n2"), study)
+    slurm.cancel(*slurm.jobs_on("n1"))
+    slurm.kill_node("n2")
+    slurm.start_requeued()
+    study.go()
+
+    assert "swept True" in study.ended()
+    study.require_each_point_once(range(24))
+
+
+@pytest.mark.parametrize("study", ["tinydb"], indirect=True)
+def test_executorlib_within_a_job(slurm: Cluster, study: Study) -> None:
+    """A worker is a step of the job. One is cancelled: executorlib starts it again, and no point is lost."""
+    pytest.importorskip("executorlib")
+    smaller = {"max_workers=32": "max_workers=2", "=True": "=True, hostname_localhost=True"}  # nodes have no addresses
+    program = study.write(guide("SlurmJobExecutor", smaller), range(24))
+    options = ["--parsable", "--ntasks=4", "-w", "n1", "-o", f"{study.folder}/job.txt"]
+    job = slurm.call("sbatch", *options, "--wrap", f"{sys.executable} {program}", environment=study.environment)
+
+    until(lambda: len(study.begun_on("n1")) == 2, study)
+    slurm.cancel(f"{job}.0")
+    study.go()
+    until(lambda: not slurm.jobs(), study)
+
+    assert "swept True" in (study.folder / "job.txt").read_text()
+    study.require_each_point_once(range(24))

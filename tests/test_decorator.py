@@ -996,7 +996,23 @@ def test_signatures_show_every_option(store: Store) -> None:
     @cached(store)
     def simulate(n, *, result_path): ...
 
-    sweep = ["points", "executor", "workers", "batch_seconds", "progress", "on_error", "metadata"]
+    sweep = [
+        "points",
+        "executor",
+        "workers",
+        "batch_seconds",
+        "progress",
+        "on_error",
+        "wait",
+        "concurrency",
+        "order",
+        "budget",
+        "until",
+        "timeout",
+        "retries",
+        "memory",
+        "metadata",
+    ]
 
     assert [*inspect.signature(simulate.sweep).parameters] == sweep
     assert [*inspect.signature(simulate.sweep_as_completed).parameters] == sweep

@@ -117,6 +117,32 @@ def test_an_edit_in_a_long_session_has_a_patch_of_its_own() -> None:
 
 
 @pytest.mark.usefixtures("study")
+def test_git_is_asked_once_for_many_functions() -> None:
+    """And once more when something was committed, or code in use was edited; a commit alone is noticed by new code."""
+    script = (
+        "import json, subprocess, sys; from pathlib import Path\n"
+        "asked = []\n"
+        "sys.addaudithook(lambda event, args: event == 'subprocess.Popen' and asked.append(args[1]))\n"
+        "sys.argv[1:] = []; import study, model, entropic\n"
+        "body = study.simulate.__wrapped__\n"
+        "functions = [entropic.cached(study.store, name=f'f{n}', version=n)(body) for n in range(3)]\n"
+        "told = []\n"
+        "def run(function, n):\n"
+        "    before = len(asked); git = function(n).provenance['git']\n"
+        "    told.append([len(asked) - before, git['dirty']])\n"
+        "run(functions[0], 1); run(functions[0], 2); run(functions[1], 1)\n"
+        "model.G = 1.0; run(functions[1], 2)\n"
+        "Path('model.py').write_text('G = 2.0\\n'); model.G = 2.0; run(functions[2], 3)\n"
+        "print(json.dumps(told))"
+    )
+    played = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    counts, dirty = zip(*json.loads(played.stdout), strict=True)
+    assert [count > 0 for count in counts] == [True, False, False, False, True]
+    assert dirty == (False, False, False, False, True)
+
+
+@pytest.mark.usefixtures("study")
 def test_secrets_are_left_out_or_masked() -> None:
     """Files made for secrets, and passwords in URLs; what else is in the code is in the patch."""
     for name in (".env", "deploy.pem", "my_secrets.py", "deep/.env.local"):
@@ -207,15 +233,18 @@ def test_linear_algebra_and_threads_are_told() -> None:
     Path("study.py").write_text(STUDY.replace("    result_path", "    import numpy\n    result_path"))
     Path("model.py").write_text(MODEL)
 
-    (told,) = play(1, OMP_NUM_THREADS="4", OMP_PLACES="{0:4}", MKL_CBWR="AVX2", OMP_SECRET_THREADS="/home/me/secret")
-    other = play(2, OMP_NUM_THREADS="8")[0]
+    modules = "gcc/13.2:openmpi/4.1.5-cuda"
+    threads = {"OMP_NUM_THREADS": "4", "OMP_PLACES": "{0:4}", "MKL_CBWR": "AVX2", "LOADEDMODULES": modules}
+    (told,) = play(1, **threads, OMP_SECRET_THREADS="/home/me/secret")
+    other = play(2, OMP_NUM_THREADS="8", LOADEDMODULES="/home/me/secret:gcc/13.2")[0]
     kept = json.loads((ENVIRONMENTS / f"{told['environment']}.json").read_text())
 
     assert kept["linear_algebra"] == ["openblas 0.3.27 4"]
-    assert {"OMP_NUM_THREADS": "4", "OMP_PLACES": "{0:4}", "MKL_CBWR": "AVX2"}.items() <= kept["variables"].items()
+    assert threads.items() <= kept["variables"].items()
     assert "secret" not in str(kept)
     assert "/home" not in str(kept)
     assert other["environment"] != told["environment"]
+    assert not any("/home" in path.read_text() for path in ENVIRONMENTS.iterdir())
 
 
 def test_a_store_without_circumstances_keeps_neither(tmp_path: Path) -> None:

@@ -67,6 +67,8 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
     (errors.SweepError([], []), RuntimeError, ["points failed", ".records", ".failures", "again"]),
     (errors.WorkerDiedError(-9), RuntimeError, ["signal 9", "out of memory", "foreground"]),
     (errors.WorkerDiedError(3), RuntimeError, ["exit status 3"]),
+    (errors.RunTimeoutError(1.5), TimeoutError, ["longer than the 1.5 s", "timeout=", "checkpoint_dir"]),
+    (errors.MemoryLimitError(10**9, 2_345_678_901), MemoryError, ["2,346 MB", "1,000 MB", "memory="]),
     (errors.JobLostError("17", "TIMEOUT", "17.err", "Killed"), RuntimeError, ["17 (TIMEOUT)", "ends with: Killed"]),
     (errors.JobLostError("17", "NODE_FAIL", "17.err", ""), RuntimeError, ["Nothing is in its error stream, 17.err"]),
     (errors.WorkerError("lib.Odd", "it was"), RuntimeError, ["lib.Odd: it was"]),
@@ -117,6 +119,8 @@ DECLARED = [
 ]
 VALUES = {"str": st.text(), "bool": st.booleans(), "int": st.integers(), "int | None": st.none() | st.integers()}
 VALUES |= {"Sequence[str]": st.lists(st.text()), "Sequence[Any]": st.lists(st.integers())}
+VALUES |= {"Any": st.none() | st.integers()}
+VALUES |= {"float": st.floats(allow_nan=False)}
 VALUES |= {"OSError": st.builds(OSError, st.integers(1, 99), st.text())}
 VALUES |= {"Sequence[Failure]": st.lists(st.builds(errors.Failure, st.integers(), st.builds(ValueError, st.text())))}
 

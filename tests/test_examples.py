@@ -36,6 +36,7 @@ EXPECTED = [
     "shared_postgres",
     "sweep_dask",
     "sweep_processes",
+    "sweep_shared",
 ]
 
 each_example = pytest.mark.parametrize("name", EXAMPLES)
@@ -171,6 +172,16 @@ def test_the_fit_finds_the_published_parameters(play: Callable[[str], Played]) -
 
     assert best[:-1] == pytest.approx(published[:-1], rel=0.05)
     assert best[-1] <= published[-1]
+
+
+def test_the_shared_sweep_finds_the_threshold(play: Callable[[str], Played]) -> None:
+    """Each point runs in one of three processes; below 0.593 large blocks are shut, and above it they are open."""
+    printed = play("sweep_shared").first
+
+    assert sum(map(int, re.findall(r"^  (\d+) of 30 points: ", printed, re.MULTILINE))) == 30
+    largest = [int(line.split()[-1].rstrip("%")) for line in printed.splitlines() if line.startswith("porosity")]
+    assert max(largest[:2]) <= 10
+    assert min(largest[3:]) >= 90
 
 
 def test_the_chain_converges_and_is_followed(play: Callable[[str], Played]) -> None:

@@ -154,6 +154,29 @@ def test_records_inside_other_values(
     assert solve(first).inputs[0].params_hash == inner(first).params_hash
 
 
+def test_the_list_that_a_sweep_returns(store: Store, mesh: Any) -> None:
+    """It is the list of its records, in the key and for the function, whatever the store has told it besides."""
+    seen: list[Any] = []
+
+    @cached(store)
+    def analyse(meshes: list[str], *, result_path: Path) -> None:
+        seen.append(meshes)
+        result_path.write_text("x")
+
+    @cached(store)
+    def look(meshes: list[InputFile], *, result_path: Path) -> None:
+        seen.append(meshes)
+        result_path.write_text("x")
+
+    swept = mesh.sweep(entropic.grid(n=[3, 30, 50]))
+    record = analyse(swept)
+
+    assert analyse(list(swept)) == analyse(mesh.list()) == analyse(swept[:]) == record
+    assert [one.name for one in record.inputs] == ["meshes[0]", "meshes[1]", "meshes[2]"]
+    assert look(swept) == look([one.result_path for one in swept])
+    assert [list(map(type, one)) for one in seen] == [[str] * 3, [type(swept[0].result_path)] * 3]
+
+
 def test_every_kind_of_parameter(store: Store, mesh: Mesh) -> None:
     """By position, by keyword, several at once, as a default, and ignored."""
     seen: list[Any] = []
@@ -758,12 +781,14 @@ def test_another_process_finds_the_other_store(study: Study, tmp_path: Path) -> 
         "print([run.call + run.status for run in lineage.runs][:2], len(lineage.ancestors))"
     )
 
-    def asked(*stores: str) -> str:
+    def asked(*stores: str, place: Path = tmp_path) -> str:
         command = [sys.executable, "-c", code, last.params_hash, *stores]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(command, cwd=place, capture_output=True, text=True, check=True).stdout.strip()
 
     assert asked() == "['mesh(n=3)', 'mesh(n=4)'] 4"
+    copy = shutil.copytree(tmp_path, tmp_path.with_name(f"{tmp_path.name} copied"))
     os.rename(tmp_path / "meshes", tmp_path / "moved")
+    assert asked(place=copy) == "['mesh(n=3)', 'mesh(n=4)'] 4"  # a copied project stands for itself
     assert asked("moved,meshes.json") == "['mesh(n=3)', 'mesh(n=4)'] 4"
     assert asked() == "['mesh(…)its record is gone', 'mesh(…)its record is gone'] 2"
 

@@ -552,6 +552,25 @@ def _strictly(function: Any) -> None:
         function(1)
 
 
+def test_a_run_that_carries_on_says_that_earlier_attempts_are_not_seen(store: Store, table: Path) -> None:
+    """What they have read may be in what they have put by."""
+
+    def carry_on(n: int, *, result_path: Path, checkpoint_dir: Path) -> None:
+        state = checkpoint_dir / "state"
+        if not state.exists():
+            state.write_text(Path("table.txt").read_text())
+            raise ValueError("stopped")
+        result_path.write_text(state.read_text())
+
+    simulate: Any = cached(store, watch_reads=True)(carry_on)
+    with pytest.raises(ValueError, match="stopped"):
+        simulate(1)
+    simulate(1)
+
+    assert names_read(simulate) == []
+    assert unseen(simulate) == ["what earlier attempts have read"]
+
+
 def test_runs_in_threads_each_have_their_own(store: Store) -> None:
     """Runs that overlap read different files, in their own thread and in threads that they start."""
     meeting = threading.Barrier(4)

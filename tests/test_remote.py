@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,40 @@ print([record.result_path.read_text() for record in records] == [f"result of {{n
 
     assert told == ["True\n", "True\n"]
     assert sorted(Path("runs.log").read_text().split(), key=int) == [str(n) for n in range(12)]
+
+
+class OtherHosts(Executor):
+    """An executor whose workers are on hosts that share no folder with this one."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def submit(self, work: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.count += 1
+        program = "import pickle, sys; work, args = pickle.load(sys.stdin.buffer); result = work(*args)"
+        program += "; sys.stdout.buffer.write(pickle.dumps(result))"
+        os.rename("first", "out of sight")
+        done = subprocess.run(
+            [sys.executable, "-c", program], input=pickle.dumps((work, args)), stdout=subprocess.PIPE, check=True
+        )
+        os.rename("first", f"host {self.count}")
+        os.rename("out of sight", "first")
+        future: Future[Any] = Future()
+        future.set_result(pickle.loads(done.stdout))
+        return future
+
+
+def test_workers_on_hosts_that_share_no_folder(tmp_path: Path) -> None:
+    """They get their task by message, and each result reaches the others by the object store."""
+    store = host("first", f"file://{tmp_path}/far/runs")
+    program = entropic.command(["sh", "-c", "echo result of $1 > $2", "sh", "{n}", "{result_path}"])
+    executor = OtherHosts()
+
+    records = store.sweep([{"n": n} for n in range(3)], program, executor=executor, batch_seconds=1e-9)
+
+    assert executor.count == 3
+    assert results_in(store) == []
+    assert [record.result_path.read_text() for record in store.fetch(records)] == [f"result of {n}\n" for n in range(3)]
 
 
 # ---- what goes wrong ------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -155,6 +156,17 @@ def test_when_the_time_is_over_only_what_is_recorded_is_answered(timed: Store, l
 def test_a_budget_without_end_is_none(store: Store) -> None:
     """Such as the time left of a job that may take as long as it does."""
     assert len(store.sweep(grid(n=[1, 2]), write, budget=float("inf"), until=None)) == 2
+
+
+def test_an_error_tells_what_was_left_besides(timed: Store) -> None:
+    """Not all others are recorded then."""
+
+    def runner(params: dict[str, Any], result_path: Path) -> None:
+        raise ValueError("bad")
+
+    with pytest.raises(SweepError, match="1 point failed, 2 skipped; all others are recorded") as caught:
+        timed.sweep([{"n": n} for n in (1.0, 2.0, 700.0, 800.0)], runner, budget=300)
+    assert str(pickle.loads(pickle.dumps(caught.value)).progress) == "1 cached, 1 failed, 2 skipped"
 
 
 class Clock:

@@ -47,8 +47,8 @@ def docs(topic: str | None = None) -> Guide:
     Example:
         >>> print(docs("keys")[:6])
         # Keys
-        >>> docs("on a cluster").splitlines()[0]
-        '## On a cluster'
+        >>> docs("an array job").splitlines()[0]
+        '## An array job'
     """
     guides = _read()
     if topic is None:

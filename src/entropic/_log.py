@@ -199,6 +199,22 @@ def worker_died(exit_status: int | None, points: int) -> None:
     logger.warning("A worker ended with exit status %s; %d point(s) it had are tried again", exit_status, points)
 
 
+def tried_again(params_hash: str, error: BaseException) -> None:
+    """A supervised run has failed in a way that it was declared to be tried again after."""
+    logger.warning(
+        "Run %s is tried again after %s: %s",
+        params_hash,
+        type(error).__name__,
+        error,
+        extra={"params_hash": params_hash},
+    )
+
+
+def failure_not_kept(params_hash: str, error: OSError) -> None:
+    """The row that tells of a failed run could not be written."""
+    logger.warning("What is known of the failed run %s could not be kept: %s", params_hash, error)
+
+
 def job_lost(job: str, state: str, points: int) -> None:
     """A job of a batch system has ended without a word."""
     logger.warning("Job %s (%s) has left no result; %d point(s) it had are not recorded", job, state, points)
@@ -240,6 +256,16 @@ def waiting_for_writers(program: str, pids: list[int]) -> None:
     """A program has ended, and processes that it has started still write its result."""
     shown = ", ".join(map(str, pids))
     logger.warning("The program %r has ended; waiting for processes that still write its result: %s", program, shown)
+
+
+def checkpoint_waited_for(place: str, seconds: float) -> None:
+    """What an interrupted run has put by is still locked, though nobody runs its key any more."""
+    logger.warning(
+        "Waiting, for %.0f s at most, for what an earlier attempt has put by at %s: something that it has left behind "
+        "is still at work there, or the file server has not noticed yet that its host is lost",
+        seconds,
+        place,
+    )
 
 
 def checkpoint_held(place: str) -> None:

@@ -35,6 +35,8 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── NotRecordedError        LookupError        a call to reproduce, or a point to annotate, without a recorded run
     ├── SweepError              RuntimeError       a sweep some of whose points have failed
     ├── WorkerDiedError         RuntimeError       a point whose worker process died, not for the first time
+    ├── RunTimeoutError         TimeoutError       a run that took longer than it may
+    ├── MemoryLimitError        MemoryError        a run that took more memory than it may
     ├── JobLostError            RuntimeError       a job of a batch system that has ended without a result
     ├── WorkerError             RuntimeError       what a worker raised, where that itself could not travel
     ├── NotSharedError          RuntimeError       a sweep in processes that would not see each other's records
@@ -104,6 +106,7 @@ __all__ = [
     "JobLostError",
     "LinkNameError",
     "LostIndexWarning",
+    "MemoryLimitError",
     "MetadataWarning",
     "MissingExtraError",
     "MissingFieldWarning",
@@ -126,6 +129,7 @@ __all__ = [
     "ResultNotSavedError",
     "ResultOpenWarning",
     "RunStopped",
+    "RunTimeoutError",
     "SeveralCodesError",
     "SeveralIndexesError",
     "SeveralRanksError",
@@ -1024,6 +1028,50 @@ class WorkerDiedError(EntropicError, RuntimeError):
         return _ended(self.exit_status or 0, "ended with") + hint
 
 
+class RunTimeoutError(EntropicError, TimeoutError):
+    """
+    A run has taken longer than it may, and was ended, with all processes that it had started.
+
+    Nothing of it is recorded. Give it more time with ``timeout=``, or let it carry on from checkpoints.
+
+    Attributes:
+        timeout: The seconds that it may take.
+    """
+
+    timeout: float
+    _template = (
+        "Cannot finish the run: it has taken longer than the {timeout:g} s that it may, and was ended. Nothing of it "
+        "is recorded. Give it more with timeout=, or let it carry on with checkpoint_dir."
+    )
+
+
+class MemoryLimitError(EntropicError, MemoryError):
+    """
+    A run has taken more memory than it may, and was ended, with all processes that it had started.
+
+    In a sweep, its point was tried once more with no other point running. Nothing of it is recorded.
+
+    Attributes:
+        limit_bytes: What it may take.
+        used_bytes: What it took, with all its processes, when that was seen.
+    """
+
+    limit_bytes: int
+    used_bytes: int
+    _template = (
+        "Cannot finish the run: it has taken {_used} of memory, more than the {_limit} that it may, and was ended. "
+        "Nothing of it is recorded. Give it more with memory=, or make it need less."
+    )
+
+    @property
+    def _used(self) -> str:
+        return f"{self.used_bytes / 1e6:,.0f} MB"
+
+    @property
+    def _limit(self) -> str:
+        return f"{self.limit_bytes / 1e6:,.0f} MB"
+
+
 class JobLostError(EntropicError, RuntimeError):
     """
     A job of a batch system has ended and left no result: it was cancelled, or was killed, or lost its node.
@@ -1110,22 +1158,30 @@ class Failure(NamedTuple):
 
 class SweepError(EntropicError, RuntimeError):
     """
-    Some points of a sweep have failed; all others have their records.
+    Some points of a sweep have failed.
 
     Look at ``failures``, mend the cause, and sweep again: only what is missing runs.
 
     Attributes:
         records: The records of the points that have one, in the order of the points (a
             `RecordList`). Empty if they were handed out one by one.
-        failures: A `Failure` for each other point, in their order.
+        failures: A `Failure` for each point that has failed, in their order.
+        progress: How the sweep stood at its end (a ``SweepProgress``).
     """
 
     records: Sequence[Any]
     failures: Sequence[Failure]
+    progress: Any = None
     _template = (
-        "Cannot complete the sweep: {_count} failed; all others are recorded, and in .records. The tracebacks are in "
-        ".failures. Sweep again to run what is missing.{_first}"
+        "Cannot complete the sweep: {_count} failed{_left}; all others are recorded, and in .records. The tracebacks "
+        "are in .failures. Sweep again to run what is missing.{_first}"
     )
+
+    @property
+    def _left(self) -> str:
+        skipped, under_way = getattr(self.progress, "skipped", 0), getattr(self.progress, "under_way", 0)
+        said = [f"{skipped} skipped"] if skipped else []
+        return ", ".join(["", *said, *([f"{under_way} under way elsewhere"] if under_way else [])])
 
     @property
     def _count(self) -> str:

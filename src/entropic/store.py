@@ -283,8 +283,8 @@ class Store:
             workers: Run in so many processes of our own, -1 for one on each processor. If one dies, what it had in
                 hand is tried again.
             batch_seconds: How long a batch of points should take: points of short runs travel together, as many as
-                fill this time, judged by those that have run. By default 0.2, and 60 where each batch is a job of
-                its own (submitit, executorlib on a cluster).
+                fill this time, judged by those that have run. By default 0.2, and 120 where each batch is a job
+                of a batch system (submitit, executorlib on a cluster).
             progress: True for a bar (extra ``progress``), False for none; by default there is one if tqdm is installed
                 and someone looks. Or a function, called with a ``SweepProgress`` some times a second.
             metadata: Kept with the records of new runs; takes no part in the keys.
@@ -301,12 +301,20 @@ class Store:
                 any longer. What runs is not ended. Points that are left out are in no result and no error; the log says
                 how many.
             until: The same as a moment: a `datetime`, of local time if it has no zone.
+            timeout: Seconds, or a `timedelta`, that a run may take. With it, or one of the next two, points run in
+                worker processes of our own, in one if *workers* does not say how many. What takes more is killed with
+                all that it has started, is a failure, and a row of `failures`.
+            retries: How often a run is tried again: a number, for workers that were killed by others; or a number for
+                each of some exceptions, ``{ConnectionError: 3}``.
+            memory: Bytes, or a text such as ``"4 GB"``, that a run may take with all that it has started (extra
+                ``supervise``). One that takes more is tried once more with no other point running.
 
         Raises:
             SweepError: Some points have failed.
             NotSharedError: Other processes would not see the index; before anything runs where it can be known.
             TypeError: Executor and workers are both given; or the first point cannot be one, and nothing has run (a
-                later one like that is a failure); or the runner cannot be sent to other processes.
+                later one like that is a failure); or the runner cannot be sent to other processes; or there are limits
+                on runs, and an executor on which they cannot hold.
 
         Example:
             >>> from entropic import Store, grid

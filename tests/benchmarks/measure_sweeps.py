@@ -31,6 +31,7 @@ def sweeps(population: Population, scratch: Path, effort: Effort) -> list[Sectio
         *(section for workers in _WORKERS for section in _new_points(scratch / f"{workers}", effort, workers)),
         _same_points(scratch, effort, run_seconds=0.0),
         _same_points(scratch, effort, run_seconds=0.02),
+        _shared_points(scratch, effort),
     ]
 
 
@@ -135,7 +136,7 @@ def _same_points(scratch: Path, effort: Effort, *, run_seconds: float) -> Sectio
     def asked_by(processes: int) -> float:
         folder = next(folders)
         folder.mkdir()
-        seconds = _ask(folder, processes, points, run_seconds)
+        seconds = _ask(folder, processes, points, run_seconds, "calls")
         _require_runs(folder, points)
         return seconds
 
@@ -150,9 +151,26 @@ def _same_points(scratch: Path, effort: Effort, *, run_seconds: float) -> Sectio
     return section
 
 
-def _ask(folder: Path, processes: int, points: int, run_seconds: float) -> float:
+def _shared_points(scratch: Path, effort: Effort) -> Section:
+    """Equal serial sweeps that begin at once: so many times faster than one."""
+    points, run_seconds = min(12, effort.sweep_points), 0.1
+    section = Section(f"{points} points of {run_seconds:g} s in equal serial sweeps", "1 sweep", goal="<= 1.15 / k")
+    medians = {}
+    for count in (1, 2, 3):
+        times = []
+        for turn in range(effort.slow_turns):
+            folder = scratch / f"shared{count}_{turn}"
+            folder.mkdir()
+            times.append(_ask(folder, count, points, run_seconds, "sweep"))
+            _require_runs(folder, points)
+        medians[f"{count} sweep{'s' if count > 1 else ''}"] = median(times)
+    section.add("wall time", medians)
+    return section
+
+
+def _ask(folder: Path, processes: int, points: int, run_seconds: float, how: str) -> float:
     """Seconds from the word to start until the last process is done."""
-    command = python(CHILDREN / "ask_points.py", folder, str(points), str(run_seconds))
+    command = python(CHILDREN / "ask_points.py", folder, str(points), str(run_seconds), how)
     children = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
         for _ in range(processes)

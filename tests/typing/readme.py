@@ -55,6 +55,28 @@ assert_type(Model.step(Model(), 1), RunRecord)
 Model().step("one")  # type: ignore[arg-type]
 
 
+# What a run puts by its callers do not see either.
+@cached(store)
+def long(n: int, *, result_path: Path, checkpoint_dir: Path) -> None: ...
+
+
+@cached(store)
+def first(result_path: Path, n: int, *, checkpoint_dir: Path) -> None: ...
+
+
+@cached(store, save=lambda path, value: path.write_text(value), load=lambda path: path.read_text())
+def returned(n: int, checkpoint_dir: Path) -> str:
+    return "x"
+
+
+assert_type(long(1), RunRecord)
+assert_type(first(1), RunRecord)
+assert_type(returned(1), str)
+long(1, checkpoint_dir=Path("x"))  # type: ignore[call-arg]
+first("1")  # type: ignore[arg-type]
+returned(1, Path("x"))  # type: ignore[call-arg]
+
+
 # A runner takes its parameters as one mapping, or as keywords.
 @cached(store)
 def runner(params: dict[str, Any], result_path: Path) -> None: ...

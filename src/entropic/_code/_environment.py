@@ -25,6 +25,8 @@ _VARIABLES = re.compile(
     r"|VECLIB_MAXIMUM_THREADS|CUDA_VISIBLE_DEVICES|CUBLAS_WORKSPACE_CONFIG|TF_DETERMINISTIC_OPS|JAX_ENABLE_X64"
     r"|PYTHONHASHSEED|NVIDIA_TF32_OVERRIDE"
 )
+_MODULES = "LOADEDMODULES"
+_MODULE_NAMES = re.compile(r"[\w.+-]+(/[\w.+-]+)*(:[\w.+-]+(/[\w.+-]+)*)*")
 _PLAIN_VALUE = re.compile(r"[\w.,:;{}()+ -]{0,80}")
 _NUMERICAL = ("numpy", "scipy", "torch", "jax", "numba", "sklearn")
 _DISTRIBUTION = re.compile(r"(?P<name>[\w.]+?)-(?P<version>[^-]+)(-py[\d.]+)?\.(dist|egg)-info", re.ASCII)
@@ -48,6 +50,7 @@ def _environment(pid: int, loaded: tuple[bool, ...]) -> dict[str, Any]:
         "libc": _libc(),
         "processor": _processor(),
         "packages": _installed(),
+        "conda": _installed_by_conda(),
         "linear_algebra": _linear_algebra() if any(loaded) else [],
         "variables": _variables(),
         "gpu": sorted(_gpus()),
@@ -78,6 +81,15 @@ def _installed() -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def _installed_by_conda() -> dict[str, str]:
+    """Likewise of an environment of conda, which holds more than Python's packages: compilers, MPI, HDF5."""
+    names: list[str] = []
+    with contextlib.suppress(OSError):
+        names = os.listdir(os.path.join(sys.prefix, "conda-meta"))
+    parts = (name.removesuffix(".json").rsplit("-", 2) for name in sorted(names) if name.endswith(".json"))
+    return {one[0]: one[1] for one in parts if len(one) == 3}
+
+
 def _linear_algebra() -> list[str]:
     """The libraries for linear algebra that are loaded, with versions and threads; else what NumPy was built with."""
     with forks_held_off(importing=True):
@@ -104,8 +116,10 @@ def _built_with() -> list[str]:
 
 def _variables() -> dict[str, str]:
     """The variables that say how numbers are computed; a value that is no plain word or number is left out."""
-    chosen = {name: value for name, value in os.environ.items() if _VARIABLES.fullmatch(name)}
-    return {name: value for name, value in sorted(chosen.items()) if _PLAIN_VALUE.fullmatch(value)}
+    chosen = {name: value for name, value in sorted(os.environ.items()) if _VARIABLES.fullmatch(name)}
+    found = {name: value for name, value in chosen.items() if _PLAIN_VALUE.fullmatch(value)}
+    modules = os.environ.get(_MODULES, "")  # of a cluster, such as gcc/13.2:openmpi/4.1
+    return {**found, _MODULES: modules} if _MODULE_NAMES.fullmatch(modules) else found
 
 
 def _gpus() -> Iterator[str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _fs, _log
-from .._fs import make_shared_folder, read_own_file, remember
+from .._fs import make_shared_folder, read_own_file, remember, status_of
 from .._results import Layout
 from ._environment import environment
 from ._patch import NO_PATCH, Patch, loaded_files, patch_of
@@ -139,15 +139,28 @@ def _patch_named(provenance: Mapping[str, Any]) -> object:
     return git.get("patch") if isinstance(git, dict) else None
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=4096)
 def _repository(module_name: str, code: str) -> tuple[dict[str, Any], Patch]:
     """The state of the repository that a module is in, for one state of its code; and what is not committed."""
     folder = code_folder(module_name)
-    git = repository_state(folder, code) if folder else {}
-    if not git or not folder:
+    repository = repository_of(folder) if folder else None
+    if not folder or not repository:
         return {}, NO_PATCH
-    repository = repository_of(folder) or folder
+    files = tuple(path for path in loaded_files() if path.startswith(os.path.join(repository, "")))
+    looks = _looks_of([*files, *(os.path.join(repository, ".git", name) for name in ("HEAD", "index", "logs/HEAD"))])
+    return _state(folder, repository, files, looks)
+
+
+@functools.lru_cache(maxsize=256)
+def _state(folder: str, repository: str, files: tuple[str, ...], looks: str) -> tuple[dict[str, Any], Patch]:
+    """What git answers, asked once for as long as neither the code in use nor what git knows looks changed."""
+    git = repository_state(folder, looks)
     try:
-        return git, patch_of(repository, loaded_files(), is_dirty=git["dirty"])
+        return git, patch_of(repository, files, is_dirty=git["dirty"]) if git else NO_PATCH
     except (OSError, ValueError, subprocess.SubprocessError):
         return git, Patch("", "git does not answer")
+
+
+def _looks_of(paths: Iterable[str]) -> str:
+    statuses = ((path, status_of(path)) for path in paths)
+    return repr([(path, one and (one.st_mtime_ns, one.st_size, one.st_ino)) for path, one in statuses])

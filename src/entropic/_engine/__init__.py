@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ._cache import RunCache
     from ._defaults import DefaultsWatch
     from ._ending import not_removed
+    from ._failure import keep_failure
     from ._fallback import select_with_fallbacks
     from ._known import CannotReplayError, Comparison, call_of, is_known, judge_of_code, make_known
     from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
@@ -82,6 +83,7 @@ __all__ = [
     "is_known",
     "judge",
     "judge_of_code",
+    "keep_failure",
     "make_known",
     "moved",
     "not_removed",
@@ -112,6 +114,7 @@ __getattr__, __dir__ = door(
         "_defaults": "DefaultsWatch",
         "_ending": "not_removed",
         "_fallback": "select_with_fallbacks",
+        "_failure": "keep_failure",
         "_known": "CannotReplayError Comparison call_of is_known judge_of_code make_known",
         "_lookup": "Candidate Lookup agrees has_own_key identity_fields identity_of judge",
         "_manifest": "differs first_defect has_recorded_digests",

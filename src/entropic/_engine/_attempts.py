@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,13 +22,14 @@ from .._fs import process_id, warn
 from .._record import RunRecord
 from .._results import Checkpoint, CheckpointArea, StagingArea, read_attempts, read_checkpoint_note
 from .._stopping import CurrentRun
-from ..errors import EntropicError, RunStopped, StaleCheckpointWarning
+from ..errors import EntropicError, InputFileChangedError, RunStopped, StaleCheckpointWarning
 from ..hashing import Key
 from ._ending import write_error
 from ._run import RunUnderWay, owner_of
 from ._staleness import StalenessPolicy
 
-_PATIENCE_SECONDS = 15.0  # a program that outlives its killed parent is ended within a few seconds
+_PATIENCE_SECONDS = 120.0  # a server of NFS takes its locks from a lost host after 90 s, as most are set up
+_PATIENCE_IN_A_LOOP_SECONDS = 5.0  # an event loop would stand still
 _GLANCE_SECONDS = 0.2  # where others may go on beside it: as long as somebody who lists the places may hold one
 
 
@@ -122,10 +124,9 @@ class Attempt:
         """
         self._code = _CodeOfRun(self._policy, self._work, self._run.provenance)
         note = self._note()
-        patience_seconds = _GLANCE_SECONDS if self._purpose == "run" else _PATIENCE_SECONDS
         try:
             self._checkpoint = found = self._area.take(
-                self._key.params_hash, note, self._judge(note), patience_seconds=patience_seconds
+                self._key.params_hash, note, self._judge(note), patience_seconds=self._patience_seconds()
             )
             found.begin()
         except OSError as error:
@@ -149,6 +150,8 @@ class Attempt:
             if error is None:
                 self._remove(checkpoint)
             else:
+                if self._is_spoiled_by(error):
+                    checkpoint.spoil()
                 checkpoint.end(_outcome_of(error), *self._own_costs())
         finally:
             checkpoint.release()
@@ -159,6 +162,8 @@ class Attempt:
         self._costs = self._own_costs()
         elapsed_seconds, cpu_seconds = self._costs
         earlier = self._checkpoint.earlier
+        if earlier and "reads" in run.provenance:
+            run.provenance["reads"]["unseen"].append("what earlier attempts have read")
         run.elapsed_seconds += sum(one.get("elapsed_seconds", 0.0) for one in earlier)
         if cpu_seconds is not None:
             run.provenance["cpu_seconds"] = round(sum((one.get("cpu_seconds", 0.0) for one in earlier), cpu_seconds), 6)
@@ -169,6 +174,16 @@ class Attempt:
             if cpu_seconds is not None:
                 last["cpu_seconds"] = cpu_seconds
             run.provenance["attempts"] = [*earlier, last]
+
+    def _is_spoiled_by(self, error: BaseException) -> bool:
+        """Whether an input file, or what the function closes over, was changed while the run went on."""
+        is_ours = type(error) is RuntimeError and getattr(self._work, "has_ended", False)
+        return is_ours or isinstance(error, InputFileChangedError)
+
+    def _patience_seconds(self) -> float:
+        if self._purpose == "run":
+            return _GLANCE_SECONDS
+        return _PATIENCE_IN_A_LOOP_SECONDS if is_in_event_loop() else _PATIENCE_SECONDS
 
     def _note_sign_of_life(self) -> None:
         checkpoint = self._checkpoint
@@ -240,6 +255,12 @@ class _CodeOfRun:
         with contextlib.suppress(EntropicError, OSError, KeyError):
             return self._policy.changes_since(_as_record(note))
         return []
+
+
+def is_in_event_loop() -> bool:
+    """Whether an event loop waits for this thread."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None
 
 
 def _code_of(runner: Any) -> dict[str, Any]:

@@ -174,7 +174,7 @@ class Ending:
         if isinstance(error, AmbiguousResultError):
             raise AmbiguousResultError(error.expected, error.found, kept_at) from None
         if isinstance(error, _NotSaved) and isinstance(error.cause, Exception):
-            raise ResultNotSavedError(_text_of(error.cause), kept_at) from error.cause
+            raise ResultNotSavedError(text_of(error.cause), kept_at) from error.cause
         if isinstance(error, OSError) and not isinstance(error, EntropicError):
             advice = f"What the runner wrote is kept at {kept_at!r}."
             raise write_error("Cannot publish the result", error, self._results_dir, advice) from error
@@ -188,7 +188,7 @@ class Ending:
     def _keep_aside(self, error: BaseException) -> str:
         """Move the stage to where failed runs are kept; where it is if even that fails."""
         cause = error.cause if isinstance(error, _NotSaved) else error
-        note = {**self.note(), "failed_at": _now(), "error": _text_of(cause)}
+        note = {**self.note(), "failed_at": _now(), "error": text_of(cause)}
         report = "".join(traceback.format_exception(cause))
         try:
             return str(self._stage.keep_aside(report, note))
@@ -253,7 +253,8 @@ def _holds_something(folder: Path) -> bool:
         return True  # it cannot be told
 
 
-def _text_of(error: BaseException) -> str:
+def text_of(error: BaseException) -> str:
+    """The type and text of an error."""
     try:
         text = str(error)
     except Exception:  # code of the user's

@@ -36,6 +36,15 @@ def fetch_result(record: RunRecord) -> bool:
     return False
 
 
+def seen_from(results_dir: Path, inputs: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """Origins, with their folders as seen from that of the run which is about to be recorded."""
+    seen: dict[str, str] = {}
+    for one in inputs:
+        if (folder := one.get("results_dir")) and folder not in seen:
+            seen[folder] = os.path.relpath(folder, results_dir)
+    return [{**one, "relative_dir": seen[one["results_dir"]]} if "results_dir" in one else one for one in inputs]
+
+
 def provenance_of(key: Key, again: Callable[[], Key] | None) -> dict[str, Any]:
     """What a record that is made without a run has to keep of the results that its params name."""
     inputs = [] if again is None else origins_of(sources_of(key, again))
@@ -61,8 +70,8 @@ def _origin_of(source: Source) -> RunInput | None:
         str(record.provenance.get("function") or ""),
         record.created_at,
         os.path.relpath(path, folder) if folder is not None and inside else path,
-        str(folder or ""),
-        (folder and folder_id(folder)) or "",
+        results_dir=str(folder or ""),
+        store=(folder and folder_id(folder)) or "",
     )
 
 
@@ -108,7 +117,7 @@ def _record_of(path: str, folder: Path) -> RunRecord | None:
                 same = [cache.paths.seen(one) for one in _recorded_in(cache, key)]
                 if found := _at(places, same):
                     return found
-        if found := _at(places, records_in_journal(folder, key)):
+        if found := _at(places, records_in_journal(folder, key, with_forgotten=True)):
             return found
     return None
 
@@ -130,17 +139,21 @@ def _at(places: set[str], records: Iterable[RunRecord]) -> RunRecord | None:
     return found
 
 
-def records_in_journal(folder: Path, params_hash: str) -> list[RunRecord]:
-    """The records of a key that the journal of a results folder has, oldest first; forgotten ones too."""
-    found: list[RunRecord] = []
+def records_in_journal(folder: Path, params_hash: str, *, with_forgotten: bool = False) -> list[RunRecord]:
+    """The records of a key that the journal of a results folder has, oldest first."""
+    found: dict[str, RunRecord] = {}
     try:
         for entry in Journal(folder, "").entries(holding=params_hash):
-            if entry.event == "recorded" and entry.document.get("params_hash") == params_hash:
-                record = RunRecord.from_dict(entry.document)
-                found.append(copy_record(record, folder / record.result_path))
+            if entry.document.get("params_hash") != params_hash:
+                continue
+            record = RunRecord.from_dict(entry.document)
+            if entry.event == "recorded" or not with_forgotten:
+                found.pop(record.created_at, None)
+            if entry.event == "recorded":
+                found[record.created_at] = copy_record(record, folder / record.result_path)
     except (OSError, ValueError):
         pass  # what cannot be read tells nothing
-    return found
+    return list(found.values())
 
 
 def _is_same(first: Path, second: Path) -> bool:

@@ -10,10 +10,12 @@ from typing import Any, TypeGuard
 
 from .._locks import SingleFlight
 from .._record import RunRecord
+from ..errors import Failure
 from ..hashing import Key, decode_params, own_copy
 from ..query import Selection
 from ._arguments import checked_metadata, require_same_point
 from ._cache import RunCache
+from ._failure import keep_failure
 from ._run import BoundRunner, Metadata
 
 SIMILAR_RUNS = Selection.of(limit=500, newest_first=True)
@@ -67,8 +69,17 @@ class PlainRuns:
     def answered(self, count: int) -> None:
         """A store does not count."""
 
+    def limits(self) -> None:
+        """None; a sweep of plain runs says itself what each may take."""
+
+    def keep_failure(self, key: Key, failure: Failure, reason: str, attempts: int, since: str) -> None:
+        keep_failure(self._engine, key, failure, reason, attempts, since)
+
     def results_dir(self) -> Path:
         return self._engine.settings.results_dir
+
+    def shares_folder(self) -> bool:
+        return self._engine.settings.remote is None
 
     def shared(self) -> object:
         return self._engine.settings.index

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _log
 from .._code import Fingerprint, RunNotes
-from .._fs import remember, warn
+from .._fs import LateModule, remember, warn
 from .._locks import Flight
 from .._record import RunRecord
 from .._results import Ongoing, Published, Stage, StagingArea
@@ -41,7 +41,10 @@ from ._staleness import StalenessPolicy
 from ._writer import IndexWriter
 
 if TYPE_CHECKING:
+    from . import _origins
     from ._away import AwayResults
+else:  # loaded by those whose runs have inputs
+    _origins = LateModule("entropic._engine._origins")
 
 
 _MAY_PASS = (IndexUnavailableError, RemoteUnavailableError)
@@ -219,6 +222,8 @@ class Recorder:
             limit = self._settings.digest_limit(elapsed_seconds)
             told = describe_result(path, provenance.get("siblings", ()), limit)
             provenance = {**key.identity.fields, **told, **provenance}
+            if "inputs" in provenance:
+                provenance["inputs"] = _origins.seen_from(self._settings.results_dir, provenance["inputs"])
             record = RunRecord(
                 params=decode_params(key.params),
                 result_path=indexed_path,

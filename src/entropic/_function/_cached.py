@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 from .._engine import RunCache
 from .._record import RunRecord
 from .._sweep import shows_options
-from ._function import AnyStore, FunctionCache
+from ._function import AnyStore
 from ._options import CacheOptions
-from ._proxy import CachedFunction
+from ._proxy import CachedFunction, cache_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -59,7 +59,7 @@ class _Decorator(Generic[T]):
 
     def __call__(self, function: Callable[..., Any], /) -> CachedFunction[..., Any, Any]:
         """Decorate."""
-        return CachedFunction(function, FunctionCache(function, self._store, self._options))
+        return CachedFunction(function, cache_of(function, self._store, self._options))
 
 
 class _ValueDecorator(Generic[T]):
@@ -151,6 +151,12 @@ def cached(store: AnyStore, **options: Any) -> _Decorator[Any] | _ValueDecorator
             that opens files in C, is not seen; an `UnseenReadsWarning` says so.
         seed: Name of the parameter through which ``replicates`` gives each run a seed of its own; if there is no such
             parameter, runs are repeated as they are. None for never.
+        timeout: Seconds, or a timedelta, that a run may take. Here and in the next two: a call then runs in a worker
+            process, which is killed with all that it has started when it takes more; see the guide to supervised runs.
+        retries: How often a run is tried again: a number, after its worker was killed by others; or a number for each
+            of some exceptions, ``{ConnectionError: 3}``.
+        memory: Bytes, or a text such as ``"4 GB"``, that a run may take with all that it has started (extra
+            ``supervise``).
 
     A parameter annotated as `InputFile` takes a path, and is keyed by the content of that file or folder. The record of
     a run may be any argument: it is keyed by the content of its result, and the function receives the path, as a `Path`

@@ -102,6 +102,11 @@ class FunctionCache:
         self.is_async = inspect.iscoroutinefunction(function)
         result_arg = None if options.save else options.result_arg
         self.binding = Binding(function, result_arg, options.ignore, options.checkpoint_arg)
+        if self.binding.takes_checkpoint and options.watch_reads:
+            raise TypeError(
+                f"Cannot decorate {self.name}: with {options.checkpoint_arg} it cannot have watch_reads=True, since "
+                f"what is read by attempts that are killed is not known. Annotate parameters as InputFile instead."
+            )
         self.inputs = Inputs(function, self.binding.signature)
         self.floats = Floats(function, self.binding.signature)
         self.evolution = self._new_evolution()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from inspect import Parameter, Signature
 from typing import Any
 
-from ..hashing import InputFile, is_input, is_record, paths
+from ..hashing import InputFile, is_input, is_record, is_record_list, paths
 
 _NAMED = r"\bInputFile\b"
 _LONGEST_TEXT = 60
@@ -71,7 +71,7 @@ class Inputs:
             return value  # one file is not all there is to its content
         if isinstance(value, (str, os.PathLike)):
             return InputFile(value)
-        kind = type(value)
+        kind = list if is_record_list(type(value)) else type(value)
         if kind in (list, tuple, set, frozenset):
             return kind(self._marked(name, item) for item in value)
         if isinstance(value, Mapping):

@@ -11,8 +11,11 @@ from .._engine import Comparison, checked_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
     from typing_extensions import TypedDict
+
+    from .._sweep import Retries, RunLimits
 
     class CacheKeywords(TypedDict, total=False):
         """The options of `cached` for type checkers, but for those that decide what a call returns."""
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
         ignore_logging: bool
         allow_empty: bool | None
         watch_reads: bool
+        timeout: float | timedelta | None
+        retries: Retries | None
+        memory: int | str | None
 
 
 OnChange = Literal["warn", "rerun", "error", "ignore"]
@@ -65,6 +71,9 @@ class CacheOptions:
     ignore_logging: bool = True
     allow_empty: bool | None = None
     watch_reads: bool = False
+    timeout: float | timedelta | None = None
+    retries: Retries | None = None
+    memory: int | str | None = None
 
     @classmethod
     def of(cls, keywords: Mapping[str, Any]) -> CacheOptions:
@@ -88,6 +97,22 @@ class CacheOptions:
         if self.on_change not in _POLICIES:
             known = ", ".join(map(repr, _POLICIES))
             raise ValueError(f"Cannot decorate: on_change={self.on_change!r} is none of {known}.")
+
+        self.run_limits()
+
+    def run_limits(self) -> RunLimits | None:
+        """
+        What each run may take; None for whatever it does.
+
+        Raises:
+            TypeError: A limit is nothing of its kind.
+            ValueError: It has a value that it cannot have.
+        """
+        if self.timeout is None and self.retries is None and self.memory is None:
+            return None
+        from .._sweep import RunLimits  # loaded by those who limit something
+
+        return RunLimits.of(self.timeout, self.retries, self.memory)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the options by name."""

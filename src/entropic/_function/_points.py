@@ -7,12 +7,21 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from .._engine import SIMILAR_RUNS, Metadata, StalenessPolicy, checked_metadata, durations_of, require_same_point
+from .._engine import (
+    SIMILAR_RUNS,
+    Metadata,
+    StalenessPolicy,
+    checked_metadata,
+    durations_of,
+    keep_failure,
+    require_same_point,
+)
 from .._locks import SingleFlight
 from .._record import RunRecord
 from .._sweep import (
     Plan,
     Run,
+    RunLimits,
     SweepOptions,
     as_record,
     plan_sweep,
@@ -20,7 +29,7 @@ from .._sweep import (
     run_sweep,
 )
 from .._tables import RecordList
-from ..errors import NotAMappingError
+from ..errors import Failure, NotAMappingError
 from ..hashing import Key, decode_params, own_copy
 from ._call import Call
 from ._function import FunctionCache
@@ -139,8 +148,17 @@ class FunctionPoints:
     def answered(self, count: int) -> None:
         self.cache.count_hits(count)
 
+    def limits(self) -> RunLimits | None:
+        return self.cache.options.run_limits()
+
+    def keep_failure(self, key: Key, failure: Failure, reason: str, attempts: int, since: str) -> None:
+        keep_failure(self.cache.engine, key, failure, reason, attempts, since)
+
     def results_dir(self) -> Path:
         return self.cache.engine.settings.results_dir
+
+    def shares_folder(self) -> bool:
+        return self.cache.engine.settings.remote is None
 
     def shared(self) -> object:
         return self.cache.engine.settings.index

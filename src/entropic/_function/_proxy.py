@@ -14,9 +14,10 @@ import wrapt
 
 from .._code import code_digest
 from ..hashing import normalize
-from ._function import FunctionCache
+from ._function import AnyStore, FunctionCache
 from ._methods import Methods
 from ._names import found_by_name
+from ._options import CacheOptions
 
 P = ParamSpec("P")
 P2 = ParamSpec("P2")
@@ -178,4 +179,13 @@ def _rebuilt(content: bytes) -> Any:
     import pickle  # loaded already by those who come here
 
     wrapped, store, options, place = pickle.loads(content)
-    return CachedFunction(wrapped, FunctionCache(wrapped, store, options, place=place, is_copy=True))
+    return CachedFunction(wrapped, cache_of(wrapped, store, options, place=place, is_copy=True))
+
+
+def cache_of(function: Callable[..., Any], store: AnyStore, options: CacheOptions, **how: Any) -> FunctionCache:
+    """What is behind a function that is decorated: as its options say, with limits on its runs or without."""
+    if options.run_limits() is None:
+        return FunctionCache(function, store, options, **how)
+    from ._supervised import SupervisedCache  # loaded by those who limit something
+
+    return SupervisedCache(function, store, options, **how)

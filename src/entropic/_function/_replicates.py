@@ -23,7 +23,7 @@ from .._fs import warn
 from .._record import RunRecord
 from .._sweep import Run, SweepKeywords, SweepOptions, run_sweep
 from .._tables import RecordList
-from ..errors import EqualReplicatesWarning
+from ..errors import EqualReplicatesWarning, Failure
 from ..hashing import Key, hash_params, normalize_params
 from ..query import Selection, param
 from ._call import Call
@@ -172,7 +172,9 @@ class NumberedReplicates:
         self.answered = points.answered
         self.shared = points.shared
         self.results_dir = points.results_dir
+        self.shares_folder = points.shares_folder
         self.flights = points.flights
+        self.limits = points.limits
 
     def __reduce__(self) -> tuple[Any, ...]:
         return NumberedReplicates, (self._points, self._replicates)
@@ -211,6 +213,9 @@ class NumberedReplicates:
 
     def prepare(self) -> None:
         self._points.prepare()
+
+    def keep_failure(self, key: _NumberKey, failure: Failure, reason: str, attempts: int, since: str) -> None:
+        self._points.keep_failure(key.key, failure, reason, attempts, since)
 
     def params(self, key: _NumberKey) -> dict[str, Any]:
         return self._points.params(key.key)

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .._engine import RunCache, judge_of_code, open_caches, records_in_journal, signature
 from .._fs import status_of
@@ -69,6 +70,22 @@ class LineageRun:
 LineageRun.__module__ = "entropic.reports"
 
 
+class _Place(NamedTuple):
+    """Where a record is: in a store that is open, or else only in the journal of a results folder."""
+
+    record: RunRecord
+    engine: RunCache | None
+    folder: Path
+
+
+def _in_folders(one: RunInput, results_dir: Path | None) -> Iterator[_Place]:
+    """What the journals tell of an input: of the folder that lies as it lay then, seen from here, and of that one."""
+    near = [] if results_dir is None else [Path(os.path.normpath(results_dir / one.relative_dir))]
+    for folder in dict.fromkeys([*near, Path(one.results_dir)] if one.results_dir else []):
+        if not one.store or folder_id(folder) == one.store:
+            yield from (_Place(record, None, folder) for record in records_in_journal(folder, one.params_hash))
+
+
 class Ancestry:
     """
     Finds the runs behind inputs, and those that were made of a run.
@@ -82,7 +99,8 @@ class Ancestry:
         self._own = engine
         self._chosen = [engine, *others]
         self._engines = [engine, *other_stores(engine, others)]
-        self._found: dict[RunInput, LineageRun] = {}
+        self._silent: set[int] = set()
+        self._found: dict[tuple[RunInput, Path | None], LineageRun] = {}
         self._judges: dict[tuple[str, Path], Callable[[RunRecord], bool] | None] = {}
         self._outdated: dict[tuple[str, str], tuple[LineageRun, ...]] = {}
         self._users: dict[str, list[tuple[RunInput, RunRecord, RunCache]]] | None = None
@@ -91,18 +109,19 @@ class Ancestry:
     def run_of(self, record: RunRecord) -> LineageRun:
         """A record, as users see it, as a run of a lineage."""
         engine = next((one for one in self._engines if self._has(one, record)), None)
-        return self._run(record, engine, recorded_digest(record) or "")
+        folder = None if engine is None else engine.settings.results_dir
+        return self._run(record, engine, folder, recorded_digest(record) or "")
 
     def inputs_of(self, run: LineageRun) -> Iterator[tuple[str, LineageRun]]:
         """What a run was made from, each with the name of the parameter."""
         for one in () if run.record is None else run.record.inputs:
-            yield one.name, self.behind(one)
+            yield one.name, self.behind(one, run.results_dir)
 
-    def behind(self, one: RunInput) -> LineageRun:
-        """The run behind an input."""
-        bare = one._replace(name="")  # the same run, by whatever parameter it has come in
+    def behind(self, one: RunInput, results_dir: Path | None) -> LineageRun:
+        """The run behind an input of a run in a results folder."""
+        bare = one._replace(name=""), results_dir  # the same run, by whatever parameter it has come in
         if bare not in self._found:
-            self._found[bare] = self._find(bare)
+            self._found[bare] = self._find(*bare)
         return self._found[bare]
 
     def users_of(self, run: LineageRun) -> Iterator[tuple[str, LineageRun]]:
@@ -117,12 +136,13 @@ class Ancestry:
     def _user_run(self, user: RunRecord, engine: RunCache) -> LineageRun:
         mark = user.params_hash, user.created_at
         if mark not in self._user_runs:
-            self._user_runs[mark] = self._run(user, engine, recorded_digest(user) or "")
+            folder, digest = engine.settings.results_dir, recorded_digest(user) or ""
+            self._user_runs[mark] = self._run(user, engine, folder, digest)
         return self._user_runs[mark]
 
     def causes(self, record: RunRecord) -> tuple[LineageRun, ...]:
         """What has changed since, or is gone, of all that a record was made from: on each way up the nearest."""
-        found = map(self.behind, record.inputs)
+        found = (self.behind(one, self._own.settings.results_dir) for one in record.inputs)
         causes = (one for run in found for one in ([run] if run.status else self._causes_above(run)))
         return tuple({one.mark: one for one in causes}.values())
 
@@ -146,34 +166,31 @@ class Ancestry:
 
     # ---- upwards ----------------------------------------------------------------------------------------------------
 
-    def _find(self, one: RunInput) -> LineageRun:
-        found = self._recorded(one)
+    def _find(self, one: RunInput, results_dir: Path | None) -> LineageRun:
+        candidates = [
+            _Place(engine.paths.shown(record), engine, engine.settings.results_dir)
+            for engine in self._engines
+            for record in self._of_key(engine, one.params_hash)
+        ]
+        found = self._best(candidates, one) or self._best(list(_in_folders(one, results_dir)), one)
         if found is not None:
-            record, engine = found
-            return self._run(record, engine, one.digest)
+            return self._run(*found, one.digest)
         call = f"{short_name(one.function) or 'run'}(…)"
         folder = Path(one.results_dir) if one.results_dir else None
         return LineageRun(one.params_hash, one.function, one.created_at, one.digest, call, None, folder, NOWHERE)
 
-    def _recorded(self, one: RunInput) -> tuple[RunRecord, RunCache | None] | None:
+    def _best(self, candidates: Iterable[_Place], one: RunInput) -> _Place | None:
         """The record behind an input: the very run, or else one of equal content, best whose result is there."""
-        candidates: list[tuple[RunRecord, RunCache | None]] = []
-        for engine in self._engines:
-            candidates += [(engine.paths.shown(record), engine) for record in self._of_key(engine, one.params_hash)]
-        if not candidates and one.results_dir:
-            folder = Path(one.results_dir)
-            if not one.store or folder_id(folder) == one.store:
-                candidates = [(record, None) for record in records_in_journal(folder, one.params_hash)]
-        chosen = [pair for pair in candidates if is_behind(pair[0], one) and self._may_be_meant(*pair, one)]
-        return max(chosen, key=lambda pair: rank_of(pair[0], one), default=None)
+        chosen = [place for place in candidates if is_behind(place.record, one) and self._may_be_meant(place, one)]
+        return max(chosen, key=lambda place: rank_of(place.record, one), default=None)
 
-    def _may_be_meant(self, record: RunRecord, engine: RunCache | None, one: RunInput) -> bool:
+    def _may_be_meant(self, place: _Place, one: RunInput) -> bool:
         """A run of equal content is as good as the very one in a store that was asked, or that the input names."""
-        if engine is None or engine in self._chosen or record.created_at == one.created_at:
+        if place.engine is None or place.engine in self._chosen or place.record.created_at == one.created_at:
             return True
-        return bool(one.store) and folder_id(engine.settings.results_dir) == one.store
+        return bool(one.store) and folder_id(place.engine.settings.results_dir) == one.store
 
-    def _run(self, record: RunRecord, engine: RunCache | None, digest: str) -> LineageRun:
+    def _run(self, record: RunRecord, engine: RunCache | None, folder: Path | None, digest: str) -> LineageRun:
         function = record.provenance.get("function")
         return LineageRun(
             record.params_hash,
@@ -182,24 +199,26 @@ class Ancestry:
             digest,
             call_text(record),
             record,
-            None if engine is None else engine.settings.results_dir,
-            self._status(record, engine, digest),
+            folder,
+            self._status(record, engine, folder, digest),
         )
 
-    def _status(self, record: RunRecord, engine: RunCache | None, digest: str) -> str:
+    def _status(self, record: RunRecord, engine: RunCache | None, folder: Path | None, digest: str) -> str:
         if status_of(record.result_path) is None:
             return "" if is_stored_elsewhere(record) else GONE
         if digest and (recorded := recorded_digest(record)) and recorded != digest:
             return EDITED
-        if engine is None:
+        if folder is None:
             return ""
-        if not self._is_of_today(record, engine):
+        if not self._is_of_today(record, folder):
             return EARLIER_CODE
-        same = [one for one in self._of_key(engine, record.params_hash) if _is_replicate_of(one, record)]
+        key = record.params_hash
+        same = records_in_journal(folder, key) if engine is None else self._of_key(engine, key)
+        same = [one for one in same if _is_replicate_of(one, record)]
         return SUPERSEDED if same and _has_other_content(same[-1], record) else ""
 
-    def _is_of_today(self, record: RunRecord, engine: RunCache) -> bool:
-        function, folder = record.provenance.get("function"), engine.settings.results_dir
+    def _is_of_today(self, record: RunRecord, folder: Path) -> bool:
+        function = record.provenance.get("function")
         if not isinstance(function, str):
             return True
         if (function, folder) not in self._judges:
@@ -213,11 +232,14 @@ class Ancestry:
         return any(str(engine.paths.absolute(one)) == place for one in same)
 
     def _of_key(self, engine: RunCache, params_hash: str) -> Sequence[RunRecord]:
+        if id(engine) in self._silent:
+            return ()
         try:
             return engine.index.find_all_by_hash(params_hash)
-        except Exception:  # of whatever kind of index: another store may be out of reach
+        except Exception:  # of whatever kind of index: another store may be out of reach, and is not asked again
             if engine is self._own:
                 raise
+            self._silent.add(id(engine))
             return ()
 
     # ---- downwards --------------------------------------------------------------------------------------------------
@@ -252,7 +274,7 @@ def with_ancestors(engine: RunCache, records: Iterable[RunRecord]) -> list[RunRe
         record = left.pop()
         if signature(record) not in chosen:
             chosen[signature(record)] = record
-            own = (ancestry.behind(one) for one in record.inputs)
+            own = (ancestry.behind(one, engine.settings.results_dir) for one in record.inputs)
             left += [run.record for run in own if run.record and run.results_dir == engine.settings.results_dir]
     keys = {record.params_hash for record in chosen.values()}
     stored = (engine.paths.shown(record) for record in engine.index.iter() if record.params_hash in keys)

@@ -11,7 +11,15 @@ from typing import Any
 from .._engine import RunCache
 from .._fs import measure
 from .._record import cell_text, flatten, moment_of, one_line
-from .._results import FILES, checkpoint_places, is_in_use, read_attempts, read_checkpoint_note, remove_checkpoint
+from .._results import (
+    FILES,
+    CheckpointArea,
+    checkpoint_places,
+    is_in_use,
+    read_attempts,
+    read_checkpoint_note,
+    remove_checkpoint,
+)
 from ..hashing import decode_params
 from ..query import Where, predicate
 
@@ -93,7 +101,11 @@ def prune_checkpoints(
     if older_than_seconds is not None:
         ages = ((now - (moment_of(one.last_seen_at) or now)).total_seconds() for one in found)
         found = [one for one, age in zip(found, ages, strict=True) if age > older_than_seconds]
-    return found if preview else [one for one in found if one.remove()]
+    if preview:
+        return found
+    removed = [one for one in found if one.remove()]
+    CheckpointArea(engine.staging.layout, durable=False).clean_up()  # of what others began to remove, and were killed
+    return removed
 
 
 def _fields(run: CheckpointedRun) -> Mapping[str, Any]:

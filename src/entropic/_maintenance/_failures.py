@@ -16,6 +16,7 @@ from .._results import Layout, kept_folders, read_note, read_report
 from ..hashing import decode_params
 from ..query import Where, predicate
 
+_PROCESS_ENDED = "The process ended"  # what is noted of a run that has left no error
 _HASH = re.compile(r"(?:^|[._])([0-9a-f]{16})_[0-9a-f]{8}$")
 
 
@@ -32,6 +33,9 @@ class FailedRun:
         error: The type and text of what ended it; or that the process was killed.
         failed_at: When, ISO 8601 in UTC.
         host: Where; empty if it is not known.
+        reason: The same in one word: ``"exception"``, ``"timeout"``, ``"memory"``, or ``"signal"`` if its process was
+            ended by something else.
+        attempts: How often it was tried, if it was supervised; else 1.
     """
 
     path: Path
@@ -41,6 +45,8 @@ class FailedRun:
     error: str
     failed_at: str
     host: str
+    reason: str = "exception"
+    attempts: int = 1
 
     @property
     def traceback(self) -> str:
@@ -94,7 +100,8 @@ def _fields(failure: FailedRun) -> Mapping[str, Any]:
 
 def _read(folder: Path) -> FailedRun:
     note = read_note(folder)
-    params, named = note.get("params"), _HASH.search(folder.name)
+    params, named, attempts = note.get("params"), _HASH.search(folder.name), note.get("attempts")
+    has_report = not _text(note, "error").startswith(_PROCESS_ENDED)
     return FailedRun(
         path=folder,
         params=_decoded(params),
@@ -103,6 +110,8 @@ def _read(folder: Path) -> FailedRun:
         error=_text(note, "error") or _last_line(read_report(folder)),
         failed_at=_moment(_text(note, "failed_at"), folder),
         host=_text(note, "host"),
+        reason=_text(note, "reason") or ("exception" if has_report else "signal"),
+        attempts=attempts if isinstance(attempts, int) else 1,
     )
 
 

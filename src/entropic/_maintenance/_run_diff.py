@@ -11,13 +11,13 @@ import html
 import json
 import os
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .._code import RunNotes, diff_of
 from .._engine import RunCache, identity_fields
-from .._record import RecordedReads, RunRecord, local_time, one_line, size_text, time_text
+from .._record import RecordedReads, RunRecord, local_time, one_line, path_text, size_text, time_text
 from ..errors import NotRecordedError
 from ..hashing import encode
 from ._explain import identity_differences
@@ -231,7 +231,9 @@ class _Comparison:
                 self._note_unknown("the environment", old, new)
             before, after = (one.get("packages") for one in self._both)
             return tuple(changed_entries(before, after)), tuple(changed_entries(*self._both, ("python",)))
-        packages = tuple(changed_entries(old.get("packages"), new.get("packages")))
+        packages = tuple(
+            line for name in ("packages", "conda") for line in changed_entries(old.get(name), new.get(name))
+        )
         machine = [*changed_entries(old, new, _MACHINE), *changed_entries(old.get("variables"), new.get("variables"))]
         for name in ("linear_algebra", "gpu"):
             before, after = (", ".join(map(str, one.get(name, ()))) for one in (old, new))
@@ -338,11 +340,9 @@ def _with_path(engine: RunCache, path: str) -> list[RunRecord]:
     if os.sep not in path and not any(sign in path for sign in "._"):
         return []
     places = {os.path.realpath(path), os.path.realpath(engine.settings.results_dir / path)}
-    return _matching(engine, lambda place: os.path.realpath(place) in places)
-
-
-def _matching(engine: RunCache, is_meant: Callable[[str], bool]) -> list[RunRecord]:
-    return [one for one in engine.index.iter() if is_meant(str(engine.paths.absolute(one)))]
+    name = os.path.basename(path.rstrip(os.sep))
+    alike = (one for one in engine.index.iter() if os.path.basename(path_text(one)) == name)
+    return [one for one in alike if os.path.realpath(engine.paths.absolute(one)) in places]
 
 
 def _before(engine: RunCache, run: RunRecord) -> RunRecord:

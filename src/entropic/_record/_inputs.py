@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-_TEXTS = ("name", "function", "params_hash", "digest", "created_at", "result_path", "results_dir", "store")
+_TEXTS = (
+    "name",
+    "function",
+    "params_hash",
+    "digest",
+    "created_at",
+    "result_path",
+    "results_dir",
+    "relative_dir",
+    "store",
+)
 
 
 class RunInput(NamedTuple):
@@ -19,6 +29,7 @@ class RunInput(NamedTuple):
         created_at: When that run was recorded; empty if it is not known.
         result_path: Its path, relative to its results folder; absolute, if it lies in none.
         results_dir: That folder, where it was then.
+        relative_dir: The same as seen from the results folder of the run that was made; so both may move together.
         store: The identity of that folder, by which it is known wherever it is now.
     """
 
@@ -29,6 +40,7 @@ class RunInput(NamedTuple):
     created_at: str = ""
     result_path: str = ""
     results_dir: str = ""
+    relative_dir: str = ""
     store: str = ""
 
     def __str__(self) -> str:

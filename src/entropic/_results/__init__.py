@@ -7,14 +7,14 @@ from .._fs import door
 if TYPE_CHECKING:
     from ._attempts import FILES, read_attempts, read_checkpoint_note
     from ._checkpoints import Checkpoint, CheckpointArea, checkpoint_places, is_in_use, remove_checkpoint
-    from ._failures import kept_folders, read_note, read_report
+    from ._failures import kept_folders, read_note, read_report, write_report
     from ._identity import folder_id, give_folder_id, is_folder_id, seal_of
     from ._journal import Entry, Event, Journal
     from ._layout import PRIVATE_FOLDER, Layout, require_locks
     from ._names import is_own_name, own_parts
-    from ._ongoing import Ongoing, report_progress
+    from ._ongoing import Ongoing, report_progress, watch_runs
     from ._running import Seen, runs_seen
-    from ._sessions import dead_sessions, unclaimed_work
+    from ._sessions import dead_sessions, take_dead_work, unclaimed_work
     from ._shards import is_shard, own_results
     from ._staging import Published, Stage, StagingArea
     from ._task_files import TaskFile, TaskName, dead_task_files
@@ -58,7 +58,10 @@ __all__ = [
     "require_locks",
     "runs_seen",
     "seal_of",
+    "take_dead_work",
     "unclaimed_work",
+    "watch_runs",
+    "write_report",
 ]
 
 __getattr__, __dir__ = door(
@@ -66,14 +69,14 @@ __getattr__, __dir__ = door(
     {
         "_attempts": "FILES read_attempts read_checkpoint_note",
         "_checkpoints": "Checkpoint CheckpointArea checkpoint_places is_in_use remove_checkpoint",
-        "_failures": "kept_folders read_note read_report",
+        "_failures": "kept_folders read_note read_report write_report",
         "_identity": "folder_id give_folder_id is_folder_id seal_of",
         "_journal": "Entry Event Journal",
         "_layout": "Layout PRIVATE_FOLDER require_locks",
         "_names": "is_own_name own_parts",
-        "_ongoing": "Ongoing report_progress",
+        "_ongoing": "Ongoing report_progress watch_runs",
         "_running": "Seen runs_seen",
-        "_sessions": "dead_sessions unclaimed_work",
+        "_sessions": "dead_sessions take_dead_work unclaimed_work",
         "_shards": "is_shard own_results",
         "_staging": "Published Stage StagingArea",
         "_written": "OUTPUT_ENDING",

@@ -20,15 +20,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from .. import _log
 from .._fs import (
     closer,
     forks_held_off,
     group_rights,
-    is_abandoned,
     is_at,
     is_linked,
     make_shared_folder,
     own_entries,
+    replacing,
     share_file,
     share_tree,
     sync,
@@ -41,7 +42,10 @@ from ._layout import Layout
 
 _DRAFT, _GONE = "new.", "gone."
 _LOOK_SECONDS = 0.05
+_SILENT_SECONDS = 5.0
+_AS_IT_IS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # it may come from a stranger
 _SIGN_BYTES = 160
+SPOILED = "spoiled"
 _UNLOCKED_DRAFT_SECONDS = 3600.0
 
 Verdict = Literal["same", "other code", "other run"]
@@ -83,13 +87,18 @@ class CheckpointArea:
         if is_linked(self._folder):
             raise OSError(errno.ELOOP, "it is a link", str(self._folder))
         self.clean_up()
-        deadline = time.monotonic() + patience_seconds
+        began = time.monotonic()
+        is_told = False
         while True:
             found, is_held, of_other_code = self._look(params_hash, judge)
             if found is not None:
                 return found
-            if not is_held or time.monotonic() >= deadline:
+            waited_seconds = time.monotonic() - began
+            if not is_held or waited_seconds >= patience_seconds:
                 break
+            if waited_seconds > _SILENT_SECONDS and not is_told:
+                is_told = True
+                _log.checkpoint_waited_for(str(self._folder / params_hash), patience_seconds)
             time.sleep(_LOOK_SECONDS)
         made = self._new(params_hash, note, of_other_code)
         made.is_beside_another = is_held
@@ -112,7 +121,7 @@ class CheckpointArea:
                 continue  # another user's, who does not share it
             if lock is None:
                 is_held = True
-            elif judge(read_checkpoint_note(place)) == "same" and is_folder(place / FILES):
+            elif judge(read_checkpoint_note(place)) == "same" and _has_files(place):
                 return Checkpoint(place, lock), False, None
             else:
                 lock.release()
@@ -230,6 +239,12 @@ class Checkpoint:
         if rights := group_rights(str(self.place)):
             share_tree(str(self.place), rights)
 
+    def spoil(self) -> None:
+        """Have no attempt carry on from here: what was put by is of what was changed while the run went on."""
+        note = {**read_checkpoint_note(self.place), "purpose": SPOILED}
+        with contextlib.suppress(OSError), replacing(self.place / NOTE) as draft:
+            Path(draft).write_text(json.dumps(note), encoding="utf-8")
+
     def release(self) -> None:
         """Unlock the place, for the next attempt."""
         self._lock.release()
@@ -280,10 +295,9 @@ class _Lock:
         Raises:
             OSError: It may not be opened, or cannot be locked.
         """
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         with forks_held_off():  # or a child would keep the lock
             try:
-                descriptor = os.open(path, flags, 0o666)
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _AS_IT_IS, 0o666)
             except FileNotFoundError:
                 return None
             lock = cls(descriptor)
@@ -315,7 +329,14 @@ def checkpoint_places(layout: Layout, params_hash: str | None = None) -> list[Pa
 
 def is_in_use(place: Path) -> bool:
     """Whether an attempt is under way at a place; what cannot be told counts as in use."""
-    return os.path.lexists(place / LOCK) and not is_abandoned(place / LOCK)
+    for mode in (os.O_RDWR, os.O_RDONLY):  # on NFS only what may be written can be locked
+        with contextlib.suppress(OSError):
+            descriptor = os.open(place / LOCK, mode | _AS_IT_IS)
+            try:
+                return not try_lock(descriptor)
+            finally:
+                os.close(descriptor)
+    return os.path.lexists(place / LOCK)
 
 
 def remove_checkpoint(place: Path) -> bool:
@@ -333,6 +354,13 @@ def remove_checkpoint(place: Path) -> bool:
     finally:
         lock.release()
     return True
+
+
+def _has_files(place: Path) -> bool:
+    """Whether the folder that a run is given is there; made anew, if the run has removed it."""
+    if not os.path.lexists(place / FILES):
+        make_shared_folder(place / FILES)
+    return is_folder(place / FILES)
 
 
 def _remove_dead_draft(draft: Path) -> None:

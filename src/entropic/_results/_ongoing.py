@@ -18,7 +18,7 @@ from contextvars import ContextVar
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from .._fs import process_id, share_in_group
 from ._layout import run_note_of
@@ -30,6 +30,24 @@ _MOST_TEXT_LETTERS = 200
 
 _current: ContextVar[Ongoing | None] = ContextVar("entropic_run", default=None)
 _here: dict[int, Ongoing] = {}
+_watchers: list[Watcher] = []
+
+
+class Watcher(Protocol):
+    """Who is told when runs of this process begin and end."""
+
+    def begun(self, run: Ongoing) -> None:
+        """A runner is about to start."""
+        ...
+
+    def ended(self, run: Ongoing) -> None:
+        """A runner has returned, or raised; nothing of it is published yet."""
+        ...
+
+
+def watch_runs(watcher: Watcher) -> None:
+    """Have a watcher told of the runs of this process, for as long as it lives."""
+    _watchers.append(watcher)
 
 
 class Ongoing:
@@ -69,11 +87,15 @@ class Ongoing:
         token = _current.set(self)
         _here[id(self)] = self
         try:
+            for watcher in _watchers:
+                watcher.begun(self)
             yield
         finally:
             _here.pop(id(self), None)
             with contextlib.suppress(ValueError):  # a coroutine that the collector has ended, in another context
                 _current.reset(token)
+            for watcher in _watchers:
+                watcher.ended(self)
 
     def report(self, fraction: float | None, text: str) -> None:
         """Show how far it is, unless it has just done so; whatever goes wrong is left at that."""

@@ -187,6 +187,27 @@ def remove_dead_work(layout: Layout, *, keep: bool) -> Cleared:
     return Cleared(removed, kept)
 
 
+def take_dead_work(layout: Layout, params_hash: str, *, keep: bool) -> Path | None:
+    """
+    Take what a killed run of a key has left from its cleaners: moved to where failed runs are kept, or removed.
+
+    Returns:
+        Where it is kept; None if there was nothing, or it is not to be kept. What has a note is, whatever is asked.
+    """
+    places = [place for _, found in _dead(layout) for place in found if place.name.endswith(f".{params_hash}")]
+    kept = None
+    with contextlib.suppress(OSError):  # another cleaner was faster
+        for place in places:
+            note = Path(note_of(str(place)))
+            if kept is None and (note.exists() or (keep and any(place.iterdir()))):
+                kept = keep_folder(layout, str(place), place.name)
+            else:
+                remove(place)
+            note.unlink(missing_ok=True)
+    remove_lost_notes(layout)
+    return kept
+
+
 def _remove_spare(layout: Layout, session: str) -> None:
     """Remove the emptied folders that a dead process has left."""
     with contextlib.suppress(OSError):

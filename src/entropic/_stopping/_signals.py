@@ -19,7 +19,7 @@ from typing import Any
 
 from .._fs import process_id
 
-NUMBERS = (signal.SIGTERM, signal.SIGUSR1)
+NUMBERS = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]  # not all on Windows
 _ONE_SIGNAL_SECONDS = 1.0
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ._estimate import Estimator, Run
     from ._plan import Plan, plan_sweep
     from ._progress import Sink, SweepProgress, duration
+    from ._run_limits import Retries, RunLimits
     from ._sweep import as_record, run_as_completed, run_sweep
 
 __all__ = [
@@ -20,7 +21,9 @@ __all__ = [
     "OnError",
     "Order",
     "Plan",
+    "Retries",
     "Run",
+    "RunLimits",
     "Sink",
     "SweepKeywords",
     "SweepOptions",
@@ -38,7 +41,9 @@ _PLACES = {
     "as_record": "_sweep",
     "Estimator": "_estimate",
     "Plan": "_plan",
+    "Retries": "_run_limits",
     "Run": "_estimate",
+    "RunLimits": "_run_limits",
     "Sink": "_progress",
     "SweepProgress": "_progress",
     "duration": "_progress",

@@ -7,12 +7,12 @@ from time import monotonic
 
 from ._workers import Workers
 
-_LARGEST_BATCH = 1000
 _FASTEST_GROWTH = 4
 _LEAST_SHARE = 0.1
 _LARGE_CAPACITY = 128
 _FIRST_BATCHES = 4
 _LONG_BATCH_SECONDS = 1.0
+_LONGEST_MEASURE_SECONDS = 60.0
 _LOOK_SECONDS = 0.5
 
 
@@ -51,11 +51,13 @@ class Batches:
         Whether a few points are out to see how long one takes.
 
         Where batches are long, because each costs a job, or nobody says how many fit, hundreds of single points would
-        be sent otherwise before the first is back. Points that take longer than a batch have said so by then.
+        be sent otherwise before the first is back. Points that take longer than a batch, or than a minute, have said so
+        by then.
         """
         if not self._is_measured:
             is_long = self._workers.batch_seconds >= _LONG_BATCH_SECONDS
-            has_waited = monotonic() - self._asked_at > self._workers.batch_seconds
+            patience = min(self._workers.batch_seconds, _LONGEST_MEASURE_SECONDS)
+            has_waited = monotonic() - self._asked_at > patience
             self._is_measured = has_waited or not (is_long or self._workers.capacity() >= _LARGE_CAPACITY)
         return not self._is_measured
 
@@ -69,7 +71,9 @@ class Batches:
         """
         self._is_measured = True
         self._seconds, self._left = max(seconds, 1e-6), left
-        self.size = min(int(self._workers.batch_seconds / self._seconds), _FASTEST_GROWTH * self.size, _LARGEST_BATCH)
+        self.size = min(
+            int(self._workers.batch_seconds / self._seconds), _FASTEST_GROWTH * self.size, self._workers.largest_batch
+        )
         self._share_out()
 
     def note_handed_out(self, count: int) -> None:

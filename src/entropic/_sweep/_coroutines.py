@@ -14,9 +14,10 @@ from typing import Any, Protocol
 
 from .._locks import UnderWayElsewhere, independent_ranks
 from ..errors import RunStopped
+from ._run_limits import RunLimits
 from ._subject import Subject
 from ._tasks import BATCH_SECONDS, LATE, Points, Report, Reported, Task, in_time, this_process
-from ._workers import Returned
+from ._workers import LARGEST_BATCH, Returned
 
 _GRACE_SECONDS = 5.0
 _INSIST_SECONDS = 1.0
@@ -44,6 +45,8 @@ class Coroutines:
     def __init__(self, count: int, subject: AsyncSubject) -> None:
         self.task = Task(subject)
         self.batch_seconds = BATCH_SECONDS
+        self.largest_batch = LARGEST_BATCH
+        self.limits: RunLimits | None = None
         self._subject = subject
         self._count = count
         self._returned: queue.SimpleQueue[Returned] = queue.SimpleQueue()

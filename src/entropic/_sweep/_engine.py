@@ -21,25 +21,22 @@ from time import monotonic
 from typing import Any
 
 from .._fs import give_again
-from ..errors import Failure, JobLostError, NotSharedError, RunStopped, WorkerDiedError
+from ..errors import Failure, JobLostError, NotSharedError, RunStopped
 from ._elsewhere import Elsewhere
 from ._expected import Limits
 from ._look_ahead import drawn
-from ._outcomes import Asked, Counts, Outcome, failure_of
+from ._outcomes import Asked, Counts, Outcome, failure_of, nobody_looks
 from ._queue import Queue
 from ._sharing import Sharing
 from ._subject import Subject
 from ._tasks import NotSeen, NotStarted, Report, Reported, Task, attempt
-from ._workers import Died, Workers
+from ._verdicts import Verdicts, error_of
+from ._workers import Died, Stopped, Workers
 
 _LOOK_SECONDS = 0.002
 _MOST_OTHERS = 1000
 _MOST_REFUSALS = 3
 _TICK_SECONDS = 0.5
-
-
-def _nobody_looks() -> None:
-    """Stands for what tells how a sweep stands."""
 
 
 class Sweep:
@@ -67,13 +64,14 @@ class Sweep:
         self._subject: Subject = task.subject
         self._workers = workers
         self._total = total
-        self.tick: Callable[[], object] = _nobody_looks
+        self.tick: Callable[[], object] = nobody_looks
         self._asked: dict[str, Asked] = {}
         self._failed: dict[str, Failure] = {}
         self._queue = None if workers is None else Queue(workers, by_value=task.by_value)
         self._suspects: deque[Asked] = deque()
         self._elsewhere = Elsewhere(task.subject.flights)
         self._limits = limits
+        self._verdicts = Verdicts(task.subject, None if workers is None else workers.limits)
         self._skipped: set[str] = set()
         self._next_look = 0.0
         self._others = 0
@@ -125,7 +123,7 @@ class Sweep:
             except Exception as error:
                 if position == 0:
                     raise
-                yield self._as_failed(position, point, failure_of(point, error))
+                yield self.counts.failure(position, point, failure_of(point, error))
                 continue
             if record is not None:
                 counts.cached += 1
@@ -171,7 +169,7 @@ class Sweep:
             known.others.append((position, point))
             self._others += 1
         elif failure is not None:
-            yield self._as_failed(position, point, failure)
+            yield self.counts.failure(position, point, failure)
         else:
             yield from self._begin(Asked(position, point, key))
 
@@ -238,7 +236,7 @@ class Sweep:
         self.tick()
 
     def _tick_seconds(self) -> float:
-        return math.inf if self.tick is _nobody_looks else _TICK_SECONDS
+        return math.inf if self.tick is nobody_looks else _TICK_SECONDS
 
     def _look_back(self) -> Iterator[Outcome]:
         """Points that were under way elsewhere: answered if they are recorded by now, run here if they are free."""
@@ -295,7 +293,7 @@ class Sweep:
                 yield from self._given_up(asked, Failure(asked.point, self._sharing.error(reason), ""))
         self._put_first(again)
 
-    def _broken(self, batch: list[Asked], outcome: Died | BaseException) -> Iterator[Outcome]:
+    def _broken(self, batch: list[Asked], outcome: Died | Stopped | BaseException) -> Iterator[Outcome]:
         """A batch of which nothing was heard: what it recorded counts; the rest is tried again, the culprit alone."""
         missing = []
         for asked in batch:
@@ -305,17 +303,16 @@ class Sweep:
             else:
                 self._subject.note(True)
                 yield from self._answered(asked, record, is_ours=True)
-        if not missing:
+        if not missing or self._queue is None:
             return
-        error = WorkerDiedError(outcome.exit_status) if isinstance(outcome, Died) else outcome
-        assert self._queue is not None
+        error, is_in_doubt = error_of(outcome)
         self._queue.tell_broken(outcome, len(missing))
-        is_alone = len(batch) == 1 and (batch[0].is_suspect or not isinstance(outcome, Died))
+        is_alone = len(batch) == 1 and (batch[0].is_suspect or not is_in_doubt)
         if is_alone or isinstance(outcome, BrokenExecutor):
             for asked in missing:
                 yield from self._given_up(asked, failure_of(asked.point, error))
         else:
-            self._suspect(missing, one=isinstance(outcome, (Died, JobLostError)))
+            self._suspect(missing, one=is_in_doubt or isinstance(outcome, JobLostError))
 
     def _suspect(self, missing: list[Asked], *, one: bool) -> None:
         """Of a process or job that ended, the first point without a record was at work; of an executor, any of them."""
@@ -378,14 +375,14 @@ class Sweep:
             yield Outcome(position, point, record)
 
     def _given_up(self, asked: Asked, failure: Failure) -> Iterator[Outcome]:
+        if self._stopped is None and self._verdicts.tries_again(asked, failure.error):
+            self._put_first([asked])
+            return
+        self._verdicts.keep(asked, failure)
         self._forget(asked)
         self._failed[asked.key.params_hash] = failure
         for place in [(asked.position, asked.point), *asked.others]:
-            yield self._as_failed(*place, failure)
-
-    def _as_failed(self, position: int, point: Any, failure: Failure) -> Outcome:
-        self.counts.failed += 1
-        return Outcome(position, point, None, failure._replace(point=point))
+            yield self.counts.failure(*place, failure)
 
     def _forget(self, asked: Asked) -> None:
         if self._asked.pop(asked.key.params_hash, None) is not None:

@@ -11,11 +11,13 @@ from typing import Any
 from ._futures import Futures, require_usable
 from ._options import worker_count
 from ._pickling import is_main_unknown
+from ._run_limits import RunLimits
 from ._tasks import BATCH_SECONDS, Points, Reported, Task, work_through
-from ._workers import BATCHES_A_WORKER, Returned
+from ._workers import BATCHES_A_WORKER, LARGEST_BATCH, Returned
 
 _UNKNOWN_WORKERS = 128
-_JOB_SECONDS = 60.0
+_JOB_SECONDS = 120.0  # of a batch system: minutes may pass before it begins
+_OWN_PROCESS_SECONDS = 10.0
 _LIBRARIES = frozenset({"distributed", "executorlib", "ipyparallel", "joblib", "loky", "mpi4py", "submitit"})
 _LOCAL_LIBRARIES = frozenset({"joblib", "loky"})
 
@@ -26,6 +28,8 @@ class Executed:
     def __init__(self, executor: Any, task: Task) -> None:
         self.task = task
         self.batch_seconds = _batch_seconds_of(executor)
+        self.largest_batch = LARGEST_BATCH
+        self.limits: RunLimits | None = None
         self._executor = executor
         self._options = {"pure": False} if "pure" in _parameters_of(executor.submit) else {}
         self._futures = Futures()
@@ -121,9 +125,13 @@ def _library_of(executor: Any) -> str:
 
 def _batch_seconds_of(executor: Any) -> float:
     """How long a batch should take by default: where each is a job or process of its own, that has to be worth it."""
-    is_job = _library_of(executor) == "submitit" and _kind_of_submitit(executor) != "DebugExecutor"
-    is_job = is_job or (_library_of(executor) == "executorlib" and "Cluster" in type(executor).__name__)
+    if _library_of(executor) == "submitit":
+        return _SECONDS_OF_SUBMITIT.get(_kind_of_submitit(executor), _JOB_SECONDS)
+    is_job = _library_of(executor) == "executorlib" and "Cluster" in type(executor).__name__
     return _JOB_SECONDS if is_job else BATCH_SECONDS
+
+
+_SECONDS_OF_SUBMITIT = {"DebugExecutor": BATCH_SECONDS, "LocalExecutor": _OWN_PROCESS_SECONDS}
 
 
 def stays_here(executor: Any) -> bool:

@@ -18,6 +18,7 @@ from .. import _points
 
 if TYPE_CHECKING:
     from ._progress import Sink
+    from ._run_limits import Retries, RunLimits
 
 OnError = Literal["raise", "skip"]
 Order = Literal["given", "longest"]
@@ -38,6 +39,9 @@ class SweepKeywords(TypedDict, total=False):
     order: Order
     budget: float | timedelta | None
     until: datetime | None
+    timeout: float | timedelta | None
+    retries: Retries | None
+    memory: int | str | None
     metadata: Mapping[str, Any] | None
 
 
@@ -57,6 +61,9 @@ class SweepOptions:
         order: ``"given"`` or ``"longest"``.
         budget: Seconds after which nothing is begun that would not be done by then.
         until: The same as a moment.
+        timeout: Seconds that one run may take.
+        retries: How often a run is tried again after which exceptions.
+        memory: Bytes that one run may take.
         metadata: Kept with the records of new runs.
 
     Raises:
@@ -74,6 +81,9 @@ class SweepOptions:
     order: Order = "given"
     budget: float | timedelta | None = None
     until: datetime | None = None
+    timeout: float | timedelta | None = None
+    retries: Retries | None = None
+    memory: int | str | None = None
     metadata: Mapping[str, Any] | None = None
 
     @classmethod
@@ -110,6 +120,27 @@ class SweepOptions:
         _seconds_of_budget(self.budget)
         if not (self.until is None or isinstance(self.until, datetime)):
             raise TypeError(f"Cannot use until={self.until!r}: give a datetime; one without a zone is of local time.")
+        self.run_limits(None)
+
+    def run_limits(self, of_function: RunLimits | None) -> RunLimits | None:
+        """
+        What each run may take: as the sweep says, else as the function does; None for whatever it does.
+
+        Raises:
+            TypeError: There are limits, and an executor on which they could not hold.
+        """
+        limits = of_function
+        if any(one is not None for one in (self.timeout, self.retries, self.memory)):
+            from ._run_limits import RunLimits  # loaded by those who limit something
+
+            limits = RunLimits.of(self.timeout, self.retries, self.memory).over(of_function)
+        if limits is not None and (self.executor is not None or self.concurrency is not None):
+            place = "coroutines of this process" if self.executor is None else repr(self.executor)
+            raise TypeError(
+                f"Cannot sweep with {limits.names()} on {place}: limits hold on worker processes of our own, which can "
+                f"be killed. Sweep with workers=N instead. Nothing has run."
+            )
+        return limits
 
     def ends(self) -> float:
         """When a sweep that begins now is to be at its end, in seconds since the epoch; infinite for whenever it is."""

@@ -18,6 +18,10 @@ class Outcome(NamedTuple):
     failure: Failure | None = None
 
 
+def nobody_looks() -> None:
+    """Stands for what tells how a sweep stands."""
+
+
 def failure_of(point: Any, error: BaseException) -> Failure:
     """A failure, with where the error was raised."""
     return Failure(point, error, "".join(traceback.format_exception(error)))
@@ -65,6 +69,11 @@ class Counts:
         recorded = self.cached + self.done + self.elsewhere
         told = f"{recorded} points are recorded, {self.stopped} stopped, {self.failed} failed"
         return told if total is None else f"{told}, of {total}"
+
+    def failure(self, position: int, point: Any, failure: Failure) -> Outcome:
+        """Count a point that has failed, perhaps at another place of the sweep."""
+        self.failed += 1
+        return Outcome(position, point, None, failure._replace(point=point))
 
 
 class Asked:

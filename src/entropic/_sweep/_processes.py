@@ -20,9 +20,13 @@ from collections.abc import Sequence
 from multiprocessing import connection
 from typing import Any
 
-from ..errors import sendable
+from .._results import watch_runs
+from ..errors import EntropicError, sendable
+from ._process_tree import kill_tree
+from ._run_limits import RunLimits
+from ._supervision import Begun, Ended, Gate, RunOfWorker, Supervisor, WatchedRuns
 from ._tasks import BATCH_SECONDS, NotStarted, PackedTask, Points, Reported, Task, work_through
-from ._workers import BATCHES_A_WORKER, Died, Returned
+from ._workers import BATCHES_A_WORKER, LARGEST_BATCH, Died, Returned, Stopped
 
 _GRACE_SECONDS = 5.0
 _INSIST_SECONDS = 1.2
@@ -38,12 +42,14 @@ class Processes:
     Args:
         count: How many.
         task: What they do.
+        limits: Of each run; None for none.
 
     Raises:
         NotStarted: This process may not start others.
+        MissingExtraError: Memory is limited, and cannot be measured.
     """
 
-    def __init__(self, count: int, task: Task) -> None:
+    def __init__(self, count: int, task: Task, limits: RunLimits | None = None) -> None:
         if multiprocessing.current_process().daemon:
             raise NotStarted(
                 "Cannot start worker processes: this is a daemonic process itself, such as a worker of "
@@ -52,6 +58,10 @@ class Processes:
             )
         self.task = task
         self.batch_seconds = BATCH_SECONDS
+        self.limits = limits
+        self._supervisor = None if limits is None else Supervisor(limits)
+        # What a worker has in hand when it is killed is one point, then.
+        self.largest_batch = LARGEST_BATCH if limits is None else 1
         self._count = count
         self._context = multiprocessing.get_context()
         self._idle: list[_Worker] = []
@@ -94,8 +104,8 @@ class Processes:
             for worker in workers:
                 worker.has_ended_within(again - time.monotonic())
         for worker in workers:
-            if worker.process.is_alive():
-                worker.process.kill()
+            if worker.process.is_alive() or worker.gate is not None:
+                worker.kill()
             worker.leave()
         self._busy.clear()
 
@@ -111,13 +121,18 @@ class Processes:
         """Those who have said something, or have died."""
         ends = math.inf if timeout is None else time.monotonic() + timeout
         while True:
-            left_seconds = max(0.0, min(_LOOK_SECONDS, ends - time.monotonic()))
+            left_seconds = max(0.0, min(_LOOK_SECONDS, ends - time.monotonic(), self._seconds_until_look()))
             ready = connection.wait([*self._busy, *map(_sentinel, self._busy.values())], left_seconds)
             found = [worker for pipe, worker in self._busy.items() if pipe in ready or _sentinel(worker) in ready]
             # A process that a run has forked holds what would tell of its parent's death; so that is asked for, too.
             found = found or [worker for worker in self._busy.values() if not worker.process.is_alive()]
+            if self._supervisor is not None:
+                self._supervisor.stop_overdue(worker for worker in self._busy.values() if worker not in found)
             if found or time.monotonic() >= ends:
                 return found
+
+    def _seconds_until_look(self) -> float:
+        return math.inf if self._supervisor is None else self._supervisor.seconds_until_look(self._busy.values())
 
     def _hand_out(self) -> None:
         while self._waiting and (self._idle or len(self._busy) < self._count):
@@ -131,10 +146,10 @@ class Processes:
             self._is_prepared = True
             self.task.subject.prepare()
         others = [worker.pipe for worker in (*self._idle, *self._busy.values())]
-        return _Worker(self._context, self.task.packed(), others)
+        return _Worker(self._context, self.task.packed(), others, self.limits)
 
     def _take_back(self, worker: _Worker) -> Returned | None:
-        """What a worker has said; None if that was only that it is there."""
+        """What a worker has said of its batch; None if that was only that it is there, or how its run stands."""
         try:
             said = worker.pipe.recv() if worker.pipe.poll() else None
         except (EOFError, OSError):
@@ -142,9 +157,14 @@ class Processes:
         if said == _READY:
             self._has_started = True
             return None
+        if isinstance(said, (Begun, Ended)):
+            worker.run = RunOfWorker(worker.pid, said.memory) if isinstance(said, Begun) else None
+            return None
         if said is None:
             del self._busy[worker.pipe]
             exit_status = worker.exit_status()
+            if worker.stopped is not None:
+                return Returned(worker.number, Stopped(worker.stopped))
             return Returned(worker.number, Died(exit_status) if self._has_started else _died_at_start(exit_status))
         del self._busy[worker.pipe]
         self._idle.append(worker)
@@ -154,13 +174,21 @@ class Processes:
 class _Worker:
     """One process, and the pipe to it."""
 
-    def __init__(self, context: Any, packed: bytes, others: list[connection.Connection]) -> None:
+    def __init__(
+        self, context: Any, packed: bytes, others: list[connection.Connection], limits: RunLimits | None
+    ) -> None:
         self.pipe, theirs = context.Pipe()
         self.number = ""
+        self.gate = None if limits is None else Gate(context)
+        self.run: RunOfWorker | None = None
+        self.stopped: EntropicError | None = None
         # Forked, it holds our ends of all pipes, and none of them would ever be seen to close.
         inherited = [*others, self.pipe] if context.get_start_method() == "fork" else []
-        self.process = context.Process(target=_serve, args=(theirs, packed, inherited), name="entropic-worker")
+        measures = limits is not None and limits.memory is not None
+        arguments = (theirs, packed, inherited, self.gate, measures)
+        self.process = context.Process(target=_serve, args=arguments, name="entropic-worker")
         self.process.start()
+        self.pid: int = self.process.pid
         theirs.close()
 
     def begin(self, points: Points) -> None:
@@ -168,6 +196,12 @@ class _Worker:
         packed = pickle.dumps(points)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has died: seen when we wait for it
             self.pipe.send_bytes(packed)
+
+    def kill(self) -> None:
+        """Kill it; if it is supervised, with all that it has started, also if it is gone itself."""
+        if self.gate is not None:
+            kill_tree(self.pid, is_alive=self.process.is_alive())
+        self.process.kill()
 
     def signal(self, number: int) -> None:
         if self.process.is_alive() and self.process.pid is not None:
@@ -197,9 +231,11 @@ class _Worker:
             self.pipe.send_bytes(_END)
         self.pipe.close()
         if not self.has_ended_within(_GRACE_SECONDS):  # as when a runner has left a thread behind that never ends
-            self.process.kill()
+            self.kill()
             self.process.join()
         self.process.close()
+        if self.gate is not None:
+            self.gate.close()
 
 
 def _died_at_start(exit_status: int | None) -> NotStarted:
@@ -219,10 +255,18 @@ _READY = "ready"
 _END = b""
 
 
-def _serve(pipe: connection.Connection, packed: bytes, inherited: list[connection.Connection]) -> None:
+def _serve(
+    pipe: connection.Connection,
+    packed: bytes,
+    inherited: list[connection.Connection],
+    gate: Gate | None,
+    measures: bool,
+) -> None:
     """The life of a worker process: batch after batch, until there is no one left to work for."""
     for other in inherited:
         other.close()
+    if gate is not None:
+        watch_runs(WatchedRuns(pipe, gate, measures=measures))
     signal.signal(signal.SIGINT, _Interrupts())
     with contextlib.suppress(KeyboardInterrupt, EOFError, BrokenPipeError, ConnectionResetError):
         pipe.send(_READY)

@@ -13,7 +13,7 @@ from ..errors import JobLostError
 from ._batches import Batches
 from ._outcomes import Asked
 from ._tasks import Points, Report
-from ._workers import Died, Workers, new_number
+from ._workers import Died, Stopped, Workers, new_number
 
 _LINGER_SECONDS = 0.01
 
@@ -101,7 +101,7 @@ class Queue:
             for number, outcome in self._workers.returned(timeout):
                 yield self._under_way.pop(number), outcome
 
-    def tell_broken(self, outcome: Died | BaseException, points: int) -> None:
+    def tell_broken(self, outcome: Died | Stopped | BaseException, points: int) -> None:
         """Log that a batch was lost, with so many points to be tried again; of an executor that is broken, once."""
         if isinstance(outcome, Died):
             _log.worker_died(outcome.exit_status, points)

@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..errors import Failure
+from ._run_limits import RunLimits
+
 
 class Flights(Protocol):
     """Who runs which key, as far as a sweep has to know it."""
@@ -77,8 +80,25 @@ class Subject(Protocol):
         """So many points were answered here, without a run."""
         ...
 
+    def limits(self) -> RunLimits | None:
+        """What each of its runs may take, whoever sweeps; None for whatever it does."""
+        ...
+
+    def keep_failure(self, key: Any, failure: Failure, reason: str, attempts: int, since: str) -> None:
+        """
+        Keep a row that tells of a run that has failed.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        ...
+
     def results_dir(self) -> Path:
         """The folder of the results, which all workers must see."""
+        ...
+
+    def shares_folder(self) -> bool:
+        """Whether all workers see the folder of the results; else each host has one of its own, as a cache."""
         ...
 
     def shared(self) -> object:

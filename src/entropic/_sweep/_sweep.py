@@ -21,7 +21,7 @@ from ._options import SweepOptions, worker_count
 from ._outcomes import Outcome
 from ._pickling import is_main_unknown
 from ._processes import Processes
-from ._progress import Reporter, Sink, bar_if_wanted, progress_of
+from ._progress import Reporter, Sink, SweepProgress, bar_if_wanted, progress_of
 from ._subject import Subject
 from ._tasks import Task
 from ._workers import Workers
@@ -62,19 +62,23 @@ def run_sweep(
     """
     found: list[RunRecord | None] = []
     failures: list[tuple[int, Failure]] = []
-    with contextlib.closing(_outcomes(subject, points, options, at_the_end)) as outcomes:
+    ends: list[SweepProgress] = []
+    with contextlib.closing(_outcomes(subject, points, options, ends.append)) as outcomes:
         for position, _, record, failure in outcomes:
             if failure is not None:
                 failures.append((position, failure))
             if position >= len(found):
                 found.extend([None] * (position + 1 - len(found)))
             found[position] = record
-    return _answers(found, failures, options, answer)
+    if at_the_end is not None:
+        at_the_end(ends[-1])
+    return _answers(found, failures, ends[-1], options, answer)
 
 
 def _answers(
     found: list[RunRecord | None],
     failures: list[tuple[int, Failure]],
+    end: SweepProgress,
     options: SweepOptions,
     answer: Callable[[RunRecord], T],
 ) -> list[T]:
@@ -90,7 +94,7 @@ def _answers(
     if failures and options.on_error == "raise":
         failures.sort(key=lambda one: one[0])
         records = RecordList(record for record in found if record is not None)
-        raise SweepError(records, [failure for _, failure in failures])
+        raise SweepError(records, [failure for _, failure in failures], end)
     return answers
 
 
@@ -104,7 +108,8 @@ def run_as_completed(
         SweepError: At the end: some points have failed.
     """
     failures: list[Failure] = []
-    with contextlib.closing(_outcomes(subject, points, options)) as outcomes:
+    ends: list[SweepProgress] = []
+    with contextlib.closing(_outcomes(subject, points, options, ends.append)) as outcomes:
         for _, point, record, failure in outcomes:
             if failure is None:
                 try:
@@ -117,7 +122,7 @@ def run_as_completed(
             if options.on_error == "raise":
                 failures.append(failure)
     if failures:
-        raise SweepError(RecordList(), failures)
+        raise SweepError(RecordList(), failures, ends[-1])
 
 
 def _not_loaded(record: RunRecord, error: Exception, options: SweepOptions) -> Failure:
@@ -128,7 +133,7 @@ def _not_loaded(record: RunRecord, error: Exception, options: SweepOptions) -> F
 
 
 def _outcomes(
-    subject: SubjectWithTimes, points: Any, options: SweepOptions, at_the_end: Sink | None = None
+    subject: SubjectWithTimes, points: Any, options: SweepOptions, at_the_end: Sink
 ) -> Generator[Outcome, None, None]:
     """The sweep itself; what it shows is shown, and what is to be skipped is logged."""
     points, total, places, limits = _arranged(subject, points_of(points), options)
@@ -152,8 +157,7 @@ def _outcomes(
             reporter.tell()
         progress = progress_of(sweep.counts, total, 0.0)
         _log.swept(sweep.counts.drawn, str(progress), is_whole=not (progress.under_way or progress.skipped))
-        if at_the_end is not None:
-            at_the_end(progress)
+        at_the_end(progress)
     finally:
         if bar is not None:
             bar.close()
@@ -178,10 +182,12 @@ def _workers_for(subject: Subject, options: SweepOptions) -> Workers | None:
 
 
 def _workers_meant(subject: Subject, options: SweepOptions) -> Workers | None:
-    if options.workers is not None:
+    run_limits = options.run_limits(subject.limits())
+    count = 1 if options.workers is None and run_limits is not None else options.workers
+    if count is not None:
         task = Task(subject, by_value=is_main_unknown())
         task.packed()  # now, before anything runs: it may be refused
-        return Processes(options.workers, task)
+        return Processes(count, task, run_limits)
     if options.executor is None:
         return _coroutines_of(subject, options.concurrency)
     task = Task(subject, by_value=not knows_main_program(options.executor), is_here=stays_here(options.executor))

@@ -7,6 +7,7 @@ import functools
 import os
 import pickle
 import socket
+import sys
 import threading
 import time
 import traceback
@@ -136,8 +137,9 @@ class Task:
     """
     A subject that can go anywhere: as it is within the process, pickled once for all batches to others.
 
-    To other hosts it goes as a file in the results folder, and a large one to other processes: functions may bring
-    megabytes along. A worker that cannot read the file does not see the results folder, and has run nothing by then.
+    To other hosts it goes as a file in the results folder, if they see that, and a large one to other processes:
+    functions may bring megabytes along. A worker that cannot read the file does not see the results folder, and has run
+    nothing by then.
 
     Args:
         subject: What is swept.
@@ -149,6 +151,8 @@ class Task:
         self.subject = subject
         self.by_value = by_value
         self._most_bytes = _MOST_BYTES_BY_MESSAGE if is_here else 0
+        if not subject.shares_folder():
+            self._most_bytes = sys.maxsize  # a file there would be read by nobody
         self._file: TaskFile | None = None
         self._lock = threading.Lock()
         self.is_stopped = False

@@ -7,8 +7,11 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from ..errors import EntropicError
+from ._run_limits import RunLimits
 from ._tasks import Points, Reported, Task, this_process
 
+LARGEST_BATCH = 1000
 BATCHES_A_WORKER = 2
 """How many batches are worth having under way for each worker: one to work on, and one to begin next."""
 
@@ -19,11 +22,17 @@ class Died(NamedTuple):
     exit_status: int | None
 
 
+class Stopped(NamedTuple):
+    """A worker process of ours was killed, because its run took more than it may."""
+
+    error: EntropicError
+
+
 class Returned(NamedTuple):
     """A batch that is back, and what became of it."""
 
     number: str
-    outcome: Reported | Died | BaseException
+    outcome: Reported | Died | Stopped | BaseException
 
 
 class Workers(Protocol):
@@ -33,10 +42,14 @@ class Workers(Protocol):
     Attributes:
         task: What they do.
         batch_seconds: How long a batch should take them.
+        largest_batch: How many points a batch has at most.
+        limits: What each run may take; None for whatever it does.
     """
 
     task: Task
     batch_seconds: float
+    largest_batch: int
+    limits: RunLimits | None
 
     def capacity(self) -> int:
         """How many batches are worth having under way."""

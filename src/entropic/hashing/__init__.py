@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from ._tags import is_run as is_run
     from ._tags import untagged as untagged
     from ._types import is_record as is_record
+    from ._types import is_record_list as is_record_list
 
 __all__ = ["hash_params", "normalize"]
 
@@ -67,7 +68,7 @@ __getattr__, __dir__ = door(
         "_received": "paths received",
         "_runs": "has_companions recorded_digest run_digest run_text",
         "_sources": "Source sources_of unchanged",
-        "_types": "is_record",
+        "_types": "is_record is_record_list",
         "_tags": "INPUT_TAG RUN_TAG content_text file_text is_input is_run untagged",
     },
 )

@@ -15,7 +15,7 @@ from ._libraries import library_form
 from ._refusals import advice_for, library_advice
 from ._runs import run_form
 from ._standard import FORMS, NAMESPACES, TEXT_FORMS, view_form
-from ._types import attributes_of, is_record, library_of, type_name
+from ._types import attributes_of, is_record, is_record_list, library_of, type_name
 
 _PLAIN_WRAPPERS = frozenset(
     {"collections", "ruamel", "tomlkit", "box", "addict", "munch", "easydict", "ml_collections"}
@@ -88,7 +88,7 @@ def _builtin(value: Any, kind: type) -> Any:
     if base is None:
         return NOTHING
     plain = _BUILTINS[base](value)
-    if library_of(kind) in _PLAIN_WRAPPERS:
+    if library_of(kind) in _PLAIN_WRAPPERS or is_record_list(kind):
         return plain
     if base is not dict:
         return subclass_form(value, base, plain)

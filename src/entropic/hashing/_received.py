@@ -10,7 +10,7 @@ from ..errors import InputFileError
 from ._annotations import form_of
 from ._input_file import InputFile
 from ._tags import INPUT_TAG, RUN_TAG, is_input, is_run
-from ._types import attributes_of, class_attribute, is_record, is_remembered, remade, slots_of
+from ._types import attributes_of, class_attribute, is_record, is_record_list, is_remembered, remade, slots_of
 
 Form = Literal["path", "text", "record"]
 """What a function receives for the record of a run: the path of its result, that path as text, or the record."""
@@ -65,6 +65,8 @@ def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
         _require_content(value)
         found = {name: _changed(item, change) for name, item in value.items()}
         return value if all(found[name] is item for name, item in value.items()) else found
+    if is_record_list(kind):
+        return [_changed(item, change) for item in value]
     if kind is list or kind is tuple:
         items = [_changed(item, change) for item in value]
         return value if all(new is old for new, old in zip(items, value, strict=True)) else kind(items)

@@ -22,6 +22,11 @@ def is_record(kind: type) -> bool:
     return any((base.__module__, base.__name__) in _RECORDS for base in kind.__mro__)
 
 
+def is_record_list(kind: type) -> bool:
+    """Whether a class is that of lists of records, which stand for the plain lists."""
+    return (kind.__module__, kind.__name__) == ("entropic.record", "RecordList")
+
+
 def library_of(kind: type) -> str:
     """The top-level package or module that a class comes from."""
     return str(kind.__module__).partition(".")[0]

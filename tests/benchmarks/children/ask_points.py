@@ -1,5 +1,6 @@
 """
-A process that asks for points when told to. Arguments: folder, number of points, seconds that each run takes.
+A process that asks for points when told to. Arguments: folder, number of points, seconds that each run takes, and how:
+``calls`` or ``sweep``.
 
 It says ``ready``, waits for a line, asks, and says ``done``; every run leaves a line in ``runs.log``.
 """
@@ -25,6 +26,9 @@ def simulate(n, *, result_path):
 
 print("ready", flush=True)
 sys.stdin.readline()
-for n in range(count):
-    simulate(n)
+if sys.argv[4] == "sweep":
+    simulate.sweep(entropic.grid(n=range(count)), progress=False)
+else:
+    for n in range(count):
+        simulate(n)
 print("done", flush=True)
