@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from ..._fs import remember
 from . import _format
 from ._format import Document
-from ._io import line_at, lines_of, pieces_of, places_of, read_all, whole_lines
+from ._io import pieces_of, places_of, read_all, whole_lines
 from ._line_content import LineContent
 from ._offsets import OffsetTable, entry
 
@@ -141,24 +141,6 @@ class LinesContent(LineContent):
             all_of = prefilters if also is None else [also, *prefilters]
             return self._candidates_in_bytes(descriptor, all_of, backwards=backwards)
         return (run for _, run in self._runs_at(descriptor, reversed(offsets) if backwards else offsets))
-
-    def beyond(
-        self, descriptor: int, params_hash: str, is_meant: Callable[[Document], bool], *, backwards: bool
-    ) -> Iterator[Document]:
-        """By the place of its line: what stands before that is not read."""
-        offsets = [offset for offset, document in self._runs_of(descriptor, params_hash) if is_meant(document)]
-        if not offsets:
-            return
-        start, end = self.start + 1, self.end
-        if backwards:
-            end = self.line_begin(descriptor, min(offsets)) - 1
-        else:
-            start = max(offsets) + len(line_at(descriptor, max(offsets))) + 1
-        for offset, chunk in whole_lines(descriptor, start, max(start, end), backwards=backwards):
-            for place, text in lines_of(chunk, backwards=backwards):
-                run = self._parsed(descriptor, offset + place, text.removesuffix(b","))
-                if run is not None:
-                    yield run[1]
 
     def naming(self, descriptor: int, name: str) -> Iterator[tuple[int, Document]]:
         """By a search of the bytes: a dotted name ends in the last of its parts, wherever it stands."""
