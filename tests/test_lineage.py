@@ -511,6 +511,22 @@ def test_what_is_registered_has_inputs_too(store: Store, mesh: Any) -> None:
     assert store.register({"m": 3}, "solved.txt").inputs == ()
 
 
+def test_a_program_that_depends_on_a_result(store: Store, mesh: Any) -> None:
+    """It is made from the run of that, and is not recorded if what it depends on changes meanwhile."""
+    made = mesh(3)
+    Path("settings").write_text("1")
+    program = entropic.command(["cp", str(made.result_path), "{result_path}"], depends=["settings", made.result_path])
+    meddling = entropic.command(
+        ["sh", "-c", 'echo 2 > settings; echo x > "$1"', "sh", "{result_path}"], depends=["settings"]
+    )
+
+    record = store.run_or_retrieve({}, program)
+    assert [(one.name, one.params_hash) for one in record.inputs] == [("depends[1]", made.params_hash)]
+    with pytest.raises(InputFileChangedError, match="settings"):
+        store.run_or_retrieve({}, meddling)
+    assert store.list() == [made, record]
+
+
 def test_inputs_survive_journal_export_and_merge(store: Store, mesh: Any, tmp_path: Path) -> None:
     """And the index may be lost."""
 

@@ -397,6 +397,52 @@ def test_a_sweep_stops_with_its_run(options: dict[str, Any], monkeypatch: pytest
     assert len(study.swept.list()[-1].provenance["attempts"]) == 1
 
 
+SIGNALLED = """
+import sys, time
+from pathlib import Path
+import entropic
+
+store = entropic.Store("results", "runs.json", file_suffix=".txt")
+
+@entropic.cached(store, name="waits")
+def waits(n, *, result_path, checkpoint_dir):
+    while not Path("go").exists():
+        if entropic.should_stop():
+            (checkpoint_dir / "here").touch()
+            entropic.stop_here()
+        Path(f"begun_{n}").touch()
+        time.sleep(0.01)
+    result_path.write_text(str((checkpoint_dir / "here").exists()))
+
+if __name__ == "__main__":
+    try:
+        print(*[record.result_path.read_text() for record in waits.sweep([{"n": n} for n in range(6)], workers=2)])
+    except entropic.errors.RunStopped as stopped:
+        print(stopped)
+        sys.exit(75)
+"""
+
+
+def test_a_signal_to_a_sweep_stops_what_its_workers_run() -> None:
+    """They put by what they have; nothing else begins, and the sweep carries on when it is called again."""
+    Path("signalled.py").write_text(SIGNALLED)
+    words = [sys.executable, "signalled.py"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while len(begun := list(Path().glob("begun_*"))) < 2:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    said, errors = process.communicate(timeout=60)
+    interrupted = Store("results", "runs.json").checkpoints()
+    Path("go").touch()
+    again = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+
+    assert (process.returncode, errors) == (75, "")
+    assert "sweep was stopped: SIGTERM has come" in said
+    assert [run.attempts[-1]["outcome"] for run in interrupted] == ["stopped", "stopped"]
+    assert sorted(again) == ["False"] * 4 + ["True"] * 2
+    assert len(begun) == 2
+
+
 def test_a_sweep_as_completed_stops(store: Store) -> None:
     """With the points until then handed out."""
     f = counting(store)

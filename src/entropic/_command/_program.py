@@ -134,6 +134,14 @@ class Command:
             fields["closure"] = closure
         return Identity.of(fields)
 
+    def __entropic_files__(self, identity: Identity) -> list[tuple[str, str, str]]:
+        """What is held still while it runs: place, path and digest of the files whose content is in its identity."""
+        closure = identity.fields.get("closure", {})
+        depends = zip(self.depends, closure.get("depends", ()), strict=False)
+        named = [(f"depends[{place}]", path, digest) for place, (path, digest) in enumerate(depends)]
+        named += [(path, path, closure[path]) for path in self.arguments[:1] if path in closure]
+        return [(place, path, digest) for place, path, digest in named if digest is not None]
+
     def key(self, params: Mapping[str, Any]) -> Key:
         """
         The key of a point, for `Store.recall`.

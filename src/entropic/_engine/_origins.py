@@ -27,6 +27,11 @@ def origins_of(sources: Sequence[Source]) -> list[dict[str, str]]:
     return [origin.to_dict() for origin in found if origin is not None]
 
 
+def sources_among(files: Iterable[tuple[str, str, str]]) -> list[Source]:
+    """Files that have gone into a key by way of its identity, each with place and digest."""
+    return [Source(place, InputFile(path), digest.rpartition(":")[2]) for place, path, digest in files]
+
+
 def fetch_result(record: RunRecord) -> bool:
     """Have the result of a record here, of which its store, open in this process, has a copy elsewhere; else false."""
     for cache in open_caches():

@@ -16,7 +16,7 @@ from ..query import Selection
 from ._arguments import checked_metadata, require_same_point
 from ._cache import RunCache
 from ._failure import keep_failure
-from ._run import BoundRunner, Metadata
+from ._run import BoundRunner, Metadata, takes_checkpoint
 
 SIMILAR_RUNS = Selection.of(limit=500, newest_first=True)
 """The recorded runs by which the duration of those to come is judged."""
@@ -71,6 +71,9 @@ class PlainRuns:
 
     def limits(self) -> None:
         """None; a sweep of plain runs says itself what each may take."""
+
+    def takes_checkpoint(self) -> bool:
+        return takes_checkpoint(self._runner)
 
     def keep_failure(self, key: Key, failure: Failure, reason: str, attempts: int, since: str) -> None:
         keep_failure(self._engine, key, failure, reason, attempts, since)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .._fs import LateModule
 from .._record import RunRecord
 from .._results import Checkpoint
-from ..hashing import Key, make_key, own_copy, received, unchanged
+from ..hashing import Key, Source, make_key, own_copy, received, unchanged
 from ._staleness import StalenessPolicy
 
 if TYPE_CHECKING:
@@ -69,12 +69,10 @@ class BoundRunner:
     @property
     def takes_checkpoint(self) -> bool:
         """Whether the runner has a parameter for the folder of its checkpoints."""
-        own: bool | None = getattr(self.function, "__entropic_checkpoint__", None)  # as a program has it
-        return has_parameter(self.function, CHECKPOINT_ARG) if own is None else own
+        return takes_checkpoint(self.function)
 
     def __call__(self, path: Path) -> object:
-        held = unchanged(self._key, lambda: make_key(self._params), lambda record: _origins.fetch_result(record))
-        with held as sources:
+        with self._held() as sources:
             self.inputs = _origins.origins_of(sources) if sources else []
             self.has_run = True
             put_by = {} if self.checkpoint is None else {CHECKPOINT_ARG: self.checkpoint.path}
@@ -83,6 +81,12 @@ class BoundRunner:
             self.has_ended = True
         returned, self.returned = self.returned, None
         return returned
+
+    def _held(self) -> contextlib.AbstractContextManager[list[Source]]:
+        files = getattr(self.function, "__entropic_files__", None)  # as a program has them
+        besides = [] if files is None else _origins.sources_among(files(self._key.identity))
+        key, fetch = self._key, lambda record: _origins.fetch_result(record)
+        return unchanged(key, lambda: make_key(self._params), fetch, besides)
 
 
 class RunUnderWay:
@@ -178,6 +182,12 @@ def inputs_of(work: object) -> list[dict[str, str]]:
     """The results of other runs that a run is made from, as its record is to keep them."""
     found: list[dict[str, str]] = getattr(owner_of(work), "inputs", [])
     return found
+
+
+def takes_checkpoint(runner: object) -> bool:
+    """Whether a runner, or a program, takes a folder for checkpoints."""
+    own: bool | None = getattr(runner, "__entropic_checkpoint__", None)  # as a program has it
+    return has_parameter(runner, CHECKPOINT_ARG) if own is None else own
 
 
 def has_parameter(function: object, name: str) -> bool:

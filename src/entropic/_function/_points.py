@@ -151,6 +151,9 @@ class FunctionPoints:
     def limits(self) -> RunLimits | None:
         return self.cache.options.run_limits()
 
+    def takes_checkpoint(self) -> bool:
+        return self.cache.binding.takes_checkpoint
+
     def keep_failure(self, key: Key, failure: Failure, reason: str, attempts: int, since: str) -> None:
         keep_failure(self.cache.engine, key, failure, reason, attempts, since)
 

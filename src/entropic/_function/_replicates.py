@@ -175,6 +175,7 @@ class NumberedReplicates:
         self.shares_folder = points.shares_folder
         self.flights = points.flights
         self.limits = points.limits
+        self.takes_checkpoint = points.takes_checkpoint
 
     def __reduce__(self) -> tuple[Any, ...]:
         return NumberedReplicates, (self._points, self._replicates)

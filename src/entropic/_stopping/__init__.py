@@ -7,13 +7,23 @@ from .._fs import door
 if TYPE_CHECKING:
     from ._current import CurrentRun, current_run, inherited_descriptors, should_stop, stop_here
     from ._end_time import time_left
+    from ._signals import StopRequests
 
-__all__ = ["CurrentRun", "current_run", "inherited_descriptors", "should_stop", "stop_here", "time_left"]
+__all__ = [
+    "CurrentRun",
+    "StopRequests",
+    "current_run",
+    "inherited_descriptors",
+    "should_stop",
+    "stop_here",
+    "time_left",
+]
 
 __getattr__, __dir__ = door(
     __name__,
     {
         "_current": "CurrentRun current_run inherited_descriptors should_stop stop_here",
         "_end_time": "time_left",
+        "_signals": "StopRequests",
     },
 )

@@ -113,6 +113,33 @@ class StopSignals:
         self._before, self._came_at = {}, {}
 
 
+class StopRequests:
+    """
+    Hears the signals, for who leads runs in other processes; in the main thread alone, from the beginning to `close`.
+
+    Attributes:
+        has_stopped: Whether they were answered.
+    """
+
+    def __init__(self) -> None:
+        self.has_stopped = False
+        self._hears = _is_main_thread()
+        if self._hears:
+            signals.enter()
+            signals.catch()
+
+    @property
+    def heard(self) -> str:
+        """The name of the signal that has come; empty if none has."""
+        return signals.caught if self._hears else ""
+
+    def close(self) -> None:
+        """Hear no more."""
+        if self._hears:
+            self._hears = False
+            signals.leave(has_stopped=self.has_stopped)
+
+
 def _is_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-import random
+import os
+import time
 from collections.abc import Callable, Iterator
 from time import monotonic
 
@@ -34,8 +35,6 @@ class Elsewhere:
         self._asked: dict[str, Asked] = {}
         self._since = self._next = self._told = 0.0
         self._many = _MANY
-        # Not the global state, which is the user's.
-        self._jitter = random.Random()
 
     def __len__(self) -> int:
         return len(self._asked)
@@ -78,7 +77,7 @@ class Elsewhere:
         """They have been looked at, which took so long."""
         now = monotonic()
         pause = min(max(_SHARE_OF_THE_WAIT * (now - self._since), _LEAST_SECONDS), _MOST_SECONDS)
-        self._next = now + max(pause * self._jitter.uniform(0.5, 1.0), _PAUSE_FOR_A_LOOK * seconds)
+        self._next = now + max(pause * (0.5 + 0.5 * _jitter()), _PAUSE_FOR_A_LOOK * seconds)
         self._many = max(_MANY, 2 * len(self._asked))
 
     def tell_waiting(self) -> None:
@@ -87,3 +86,8 @@ class Elsewhere:
         if now - self._told > max(self._told - self._since, _PATIENCE_SECONDS):
             self._told = now
             self._flights().tell_waiting(next(iter(self._asked)), now - self._since)
+
+
+def _jitter() -> float:
+    """A number between 0 and 1 that other sweeps have not; no random one, whose state is the user's."""
+    return (time.perf_counter_ns() ^ os.getpid()) % 1009 / 1009

@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import heapq
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._fs import remember
+
 _NEIGHBOURS = 5
 _LEAST_SECONDS = 1e-9
+_REMEMBERED_VALUES = 1000
 
 Run = tuple[Mapping[str, Any], float]
 
@@ -42,7 +46,7 @@ class Estimator:
         self._runs = [(params, math.log(max(seconds, _LEAST_SECONDS)), seconds) for params, seconds in runs]
         names = dict.fromkeys(name for params, _ in runs for name in params)
         self._scales = {name: _Scale([params[name] for params, _ in runs if name in params]) for name in names}
-        self._places = [self._place(params) for params, _ in runs]
+        self._axes = [_Axis(name, scale, runs) for name, scale in self._scales.items()]
 
     def seconds(self, params: Mapping[str, Any]) -> float | None:
         """
@@ -52,18 +56,16 @@ class Estimator:
         """
         if not self._runs:
             return None
-        place, unknown = self._place(params), len(params.keys() - self._scales.keys())
-        distances = ((unknown + _distance(place, other), number) for number, other in enumerate(self._places))
-        nearest = heapq.nsmallest(_NEIGHBOURS, distances)
+        distances = [float(len(params.keys() - self._scales.keys()))] * len(self._runs)
+        for axis in self._axes:
+            distances = list(map(operator.add, distances, axis.distances(params)))
+        nearest = heapq.nsmallest(_NEIGHBOURS, zip(distances, range(len(distances)), strict=True))
         same = [number for distance, number in nearest if distance == 0.0]
         if same:
             return self._mean([(1.0, number) for number in same])
         # By the nearest one, or the weights of far neighbours would all be zero, and of very near ones infinite.
         least = nearest[0][0]
         return self._mean([((least / distance) ** 2, number) for distance, number in nearest])
-
-    def _place(self, params: Mapping[str, Any]) -> list[Any]:
-        return [scale.place(params.get(name, _ABSENT)) for name, scale in self._scales.items()]
 
     def _mean(self, weighted: Sequence[tuple[float, int]]) -> float:
         seconds = [self._runs[number][2] for _, number in weighted]
@@ -111,11 +113,26 @@ def _is_number(value: Any) -> bool:
         return False
 
 
-def _distance(one: Sequence[Any], other: Sequence[Any]) -> float:
-    total = 0.0
-    for mine, theirs in zip(one, other, strict=True):
-        if isinstance(mine, float) and isinstance(theirs, float):
-            total += abs(mine - theirs)
-        elif mine != theirs:
-            total += 1.0
-    return total
+class _Axis:
+    """How far the runs are from a point along one parameter; remembered by its value, of which a grid has but a few."""
+
+    def __init__(self, name: str, scale: _Scale, runs: Sequence[Run]) -> None:
+        self._name = name
+        self._scale = scale
+        self._places = [scale.place(params.get(name, _ABSENT)) for params, _ in runs]
+        self._known: dict[float | str | _Absent, list[float]] = {}
+
+    def distances(self, params: Mapping[str, Any]) -> list[float]:
+        """Between 0 and 1 for each of the runs, if numbers are among those of the runs; else 0 or 1."""
+        place = self._scale.place(params.get(self._name, _ABSENT))
+        found = self._known.get(place)
+        if found is None:
+            found = [_distance(place, other) for other in self._places]
+            remember(self._known, place, found, _REMEMBERED_VALUES)
+        return found
+
+
+def _distance(one: float | str | _Absent, other: float | str | _Absent) -> float:
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other)
+    return float(one != other)

@@ -21,7 +21,8 @@ from multiprocessing import connection
 from typing import Any
 
 from .._results import watch_runs
-from ..errors import EntropicError, sendable
+from .._stopping import StopRequests
+from ..errors import EntropicError, RunStopped, sendable
 from ._process_tree import kill_tree
 from ._run_limits import RunLimits
 from ._supervision import Begun, Ended, Gate, RunOfWorker, Supervisor, WatchedRuns
@@ -68,6 +69,7 @@ class Processes:
         self._busy: dict[connection.Connection, _Worker] = {}
         self._waiting: deque[Points] = deque()
         self._has_started = self._is_prepared = False
+        self._requests: StopRequests | None = None
         # Before multiprocessing's own: that waits for our processes, which wait for us.
         atexit.register(self.close)
 
@@ -83,9 +85,31 @@ class Processes:
 
     def returned(self, timeout: float | None) -> Sequence[Returned]:
         found = self._heard_of(timeout)
+        if self._is_asked_to_stop():
+            self._stop()
         returned = [self._take_back(worker) for worker in found]
         self._hand_out()  # before the sweep looks at what is back, so that nobody waits for it
         return [one for one in returned if one is not None]
+
+    def _is_asked_to_stop(self) -> bool:
+        return self._requests is not None and not self._requests.has_stopped and bool(self._requests.heard)
+
+    def _stop(self) -> None:
+        """
+        Ask what runs to stop, and wait until it has; what is recorded by then stays.
+
+        Raises:
+            RunStopped: Always.
+        """
+        assert self._requests is not None
+        self._requests.has_stopped = True
+        self._waiting.clear()
+        for worker in self._busy.values():
+            worker.signal(signal.SIGUSR1)  # those that do not listen for it are ended by it
+        while self._busy:
+            for worker in self._heard_of(None):
+                self._take_back(worker)
+        raise RunStopped("sweep", f"{self._requests.heard} has come")
 
     def give_up(self) -> None:
         self._waiting.clear()
@@ -115,6 +139,9 @@ class Processes:
         for worker in self._idle:
             worker.leave()
         self._idle.clear()
+        if self._requests is not None:
+            self._requests.close()
+            self._requests = None
         atexit.unregister(self.close)
 
     def _heard_of(self, timeout: float | None) -> list[_Worker]:
@@ -128,7 +155,7 @@ class Processes:
             found = found or [worker for worker in self._busy.values() if not worker.process.is_alive()]
             if self._supervisor is not None:
                 self._supervisor.stop_overdue(worker for worker in self._busy.values() if worker not in found)
-            if found or time.monotonic() >= ends:
+            if found or time.monotonic() >= ends or self._is_asked_to_stop():
                 return found
 
     def _seconds_until_look(self) -> float:
@@ -145,6 +172,8 @@ class Processes:
         if not self._is_prepared and self._context.get_start_method() == "fork":
             self._is_prepared = True
             self.task.subject.prepare()
+        if self._requests is None and self.task.subject.takes_checkpoint():
+            self._requests = StopRequests()
         others = [worker.pipe for worker in (*self._idle, *self._busy.values())]
         return _Worker(self._context, self.task.packed(), others, self.limits)
 

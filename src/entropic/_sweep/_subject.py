@@ -84,6 +84,10 @@ class Subject(Protocol):
         """What each of its runs may take, whoever sweeps; None for whatever it does."""
         ...
 
+    def takes_checkpoint(self) -> bool:
+        """Whether its runs put something by, and are asked to stop before they are killed."""
+        ...
+
     def keep_failure(self, key: Any, failure: Failure, reason: str, attempts: int, since: str) -> None:
         """
         Keep a row that tells of a run that has failed.

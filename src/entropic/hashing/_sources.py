@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import InputFileChangedError, InputFileError
@@ -70,7 +70,9 @@ def _run_digest(record: Any) -> str:
 
 
 @contextlib.contextmanager
-def unchanged(key: Key, again: Callable[[], Key], fetch: Callable[[Any], bool]) -> Iterator[list[Source]]:
+def unchanged(
+    key: Key, again: Callable[[], Key], fetch: Callable[[Any], bool], besides: Sequence[Source] = ()
+) -> Iterator[list[Source]]:
     """
     Hold a run to the input files and results its key was made from, from its begin to its end; yields what they are.
 
@@ -78,22 +80,29 @@ def unchanged(key: Key, again: Callable[[], Key], fetch: Callable[[Any], bool]) 
         key: The key.
         again: Makes it anew.
         fetch: Has the result of a record here that is not; false if it cannot.
+        besides: What else has gone into the key, by way of its identity.
 
     Raises:
         InputFileChangedError: One has another content now, or none.
         InputFileError: One was gone before; nothing has run.
     """
     asked = list(_tagged_in(key.params))
-    if not asked:
+    if not asked and not besides:
         yield []
         return
-    sources = _sources(asked, again)
+    sources = _sources(asked, again) if asked else []
     if sources is None:
         raise InputFileChangedError([name for _, name, _ in asked])
     for source in sources:
         source.require_there(fetch)
+    _require_unchanged(besides)
+    sources = [*sources, *besides]
     yield sources
     # Not by making the key once more: what else is in the arguments, the run may have changed for itself.
+    _require_unchanged(sources)
+
+
+def _require_unchanged(sources: Sequence[Source]) -> None:
     if changed := [source.name for source in sources if not source.is_unchanged()]:
         raise InputFileChangedError(changed)
 
