@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from entropic import RunRecord
+from entropic._tables import write_page
 from entropic.hashing import decode_params
 from entropic.record import RecordList
 
@@ -56,9 +57,10 @@ class Shown:
         scheme: str = "light",
         title: str = "Runs",
         before: str = "",
+        **following: Any,
     ) -> Any:
         """Write the page of some runs and open it, until its table or its plots are drawn."""
-        RecordList(runs).to_html(self._path, title=title)
+        write_page(RecordList(runs), self._path, title, **following)
         context = self._browser.new_context(
             viewport={"width": 1300, "height": 900}, color_scheme=scheme, timezone_id="Europe/Berlin"
         )
@@ -143,6 +145,39 @@ def picture(path: str) -> None:
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
     ]
     Path(path).write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+
+
+# ---- what runs at the moment ---------------------------------------------------------------------------------------
+
+
+def test_what_runs_stands_above_all(show: Shown, tmp_path: Path) -> None:
+    """With how far each is, as text; also where nothing is recorded yet."""
+    rows = [{"run": "simulate", "parameters": HOSTILE, "progress": 0.25, "says": "step 3", "waiting": ""}]
+    page = show(sweep(), "table", under_way=rows)
+    cells = page.locator("#under-way tbody td").all_inner_texts()
+    progress = page.locator("#under-way progress").get_attribute("value")
+    page = show([], under_way=[])
+
+    assert cells == ["simulate", HOSTILE, " 25%", "step 3", ""]
+    assert progress == "0.2500"
+    assert page.inner_text("#under-way-card").split("\n\n") == ["Under way", "Nothing runs at the moment."]
+    assert page.is_visible("#under-way-card")
+    assert page.evaluate("window.hacked") is None
+
+
+def test_a_page_that_follows_loads_itself_again(show: Shown, tmp_path: Path) -> None:
+    """And keeps the filter."""
+    page = show(sweep(), "table")
+    filter_by(page, "method=rk4")
+    path, address = tmp_path / "page.html", page.url
+    write_page(RecordList(sweep()), path, "Runs", under_way=[], refresh_seconds=1)
+    page.goto("about:blank")
+    page.goto(address)
+    write_page(RecordList(sweep()), path, "Runs")
+    page.wait_for_function("document.querySelector('#under-way-card') === null")
+    page.wait_for_selector("html[data-table=drawn]", timeout=120_000)
+
+    assert page.input_value("#filter") == "method=rk4"
 
 
 # ---- the table ------------------------------------------------------------------------------------------------------

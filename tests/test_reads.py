@@ -413,6 +413,26 @@ def test_what_has_changed_is_explained_and_counted(store: Store, table: Path) ->
     assert [*simulate.list(current=True)] == []
 
 
+def test_tables_and_lineages_tell_data_from_code(store: Store, table: Path) -> None:
+    """A record that no longer answers says which of them is another one, and so does what was made of it."""
+    mesh = watched(store, table.read_text, name="mesh", load=None)
+    flow = watched(store, int, name="flow", load=None)
+
+    @cached(store, name="solve")
+    def solve(mesh: Path, *, result_path: Path) -> None:
+        result_path.write_text(mesh.read_text())
+
+    mesh(1), flow(1)
+    solved: Any = solve(mesh.retrieve(1))
+    before = str(mesh.list()), str(store.lineage(solved))
+    changed(table)
+
+    assert not re.search("other data|has changed since", str(before))
+    assert "other data" in str(mesh.list())
+    assert "other data" not in str(flow.list())
+    assert "what it has read has changed since" in str(store.lineage(solved))
+
+
 def test_a_run_that_uses_what_was_made_of_other_data_is_not_of_today(store: Store, table: Path) -> None:
     """As one that uses a result of other code; and it has read what that had read."""
     inner = watched(store, table.read_text, name="inner")
@@ -550,25 +570,6 @@ def _strictly(function: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", UnseenReadsWarning)
         function(1)
-
-
-def test_a_run_that_carries_on_says_that_earlier_attempts_are_not_seen(store: Store, table: Path) -> None:
-    """What they have read may be in what they have put by."""
-
-    def carry_on(n: int, *, result_path: Path, checkpoint_dir: Path) -> None:
-        state = checkpoint_dir / "state"
-        if not state.exists():
-            state.write_text(Path("table.txt").read_text())
-            raise ValueError("stopped")
-        result_path.write_text(state.read_text())
-
-    simulate: Any = cached(store, watch_reads=True)(carry_on)
-    with pytest.raises(ValueError, match="stopped"):
-        simulate(1)
-    simulate(1)
-
-    assert names_read(simulate) == []
-    assert unseen(simulate) == ["what earlier attempts have read"]
 
 
 def test_runs_in_threads_each_have_their_own(store: Store) -> None:

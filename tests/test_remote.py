@@ -19,6 +19,7 @@ from s3_server import Proxy, Server
 import entropic
 from entropic import Store
 from entropic.errors import (
+    CodeChangedError,
     OtherRemoteError,
     RemoteResultWarning,
     RemoteUnavailableError,
@@ -465,6 +466,48 @@ def test_runs_from_before_are_still_runs(url: str) -> None:
     assert store.count() == 3
 
 
+def test_a_store_that_is_opened_without_its_remote_forgets_nothing(url: str) -> None:
+    """Its results are not here, which is no reason to take them for lost."""
+    store = host("first", url)
+    store.run({"n": 1}, write)
+    store.evict()
+    without = Store("first/results", index=INDEX, file_suffix=".txt")
+
+    report = without.check(repair=True)
+    assert "open it with remote=" in str(report)
+    assert without.retrieve({"n": 1}) is None
+    assert without.run_or_retrieve({"n": 1}, write).result_path.is_file()
+    assert without.count() == 2
+    without.delete(without.list()[1])
+    assert store.run_or_retrieve({"n": 1}, never).result_path.is_file()
+
+
+def test_what_was_deleted_and_is_still_stored_comes_back(url: str) -> None:
+    """Though there is no local copy."""
+    store = host("first", url)
+    store.run({"n": 1}, write)
+    store.evict()
+    store.delete({"n": 1})
+
+    assert len(store.undelete()) == 1
+    assert store.run_or_retrieve({"n": 1}, never).result_path.is_file()
+
+
+def test_the_command_line_knows_the_remote(tmp_path: Path) -> None:
+    """By a variable of the environment."""
+    url = f"file://{tmp_path}/far/runs"
+    store = host("first", url)
+    store.run({"n": 1}, write)
+    store.evict()
+    command = [sys.executable, "-m", "entropic", "check", "--index", INDEX, "--results", "first/results"]
+
+    known = subprocess.run(command, env={**os.environ, "ENTROPIC_REMOTE": url}, capture_output=True, text=True)
+    unknown = subprocess.run(command, capture_output=True, text=True)
+
+    assert "all is well" in known.stdout
+    assert "dangling" in unknown.stdout
+
+
 @pytest.mark.parametrize("kind", ["fallback", "merge"])
 def test_what_comes_from_another_store_is_stored(kind: str, url: str) -> None:
     """It is a result of ours as any other."""
@@ -481,20 +524,35 @@ def test_what_comes_from_another_store_is_stored(kind: str, url: str) -> None:
     assert found.result_path.joinpath("latest", "deep", "state").read_text() == "state"
 
 
+def decorated(store: Store, text: str, **options: Any) -> Any:
+    """One function, by its name, whose code tells what it writes."""
+    namespace: dict[str, Any] = {"__name__": "study"}
+    body = f"def simulate(n, *, result_path):\n    result_path.write_text({text!r})\n"
+    exec(compile(body, f"<study {text}>", "exec"), namespace)
+    return entropic.cached(store, name="simulate", **options)(namespace["simulate"])
+
+
 def test_other_code_is_judged_as_ever(url: str) -> None:
-    """Whether its result is here or not."""
-
-    def decorated(store: Store, text: str, **options: Any) -> Any:
-        namespace: dict[str, Any] = {"__name__": "study"}
-        body = f"def simulate(n, *, result_path):\n    result_path.write_text({text!r})\n"
-        exec(compile(body, f"<study {text}>", "exec"), namespace)
-        return entropic.cached(store, name="simulate", **options)(namespace["simulate"])
-
+    """Whether its result is here or not; and what has changed is known on every host."""
     decorated(host("first", url), "old")(1)
 
-    with pytest.warns(StaleResultWarning):
+    with pytest.warns(StaleResultWarning, match="the function itself"):
         assert decorated(host("second", url), "new")(1).result_path.read_text() == "old"
     assert decorated(host("third", url), "new", on_change="rerun")(1).result_path.read_text() == "new"
+
+
+def test_what_is_accepted_on_one_host_holds_on_the_others(url: str) -> None:
+    """All runs of a code, or single ones."""
+    decorated(host("first", url), "old").sweep([{"n": 1}, {"n": 2}])
+    decorated(host("second", url), "new").accept_changes({"n": 1})
+
+    third = decorated(host("third", url), "new", on_change="error")
+    assert third(1).result_path.read_text() == "old"
+    with pytest.raises(CodeChangedError):
+        third(2)
+    decorated(host("fourth", url), "new").accept_changes()
+    assert decorated(host("fifth", url), "new", on_change="error")(2).result_path.read_text() == "old"
+    assert host("sixth", url).check(contents=True).is_clean
 
 
 def test_a_bucket_is_used_after_a_fork_and_in_workers(bucket: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 import os
 import signal
 import subprocess
@@ -474,3 +475,24 @@ def test_sizes_as_people_write_them(text: str, size: int) -> None:
     from entropic._sweep import RunLimits
 
     assert RunLimits.of(None, None, text).memory == size
+
+
+def test_a_sweep_of_programs_has_limits(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """On the command line: what takes longer is ended, and listed among the failures."""
+    pytest.importorskip("click", reason="the extra 'cli' is not installed")
+    from entropic._cli import main
+
+    program = ["--", "sh", "-c", "sleep $1; echo done > $2", "sh", "{n}", "{result_path}"]
+    monkeypatch.setattr(
+        sys, "argv", ["entropic", "sweep", "-p", "n=0,1000", "--timeout", "1s", "--memory", "1GB", *program]
+    )
+    status = main()
+    swept = capfd.readouterr()
+    monkeypatch.setattr(sys, "argv", ["entropic", "failures", "--json", "--index", "entropic.json"])
+    main()
+    row = json.loads(capfd.readouterr().out)
+
+    assert status == 1
+    assert "failed at {'n': '1000'}: RunTimeoutError" in swept.err
+    assert Path(swept.out.strip()).read_text() == "done\n"
+    assert (row["reason"], row["params"], row["attempts"]) == ("timeout", {"n": 1000}, 1)

@@ -442,6 +442,24 @@ def test_an_object_that_has_changed_meanwhile_is_another_point(store: Store) -> 
     assert "changed after the sweep had drawn it" in str(failure.error)
 
 
+def test_an_object_that_changes_during_a_wait_is_run_for_nobody(store: Store) -> None:
+    """A call that waits for another's run, and has to run itself: nothing is recorded for what was asked."""
+    config = Config(0)
+
+    with under_way(store, {"config": Config(0)}) as gate, ThreadPoolExecutor(1) as thread:
+        gate.error = ValueError("out of luck")
+        line = store._engine.flights._lines[store._engine.key_of({"config": config}, None).params_hash]
+        call = thread.submit(store.run_or_retrieve, {"config": config}, write_config)
+        while len(line) < 2:
+            threading.Event().wait(0.0005)
+        config.n = 1
+        gate.may_leave.set()
+        with pytest.raises(RuntimeError, match="changed after the call began"):
+            call.result(LONG_SECONDS)
+
+    assert store.list() == []
+
+
 def test_the_time_that_is_left_is_shared(store: Store) -> None:
     """Of what is not drawn yet others take as much as so far; and nobody knows how long they still take at the end."""
     counts = Counts()

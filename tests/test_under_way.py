@@ -168,6 +168,48 @@ def test_the_time_left_is_judged_by_recorded_runs(store: Store) -> None:
     assert 900 < run.seconds_left <= 1000
 
 
+WAITER = """
+import sys
+from entropic import Store
+from entropic._locks import _flights
+from entropic._sweep import _elsewhere
+
+_flights._PATIENCE_SECONDS = _elsewhere._PATIENCE_SECONDS = 0.0
+store = Store("results", "runs.json", file_suffix=".txt")
+work = lambda params, path: path.write_text("again")
+if sys.argv[1] == "call":
+    store.run_or_retrieve({"n": 1}, work)
+else:
+    store.sweep([{"n": 1}], work)
+"""
+
+
+def test_who_waits_is_seen(store: Store) -> None:
+    """Processes that call, or sweep; and none of them once they have their answer, or are gone."""
+    with held(lambda wait: store.run_or_retrieve({"n": 1}, lambda params, path: (wait(), path.write_text("x")))):
+        waiters = [subprocess.Popen([sys.executable, "-c", WAITER, how]) for how in ("call", "sweep", "call")]
+        try:
+            while len(waiting := store.under_way()[0].waiting) < 3:
+                assert all(process.poll() is None for process in waiters)
+            os.kill(waiters[2].pid, signal.SIGKILL)
+            waiters[2].wait()
+            (run,) = store.under_way()
+        except BaseException:
+            for process in waiters:
+                process.kill()
+            raise
+    statuses = [process.wait(60) for process in waiters]
+    store.run({"n": 2}, lambda params, path: path.write_text("x"))
+    Store("results", "runs.json", file_suffix=".txt").run({"n": 3}, lambda params, path: path.write_text("x"))
+
+    assert statuses == [0, 0, -signal.SIGKILL]
+    assert {text.split()[1] for text in waiting} == {str(process.pid) for process in waiters}
+    assert {text.split()[1] for text in run.waiting} == {str(process.pid) for process in waiters[:2]}
+    assert "2 waiting for it" in str(run)
+    assert os.listdir("results/.entropic/waiting-v1") == []
+    assert store.count() == 3
+
+
 # ---- reporting ------------------------------------------------------------------------------------------------------
 
 

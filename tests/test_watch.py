@@ -258,10 +258,10 @@ def test_a_page_is_kept_fresh(watch: Watch, run: Run, monkeypatch: pytest.Monkey
     assert watch("--until-done", "--html", "runs.html").status == 0
     last = Path("runs.html").read_text()
 
-    assert re.search(r'<meta http-equiv="refresh" content="\d+">', pages[0])
+    assert re.search(r'"refresh_seconds":\d', pages[0])
     assert "<td>n=1, method=rk4</td>" in pages[0]
     assert re.search(r'<progress max="1" value="0.2500"></progress> 25%', pages[0])
-    assert 'http-equiv="refresh"' not in last
+    assert '"refresh_seconds":null' in last
     assert 'id="under-way' not in last
 
 

@@ -1366,7 +1366,12 @@ class Store:
 
 
 def store_without_folder(
-    results_dir: Path, index: Path | str, file_suffix: str = "", *, keep_failed: bool = False
+    results_dir: Path,
+    index: Path | str,
+    file_suffix: str = "",
+    *,
+    keep_failed: bool = False,
+    remote: str | None = None,
 ) -> Store:
     """
     Return a store of which not even the results folder is made until something runs, for those who only look.
@@ -1376,10 +1381,12 @@ def store_without_folder(
         index: A file; or, if it is text, the URL of a database.
         file_suffix: As for `Store`.
         keep_failed: As for `Store`.
+        remote: As for `Store`.
     """
     store = Store.__new__(Store)
     url = index if isinstance(index, str) else None
-    store.__setstate__(vars(Settings.checked(results_dir, index, file_suffix, url, keep_failed=keep_failed)))
+    settings = Settings.checked(results_dir, index, file_suffix, url, keep_failed=keep_failed, remote=remote)
+    store.__setstate__(vars(settings))
     return store
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from typing_extensions import assert_type
 
 import entropic
+import entropic.reports
 from entropic import RunRecord, Store, cached, param
 from entropic.index import IndexBackend, SQLIndex, TinyDBIndex
 from entropic.index import copy as copy_index
@@ -45,6 +46,18 @@ assert_type(store.explain({"n": 1}).record, "RunRecord | None")
 assert_type(entropic.InputFile("mesh.msh").path, Path)
 open(entropic.InputFile("mesh.msh")).close()
 cached(store, renamed={"h": 3})  # type: ignore[dict-item]
+
+
+# ---- what a run was made from
+
+
+@cached(store, watch_reads=True)
+def watching(result_path: Path, n: int) -> None: ...
+
+
+assert_type(watching(1).reads, "list[entropic.reports.ReadFile]")
+assert_type(store.diff("f444", watching(1)).packages, tuple[str, ...])
+assert_type(store.diff("f444").is_equal, bool)
 
 
 # ---- the store

@@ -116,7 +116,7 @@ def _with_code(explanation: Explanation, store: Store) -> Explanation:
     record = explanation.record
     if record is None or not explanation.function:
         return explanation
-    if files := changed_files(record):
+    if files := changed_files(record, store._engine.codebook.accepted_for):
         said = f"data that it has read has changed since: {', '.join(files)}"
         explanation = replace(explanation, reasons=(*explanation.reasons, said))
     newest = store.list({"function": explanation.function})[-1]

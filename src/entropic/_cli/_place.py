@@ -159,7 +159,8 @@ def is_url(index: str) -> bool:
 
 def open_store(results_dir: Path, index: Path | str, suffix: str = "", *, keep_failed: bool = False) -> Store:
     """The store at two places that were found."""
-    return store_without_folder(results_dir, index, suffix, keep_failed=keep_failed)
+    remote = os.environ.get("ENTROPIC_REMOTE") or None
+    return store_without_folder(results_dir, index, suffix, keep_failed=keep_failed, remote=remote)
 
 
 def find_places(

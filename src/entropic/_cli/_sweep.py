@@ -23,7 +23,7 @@ from ..hashing import Key
 from ..query import value_of
 from . import _view
 from ._completion import complete_assignments
-from ._parsing import assignments, checked_suffix, duration, looks_like_an_assignment
+from ._parsing import assignments, checked_suffix, duration, looks_like_an_assignment, size
 from ._place import chosen_store, store_options
 from ._points import typed_points
 
@@ -64,6 +64,21 @@ _FAILED = 1
 @click.option(
     "--batch-seconds", type=float, metavar="SECONDS", help="How long a batch of points should take a worker; 0.2."
 )
+@click.option(
+    "--timeout",
+    callback=lambda context, parameter, text: None if text is None else duration(text),
+    metavar="TIME",
+    help="End a run, with all that it has started, that takes longer than 30s, 12h, ...",
+)
+@click.option(
+    "--memory",
+    callback=lambda context, parameter, text: None if text is None else size(text),
+    metavar="SIZE",
+    help="End a run that takes more than 500MB, 4GB, ... with all that it has started.",
+)
+@click.option(
+    "--retries", type=click.IntRange(0), metavar="N", help="Try a run again whose worker was killed by others."
+)
 @click.option("--plan", "only_plan", is_flag=True, help="Only show what is recorded, and what would run.")
 @click.option(
     "-m", "--meta", "metadata", multiple=True, metavar="NAME=VALUE", help="Kept with the records, not in the keys."
@@ -91,6 +106,9 @@ def sweep(
     budget: float | None,
     no_wait: bool,
     batch_seconds: float | None,
+    timeout: float | None,
+    memory: int | None,
+    retries: int | None,
     only_plan: bool,
     metadata: tuple[str, ...],
     suffix: str,
@@ -141,6 +159,9 @@ def sweep(
         budget=budget,
         wait=not no_wait,
         batch_seconds=batch_seconds,
+        timeout=timeout,
+        memory=memory,
+        retries=retries,
     )
     if only_plan:
         click.echo(one_line(str(plan_sweep(subject, given, workers or 1))))

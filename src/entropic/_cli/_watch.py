@@ -208,6 +208,7 @@ def _columns(runs: Sequence[ActiveRun], points: Sequence[str]) -> list[Column]:
         Column(_PARAMETERS, points, 2),
         Column("says", [run.text for run in runs], 3),
         Column("attempt", ["" if run.attempts == 1 else str(run.attempts) for run in runs], 3, is_number=True),
+        Column("waiting", [str(len(run.waiting) or "") for run in runs], 3, is_number=True),
         Column("where", [_where(run) for run in runs], 2, shorter=[run.host for run in runs]),
     ]
     return [column for column in columns if any(column.cells)]
@@ -266,6 +267,7 @@ def _page_row(run: ActiveRun) -> dict[str, object]:
         "for": _view.time_text(run.elapsed_seconds),
         "left": _view.time_text(run.seconds_left),
         "where": _where(run),
+        "waiting": len(run.waiting) or "",
     }
 
 

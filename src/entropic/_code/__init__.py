@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._ownership import EVERYTHING_OWN, Ownership, project_of
     from ._provenance import Meter, circumstances
     from ._run_notes import RunNotes
+    from ._shared import SharedCodebook
     from ._units import ITSELF, Part
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Ownership",
     "Part",
     "RunNotes",
+    "SharedCodebook",
     "circumstances",
     "code_digest",
     "code_in",
@@ -57,6 +59,7 @@ __getattr__, __dir__ = door(
         "_ownership": "EVERYTHING_OWN Ownership project_of",
         "_provenance": "Meter circumstances",
         "_run_notes": "RunNotes",
+        "_shared": "SharedCodebook",
         "_units": "ITSELF Part",
     },
 )

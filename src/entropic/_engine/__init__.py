@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ._fallback import select_with_fallbacks
     from ._known import CannotReplayError, Comparison, call_of, is_known, judge_of_code, make_known
     from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
-    from ._manifest import differs, first_defect, has_recorded_digests
+    from ._manifest import differs, first_defect, has_recorded_digests, is_stored
     from ._open_caches import open_caches
     from ._origins import fetch_result, origins_of, records_in_journal
     from ._parts import CannotTakeError, Part, Refused, Rules, copy_parts, is_inside, require_own_key
@@ -81,6 +81,7 @@ __all__ = [
     "identity_of",
     "is_inside",
     "is_known",
+    "is_stored",
     "judge",
     "judge_of_code",
     "keep_failure",
@@ -117,7 +118,7 @@ __getattr__, __dir__ = door(
         "_failure": "keep_failure",
         "_known": "CannotReplayError Comparison call_of is_known judge_of_code make_known",
         "_lookup": "Candidate Lookup agrees has_own_key identity_fields identity_of judge",
-        "_manifest": "differs first_defect has_recorded_digests",
+        "_manifest": "differs first_defect has_recorded_digests is_stored",
         "_open_caches": "open_caches",
         "_origins": "fetch_result origins_of records_in_journal",
         "_parts": "CannotTakeError Part Refused Rules copy_parts is_inside require_own_key",

@@ -162,8 +162,6 @@ class Attempt:
         self._costs = self._own_costs()
         elapsed_seconds, cpu_seconds = self._costs
         earlier = self._checkpoint.earlier
-        if earlier and "reads" in run.provenance:
-            run.provenance["reads"]["unseen"].append("what earlier attempts have read")
         run.elapsed_seconds += sum(one.get("elapsed_seconds", 0.0) for one in earlier)
         if cpu_seconds is not None:
             run.provenance["cpu_seconds"] = round(sum((one.get("cpu_seconds", 0.0) for one in earlier), cpu_seconds), 6)

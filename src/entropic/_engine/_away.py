@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .._code import Codebook, SharedCodebook
 from .._fs import make_folder, move_new, sync_tree, warn
 from .._record import RunRecord
 from .._remote import CannotFetchError, RemoteResults, Stored
@@ -42,6 +43,10 @@ class AwayResults:
     def __init__(self, engine: RunCache, url: str) -> None:
         self.results = RemoteResults(url)
         self._engine = engine
+
+    def codebook(self) -> Codebook:
+        """What is known of code, here and by other hosts."""
+        return SharedCodebook(self._engine.settings.results_dir, self.results)
 
     def stored_of(self, record: RunRecord) -> Stored | None:
         """What a record keeps of its object; None if it names none."""

@@ -76,7 +76,7 @@ class RunCache:
         results_dir = settings.results_dir
         self.settings = settings
         self.index = adapt(settings.index)
-        self.codebook = Codebook(results_dir)
+        self.codebook = Codebook(results_dir) if self.away is None else self.away.codebook()
         self.paths = ResultPaths(results_dir, self.index, is_cache=settings.remote is not None)
         self.finder = finder = Finder(self.index, self.paths, away=self.away)
         self.recall, self.look_up, self.shown = finder.recall, finder.look_up, finder.shown
@@ -107,7 +107,8 @@ class RunCache:
 
     @late
     def flights(self) -> _locks.SingleFlight:
-        return _locks.SingleFlight(self.index.key_locks() or self._key_locks, self.staging.looks_at_locks)
+        locks, staging = self.index.key_locks() or self._key_locks, self.staging
+        return _locks.SingleFlight(locks, staging.looks_at_locks, _results.announcer(staging))
 
     @late
     def folder(self) -> FolderIdentity:

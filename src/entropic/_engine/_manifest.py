@@ -104,6 +104,11 @@ def size_of(record: RunRecord) -> int | None:
     return size_bytes if type(size_bytes) is int else None
 
 
+def is_stored(record: RunRecord) -> bool:
+    """Whether a result was stored elsewhere; see `AwayResults`."""
+    return "remote" in record.provenance
+
+
 def digest_of(record: RunRecord) -> str | None:
     """The recorded digest of a result; None if there is none."""
     digest = record.provenance.get("digest")

@@ -231,10 +231,21 @@ class Reads:
                 opened.note_open(one.path, os.O_RDONLY, by_name=True)
 
 
-def changed_files(record: RunRecord) -> list[str]:
-    """The files that the run of a record has read, and that are not what they were, where its project was then."""
+def changed_files(record: RunRecord, accepted_for: Callable[..., list[str]] | None = None) -> list[str]:
+    """
+    The files that the run of a record has read, and that are not what they were; for those who lack its function.
+
+    Args:
+        record: The record. If its project is not where it was, nothing is known of the files.
+        accepted_for: Tells what was accepted.
+    """
     recorded = RecordedReads.of(record)
-    return [] if recorded is None else Reads(recorded, "").changed()
+    if recorded is None or (recorded.project and not os.path.isdir(recorded.project)):
+        return []
+    reads = Reads(recorded, "")
+    changed = reads.changed()
+    is_accepted = changed and accepted_for and reads.mark_now() in accepted_for(reads.mark, run_mark(record))
+    return [] if is_accepted else changed
 
 
 class _Watched:

@@ -32,7 +32,7 @@ from ._attempts import attempt_at
 from ._ending import Ending, write_error
 from ._folder import FolderIdentity
 from ._lookup import Lookup
-from ._manifest import describe_result
+from ._manifest import describe_result, is_stored
 from ._paths import ResultPaths
 from ._returned import returned_metadata
 from ._run import Metadata, RunUnderWay, allow_empty_of, inputs_of, save_of, suffix_of
@@ -175,9 +175,10 @@ class Recorder:
         """
         Remove the record of a result that cannot be used, for which another one answers by now.
 
-        But for one that was never stored elsewhere, and may lie in the results folder of another host.
+        But for one that may be somewhere else: never stored, and in the results folder of another host; or stored where
+        this store does not look.
         """
-        if self._away is None or self._away.stored_of(record) is not None:
+        if (self._away is not None) == is_stored(record):
             self._writer.delete_stale(record)
 
     def _allows_empty(self, work: object) -> bool:

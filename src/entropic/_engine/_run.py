@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .._fs import LateModule
 from .._record import RunRecord
 from .._results import Checkpoint
-from ..hashing import Key, Source, make_key, own_copy, received, unchanged
+from ..hashing import Key, Source, is_copied, make_key, own_copy, received, unchanged
 from ._staleness import StalenessPolicy
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class BoundRunner:
     def __call__(self, path: Path) -> object:
         with self._held() as sources:
             self.inputs = _origins.origins_of(sources) if sources else []
+            self._require_same_params()
             self.has_run = True
             put_by = {} if self.checkpoint is None else {CHECKPOINT_ARG: self.checkpoint.path}
             function: Callable[..., object] = self.function
@@ -81,6 +82,14 @@ class BoundRunner:
             self.has_ended = True
         returned, self.returned = self.returned, None
         return returned
+
+    def _require_same_params(self) -> None:
+        """Refuse to run for other params than those of the key: objects that nothing copies may have changed by now."""
+        if not is_copied(self._params) and make_key(self._params).canonical != self._key.canonical:
+            raise RuntimeError(
+                f"Cannot run {self.function!r}: an object among the params was changed after the call began, and the "
+                f"result would be recorded for the old one. Pass a copy, or change it between calls."
+            )
 
     def _held(self) -> contextlib.AbstractContextManager[list[Source]]:
         files = getattr(self.function, "__entropic_files__", None)  # as a program has them

@@ -1,4 +1,4 @@
-"""Which records no longer answer: a newer run has taken their place, or their code is not today's."""
+"""Which records no longer answer: a newer run has taken their place, or they are of other code or data than today's."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pathlib import Path
 from .._record import RunRecord
 from ..index import Index
 from ._paths import ResultPaths
+from ._reads import changed_files
 from ._records import by_key
 
 NEWER_RUN = "newer run"
 OTHER_CODE = "other code"
+OTHER_DATA = "other data"
 _AT_FIRST = 50
 _AT_ONCE = 5000
 
@@ -38,7 +40,7 @@ def why_superseded(
 
     def why(record: RunRecord) -> str:
         if not is_of_today(record):
-            return OTHER_CODE
+            return OTHER_DATA if changed_files(record) else OTHER_CODE
         # Replicates of one number only take each other's place.
         number = record.provenance.get("replicate")
         same = [one for one in of_key.get(record.params_hash, ()) if one.provenance.get("replicate") == number]

@@ -52,6 +52,10 @@ class UnderWayElsewhere(Exception):
     """A key is led by another, and its answer is not waited for."""
 
 
+def _nobody_sees(params_hash: str) -> None:
+    """Stands for what lets others see that a key is waited for."""
+
+
 class SingleFlight:
     """
     The flights of one store: ``lead`` a key alone, across threads and processes.
@@ -59,10 +63,17 @@ class SingleFlight:
     Args:
         locks: What lies between processes.
         takes_turn: Whether this process, at its first run, is to look for what dead ones have left; as `takes_turn`.
+        announce: Lets others see that a key is waited for, for as long as what it returns is kept.
     """
 
-    def __init__(self, locks: KeyLocks, takes_turn: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        locks: KeyLocks,
+        takes_turn: Callable[[], bool] = lambda: True,
+        announce: Callable[[str], object] = _nobody_sees,
+    ) -> None:
         self._locks = locks
+        self._announce = announce
         self._takes_turn = takes_turn
         self._lines: dict[str, Line] = {}
         self._holding: set[weakref.ref[Ticket]] = set()
@@ -146,9 +157,10 @@ class SingleFlight:
             finally:
                 self._end(ticket)
 
-    def tell_waiting(self, params_hash: str, seconds: float) -> None:
-        """Log whom a key is waited for, and how long it has been."""
+    def tell_waiting(self, params_hash: str, seconds: float) -> object:
+        """Log whom a key is waited for, and how long it has been; others see it while what is returned is kept."""
         _tell_waiting(self._locks, params_hash, seconds)
+        return _announced(self._announce, params_hash)
 
     def flight(self, params_hash: str, answer: Callable[[], T | None]) -> Flight:
         """The flight of a key, for whoever leads it."""
@@ -174,7 +186,7 @@ class SingleFlight:
         line = self._join(ticket)
         if line.is_led_by(ticket):
             return False
-        waited = _Backoff(self._locks, ticket.params_hash)
+        waited = _Backoff(self._locks, ticket.params_hash, self._announce)
         while not line.is_led_by(ticket):
             if not ticket.wait(waited.left_seconds()):
                 waited.notice()
@@ -184,7 +196,7 @@ class SingleFlight:
         line = self._join(ticket)
         if line.is_led_by(ticket):
             return False
-        waited = _Backoff(self._locks, ticket.params_hash)
+        waited = _Backoff(self._locks, ticket.params_hash, self._announce)
         while not line.is_led_by(ticket):
             if not await ticket.wait(waited.left_seconds()):
                 waited.notice()
@@ -221,7 +233,7 @@ class SingleFlight:
         """Get the lock of a key, or the answer; with the lock, what is answered under it."""
         if self._try_lock(ticket):
             return answer()
-        for pause in _Backoff(self._locks, ticket.params_hash).pauses():
+        for pause in _Backoff(self._locks, ticket.params_hash, self._announce).pauses():
             time.sleep(pause)
             if (found := answer()) is not None:
                 return found
@@ -232,7 +244,7 @@ class SingleFlight:
     async def _wait_for_lock_async(self, ticket: Ticket, answer: Callable[[], T | None]) -> T | None:
         if self._try_lock(ticket):
             return answer()
-        for pause in _Backoff(self._locks, ticket.params_hash).pauses():
+        for pause in _Backoff(self._locks, ticket.params_hash, self._announce).pauses():
             await asyncio.sleep(pause)
             if (found := answer()) is not None:
                 return found
@@ -261,9 +273,11 @@ class SingleFlight:
 class _Backoff:
     """How long to pause, and when to say for whom we wait."""
 
-    def __init__(self, locks: KeyLocks, params_hash: str) -> None:
+    def __init__(self, locks: KeyLocks, params_hash: str, announce: Callable[[str], object] = _nobody_sees) -> None:
         self._locks = locks
         self._params_hash = params_hash
+        self._announce = announce
+        self._announced: object = None  # for as long as we wait
         self._began = time.monotonic()
         self._due = self._began + _PATIENCE_SECONDS
 
@@ -285,7 +299,16 @@ class _Backoff:
         now = time.monotonic()
         self._due = now + max(now - self._began, _PATIENCE_SECONDS)
         _tell_waiting(self._locks, self._params_hash, now - self._began)
+        if self._announced is None:
+            self._announced = _announced(self._announce, self._params_hash)
 
 
 def _tell_waiting(locks: KeyLocks, params_hash: str, seconds: float) -> None:
     _log.waiting(params_hash, locks.holder(params_hash), seconds, locks.place(params_hash))
+
+
+def _announced(announce: Callable[[str], object], params_hash: str) -> object:
+    try:
+        return announce(params_hash)
+    except OSError:  # it would only have been seen
+        return None

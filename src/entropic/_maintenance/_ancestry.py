@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from .._engine import RunCache, judge_of_code, open_caches, records_in_journal, signature
+from .._engine import RunCache, changed_files, judge_of_code, open_caches, records_in_journal, signature
 from .._fs import status_of
 from .._record import RunInput, RunRecord, call_text, short_name
 from .._results import folder_id
@@ -28,6 +28,7 @@ NOWHERE = "its record is gone"
 GONE = "its result is gone"
 EDITED = "its result was changed after it was recorded"
 EARLIER_CODE = "its code has changed since"
+EARLIER_DATA = "what it has read has changed since"
 SUPERSEDED = "another result has taken its place"
 
 _HAS_INPUTS = param("provenance.inputs").exists()
@@ -211,7 +212,7 @@ class Ancestry:
         if folder is None:
             return ""
         if not self._is_of_today(record, folder):
-            return EARLIER_CODE
+            return EARLIER_DATA if changed_files(record) else EARLIER_CODE
         key = record.params_hash
         same = records_in_journal(folder, key) if engine is None else self._of_key(engine, key)
         same = [one for one in same if _is_replicate_of(one, record)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from .._engine import AwayResults, RunCache, differs
+from .._engine import AwayResults, RunCache, differs, is_stored
 from .._fs import own_entries, status_of
 from .._locks import dead_locks
 from .._record import RunRecord, call_text, one_line
@@ -153,11 +153,16 @@ def _repair(engine: RunCache, report: CheckReport) -> None:
     # A folder that is missing altogether is more likely not mounted than emptied.
     # So is one that is a cache, where a result may lie in the cache of another host.
     is_cache = engine.away is not None
-    lost = {record for record in report.dangling if record.result_path.parent.is_dir() and not is_cache}
+    kept = {record for record in report.dangling if is_stored(record)}
+    lost = {record for record in report.dangling if record.result_path.parent.is_dir() and not is_cache} - kept
     if engine.folder.adopt():
         report.repaired.append("took the results folder as that of the index, and kept all records")
     elif lost and (count := engine.forget(lambda record: engine.paths.shown(record) in lost)):
         report.repaired.append(f"forgot {_counted(count)} whose result is gone")
+    if kept:
+        report.not_repaired.append(
+            f"kept {_counted(len(kept))} whose result is in an object store: open it with remote="
+        )
     if report.leftovers:
         cleared = engine.staging.clean_up()
         engine.flights.clean_up()

@@ -36,8 +36,12 @@ def undelete(engine: RunCache, where: Where | None) -> RecordList:
     shown = ((record, engine.paths.shown(record)) for record in forgotten.values())
     return _restore(
         engine,
-        (record for record, seen in shown if status_of(seen.result_path) is not None and is_meant(fields_of(seen))),
+        (record for record, seen in shown if _has_result(engine, seen) and is_meant(fields_of(seen))),
     )
+
+
+def _has_result(engine: RunCache, record: RunRecord) -> bool:
+    return status_of(record.result_path) is not None or engine.finder.has_copy(record)
 
 
 def _only_index(engine: RunCache) -> str:

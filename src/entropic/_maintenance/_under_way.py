@@ -41,6 +41,7 @@ class ActiveRun:
         elapsed_seconds: How long by now.
         progress: The share that is done, as it has reported with `entropic.report_progress`; else None.
         text: What it has reported in words.
+        waiting: The processes that have waited for it for a while, in words.
         attempts: How many attempts there were, this one among them, at a run that puts checkpoints by; else 1.
         seconds_left: An estimate, by what it has reported, else by recorded runs like it; None if nothing is known.
     """
@@ -56,6 +57,7 @@ class ActiveRun:
     text: str
     seconds_left: float | None
     attempts: int = 1
+    waiting: tuple[str, ...] = ()
 
     def __hash__(self) -> int:
         return hash((self.params_hash, self.host, self.pid, self.began_at))
@@ -71,6 +73,7 @@ class ActiveRun:
         told = [f"for {duration(self.elapsed_seconds)}", f"process {self.pid} on {self.host}" if self.pid else ""]
         told += ["" if self.progress is None else f"{self.progress:.0%}", self.text]
         told += [f"attempt {self.attempts}" if self.attempts > 1 else ""]
+        told += [f"{len(self.waiting)} waiting for it" if self.waiting else ""]
         told += ["" if self.seconds_left is None else f"about {duration(self.seconds_left)} left"]
         return one_line(f"{self.what}: {', '.join(filter(None, told))}")
 
@@ -148,6 +151,7 @@ def _active(seen: Seen, estimates: Estimates, now: float, attempts: int) -> Acti
         text=text,
         seconds_left=left,
         attempts=attempts,
+        waiting=tuple(map(str, seen.waiting)),
     )
 
 

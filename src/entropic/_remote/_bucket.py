@@ -94,10 +94,10 @@ class Bucket:
             with contextlib.suppress(FileNotFoundError):
                 self._try("remove a result", name, lambda files, path: files.rm_file(path))
 
-    def list(self) -> Iterator[tuple[str, Look]]:
-        """Names of all objects, each with what it looks like."""
+    def list(self, folder: str = "") -> Iterator[tuple[str, Look]]:
+        """Names of all objects, or of those in a folder, each with what it looks like."""
         _, root = self._open()
-        folders = [root]
+        folders = [f"{root}/{folder}".rstrip("/")]
         while folders:
             for entry in self._try("list the results", "", partial(_entries, folder=folders.pop())):
                 if entry["type"] == "directory":

@@ -8,6 +8,7 @@ Results as objects: one file is one object; anything else is an object for each 
     ├── 1769854174.763568_0123456789abcdef/a.txt        a file of one that is a folder
     └── .entropic/
         ├── id                                          the identity of the store that the prefix belongs to
+        ├── code-v1/                                    what is known of code, as in a results folder
         └── manifests-v1/<name>.json                    what a result consists of that is more than one file
 
 An object is made and never replaced. A record has the size, the ETag and the SHA-256 of its object, or of the manifest,
@@ -16,6 +17,7 @@ which has those of the others: whatever is fetched is held against them before a
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -32,6 +34,7 @@ _OWN = ".entropic/"
 _SHARD = re.compile(r"[0-9a-f]{2}")  # a folder of results by the digits their hashes begin with
 IDENTITY = ".entropic/id"
 MANIFESTS = ".entropic/manifests-v1/"
+_CODE = ".entropic/code-v1/"
 
 _CHUNK_BYTES = 1 << 20
 _RIGHTS = 0o777
@@ -266,6 +269,25 @@ class RemoteResults:
         if self._found_identity() is None:
             reason = "the bucket, or all that was in it, is gone"
             raise RemoteUnavailableError("fetch a result", self.url, reason)
+
+    # ---- notes ------------------------------------------------------------------------------------------------------
+
+    def read_note(self, name: str) -> bytes | None:
+        """What was noted under a name; None if nothing was."""
+        try:
+            return self._bucket.read(f"{_CODE}{name}")
+        except FileNotFoundError:
+            return None
+
+    def write_note(self, name: str, content: bytes) -> None:
+        """Note something, unless there is a note of that name."""
+        with contextlib.suppress(NameTakenError):
+            self._bucket.put_bytes_new(content, f"{_CODE}{name}")
+
+    def notes_in(self, folder: str) -> list[str]:
+        """The names of all notes in a folder."""
+        prefix = f"{_CODE}{folder}"
+        return [name.rpartition("/")[2] for name, _ in self._bucket.list(prefix)]
 
     # ---- upkeep -----------------------------------------------------------------------------------------------------
 

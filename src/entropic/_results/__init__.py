@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ._shards import is_shard, own_results
     from ._staging import Published, Stage, StagingArea
     from ._task_files import TaskFile, TaskName, dead_task_files
+    from ._waiting import announcer
     from ._written import OUTPUT_ENDING
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "StagingArea",
     "TaskFile",
     "TaskName",
+    "announcer",
     "checkpoint_places",
     "dead_sessions",
     "dead_task_files",
@@ -79,6 +81,7 @@ __getattr__, __dir__ = door(
         "_sessions": "dead_sessions take_dead_work unclaimed_work",
         "_shards": "is_shard own_results",
         "_staging": "Published Stage StagingArea",
+        "_waiting": "announcer",
         "_written": "OUTPUT_ENDING",
         "_task_files": "TaskFile TaskName dead_task_files",
     },

@@ -18,6 +18,7 @@ What lies in a results folder: every name below ``.entropic`` is drawn here, and
         ├── cleaned-v1                             its time tells when somebody last looked for the work of the dead,
         │                                          where many are at work
         ├── cleaned-locks-v1                       the same for locks/
+        ├── waiting-v1/<session>.<number>.<hash>    a process that has waited for a while for a run of another
         ├── keys-v1.lock                           empty; a byte of it is locked for each key that is being run
         ├── locks/<hash>.lock                      the same where bytes cannot be locked; says who holds it
         ├── failed/<stem>_<random>/                what was written by a run that could not be recorded, and why:
@@ -72,6 +73,7 @@ class Layout:
         sessions: The folder of sessions.
         cleaned: The file whose time tells when sessions and tasks were looked through, where there are many.
         cleaned_locks: The same for lock files.
+        waiting: The folder of notes of those who wait.
         keys: The file whose bytes are locked.
         locks: The folder of lock files.
         failed: The folder of runs that are kept for a look.
@@ -93,6 +95,7 @@ class Layout:
         self.sessions = private / "sessions"
         self.cleaned = private / "cleaned-v1"
         self.cleaned_locks = private / "cleaned-locks-v1"
+        self.waiting = private / "waiting-v1"
         self.keys = private / "keys-v1.lock"
         self.locks = private / "locks"
         self.failed = private / "failed"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from .._fs import Holder, is_abandoned, is_linked, own_entries, read_holder, read_own_file, remove
 from ._layout import Layout, StagingName, run_note_of
 from ._names import own_parts
+from ._waiting import waiting_for
 
 _MOST_BYTES = 1 << 20
 _ENDING = run_note_of("")
@@ -26,12 +28,14 @@ class Seen(NamedTuple):
         holder: The process it runs in.
         began_at: Since when, in seconds since the epoch.
         note: What it shows of itself; empty if that is nothing.
+        waiting: The processes that wait for it, as far as they have done so for a while.
     """
 
     params_hash: str
     holder: Holder
     began_at: float
     note: Mapping[str, Any]
+    waiting: Sequence[Holder] = ()
 
 
 def runs_seen(layout: Layout) -> list[Seen]:
@@ -41,15 +45,19 @@ def runs_seen(layout: Layout) -> list[Seen]:
     Raises:
         OSError: The folder cannot be read.
     """
-    sessions: dict[str, Holder | None] = {}
+
+    @functools.cache
+    def living(session: str) -> Holder | None:
+        return _living(str(layout.sessions / session))
+
     found = []
     for name, path in _staging_places(layout):
-        if name.session not in sessions:
-            sessions[name.session] = _living(str(layout.sessions / name.session))
-        holder = sessions[name.session]
+        holder = living(name.session)
         seen = None if holder is None else _seen(name, path, holder)
         if seen is not None:
             found.append(seen)
+    waiting = waiting_for(layout, living) if found else {}
+    found = [one._replace(waiting=waiting.get(one.params_hash, ())) for one in found]
     return sorted(found, key=lambda one: one.began_at)
 
 

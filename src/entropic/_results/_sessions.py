@@ -36,6 +36,7 @@ from .._fs import (
 from ._failures import keep_folder, read_note, write_report
 from ._layout import Layout, StagingName, note_of
 from ._running import remove_lost_notes
+from ._waiting import remove_dead_notes
 
 _KILLED = "The process ended before the run did: it was killed, or the machine went down."
 _UNPUBLISHED = "The process ended after the run did, and before its result was published. What is here is whole."
@@ -184,6 +185,7 @@ def remove_dead_work(layout: Layout, *, keep: bool) -> Cleared:
             _remove_spare(layout, session.name)
             remove_abandoned(str(session))
     remove_lost_notes(layout)
+    remove_dead_notes(layout)
     return Cleared(removed, kept)
 
 

@@ -83,9 +83,9 @@ class StagingArea:
         """A child is a process of its own: it needs a session of its own."""
         self._session = None
 
-    def prepare(self) -> None:
+    def prepare(self) -> Session:
         """
-        Make the results folder and our own in it, unless they are there.
+        Make the results folder and our own in it, unless they are there; the session of this process.
 
         Raises:
             OSError: They cannot be made or written.
@@ -93,7 +93,8 @@ class StagingArea:
         """
         session = self._session
         if session is None or not session.is_held():
-            self._session = self._new_session()
+            self._session = session = self._new_session()
+        return session
 
     def stage(self, params_hash: str, suffix: str, stem: str | None = None) -> Stage:
         """

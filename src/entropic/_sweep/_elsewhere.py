@@ -34,6 +34,8 @@ class Elsewhere:
         self._flights = flights
         self._asked: dict[str, Asked] = {}
         self._since = self._next = self._told = 0.0
+        self._waits_for = ""
+        self._announced: object = None  # for as long as we wait for that one
         self._many = _MANY
 
     def __len__(self) -> int:
@@ -52,6 +54,8 @@ class Elsewhere:
     def remove(self, asked: Asked) -> None:
         """A point is no longer under way elsewhere."""
         del self._asked[asked.key.params_hash]
+        if asked.key.params_hash == self._waits_for:
+            self._announced = None
         self._since = self._told = monotonic()
 
     def is_free(self, asked: Asked) -> bool:
@@ -85,7 +89,8 @@ class Elsewhere:
         now = monotonic()
         if now - self._told > max(self._told - self._since, _PATIENCE_SECONDS):
             self._told = now
-            self._flights().tell_waiting(next(iter(self._asked)), now - self._since)
+            self._waits_for = next(iter(self._asked))
+            self._announced = self._flights().tell_waiting(self._waits_for, now - self._since)
 
 
 def _jitter() -> float:

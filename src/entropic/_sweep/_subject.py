@@ -17,8 +17,8 @@ class Flights(Protocol):
         """Whether another runs a key."""
         ...
 
-    def tell_waiting(self, params_hash: str, seconds: float) -> None:
-        """Log whom a key is waited for, and how long it has been."""
+    def tell_waiting(self, params_hash: str, seconds: float) -> object:
+        """Log whom a key is waited for, and how long it has been; others see it while what is returned is kept."""
         ...
 
 

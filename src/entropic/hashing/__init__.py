@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ._canonical import encode as encode
     from ._canonical import rounded as rounded
     from ._copies import copy_mapping as copy_mapping
+    from ._copies import is_copied as is_copied
     from ._copies import own_copy as own_copy
     from ._functions import main_module as main_module
     from ._functions import module_name as module_name
@@ -60,7 +61,7 @@ __getattr__, __dir__ = door(
     {
         "_annotations": "form_of",
         "_canonical": "canonical decode decode_params encode rounded",
-        "_copies": "copy_mapping own_copy",
+        "_copies": "copy_mapping is_copied own_copy",
         "_functions": "main_module module_name name_of",
         "_input_file": "InputFile",
         "_keys": "Identity Key PLAIN PLAIN_TYPES RESERVED hash_params key_of make_key normalize_params",

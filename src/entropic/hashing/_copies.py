@@ -6,6 +6,8 @@ from typing import Any
 
 from ._canonical import decode
 
+_ATOMS = frozenset({int, float, str, bool, type(None), bytes})
+
 
 def own_copy(value: Any) -> Any:
     """A copy as deep as the containers go, arrays among them; what they hold is the caller's own."""
@@ -17,6 +19,18 @@ def own_copy(value: Any) -> Any:
     if kind is set or kind is bytearray or (kind.__module__, kind.__name__) == ("numpy", "ndarray"):
         return value.copy()
     return value
+
+
+def is_copied(value: Any) -> bool:
+    """Whether a copy by `own_copy` has all of a value, so that nobody else can change it."""
+    kind = type(value)
+    if kind in _ATOMS or kind is bytearray:
+        return True
+    if kind is dict:
+        return all(is_copied(name) and is_copied(item) for name, item in value.items())
+    if kind is list or kind is tuple or kind is set:
+        return all(map(is_copied, value))
+    return (kind.__module__, kind.__name__) == ("numpy", "ndarray") and not value.dtype.hasobject
 
 
 def copy_mapping(value: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from ...errors import MissingExtraError
 from ._columns import page_columns
 from ._lineage import lineage_section
 from ._results import Shelf
-from ._under_way import refresh_tag, under_way_section
+from ._under_way import under_way_section
 
 __all__ = ["make_page"]
 
@@ -73,6 +73,7 @@ def make_page(
         "count": len(runs),
         "columns": page_columns(runs, why_superseded),
         "results": shelf.place(runs),
+        "refresh_seconds": refresh_seconds,
     }
     parts = {
         "title": html.escape(title),
@@ -81,7 +82,6 @@ def make_page(
         "script": script,
         "lineage": lineage_section(runs),
         "under_way": under_way_section(under_way),
-        "refresh": refresh_tag(refresh_seconds),
         "runs": as_data(shown),
         "table_js": _packed(table_js),
         "table_css": _packed(table_css),

@@ -30,11 +30,6 @@ def under_way_section(rows: Sequence[Mapping[str, object]] | None) -> str:
     )
 
 
-def refresh_tag(seconds: float | None) -> str:
-    """What has a browser load the page again and again; the filter stands in its address, and stays."""
-    return "" if seconds is None else f'<meta http-equiv="refresh" content="{max(round(seconds), 1)}">'
-
-
 def _table(rows: Sequence[Mapping[str, object]]) -> str:
     heads = "".join(f'<th scope="col">{html.escape(title)}</th>' for title in rows[0])
     lines = "".join(f"<tr>{''.join(_cell(title, value) for title, value in row.items())}</tr>" for row in rows)

@@ -8,6 +8,13 @@
   const count = data.count;
   const allRows = Array.from({ length: count }, (_, row) => row);
 
+  // A page that follows what runs is loaded again; not while somebody looks at a run. The filter stands in its address.
+  function loadAgain() {
+    if (document.querySelector("dialog[open]")) setTimeout(loadAgain, 1000);
+    else location.reload();
+  }
+  if (data.refresh_seconds) setTimeout(loadAgain, 1000 * data.refresh_seconds);
+
   // ---- cells ------------------------------------------------------------------------------------------------------
 
   const isMissing = (cell) => Array.isArray(cell);
