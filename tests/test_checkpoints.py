@@ -178,6 +178,15 @@ def as_decorated_runner(store: Store) -> Callable[[], Any]:
     return lambda: f(n=1)
 
 
+def as_decorated_runner_the_other_way_round(store: Store) -> Callable[[], Any]:
+    @cached(store, name="f")
+    def f(params: dict[str, Any], checkpoint_dir: Path, result_path: Path) -> None:
+        assert params == {"n": 1}
+        result_path.write_text(str(do(checkpoint_dir)))
+
+    return lambda: f({"n": 1})
+
+
 def as_sweep(store: Store) -> Callable[[], Any]:
     @cached(store, name="f")
     def f(n: int, *, result_path: Path, checkpoint_dir: Path) -> None:
@@ -254,6 +263,7 @@ FORMS = [
     as_static_method,
     as_coroutine,
     as_decorated_runner,
+    as_decorated_runner_the_other_way_round,
     as_sweep,
     as_replicate,
     plain,

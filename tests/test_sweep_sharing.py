@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,8 +24,10 @@ from hypothesis import strategies as st
 
 from entropic import Store, cached, grid, normalize
 from entropic._engine import PlainRuns
+from entropic._locks import SingleFlight
+from entropic._sweep._elsewhere import Elsewhere
 from entropic._sweep._forecast import Forecast
-from entropic._sweep._outcomes import Counts
+from entropic._sweep._outcomes import Asked, Counts
 from entropic.errors import ReentrantRunError, SweepError
 from entropic.index import MemoryIndex
 from entropic.reports import SweepProgress
@@ -381,6 +384,48 @@ def test_points_by_earlier_code_that_run_anew_are_shared(store: Store, monkeypat
 
     assert answers == [["0", "2", "4", "6"]] * 2
     assert noted() == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("waited", "cost", "least", "most"),
+    [(0.01, 0.0, 0.0025, 0.005), (4.0, 0.0, 0.1, 0.2), (10_000.0, 0.0, 0.5, 1.0), (0.01, 0.5, 10.0, 10.0)],
+)
+def test_looks_are_as_rare_as_the_wait_is_long(
+    monkeypatch: pytest.MonkeyPatch, waited: float, cost: float, least: float, most: float
+) -> None:
+    """By a twentieth of what was waited for nothing, and a second at most; where a look costs much, it costs little."""
+    now = [100.0]
+    monkeypatch.setattr("entropic._sweep._elsewhere.monotonic", lambda: now[0])
+    points = Elsewhere(lambda: SingleFlight(MemoryLocks()))
+    assert (points.is_due(), points.seconds_until_due()) == (False, float("inf"))
+
+    points.add(Asked(0, {"n": 1}, SimpleNamespace(params_hash="00000000000000aa")))
+    now[0] += waited
+    assert points.is_due()
+    points.note_look(cost)
+
+    assert least <= points.seconds_until_due() <= most + 1e-9
+    now[0] += most
+    assert points.is_due()
+
+
+class MemoryLocks:
+    """Locks of nobody."""
+
+    def scope(self) -> str:
+        return "nowhere"
+
+    def try_lock(self, params_hash: str) -> None:
+        return None
+
+    def place(self, params_hash: str) -> str:
+        return "nowhere"
+
+    def holder(self, params_hash: str) -> str:
+        return "nobody"
+
+    def clean_up(self) -> None:
+        """Nothing is left."""
 
 
 def test_one_point_many_times_is_drawn_no_further_than_here(store: Store, runner: Any) -> None:

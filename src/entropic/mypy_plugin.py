@@ -29,7 +29,6 @@ _DECORATE = {
         "_ValueDecorator": {"checkpoint_dir"},
     }.items()
 }
-_RUNNER = ["params", "result_path"]
 
 
 class EntropicPlugin(Plugin):
@@ -52,7 +51,8 @@ def _decorated(context: MethodContext, given: set[str]) -> Type:
     function = get_proper_type(context.arg_types[0][0]) if context.arg_types and context.arg_types[0] else None
     if not isinstance(function, CallableType) or not isinstance(returned, Instance) or not returned.args:
         return returned
-    if not given.intersection(function.arg_names) or function.arg_names[: len(_RUNNER)] == _RUNNER:
+    is_runner = function.arg_names[:1] == ["params"] and given.issuperset(map(str, function.arg_names[1:]))
+    if is_runner or not given.intersection(function.arg_names):
         return returned
     return returned.copy_modified(args=[_seen_by_callers(function, given), *returned.args[1:]])
 

@@ -178,9 +178,9 @@ class Store:
 
         Args:
             params: The point: names and values, as `entropic.normalize` knows them.
-            runner: Called as ``runner(params, result_path)`` on a miss, with its own copy of *params*. It writes a
-                file or a folder. A mapping that it returns joins the metadata; what it raises passes through, and
-                nothing is recorded.
+            runner: Called as ``runner(params, result_path)`` on a miss, with its own copy of *params*; if it has a
+                parameter ``checkpoint_dir``, also with a folder that outlives kills. It writes a file or a folder. A
+                mapping that it returns joins the metadata; what it raises passes through, and nothing is recorded.
             **metadata: Kept with the record of a new run; takes no part in the key.
 
         Returns:
@@ -565,10 +565,7 @@ class Store:
             0  1      1
             1  2      4
         """
-        records = self.list(where, current=True)
-        if self._engine.settings.remote is not None:
-            self.fetch(records)
-        return records.collect(read, to)
+        return self.list(where, current=True).collect(read, to)
 
     def lineage(self, run: RunRecord | str, *, stores: Iterable[Store] = ()) -> Lineage:
         """
@@ -828,8 +825,9 @@ class Store:
         """
         List runs that were not recorded and have left something, the oldest first.
 
-        These are runs that raised or were killed, in a store with ``keep_failed=True``; and runs that had ended when
-        their result could not be recorded, in any store. What they wrote is kept, with the traceback and a note of
+        These are runs that raised or were killed, in a store with ``keep_failed=True``; runs that had ended when their
+        result could not be recorded, in any store; and runs with limits that were given up, with the reason, and
+        without what they wrote unless the store keeps it. What they wrote is kept, with the traceback and a note of
         their parameters, until it is removed: by ``remove()`` of what is listed, or by ``prune(failed=True)``.
 
         Args:

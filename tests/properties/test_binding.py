@@ -22,13 +22,15 @@ ORDER = [
 
 
 @st.composite
-def functions(draw: st.DrawFn) -> Any:
+def functions(draw: st.DrawFn, *further: str) -> Any:
     """A function that returns what it was given, with a ``result_path`` somewhere among its parameters."""
     names = draw(st.permutations(NAMES))[: draw(st.integers(0, 5))]
-    names.insert(draw(st.integers(0, len(names))), "result_path")
+    for one in ("result_path", *further):
+        names.insert(draw(st.integers(0, len(names))), one)
     kinds = {name: draw(st.sampled_from(ORDER)) for name in names}
-    if kinds["result_path"] in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
-        kinds["result_path"] = Parameter.KEYWORD_ONLY
+    for one in ("result_path", *further):
+        if kinds[one] in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
+            kinds[one] = Parameter.KEYWORD_ONLY
     parameters: list[Parameter] = []
     has_default = False
     for kind in ORDER:
@@ -93,16 +95,29 @@ def test_binding_is_pythons_own(function: Any, call: Any) -> None:
 @given(function=functions(), call=CALLS)
 def test_the_function_gets_what_the_params_say(function: Any, call: Any) -> None:
     """Called with the path put in, the function sees the values of its params, and the path where it belongs."""
+    require_received(Binding(function, "result_path", ()), function, call, {"result_path": "HERE"})
+
+
+@given(function=functions("checkpoint_dir"), call=CALLS)
+def test_the_function_gets_both_of_what_is_put_in(function: Any, call: Any) -> None:
+    """The folder of its checkpoints as well, wherever the two stand."""
+    binding = Binding(function, "result_path", (), "checkpoint_dir")
+
+    require_received(binding, function, call, {"result_path": "HERE", "checkpoint_dir": "THERE"})
+    assert {"result_path", "checkpoint_dir"}.isdisjoint(binding.signature.parameters)
+
+
+def require_received(binding: Binding, function: Any, call: Any, put_in: dict[str, str]) -> None:
+    """Hold what a function receives against what Python itself would bind."""
     args, kwargs = call
-    binding = Binding(function, "result_path", ())
     expected = _as_python_binds(binding.signature, args, kwargs)
     if expected is None:
         return
 
-    full_args, full_kwargs = binding.call_arguments(tuple(args), kwargs, "HERE")
+    full_args, full_kwargs = binding.call_arguments(tuple(args), kwargs, *put_in.values())
     seen = function(*full_args, **full_kwargs)
 
-    assert seen.pop("result_path") == "HERE"
+    assert {name: seen.pop(name) for name in put_in} == put_in
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind is Parameter.VAR_KEYWORD:
             seen.update(seen.pop(name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -246,6 +247,20 @@ assert_type(solver.solve(1), RunRecord)
 assert_type(solver.solve.key(1), str)
 assert_type(solver.energy(1), float)
 solver.solve("one")  # type: ignore[arg-type]
+
+
+# ---- runs made from others
+
+
+@cached(store)
+def meshed(result_path: Path, mesh: RunRecord, file: os.PathLike[str]) -> None: ...
+
+
+assert_type(meshed(solver.solve(1), solver.solve(1)), RunRecord)
+assert_type(solver.solve(1).inputs, tuple[entropic.reports.RunInput, ...])
+assert_type(store.lineage(solver.solve(1)), entropic.reports.Lineage)
+assert_type(store.lineage("f444").ancestors, RecordList)
+meshed(1, "mesh.msh")  # type: ignore[arg-type]
 
 
 # ---- normalisers

@@ -7,7 +7,7 @@ import json
 import click
 
 from .._fs import status_of
-from .._record import flatten, one_line
+from .._record import flatten, inputs_text, one_line
 from .._tables import RecordList
 from ..store import Store
 from . import _view
@@ -125,7 +125,7 @@ def _show_record(records: RecordList, store: Store) -> None:
         *([("superseded", one_line(table.rows[0][superseded]))] if superseded else []),
         ("result", one_line(record.result_path) + gone),
         *(("beside", one_line(path)) for path in store._engine.paths.files_of(record)[1:]),
-        *(("made from", str(one)) for one in record.inputs),
+        *(("made from", text) for text in inputs_text(record.inputs)),
         *(("has read", one_line(one.path)) for one in record.reads[:_MOST_FILES_SHOWN]),
     ]
     for title, values in (("params", record.params), ("metadata", record.metadata), ("provenance", record.provenance)):

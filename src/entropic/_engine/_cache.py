@@ -350,6 +350,7 @@ class RunCache:
         return _tables.Origin(
             self.settings.results_dir,
             lambda records: _superseded.why_superseded(self.index, self.paths, records, is_good),
+            None if self.away is None else self.finder.has_here,
         )
 
     def exchange(self, pairs: Sequence[tuple[RunRecord, RunRecord]]) -> None:

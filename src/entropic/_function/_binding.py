@@ -193,8 +193,9 @@ def _signature_of(function: Callable[..., Any]) -> Signature:
 def _is_runner(signature: Signature, wanted: Sequence[str | None]) -> bool:
     """Whether this is a runner ``(params, result_path)``: then one mapping is the call's params."""
     parameters = list(signature.parameters.values())
-    names = ["params", *filter(None, wanted)]
-    return [p.name for p in parameters] == names and all(p.kind in _BY_POSITION for p in parameters)
+    names = [parameter.name for parameter in parameters]
+    is_one = names[:1] == ["params"] and sorted(names[1:]) == sorted(filter(None, wanted))
+    return is_one and all(p.kind in _BY_POSITION for p in parameters)
 
 
 def _without(signature: Signature, names: Sequence[str | None]) -> Signature:

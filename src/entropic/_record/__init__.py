@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ._companions import companions_of, listed_members
     from ._flat import flatten
     from ._folded import folded
-    from ._inputs import RunInput, inputs_among
+    from ._inputs import RunInput, inputs_among, inputs_text
     from ._labels import call_text, short_name
     from ._reads import ReadFile, RecordedReads, content_mark
     from ._record import (
@@ -41,6 +41,7 @@ __all__ = [
     "folded",
     "frame_value",
     "inputs_among",
+    "inputs_text",
     "is_misleading",
     "is_pinned",
     "lazy_copy",
@@ -65,7 +66,7 @@ __getattr__, __dir__ = door(
         "_companions": "companions_of listed_members",
         "_flat": "flatten",
         "_folded": "folded",
-        "_inputs": "RunInput inputs_among",
+        "_inputs": "RunInput inputs_among inputs_text",
         "_labels": "call_text short_name",
         "_reads": "ReadFile RecordedReads content_mark",
         "_record": "RunRecord copy_record document_text encoded is_pinned lazy_copy path_text place_below with_params",

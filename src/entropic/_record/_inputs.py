@@ -61,6 +61,12 @@ def inputs_among(provenance: dict[str, Any]) -> tuple[RunInput, ...]:
     return tuple(RunInput(**_texts(entry)) for entry in entries if _is_input(entry))
 
 
+def inputs_text(inputs: tuple[RunInput, ...], most: int = 20) -> list[str]:
+    """Some inputs, each as a short text; of many the first ones, and how many more there are."""
+    more = [] if len(inputs) <= most else [f"and {len(inputs) - most} more"]
+    return [*map(str, inputs[:most]), *more]
+
+
 def _is_input(entry: Any) -> bool:
     needed = ("name", "params_hash", "digest")
     return isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in needed)

@@ -124,7 +124,11 @@ def _own(record: RunRecord) -> dict[str, Any]:
 def _provenance_of(record: RunRecord) -> dict[str, Any]:
     """The provenance, in which each input is one short text."""
     told = record.provenance
-    return {**told, "inputs": ", ".join(map(str, record.inputs))} if record.inputs else told
+    if "inputs" not in told or not record.inputs:
+        return told
+    from .._record import inputs_text  # loaded by those whose runs have some
+
+    return {**told, "inputs": ", ".join(inputs_text(record.inputs))}
 
 
 def _dotted(prefix: str, values: Mapping[str, Any], left_out: set[str]) -> dict[str, Any]:
