@@ -145,6 +145,8 @@ def test_a_value_of_a_sweep_is_loaded_from_what_is_fetched(tmp_path: Path) -> No
     assert loaded.sweep([{"n": 1}, {"n": 2}]) == ["result of 1", "result of 2"]
     third = host("third", url)
     assert [record.result_path.read_text() for record in third.fetch(third.list())] == ["result of 1", "result of 2"]
+    fifth = entropic.cached(host("fifth", url), name="simulate")(simulate)
+    assert list(fifth.collect(read=Path.read_text)["value"]) == ["result of 1", "result of 2"]
     fourth = host("fourth", url)
     assert sorted(fourth.collect(read=Path.read_text)["value"]) == ["result of 1", "result of 2"]
 
