@@ -158,9 +158,10 @@ def test_a_store_without_circumstances_records_no_reason(tmp_path: Path) -> None
 
 
 PUBLIC = """
-annotate check close collect count delete delete_records explain export failures file_suffix import_runs index iter
-link_view list merge pin plan prune rebuild register remove_orphans reproduce results_dir retrieve run run_or_retrieve
-salvage settings sweep sweep_as_completed to_html undelete unpin
+annotate check checkpoints close collect count delete delete_records diff evict explain export export_parquet failures
+fetch file_suffix import_runs index iter lineage link_view list merge pin plan prune rebuild register remove_orphans
+reproduce results_dir retrieve run run_or_retrieve salvage settings sweep sweep_as_completed to_html undelete under_way
+unpin
 """
 
 

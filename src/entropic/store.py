@@ -816,8 +816,9 @@ class Store:
         """
         List runs that were not recorded and have left something, the oldest first.
 
-        These are runs that raised or were killed, in a store with ``keep_failed=True``; and runs that had ended when
-        their result could not be recorded, in any store. What they wrote is kept, with the traceback and a note of
+        These are runs that raised or were killed, in a store with ``keep_failed=True``; runs that had ended when their
+        result could not be recorded, in any store; and runs with limits that were given up, with the reason, and
+        without what they wrote unless the store keeps it. What they wrote is kept, with the traceback and a note of
         their parameters, until it is removed: by ``remove()`` of what is listed, or by ``prune(failed=True)``.
 
         Args:
