@@ -26,7 +26,7 @@ _PLACES = {
     "ls": "_ls.ls",
     "show": "_show.show",
     "path": "_show.path",
-    "stats": "_show.stats",
+    "stats": "_stats.stats",
     "check": "_show.check",
     "why": "_explain.why",
     "diff": "_diff.diff",
