@@ -34,6 +34,7 @@ EXPECTED = [
     "register_file",
     "rerun_stochastic",
     "shared_postgres",
+    "supervised",
     "sweep_dask",
     "sweep_processes",
     "sweep_shared",

@@ -145,6 +145,8 @@ def test_a_value_of_a_sweep_is_loaded_from_what_is_fetched(tmp_path: Path) -> No
     assert loaded.sweep([{"n": 1}, {"n": 2}]) == ["result of 1", "result of 2"]
     third = host("third", url)
     assert [record.result_path.read_text() for record in third.fetch(third.list())] == ["result of 1", "result of 2"]
+    fifth = entropic.cached(host("fifth", url), name="simulate")(simulate)
+    assert list(fifth.collect(read=Path.read_text)["value"]) == ["result of 1", "result of 2"]
     fourth = host("fourth", url)
     assert sorted(fourth.collect(read=Path.read_text)["value"]) == ["result of 1", "result of 2"]
 
@@ -452,6 +454,33 @@ def test_a_local_copy_that_was_cut_is_fetched_anew(url: str) -> None:
     path.write_text("res")
 
     assert host("second", url).run_or_retrieve({"n": 1}, never).result_path.read_text() == "result of 1"
+
+
+def test_what_was_added_to_a_local_copy_stays(url: str) -> None:
+    """Though a part of the copy is missing, and fetched anew."""
+    first, second = host("first", url), host("second", url)
+    first.run({"n": 1}, write_folder)
+    folder = second.run_or_retrieve({"n": 1}, never).result_path
+    folder.joinpath("step", "deep", "state").unlink()
+    folder.joinpath("step", "analysis").write_text("mine")
+
+    again = host("second", url).run_or_retrieve({"n": 1}, never).result_path
+
+    assert again.joinpath("latest", "deep", "state").read_text() == "state"
+    assert again.joinpath("step", "analysis").read_text() == "mine"
+
+
+def test_many_fetch_one_folder(tmp_path: Path) -> None:
+    """Each with a store of its own, as processes have; all find it whole."""
+    url = f"file://{tmp_path}/far/runs"
+    host("first", url).run({"n": 1}, write_folder)
+    stores = [host("second", url) for _ in range(8)]
+
+    for _ in range(10):
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda store: store.run_or_retrieve({"n": 1}, never).result_path, stores))
+        assert {path.joinpath("step", "deep", "state").read_text() for path in found} == {"state"}
+        assert len(stores[0].evict()) == 1
 
 
 def test_runs_from_before_are_still_runs(url: str) -> None:

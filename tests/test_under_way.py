@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from entropic import Store, cached, report_progress
+from entropic import Store, cached, command, report_progress
 from entropic._results import _ongoing
 from entropic.reports import ActiveRun
 
@@ -158,12 +158,14 @@ def test_the_time_left_is_judged_by_recorded_runs(store: Store) -> None:
         store.register({"n": n}, result, elapsed_seconds=seconds)
 
     store.run({"n": 10}, look)
+    record(20, 1e-9)
+    store.run({"n": 20}, look)
     record(100, 1000.0)
     record(200, 2000.0)
     with held(lambda wait: store.run({"n": 100}, lambda params, path: (wait(), path.write_text("x")))):
         (run,) = store.under_way()
 
-    assert left == [None]
+    assert left == [None, None]  # nothing was known; and then it took longer than the one that was
     assert run.seconds_left is not None
     assert 900 < run.seconds_left <= 1000
 
@@ -346,6 +348,49 @@ def test_a_forked_child_reports_for_its_run(store: Store) -> None:
 
     assert found == [(0.4, "from a child")]
     assert staged() == []
+
+
+PROGRAM = """
+import subprocess, sys
+from pathlib import Path
+from entropic import Store, report_progress
+
+seen = []
+def look():
+    (run,) = Store("results", "runs.json").under_way()
+    seen.append([run.progress, run.text, run.params])
+
+report_progress(0.3, "in Python")
+look()
+done = subprocess.run([sys.executable, "-m", "entropic", "progress", "1", "in a shell"], capture_output=True, text=True)
+look()
+Path(sys.argv[1]).write_text(repr((seen, done.returncode, done.stderr)))
+"""
+
+
+def test_a_program_reports_for_its_run(store: Store) -> None:
+    """In Python and in a shell."""
+    pytest.importorskip("click", reason="the extra 'cli' is not installed")
+    Path("program.py").write_text(PROGRAM)
+    record = store.run_or_retrieve({"n": 5}, command([sys.executable, "program.py", "{result_path}", "{n}"]))
+    seen, status, said = eval(record.result_path.read_text())
+
+    assert (status, said) == (0, "")
+    assert seen == [[0.3, "in Python", {"n": 5}], [1.0, "in a shell", {"n": 5}]]
+    assert staged() == []
+
+
+def test_a_report_for_a_run_that_has_ended_leaves_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a program has left running may call on; nor is any other file written to."""
+    store.run({"n": 1}, lambda params, path: path.write_text("x"))
+    other = Path("other.json")
+    other.write_text("{}")
+    for path in ("results/.entropic/staging/0123456789abcdef.0.0123456789abcdef.run", str(other)):
+        monkeypatch.setenv("ENTROPIC_RUN_NOTE", os.path.abspath(path))
+        report_progress(0.5)
+
+    assert staged() == []
+    assert other.read_text() == "{}"
 
 
 def sweep_and_report(params: dict[str, Any], path: Path) -> None:

@@ -42,15 +42,14 @@ def ran() -> Counter[str]:
 
 
 def litter() -> list[Path]:
-    """What is left in the private folder once everybody has gone, but for what lasts, such as the environment."""
+    """What is left in the private folder once everybody has gone, but for what lasts."""
     private = Path("results", ".entropic")
     lasting = {private / "id", private / "journal" / "runs-v1.jsonl", private / "keys-v1.lock"}
+    notes = private / "environments-v1"  # of what the runs were made in, one file for each
     return [
         path
         for path in private.rglob("*")
-        if path not in lasting
-        and "environments-v1" not in path.parts
-        and (not path.is_dir() or "staging" in path.parent.parts)
+        if path not in lasting and path.parent != notes and (not path.is_dir() or "staging" in path.parent.parts)
     ]
 
 

@@ -43,7 +43,8 @@ class ActiveRun:
         text: What it has reported in words.
         waiting: The processes that have waited for it for a while, in words.
         attempts: How many attempts there were, this one among them, at a run that puts checkpoints by; else 1.
-        seconds_left: An estimate, by what it has reported, else by recorded runs like it; None if nothing is known.
+        seconds_left: An estimate, by what it has reported, else by recorded runs like it; None if nothing is known, or
+            if it takes longer than these.
     """
 
     params_hash: str
@@ -138,7 +139,7 @@ def _active(seen: Seen, estimates: Estimates, now: float, attempts: int) -> Acti
     left = _left_by_report(fraction, elapsed)
     if left is None and params is not None:
         whole = estimates.seconds(function, params)
-        left = None if whole is None else max(whole - elapsed, 0.0)
+        left = None if whole is None or whole < elapsed else whole - elapsed  # else it is like none of them
     return ActiveRun(
         params_hash=seen.params_hash,
         function=function,

@@ -185,6 +185,9 @@ class RecordList(list[RunRecord]):
         Warns:
             IncompleteGridWarning: The Dataset has gaps.
         """
+        if self._origin is not None and self._origin.fetch is not None:
+            for record in self:
+                self._origin.fetch(record)
         from . import _collect
 
         if to not in ("dataframe", "dataset", "dask"):
