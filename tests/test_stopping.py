@@ -48,8 +48,8 @@ ENDS = {
     "zulu": {"ENTROPIC_END_TIME": IN_AN_HOUR.strftime("%Y-%m-%dT%H:%M:%SZ")},
     "local": {"ENTROPIC_END_TIME": IN_AN_HOUR.astimezone().replace(tzinfo=None).isoformat()},
     "slurm": {"SLURM_JOB_END_TIME": str(int(IN_AN_HOUR.timestamp()))},
-    "the earlier": {
-        "SLURM_JOB_END_TIME": str(int(IN_AN_HOUR.timestamp()) + 999),
+    "one's own": {
+        "SLURM_JOB_END_TIME": str(int(IN_AN_HOUR.timestamp()) - 999),
         "ENTROPIC_END_TIME": IN_AN_HOUR.isoformat(),
     },
     "one that cannot be read": {"SLURM_JOB_END_TIME": "Unknown", "ENTROPIC_END_TIME": IN_AN_HOUR.isoformat()},
@@ -58,7 +58,7 @@ ENDS = {
 
 @pytest.mark.parametrize("variables", ENDS.values(), ids=ENDS)
 def test_the_time_that_is_left(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """By Slurm's variable or one's own, in several forms; the earliest counts."""
+    """By Slurm's variable or one's own, in several forms; one's own counts."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     left = entropic.time_left()
@@ -278,6 +278,7 @@ BODIES = {
         "store.run_or_retrieve({'n': 1}, run)\n",
         [signal.SIGTERM],
         -signal.SIGTERM,
+        0,
     ),
     # One that asks, and ends all the same, is recorded; then the signal has its way.
     "asks and ends": (
@@ -290,12 +291,14 @@ BODIES = {
         "time.sleep(60)\n",
         [signal.SIGTERM, b"\n"],
         -signal.SIGTERM,
+        1,
     ),
     # Outside a run, a program of its own that asks has caught it.
     "outside a run": (
         "entropic.should_stop()\nwait('ready')\nsys.exit(5 if entropic.should_stop() else 6)\n",
         [signal.SIGUSR1, b"\n"],
         5,
+        0,
     ),
     # A worker of a pool that was forked in a run ends as its pool wants it to.
     "a forked child": (
@@ -310,6 +313,7 @@ BODIES = {
         "sys.exit(int(store.run_or_retrieve({'n': 1}, run).result_path.read_text()))\n",
         [],
         int(signal.SIGTERM),
+        1,
     ),
     # What a library in C has caught is left to it.
     "faulthandler": (
@@ -324,13 +328,14 @@ BODIES = {
         "sys.exit(7 if Path('trace').read_text() else 8)\n",
         [signal.SIGUSR1, b"\n"],
         7,
+        1,
     ),
 }
 
 
-@pytest.mark.parametrize(("body", "acts", "status"), BODIES.values(), ids=BODIES)
-def test_signals_of_a_process(body: str, acts: list[Any], status: int) -> None:
-    """Each is caught only for those who ask, and nothing is swallowed."""
+@pytest.mark.parametrize(("body", "acts", "status", "recorded"), BODIES.values(), ids=BODIES)
+def test_signals_of_a_process(body: str, acts: list[Any], status: int, recorded: int) -> None:
+    """Each is caught only for those who ask, and nothing is swallowed; what has run to its end is recorded."""
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT.format(body=body)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -348,6 +353,7 @@ def test_signals_of_a_process(body: str, acts: list[Any], status: int) -> None:
 
     assert process.returncode == status
     assert said == b""
+    assert len(Store("results", "runs.json").list()) == recorded
 
 
 # ---- sweeps ---------------------------------------------------------------------------------------------------------

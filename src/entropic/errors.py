@@ -982,11 +982,13 @@ class NotRecordedError(EntropicError, LookupError):
         name: Of the function; empty for a plain run.
         params_hash: The key of the call, or what else names the run.
         deed: What was to be done with it.
+        advice: What to do instead.
     """
 
     name: str
     params_hash: str
     deed: str = ""
+    advice: str = ""
     _template = "Cannot {_deed}: it has no recorded run ({params_hash}). {_way_out}"
 
     @property
@@ -997,6 +999,8 @@ class NotRecordedError(EntropicError, LookupError):
 
     @property
     def _way_out(self) -> str:
+        if self.advice:
+            return self.advice
         if self.deed:
             return "Pass the first digits of a recorded hash, or the path of a result."
         return "Call the function first." if self.name else "Run or register it first."

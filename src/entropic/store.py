@@ -436,6 +436,7 @@ class Store:
         order_by: str | Iterable[str] | None = None,
         limit: int | None = None,
         newest_first: bool = False,
+        after: RunRecord | None = None,
         current: bool = False,
         fallback: bool = False,
     ) -> RecordList:
@@ -451,6 +452,8 @@ class Store:
                 come before texts; runs without the parameter, or without an order in it, come last.
             limit: At most so many, the first ones in that order.
             newest_first: Turn round the order of time, also among runs that *order_by* takes for equal.
+            after: Begin behind this record, one of such a list, in that order: with *limit*, and the last record of a
+                page, the next page follows. Runs recorded meanwhile come where they belong.
             current: Leave out what was superseded: runs of a point that has a newer one. Without it they are marked
                 in tables, frames and pages. Which code is today's, a decorated function knows: ask its own ``list``.
             fallback: Show as well, before ours, what only the stores have that are fallen back on. Nothing is fetched.
@@ -459,6 +462,7 @@ class Store:
             TypeError: The query is neither mapping, text nor condition, or a value in it cannot be normalised.
             QueryTextError: A text is no query; the message tells the position (a `ValueError`).
             ValueError: The limit is negative.
+            NotRecordedError: The record to begin behind is not there any more, or not as it was (a `LookupError`).
 
         Example:
             >>> from entropic import param
@@ -471,8 +475,13 @@ class Store:
             [3, 2]
             >>> store.list("n>1 dt=.3") == store.list(param("n") > 1)
             True
+            >>> page = store.list(limit=2)
+            >>> [record.params["n"] for record in store.list(limit=2, after=page[-1])]
+            [3]
         """
-        selection = query.Selection.of(where, order_by, limit, newest_first)
+        selection = query.Selection.of(
+            where, order_by, limit, newest_first, *_required_records([after] if after else [])
+        )
         if fallback:
             return _engine.select_with_fallbacks(self._engine, selection, current=current)
         return self._engine.select(selection, current=current)

@@ -53,7 +53,7 @@ def sql(populations: list[Population], scratch: Path, effort: Effort) -> list[Se
         "listed": Section("Peak memory of a list of everything, by index", OURS, "MB"),
     }
     for population in populations:
-        with _places(population, scratch / str(population.size), sections["copy"]) as places:
+        with places_of(population, scratch / str(population.size), sections["copy"]) as places:
             for name, figures in _figures(population, places, scratch, effort):
                 sections[name].add(sized(population.size), figures)
     return [section for section in sections.values() if section.figures]
@@ -81,7 +81,7 @@ def _figures(
 
 
 @contextlib.contextmanager
-def _places(population: Population, folder: Path, speeds: Section) -> Iterator[dict[str, Place]]:
+def places_of(population: Population, folder: Path, speeds: Section) -> Iterator[dict[str, Place]]:
     """The population in every kind of index; the results are one folder for all of them."""
     source = population.copied_to(folder)
     places = {OURS: Place(folder, None), "SQLite": Place(folder, f"sqlite:///{folder}/runs.sqlite3")}

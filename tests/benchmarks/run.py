@@ -28,6 +28,7 @@ from measure_hits import first_hits, warm_hits
 from measure_memory import memory
 from measure_misses import misses
 from measure_queries import queries
+from measure_scale import scale
 from measure_sql import sql
 from measure_sweeps import sweeps
 from report import Section, text
@@ -42,6 +43,7 @@ MEASURES: dict[str, Callable[[list[Population], Path, Effort], list[Section]]] =
     "arrays": lambda populations, scratch, effort: arrays(effort),
     "sweeps": lambda populations, scratch, effort: sweeps(_middle(populations), scratch, effort),
     "sql": sql,
+    "scale": scale,
 }
 
 _SIZES = [100, 10_000, 100_000]
@@ -77,6 +79,8 @@ def _measured(options: argparse.Namespace, folder: Path) -> Iterator[Section]:
         yield from memory([million])
         if "sql" in options.only:
             yield from sql([million], folder / "sql1000000", effort)
+        if "scale" in options.only:
+            yield from scale([million], folder / "scale1000000", effort)
 
 
 def _middle(populations: list[Population]) -> Population:
@@ -87,7 +91,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=_AS_WRITTEN)
     parser.add_argument("--sizes", type=int, nargs="+", default=_SIZES, help="numbers of records (multiples of 20)")
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES), help="what to measure")
-    parser.add_argument("--million", action="store_true", help="also memory and databases at 1,000,000 records")
+    parser.add_argument(
+        "--million", action="store_true", help="also memory, databases and small answers at 1,000,000 records"
+    )
     parser.add_argument("--quick", action="store_true", help="a smoke run")
     parser.add_argument("--json", type=Path, help="where to write all figures as JSON")
     parser.add_argument("--folder", type=Path, help="where to build the stores")

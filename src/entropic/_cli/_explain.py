@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,6 @@ from .._command import typed_otherwise, with_typed
 from .._engine import changed_files, identity_fields, run_mark
 from .._maintenance import Explanation, explain
 from .._record import RunRecord, cell_text, one_line
-from .._tables import RecordList
 from ..hashing import PLAIN, Identity, encode, key_of, normalize_params
 from ..query import value_of
 from ..store import Store
@@ -50,7 +50,7 @@ def why(context: click.Context, store: Store, name: str | None, params: tuple[st
     """
     texts = typed(params, "why")
     values = normalize_params({name: value_of(text) for name, text in texts.items()})
-    newest = _newest(store.list(), name)
+    newest = _newest(store.iter(), name)
     point = values if newest is None else _completed(store, values, newest)
     identity = PLAIN if newest is None else _identity(newest, texts, values)
     explanation = _with_code(explain(store._engine, key_of(point, identity)), store)
@@ -59,7 +59,7 @@ def why(context: click.Context, store: Store, name: str | None, params: tuple[st
         context.exit(1)
 
 
-def _newest(records: RecordList, name: str | None) -> RunRecord | None:
+def _newest(records: Iterable[RunRecord], name: str | None) -> RunRecord | None:
     """The newest run of the function that is meant; none if plain runs are."""
     newest = {_view.function_of(record): record for record in records}
     meant = [one for one in newest if name is None or one == name or one.endswith(f".{name}")]

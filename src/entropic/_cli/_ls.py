@@ -55,8 +55,10 @@ def ls(
     """
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")
-    records = chosen(store, runs, sort, current=current, limit=None if reverse else limit)
-    records = (records[::-1] if reverse else records)[:limit]
+    if reverse and sort:
+        records = chosen(store, runs, sort, current=current)[::-1][:limit]
+    else:
+        records = chosen(store, runs, sort, current=current, limit=limit, newest_first=reverse)
     if varying:
         records = records.varying()
     if as_json:

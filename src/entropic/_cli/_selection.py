@@ -23,10 +23,17 @@ runs_argument = click.argument("runs", nargs=-1, metavar="[FILTER|HASH]...", she
 
 
 def chosen(
-    store: Store, texts: Sequence[str], sort: str | None = None, *, current: bool = False, limit: int | None = None
+    store: Store,
+    texts: Sequence[str],
+    sort: str | None = None,
+    *,
+    current: bool = False,
+    limit: int | None = None,
+    newest_first: bool = False,
 ) -> RecordList:
     """The runs that match all filters, and one of the hashes if there are any; oldest first, or sorted."""
-    return store.list(condition_of(texts), order_by=sort, current=current, limit=limit)
+    asked = condition_of(texts)
+    return store.list(asked, order_by=sort, current=current, limit=limit, newest_first=newest_first)
 
 
 def condition_of(texts: Sequence[str]) -> Condition | None:
@@ -53,6 +60,14 @@ def some(store: Store, texts: Sequence[str], *, current: bool = False) -> Record
     return records
 
 
+def newest(store: Store, texts: Sequence[str]) -> RecordList:
+    """The newest of the runs that are meant, alone; or, if there are none, exit status 1."""
+    records = store.list(condition_of(texts), newest_first=True, limit=1)
+    if not records:
+        raise NothingFound(nothing_found(store, texts))
+    return records
+
+
 class NothingFound(click.ClickException):
     """There is no answer: exit status 1."""
 
@@ -74,10 +89,15 @@ def nothing_found(store: Store, texts: Sequence[str]) -> str:
 
 def _other_kinds(store: Store, asked: Filter) -> str:
     """The recorded values of a name, if none of them is of the kind that was asked for."""
-    runs = [fields_of(record) for record in store.list(param(asked.name).exists())]
-    recorded = [look_up(run, asked.name) for run in runs if has_name(run, asked.name)]
-    values = {cell_text(value): value for value in recorded}
-    if asked.operator == "~" or not values or any(type(value) is type(asked.value) for value in values.values()):
+    values: dict[str, Any] = {}
+    for run in map(fields_of, store.iter(param(asked.name).exists())) if asked.operator != "~" else ():
+        if has_name(run, asked.name):
+            value = look_up(run, asked.name)
+            if type(value) is type(asked.value):
+                return ""
+            if len(values) <= _MOST_VALUES_SHOWN:
+                values.setdefault(cell_text(value), value)
+    if not values:
         return ""
     shown = [f"{text} ({kind_of(value)})" for text, value in list(values.items())[:_MOST_VALUES_SHOWN]]
     return f"{asked.name} is recorded as {', '.join(shown)}{', ...' if len(values) > len(shown) else ''}"

@@ -1,10 +1,8 @@
-"""Subcommands that look at single runs and at the whole: show, path, stats, check."""
+"""Subcommands that look at single runs and at the whole: show, path, check."""
 
 from __future__ import annotations
 
 import json
-import sys
-from collections import Counter
 
 import click
 
@@ -14,7 +12,7 @@ from .._tables import RecordList
 from ..store import Store
 from . import _view
 from ._place import opens_store
-from ._selection import NothingFound, answering, runs_argument, some, total_size
+from ._selection import NothingFound, answering, condition_of, newest, runs_argument, some
 
 _MOST_FILES_SHOWN = 10
 
@@ -38,11 +36,11 @@ def show(store: Store, runs: tuple[str, ...], as_json: bool, shows_code: bool, s
       entropic show --lineage f444
       entropic show n=100 dt=0.01
     """
-    records = some(store, runs)
-    if len(records) > 1:
-        _view.told(f"{len(records)} runs match; this is the newest")
+    records = newest(store, runs)
+    if (count := store.count(condition_of(runs))) > 1:
+        _view.told(f"{count} runs match; this is the newest")
     if shows_code:
-        _show_code(records, store)
+        _show_code(store, runs)
     elif shows_lineage:
         lineage = store.lineage(records[-1])
         click.echo(lineage.to_json() if as_json else "\n".join(map(one_line, str(lineage).split("\n"))))
@@ -52,17 +50,18 @@ def show(store: Store, runs: tuple[str, ...], as_json: bool, shows_code: bool, s
         _show_record(records[-1:], store)
 
 
-def _show_code(records: RecordList, store: Store) -> None:
+def _show_code(store: Store, runs: tuple[str, ...]) -> None:
     """The text of the code behind the newest of some runs, and how the newest one of other code differs."""
-    codes = [str(one.provenance["code"]) for one in records if "code" in one.provenance]
-    codebook = store._engine.codebook
-    text = codebook.text(codes[-1]) if codes else ""
+    newest_first = store.iter(condition_of(runs), newest_first=True)
+    codes = (str(one.provenance["code"]) for one in newest_first if "code" in one.provenance)
+    code, codebook = next(codes, ""), store._engine.codebook
+    text = codebook.text(code) if code else ""
     if not text:
         raise NothingFound("the code of this run is not known")
     click.echo(_harmless(text))
-    earlier = [code for code in codes if code != codes[-1]]
-    if earlier:
-        click.echo(_harmless(codebook.diff(earlier[-1], codes[-1])))
+    earlier = next((one for one in codes if one != code), None)
+    if earlier is not None:
+        click.echo(_harmless(codebook.diff(earlier, code)))
 
 
 def _harmless(text: str) -> str:
@@ -96,46 +95,6 @@ def path(store: Store, runs: tuple[str, ...], every: bool, null: bool) -> None:
         _view.show_path(one, end=b"\0" if null else b"\n")
     if not there:
         raise NothingFound("no result is there")
-
-
-@click.command()
-@opens_store()
-def stats(store: Store) -> None:
-    """
-    Count runs, points, functions, bytes and time.
-
-    The size is what was recorded with the runs. How much time hits have saved is not known: reading writes nothing, so
-    they are not counted.
-    """
-    records = store.list()
-    spent = [record.metadata.get("elapsed_seconds") for record in records]
-    seconds = [float(one) for one in spent if isinstance(one, (int, float)) and 0 <= one <= sys.float_info.max]
-    functions = Counter(_view.function_of(record) or "(plain runs)" for record in records)
-    rows = [
-        ("index", one_line(getattr(store.index, "path", None) or store.index)),
-        ("results", one_line(store.results_dir)),
-        ("runs", str(len(records))),
-        ("points", str(len({record.params_hash for record in records}))),
-        ("size", _view.size_text(total_size(records))),
-        *_checkpoint_rows(store),
-        ("time spent", _view.time_text(sum(seconds)) if seconds else "unknown"),
-    ]
-    if records:
-        # By their times: runs of a copied or migrated index need not be in that order.
-        by_time = sorted(records, key=lambda record: record.created_at)
-        rows += [("first", _view.created(by_time[0])), ("last", _view.created(by_time[-1]))]
-    rows += [
-        ("function" if not place else "", f"{count:>6}  {one_line(name)}")
-        for place, (name, count) in enumerate(functions.most_common())
-    ]
-    _show_pairs(rows)
-
-
-def _checkpoint_rows(store: Store) -> list[tuple[str, str]]:
-    """What runs have put by that are not recorded, if any have."""
-    found = store.checkpoints()
-    size = _view.size_text(sum(one.size_bytes for one in found))
-    return [("checkpoints", f"{size}, of {len(found)} unrecorded run{'' if len(found) == 1 else 's'}")] if found else []
 
 
 @click.command()
@@ -175,12 +134,4 @@ def _show_record(records: RecordList, store: Store) -> None:
             for name, value in flatten(values).items()
             if name not in ("siblings", "inputs", "reads.files")
         ]
-    _show_pairs(rows)
-
-
-def _show_pairs(rows: list[tuple[str, str]]) -> None:
-    rows = [(one_line(name), one_line(value)) for name, value in rows]
-    width = max(len(name) for name, _ in rows)
-    for name, value in rows:
-        label = click.style(f"{name:<{width}}", bold=True) if _view.wants_colour() else f"{name:<{width}}"
-        click.echo(f"{label}  {value}".rstrip())
+    _view.show_pairs(rows)

@@ -86,3 +86,12 @@ def json_of(record: RunRecord) -> dict[str, Any]:
     names = ("params_hash", "result_path", "created_at", "metadata")
     params = {name: document[name] for name in record.params}
     return {**{name: document[name] for name in names}, "provenance": document.get("provenance", {}), "params": params}
+
+
+def show_pairs(rows: list[tuple[str, str]]) -> None:
+    """Show names and values, one pair a line."""
+    rows = [(one_line(name), one_line(value)) for name, value in rows]
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        label = click.style(f"{name:<{width}}", bold=True) if wants_colour() else f"{name:<{width}}"
+        click.echo(f"{label}  {value}".rstrip())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
     from ._manifest import differs, first_defect, has_recorded_digests, is_stored
     from ._open_caches import open_caches
-    from ._origins import fetch_result, origins_of, records_in_journal
+    from ._origins import fetch_result, origins_of, readable_id, records_in_journal
     from ._parts import CannotTakeError, Part, Refused, Rules, copy_parts, is_inside, require_own_key
     from ._paths import ResultPaths
     from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
@@ -90,6 +90,7 @@ __all__ = [
     "not_removed",
     "open_caches",
     "origins_of",
+    "readable_id",
     "records_in_journal",
     "require_callable",
     "require_own_key",
@@ -120,7 +121,7 @@ __getattr__, __dir__ = door(
         "_lookup": "Candidate Lookup agrees has_own_key identity_fields identity_of judge",
         "_manifest": "differs first_defect has_recorded_digests is_stored",
         "_open_caches": "open_caches",
-        "_origins": "fetch_result origins_of records_in_journal",
+        "_origins": "fetch_result origins_of readable_id records_in_journal",
         "_parts": "CannotTakeError Part Refused Rules copy_parts is_inside require_own_key",
         "_paths": "ResultPaths",
         "_plain_runs": "PlainRuns SIMILAR_RUNS durations_of",

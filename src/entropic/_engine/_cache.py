@@ -306,11 +306,12 @@ class RunCache:
         from . import _records
 
         self.settle()
-        records = _records.found(self.index, selection.condition, self.paths, newest_first=selection.newest_first)
+        selection = _records.begun(self.index, selection, self.paths)
+        records = _records.found(self.index, selection, self.paths)
         if is_wanted is not None:
             records = filter(is_wanted, records)
         if selection.order_by:
-            records = iter(_records.first_in_order(records, selection.order_by, selection.limit, self.paths.fields))
+            records = iter(_records.first_in_order(records, selection, self.paths.fields))
         # What an index yields is ours alone: it is given its place without being copied once more.
         return map(self.paths.seen, itertools.islice(records, selection.limit))
 
@@ -338,9 +339,8 @@ class RunCache:
             records = itertools.islice(answering, selection.limit)
         found = _tables.from_store(records, self.origin(is_good))
         if selection.condition != query.EVERY_RUN or selection.order_by:
-            _unknown_names.warn_of_slips(
-                selection, bool(found), lambda: map(self.paths.fields, filter(is_wanted, self.index.iter()))
-            )
+            runs = lambda: map(self.paths.fields, filter(is_wanted, self.index.iter()))  # noqa: E731
+            _unknown_names.warn_of_slips(selection, bool(found), runs, None if is_wanted else self.index.has_param)
         return found
 
     def origin(self, is_good: Callable[[RunRecord], bool] | None = None) -> Origin:

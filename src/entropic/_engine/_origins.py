@@ -23,7 +23,8 @@ from ._open_caches import open_caches
 
 def origins_of(sources: Sequence[Source]) -> list[dict[str, str]]:
     """What a record has to keep of the results that its run is made from; of other input files nothing."""
-    found = (_origin_of(source) for source in sources)
+    identities: dict[Path, str] = {}
+    found = (_origin_of(source, identities) for source in sources)
     return [origin.to_dict() for origin in found if origin is not None]
 
 
@@ -56,7 +57,15 @@ def provenance_of(key: Key, again: Callable[[], Key] | None) -> dict[str, Any]:
     return {"inputs": inputs} if inputs else {}
 
 
-def _origin_of(source: Source) -> RunInput | None:
+def readable_id(folder: Path) -> str:
+    """The identity of a results folder; empty if it has none, or one that this user may not read."""
+    try:
+        return folder_id(folder) or ""
+    except OSError:
+        return ""
+
+
+def _origin_of(source: Source, identities: dict[Path, str]) -> RunInput | None:
     value: Any = source.value
     record: RunRecord | None = value.record if isinstance(value, InputFile) else value
     path = os.path.abspath(value if record is None else record)
@@ -67,6 +76,8 @@ def _origin_of(source: Source) -> RunInput | None:
             return None
     elif folder is None:
         folder = _folder_of_registered(record)
+    if folder is not None and folder not in identities:
+        identities[folder] = readable_id(folder)
     inside = folder is not None and is_below(path, str(folder))
     return RunInput(
         source.place,
@@ -76,7 +87,7 @@ def _origin_of(source: Source) -> RunInput | None:
         record.created_at,
         os.path.relpath(path, folder) if folder is not None and inside else path,
         results_dir=str(folder or ""),
-        store=(folder and folder_id(folder)) or "",
+        store="" if folder is None else identities[folder],
     )
 
 

@@ -11,6 +11,7 @@ from .. import _results, query
 from .._record import RunRecord, companions_of, copy_record, place_below
 from ..index import Index
 
+_MOST_NAMES = 100  # to search for; for more, all records are looked at
 _BESIDE_DATABASES = ("-wal", "-shm", "-journal")
 
 
@@ -95,18 +96,31 @@ class ResultPaths:
             return []
         return [self._index.path, *(Path(f"{self._index.path}{ending}") for ending in _BESIDE_DATABASES)]
 
-    def unused(self, paths: Iterable[Path], records: Iterable[RunRecord]) -> dict[Path, bool]:
+    def unused(self, paths: Iterable[Path]) -> dict[Path, bool]:
         """For each path, whether no record needs it, or anything in it or around it; links resolved."""
         real = {path: _real_parent(str(path)) for path in paths}
         asked = frozenset(real.values())
         around = frozenset(str(above) for path in asked for above in Path(path).parents)
         needed: set[str] = set()
-        for record in records:
+        for record in self._may_use(asked):
             for path in map(str, self.files_of(record)):
                 # A link that is a result is needed itself, and so is what it leads to.
                 for place in (_real_parent(path), _real(path)):
                     needed.update(_touched(place, asked, around))
         return {path: place not in needed for path, place in real.items()}
+
+    def _may_use(self, places: Iterable[str]) -> Iterator[RunRecord]:
+        """
+        Every record of which a file may be at one of some places, in it or around it.
+
+        A record whose path is a bare name uses what has that name in the results folder. If that is no link, it is
+        something else than a place without this name on its way from there.
+        """
+        root = os.path.realpath(self.results_dir)
+        if os.path.realpath(self._relative_to()) != root or not all(_is_below(place, root) for place in places):
+            return self._index.iter()
+        names = {name for place in places for name in os.path.relpath(place, root).split(os.sep)} | _links_in(root)
+        return self._index.iter() if len(names) > _MOST_NAMES else self._index.may_use(names)
 
     def _relative_to(self) -> Path:
         if self._base is None:
@@ -143,6 +157,15 @@ def _touched(path: str, asked: frozenset[str], around: frozenset[str]) -> Iterat
 
 def _is_below(path: str, folder: str) -> bool:
     return path.startswith(folder + os.sep)
+
+
+def _links_in(folder: str) -> set[str]:
+    """The names of the links that lie in a folder."""
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries if entry.is_symlink()}
+    except FileNotFoundError:
+        return set()
 
 
 def _is_same(first: Path, second: Path) -> bool:

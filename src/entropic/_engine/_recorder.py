@@ -15,7 +15,7 @@ from .._fs import LateModule, remember, warn
 from .._locks import Flight
 from .._record import RunRecord
 from .._results import Ongoing, Published, Stage, StagingArea
-from .._stopping import current_run
+from .._stopping import current_run, hearing_signals
 from ..errors import (
     EntropicError,
     IndexUnavailableError,
@@ -132,7 +132,7 @@ class Recorder:
         run = RunUnderWay(stage.path, self._notes)
         ending = Ending(stage, key, self._settings.results_dir, work)
         attempt, ongoing = attempt_at(self._staging, key, work, policy, purpose, run), self._shown(stage, ending, key)
-        with ending.watched(keep_failed=self._settings.keep_failed), attempt, ongoing:
+        with hearing_signals(), ending.watched(keep_failed=self._settings.keep_failed), attempt, ongoing:
             with ongoing.running(), run.told(work, policy, found.reason), current_run() as current:
                 attempt.begin(current)
                 yield run

@@ -10,38 +10,65 @@ from typing import Any
 
 from .._record import RunRecord, copy_record, is_pinned
 from ..index import Index
-from ..query import Condition, in_order, names_in, predicate
+from ..query import EVERY_RUN, Condition, Selection, in_order, names_in, predicate
 from ._paths import ResultPaths
 from ._writer import IndexWriter, signature
 
 _LEAST_TO_SORT = 1000
 
 
-def found(index: Index, condition: Condition, paths: ResultPaths, *, newest_first: bool = False) -> Iterator[RunRecord]:
-    """Yield the records that a query means."""
-    if not _names_path(condition):
-        return index.iter(condition, newest_first=newest_first)
+def begun(index: Index, selection: Selection, paths: ResultPaths) -> Selection:
+    """
+    The same selection, with the run to begin behind as the index has it.
+
+    Raises:
+        NotRecordedError: The index has no such run, as it was.
+    """
+    if selection.after is None:
+        return selection
+    same = index.find_all_by_hash(selection.after.params_hash)
+    stored = next((one for one in same if paths.shown(one) == selection.after), None)
+    if stored is None:
+        raise selection.unknown_place()
+    return selection._replace(after=stored)
+
+
+def found(index: Index, selection: Selection, paths: ResultPaths) -> Iterator[RunRecord]:
+    """Yield the records that a query means, in the order of the index; those behind one, if no other is asked for."""
+    names_path, newest_first = _names_path(selection.condition), selection.newest_first
+    asked = EVERY_RUN if names_path else selection.condition
+    if selection.after is None or selection.order_by:
+        records = index.iter(asked, newest_first=newest_first)
+    else:
+        records = index.iter_after(selection.after, asked, newest_first=newest_first)
+    if not names_path:
+        return records
     # The index keeps paths relative to the results folder; asked for is the path that users see.
-    is_meant = predicate(condition)
-    records = index.iter(newest_first=newest_first)
+    is_meant = predicate(selection.condition)
     return (record for record in records if is_meant(paths.fields(record)))
 
 
 def count(index: Index, condition: Condition, paths: ResultPaths) -> int:
     """Count the records that a query means, without holding them."""
     if _names_path(condition):
-        return sum(1 for _ in found(index, condition, paths))
+        return sum(1 for _ in found(index, Selection(condition), paths))
     return index.count(condition)
 
 
 def first_in_order(
-    records: Iterable[RunRecord], names: Sequence[str], limit: int | None, fields: Callable[[RunRecord], dict[str, Any]]
+    records: Iterable[RunRecord], selection: Selection, fields: Callable[[RunRecord], dict[str, Any]]
 ) -> list[RunRecord]:
-    """Sort records by some names and return the first ones, without holding many more than these."""
+    """Sort records as a selection says and return the first ones, without holding many more than these."""
+    names, limit = selection.order_by, selection.limit
     if limit is None:
-        return in_order(records, names, fields)
-    remaining, kept = iter(records), list[RunRecord]()
+        return selection.behind(in_order(records, names, fields))
+    remaining, kept, is_passed = iter(records), list[RunRecord](), selection.after is None
     while some := list(itertools.islice(remaining, max(limit, _LEAST_TO_SORT))):
+        if not is_passed or selection.after is not None:
+            is_here = selection.after in some
+            # Among its equals it stands where it stands in the index: before what comes later, behind what came before.
+            around = some if is_here else [selection.after, *some] if is_passed else [*some, selection.after]
+            some, is_passed = selection.behind(in_order(around, names, fields)), is_passed or is_here
         kept = in_order([*kept, *some], names, fields)[:limit]
     return kept
 

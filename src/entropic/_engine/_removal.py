@@ -57,7 +57,7 @@ def remove_unused(places: ResultPaths, index: Index, results_dir: Path, paths: C
         return []
     removed: list[Path] = []
     kept: list[tuple[Path, OSError]] = []
-    for path, is_unused in places.unused(paths, index.iter()).items():
+    for path, is_unused in places.unused(paths).items():
         if not is_unused:
             _log.file_kept(str(path), "another record uses it")
             continue

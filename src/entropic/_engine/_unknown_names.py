@@ -13,6 +13,7 @@ from ..hashing import RESERVED
 from ..query import Comparison, Condition, Selection, comparisons_in, has_name, look_up, names_in
 
 _EXAMINED = 10_000
+_LOOKED_AT = 1_000  # runs, one by one, before an index is asked
 _ASKED_BY_VALUE = ("==", "isin", "<", "<=", ">", ">=", "between")
 _OWN = RESERVED | {"function"}
 
@@ -20,7 +21,9 @@ Fields = Callable[[], Iterable[Mapping[str, Any]]]
 """Gives the runs that were asked, by their fields, as often as it is called."""
 
 
-def warn_of_slips(selection: Selection, found: bool, runs: Fields) -> None:
+def warn_of_slips(
+    selection: Selection, found: bool, runs: Fields, is_known: Callable[[str], bool] | None = None
+) -> None:
     """
     Warn of names in a query or an order that no run has, and of values that no run can have.
 
@@ -28,13 +31,14 @@ def warn_of_slips(selection: Selection, found: bool, runs: Fields) -> None:
         selection: What was asked.
         found: Whether anything was.
         runs: The runs that were asked; none of them, and there is nothing to say.
+        is_known: Whether any of these has a name, if that can be told without looking at each.
 
     Warns:
         UnknownNameWarning: Once for each name.
     """
     names = names_in(selection.condition) if not found or _can_find_without(selection.condition) else []
     names += [name.removeprefix("-") for name in selection.order_by]
-    unknown = _unknown(dict.fromkeys(name for name in names if name not in _OWN), runs)
+    unknown = _unknown(dict.fromkeys(name for name in names if name not in _OWN), runs, is_known)
     for name, others in unknown.items():
         warn(
             f"Found no run by {name!r}: no recorded run has a parameter of that name.{_hint(name, others)}",
@@ -49,15 +53,18 @@ def _can_find_without(condition: Condition) -> bool:
     return type(condition).__name__ in ("Or", "Not") or any(map(_can_find_without, condition._parts()))
 
 
-def _unknown(names: Iterable[str], runs: Fields) -> dict[str, list[str]]:
+def _unknown(names: Iterable[str], runs: Fields, is_known: Callable[[str], bool] | None) -> dict[str, list[str]]:
     """The names that no run has, each with the names that there are."""
     missing, there = list(names), dict[str, None]()
     if not missing:
         return {}
-    for run in runs():
+    for number, run in enumerate(runs()):
         missing = [name for name in missing if not has_name(run, name)]
         if not missing:
             return {}
+        if number >= _LOOKED_AT and is_known is not None:
+            missing = [name for name in missing if not is_known(name)]
+            break
         there |= dict.fromkeys(_names_of(run)) if len(there) < _EXAMINED else {}
     return {name: list(there) for name in missing} if there else {}
 

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from .._engine import RunCache, changed_files, judge_of_code, open_caches, records_in_journal, signature
+from .._engine import RunCache, changed_files, judge_of_code, open_caches, readable_id, records_in_journal, signature
 from .._fs import status_of
 from .._record import RunInput, RunRecord, call_text, short_name
-from .._results import folder_id
 from ..hashing import recorded_digest
 from ..query import param
 
@@ -83,7 +82,7 @@ def _in_folders(one: RunInput, results_dir: Path | None) -> Iterator[_Place]:
     """What the journals tell of an input: of the folder that lies as it lay then, seen from here, and of that one."""
     near = [] if results_dir is None else [Path(os.path.normpath(results_dir / one.relative_dir))]
     for folder in dict.fromkeys([*near, Path(one.results_dir)] if one.results_dir else []):
-        if not one.store or folder_id(folder) == one.store:
+        if not one.store or readable_id(folder) == one.store:
             yield from (_Place(record, None, folder) for record in records_in_journal(folder, one.params_hash))
 
 
@@ -189,7 +188,7 @@ class Ancestry:
         """A run of equal content is as good as the very one in a store that was asked, or that the input names."""
         if place.engine is None or place.engine in self._chosen or place.record.created_at == one.created_at:
             return True
-        return bool(one.store) and folder_id(place.engine.settings.results_dir) == one.store
+        return bool(one.store) and readable_id(place.engine.settings.results_dir) == one.store
 
     def _run(self, record: RunRecord, engine: RunCache | None, folder: Path | None, digest: str) -> LineageRun:
         function = record.provenance.get("function")

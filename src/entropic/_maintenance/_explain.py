@@ -15,7 +15,6 @@ from typing import Any, Protocol
 from .._code import RunNotes, environment
 from .._engine import RunCache, StalenessPolicy, agrees, identity_fields
 from .._record import RunRecord, local_time, one_line
-from .._tables import RecordList
 from ..errors import declaration
 from ..hashing import Identity, Key, canonical, decode_params, key_of
 from ..query import Selection
@@ -24,6 +23,7 @@ from ._value_differences import RunNames, changed_entries, differences_of, value
 __all__ = ["Explanation", "Neighbour"]
 
 _NEAREST = 3
+_MOST_KEPT = 200
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def _explain_here(
     found = engine.look_up(key, quiet)
     candidate = found.candidate
     if candidate is None:
-        return _unrecorded(engine.select(Selection.of()), key, function, defaults, quiet, RunNames(engine))
+        return _unrecorded(engine, key, function, defaults, quiet)
     if found.is_broken:
         return _explained(key, None, (f"the {found.reason}: {candidate.path}",))
     if found.kind == "other function":
@@ -186,23 +186,22 @@ def _of_earlier_code(
 
 
 def _unrecorded(
-    records: RecordList,
+    engine: RunCache,
     key: Key,
     function: Function | None,
     defaults: Collection[str],
     policy: StalenessPolicy | None,
-    run_names: RunNames,
 ) -> Explanation:
     name = key.identity.fields.get("function", "")
-    own = [one.provenance.get("function", "") == name for one in records]
-    what = "run of these parameters" if any(own) else f"run of {name}" if name else "plain run"
-    if function is not None:
-        records = RecordList(
-            function.of_today(one) if is_own else one for one, is_own in zip(records, own, strict=True)
-        )
-    nearest = tuple(_nearest(key, records, defaults, policy, run_names))
-    renamed = _former_names(key, records, own, policy)
-    reasons = (f"no {what} is recorded", *_said_of_names(renamed, function))
+    near, elsewhere, has_own = _Nearest(key), _OtherNames(key, policy), False
+    for record in engine.iter(Selection.of(newest_first=True)):  # one by one: they may be a million
+        is_own = record.provenance.get("function", "") == name
+        has_own = has_own or is_own
+        elsewhere.look_at(record, is_own=is_own)
+        near.look_at(function.of_today(record) if function is not None and is_own else record)
+    what = "run of these parameters" if has_own else f"run of {name}" if name else "plain run"
+    nearest = tuple(near.neighbours(defaults, policy, RunNames(engine)))
+    reasons = (f"no {what} is recorded", *_said_of_names(elsewhere.names(), function))
     return _explained(key, None, reasons, nearest=nearest)
 
 
@@ -211,21 +210,31 @@ def _code_of(record: RunRecord) -> str:
     return code if isinstance(code, str) else ""
 
 
-def _former_names(
-    key: Key, records: Sequence[RunRecord], own: Sequence[bool], policy: StalenessPolicy | None
-) -> list[str]:
-    """Under which other names this very call was run by the same code."""
-    codes = {_code_of(record) for record, is_own in zip(records, own, strict=True) if is_own} - {""}
-    names = []
-    for record in records:
+class _OtherNames:
+    """Under which other names a call was run by the same code; looks at records, the newest first."""
+
+    def __init__(self, key: Key, policy: StalenessPolicy | None) -> None:
+        self._key = key
+        self._policy = policy
+        self._own_codes: set[str] = set()
+        self._found: dict[tuple[str, str], None] = {}
+
+    def look_at(self, record: RunRecord, *, is_own: bool) -> None:
+        """Take in a record."""
         name = record.provenance.get("function")
-        if not isinstance(name, str) or name == key.identity.fields.get("function"):
-            continue
-        has_code = policy.has_code_of(record) if policy is not None else _code_of(record) in codes
-        identity = Identity.of({**key.identity.fields, "function": name})
-        if has_code and agrees(record, key_of(key.params, identity)):
-            names.append(name)
-    return list(dict.fromkeys(names))
+        if is_own:
+            self._own_codes.add(_code_of(record))
+        elif isinstance(name, str) and (self._policy is None or self._policy.has_code_of(record)):
+            identity = Identity.of({**self._key.identity.fields, "function": name})
+            if agrees(record, key_of(self._key.params, identity)):
+                self._found.pop((name, _code_of(record)), None)
+                self._found[name, _code_of(record)] = None
+
+    def names(self) -> list[str]:
+        """The names, in the order in which they were used first."""
+        codes = self._own_codes - {""}
+        found = [name for name, code in reversed(self._found) if self._policy is not None or code in codes]
+        return list(dict.fromkeys(found))
 
 
 def _said_of_names(names: Sequence[str], function: Function | None) -> Iterator[str]:
@@ -255,34 +264,51 @@ def _installed_since(record: RunRecord, notes: RunNotes) -> Iterator[str]:
         yield from changed_entries(before, now, sorted(map(str, named)))
 
 
-def _nearest(
-    key: Key,
-    records: Sequence[RunRecord],
-    defaults: Collection[str],
-    policy: StalenessPolicy | None,
-    run_names: RunNames,
-) -> Iterator[Neighbour]:
-    """Runs of this function, and runs of others with exactly these params: it may have been renamed."""
-    function = key.identity.fields.get("function", "")
-    asked = {name: canonical(value) for name, value in key.params.items()}
-    found = []
-    for age, record in enumerate(reversed(records)):
-        theirs = {name: canonical(value) for name, value in record.params.items()}
+class _Nearest:
+    """
+    Runs of the function of a call, and runs of others with exactly its params: it may have been renamed.
+
+    Looks at records, the newest first, and keeps a few.
+    """
+
+    def __init__(self, key: Key) -> None:
+        self._key = key
+        self._function = key.identity.fields.get("function", "")
+        self._asked = {name: canonical(value) for name, value in key.params.items()}
+        self._kept: dict[tuple[str, str], tuple[float, int, RunRecord]] = {}
+        self._count = 0
+
+    def look_at(self, record: RunRecord) -> None:
+        """Take in a record."""
+        self._count += 1
+        mark = record.params_hash, _code_of(record)
+        if mark in self._kept:
+            return  # a newer run of the same point by the same code differs in the same way
+        asked, theirs = self._asked, {name: canonical(value) for name, value in record.params.items()}
         names = [name for name in asked.keys() | theirs.keys() if asked.get(name) != theirs.get(name)]
-        if not names or record.provenance.get("function", "") == function:
+        if not names or record.provenance.get("function", "") == self._function:
             # A number of another type, 10 for 10.0, is most often a slip, so it is nearer than another number.
-            distance = sum(0.5 if key.params.get(name) == record.params.get(name) else 1.0 for name in names)
-            found.append((distance, age, record))
-    found.sort(key=lambda one: one[:2])
-    seen: set[tuple[str, ...]] = set()
-    for _, _, record in found:
-        differences = tuple(_differences(key, record, defaults, policy, run_names))
-        # Of many runs that differ in the same way, such as replicates, one says it all.
-        if differences and differences not in seen:
-            seen.add(differences)
-            yield Neighbour(record, differences)
-        if len(seen) == _NEAREST:
-            return
+            same = (self._key.params.get(name) == record.params.get(name) for name in names)
+            self._kept[mark] = sum(0.5 if is_same else 1.0 for is_same in same), self._count, record
+        if len(self._kept) >= 2 * _MOST_KEPT:
+            self._kept = dict(self._in_order()[:_MOST_KEPT])
+
+    def neighbours(
+        self, defaults: Collection[str], policy: StalenessPolicy | None, run_names: RunNames
+    ) -> Iterator[Neighbour]:
+        """The nearest ones."""
+        seen: set[tuple[str, ...]] = set()
+        for _, (_, _, record) in self._in_order():
+            differences = tuple(_differences(self._key, record, defaults, policy, run_names))
+            # Of many runs that differ in the same way, such as replicates, one says it all.
+            if differences and differences not in seen:
+                seen.add(differences)
+                yield Neighbour(record, differences)
+            if len(seen) == _NEAREST:
+                return
+
+    def _in_order(self) -> list[tuple[tuple[str, str], tuple[float, int, RunRecord]]]:
+        return sorted(self._kept.items(), key=lambda entry: entry[1][:2])
 
 
 # ---- what differs ---------------------------------------------------------------------------------------------------

@@ -11,10 +11,9 @@ from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
-from .._engine import RunCache, not_removed
+from .._engine import RunCache, not_removed, readable_id
 from .._fs import measure
 from .._record import RunInput, RunRecord, is_pinned, moment_of
-from .._results import folder_id
 from .._tables import RecordList
 from ..query import Selection, Where, fields_of, predicate
 from ._ancestry import is_behind, other_stores, rank_of, with_inputs
@@ -96,7 +95,7 @@ def prune(
 
 def _needed_elsewhere(engine: RunCache) -> list[RunInput]:
     """What runs in other stores of this process were made from, if that is of this store."""
-    own = folder_id(engine.settings.results_dir)
+    own = readable_id(engine.settings.results_dir)
     users = (record for other in other_stores(engine) for record in with_inputs(other, must_answer=False))
     return [one for record in users for one in record.inputs if one.store == own]
 

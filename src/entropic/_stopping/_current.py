@@ -74,16 +74,32 @@ def current_run() -> Iterator[CurrentRun]:
     """In the block, a run is under way here."""
     run = CurrentRun(_current.get())
     token = _current.set(run)
-    is_main = threading.current_thread() is threading.main_thread()
-    if is_main:
-        signals.enter()
     try:
         yield run
     finally:
         with contextlib.suppress(ValueError):  # a coroutine that the collector has ended elsewhere
             _current.reset(token)
-        if is_main:
-            signals.leave(has_stopped=run.stopped is not None)
+
+
+@contextlib.contextmanager
+def hearing_signals() -> Iterator[None]:
+    """
+    In the block, what runs may catch signals: until its result is recorded, and not only until it is made.
+
+    What has come, and was not answered by a `RunStopped`, is sent again at the end.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signals.enter()
+    has_stopped = False
+    try:
+        yield
+    except RunStopped:
+        has_stopped = True
+        raise
+    finally:
+        signals.leave(has_stopped=has_stopped)
 
 
 def should_stop(margin_seconds: float = MARGIN_SECONDS) -> bool:

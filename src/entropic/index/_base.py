@@ -147,6 +147,24 @@ class Index(ABC):
         found = self._found_by_five(condition)
         return (record for record in (reversed(found) if newest_first else found) if is_meant(query.fields_of(record)))
 
+    def iter_after(
+        self, record: RunRecord, where: Where | None = None, *, newest_first: bool = False
+    ) -> Iterator[RunRecord]:
+        """
+        Yield, of what `iter` yields, all that stands behind a record, which itself need not be meant.
+
+        Args:
+            record: One that the index has; of several equal ones, the last in this order.
+            where: As for `iter`.
+            newest_first: As for `iter`.
+        """
+        is_meant = query.predicate(where)
+        records = self.iter(newest_first=newest_first)
+        left = self.find_all_by_hash(record.params_hash).count(record)
+        while left:
+            left -= next(records) == record
+        return (one for one in records if is_meant(query.fields_of(one)))
+
     def count(self, where: Where | None = None) -> int:
         """Return how many records a query means, or how many there are."""
         return sum(1 for _ in self.iter(where))
@@ -154,6 +172,14 @@ class Index(ABC):
     def has_param(self, name: str) -> bool:
         """Tell whether any record has a parameter, or a field of its own, of this (perhaps dotted) name."""
         return any(query.has_name(query.fields_of(record), name) for record in self.iter())
+
+    def may_use(self, names: Collection[str]) -> Iterator[RunRecord]:
+        """
+        Yield every record of which a result, or a file beside it, may have one of some names; and perhaps others.
+
+        No record is left out whose ``result_path`` is more than a bare name: it may lead anywhere.
+        """
+        return self.iter()
 
     # ---- changing ---------------------------------------------------------------------------------------------------
 

@@ -7,12 +7,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from ..errors import ParameterNameError
+from ..errors import NotRecordedError, ParameterNameError
 from ._conditions import And, Comparison, Condition, Where
 from ._evaluate import ALIASES, CONTAINERS, MISSING, look_up, place_in_order
 from ._param import condition_of
 
 R = TypeVar("R")
+
+_NO_PLACE = "It was deleted, annotated or left out of the list since: begin with the first page again."
 
 _BEGINNINGS = re.compile(r"\^\(([0-9a-f]+(?:\|[0-9a-f]+)*)\)")
 _OWN = frozenset({"params_hash", "result_path", "created_at", *CONTAINERS, *ALIASES})
@@ -27,12 +29,14 @@ class Selection(NamedTuple):
         order_by: Names, the most important one first; ``-`` before a name turns its order round.
         limit: At most so many, from the begin.
         newest_first: Whether runs come, and stand among their equals, newest first.
+        after: A run behind which to begin, in that order.
     """
 
     condition: Condition
     order_by: tuple[str, ...] = ()
     limit: int | None = None
     newest_first: bool = False
+    after: Any = None
 
     @classmethod
     def of(
@@ -41,6 +45,7 @@ class Selection(NamedTuple):
         order_by: str | Iterable[str] | None = None,
         limit: int | None = None,
         newest_first: bool = False,
+        after: object = None,
     ) -> Selection:
         """
         Check what was asked.
@@ -57,12 +62,30 @@ class Selection(NamedTuple):
             raise TypeError(f"Cannot limit the list to {limit!r}: a limit is a number of runs.")
         if limit is not None and limit < 0:
             raise ValueError(f"Cannot limit the list to {limit}: a limit is not negative. Slice the list instead.")
-        return cls(condition_of(where), names, limit, bool(newest_first))
+        return cls(condition_of(where), names, limit, bool(newest_first), after)
 
     def arranged(self, runs: Sequence[R], fields: Callable[[R], Mapping[str, Any]]) -> list[R]:
-        """Runs that came oldest first, in the order that was asked for, and not more of them."""
+        """
+        Runs that came oldest first, in the order that was asked for, and not more of them.
+
+        Raises:
+            NotRecordedError: The run to begin behind is not among them.
+        """
         arranged = list(reversed(runs)) if self.newest_first else list(runs)
-        return in_order(arranged, self.order_by, fields)[: self.limit]
+        return self.behind(in_order(arranged, self.order_by, fields))[: self.limit]
+
+    def behind(self, arranged: list[R]) -> list[R]:
+        """Of runs that are in order, those behind the one to begin behind."""
+        if self.after is None:
+            return arranged
+        places = [place for place, run in enumerate(arranged) if run == self.after]
+        if not places:
+            raise self.unknown_place()
+        return arranged[places[-1] + 1 :]
+
+    def unknown_place(self) -> NotRecordedError:
+        """The error that there is no such run to begin behind, as it was when it was listed."""
+        return NotRecordedError("", str(self.after.params_hash), "begin a page behind", _NO_PLACE)
 
 
 def in_order(runs: Iterable[R], names: Sequence[str], fields: Callable[[R], Mapping[str, Any]]) -> list[R]:

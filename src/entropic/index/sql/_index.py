@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Connection, bindparam, column, delete, func, insert, select, table
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ..._fs import forks_held_off, remember, watch_forks
+from ..._fs import remember, watch_forks
 from ..._locks import KeyLock, KeyLocks
 from ..._record import RunRecord, copy_record
-from ...errors import IndexCorruptError, MissingExtraError
+from ...errors import IndexCorruptError
 from ...query import EVERY_RUN, Condition, Where, condition_of, fields_of, has_name, param, predicate
 from .._base import Index
-from ._pages import chunks, newest_of, rows_found, rows_under
+from ._pages import chunks, newest_of, rows_found, rows_under, rows_using
 from ._schema import record_of, row_of, runs, searchable, settings, tokens, tokens_of
+from ._server import server_and_leases
 from ._sqlite import SQLiteFile
-from ._url import DatabasePlace, place_of
+from ._url import place_of
 
 if TYPE_CHECKING:
     from ._leases import Leases
@@ -89,7 +90,7 @@ class SQLIndex(Index):
             self.path = self._place.path
             self._database = SQLiteFile(self._place, durable)
         else:
-            self._database, self._leases = _server(self._place, durable)
+            self._database, self._leases = server_and_leases(self._place, durable)
         parts = (self._leases, self._database)
         self._opened = [part for part in parts if part is not None]
         weakref.finalize(self, _end_all, self._opened)
@@ -169,6 +170,10 @@ class SQLIndex(Index):
                 found[params_hash] = shown.record
         return found
 
+    def may_use(self, names: Collection[str]) -> Iterator[RunRecord]:
+        """Yield every record that may use a file of one of these names; the database looks through the paths."""
+        return (self._read(*row) for row in rows_using(self._database, list(map(searchable, names))))
+
     def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
         """Return the records whose params include all of *params*, oldest first."""
         return self.search(params)
@@ -188,6 +193,16 @@ class SQLIndex(Index):
         is_meant = predicate(condition)
         records = self._found(condition, newest_first)
         return (record for record in records if is_meant(fields_of(record)))
+
+    def iter_after(
+        self, record: RunRecord, where: Where | None = None, *, newest_first: bool = False
+    ) -> Iterator[RunRecord]:
+        """Yield what stands behind a record; the database begins there."""
+        condition = condition_of(where)
+        is_meant = predicate(condition)
+        ids = [row.id for row in self._rows_under([record.params_hash]) if self._read(*row) == record]
+        records = self._found(condition, newest_first, (min if newest_first else max)(ids))
+        return (one for one in records if is_meant(fields_of(one)))
 
     def count(self, where: Where | None = None) -> int:
         """Return how many records a query means, or how many there are; the latter without reading them."""
@@ -298,8 +313,9 @@ class SQLIndex(Index):
         record = self._read(row.id, row.document)
         return _Shown(version, row.uid, record if record.params_hash == params_hash else None)
 
-    def _found(self, condition: Condition, newest_first: bool = False) -> Iterator[RunRecord]:
-        return (self._read(*row) for row in rows_found(self._database, condition, newest_first=newest_first))
+    def _found(self, condition: Condition, newest_first: bool = False, after: int | None = None) -> Iterator[RunRecord]:
+        rows = rows_found(self._database, condition, newest_first=newest_first, after=after)
+        return (self._read(*row) for row in rows)
 
     def _rows_under(self, hashes: Iterable[str]) -> list[Any]:
         keys = list(map(searchable, hashes))
@@ -374,20 +390,6 @@ class _Shown(NamedTuple):
     version: object
     uid: str
     record: RunRecord | None
-
-
-def _server(place: DatabasePlace, durable: bool) -> tuple[PostgresServer, Leases]:
-    """What a server needs, and its driver: loaded for those who have one."""
-    try:
-        with forks_held_off(importing=True):
-            from ._leases import Leases
-            from ._postgres import PostgresServer
-    except ModuleNotFoundError as error:
-        if error.name != "psycopg":
-            raise
-        raise MissingExtraError("Cannot reach a PostgreSQL server", error.name, "sql") from None
-    server = PostgresServer(place, durable)
-    return server, Leases(server)
 
 
 def _end_all(opened: list[Leases | SQLiteFile | PostgresServer]) -> None:

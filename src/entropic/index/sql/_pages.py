@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, not_, or_, select
 
 from ...query import Condition
 from ._conditions import is_served_by_index
@@ -89,6 +89,26 @@ class _Pages:
             return connection.execute(asked.order_by(number.desc() if self._newest_first else number).limit(size)).all()
 
         return self._database.read(work, _NO_ROWS)
+
+
+def rows_using(database: SQLiteFile | PostgresServer, names: list[str]) -> Iterator[Any]:
+    """Id and document of the runs of which a result may be, or lie in, something of these names."""
+    is_bare = not_(or_(*(runs.c.result_path.contains(separator, autoescape=True) for separator in "/\\")))
+    is_alone = not_(runs.c.document.contains('"siblings"', autoescape=True))
+    may_use = or_(runs.c.result_path.in_(names), not_(and_(is_bare, is_alone)))
+    last: int | None = None
+    while True:
+        rows = _page(database, may_use, last)
+        yield from rows
+        if len(rows) < _PAGE:
+            return
+        last = rows[-1].id
+
+
+def _page(database: SQLiteFile | PostgresServer, condition: Any, last: int | None) -> Sequence[Any]:
+    asked = _DOCUMENTS.where(condition) if last is None else _DOCUMENTS.where(condition, runs.c.id > last)
+    asked = asked.order_by(runs.c.id).limit(_PAGE)
+    return database.read(lambda connection: connection.execute(asked).all(), _NO_ROWS)
 
 
 def rows_under(connection: Connection, keys: Iterable[str]) -> Iterator[Any]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from . import _format
 from ._format import Document, Tables
+
+if TYPE_CHECKING:
+    from ._prefilter import Prefilter
 
 
 class Content:
@@ -39,12 +42,22 @@ class Content:
         """Every id and document, oldest first, or newest first."""
         raise NotImplementedError
 
+    def beyond(
+        self, descriptor: int, params_hash: str, is_meant: Callable[[Document], bool], *, backwards: bool
+    ) -> Iterator[Document]:
+        """Every document behind the last one under a hash that is meant, in this order."""
+        documents = [document for _, document in self.documents(descriptor, backwards=backwards)]
+        places = [
+            place for place, one in enumerate(documents) if one.get("params_hash") == params_hash and is_meant(one)
+        ]
+        return iter(documents[places[-1] + 1 :] if places else [])
+
     def count(self, descriptor: int) -> int:
         """How many documents there are."""
         return sum(1 for _ in self.documents(descriptor))
 
     def candidates(
-        self, descriptor: int, where: Mapping[str, Any], beginnings: Sequence[str] = (), *, backwards: bool = False
+        self, descriptor: int, where: Mapping[str, Any], also: Prefilter | None = None, *, backwards: bool = False
     ) -> Iterator[tuple[int, Document]]:
         """Every id and document that may satisfy a (normalised) query: none that does is missing."""
         return self.documents(descriptor, backwards=backwards)

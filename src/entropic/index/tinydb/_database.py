@@ -13,6 +13,7 @@ from tinydb.table import Document, Table
 from ..._record import RunRecord
 from ...query import Condition, equalities_in, hash_beginnings_in, predicate
 from ._format import TABLE, Tables
+from ._prefilter import BeginningPrefilter
 from ._writer import LineWriter
 
 R = TypeVar("R")
@@ -24,13 +25,14 @@ class MatchesRun:
 
     Attributes:
         values: Names and normalised values that every matching document has.
-        beginnings: Of hashes, of which every matching document has one, if there are any.
+        also: What else the bytes of every matching document meet.
     """
 
     def __init__(self, condition: Condition) -> None:
         self._is_meant = predicate(condition)
         self.values = equalities_in(condition)
-        self.beginnings = hash_beginnings_in(condition)
+        beginnings = hash_beginnings_in(condition)
+        self.also = BeginningPrefilter(beginnings) if beginnings else None
 
     def __call__(self, value: Mapping[str, Any]) -> bool:
         return self._is_meant(value)
@@ -91,8 +93,8 @@ class RunTable(Table):
         """Every document that satisfies a TinyDB query, read as they are asked for."""
         if self.name != TABLE:
             return (document for document in super().__iter__() if cond(document))
-        values, beginnings = (cond.values, cond.beginnings) if isinstance(cond, MatchesRun) else ({}, [])
-        runs = self.storage.reader.documents(values, beginnings, backwards=newest_first)
+        values, also = (cond.values, cond.also) if isinstance(cond, MatchesRun) else ({}, None)
+        runs = self.storage.reader.documents(values, also, backwards=newest_first)
         return (document for document in _documents(runs) if cond(document))
 
     def __iter__(self) -> Iterator[Document]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from ._writer import LineWriter
 else:  # TinyDB is loaded when it is first asked for, not for a hit
     _runs = LateModule("entropic.index.tinydb._database")
+
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_. -]+")  # which has one spelling in JSON, but for escapes that nobody writes
 
 
 class TinyDBIndex(Index):
@@ -108,6 +112,14 @@ class TinyDBIndex(Index):
         """Yield all records under some hashes; each is found by the place of its line."""
         return (record for params_hash in dict.fromkeys(hashes) for record in self.find_all_by_hash(params_hash))
 
+    def may_use(self, names: Collection[str]) -> Iterator[RunRecord]:
+        """Yield every record that may use a file of one of these names; found by a search of the bytes."""
+        if not all(map(_PLAIN_NAME.fullmatch, names)):
+            return self.iter()
+        from ._prefilter import UsePrefilter  # not for a hit
+
+        return (self._read(run) for _, run in self._reader.documents({}, UsePrefilter(names)))
+
     def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
         """Return the records whose params include all of *params*, oldest first."""
         return self.search(params)
@@ -135,6 +147,15 @@ class TinyDBIndex(Index):
             return (record for record in self.iter(newest_first=newest_first) if is_meant(query.fields_of(record)))
         return self._matching(condition, newest_first=newest_first)
 
+    def iter_after(
+        self, record: RunRecord, where: Where | None = None, *, newest_first: bool = False
+    ) -> Iterator[RunRecord]:
+        """Yield what stands behind a record; reading begins at its line."""
+        is_meant = query.predicate(where)
+        key, is_it = record.params_hash, lambda document: self._read(document) == record
+        found = self._reader.each(lambda content, at: content.beyond(at, key, is_it, backwards=newest_first))
+        return (one for one in map(self._read, found) if is_meant(query.fields_of(one)))
+
     def count(self, where: Where | None = None) -> int:
         """Return how many records a query means, or how many there are; the latter without reading them."""
         condition = query.condition_of(where)
@@ -142,7 +163,10 @@ class TinyDBIndex(Index):
 
     def has_param(self, name: str) -> bool:
         """Tell whether any record has a parameter, or a field of its own, of this (perhaps dotted) name."""
-        return any(query.has_name(query.fields_of(self._read(run)), name) for _, run in self._reader.naming(name))
+        return any(
+            query.has_name(query.fields_of(self._read(run)), name)
+            for _, run in self._reader.each(lambda content, at: content.naming(at, name))
+        )
 
     def insert(self, record: RunRecord) -> None:
         """Add a record; when this returns it is on disk (if durable) and there for everyone."""

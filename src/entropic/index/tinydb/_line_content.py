@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from ...errors import IndexCorruptError
 from . import _format
@@ -71,6 +71,24 @@ class LineContent(Content):
             yield self.line_begin(descriptor, offset) - len(b",\n"), offset + length + len(b",\n")
         yield self.end, self.end
 
+    def beyond(
+        self, descriptor: int, params_hash: str, is_meant: Callable[[Document], bool], *, backwards: bool
+    ) -> Iterator[Document]:
+        """By the place of its line: what stands before that is not read."""
+        offsets = [offset for offset, document in self._runs_of(descriptor, params_hash) if is_meant(document)]
+        if not offsets:
+            return
+        start, end = self.start + 1, self.end
+        if backwards:
+            end = self.line_begin(descriptor, min(offsets)) - 1
+        else:
+            start = max(offsets) + len(line_at(descriptor, max(offsets))) + 1
+        for offset, chunk in whole_lines(descriptor, start, max(start, end), backwards=backwards):
+            for place, text in lines_of(chunk, backwards=backwards):
+                run = self._parsed(descriptor, offset + place, text.removesuffix(b","))
+                if run is not None:
+                    yield run[1]
+
     def line_of(self, place: int) -> int:
         """Line 1 is the head."""
         return place + 2
@@ -134,6 +152,10 @@ class LineContent(Content):
         for offset, chunk in self._chunks(descriptor, backwards=backwards):
             for place, text in lines_of(chunk, backwards=backwards):
                 yield offset + place, text.removesuffix(b",")
+
+    def _runs_of(self, descriptor: int, params_hash: str) -> Iterator[tuple[int, Document]]:
+        """Offset and document of every line of a hash."""
+        raise NotImplementedError
 
     def _run_at(self, descriptor: int, offset: int) -> tuple[int, Document] | None:
         """The run at an offset, or the next one, if the one that stood there was removed; None if there is none."""

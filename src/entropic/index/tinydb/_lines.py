@@ -17,7 +17,7 @@ from ._offsets import OffsetTable, entry
 
 if TYPE_CHECKING:
     from ._name_tables import NameTables
-    from ._prefilter import BeginningPrefilter, BytePrefilter
+    from ._prefilter import Prefilter
 
 _MARK_BYTES = 1 << 10
 _AHEAD_BYTES = 1 << 16
@@ -125,21 +125,20 @@ class LinesContent(LineContent):
         return 1 + sum(piece.count(b"\n") for piece in pieces_of(descriptor, self.start + 1, self.end))
 
     def candidates(
-        self, descriptor: int, where: Mapping[str, Any], beginnings: Sequence[str] = (), *, backwards: bool = False
+        self, descriptor: int, where: Mapping[str, Any], also: Prefilter | None = None, *, backwards: bool = False
     ) -> Iterator[tuple[int, Document]]:
         """By a search of the bytes at first; a name that is asked for again gets a table of its values."""
-        if not (where or beginnings) or self.is_small:
+        if not (where or also) or self.is_small:
             return self.documents(descriptor, backwards=backwards)
         from ._name_tables import NameTables  # not for a hit
-        from ._prefilter import BeginningPrefilter, BytePrefilter
+        from ._prefilter import BytePrefilter
 
         if self._names is None:
             self._names = NameTables()
         prefilters = [BytePrefilter(name, value) for name, value in where.items()]
         offsets = self._names.offsets(prefilters, lambda: self._chunks(descriptor))
         if offsets is None:
-            of_hash = [BeginningPrefilter(beginnings)] if beginnings else []
-            all_of: list[BytePrefilter | BeginningPrefilter] = [*of_hash, *prefilters]
+            all_of = prefilters if also is None else [also, *prefilters]
             return self._candidates_in_bytes(descriptor, all_of, backwards=backwards)
         return (run for _, run in self._runs_at(descriptor, reversed(offsets) if backwards else offsets))
 
@@ -345,7 +344,7 @@ class LinesContent(LineContent):
     # ---- by query ---------------------------------------------------------------------------------------------------
 
     def _candidates_in_bytes(
-        self, descriptor: int, prefilters: Sequence[BytePrefilter | BeginningPrefilter], *, backwards: bool
+        self, descriptor: int, prefilters: Sequence[Prefilter], *, backwards: bool
     ) -> Iterator[tuple[int, Document]]:
         from ._prefilter import lines_with
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, Protocol
 
 from ..._fs import remember
 from ...hashing import canonical
@@ -19,11 +19,24 @@ from ...hashing import canonical
 # A plain character as an escape, which we never write but JSON allows. Lines with one are always looked at.
 _ODD = rb"\\(?:/|u00[2-7])"
 _ANY_TOKEN = rb'("(?:[^"\\]|\\.)*"|[^\s"{}\[\],]+|[{\[])'
+_WITH_FOLDER = re.compile(rb'"result_path"\s*:\s*"[^"\\]*[/\\]')
 _NUMBER = rb"(-?[0-9][0-9.eE+-]*)"
 _NUMBER_END = rb"(?![0-9.eE])"
 _CONTAINERS = {"{": rb"(?:[{NI]|-I|-?[0-9.]+[eE])", "[": rb"\["}  # nan: a mapping by our hand, a word by others'
 _TOLERANCE = 1e-10  # wider than the rounding of canonical floats
 _REMEMBERED_TOKENS = 1 << 12
+
+
+class Prefilter(Protocol):
+    """What a query can tell from the bytes of lines."""
+
+    def places(self, chunk: bytes) -> Iterator[int]:
+        """Where in a chunk of lines the condition may be met, in rising order."""
+        ...
+
+    def may_match(self, line: bytes) -> bool:
+        """Whether a single line may satisfy the condition."""
+        ...
 
 
 class BytePrefilter:
@@ -72,6 +85,23 @@ class BeginningPrefilter:
     def may_match(self, line: bytes) -> bool:
         """Whether a single line may satisfy the condition."""
         return is_odd(line) or any(needle in line for needle in self._needles)
+
+
+class UsePrefilter:
+    """A result that may be, or lie in, something of one of some plain names; or that is no bare name."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._needles = [b'"' + name.encode() + b'"' for name in names]
+
+    def places(self, chunk: bytes) -> Iterator[int]:
+        """Where in a chunk of lines the condition may be met, in rising order."""
+        found = {place for needle in self._needles for place in _places(chunk, needle)}
+        found.update(match.start() for match in _WITH_FOLDER.finditer(chunk))
+        return iter(sorted(found))
+
+    def may_match(self, line: bytes) -> bool:
+        """Whether a single line may satisfy the condition."""
+        return is_odd(line) or next(self.places(line), None) is not None
 
 
 class NamePrefilter:
@@ -123,7 +153,7 @@ def is_odd(chunk: bytes) -> bool:
     return b"\\" in chunk and re.search(_ODD, chunk) is not None
 
 
-def lines_with(prefilters: Sequence[BytePrefilter | BeginningPrefilter], chunk: bytes) -> Iterator[tuple[int, bytes]]:
+def lines_with(prefilters: Sequence[Prefilter], chunk: bytes) -> Iterator[tuple[int, bytes]]:
     """The lines of a chunk that may satisfy all conditions, each with its place."""
     if is_odd(chunk):
         yield from _lines_one_by_one(prefilters, chunk)
@@ -141,9 +171,7 @@ def lines_with(prefilters: Sequence[BytePrefilter | BeginningPrefilter], chunk: 
             yield begin, line
 
 
-def _lines_one_by_one(
-    prefilters: Sequence[BytePrefilter | BeginningPrefilter], chunk: bytes
-) -> Iterator[tuple[int, bytes]]:
+def _lines_one_by_one(prefilters: Sequence[Prefilter], chunk: bytes) -> Iterator[tuple[int, bytes]]:
     begin = 0
     for line in chunk.split(b"\n"):
         if all(prefilter.may_match(line) for prefilter in prefilters):

@@ -22,9 +22,9 @@ import errno
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import monotonic
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..._fs import Stamp, remember, watch_forks
 from ...errors import IndexCorruptError
@@ -33,6 +33,9 @@ from ._format import CLOSING, STORE_TABLE, TABLE, Document, Tables, excerpt, is_
 from ._io import first_line, open_file, read_all
 from ._lines import LinesContent
 from ._pin import Pin
+
+if TYPE_CHECKING:
+    from ._prefilter import Prefilter
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -109,20 +112,20 @@ class LineReader(Generic[T]):
         return [self.checked(document, 0) for document in found]
 
     def documents(
-        self, where: Mapping[str, Any], beginnings: Sequence[str] = (), *, backwards: bool = False
+        self, where: Mapping[str, Any], also: Prefilter | None = None, *, backwards: bool = False
     ) -> Iterator[tuple[int, Document]]:
         """
         Yield id and document of every run that may satisfy a query, as they are asked for; none that does is missing.
 
         Args:
             where: Names and normalised values that must be equal; empty for every run.
-            beginnings: Of hashes, one of which a run must have, if there are any.
+            also: What else a run has to meet.
             backwards: The newest first.
         """
         with self.opened() as descriptor:
             if descriptor is not None:
                 yield from self.ask(
-                    descriptor, lambda known: known.candidates(descriptor, where, beginnings, backwards=backwards)
+                    descriptor, lambda known: known.candidates(descriptor, where, also, backwards=backwards)
                 )
 
     def count(self) -> int:
@@ -130,11 +133,11 @@ class LineReader(Generic[T]):
         with self.opened() as descriptor:
             return 0 if descriptor is None else self.current(descriptor).count(descriptor)
 
-    def naming(self, name: str) -> Iterator[tuple[int, Document]]:
-        """Every run that may have a parameter of this name, read as they are asked for; none that has is missing."""
+    def each(self, question: Callable[[Content, int], Iterator[R]]) -> Iterator[R]:
+        """What a question to the content finds, read as it is asked for."""
         with self.opened() as descriptor:
             if descriptor is not None:
-                yield from self.current(descriptor).naming(descriptor, name)
+                yield from question(self.current(descriptor), descriptor)
 
     def read_all(self) -> Iterator[T]:
         """Every run, oldest first, through *read*."""

@@ -1,0 +1,109 @@
+"""The subcommand that counts: it takes in one record after the other, and holds none."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from array import array
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import click
+
+from .._record import RunRecord, one_line
+from ..store import Store
+from . import _view
+from ._place import opens_store
+
+
+class Distinct:
+    """How many different texts there were, by digests of eight bytes: a million take some eight megabytes."""
+
+    def __init__(self) -> None:
+        self._buckets: defaultdict[int, array[int]] = defaultdict(lambda: array("Q"))
+        self.count = 0
+
+    def add(self, text: str) -> bool:
+        """Take in a text; whether it is a new one."""
+        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        number = int.from_bytes(digest, "big")
+        bucket = self._buckets[number >> 48]
+        if number in bucket:
+            return False
+        bucket.append(number)
+        self.count += 1
+        return True
+
+
+class Tally:
+    """What is counted of runs."""
+
+    def __init__(self) -> None:
+        self.runs = self.size_bytes = 0
+        self.seconds: float | None = None
+        self.functions: Counter[str] = Counter()
+        self.first: RunRecord | None = None
+        self.last: RunRecord | None = None
+        self._points, self._results = Distinct(), Distinct()
+
+    @property
+    def points(self) -> int:
+        """How many points they are of."""
+        return self._points.count
+
+    def add(self, record: RunRecord) -> None:
+        """Take in a run."""
+        self.runs += 1
+        self._points.add(record.params_hash)
+        self.functions[_view.function_of(record) or "(plain runs)"] += 1
+        size, spent = record.provenance.get("size_bytes"), record.metadata.get("elapsed_seconds")
+        if isinstance(size, int) and self._results.add(str(record.result_path)):
+            self.size_bytes += size
+        if isinstance(spent, (int, float)) and 0 <= spent <= sys.float_info.max:
+            self.seconds = (self.seconds or 0.0) + float(spent)
+        # By their times: runs of a copied or migrated index need not be in that order.
+        if self.first is None or record.created_at < self.first.created_at:
+            self.first = record
+        if self.last is None or record.created_at >= self.last.created_at:
+            self.last = record
+
+
+@click.command()
+@opens_store()
+def stats(store: Store) -> None:
+    """
+    Count runs, points, functions, bytes and time.
+
+    The size is what was recorded with the runs. How much time hits have saved is not known: reading writes nothing, so
+    they are not counted.
+    """
+    tally = Tally()
+    for record in store.iter():
+        tally.add(record)
+    rows = [
+        ("index", one_line(_place_of(store))),
+        ("results", one_line(store.results_dir)),
+        ("runs", str(tally.runs)),
+        ("points", str(tally.points)),
+        ("size", _view.size_text(tally.size_bytes)),
+        *_checkpoint_rows(store),
+        ("time spent", _view.time_text(tally.seconds) if tally.seconds is not None else "unknown"),
+    ]
+    if tally.first is not None and tally.last is not None:
+        rows += [("first", _view.created(tally.first)), ("last", _view.created(tally.last))]
+    rows += [
+        ("function" if not place else "", f"{count:>6}  {one_line(name)}")
+        for place, (name, count) in enumerate(tally.functions.most_common())
+    ]
+    _view.show_pairs(rows)
+
+
+def _place_of(store: Store) -> Path | object:
+    return getattr(store.index, "path", None) or store.index
+
+
+def _checkpoint_rows(store: Store) -> list[tuple[str, str]]:
+    """What runs have put by that are not recorded, if any have."""
+    found = store.checkpoints()
+    size = _view.size_text(sum(one.size_bytes for one in found))
+    return [("checkpoints", f"{size}, of {len(found)} unrecorded run{'' if len(found) == 1 else 's'}")] if found else []
