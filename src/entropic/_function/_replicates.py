@@ -16,10 +16,10 @@ import hashlib
 import operator
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from .._engine import StalenessPolicy, agrees, judge, require_same_point
-from .._fs import warn
+from .._fs import NamedTuple, warn
 from .._record import RunRecord
 from .._sweep import Run, SweepKeywords, SweepOptions, run_sweep
 from .._tables import RecordList
