@@ -167,7 +167,7 @@ def sweep(
     if only_plan:
         click.echo(one_line(str(plan_sweep(subject, given, workers or 1))))
         return
-    # A function that puts something by catches SIGTERM itself while it runs, and is not to be ended in the midst of that.
+    # A function that puts something by catches SIGTERM itself while it runs: it is not to be ended in the midst.
     hears_itself = subject.takes_checkpoint() and not isinstance(subject, ProgramPoints)
     for number in (signal.SIGHUP,) if hears_itself else (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
