@@ -152,12 +152,14 @@ def test_secrets_are_left_out_or_masked() -> None:
     git("commit", "-qm", "second")
     for name in (".env", "deploy.pem", "my_secrets.py", "deep/.env.local"):
         Path(name).write_text("hunter2\n")
-    url = "postgresql://me:hunter2@host/runs?password=hunter2&x=1"
-    Path("model.py").write_text(f"G = 1.0\nURL = '{url}'\nOTHER = 'a:b@c'\n")
+    url, odd = "postgresql://me:hunter2@host/runs?password=hunter2&x=1", "redis://:h@unter2/hunter2@host"
+    Path("Secret_keys.py").write_text("KEY = 'hunter2'\n")
+    Path("model.py").write_text(f"import Secret_keys\nG = 1.0\nURL = '{url}'\nODD = '{odd}', 'x@y'\nOTHER = 'a:b@c'\n")
 
     text = patch_text(play(1)[0])
 
-    assert "hunter2" not in text
+    assert "unter2" not in text
+    assert "+ODD = 'redis://:***@host', 'x@y'" in text
     assert "+URL = 'postgresql://me:***@host/runs?password=***&x=1'" in text
     assert "+OTHER = 'a:b@c'" in text
 
