@@ -230,9 +230,11 @@ def plain_wrapped(store: Store) -> Callable[[], Any]:
 
 
 def plain_object(store: Store) -> Callable[[], Any]:
-    class Runner:
+    class Base:
         def __call__(self, params: dict[str, Any], result_path: Path, checkpoint_dir: Path) -> None:
             result_path.write_text(str(do(checkpoint_dir)))
+
+    class Runner(Base): ...
 
     return lambda: store.run_or_retrieve({"n": 1}, Runner())
 
@@ -476,6 +478,44 @@ def test_a_link_in_the_place_of_all_is_refused(store: Store, work: Work, tmp_pat
         call()
 
     assert work.starts == [0]
+
+
+def test_a_link_in_the_place_of_a_key_is_refused(store: Store, work: Work, tmp_path: Path) -> None:
+    """Nothing is made where it leads to."""
+    call = by_keyword(store)
+    attempt(call)
+    folder = places(store)[0].parent
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreWriteError, match="it is a link"):
+        call()
+
+    assert len(list(tmp_path.joinpath("elsewhere").iterdir())) == 1
+
+
+def test_a_protected_folder_is_removed_as_well(store: Store) -> None:
+    """As one may have copied it from somewhere."""
+
+    def runner(params: dict[str, Any], result_path: Path, checkpoint_dir: Path) -> None:
+        checkpoint_dir.joinpath("deep").mkdir()
+        checkpoint_dir.joinpath("deep", "file").touch()
+        checkpoint_dir.joinpath("deep").chmod(0o555)
+        result_path.write_text("x")
+
+    store.run_or_retrieve({"n": 1}, runner)
+
+    assert list(store.results_dir.glob(".entropic/checkpoints-v1/*")) == []
+
+
+def test_a_folder_that_a_runner_has_already_is_left_to_it(store: Store, tmp_path: Path) -> None:
+    """One that was put in by `functools.partial`."""
+
+    def runner(params: dict[str, Any], result_path: Path, checkpoint_dir: Path) -> None:
+        result_path.write_text(str(checkpoint_dir))
+
+    record = store.run_or_retrieve({"n": 1}, functools.partial(runner, checkpoint_dir=tmp_path))
+
+    assert record.result_path.read_text() == str(tmp_path)
 
 
 @pytest.mark.parametrize("part", ["", "files", "lock", "note.json"])

@@ -37,7 +37,8 @@ _leases.LEASE_SECONDS, _leases._RENEWAL_SECONDS = 3.0, 0.5
 
 HERE = Path(__file__).resolve().parent
 index = os.environ["STUDY_INDEX"] or None
-store = entropic.Store(HERE / "results", HERE / "runs.json", file_suffix=".txt", index=index)
+results = os.environ.get("STUDY_RESULTS") or HERE / "results"
+store = entropic.Store(results, HERE / "runs.json", file_suffix=".txt", index=index)
 
 
 def note(line):
@@ -66,7 +67,7 @@ class Study:
         self.folder = folder
         self.index = index
         path = os.pathsep.join((str(SOURCE), str(folder)))
-        self.environment = {**os.environ, **environment, "STUDY_INDEX": index or "", "PYTHONPATH": path}
+        self.environment: dict[str, str] = {**os.environ, **environment, "STUDY_INDEX": index or "", "PYTHONPATH": path}
         self._running: subprocess.Popen[str] | None = None
 
     def write(self, main: str, points: Sequence[int]) -> Path:
@@ -204,7 +205,6 @@ def test_jobs_of_submitit(slurm: Cluster, study: Study) -> None:
     until(lambda: len(study.begun_on("n1")) == 2 and len(study.begun_on("n2")) == 2, study)
     cancelled = slurm.jobs_on("n1")[0]
     slurm.cancel(cancelled)
-    until(lambda: cancelled not in slurm.jobs(), study)
     slurm.kill_node("n2")
     slurm.start_requeued()
     study.go()
@@ -233,6 +233,23 @@ def test_dask_workers(slurm: Cluster, study: Study) -> None:
 
     assert "swept True" in study.ended()
     study.require_each_point_once(range(24))
+
+
+@pytest.mark.parametrize("study", ["tinydb"], indirect=True)
+def test_a_node_that_does_not_see_the_results_folder(slurm: Cluster, study: Study) -> None:
+    """It is named once and runs nothing, and the other node runs all points."""
+    pytest.importorskip("dask_jobqueue")
+    study.environment["STUDY_RESULTS"] = str(slurm.scratch)
+    smaller = {"cores=32, processes=32": "cores=4, processes=1", '"120GB"': '"2GB"'}
+    smaller["cluster.scale(jobs=10)"] = "cluster.scale(jobs=2); client.wait_for_workers(2)"
+    study.go()
+    study.begin(guide("SLURMCluster", smaller), range(24))
+    printed = study.ended()
+
+    assert "swept True" in printed
+    assert printed.count("A worker on n2 does not see the results folder") == 1
+    assert {host for _, _, host in study.noted()} == {"n1"}
+    assert Counter(point for what, point, _ in study.noted() if what == "ended") == Counter(map(str, range(24)))
 
 
 @pytest.mark.parametrize("study", ["tinydb"], indirect=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -10,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +21,7 @@ import pytest
 
 import entropic
 from entropic import InputFile, RunRecord, Store, cached
+from entropic._engine import open_caches
 from entropic.errors import InputFileChangedError, InputFileError
 
 Mesh = Callable[..., RunRecord]
@@ -1117,3 +1120,25 @@ def test_the_page_draws_what_was_made_from_what(store: Store, mesh: Any, count: 
     assert "<b>" not in section
     assert ("100 runs" in section) == (count == 100)
     assert lineage_section(mesh.list()) == ""
+
+
+def test_stores_are_opened_while_others_are_looked_for(tmp_path: Path) -> None:
+    """By other threads: each look sees those that live, and those that are given up are forgotten."""
+    opened = threading.Event()
+    before = len(open_caches())
+
+    def opens() -> None:
+        for number in range(300):
+            Store(tmp_path / "results", tmp_path / f"{number}.json")
+        opened.set()
+
+    thread = threading.Thread(target=opens)
+    thread.start()
+    looks = 0
+    while not opened.is_set() or looks == 0:
+        assert all(isinstance(one.settings.results_dir, Path) for one in open_caches())
+        looks += 1
+    thread.join()
+    gc.collect()
+
+    assert len(open_caches()) <= before

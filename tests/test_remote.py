@@ -456,6 +456,33 @@ def test_a_local_copy_that_was_cut_is_fetched_anew(url: str) -> None:
     assert host("second", url).run_or_retrieve({"n": 1}, never).result_path.read_text() == "result of 1"
 
 
+def test_what_was_added_to_a_local_copy_stays(url: str) -> None:
+    """Though a part of the copy is missing, and fetched anew."""
+    first, second = host("first", url), host("second", url)
+    first.run({"n": 1}, write_folder)
+    folder = second.run_or_retrieve({"n": 1}, never).result_path
+    folder.joinpath("step", "deep", "state").unlink()
+    folder.joinpath("step", "analysis").write_text("mine")
+
+    again = host("second", url).run_or_retrieve({"n": 1}, never).result_path
+
+    assert again.joinpath("latest", "deep", "state").read_text() == "state"
+    assert again.joinpath("step", "analysis").read_text() == "mine"
+
+
+def test_many_fetch_one_folder(tmp_path: Path) -> None:
+    """Each with a store of its own, as processes have; all find it whole."""
+    url = f"file://{tmp_path}/far/runs"
+    host("first", url).run({"n": 1}, write_folder)
+    stores = [host("second", url) for _ in range(8)]
+
+    for _ in range(10):
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda store: store.run_or_retrieve({"n": 1}, never).result_path, stores))
+        assert {path.joinpath("step", "deep", "state").read_text() for path in found} == {"state"}
+        assert len(stores[0].evict()) == 1
+
+
 def test_runs_from_before_are_still_runs(url: str) -> None:
     """A store that gets a remote later: what it has is used, what it runs is stored."""
     Store("first/results", index=INDEX, file_suffix=".txt").run({"n": 1}, write)

@@ -48,8 +48,8 @@ ENDS = {
     "zulu": {"ENTROPIC_END_TIME": IN_AN_HOUR.strftime("%Y-%m-%dT%H:%M:%SZ")},
     "local": {"ENTROPIC_END_TIME": IN_AN_HOUR.astimezone().replace(tzinfo=None).isoformat()},
     "slurm": {"SLURM_JOB_END_TIME": str(int(IN_AN_HOUR.timestamp()))},
-    "the earlier": {
-        "SLURM_JOB_END_TIME": str(int(IN_AN_HOUR.timestamp()) + 999),
+    "one's own": {
+        "SLURM_JOB_END_TIME": str(int(IN_AN_HOUR.timestamp()) - 999),
         "ENTROPIC_END_TIME": IN_AN_HOUR.isoformat(),
     },
     "one that cannot be read": {"SLURM_JOB_END_TIME": "Unknown", "ENTROPIC_END_TIME": IN_AN_HOUR.isoformat()},
@@ -58,7 +58,7 @@ ENDS = {
 
 @pytest.mark.parametrize("variables", ENDS.values(), ids=ENDS)
 def test_the_time_that_is_left(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """By Slurm's variable or one's own, in several forms; the earliest counts."""
+    """By Slurm's variable or one's own, in several forms; one's own counts."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     left = entropic.time_left()

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from entropic import Store, cached, report_progress
+from entropic import Store, cached, command, report_progress
 from entropic._results import _ongoing
 from entropic.reports import ActiveRun
 
@@ -348,6 +348,49 @@ def test_a_forked_child_reports_for_its_run(store: Store) -> None:
 
     assert found == [(0.4, "from a child")]
     assert staged() == []
+
+
+PROGRAM = """
+import subprocess, sys
+from pathlib import Path
+from entropic import Store, report_progress
+
+seen = []
+def look():
+    (run,) = Store("results", "runs.json").under_way()
+    seen.append([run.progress, run.text, run.params])
+
+report_progress(0.3, "in Python")
+look()
+done = subprocess.run([sys.executable, "-m", "entropic", "progress", "1", "in a shell"], capture_output=True, text=True)
+look()
+Path(sys.argv[1]).write_text(repr((seen, done.returncode, done.stderr)))
+"""
+
+
+def test_a_program_reports_for_its_run(store: Store) -> None:
+    """In Python and in a shell."""
+    pytest.importorskip("click", reason="the extra 'cli' is not installed")
+    Path("program.py").write_text(PROGRAM)
+    record = store.run_or_retrieve({"n": 5}, command([sys.executable, "program.py", "{result_path}", "{n}"]))
+    seen, status, said = eval(record.result_path.read_text())
+
+    assert (status, said) == (0, "")
+    assert seen == [[0.3, "in Python", {"n": 5}], [1.0, "in a shell", {"n": 5}]]
+    assert staged() == []
+
+
+def test_a_report_for_a_run_that_has_ended_leaves_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a program has left running may call on; nor is any other file written to."""
+    store.run({"n": 1}, lambda params, path: path.write_text("x"))
+    other = Path("other.json")
+    other.write_text("{}")
+    for path in ("results/.entropic/staging/0123456789abcdef.0.0123456789abcdef.run", str(other)):
+        monkeypatch.setenv("ENTROPIC_RUN_NOTE", os.path.abspath(path))
+        report_progress(0.5)
+
+    assert staged() == []
+    assert other.read_text() == "{}"
 
 
 def sweep_and_report(params: dict[str, Any], path: Path) -> None:

@@ -22,7 +22,7 @@ NODES = ("n1", "n2")
 _PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol", "sinfo")
 _NAMESPACES = ("unshare", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc")
 _ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")  # should the tests be killed, nobody else would end it
-_NODE = 'hostname "$1"; slurmd -D -N "$1" & wait'
+_NODE = 'hostname "$1"; if [ "$1" = n2 ]; then mount -t tmpfs none "$2"; fi; slurmd -D -N "$1" & wait'
 _WAIT_SECONDS = 60.0  # for a hang alone
 _GLANCE_SECONDS = 0.05
 _CONFIGURATION = """
@@ -76,6 +76,7 @@ class Cluster:
 
     Attributes:
         environment: What Slurm's programs have to find in their environment.
+        scratch: A folder that is another one on the node n2 than on n1 and here, as the local disk of a node is.
     """
 
     def __init__(self) -> None:
@@ -89,14 +90,15 @@ class Cluster:
         configuration = self._folder / "slurm.conf"
         configuration.write_text(text)
         self.environment: Mapping[str, str] = {"SLURM_CONF": str(configuration)}
-        for name in ("state", *(f"spool/{node}" for node in NODES)):
+        self.scratch = self._folder / "scratch"
+        for name in ("state", "scratch", *(f"spool/{node}" for node in NODES)):
             (self._folder / name).mkdir(parents=True)
 
     def __enter__(self) -> Cluster:
         try:
             self._start("slurmctld", ["slurmctld", "-D"])
             for node in NODES:
-                self._start(node, [*_NAMESPACES, "bash", "-c", _NODE, "-", node])
+                self._start_node(node)
             self.await_nodes()
         except BaseException:
             self._end()
@@ -120,19 +122,26 @@ class Cluster:
         return self.jobs("-t", "R", "-w", node)
 
     def cancel(self, *jobs: str) -> None:
-        """Cancel jobs, as their user does."""
+        """Cancel jobs, or steps of jobs, as their user does, and wait until their processes are gone."""
         self.call("scancel", *jobs)
+        ends = time.monotonic() + _WAIT_SECONDS
+        while {*self.jobs(), *self.jobs("--steps")}.intersection(jobs):
+            assert time.monotonic() < ends, f"jobs do not end: {jobs}"
+            time.sleep(_GLANCE_SECONDS)
 
     def kill_node(self, node: str) -> None:
         """End all of its processes at once, as a power cut would, and let Slurm know that it is down."""
         process = self._processes.pop(node)
+        first = _children(process.pid)
         process.kill()
         process.wait()
+        while any(map(_is_alive, first)):  # it goes when all others of its namespace are gone
+            time.sleep(_GLANCE_SECONDS)
         self.call("scontrol", "update", f"nodename={node}", "state=down", "reason=killed")
 
     def revive_node(self, node: str) -> None:
         """Start it again; Slurm takes it back."""
-        self._start(node, [*_NAMESPACES, "bash", "-c", _NODE, "-", node])
+        self._start_node(node)
         self.await_nodes()
 
     def start_requeued(self) -> None:
@@ -142,15 +151,11 @@ class Cluster:
 
     def reset(self) -> None:
         """Cancel all jobs, and start the nodes that were killed."""
-        if jobs := self.jobs():
-            self.cancel(*jobs)
         for node in NODES:
             if node not in self._processes:
                 self.revive_node(node)
-        ends = time.monotonic() + _WAIT_SECONDS
-        while self.jobs():
-            assert time.monotonic() < ends, f"jobs do not end: {self.jobs()}"
-            time.sleep(_GLANCE_SECONDS)
+        if jobs := self.jobs():
+            self.cancel(*jobs)
 
     def await_nodes(self) -> None:
         """Wait until all nodes are there."""
@@ -164,6 +169,9 @@ class Cluster:
         environment = {**os.environ, **self.environment}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # not yet there
         return set(done.stdout.split())
+
+    def _start_node(self, node: str) -> None:
+        self._start(node, [*_NAMESPACES, "bash", "-c", _NODE, "-", node, str(self.scratch)])
 
     def _start(self, name: str, command: Sequence[str]) -> None:
         with (self._folder / f"{name}.out").open("ab") as output:
@@ -187,3 +195,14 @@ class Cluster:
     def _logs(self) -> str:
         logs = [*self._folder.glob("*.log"), *self._folder.glob("*.out")]
         return "\n".join(line for log in logs for line in log.read_text(errors="replace").splitlines()[-20:])
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -45,10 +45,11 @@ def litter() -> list[Path]:
     """What is left in the private folder once everybody has gone, but for what lasts."""
     private = Path("results", ".entropic")
     lasting = {private / "id", private / "journal" / "runs-v1.jsonl", private / "keys-v1.lock"}
+    notes = private / "environments-v1"  # of what the runs were made in, one file for each
     return [
         path
         for path in private.rglob("*")
-        if path not in lasting and (not path.is_dir() or "staging" in path.parent.parts)
+        if path not in lasting and path.parent != notes and (not path.is_dir() or "staging" in path.parent.parts)
     ]
 
 

@@ -177,6 +177,8 @@ async def awaited(result_path: Path, n: int) -> None: ...
 
 coroutine: Coroutine[Any, Any, RunRecord] = awaited(1)
 assert_type(awaited.sweep([{"n": 1}]), RecordList)
+assert_type(awaited.sweep([{"n": 1}], concurrency=4, wait=False), RecordList)
+assert_type(first.sweep([{"n": 1}], order="longest", budget=entropic.time_left()), RecordList)
 
 
 # ---- a function that returns its result keeps its whole signature

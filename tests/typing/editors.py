@@ -63,6 +63,7 @@ simulate(1, step=2)  # type: ignore[call-arg]
 simulate.explain()  # type: ignore[call-arg]
 simulate.with_metadata(note="x")("one")  # type: ignore[arg-type]
 simulate.sweep(grid(n=[1, 2]), on_error="stop")  # type: ignore[call-overload]
+simulate.sweep(grid(n=[1, 2]), order="shortest")  # type: ignore[call-overload]
 cached(store, on_change="maybe")  # type: ignore[call-overload]
 
 

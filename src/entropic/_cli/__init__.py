@@ -33,6 +33,7 @@ _PLACES = {
     "run": "_run.run",
     "sweep": "_sweep.sweep",
     "watch": "_watch.watch",
+    "progress": "_progress.progress",
     "failures": "_failures.failures",
     "checkpoints": "_checkpoints.checkpoints",
     "rm": "_prune.rm",

@@ -22,6 +22,7 @@ from typing import Any
 
 from .. import _log
 from .._fs import closer
+from .._results import note_for_programs
 
 __calls_what_users_write__ = True  # what is started below is the user's doing; see `entropic._fs._opened`
 
@@ -66,6 +67,7 @@ class Program:
     def __init__(self, arguments: Sequence[str], folder: str | os.PathLike[str], inherited: Sequence[int] = ()) -> None:
         self._arguments = arguments
         self._inherited = inherited
+        self._environment = {**os.environ, **note_for_programs()}
         self._name = arguments[0]
         self._folder = os.path.realpath(folder) + os.sep
         self._output, self._outlet = os.pipe()
@@ -125,6 +127,7 @@ class Program:
                 stdout=self._outlet,
                 stderr=subprocess.STDOUT,
                 pass_fds=self._inherited,
+                env=self._environment,
                 **_in_its_own_group(),
             )
         except OSError as error:

@@ -268,12 +268,17 @@ def _code_of(runner: Any) -> dict[str, Any]:
     owner = type(getattr(runner, "__self__", None)) if hasattr(runner, "__self__") else None
     function = getattr(runner, "__func__", runner)
     if not hasattr(function, "__code__"):
-        owner, function = type(runner), vars(type(runner)).get("__call__")
+        owner, function = type(runner), _found_in(type(runner), "__call__")
     if not hasattr(function, "__code__"):  # compiled: its name is all there is
         name = f"{type(runner).__module__}.{type(runner).__qualname__}"
         return {"code": name, "bytecode": name}
     fingerprint = Code(function, owner).before_run()
     return {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
+
+
+def _found_in(kind: type, name: str) -> Any:
+    """What a class, or one that it derives from, has by a name."""
+    return next((vars(one)[name] for one in kind.__mro__ if name in vars(one)), None)
 
 
 def _as_record(note: Mapping[str, Any]) -> RunRecord:

@@ -8,7 +8,7 @@ own, and moved to where its record says.
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -108,7 +108,7 @@ class AwayResults:
             sync_tree(str(folder))
         make_folder(str(path.parent), durable=self._engine.settings.durable)
         for name in names:
-            _move(folder / name, path.parent / name)
+            _place(folder / name, path.parent / name, record)
 
     def is_safe(self, record: RunRecord) -> bool:
         """Whether the object store has the result of a record, as it was stored and as it is here. Asked there."""
@@ -122,13 +122,34 @@ class AwayResults:
         self.results.remove(sorted(unneeded))
 
 
-def _move(source: Path, target: Path) -> None:
-    """Move what was fetched to its place, where something may be by now: fetched by another process, or cut."""
+def _place(source: Path, target: Path, record: RunRecord) -> None:
+    """
+    Move what was fetched to its place, where something may be by now.
+
+    Another process may have fetched it meanwhile; or it is cut, or lacks a part, and is completed. What somebody has
+    added to it stays.
+    """
     try:
         move_new(str(source), str(target))
-    except FileExistsError:
-        aside = source.with_name(f"{source.name}.before")
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(target, aside)
-        with contextlib.suppress(FileExistsError):
-            move_new(str(source), str(target))
+        return
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise
+    if first_defect(record, str(record.result_path)) is None:
+        return
+    try:
+        if source.is_dir():
+            os.rename(source, target)  # an empty folder is one that another process is about to replace
+            return
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            raise
+    _complete(source, target)
+
+
+def _complete(source: Path, target: Path) -> None:
+    if source.is_dir() and target.is_dir() and not source.is_symlink() and not target.is_symlink():
+        for one in source.iterdir():
+            _complete(one, target / one.name)
+    elif not os.path.lexists(target) or (target.is_file() and target.stat().st_size < source.stat().st_size):
+        os.replace(source, target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
@@ -195,6 +196,8 @@ def inputs_of(work: object) -> list[dict[str, str]]:
 
 def takes_checkpoint(runner: object) -> bool:
     """Whether a runner, or a program, takes a folder for checkpoints."""
+    if isinstance(runner, functools.partial) and CHECKPOINT_ARG in runner.keywords:
+        return False  # it has one already
     own: bool | None = getattr(runner, "__entropic_checkpoint__", None)  # as a program has it
     return has_parameter(runner, CHECKPOINT_ARG) if own is None else own
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterable
 
 from .. import _log
 from .._engine import RunCache
-from .._fs import measure, remove, status_of
+from .._fs import measure, status_of
 from .._record import RunRecord
 from .._tables import RecordList
 
@@ -15,6 +17,7 @@ def evict(engine: RunCache, records: Iterable[RunRecord], max_size_bytes: int | 
     """Remove local copies, the oldest first, of runs as users see them; see `entropic.Store.evict`."""
     if engine.away is None:
         raise ValueError("Cannot evict results: this store has no remote=, so they are nowhere else.")
+    engine.recorder.require_writable(runs=False)
     here = {record: size for record in records if (size := _size_here(engine, record)) is not None}
     excess = None if max_size_bytes is None else sum(here.values()) - max_size_bytes
     evicted = RecordList()
@@ -40,7 +43,12 @@ def _size_here(engine: RunCache, record: RunRecord) -> int | None:
 
 
 def _remove(engine: RunCache, record: RunRecord) -> None:
-    """Remove the result first: whoever looks meanwhile finds it gone, and fetches all of it."""
-    for path in engine.paths.files_of(record):
-        remove(path)
-        _log.evicted(str(path))
+    """Out of its place in one step, the result first: whoever looks meanwhile finds it gone, and fetches all of it."""
+    stage = engine.staging.stage_again(record.params_hash, "", record.result_path.stem)
+    try:
+        for number, path in enumerate(engine.paths.files_of(record)):
+            with contextlib.suppress(FileNotFoundError):  # another process evicts it as well
+                os.rename(path, stage.path.with_name(str(number)))
+                _log.evicted(str(path))
+    finally:
+        stage.discard()

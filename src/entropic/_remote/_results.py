@@ -252,12 +252,14 @@ class RemoteResults:
             self._fetch_file(entry["object"], target, entry["size_bytes"], entry["sha256"])
 
     def _fetch_file(self, name: str, target: str, size_bytes: int, sha256: str) -> None:
-        try:
-            self._bucket.get(name, target)
-        except FileNotFoundError:
-            raise FileNotFoundError(name) from None
-        if measured(target) != (size_bytes, sha256):
-            raise CannotFetchError(f"{name} has other content than recorded")
+        for _ in range(2):  # what was spoilt on its way is not what is there
+            try:
+                self._bucket.get(name, target)
+            except FileNotFoundError:
+                raise FileNotFoundError(name) from None
+            if measured(target) == (size_bytes, sha256):
+                return
+        raise CannotFetchError(f"{name} has other content than recorded")
 
     def _require_own_prefix(self) -> None:
         """

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ._journal import Entry, Event, Journal
     from ._layout import PRIVATE_FOLDER, Layout, require_locks
     from ._names import is_own_name, own_parts
-    from ._ongoing import Ongoing, report_progress, watch_runs
+    from ._ongoing import NOTE_VARIABLE, Ongoing, note_for_programs, report_progress, watch_runs
     from ._running import Seen, runs_seen
     from ._sessions import dead_sessions, take_dead_work, unclaimed_work
     from ._shards import is_shard, own_results
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FILES",
+    "NOTE_VARIABLE",
     "OUTPUT_ENDING",
     "PRIVATE_FOLDER",
     "Checkpoint",
@@ -49,6 +50,7 @@ __all__ = [
     "is_own_name",
     "is_shard",
     "kept_folders",
+    "note_for_programs",
     "own_parts",
     "own_results",
     "read_attempts",
@@ -76,7 +78,7 @@ __getattr__, __dir__ = door(
         "_journal": "Entry Event Journal",
         "_layout": "Layout PRIVATE_FOLDER require_locks",
         "_names": "is_own_name own_parts",
-        "_ongoing": "Ongoing report_progress watch_runs",
+        "_ongoing": "NOTE_VARIABLE Ongoing note_for_programs report_progress watch_runs",
         "_running": "Seen runs_seen",
         "_sessions": "dead_sessions take_dead_work unclaimed_work",
         "_shards": "is_shard own_results",

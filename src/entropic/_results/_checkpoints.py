@@ -12,7 +12,6 @@ import contextlib
 import errno
 import json
 import os
-import shutil
 import socket
 import time
 import weakref
@@ -29,6 +28,7 @@ from .._fs import (
     is_linked,
     make_shared_folder,
     own_entries,
+    remove,
     replacing,
     share_file,
     share_tree,
@@ -84,8 +84,9 @@ class CheckpointArea:
         Raises:
             OSError: None can be made.
         """
-        if is_linked(self._folder):
-            raise OSError(errno.ELOOP, "it is a link", str(self._folder))
+        for place in (self._folder, self._folder / params_hash):
+            if is_linked(place):
+                raise OSError(errno.ELOOP, "it is a link, or the folder around it is", str(place))
         self.clean_up()
         began = time.monotonic()
         is_told = False
@@ -134,7 +135,7 @@ class CheckpointArea:
             self._write(draft / NOTE, json.dumps(note))
             place = self._put_in_place(draft, params_hash)
         except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
+            _discard(draft)
             raise
         return Checkpoint(place, lock, of_other_code)
 
@@ -177,7 +178,7 @@ class CheckpointArea:
         """Remove what was about to appear, or to go, when its process was killed."""
         for path in own_entries(self._folder):
             if path.name.startswith(_GONE):
-                shutil.rmtree(path, ignore_errors=True)
+                _discard(path)
             elif path.name.startswith(_DRAFT):
                 _remove_dead_draft(path)
 
@@ -371,13 +372,19 @@ def _remove_dead_draft(draft: Path) -> None:
             return
         lock = _Lock.on(draft / LOCK)
         if lock is not None:  # held while we remove it, or its maker might lock it now
-            shutil.rmtree(draft, ignore_errors=True)
+            _discard(draft)
             lock.release()
 
 
 def _remove(place: Path) -> None:
     gone = place.parents[1] / f"{_GONE}{os.urandom(8).hex()}"
     os.rename(place, gone)
-    shutil.rmtree(gone, ignore_errors=True)  # what is left is for the next who cleans up
+    _discard(gone)  # what is left is for the next who cleans up
     with contextlib.suppress(OSError):
         place.parent.rmdir()
+
+
+def _discard(path: Path) -> None:
+    """Remove what nobody may take for a place, as far as it can be: others may be at it too."""
+    with contextlib.suppress(OSError):
+        remove(path)

@@ -8,6 +8,7 @@ time writes none, until it reports how far it is.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import os
@@ -20,12 +21,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from .._fs import process_id, share_in_group
+from .._fs import process_id, read_own_file, share_in_group
 from ._layout import run_note_of
+
+NOTE_VARIABLE = "ENTROPIC_RUN_NOTE"
+"""Names the note of a run in the environment of the programs that it starts."""
 
 _THROTTLE_SECONDS = 0.5
 _AFTER_TROUBLE_SECONDS = 60.0
 _MOST_PARAMS_LETTERS = 1 << 16
+_MOST_BYTES = 1 << 20
 _MOST_TEXT_LETTERS = 200
 
 _current: ContextVar[Ongoing | None] = ContextVar("entropic_run", default=None)
@@ -50,7 +55,25 @@ def watch_runs(watcher: Watcher) -> None:
     _watchers.append(watcher)
 
 
-class Ongoing:
+class _Reporting:
+    """What a run shows of how far it is, some times a second at most."""
+
+    _due = 0.0
+
+    def report(self, fraction: float | None, text: str) -> None:
+        """Show how far it is, unless it has just done so; whatever goes wrong is left at that."""
+        now = time.monotonic()
+        if now < self._due and fraction != 1.0:
+            return
+        self._due = now + _THROTTLE_SECONDS
+        at = datetime.now(timezone.utc).isoformat(timespec="microseconds")
+        self._write({"progress": {"fraction": fraction, "text": text, "at": at}})
+
+    def _write(self, told: Mapping[str, Any]) -> None:
+        raise NotImplementedError
+
+
+class Ongoing(_Reporting):
     """
     A run under way in this process; its note is there until the end of the block.
 
@@ -65,7 +88,6 @@ class Ongoing:
         self._describe = describe
         self._is_brief = is_brief
         self._about: dict[str, Any] | None = None
-        self._due = 0.0
         self._owner = process_id()
         self._is_noted = False
 
@@ -97,14 +119,11 @@ class Ongoing:
             for watcher in _watchers:
                 watcher.ended(self)
 
-    def report(self, fraction: float | None, text: str) -> None:
-        """Show how far it is, unless it has just done so; whatever goes wrong is left at that."""
-        now = time.monotonic()
-        if now < self._due and fraction != 1.0:
-            return
-        self._due = now + _THROTTLE_SECONDS
-        at = datetime.now(timezone.utc).isoformat(timespec="microseconds")
-        self._write({"progress": {"fraction": fraction, "text": text, "at": at}})
+    def for_programs(self) -> dict[str, str]:
+        """What is to be in the environment of a program that the run starts, so that it can report for the run."""
+        if not self._is_noted:
+            self._write({})
+        return {NOTE_VARIABLE: self._path}
 
     def _write(self, told: Mapping[str, Any]) -> None:
         # A child that was forked inside the run may outlive it: it writes in the place of a note, and makes none.
@@ -117,6 +136,30 @@ class Ongoing:
             _replace(self._path, json.dumps({**self._about, **told}))
         except (OSError, ValueError, TypeError, RecursionError):
             self._due = time.monotonic() + _AFTER_TROUBLE_SECONDS
+
+
+class _RunAbove(_Reporting):
+    """The run that has started this process, as a program, or one of its descendants."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def _write(self, told: Mapping[str, Any]) -> None:
+        with contextlib.suppress(OSError, ValueError, RecursionError):  # it has ended
+            note = json.loads(read_own_file(self._path, _MOST_BYTES))
+            if isinstance(note, dict):
+                _replace(self._path, json.dumps({**note, **told}))
+
+
+@functools.lru_cache(maxsize=8)
+def _run_above(path: str) -> _RunAbove | None:
+    return _RunAbove(path) if path.endswith(run_note_of("")) else None
+
+
+def note_for_programs() -> dict[str, str]:
+    """What is to be in the environment of a program, so that it can report for the run that starts it, if one does."""
+    run = _current.get()
+    return {} if run is None else run.for_programs()
 
 
 def _replace(path: str, text: str) -> None:
@@ -144,7 +187,8 @@ def report_progress(fraction: float | None = None, text: str = "") -> None:
 
     It may be called in every step: at most two reports a second are written, and each replaces the last one as a whole.
     It never fails a run, and does nothing outside of one. Threads that the run has started report for it as well, if no
-    other run is under way in the process; and so do processes that it has forked.
+    other run is under way in the process; and so do processes that it has forked, and programs that were started by
+    `entropic.command`, with all that these start.
 
     Args:
         fraction: The share of the work that is done, from 0 to 1; None if it cannot be told.
@@ -161,7 +205,7 @@ def report_progress(fraction: float | None = None, text: str = "") -> None:
         >>> simulate(300).params
         {'steps': 300}
     """
-    run = _current.get() or _only_one()
+    run = _current.get() or _only_one() or _run_above(os.environ.get(NOTE_VARIABLE, ""))
     if run is not None:
         with contextlib.suppress(Exception):  # of a number or a text of the user's own kind
             run.report(_fraction(fraction), str(text)[:_MOST_TEXT_LETTERS])

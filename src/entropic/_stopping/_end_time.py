@@ -16,10 +16,10 @@ def time_left() -> float | None:
     """
     Return the seconds until this process will be ended by its batch system; None if that is not known.
 
-    It is told by environment variables, of which the earliest end counts: ``ENTROPIC_END_TIME``, which you can set
-    yourself, a moment as ISO 8601 or as seconds since 1970; ``SLURM_JOB_END_TIME``, set by Slurm in every job;
-    ``PBS_WALLTIME``, set by Torque, whose seconds count from the start of the job's first process on this host. Costs
-    some microseconds.
+    It is known by environment variables: ``ENTROPIC_END_TIME``, which you can set yourself, a moment as ISO 8601 or as
+    seconds since 1970, and which counts if it is there; ``SLURM_JOB_END_TIME``, set by Slurm in every job;
+    ``PBS_WALLTIME``, set by Torque, whose seconds count from the start of the job's first process on this host. That a
+    job was given more time later does not show in them. Costs some microseconds.
 
     Returns:
         The seconds, negative once the time is over; or None.
@@ -34,8 +34,8 @@ def time_left() -> float | None:
         True
         >>> del os.environ["ENTROPIC_END_TIME"]
     """
-    ends = [end for end in (_own_end(os.environ.get(OWN)), _end_of_job()) if end is not None]
-    return min(ends) - time.time() if ends else None
+    end = _own_end(os.environ.get(OWN)) or _end_of_job()
+    return None if end is None else end - time.time()
 
 
 time_left.__module__ = "entropic"

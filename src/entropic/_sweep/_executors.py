@@ -12,7 +12,7 @@ from ._futures import Futures, require_usable
 from ._options import worker_count
 from ._pickling import is_main_unknown
 from ._run_limits import RunLimits
-from ._tasks import BATCH_SECONDS, Points, Reported, Task, work_through
+from ._tasks import BATCH_SECONDS, NotSeen, Points, Reported, Task, work_through
 from ._workers import BATCHES_A_WORKER, LARGEST_BATCH, Returned
 
 _UNKNOWN_WORKERS = 128
@@ -33,6 +33,7 @@ class Executed:
         self._executor = executor
         self._options = {"pure": False} if "pure" in _parameters_of(executor.submit) else {}
         self._futures = Futures()
+        self._blind: set[str] = set()
         self._is_known = isinstance(executor, concurrent.futures.Executor) or _library_of(executor) in _LIBRARIES
 
     def capacity(self) -> int:
@@ -47,14 +48,24 @@ class Executed:
         try:
             if not self._is_known:
                 self._try()
-            future = self._executor.submit(work_through, self.task, points, **self._options)
+            future = self._executor.submit(work_through, self.task, points, **self._options, **self._placed())
         except RuntimeError as error:  # broken (a RuntimeError, too), or shut down: it will take nothing more
             future = concurrent.futures.Future[Reported]()
             future.set_exception(concurrent.futures.BrokenExecutor(str(error)))
         self._futures.add(points.number, future)
 
     def returned(self, timeout: float | None) -> Sequence[Returned]:
-        return self._futures.returned(timeout)
+        returned = self._futures.returned(timeout)
+        answers = [one.outcome for one in returned if isinstance(one.outcome, NotSeen)]
+        self._blind.update(answer.worker for answer in answers if answer.worker is not None)
+        return returned
+
+    def _placed(self) -> dict[str, Any]:
+        """For dask, which would give points back to the worker that has just refused them: which workers to prefer."""
+        if not self._blind or not callable(getattr(self._executor, "nthreads", None)):
+            return {}
+        seeing = [worker for worker in self._executor.nthreads() if worker not in self._blind]
+        return {"workers": seeing, "allow_other_workers": True} if seeing else {}
 
     def give_up(self) -> None:
         self._cancel()

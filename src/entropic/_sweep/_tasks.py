@@ -86,12 +86,14 @@ class NotSeen(RuntimeError):
     Args:
         host: Where it works.
         reason: What it found instead.
+        worker: What its scheduler calls it, if that is dask's.
     """
 
-    def __init__(self, host: str, reason: str) -> None:
-        super().__init__(host, reason)
+    def __init__(self, host: str, reason: str, worker: str | None = None) -> None:
+        super().__init__(host, reason, worker)
         self.host = host
         self.reason = reason
+        self.worker = worker
 
 
 class Points:
@@ -272,15 +274,24 @@ def _read(file: TaskName) -> Task:
 
 def _content_of(file: TaskName) -> bytes:
     """What a file holds that another host has just written: its file system may show it a little later."""
-    ends = time.monotonic() + _patience.seconds
+    began = time.monotonic()
+    ends = began + _patience.seconds
     while True:
         try:
             return file.read()
         except OSError as error:
             if time.monotonic() > ends:
-                _patience.grow()
-                raise NotSeen(_HOST, str(error)) from error
+                _patience.grow(began)
+                raise NotSeen(_HOST, str(error), _name_in_dask()) from error
         time.sleep(_GLANCE_SECONDS)
+
+
+def _name_in_dask() -> str | None:
+    """The address of the dask worker that this is run by."""
+    distributed = sys.modules.get("distributed")
+    with contextlib.suppress(Exception):  # it is none, or one of another version
+        return None if distributed is None else str(distributed.get_worker().address)
+    return None
 
 
 class _Patience:
@@ -288,9 +299,13 @@ class _Patience:
 
     def __init__(self) -> None:
         self.seconds = _PATIENCE_SECONDS
+        self._grew = 0.0
 
-    def grow(self) -> None:
-        self.seconds = min(2 * self.seconds, _LONGEST_PATIENCE_SECONDS)
+    def grow(self, began: float) -> None:
+        """Once for all threads that have waited at the same time; *began* is when this one did."""
+        if began >= self._grew:
+            self._grew = time.monotonic()
+            self.seconds = min(2 * self.seconds, _LONGEST_PATIENCE_SECONDS)
 
 
 _patience = _Patience()
