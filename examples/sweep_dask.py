@@ -32,7 +32,7 @@ def main() -> None:
     from distributed import Client, LocalCluster  # pip install "entropic[dask]"
 
     points = entropic.grid(rate=[2.8, 3.2, 3.5, 3.55, 3.7, 3.9])
-    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1")
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1")
     with cluster, Client(cluster) as client:
         records = logistic.sweep(points, executor=client)
 

@@ -33,7 +33,7 @@ pytestmark = [
 def client() -> Iterator[Any]:
     """A client of a cluster on this machine, with three worker processes."""
     cluster = distributed.LocalCluster(
-        n_workers=3, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+        n_workers=3, threads_per_worker=1, processes=True, dashboard_address=":0", host="127.0.0.1"
     )
     with cluster, distributed.Client(cluster) as client:
         yield client
@@ -140,7 +140,7 @@ def runner(params, result_path):
 if __name__ == "__main__":
     from distributed import Client, LocalCluster
 
-    own = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
+    own = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0", "host": "127.0.0.1"}
     with contextlib.nullcontext(sys.argv[1]) if len(sys.argv) > 1 else LocalCluster(**own) as cluster:
         with Client(cluster) as client:
             records = simulate.sweep(grid(n=[1, 2]), executor=client)

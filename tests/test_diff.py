@@ -96,8 +96,8 @@ def inputs(store: Store) -> tuple[RunRecord, RunRecord]:
 
 
 def files(store: Store) -> tuple[RunRecord, RunRecord]:
-    first = a_run(store, {"n": 1}, reads=reads(["table.txt", 3, 1, "sha256:a"], ["old.txt", 1, 1, "sha256:b"]))
-    return first, a_run(store, {"n": 1}, reads=reads(["table.txt", 4, 2, "sha256:c"]))
+    first = a_run(store, {"n": 1}, reads=reads(["table.txt", 3, 1, "sha256:a", 1], ["old.txt", 1, 1, "sha256:b", 2]))
+    return first, a_run(store, {"n": 1}, reads=reads(["table.txt", 4, 2, "sha256:c", 1]))
 
 
 def results(store: Store) -> tuple[RunRecord, RunRecord]:

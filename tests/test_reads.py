@@ -190,7 +190,7 @@ def test_a_record_tells_size_time_and_digest(store: Store, table: Path) -> None:
     (record,) = simulate.list()
     (read,) = pickle.loads(pickle.dumps(record)).reads
     digest = "sha256:9f29a130438b81170b92a42650f9a94291ecad60bd47af2a3886e75f7f728725"
-    assert read == (table.absolute(), 3, table.stat().st_mtime_ns, digest)
+    assert read == (table.absolute(), 3, table.stat().st_mtime_ns, digest, table.stat().st_ino)
     assert type(read) is reports.ReadFile
     assert watched(store, int, watch_reads=False).list()[0].reads == record.reads
 
@@ -227,9 +227,17 @@ def made(path: Path) -> None:
     Path("options.cfg").write_text("[a]")
 
 
+def twin_in_its_place(path: Path) -> None:
+    status = path.stat()
+    other = a_file("other", "2.5")
+    os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+    other.replace(path)
+
+
 CHANGES: dict[str, tuple[Callable[[Path], object], bool]] = {
     "other content of the same size": (changed, True),
     "another, older file": (replaced, True),
+    "another file of the same size and time": (twin_in_its_place, True),
     "deleted": (Path.unlink, True),
     "a folder in its place": (folder_instead, True),
     "the one that was not there": (made, True),
@@ -653,7 +661,15 @@ def test_a_project_that_is_moved_takes_its_data_along(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "told", [None, [], "x", {}, {"files": 1}, {"files": [1, ["a"], [1, 2, 3, 4], ["a\0", 1, 1, ""]]}]
+    "told",
+    [
+        None,
+        [],
+        "x",
+        {},
+        {"files": 1},
+        {"files": [1, ["a"], [1, 2, 3, 4, 5], ["a\0", 1, 1, "", 1], ["a", 1, 1, "", "1"]]},
+    ],
 )
 def test_what_a_record_of_a_stranger_tells_is_passed_over(store: Store, told: Any) -> None:
     """It may be of any form."""

@@ -428,7 +428,7 @@ def test_reading_makes_no_file(sqlite_url: str, tmp_path: Path) -> None:
 
 
 READER = """
-import json, os, sys
+import json, os, shlex, sys
 import entropic, entropic.index, logging, sqlalchemy.dialects.sqlite
 entropic.index.SQLIndex("sqlite:///warm")
 if os.geteuid() == 0:

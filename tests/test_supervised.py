@@ -26,6 +26,7 @@ from entropic._sweep._supervision import Gate
 from entropic.errors import (
     MemoryLimitError,
     MissingExtraError,
+    ReentrantRunError,
     RunTimeoutError,
     SweepError,
     WorkerDiedError,
@@ -119,7 +120,7 @@ def test_what_it_had_written_is_kept_where_the_store_keeps_it(tmp_path: Path) ->
     rows = {row.reason: row for row in store.failures()}
 
     assert sorted(rows) == ["exception", "timeout"]
-    assert [path.read_text() for path in rows["timeout"].path.glob("*.txt") if path.name != "traceback.txt"] == ["half"]
+    assert [path.read_text() for path in rows["timeout"].path.glob("*.txt") if "traceback" not in path.name] == ["half"]
     assert os.listdir("results/.entropic/staging") == []
 
 
@@ -337,6 +338,12 @@ async def wait(n, *, result_path):
     result_path.write_text(f"{{n}} {{os.getpid()}}")
 
 
+@cached(store, timeout=100, load=Path.read_text)
+def outer(n, *, result_path):
+    inner = outer(n) if n == 1 else outer(n - 1) if n == 3 else wait.__name__
+    result_path.write_text(f"{{n}} {{inner}}")
+
+
 class Model:
     def __init__(self, size):
         self.size = size
@@ -382,6 +389,40 @@ def test_a_call_runs_in_a_process_of_its_own(study: ModuleType) -> None:
     assert study.simulate.cache_info()[:2] == (1, 1)
     assert study.Model(3).solve(4) == method
     assert asyncio.run(study.wait(5)) == waited
+
+
+def test_calls_inside_of_runs(study: ModuleType) -> None:
+    """Each in a worker of its own; a call of its own run is refused, where both would wait for ever."""
+    assert study.outer(3) == "3 2 wait"
+    with pytest.raises(ReentrantRunError):
+        study.outer(1)
+
+
+def test_runs_outlive_their_sweep(tmp_path: Path) -> None:
+    """Killed itself, it leaves what is under way to end and be recorded."""
+    Path("study.py").write_text(
+        "import time\nfrom pathlib import Path\nfrom entropic import Store\n"
+        "def wait(params, path):\n"
+        "    print('begun', flush=True)\n"
+        "    while not Path('go').exists():\n        time.sleep(0.01)\n"
+        "    path.write_text('x')\n"
+        "if __name__ == '__main__':\n"
+        "    Store('results', 'runs.json', file_suffix='.txt').sweep([{'n': 1}], wait, timeout=1000)\n"
+    )
+    process = subprocess.Popen([sys.executable, "study.py"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    with process.stdout as out:
+        out.readline()
+        process.kill()
+        process.wait()
+        store = Store("results", "runs.json", file_suffix=".txt")
+        (run,) = store.under_way()
+        Path("go").touch()
+        assert out.read() == b""  # until the worker, which has it open, is gone
+    (record,) = store.list()
+
+    assert run.pid != process.pid
+    assert record.result_path.read_text() == "x"
 
 
 def test_what_a_call_raises_is_its_own(study: ModuleType) -> None:

@@ -7,6 +7,7 @@ secrets are left out, and passwords in URLs are masked.
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 import sys
@@ -26,7 +27,10 @@ _OFF = ("0", "no", "off", "false")
 _SECRET = (".env", ".env.*", "*.pem", "*.key", "*.p12", "id_rsa*", "id_ed25519*", ".netrc", "*credentials*", "*secret*")
 _DIFF = ("diff", "HEAD", "--no-ext-diff", "--no-textconv", "--no-color", "--no-relative", "--ignore-submodules=all")
 _PREFIXES = ("--src-prefix=a/", "--dst-prefix=b/")
-_PASSWORD = re.compile(r"(://[^:/\s@]*:)[^@\s/]+(?=@)|([?&]\w*(?:password|token|secret)\w*=)[^&#\s\"']*", re.IGNORECASE)
+# Up to the last @ of a word: there may be one in the password, and a slash.
+_PASSWORD = re.compile(
+    r"(://[^:/\s@]*:)[^\s\"']+(?=@)|([?&]\w*(?:password|token|secret)\w*=)[^&#\s\"']*", re.IGNORECASE
+)
 _PLAIN_NAME = re.compile(r"[\w./ +@=,~-]+")
 
 
@@ -86,7 +90,7 @@ def _added(repository: str, files: Iterable[str]) -> Iterator[str]:
     """Files that git does not know, each as a patch that adds it."""
     folder = os.path.join(repository, "")
     names = [path.removeprefix(folder) for path in files if path.startswith(folder)]
-    names = [name for name in names if _PLAIN_NAME.fullmatch(name)]
+    names = [name for name in names if _PLAIN_NAME.fullmatch(name) and not _may_be_secret(name)]
     known = tracked_among(repository, names) if names else set()
     for name in names:
         if name not in known and (text := _text_of(os.path.join(repository, name))):
@@ -94,6 +98,10 @@ def _added(repository: str, files: Iterable[str]) -> Iterator[str]:
             ending = "" if lines[-1].endswith("\n") else "\n\\ No newline at end of file\n"
             yield f"diff --git a/{name} b/{name}\nnew file mode 100644\n--- /dev/null\n+++ b/{name}\n"
             yield f"@@ -0,0 +1,{len(lines)} @@\n" + "".join(f"+{line}" for line in lines) + ending
+
+
+def _may_be_secret(name: str) -> bool:
+    return any(fnmatch.fnmatchcase(os.path.basename(name).lower(), one) for one in _SECRET)
 
 
 def _text_of(path: str) -> str:

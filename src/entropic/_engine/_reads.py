@@ -212,11 +212,11 @@ class Reads:
         """The names of the files that are not what they were; one look at each, and the digest if it looks changed."""
         return [one.name for one in self._files if one.has_changed()]
 
-    def looks(self) -> tuple[tuple[int, int] | None, ...] | None:
-        """Sizes and times of the files, which stay as long as the files do; None if one is too young to tell."""
+    def looks(self) -> tuple[tuple[int, ...] | None, ...] | None:
+        """Sizes, times and inodes of the files, which stay as long as they do; None if one is too young to tell."""
         statuses = [_status(one.path) for one in self._files]
         if all(status is None or is_settled(status.st_mtime_ns) for status in statuses):
-            return tuple(None if status is None else (status.st_size, status.st_mtime_ns) for status in statuses)
+            return tuple(one and (one.st_size, one.st_mtime_ns, one.st_ctime_ns, one.st_ino) for one in statuses)
         return None
 
     def mark_now(self) -> str:
@@ -255,17 +255,17 @@ class _Watched:
         self.name = str(recorded.path)
         self.path = path
         self._recorded = recorded
-        self._looks = recorded.size_bytes, recorded.mtime_ns
+        self._looks = recorded.size_bytes, recorded.mtime_ns, recorded.inode
 
     def has_changed(self) -> bool:
         status = _status(self.path)
         if status is None or self._recorded.size_bytes is None:
             return (status is None) != (self._recorded.size_bytes is None)
-        looks = status.st_size, status.st_mtime_ns
+        looks = status.st_size, status.st_mtime_ns, status.st_ino
         if looks == self._looks:
             return False
-        if self._recorded.digest is None:
-            return True
+        if self._recorded.digest is None:  # too large to be read: another place on the disk says nothing by itself
+            return looks[:2] != self._looks[:2]
         began_ns = time.time_ns()
         if _digest(self.path) != self._recorded.digest:
             return True
@@ -321,16 +321,16 @@ class _Found:
     def _take(self, path: str, before: os.stat_result | None) -> None:
         name = path.removeprefix(self._folder) if self._folder else path
         now = _status(path)
-        has_changed = _looks(now) != _looks(before)
-        if has_changed and path in self._opened.written:
+        content = (None, None) if now is None else self._content(path, now)
+        after = _status(path)
+        if _looks(before) == _looks(now) == _looks(after):
+            size_bytes, inode = (None, None) if now is None else (now.st_size, now.st_ino)
+            self.files.append([name, size_bytes, *content, inode])
+        elif path in self._opened.written:
             self.unseen.append(f"{name!r}, which it has changed itself")
-        elif has_changed:
-            self.unseen.append(f"{name!r}, which has changed meanwhile")
-            self.files.append([name, -1 if now is None else now.st_size, None, _CHANGED_MEANWHILE])
-        elif now is None:
-            self.files.append([name, None, None, None])
         else:
-            self.files.append([name, now.st_size, *self._content(path, now)])
+            self.unseen.append(f"{name!r}, which has changed meanwhile")
+            self.files.append([name, -1 if after is None else after.st_size, None, _CHANGED_MEANWHILE, None])
 
     def _content(self, path: str, status: os.stat_result) -> tuple[int | None, str | None]:
         """Time and digest: of a time that is too young to be trusted the digest alone."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import multiprocessing
 from typing import Any
 
 from .._engine import Metadata
+from .._locks import UnderWayElsewhere
 from .._record import RunRecord
 from .._sweep import SweepOptions, as_record, run_sweep
 from ..errors import SweepError
@@ -49,9 +51,11 @@ class SupervisedCache(FunctionCache):
 
         Raises:
             TypeError: It cannot be sent there; nothing has run.
+            ReentrantRunError: It is called inside of its own run.
             RunTimeoutError, MemoryLimitError, WorkerDiedError: It was ended, or has ended its process.
             Exception: What the function has raised.
         """
+        self._refuse_reentry(arguments)
         points = FunctionPoints(_Free(self._decorated()), _as_given, metadata)
         try:
             (record,) = run_sweep(points, [arguments], SweepOptions(workers=1, progress=False), as_record)
@@ -63,6 +67,15 @@ class SupervisedCache(FunctionCache):
             with contextlib.suppress(TypeError):
                 failure.error.add_note(f"In the worker process:\n{failure.traceback}")
         raise failure.error
+
+    def _refuse_reentry(self, arguments: Arguments) -> None:
+        """A worker that this call started would wait for the run that has made the call, and that for the worker."""
+        if multiprocessing.parent_process() is not None:
+            with (
+                contextlib.suppress(UnderWayElsewhere),
+                self.engine.flights.lead(self.key(*arguments).params_hash, waits=False),
+            ):
+                pass
 
     def _decorated(self) -> Any:
         return next(found for one in self.claim.decorated if (found := one()) is not None)

@@ -1,9 +1,9 @@
 """
 What a record tells of the files that its run has read.
 
-``provenance["reads"]`` has the folder of the project, the files, ``[path, size, mtime_ns, digest]`` of each, and what
-could not be seen. A path below the folder of the project is relative to it: a project that is moved takes its files
-along. Of a file that was looked for, and was not there, all but the path is null.
+``provenance["reads"]`` has the folder of the project, the files, ``[path, size, mtime_ns, digest, inode]`` of each, and
+what could not be seen. A path below the folder of the project is relative to it: a project that is moved takes its
+files along. Of a file that was looked for, and was not there, all but the path is null.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ class ReadFile(NamedTuple):
         size_bytes: Its size; None of a file that was looked for, and was not there.
         mtime_ns: The time of its last change; None if that was too young to tell this content from the next.
         digest: The digest of its content; None of a file that is too large, or was not there.
+        inode: Its number in the file system, which tells it from another one of the same size and time.
     """
 
     path: Path
     size_bytes: int | None
     mtime_ns: int | None
     digest: str | None
+    inode: int | None = None
 
     @property
     def content(self) -> str:
@@ -88,8 +90,8 @@ def content_mark(contents: Iterable[tuple[str, str]]) -> str:
 def _read_file(entry: Any) -> ReadFile | None:
     if not isinstance(entry, list) or len(entry) != len(ReadFile._fields):
         return None
-    path, size_bytes, mtime_ns, digest = entry
+    path, size_bytes, mtime_ns, digest, inode = entry
     is_ours = isinstance(path, str) and "\0" not in path and (digest is None or isinstance(digest, str))
-    if not is_ours or any(number is not None and type(number) is not int for number in (size_bytes, mtime_ns)):
+    if not is_ours or any(number is not None and type(number) is not int for number in (size_bytes, mtime_ns, inode)):
         return None
-    return ReadFile(Path(path), size_bytes, mtime_ns, digest)
+    return ReadFile(Path(path), size_bytes, mtime_ns, digest, inode)

@@ -94,7 +94,7 @@ class WatchedRuns:
             self._run = run
             memory = memory_of_tree(self._pid) if self._measures else 0
             self._gate.open()
-            self._pipe.send(Begun(memory))
+            self._tell(Begun(memory))
 
     def ended(self, run: Ongoing) -> None:
         """A run has ended; it does not come back from here if it was too late."""
@@ -106,7 +106,11 @@ class WatchedRuns:
                 while True:
                     self._pipe.recv_bytes()  # until we are killed; or until the sweep is gone
             os._exit(1)
-        self._pipe.send(Ended())
+        self._tell(Ended())
+
+    def _tell(self, word: Begun | Ended) -> None:
+        with contextlib.suppress(OSError):  # the sweep is gone; the run goes on, and is recorded
+            self._pipe.send(word)
 
 
 class Supervised(Protocol):

@@ -39,6 +39,11 @@ class MemoryIndex(Index):
                 return copy_record(record)
         return None
 
+    def find_all_by_hash(self, params_hash: str) -> list[RunRecord]:
+        """Return the records under this hash, oldest first."""
+        same = [record for record in list(self._records.values()) if record.params_hash == params_hash]
+        return list(map(copy_record, same))
+
     def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
         """Return the records whose params include all of *params*, oldest first."""
         return self.search(params)
