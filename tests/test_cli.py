@@ -1006,7 +1006,7 @@ def test_help_has_examples_and_exit_codes(call: Call) -> None:
         "stats",
     ]
     expected += ["docs", "failures", "import", "pin", "sweep", "undelete", "unpin", "why"]
-    expected += ["checkpoints", "diff", "watch"]
+    expected += ["checkpoints", "diff", "progress", "watch"]
     assert names == sorted(expected)
     for name in set(names) - {"check", "stats"}:
         assert f"entropic {name}" in call(name, "--help").out

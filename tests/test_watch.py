@@ -158,6 +158,15 @@ def test_until_done_tells_of_failures(watch: Watch, run: Run, monkeypatch: pytes
     assert re.fullmatch(r"entropic: ended without a record: [0-9a-f]{16} \(n=1, method=rk4\)\n", err)
 
 
+def test_a_run_of_another_index_has_not_failed(watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All indexes of a results folder have their runs in one journal."""
+    with Store("results", "other.json", file_suffix=".txt") as other:
+        run = Run(other).begin()
+        at_each_pause(monkeypatch, run.end)
+
+        assert watch("--until-done").status == 0
+
+
 def active(n: int = 1, **fields: Any) -> ActiveRun:
     """A run as it might be seen."""
     given: dict[str, Any] = {

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from .._maintenance import ActiveRun
 from .._record import moment_of
+from .._results import Journal
 from ..store import Store
 
 _CLOCKS_SECONDS = 5.0  # by which the clock of a file system may be ahead of that of its hosts
@@ -45,9 +46,15 @@ class Watched:
 
 
 def _is_recorded(store: Store, run: ActiveRun) -> bool:
-    began = moment_of(run.began_at)
-    for record in store._engine.index.find_all_by_hash(run.params_hash):
-        made = moment_of(record.created_at)
-        if made is None or began is None or made.timestamp() >= began.timestamp() - _CLOCKS_SECONDS:
-            return True
-    return False
+    """In the index of the store, or in another one of its results folder, all of which write to one journal."""
+    records = store._engine.index.find_all_by_hash(run.params_hash)
+    if any(_is_of(run, record.created_at) for record in records):
+        return True
+    entries = (one for one in Journal(store.results_dir, "").entries() if one.event == "recorded")
+    documents = (one.document for one in entries if one.document.get("params_hash") == run.params_hash)
+    return any(_is_of(run, str(document.get("created_at"))) for document in documents)
+
+
+def _is_of(run: ActiveRun, created_at: str) -> bool:
+    began, made = moment_of(run.began_at), moment_of(created_at)
+    return made is None or began is None or made.timestamp() >= began.timestamp() - _CLOCKS_SECONDS

@@ -5,9 +5,9 @@ They are caught only for a run that asks whether it should stop. Whoever had a h
 was ignored stays ignored, and everything is as before when the run has ended. A signal that would have ended the
 process, and to which the run did not answer, is sent again then.
 
-Worker processes catch them, besides, from the end of a run until it is recorded: the sweep that hands a signal on cannot
-know that a worker has a whole result in hand, which would be lost. Not earlier, since what is caught in Python waits for
-the end of a long call into C.
+Worker processes catch them, besides, from the end of a run until it is recorded: the sweep that hands a signal on
+cannot know that a worker has a whole result in hand, which would be lost. Not earlier, since what is caught in Python
+waits for the end of a long call into C.
 """
 
 from __future__ import annotations
