@@ -1006,7 +1006,7 @@ def test_help_has_examples_and_exit_codes(call: Call) -> None:
         "stats",
     ]
     expected += ["docs", "failures", "import", "pin", "sweep", "undelete", "unpin", "why"]
-    expected += ["checkpoints", "diff", "watch"]
+    expected += ["checkpoints", "diff", "progress", "watch"]
     assert names == sorted(expected)
     for name in set(names) - {"check", "stats"}:
         assert f"entropic {name}" in call(name, "--help").out
@@ -1096,7 +1096,7 @@ def test_completion_knows_the_subcommands() -> None:
         env={**os.environ, "_ENTROPIC_COMPLETE": "bash_complete", "COMP_WORDS": "entropic pr", "COMP_CWORD": "1"}
     )
 
-    assert answer.stdout.split() == ["plain,prune"]
+    assert answer.stdout.split() == ["plain,progress", "plain,prune"]
 
 
 def test_sizes_and_times_for_people() -> None:
