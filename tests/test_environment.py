@@ -74,6 +74,8 @@ def test_a_clean_repository_has_no_patch() -> None:
 
     (told,) = play(1)
 
+    command = [sys.executable, "-m", "entropic", "show", "--patch"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 1
     assert sorted(told["git"]) == ["commit", "dirty"]
     assert not PATCHES.exists()
 
@@ -92,7 +94,9 @@ def test_the_patch_and_the_commit_give_the_code_that_has_run() -> None:
     assert [path.name for path in PATCHES.iterdir()] == [f"{first['git']['patch']}.patch"]
     assert first["git"]["patch"] == hashlib.sha256(patch_text(first).encode()).hexdigest()[:16]
     git("clone", "-q", ".", "elsewhere")
-    git("-C", "elsewhere", "apply", str(PATCHES.joinpath(f"{first['git']['patch']}.patch").absolute()))
+    command = [sys.executable, "-m", "entropic", "show", "--patch", "n=1"]
+    shown = subprocess.run(command, capture_output=True, check=True).stdout
+    subprocess.run(["git", "-C", "elsewhere", "apply"], input=shown, check=True)
     assert Path("elsewhere/model.py").read_text() == Path("model.py").read_text()
     assert Path("elsewhere/constants.py").read_text() == "G = 1.62"
     assert not Path("elsewhere/unrelated.py").exists()

@@ -32,12 +32,12 @@ from entropic.hashing import hash_params
 INDEX = "sqlite:///runs.sqlite3"
 
 
-@pytest.fixture(params=["memory", "file", "s3"])
+@pytest.fixture(params=["memory", "s3"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A prefix that nothing is below, of each kind in turn."""
     if request.param == "s3":
         return f"s3://{request.getfixturevalue('bucket')}/runs"
-    return f"file://{tmp_path}/far/runs" if request.param == "file" else f"memory://{tmp_path.name}/runs"
+    return f"memory://{tmp_path.name}/runs"
 
 
 def host(name: str, url: str, index: str = INDEX, **options: Any) -> Store:
@@ -212,14 +212,11 @@ def test_workers_on_hosts_that_share_no_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", [429, 500, 503, "lost", "slow"])
-@pytest.mark.parametrize("runner", [write, write_with_companions])
-def test_a_store_that_fails_now_and_then_is_asked_again(
-    fault: int | str, runner: Any, bucket: str, s3_proxy: Proxy
-) -> None:
+def test_a_store_that_fails_now_and_then_is_asked_again(fault: int | str, bucket: str, s3_proxy: Proxy) -> None:
     """Whatever request it is; an object that was made though the answer was lost is known as ours."""
     first, second = (host(name, f"s3://{bucket}/runs") for name in ("first", "second"))
     s3_proxy.faults = [fault, None, None] * 20
-    record = first.run({"n": 1}, runner)
+    record = first.run({"n": 1}, write_with_companions)
     s3_proxy.faults = [None, None, fault] * 20
 
     assert second.run_or_retrieve({"n": 1}, never).result_path.read_text() == record.result_path.read_text()

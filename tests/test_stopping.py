@@ -449,6 +449,22 @@ def test_a_signal_to_a_sweep_stops_what_its_workers_run() -> None:
     assert len(begun) == 2
 
 
+def test_a_signal_to_the_command_line_stops_a_sweep() -> None:
+    """The run puts by what it has, and the exit status says that there is more to do."""
+    pytest.importorskip("click")
+    Path("signalled.py").write_text(SIGNALLED)
+    words = [sys.executable, "-m", "entropic", "sweep", "-p", "n=0,1", "signalled:waits"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not list(Path().glob("begun_*")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    said, told = process.communicate(timeout=60)
+
+    assert (process.returncode, said) == (75, "")
+    assert "sweep was stopped: SIGTERM has come (0 points are recorded, 1 stopped" in told
+    assert [run.attempts[-1]["outcome"] for run in Store("results", "runs.json").checkpoints()] == ["stopped"]
+
+
 def test_a_sweep_as_completed_stops(store: Store) -> None:
     """With the points until then handed out."""
     f = counting(store)

@@ -22,7 +22,7 @@ from entropic._cli._stats import Distinct
 from entropic.errors import NotRecordedError, UnknownNameWarning
 from entropic.hashing import hash_params
 from entropic.index import IndexBackend, MemoryIndex, SQLIndex, TinyDBIndex
-from entropic.index.tinydb import _line_content
+from entropic.index.tinydb import _format, _line_content
 from entropic.testing import HOSTILE_PARAMS, make_record
 
 COUNT = 2500
@@ -154,8 +154,10 @@ def _simulate(n: int, *, result_path: Path) -> None:
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Every record that is read from a document."""
+    """Every record that is read from a document, and every line of a file that is parsed."""
     made: list[Any] = []
+    parse = _format.parse_line
+    monkeypatch.setattr(_format, "parse_line", lambda text: made.append(text) or parse(text))
     real = RunRecord.from_dict.__func__  # type: ignore[attr-defined]
 
     def from_dict(cls: type, document: Any) -> Any:
@@ -189,7 +191,8 @@ SMALL: dict[str, tuple[Callable[[Store], Any], int]] = {
     "delete of a record": (lambda store: store.delete(store.list(point(6))[0]), 20),
     "delete with its file": (lambda store: store.delete(store.list(point(7))[0], remove_file=True), 30),
     "annotate": (lambda store: store.annotate(store.list(point(8))[0], note=1), 20),
-    "plan": (lambda store: store.plan([point(5), {"m": 5}]).total, 510),
+    "plan": (lambda store: store.plan([point(5), {"m": 5}]).total, 1100),
+    "plan of a function": (lambda store: cached(store, name="other")(_simulate).plan([{"n": 5}]).total, 10),
     "a miss": (lambda store: store.run_or_retrieve({"m": 1}, write).params, 10),
 }
 

@@ -448,7 +448,7 @@ def test_jobs_of_submitit_that_run_here(submitit: Any) -> None:
 # ---- code by value --------------------------------------------------------------------------------------------------
 
 BY_VALUE = """
-import enum, functools, pickle, subprocess, sys
+import contextlib, enum, functools, pickle, subprocess, sys
 from collections import namedtuple
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -484,6 +484,9 @@ class Solver:
     step = 0.1
     def __init__(self, n):
         self.n = n
+    @property
+    def size(self):
+        return self.n
     @staticmethod
     def halved(x):
         return x / 2
@@ -492,6 +495,10 @@ class Solver:
 
 class Kind(enum.Enum):
     A = 1
+
+@contextlib.contextmanager
+def scaled(x):
+    yield 2 * x
 
 class Named(NamedTuple):
     a: int
@@ -505,7 +512,8 @@ SOLVER = Solver(3)
 def simulate(n, *, result_path):
     used = [note("x"), double(2), outer(3), Data(1).total(), Frozen(2), Solver(3)(), Solver.halved(1), Kind.A, Named(1)]
     used += [Pair(1, 2), noted(), SOLVER(), SETTINGS]
-    result_path.write_text(str(used))
+    with scaled(3) as six:
+        result_path.write_text(str([*used, six, SOLVER.size]))
 
 class Elsewhere:
     def submit(self, function, *args):

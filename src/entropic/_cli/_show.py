@@ -6,8 +6,9 @@ import json
 
 import click
 
+from .._code import RunNotes
 from .._fs import status_of
-from .._record import flatten, inputs_text, one_line
+from .._record import RunRecord, flatten, inputs_text, one_line
 from .._tables import RecordList
 from ..store import Store
 from . import _view
@@ -23,9 +24,12 @@ _MOST_FILES_SHOWN = 10
 @click.option(
     "--code", "shows_code", is_flag=True, help="Its code, and what changed since the run before of other code."
 )
+@click.option("--patch", "shows_patch", is_flag=True, help="What was not committed of its code, for git apply.")
 @click.option("--lineage", "shows_lineage", is_flag=True, help="What it was made from, and what was made of it.")
 @opens_store()
-def show(store: Store, runs: tuple[str, ...], as_json: bool, shows_code: bool, shows_lineage: bool) -> None:
+def show(
+    store: Store, runs: tuple[str, ...], as_json: bool, shows_code: bool, shows_patch: bool, shows_lineage: bool
+) -> None:
     """
     Show one run in full: the newest one that matches.
 
@@ -33,6 +37,7 @@ def show(store: Store, runs: tuple[str, ...], as_json: bool, shows_code: bool, s
     Examples:
       entropic show f444
       entropic show --code f444
+      entropic show --patch f444 | git apply
       entropic show --lineage f444
       entropic show n=100 dt=0.01
     """
@@ -41,6 +46,8 @@ def show(store: Store, runs: tuple[str, ...], as_json: bool, shows_code: bool, s
         _view.told(f"{count} runs match; this is the newest")
     if shows_code:
         _show_code(store, runs)
+    elif shows_patch:
+        _show_patch(records[-1], store)
     elif shows_lineage:
         lineage = store.lineage(records[-1])
         click.echo(lineage.to_json() if as_json else "\n".join(map(one_line, str(lineage).split("\n"))))
@@ -62,6 +69,15 @@ def _show_code(store: Store, runs: tuple[str, ...]) -> None:
     earlier = next((one for one in codes if one != code), None)
     if earlier is not None:
         click.echo(_harmless(codebook.diff(earlier, code)))
+
+
+def _show_patch(record: RunRecord, store: Store) -> None:
+    """What was not committed: to a program letter by letter, to a person what cannot hurt a terminal."""
+    git = record.provenance.get("git")
+    text = RunNotes(store.results_dir).patch(git.get("patch")) if isinstance(git, dict) else ""
+    if not text:
+        raise NothingFound("this run names no patch, or it is not known")
+    click.echo(_harmless(text) if _view.is_terminal() else text, nl=False)
 
 
 def _harmless(text: str) -> str:

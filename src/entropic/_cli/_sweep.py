@@ -126,7 +126,8 @@ def sweep(
 
     Each run is recorded as soon as it has finished: stopped at any moment, and started again, a sweep carries on.
     Several sweeps of the same points, on any hosts, share them: what is under way elsewhere is asked for again at the
-    end. A failing point does not stop the others. Exits with 1 if any has failed.
+    end. A failing point does not stop the others. Exits with 1 if any has failed, and with 75 if a run has stopped on
+    request, such as by SIGTERM, and carries on next time.
 
     \b
     Examples:
@@ -166,7 +167,9 @@ def sweep(
     if only_plan:
         click.echo(one_line(str(plan_sweep(subject, given, workers or 1))))
         return
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # A function that puts something by catches SIGTERM itself while it runs: it is not to be ended in the midst.
+    hears_itself = subject.takes_checkpoint() and not isinstance(subject, ProgramPoints)
+    for number in (signal.SIGHUP,) if hears_itself else (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
             signal.signal(number, _stop)
     ends: list[SweepProgress] = []

@@ -77,9 +77,10 @@ class Part:
         bytecode: Digest of what it does: of functions for one version of Python, of values for all.
         edges: What the names in it lead to.
         assigned: Digest of the statement that made it, of a value that shows nothing of how it was made.
+        unseen: What its digest is where no source is seen, as of code that was sent by value; not kept.
     """
 
-    __slots__ = ("_read", "_text", "assigned", "bytecode", "edges", "file", "kind", "name")
+    __slots__ = ("_read", "_text", "assigned", "bytecode", "edges", "file", "kind", "name", "unseen")
 
     def __init__(
         self,
@@ -96,7 +97,7 @@ class Part:
         self.file = file
         self.bytecode = bytecode
         self.edges: Edges = edges if edges is not None else {}
-        self.assigned = ""
+        self.assigned = self.unseen = ""
         self._read = read
         self._text = text
 

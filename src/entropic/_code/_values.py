@@ -112,12 +112,16 @@ class ValueReader:
         for place, one in enumerate(held):
             target = self.code(one, receiver)
             self._graph.edge(number, f"calls {place}", None if target is ABSENT else target)
-        told = [foreign_name(type(value)), *self._settings_of(value), *reading.decorators_of(functions_behind(value))]
+        told = [foreign_name(type(value)), *self._settings_of(value)]
+        decorators = reading.decorators_of(functions_behind(value))
+        registered = []
         registry = _registry_of(value)
         if registry is not None:
-            told += map(kind_name, registry)
+            registered = list(map(kind_name, registry))
             self._graph.views.append((registry.values(), tuple(registry.values())))
-        self._graph.parts[number].bytecode = f"live-{digest_of(repr(told))}"
+        part = self._graph.parts[number]
+        part.bytecode = f"live-{digest_of(repr(told + decorators + registered))}"
+        part.unseen = f"live-{digest_of(repr(told + registered))}"
         return number
 
     def _settings_of(self, value: Any) -> list[str]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ._origins import fetch_result, origins_of, readable_id, records_in_journal
     from ._parts import CannotTakeError, Part, Refused, Rules, copy_parts, is_inside, require_own_key
     from ._paths import ResultPaths
-    from ._plain_runs import SIMILAR_RUNS, PlainRuns, durations_of
+    from ._plain_runs import PlainRuns, durations_of, similar_runs
     from ._reads import ReadsWatch, changed_files
     from ._records import by_key, moved
     from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, save_of, suffix_of
@@ -36,7 +36,6 @@ __all__ = [
     "DIGEST_UP_TO_BYTES",
     "FIELDS",
     "POLICIES",
-    "SIMILAR_RUNS",
     "AsyncWork",
     "AwayResults",
     "BoundRunner",
@@ -100,6 +99,7 @@ __all__ = [
     "select_with_fallbacks",
     "set_pinned",
     "signature",
+    "similar_runs",
     "suffix_of",
     "warn_of_slips",
 ]
@@ -124,7 +124,7 @@ __getattr__, __dir__ = door(
         "_origins": "fetch_result origins_of readable_id records_in_journal",
         "_parts": "CannotTakeError Part Refused Rules copy_parts is_inside require_own_key",
         "_paths": "ResultPaths",
-        "_plain_runs": "PlainRuns SIMILAR_RUNS durations_of",
+        "_plain_runs": "PlainRuns durations_of similar_runs",
         "_reads": "ReadsWatch changed_files",
         "_records": "by_key moved",
         "_run": "AsyncWork BoundRunner Look Metadata RunUnderWay Runner Work save_of suffix_of",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -12,14 +13,19 @@ from .._locks import SingleFlight
 from .._record import RunRecord
 from ..errors import Failure
 from ..hashing import Key, decode_params, own_copy
-from ..query import Selection
+from ..query import Selection, param
 from ._arguments import checked_metadata, require_same_point
 from ._cache import RunCache
 from ._failure import keep_failure
 from ._run import BoundRunner, Metadata, takes_checkpoint
 
-SIMILAR_RUNS = Selection.of(limit=500, newest_first=True)
-"""The recorded runs by which the duration of those to come is judged."""
+_MOST_SIMILAR = 500
+_LOOKED_AT = 10_000  # for plain runs among others, which no index tells apart
+
+
+def similar_runs(name: str) -> Selection:
+    """The recorded runs by which the duration of those to come is judged: of a function."""
+    return Selection.of(param("function") == name, limit=_MOST_SIMILAR, newest_first=True)
 
 
 class PlainRuns:
@@ -93,7 +99,10 @@ class PlainRuns:
     def durations(self) -> list[tuple[Mapping[str, Any], float]]:
         identity = getattr(self._runner, "__entropic_identity__", None)
         function = None if identity is None else identity().fields.get("function")
-        return durations_of(self._engine.select(SIMILAR_RUNS, lambda run: run.provenance.get("function") == function))
+        if function is not None:
+            return durations_of(self._engine.select(similar_runs(function)))
+        newest = islice(self._engine.iter(Selection.of(newest_first=True)), _LOOKED_AT)
+        return durations_of(islice((run for run in newest if "function" not in run.provenance), _MOST_SIMILAR))
 
 
 def durations_of(records: Iterable[RunRecord]) -> list[tuple[Mapping[str, Any], float]]:

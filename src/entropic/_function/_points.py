@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .._engine import (
-    SIMILAR_RUNS,
     Metadata,
     StalenessPolicy,
     checked_metadata,
     durations_of,
     keep_failure,
     require_same_point,
+    similar_runs,
 )
 from .._locks import SingleFlight
 from .._record import RunRecord
@@ -170,7 +170,7 @@ class FunctionPoints:
         return decode_params(key.params)
 
     def durations(self) -> Sequence[Run]:
-        return durations_of(self.cache.records.chosen(SIMILAR_RUNS))
+        return durations_of(self.cache.records.chosen(similar_runs(self.cache.name)))
 
 
 class _ByName:
