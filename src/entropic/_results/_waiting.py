@@ -75,7 +75,7 @@ def waiting_for(layout: Layout, living: Callable[[str], Holder | None]) -> dict[
     Raises:
         OSError: The folder cannot be read.
     """
-    found = defaultdict(list)
+    found = defaultdict[str, list[Holder]](list)
     for path in own_entries(layout.waiting):
         name = StagingName.parse(path.name)
         holder = None if name is None else living(name.session)
