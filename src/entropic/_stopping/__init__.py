@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from .._fs import door
 
 if TYPE_CHECKING:
-    from ._current import CurrentRun, hearing_signals, inherited_descriptors, should_stop, stop_here
+    from ._current import CurrentRun, hearing_signals, inherited_descriptors, should_stop, spare_results, stop_here
     from ._end_time import time_left
     from ._signals import StopRequests
 
@@ -15,6 +15,7 @@ __all__ = [
     "hearing_signals",
     "inherited_descriptors",
     "should_stop",
+    "spare_results",
     "stop_here",
     "time_left",
 ]
@@ -22,7 +23,7 @@ __all__ = [
 __getattr__, __dir__ = door(
     __name__,
     {
-        "_current": "CurrentRun hearing_signals inherited_descriptors should_stop stop_here",
+        "_current": "CurrentRun hearing_signals inherited_descriptors should_stop spare_results stop_here",
         "_end_time": "time_left",
         "_signals": "StopRequests",
     },

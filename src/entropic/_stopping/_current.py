@@ -81,14 +81,25 @@ class hearing_signals:
     What has come, and was not answered by a `RunStopped`, is sent again at the end.
     """
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> hearing_signals:
+        self._has_held = False
         self._can_hear = threading.current_thread() is threading.main_thread()
         if self._can_hear:
             signals.enter()
+        return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if self._can_hear:
-            signals.leave(has_stopped=isinstance(error, RunStopped))
+            signals.leave(has_stopped=isinstance(error, RunStopped), has_held=self._has_held)
+
+    def hold(self) -> None:
+        """The run has ended: in a worker process, signals wait from now on until its result is recorded."""
+        self._has_held = signals.hold()
+
+
+def spare_results() -> None:
+    """From now on in this process, a run that has ended is recorded before a signal has its effect."""
+    signals.spare_results = True
 
 
 def should_stop(margin_seconds: float = MARGIN_SECONDS) -> bool:
