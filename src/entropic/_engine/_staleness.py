@@ -311,8 +311,7 @@ class StalenessPolicy:
                 yield recorded
         finally:
             self._code.after_run()
-        if reads is not None:
-            recorded["reads"] = reads
+        recorded |= {} if reads is None else {"reads": reads}
         # Else a result that comes of what was only handed out with a warning would be one of today's code. Where
         # changed code is to run anew, that was decided for the function that was called, and not for this one.
         if used and self.on_change == "warn":
