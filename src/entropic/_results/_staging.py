@@ -212,8 +212,7 @@ class Stage:
     One run's private folder, until it is published, discarded or kept aside.
 
     Attributes:
-        folder: Where it may write.
-        path: Where the runner is to write its result.
+        path: Where the runner is to write its result; in ``folder``, which is all its own.
         stem: What the name of its result begins with.
     """
 
