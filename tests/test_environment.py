@@ -102,6 +102,38 @@ def test_the_patch_and_the_commit_give_the_code_that_has_run() -> None:
     assert not Path("elsewhere/unrelated.py").exists()
 
 
+AWKWARD = {
+    "form_feed": b"G = 1\n\x0c\n# a page further\n",
+    "crlf": b"G = 1\r\nH = 2\r\n",
+    "cr": b"G = 1\rH = 2\r",
+    "other_ends": "G = 1  # \x85 \u2028 \u2029 \x1c\n".encode(),
+    "latin_1": b"# -*- coding: latin-1 -*-\nG = 1, '\xe9'\n",
+    "no_end": b"G = 1",
+    "blank_lines": b"\n\nG = 1\n\n",
+}
+
+
+@pytest.mark.usefixtures("study")
+def test_a_patch_gives_every_byte() -> None:
+    """Whatever ends lines for Python, and however a text is encoded; of files that git knows, and that it does not."""
+    for name in AWKWARD:
+        Path(f"known_{name}.py").write_text("G = 0\n")
+    git("add", ".")
+    git("commit", "-qm", "second")
+    expected = {f"{kind}_{name}.py": content for kind in ("known", "new") for name, content in AWKWARD.items()}
+    for name, content in expected.items():
+        Path(name).write_bytes(content)
+    Path("model.py").write_text(f"import {', '.join(name[:-3] for name in expected)}\nG = 1\n")
+
+    play(1)
+
+    git("-c", "core.autocrlf=false", "clone", "-q", ".", "elsewhere")
+    command = [sys.executable, "-m", "entropic", "show", "--patch", "n=1"]
+    shown = subprocess.run(command, capture_output=True, check=True).stdout
+    subprocess.run(["git", "-C", "elsewhere", "apply", "--whitespace=nowarn"], input=shown, check=True)
+    assert {name: Path("elsewhere", name).read_bytes() for name in expected} == expected
+
+
 @pytest.mark.usefixtures("study")
 def test_an_edit_in_a_long_session_has_a_patch_of_its_own() -> None:
     """Git is asked again once the code of a function is other code, and not before."""
