@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
-from collections.abc import Iterator
 
 _used: contextvars.ContextVar[dict[str, str] | None] = contextvars.ContextVar("results by earlier code", default=None)
 
 
-@contextlib.contextmanager
-def uses_noted() -> Iterator[dict[str, str]]:
+class uses_noted:
     """What is used in the block, by the function that has made it: the code it was made by."""
-    used: dict[str, str] = {}
-    token = _used.set(used)
-    try:
-        yield used
-    finally:
-        _used.reset(token)
+
+    def __enter__(self) -> dict[str, str]:
+        used: dict[str, str] = {}
+        self._token = _used.set(used)
+        return used
+
+    def __exit__(self, *exception: object) -> None:
+        _used.reset(self._token)
 
 
 def note_use(function_name: str, code: str) -> None:

@@ -27,10 +27,10 @@ _are_independent: ContextVar[bool] = ContextVar("_are_independent", default=Fals
 
 def count_of_ranks() -> int:
     """How many ranks an MPI launcher has started of this program; 1 if none has, or if they are independent."""
-    if os.environ.get(CHOICE) == INDEPENDENT:
+    sizes = [int(size) for name in _SIZES if (size := os.environ.get(name, "")).isdecimal()]
+    if not sizes or _OF_TASKS in os.environ or os.environ.get(CHOICE) == INDEPENDENT:
         return 1
-    sizes = [] if _OF_TASKS in os.environ else [os.environ.get(name, "") for name in _SIZES]
-    return max((int(size) for size in sizes if size.isdecimal()), default=1) or 1
+    return max(sizes) or 1
 
 
 def refuse_ranks() -> None:
