@@ -84,7 +84,7 @@ def test_a_clean_repository_has_no_patch() -> None:
 def test_the_patch_and_the_commit_give_the_code_that_has_run() -> None:
     """Of tracked files that were changed, and of modules in use that git does not know."""
     Path("model.py").write_text("from constants import G\n")
-    Path("constants.py").write_text("G = 1.62")
+    Path("constants.py").write_text("# \x0c\x85\u2028 a page ends here\nG = 1.62")
     Path("unrelated.py").write_text("x = 1\n")
 
     first, second = play(1, 2)
@@ -98,7 +98,7 @@ def test_the_patch_and_the_commit_give_the_code_that_has_run() -> None:
     shown = subprocess.run(command, capture_output=True, check=True).stdout
     subprocess.run(["git", "-C", "elsewhere", "apply"], input=shown, check=True)
     assert Path("elsewhere/model.py").read_text() == Path("model.py").read_text()
-    assert Path("elsewhere/constants.py").read_text() == "G = 1.62"
+    assert Path("elsewhere/constants.py").read_bytes() == Path("constants.py").read_bytes()
     assert not Path("elsewhere/unrelated.py").exists()
 
 

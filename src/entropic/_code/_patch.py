@@ -94,7 +94,7 @@ def _added(repository: str, files: Iterable[str]) -> Iterator[str]:
     known = tracked_among(repository, names) if names else set()
     for name in names:
         if name not in known and (text := _text_of(os.path.join(repository, name))):
-            lines = text.splitlines(keepends=True)
+            lines = re.findall(r"[^\n]*\n|[^\n]+", text)  # as git counts them: a form feed ends none
             ending = "" if lines[-1].endswith("\n") else "\n\\ No newline at end of file\n"
             yield f"diff --git a/{name} b/{name}\nnew file mode 100644\n--- /dev/null\n+++ b/{name}\n"
             yield f"@@ -0,0 +1,{len(lines)} @@\n" + "".join(f"+{line}" for line in lines) + ending

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from .._code import Codebook, SharedCodebook
 from .._fs import make_folder, move_new, sync_tree, warn
-from .._record import RunRecord
+from .._record import RunRecord, companions_of
 from .._remote import CannotFetchError, RemoteResults, Stored
 from ..errors import RemoteResultWarning
 from ._manifest import first_defect
@@ -87,19 +87,39 @@ class AwayResults:
         if first_defect(record, str(path)) is None:
             return True  # another process has fetched it meanwhile
         self._engine.recorder.require_writable(runs=False)
-        stage = self._engine.staging.stage_again(record.params_hash, path.suffix, path.stem)
         try:
-            self._fetch_into(stage.path.parent, stored, record)
+            self._require_own_places(record)
+            self._fetch(stored, record)
             return True
         except CannotFetchError as reason:
             warn(RemoteResultWarning(self.results.url, str(reason)), RemoteResultWarning)
             return False
+
+    def _require_own_places(self, record: RunRecord) -> None:
+        """
+        Refuse to write outside the results folder, or over what is entropic's own: a record may come from a stranger.
+
+        Raises:
+            CannotFetchError: The record names such a place.
+        """
+        paths = self._engine.paths
+        for path in paths.files_of(record):
+            if not paths.is_removable(path):
+                raise CannotFetchError(f"its record names {str(path)!r}, which is no place for a result of this store")
+
+    def _fetch(self, stored: Stored, record: RunRecord) -> None:
+        path = record.result_path
+        stage = self._engine.staging.stage_again(record.params_hash, path.suffix, path.stem)
+        try:
+            self._fetch_into(stage.path.parent, stored, record)
         finally:
             stage.discard()
 
     def _fetch_into(self, folder: Path, stored: Stored, record: RunRecord) -> None:
         path = record.result_path
         names = self.results.fetch(stored, path.name, str(folder))
+        if others := {*names} - {path.name, *companions_of(record)}:
+            raise CannotFetchError(f"{stored.name} holds {min(others)!r}, which its record does not name")
         if (mtime_ns := record.provenance.get("mtime_ns")) is not None:
             os.utime(folder / path.name, ns=(mtime_ns, mtime_ns))
         if (defect := first_defect(record, str(folder / path.name))) is not None:

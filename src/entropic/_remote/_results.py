@@ -216,8 +216,10 @@ class RemoteResults:
                 self._fetch_file(stored.name, os.path.join(folder, name), stored.size_bytes, stored.sha256)
                 return [name]
             entries = self._manifest(stored)
-            for entry in entries:
+            for entry in sorted(entries, key=_is_link):  # links last: nothing is written by way of one
                 self._fetch_entry(entry, folder)
+            for entry in filter(_is_link, entries):
+                _require_inside(entry["name"], folder)
             for entry in reversed(entries):  # what is written into a folder changes its time
                 _restore_time(entry, folder)
             return sorted({entry["name"].partition("/")[0] for entry in entries}, key=lambda one: one == name)
@@ -233,9 +235,15 @@ class RemoteResults:
         if hashlib.sha256(content).hexdigest() != stored.sha256:
             raise CannotFetchError(f"{stored.name} has other content than recorded")
         entries: list[dict[str, Any]] = json.loads(content)["entries"]
+        folders = {""}
         for entry in entries:
-            if not is_plain(entry["name"]):
-                raise CannotFetchError(f"{stored.name} names {entry['name']!r}, which leads elsewhere")
+            for name in (entry["name"], entry.get("object", stored.name)):
+                if not is_plain(name):
+                    raise CannotFetchError(f"{stored.name} names {name!r}, which leads elsewhere")
+            if posixpath.dirname(entry["name"]) not in folders:  # such as one that is a link
+                raise CannotFetchError(f"{stored.name} names {entry['name']!r}, but not the folder it is in")
+            if entry["kind"] == "folder":
+                folders.add(entry["name"])
         return entries
 
     def _fetch_entry(self, entry: dict[str, Any], folder: str) -> None:
@@ -243,9 +251,7 @@ class RemoteResults:
         if entry["kind"] == "folder":
             os.mkdir(target)
         elif entry["kind"] == "link":
-            if os.path.isabs(entry["target"]) or not is_plain(
-                os.path.normpath(os.path.join(os.path.dirname(entry["name"]), entry["target"]))
-            ):
+            if os.path.isabs(entry["target"]):
                 raise CannotFetchError(f"the link {entry['name']!r} leads elsewhere")
             os.symlink(entry["target"], target)
         else:
@@ -367,6 +373,22 @@ def is_plain(name: str) -> bool:
     """Whether a name leads to something below, and nowhere else."""
     parts = name.split("/")
     return bool(name) and not name.startswith("/") and "\0" not in name and not {"..", ""} & set(parts)
+
+
+def _is_link(entry: Mapping[str, Any]) -> bool:
+    return bool(entry["kind"] == "link")
+
+
+def _require_inside(name: str, folder: str) -> None:
+    """
+    Refuse what leads out of a folder, by whatever links that are in it: `..` behind a link is not the folder before it.
+
+    Raises:
+        CannotFetchError: It does.
+    """
+    top, real = os.path.realpath(folder), os.path.realpath(os.path.join(folder, name))
+    if real != top and not real.startswith(os.path.join(top, "")):
+        raise CannotFetchError(f"the link {name!r} leads elsewhere")
 
 
 def _restore_time(entry: dict[str, Any], folder: str) -> None:
