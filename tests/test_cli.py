@@ -1096,7 +1096,7 @@ def test_completion_knows_the_subcommands() -> None:
         env={**os.environ, "_ENTROPIC_COMPLETE": "bash_complete", "COMP_WORDS": "entropic pr", "COMP_CWORD": "1"}
     )
 
-    assert answer.stdout.split() == ["plain,prune"]
+    assert answer.stdout.split() == ["plain,progress", "plain,prune"]
 
 
 def test_sizes_and_times_for_people() -> None:

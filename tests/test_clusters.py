@@ -113,14 +113,17 @@ class Study:
         (self.folder / "go").touch()
 
     def require_each_point_once(self, points: Sequence[int]) -> None:
-        """Each is recorded once, and its run has ended once: what was killed did not."""
+        """
+        Each is recorded once. Of those that had to wait, the run has ended once: what was killed had not ended.
+
+        Another may have been killed between its end and its record, and then runs once more.
+        """
         with Store(self.folder / "results", self.folder / "runs.json", index=self.index) as store:
             assert sorted(record.params["n"] for record in store.list()) == list(points)
             assert all(record.result_path.read_text() == str(record.params["n"]) for record in store.list())
-            report = store.check()
-            assert (report.dangling, report.orphans) == ([], [])
-        ended = Counter(int(point) for what, point, _ in self.noted() if what == "ended")
-        assert ended == Counter(points)
+            assert store.check().dangling == []
+        ended = Counter(int(point) for what, point, _ in self.noted() if what == "ended" and int(point) % 6 >= 2)
+        assert ended == Counter(n for n in points if n % 6 >= 2)
 
     def _output(self) -> Path:
         return self.folder / "output.txt"

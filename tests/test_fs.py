@@ -8,13 +8,16 @@ import pickle
 import stat
 import subprocess
 import sys
+import typing
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from entropic import Store
 from entropic._fs import (
+    NamedTuple,
     collected_warnings,
     collecting_warnings,
     give_again,
@@ -28,6 +31,42 @@ from entropic._fs import (
 )
 from entropic._fs._warn import _given
 from entropic.errors import StaleResultWarning
+
+
+class Place(NamedTuple):
+    """Where something is."""
+
+    path: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}"
+
+
+class ReferencePlace(typing.NamedTuple):
+    """Where something is."""
+
+    path: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}"
+
+
+def test_a_named_tuple_is_one_of_the_standard_library() -> None:
+    """In all that code, pickles, type hints and `help` see of it."""
+
+    def seen(cls: Any) -> tuple[Any, ...]:
+        place = cls("study.py")
+        parts = (place, str(place), str(place._replace(line=3)), place._asdict(), pickle.loads(pickle.dumps(place)))
+        names = (cls._fields, cls._field_defaults, cls.__match_args__, cls.__module__, cls.__mro__[1:], cls.__doc__)
+        return *parts, *names, typing.get_type_hints(cls), hasattr(place, "__dict__"), cls.__str__.__qualname__[-8:]
+
+    assert seen(Place) == seen(ReferencePlace)
+    assert repr(Place("a", 1)) == "Place(path='a', line=1)"
+    with pytest.raises(TypeError, match="path"):
+        Place()  # type: ignore[call-arg]
+
 
 # What the standard library lacks on Windows; asyncio and others that come with it are loaded before it is taken away.
 WITHOUT_POSIX = """

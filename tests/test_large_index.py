@@ -13,6 +13,7 @@ import pytest
 import tinydb
 
 from entropic import RunRecord, Store, param
+from entropic.errors import IndexCorruptError
 from entropic.index import TinyDBIndex
 from entropic.index.tinydb import _format, _line_content, _lines, _removal, _write_lock, _writer
 from entropic.query import read_query
@@ -391,3 +392,23 @@ def test_a_hash_that_is_spelled_otherwise_is_found_by_its_beginning(tmp_path: Pa
     path.write_bytes(path.read_bytes().replace(f'"{wanted}"'.encode(), spelled.encode()))
 
     assert opened(path).search(read_query(wanted[:6]).condition()) == [records[4]]
+
+
+def test_a_line_that_is_no_record_is_told_by_whatever_meets_it(tmp_path: Path) -> None:
+    """By the name of the file, and not by what Python says of it."""
+    path = tmp_path / "runs.json"
+    records = [make_record({"n": n}) for n in range(9)]
+    opened(path).insert_many(records)
+    lines = path.read_bytes().split(b"\n")
+    lines[5] = b'"5": {"params_hash": "x", "result_path": "a/b", "m": 1},'
+    path.write_bytes(b"\n".join(lines))
+    index = opened(path)
+
+    for ask in (
+        lambda: list(index.may_use(["a"])),
+        lambda: list(index.iter_after(records[0])),
+        lambda: list(index.iter_after(records[8], newest_first=True)),
+        lambda: index.has_param("m"),
+    ):
+        with pytest.raises(IndexCorruptError, match=r"runs\.json"):
+            ask()

@@ -57,7 +57,7 @@ def fail(params: dict[str, Any], path: Path) -> None:
 
 def crash(params: dict[str, Any], path: Path) -> None:
     """A run that a signal ends."""
-    os.kill(os.getpid(), signal.SIGTERM if params["how"] == "term" else signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGUSR2 if params["how"] == "user" else signal.SIGKILL)
     threading.Event().wait()
 
 
@@ -89,7 +89,7 @@ def swept(store: Store, points: list[dict[str, Any]], **options: Any) -> SweepEr
 ENDS = [
     ({"kind": "block"}, {"timeout": SHORT}, RunTimeoutError, "timeout", 1),
     ({"kind": "allocate"}, {"memory": "100 MB"}, MemoryLimitError, "memory", 2),
-    ({"kind": "crash", "how": "term"}, {"timeout": LONG}, WorkerDiedError, "signal", 2),
+    ({"kind": "crash", "how": "user"}, {"timeout": LONG}, WorkerDiedError, "signal", 2),
     ({"kind": "crash", "how": "kill"}, {"timeout": LONG}, WorkerDiedError, "memory", 2),
     ({"kind": "fail"}, {"timeout": LONG}, ValueError, "exception", 1),
 ]
@@ -527,7 +527,12 @@ def test_a_sweep_of_programs_has_limits(monkeypatch: pytest.MonkeyPatch, capfd: 
     monkeypatch.setattr(
         sys, "argv", ["entropic", "sweep", "-p", "n=0,1000", "--timeout", "1s", "--memory", "1GB", *program]
     )
-    status = main()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        status = main()
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     swept = capfd.readouterr()
     monkeypatch.setattr(sys, "argv", ["entropic", "failures", "--json", "--index", "entropic.json"])
     main()

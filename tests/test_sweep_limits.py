@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from entropic import Store, grid
+from entropic._sweep import SweepOptions
 from entropic.errors import SweepError
 from entropic.reports import SweepProgress
 
@@ -233,3 +234,17 @@ def test_limits_are_looked_at_first(store: Store, options: Any, kind: type[Excep
     with pytest.raises(kind, match="Cannot use " + said.replace("(", r"\(")):
         store.sweep(iter([{"n": 1}]), write, **options)
     assert runs() == []
+
+
+def test_options_are_checked_and_stay() -> None:
+    """By name only those there are; once checked, they are not changed, and a change of some is checked as well."""
+    options = SweepOptions(workers=2, on_error="skip")
+
+    assert (options.workers, options.on_error, options.order) == (2, "skip", "given")
+    assert options.replaced(workers=3).as_dict() == {**options.as_dict(), "workers": 3}
+    with pytest.raises(TypeError, match="has executor, workers"):
+        SweepOptions(worker=2)  # type: ignore[call-arg]
+    with pytest.raises(AttributeError, match="Cannot set workers"):
+        options.workers = 0  # type: ignore[misc]
+    with pytest.raises(ValueError, match="workers=0"):
+        options.replaced(workers=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
 import multiprocessing
 import os
@@ -269,12 +270,28 @@ def test_reports_are_throttled(store: Store, monkeypatch: pytest.MonkeyPatch) ->
     def run(params: dict[str, Any], path: Path) -> None:
         for step in range(1001):
             report_progress(step / 1000, f"step {step}")
+        report_progress(1.0, "again")
         path.write_text("x")
 
     store.run({"n": 1}, run)
 
     told = [json.loads(text).get("progress", {}).get("text") for text in written]
     assert told == [None, "step 0", "step 1000"]
+
+
+def test_what_a_run_has_left_behind_reports_no_more(store: Store) -> None:
+    """A thread with the context of the run, which outlives it."""
+    left: list[Callable[[], object]] = []
+
+    def run(params: dict[str, Any], path: Path) -> None:
+        context = contextvars.copy_context()
+        left.append(lambda: context.run(report_progress, 0.5))
+        path.write_text("x")
+
+    store.run({"n": 1}, run)
+    left[0]()
+
+    assert staged() == []
 
 
 def test_a_full_disk_costs_the_report_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from . import _engine, _tables, query
 from ._engine import DIGEST_UP_TO_BYTES, RunCache, Settings
 from ._fs import make_folder
 from ._record import RunRecord
-from ._sweep import SweepKeywords, SweepOptions, shows_options
+from ._sweep import SweepOptions, shows_options
 from .errors import NotRecordedError
 from .hashing import make_key
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         ReproductionReport,
         RunDiff,
     )
-    from ._sweep import Plan
+    from ._sweep import Plan, SweepKeywords
     from ._tables import RecordList
     from .index import IndexBackend
     from .query import Where

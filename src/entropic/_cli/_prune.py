@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import click
 
+from .._fs import NamedTuple
 from .._maintenance import CheckpointedRun, FailedRun, remove_all
 from .._record import is_pinned, one_line
 from .._tables import RecordList

@@ -13,10 +13,9 @@ import os
 import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 from .. import _fs
-from .._fs import is_settled, make_shared_folder, read_own_file
+from .._fs import NamedTuple, is_settled, make_shared_folder, read_own_file
 
 _FINGERPRINT = re.compile(r"[0-9A-Za-z-]{1,64}")
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
+
+from .._fs import NamedTuple
 
 WHOLE_BYTES = 64 << 20
 GLANCE_BYTES = 64 << 10

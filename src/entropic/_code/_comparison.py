@@ -10,8 +10,8 @@ from __future__ import annotations
 import difflib
 import textwrap
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
+from .._fs import NamedTuple
 from ._fingerprint import Fingerprint
 from ._units import IMPORT, ITSELF, RESULT, SAVE, SOURCE, Part
 

@@ -14,8 +14,9 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from .._fs import NamedTuple
 from . import _modules
 from ._bytecode import body_digest
 from ._chains import ChainReader

@@ -12,8 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from types import BuiltinFunctionType, MappingProxyType, MethodType
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._fs import NamedTuple
 from ._arrays import GLANCE_BYTES, Reading
 from ._bytecode import body_digest
 from ._objects import (

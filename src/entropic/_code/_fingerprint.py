@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from operator import attrgetter, is_, is_not
 from types import CellType, CodeType, FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._fs import NamedTuple
 from ._arrays import Reading
 from ._bytecode import PYTHON
 from ._constants import describe

@@ -5,8 +5,9 @@ from __future__ import annotations
 import builtins
 from collections.abc import Mapping
 from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from .._fs import NamedTuple
 from ._drafts import Description
 from ._names import Binding, Holder, Place
 from ._objects import ABSENT, is_a

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from types import CellType, FunctionType, MappingProxyType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._fs import NamedTuple
 from ._objects import ABSENT, Slots, dictionary_of, members_of
 
 Place = tuple[int, str]

@@ -11,7 +11,9 @@ import linecache
 import os
 import sys
 from types import FunctionType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any
+
+from .._fs import NamedTuple
 
 _MAIN = ("__main__", "__mp_main__")
 _SENT = "<dynamic-code>"  # the file of all code that cloudpickle has sent here by value

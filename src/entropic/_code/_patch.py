@@ -12,8 +12,8 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
+from .._fs import NamedTuple
 from ._ownership import is_own_file
 from ._repository import read_limited, tracked_among
 

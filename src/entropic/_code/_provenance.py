@@ -15,9 +15,9 @@ import shlex
 import sys
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
-from .._fs import forks_held_off, process_id
+from .._fs import NamedTuple, forks_held_off, process_id
 from ..hashing import main_module
 from ._ownership import is_own
 

@@ -7,8 +7,9 @@ import functools
 from collections import deque
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._fs import NamedTuple
 from ..hashing import canonical, normalize
 from . import _modules, _source
 from ._names import Holder

@@ -12,9 +12,9 @@ import dis
 from collections.abc import Iterator
 from itertools import chain as joined
 from types import CodeType
-from typing import Any, NamedTuple
+from typing import Any
 
-from .._fs import remember
+from .._fs import NamedTuple, remember
 from ._instructions import (
     ATTRIBUTES,
     BOUND_ANEW,

@@ -18,8 +18,9 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._fs import NamedTuple
 from ._bytecode import body_digest
 from ._ownership import is_own_file
 from ._syntax import FunctionNode

@@ -12,10 +12,10 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .._code import Codebook, RunNotes
-from .._fs import status_of, warn
+from .._fs import NamedTuple, status_of, warn
 from .._record import RecordedReads, RunRecord
 from .._results import folder_id
 from .._tables import RecordList, from_store

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from .._code import Fingerprint
-from .._fs import status_of, warn
+from .._fs import NamedTuple, status_of, warn
 from .._record import RunRecord, path_text
 from ..errors import HashCollisionError, ResultChangedWarning
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, encode, key_of

@@ -13,9 +13,9 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
-from .._fs import digest_like, files_below, is_as_recorded, measure, measure_known, status_of
+from .._fs import NamedTuple, digest_like, files_below, is_as_recorded, measure, measure_known, status_of
 from .._record import RunRecord, listed_members
 
 _INSIDE = "./"

@@ -13,9 +13,9 @@ import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from .._fs import open_own_file, status_of
+from .._fs import NamedTuple, open_own_file, status_of
 from .._record import RunRecord, one_line
 from ._lookup import has_own_key
 from ._paths import ResultPaths

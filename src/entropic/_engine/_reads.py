@@ -17,9 +17,19 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from .._fs import OpenedFiles, content_digest, current_files, is_settled, opened_files, remember, status_of, warn
+from .._fs import (
+    NamedTuple,
+    OpenedFiles,
+    content_digest,
+    current_files,
+    is_settled,
+    opened_files,
+    remember,
+    status_of,
+    warn,
+)
 from .._record import ReadFile, RecordedReads, RunRecord, content_mark
 from ..errors import UnseenReadsWarning
 from ._acceptance import run_mark

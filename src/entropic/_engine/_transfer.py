@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
+from .._fs import NamedTuple
 from .._record import RunRecord, companions_of, copy_record, listed_members
 from .._results import Published, own_parts
 from ._manifest import differs, has_recorded_digests

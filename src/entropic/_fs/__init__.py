@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from ._late import LateModule, late
     from ._memo import remember
     from ._mounts import is_local
+    from ._named import NamedTuple
     from ._opened import OpenedFiles, current_files, opened_files
     from ._reading import is_linked, open_own_file, own_entries, read_own_file, status_of
     from ._stamp import Stamp, is_descriptor_of, is_settled
@@ -52,6 +53,7 @@ __all__ = [
     "Holder",
     "KeptFile",
     "LateModule",
+    "NamedTuple",
     "OpenedFiles",
     "Stamp",
     "abandoned_drafts",
@@ -137,6 +139,7 @@ __getattr__, __dir__ = door(
         "_late": "LateModule late",
         "_memo": "remember",
         "_mounts": "is_local",
+        "_named": "NamedTuple",
         "_opened": "OpenedFiles current_files opened_files",
         "_reading": "is_linked open_own_file own_entries read_own_file status_of",
         "_stamp": "Stamp is_descriptor_of is_settled",

@@ -6,8 +6,8 @@ import json
 import os
 import socket
 from datetime import datetime, timezone
-from typing import NamedTuple
 
+from ._named import NamedTuple
 from ._reading import read_own_file
 
 _LONGEST = 4096

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from typing import NamedTuple
+
+from ._named import NamedTuple
 
 _SECOND_NS = 1_000_000_000
 # Two changes within one tick of a file system's clock get one time. The kernel's clock ticks every 4 to 10 ms. Where

@@ -11,8 +11,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, Signature
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._fs import NamedTuple
 from ..hashing import RESERVED, form_of, paths, received
 
 _Bind = Callable[..., dict[str, Any]]

@@ -8,10 +8,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 from .._code import layers_of
-from .._fs import watch_forks
+from .._fs import NamedTuple, watch_forks
 from ..errors import EntropicError
 from ..hashing import Identity, canonical, module_name, name_of, normalize
 

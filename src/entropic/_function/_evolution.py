@@ -14,9 +14,10 @@ Why no wrong run is found
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from .._engine import FIELDS, has_own_key, identity_of
+from .._fs import NamedTuple
 from .._record import RunRecord, with_params
 from ..hashing import Identity, Key, canonical, decode_params, key_of, normalize_at
 from ._nested import ABSENT, container, found, moved, put, without

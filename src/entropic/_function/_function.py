@@ -8,12 +8,12 @@ import inspect
 from collections.abc import Callable, Mapping
 from inspect import Parameter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import query
 from .._code import Code, Ownership, code_digest
 from .._engine import CannotReplayError, DefaultsWatch, RunCache, StalenessPolicy, make_known
-from .._fs import late
+from .._fs import NamedTuple, late
 from .._record import RunRecord
 from ..errors import EntropicError, NotRecordedError, UnsupportedTypeError
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize

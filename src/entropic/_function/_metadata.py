@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from .._engine import checked_metadata
 from .._record import RunRecord
-from .._sweep import SweepKeywords, SweepOptions, shows_options
+from .._sweep import SweepOptions, shows_options
 from .._tables import RecordList
 from ._function import FunctionCache
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from .._sweep import SweepKeywords
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from .._record import RunRecord
-from .._sweep import SweepKeywords, SweepOptions, shows_options
+from .._sweep import SweepOptions, shows_options
 from ..hashing import decode_params
 from ._function import FunctionCache
 from ._record_methods import RecordMethods
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from .._maintenance import Explanation, Reproduction
-    from .._sweep import OnError, Plan, Sink
+    from .._sweep import OnError, Plan, Sink, SweepKeywords
     from .._tables import RecordList
     from ..query import Where
     from ._metadata import WithMetadata

@@ -6,7 +6,6 @@ import functools
 import sys
 import weakref
 from collections.abc import Callable
-from dataclasses import replace
 from inspect import Signature
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
@@ -161,7 +160,7 @@ def _reduced(function: CachedFunction[..., Any, Any], cache: FunctionCache) -> s
     cloudpickle = sys.modules.get("cloudpickle") or sys.modules.get("joblib.externals.cloudpickle")
     if cloudpickle is None or (module != "__main__" and found is function):
         return qualname
-    content = (function.__wrapped__, cache.store, replace(cache.options, name=cache.name), cache.place)
+    content = (function.__wrapped__, cache.store, cache.options.replaced(name=cache.name), cache.place)
     digest = code_digest(cache.function)
     return _restored, (module, qualname, cache.name, digest, cloudpickle.dumps(content))
 

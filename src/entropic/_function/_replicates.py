@@ -16,12 +16,12 @@ import hashlib
 import operator
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from .._engine import StalenessPolicy, agrees, judge, require_same_point
-from .._fs import warn
+from .._fs import NamedTuple, warn
 from .._record import RunRecord
-from .._sweep import Run, SweepKeywords, SweepOptions, run_sweep
+from .._sweep import Run, SweepOptions, run_sweep
 from .._tables import RecordList
 from ..errors import EqualReplicatesWarning, Failure
 from ..hashing import Key, hash_params, normalize_params
@@ -48,7 +48,7 @@ def run_replicates(function: Proxy, count: int, args: tuple[Any, ...], kwargs: M
         raise ValueError(f"Cannot make {count} replicates: a number of runs is not negative.")
     cache, first = function._self_parts()
     names = cache.binding.signature.parameters
-    given = {name: kwargs[name] for name in SweepKeywords.__annotations__ if name in kwargs and name not in names}
+    given = {name: kwargs[name] for name in SweepOptions.names() if name in kwargs and name not in names}
     options = SweepOptions(**given)
     require_no_event_loop(cache, options)
     point = {name: value for name, value in kwargs.items() if name not in given}

@@ -17,10 +17,10 @@ import contextlib
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from .. import _log
-from .._fs import calling_frame, forks_held_off, watch_forks
+from .._fs import NamedTuple, calling_frame, forks_held_off, watch_forks
 from ._protocols import KeyLock, KeyLocks
 from ._tickets import Line, TaskTicket, ThreadTicket, Ticket, enter
 

@@ -13,10 +13,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from .._engine import RunCache, changed_files, judge_of_code, open_caches, readable_id, records_in_journal, signature
-from .._fs import status_of
+from .._fs import NamedTuple, status_of
 from .._record import RunInput, RunRecord, call_text, short_name
 from ..hashing import recorded_digest
 from ..query import param

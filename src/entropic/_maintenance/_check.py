@@ -6,10 +6,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from .._engine import AwayResults, RunCache, differs, is_stored
-from .._fs import own_entries, status_of
+from .._fs import NamedTuple, own_entries, status_of
 from .._locks import dead_locks
 from .._record import RunRecord, call_text, one_line
 from .._remote import Look, top_of

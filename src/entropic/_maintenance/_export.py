@@ -24,10 +24,10 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from .._engine import CannotTakeError, Part, Refused, Rules, RunCache, Settings, copy_parts, first_defect, is_inside
-from .._fs import open_own_file, replacing, status_of
+from .._fs import NamedTuple, open_own_file, replacing, status_of
 from .._record import RunRecord, companions_of, copy_record
 from .._tables import RecordList
 from ..index import open_index

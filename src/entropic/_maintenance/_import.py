@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from .. import _log
 from .._engine import RunCache
+from .._fs import NamedTuple
 from .._record import RunRecord
 from .._tables import RecordList
 from ..errors import NotImportableError

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from .._engine import RunCache
+from .._fs import NamedTuple
 from .._record import RunRecord, local_time, one_line
 from .._tables import RecordList, drawn_graph
 from ..errors import NotRecordedError

@@ -17,7 +17,6 @@ import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple
 
 from .._engine import (
     CannotTakeError,
@@ -30,7 +29,7 @@ from .._engine import (
     require_own_key,
     signature,
 )
-from .._fs import status_of
+from .._fs import NamedTuple, status_of
 from .._record import RunRecord
 from .._tables import RecordList
 from ..hashing import canonical

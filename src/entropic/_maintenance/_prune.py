@@ -9,10 +9,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timezone
 from numbers import Real
 from pathlib import Path
-from typing import NamedTuple
 
 from .._engine import RunCache, not_removed, readable_id
-from .._fs import measure
+from .._fs import NamedTuple, measure
 from .._record import RunInput, RunRecord, is_pinned, moment_of
 from .._tables import RecordList
 from ..query import Selection, Where, fields_of, predicate

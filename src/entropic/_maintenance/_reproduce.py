@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from .._engine import CannotReplayError, Comparison, RunCache, call_of, given_new_checkpoint, save_of, suffix_of
-from .._fs import digest_like, status_of
+from .._fs import NamedTuple, digest_like, status_of
 from .._record import RunRecord, one_line
 from .._results import Stage
 from .._stopping import current_run, hearing_signals

@@ -7,8 +7,9 @@ import os
 import random
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, SupportsIndex, overload
+from typing import Any, SupportsIndex, overload
 
+from .._fs import NamedTuple
 from ..errors import MissingExtraError
 
 _SEED_BYTES = 4

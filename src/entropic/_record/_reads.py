@@ -12,8 +12,9 @@ import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._fs import NamedTuple
 from ._record import RunRecord
 
 

@@ -16,9 +16,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from .. import _log
+from .._fs import NamedTuple
 from ..errors import MissingExtraError, RemoteUnavailableError
 
 T = TypeVar("T")

@@ -25,8 +25,9 @@ import posixpath
 import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._fs import NamedTuple
 from ..errors import OtherRemoteError, RemoteUnavailableError
 from ._bucket import Bucket, Look, NameTakenError
 

@@ -51,9 +51,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NamedTuple
 
-from .._fs import has_locks
+from .._fs import NamedTuple, has_locks
 from ..errors import UnsupportedSystemError
 
 PRIVATE_FOLDER = ".entropic"

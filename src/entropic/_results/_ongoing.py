@@ -59,13 +59,17 @@ class _Reporting:
     """What a run shows of how far it is, some times a second at most."""
 
     _due = 0.0
+    _is_full = False
+    _has_ended = False
 
     def report(self, fraction: float | None, text: str) -> None:
         """Show how far it is, unless it has just done so; whatever goes wrong is left at that."""
         now = time.monotonic()
-        if now < self._due and fraction != 1.0:
+        is_news = fraction == 1.0 and not self._is_full
+        if self._has_ended or (now < self._due and not is_news):
             return
         self._due = now + _THROTTLE_SECONDS
+        self._is_full = fraction == 1.0
         at = datetime.now(timezone.utc).isoformat(timespec="microseconds")
         self._write({"progress": {"fraction": fraction, "text": text, "at": at}})
 
@@ -99,6 +103,7 @@ class Ongoing(_Reporting):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._has_ended = True  # a task that the run has left behind may call on
         if self._is_noted and process_id() == self._owner:
             with contextlib.suppress(OSError):
                 os.unlink(self._path)

@@ -8,9 +8,9 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from typing import Any
 
-from .._fs import Holder, is_abandoned, is_linked, own_entries, read_holder, read_own_file, remove
+from .._fs import Holder, NamedTuple, is_abandoned, is_linked, own_entries, read_holder, read_own_file, remove
 from ._layout import Layout, StagingName, run_note_of
 from ._names import own_parts
 from ._waiting import waiting_for

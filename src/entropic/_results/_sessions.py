@@ -15,9 +15,9 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import NamedTuple
 
 from .._fs import (
+    NamedTuple,
     closer,
     forks_held_off,
     holder_in,

@@ -14,10 +14,11 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from .. import _log
 from .._fs import (
+    NamedTuple,
     group_rights,
     make_folder,
     make_shared_folder,

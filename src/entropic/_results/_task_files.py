@@ -9,9 +9,9 @@ import os
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from .._fs import (
+    NamedTuple,
     closer,
     forks_held_off,
     is_abandoned,

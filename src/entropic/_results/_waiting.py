@@ -66,7 +66,7 @@ def _remove(path: str, owner: int) -> None:
 
 def waiting_for(layout: Layout, living: Callable[[str], Holder | None]) -> dict[str, list[Holder]]:
     """
-    Who waits, by the key that they wait for.
+    Who waits, by the key that they wait for; a process once, though several of its threads do.
 
     Args:
         layout: Of the results folder.
@@ -75,11 +75,11 @@ def waiting_for(layout: Layout, living: Callable[[str], Holder | None]) -> dict[
     Raises:
         OSError: The folder cannot be read.
     """
-    found = defaultdict(list)
+    found = defaultdict[str, list[Holder]](list)
     for path in own_entries(layout.waiting):
         name = StagingName.parse(path.name)
         holder = None if name is None else living(name.session)
-        if name is not None and holder is not None:
+        if name is not None and holder is not None and holder not in found[name.params_hash]:
             found[name.params_hash].append(holder)
     return found
 

@@ -7,10 +7,11 @@ Loaded piece by piece: naming an option costs nothing, and what runs a sweep com
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ._options import OnError, Order, SweepKeywords, SweepOptions, shows_options, worker_count
+from ._options import OnError, Options, Order, SweepOptions, shows_options, worker_count
 
 if TYPE_CHECKING:
     from ._estimate import Estimator, Run
+    from ._options import SweepKeywords as SweepKeywords
     from ._plan import Plan, plan_sweep
     from ._progress import Sink, SweepProgress, duration
     from ._run_limits import Retries, RunLimits
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Estimator",
     "OnError",
+    "Options",
     "Order",
     "Plan",
     "Retries",
     "Run",
     "RunLimits",
     "Sink",
-    "SweepKeywords",
     "SweepOptions",
     "SweepProgress",
     "as_record",

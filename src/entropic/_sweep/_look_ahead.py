@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from time import monotonic
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
+
+from .._fs import NamedTuple
 
 _MOST_POINTS = 1000
 _LONGEST_SECONDS = 0.2  # to make a key may take long, and the first run is not to wait for that of the last

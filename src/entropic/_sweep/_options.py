@@ -9,16 +9,38 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from inspect import Parameter
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
-from .. import _points
+from ..errors import dataclass_transform
 
 if TYPE_CHECKING:
+    from typing import TypedDict
+
+    from typing_extensions import Self
+
     from ._progress import Sink
     from ._run_limits import Retries, RunLimits
+
+    class SweepKeywords(TypedDict, total=False):
+        """The options as keywords, for type checkers."""
+
+        executor: Any
+        workers: int | None
+        batch_seconds: float | None
+        progress: bool | Sink | None
+        on_error: OnError
+        wait: bool
+        concurrency: int | None
+        order: Order
+        budget: float | timedelta | None
+        until: datetime | None
+        timeout: float | timedelta | None
+        retries: Retries | None
+        memory: int | str | None
+        metadata: Mapping[str, Any] | None
+
 
 OnError = Literal["raise", "skip"]
 Order = Literal["given", "longest"]
@@ -26,27 +48,41 @@ Order = Literal["given", "longest"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class SweepKeywords(TypedDict, total=False):
-    """The options as keywords, for type checkers."""
+@dataclass_transform(frozen_default=True, kw_only_default=True, eq_default=False)
+class Options:
+    """
+    Options by name: the annotations of a class, and their values the defaults. Checked when made, and never changed.
 
-    executor: Any
-    workers: int | None
-    batch_seconds: float | None
-    progress: bool | Sink | None
-    on_error: OnError
-    wait: bool
-    concurrency: int | None
-    order: Order
-    budget: float | timedelta | None
-    until: datetime | None
-    timeout: float | timedelta | None
-    retries: Retries | None
-    memory: int | str | None
-    metadata: Mapping[str, Any] | None
+    What a frozen dataclass would be, but no code is compiled for it, which takes longer than to load a module.
+    """
+
+    def __init__(self, **given: Any) -> None:
+        if given.keys() - self.names():
+            raise TypeError(f"{type(self).__name__} has {', '.join(self.names())}; given were {given}")
+        vars(self).update(given)
+        self._check()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"Cannot set {name}: options are not changed.")
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Of all options."""
+        return list(cls.__annotations__)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the options by name."""
+        return {name: getattr(self, name) for name in self.names()}
+
+    def replaced(self, **given: Any) -> Self:
+        """The same, but for some."""
+        return type(self)(**{**vars(self), **given})
+
+    def _check(self) -> None:
+        """Refuse values that an option cannot have; bring the others to one form."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class SweepOptions:
+class SweepOptions(Options):
     """
     How to sweep; `Store.sweep` tells what each option means.
 
@@ -89,7 +125,7 @@ class SweepOptions:
     @classmethod
     def of(cls, keywords: SweepKeywords) -> SweepOptions:
         """The options that a sweep was called with."""
-        known = [field.name for field in fields(cls)]
+        known = cls.names()
         unknown = next((name for name in keywords if name not in known), None)
         if unknown is not None:
             raise TypeError(
@@ -100,19 +136,21 @@ class SweepOptions:
 
     def for_points(self, points: Any) -> SweepOptions:
         """The options for some points, with what these tell of themselves in the metadata."""
-        told = _points.metadata_of(points)
-        return replace(self, metadata={**told, **(self.metadata or {})}) if told else self
+        from .._points import metadata_of  # loaded by those who sweep
 
-    def __post_init__(self) -> None:
+        told = metadata_of(points)
+        return self.replaced(metadata={**told, **(self.metadata or {})}) if told else self
+
+    def _check(self) -> None:
         if self.executor is not None and self.workers is not None:
             raise TypeError("Cannot sweep with executor= and workers= at once: an executor knows its own workers.")
         if self.executor is not None:
             _require_executor(self.executor)
         if self.workers is not None:
-            object.__setattr__(self, "workers", worker_count(self.workers))
+            vars(self)["workers"] = worker_count(self.workers)
         _require_concurrency(self.concurrency, is_elsewhere=self.executor is not None or self.workers is not None)
         if self.batch_seconds is not None:
-            object.__setattr__(self, "batch_seconds", _seconds(self.batch_seconds))
+            vars(self)["batch_seconds"] = _seconds(self.batch_seconds)
         if not (self.progress is None or isinstance(self.progress, bool) or callable(self.progress)):
             raise TypeError(f"Cannot use progress={self.progress!r}: give True, False, None or a function to call.")
         _require_one_of(OnError, on_error=self.on_error)
@@ -148,15 +186,15 @@ class SweepOptions:
         return min(time.time() + _seconds_of_budget(self.budget), until)
 
 
-_NAMES = frozenset(field.name for field in fields(SweepOptions))
+_NAMES = frozenset(SweepOptions.names())
 
 
-def shows_options(options: type) -> Callable[[F], F]:
+def shows_options(options: type[Options]) -> Callable[[F], F]:
     """
     Let a function that takes ``**options`` show each of them in its signature, for `help` and for completion.
 
     Args:
-        options: The dataclass whose fields they are.
+        options: The class of the options.
     """
 
     def shown(function: F) -> F:
@@ -164,12 +202,18 @@ def shows_options(options: type) -> Callable[[F], F]:
         if "points" in signature.parameters:
             function = _asks_for_points(function, list(signature.parameters).index("points"))
         own = [one for one in signature.parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
-        further = inspect.signature(options).parameters.values()
-        keywords = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in further]
-        function.__signature__ = signature.replace(parameters=[*own, *keywords])  # type: ignore[attr-defined]
+        function.__signature__ = signature.replace(parameters=[*own, *_parameters_of(options)])  # type: ignore[attr-defined]
         return function
 
     return shown
+
+
+def _parameters_of(options: type[Options]) -> list[Parameter]:
+    annotations = options.__annotations__
+    return [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=getattr(options, name), annotation=annotations[name])
+        for name in options.names()
+    ]
 
 
 def worker_count(workers: int) -> int:

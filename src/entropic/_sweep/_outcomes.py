@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import traceback
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._fs import NamedTuple
 from ..errors import Failure
 
 

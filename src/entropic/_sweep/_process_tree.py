@@ -6,8 +6,9 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._fs import NamedTuple
 from ..errors import MissingExtraError
 
 _MOST_ROUNDS = 5

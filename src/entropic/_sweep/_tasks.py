@@ -12,9 +12,9 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-from .._fs import collected_warnings, collecting_warnings
+from .._fs import NamedTuple, collected_warnings, collecting_warnings
 from .._locks import UnderWayElsewhere, independent_ranks
 from .._results import Layout, TaskFile, TaskName
 from ..errors import RunStopped, StoreWriteError, WorkerError, sendable

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from .._fs import NamedTuple
 from ..errors import EntropicError
 from ._run_limits import RunLimits
 from ._tasks import Points, Reported, Task, this_process

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from types import MemberDescriptorType
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._fs import NamedTuple
 from ._forms import NOTHING, Fields
 from ._types import attributes_of, class_attribute, is_remembered, library_of, slots_of
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
+
+from .._fs import NamedTuple
 
 NOTHING = object()
 """No value at all, where None is one."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._fs import NamedTuple
 from ..errors import NotAMappingError, ParameterError, ParameterNameError
 from ._canonical import canonical
 from ._normalize import TOO_LONG, normalize_at

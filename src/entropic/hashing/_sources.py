@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._fs import NamedTuple
 from ..errors import InputFileChangedError, InputFileError
 from ._input_file import InputFile
 from ._keys import Key

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import FrozenInstanceError
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
+from .._fs import NamedTuple
 from ..hashing import canonical, decode
 from ._evaluate import MISSING, OPERATORS, look_up
 

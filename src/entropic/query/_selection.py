@@ -5,8 +5,9 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
+from .._fs import NamedTuple
 from ..errors import NotRecordedError, ParameterNameError
 from ._conditions import And, Comparison, Condition, Where
 from ._evaluate import ALIASES, CONTAINERS, MISSING, look_up, place_in_order

@@ -22,8 +22,9 @@ import operator
 import re
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timezone
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
+from .._fs import NamedTuple
 from ..errors import QueryTextError
 from ._conditions import EVERY_RUN, Condition
 from ._param import Param, param

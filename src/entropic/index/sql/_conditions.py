@@ -14,7 +14,7 @@ import math
 import operator as operators
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import (
     Column,
@@ -35,6 +35,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from ..._fs import NamedTuple
 from ...hashing import decode
 from ...query import And, Comparison, Condition, Or, Stored, hash_beginnings_in, param
 from ._schema import FUNCTION_KEY, KEY_LENGTHS, TIME_KEY, runs, searchable, token_of, tokens

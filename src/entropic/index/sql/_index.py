@@ -6,12 +6,12 @@ import os
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, column, delete, func, insert, select, table
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ..._fs import remember, watch_forks
+from ..._fs import NamedTuple, remember, watch_forks
 from ..._locks import KeyLock, KeyLocks
 from ..._record import RunRecord, copy_record
 from ...errors import IndexCorruptError

@@ -118,7 +118,7 @@ class TinyDBIndex(Index):
             return self.iter()
         from ._prefilter import UsePrefilter  # not for a hit
 
-        return (self._read(run) for _, run in self._reader.documents({}, UsePrefilter(names)))
+        return (self._reader.checked(run, 0) for _, run in self._reader.documents({}, UsePrefilter(names)))
 
     def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
         """Return the records whose params include all of *params*, oldest first."""
@@ -152,9 +152,10 @@ class TinyDBIndex(Index):
     ) -> Iterator[RunRecord]:
         """Yield what stands behind a record; reading begins at its line."""
         is_meant = query.predicate(where)
-        key, is_it = record.params_hash, lambda document: self._read(document) == record
+        key, is_it = record.params_hash, lambda document: self._reader.checked(document, 0) == record
         found = self._reader.each(lambda content, at: content.beyond(at, key, is_it, backwards=newest_first))
-        return (one for one in map(self._read, found) if is_meant(query.fields_of(one)))
+        records = (self._reader.checked(document, 0) for document in found)
+        return (one for one in records if is_meant(query.fields_of(one)))
 
     def count(self, where: Where | None = None) -> int:
         """Return how many records a query means, or how many there are; the latter without reading them."""
@@ -164,7 +165,7 @@ class TinyDBIndex(Index):
     def has_param(self, name: str) -> bool:
         """Tell whether any record has a parameter, or a field of its own, of this (perhaps dotted) name."""
         return any(
-            query.has_name(query.fields_of(self._read(run)), name)
+            query.has_name(query.fields_of(self._reader.checked(run, 0)), name)
             for _, run in self._reader.each(lambda content, at: content.naming(at, name))
         )
 

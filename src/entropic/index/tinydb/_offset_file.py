@@ -15,9 +15,8 @@ import os
 import sys
 from array import array
 from binascii import crc32
-from typing import NamedTuple
 
-from ..._fs import replacing
+from ..._fs import NamedTuple, replacing
 
 _FORMAT = 1
 _MARK_BYTES = 1 << 10

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
+from ..._fs import NamedTuple
 from ..._record import RunRecord
 
 _RUN_BEGINS = re.compile(r'"\d+": ?(?=\{)')
