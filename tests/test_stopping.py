@@ -449,6 +449,54 @@ def test_a_signal_to_a_sweep_stops_what_its_workers_run() -> None:
     assert len(begun) == 2
 
 
+IN_HAND = """
+import os, signal
+from pathlib import Path
+import entropic
+
+store = entropic.Store("results", "runs.json", file_suffix=".txt")
+
+def save(path, value):
+    path.write_text(str(value))
+    if value == 1:
+        os.kill(os.getpid(), signal.{name})
+
+@entropic.cached(store, name="inner", save=save)
+def inner(n):
+    return n
+
+@entropic.cached(store, name="saved", save=save)
+def saved(n):
+    with open("begun", "a") as file:
+        file.write(f"{{n}} ")
+    return n
+
+@entropic.cached(store, name="outer")
+def outer(n, *, result_path):
+    inner(1)
+    inner(2)
+    os.kill(os.getpid(), signal.{name})
+    result_path.write_text("as if nothing had been")
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
+def test_a_result_in_hand_is_recorded_before_its_worker_is_ended(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal that comes between the end of a run and its record waits; any other has its effect at once."""
+    Path("in_hand_study.py").write_text(IN_HAND.format(name=name))
+    monkeypatch.syspath_prepend(".")
+    sys.modules.pop("in_hand_study", None)
+    study = __import__("in_hand_study")
+    records = study.saved.sweep([{"n": n} for n in (0, 1, 2)], workers=1)
+    outer = study.outer.sweep([{"n": 1}], workers=1, on_error="skip")
+
+    assert [record.result_path.read_text() for record in records] == ["0", "1", "2"]
+    assert sorted(Path("begun").read_text().split()) == ["0", "1", "2"]
+    assert outer == []
+    assert study.inner.retrieve(1) is not None
+    assert study.store.check().orphans == []
+
+
 def test_a_signal_to_the_command_line_stops_a_sweep() -> None:
     """The run puts by what it has, and the exit status says that there is more to do."""
     pytest.importorskip("click")

@@ -132,10 +132,11 @@ class Recorder:
         run = RunUnderWay(stage.path, self._notes)
         ending = Ending(stage, key, self._settings.results_dir, work)
         attempt, ongoing = attempt_at(self._staging, key, work, policy, purpose, run), self._shown(stage, ending, key)
-        with hearing_signals(), ending.watched(keep_failed=self._settings.keep_failed), attempt, ongoing:
+        with hearing_signals() as hearing, ending.watched(keep_failed=self._settings.keep_failed), attempt, ongoing:
             with ongoing.running(), run.told(work, policy, found.reason), current_run() as current:
                 attempt.begin(current)
                 yield run
+                hearing.hold()  # before the sweep of a worker hears that its run has ended
             current.require_going_on()
             self._note_duration(key, run.elapsed_seconds)
             ending.has_ended, ending.returned = True, run.returned

@@ -81,25 +81,42 @@ def current_run() -> Iterator[CurrentRun]:
             _current.reset(token)
 
 
+class Hearing:
+    """What a run hears of signals."""
+
+    def __init__(self) -> None:
+        self.has_held = False
+
+    def hold(self) -> None:
+        """The run has ended: in a worker process, signals wait from now on until its result is recorded."""
+        self.has_held = signals.hold()
+
+
 @contextlib.contextmanager
-def hearing_signals() -> Iterator[None]:
+def hearing_signals() -> Iterator[Hearing]:
     """
     In the block, what runs may catch signals: until its result is recorded, and not only until it is made.
 
     What has come, and was not answered by a `RunStopped`, is sent again at the end.
     """
+    hearing = Hearing()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield hearing
         return
     signals.enter()
     has_stopped = False
     try:
-        yield
+        yield hearing
     except RunStopped:
         has_stopped = True
         raise
     finally:
-        signals.leave(has_stopped=has_stopped)
+        signals.leave(has_stopped=has_stopped, has_held=hearing.has_held)
+
+
+def spare_results() -> None:
+    """From now on in this process, a run that has ended is recorded before a signal has its effect."""
+    signals.spare_results = True
 
 
 def should_stop(margin_seconds: float = MARGIN_SECONDS) -> bool:

@@ -4,11 +4,16 @@ The signals that ask a run to stop: SIGTERM and SIGUSR1, as batch systems send t
 They are caught only for a run that asks whether it should stop. Whoever had a handler before goes on to be called, what
 was ignored stays ignored, and everything is as before when the run has ended. A signal that would have ended the
 process, and to which the run did not answer, is sent again then.
+
+Worker processes catch them, besides, from the end of a run until it is recorded: the sweep that hands a signal on
+cannot know that a worker has a whole result in hand, which would be lost. Not earlier, since what is caught in Python
+waits for the end of a long call into C.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import threading
@@ -29,10 +34,12 @@ class StopSignals:
 
     Attributes:
         caught: The signal that has come, by its name; empty if none has.
+        spare_results: Whether a run that has ended is recorded before a signal has its effect.
     """
 
     def __init__(self) -> None:
         self.caught = ""
+        self.spare_results = False
         self._before: dict[int, Any] = {}
         self._came_at: dict[int, float] = {}
         self._runs = 0
@@ -62,11 +69,21 @@ class StopSignals:
         """A run begins in the main thread."""
         self._runs += 1
 
-    def leave(self, *, has_stopped: bool) -> None:
-        """A run in the main thread has ended; with the last one, all is as before."""
+    def hold(self) -> bool:
+        """Have signals wait from now on until the run leaves, if results are spared; whether that was needed."""
+        if not self.spare_results or self._before or not self._runs or not _is_main_thread():
+            return False
+        for number in _ending_numbers():
+            if signal.getsignal(number) == signal.SIG_DFL:
+                self._before[number] = signal.signal(number, self._came)
+        return bool(self._before)
+
+    def leave(self, *, has_stopped: bool, has_held: bool = False) -> None:
+        """A run in the main thread has ended; with the last one, or one that has held signals, all is as before."""
         self._runs -= 1
         self._is_answered = self._is_answered or has_stopped
-        if self._runs or not _is_main_thread():  # a coroutine that the collector has ended anywhere
+        # Elsewhere it is a coroutine that the collector has ended.
+        if (self._runs and not has_held) or not _is_main_thread():
             return
         is_answered, self._is_answered = self._is_answered, False
         if self._is_lasting:
@@ -138,6 +155,12 @@ class StopRequests:
         if self._hears:
             self._hears = False
             signals.leave(has_stopped=self.has_stopped)
+
+
+@functools.cache
+def _ending_numbers() -> list[int]:
+    """Those that end this process; looked up once, since it takes longer than to record many a run."""
+    return [number for number in NUMBERS if not _is_ignored_or_foreign(number)]
 
 
 def _is_main_thread() -> bool:

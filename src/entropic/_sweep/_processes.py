@@ -21,7 +21,7 @@ from multiprocessing import connection
 from typing import Any
 
 from .._results import watch_runs
-from .._stopping import StopRequests
+from .._stopping import StopRequests, spare_results
 from ..errors import EntropicError, RunStopped, sendable
 from ._process_tree import kill_tree
 from ._run_limits import RunLimits
@@ -297,6 +297,7 @@ def _serve(
     if gate is not None:
         watch_runs(WatchedRuns(pipe, gate, measures=measures))
     signal.signal(signal.SIGINT, _Interrupts())
+    spare_results()
     with contextlib.suppress(KeyboardInterrupt, EOFError, BrokenPipeError, ConnectionResetError):
         pipe.send(_READY)
         while (message := pipe.recv_bytes()) != _END:
