@@ -6,6 +6,8 @@ import contextlib
 import contextvars
 from collections.abc import Iterator
 
+from .._fs import context_value
+
 _used: contextvars.ContextVar[dict[str, str] | None] = contextvars.ContextVar("results by earlier code", default=None)
 
 
@@ -13,11 +15,8 @@ _used: contextvars.ContextVar[dict[str, str] | None] = contextvars.ContextVar("r
 def uses_noted() -> Iterator[dict[str, str]]:
     """What is used in the block, by the function that has made it: the code it was made by."""
     used: dict[str, str] = {}
-    token = _used.set(used)
-    try:
+    with context_value(_used, used):
         yield used
-    finally:
-        _used.reset(token)
 
 
 def note_use(function_name: str, code: str) -> None:

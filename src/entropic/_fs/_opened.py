@@ -24,6 +24,7 @@ from types import FrameType
 from typing import Any, Literal
 from weakref import WeakSet
 
+from ._context import context_value
 from ._fork import forks_held_off
 
 Unseen = Literal["child processes", "threads that were there before", "files beyond the limit"]
@@ -161,13 +162,13 @@ def opened_files(is_wanted: Callable[[str], bool]) -> Iterator[OpenedFiles]:
     opened = OpenedFiles(is_wanted)
     outer = _current.get()
     _under_way.append(opened)
-    token = _current.set(opened)
     try:
-        yield opened
+        with context_value(_current, opened):
+            yield opened
     finally:
-        _current.reset(token)
         opened.close()
-        _under_way.remove(opened)
+        with contextlib.suppress(ValueError):  # in a child that was forked inside of the block, none is under way
+            _under_way.remove(opened)
         if outer is not None:
             outer.take(opened)
 

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
 
+from .._fs import context_value
 from ..errors import SeveralRanksError
 
 CHOICE, INDEPENDENT = "ENTROPIC_RANKS", "independent"
@@ -50,11 +51,8 @@ def refuse_ranks() -> None:
 @contextlib.contextmanager
 def independent_ranks() -> Iterator[None]:
     """In the block, each rank works by itself."""
-    token = _are_independent.set(True)
-    try:
+    with context_value(_are_independent, True):
         yield
-    finally:
-        _are_independent.reset(token)
 
 
 def _size_of_world() -> int:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import NoReturn
 
+from .._fs import context_value
 from ..errors import RunStopped
 from ._end_time import moment_text, time_left
 from ._signals import signals
@@ -73,12 +74,8 @@ def inherited_descriptors() -> tuple[int, ...]:
 def current_run() -> Iterator[CurrentRun]:
     """In the block, a run is under way here."""
     run = CurrentRun(_current.get())
-    token = _current.set(run)
-    try:
+    with context_value(_current, run):
         yield run
-    finally:
-        with contextlib.suppress(ValueError):  # a coroutine that the collector has ended elsewhere
-            _current.reset(token)
 
 
 class Hearing:
