@@ -414,6 +414,21 @@ def test_what_is_nowhere_else_is_not_evicted(bucket: str, s3: Server) -> None:
         store.run_or_retrieve({"n": 0}, never)
 
 
+def test_what_was_added_to_a_folder_is_not_evicted(url: str) -> None:
+    """Nor what has taken the place of a part of it: it is nowhere else."""
+    store = host("first", url)
+    plot, link, other, whole = (store.run({"n": n}, write_folder).result_path for n in range(4))
+    plot.joinpath("step/plot.png").write_text("a plot")
+    link.joinpath("outside").symlink_to(Path.home())
+    other.joinpath("program").unlink()
+    other.joinpath("program").mkdir()
+
+    assert [record.result_path for record in store.evict()] == [whole]
+    assert plot.joinpath("step/plot.png").read_text() == "a plot"
+    assert link.joinpath("outside").is_symlink()
+    assert other.joinpath("program").is_dir()
+
+
 def test_a_limit_evicts_the_oldest(url: str) -> None:
     """As many as have to go."""
     store = host("first", url)

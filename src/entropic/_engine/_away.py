@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 from .._code import Codebook, SharedCodebook
 from .._fs import make_folder, move_new, sync_tree, warn
 from .._record import RunRecord, companions_of
-from .._remote import CannotFetchError, RemoteResults, Stored
+from .._remote import CannotFetchError, Piece, RemoteResults, Stored
 from ..errors import RemoteResultWarning
 from ._manifest import first_defect
-from ._parts import Rules
+from ._parts import CannotTakeError, Rules
 
 if TYPE_CHECKING:
     from ._cache import RunCache
@@ -64,11 +64,13 @@ class AwayResults:
         """
         if record.result_path.is_absolute() or self.stored_of(record) is not None:
             return
-        paths = self._engine.paths
-        rules = Rules(paths)
-        pieces = [piece for path in paths.files_of(record) for piece in rules.parts(path, path.name)]
-        stored = self.results.store(record.result_path.as_posix(), pieces)
+        stored = self.results.store(record.result_path.as_posix(), self._pieces(record))
         record.provenance[_FIELD] = stored._asdict()
+
+    def _pieces(self, record: RunRecord) -> list[Piece]:
+        """What the result of a record consists of here, with what lies beside it."""
+        paths, rules = self._engine.paths, Rules(self._engine.paths)
+        return [piece for path in paths.files_of(record) for piece in rules.parts(path, path.name)]
 
     def bring(self, record: RunRecord) -> bool:
         """
@@ -132,8 +134,11 @@ class AwayResults:
 
     def is_safe(self, record: RunRecord) -> bool:
         """Whether the object store has the result of a record, as it was stored and as it is here. Asked there."""
-        stored, path = self.stored_of(record), record.result_path
-        return stored is not None and self.results.is_there(stored, path.name, str(path.parent))
+        stored = self.stored_of(record)
+        try:
+            return stored is not None and self.results.is_there(stored, self._pieces(record))
+        except CannotTakeError:
+            return False  # something was put there that is not stored
 
     def remove(self, records: Iterable[RunRecord], kept: Iterable[RunRecord]) -> None:
         """Remove the objects of records that are forgotten, but for those that one that is *kept* names, too."""

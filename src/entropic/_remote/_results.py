@@ -300,25 +300,30 @@ class RemoteResults:
 
     # ---- upkeep -----------------------------------------------------------------------------------------------------
 
-    def is_there(self, stored: Stored, name: str, folder: str) -> bool:
+    def is_there(self, stored: Stored, pieces: Sequence[Piece]) -> bool:
         """
-        Whether all objects of a result are there, and look as they did when what is here was stored.
+        Whether all objects of a result are there and look as they did when it was stored, as it does here.
 
         Args:
             stored: What the record keeps.
-            name: What the result is called here.
-            folder: Where it lies.
+            pieces: What it consists of here, as for `store`: what was added to it is nowhere else.
         """
+        file = {**stored._asdict(), "name": pieces[0][0], "kind": "file", "object": stored.name}
         try:
-            looks = self._bucket.look(stored.name)
-            files = {name: stored._asdict()} if not stored.is_manifest else self._files_in(stored)
-            return looks == (stored.size_bytes, stored.etag) and all(
-                measured(os.path.join(folder, name)) == (one["size_bytes"], one["sha256"])
-                and self._bucket.look(one.get("object", stored.name)) == (one["size_bytes"], one["etag"])
-                for name, one in files.items()
+            entries = self._manifest(stored) if stored.is_manifest else [file]
+            told = {(one["name"], one["kind"]): one for one in entries}
+            return (
+                self._bucket.look(stored.name) == (stored.size_bytes, stored.etag)
+                and told.keys() == {(name, kind) for name, kind, _ in pieces}
+                and all(self._is_held(told[name, kind], source) for name, kind, source in pieces if kind == "file")
             )
         except (FileNotFoundError, CannotFetchError):
             return False
+
+    def _is_held(self, told: Mapping[str, Any], source: str) -> bool:
+        """Whether a file has the content that was stored, and its object looks as it did then."""
+        is_same = measured(source) == (told["size_bytes"], told["sha256"])
+        return is_same and self._bucket.look(told["object"]) == (told["size_bytes"], told["etag"])
 
     def _files_in(self, stored: Stored) -> dict[str, dict[str, Any]]:
         return {entry["name"]: entry for entry in self._manifest(stored) if entry["kind"] == "file"}
@@ -381,12 +386,7 @@ def _is_link(entry: Mapping[str, Any]) -> bool:
 
 
 def _require_inside(name: str, folder: str) -> None:
-    """
-    Refuse what leads out of a folder, by whatever links that are in it: `..` behind a link is not the folder before it.
-
-    Raises:
-        CannotFetchError: It does.
-    """
+    """Refuse, with a `CannotFetchError`, a link that leads out of a folder, perhaps by way of others in it."""
     top, real = os.path.realpath(folder), os.path.realpath(os.path.join(folder, name))
     if real != top and not real.startswith(os.path.join(top, "")):
         raise CannotFetchError(f"the link {name!r} leads elsewhere")
