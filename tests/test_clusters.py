@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -30,10 +31,12 @@ import time
 from pathlib import Path
 
 import entropic
+from entropic._sweep import _submitit
 from entropic.index.sql import _leases
 
-# How long PostgreSQL holds the points of a node that is gone; a minute is too long for a test.
+# How long PostgreSQL holds the points of a node that is gone, and how often Slurm is asked: too long for a test.
 _leases.LEASE_SECONDS, _leases._RENEWAL_SECONDS = 3.0, 0.5
+_submitit._GRACE_SECONDS, _submitit._LONGEST_PAUSE_SECONDS = 0.5, 0.5
 
 HERE = Path(__file__).resolve().parent
 index = os.environ["STUDY_INDEX"] or None
@@ -137,6 +140,12 @@ def until(condition: Callable[[], object], study: Study) -> None:
         time.sleep(_GLANCE_SECONDS)
 
 
+def require(package: str) -> None:
+    """Skip a test without a package. It is not imported: for the rest of this process it would be in use."""
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
+
+
 @pytest.fixture(scope="session")
 def slurm_cluster() -> Iterator[Cluster]:
     """A Slurm cluster of two nodes."""
@@ -201,7 +210,7 @@ def guide(what: str, changes: Mapping[str, str]) -> str:
 @pytest.mark.parametrize("study", ["tinydb"], indirect=True)
 def test_jobs_of_submitit(slurm: Cluster, study: Study) -> None:
     """A cancelled job is a failure of its point, with what Slurm says of it; one whose node went down runs again."""
-    pytest.importorskip("submitit")
+    require("submitit")
     points = [2, 3, 4, 5, 8, 9]
     study.begin(guide("AutoExecutor", {}), points)
 
@@ -224,7 +233,7 @@ def test_jobs_of_submitit(slurm: Cluster, study: Study) -> None:
 @pytest.mark.parametrize("study", ["tinydb"], indirect=True)
 def test_dask_workers(slurm: Cluster, study: Study) -> None:
     """One of two jobs is cancelled, and the node of the other killed: the points go to the worker that comes again."""
-    pytest.importorskip("dask_jobqueue")
+    require("dask_jobqueue")
     smaller = {"cores=32, processes=32": "cores=4, processes=1", '"120GB"': '"2GB"', "jobs=10": "jobs=2"}
     study.begin(guide("SLURMCluster", smaller), range(24))
 
@@ -241,7 +250,7 @@ def test_dask_workers(slurm: Cluster, study: Study) -> None:
 @pytest.mark.parametrize("study", ["tinydb"], indirect=True)
 def test_a_node_that_does_not_see_the_results_folder(slurm: Cluster, study: Study) -> None:
     """It is named once and runs nothing, and the other node runs all points."""
-    pytest.importorskip("dask_jobqueue")
+    require("dask_jobqueue")
     study.environment["STUDY_RESULTS"] = str(slurm.scratch)
     smaller = {"cores=32, processes=32": "cores=4, processes=1", '"120GB"': '"2GB"'}
     smaller["cluster.scale(jobs=10)"] = "cluster.scale(jobs=2); client.wait_for_workers(2)"
@@ -258,7 +267,7 @@ def test_a_node_that_does_not_see_the_results_folder(slurm: Cluster, study: Stud
 @pytest.mark.parametrize("study", ["tinydb"], indirect=True)
 def test_executorlib_within_a_job(slurm: Cluster, study: Study) -> None:
     """A worker is a step of the job. One is cancelled: executorlib starts it again, and no point is lost."""
-    pytest.importorskip("executorlib")
+    require("executorlib")
     smaller = {"max_workers=32": "max_workers=2", "=True": "=True, hostname_localhost=True"}  # nodes have no addresses
     program = study.write(guide("SlurmJobExecutor", smaller), range(24))
     options = ["--parsable", "--ntasks=4", "-w", "n1", "-o", f"{study.folder}/job.txt"]

@@ -89,6 +89,31 @@ def test_a_name_that_is_not_there_proposes_a_near_one(
     assert "Did you mean 'queries'?" in told
 
 
+@pytest.mark.parametrize(
+    ("question", "section"),
+    [
+        ("resume", "'Which guide has the answer' in how-to"),
+        ("which runs were made from this mesh", "'Which guide has the answer' in how-to"),
+        ("squeue", "'submitit' in clusters"),
+        ("MEMORY", "'Failures are rows' in supervised"),
+    ],
+)
+def test_any_words_name_the_sections_that_mention_them(question: str, section: str) -> None:
+    """Those with most of the words, so a question in plain words finds its guide."""
+    with pytest.raises(ValueError, match=r"Sections that mention it: .*\. The guides: ") as raised:
+        entropic.docs(question)
+
+    assert section in str(raised.value)
+
+
+def test_the_how_to_has_a_line_for_each_guide_on_a_task() -> None:
+    """Its table leads to every guide but those that are looked up by name."""
+    text = str(entropic.docs("which guide has the answer"))
+    looked_up = {"command-line", "contributing", "errors", "files", "how-to", "indexes", "performance", "types"}
+
+    assert set(NAMES) - looked_up - {name for name in NAMES if f"({name}.md)" in text} == set()
+
+
 def test_a_pipe_gets_plain_text(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The guide, nothing else, and no pager."""
     monkeypatch.setenv("PAGER", "false")

@@ -156,7 +156,7 @@ def test_what_goes_by_name_or_content_is_shown_by_it() -> None:
 
     assert cell_text(normalize(len)) == "builtins.len"
     assert cell_text(normalize(functools.partial(len, 1, b="x"))) == "builtins.len(1, b='x')"
-    assert cell_text(run) == "run of m.mesh 01234567"
+    assert cell_text(run) == "run 00000000 of m.mesh, result 01234567"
     assert cell_text({"$class": "Metres", "$value": 3.0}) == "Metres(3.0)"
 
 

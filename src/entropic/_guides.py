@@ -7,6 +7,8 @@ from difflib import get_close_matches
 from importlib.resources import files
 
 _FIRST = ("tutorial", "how-to")  # where a newcomer begins; the others follow by name
+_LONGEST_LIST = 6  # of sections that mention what was asked for
+_SMALL_WORDS = frozenset({"the", "for", "from", "how", "this", "was", "were", "what", "when", "which", "why", "with"})
 
 
 class Guide(str):
@@ -42,7 +44,8 @@ def docs(topic: str | None = None) -> Guide:
         The text: a `str` that a prompt and a notebook show as a page.
 
     Raises:
-        ValueError: There is no such guide or section; the message proposes a near name and lists the guides.
+        ValueError: There is no such guide or section; the message proposes a near name, lists the guides, and names the
+                sections that mention the words.
 
     Example:
         >>> print(docs("keys")[:6])
@@ -104,6 +107,32 @@ def _not_found(guides: dict[str, str], topic: str) -> str:
     known = {**titles, **{name: name for name in guides}}
     near = get_close_matches(_spelled(topic), known, 1)
     question = f" Did you mean {known[near[0]]!r}?" if near else ""
+    found = ", ".join(f"{title!r} in {name}" for name, title in _sections_about(guides, topic))
+    mentions = f" Sections that mention it: {found}." if found else ""
     return (
-        f"Cannot show {topic!r}: there is no guide or section of that name.{question} The guides: {', '.join(guides)}."
+        f"Cannot show {topic!r}: there is no guide or section of that name.{question}{mentions} "
+        f"The guides: {', '.join(guides)}."
     )
+
+
+def _sections_about(guides: dict[str, str], topic: str) -> list[tuple[str, str]]:
+    """Guide and heading of the sections that have most of the words, those with the words in their heading first."""
+    words = {word for word in re.findall(r"\w+", topic.lower()) if len(word) > 2 and word not in _SMALL_WORDS}
+    ranked = []
+    for name, text in guides.items():
+        for title, section in _parts(text):
+            counts = [len(re.findall(rf"\b{word}", section.lower())) for word in words]
+            in_title = sum(bool(re.search(rf"\b{word}", title.lower())) for word in words)
+            found = sum(map(bool, counts))
+            ranked.append(((found, in_title, sum(counts)), name, title))
+    best = max((rank[0] for rank, _, _ in ranked), default=0)
+    ranked = [one for one in ranked if one[0][0] == best > 0]
+    ranked.sort(key=lambda one: one[0], reverse=True)
+    return [(name, title) for _, name, title in ranked[:_LONGEST_LIST]]
+
+
+def _parts(text: str) -> list[tuple[str, str]]:
+    """Heading and text of each section, without the sections below it."""
+    headings = _headings(text)
+    ends = [*(start for _, _, start in headings[1:]), len(text)]
+    return [(title, text[start:end]) for (_, title, start), end in zip(headings, ends, strict=True)]

@@ -23,9 +23,9 @@ def docs(topic: tuple[str, ...]) -> None:
     """
     Show a guide, or list the guides.
 
-    TOPIC is the name of a guide, or the heading of a section in one, such as the name of an error. On a terminal the
-    text fits its width, and is paged by the program that PAGER names. In a pipe it is as it was written. The same in
-    Python: entropic.docs("keys").
+    TOPIC is the name of a guide, or the heading of a section in one, such as the name of an error. Any other words are
+    looked for in all sections, and those that mention them are named. On a terminal the text fits its width, and is
+    paged by the program that PAGER names. In a pipe it is as it was written. The same in Python: entropic.docs("keys").
 
     \b
     Examples:

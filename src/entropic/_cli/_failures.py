@@ -41,4 +41,5 @@ def failures(store: Store, runs: tuple[str, ...], traceback: bool, as_json: bool
         for line in one.traceback.splitlines() if traceback else ():
             click.echo(f"    {one_line(line)}")
     if not found and not as_json:
-        _view.told("no failed runs are kept" if not runs else "no failed run that is kept matches")
+        kept = "no failed runs are kept: Store(keep_failed=True), limits of time or memory, and --keep-failed keep them"
+        _view.told(kept if not runs else "no failed run that is kept matches")

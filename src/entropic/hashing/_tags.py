@@ -98,11 +98,17 @@ def content_text(value: Any) -> str | None:
     if type(value) is dict and type(value.get("$function")) is str:
         return _function_text(value)
     if is_run(value):
-        return f"run of {value[RUN_TAG]['function']} {value[RUN_TAG]['digest'].rpartition(':')[2][:8]}"
+        return _run_text(value[RUN_TAG])
     held = value.get("$ndarray") if type(value) is dict and len(value) == 1 else None
     if type(held) is not dict:
         return file_text(value)
     return f"array {held.get('dtype')} {held.get('shape')} {str(held.get('sha256'))[:8]}"
+
+
+def _run_text(held: dict[str, Any]) -> str:
+    """The run first, by the digits that find it, so that a text cut short names it; then the content that counts."""
+    digest = held["digest"].rpartition(":")[2]
+    return f"run {str(held['params_hash'])[:8]} of {held['function']}, result {digest[:8]}"
 
 
 def _function_text(value: dict[str, Any]) -> str:
