@@ -84,7 +84,7 @@ def test_a_clean_repository_has_no_patch() -> None:
 def test_the_patch_and_the_commit_give_the_code_that_has_run() -> None:
     """Of tracked files that were changed, and of modules in use that git does not know."""
     Path("model.py").write_text("from constants import G\n")
-    Path("constants.py").write_text("# \x0c\x85\u2028 a page ends here\nG = 1.62")
+    Path("constants.py").write_text("G = 1.62")
     Path("unrelated.py").write_text("x = 1\n")
 
     first, second = play(1, 2)
@@ -98,8 +98,40 @@ def test_the_patch_and_the_commit_give_the_code_that_has_run() -> None:
     shown = subprocess.run(command, capture_output=True, check=True).stdout
     subprocess.run(["git", "-C", "elsewhere", "apply"], input=shown, check=True)
     assert Path("elsewhere/model.py").read_text() == Path("model.py").read_text()
-    assert Path("elsewhere/constants.py").read_bytes() == Path("constants.py").read_bytes()
+    assert Path("elsewhere/constants.py").read_text() == "G = 1.62"
     assert not Path("elsewhere/unrelated.py").exists()
+
+
+AWKWARD = {
+    "form_feed": b"G = 1\n\x0c\n# a page further\n",
+    "crlf": b"G = 1\r\nH = 2\r\n",
+    "cr": b"G = 1\rH = 2\r",
+    "other_ends": "G = 1  # \x85 \u2028 \u2029 \x1c\n".encode(),
+    "latin_1": b"# -*- coding: latin-1 -*-\nG = 1, '\xe9'\n",
+    "no_end": b"G = 1",
+    "blank_lines": b"\n\nG = 1\n\n",
+}
+
+
+@pytest.mark.usefixtures("study")
+def test_a_patch_gives_every_byte() -> None:
+    """Whatever ends lines for Python, and however a text is encoded; of files that git knows, and that it does not."""
+    for name in AWKWARD:
+        Path(f"known_{name}.py").write_text("G = 0\n")
+    git("add", ".")
+    git("commit", "-qm", "second")
+    expected = {f"{kind}_{name}.py": content for kind in ("known", "new") for name, content in AWKWARD.items()}
+    for name, content in expected.items():
+        Path(name).write_bytes(content)
+    Path("model.py").write_text(f"import {', '.join(name[:-3] for name in expected)}\nG = 1\n")
+
+    play(1)
+
+    git("-c", "core.autocrlf=false", "clone", "-q", ".", "elsewhere")
+    command = [sys.executable, "-m", "entropic", "show", "--patch", "n=1"]
+    shown = subprocess.run(command, capture_output=True, check=True).stdout
+    subprocess.run(["git", "-C", "elsewhere", "apply", "--whitespace=nowarn"], input=shown, check=True)
+    assert {name: Path("elsewhere", name).read_bytes() for name in expected} == expected
 
 
 @pytest.mark.usefixtures("study")

@@ -74,10 +74,10 @@ def _show_code(store: Store, runs: tuple[str, ...]) -> None:
 def _show_patch(record: RunRecord, store: Store) -> None:
     """What was not committed: to a program letter by letter, to a person what cannot hurt a terminal."""
     git = record.provenance.get("git")
-    text = RunNotes(store.results_dir).patch(git.get("patch")) if isinstance(git, dict) else ""
-    if not text:
+    patch = RunNotes(store.results_dir).patch(git.get("patch")) if isinstance(git, dict) else b""
+    if not patch:
         raise NothingFound("this run names no patch, or it is not known")
-    click.echo(_harmless(text) if _view.is_terminal() else text, nl=False)
+    click.echo(_harmless(patch.decode("utf-8", "replace")) if _view.is_terminal() else patch, nl=False)
 
 
 def _harmless(text: str) -> str:

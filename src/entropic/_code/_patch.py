@@ -39,7 +39,7 @@ class Patch(NamedTuple):
     What is not committed.
 
     Attributes:
-        text: The patch; empty if there is none, or it is left out.
+        text: The patch; empty if there is none, or it is left out. Bytes that are no UTF-8 are surrogates, as in paths.
         left_out: Why it is left out; empty if it is not.
     """
 
@@ -72,9 +72,9 @@ def patch_of(repository: str, files: Iterable[str], *, is_dirty: bool) -> Patch:
         answer = read_limited(repository, MOST_BYTES, *_DIFF, *_PREFIXES, "--", ":/", *excluded)
         if answer is None:
             return Patch("", "it is larger than 1 MiB")
-        text = answer.decode("utf-8", "replace")
+        text = answer.decode("utf-8", "surrogateescape")
     text += "".join(_added(repository, files))
-    if len(text.encode()) > MOST_BYTES:
+    if len(text.encode("utf-8", "surrogateescape")) > MOST_BYTES:
         return Patch("", "it is larger than 1 MiB")
     return Patch(_PASSWORD.sub(lambda found: f"{found[1] or found[2]}***", text))
 
@@ -94,10 +94,10 @@ def _added(repository: str, files: Iterable[str]) -> Iterator[str]:
     known = tracked_among(repository, names) if names else set()
     for name in names:
         if name not in known and (text := _text_of(os.path.join(repository, name))):
-            lines = re.findall(r"[^\n]*\n|[^\n]+", text)  # as git counts them: a form feed ends none
-            ending = "" if lines[-1].endswith("\n") else "\n\\ No newline at end of file\n"
+            lines = text.removesuffix("\n").split("\n")  # git knows no other ends of lines
+            ending = "" if text.endswith("\n") else "\\ No newline at end of file\n"
             yield f"diff --git a/{name} b/{name}\nnew file mode 100644\n--- /dev/null\n+++ b/{name}\n"
-            yield f"@@ -0,0 +1,{len(lines)} @@\n" + "".join(f"+{line}" for line in lines) + ending
+            yield f"@@ -0,0 +1,{len(lines)} @@\n" + "".join(f"+{line}\n" for line in lines) + ending
 
 
 def _may_be_secret(name: str) -> bool:
@@ -108,6 +108,6 @@ def _text_of(path: str) -> str:
     try:
         with open(path, "rb") as file:
             content = file.read(MOST_BYTES + 1)
-        return "" if b"\0" in content else content.decode()
-    except (OSError, UnicodeDecodeError):
-        return ""  # it is gone, or no text
+    except OSError:
+        return ""  # it is gone
+    return "" if b"\0" in content else content.decode("utf-8", "surrogateescape")

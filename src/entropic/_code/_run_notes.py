@@ -76,9 +76,9 @@ class RunNotes:
 
     # ---- of any run -------------------------------------------------------------------------------------------------
 
-    def patch(self, digest: object) -> str:
-        """The text of a patch; nothing if it is not known."""
-        return self._read(self._patches, digest, "patch")
+    def patch(self, digest: object) -> bytes:
+        """A patch, in whatever encodings the files are that it changes; nothing if it is not known."""
+        return self._read(self._patches, digest, "patch").encode("utf-8", "surrogateescape")
 
     def environment(self, digest: object) -> dict[str, Any]:
         """An environment; nothing if it is not known."""
@@ -115,7 +115,7 @@ class RunNotes:
     def _read(self, folder: str, digest: object, suffix: str) -> str:
         path = self._path(folder, digest, suffix)
         try:
-            return read_own_file(path).decode("utf-8", "replace") if path else ""
+            return read_own_file(path).decode("utf-8", "surrogateescape") if path else ""
         except OSError:
             return ""
 
@@ -128,7 +128,7 @@ class RunNotes:
                 try:
                     make_shared_folder(os.path.dirname(path))
                     with _fs.replacing(path) as draft:
-                        Path(draft).write_text(text, encoding="utf-8", errors="replace", newline="")
+                        Path(draft).write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
                 except OSError as error:
                     _log.not_noted(path, error)
         return digest

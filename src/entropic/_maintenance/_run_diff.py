@@ -217,7 +217,7 @@ class _Comparison:
         digests = [_git_of(one).get("patch") for one in self._both]
         if digests[0] == digests[1]:
             return ""
-        texts = [self._notes.patch(digest) for digest in digests]
+        texts = [self._notes.patch(digest).decode("utf-8", "replace") for digest in digests]
         for digest, text in zip(digests, texts, strict=True):
             if digest and not text:
                 self._unknown.append(f"the patch {digest}: it is missing")
