@@ -24,7 +24,6 @@ from types import FrameType
 from typing import Any, Literal
 from weakref import WeakSet
 
-from ._context import context_value
 from ._fork import forks_held_off
 
 Unseen = Literal["child processes", "threads that were there before", "files beyond the limit"]
@@ -158,6 +157,8 @@ def opened_files(is_wanted: Callable[[str], bool]) -> Iterator[OpenedFiles]:
     Args:
         is_wanted: Whether a file is to be noted, by its absolute path.
     """
+    from ._context import context_value  # loaded by those who run something
+
     _install()
     opened = OpenedFiles(is_wanted)
     outer = _current.get()
