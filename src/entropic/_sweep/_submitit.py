@@ -24,6 +24,7 @@ _LONGEST_PAUSE_SECONDS = 30.0
 _PAUSE_GROWTH = 1.5
 _ANSWER_SECONDS = 30.0
 _GRACE_SECONDS = 3.0
+_RESULT_SECONDS = 15.0  # a job that has ended well has a result: a file system may take its time to show it
 _UNKNOWN_JOB = "Invalid job id"
 _ENDED = frozenset(
     {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED"}
@@ -95,7 +96,11 @@ class Losses:
         self._ended = {job: before.get(job, (now, state)) for job, state in ended.items()}
         if self._ended:
             self._next_call = now + min(self._pause, _GRACE_SECONDS)
-        return {job: state for job, (since, state) in self._ended.items() if now - since >= _GRACE_SECONDS}
+        return {job: state for job, (since, state) in self._ended.items() if now - since >= _grace_seconds(state)}
+
+
+def _grace_seconds(state: str) -> float:
+    return _RESULT_SECONDS if state in ("COMPLETED", _NO_SUCH_JOB) else _GRACE_SECONDS
 
 
 def _is_of_slurm(job: Any) -> bool:
