@@ -51,6 +51,7 @@ for name, durable in (("quick", False), ("durable", True)):
 # With three of the runner, whose file is opened, written and closed. Five of the others look whether a staging folder
 # that is used again is empty: on some file systems, to make one and remove it takes longer than all the rest together.
 # Two look whether what is held open, session and index, still is: a process that becomes a daemon closes all it has.
+MOST_CALLS = 1080  # frames and calls into C, for a new point
 MOST = {"quick hits": 2, "durable hits": 2, "quick misses": 48, "durable misses": 55}
 
 
@@ -167,3 +168,15 @@ def test_python_calls_of_a_hit(store: Store) -> None:
 
     assert sum(decorated.values()) <= 30, decorated
     assert sum(plain.values()) <= 40, plain
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="co_qualname came with Python 3.11")
+def test_python_calls_of_a_new_point(tmp_path: Path) -> None:
+    """Frames and calls into C for a run that takes no time; the least of some, as the clock has some look again."""
+    simulate = cached(Store(tmp_path / "results", tmp_path / "runs.json", file_suffix=".txt", durable=False))(write)
+    for n in range(5):
+        simulate(n)
+
+    calls = min((python_calls(simulate, n) for n in range(5, 15)), key=lambda one: sum(one.values()))
+
+    assert sum(calls.values()) <= MOST_CALLS, calls

@@ -36,7 +36,7 @@ _NVIDIA = "/proc/driver/nvidia"
 
 def environment() -> dict[str, Any]:
     """The environment of this process, as far as it is known; always the same object until it changes."""
-    return _environment(process_id(), tuple(name in sys.modules for name in _NUMERICAL))
+    return _environment(process_id(), tuple(map(sys.modules.__contains__, _NUMERICAL)))
 
 
 @functools.lru_cache(maxsize=4)

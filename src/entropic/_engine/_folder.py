@@ -32,6 +32,7 @@ class FolderIdentity:
     ) -> None:
         self._remote_identity = remote_identity
         self._results_dir = settings.results_dir
+        self._place = os.fspath(settings.results_dir)
         self._durable = settings.durable
         self._index = index
         self._seal: tuple[int, int] | None = None
@@ -49,7 +50,7 @@ class FolderIdentity:
             StoreWriteError: A link stands where a private folder of ours should be.
             OSError: The folder cannot be written.
         """
-        if self._seal is not None and self._seal == seal_of(self._results_dir):
+        if self._seal is not None and self._seal == seal_of(self._place):
             return
         require_no_links(self._results_dir)
         if self._remote_identity is not None:
@@ -63,7 +64,7 @@ class FolderIdentity:
         if found is None:
             found = give_folder_id(self._results_dir, durable=self._durable)
         self._index.remember_folder_id(found)
-        self._seal = seal_of(self._results_dir)
+        self._seal = seal_of(self._place)
 
     def _require_cache_of(self, remote_identity: Callable[[str | None], str]) -> None:
         """Of the index, the folder and the place that results are kept at, all that have an identity have the same."""
@@ -72,7 +73,7 @@ class FolderIdentity:
         found = found or give_folder_id(self._results_dir, identity, durable=self._durable)
         remote_identity(found)
         self._index.remember_folder_id(identity)
-        self._seal = seal_of(self._results_dir)
+        self._seal = seal_of(self._place)
 
     def look_again(self) -> None:
         """Compare the identities anew before the next run: the index has turned out to belong to another folder."""

@@ -15,7 +15,7 @@ from .._fs import LateModule, remember, warn
 from .._locks import Flight
 from .._record import RunRecord
 from .._results import Ongoing, Published, Stage, StagingArea
-from .._stopping import current_run, hearing_signals
+from .._stopping import CurrentRun, hearing_signals
 from ..errors import (
     EntropicError,
     IndexUnavailableError,
@@ -133,7 +133,7 @@ class Recorder:
         ending = Ending(stage, key, self._settings.results_dir, work)
         attempt, ongoing = attempt_at(self._staging, key, work, policy, purpose, run), self._shown(stage, ending, key)
         with hearing_signals() as hearing, ending.watched(keep_failed=self._settings.keep_failed), attempt, ongoing:
-            with ongoing.running(), run.told(work, policy, found.reason), current_run() as current:
+            with ongoing.running(), run.told(work, policy, found.reason), CurrentRun() as current:
                 attempt.begin(current)
                 yield run
                 hearing.hold()  # before the sweep of a worker hears that its run has ended
@@ -165,7 +165,7 @@ class Recorder:
     def _shown(self, stage: Stage, ending: Ending, key: Key) -> Ongoing:
         """What others see of a run; nothing if the last ones of its function, in this process, took no time."""
         is_brief = self._brief_runs.get(_function_of(key), 0) >= _BRIEF_RUNS
-        return Ongoing(os.fspath(stage.path.parent), ending.note, is_brief=is_brief)
+        return Ongoing(stage.folder, ending.note, is_brief=is_brief)
 
     def _note_duration(self, key: Key, elapsed_seconds: float) -> None:
         name = _function_of(key)

@@ -129,19 +129,15 @@ class RunUnderWay:
     @contextlib.contextmanager
     def told(self, work: object, policy: StalenessPolicy | None, reason: str) -> Iterator[None]:
         """While it runs, note with what code, why, under what circumstances, how long and at what cost."""
-        recorded: dict[str, Any] = {}
-        with contextlib.ExitStack() as around:
-            if policy is not None:
-                recorded = around.enter_context(policy.recording())
-                self.provenance |= recorded | policy.origin()
-            if self._notes is not None:
-                self.provenance["reason"] = reason
-                around.enter_context(self._measured(work, policy, self._notes))
-            self._began = time.perf_counter()
-            try:
-                yield
-            finally:
-                self.elapsed_seconds = time.perf_counter() - self._began
+        nothing: dict[str, Any] = {}
+        with contextlib.nullcontext(nothing) if policy is None else policy.recording() as recorded:
+            self.provenance |= recorded if policy is None else recorded | policy.origin()
+            with self._measured(work, policy, reason):
+                self._began = time.perf_counter()
+                try:
+                    yield
+                finally:
+                    self.elapsed_seconds = time.perf_counter() - self._began
         self.provenance |= recorded
 
     def costs_so_far(self) -> tuple[float, float | None]:
@@ -150,9 +146,14 @@ class RunUnderWay:
         return time.perf_counter() - self._began, cpu_seconds
 
     @contextlib.contextmanager
-    def _measured(self, work: object, policy: StalenessPolicy | None, notes: RunNotes) -> Iterator[None]:
+    def _measured(self, work: object, policy: StalenessPolicy | None, reason: str) -> Iterator[None]:
+        notes = self._notes
+        if notes is None:
+            yield
+            return
         from .._code import Meter  # loaded by those who run something
 
+        self.provenance["reason"] = reason
         self.provenance |= notes.before_run(_module_of(work), None if policy is None else policy.code_now())
         self._meter = meter = Meter()
         try:

@@ -305,12 +305,13 @@ class StalenessPolicy:
         fingerprint = self._code.before_run()
         self._codebook.keep(self.function_name, fingerprint)
         recorded: dict[str, Any] = {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
-        with contextlib.ExitStack() as at_the_end, _uses.uses_noted() as used:
-            at_the_end.callback(self._code.after_run)
-            reads = None if self._reads is None else at_the_end.enter_context(self._reads.recording())
-            yield recorded
-        if reads is not None:
-            recorded["reads"] = reads
+        reading = contextlib.nullcontext() if self._reads is None else self._reads.recording()
+        try:
+            with reading as reads, _uses.uses_noted() as used:
+                yield recorded
+        finally:
+            self._code.after_run()
+        recorded |= {} if reads is None else {"reads": reads}
         # Else a result that comes of what was only handed out with a warning would be one of today's code. Where
         # changed code is to run anew, that was decided for the function that was called, and not for this one.
         if used and self.on_change == "warn":

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
-from collections.abc import Iterator
 
-from .._fs import context_value
+from .._fs import reset_value
 
 _used: contextvars.ContextVar[dict[str, str] | None] = contextvars.ContextVar("results by earlier code", default=None)
 
 
-@contextlib.contextmanager
-def uses_noted() -> Iterator[dict[str, str]]:
+class uses_noted:
     """What is used in the block, by the function that has made it: the code it was made by."""
-    used: dict[str, str] = {}
-    with context_value(_used, used):
-        yield used
+
+    def __enter__(self) -> dict[str, str]:
+        used: dict[str, str] = {}
+        self._token = _used.set(used)
+        return used
+
+    def __exit__(self, *exception: object) -> None:
+        reset_value(self._token)
 
 
 def note_use(function_name: str, code: str) -> None:

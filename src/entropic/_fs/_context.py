@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from contextvars import ContextVar
-from typing import TypeVar
-
-T = TypeVar("T")
+from contextvars import Token
+from typing import Any
 
 
-@contextlib.contextmanager
-def context_value(variable: ContextVar[T], value: T) -> Iterator[None]:
+def reset_value(token: Token[Any]) -> None:
     """
-    In the block, a context variable has a value.
+    Give a context variable back the value that it had before the block in which it was set.
 
-    The block may end in another context, if it is that of a coroutine that the collector ends. There the variable
-    stays as it is: its value was never that of the block.
+    The block of a coroutine that the collector ends is left in another context. There the variable stays as it is: its
+    value was never that of the block.
     """
-    token = variable.set(value)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ValueError):  # it was set in another context
-            variable.reset(token)
+    with contextlib.suppress(ValueError):  # it was set in another context
+        token.var.reset(token)

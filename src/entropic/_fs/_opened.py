@@ -157,16 +157,17 @@ def opened_files(is_wanted: Callable[[str], bool]) -> Iterator[OpenedFiles]:
     Args:
         is_wanted: Whether a file is to be noted, by its absolute path.
     """
-    from ._context import context_value  # loaded by those who run something
+    from ._context import reset_value  # loaded by those who run something
 
     _install()
     opened = OpenedFiles(is_wanted)
     outer = _current.get()
     _under_way.append(opened)
+    token = _current.set(opened)
     try:
-        with context_value(_current, opened):
-            yield opened
+        yield opened
     finally:
+        reset_value(token)
         opened.close()
         with contextlib.suppress(ValueError):  # in a child that was forked inside of the block, none is under way
             _under_way.remove(opened)

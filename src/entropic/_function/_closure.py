@@ -71,8 +71,7 @@ class Closure:
             self._take_notice({name: self._look(name) for name in self._cells})
             return self._identity
 
-    @contextlib.contextmanager
-    def running(self, identity: Identity) -> Iterator[None]:
+    def running(self, identity: Identity) -> contextlib.AbstractContextManager[None]:
         """
         A run for a key made with *identity*: what changes in place from now on, it may have changed itself.
 
@@ -80,6 +79,10 @@ class Closure:
             RuntimeError: Somebody else has changed what the function closes over since the key was made, so that its
                 result would be recorded as the answer to another question.
         """
+        return self._held_to(identity) if self._cells else contextlib.nullcontext()
+
+    @contextlib.contextmanager
+    def _held_to(self, identity: Identity) -> Iterator[None]:
         with self:
             self._require_unchanged(identity)
             yield

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
 
-from .._fs import context_value
+from .._fs import reset_value
 from ..errors import SeveralRanksError
 
 CHOICE, INDEPENDENT = "ENTROPIC_RANKS", "independent"
@@ -28,10 +28,10 @@ _are_independent: ContextVar[bool] = ContextVar("_are_independent", default=Fals
 
 def count_of_ranks() -> int:
     """How many ranks an MPI launcher has started of this program; 1 if none has, or if they are independent."""
-    if os.environ.get(CHOICE) == INDEPENDENT:
+    sizes = [int(size) for name in _SIZES if (size := os.environ.get(name, "")).isdecimal()]
+    if not sizes or _OF_TASKS in os.environ or os.environ.get(CHOICE) == INDEPENDENT:
         return 1
-    sizes = [] if _OF_TASKS in os.environ else [os.environ.get(name, "") for name in _SIZES]
-    return max((int(size) for size in sizes if size.isdecimal()), default=1) or 1
+    return max(sizes) or 1
 
 
 def refuse_ranks() -> None:
@@ -51,8 +51,11 @@ def refuse_ranks() -> None:
 @contextlib.contextmanager
 def independent_ranks() -> Iterator[None]:
     """In the block, each rank works by itself."""
-    with context_value(_are_independent, True):
+    token = _are_independent.set(True)
+    try:
         yield
+    finally:
+        reset_value(token)
 
 
 def _size_of_world() -> int:

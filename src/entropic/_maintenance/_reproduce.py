@@ -10,7 +10,7 @@ from .._engine import CannotReplayError, Comparison, RunCache, call_of, given_ne
 from .._fs import NamedTuple, digest_like, status_of
 from .._record import RunRecord, one_line
 from .._results import Stage
-from .._stopping import current_run, hearing_signals
+from .._stopping import CurrentRun, hearing_signals
 from ._differences import first_difference
 
 __all__ = ["Reproduction", "ReproductionReport"]
@@ -117,7 +117,7 @@ def run_again(
 ) -> Reproduction:
     """Make the result of a record anew, in a private place, and compare the two."""
     suffix = suffix_of(call) or engine.settings.file_suffix
-    with hearing_signals(), current_run(), given_new_checkpoint(engine.staging, record.params_hash, call):
+    with hearing_signals(), CurrentRun(), given_new_checkpoint(engine.staging, record.params_hash, call):
         stage = engine.staging.stage_again(record.params_hash, suffix, stem_of(record))
         return again(record, engine.paths.files_of(record), call, stage, comparison)
 

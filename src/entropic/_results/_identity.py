@@ -73,7 +73,7 @@ def give_folder_id(results_dir: Path, identity: str | None = None, *, durable: b
     return folder_id(results_dir) or give_folder_id(results_dir, identity, durable=durable)
 
 
-def seal_of(results_dir: Path) -> tuple[int, int] | None:
+def seal_of(results_dir: str) -> tuple[int, int] | None:
     """What tells cheaply, by one ``stat``, that a folder is still the one whose identity was read."""
     try:
         status = os.stat(_place(results_dir))
@@ -83,7 +83,7 @@ def seal_of(results_dir: Path) -> tuple[int, int] | None:
 
 
 @functools.lru_cache(64)
-def _place(results_dir: Path) -> str:
+def _place(results_dir: str) -> str:
     return str(Layout(results_dir).identity)
 
 

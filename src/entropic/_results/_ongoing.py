@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from .._fs import context_value, process_id, read_own_file, share_in_group
+from .._fs import process_id, read_own_file, reset_value, share_in_group
 from ._layout import run_note_of
 
 NOTE_VARIABLE = "ENTROPIC_RUN_NOTE"
@@ -111,14 +111,15 @@ class Ongoing(_Reporting):
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """While the runner is at work: what reports in its context reports for this run."""
+        token = _current.set(self)
         _here[id(self)] = self
         try:
             for watcher in _watchers:
                 watcher.begun(self)
-            with context_value(_current, self):
-                yield
+            yield
         finally:
             _here.pop(id(self), None)
+            reset_value(token)
             for watcher in _watchers:
                 watcher.ended(self)
 

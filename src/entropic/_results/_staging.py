@@ -212,14 +212,14 @@ class Stage:
     One run's private folder, until it is published, discarded or kept aside.
 
     Attributes:
-        path: Where the runner is to write its result.
+        path: Where the runner is to write its result; in ``folder``, which is all its own.
         stem: What the name of its result begins with.
     """
 
     def __init__(self, area: StagingArea, session: Session, folder: str, stem: str, suffix: str) -> None:
         self._area = area
         self._session: Session | None = session  # which lasts until this is done
-        self._folder = folder
+        self.folder = folder
         self.stem = stem
         self._suffix = suffix
         self._owner = process_id()
@@ -236,7 +236,7 @@ class Stage:
             OSError: It cannot be written.
         """
         self._has_note = True
-        path = note_of(self._folder)
+        path = note_of(self.folder)
         Path(path).write_text(json.dumps(note), encoding="utf-8")
         share_in_group(path, os.path.dirname(path))
 
@@ -261,10 +261,10 @@ class Stage:
         written = result_among(self.path, list(entries))
         if rights := group_rights(self._area.results_dir):
             for name in entries:
-                share_tree(os.path.join(self._folder, name), rights)
+                share_tree(os.path.join(self.folder, name), rights)
         if self._area.durable:
             for name, status in entries.items():
-                sync_tree(os.path.join(self._folder, name), status.st_mode)
+                sync_tree(os.path.join(self.folder, name), status.st_mode)
         place = self._area.shards.place_for(self.stem)
         try:
             if len(entries) > 1 and self._area.keeps_together:
@@ -279,8 +279,8 @@ class Stage:
     def _look(self) -> dict[str, os.stat_result]:
         """What the runner wrote, by name, each with its status."""
         if self._entries is None:
-            names = sorted(os.listdir(self._folder))
-            self._entries = {name: os.lstat(os.path.join(self._folder, name)) for name in names}
+            names = sorted(os.listdir(self.folder))
+            self._entries = {name: os.lstat(os.path.join(self.folder, name)) for name in names}
         return self._entries
 
     def _publish_in(self, folder: str, entries: dict[str, os.stat_result], written: str) -> Published:
@@ -291,7 +291,7 @@ class Stage:
             mode = entries[written].st_mode
             for name, status in entries.items():
                 if name != written:
-                    move_new(os.path.join(self._folder, name), os.path.join(place, name), status.st_mode)
+                    move_new(os.path.join(self.folder, name), os.path.join(place, name), status.st_mode)
                     moved.append((name, name))
             result = self._move_result(written, mode, place, may_rename=not moved)
             moved.append((written, result))
@@ -303,7 +303,7 @@ class Stage:
             # Back to where they came from: a failed publication shows nothing, and loses nothing.
             for name, now in moved:
                 with contextlib.suppress(OSError):
-                    os.rename(os.path.join(place, now), os.path.join(self._folder, name))
+                    os.rename(os.path.join(place, now), os.path.join(self.folder, name))
             if is_own_name(os.path.basename(folder)):
                 with contextlib.suppress(OSError):
                     os.rmdir(place)
@@ -326,7 +326,7 @@ class Stage:
         """As `written`, with the status of what it leads to; `OSError` if it leads nowhere."""
         entries = self._look()
         name = result_among(self.path, list(entries))
-        path, status = os.path.join(self._folder, name), entries[name]
+        path, status = os.path.join(self.folder, name), entries[name]
         return path, os.stat(path) if stat.S_ISLNK(status.st_mode) else status
 
     def written(self) -> Path:
@@ -346,13 +346,13 @@ class Stage:
         self._remove_note()
         session, self._session = self._session, None
         with contextlib.suppress(OSError):
-            if self._is_emptied and session is not None and self._area.keep_for_next(session, self._folder):
+            if self._is_emptied and session is not None and self._area.keep_for_next(session, self.folder):
                 return
         try:
-            os.rmdir(self._folder)
+            os.rmdir(self.folder)
         except OSError:
             with contextlib.suppress(OSError):
-                remove(Path(self._folder))
+                remove(Path(self.folder))
 
     def keep_aside(self, report: str, note: Mapping[str, Any]) -> Path:
         """
@@ -363,7 +363,7 @@ class Stage:
         """
         if not self.is_ours():
             return self.path.parent
-        kept = keep_folder(self._area.layout, self._folder, self.stem)
+        kept = keep_folder(self._area.layout, self.folder, self.stem)
         write_report(kept, report, note)
         self._remove_note()
         self._session = None
@@ -372,13 +372,13 @@ class Stage:
     def moved_to(self) -> Path | None:
         """Where the folder is by now, if it was moved together with the results folder while the run went on."""
         layout = self._session.layout_now() if self._session is not None else None
-        place = None if layout is None else layout.staging / os.path.basename(self._folder)
+        place = None if layout is None else layout.staging / os.path.basename(self.folder)
         return place if place is not None and place.is_dir() else None
 
     def _remove_note(self) -> None:
         if self._has_note:
             with contextlib.suppress(OSError):
-                os.unlink(note_of(self._folder))
+                os.unlink(note_of(self.folder))
             self._has_note = False
 
     def is_ours(self) -> bool:
@@ -386,7 +386,7 @@ class Stage:
         return process_id() == self._owner
 
     def _move_result(self, written: str, mode: int, place: str, *, may_rename: bool) -> str:
-        source = os.path.join(self._folder, written)
+        source = os.path.join(self.folder, written)
         name = self.stem + suffix_of(written, self.stem, self._suffix)
         while True:
             try:

@@ -13,14 +13,15 @@ OUTPUT_ENDING = ".output.txt"
 
 def result_among(expected: Path, names: list[str]) -> str:
     """Which of the names in a staging folder is the result."""
-    if expected.name in names:
-        return expected.name
-    output = expected.name + OUTPUT_ENDING
-    names = [name for name in names if name != output] or names
+    name = expected.name
+    if name in names:
+        return name
+    output = name + OUTPUT_ENDING
+    names = [one for one in names if one != output] or names
     if not names:
         raise missing(expected)
     if len(names) > 1:
-        raise AmbiguousResultError(expected.name, names)
+        raise AmbiguousResultError(name, names)
     return names[0]
 
 

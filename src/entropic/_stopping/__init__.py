@@ -5,22 +5,13 @@ from typing import TYPE_CHECKING
 from .._fs import door
 
 if TYPE_CHECKING:
-    from ._current import (
-        CurrentRun,
-        current_run,
-        hearing_signals,
-        inherited_descriptors,
-        should_stop,
-        spare_results,
-        stop_here,
-    )
+    from ._current import CurrentRun, hearing_signals, inherited_descriptors, should_stop, spare_results, stop_here
     from ._end_time import time_left
     from ._signals import StopRequests
 
 __all__ = [
     "CurrentRun",
     "StopRequests",
-    "current_run",
     "hearing_signals",
     "inherited_descriptors",
     "should_stop",
@@ -32,7 +23,7 @@ __all__ = [
 __getattr__, __dir__ = door(
     __name__,
     {
-        "_current": "CurrentRun current_run hearing_signals inherited_descriptors should_stop spare_results stop_here",
+        "_current": "CurrentRun hearing_signals inherited_descriptors should_stop spare_results stop_here",
         "_end_time": "time_left",
         "_signals": "StopRequests",
     },

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import NoReturn
 
-from .._fs import context_value
+from .._fs import reset_value
 from ..errors import RunStopped
 from ._end_time import moment_text, time_left
 from ._signals import signals
@@ -20,23 +19,27 @@ _SIGN_SECONDS = 1.0
 
 class CurrentRun:
     """
-    A run under way.
+    A run under way: the one that what is called in its block asks, and within the one around it.
 
     Attributes:
         sign: Called now and then, when the run shows that it is alive.
         descriptors: Files that a program which it starts inherits.
         stopped: What it said when it stopped; None if it has not.
-
-    Args:
-        around: The run that this one is within.
     """
 
-    def __init__(self, around: CurrentRun | None = None) -> None:
-        self._around = around
+    def __init__(self) -> None:
+        self._around = _current.get()
         self.sign: Callable[[], object] | None = None
         self.descriptors: tuple[int, ...] = ()
         self.stopped: RunStopped | None = None
         self._next_sign = 0.0
+
+    def __enter__(self) -> CurrentRun:
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        reset_value(self._token)
 
     def show_sign(self) -> None:
         """Show that it is alive; at most once a second."""
@@ -70,45 +73,27 @@ def inherited_descriptors() -> tuple[int, ...]:
     return () if run is None else run.descriptors
 
 
-@contextlib.contextmanager
-def current_run() -> Iterator[CurrentRun]:
-    """In the block, a run is under way here."""
-    run = CurrentRun(_current.get())
-    with context_value(_current, run):
-        yield run
-
-
-class Hearing:
-    """What a run hears of signals."""
-
-    def __init__(self) -> None:
-        self.has_held = False
-
-    def hold(self) -> None:
-        """The run has ended: in a worker process, signals wait from now on until its result is recorded."""
-        self.has_held = signals.hold()
-
-
-@contextlib.contextmanager
-def hearing_signals() -> Iterator[Hearing]:
+class hearing_signals:
     """
     In the block, what runs may catch signals: until its result is recorded, and not only until it is made.
 
     What has come, and was not answered by a `RunStopped`, is sent again at the end.
     """
-    hearing = Hearing()
-    if threading.current_thread() is not threading.main_thread():
-        yield hearing
-        return
-    signals.enter()
-    has_stopped = False
-    try:
-        yield hearing
-    except RunStopped:
-        has_stopped = True
-        raise
-    finally:
-        signals.leave(has_stopped=has_stopped, has_held=hearing.has_held)
+
+    def __enter__(self) -> hearing_signals:
+        self._has_held = False
+        self._can_hear = threading.current_thread() is threading.main_thread()
+        if self._can_hear:
+            signals.enter()
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if self._can_hear:
+            signals.leave(has_stopped=isinstance(error, RunStopped), has_held=self._has_held)
+
+    def hold(self) -> None:
+        """The run has ended: in a worker process, signals wait from now on until its result is recorded."""
+        self._has_held = signals.hold()
 
 
 def spare_results() -> None:

@@ -70,10 +70,9 @@ def _run_digest(record: Any) -> str:
     return run_digest(record, must_exist=True)
 
 
-@contextlib.contextmanager
 def unchanged(
     key: Key, again: Callable[[], Key], fetch: Callable[[Any], bool], besides: Sequence[Source] = ()
-) -> Iterator[list[Source]]:
+) -> contextlib.AbstractContextManager[list[Source]]:
     """
     Hold a run to the input files and results its key was made from, from its begin to its end; yields what they are.
 
@@ -88,9 +87,13 @@ def unchanged(
         InputFileError: One was gone before; nothing has run.
     """
     asked = list(_tagged_in(key.params))
-    if not asked and not besides:
-        yield []
-        return
+    return _held(asked, again, fetch, besides) if asked or besides else contextlib.nullcontext([])
+
+
+@contextlib.contextmanager
+def _held(
+    asked: list[tuple[str, str, str]], again: Callable[[], Key], fetch: Callable[[Any], bool], besides: Sequence[Source]
+) -> Iterator[list[Source]]:
     sources = _sources(asked, again) if asked else []
     if sources is None:
         raise InputFileChangedError([name for _, name, _ in asked])
