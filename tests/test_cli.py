@@ -581,6 +581,19 @@ def test_a_zip_file_is_no_store_to_merge(call: Call, store: Store) -> None:
         store.merge("runs.zip")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    "words", ["import nosuch", "export n=100 -o nosuch/runs.zip", "sweep --points nosuch -- cp {n} ."]
+)
+def test_a_file_that_is_not_there_is_told_in_plain_words(call: Call, runs: list[RunRecord], words: str) -> None:
+    """By its path, and without the number that the system has for it."""
+    status, printed, told = call(*words.split())
+
+    assert (status, printed) == (2, "")
+    assert "nosuch" in told
+    assert "No such file or directory" in told
+    assert "Errno" not in told
+
+
 def test_the_list_of_guides_fits_a_terminal() -> None:
     """The rest of a line stands below its beginning."""
     lines = on_terminal("docs", COLUMNS="80").splitlines()

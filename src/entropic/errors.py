@@ -989,7 +989,7 @@ class NotRecordedError(EntropicError, LookupError):
     params_hash: str
     deed: str = ""
     advice: str = ""
-    _template = "Cannot {_deed}: it has no recorded run ({params_hash}). {_way_out}"
+    _template = "Cannot {_deed}: there is no recorded run ({params_hash}). {_way_out}"
 
     @property
     def _deed(self) -> str:

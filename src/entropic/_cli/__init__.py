@@ -159,8 +159,16 @@ def _answer() -> int:
     except (EntropicError, OSError, ValueError, TypeError) as error:
         if os.environ.get("ENTROPIC_DEBUG"):
             raise
-        told(error)
+        told(_plainly(error))
         return 2
+
+
+def _plainly(error: Exception) -> str:
+    """What an error says; of one that the system has raised, its path first and no number."""
+    if isinstance(error, EntropicError) or not isinstance(error, OSError) or not error.strerror or not error.filename:
+        return str(error)
+    paths = " or ".join(repr(path) for path in (error.filename, error.filename2) if path)
+    return f"Cannot open or write {paths}: {error.strerror}."
 
 
 def _with_hint(error: click.UsageError) -> str:

@@ -62,7 +62,8 @@ def _rows(file: str) -> list[dict[str, str]]:
         with Path(file).open(newline="", encoding="utf-8-sig") as lines:
             return _read(lines, file)
     except (OSError, UnicodeError) as error:
-        raise click.UsageError(f"cannot read the points in {file}: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise click.UsageError(f"cannot read the points in {file}: {reason}") from None
 
 
 def _read(lines: Iterable[str], file: str) -> list[dict[str, str]]:

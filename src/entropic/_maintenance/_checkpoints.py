@@ -10,7 +10,7 @@ from typing import Any
 
 from .._engine import RunCache
 from .._fs import measure
-from .._record import cell_text, flatten, moment_of, one_line
+from .._record import cell_text, flatten, local_time, moment_of, one_line
 from .._results import (
     FILES,
     CheckpointArea,
@@ -77,7 +77,7 @@ class CheckpointedRun:
         count = len(self.attempts)
         state = "under way" if self.is_in_use else str(self.attempts[-1].get("outcome", "")) if count else "not begun"
         tried = f"{count} attempt{'' if count == 1 else 's'}, {self.elapsed_seconds:.1f} s, {state}"
-        return one_line(f"{self.last_seen_at} {what or 'an unknown run'}: {tried}; at {self.path}")
+        return one_line(f"{local_time(self.last_seen_at)} {what or 'an unknown run'}: {tried}; at {self.path}")
 
 
 CheckpointedRun.__module__ = "entropic.reports"

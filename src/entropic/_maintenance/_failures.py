@@ -11,7 +11,7 @@ from typing import Any
 
 from .._engine import RunCache
 from .._fs import remove
-from .._record import cell_text, flatten, moment_of, one_line
+from .._record import cell_text, flatten, local_time, moment_of, one_line
 from .._results import Layout, kept_folders, read_note, read_report
 from ..hashing import decode_params
 from ..query import Where, predicate
@@ -69,7 +69,7 @@ class FailedRun:
         flat = {} if self.params is None else flatten(self.params)
         point = ", ".join(f"{name}={cell_text(value)}" for name, value in flat.items())
         what = " ".join(filter(None, [self.params_hash, self.function, f"({point})" if point else ""]))
-        return one_line(f"{self.failed_at} {what or 'an unknown run'}: {self.error}; kept at {self.path}")
+        return one_line(f"{local_time(self.failed_at)} {what or 'an unknown run'}: {self.error}; kept at {self.path}")
 
 
 FailedRun.__module__ = "entropic.reports"
