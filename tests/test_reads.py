@@ -140,6 +140,8 @@ READS: dict[str, tuple[Callable[[], object], list[str]]] = {
         ["b/c.txt", "table.txt"],
     ),
     "open to be changed, and left as it is": (lambda: open("table.txt", "r+").close(), ["table.txt"]),
+    "open to be appended to, and read": (lambda: open("table.txt", "a+").close(), ["table.txt"]),
+    "a new one to be appended to, and read": (lambda: open("new.txt", "a+").close(), []),
     "SQLite": (lambda: sqlite3.connect("runs.sqlite").execute("select * from t").fetchall(), ["runs.sqlite"]),
     "a thread": (in_a_thread, ["table.txt"]),
     "a pool of threads": (in_a_pool, ["table.txt"]),
