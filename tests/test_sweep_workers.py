@@ -766,3 +766,45 @@ def test_sweeps_side_by_side_let_each_others_workers_go(store: Store, monkeypatc
             Path("three").touch()
         assert len(second.result()) == 1
     assert not killed
+
+
+SCRIPT_OF_METHODS = """
+import multiprocessing
+from entropic import Store, cached
+
+store = Store("results", "runs.json", file_suffix=".txt", durable=False)
+
+class Model:
+    scale = 2
+
+    @cached(store)
+    @classmethod
+    def of_class(cls, n, *, result_path):
+        result_path.write_text(str(n * cls.scale))
+
+def double(n):
+    return 2 * n
+
+@cached(store)
+def applied(n, function, *, result_path):
+    result_path.write_text(str(function(n)))
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method("spawn")
+    Model.of_class.sweep([{"n": 1}, {"n": 2}], workers=1)
+    applied.sweep([{"n": 1, "function": double}], workers=1)
+    Model.of_class(1), applied(1, double)
+    import study
+    study.Model.of_class(1), study.applied(1, study.double)
+    print(len(store.list()))
+"""
+
+
+def test_a_class_and_a_function_as_arguments_are_of_the_same_code_in_spawned_workers() -> None:
+    """The script has another name there, and a third one where it is imported; its code is the same."""
+    Path("study.py").write_text(SCRIPT_OF_METHODS)
+    command = [sys.executable, "-W", "error", "study.py"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == "3\n"

@@ -11,6 +11,7 @@ from itertools import islice
 from types import FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
+from ..hashing import module_name
 from ._objects import Slots, dictionary_of, functions_behind, is_a
 from ._ownership import Ownership
 
@@ -66,15 +67,16 @@ def code_in(
 def found_again(label: str) -> Any:
     """The function or class that a label of `code_in` names, if it is loaded; None if it is not."""
     module, _, qualname = label.rpartition(" ")[2].partition(":")
-    found: Any = sys.modules.get(module)
+    found: Any = sys.modules.get("__main__" if module == module_name(None, "__main__") else module)
     for name in qualname.split("."):
         found = vars(found).get(name) if isinstance(found, (ModuleType, type)) else None
     return found
 
 
 def _path_of(value: Any) -> str:
+    """Where a function or class is found, by the name that a script goes by in its workers and elsewhere."""
     named = value if is_a(value, (type, FunctionType)) else functions_behind(value)[-1]
-    return f"{named.__module__}:{named.__qualname__}"
+    return f"{module_name(named, str(named.__module__))}:{named.__qualname__}"
 
 
 def _held_by_code(value: Any) -> list[Any]:
