@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import multiprocessing
 import os
 import pickle
@@ -140,6 +141,8 @@ READS: dict[str, tuple[Callable[[], object], list[str]]] = {
         ["b/c.txt", "table.txt"],
     ),
     "open to be changed, and left as it is": (lambda: open("table.txt", "r+").close(), ["table.txt"]),
+    "open to be appended to, and read": (lambda: open("table.txt", "a+").close(), ["table.txt"]),
+    "a new one to be appended to, and read": (lambda: open("new.txt", "a+").close(), []),
     "SQLite": (lambda: sqlite3.connect("runs.sqlite").execute("select * from t").fetchall(), ["runs.sqlite"]),
     "a thread": (in_a_thread, ["table.txt"]),
     "a pool of threads": (in_a_pool, ["table.txt"]),
@@ -701,3 +704,52 @@ def test_what_a_record_of_a_stranger_tells_is_passed_over(store: Store, told: An
 
     assert simulate.list()[0].reads == []
     assert simulate(1) == "1"
+
+
+# ---- how a run may end ----------------------------------------------------------------------------------------------
+
+
+class Pause:
+    """Gives way once."""
+
+    def __await__(self) -> Any:
+        yield
+
+
+@pytest.mark.usefixtures("table")
+def test_a_run_may_end_in_another_context_than_it_began_in(store: Store) -> None:
+    """As a coroutine does that the collector ends: without an error, and nothing of it is watched from then on."""
+
+    @cached(store, watch_reads=True, load=Path.read_text)
+    async def simulate(n: int, *, result_path: Path) -> None:
+        await Pause()
+        result_path.write_text(Path("table.txt").read_text())
+
+    async def give_up() -> None:
+        coroutine = simulate(1)
+        contextvars.copy_context().run(coroutine.send, None)
+        coroutine.close()
+
+    asyncio.run(give_up())
+
+    assert store.under_way() == []
+    assert asyncio.run(simulate(1)) == "1.5"
+
+
+def test_a_child_that_was_forked_inside_a_run_may_leave_it(store: Store) -> None:
+    """By whatever it raises."""
+    parent = os.getpid()
+
+    def fork() -> str:
+        child = os.fork()
+        if child == 0:
+            raise SystemExit
+        return str(os.waitpid(child, 0)[1])
+
+    try:
+        answer = watched(store, fork)(1)
+    except BaseException as error:
+        if os.getpid() != parent:
+            os._exit(0 if type(error) is SystemExit else 1)
+        raise
+    assert answer == "0"
