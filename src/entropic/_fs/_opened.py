@@ -103,7 +103,7 @@ class OpenedFiles:
         if not self._is_open or not self._is_wanted(path) or self._is_declared(path):
             return
         access = flags & os.O_ACCMODE
-        if access == os.O_WRONLY or flags & (os.O_TRUNC | os.O_EXCL | os.O_APPEND):
+        if access == os.O_WRONLY or flags & (os.O_TRUNC | os.O_EXCL):
             if by_name:
                 self.note_write(path)
         elif path not in self.read and path not in self.written:
