@@ -602,6 +602,15 @@ def test_the_list_of_guides_fits_a_terminal() -> None:
     assert {line[:14].strip() for line in lines} >= {"", "tutorial", "performance"}
 
 
+def test_a_message_is_parted_at_blanks_on_a_terminal() -> None:
+    """Names and paths stay whole, and no further line looks like a message of its own."""
+    lines = on_terminal("docs", "nowhere", COLUMNS="80").splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert [line[:2] for line in lines[1:]] == ["  "] * (len(lines) - 1)
+    assert all(any(f"{name}," in line for line in lines) for name in ("code-changes", "object-stores", "supervised"))
+
+
 def test_a_lost_index_is_rebuilt_under_its_own_name(call: Call, tmp_path: Path) -> None:
     """A study that calls it runs.json finds its runs again; another folder than this one is not written to."""
     Path("study").mkdir()

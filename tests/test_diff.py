@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -28,21 +29,23 @@ def a_run(store: Store, params: dict[str, Any], text: str = "x", **provenance: A
     return record
 
 
-def an_environment(store: Store, name: str, **fields: Any) -> str:
+def an_environment(store: Store, **fields: Any) -> str:
     """A kept environment; what a record names."""
-    digest = name * 16
-    path = store.results_dir / ".entropic/environments-v1" / f"{digest}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"python": "3.12.1", "packages": {"scipy": "1.14.0", "zarr": "3.0"}, **fields}))
-    return digest
+    environment = {"python": "3.12.1", "packages": {"scipy": "1.14.0", "zarr": "3.0"}, **fields}
+    return a_note(store, "environments-v1", json.dumps(environment), "json")
 
 
-def a_patch(store: Store, name: str, text: str) -> str:
+def a_patch(store: Store, text: str) -> str:
     """A kept patch; what a record names."""
-    path = store.results_dir / ".entropic/patches-v1" / f"{name * 16}.patch"
+    return a_note(store, "patches-v1", text, "patch")
+
+
+def a_note(store: Store, folder: str, text: str, suffix: str) -> str:
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    path = store.results_dir / ".entropic" / folder / f"{digest}.{suffix}"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
-    return name * 16
+    return digest
 
 
 def reads(*files: list[Any]) -> dict[str, Any]:
@@ -65,24 +68,24 @@ def function(store: Store) -> tuple[RunRecord, RunRecord]:
 
 def commits(store: Store) -> tuple[RunRecord, RunRecord]:
     first = a_run(store, {"n": 1}, git={"commit": "abc", "dirty": False})
-    return first, a_run(store, {"n": 1}, git={"commit": "def", "dirty": True, "patch": a_patch(store, "b", "+x = 2\n")})
+    return first, a_run(store, {"n": 1}, git={"commit": "def", "dirty": True, "patch": a_patch(store, "+x = 2\n")})
 
 
 def patches(store: Store) -> tuple[RunRecord, RunRecord]:
-    first, second = a_patch(store, "a", " x\n+y = 1\n"), a_patch(store, "b", " x\n+y = 2\n")
+    first, second = a_patch(store, " x\n+y = 1\n"), a_patch(store, " x\n+y = 2\n")
     both = ({"commit": "abc", "dirty": True, "patch": one} for one in (first, second))
     return tuple(a_run(store, {"n": 1}, git=git) for git in both)  # type: ignore[return-value]
 
 
 def packages(store: Store) -> tuple[RunRecord, RunRecord]:
-    first = an_environment(store, "a")
-    second = an_environment(store, "b", packages={"scipy": "1.17.0", "numba": "0.61"})
+    first = an_environment(store)
+    second = an_environment(store, packages={"scipy": "1.17.0", "numba": "0.61"})
     return a_run(store, {"n": 1}, environment=first), a_run(store, {"n": 1}, environment=second)
 
 
 def machines(store: Store) -> tuple[RunRecord, RunRecord]:
-    first = an_environment(store, "a", linear_algebra=["openblas 0.3.27 4"], variables={"OMP_NUM_THREADS": "4"})
-    second = an_environment(store, "b", python="3.13.0", linear_algebra=["mkl 2025 8"], gpu=["NVIDIA H100"])
+    first = an_environment(store, linear_algebra=["openblas 0.3.27 4"], variables={"OMP_NUM_THREADS": "4"})
+    second = an_environment(store, python="3.13.0", linear_algebra=["mkl 2025 8"], gpu=["NVIDIA H100"])
     return a_run(store, {"n": 1}, environment=first), a_run(store, {"n": 1}, environment=second)
 
 

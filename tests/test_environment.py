@@ -330,3 +330,20 @@ def test_what_a_stranger_names_leads_nowhere(store: Store, told: dict[str, Any])
 
     assert len(Store("merged", "merged.json").merge(store).taken) == 1
     assert entropic.Store("merged", "merged.json").count() == 1
+
+
+@pytest.mark.usefixtures("study")
+def test_what_is_not_what_its_name_says_is_not_known() -> None:
+    """A patch, or an environment, that somebody has changed: it is neither shown nor taken over."""
+    Path("model.py").write_text("G = 1.0\n")
+    told = play(1)[0]
+    (patch,), (kept,) = PATCHES.iterdir(), ENVIRONMENTS.iterdir()
+    patch.write_text(patch_text(told).replace("+G = 1.0", "+G = 2.0"))
+    kept.write_text(kept.read_text().replace('"python"', '"Python"'))
+
+    Store("merged", "merged.json").merge(Store("results", "runs.json"))
+
+    command = [sys.executable, "-m", "entropic", "--index", "runs.json", "show", "--patch", "n=1"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 1
+    assert not list(Path("merged").rglob("*.patch"))
+    assert not list(Path("merged").rglob("environments-v1/*"))

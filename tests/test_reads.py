@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import multiprocessing
 import os
 import pickle
@@ -140,6 +141,8 @@ READS: dict[str, tuple[Callable[[], object], list[str]]] = {
         ["b/c.txt", "table.txt"],
     ),
     "open to be changed, and left as it is": (lambda: open("table.txt", "r+").close(), ["table.txt"]),
+    "open to be appended to, and read": (lambda: open("table.txt", "a+").close(), ["table.txt"]),
+    "a new one to be appended to, and read": (lambda: open("new.txt", "a+").close(), []),
     "SQLite": (lambda: sqlite3.connect("runs.sqlite").execute("select * from t").fetchall(), ["runs.sqlite"]),
     "a thread": (in_a_thread, ["table.txt"]),
     "a pool of threads": (in_a_pool, ["table.txt"]),
@@ -190,9 +193,21 @@ def test_a_record_tells_size_time_and_digest(store: Store, table: Path) -> None:
     (record,) = simulate.list()
     (read,) = pickle.loads(pickle.dumps(record)).reads
     digest = "sha256:9f29a130438b81170b92a42650f9a94291ecad60bd47af2a3886e75f7f728725"
-    assert read == (table.absolute(), 3, table.stat().st_mtime_ns, digest, table.stat().st_ino)
+    status = table.stat()
+    assert read == (table.absolute(), 3, status.st_mtime_ns, digest, status.st_ino, status.st_ctime_ns)
     assert type(read) is reports.ReadFile
     assert watched(store, int, watch_reads=False).list()[0].reads == record.reads
+
+
+@pytest.mark.parametrize("count", [4, 5, 6])
+def test_earlier_records_tell_less_of_a_file(count: int) -> None:
+    """What they lack is not known; the file is."""
+    entry = ["table.txt", 3, 10**18, "sha256:00", 7, 10**18][:count]
+    provenance = {"reads": {"project": "/project", "files": [entry], "unseen": []}}
+    record = RunRecord({}, Path("result"), "0" * 16, "", {}, provenance)
+
+    (read,) = record.reads
+    assert read == (Path("/project/table.txt"), *entry[1:], *[None] * (6 - count))
 
 
 def test_a_time_that_is_too_young_is_not_recorded(store: Store, table: Path) -> None:
@@ -234,10 +249,18 @@ def twin_in_its_place(path: Path) -> None:
     other.replace(path)
 
 
+def set_back(table: Path) -> None:
+    """Other content of the same size, and of the same time, as some tools that unpack or copy leave it."""
+    status = table.stat()
+    table.write_text("9.9")
+    os.utime(table, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
 CHANGES: dict[str, tuple[Callable[[Path], object], bool]] = {
     "other content of the same size": (changed, True),
     "another, older file": (replaced, True),
     "another file of the same size and time": (twin_in_its_place, True),
+    "other content of the same size and time": (set_back, True),
     "deleted": (Path.unlink, True),
     "a folder in its place": (folder_instead, True),
     "the one that was not there": (made, True),
@@ -681,3 +704,52 @@ def test_what_a_record_of_a_stranger_tells_is_passed_over(store: Store, told: An
 
     assert simulate.list()[0].reads == []
     assert simulate(1) == "1"
+
+
+# ---- how a run may end ----------------------------------------------------------------------------------------------
+
+
+class Pause:
+    """Gives way once."""
+
+    def __await__(self) -> Any:
+        yield
+
+
+@pytest.mark.usefixtures("table")
+def test_a_run_may_end_in_another_context_than_it_began_in(store: Store) -> None:
+    """As a coroutine does that the collector ends: without an error, and nothing of it is watched from then on."""
+
+    @cached(store, watch_reads=True, load=Path.read_text)
+    async def simulate(n: int, *, result_path: Path) -> None:
+        await Pause()
+        result_path.write_text(Path("table.txt").read_text())
+
+    async def give_up() -> None:
+        coroutine = simulate(1)
+        contextvars.copy_context().run(coroutine.send, None)
+        coroutine.close()
+
+    asyncio.run(give_up())
+
+    assert store.under_way() == []
+    assert asyncio.run(simulate(1)) == "1.5"
+
+
+def test_a_child_that_was_forked_inside_a_run_may_leave_it(store: Store) -> None:
+    """By whatever it raises."""
+    parent = os.getpid()
+
+    def fork() -> str:
+        child = os.fork()
+        if child == 0:
+            raise SystemExit
+        return str(os.waitpid(child, 0)[1])
+
+    try:
+        answer = watched(store, fork)(1)
+    except BaseException as error:
+        if os.getpid() != parent:
+            os._exit(0 if type(error) is SystemExit else 1)
+        raise
+    assert answer == "0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -412,6 +414,21 @@ def test_what_is_nowhere_else_is_not_evicted(bucket: str, s3: Server) -> None:
         store.run_or_retrieve({"n": 0}, never)
 
 
+def test_what_was_added_to_a_folder_is_not_evicted(url: str) -> None:
+    """Nor what has taken the place of a part of it: it is nowhere else."""
+    store = host("first", url)
+    plot, link, other, whole = (store.run({"n": n}, write_folder).result_path for n in range(4))
+    plot.joinpath("step/plot.png").write_text("a plot")
+    link.joinpath("outside").symlink_to(Path.home())
+    other.joinpath("program").unlink()
+    other.joinpath("program").mkdir()
+
+    assert [record.result_path for record in store.evict()] == [whole]
+    assert plot.joinpath("step/plot.png").read_text() == "a plot"
+    assert link.joinpath("outside").is_symlink()
+    assert other.joinpath("program").is_dir()
+
+
 def test_a_limit_evicts_the_oldest(url: str) -> None:
     """As many as have to go."""
     store = host("first", url)
@@ -548,6 +565,101 @@ def test_what_comes_from_another_store_is_stored(kind: str, url: str) -> None:
     found = host("second", url).run_or_retrieve({"n": 1}, never)
 
     assert found.result_path.joinpath("latest", "deep", "state").read_text() == "state"
+
+
+# ---- what comes from a stranger -------------------------------------------------------------------------------------
+
+
+def strangers(url: str, runner: Any, change: Callable[[dict[str, Any]], object]) -> Store:
+    """A store with an index in which somebody has changed the only line, about a result in a bucket of theirs."""
+    Store("theirs", "theirs.json", ".txt", remote=url).run({"n": 1}, runner)
+    index = json.loads(Path("theirs.json").read_text())
+    change(index["_default"]["1"])
+    index["_store"]["1"]["results_dir"] = "ours"
+    Path("changed.json").write_text(json.dumps(index))
+    return Store("ours", "changed.json", ".txt", remote=url)
+
+
+@pytest.mark.parametrize("place", ["{cwd}/home/notes.txt", "../home/notes.txt", ".entropic/id", "home/notes.txt"])
+@pytest.mark.parametrize("content", ["mine", None])
+def test_nothing_is_fetched_to_a_place_outside_the_results_folder(place: str, content: str | None) -> None:
+    """Whether a file is there, which would be taken for one that was cut, or not."""
+    Path("home").mkdir()
+    Path("ours").mkdir()
+    Path("ours/home").symlink_to("../home")
+    mine = Path("home/notes.txt")
+    if content is not None:
+        mine.write_text(content)
+
+    def lead_elsewhere(line: dict[str, Any]) -> None:
+        line["result_path"] = place.format(cwd=os.getcwd())
+
+    store = strangers(f"file://{os.getcwd()}/bucket", lambda _, path: path.write_text("x" * 500), lead_elsewhere)
+    with pytest.warns(RemoteResultWarning, match="no place for a result"):
+        assert store.retrieve({"n": 1}) is None
+    assert (mine.read_text() if mine.exists() else None) == content
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [("link", "{top}/out", "a/b/c/d/e/up/../../../../../home"), ("file", "{top}/out/notes.txt", "")],
+        [("link", "{top}/out", "a/b/c/d/e/up/../../../../../home"), ("link", "{top}/out/notes.txt", "x")],
+        [("link", "{top}/out", "a/b/c/d/e/up/../../../../../home/secret")],
+        [("link", "{top}/out", "/etc/passwd")],
+        [("link", "{top}/out", "../..")],
+        [("file", "{top}/../notes.txt", "")],
+        [("file", "notes.txt", "")],
+        [("file", ".entropic/notes.txt", "")],
+        [("folder", ".entropic", ""), ("file", ".entropic/notes.txt", "")],
+        [("file", "{top}/notes.txt", "../home/secret")],
+    ],
+)
+def test_a_manifest_leads_nowhere_else(entries: list[tuple[str, str, str]]) -> None:
+    """Neither by names, nor by links, nor by links that lead out by way of each other."""
+    Path("home").mkdir()
+    Path("home/secret").write_text("secret")
+
+    def write_deep(params: dict[str, Any], path: Path) -> None:
+        path.joinpath("a/b/c/d/e").mkdir(parents=True)
+        path.joinpath("a/b/c/d/e/up").symlink_to("../../../../..")
+        path.joinpath("file").write_text("secret")
+
+    def add(line: dict[str, Any]) -> None:
+        stored = line["provenance"]["remote"]
+        path = Path("bucket", stored["name"])
+        manifest = json.loads(path.read_text())
+        file = next(entry for entry in manifest["entries"] if entry["kind"] == "file")
+        for kind, name, target in entries:
+            own = {"target": target} if kind == "link" else {**file, "object": target or file["object"]}
+            manifest["entries"].append({**own, "name": name.format(top=line["result_path"]), "kind": kind})
+        content = json.dumps(manifest).encode()
+        path.write_bytes(content)
+        stored |= {"size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+    store = strangers(f"file://{os.getcwd()}/bucket", write_deep, add)
+    with pytest.warns(RemoteResultWarning, match=r"leads elsewhere|does not name|not the folder"):
+        assert store.retrieve({"n": 1}) is None
+    assert os.listdir("home") == ["secret"]
+    assert results_in(store) == []
+    assert not list(store.results_dir.rglob("notes.txt"))
+
+
+def test_what_a_stranger_says_of_objects_is_not_said_of_ours(url: str) -> None:
+    """A registered result of theirs, merged or fetched, and deleted here: our own objects stay."""
+    ours = Store("ours", "ours.json", ".txt", remote=url)
+    named = ours.run({"n": 1}, write).provenance["remote"]
+    Path("kept.txt").write_text("kept")
+    theirs = Store("theirs", "theirs.json", ".txt")
+    theirs.register({"n": 2}, "kept.txt")
+    index = json.loads(Path("theirs.json").read_text())
+    index["_default"]["1"]["provenance"]["remote"] = named
+    Path("theirs.json").write_text(json.dumps(index))
+
+    assert len(ours.merge(Store("theirs", "theirs.json", ".txt")).taken) == 1
+    assert "remote" not in ours.list({"n": 2})[0].provenance
+    second = Store("second", "second.json", ".txt", fallback=[Store("theirs", "theirs.json", ".txt")])
+    assert "remote" not in second.run_or_retrieve({"n": 2}, never).provenance
 
 
 def decorated(store: Store, text: str, **options: Any) -> Any:

@@ -15,15 +15,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from entropic import Store
+from entropic._sweep import _supervision
 from entropic._sweep._processes import _Worker
-from entropic._sweep._supervision import Gate
+from entropic._sweep._run_limits import RunLimits
+from entropic._sweep._supervision import Gate, RunOfWorker
 from entropic.errors import (
+    EntropicError,
     MemoryLimitError,
     MissingExtraError,
     ReentrantRunError,
@@ -478,6 +481,28 @@ def test_memory_needs_psutil(study: ModuleType, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(MissingExtraError, match=r"entropic\[supervise\]"):
         study.store.sweep([{"n": 1}], write, memory="1 GB")
     assert len(study.store.list()) == 0
+
+
+def test_memory_is_looked_at_soon_after_a_run_was_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long that took, and however long a look takes: the next run may take as much."""
+    clock = [100.0]
+    monkeypatch.setattr(_supervision, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(_supervision, "memory_of_tree", lambda *_: clock.append(clock.pop() + 0.1) or 2_000_000)
+
+    class Ended:
+        run: RunOfWorker | None = RunOfWorker(1, 0)
+        gate: Any = SimpleNamespace(passes=lambda: True)
+        stopped: EntropicError | None = None
+
+        def kill(self) -> None:
+            clock[0] += 3.0
+
+    one = Ended()
+    supervisor = _supervision.Supervisor(RunLimits.of(None, None, "1 MB"))
+    supervisor.stop_overdue([one])
+
+    assert isinstance(one.stopped, MemoryLimitError)
+    assert supervisor.seconds_until_look([one]) <= 0.5
 
 
 WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [

@@ -1330,7 +1330,7 @@ class FallbackWarning(_Declared, UserWarning):
 
     results_dir: str
     reason: str
-    _template = "The store in {results_dir!r}, which is fallen back on, does not answer: {reason}"
+    _template = "Cannot use the fallback store with results in {results_dir!r}, so it is passed over: {reason}"
 
 
 class UnknownNameWarning(UserWarning):

@@ -1012,8 +1012,8 @@ class Store:
         """
         Remove local copies of results that are stored elsewhere; the runs stay recorded, and are fetched when needed.
 
-        The oldest go first. Only what the object store is asked for, and has as it was stored, is removed; and no file
-        that has changed here since.
+        The oldest go first. Only what the object store is asked for, and has as it was stored, is removed; and no
+        result that has changed here since, or to whose folder something was added.
 
         Args:
             where: Which runs, as for `list`.

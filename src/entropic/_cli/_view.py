@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,17 @@ def shown(value: Any) -> str:
 
 
 def told(message: object) -> None:
-    """One line for the user, beside what the command answers."""
-    click.echo(f"entropic: {one_line(message)}", err=True)
+    """One line for the user, beside what the command answers; a terminal gets as many as it takes, parted at blanks."""
+    line = f"entropic: {one_line(message)}"
+    click.echo(_parted(line) if sys.stderr.isatty() else line, err=True)
+
+
+def _parted(line: str) -> str:
+    """In lines that fit the terminal: indented, so that none passes for a message; paths and long words stay whole."""
+    import shutil  # on a terminal only
+
+    columns = shutil.get_terminal_size().columns
+    return textwrap.fill(line, columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def told_with_lines(message: str) -> None:

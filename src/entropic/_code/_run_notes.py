@@ -113,11 +113,13 @@ class RunNotes:
         return os.path.join(folder, f"{digest}.{suffix}") if is_ours else ""
 
     def _read(self, folder: str, digest: object, suffix: str) -> str:
+        """What a file holds; nothing if it is not what its name says: it may come from a stranger, or be torn."""
         path = self._path(folder, digest, suffix)
         try:
-            return read_own_file(path).decode("utf-8", "surrogateescape") if path else ""
+            text = read_own_file(path).decode("utf-8", "surrogateescape") if path else ""
         except OSError:
             return ""
+        return text if digest_of(text) == digest else ""
 
     def _keep(self, path: str, text: str) -> str:
         """Write a file, once; a failure costs a note, and no run. Returns the digest in its name."""

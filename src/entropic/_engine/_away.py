@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 from .._code import Codebook, SharedCodebook
 from .._fs import make_folder, move_new, sync_tree, warn
-from .._record import RunRecord
-from .._remote import CannotFetchError, RemoteResults, Stored
+from .._record import RunRecord, companions_of
+from .._remote import CannotFetchError, Piece, RemoteResults, Stored
 from ..errors import RemoteResultWarning
 from ._manifest import first_defect
-from ._parts import Rules
+from ._parts import CannotTakeError, Rules
 
 if TYPE_CHECKING:
     from ._cache import RunCache
@@ -64,11 +64,13 @@ class AwayResults:
         """
         if record.result_path.is_absolute() or self.stored_of(record) is not None:
             return
-        paths = self._engine.paths
-        rules = Rules(paths)
-        pieces = [piece for path in paths.files_of(record) for piece in rules.parts(path, path.name)]
-        stored = self.results.store(record.result_path.as_posix(), pieces)
+        stored = self.results.store(record.result_path.as_posix(), self._pieces(record))
         record.provenance[_FIELD] = stored._asdict()
+
+    def _pieces(self, record: RunRecord) -> list[Piece]:
+        """What the result of a record consists of here, with what lies beside it."""
+        paths, rules = self._engine.paths, Rules(self._engine.paths)
+        return [piece for path in paths.files_of(record) for piece in rules.parts(path, path.name)]
 
     def bring(self, record: RunRecord) -> bool:
         """
@@ -87,19 +89,39 @@ class AwayResults:
         if first_defect(record, str(path)) is None:
             return True  # another process has fetched it meanwhile
         self._engine.recorder.require_writable(runs=False)
-        stage = self._engine.staging.stage_again(record.params_hash, path.suffix, path.stem)
         try:
-            self._fetch_into(stage.path.parent, stored, record)
+            self._require_own_places(record)
+            self._fetch(stored, record)
             return True
         except CannotFetchError as reason:
             warn(RemoteResultWarning(self.results.url, str(reason)), RemoteResultWarning)
             return False
+
+    def _require_own_places(self, record: RunRecord) -> None:
+        """
+        Refuse to write outside the results folder, or over what is entropic's own: a record may come from a stranger.
+
+        Raises:
+            CannotFetchError: The record names such a place.
+        """
+        paths = self._engine.paths
+        for path in paths.files_of(record):
+            if not paths.is_removable(path):
+                raise CannotFetchError(f"its record names {str(path)!r}, which is no place for a result of this store")
+
+    def _fetch(self, stored: Stored, record: RunRecord) -> None:
+        path = record.result_path
+        stage = self._engine.staging.stage_again(record.params_hash, path.suffix, path.stem)
+        try:
+            self._fetch_into(stage.path.parent, stored, record)
         finally:
             stage.discard()
 
     def _fetch_into(self, folder: Path, stored: Stored, record: RunRecord) -> None:
         path = record.result_path
         names = self.results.fetch(stored, path.name, str(folder))
+        if others := {*names} - {path.name, *companions_of(record)}:
+            raise CannotFetchError(f"{stored.name} holds {min(others)!r}, which its record does not name")
         if (mtime_ns := record.provenance.get("mtime_ns")) is not None:
             os.utime(folder / path.name, ns=(mtime_ns, mtime_ns))
         if (defect := first_defect(record, str(folder / path.name))) is not None:
@@ -112,8 +134,11 @@ class AwayResults:
 
     def is_safe(self, record: RunRecord) -> bool:
         """Whether the object store has the result of a record, as it was stored and as it is here. Asked there."""
-        stored, path = self.stored_of(record), record.result_path
-        return stored is not None and self.results.is_there(stored, path.name, str(path.parent))
+        stored = self.stored_of(record)
+        try:
+            return stored is not None and self.results.is_there(stored, self._pieces(record))
+        except CannotTakeError:
+            return False  # something was put there that is not stored
 
     def remove(self, records: Iterable[RunRecord], kept: Iterable[RunRecord]) -> None:
         """Remove the objects of records that are forgotten, but for those that one that is *kept* names, too."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from .._code import Codebook, RunNotes
 from .._fs import NamedTuple, status_of, warn
-from .._record import RecordedReads, RunRecord, copy_record
+from .._record import RecordedReads, RunRecord
 from .._results import folder_id
 from .._tables import RecordList, from_store
 from ..errors import EntropicError, FallbackWarning, HashCollisionError, IndexCorruptError, IndexVersionError
@@ -161,7 +161,7 @@ class Fallbacks:
             self._take_over_code(source, record)
             if transfer.stays(record):
                 transfer.require_as_recorded(record, record.result_path)
-                self._insert(_with_origin(copy_record(record, self._paths.indexed(str(record.result_path))), source))
+                self._insert(_with_origin(transfer.kept_in_place(record), source))
                 return True
             with transfer.copied(record, keeps_name=keeps_name) as taken:
                 self._insert(_with_origin(taken, source))

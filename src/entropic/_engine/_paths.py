@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .. import _results, query
-from .._record import RunRecord, companions_of, copy_record, place_below
+from .. import _record, _results, query
+from .._record import RunRecord, copy_record, place_below
 from ..index import Index
 
 _MOST_NAMES = 100  # to search for; for more, all records are looked at
@@ -67,7 +67,7 @@ class ResultPaths:
     def files_of(self, record: RunRecord) -> list[Path]:
         """The result of a record, and what its runner wrote beside it."""
         result = self.absolute(record)
-        return [result, *(result.parent / name for name in companions_of(record))]
+        return [result, *(result.parent / name for name in _record.companions_of(record))]
 
     def require_removable(self, path: Path) -> None:
         """

@@ -265,13 +265,13 @@ class _Watched:
         self.name = str(recorded.path)
         self.path = path
         self._recorded = recorded
-        self._looks = recorded.size_bytes, recorded.mtime_ns, recorded.inode
+        self._looks: tuple[int | None, ...] = recorded.size_bytes, recorded.mtime_ns, recorded.inode, recorded.ctime_ns
 
     def has_changed(self) -> bool:
         status = _status(self.path)
         if status is None or self._recorded.size_bytes is None:
             return (status is None) != (self._recorded.size_bytes is None)
-        looks = status.st_size, status.st_mtime_ns, status.st_ino
+        looks = status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns
         if looks == self._looks:
             return False
         if self._recorded.digest is None:  # too large to be read: another place on the disk says nothing by itself
@@ -334,13 +334,13 @@ class _Found:
         content = (None, None) if now is None else self._content(path, now)
         after = _status(path)
         if _looks(before) == _looks(now) == _looks(after):
-            size_bytes, inode = (None, None) if now is None else (now.st_size, now.st_ino)
-            self.files.append([name, size_bytes, *content, inode])
+            size_bytes, *others = (None,) * 3 if now is None else (now.st_size, now.st_ino, now.st_ctime_ns)
+            self.files.append([name, size_bytes, *content, *others])
         elif path in self._opened.written:
             self.unseen.append(f"{name!r}, which it has changed itself")
         else:
             self.unseen.append(f"{name!r}, which has changed meanwhile")
-            self.files.append([name, -1 if after is None else after.st_size, None, _CHANGED_MEANWHILE, None])
+            self.files.append([name, -1 if after is None else after.st_size, None, _CHANGED_MEANWHILE, None, None])
 
     def _content(self, path: str, status: os.stat_result) -> tuple[int | None, str | None]:
         """Time and digest: of a time that is too young to be trusted the digest alone."""

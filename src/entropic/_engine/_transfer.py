@@ -77,6 +77,12 @@ class Transfer(NamedTuple):
         """Whether a result was registered, and stays where it is: it is named by a path that leads there itself."""
         return ".." not in record.result_path.parts and self.source.results_dir not in record.result_path.parents
 
+    def kept_in_place(self, record: RunRecord) -> RunRecord:
+        """The record of a result that stays where it is: what it says of objects is not said of those in our bucket."""
+        twin = copy_record(record, self.paths.indexed(str(record.result_path)))
+        twin.provenance.pop("remote", None)
+        return twin
+
     def require_as_recorded(self, record: RunRecord, path: Path) -> None:
         """
         Refuse a result, or the copy of one, that is not what was recorded.

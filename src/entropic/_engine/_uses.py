@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextvars
 
+from .._fs import reset_value
+
 _used: contextvars.ContextVar[dict[str, str] | None] = contextvars.ContextVar("results by earlier code", default=None)
 
 
@@ -16,7 +18,7 @@ class uses_noted:
         return used
 
     def __exit__(self, *exception: object) -> None:
-        _used.reset(self._token)
+        reset_value(self._token)
 
 
 def note_use(function_name: str, code: str) -> None:

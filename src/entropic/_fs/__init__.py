@@ -6,6 +6,7 @@ from ._door import door
 
 if TYPE_CHECKING:
     from ._atomic import abandoned_drafts, remove_drafts, replacing
+    from ._context import reset_value
     from ._descriptors import held_open_below
     from ._digests import content_digest, digest_like, files_below, is_as_recorded, measure, measure_known
     from ._files import (
@@ -101,6 +102,7 @@ __all__ = [
     "remove_drafts",
     "replacing",
     "require_access",
+    "reset_value",
     "share_file",
     "share_in_group",
     "share_tree",
@@ -122,6 +124,7 @@ __getattr__, __dir__ = door(
     __name__,
     {
         "_atomic": "abandoned_drafts remove_drafts replacing",
+        "_context": "reset_value",
         "_descriptors": "held_open_below",
         "_digests": "content_digest digest_like files_below is_as_recorded measure measure_known",
         "_files": (

@@ -103,7 +103,7 @@ class OpenedFiles:
         if not self._is_open or not self._is_wanted(path) or self._is_declared(path):
             return
         access = flags & os.O_ACCMODE
-        if access == os.O_WRONLY or flags & (os.O_TRUNC | os.O_EXCL | os.O_APPEND):
+        if access == os.O_WRONLY or flags & (os.O_TRUNC | os.O_EXCL):
             if by_name:
                 self.note_write(path)
         elif path not in self.read and path not in self.written:
@@ -157,6 +157,8 @@ def opened_files(is_wanted: Callable[[str], bool]) -> Iterator[OpenedFiles]:
     Args:
         is_wanted: Whether a file is to be noted, by its absolute path.
     """
+    from ._context import reset_value  # loaded by those who run something
+
     _install()
     opened = OpenedFiles(is_wanted)
     outer = _current.get()
@@ -165,9 +167,10 @@ def opened_files(is_wanted: Callable[[str], bool]) -> Iterator[OpenedFiles]:
     try:
         yield opened
     finally:
-        _current.reset(token)
+        reset_value(token)
         opened.close()
-        _under_way.remove(opened)
+        with contextlib.suppress(ValueError):  # in a child that was forked inside of the block, none is under way
+            _under_way.remove(opened)
         if outer is not None:
             outer.take(opened)
 

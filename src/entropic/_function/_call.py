@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import _engine
-from ..hashing import PLAIN_TYPES, Key, own_copy, unchanged
+from .. import _engine, hashing
+from ..hashing import PLAIN_TYPES, Key, own_copy
 
 if TYPE_CHECKING:
     from .._results import Checkpoint
@@ -109,7 +109,7 @@ class Call:
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
-        held = unchanged(self._key, self._key_now, lambda record: _engine.fetch_result(record))
+        held = hashing.unchanged(self._key, self._key_now, lambda record: _engine.fetch_result(record))
         with self._function.closure.running(self._key.identity), held as sources:
             self.inputs = _engine.origins_of(sources) if sources else []
             yield

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
 
+from .._fs import reset_value
 from ..errors import SeveralRanksError
 
 CHOICE, INDEPENDENT = "ENTROPIC_RANKS", "independent"
@@ -54,7 +55,7 @@ def independent_ranks() -> Iterator[None]:
     try:
         yield
     finally:
-        _are_independent.reset(token)
+        reset_value(token)
 
 
 def _size_of_world() -> int:

@@ -30,7 +30,7 @@ from .._engine import (
     signature,
 )
 from .._fs import NamedTuple, status_of
-from .._record import RunRecord, copy_record
+from .._record import RunRecord
 from .._tables import RecordList
 from ..hashing import canonical
 from ..query import Selection
@@ -148,7 +148,7 @@ class _Merge:
 
     def _take(self, record: RunRecord) -> RunRecord:
         if self._transfer.stays(record):
-            taken = copy_record(record, self._engine.paths.indexed(str(record.result_path)))
+            taken = self._transfer.kept_in_place(record)
             self._insert(taken)
         else:
             taken = self._take_copy(record)

@@ -1,9 +1,10 @@
 """
 What a record tells of the files that its run has read.
 
-``provenance["reads"]`` has the folder of the project, the files, ``[path, size, mtime_ns, digest, inode]`` of each, and
-what could not be seen. A path below the folder of the project is relative to it: a project that is moved takes its
-files along. Of a file that was looked for, and was not there, all but the path is null.
+``provenance["reads"]`` has the folder of the project, the files, ``[path, size, mtime_ns, digest, inode, ctime_ns]`` of
+each, and what could not be seen. In earlier records the last ones are missing. A path below the folder of the project
+is relative to it: a project that is moved takes its files along. Of a file that was looked for, and was not there, all
+but the path is null.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import Any
 from .._fs import NamedTuple
 from ._record import RunRecord
 
+_LEAST_FIELDS = 4  # of the earliest records
+
 
 class ReadFile(NamedTuple):
     """
@@ -28,6 +31,7 @@ class ReadFile(NamedTuple):
         mtime_ns: The time of its last change; None if that was too young to tell this content from the next.
         digest: The digest of its content; None of a file that is too large, or was not there.
         inode: Its number in the file system, which tells it from another one of the same size and time.
+        ctime_ns: When the file system last noted a change, also one after which the time was set back; None if unknown.
     """
 
     path: Path
@@ -35,6 +39,7 @@ class ReadFile(NamedTuple):
     mtime_ns: int | None
     digest: str | None
     inode: int | None = None
+    ctime_ns: int | None = None
 
     @property
     def content(self) -> str:
@@ -89,10 +94,11 @@ def content_mark(contents: Iterable[tuple[str, str]]) -> str:
 
 
 def _read_file(entry: Any) -> ReadFile | None:
-    if not isinstance(entry, list) or len(entry) != len(ReadFile._fields):
+    if not isinstance(entry, list) or not _LEAST_FIELDS <= len(entry) <= len(ReadFile._fields):
         return None
-    path, size_bytes, mtime_ns, digest, inode = entry
+    path, size_bytes, mtime_ns, digest, *others = entry
     is_ours = isinstance(path, str) and "\0" not in path and (digest is None or isinstance(digest, str))
-    if not is_ours or any(number is not None and type(number) is not int for number in (size_bytes, mtime_ns, inode)):
+    numbers = (size_bytes, mtime_ns, *others)
+    if not is_ours or any(number is not None and type(number) is not int for number in numbers):
         return None
-    return ReadFile(Path(path), size_bytes, mtime_ns, digest, inode)
+    return ReadFile(Path(path), size_bytes, mtime_ns, digest, *others)

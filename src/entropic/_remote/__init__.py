@@ -6,8 +6,10 @@ from .._fs import door
 
 if TYPE_CHECKING:
     from ._bucket import Look
-    from ._results import CannotFetchError, RemoteResults, Stored, top_of
+    from ._results import CannotFetchError, Piece, RemoteResults, Stored, top_of
 
-__all__ = ["CannotFetchError", "Look", "RemoteResults", "Stored", "top_of"]
+__all__ = ["CannotFetchError", "Look", "Piece", "RemoteResults", "Stored", "top_of"]
 
-__getattr__, __dir__ = door(__name__, {"_bucket": "Look", "_results": "CannotFetchError RemoteResults Stored top_of"})
+__getattr__, __dir__ = door(
+    __name__, {"_bucket": "Look", "_results": "CannotFetchError Piece RemoteResults Stored top_of"}
+)

@@ -217,8 +217,10 @@ class RemoteResults:
                 self._fetch_file(stored.name, os.path.join(folder, name), stored.size_bytes, stored.sha256)
                 return [name]
             entries = self._manifest(stored)
-            for entry in entries:
+            for entry in sorted(entries, key=_is_link):  # links last: nothing is written by way of one
                 self._fetch_entry(entry, folder)
+            for entry in filter(_is_link, entries):
+                _require_inside(entry["name"], folder)
             for entry in reversed(entries):  # what is written into a folder changes its time
                 _restore_time(entry, folder)
             return sorted({entry["name"].partition("/")[0] for entry in entries}, key=lambda one: one == name)
@@ -234,9 +236,15 @@ class RemoteResults:
         if hashlib.sha256(content).hexdigest() != stored.sha256:
             raise CannotFetchError(f"{stored.name} has other content than recorded")
         entries: list[dict[str, Any]] = json.loads(content)["entries"]
+        folders = {""}
         for entry in entries:
-            if not is_plain(entry["name"]):
-                raise CannotFetchError(f"{stored.name} names {entry['name']!r}, which leads elsewhere")
+            for name in (entry["name"], entry.get("object", stored.name)):
+                if not is_plain(name):
+                    raise CannotFetchError(f"{stored.name} names {name!r}, which leads elsewhere")
+            if posixpath.dirname(entry["name"]) not in folders:  # such as one that is a link
+                raise CannotFetchError(f"{stored.name} names {entry['name']!r}, but not the folder it is in")
+            if entry["kind"] == "folder":
+                folders.add(entry["name"])
         return entries
 
     def _fetch_entry(self, entry: dict[str, Any], folder: str) -> None:
@@ -244,9 +252,7 @@ class RemoteResults:
         if entry["kind"] == "folder":
             os.mkdir(target)
         elif entry["kind"] == "link":
-            if os.path.isabs(entry["target"]) or not is_plain(
-                os.path.normpath(os.path.join(os.path.dirname(entry["name"]), entry["target"]))
-            ):
+            if os.path.isabs(entry["target"]):
                 raise CannotFetchError(f"the link {entry['name']!r} leads elsewhere")
             os.symlink(entry["target"], target)
         else:
@@ -294,25 +300,30 @@ class RemoteResults:
 
     # ---- upkeep -----------------------------------------------------------------------------------------------------
 
-    def is_there(self, stored: Stored, name: str, folder: str) -> bool:
+    def is_there(self, stored: Stored, pieces: Sequence[Piece]) -> bool:
         """
-        Whether all objects of a result are there, and look as they did when what is here was stored.
+        Whether all objects of a result are there and look as they did when it was stored, as it does here.
 
         Args:
             stored: What the record keeps.
-            name: What the result is called here.
-            folder: Where it lies.
+            pieces: What it consists of here, as for `store`: what was added to it is nowhere else.
         """
+        file = {**stored._asdict(), "name": pieces[0][0], "kind": "file", "object": stored.name}
         try:
-            looks = self._bucket.look(stored.name)
-            files = {name: stored._asdict()} if not stored.is_manifest else self._files_in(stored)
-            return looks == (stored.size_bytes, stored.etag) and all(
-                measured(os.path.join(folder, name)) == (one["size_bytes"], one["sha256"])
-                and self._bucket.look(one.get("object", stored.name)) == (one["size_bytes"], one["etag"])
-                for name, one in files.items()
+            entries = self._manifest(stored) if stored.is_manifest else [file]
+            told = {(one["name"], one["kind"]): one for one in entries}
+            return (
+                self._bucket.look(stored.name) == (stored.size_bytes, stored.etag)
+                and told.keys() == {(name, kind) for name, kind, _ in pieces}
+                and all(self._is_held(told[name, kind], source) for name, kind, source in pieces if kind == "file")
             )
         except (FileNotFoundError, CannotFetchError):
             return False
+
+    def _is_held(self, told: Mapping[str, Any], source: str) -> bool:
+        """Whether a file has the content that was stored, and its object looks as it did then."""
+        is_same = measured(source) == (told["size_bytes"], told["sha256"])
+        return is_same and self._bucket.look(told["object"]) == (told["size_bytes"], told["etag"])
 
     def _files_in(self, stored: Stored) -> dict[str, dict[str, Any]]:
         return {entry["name"]: entry for entry in self._manifest(stored) if entry["kind"] == "file"}
@@ -368,6 +379,17 @@ def is_plain(name: str) -> bool:
     """Whether a name leads to something below, and nowhere else."""
     parts = name.split("/")
     return bool(name) and not name.startswith("/") and "\0" not in name and not {"..", ""} & set(parts)
+
+
+def _is_link(entry: Mapping[str, Any]) -> bool:
+    return bool(entry["kind"] == "link")
+
+
+def _require_inside(name: str, folder: str) -> None:
+    """Refuse, with a `CannotFetchError`, a link that leads out of a folder, perhaps by way of others in it."""
+    top, real = os.path.realpath(folder), os.path.realpath(os.path.join(folder, name))
+    if real != top and not real.startswith(os.path.join(top, "")):
+        raise CannotFetchError(f"the link {name!r} leads elsewhere")
 
 
 def _restore_time(entry: dict[str, Any], folder: str) -> None:

@@ -24,6 +24,7 @@ from .._fs import (
     closer,
     forks_held_off,
     group_rights,
+    is_abandoned,
     is_at,
     is_linked,
     make_shared_folder,
@@ -330,14 +331,7 @@ def checkpoint_places(layout: Layout, params_hash: str | None = None) -> list[Pa
 
 def is_in_use(place: Path) -> bool:
     """Whether an attempt is under way at a place; what cannot be told counts as in use."""
-    for mode in (os.O_RDWR, os.O_RDONLY):  # on NFS only what may be written can be locked
-        with contextlib.suppress(OSError):
-            descriptor = os.open(place / LOCK, mode | _AS_IT_IS)
-            try:
-                return not try_lock(descriptor)
-            finally:
-                os.close(descriptor)
-    return os.path.lexists(place / LOCK)
+    return not is_abandoned(place / LOCK) and os.path.lexists(place / LOCK)
 
 
 def remove_checkpoint(place: Path) -> bool:

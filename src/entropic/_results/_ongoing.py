@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from .._fs import process_id, read_own_file, share_in_group
+from .._fs import process_id, read_own_file, reset_value, share_in_group
 from ._layout import run_note_of
 
 NOTE_VARIABLE = "ENTROPIC_RUN_NOTE"
@@ -119,8 +119,7 @@ class Ongoing(_Reporting):
             yield
         finally:
             _here.pop(id(self), None)
-            with contextlib.suppress(ValueError):  # a coroutine that the collector has ended, in another context
-                _current.reset(token)
+            reset_value(token)
             for watcher in _watchers:
                 watcher.ended(self)
 

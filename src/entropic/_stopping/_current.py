@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import NoReturn
 
+from .._fs import reset_value
 from ..errors import RunStopped
 from ._end_time import moment_text, time_left
 from ._signals import signals
@@ -39,8 +39,7 @@ class CurrentRun:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        with contextlib.suppress(ValueError):  # a coroutine that the collector has ended elsewhere
-            _current.reset(self._token)
+        reset_value(self._token)
 
     def show_sign(self) -> None:
         """Show that it is alive; at most once a second."""

@@ -22,6 +22,7 @@ from ._process_tree import begin_session, memory_of_tree, require_measuring
 from ._run_limits import RunLimits
 
 _MEMORY_SECONDS = 0.1
+_MOST_MEMORY_SECONDS = 0.5
 _PAUSE_FOR_A_LOOK = 20
 
 
@@ -173,15 +174,17 @@ class Supervisor:
     def stop_overdue(self, workers: Iterable[Supervised]) -> None:
         """Kill the workers whose runs have taken too much; what a run has recorded, or is about to, stays."""
         measures = self.limits.memory is not None and monotonic() >= self._next_look
-        began = monotonic()
+        cost = 0.0
         for worker in list(workers):
+            began = monotonic()
             error = None if worker.run is None else self._judge(worker.run, measures=measures)
+            cost += monotonic() - began
             if error is not None and worker.gate is not None and worker.gate.passes():
                 worker.stopped = error
-                worker.kill()
-        if measures:  # a look at many processes takes its time: then there are fewer looks
-            cost = monotonic() - began
-            self._next_look = monotonic() + max(_MEMORY_SECONDS, _PAUSE_FOR_A_LOOK * cost)
+                worker.kill()  # takes its time, but is no part of a look: the next run may take as much
+        if measures:  # a look at many processes takes its time: then there are fewer looks, but never none for long
+            pause = min(_PAUSE_FOR_A_LOOK * cost, _MOST_MEMORY_SECONDS)
+            self._next_look = monotonic() + max(_MEMORY_SECONDS, pause)
 
     def _judge(self, run: RunOfWorker, *, measures: bool) -> EntropicError | None:
         limits = self.limits
