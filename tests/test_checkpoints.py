@@ -665,6 +665,31 @@ def test_a_place_that_is_still_in_use_is_not_taken(
     assert len(places(store)) == 1
 
 
+def test_the_wait_for_a_place_is_no_part_of_the_run(store: Store, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may take as long as a lost host is given."""
+    monkeypatch.setattr(_attempts, "_PATIENCE_SECONDS", 0.3)
+    taken_at: list[float] = []
+    take = _attempts.CheckpointArea.take
+
+    def taken(*args: Any, **kwargs: Any) -> Any:
+        found = take(*args, **kwargs)
+        taken_at.append(time.perf_counter())
+        return found
+
+    call = by_keyword(store)
+    attempt(call)
+    held = os.open(places(store)[0] / "lock", os.O_RDWR)
+    import fcntl
+
+    fcntl.flock(held, fcntl.LOCK_EX)
+    monkeypatch.setattr(_attempts.CheckpointArea, "take", taken)
+    call()
+    since = time.perf_counter() - taken_at[0]
+    os.close(held)
+
+    assert store.list()[0].metadata["elapsed_seconds"] <= since
+
+
 def test_places_are_made_while_others_clean(store: Store) -> None:
     """Threads that make a place each, and clear away what is dead, never take one another's for dead."""
     begin = threading.Barrier(4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import pickle
 import subprocess
@@ -140,3 +141,19 @@ def test_version_is_a_column_where_it_differs(tmp_path: Path) -> None:
 
     assert not {"version", "code"} & set(recorded("1").table().columns)
     assert [row["version"] for row in recorded("2").table().rows] == ["1", "2"]
+
+
+def test_a_run_with_an_argument_of_a_local_class_is_current(store: Store) -> None:
+    """What no module has is found again by where it was met."""
+
+    @dataclasses.dataclass
+    class Config:
+        steps: int = 1
+
+    @cached(store, name="configured")
+    def configured(config: Config, *, result_path: Path) -> None:
+        result_path.write_text("x")
+
+    configured(Config())
+
+    assert len(configured.list(current=True)) == len(configured.list()) == 1

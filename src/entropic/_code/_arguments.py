@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from types import FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
+from weakref import WeakValueDictionary
 
 from ..hashing import module_name
 from ._objects import Slots, dictionary_of, functions_behind, is_a
@@ -27,6 +28,8 @@ _CONTAINERS: tuple[type, ...] = (
     type({}.items()),
 )
 _MOST = 2000
+_LOCAL = "<locals>"
+_local: WeakValueDictionary[str, Any] = WeakValueDictionary()  # what no module has, by the path it was met with last
 
 
 def code_in(
@@ -66,7 +69,10 @@ def code_in(
 
 def found_again(label: str) -> Any:
     """The function or class that a label of `code_in` names, if it is loaded; None if it is not."""
-    module, _, qualname = label.rpartition(" ")[2].partition(":")
+    path = label.rpartition(" ")[2]
+    if _LOCAL in path:
+        return _local.get(path)
+    module, _, qualname = path.partition(":")
     found: Any = sys.modules.get("__main__" if module == module_name(None, "__main__") else module)
     for name in qualname.split("."):
         found = vars(found).get(name) if isinstance(found, (ModuleType, type)) else None
@@ -76,7 +82,10 @@ def found_again(label: str) -> Any:
 def _path_of(value: Any) -> str:
     """Where a function or class is found, by the name that a script goes by in its workers and elsewhere."""
     named = value if is_a(value, (type, FunctionType)) else functions_behind(value)[-1]
-    return f"{module_name(named, str(named.__module__))}:{named.__qualname__}"
+    path = f"{module_name(named, str(named.__module__))}:{named.__qualname__}"
+    if _LOCAL in path:
+        _local[path] = named
+    return path
 
 
 def _held_by_code(value: Any) -> list[Any]:

@@ -138,6 +138,7 @@ class Attempt:
             _log.checkpoint_held(str(found.place.parent))
         if found.of_other_code is not None:
             self._warn(found.of_other_code)
+        self._run.begin_now()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

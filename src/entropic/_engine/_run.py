@@ -140,6 +140,10 @@ class RunUnderWay:
                     self.elapsed_seconds = time.perf_counter() - self._began
         self.provenance |= recorded
 
+    def begin_now(self) -> None:
+        """Count its time from now on: what was waited for until now is no part of it."""
+        self._began = time.perf_counter()
+
     def costs_so_far(self) -> tuple[float, float | None]:
         """How long it has taken until now, and how much of the processors, if that is known."""
         cpu_seconds = None if self._meter is None else self._meter.cpu_seconds_so_far()
