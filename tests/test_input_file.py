@@ -196,6 +196,35 @@ def test_a_file_changed_before_its_run_is_not_recorded(store: Store, mesh: Path)
     assert store.list() == []
 
 
+def test_a_file_is_held_still_behind_a_parameter_that_makes_runs(store: Store, mesh: Path) -> None:
+    """What another run is made from is noted for that one, and ends no notes of the call whose key is being made."""
+
+    table = Path("table.csv")
+    table.write_text("4 5 6")
+
+    class Calibrated:
+        made = 0
+
+    def calibrate(params: dict[str, Any], result_path: Path) -> None:
+        result_path.write_text("x")
+
+    @entropic.normalize.register(Calibrated)
+    def normalized(_: Calibrated) -> str:
+        Calibrated.made += 1
+        store.run({"table": InputFile(table), "n": Calibrated.made}, calibrate)
+        return "calibrated"
+
+    @cached(store)
+    def solve(mesh: list[Any], *, result_path: Path) -> None:
+        mesh[1].write_text("changed")
+        result_path.write_text("x")
+
+    with pytest.raises(InputFileChangedError, match=r"mesh\.msh"):
+        solve([Calibrated(), InputFile(mesh)])
+    assert Calibrated.made > 1
+    assert all("n" in record.params for record in store.list())
+
+
 def test_a_file_inside_an_object_is_held_still(store: Store, mesh: Path) -> None:
     """Wherever it hides in the params."""
 
