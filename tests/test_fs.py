@@ -148,6 +148,27 @@ def test_one_open_file_locks_out_another(tmp_path: Path) -> None:
         assert not try_lock(first.fileno())
 
 
+def test_a_look_at_a_lock_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even where a child, forked while it was looked at, has the same open file for as long as it lives."""
+    path, close, kept = tmp_path / "lock", os.close, []
+    path.touch()
+
+    def fork_and_close(descriptor: int) -> None:
+        kept.append(os.dup(descriptor))
+        close(descriptor)
+
+    with path.open("wb") as file:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "close", fork_and_close)
+            assert is_abandoned(path)
+        try:
+            assert kept
+            assert try_lock(file.fileno())
+        finally:
+            for descriptor in kept:
+                close(descriptor)
+
+
 @pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP])
 def test_folders_that_cannot_be_synced_are_told_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: int

@@ -90,7 +90,10 @@ def is_abandoned(path: str | os.PathLike[str]) -> bool:
     except OSError:
         return False  # gone meanwhile, or another user's
     try:
-        return stat.S_ISREG(os.fstat(descriptor).st_mode) and try_lock(descriptor, shared=True)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode) or not try_lock(descriptor, shared=True):
+            return False
+        unlock(descriptor)  # a child that is forked now has the same open file, and would keep it locked
+        return True
     except OSError:
         return False
     finally:
