@@ -416,6 +416,23 @@ def test_a_merge_brings_what_was_accepted() -> None:
     assert "constant `G` in model.py" in play(TEXT, MOON)["told"][0]
 
 
+def test_a_merge_accepts_nothing_for_runs_that_were_here() -> None:
+    """Of our own runs of the same code nobody has said that they are still good."""
+    play("simulate(4)")
+    for name in ("results", "runs.json"):
+        os.rename(name, f"ours_{name}")
+    play()
+    play("simulate.accept_changes()", FLIPPED)
+    ours = entropic.Store("ours_results", "ours_runs.json", file_suffix=".txt")
+    assert len(ours.merge(entropic.Store("results", "runs.json")).taken) == 1
+    for name in ("results", "runs.json"):
+        os.rename(name, f"theirs_{name}")
+        os.rename(f"ours_{name}", name)
+
+    assert play(TEXT, FLIPPED, policy="error")["answer"] == "-1.96"
+    assert "CodeChangedError" in play("simulate(4)", FLIPPED, policy="error")["error"]
+
+
 def test_a_folder_that_cannot_be_written_refuses_to_accept(store: entropic.Store) -> None:
     """Accepting that would not last is an error."""
     Path("results/.entropic").mkdir(parents=True)

@@ -217,7 +217,9 @@ class Codebook:
 
     # ---- merging ----------------------------------------------------------------------------------------------------
 
-    def take_over(self, other: Codebook, codes: Collection[str], function_names: Collection[str]) -> None:
+    def take_over(
+        self, other: Codebook, codes: Collection[str], function_names: Collection[str], runs: frozenset[str]
+    ) -> None:
         """
         Add what another results folder remembers of some code. What both have is left as it is; what is no file of the
         form that we write is passed over.
@@ -226,6 +228,8 @@ class Codebook:
             other: What is known in the other folder.
             codes: Recorded fingerprints.
             function_names: The functions they are of.
+            runs: What the runs are called that are taken over. What was accepted there holds for these alone: of other
+                runs of the same code nobody has said here that they are still good.
 
         Raises:
             OSError: It cannot be written.
@@ -236,7 +240,9 @@ class Codebook:
             if name in known or other._is_note_of(name, function_names):
                 self._take(name, other)
         for one in accepted:
-            self.accept([one.old], one.new, one.runs)
+            meant = runs if one.runs is None else runs & one.runs
+            if meant:
+                self.accept([one.old], one.new, meant)
 
     def _is_note_of(self, name: str, function_names: Collection[str]) -> bool:
         """Whether a file notes something of one of these functions, other than a fingerprint."""

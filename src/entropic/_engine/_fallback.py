@@ -23,6 +23,7 @@ from ..errors import EntropicError, FallbackWarning, HashCollisionError, IndexCo
 from ..hashing import Key
 from ..index import Index, adapt, is_index_file, open_index, remembered_folder
 from ..query import Selection, fields_of
+from ._acceptance import run_mark
 from ._ending import write_error
 from ._finder import Finder
 from ._lookup import Candidate
@@ -195,9 +196,9 @@ class Fallbacks:
     def _take_over_code(self, source: Source, record: RunRecord) -> None:
         reads = RecordedReads.of(record)
         told = source, record.provenance.get("code"), record.provenance.get("function"), reads and reads.mark
-        if told not in self._known_codes:
-            code, name, data = ([text] if isinstance(text, str) else [] for text in told[1:])
-            self._codebook.take_over(source.codebook, code + data, name)
+        code, name, data = ([text] if isinstance(text, str) else [] for text in told[1:])
+        if told not in self._known_codes or source.codebook.accepted.beginning_with(code + data):
+            self._codebook.take_over(source.codebook, code + data, name, frozenset({run_mark(record)}))
             self._known_codes.add(told)
         self._notes.take_over(RunNotes(source.results_dir), [record.provenance])
 

@@ -102,7 +102,9 @@ class _Merge:
 
     def take_over_code(self) -> None:
         """Take over what is known of the code of their runs, which is needed to see that a run is of today's."""
-        take_over_notes(self._engine, self._other, self._theirs)
+        known = {_run_of(record) for records in self._known.values() for record in records}
+        new = [record for record in self._theirs if _run_of(record) not in known]
+        take_over_notes(self._engine, self._other, self._theirs, new)
 
     def take(self, record: RunRecord) -> None:
         """Take over one of their runs; or note why not."""

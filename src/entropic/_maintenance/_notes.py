@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .._code import RunNotes
-from .._engine import RunCache
+from .._engine import RunCache, run_mark
 from .._record import RecordedReads, RunRecord
 
 
-def take_over_notes(engine: RunCache, other: RunCache, records: Iterable[RunRecord]) -> None:
+def take_over_notes(
+    engine: RunCache, other: RunCache, records: Iterable[RunRecord], new: Iterable[RunRecord] | None = None
+) -> None:
     """
     Take over what is known of the code of runs: patches and environments, and which changes were accepted.
 
@@ -17,6 +19,7 @@ def take_over_notes(engine: RunCache, other: RunCache, records: Iterable[RunReco
         engine: Where it is taken to.
         other: Where it is.
         records: The runs, as either has them.
+        new: Those of them that are not there yet; None for all. What was accepted holds for these alone.
 
     Raises:
         OSError: It cannot be written.
@@ -30,6 +33,6 @@ def take_over_notes(engine: RunCache, other: RunCache, records: Iterable[RunReco
         names |= {name} if isinstance(name, str) else set()
         if (reads := RecordedReads.of(record)) is not None:
             codes.add(reads.mark)
-    engine.codebook.take_over(other.codebook, codes, names)
+    engine.codebook.take_over(other.codebook, codes, names, frozenset(map(run_mark, records if new is None else new)))
     mine, theirs = RunNotes(engine.settings.results_dir), RunNotes(other.settings.results_dir)
     mine.take_over(theirs, (record.provenance for record in records))
