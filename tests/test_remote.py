@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from s3_server import Proxy, Server
 
 import entropic
 from entropic import Store
+from entropic._remote._bucket import Bucket
 from entropic.errors import (
     CodeChangedError,
     OtherRemoteError,
@@ -306,6 +308,34 @@ def test_a_result_that_is_gone_or_replaced_is_no_answer(change: str, runner: Any
     assert again.created_at > record.created_at
     assert [one.created_at for one in second.list()] == [again.created_at]
     assert first.run_or_retrieve({"n": 1}, never).created_at == again.created_at
+
+
+@pytest.mark.parametrize("runner", [write, write_folder])
+def test_a_place_that_is_gone_here_is_no_object_that_is_gone_there(
+    runner: Any, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if somebody had emptied the folder of what is being fetched: nothing runs again, and the next call has it."""
+    host("first", url).run({"n": 1}, runner)
+    second = host("second", url)
+    get, again = Bucket.get, []
+
+    def get_where_nothing_is(bucket: Bucket, name: str, target: str) -> None:
+        again.append(target)
+        shutil.rmtree(os.path.dirname(target))
+        try:
+            get(bucket, name, target)
+            shutil.rmtree(os.path.dirname(target))  # some libraries make the folder
+        except OSError:
+            assert not os.path.exists(target)
+            raise
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, "get", get_where_nothing_is)
+        with pytest.raises(FileNotFoundError) as caught:
+            second.run_or_retrieve({"n": 1}, never)
+
+    assert caught.value.filename == again[0]
+    assert second.run_or_retrieve({"n": 1}, never).result_path.exists()
 
 
 def test_an_index_and_a_prefix_of_two_stores_are_refused(url: str) -> None:

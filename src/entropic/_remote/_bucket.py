@@ -41,6 +41,10 @@ class NameTakenError(Exception):
     """An object of that name is there already."""
 
 
+class NoSuchObjectError(FileNotFoundError):
+    """No object of that name is there. A file that is missing on this host is another matter."""
+
+
 class Bucket:
     """
     The objects under one URL, named relative to it.
@@ -75,19 +79,26 @@ class Bucket:
         Write an object to a file, which is replaced.
 
         Raises:
-            FileNotFoundError: There is no such object.
+            NoSuchObjectError: There is no such object.
+            FileNotFoundError: There is no such folder as the one of *target*.
             RemoteUnavailableError: It cannot be read.
         """
-        self._try("fetch a result", name, lambda files, path: files.get_file(path, target))
+        try:
+            self._find("fetch a result", name, lambda files, path: files.get_file(path, target))
+        except NoSuchObjectError as error:
+            # The libraries raise the same error for it, and some without the name of what is missing.
+            if not os.path.isdir(os.path.dirname(target)):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), target) from error
+            raise
 
     def read(self, name: str) -> bytes:
         """The content of a small object; errors as of `get`."""
-        content: bytes = self._try("read an object", name, lambda files, path: files.cat_file(path))
+        content: bytes = self._find("read an object", name, lambda files, path: files.cat_file(path))
         return content
 
     def look(self, name: str) -> Look:
         """Size and ETag of an object; errors as of `get`."""
-        return self._try("look at an object", name, lambda files, path: _look_of(files.info(path)))
+        return self._find("look at an object", name, lambda files, path: _look_of(files.info(path)))
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove objects, as far as they are there."""
@@ -105,6 +116,13 @@ class Bucket:
                     folders.append(entry["name"])
                 else:
                     yield entry["name"][len(root) :].lstrip("/"), _look_of(entry)
+
+    def _find(self, what: str, name: str, ask: Callable[[Any, str], T]) -> T:
+        """As `_try`, of an object that has to be there."""
+        try:
+            return self._try(what, name, ask)
+        except FileNotFoundError as error:
+            raise NoSuchObjectError(name) from error
 
     def _try(self, what: str, name: str, ask: Callable[[Any, str], T]) -> T:
         """Ask, and again after growing pauses where that may help."""

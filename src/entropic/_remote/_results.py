@@ -29,7 +29,7 @@ from typing import Any
 
 from .._fs import NamedTuple
 from ..errors import OtherRemoteError, RemoteUnavailableError
-from ._bucket import Bucket, Look, NameTakenError
+from ._bucket import Bucket, Look, NameTakenError, NoSuchObjectError
 
 _OWN = ".entropic/"
 _SHARD = re.compile(r"[0-9a-f]{2}")  # a folder of results by the digits their hashes begin with
@@ -114,7 +114,7 @@ class RemoteResults:
     def _found_identity(self) -> str | None:
         try:
             return self._bucket.read(IDENTITY).decode(errors="replace").strip() or None
-        except FileNotFoundError:
+        except NoSuchObjectError:
             return None
 
     def _given_identity(self, identity: str) -> str:
@@ -224,15 +224,12 @@ class RemoteResults:
             for entry in reversed(entries):  # what is written into a folder changes its time
                 _restore_time(entry, folder)
             return sorted({entry["name"].partition("/")[0] for entry in entries}, key=lambda one: one == name)
-        except FileNotFoundError as error:
+        except NoSuchObjectError as error:
             self._require_own_prefix()
-            raise CannotFetchError(f"{error.args[0] if error.args else stored.name} is gone") from error
+            raise CannotFetchError(f"{error.args[0]} is gone") from error
 
     def _manifest(self, stored: Stored) -> list[dict[str, Any]]:
-        try:
-            content = self._bucket.read(stored.name)
-        except FileNotFoundError:
-            raise FileNotFoundError(stored.name) from None
+        content = self._bucket.read(stored.name)
         if hashlib.sha256(content).hexdigest() != stored.sha256:
             raise CannotFetchError(f"{stored.name} has other content than recorded")
         entries: list[dict[str, Any]] = json.loads(content)["entries"]
@@ -260,10 +257,7 @@ class RemoteResults:
 
     def _fetch_file(self, name: str, target: str, size_bytes: int, sha256: str) -> None:
         for _ in range(2):  # what was spoilt on its way is not what is there
-            try:
-                self._bucket.get(name, target)
-            except FileNotFoundError:
-                raise FileNotFoundError(name) from None
+            self._bucket.get(name, target)
             if measured(target) == (size_bytes, sha256):
                 return
         raise CannotFetchError(f"{name} has other content than recorded")
@@ -285,7 +279,7 @@ class RemoteResults:
         """What was noted under a name; None if nothing was."""
         try:
             return self._bucket.read(f"{_CODE}{name}")
-        except FileNotFoundError:
+        except NoSuchObjectError:
             return None
 
     def write_note(self, name: str, content: bytes) -> None:
@@ -339,7 +333,7 @@ class RemoteResults:
             return False
         try:
             files = self._files_in(stored).values() if deep and stored.is_manifest else []
-        except (FileNotFoundError, CannotFetchError):
+        except (NoSuchObjectError, CannotFetchError):
             return False
         return all(objects.get(one["object"]) == (one["size_bytes"], one["etag"]) for one in files)
 
@@ -349,7 +343,7 @@ class RemoteResults:
             return [stored.name]
         try:
             entries = self._manifest(stored)
-        except (FileNotFoundError, CannotFetchError):
+        except (NoSuchObjectError, CannotFetchError):
             entries = []
         return [*(entry["object"] for entry in entries if entry["kind"] == "file"), stored.name]
 
