@@ -675,6 +675,62 @@ def test_a_manifest_leads_nowhere_else(entries: list[tuple[str, str, str]]) -> N
     assert not list(store.results_dir.rglob("notes.txt"))
 
 
+def changed_entry(**fields: Any) -> Callable[[dict[str, Any]], object]:
+    """Changes the first file of a manifest; what is given as None is left out."""
+
+    def change(manifest: dict[str, Any]) -> object:
+        file = next(entry for entry in manifest["entries"] if entry["kind"] == "file")
+        file |= fields
+        for name in [name for name in fields if fields[name] is None]:
+            del file[name]
+        return manifest
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(changed_entry(**{name: None}) for name in ("name", "kind", "object", "size_bytes", "sha256", "etag")),
+        *(changed_entry(**{name: None}) for name in ("mtime_ns", "mode")),
+        *(changed_entry(**{name: [1]}) for name in ("name", "kind", "object", "size_bytes", "mtime_ns", "mode")),
+        changed_entry(kind="device"),
+        changed_entry(kind="link"),
+        changed_entry(mtime_ns=1 << 80),
+        changed_entry(name="\ud800"),
+        changed_entry(name="a\0b"),
+        changed_entry(object="a\0b"),
+        lambda manifest: {**manifest, "entries": [*manifest["entries"], manifest["entries"][0]]},
+        lambda manifest: {**manifest, "entries": [*manifest["entries"], "text"]},
+        lambda manifest: {**manifest, "entries": {"a": 1}},
+        lambda manifest: {"format": 1},
+        lambda manifest: [1],
+        lambda manifest: "text",
+        lambda manifest: b"{",
+        lambda manifest: b"\xff\xfe\xfd",
+        lambda manifest: b"[" * 100_000,
+    ],
+)
+def test_what_is_no_manifest_is_refused(change: Callable[[dict[str, Any]], Any]) -> None:
+    """By a fetch, a check and a removal alike, although its record has the digest of it."""
+
+    def replace(line: dict[str, Any]) -> None:
+        stored = line["provenance"]["remote"]
+        path = Path("bucket", stored["name"])
+        changed = change(json.loads(path.read_text()))
+        content = changed if isinstance(changed, bytes) else json.dumps(changed).encode()
+        path.write_bytes(content)
+        stored |= {"size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+    store = strangers(f"file://{os.getcwd()}/bucket", write_folder, replace)
+    assert not store.check(contents=True).is_clean
+    with pytest.warns(RemoteResultWarning, match=r"is not a manifest|twice"):
+        assert store.retrieve({"n": 1}) is None
+    assert results_in(store) == []
+    store.delete({"n": 1})
+    assert store.list() == []
+
+
 def test_what_a_stranger_says_of_objects_is_not_said_of_ours(url: str) -> None:
     """A registered result of theirs, merged or fetched, and deleted here: our own objects stay."""
     ours = Store("ours", "ours.json", ".txt", remote=url)

@@ -6,10 +6,11 @@ from .._fs import door
 
 if TYPE_CHECKING:
     from ._bucket import Look
-    from ._results import CannotFetchError, Piece, RemoteResults, Stored, top_of
+    from ._manifest import CannotFetchError
+    from ._results import Piece, RemoteResults, Stored, top_of
 
 __all__ = ["CannotFetchError", "Look", "Piece", "RemoteResults", "Stored", "top_of"]
 
 __getattr__, __dir__ = door(
-    __name__, {"_bucket": "Look", "_results": "CannotFetchError Piece RemoteResults Stored top_of"}
+    __name__, {"_bucket": "Look", "_manifest": "CannotFetchError", "_results": "Piece RemoteResults Stored top_of"}
 )

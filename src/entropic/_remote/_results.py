@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import posixpath
 import re
@@ -30,6 +29,16 @@ from typing import Any
 from .._fs import NamedTuple
 from ..errors import OtherRemoteError, RemoteUnavailableError
 from ._bucket import Bucket, Look, NameTakenError, NoSuchObjectError
+from ._manifest import (
+    CannotFetchError,
+    is_link,
+    is_plain,
+    manifest_of,
+    mode_of,
+    read_manifest,
+    require_inside,
+    restore_time,
+)
 
 _OWN = ".entropic/"
 _SHARD = re.compile(r"[0-9a-f]{2}")  # a folder of results by the digits their hashes begin with
@@ -38,14 +47,9 @@ MANIFESTS = ".entropic/manifests-v1/"
 _CODE = ".entropic/code-v1/"
 
 _CHUNK_BYTES = 1 << 20
-_RIGHTS = 0o777
 
 Piece = tuple[str, str, str]
 """Name, kind and source of a part of a result: a ``file``, a ``folder`` or a ``link`` and where it leads to."""
-
-
-class CannotFetchError(Exception):
-    """Why what a record names cannot be had: the object is gone, or is not what was stored."""
 
 
 class Stored(NamedTuple):
@@ -151,7 +155,7 @@ class RemoteResults:
             return self._store_file(pieces[0][2], name)
         folder = posixpath.dirname(name)
         entries = [self._store_piece(piece, folder) for piece in pieces]
-        content = json.dumps({"format": 1, "name": name, "entries": entries}, indent=1).encode()
+        content = manifest_of(name, entries)
         manifest = f"{MANIFESTS}{name}.json"
         digest = hashlib.sha256(content).hexdigest()
         try:
@@ -167,7 +171,7 @@ class RemoteResults:
         status = os.stat(source)
         stored = self._store_file(source, posixpath.join(folder, name))
         told = {"object": stored.name, "size_bytes": stored.size_bytes, "sha256": stored.sha256, "etag": stored.etag}
-        return {"name": name, "kind": kind, **told, "mtime_ns": status.st_mtime_ns, "mode": status.st_mode & _RIGHTS}
+        return {"name": name, "kind": kind, **told, "mtime_ns": status.st_mtime_ns, "mode": mode_of(status)}
 
     def _store_file(self, source: str, name: str) -> Stored:
         size_bytes, digest = measured(source)
@@ -217,32 +221,19 @@ class RemoteResults:
                 self._fetch_file(stored.name, os.path.join(folder, name), stored.size_bytes, stored.sha256)
                 return [name]
             entries = self._manifest(stored)
-            for entry in sorted(entries, key=_is_link):  # links last: nothing is written by way of one
+            for entry in sorted(entries, key=is_link):  # links last: nothing is written by way of one
                 self._fetch_entry(entry, folder)
-            for entry in filter(_is_link, entries):
-                _require_inside(entry["name"], folder)
+            for entry in filter(is_link, entries):
+                require_inside(entry["name"], folder)
             for entry in reversed(entries):  # what is written into a folder changes its time
-                _restore_time(entry, folder)
+                restore_time(entry, folder)
             return sorted({entry["name"].partition("/")[0] for entry in entries}, key=lambda one: one == name)
         except NoSuchObjectError as error:
             self._require_own_prefix()
             raise CannotFetchError(f"{error.args[0]} is gone") from error
 
     def _manifest(self, stored: Stored) -> list[dict[str, Any]]:
-        content = self._bucket.read(stored.name)
-        if hashlib.sha256(content).hexdigest() != stored.sha256:
-            raise CannotFetchError(f"{stored.name} has other content than recorded")
-        entries: list[dict[str, Any]] = json.loads(content)["entries"]
-        folders = {""}
-        for entry in entries:
-            for name in (entry["name"], entry.get("object", stored.name)):
-                if not is_plain(name):
-                    raise CannotFetchError(f"{stored.name} names {name!r}, which leads elsewhere")
-            if posixpath.dirname(entry["name"]) not in folders:  # such as one that is a link
-                raise CannotFetchError(f"{stored.name} names {entry['name']!r}, but not the folder it is in")
-            if entry["kind"] == "folder":
-                folders.add(entry["name"])
-        return entries
+        return read_manifest(self._bucket.read(stored.name), stored.name, stored.sha256)
 
     def _fetch_entry(self, entry: dict[str, Any], folder: str) -> None:
         target = os.path.join(folder, entry["name"])
@@ -367,27 +358,3 @@ def measured(path: str) -> tuple[int, str]:
             digest.update(chunk)
             size_bytes += len(chunk)
     return size_bytes, digest.hexdigest()
-
-
-def is_plain(name: str) -> bool:
-    """Whether a name leads to something below, and nowhere else."""
-    parts = name.split("/")
-    return bool(name) and not name.startswith("/") and "\0" not in name and not {"..", ""} & set(parts)
-
-
-def _is_link(entry: Mapping[str, Any]) -> bool:
-    return bool(entry["kind"] == "link")
-
-
-def _require_inside(name: str, folder: str) -> None:
-    """Refuse, with a `CannotFetchError`, a link that leads out of a folder, perhaps by way of others in it."""
-    top, real = os.path.realpath(folder), os.path.realpath(os.path.join(folder, name))
-    if real != top and not real.startswith(os.path.join(top, "")):
-        raise CannotFetchError(f"the link {name!r} leads elsewhere")
-
-
-def _restore_time(entry: dict[str, Any], folder: str) -> None:
-    if entry["kind"] == "file":
-        target = os.path.join(folder, entry["name"])
-        os.chmod(target, entry["mode"] & _RIGHTS)
-        os.utime(target, ns=(entry["mtime_ns"], entry["mtime_ns"]))
