@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
@@ -153,6 +154,37 @@ def test_a_value_of_a_sweep_is_loaded_from_what_is_fetched(tmp_path: Path) -> No
     assert list(fifth.collect(read=Path.read_text)["value"]) == ["result of 1", "result of 2"]
     fourth = host("fourth", url)
     assert sorted(fourth.collect(read=Path.read_text)["value"]) == ["result of 1", "result of 2"]
+
+
+@pytest.mark.parametrize("in_threads", [False, True])
+@pytest.mark.parametrize("as_completed", [False, True])
+def test_a_sweep_runs_what_it_is_to_load_and_cannot(as_completed: bool, in_threads: bool, tmp_path: Path) -> None:
+    """As a call does: an object that is gone is a point that runs, and no other does; one warning says so."""
+    url, runs = f"file://{tmp_path}/bucket", []
+    points = [{"n": n} for n in range(4)]
+
+    def simulate(n: int, *, result_path: Path) -> None:
+        runs.append(n)
+        result_path.write_text(f"result of {n}")
+
+    records = entropic.cached(host("first", url), name="simulate")(simulate).sweep(points)
+    for n in (0, 2):
+        Path("bucket", records[n].provenance["remote"]["name"]).unlink()
+    runs.clear()
+    second = host("second", url)
+    loaded = entropic.cached(second, name="simulate", load=Path.read_text)(simulate)
+
+    assert loaded.plan(points).cached == 4  # nothing is asked there
+    with ThreadPoolExecutor(2) as pool, warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        options: dict[str, Any] = {"executor": pool} if in_threads else {}
+        found = loaded.sweep_as_completed(points, **options) if as_completed else loaded.sweep(points, **options)
+        values = [value for _, value in found] if as_completed else found
+    assert sorted(values) == [f"result of {n}" for n in range(4)]
+    assert sorted(runs) == [0, 2]
+    assert [one.category for one in warned] == [RemoteResultWarning] * 2
+    assert loaded.sweep(points) == [f"result of {n}" for n in range(4)]
+    assert len(runs) == 2
 
 
 def test_two_processes_and_postgresql(bucket: str, postgres_url: str, s3: Server) -> None:

@@ -53,6 +53,7 @@ class FunctionPoints:
         function: The function, which pickles as functions do.
         arguments: Makes the arguments of a call from a point; the default takes a mapping of arguments by name.
         metadata: Kept with the records of new runs.
+        loads: Whether what the results hold is asked for, rather than the records.
     """
 
     def __init__(
@@ -60,8 +61,11 @@ class FunctionPoints:
         function: Proxy,
         arguments: Callable[[Any], Arguments] | None = None,
         metadata: Metadata | None = None,
+        *,
+        loads: bool = False,
     ) -> None:
         self._function = function
+        self._loads = loads
         self._given_arguments = arguments
         self.metadata = checked_metadata(metadata or {})
         self.cache, first = function._self_parts()
@@ -97,6 +101,14 @@ class FunctionPoints:
             return record
 
         return recall
+
+    def at_hand(self, key: Key, record: RunRecord | None) -> RunRecord | None:
+        if record is None or not self._loads or self.cache.engine.away is None:
+            return record
+        try:  # as a call does: what is gone there is remembered as gone, and so it runs
+            return self.cache.recall(key, self._watches.get(key.params_hash, self._watch))
+        except OSError:  # it cannot be had now; that is an error of this point, when its value is loaded
+            return record
 
     def is_of_earlier_code(self, key: Key) -> bool:
         return self.cache.engine.is_of_earlier_code(key)
@@ -192,7 +204,8 @@ def sweep(function: Proxy, points: Any, options: SweepOptions) -> list[Any]:
     """Have every point recorded; the answers of a loader, or the records."""
     cache, _ = function._self_parts()
     require_no_event_loop(cache, options)
-    answers = run_sweep(FunctionPoints(function, metadata=options.metadata), points, options, _answer_of(cache))
+    subject = FunctionPoints(function, metadata=options.metadata, loads=cache.load is not None)
+    answers = run_sweep(subject, points, options, _answer_of(cache))
     return answers if cache.load else RecordList(answers)
 
 
@@ -202,7 +215,8 @@ def sweep_as_completed(
     """The same, each point with its answer as it comes."""
     cache, _ = function._self_parts()
     require_no_event_loop(cache, options)
-    return run_as_completed(FunctionPoints(function, metadata=options.metadata), points, options, _answer_of(cache))
+    subject = FunctionPoints(function, metadata=options.metadata, loads=cache.load is not None)
+    return run_as_completed(subject, points, options, _answer_of(cache))
 
 
 def plan(function: Proxy, points: Any, workers: int) -> Plan:

@@ -192,6 +192,9 @@ class NumberedReplicates:
     def look_ahead(self, keys: Iterable[Any]) -> Callable[[Any], RunRecord | None]:
         return self.recall  # all of them are further runs of one point
 
+    def at_hand(self, key: Any, record: RunRecord | None) -> RunRecord | None:
+        return record  # which is what is asked for
+
     def is_of_earlier_code(self, key: Any) -> bool:
         record = self._recalled
         if record is None:

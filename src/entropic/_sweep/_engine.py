@@ -112,14 +112,14 @@ class Sweep:
                 self._workers.close()
 
     def _each_point(self) -> Iterator[Outcome]:
-        counts, asked, is_of_earlier_code = self.counts, self._asked, self._subject.is_of_earlier_code
-        points = drawn(self._subject, self._points, is_sized=self._total is not None)
+        counts, asked, subject = self.counts, self._asked, self._subject
+        points = drawn(subject, self._points, is_sized=self._total is not None)
         for position, (point, key, problem, recall) in enumerate(points):
             counts.drawn = position + 1
             try:
                 if problem is not None:
                     raise problem
-                record = None if key.params_hash in asked else recall(key)
+                record = None if key.params_hash in asked else subject.at_hand(key, recall(key))
             except Exception as error:
                 if position == 0:
                     raise
@@ -127,7 +127,7 @@ class Sweep:
                 continue
             if record is not None:
                 counts.cached += 1
-                counts.by_earlier_code += is_of_earlier_code(key)
+                counts.by_earlier_code += subject.is_of_earlier_code(key)
                 yield Outcome(position, point, record)
             else:
                 yield from self._ask(position, point, key)

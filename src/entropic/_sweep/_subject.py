@@ -37,6 +37,10 @@ class Subject(Protocol):
         """Look many keys up at once, if that is quicker: what is to be called in the place of ``recall`` for them."""
         ...
 
+    def at_hand(self, key: Any, record: Any) -> Any:
+        """The record that was recalled for a key; None if its result is asked for, and gone, so that the point runs."""
+        ...
+
     def is_of_earlier_code(self, key: Any) -> bool:
         """Whether the record that was recalled last for a key was made by code that has changed since."""
         ...
