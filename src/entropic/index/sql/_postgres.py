@@ -132,13 +132,13 @@ class PostgresServer:
 
         return self._patiently(attempt, _WRITE_PATIENCE_SECONDS)
 
-    def ask(self, work: Callable[[Connection], T], patience_seconds: float = _WRITE_PATIENCE_SECONDS) -> T:
+    def ask(self, work: Callable[[Connection], T], patience_seconds: float | None = None) -> T:
         """
         Have one statement done, in one round trip: it needs no transaction around it, which takes two more.
 
         Args:
             work: Asks or tells the database; may be called more than once, and means the same if done twice.
-            patience_seconds: How long a server that does not answer is waited for.
+            patience_seconds: How long a server that does not answer is waited for; None for as long as a write takes.
         """
 
         def attempt() -> T:
@@ -147,7 +147,7 @@ class PostgresServer:
             with self._turn() as connection:
                 return work(connection.execution_options(isolation_level="AUTOCOMMIT"))
 
-        return self._patiently(attempt, patience_seconds)
+        return self._patiently(attempt, _WRITE_PATIENCE_SECONDS if patience_seconds is None else patience_seconds)
 
     def version(self) -> object:
         """None: what has changed on a server, only the server can tell."""
