@@ -70,8 +70,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """``-n auto`` uses every processor, hyper-threads as well; each worker starts servers of its own: not too many."""
-    return min(os.cpu_count() or 1, 8)
+    """
+    How many workers ``-n auto`` means: two for each processor, since they often wait for what they have started.
+
+    Each worker starts servers of its own: not too many.
+    """
+    return min(2 * (os.cpu_count() or 1), 8)
 
 
 @pytest.fixture(autouse=True, scope="session")
