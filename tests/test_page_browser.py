@@ -169,6 +169,7 @@ def test_a_page_that_follows_loads_itself_again(show: Shown, tmp_path: Path) -> 
     """And keeps the filter."""
     page = show(sweep(), "table")
     filter_by(page, "method=rk4")
+    page.wait_for_function("location.hash.includes('rk4')")  # as soon as the menus beside it are filled
     path, address = tmp_path / "page.html", page.url
     write_page(RecordList(sweep()), path, "Runs", under_way=[], refresh_seconds=1)
     page.goto("about:blank")
