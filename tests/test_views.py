@@ -7,6 +7,7 @@ import datetime as dt
 import functools
 import html
 import io
+import os
 import re
 import time
 from dataclasses import dataclass
@@ -241,3 +242,13 @@ def test_tagged_values_are_read_back() -> None:
     assert untagged(normalize(dt.datetime(2026, 1, 1, fold=1))).fold == 1
     assert untagged({"$time": "10:00:00[Europe/Berlin]"}) == {"$time": "10:00:00[Europe/Berlin]"}
     assert untagged({"$timedelta": "soon"}) == {"$timedelta": "soon"}
+
+
+def test_a_name_that_is_no_utf_8_is_in_a_frame(store: Store) -> None:
+    """As it is, wherever pandas keeps its texts."""
+    pytest.importorskip("pandas", reason="the extra 'pandas' is not installed")
+    names = [os.fsdecode(b"caf\xe9.msh"), "plain.msh"]
+    for name in names:
+        store.run_or_retrieve({"mesh": name}, lambda params, path: path.write_text("x"))
+
+    assert list(store.list().to_dataframe()["mesh"]) == names

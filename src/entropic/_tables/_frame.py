@@ -41,13 +41,16 @@ def data_frame(table: Table, params: Sequence[dict[str, Any]]) -> pandas.DataFra
     except ImportError as error:
         raise MissingExtraError("Cannot make a DataFrame", "pandas", "pandas") from error
     rows = [{name: frame_value(value) for name, value in row.items()} for row in table.rows]
-    frame = pandas.DataFrame(rows, columns=table.columns)
+    # Names of files that are not UTF-8: where pandas keeps texts in pyarrow, it refuses a column that has one.
+    odd = {name for row in rows for name, value in row.items() if type(value) is str and not _is_text(value)}
+    plain = [{name: value for name, value in row.items() if name not in odd} for row in rows] if odd else rows
+    frame = pandas.DataFrame(plain, columns=table.columns)
     notes: dict[str, dict[str, Any]] = {}
     for name in table.columns:
         found = [row.get(name, _MISSING) for row in rows]
         if table.groups.get(name) == PARAM:
             notes[name] = _note(name, found, [row.get(name) for row in table.rows], params)
-        if notes.get(name, {}).get("missing") == EXACT or notes.get(name, {}).get("is_exact"):
+        if name in odd or notes.get(name, {}).get("missing") == EXACT or notes.get(name, {}).get("is_exact"):
             frame[name] = pandas.Series(
                 [pandas.NA if value is _MISSING else value for value in found], dtype=object, index=frame.index
             )
@@ -90,6 +93,14 @@ def _note(name: str, found: Sequence[Any], recorded: Sequence[Any], params: Sequ
     ):
         note["value"] = LOST
     return note
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _absence(value: Any) -> str:
