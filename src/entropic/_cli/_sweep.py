@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 import click
@@ -30,6 +30,20 @@ from ._points import typed_points
 _FUNCTION = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
 _MOST_FAILURES = 5
 _FAILED = 1
+
+
+def _seconds_of(budget: str) -> float:
+    if budget != "job":
+        return duration(budget)
+    seconds = time_left()
+    if seconds is None:
+        raise click.BadParameter("this job has no end that is known; see entropic docs checkpoints.")
+    return seconds
+
+
+def _converted(convert: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:
+    """What makes a value of the text of an option, if that is given."""
+    return lambda context, parameter, text: None if text is None else convert(text)
 
 
 @click.command(context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
@@ -56,7 +70,7 @@ _FAILED = 1
 )
 @click.option(
     "--budget",
-    callback=lambda context, parameter, text: None if text is None else _seconds_of(text),
+    callback=_converted(_seconds_of),
     metavar="TIME",
     help="Begin nothing that is not expected to be done in 30m, 12h, ...; job: before this batch job ends.",
 )
@@ -66,13 +80,13 @@ _FAILED = 1
 )
 @click.option(
     "--timeout",
-    callback=lambda context, parameter, text: None if text is None else duration(text),
+    callback=_converted(duration),
     metavar="TIME",
     help="End a run, with all that it has started, that takes longer than 30s, 12h, ...",
 )
 @click.option(
     "--memory",
-    callback=lambda context, parameter, text: None if text is None else size(text),
+    callback=_converted(size),
     metavar="SIZE",
     help="End a run that takes more than 500MB, 4GB, ... with all that it has started.",
 )
@@ -186,15 +200,6 @@ def _show(records: Iterable[RunRecord], end: SweepProgress) -> None:
     for record in records:
         _view.show_path(record.result_path)
     _view.told(f"{end.total} points: {end}")
-
-
-def _seconds_of(budget: str) -> float:
-    if budget != "job":
-        return duration(budget)
-    seconds = time_left()
-    if seconds is None:
-        raise click.BadParameter("this job has no end that is known; see entropic docs checkpoints.")
-    return seconds
 
 
 def _tell_failures(error: SweepError) -> None:

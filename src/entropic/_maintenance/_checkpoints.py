@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from .._engine import RunCache
-from .._fs import measure
 from .._record import cell_text, flatten, local_time, moment_of, one_line
 from .._results import (
     FILES,
@@ -20,8 +19,8 @@ from .._results import (
     read_checkpoint_note,
     remove_checkpoint,
 )
-from ..hashing import decode_params
 from ..query import Where, predicate
+from ._places import decoded_params, noted_moment, size_on_disk
 
 
 @dataclass(frozen=True)
@@ -126,38 +125,18 @@ def _read(place: Path) -> CheckpointedRun:
     function = provenance.get("function") if isinstance(provenance, dict) else None
     return CheckpointedRun(
         path=place / FILES,
-        params=_decoded(note.get("params")),
+        params=decoded_params(note.get("params")),
         params_hash=str(note.get("params_hash", "")),
         function=function if isinstance(function, str) else None,
         purpose=str(note.get("purpose", "")),
         attempts=attempts,
         last_seen_at=_last_seen(attempts, place),
-        size_bytes=_size_bytes(place),
+        size_bytes=size_on_disk(place),
         is_in_use=is_in_use(place),
     )
-
-
-def _decoded(params: object) -> dict[str, Any] | None:
-    try:
-        return decode_params(params) if isinstance(params, dict) else None
-    except (ValueError, TypeError, RecursionError):  # a note of somebody else's
-        return None
 
 
 def _last_seen(attempts: list[dict[str, Any]], place: Path) -> str:
     last = attempts[-1] if attempts else {}
     told = next((last[name] for name in ("ended_at", "last_seen_at", "began_at") if name in last), None)
-    if isinstance(told, str) and moment_of(told) is not None:
-        return told
-    try:
-        changed = place.lstat().st_mtime
-    except OSError:
-        changed = 0.0
-    return datetime.fromtimestamp(changed, timezone.utc).isoformat(timespec="microseconds")
-
-
-def _size_bytes(place: Path) -> int:
-    try:
-        return measure(str(place), -1)[0]
-    except (OSError, ValueError):
-        return 0
+    return noted_moment(told, place)

@@ -28,7 +28,7 @@ from typing import Protocol
 
 from .._engine import CannotTakeError, Part, Refused, Rules, RunCache, Settings, copy_parts, first_defect, is_inside
 from .._fs import NamedTuple, open_own_file, replacing, status_of
-from .._record import RunRecord, companions_of, copy_record
+from .._record import RunRecord, companions_of, copy_record, is_utf8
 from .._tables import RecordList
 from ..index import open_index
 from ._notes import take_over_notes
@@ -313,7 +313,7 @@ def _relative_folder(path: Path, results_dir: str) -> str | None:
 
 def is_plain(name: str) -> bool:
     """Whether a name is one on any file system."""
-    return name.isprintable() and name == name.rstrip(". ") != "" and _SPECIAL.search(name) is None and _is_text(name)
+    return name.isprintable() and name == name.rstrip(". ") != "" and _SPECIAL.search(name) is None and is_utf8(name)
 
 
 def _plain(name: str) -> str:
@@ -322,16 +322,8 @@ def _plain(name: str) -> str:
 
 def _require_plain(names: Iterable[str]) -> None:
     for name in names:
-        if not _is_text(name) or any(_LEADS_ELSEWHERE.search(one) or not one.isprintable() for one in Path(name).parts):
+        if not is_utf8(name) or any(_LEADS_ELSEWHERE.search(one) or not one.isprintable() for one in Path(name).parts):
             raise CannotTakeError(f"the name {name!r} is none everywhere, so it is not put into a zip file")
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _renamed(name: str, old: str, new: str) -> str:

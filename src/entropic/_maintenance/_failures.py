@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from .._engine import RunCache
 from .._fs import remove
-from .._record import cell_text, flatten, local_time, moment_of, one_line
+from .._record import cell_text, flatten, local_time, one_line
 from .._results import Layout, kept_folders, read_note, read_report
-from ..hashing import decode_params
 from ..query import Where, predicate
+from ._places import decoded_params, noted_moment
 
 _PROCESS_ENDED = "The process ended"  # what is noted of a run that has left no error
 _HASH = re.compile(r"(?:^|[._])([0-9a-f]{16})_[0-9a-f]{8}$")
@@ -104,22 +103,15 @@ def _read(folder: Path) -> FailedRun:
     has_report = not _text(note, "error").startswith(_PROCESS_ENDED)
     return FailedRun(
         path=folder,
-        params=_decoded(params),
+        params=decoded_params(params),
         params_hash=_text(note, "params_hash") or (named[1] if named else ""),
         function=_text(note, "function") or None,
         error=_text(note, "error") or _last_line(read_report(folder)),
-        failed_at=_moment(_text(note, "failed_at"), folder),
+        failed_at=noted_moment(_text(note, "failed_at"), folder),
         host=_text(note, "host"),
         reason=_text(note, "reason") or ("exception" if has_report else "signal"),
         attempts=attempts if isinstance(attempts, int) else 1,
     )
-
-
-def _decoded(params: object) -> dict[str, Any] | None:
-    try:
-        return decode_params(params) if isinstance(params, dict) else None
-    except (ValueError, TypeError, RecursionError):  # a note of somebody else's
-        return None
 
 
 def _text(note: Mapping[str, Any], name: str) -> str:
@@ -130,13 +122,3 @@ def _text(note: Mapping[str, Any], name: str) -> str:
 def _last_line(report: str) -> str:
     lines = [line for line in report.splitlines() if line.strip()]
     return lines[-1].strip() if lines else "not known"
-
-
-def _moment(noted: str, folder: Path) -> str:
-    if moment_of(noted) is not None:
-        return noted
-    try:
-        changed = folder.lstat().st_mtime
-    except OSError:
-        changed = 0.0
-    return datetime.fromtimestamp(changed, timezone.utc).isoformat(timespec="microseconds")

@@ -11,13 +11,14 @@ from numbers import Real
 from pathlib import Path
 
 from .._engine import RunCache, not_removed, readable_id
-from .._fs import NamedTuple, measure
+from .._fs import NamedTuple
 from .._record import RunInput, RunRecord, is_pinned, moment_of
 from .._tables import RecordList
 from ..query import Selection, Where, fields_of, predicate
 from ._ancestry import is_behind, other_stores, rank_of, with_inputs
 from ._checkpoints import CheckpointedRun
 from ._failures import FailedRun, failures
+from ._places import size_on_disk
 
 
 class Held(NamedTuple):
@@ -29,7 +30,7 @@ class Held(NamedTuple):
 
 def hold(record: RunRecord, paths: Iterable[Path]) -> Held:
     """A record with the size of its files; those that are gone take nothing."""
-    return Held(record, sum(map(_size_bytes, paths)))
+    return Held(record, sum(map(size_on_disk, paths)))
 
 
 class Limits(NamedTuple):
@@ -209,13 +210,6 @@ def choose(
                 size_bytes -= one.size_bytes
         given_up = [one for one in free if id(one) in gone]
     return given_up
-
-
-def _size_bytes(path: Path) -> int:
-    try:
-        return measure(str(path), -1)[0]
-    except (OSError, ValueError):
-        return 0
 
 
 def newest(in_order: list[Held], count: int) -> set[int]:

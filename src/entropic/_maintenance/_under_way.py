@@ -15,8 +15,8 @@ from .._record import RunRecord, cell_text, flatten, one_line
 from .._results import Layout, Seen, checkpoint_places, is_in_use, read_attempts, runs_seen
 from .._sweep import Estimator, duration
 from ..errors import EntropicError
-from ..hashing import decode_params
 from ..query import Selection
+from ._places import decoded_params
 
 _MOST_SIMILAR = 200
 _MOST_LOOKED_AT = 2000
@@ -131,7 +131,7 @@ def _attempts(layout: Layout, params_hash: str) -> int:
 
 def _active(seen: Seen, estimates: Estimates, now: float, attempts: int) -> ActiveRun:
     note = seen.note
-    function, params = note.get("function"), _decoded(note.get("params"))
+    function, params = note.get("function"), decoded_params(note.get("params"))
     function = function if isinstance(function, str) else None
     elapsed = max(now - seen.began_at, 0.0)
     progress = note.get("progress")
@@ -166,9 +166,3 @@ def _left_by_report(fraction: float | None, elapsed: float) -> float | None:
     if fraction is None or fraction < _LEAST_FRACTION:
         return None
     return elapsed * (1 - fraction) / fraction
-
-
-def _decoded(params: object) -> dict[str, Any] | None:
-    with contextlib.suppress(ValueError, TypeError, RecursionError):  # a note of somebody else's
-        return decode_params(params) if isinstance(params, dict) else None
-    return None

@@ -6,7 +6,7 @@ from .._fs import door
 
 if TYPE_CHECKING:
     from ._amounts import size_text, time_text
-    from ._cells import cell_text, frame_value, is_misleading, local_time, moment_of, one_line, plain_text
+    from ._cells import cell_text, frame_value, is_misleading, is_utf8, local_time, moment_of, one_line, plain_text
     from ._companions import companions_of, listed_members
     from ._flat import flatten
     from ._folded import folded
@@ -44,6 +44,7 @@ __all__ = [
     "inputs_text",
     "is_misleading",
     "is_pinned",
+    "is_utf8",
     "lazy_copy",
     "listed_members",
     "local_time",
@@ -62,7 +63,7 @@ __getattr__, __dir__ = door(
     __name__,
     {
         "_amounts": "size_text time_text",
-        "_cells": "cell_text frame_value is_misleading local_time moment_of one_line plain_text",
+        "_cells": "cell_text frame_value is_misleading is_utf8 local_time moment_of one_line plain_text",
         "_companions": "companions_of listed_members",
         "_flat": "flatten",
         "_folded": "folded",

@@ -146,3 +146,18 @@ def _without_tags(value: Any) -> Any:
     if isinstance(value, dict):
         return _tagged_text(value) or {name: _without_tags(item) for name, item in value.items()}
     return value
+
+
+def is_utf8(text: str) -> bool:
+    r"""
+    Whether a file can hold a text. One with half of a surrogate pair it cannot, as of a name that is no UTF-8.
+
+    Example:
+        >>> is_utf8("café"), is_utf8("caf\udce9")
+        (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._points import ABSENT, EXACT, LOST, NONE, NOTES
-from .._record import frame_value, moment_of
+from .._record import frame_value, is_utf8, moment_of
 from ..errors import EntropicError, MissingExtraError
 from ..hashing import canonical, normalize
 from ._columns import PARAM, Table
@@ -42,7 +42,7 @@ def data_frame(table: Table, params: Sequence[dict[str, Any]]) -> pandas.DataFra
         raise MissingExtraError("Cannot make a DataFrame", "pandas", "pandas") from error
     rows = [{name: frame_value(value) for name, value in row.items()} for row in table.rows]
     # Names of files that are not UTF-8: where pandas keeps texts in pyarrow, it refuses a column that has one.
-    odd = {name for row in rows for name, value in row.items() if type(value) is str and not _is_text(value)}
+    odd = {name for row in rows for name, value in row.items() if type(value) is str and not is_utf8(value)}
     plain = [{name: value for name, value in row.items() if name not in odd} for row in rows] if odd else rows
     frame = pandas.DataFrame(plain, columns=table.columns)
     notes: dict[str, dict[str, Any]] = {}
@@ -93,14 +93,6 @@ def _note(name: str, found: Sequence[Any], recorded: Sequence[Any], params: Sequ
     ):
         note["value"] = LOST
     return note
-
-
-def _is_text(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _absence(value: Any) -> str:

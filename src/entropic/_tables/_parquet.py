@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from .._fs import replacing
-from .._record import RunRecord, moment_of
+from .._record import RunRecord, is_utf8, moment_of
 from ..errors import MissingExtraError
 from ..hashing import encode
 
@@ -76,15 +76,8 @@ def _kind(value: Any) -> str:
     if type(value) is int:
         return "int" if -_LARGEST <= value < _LARGEST else "json"
     if type(value) is str:
-        return "text" if value.isascii() or _is_utf8(value) else "json"
+        return "text" if is_utf8(value) else "json"
     return {float: "float", bool: "bool"}.get(type(value), "json")
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        return bool(text.encode())
-    except UnicodeEncodeError:
-        return False
 
 
 def _wider(one: str, other: str) -> str:
