@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 import entropic
 from entropic import Store
 from entropic._engine import _reads
+from entropic.index import MemoryIndex
 
 sys.path.insert(0, str(Path(__file__).parent / "servers"))
 import s3_server
@@ -114,6 +115,14 @@ def _what_was_there_before_is_not_looked_through() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def five_methods() -> Any:
+    """An index of a user's own, with the five methods alone."""
+    index = MemoryIndex()
+    names = ("find_by_hash", "find_by_params", "insert", "all", "delete_by_hash")
+    return type("FiveMethods", (), {name: staticmethod(getattr(index, name)) for name in names})()
 
 
 @pytest.fixture(autouse=True)

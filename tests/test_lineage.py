@@ -980,36 +980,12 @@ def test_runs_made_from_others_are_reproduced(study: Study) -> None:
     assert sorted(one.outcome for one in study.runs.reproduce(1.0)) == ["same", "same", "skipped"]
 
 
-class Five:
-    """An index of a user's own, with just the five methods."""
-
-    def __init__(self) -> None:
-        self.records: list[RunRecord] = []
-
-    def find_by_hash(self, params_hash: str) -> RunRecord | None:
-        return next((one for one in reversed(self.records) if one.params_hash == params_hash), None)
-
-    def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
-        return [one for one in self.records if params.items() <= one.params.items()]
-
-    def insert(self, record: RunRecord) -> None:
-        self.records.append(record)
-
-    def all(self) -> list[RunRecord]:
-        return list(self.records)
-
-    def delete_by_hash(self, params_hash: str) -> bool:
-        before = len(self.records)
-        self.records = [one for one in self.records if one.params_hash != params_hash]
-        return len(self.records) < before
-
-
 @pytest.mark.parametrize("kind", ["tinydb", "sqlite", "five methods"])
-def test_any_index(tmp_path: Path, kind: str) -> None:
+def test_any_index(tmp_path: Path, five_methods: Any, kind: str) -> None:
     """Records are followed, checked and kept in whatever index they are."""
     if kind == "sqlite":
         pytest.importorskip("sqlalchemy")
-    index: Any = {"tinydb": None, "sqlite": f"sqlite:///{tmp_path}/runs.sqlite3", "five methods": Five()}[kind]
+    index: Any = {"tinydb": None, "sqlite": f"sqlite:///{tmp_path}/runs.sqlite3", "five methods": five_methods}[kind]
     with Store(tmp_path / "results", tmp_path / "runs.json", file_suffix=".txt", index=index) as store:
         records = chain_of_five(store)
 

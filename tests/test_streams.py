@@ -28,15 +28,6 @@ from entropic.testing import HOSTILE_PARAMS, make_record
 COUNT = 2500
 
 
-class FiveMethods:
-    """An index of a user's own, with the five methods alone."""
-
-    def __init__(self) -> None:
-        self._index = MemoryIndex()
-        self.find_by_hash, self.find_by_params = self._index.find_by_hash, self._index.find_by_params
-        self.insert, self.all, self.delete_by_hash = self._index.insert, self._index.all, self._index.delete_by_hash
-
-
 KINDS = ["five methods", "memory", "tinydb", "large tinydb", "sqlite", "postgresql"]
 
 
@@ -47,7 +38,7 @@ def index(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setattr(_line_content, "_SMALL_FILE_BYTES", 0)
         monkeypatch.setattr(_line_content, "_LARGE_FILE_BYTES", 0)
     made: dict[str, Callable[[], Any]] = {
-        "five methods": FiveMethods,
+        "five methods": lambda: request.getfixturevalue("five_methods"),
         "memory": MemoryIndex,
         "sqlite": lambda: SQLIndex(f"sqlite:///{tmp_path / 'runs.sqlite3'}", durable=False),
         "postgresql": lambda: SQLIndex(request.getfixturevalue("postgres_url"), durable=False),

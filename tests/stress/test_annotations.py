@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from entropic import Store
-from tests.stress.conftest import Together
+
+Together = Callable[..., list[Any]]
 
 WORKER = """
 from entropic import Store
