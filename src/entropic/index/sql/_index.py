@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -226,27 +226,20 @@ class SQLIndex(Index):
         self.insert_many([record])
 
     def insert_many(self, records: list[RunRecord]) -> None:
-        """Add records in this order and in one transaction."""
-        rows = [row_of(record) for record in records]  # with identities: an insert that is repeated adds nothing
-
-        def work(connection: Connection) -> None:
-            self._tell_folder(connection)
-            self._insert(connection, records, rows)
-
-        if not records:
-            return
-        if self._leases is not None and len(records) == 1 and self._folder_is_told:
-            self._leases.insert(rows[0])
-            return
-        self._database.write(work)
-        self._folder_is_told = True
+        """Add records in this order and in one transaction; on a server, in one round trip."""
+        if records:
+            self._insert(records, [None] * len(records))
 
     def insert_under(self, record: RunRecord, lock: KeyLock | None) -> bool:
         """Add a record, and end the lease of its run, in one round trip; not if the lease was lost."""
-        if self._leases is not None and self._folder_is_told:
-            return self._leases.insert(row_of(record), lock)
-        self.insert(record)
-        return True
+        (is_there,) = self._insert([record], [lock])
+        if not is_there and self._leases is not None:
+            self._leases.take_again(lock)
+        return is_there
+
+    def insert_many_under(self, made: Sequence[tuple[RunRecord, KeyLock | None]]) -> list[bool]:
+        """Add records, and end the leases of their runs, in one transaction; on a server, in one round trip."""
+        return self._insert([record for record, _ in made], [lock for _, lock in made]) if made else []
 
     def delete_by_hash(self, params_hash: str) -> bool:
         """Remove all records under this hash; tell whether there were any."""
@@ -321,21 +314,21 @@ class SQLIndex(Index):
         keys = list(map(searchable, hashes))
         return self._database.read(lambda connection: list(rows_under(connection, keys)), [])
 
-    def _insert(self, connection: Connection, records: list[RunRecord], rows: list[dict[str, Any]]) -> None:
+    def _insert(self, records: Sequence[RunRecord], locks: Sequence[KeyLock | None]) -> list[bool]:
+        rows = [row_of(record) for record in records]  # with identities: an insert that is repeated adds nothing
         if self._leases is not None:
-            new = postgresql.insert(runs).on_conflict_do_nothing(index_elements=[runs.c.uid])
-            connection.execute(new, rows if len(rows) > 1 else rows[0])
-            return
-        if connection.execute(_KNOWN, {"uid": rows[0]["uid"]}).first() is not None:
-            return  # committed before, by an attempt that was disturbed only then
-        # Nobody else writes meanwhile: the numbers can be given here, for the tokens to refer to.
-        first = (connection.execute(_LAST_NUMBER).scalar_one_or_none() or 0) + 1
-        numbered = [{**row, "id": first + place} for place, row in enumerate(rows)]
-        connection.execute(insert(runs), numbered)
-        entries = [(token, first + place) for place, record in enumerate(records) for token in tokens_of(record)]
-        if entries:
-            ordered = [{"token": token, "run_id": run_id} for token, run_id in sorted(entries)]
-            connection.execute(insert(tokens), ordered)
+            if not self._folder_is_told:
+                self._database.write(self._tell_folder)
+                self._folder_is_told = True
+            return self._leases.insert(rows, locks)
+
+        def work(connection: Connection) -> None:
+            self._tell_folder(connection)
+            _insert_into_file(connection, records, rows)
+
+        self._database.write(work)
+        self._folder_is_told = True
+        return [True] * len(records)
 
     def _delete(self, keys: Collection[str], is_unwanted: Callable[[RunRecord], bool]) -> int:
         if not keys or not self._database.read(lambda connection: True, False):
@@ -395,3 +388,16 @@ class _Shown(NamedTuple):
 def _end_all(opened: list[Leases | SQLiteFile | PostgresServer]) -> None:
     for part in opened:
         part.end()
+
+
+def _insert_into_file(connection: Connection, records: Sequence[RunRecord], rows: Sequence[dict[str, Any]]) -> None:
+    if connection.execute(_KNOWN, {"uid": rows[0]["uid"]}).first() is not None:
+        return  # committed before, by an attempt that was disturbed only then
+    # Nobody else writes meanwhile: the numbers can be given here, for the tokens to refer to.
+    first = (connection.execute(_LAST_NUMBER).scalar_one_or_none() or 0) + 1
+    numbered = [{**row, "id": first + place} for place, row in enumerate(rows)]
+    connection.execute(insert(runs), numbered)
+    entries = [(token, first + place) for place, record in enumerate(records) for token in tokens_of(record)]
+    if entries:
+        ordered = [{"token": token, "run_id": run_id} for token, run_id in sorted(entries)]
+        connection.execute(insert(tokens), ordered)
