@@ -27,8 +27,8 @@ PACKAGE = Path(entropic.__file__).parent
 # of lower floors only, each through its ``__init__``.
 FLOORS = (
     ("errors", "_log", "_fs"),
-    ("hashing", "_locks", "_results", "_remote", "_points", "_stopping"),
-    ("query", "_record", "_code"),
+    ("hashing", "_locks", "_results", "_remote", "_points"),
+    ("query", "_record", "_code", "_current"),
     ("index", "_tables", "_command"),
     ("_engine", "_sweep"),
     ("_maintenance",),

@@ -125,7 +125,7 @@ class FunctionPoints:
 
     async def ensure_async(self, point: Any, params_hash: str) -> tuple[RunRecord, bool]:
         key, call, watch = self._call(point, params_hash)
-        record = await self.cache.engine.obtain_async(key, call.awaited, self.metadata, watch, waits=False)
+        record = await self.cache.engine.obtain_async(key, call, self.metadata, watch, waits=False)
         return record, self._has_run(call)
 
     def _call(self, point: Any, params_hash: str) -> tuple[Key, Call, StalenessPolicy]:

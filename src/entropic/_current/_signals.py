@@ -71,7 +71,7 @@ class StopSignals:
 
     def hold(self) -> bool:
         """Have signals wait from now on until the run leaves, if results are spared; whether that was needed."""
-        if not self.spare_results or self._before or not self._runs or not _is_main_thread():
+        if not self.spare_results or self._before or not self._runs or not is_main_thread():
             return False
         for number in _ending_numbers():
             if signal.getsignal(number) == signal.SIG_DFL:
@@ -83,7 +83,7 @@ class StopSignals:
         self._runs -= 1
         self._is_answered = self._is_answered or has_stopped
         # Elsewhere it is a coroutine that the collector has ended.
-        if (self._runs and not has_held) or not _is_main_thread():
+        if (self._runs and not has_held) or not is_main_thread():
             return
         is_answered, self._is_answered = self._is_answered, False
         if self._is_lasting:
@@ -96,7 +96,7 @@ class StopSignals:
 
     def catch(self) -> None:
         """Catch them from now on, if this is the main thread: until its runs have ended, or outside of any for good."""
-        if self._before or not _is_main_thread():
+        if self._before or not is_main_thread():
             return
         self._is_lasting = not self._runs
         for number in NUMBERS:
@@ -140,7 +140,7 @@ class StopRequests:
 
     def __init__(self) -> None:
         self.has_stopped = False
-        self._hears = _is_main_thread()
+        self._hears = is_main_thread()
         if self._hears:
             signals.enter()
             signals.catch()
@@ -163,8 +163,9 @@ def _ending_numbers() -> list[int]:
     return [number for number in NUMBERS if not _is_ignored_or_foreign(number)]
 
 
-def _is_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()
+def is_main_thread() -> bool:
+    """Whether this is the thread in which Python handles signals."""
+    return threading.get_ident() == threading.main_thread().ident
 
 
 def _is_ignored_or_foreign(number: int) -> bool:
