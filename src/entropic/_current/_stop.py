@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NoReturn
 
 from ..errors import RunStopped
@@ -44,6 +45,11 @@ class hearing_signals:
 def spare_results() -> None:
     """From now on in this process, a run that has ended is recorded before a signal has its effect."""
     signals.spare_results = True
+
+
+def interim_work(work: Callable[[], object] | None) -> None:
+    """What is to be done before a signal ends this process while a run is at work; None for nothing."""
+    signals.interim = work
 
 
 def should_stop(margin_seconds: float = MARGIN_SECONDS) -> bool:

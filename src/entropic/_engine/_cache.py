@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from ._away import AwayResults
     from ._fallback import Fallbacks, Found
     from ._folder import FolderIdentity
+    from ._group import RunGroup
     from ._recorder import Recorder
     from ._run import Metadata
     from ._work import Work
@@ -144,8 +145,10 @@ class RunCache:
         return Fallbacks(self.settings, self.paths, self.recorder, self.writer, self.codebook)
 
     def settle(self) -> None:
-        """Remove what runs of this process have put off to remove; see `IndexWriter.settle`."""
-        if "writer" in vars(self):
+        """Record what runs of this thread have put off to record, and remove what others have put off to remove."""
+        if "writer" in (made := vars(self)):
+            if "recorder" in made:
+                self.recorder.record_pending()
             self.writer.settle()
 
     def close(self) -> None:
@@ -167,7 +170,7 @@ class RunCache:
         look = SecondLook(self.finder, key, policy)
         flight = self.flights.lead(key.params_hash, look, waits=waits)
         with flight as record:
-            record = record or self._fetched(key, policy, look)
+            record = record or self.fetched(key, policy, look)
             if record is None:
                 with self.recorder.run(key, work, metadata, policy, look.found, flight=flight) as run:
                     run.returned = work(run.path)
@@ -182,28 +185,36 @@ class RunCache:
         look = SecondLook(self.finder, key, policy)
         flight = self.flights.lead(key.params_hash, look, waits=waits)
         async with flight as record:
-            record = record or self._fetched(key, policy, look)
+            record = record or self.fetched(key, policy, look)
             if record is None:
                 with self.recorder.run(key, work, metadata, policy, look.found, flight=flight) as run:
                     run.returned = await work.awaited(run.path)
                 record = run.record
             return record
 
+    def group(self) -> RunGroup | None:
+        """What records short runs of a thread together; None if the index takes them one by one."""
+        from ._group import RunGroup  # loaded by workers of a sweep
+
+        return RunGroup(self) if self.recorder.can_insert_together() else None
+
     def retrieve(self, key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None:
         """As `recall`; what a fallback has is fetched."""
         record = self.recall(key, policy)
+        if record is None and "recorder" in vars(self) and self.recorder.record_pending():
+            record = self.recall(key, policy)
         if record is not None or (found := self.found_elsewhere(key, policy)) is None:
             return record
         self._prepare_run()
         look = SecondLook(self.finder, key, policy)
         with self.flights.lead(key.params_hash, look) as record:
-            return record or self._fetched(key, policy, look, found)
+            return record or self.fetched(key, policy, look, found)
 
     def found_elsewhere(self, key: Key, policy: StalenessPolicy | None = None) -> Found | None:
         """What a fallback has for a key that nothing here answers; nothing is written."""
         return self.fallbacks.find(key, policy) if self.settings.fallback else None
 
-    def _fetched(
+    def fetched(
         self, key: Key, policy: StalenessPolicy | None, look: SecondLook, found: Found | None = None
     ) -> RunRecord | None:
         """What a fallback has for a key, taken over; the flight of the key is ours."""
@@ -372,10 +383,15 @@ class RunCache:
     def prepare(self, module_name: str | None, code: Fingerprint | None = None) -> None:
         """Load and find out what the first run needs, for processes to be forked; it says itself what is in its way."""
         with contextlib.suppress(Exception):
-            self._prepare_run()
+            self.require_ready()
         self.recorder.prepare(module_name, code)
 
     def _prepare_run(self) -> None:
+        self.recorder.record_pending()
+        self.require_ready()
+
+    def require_ready(self) -> None:
+        """Refuse before the run what would be refused after it."""
         _locks.refuse_ranks()
         self.recorder.require_writable()
         self.writer.warn_if_lost()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from .._locks import SingleFlight
 from .._record import RunRecord
@@ -19,6 +19,9 @@ from ._cache import RunCache
 from ._failure import keep_failure
 from ._run import Metadata
 from ._runner import BoundRunner, takes_checkpoint
+
+if TYPE_CHECKING:
+    from ._group import RunGroup
 
 _MOST_SIMILAR = 500
 _LOOKED_AT = 10_000  # for plain runs among others, which no index tells apart
@@ -49,10 +52,17 @@ class PlainRuns:
     def key(self, point: Any) -> Key:
         return self._engine.key_of(point, self._runner)
 
-    def ensure(self, point: Any, params_hash: str, *, waits: bool = False) -> tuple[RunRecord, bool]:
+    def group(self) -> RunGroup | None:
+        return self._engine.group()
+
+    def ensure(
+        self, point: Any, params_hash: str, *, waits: bool = False, group: RunGroup | None = None
+    ) -> tuple[Any, bool]:
         key = self.key(point)
         require_same_point(key, params_hash)
         work = BoundRunner(self._runner, point, key)
+        if group is not None:
+            return group.obtain(key, work, self._metadata), work.has_run
         return self._engine.obtain(key, work, self._metadata, waits=waits), work.has_run
 
     def flights(self) -> SingleFlight:

@@ -49,6 +49,14 @@ class IndexWriter:
             self._note("recorded", [record])
         return True
 
+    def insert_many_under(self, made: Sequence[tuple[RunRecord, KeyLock | None]]) -> list[bool]:
+        """Add the records of several runs, as `Index.insert_many_under`."""
+        records = [record for record, _ in made]
+        with encoded(records):
+            are_added = self._index.insert_many_under(made)
+            self._note("recorded", [record for record, is_added in zip(records, are_added, strict=True) if is_added])
+        return are_added
+
     def insert_many(self, records: Sequence[RunRecord]) -> None:
         """Add records, as `Index.insert_many`."""
         with encoded(records):

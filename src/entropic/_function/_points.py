@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from .._engine import (
     Metadata,
+    RunGroup,
     StalenessPolicy,
     checked_metadata,
     durations_of,
@@ -118,8 +119,15 @@ class FunctionPoints:
         found = engine.found_elsewhere(key, watch)
         return None if found is None else engine.fallbacks.is_of_earlier_code(found, key)
 
-    def ensure(self, point: Any, params_hash: str, *, waits: bool = False) -> tuple[RunRecord, bool]:
+    def group(self) -> RunGroup | None:
+        return None if self.cache.is_async else self.cache.engine.group()
+
+    def ensure(
+        self, point: Any, params_hash: str, *, waits: bool = False, group: RunGroup | None = None
+    ) -> tuple[Any, bool]:
         key, call, watch = self._call(point, params_hash)
+        if group is not None:
+            return group.obtain(key, call, self.metadata, watch), self._has_run(call)
         record = self.cache.engine.obtain(key, call, self.metadata, watch, waits=waits)
         return record, self._has_run(call)
 

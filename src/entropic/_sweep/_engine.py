@@ -27,9 +27,10 @@ from ._expected import Limits
 from ._look_ahead import drawn
 from ._outcomes import Asked, Counts, Outcome, failure_of, nobody_looks
 from ._queue import Queue
+from ._reporting import attempt
 from ._sharing import Sharing
 from ._subject import Subject
-from ._tasks import NotSeen, NotStarted, Report, Reported, Task, attempt
+from ._tasks import NotSeen, NotStarted, Report, Reported, Task
 from ._verdicts import Verdicts, error_of
 from ._workers import Died, Stopped, Workers
 
@@ -307,12 +308,16 @@ class Sweep:
             return
         error, is_in_doubt = error_of(outcome)
         self._queue.tell_broken(outcome, len(missing))
+        is_one = is_in_doubt or isinstance(outcome, JobLostError)
         is_alone = len(batch) == 1 and (batch[0].is_suspect or not is_in_doubt)
         if is_alone or isinstance(outcome, BrokenExecutor):
             for asked in missing:
                 yield from self._given_up(asked, failure_of(asked.point, error))
+        elif is_one and len(batch) > 1 and not batch[0].is_recorded_alone:
+            # Of runs that are recorded together it cannot be told at which the worker ended; next time it can.
+            self._put_first([asked.to_record_alone() for asked in missing])
         else:
-            self._suspect(missing, one=is_in_doubt or isinstance(outcome, JobLostError))
+            self._suspect(missing, one=is_one)
 
     def _suspect(self, missing: list[Asked], *, one: bool) -> None:
         """Of a process or job that ended, the first point without a record was at work; of an executor, any of them."""

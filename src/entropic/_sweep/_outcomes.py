@@ -80,13 +80,18 @@ class Counts:
 class Asked:
     """A point that is not recorded, and all places of the sweep at which it stands."""
 
-    __slots__ = ("is_suspect", "key", "latest", "others", "point", "position", "refusals")
+    __slots__ = ("is_recorded_alone", "is_suspect", "key", "latest", "others", "point", "position", "refusals")
 
     def __init__(self, position: int, point: Any, key: Any) -> None:
         self.position = position
         self.point = point
         self.key = key
         self.others: list[tuple[int, Any]] = []
-        self.is_suspect = False
+        self.is_suspect = self.is_recorded_alone = False
         self.refusals = 0
         self.latest = math.inf  # when it has to begin at the latest
+
+    def to_record_alone(self) -> Asked:
+        """Have it recorded as soon as it has run, and not together with others; the same point."""
+        self.is_recorded_alone = True
+        return self
