@@ -136,10 +136,7 @@ class FunctionCache:
     @late
     def traits(self) -> Traits:
         """What is the same for all its runs."""
-        from .._engine import Traits  # loaded by those who run
-
-        takes, options = self.binding.takes_checkpoint, self.options
-        return Traits(self.function.__module__, takes, options.suffix, options.save, options.allow_empty)
+        return _call.traits_of(self)
 
     @late
     def growth(self) -> GrowthWatch:
@@ -325,9 +322,6 @@ class FunctionCache:
         names, takes_more = self.binding.names(self.options.ignore)
         name = self.function.__qualname__
         return Evolution(name, added, renamed, removed, names, takes_more=takes_more, former_names=former_names)
-
-    def count_miss(self) -> None:
-        self.misses.add_one()
 
     def count_hits(self, count: int) -> None:
         self.hits.add(count)

@@ -153,7 +153,7 @@ class FunctionPoints:
 
     def note(self, has_run: bool) -> None:
         if has_run:
-            self.cache.count_miss()
+            self.cache.misses.add_one()
         else:
             self.cache.count_hits(1)
 
