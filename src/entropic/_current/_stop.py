@@ -7,7 +7,7 @@ from typing import NoReturn
 from ..errors import RunStopped
 from ._end_time import moment_text, time_left
 from ._run import current_run
-from ._signals import is_main_thread, signals
+from ._signals import signals
 
 MARGIN_SECONDS = 60.0
 
@@ -22,7 +22,7 @@ class hearing_signals:
     _can_hear = _has_held = False
 
     def __enter__(self) -> hearing_signals:
-        self._can_hear = is_main_thread()
+        self._can_hear = signals.are_heard()
         if self._can_hear:
             signals.enter()
         return self

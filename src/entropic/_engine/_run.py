@@ -71,6 +71,7 @@ class Run:
     ) -> None:
         self._recorder = recorder
         self._key = key
+        self._name = str(key.identity.fields.get("function", ""))
         self._work = work
         self._details = checked_metadata(metadata)
         self._policy = policy
@@ -83,7 +84,7 @@ class Run:
         self._ending = Ending(stage, key, settings.results_dir, work, keep_failed=settings.keep_failed)
         self.observed = Observation(work.traits.module, policy, recorder.notes, found.reason)
         self._attempt = attempt_at(recorder.staging, key, work, policy, purpose, self.observed)
-        self._current = CurrentRun(stage.folder, self._ending.note, is_brief=recorder.durations.are_brief(key))
+        self._current = CurrentRun(stage.folder, self._ending.note, is_brief=recorder.durations.are_brief(self._name))
         self._signals = hearing_signals()
 
     # ---- the block ----------------------------------------------------------------------------------------------
@@ -127,7 +128,7 @@ class Run:
     def _record(self) -> None:
         recorder, observed, traits = self._recorder, self.observed, self._work.traits
         elapsed_seconds = observed.elapsed_seconds
-        recorder.durations.note(self._key, elapsed_seconds)
+        recorder.durations.note(self._name, elapsed_seconds)
         self._held_open = self._ending.held_open(elapsed_seconds)
         told = {} if traits.save is not None else returned_metadata(self.returned)
         self.returned = None
