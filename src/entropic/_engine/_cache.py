@@ -23,11 +23,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import _fs, _locks, _results, _tables, query
+from .. import _fs, _locks, _results, _tables, errors, query
 from .._code import Codebook, Fingerprint
 from .._fs import late, remember
 from .._record import RunRecord, is_pinned
-from ..errors import ResultMissingError
 from ..hashing import PLAIN_TYPES, Key, hash_params, make_key
 from ..index import adapt
 from ._finder import Finder, SecondLook
@@ -258,7 +257,7 @@ class RunCache:
         from . import _arguments, _origins
 
         if not os.path.exists(path := os.path.abspath(result_path)):
-            raise ResultMissingError(path, "Cannot register the result")
+            raise errors.ResultMissingError(path, "Cannot register the result")
         if self.settings.durable:
             _fs.sync_tree(path)
         details = _arguments.checked_metadata(metadata)
