@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from ._io import first_line
 from ._reader import LineReader
 
 if TYPE_CHECKING:
+    from ..._locks import KeyLock
     from ...query import Condition, Where
     from . import _database as _runs
     from ._writer import LineWriter
@@ -175,6 +176,11 @@ class TinyDBIndex(Index):
     def insert_many(self, records: list[RunRecord]) -> None:
         """Add records in one write and one sync."""
         self._writer.insert(records)
+
+    def insert_many_under(self, made: Sequence[tuple[RunRecord, KeyLock | None]]) -> list[bool]:
+        """Add records in one write and one sync; the locks are files, and are not lost while their holder lives."""
+        self._writer.insert([record for record, _ in made])
+        return [True] * len(made)
 
     def all(self) -> list[RunRecord]:
         """Return every record, oldest first."""
