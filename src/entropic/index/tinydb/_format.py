@@ -28,6 +28,7 @@ CLOSING = b"\n}}\n"
 
 _LINE_BEGINS = b'": {'
 _BEGUN_LINE = rb'("\d*("(:( (\{.*)?)?)?)?)?\}*'  # compiled when a torn line is found, not for a hit
+_SHOWN_RUN = rb'"(\d{1,18})": \{"params_hash": "([ -!#-\[\]-~]*)"[^\n]*\}'  # likewise, when a file has grown
 BLANKS = b" \t"
 REMOVED_END = b"\t"
 """In the place of the line feed of a line that was removed: nowhere else behind the head stands one."""
@@ -298,6 +299,28 @@ def split_tail(tail: bytes, *, is_bare: bool, is_cut: bool = False) -> tuple[lis
     if torn is not None and b"\0" not in torn[1] and (closed or not re.fullmatch(_BEGUN_LINE, torn[1])):
         raise Damage(*torn)
     return lines, closed and torn is None and ends_in_run
+
+
+def shown_runs(tail: bytes, *, is_bare: bool) -> list[tuple[int, int, str, bytes]] | None:
+    """
+    As `split_tail`, of a tail that ends as it should and in which every line looks like ours: only the last is parsed.
+
+    What stands before a line was found whole by the writer of that line, and parsed by whoever wrote it.
+
+    Returns:
+        Offset within the tail, number, hash and text of each run; None if a line looks otherwise.
+    """
+    separator = b"\n" if is_bare else b",\n"
+    if not (tail.startswith(separator) and tail.endswith(CLOSING)) or b"\0" in tail:
+        return None
+    runs, offset, text = [], len(separator), b""
+    for text in tail[offset : -len(CLOSING)].split(b",\n"):
+        shown = re.fullmatch(_SHOWN_RUN, text)
+        if shown is None:
+            return None
+        runs.append((offset, int(shown[1]), shown[2].decode("ascii"), text))
+        offset += len(text) + len(b",\n")
+    return None if parse_line(text) is None else runs
 
 
 def _whole_line(text: bytes) -> bytes | None:
