@@ -40,6 +40,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── JobLostError            RuntimeError       a job of a batch system that has ended without a result
     ├── WorkerError             RuntimeError       what a worker raised, where that itself could not travel
     ├── NotSharedError          RuntimeError       a sweep in processes that would not see each other's records
+    ├── OtherCodeError          RuntimeError       a worker of a sweep runs other code than the process that sweeps
     ├── MissingExtraError       ImportError        a package that is needed for this only, and is not installed
     ├── UnsupportedSystemError  NotImplementedError  a system on which files cannot be locked, so that nothing is run
     └── CommandError            RuntimeError       a program that could not be started, or has failed
@@ -115,6 +116,7 @@ __all__ = [
     "NotImportableError",
     "NotRecordedError",
     "NotSharedError",
+    "OtherCodeError",
     "OtherFolderError",
     "OtherRemoteError",
     "ParameterError",
@@ -1131,6 +1133,35 @@ class NotSharedError(EntropicError, RuntimeError):
         "Cannot sweep in other processes: {reason}, so they do not share the index {index}. Use an index that all of "
         "them see, such as the default one on a common file system, or threads, or no executor."
     )
+
+
+class OtherCodeError(EntropicError, RuntimeError):
+    """
+    A worker of a sweep has recorded a run by other code than the process that sweeps has; ``on_change`` forbids it.
+
+    Start the one with the older code anew, or bring the copy of the code on that host up to date.
+
+    Attributes:
+        name: The function.
+        host: Where the worker is.
+        changed: What differs, such as ``"helper `rhs` in model.py"``.
+    """
+
+    name: str
+    host: str
+    changed: Sequence[str]
+    _template = (
+        "Cannot answer from the run of a worker. {story} Start the one with the older code anew, or bring the copy of "
+        "the code on {host} up to date; then sweep again."
+    )
+
+    @property
+    def story(self) -> str:
+        """Which worker has other code, and what differs, in a sentence."""
+        return (
+            f"A worker on {self.host} runs other code of {self.name} than the process that sweeps: "
+            f"{_listed(self.changed)}."
+        )
 
 
 class Failure(NamedTuple):
