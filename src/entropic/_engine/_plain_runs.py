@@ -70,6 +70,15 @@ class PlainRuns:
     def is_of_earlier_code(self, key: Key) -> bool:
         return False  # a plain run belongs to no code
 
+    def other_code(self, key: Key, record: RunRecord) -> tuple[()]:
+        return ()
+
+    def permits_other_code(self) -> bool:
+        return True
+
+    def name(self) -> str:
+        return getattr(self._runner, "__qualname__", repr(self._runner))
+
     def elsewhere(self, key: Key) -> bool | None:
         return None if self._engine.found_elsewhere(key) is None else False
 
