@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from ._end_time import time_left
     from ._progress import report_progress
     from ._run import NOTE_VARIABLE, CurrentRun, inherited_descriptors, note_for_programs, note_use, watch_runs
-    from ._signals import StopRequests, is_main_thread
-    from ._stop import hearing_signals, interim_work, should_stop, spare_results, stop_here
+    from ._signals import StopRequests
+    from ._stop import hearing_signals, interim_work, interrupts_held_off, should_stop, spare_results, stop_here
 
 __all__ = [
     "NOTE_VARIABLE",
@@ -18,7 +18,7 @@ __all__ = [
     "hearing_signals",
     "inherited_descriptors",
     "interim_work",
-    "is_main_thread",
+    "interrupts_held_off",
     "note_for_programs",
     "note_use",
     "report_progress",
@@ -35,7 +35,7 @@ __getattr__, __dir__ = door(
         "_end_time": "time_left",
         "_progress": "report_progress",
         "_run": "NOTE_VARIABLE CurrentRun inherited_descriptors note_for_programs note_use watch_runs",
-        "_signals": "StopRequests is_main_thread",
-        "_stop": "hearing_signals interim_work should_stop spare_results stop_here",
+        "_signals": "StopRequests",
+        "_stop": "hearing_signals interim_work interrupts_held_off should_stop spare_results stop_here",
     },
 )

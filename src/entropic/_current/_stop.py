@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from ..errors import RunStopped
 from ._end_time import moment_text, time_left
 from ._run import current_run
-from ._signals import is_main_thread, signals
+from ._signals import signals
 
 MARGIN_SECONDS = 60.0
 
@@ -23,7 +25,7 @@ class hearing_signals:
     _can_hear = _has_held = False
 
     def __enter__(self) -> hearing_signals:
-        self._can_hear = is_main_thread()
+        self._can_hear = signals.are_heard()
         if self._can_hear:
             signals.enter()
         return self
@@ -45,6 +47,19 @@ class hearing_signals:
 def spare_results() -> None:
     """From now on in this process, a run that has ended is recorded before a signal has its effect."""
     signals.spare_results = True
+
+
+@contextlib.contextmanager
+def interrupts_held_off() -> Iterator[None]:
+    """An interrupt comes after the block: in its midst, many results that are whole would be kept aside for it."""
+    if not (signals.are_heard() and hasattr(signal, "pthread_sigmask")):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def interim_work(work: Callable[[], object] | None) -> None:

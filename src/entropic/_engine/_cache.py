@@ -24,11 +24,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import _fs, _locks, _results, _tables, query
+from .. import _fs, _locks, _results, _tables, errors, query
 from .._code import Codebook, Fingerprint
 from .._fs import late
 from .._record import RunRecord, is_pinned
-from ..errors import ResultMissingError
 from ..hashing import Key, PlainKeys, hash_params
 from ..index import adapt
 from ._finder import Finder, SecondLook
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from ._away import AwayResults
     from ._fallback import Fallbacks, Found
     from ._folder import FolderIdentity
-    from ._group import RunGroup
     from ._recorder import Recorder
     from ._run import Metadata
     from ._work import Work
@@ -192,12 +190,6 @@ class RunCache:
                 record = run.record
             return record
 
-    def group(self) -> RunGroup | None:
-        """What records short runs of a thread together; None if the index takes them one by one."""
-        from ._group import RunGroup  # loaded by workers of a sweep
-
-        return RunGroup(self) if self.recorder.can_insert_together() else None
-
     def retrieve(self, key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None:
         """As `recall`; what a fallback has is fetched."""
         record = self.recall(key, policy)
@@ -278,7 +270,7 @@ class RunCache:
         from . import _arguments, _origins
 
         if not os.path.exists(path := os.path.abspath(result_path)):
-            raise ResultMissingError(path, "Cannot register the result")
+            raise errors.ResultMissingError(path, "Cannot register the result")
         if self.settings.durable:
             _fs.sync_tree(path)
         details = _arguments.checked_metadata(metadata)

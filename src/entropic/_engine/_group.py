@@ -14,13 +14,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import signal
 import threading
 from collections.abc import Iterator, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from .._current import hearing_signals, interim_work, is_main_thread
+from .._current import hearing_signals, interim_work, interrupts_held_off
 from .._fs import process_id, sync
 from .._record import RunRecord
 from ..errors import EntropicError
@@ -59,6 +58,11 @@ class RunGroup:
         self._timer: threading.Timer | None = None
         self._hearing: hearing_signals | None = None
 
+    @staticmethod
+    def of(engine: RunCache) -> RunGroup | None:
+        """One for a thread; None if the index takes records one by one, or results are stored elsewhere."""
+        return RunGroup(engine) if engine.recorder.can_insert_together() else None
+
     def __enter__(self) -> RunGroup:
         self._engine.recorder.groups[self._thread] = self
         return self
@@ -71,7 +75,7 @@ class RunGroup:
 
     def obtain(self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None) -> Any:
         """As `RunCache.obtain` without waiting; what it returns is made a record of by `settled`."""
-        if self._pending and monotonic() >= self._due:
+        if len(self._pending) >= _MOST_RUNS or (self._pending and monotonic() >= self._due):
             self.commit()
         engine = self._engine
         engine.require_ready()
@@ -106,17 +110,19 @@ class RunGroup:
         if run.observed.elapsed_seconds >= _LONGEST_SECONDS or run.written.takes_long or run.flight is None:
             return False
         run.flight.outlive_block()
-        # Signals wait for the first one, and so for all.
-        if self._hearing is None:
-            self._hearing, run.signals = run.signals, hearing_signals()
-        else:
-            run.signals.leave(None)
-        with self._lock:
-            if not self._pending:
-                self._due = monotonic() + _LONGEST_SECONDS
-            self._pending.append(run)
-        if len(self._pending) >= _MOST_RUNS:
-            self.commit()
+        try:
+            # Signals wait for the first one, and so for all.
+            if self._hearing is None:
+                self._hearing, run.signals = run.signals, hearing_signals()
+            else:
+                run.signals.leave(None)
+            with self._lock:
+                if not self._pending:
+                    self._due = monotonic() + _LONGEST_SECONDS
+                self._pending.append(run)
+        except BaseException:
+            run.flight.end()
+            raise
         return True
 
     def commit(self) -> bool:
@@ -137,7 +143,7 @@ class RunGroup:
             if timer is not None:
                 timer.cancel()
             if runs:
-                with _interrupts_held_off():
+                with interrupts_held_off():
                     record_together(self._engine.recorder, runs)
         if is_own_thread and self._hearing is not None:
             hearing, self._hearing = self._hearing, None
@@ -218,16 +224,3 @@ def _insert(recorder: Recorder, runs: Sequence[Run]) -> None:
             run.attempt(run.insert)
         else:
             run.record = record
-
-
-@contextlib.contextmanager
-def _interrupts_held_off() -> Iterator[None]:
-    """An interrupt comes after the block: many results that are whole would be kept aside for it."""
-    if not (is_main_thread() and hasattr(signal, "pthread_sigmask")):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

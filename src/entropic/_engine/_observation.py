@@ -58,7 +58,7 @@ class Observation:
                 self._reads = self._reading.__enter__()
         if notes is not None:
             self.provenance["reason"] = self._reason
-            self.provenance |= notes.before_run(self._module, None if policy is None else policy.code_now())
+            self.provenance |= notes.before_run(self._module, None if policy is None else self._code)
             self._meter = Meter()
             self._meter.begin()
         self._began = time.perf_counter()

@@ -53,7 +53,9 @@ class PlainRuns:
         return self._engine.key_of(point, self._runner)
 
     def group(self) -> RunGroup | None:
-        return self._engine.group()
+        from ._group import RunGroup  # loaded by those who record several
+
+        return RunGroup.of(self._engine)
 
     def ensure(
         self, point: Any, params_hash: str, *, waits: bool = False, group: RunGroup | None = None
@@ -79,6 +81,15 @@ class PlainRuns:
 
     def is_of_earlier_code(self, key: Key) -> bool:
         return False  # a plain run belongs to no code
+
+    def other_code(self, key: Key, record: RunRecord) -> tuple[()]:
+        return ()
+
+    def permits_other_code(self) -> bool:
+        return True
+
+    def name(self) -> str:
+        return getattr(self._runner, "__qualname__", repr(self._runner))
 
     def elsewhere(self, key: Key) -> bool | None:
         return None if self._engine.found_elsewhere(key) is None else False

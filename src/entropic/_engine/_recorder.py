@@ -296,16 +296,11 @@ class Durations:
     def __init__(self) -> None:
         self._brief_runs: dict[str, int] = {}
 
-    def are_brief(self, key: Key) -> bool:
-        """Whether the last runs of the function of a key took no time."""
-        return self._brief_runs.get(_function_of(key), 0) >= _BRIEF_RUNS
+    def are_brief(self, name: str) -> bool:
+        """Whether the last runs of a function took no time."""
+        return self._brief_runs.get(name, 0) >= _BRIEF_RUNS
 
-    def note(self, key: Key, elapsed_seconds: float) -> None:
-        """Count a run."""
-        name = _function_of(key)
+    def note(self, name: str, elapsed_seconds: float) -> None:
+        """Count a run of a function."""
         count = self._brief_runs.get(name, 0) + 1 if elapsed_seconds < _BRIEF_SECONDS else 0
         remember(self._brief_runs, name, count, _REMEMBERED_FUNCTIONS)
-
-
-def _function_of(key: Key) -> str:
-    return str(key.identity.fields.get("function", ""))

@@ -87,6 +87,7 @@ class Run:
     ) -> None:
         self._recorder = recorder
         self._key = key
+        self._name = str(key.identity.fields.get("function", ""))
         self._work = work
         self._details = checked_metadata(metadata)
         self._policy = policy
@@ -100,7 +101,7 @@ class Run:
         self._ending = Ending(stage, key, settings.results_dir, work, keep_failed=settings.keep_failed)
         self.observed = Observation(work.traits.module, policy, recorder.notes, found.reason)
         self._attempt = attempt_at(recorder.staging, key, work, policy, purpose, self.observed)
-        self._current = CurrentRun(stage.folder, self._ending.note, is_brief=recorder.durations.are_brief(key))
+        self._current = CurrentRun(stage.folder, self._ending.note, is_brief=recorder.durations.are_brief(self._name))
         self.signals = hearing_signals()
 
     # ---- the block ----------------------------------------------------------------------------------------------
@@ -150,7 +151,7 @@ class Run:
         """Have the result written, and note what there is to note of it."""
         recorder, observed, traits = self._recorder, self.observed, self._work.traits
         elapsed_seconds = observed.elapsed_seconds
-        recorder.durations.note(self._key, elapsed_seconds)
+        recorder.durations.note(self._name, elapsed_seconds)
         self._held_open = self._ending.held_open(elapsed_seconds)
         told = {} if traits.save is not None else returned_metadata(self.returned)
         self.returned = None

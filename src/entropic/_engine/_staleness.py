@@ -12,11 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import _code
+from .. import _code, errors
 from .._code import ITSELF, Code, Codebook, Fingerprint
 from .._fs import LateModule, remember, warn
 from .._record import RunRecord
-from ..errors import CodeChangedError, NameSharedWarning
 
 if TYPE_CHECKING:
     from .. import _current
@@ -278,7 +277,7 @@ class StalenessPolicy:
             if str(subject) in self._said:
                 return True
         code = [change.name for change in self.changes(record)]
-        error = CodeChangedError(self.function_name, code, record.created_at, self.changed_files(record))
+        error = errors.CodeChangedError(self.function_name, code, record.created_at, self.changed_files(record))
         if self.on_change == "error":
             raise error
         _stale_warning.give(error, self.diff_since(record), (self._codebook.folder, *subject))
@@ -295,7 +294,7 @@ class StalenessPolicy:
     def _warn_of_namesake(self, place: str) -> None:
         if place not in self._said:
             self._said.add(place)
-            warn(NameSharedWarning(self.function_name, place, str(self.place)), NameSharedWarning)
+            warn(errors.NameSharedWarning(self.function_name, place, str(self.place)), errors.NameSharedWarning)
 
     def before_run(self) -> Fingerprint:
         """Look at all of the code, which is about to run, and keep what it is made of."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _engine, hashing
-from .._engine import Work
+from .._engine import Traits, Work
 from ..hashing import PLAIN_TYPES, Key, own_copy
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Call(Work):
         self.has_run = True
         if self._is_counted:
             cache.growth.notice(self._key.params)
-            cache.count_miss()
+            cache.misses.add_one()
         put_by = None if self.checkpoint is None else self.checkpoint.path
         args, kwargs = cache.binding.call_arguments(args, kwargs, result_path, put_by)
         return cache.function(*args, **kwargs)
@@ -132,6 +132,12 @@ class Call(Work):
 
     def _key_now(self) -> Key:
         return self._cache.digest(self._args, self._kwargs, self._key.identity)
+
+
+def traits_of(cache: FunctionCache) -> Traits:
+    """What is the same for all runs of a function."""
+    takes_checkpoint, options = cache.binding.takes_checkpoint, cache.options
+    return Traits(cache.function.__module__, takes_checkpoint, options.suffix, options.save, options.allow_empty)
 
 
 def are_simple(values: Iterable[object]) -> bool:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .._engine import (
     Metadata,
-    RunGroup,
     StalenessPolicy,
     checked_metadata,
     durations_of,
@@ -34,6 +33,9 @@ from ..errors import Failure, NotAMappingError
 from ..hashing import Key, decode_params, own_copy
 from ._call import Call
 from ._function import FunctionCache
+
+if TYPE_CHECKING:
+    from .._engine import RunGroup
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -114,13 +116,27 @@ class FunctionPoints:
     def is_of_earlier_code(self, key: Key) -> bool:
         return self.cache.engine.is_of_earlier_code(key)
 
+    def other_code(self, key: Key, record: RunRecord) -> Sequence[str]:
+        watch = self._watches.get(key.params_hash, self._watch)
+        if record.params_hash != key.params_hash:
+            watch = watch.for_older_parameters(str(key.older))
+        return [change.name for change in watch.changes(record)]
+
+    def permits_other_code(self) -> bool:
+        return self._watch.on_change in ("warn", "ignore")
+
+    def name(self) -> str:
+        return self.cache.name
+
     def elsewhere(self, key: Key) -> bool | None:
         engine, watch = self.cache.engine, self._watches.get(key.params_hash, self._watch)
         found = engine.found_elsewhere(key, watch)
         return None if found is None else engine.fallbacks.is_of_earlier_code(found, key)
 
     def group(self) -> RunGroup | None:
-        return None if self.cache.is_async else self.cache.engine.group()
+        from .._engine import RunGroup  # loaded by those who record several
+
+        return None if self.cache.is_async else RunGroup.of(self.cache.engine)
 
     def ensure(
         self, point: Any, params_hash: str, *, waits: bool = False, group: RunGroup | None = None
@@ -165,7 +181,7 @@ class FunctionPoints:
 
     def note(self, has_run: bool) -> None:
         if has_run:
-            self.cache.count_miss()
+            self.cache.misses.add_one()
         else:
             self.cache.count_hits(1)
 
