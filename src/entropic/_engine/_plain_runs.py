@@ -71,6 +71,7 @@ class PlainRuns:
         return self._engine.flights
 
     def prepare(self) -> None:
+        self.group()
         self._engine.prepare(getattr(self._runner, "__module__", None))
 
     def close(self) -> None:

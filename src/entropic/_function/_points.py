@@ -170,6 +170,7 @@ class FunctionPoints:
         return self.cache.engine.flights
 
     def prepare(self) -> None:
+        self.group()
         self.cache.growth  # noqa: B018  # made when it is asked for
         self.cache.engine.prepare(self.cache.function.__module__, self.cache.watches.own.code_now())
 

@@ -21,7 +21,7 @@ from time import monotonic
 from typing import Any
 
 from .._fs import give_again
-from ..errors import Failure, JobLostError, NotSharedError, RunStopped
+from ..errors import Failure, NotSharedError, RunStopped
 from ._elsewhere import Elsewhere
 from ._expected import Limits
 from ._look_ahead import drawn
@@ -31,7 +31,7 @@ from ._reporting import attempt
 from ._sharing import Sharing
 from ._subject import Subject
 from ._tasks import NotSeen, NotStarted, Report, Reported, Task
-from ._verdicts import Verdicts, error_of
+from ._verdicts import Verdicts, error_of, suspects_among
 from ._workers import Died, Stopped, Workers
 
 _LOOK_SECONDS = 0.002
@@ -308,20 +308,14 @@ class Sweep:
             return
         error, is_in_doubt = error_of(outcome)
         self._queue.tell_broken(outcome, len(missing))
-        is_one = is_in_doubt or isinstance(outcome, JobLostError)
         is_alone = len(batch) == 1 and (batch[0].is_suspect or not is_in_doubt)
         if is_alone or isinstance(outcome, BrokenExecutor):
             for asked in missing:
                 yield from self._given_up(asked, failure_of(asked.point, error))
-        elif is_one and len(batch) > 1 and not batch[0].is_recorded_alone:
-            # Of runs that are recorded together it cannot be told at which the worker ended; next time it can.
-            self._put_first([asked.to_record_alone() for asked in missing])
         else:
-            self._suspect(missing, one=is_one)
+            self._suspect(*suspects_among(batch, missing, outcome))
 
-    def _suspect(self, missing: list[Asked], *, one: bool) -> None:
-        """Of a process or job that ended, the first point without a record was at work; of an executor, any of them."""
-        suspects, innocent = (missing[:1], missing[1:]) if one else (missing, [])
+    def _suspect(self, suspects: list[Asked], innocent: list[Asked]) -> None:
         for asked in suspects:
             asked.is_suspect = True
         self._suspects.extend(suspects)

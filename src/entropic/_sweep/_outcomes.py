@@ -90,8 +90,3 @@ class Asked:
         self.is_suspect = self.is_recorded_alone = False
         self.refusals = 0
         self.latest = math.inf  # when it has to begin at the latest
-
-    def to_record_alone(self) -> Asked:
-        """Have it recorded as soon as it has run, and not together with others; the same point."""
-        self.is_recorded_alone = True
-        return self
