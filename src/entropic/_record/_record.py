@@ -9,14 +9,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from sys import intern
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..hashing import RESERVED, copy_mapping, decode, decode_params, encode
-from ._flat import flatten
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from ._inputs import RunInput
     from ._reads import ReadFile
+
+    class Pack(Protocol):
+        """Holds records, to be made anew when they are looked at."""
+
+        def record(self, place: int) -> "RunRecord":
+            """The one at a place."""
+            ...
+
 
 _CONTAINERS = ("params", "metadata", "provenance")
 _OFTEN_THE_SAME = frozenset({"function", "code", "host", "user", "python", "platform", "entropic", "command"})
@@ -75,7 +84,8 @@ class RunRecord:
         printer.text(short_text(self))
 
     def _repr_html_(self) -> str:
-        from ._html import pairs_as_html  # loaded by notebooks, not by every process that looks something up
+        from ._flat import flatten  # loaded by notebooks, not by every process that looks something up
+        from ._html import pairs_as_html
 
         own: dict[str, Any] = {
             "result_path": str(self.result_path),
@@ -197,15 +207,7 @@ class RunRecord:
 RunRecord.__module__ = "entropic.record"
 
 
-class Pack(Protocol):
-    """Holds records, to be made anew when they are looked at."""
-
-    def record(self, place: int) -> RunRecord:
-        """The one at a place."""
-        ...
-
-
-def unfolded_later(pack: Pack, place: int) -> RunRecord:
+def unfolded_later(pack: "Pack", place: int) -> RunRecord:
     """Return the record at a place of a pack, which is asked for it when it is looked at."""
     record = object.__new__(RunRecord)
     # One attribute, and not by way of ``__dict__``: this would take more than all the rest.
