@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import sys
 from collections import deque
@@ -53,7 +52,9 @@ class Fingerprint:
 
     def with_results(self, results: Mapping[str, str]) -> Fingerprint:
         """That of a run which has used results by other code: the digest of that, by the name of a cached function."""
-        itself = copy.copy(self.parts[0])
+        from copy import copy  # for a run that has used such results
+
+        itself = copy(self.parts[0])
         itself.edges = {**itself.edges, **{f"{RESULT}{name}": f"by {code}" for name, code in results.items()}}
         return Fingerprint([itself, *self.parts[1:]])
 

@@ -7,6 +7,7 @@ from ._door import door
 if TYPE_CHECKING:
     from ._atomic import abandoned_drafts, remove_drafts, replacing
     from ._context import reset_value
+    from ._dataclass import dataclass, field
     from ._descriptors import held_open_below
     from ._digests import content_digest, digest_like, files_below, is_as_recorded, measure, measure_known
     from ._files import (
@@ -67,9 +68,11 @@ __all__ = [
     "collecting_warnings",
     "content_digest",
     "current_files",
+    "dataclass",
     "dataclass_transform",
     "digest_like",
     "door",
+    "field",
     "files_below",
     "forks_held_off",
     "give_again",
@@ -128,6 +131,7 @@ __getattr__, __dir__ = door(
     {
         "_atomic": "abandoned_drafts remove_drafts replacing",
         "_context": "reset_value",
+        "_dataclass": "dataclass field",
         "_descriptors": "held_open_below",
         "_digests": "content_digest digest_like files_below is_as_recorded measure measure_known",
         "_files": (

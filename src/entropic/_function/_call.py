@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _engine, hashing
-from ..hashing import PLAIN_TYPES, Key, own_copy
+from ..hashing import PLAIN_TYPES, Key
 
 if TYPE_CHECKING:
     from .._results import Checkpoint
@@ -58,7 +58,7 @@ class Call:
         self._given = args, kwargs
         args, kwargs = function.floats.in_arguments(*function.inputs.pinned(args, kwargs))
         if function.binding.is_runner or function.is_async:
-            args, kwargs = own_copy((args, kwargs))
+            args, kwargs = hashing.own_copy((args, kwargs))
         self._args, self._kwargs = args, kwargs
         self.has_run = self.has_ended = False
         self.returned: object = None

@@ -6,12 +6,13 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from sys import intern
 from typing import TYPE_CHECKING, Any
 
-from ..hashing import RESERVED, copy_mapping, decode, decode_params, encode
+from .. import hashing
+from .._fs import dataclass, field
+from ..hashing import RESERVED, decode, decode_params, encode
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -70,6 +71,24 @@ class RunRecord:
     created_at: str
     metadata: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __init__(
+        self,
+        params: dict[str, Any],
+        result_path: Path,
+        params_hash: str,
+        created_at: str,
+        metadata: dict[str, Any] | None = None,
+        provenance: dict[str, Any] | None = None,
+    ) -> None:
+        self.__dict__.update(
+            params=params,
+            result_path=result_path,
+            params_hash=params_hash,
+            created_at=created_at,
+            metadata={} if metadata is None else metadata,
+            provenance={} if provenance is None else provenance,
+        )
 
     def __repr__(self) -> str:
         # Without the provenance, which would be two thirds of it; what names the function is worth its place.
@@ -132,7 +151,7 @@ class RunRecord:
 
     def __dir__(self) -> list[str]:
         inherited = {name for name in object.__dir__(self) if name.startswith("__") or not name.startswith("_")}
-        return sorted(inherited | self.__dataclass_fields__.keys())
+        return sorted(inherited | _FIELDS)
 
     def to_dict(self) -> dict[str, Any]:
         """
@@ -198,10 +217,10 @@ class RunRecord:
             if source is None or name not in _CONTAINERS:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             # Two threads may both copy; setdefault lets one copy win for both.
-            return self.__dict__.setdefault(name, copy_mapping(getattr(source, name)))
+            return self.__dict__.setdefault(name, hashing.copy_mapping(getattr(source, name)))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: getattr(self, name) for name in self.__match_args__}
 
 
 RunRecord.__module__ = "entropic.record"
@@ -259,12 +278,12 @@ def is_pinned(record: RunRecord) -> bool:
 def copy_record(record: RunRecord, result_path: Path | None = None) -> RunRecord:
     """Return a record equal to this one (or at another *result_path*) that shares no container with it."""
     return RunRecord(
-        params=copy_mapping(record.params),
+        params=hashing.copy_mapping(record.params),
         result_path=result_path or record.result_path,
         params_hash=record.params_hash,
         created_at=record.created_at,
-        metadata=copy_mapping(record.metadata),
-        provenance=copy_mapping(record.provenance),
+        metadata=hashing.copy_mapping(record.metadata),
+        provenance=hashing.copy_mapping(record.provenance),
     )
 
 
