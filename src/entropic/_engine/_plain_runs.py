@@ -17,7 +17,8 @@ from ..query import Selection, param
 from ._arguments import checked_metadata, require_same_point
 from ._cache import RunCache
 from ._failure import keep_failure
-from ._run import BoundRunner, Metadata, takes_checkpoint
+from ._run import Metadata
+from ._runner import BoundRunner, takes_checkpoint
 
 _MOST_SIMILAR = 500
 _LOOKED_AT = 10_000  # for plain runs among others, which no index tells apart
