@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from ._growth import GrowthWatch
     from ._renames import RenameWatch
 
-_ARE_PLAIN = PLAIN_TYPES.issuperset
 _REMEMBERED_CALLS = 4096
 _NO_METADATA: Metadata = {}
 
@@ -157,25 +156,36 @@ class FunctionCache:
 
     # ---- calls ------------------------------------------------------------------------------------------------------
 
-    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata = _NO_METADATA) -> Any:
-        # Others are not looked for among remembered calls: that would run their __hash__, which may raise.
-        if _ARE_PLAIN(map(type, args)) and (not kwargs or _ARE_PLAIN(map(type, kwargs.values()))):
-            key, watch = self._plain_key(args, kwargs), self._watch
-        else:
+    def call(self, /, *args: Any, **kwargs: Any) -> Any:
+        key, watch = self._known_key(args, kwargs), self._watch
+        if key is None:
             key, watch = self.digest(args, kwargs, self.closure.identity()), self.watches.of(args, kwargs)
-        if self.is_async:
-            return self._call_async(key, Call(self, key, args, kwargs), metadata, watch)
-        record = self.engine.recall(key, watch)
+        record = None if self.is_async else self.engine.recall(key, watch)
         if record is None:
-            self.renames.notice(key, watch)
-            record = self.engine.obtain(key, work := Call(self, key, args, kwargs), metadata, watch)
-            if work.has_run:
-                return record if self.load is None else self.load(record.result_path)
+            return self._obtain(key, Call(self, key, args, kwargs), _NO_METADATA, watch)
         self.hits.add_one()
         return record if self.load is None else self.load(record.result_path)
 
-    async def _call_async(self, key: Key, work: Call, metadata: Metadata, watch: StalenessPolicy) -> Any:
+    def call_with(self, metadata: Metadata, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """As `call`; a run is recorded with metadata."""
+        key, watch = self.key(args, kwargs), self.watches.of(args, kwargs)
+        record = None if self.is_async else self.engine.recall(key, watch)
+        if record is None:
+            return self._obtain(key, Call(self, key, args, kwargs), metadata, watch)
+        self.hits.add_one()
+        return record if self.load is None else self.load(record.result_path)
+
+    def _obtain(self, key: Key, work: Call, metadata: Metadata, watch: StalenessPolicy) -> Any:
+        if self.is_async:
+            return self._obtain_async(key, work, metadata, watch)
+        self.renames.notice(key, watch)
+        return self._answer(self.engine.obtain(key, work, metadata, watch), work)
+
+    async def _obtain_async(self, key: Key, work: Call, metadata: Metadata, watch: StalenessPolicy) -> Any:
         record = self.recall(key, watch) or await self.engine.obtain_async(key, work.awaited, metadata, watch)
+        return self._answer(record, work)
+
+    def _answer(self, record: RunRecord, work: Call) -> Any:
         if not work.has_run:
             self.hits.add_one()
         return record if self.load is None else self.load(record.result_path)
@@ -259,20 +269,25 @@ class FunctionCache:
         A list, a dict or an array may change between two calls, and 1, 1.0 and True may hide in a tuple, where they
         look equal: such calls are never remembered, so never found, and are digested each time.
         """
-        if _ARE_PLAIN(map(type, args)) and _ARE_PLAIN(map(type, kwargs.values())):
-            return self._plain_key(args, kwargs)
-        return self.digest(args, kwargs, self.closure.identity())
+        return self._known_key(args, kwargs) or self.digest(args, kwargs, self.closure.identity())
 
-    def _plain_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
-        identity = self.closure.identity()
-        memory = self._memory
-        if memory.identity is not identity:
-            self._memory = memory = self._new_memory(identity)
+    def _known_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key | None:
+        """The key of a call that is remembered, or is from now on; None for any other, and for a wrong one."""
+        # Others are not looked for among remembered calls: that would run their __hash__, which may raise. By loops,
+        # which are through with a few values before a call into C has begun.
+        for value in args:
+            if type(value) not in PLAIN_TYPES:
+                return None
+        for value in kwargs.values():
+            if type(value) not in PLAIN_TYPES:
+                return None
+        identity, known_key = self._memory
+        if identity is not self.closure.identity():
+            identity, known_key = self._memory = self._new_memory(self.closure.identity())
         try:
-            return memory.key(*args, **kwargs)
+            return known_key(*args, **kwargs)
         except (_NotSimple, TypeError):
-            pass  # not to be remembered, or a wrong call, which is told below
-        return self.digest(args, kwargs, identity)
+            return None
 
     def digest(self, args: tuple[Any, ...], kwargs: dict[str, Any], identity: Identity) -> Key:
         """The key of a call, made anew."""
