@@ -20,6 +20,7 @@ _POWERS = (
     "find_under",
     "folder_id",
     "insert_many",
+    "insert_many_under",
     "insert_under",
     "iter_after",
     "key_locks",
