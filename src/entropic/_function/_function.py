@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import inspect
 from collections.abc import Callable, Mapping
 from inspect import Parameter
@@ -15,7 +14,7 @@ from .._code import Code, Ownership, code_digest
 from .._engine import CannotReplayError, DefaultsWatch, RunCache, StalenessPolicy, make_known
 from .._fs import NamedTuple, late
 from .._record import RunRecord
-from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
+from ..hashing import Identity, Key, canonical, make_key, normalize
 from ._binding import Binding
 from ._call import Call, are_simple
 from ._closure import Closure, importable_name
@@ -25,6 +24,7 @@ from ._inputs import Inputs
 from ._names import Claim, belongs_to, claim_name, function_name, may_be_method, place_of, plain_function
 from ._options import CacheOptions
 from ._records import FunctionRecords
+from ._remembered import RememberedKeys, no_key
 from ._watches import Watches, reads_watch
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from ._growth import GrowthWatch
     from ._renames import RenameWatch
 
-_REMEMBERED_CALLS = 4096
 _NO_METADATA: Metadata = {}
 
 
@@ -116,8 +115,9 @@ class FunctionCache:
         self.hits, self.misses = Counter(), Counter()
         defaults = (parameter.default for parameter in self.binding.signature.parameters.values())
         has_simple_defaults = are_simple(value for value in defaults if value is not Parameter.empty)
-        self._may_remember = has_simple_defaults and not self.inputs.names  # a path says nothing of a file's content
-        self._memory = self._new_memory(self.closure.identity())
+        # A default may change, and a path says nothing of a file's content.
+        may_remember = has_simple_defaults and not self.inputs.names
+        self._known_key = RememberedKeys(self.closure.identity, self.digest).key if may_remember else no_key
         self.claim, self.replaced = self._claimed(is_copy=is_copy)
         make_known(self.name, self)
         self._is_method = may_be_method(function) and not isinstance(decorated, staticmethod)
@@ -262,31 +262,8 @@ class FunctionCache:
         return self.store.results_dir
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
-        """
-        The key of a call; remembered for simple arguments, as `functools.lru_cache` does.
-
-        A list, a dict or an array may change between two calls, and 1, 1.0 and True may hide in a tuple, where they
-        look equal: such calls are never remembered, so never found, and are digested each time.
-        """
+        """The key of a call; see `RememberedKeys`."""
         return self._known_key(args, kwargs) or self.digest(args, kwargs, self.closure.identity())
-
-    def _known_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key | None:
-        """The key of a call that is remembered, or is from now on; None for any other, and for a wrong one."""
-        # Others are not looked for among remembered calls: that would run their __hash__, which may raise. By loops,
-        # which are through with a few values before a call into C has begun.
-        for value in args:
-            if type(value) not in PLAIN_TYPES:
-                return None
-        for value in kwargs.values():
-            if type(value) not in PLAIN_TYPES:
-                return None
-        identity, known_key = self._memory
-        if identity is not self.closure.identity():
-            identity, known_key = self._memory = self._new_memory(self.closure.identity())
-        try:
-            return known_key(*args, **kwargs)
-        except (_NotSimple, TypeError):
-            return None
 
     def digest(self, args: tuple[Any, ...], kwargs: dict[str, Any], identity: Identity) -> Key:
         """The key of a call, made anew."""
@@ -298,16 +275,6 @@ class FunctionCache:
                 raise
             advice = "Leave it out of the key with ignore=('self',) if results do not depend on it."
             raise errors.UnsupportedTypeError(error.place, error.type_name, advice) from None
-
-    def _new_memory(self, identity: Identity) -> _Memory:
-        # Typed, since 1, 1.0 and True are equal and three different keys.
-        @functools.lru_cache(_REMEMBERED_CALLS, typed=True)
-        def key(*args: Any, **kwargs: Any) -> Key:
-            if self._may_remember:
-                return self.digest(args, kwargs, identity)
-            raise _NotSimple
-
-        return _Memory(identity, key)
 
     def params(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         if args and issubclass(type(args[0]), type) and belongs_to(self.function, args[0]):
@@ -384,17 +351,6 @@ class FunctionCache:
     def cache_clear(self) -> None:
         self.records.forget()
         self.hits, self.misses = Counter(), Counter()
-
-
-class _Memory(NamedTuple):
-    """The keys of simple calls, for as long as the function's identity stays the same."""
-
-    identity: Identity
-    key: Callable[..., Key]
-
-
-class _NotSimple(Exception):
-    """A call whose key is not to be remembered."""
 
 
 def _seed_name(binding: Binding, seed: str | None) -> str | None:
