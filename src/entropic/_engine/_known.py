@@ -18,6 +18,8 @@ from .._record import RunRecord
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from ._work import Work
+
     class Replays(Protocol):
         """A function that can be called again for one of its records."""
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
             """Of the store it was decorated on."""
             ...
 
-        def replay(self, record: RunRecord) -> Callable[[Path], object]:
+        def replay(self, record: RunRecord) -> Work:
             """
             The call of a record, waiting for a path to write to.
 
@@ -60,9 +62,7 @@ def make_known(name: str, function: Replays) -> None:
     _known[name] = [*living, weakref.ref(function)]
 
 
-def call_of(
-    record: RunRecord, results_dir: Path, trusted: Collection[str] = ()
-) -> tuple[Callable[[Path], object], Comparison | None]:
+def call_of(record: RunRecord, results_dir: Path, trusted: Collection[str] = ()) -> tuple[Work, Comparison | None]:
     """
     The call that makes the result of a record anew, and how results of its function compare.
 

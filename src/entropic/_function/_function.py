@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import inspect
 from collections.abc import Callable, Mapping
 from inspect import Parameter
@@ -12,27 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 from .. import errors, query
 from .._code import Code, Ownership, code_digest
-from .._engine import CannotReplayError, RunCache, StalenessPolicy, make_known
-from .._fs import NamedTuple, late
+from .._engine import CannotReplayError, StalenessPolicy, make_known
+from .._fs import LateModule, NamedTuple, late
 from .._record import RunRecord
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
 from ._binding import Binding
-from ._call import Call, are_simple
 from ._closure import Closure, importable_name
 from ._counts import Counter
 from ._floats import Floats
 from ._inputs import Inputs
 from ._names import Claim, belongs_to, claim_name, function_name, may_be_method, place_of, plain_function
 from ._options import CacheOptions
+from ._remembered import RememberedKeys, no_key
 from ._watches import Watches, reads_watch
 
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from .._engine import DefaultsWatch, Metadata
+    from .._engine import DefaultsWatch, Metadata, RunCache, Traits
     from .._maintenance import Explanation, Reproduction
     from .._tables import RecordList
     from ..query import Where
+    from . import _call
     from ._evolution import Evolution
     from ._growth import GrowthWatch
     from ._records import FunctionRecords
@@ -46,9 +46,9 @@ if TYPE_CHECKING:
         @property
         def _engine(self) -> RunCache: ...
 
+else:  # loaded by those who run
+    _call = LateModule("entropic._function._call")
 
-_ARE_PLAIN = PLAIN_TYPES.issuperset
-_REMEMBERED_CALLS = 4096
 _NO_METADATA: Metadata = {}
 
 
@@ -118,9 +118,10 @@ class FunctionCache:
         self.closure = Closure(function, self.name, fields)
         self.hits, self.misses = Counter(), Counter()
         defaults = (parameter.default for parameter in self.binding.signature.parameters.values())
-        has_simple_defaults = are_simple(value for value in defaults if value is not Parameter.empty)
-        self._may_remember = has_simple_defaults and not self.inputs.names  # a path says nothing of a file's content
-        self._memory = self._new_memory(self.closure.identity())
+        has_simple_defaults = PLAIN_TYPES.issuperset(type(value) for value in defaults if value is not Parameter.empty)
+        # A default may change, and a path says nothing of a file's content.
+        may_remember = has_simple_defaults and not self.inputs.names
+        self._known_key = RememberedKeys(self.closure.identity, self.digest).key if may_remember else no_key
         self.claim, self.replaced = self._claimed(is_copy=is_copy)
         make_known(self.name, self)
         self._is_method = may_be_method(function) and not isinstance(decorated, staticmethod)
@@ -145,6 +146,11 @@ class FunctionCache:
         from .._engine import DefaultsWatch
 
         return DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
+
+    @late
+    def traits(self) -> Traits:
+        """What is the same for all its runs."""
+        return _call.traits_of(self)
 
     @late
     def growth(self) -> GrowthWatch:
@@ -172,25 +178,36 @@ class FunctionCache:
 
     # ---- calls ------------------------------------------------------------------------------------------------------
 
-    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata = _NO_METADATA) -> Any:
-        # Others are not looked for among remembered calls: that would run their __hash__, which may raise.
-        if _ARE_PLAIN(map(type, args)) and (not kwargs or _ARE_PLAIN(map(type, kwargs.values()))):
-            key, watch = self._plain_key(args, kwargs), self._watch
-        else:
+    def call(self, /, *args: Any, **kwargs: Any) -> Any:
+        key, watch = self._known_key(args, kwargs), self._watch
+        if key is None:
             key, watch = self.digest(args, kwargs, self.closure.identity()), self.watches.of(args, kwargs)
-        if self.is_async:
-            return self._call_async(key, Call(self, key, args, kwargs), metadata, watch)
-        record = self.engine.recall(key, watch)
+        record = None if self.is_async else self.engine.recall(key, watch)
         if record is None:
-            self.renames.notice(key, watch)
-            record = self.engine.obtain(key, work := Call(self, key, args, kwargs), metadata, watch)
-            if work.has_run:
-                return record if self.load is None else self.load(record.result_path)
+            return self._obtain(key, _call.Call(self, key, args, kwargs), _NO_METADATA, watch)
         self.hits.add_one()
         return record if self.load is None else self.load(record.result_path)
 
-    async def _call_async(self, key: Key, work: Call, metadata: Metadata, watch: StalenessPolicy) -> Any:
-        record = self.recall(key, watch) or await self.engine.obtain_async(key, work.awaited, metadata, watch)
+    def call_with(self, metadata: Metadata, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """As `call`; a run is recorded with metadata."""
+        key, watch = self.key(args, kwargs), self.watches.of(args, kwargs)
+        record = None if self.is_async else self.engine.recall(key, watch)
+        if record is None:
+            return self._obtain(key, _call.Call(self, key, args, kwargs), metadata, watch)
+        self.hits.add_one()
+        return record if self.load is None else self.load(record.result_path)
+
+    def _obtain(self, key: Key, work: _call.Call, metadata: Metadata, watch: StalenessPolicy) -> Any:
+        if self.is_async:
+            return self._obtain_async(key, work, metadata, watch)
+        self.renames.notice(key, watch)
+        return self._answer(self.engine.obtain(key, work, metadata, watch), work)
+
+    async def _obtain_async(self, key: Key, work: _call.Call, metadata: Metadata, watch: StalenessPolicy) -> Any:
+        record = self.recall(key, watch) or await self.engine.obtain_async(key, work, metadata, watch)
+        return self._answer(record, work)
+
+    def _answer(self, record: RunRecord, work: _call.Call) -> Any:
         if not work.has_run:
             self.hits.add_one()
         return record if self.load is None else self.load(record.result_path)
@@ -198,9 +215,9 @@ class FunctionCache:
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata = _NO_METADATA) -> Any:
         """Run; the record, or for a coroutine an awaitable of it."""
         key = self.key(args, kwargs)
-        work = Call(self, key, args, kwargs)
+        work = _call.Call(self, key, args, kwargs)
         if self.is_async:
-            return self.engine.execute_async(key, work.awaited, metadata, self.watches.of(args, kwargs))
+            return self.engine.execute_async(key, work, metadata, self.watches.of(args, kwargs))
         return self.engine.execute(key, work, metadata, self.watches.of(args, kwargs))
 
     def retrieve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord | None:
@@ -234,9 +251,9 @@ class FunctionCache:
         if found.candidate is None or found.is_broken:
             raise errors.NotRecordedError(self.name, key.params_hash)
         record = self.engine.shown(found.candidate, key)
-        return run_again(self.engine, record, Call(self, key, args, kwargs, is_counted=False), self.comparison)
+        return run_again(self.engine, record, _call.Call(self, key, args, kwargs, is_counted=False), self.comparison)
 
-    def replay(self, record: RunRecord) -> Callable[[Path], object]:
+    def replay(self, record: RunRecord) -> _call.Call:
         """The call that made a record; see `entropic._engine._known.Replays`."""
         from ._replay import arguments_of, results_behind, why_another  # loaded by those who reproduce
 
@@ -248,7 +265,7 @@ class FunctionCache:
             raise CannotReplayError(f"its parameters are not those of today: {error}") from None
         if all(form.params_hash != record.params_hash for form in key.forms()):
             raise CannotReplayError(why_another(record, key.identity.fields))
-        return Call(self, key, args, kwargs, is_counted=False)
+        return _call.Call(self, key, args, kwargs, is_counted=False)
 
     def todays_code(self) -> Callable[[RunRecord], bool]:
         """See `entropic._engine._known.Replays`."""
@@ -268,26 +285,8 @@ class FunctionCache:
         return self.store.results_dir
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
-        """
-        The key of a call; remembered for simple arguments, as `functools.lru_cache` does.
-
-        A list, a dict or an array may change between two calls, and 1, 1.0 and True may hide in a tuple, where they
-        look equal: such calls are never remembered, so never found, and are digested each time.
-        """
-        if _ARE_PLAIN(map(type, args)) and _ARE_PLAIN(map(type, kwargs.values())):
-            return self._plain_key(args, kwargs)
-        return self.digest(args, kwargs, self.closure.identity())
-
-    def _plain_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
-        identity = self.closure.identity()
-        memory = self._memory
-        if memory.identity is not identity:
-            self._memory = memory = self._new_memory(identity)
-        try:
-            return memory.key(*args, **kwargs)
-        except (_NotSimple, TypeError):
-            pass  # not to be remembered, or a wrong call, which is told below
-        return self.digest(args, kwargs, identity)
+        """The key of a call; see `RememberedKeys`."""
+        return self._known_key(args, kwargs) or self.digest(args, kwargs, self.closure.identity())
 
     def digest(self, args: tuple[Any, ...], kwargs: dict[str, Any], identity: Identity) -> Key:
         """The key of a call, made anew."""
@@ -299,16 +298,6 @@ class FunctionCache:
                 raise
             advice = "Leave it out of the key with ignore=('self',) if results do not depend on it."
             raise errors.UnsupportedTypeError(error.place, error.type_name, advice) from None
-
-    def _new_memory(self, identity: Identity) -> _Memory:
-        # Typed, since 1, 1.0 and True are equal and three different keys.
-        @functools.lru_cache(_REMEMBERED_CALLS, typed=True)
-        def key(*args: Any, **kwargs: Any) -> Key:
-            if self._may_remember:
-                return self.digest(args, kwargs, identity)
-            raise _NotSimple
-
-        return _Memory(identity, key)
 
     def params(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         if args and issubclass(type(args[0]), type) and belongs_to(self.function, args[0]):
@@ -330,9 +319,6 @@ class FunctionCache:
         names, takes_more = self.binding.names(self.options.ignore)
         name = self.function.__qualname__
         return Evolution(name, added, renamed, removed, names, takes_more=takes_more, former_names=former_names)
-
-    def count_miss(self) -> None:
-        self.misses.add_one()
 
     def count_hits(self, count: int) -> None:
         self.hits.add(count)
@@ -385,17 +371,6 @@ class FunctionCache:
     def cache_clear(self) -> None:
         self.records.forget()
         self.hits, self.misses = Counter(), Counter()
-
-
-class _Memory(NamedTuple):
-    """The keys of simple calls, for as long as the function's identity stays the same."""
-
-    identity: Identity
-    key: Callable[..., Key]
-
-
-class _NotSimple(Exception):
-    """A call whose key is not to be remembered."""
 
 
 def _seed_name(binding: Binding, seed: str | None) -> str | None:

@@ -2,10 +2,9 @@
 
 # Annotations are evaluated here: the class bears the name of a public module, where nobody could look them up.
 
-import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from sys import intern
 from typing import TYPE_CHECKING, Any
@@ -162,17 +161,8 @@ class RunRecord:
             >>> sorted(record.to_dict())
             ['created_at', 'metadata', 'n', 'params_hash', 'result_path']
         """
-        document: dict[str, Any] = {
-            "params_hash": self.params_hash,
-            "result_path": str(self.result_path),
-            "created_at": self.created_at,
-            "metadata": encode(self.metadata),
-        }
-        if self.provenance:
-            document["provenance"] = encode(self.provenance)
-        for name, value in self.params.items():
-            document[name] = encode(value)
-        return document
+        params = {name: encode(value) for name, value in self.params.items()}
+        return _document(self, encode(self.metadata), encode(self.provenance), params)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "RunRecord":
@@ -209,21 +199,57 @@ class RunRecord:
         def __getattr__(self, name: str) -> Any:
             if "_folded" in self.__dict__ and name in _FIELDS:
                 return _unfold(self, name)
-            source = self.__dict__.get("_copied_from")
             if name == "result_path" and (path := self.__dict__.get("_path")) is not None:
                 return self.__dict__.setdefault(name, Path(path))
-            if name == "result_path" and source is not None:
-                return self.__dict__.setdefault(name, source.result_path)
-            if source is None or name not in _CONTAINERS:
+            source = self.__dict__.get("_copied_from")
+            if source is None or name not in _FIELDS:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            value = getattr(source, name)
             # Two threads may both copy; setdefault lets one copy win for both.
-            return self.__dict__.setdefault(name, hashing.copy_mapping(getattr(source, name)))
+            return self.__dict__.setdefault(name, hashing.copy_mapping(value) if name in _CONTAINERS else value)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__match_args__}
 
 
 RunRecord.__module__ = "entropic.record"
+
+
+def _document(
+    record: RunRecord, metadata: dict[str, Any], provenance: dict[str, Any], params: dict[str, Any]
+) -> dict[str, Any]:
+    document = {
+        "params_hash": record.params_hash,
+        "result_path": path_text(record),
+        "created_at": record.created_at,
+        "metadata": metadata,
+    }
+    if provenance:
+        document["provenance"] = provenance
+    document |= params
+    return document
+
+
+def new_record(
+    *,
+    params: dict[str, Any],
+    path: str,
+    params_hash: str,
+    created_at: str,
+    metadata: dict[str, Any],
+    provenance: dict[str, Any],
+) -> RunRecord:
+    """Make a record whose path is a text as yet; see `path_text`."""
+    record = object.__new__(RunRecord)
+    record.__dict__.update(
+        params=params,
+        _path=path,
+        params_hash=params_hash,
+        created_at=created_at,
+        metadata=metadata,
+        provenance=provenance,
+    )
+    return record
 
 
 def unfolded_later(pack: "Pack", place: int) -> RunRecord:
@@ -246,28 +272,40 @@ def _unfold(record: RunRecord, name: str) -> Any:
     return fields[name]
 
 
+_write = json.JSONEncoder(allow_nan=False).encode
+
+
 def document_text(record: RunRecord) -> str:
     """The document form as JSON text; the one that `encoded` remembers, if it does."""
     text: str | None = record.__dict__.get("_text")
-    return json.dumps(record.to_dict(), allow_nan=False) if text is None else text
-
-
-@contextlib.contextmanager
-def encoded(records: Iterable[RunRecord]) -> Iterator[None]:
-    """Remember `document_text` of some records until the end of the block: an index and a journal write the same."""
-    records = list(records)
-    for record in records:
-        record.__dict__["_text"] = document_text(record)
+    if text is not None:
+        return text
     try:
-        yield
-    finally:
-        for record in records:
+        return _write(_document(record, record.metadata, record.provenance, record.params))
+    except ValueError:  # a number that JSON has none for
+        return _write(record.to_dict())
+
+
+class encoded:
+    """Remembers `document_text` of some records until the end of the block: an index and a journal write the same."""
+
+    def __init__(self, records: Sequence[RunRecord]) -> None:
+        self._records = records
+
+    def __enter__(self) -> None:
+        for record in self._records:
+            record.__dict__["_text"] = document_text(record)
+
+    def __exit__(self, *exception: object) -> None:
+        for record in self._records:
             record.__dict__.pop("_text", None)
 
 
 def path_text(record: RunRecord) -> str:
     """The result path as text; a `Path` is made of it when one is asked for, which takes as long as reading it."""
-    return record.__dict__.get("_path") or str(record.result_path)
+    fields = record.__dict__
+    path: str | None = fields.get("_path") or fields.get("_copied_from", record).__dict__.get("_path")
+    return path or str(record.result_path)
 
 
 def is_pinned(record: RunRecord) -> bool:
@@ -296,26 +334,33 @@ def place_below(record: RunRecord, folder: str) -> RunRecord:
     return twin
 
 
+def handed_out(record: RunRecord, folder: str) -> RunRecord:
+    """As `lazy_copy`, with the path below a folder."""
+    twin = object.__new__(RunRecord)
+    source = record.__dict__
+    twin.__dict__.update(
+        params_hash=source["params_hash"],
+        created_at=source["created_at"],
+        _path=os.path.join(folder, path_text(record)),
+        _copied_from=record,
+    )
+    return twin
+
+
 def lazy_copy(record: RunRecord) -> RunRecord:
     """
-    Copy a record that nobody mutates; its containers are copied when they are asked for.
+    Copy a record that nobody mutates; what it has is taken, its containers copied, when it is asked for.
 
     A hit hands out such a copy; most of those who get one only want the path.
     """
     # Filled past the frozen __setattr__, which would cost as much as the rest of a hit.
     twin = object.__new__(RunRecord)
-    source, fields = record.__dict__, twin.__dict__
-    if "result_path" in source:
-        fields["result_path"] = source["result_path"]
-    fields["params_hash"] = source["params_hash"]
-    fields["created_at"] = source["created_at"]
-    fields["_copied_from"] = record
+    twin.__dict__["_copied_from"] = record
     return twin
 
 
 def with_params(record: RunRecord, params: dict[str, Any]) -> RunRecord:
     """Return a `lazy_copy` of the same run whose params are written in another form."""
-    record.params_hash  # noqa: B018  # of a folded one: what is copied has to be there
     twin = lazy_copy(record)
     twin.__dict__["_copied_from"] = record.__dict__.get("_copied_from", record)
     twin.__dict__["params"] = params
