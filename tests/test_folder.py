@@ -58,10 +58,14 @@ def test_a_disk_that_is_not_mounted_is_no_results_folder(index: str, write_text:
         assert len(store.list()) == 1
 
 
-def test_a_disk_unmounted_during_a_run_is_noticed(write_text: Runner) -> None:
-    """The result is not recorded as one of the folder that is gone."""
+def test_a_disk_unmounted_during_a_run_is_noticed(index: str, write_text: Runner) -> None:
+    """
+    The result is not recorded as one of the folder that is gone, and no run is made there after it.
+
+    What is left there, a result that nobody has recorded, does not speak for the folder.
+    """
     Path("disk").mkdir()
-    store = opened("disk/results")
+    store = store_on("disk/results", index)
     store.run({"n": 1}, write_text)
 
     def unmounts(params: dict[str, Any], path: Path) -> None:
@@ -73,6 +77,10 @@ def test_a_disk_unmounted_during_a_run_is_noticed(write_text: Runner) -> None:
 
     with pytest.raises(OSError, match="not the results folder"):
         store.run({"n": 2}, unmounts)
+    assert [path.read_text() for path in Path("disk/results").glob("*.txt")] == ["x"]
+    for another in (store, store_on("disk/results", index)):
+        with pytest.raises(OtherFolderError, match="Mount"):
+            another.run({"n": 3}, write_text)
     assert len(store.list()) == 1
 
 
