@@ -316,13 +316,9 @@ def place_below(record: RunRecord, folder: str) -> RunRecord:
 def handed_out(record: RunRecord, folder: str) -> RunRecord:
     """As `lazy_copy`, with the path below a folder."""
     twin = object.__new__(RunRecord)
-    source = record.__dict__
-    twin.__dict__.update(
-        params_hash=source["params_hash"],
-        created_at=source["created_at"],
-        _path=os.path.join(folder, path_text(record)),
-        _copied_from=record,
-    )
+    fields, path = twin.__dict__, path_text(record)
+    fields["_copied_from"] = record
+    fields["_path"] = path if path[:1] == "/" else f"{folder}/{path}"
     return twin
 
 
