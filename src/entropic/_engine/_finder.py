@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from time import monotonic
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from .. import _log
 from .._fs import remember
@@ -17,28 +17,30 @@ from ._lookup import NOTHING, Candidate, Lookup, agrees, choose, most_telling
 from ._paths import ResultPaths
 from ._staleness import StalenessPolicy
 
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Away(Protocol):
+        """Where results are that are not here."""
+
+        def stored_of(self, record: RunRecord) -> object | None:
+            """What a record says of it; None if it says nothing."""
+            ...
+
+        def bring(self, record: RunRecord) -> bool:
+            """Have the result of a record here; false if it is gone there too."""
+            ...
+
+    class Recall(Protocol):
+        """Returns the record that answers a key, or None."""
+
+        def __call__(self, key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None: ...
+
+
 _REMEMBERED_HITS = 1 << 17
 _REMEMBERED_FORMS = 1 << 16
 _BELIEVED_SECONDS = 0.05
 _NEXT_ONES = 100
-
-
-class Away(Protocol):
-    """Where results are that are not here."""
-
-    def stored_of(self, record: RunRecord) -> object | None:
-        """What a record says of it; None if it says nothing."""
-        ...
-
-    def bring(self, record: RunRecord) -> bool:
-        """Have the result of a record here; false if it is gone there too."""
-        ...
-
-
-class Recall(Protocol):
-    """Returns the record that answers a key, or None."""
-
-    def __call__(self, key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None: ...
 
 
 class Finder:
@@ -72,8 +74,9 @@ class Finder:
             CodeChangedError: It was made by other code, and *policy* makes an error of that.
             HashCollisionError: The record of this key is of other params, or of another function.
         """
-        stored = self._peek(key.params_hash)
-        candidate = self._candidates.get(key.params_hash)
+        params_hash = key.params_hash
+        stored = self._peek(params_hash)
+        candidate = self._candidates.get(params_hash)
         # The way of nearly all hits: what was decided last time still stands.
         if candidate is not None and candidate.stored is stored:
             if candidate.agreed is not key:
@@ -83,8 +86,8 @@ class Finder:
             )
             if stands and candidate.defect() is None:
                 if is_enabled_for(DEBUG):
-                    _log.hit(key.params_hash, candidate.path)
-                if self._of_earlier_code and policy is not None and key.params_hash in self._of_earlier_code:
+                    _log.hit(params_hash, candidate.path)
+                if self._of_earlier_code and policy is not None and params_hash in self._of_earlier_code:
                     policy.note_use(candidate.record)
                 if not candidate.is_away or not fetches or self._bring(candidate):
                     return lazy_copy(candidate.record)

@@ -119,7 +119,7 @@ class Stage:
             AmbiguousResultError: Several things were written, none under the expected name.
         """
         entries = self._look()
-        name = result_among(self.path, self._name, list(entries))
+        name = result_among(self.path, self._name, entries)
         path, status = f"{self.folder}/{name}", entries[name]
         if stat.S_ISLNK(status.st_mode):
             try:
@@ -147,7 +147,7 @@ class Stage:
             OSError: It cannot be synced, or not be read.
         """
         entries = self._look()
-        written = result_among(self.path, self._name, list(entries))
+        written = result_among(self.path, self._name, entries)
         if rights := group_rights(self._area.results_dir):
             for name in entries:
                 share_tree(f"{self.folder}/{name}", rights)
@@ -178,7 +178,7 @@ class Stage:
         if not self._is_on_disk:
             self.bring_to_disk(digest_up_to_bytes)
         entries = self._look()
-        written = result_among(self.path, self._name, list(entries))
+        written = result_among(self.path, self._name, entries)
         place = self._area.shards.place_for(self.stem)
         try:
             if len(entries) > 1 and self._area.keeps_together:
