@@ -60,6 +60,9 @@ class PlainRuns:
     def prepare(self) -> None:
         self._engine.prepare(getattr(self._runner, "__module__", None))
 
+    def close(self) -> None:
+        self._engine.close()
+
     def at_hand(self, key: Key, record: RunRecord | None) -> RunRecord | None:
         return record  # which is what is asked for
 

@@ -146,7 +146,11 @@ class FunctionPoints:
         return self.cache.engine.flights
 
     def prepare(self) -> None:
+        self.cache.growth  # noqa: B018  # made when it is asked for
         self.cache.engine.prepare(self.cache.function.__module__, self.cache.watches.own.code_now())
+
+    def close(self) -> None:
+        self.cache.engine.close()
 
     def own_point(self, point: Any) -> Any:
         return point if self._given_arguments else own_copy(dict(point))

@@ -218,6 +218,9 @@ class NumberedReplicates:
     def prepare(self) -> None:
         self._points.prepare()
 
+    def close(self) -> None:
+        self._points.close()
+
     def keep_failure(self, key: _NumberKey, failure: Failure, reason: str, attempts: int, since: str) -> None:
         self._points.keep_failure(key.key, failure, reason, attempts, since)
 

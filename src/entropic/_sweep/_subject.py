@@ -72,6 +72,10 @@ class Subject(Protocol):
         """Load and find out what a run needs, for workers that are about to be forked: each would have to by itself."""
         ...
 
+    def close(self) -> None:
+        """Give back what a process holds for runs; a worker's is to end."""
+        ...
+
     def own_point(self, point: Any) -> Any:
         """A copy of a point, which may have to wait, and belongs to the caller."""
         ...
