@@ -75,6 +75,11 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
     (errors.JobLostError("17", "NODE_FAIL", "17.err", ""), RuntimeError, ["Nothing is in its error stream, 17.err"]),
     (errors.WorkerError("lib.Odd", "it was"), RuntimeError, ["lib.Odd: it was"]),
     (errors.NotSharedError("Index()", "they differ"), RuntimeError, ["they differ", "Index()", "threads"]),
+    (
+        errors.OtherCodeError("study.f", "node7", ["constant `G` in m.py"]),
+        RuntimeError,
+        ["A worker on node7", "code of study.f", "constant `G` in m.py", "anew"],
+    ),
     (errors.NotRecordedError("study.f", "0123"), LookupError, ["study.f", "0123", "Call the function first"]),
     (
         errors.MissingExtraError("Cannot do it", "lib", "lib"),

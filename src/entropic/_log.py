@@ -34,7 +34,7 @@ logger.addFilter(_spells_out)
 
 # Asked on every hit, so it is bound once.
 is_enabled_for = logger.isEnabledFor
-DEBUG = logging.DEBUG
+DEBUG, INFO = logging.DEBUG, logging.INFO
 
 
 def hit(params_hash: str, result_path: str) -> None:
@@ -225,6 +225,11 @@ def folder_unseen(host: str, reason: str) -> None:
     logger.warning(
         "A worker on %s does not see the results folder, and runs nothing; its points go to others: %s", host, reason
     )
+
+
+def other_code(story: str) -> None:
+    """A worker of a sweep runs other code, and that is allowed: said once for each host."""
+    logger.warning("%s", story)
 
 
 def executor_broken(error: BaseException) -> None:

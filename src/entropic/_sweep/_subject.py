@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,6 +43,18 @@ class Subject(Protocol):
 
     def is_of_earlier_code(self, key: Any) -> bool:
         """Whether the record that was recalled last for a key was made by code that has changed since."""
+        ...
+
+    def other_code(self, key: Any, record: Any) -> Sequence[str]:
+        """What a worker's code has that ours has not, or the other way round, judged by what it recorded for a key."""
+        ...
+
+    def permits_other_code(self) -> bool:
+        """Whether what other code has run is an answer all the same."""
+        ...
+
+    def name(self) -> str:
+        """What is swept, for messages."""
         ...
 
     def elsewhere(self, key: Any) -> bool | None:

@@ -40,6 +40,7 @@ Every exception entropic raises, each also the builtin it resembles, so both ``e
     ├── JobLostError            RuntimeError       a job of a batch system that has ended without a result
     ├── WorkerError             RuntimeError       what a worker raised, where that itself could not travel
     ├── NotSharedError          RuntimeError       a sweep in processes that would not see each other's records
+    ├── OtherCodeError          RuntimeError       a worker of a sweep runs other code than the process that sweeps
     ├── MissingExtraError       ImportError        a package that is needed for this only, and is not installed
     ├── UnsupportedSystemError  NotImplementedError  a system on which files cannot be locked, so that nothing is run
     └── CommandError            RuntimeError       a program that could not be started, or has failed
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
         DuplicateFunctionError,
         MissingFieldWarning,
         NameSharedWarning,
+        OtherCodeError,
         RenamedFunctionWarning,
         SeveralCodesError,
         StaleCheckpointWarning,
@@ -179,6 +181,7 @@ __all__ = [
     "NotImportableError",
     "NotRecordedError",
     "NotSharedError",
+    "OtherCodeError",
     "OtherFolderError",
     "OtherRemoteError",
     "ParameterError",
@@ -215,7 +218,7 @@ __getattr__, __dir__ = door(
         "_base": "EntropicError",
         "_code": (
             "ChangedDefaultWarning CodeChangedError DuplicateFunctionError MissingFieldWarning "
-            "NameSharedWarning RenamedFunctionWarning SeveralCodesError StaleCheckpointWarning "
+            "NameSharedWarning OtherCodeError RenamedFunctionWarning SeveralCodesError StaleCheckpointWarning "
             "StaleResultWarning UnseenReadsWarning declaration"
         ),
         "_index": (

@@ -57,6 +57,35 @@ class CodeChangedError(EntropicError, RuntimeError):
         return " ".join(told)
 
 
+class OtherCodeError(EntropicError, RuntimeError):
+    """
+    A worker of a sweep has recorded a run by other code than the process that sweeps has; ``on_change`` forbids it.
+
+    Start the one with the older code anew, or bring the copy of the code on that host up to date.
+
+    Attributes:
+        name: The function.
+        host: Where the worker is.
+        changed: What differs, such as ``"helper `rhs` in model.py"``.
+    """
+
+    name: str
+    host: str
+    changed: Sequence[str]
+    _template = (
+        "Cannot answer from the run of a worker. {story} Start the one with the older code anew, or bring the copy of "
+        "the code on {host} up to date; then sweep again."
+    )
+
+    @property
+    def story(self) -> str:
+        """Which worker has other code, and what differs, in a sentence."""
+        return (
+            f"A worker on {self.host} runs other code of {self.name} than the process that sweeps: "
+            f"{_listed(self.changed)}."
+        )
+
+
 def _listed(names: Sequence[str]) -> str:
     """Names in a sentence, but for those that would make it too long."""
     more = ["more"] if len(names) > _SHOWN_CHANGES else []
