@@ -1,6 +1,7 @@
 """
-A fresh process that makes one kind of call many times, between two marks in a trace. Arguments: what, folder, durable (0 or 1), calls.
+A fresh process that makes one kind of call many times, between two marks in a trace.
 
+Arguments: what, folder, durable (0 or 1), calls.
 Ends with status 3 if the library of that kind is not installed.
 """
 
