@@ -220,6 +220,16 @@ def job_lost(job: str, state: str, points: int) -> None:
     logger.warning("Job %s (%s) has left no result; %d point(s) it had are not recorded", job, state, points)
 
 
+def slurm_silent(jobs: int, reason: BaseException) -> None:
+    """Slurm does not say what has become of its jobs: said once, until it does again."""
+    logger.warning(
+        "Cannot ask Slurm what has become of %d job(s), so one that ends without a result goes unnoticed until it "
+        "answers: %s",
+        jobs,
+        reason,
+    )
+
+
 def folder_unseen(host: str, reason: str) -> None:
     """A worker of a sweep does not see the results folder: said once for each host."""
     logger.warning(
