@@ -171,7 +171,7 @@ class FunctionPoints:
 
     def prepare(self) -> None:
         self.group()
-        self.cache.growth  # noqa: B018  # made when it is asked for
+        self.cache.growth, self.cache.defaults  # noqa: B018  # made when they are asked for
         self.cache.engine.prepare(self.cache.function.__module__, self.cache.watches.own.code_now())
 
     def close(self) -> None:
