@@ -220,11 +220,9 @@ def job_lost(job: str, state: str, points: int) -> None:
     logger.warning("Job %s (%s) has left no result; %d point(s) it had are not recorded", job, state, points)
 
 
-def folder_unseen(host: str, reason: str) -> None:
-    """A worker of a sweep does not see the results folder: said once for each host."""
-    logger.warning(
-        "A worker on %s does not see the results folder, and runs nothing; its points go to others: %s", host, reason
-    )
+def not_seen(host: str, what: str, reason: str) -> None:
+    """A worker of a sweep does not see the results folder, or the index: said once for each host."""
+    logger.warning("A worker on %s does not see %s, and runs nothing; its points go to others: %s", host, what, reason)
 
 
 def executor_broken(error: BaseException) -> None:

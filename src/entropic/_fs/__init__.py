@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from ._door import door
 
 if TYPE_CHECKING:
-    from ._atomic import abandoned_drafts, remove_drafts, replacing
+    from ._atomic import abandoned_drafts, new_draft_name, remove_drafts, replacing
     from ._context import reset_value
     from ._descriptors import held_open_below
     from ._digests import content_digest, digest_like, files_below, is_as_recorded, measure, measure_known
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from ._fork import forks_held_off, process_id, watch_forks
     from ._frames import calling_frame, is_finished
+    from ._held_file import HeldFile
     from ._holder import Holder, holder_in, holder_note, read_holder
     from ._kept_file import KeptFile
     from ._late import LateModule, late
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from ._warn import collected_warnings, collecting_warnings, give_again, warn, was_given_again
 
 __all__ = [
+    "HeldFile",
     "Holder",
     "KeptFile",
     "LateModule",
@@ -90,6 +92,7 @@ __all__ = [
     "measure",
     "measure_known",
     "move_new",
+    "new_draft_name",
     "open_own_file",
     "opened_files",
     "own_entries",
@@ -123,7 +126,7 @@ __all__ = [
 __getattr__, __dir__ = door(
     __name__,
     {
-        "_atomic": "abandoned_drafts remove_drafts replacing",
+        "_atomic": "abandoned_drafts new_draft_name remove_drafts replacing",
         "_context": "reset_value",
         "_descriptors": "held_open_below",
         "_digests": "content_digest digest_like files_below is_as_recorded measure measure_known",
@@ -137,6 +140,7 @@ __getattr__, __dir__ = door(
         ),
         "_fork": "forks_held_off process_id watch_forks",
         "_frames": "calling_frame is_finished",
+        "_held_file": "HeldFile",
         "_holder": "Holder holder_in holder_note read_holder",
         "_kept_file": "KeptFile",
         "_late": "LateModule late",

@@ -24,18 +24,20 @@ from .._fs import give_again
 from ..errors import Failure, JobLostError, NotSharedError, RunStopped
 from ._elsewhere import Elsewhere
 from ._expected import Limits
+from ._handshake import NotSeen
 from ._look_ahead import drawn
 from ._outcomes import Asked, Counts, Outcome, failure_of, nobody_looks
 from ._queue import Queue
 from ._sharing import Sharing
 from ._subject import Subject
-from ._tasks import NotSeen, NotStarted, Report, Reported, Task, attempt
+from ._tasks import NotStarted, Report, Reported, Task, attempt
 from ._verdicts import Verdicts, error_of
 from ._workers import Died, Stopped, Workers
 
 _LOOK_SECONDS = 0.002
 _MOST_OTHERS = 1000
-_MOST_REFUSALS = 3
+_MOST_REFUSALS = 3  # in a row, of each batch under way, where nobody has seen anything yet
+_MOST_REFUSALS_LATER = 10  # of workers alike, the one that sees nothing may be the first to take it time and again
 _TICK_SECONDS = 0.5
 
 
@@ -76,6 +78,7 @@ class Sweep:
         self._next_look = 0.0
         self._others = 0
         self._sharing = Sharing(task)
+        self._refusals = 0  # in a row
         self._stopped: RunStopped | None = None
 
     # ---- the story --------------------------------------------------------------------------------------------------
@@ -274,24 +277,28 @@ class Sweep:
         for warning in reported.warned:
             give_again(warning)
         reports = reported.reports
+        self._refusals = 0 if reports else self._refusals
         assert self._queue is not None
         left = None if self._total is None else self._total - self.counts.drawn + self._queue.count_waiting()
         self._queue.adapt(reports, left)
         self._queue.put_first(batch[len(reports) :])
+        if reported.unseen is not None:
+            self._sharing.unseen(reported.unseen)
         for asked, report in zip(batch, reports, strict=False):
             yield from self._settle(asked, report, reported.process)
 
     def _turned_away(self, batch: list[Asked], answer: NotSeen) -> Iterator[Outcome]:
-        """A batch of which nothing has run, since its worker does not see the results folder: another may."""
-        reason = self._sharing.unseen(answer.host, answer.reason)
-        again = []
+        """A batch of which nothing has run, since its worker does not see what all share: another may."""
+        assert self._queue is not None
+        reason = self._sharing.unseen(answer)
+        # Refused in no time by one that sees nothing, while those who see are at work: it waits for these.
+        self._refusals += not self._queue.has_earlier(batch[0])
+        most = _MOST_REFUSALS if self._sharing.is_alone() else _MOST_REFUSALS_LATER
+        if self._refusals < most * (1 + self._queue.count_under_way()):
+            self._put_first(batch)
+            return
         for asked in batch:
-            asked.refusals += 1
-            if asked.refusals < _MOST_REFUSALS:
-                again.append(asked)
-            else:
-                yield from self._given_up(asked, Failure(asked.point, self._sharing.error(reason), ""))
-        self._put_first(again)
+            yield from self._given_up(asked, Failure(asked.point, self._sharing.error(reason), ""))
 
     def _broken(self, batch: list[Asked], outcome: Died | Stopped | BaseException) -> Iterator[Outcome]:
         """A batch of which nothing was heard: what it recorded counts; the rest is tried again, the culprit alone."""

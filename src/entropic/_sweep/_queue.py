@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor
+from itertools import islice
 from time import monotonic
 from typing import Any
 
@@ -33,7 +34,8 @@ class Queue:
         self._batches = Batches(workers)
         self._waiting: list[Asked] = []
         self._began = 0.0
-        self._under_way: dict[str, list[Asked]] = {}
+        self._under_way: dict[str, list[Asked]] = {}  # in the order in which they were handed out
+        self._handed_out = 0
         self._is_closed = self._has_said_broken = False
 
     def __bool__(self) -> bool:
@@ -48,9 +50,17 @@ class Queue:
         self._is_closed = True
         self._waiting.clear()
 
+    def count_under_way(self) -> int:
+        """How many batches are handed out."""
+        return len(self._under_way)
+
     def is_at_work(self) -> bool:
         """Whether a batch is under way."""
         return bool(self._under_way)
+
+    def has_earlier(self, asked: Asked) -> bool:
+        """Whether a batch is under way that was handed out before the one that a point was in: somebody is at work."""
+        return any(batch[0].handed_out < asked.handed_out for batch in islice(self._under_way.values(), 1))
 
     def is_full(self, *, has_no_more: bool) -> bool:
         """Whether a batch is worth waiting for: no more points may be drawn, or there is no room for a whole batch."""
@@ -83,6 +93,9 @@ class Queue:
             hashes = [asked.key.params_hash for asked in batch]
             points = Points(asked, new_number(), hashes, seconds=seconds, by_value=self._by_value, latest=latest)
             self._under_way[points.number] = batch
+            self._handed_out += 1
+            for one in batch:
+                one.handed_out = self._handed_out
             self._batches.note_handed_out(len(batch))
             self._workers.submit(points)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import _log
 from ..errors import NotSharedError
+from ._handshake import NotSeen
 from ._subject import Subject
 from ._tasks import Task
 
@@ -39,6 +40,10 @@ class Sharing:
             self._processes.add(process)
         return True
 
+    def is_alone(self) -> bool:
+        """Whether no worker elsewhere has shown us anything."""
+        return len(self._processes) == 1
+
     def recalled(self, key: Any) -> Any:
         """The record of a key; None, too, if looking it up raises an error."""
         try:
@@ -46,12 +51,12 @@ class Sharing:
         except Exception:  # told by whoever asks for the point next; here the answer is that there is none
             return None
 
-    def unseen(self, host: str, reason: str) -> str:
-        """A worker does not see the results folder: said once for each host. In words, for the error."""
-        if host not in self._unshared:
-            self._unshared.add(host)
-            _log.folder_unseen(host, reason)
-        return f"a worker on {host} does not see the results folder ({reason})"
+    def unseen(self, answer: NotSeen) -> str:
+        """A worker does not see the results folder, or the index: said once for each host. In words, for the error."""
+        if answer.host not in self._unshared:
+            self._unshared.add(answer.host)
+            _log.not_seen(answer.host, answer.what, answer.reason)
+        return f"a worker on {answer.host} does not see {answer.what} ({answer.reason})"
 
     def error(self, reason: str) -> NotSharedError:
         """
@@ -61,7 +66,7 @@ class Sharing:
             NotSharedError: No worker elsewhere has shown us anything: so it is one of the sweep.
         """
         error = NotSharedError(repr(self._subject.shared()), reason)
-        if len(self._processes) == 1:
+        if self.is_alone():
             raise error
         return error
 
