@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import os
 import pickle
 import stat
@@ -60,12 +61,18 @@ def test_a_named_tuple_is_one_of_the_standard_library() -> None:
         place = cls("study.py")
         parts = (place, str(place), str(place._replace(line=3)), place._asdict(), pickle.loads(pickle.dumps(place)))
         names = (cls._fields, cls._field_defaults, cls.__match_args__, cls.__module__, cls.__mro__[1:], cls.__doc__)
-        return *parts, *names, typing.get_type_hints(cls), hasattr(place, "__dict__"), cls.__str__.__qualname__[-8:]
+        fields = [(one.name, one.default) for one in inspect.signature(cls).parameters.values()]
+        kind = fields, typing.get_type_hints(cls), hasattr(place, "__dict__"), cls.line.__doc__
+        return *parts, *names, *kind, cls.__str__.__qualname__[-8:]
 
     assert seen(Place) == seen(ReferencePlace)
     assert repr(Place("a", 1)) == "Place(path='a', line=1)"
-    with pytest.raises(TypeError, match="path"):
+    with pytest.raises(ValueError, match="column"):
+        Place("a")._replace(column=1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"Place.__new__\(\) missing .* 'path'"):
         Place()  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="Expected 2 arguments, got 1"):
+        Place._make(["a"])
 
 
 # What the standard library lacks on Windows; asyncio and others that come with it are loaded before it is taken away.

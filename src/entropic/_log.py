@@ -225,6 +225,11 @@ def not_seen(host: str, what: str, reason: str) -> None:
     logger.warning("A worker on %s does not see %s, and runs nothing; its points go to others: %s", host, what, reason)
 
 
+def other_code(story: str) -> None:
+    """A worker of a sweep runs other code, and that is allowed: said once for each host."""
+    logger.warning("%s", story)
+
+
 def executor_broken(error: BaseException) -> None:
     """An executor takes no more work: said once, however many points that means."""
     logger.error("The executor of the sweep is broken, and every point that is not recorded fails: %s", error)

@@ -17,17 +17,17 @@ Why nothing runs twice
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import _fs, _locks, _results, _tables, query
+from .. import _fs, _locks, _results, _tables, errors, query
 from .._code import Codebook, Fingerprint
 from .._fs import late, remember
 from .._record import RunRecord, is_pinned
-from ..errors import ResultMissingError
 from ..hashing import PLAIN_TYPES, Key, hash_params, make_key
 from ..index import adapt
 from ._finder import Finder, SecondLook
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from ._writer import IndexWriter
 
 _REMEMBERED_KEYS = 4096
-
 _REQUESTED, _NO_REPLICATE = (Lookup("none", None, why) for why in ("asked to run", "no such replicate"))
 
 
@@ -80,8 +79,7 @@ class RunCache:
         self.paths = ResultPaths(results_dir, self.index, is_cache=settings.remote is not None)
         self.finder = finder = Finder(self.index, self.paths, away=self.away)
         self.recall, self.look_up, self.shown = finder.recall, finder.look_up, finder.shown
-        self.look_ahead = finder.look_ahead
-        self.is_of_earlier_code = finder.is_of_earlier_code
+        self.look_ahead, self.is_of_earlier_code = finder.look_ahead, finder.is_of_earlier_code
         self._known_keys: dict[object, Key] = {}
         note_open(self)
 
@@ -258,7 +256,7 @@ class RunCache:
         from . import _arguments, _origins
 
         if not os.path.exists(path := os.path.abspath(result_path)):
-            raise ResultMissingError(path, "Cannot register the result")
+            raise errors.ResultMissingError(path, "Cannot register the result")
         if self.settings.durable:
             _fs.sync_tree(path)
         details = _arguments.checked_metadata(metadata)
@@ -361,8 +359,9 @@ class RunCache:
         _records.exchange(self.index, self.writer, pairs)
 
     def prepare(self, module_name: str | None, code: Fingerprint | None = None) -> None:
-        """Load and find out what the first run of a process needs: by which code, and from which module, it is."""
-        self.flights  # noqa: B018  # made when it is asked for
+        """Load and find out what the first run needs, for processes to be forked; it says itself what is in its way."""
+        with contextlib.suppress(Exception):
+            self._prepare_run()
         self.recorder.prepare(module_name, code)
 
     def _prepare_run(self) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 
+from .. import errors
 from .._code import Codebook
 from .._fs import warn
-from ..errors import ChangedDefaultWarning
 
 
 class DefaultsWatch:
@@ -70,7 +70,7 @@ class DefaultsWatch:
                 warn(
                     f"The default of {name} in {self._function_name} is {now} now and was {then}, which {runs}: "
                     f"calls without {name} are new points. Pass {name}={then} for the recorded ones.",
-                    ChangedDefaultWarning,
+                    errors.ChangedDefaultWarning,
                 )
 
 

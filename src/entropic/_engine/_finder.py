@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from time import monotonic
 from typing import Protocol
 
 from .. import _log
@@ -18,6 +19,8 @@ from ._staleness import StalenessPolicy
 
 _REMEMBERED_HITS = 1 << 17
 _REMEMBERED_FORMS = 1 << 16
+_BELIEVED_SECONDS = 0.05
+_NEXT_ONES = 100
 
 
 class Away(Protocol):
@@ -96,7 +99,10 @@ class Finder:
         index = self._index
         if type(index).find_many_by_hash is Index.find_many_by_hash and "find_many_by_hash" not in vars(index):
             # It looks each up by itself: then better as late as can be.
-            return self.recall if self._away is None else partial(self.recall, fetches=False)
+            now = self.recall if self._away is None else partial(self.recall, fetches=False)
+            if type(index).peek is Index.peek and "peek" not in vars(index):
+                return now
+            return _BelievingAbsence(now, self._peek, [key.params_hash for key in keys if key.older is None])
         found = index.find_many_by_hash(list(dict.fromkeys(key.params_hash for key in keys)))
 
         def recall(key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None:
@@ -244,6 +250,38 @@ class SecondLook:
     def __call__(self) -> RunRecord | None:
         self.found = self._finder.look_up(self._key, self._policy)
         return self._finder.answer(self.found, self._key, self._policy)
+
+
+class _BelievingAbsence:
+    """
+    Recalls keys; that one is not recorded is believed for a moment.
+
+    Where runs are being recorded, each look at the index has something new to read. So behind a key that has no record,
+    the next ones are looked for at once. Who runs a point looks again, under its flight.
+
+    Args:
+        recall: Recalls a key.
+        peek: Finds the newest record of a hash.
+        hashes: Of the keys that will be asked for, in that order.
+    """
+
+    def __init__(self, recall: Recall, peek: Callable[[str], RunRecord | None], hashes: list[str]) -> None:
+        self._recall = recall
+        self._peek = peek
+        self._hashes = hashes
+        self._places = {params_hash: place for place, params_hash in enumerate(hashes)}
+        self._absent: set[str] = set()
+        self._until = 0.0
+
+    def __call__(self, key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None:
+        if key.params_hash in self._absent and monotonic() < self._until:
+            return None
+        record = self._recall(key, policy)
+        if record is None and key.params_hash in self._places:
+            begin = self._places[key.params_hash] + 1
+            self._absent = {one for one in self._hashes[begin : begin + _NEXT_ONES] if self._peek(one) is None}
+            self._until = monotonic() + _BELIEVED_SECONDS
+        return record
 
 
 class _OlderForms:

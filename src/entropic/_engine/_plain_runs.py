@@ -63,11 +63,23 @@ class PlainRuns:
     def prepare(self) -> None:
         self._engine.prepare(getattr(self._runner, "__module__", None))
 
+    def close(self) -> None:
+        self._engine.close()
+
     def at_hand(self, key: Key, record: RunRecord | None) -> RunRecord | None:
         return record  # which is what is asked for
 
     def is_of_earlier_code(self, key: Key) -> bool:
         return False  # a plain run belongs to no code
+
+    def other_code(self, key: Key, record: RunRecord) -> tuple[()]:
+        return ()
+
+    def permits_other_code(self) -> bool:
+        return True
+
+    def name(self) -> str:
+        return getattr(self._runner, "__qualname__", repr(self._runner))
 
     def elsewhere(self, key: Key) -> bool | None:
         return None if self._engine.found_elsewhere(key) is None else False

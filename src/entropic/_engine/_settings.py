@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from .._fs import Options
 from ..index import open_index
 
 if TYPE_CHECKING:
@@ -22,8 +22,7 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _AFFORDABLE_BYTES_PER_SECOND = 5_000_000
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Settings:
+class Settings(Options):
     """
     What a store was made with, each value checked; see `entropic.Store`.
 
@@ -73,10 +72,10 @@ class Settings:
         """
         place = _checked_folder(results_dir)
         return cls(
-            Path(os.path.abspath(place)),
-            checked_suffix(file_suffix),
-            open_index(index, os.path.expanduser(db_path), place, durable),
-            durable,
+            results_dir=Path(os.path.abspath(place)),
+            file_suffix=checked_suffix(file_suffix),
+            index=open_index(index, os.path.expanduser(db_path), place, durable),
+            durable=durable,
             fallback=_fallback(fallback),
             remote=_checked_remote(remote),
             **options,
@@ -84,7 +83,7 @@ class Settings:
 
     def as_mapping(self) -> Mapping[str, Any]:
         """Return them by name, not to be changed."""
-        return MappingProxyType(dict(vars(self)))
+        return MappingProxyType(self.as_dict())
 
     def digest_limit(self, elapsed_seconds: float) -> int | None:
         """Up to how many bytes a result is digested, made by a run that took so long; None for no limit."""

@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import _code
+from .. import _code, errors
 from .._code import ITSELF, Code, Codebook, Fingerprint
 from .._fs import LateModule, remember, warn
 from .._record import RunRecord
-from ..errors import CodeChangedError, NameSharedWarning
 
 if TYPE_CHECKING:
     from .._code import Change
@@ -280,7 +279,7 @@ class StalenessPolicy:
             if str(subject) in self._said:
                 return True
         code = [change.name for change in self.changes(record)]
-        error = CodeChangedError(self.function_name, code, record.created_at, self.changed_files(record))
+        error = errors.CodeChangedError(self.function_name, code, record.created_at, self.changed_files(record))
         if self.on_change == "error":
             raise error
         _stale_warning.give(error, self.diff_since(record), (self._codebook.folder, *subject))
@@ -297,7 +296,7 @@ class StalenessPolicy:
     def _warn_of_namesake(self, place: str) -> None:
         if place not in self._said:
             self._said.add(place)
-            warn(NameSharedWarning(self.function_name, place, str(self._place)), NameSharedWarning)
+            warn(errors.NameSharedWarning(self.function_name, place, str(self._place)), errors.NameSharedWarning)
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[dict[str, Any]]:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from ._mounts import is_local
     from ._named import NamedTuple
     from ._opened import OpenedFiles, current_files, opened_files
+    from ._options import Options, dataclass_transform
     from ._reading import is_linked, open_own_file, own_entries, read_own_file, status_of
     from ._stamp import Stamp, is_descriptor_of, is_settled
     from ._turns import takes_turn
@@ -58,6 +59,7 @@ __all__ = [
     "LateModule",
     "NamedTuple",
     "OpenedFiles",
+    "Options",
     "Stamp",
     "abandoned_drafts",
     "byte_unlocker",
@@ -67,6 +69,7 @@ __all__ = [
     "collecting_warnings",
     "content_digest",
     "current_files",
+    "dataclass_transform",
     "digest_like",
     "door",
     "files_below",
@@ -147,6 +150,7 @@ __getattr__, __dir__ = door(
         "_memo": "remember",
         "_mounts": "is_local",
         "_named": "NamedTuple",
+        "_options": "Options dataclass_transform",
         "_opened": "OpenedFiles current_files opened_files",
         "_reading": "is_linked open_own_file own_entries read_own_file status_of",
         "_stamp": "Stamp is_descriptor_of is_settled",

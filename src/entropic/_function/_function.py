@@ -10,12 +10,11 @@ from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .. import query
+from .. import errors, query
 from .._code import Code, Ownership, code_digest
 from .._engine import CannotReplayError, DefaultsWatch, RunCache, StalenessPolicy, make_known
 from .._fs import NamedTuple, late
 from .._record import RunRecord
-from ..errors import EntropicError, NotRecordedError, UnsupportedTypeError
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
 from ._binding import Binding
 from ._call import Call, are_simple
@@ -217,7 +216,7 @@ class FunctionCache:
         # The run that answers a call: of several, the one of today's code.
         found = self.engine.look_up(key, self.watches.of(args, kwargs).read_only())
         if found.candidate is None or found.is_broken:
-            raise NotRecordedError(self.name, key.params_hash)
+            raise errors.NotRecordedError(self.name, key.params_hash)
         record = self.engine.shown(found.candidate, key)
         return run_again(self.engine, record, Call(self, key, args, kwargs, is_counted=False), self.comparison)
 
@@ -279,11 +278,11 @@ class FunctionCache:
         try:
             key = make_key(self.params(args, kwargs), identity)
             return key if self.evolution is None else key._replace(older=self.evolution)
-        except UnsupportedTypeError as error:
+        except errors.UnsupportedTypeError as error:
             if not error.place.startswith("self") or error.advice:
                 raise
             advice = "Leave it out of the key with ignore=('self',) if results do not depend on it."
-            raise UnsupportedTypeError(error.place, error.type_name, advice) from None
+            raise errors.UnsupportedTypeError(error.place, error.type_name, advice) from None
 
     def _new_memory(self, identity: Identity) -> _Memory:
         # Typed, since 1, 1.0 and True are equal and three different keys.
@@ -334,7 +333,7 @@ class FunctionCache:
         texts: dict[str, str] = {}
         for name, value in self.floats.in_params(defaults).items():
             if name not in self.options.ignore:
-                with contextlib.suppress(EntropicError):
+                with contextlib.suppress(errors.EntropicError):
                     texts[name] = canonical(normalize(value))
         return {} if self.binding.is_runner else texts
 

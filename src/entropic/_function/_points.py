@@ -116,6 +116,18 @@ class FunctionPoints:
     def is_of_earlier_code(self, key: Key) -> bool:
         return self.cache.engine.is_of_earlier_code(key)
 
+    def other_code(self, key: Key, record: RunRecord) -> Sequence[str]:
+        watch = self._watches.get(key.params_hash, self._watch)
+        if record.params_hash != key.params_hash:
+            watch = watch.for_older_parameters(str(key.older))
+        return [change.name for change in watch.changes(record)]
+
+    def permits_other_code(self) -> bool:
+        return self._watch.on_change in ("warn", "ignore")
+
+    def name(self) -> str:
+        return self.cache.name
+
     def elsewhere(self, key: Key) -> bool | None:
         engine, watch = self.cache.engine, self._watches.get(key.params_hash, self._watch)
         found = engine.found_elsewhere(key, watch)
@@ -149,7 +161,11 @@ class FunctionPoints:
         return self.cache.engine.flights
 
     def prepare(self) -> None:
+        self.cache.growth  # noqa: B018  # made when it is asked for
         self.cache.engine.prepare(self.cache.function.__module__, self.cache.watches.own.code_now())
+
+    def close(self) -> None:
+        self.cache.engine.close()
 
     def own_point(self, point: Any) -> Any:
         return point if self._given_arguments else own_copy(dict(point))

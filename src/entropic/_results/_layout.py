@@ -52,8 +52,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from .. import errors
 from .._fs import NamedTuple, has_locks
-from ..errors import UnsupportedSystemError
 
 PRIVATE_FOLDER = ".entropic"
 
@@ -153,4 +153,4 @@ def require_locks() -> None:
         UnsupportedSystemError: This system has no file locks.
     """
     if not has_locks():
-        raise UnsupportedSystemError("fcntl")
+        raise errors.UnsupportedSystemError("fcntl")

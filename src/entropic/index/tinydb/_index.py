@@ -8,10 +8,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ... import query
+from ... import errors, query
 from ..._fs import LateModule, late
 from ..._record import RunRecord, copy_record
-from ...errors import IndexCorruptError
 from .._base import Index
 from ._format import FORMAT, stated_folder
 from ._io import first_line
@@ -206,7 +205,7 @@ class TinyDBIndex(Index):
         """Return every record that can be read, and the numbers of the lines that cannot; raises for no damage."""
         try:
             return self.all(), []
-        except IndexCorruptError as error:
+        except errors.IndexCorruptError as error:
             documents, damaged_lines = self._writer.read_intact()
             # Of zeros, or an empty line, it is known here only that they are damage.
             told = sorted({*damaged_lines, error.line} - {0}) or [1]
@@ -221,7 +220,7 @@ class TinyDBIndex(Index):
         """
         try:
             self.all()
-        except IndexCorruptError:
+        except errors.IndexCorruptError:
             return Path(self._writer.salvage())
         return None
 
@@ -229,7 +228,7 @@ class TinyDBIndex(Index):
         """Return the results folder that the file remembers, absolute; None if there is no file yet, or none in it."""
         try:
             folder = self._reader.store_row().get("results_dir")
-        except IndexCorruptError:
+        except errors.IndexCorruptError:
             with self._reader.opened() as descriptor:
                 folder = None if descriptor is None else stated_folder(first_line(descriptor))
         return Path(os.path.abspath(self.path.parent / folder)) if isinstance(folder, str) else None
@@ -238,7 +237,7 @@ class TinyDBIndex(Index):
         """Return the identity of the results folder that the file remembers; None if there is none."""
         try:
             identity = self._reader.store_row().get("folder_id")
-        except IndexCorruptError:
+        except errors.IndexCorruptError:
             return None
         return identity if isinstance(identity, str) else None
 

@@ -26,8 +26,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from ... import errors
 from ..._fs import Stamp, remember, watch_forks
-from ...errors import IndexCorruptError
 from ._content import Content, EmptyContent, StockContent
 from ._format import CLOSING, STORE_TABLE, TABLE, Document, Tables, excerpt, is_head
 from ._io import first_line, open_file, read_all
@@ -214,7 +214,7 @@ class LineReader(Generic[T]):
         except ValueError as error:
             text = excerpt(json.dumps(document).encode())
             number = line() if callable(line) else line
-            raise IndexCorruptError(self.path, number, f"{error} in {text}") from None
+            raise errors.IndexCorruptError(self.path, number, f"{error} in {text}") from None
 
     # ---- what a writer builds on ------------------------------------------------------------------------------------
 
