@@ -28,8 +28,8 @@ PACKAGE = Path(entropic.__file__).parent
 FLOORS = (
     ("_fs",),
     ("errors", "_log"),
-    ("hashing", "_locks", "_results", "_remote", "_points", "_stopping"),
-    ("query", "_record", "_code"),
+    ("hashing", "_locks", "_results", "_remote", "_points"),
+    ("query", "_record", "_code", "_current"),
     ("index", "_tables", "_command"),
     ("_engine", "_sweep"),
     ("_maintenance",),

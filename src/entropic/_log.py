@@ -34,7 +34,7 @@ logger.addFilter(_spells_out)
 
 # Asked on every hit, so it is bound once.
 is_enabled_for = logger.isEnabledFor
-DEBUG = logging.DEBUG
+DEBUG, INFO = logging.DEBUG, logging.INFO
 
 
 def hit(params_hash: str, result_path: str) -> None:

@@ -33,6 +33,7 @@ class DefaultsWatch:
         self._codebook = codebook
         self._count_runs = count_runs
         self._earlier: dict[str, list[str]] | None = None
+        self._are_kept = False
 
     def notice(self, left_out: Callable[[], set[str]]) -> None:
         """Say once of each parameter that a call leaves out, if its default is not what it was in recorded runs."""
@@ -47,7 +48,8 @@ class DefaultsWatch:
 
     def keep(self) -> None:
         """Note down the defaults of today once a run has been made with them, and nothing is left to say of them."""
-        if self._defaults and not self._earlier:
+        if self._defaults and not self._earlier and not self._are_kept:
+            self._are_kept = True
             self._codebook.keep_defaults(self._function_name, self._defaults)
 
     def _look_back(self) -> dict[str, list[str]]:

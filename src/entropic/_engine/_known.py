@@ -11,9 +11,12 @@ import importlib
 import weakref
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from .._record import RunRecord
+
+if TYPE_CHECKING:
+    from ._work import Work
 
 Comparison = Callable[[Path, Path], object]
 """Called with the recorded result and the new one. False, or an `AssertionError`, says that they differ."""
@@ -34,7 +37,7 @@ class Replays(Protocol):
         """Of the store it was decorated on."""
         ...
 
-    def replay(self, record: RunRecord) -> Callable[[Path], object]:
+    def replay(self, record: RunRecord) -> Work:
         """
         The call of a record, waiting for a path to write to.
 
@@ -57,9 +60,7 @@ def make_known(name: str, function: Replays) -> None:
     _known[name] = [*living, weakref.ref(function)]
 
 
-def call_of(
-    record: RunRecord, results_dir: Path, trusted: Collection[str] = ()
-) -> tuple[Callable[[Path], object], Comparison | None]:
+def call_of(record: RunRecord, results_dir: Path, trusted: Collection[str] = ()) -> tuple[Work, Comparison | None]:
     """
     The call that makes the result of a record anew, and how results of its function compare.
 

@@ -17,7 +17,8 @@ from ..query import Selection, param
 from ._arguments import checked_metadata, require_same_point
 from ._cache import RunCache
 from ._failure import keep_failure
-from ._run import BoundRunner, Metadata, takes_checkpoint
+from ._run import Metadata
+from ._runner import BoundRunner, takes_checkpoint
 
 if TYPE_CHECKING:
     from ..index import Index

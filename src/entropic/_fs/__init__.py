@@ -8,7 +8,16 @@ if TYPE_CHECKING:
     from ._atomic import abandoned_drafts, new_draft_name, remove_drafts, replacing
     from ._context import reset_value
     from ._descriptors import held_open_below
-    from ._digests import content_digest, digest_like, files_below, is_as_recorded, measure, measure_known
+    from ._digests import (
+        FileContent,
+        content_digest,
+        content_of,
+        digest_like,
+        files_below,
+        is_as_recorded,
+        measure,
+        measure_known,
+    )
     from ._files import (
         group_rights,
         make_folder,
@@ -53,6 +62,7 @@ if TYPE_CHECKING:
     from ._warn import collected_warnings, collecting_warnings, give_again, warn, was_given_again
 
 __all__ = [
+    "FileContent",
     "HeldFile",
     "Holder",
     "KeptFile",
@@ -68,6 +78,7 @@ __all__ = [
     "collected_warnings",
     "collecting_warnings",
     "content_digest",
+    "content_of",
     "current_files",
     "dataclass_transform",
     "digest_like",
@@ -132,7 +143,9 @@ __getattr__, __dir__ = door(
         "_atomic": "abandoned_drafts new_draft_name remove_drafts replacing",
         "_context": "reset_value",
         "_descriptors": "held_open_below",
-        "_digests": "content_digest digest_like files_below is_as_recorded measure measure_known",
+        "_digests": (
+            "FileContent content_digest content_of digest_like files_below is_as_recorded measure measure_known"
+        ),
         "_files": (
             "group_rights make_folder make_shared_folder move_new remove require_access share_file "
             "share_in_group share_tree sync sync_tree"

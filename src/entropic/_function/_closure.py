@@ -71,6 +71,11 @@ class Closure:
             self._take_notice({name: self._look(name) for name in self._cells})
             return self._identity
 
+    @property
+    def holds_anything(self) -> bool:
+        """Whether the function closes over anything."""
+        return bool(self._cells)
+
     def running(self, identity: Identity) -> contextlib.AbstractContextManager[None]:
         """
         A run for a key made with *identity*: what changes in place from now on, it may have changed itself.

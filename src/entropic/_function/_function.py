@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .. import errors, query
 from .._code import Code, Ownership, code_digest
 from .._engine import CannotReplayError, DefaultsWatch, RunCache, StalenessPolicy, make_known
-from .._fs import NamedTuple, late
+from .._fs import LateModule, NamedTuple, late
 from .._record import RunRecord
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
 from ._binding import Binding
-from ._call import Call, are_simple
 from ._closure import Closure, importable_name
 from ._counts import Counter
 from ._floats import Floats
@@ -28,13 +27,16 @@ from ._records import FunctionRecords
 from ._watches import Watches, reads_watch
 
 if TYPE_CHECKING:
-    from .._engine import Metadata
+    from .._engine import Metadata, Traits
     from .._maintenance import Explanation, Reproduction
     from .._tables import RecordList
     from ..query import Where
+    from . import _call
     from ._evolution import Evolution
     from ._growth import GrowthWatch
     from ._renames import RenameWatch
+else:  # loaded by those who run
+    _call = LateModule("entropic._function._call")
 
 _ARE_PLAIN = PLAIN_TYPES.issuperset
 _REMEMBERED_CALLS = 4096
@@ -116,7 +118,7 @@ class FunctionCache:
         self.closure = Closure(function, self.name, fields)
         self.hits, self.misses = Counter(), Counter()
         defaults = (parameter.default for parameter in self.binding.signature.parameters.values())
-        has_simple_defaults = are_simple(value for value in defaults if value is not Parameter.empty)
+        has_simple_defaults = _ARE_PLAIN(type(value) for value in defaults if value is not Parameter.empty)
         self._may_remember = has_simple_defaults and not self.inputs.names  # a path says nothing of a file's content
         self._memory = self._new_memory(self.closure.identity())
         self.claim, self.replaced = self._claimed(is_copy=is_copy)
@@ -129,6 +131,11 @@ class FunctionCache:
         self._watch = self.watches.own
         self.records = FunctionRecords(self.engine, self.name, self.closure, self.evolution, self.watches)
         self.defaults = DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
+
+    @late
+    def traits(self) -> Traits:
+        """What is the same for all its runs."""
+        return _call.traits_of(self)
 
     @late
     def growth(self) -> GrowthWatch:
@@ -163,18 +170,18 @@ class FunctionCache:
         else:
             key, watch = self.digest(args, kwargs, self.closure.identity()), self.watches.of(args, kwargs)
         if self.is_async:
-            return self._call_async(key, Call(self, key, args, kwargs), metadata, watch)
+            return self._call_async(key, _call.Call(self, key, args, kwargs), metadata, watch)
         record = self.engine.recall(key, watch)
         if record is None:
             self.renames.notice(key, watch)
-            record = self.engine.obtain(key, work := Call(self, key, args, kwargs), metadata, watch)
+            record = self.engine.obtain(key, work := _call.Call(self, key, args, kwargs), metadata, watch)
             if work.has_run:
                 return record if self.load is None else self.load(record.result_path)
         self.hits.add_one()
         return record if self.load is None else self.load(record.result_path)
 
-    async def _call_async(self, key: Key, work: Call, metadata: Metadata, watch: StalenessPolicy) -> Any:
-        record = self.recall(key, watch) or await self.engine.obtain_async(key, work.awaited, metadata, watch)
+    async def _call_async(self, key: Key, work: _call.Call, metadata: Metadata, watch: StalenessPolicy) -> Any:
+        record = self.recall(key, watch) or await self.engine.obtain_async(key, work, metadata, watch)
         if not work.has_run:
             self.hits.add_one()
         return record if self.load is None else self.load(record.result_path)
@@ -182,9 +189,9 @@ class FunctionCache:
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata = _NO_METADATA) -> Any:
         """Run; the record, or for a coroutine an awaitable of it."""
         key = self.key(args, kwargs)
-        work = Call(self, key, args, kwargs)
+        work = _call.Call(self, key, args, kwargs)
         if self.is_async:
-            return self.engine.execute_async(key, work.awaited, metadata, self.watches.of(args, kwargs))
+            return self.engine.execute_async(key, work, metadata, self.watches.of(args, kwargs))
         return self.engine.execute(key, work, metadata, self.watches.of(args, kwargs))
 
     def retrieve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord | None:
@@ -218,9 +225,9 @@ class FunctionCache:
         if found.candidate is None or found.is_broken:
             raise errors.NotRecordedError(self.name, key.params_hash)
         record = self.engine.shown(found.candidate, key)
-        return run_again(self.engine, record, Call(self, key, args, kwargs, is_counted=False), self.comparison)
+        return run_again(self.engine, record, _call.Call(self, key, args, kwargs, is_counted=False), self.comparison)
 
-    def replay(self, record: RunRecord) -> Callable[[Path], object]:
+    def replay(self, record: RunRecord) -> _call.Call:
         """The call that made a record; see `entropic._engine._known.Replays`."""
         from ._replay import arguments_of, results_behind, why_another  # loaded by those who reproduce
 
@@ -232,7 +239,7 @@ class FunctionCache:
             raise CannotReplayError(f"its parameters are not those of today: {error}") from None
         if all(form.params_hash != record.params_hash for form in key.forms()):
             raise CannotReplayError(why_another(record, key.identity.fields))
-        return Call(self, key, args, kwargs, is_counted=False)
+        return _call.Call(self, key, args, kwargs, is_counted=False)
 
     def todays_code(self) -> Callable[[RunRecord], bool]:
         """See `entropic._engine._known.Replays`."""
@@ -314,9 +321,6 @@ class FunctionCache:
         names, takes_more = self.binding.names(self.options.ignore)
         name = self.function.__qualname__
         return Evolution(name, added, renamed, removed, names, takes_more=takes_more, former_names=former_names)
-
-    def count_miss(self) -> None:
-        self.misses.add_one()
 
     def count_hits(self, count: int) -> None:
         self.hits.add(count)

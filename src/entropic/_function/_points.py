@@ -140,7 +140,7 @@ class FunctionPoints:
 
     async def ensure_async(self, point: Any, params_hash: str) -> tuple[RunRecord, bool]:
         key, call, watch = self._call(point, params_hash)
-        record = await self.cache.engine.obtain_async(key, call.awaited, self.metadata, watch, waits=False)
+        record = await self.cache.engine.obtain_async(key, call, self.metadata, watch, waits=False)
         return record, self._has_run(call)
 
     def _call(self, point: Any, params_hash: str) -> tuple[Key, Call, StalenessPolicy]:
@@ -172,7 +172,7 @@ class FunctionPoints:
 
     def note(self, has_run: bool) -> None:
         if has_run:
-            self.cache.count_miss()
+            self.cache.misses.add_one()
         else:
             self.cache.count_hits(1)
 

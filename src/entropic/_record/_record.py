@@ -2,10 +2,9 @@
 
 # Annotations are evaluated here: the class bears the name of a public module, where nobody could look them up.
 
-import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from sys import intern
@@ -133,17 +132,8 @@ class RunRecord:
             >>> sorted(record.to_dict())
             ['created_at', 'metadata', 'n', 'params_hash', 'result_path']
         """
-        document: dict[str, Any] = {
-            "params_hash": self.params_hash,
-            "result_path": str(self.result_path),
-            "created_at": self.created_at,
-            "metadata": encode(self.metadata),
-        }
-        if self.provenance:
-            document["provenance"] = encode(self.provenance)
-        for name, value in self.params.items():
-            document[name] = encode(value)
-        return document
+        params = {name: encode(value) for name, value in self.params.items()}
+        return _document(self, encode(self.metadata), encode(self.provenance), params)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "RunRecord":
@@ -197,6 +187,43 @@ class RunRecord:
 RunRecord.__module__ = "entropic.record"
 
 
+def _document(
+    record: RunRecord, metadata: dict[str, Any], provenance: dict[str, Any], params: dict[str, Any]
+) -> dict[str, Any]:
+    document = {
+        "params_hash": record.params_hash,
+        "result_path": path_text(record),
+        "created_at": record.created_at,
+        "metadata": metadata,
+    }
+    if provenance:
+        document["provenance"] = provenance
+    document |= params
+    return document
+
+
+def new_record(
+    *,
+    params: dict[str, Any],
+    path: str,
+    params_hash: str,
+    created_at: str,
+    metadata: dict[str, Any],
+    provenance: dict[str, Any],
+) -> RunRecord:
+    """Make a record whose path is a text as yet; see `path_text`."""
+    record = object.__new__(RunRecord)
+    record.__dict__.update(
+        params=params,
+        _path=path,
+        params_hash=params_hash,
+        created_at=created_at,
+        metadata=metadata,
+        provenance=provenance,
+    )
+    return record
+
+
 class Pack(Protocol):
     """Holds records, to be made anew when they are looked at."""
 
@@ -225,22 +252,32 @@ def _unfold(record: RunRecord, name: str) -> Any:
     return fields[name]
 
 
+_write = json.JSONEncoder(allow_nan=False).encode
+
+
 def document_text(record: RunRecord) -> str:
     """The document form as JSON text; the one that `encoded` remembers, if it does."""
     text: str | None = record.__dict__.get("_text")
-    return json.dumps(record.to_dict(), allow_nan=False) if text is None else text
-
-
-@contextlib.contextmanager
-def encoded(records: Iterable[RunRecord]) -> Iterator[None]:
-    """Remember `document_text` of some records until the end of the block: an index and a journal write the same."""
-    records = list(records)
-    for record in records:
-        record.__dict__["_text"] = document_text(record)
+    if text is not None:
+        return text
     try:
-        yield
-    finally:
-        for record in records:
+        return _write(_document(record, record.metadata, record.provenance, record.params))
+    except ValueError:  # a number that JSON has none for
+        return _write(record.to_dict())
+
+
+class encoded:
+    """Remembers `document_text` of some records until the end of the block: an index and a journal write the same."""
+
+    def __init__(self, records: Sequence[RunRecord]) -> None:
+        self._records = records
+
+    def __enter__(self) -> None:
+        for record in self._records:
+            record.__dict__["_text"] = document_text(record)
+
+    def __exit__(self, *exception: object) -> None:
+        for record in self._records:
             record.__dict__.pop("_text", None)
 
 
@@ -272,6 +309,19 @@ def place_below(record: RunRecord, folder: str) -> RunRecord:
     fields.pop("result_path", None)
     twin = object.__new__(RunRecord)
     twin.__dict__.update(fields)
+    return twin
+
+
+def handed_out(record: RunRecord, folder: str) -> RunRecord:
+    """As `lazy_copy`, with the path below a folder."""
+    twin = object.__new__(RunRecord)
+    source = record.__dict__
+    twin.__dict__.update(
+        params_hash=source["params_hash"],
+        created_at=source["created_at"],
+        _path=os.path.join(folder, path_text(record)),
+        _copied_from=record,
+    )
     return twin
 
 

@@ -122,6 +122,11 @@ class StagingName(NamedTuple):
     def __str__(self) -> str:
         return ".".join(self)
 
+    @staticmethod
+    def text(session: str, number: int, params_hash: str) -> str:
+        """A name of these parts."""
+        return f"{session}.{number}.{params_hash}"
+
     @classmethod
     def parse(cls, name: str) -> StagingName | None:
         """

@@ -11,9 +11,8 @@ OUTPUT_ENDING = ".output.txt"
 """What the name of the result is followed by in the name of the file that keeps what a program has printed."""
 
 
-def result_among(expected: Path, names: list[str]) -> str:
-    """Which of the names in a staging folder is the result."""
-    name = expected.name
+def result_among(expected: Path, name: str, names: list[str]) -> str:
+    """Which of the names in a staging folder is the result, that was expected under this path, and so this name."""
     if name in names:
         return name
     output = name + OUTPUT_ENDING

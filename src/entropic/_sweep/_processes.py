@@ -20,8 +20,7 @@ from collections.abc import Sequence
 from multiprocessing import connection
 from typing import Any
 
-from .._results import watch_runs
-from .._stopping import StopRequests, spare_results
+from .._current import StopRequests, spare_results, watch_runs
 from ..errors import EntropicError, RunStopped, sendable
 from ._process_tree import kill_tree
 from ._run_limits import RunLimits

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .. import errors
-from .._fs import NamedTuple
+from .._fs import NamedTuple, remember
 from ._canonical import canonical
 from ._normalize import TOO_LONG, normalize_at
 from ._tags import INPUT_TAG
@@ -19,6 +19,8 @@ RESERVED: frozenset[str] = frozenset({"params_hash", "result_path", "created_at"
 
 PLAIN_TYPES: frozenset[type] = frozenset({int, float, str, bool, type(None)})
 """Types of values that cannot change and hide nothing: a key made from them may be remembered."""
+
+_REMEMBERED_KEYS = 4096
 
 _HASH_DIGITS = 16
 _PLAIN = frozenset({str, bool, type(None)})
@@ -139,3 +141,28 @@ def _text_name(name: Any) -> str:
         reason = f"names are text, and this one is of type {type_name(name)}. Use {str(name)!r}."
         raise errors.ParameterNameError(repr(name), reason)
     return str(normalize_at(repr(name), name))
+
+
+class PlainKeys:
+    """Makes keys of points; remembered for plain values, whose types tell 1, 1.0 and True apart."""
+
+    def __init__(self) -> None:
+        self._known: dict[object, Key] = {}
+
+    def key_of(self, params: Mapping[str, Any], runner: object) -> Key:
+        """The key of a point, that a runner is to run."""
+        identity = getattr(runner, "__entropic_identity__", None)
+        if identity is not None:
+            return make_key(params, identity())  # a program: see `entropic.command`
+        if type(params) is not dict:
+            return make_key(params)
+        values = tuple(params.values())
+        types = tuple(map(type, values))
+        if not PLAIN_TYPES.issuperset(types):
+            return make_key(params)
+        point = (*params, values, types)
+        key = self._known.get(point)
+        if key is None:
+            key = make_key(params)
+            remember(self._known, point, key, _REMEMBERED_KEYS)
+        return key

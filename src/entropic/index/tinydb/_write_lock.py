@@ -14,7 +14,6 @@ Why this holds at any line
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import sys
@@ -90,11 +89,14 @@ class WriteLock:
 
     def _give_back(self) -> None:
         self._is_wanted = False
-        if not self._owner._is_wanted and self.descriptor >= 0:
+        owner = self._owner
+        if not owner._is_wanted and owner._descriptor >= 0:
             # A child forked meanwhile holds the same lock: closing our descriptor would not free it.
-            unlock(self.descriptor)
-        with contextlib.suppress(ValueError):
+            unlock(owner._descriptor)
+        try:
             _attempts.all.remove(self)
+        except ValueError:
+            pass
         self._descriptor = -1
         if self._close is not None:
             self._close()
@@ -155,7 +157,7 @@ class WriteLock:
         self._descriptor, status = open_made(self.path, self._durable)
         self._close = closer(self._descriptor)
         self._file = status.st_dev, status.st_ino, threading.get_ident()
-        around = [one for one in _attempts.of_thread(self._file[-1]) if one._file == self._file]
+        around = _attempts.all and [one for one in _attempts.of_thread(self._file[-1]) if one._file == self._file]
         self._is_disturbed = False
         for one in around:
             one._disturb()
@@ -242,11 +244,16 @@ def with_lock(path: str, durable: bool, change: Callable[[WriteLock], R]) -> R:
         except Disturbed:
             continue
         finally:
-            try:
-                lock.release()
-            finally:
-                lock.release()  # an interrupt may have cut the first one short
+            _release(lock)
     raise OSError(errno.EDEADLK, "The index is changed from within each time it is about to be changed", path)
+
+
+def _release(lock: WriteLock) -> None:
+    try:
+        lock.release()
+    except BaseException:
+        lock.release()  # an interrupt has cut the first one short
+        raise
 
 
 def write_by_steps(lock: WriteLock, text: bytes, place: int) -> None:
