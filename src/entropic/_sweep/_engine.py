@@ -36,8 +36,6 @@ from ._workers import Died, Stopped, Workers
 
 _LOOK_SECONDS = 0.002
 _MOST_OTHERS = 1000
-_MOST_REFUSALS = 3  # in a row, of each batch under way, where nobody has seen anything yet
-_MOST_REFUSALS_LATER = 10  # of workers alike, the one that sees nothing may be the first to take it time and again
 _TICK_SECONDS = 0.5
 
 
@@ -78,7 +76,6 @@ class Sweep:
         self._next_look = 0.0
         self._others = 0
         self._sharing = Sharing(task)
-        self._refusals = 0  # in a row
         self._stopped: RunStopped | None = None
 
     # ---- the story --------------------------------------------------------------------------------------------------
@@ -277,7 +274,6 @@ class Sweep:
         for warning in reported.warned:
             give_again(warning)
         reports = reported.reports
-        self._refusals = 0 if reports else self._refusals
         assert self._queue is not None
         left = None if self._total is None else self._total - self.counts.drawn + self._queue.count_waiting()
         self._queue.adapt(reports, left)
@@ -291,10 +287,7 @@ class Sweep:
         """A batch of which nothing has run, since its worker does not see what all share: another may."""
         assert self._queue is not None
         reason = self._sharing.unseen(answer)
-        # Refused in no time by one that sees nothing, while those who see are at work: it waits for these.
-        self._refusals += not self._queue.has_earlier(batch[0])
-        most = _MOST_REFUSALS if self._sharing.is_alone() else _MOST_REFUSALS_LATER
-        if self._refusals < most * (1 + self._queue.count_under_way()):
+        if self._queue.may_be_taken_yet(batch[0], most_refusals=self._sharing.most_refusals()):
             self._put_first(batch)
             return
         for asked in batch:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor
-from itertools import islice
 from time import monotonic
 from typing import Any
 
@@ -34,8 +33,8 @@ class Queue:
         self._batches = Batches(workers)
         self._waiting: list[Asked] = []
         self._began = 0.0
-        self._under_way: dict[str, list[Asked]] = {}  # in the order in which they were handed out
-        self._handed_out = 0
+        self._under_way: dict[str, list[Asked]] = {}
+        self._handed_out = self._refusals = 0
         self._is_closed = self._has_said_broken = False
 
     def __bool__(self) -> bool:
@@ -50,17 +49,23 @@ class Queue:
         self._is_closed = True
         self._waiting.clear()
 
-    def count_under_way(self) -> int:
-        """How many batches are handed out."""
-        return len(self._under_way)
-
     def is_at_work(self) -> bool:
         """Whether a batch is under way."""
         return bool(self._under_way)
 
-    def has_earlier(self, asked: Asked) -> bool:
-        """Whether a batch is under way that was handed out before the one that a point was in: somebody is at work."""
-        return any(batch[0].handed_out < asked.handed_out for batch in islice(self._under_way.values(), 1))
+    def may_be_taken_yet(self, refused: Asked, most_refusals: int) -> bool:
+        """
+        Whether a batch that a worker has refused may be taken by another one.
+
+        It may as long as a batch is under way that was handed out before: whoever refuses does so in no time, while
+        those who do not are at work.
+
+        Args:
+            refused: A point of it.
+            most_refusals: How many are too many, in a row, for each batch under way.
+        """
+        self._refusals += not any(batch[0].handed_out < refused.handed_out for batch in self._under_way.values())
+        return self._refusals < most_refusals * (1 + len(self._under_way))
 
     def is_full(self, *, has_no_more: bool) -> bool:
         """Whether a batch is worth waiting for: no more points may be drawn, or there is no room for a whole batch."""
@@ -126,6 +131,7 @@ class Queue:
 
     def adapt(self, reports: Sequence[Report], left: int | None) -> None:
         """Judge by what has been run how many points make a batch, with so many of the sweep left, if known."""
+        self._refusals = 0 if reports else self._refusals
         seconds = [report.seconds for report in reports if not report.left]
         if seconds:
             self._batches.adapt(sum(seconds) / len(seconds), left)

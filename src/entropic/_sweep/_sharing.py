@@ -16,6 +16,8 @@ _Refusal = TypeVar("_Refusal", NotSharedError, OtherCodeError)
 
 _PATIENCE_SECONDS = 2.0
 _GLANCE_SECONDS = 0.05
+_MOST_REFUSALS = 3
+_MOST_REFUSALS_LATER = 10  # of workers alike, the one that sees nothing may be the first to take it time and again
 
 
 class Sharing:
@@ -60,7 +62,11 @@ class Sharing:
             self._processes.add(process)
         return True
 
-    def is_alone(self) -> bool:
+    def most_refusals(self) -> int:
+        """How many refusals in a row tell that nobody is left who sees what all share."""
+        return _MOST_REFUSALS if self._is_alone() else _MOST_REFUSALS_LATER
+
+    def _is_alone(self) -> bool:
         """Whether no worker elsewhere has shown us anything."""
         return len(self._processes) == 1
 
@@ -102,7 +108,7 @@ class Sharing:
 
     def _refused(self, error: _Refusal) -> _Refusal:
         """The error of a point; as long as no worker elsewhere has given an answer, it is one of the sweep."""
-        if self.is_alone():
+        if self._is_alone():
             raise error
         return error
 
