@@ -166,8 +166,8 @@ def test_python_calls_of_a_hit(store: Store) -> None:
 
     decorated, plain = python_calls(simulate, 1), python_calls(store.run_or_retrieve, {"n": 1}, write_plain)
 
-    assert sum(decorated.values()) <= 30, decorated
-    assert sum(plain.values()) <= 40, plain
+    assert sum(decorated.values()) <= 18, decorated  # two of them for the globals that the function uses
+    assert sum(plain.values()) <= 20, plain
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="co_qualname came with Python 3.11")

@@ -72,8 +72,9 @@ class Finder:
             CodeChangedError: It was made by other code, and *policy* makes an error of that.
             HashCollisionError: The record of this key is of other params, or of another function.
         """
-        stored = self._peek(key.params_hash)
-        candidate = self._candidates.get(key.params_hash)
+        params_hash = key.params_hash
+        stored = self._peek(params_hash)
+        candidate = self._candidates.get(params_hash)
         # The way of nearly all hits: what was decided last time still stands.
         if candidate is not None and candidate.stored is stored:
             if candidate.agreed is not key:
@@ -83,8 +84,8 @@ class Finder:
             )
             if stands and candidate.defect() is None:
                 if is_enabled_for(DEBUG):
-                    _log.hit(key.params_hash, candidate.path)
-                if self._of_earlier_code and policy is not None and key.params_hash in self._of_earlier_code:
+                    _log.hit(params_hash, candidate.path)
+                if self._of_earlier_code and policy is not None and params_hash in self._of_earlier_code:
                     policy.note_use(candidate.record)
                 if not candidate.is_away or not fetches or self._bring(candidate):
                     return lazy_copy(candidate.record)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import inspect
 from collections.abc import Callable, Mapping
 from inspect import Parameter
@@ -24,6 +23,7 @@ from ._inputs import Inputs
 from ._names import Claim, belongs_to, claim_name, function_name, may_be_method, place_of, plain_function
 from ._options import CacheOptions
 from ._records import FunctionRecords
+from ._remembered import RememberedKeys, no_key
 from ._watches import Watches, reads_watch
 
 if TYPE_CHECKING:
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 else:  # loaded by those who run
     _call = LateModule("entropic._function._call")
 
-_ARE_PLAIN = PLAIN_TYPES.issuperset
-_REMEMBERED_CALLS = 4096
 _NO_METADATA: Metadata = {}
 
 
@@ -118,9 +116,10 @@ class FunctionCache:
         self.closure = Closure(function, self.name, fields)
         self.hits, self.misses = Counter(), Counter()
         defaults = (parameter.default for parameter in self.binding.signature.parameters.values())
-        has_simple_defaults = _ARE_PLAIN(type(value) for value in defaults if value is not Parameter.empty)
-        self._may_remember = has_simple_defaults and not self.inputs.names  # a path says nothing of a file's content
-        self._memory = self._new_memory(self.closure.identity())
+        has_simple_defaults = PLAIN_TYPES.issuperset(type(value) for value in defaults if value is not Parameter.empty)
+        # A default may change, and a path says nothing of a file's content.
+        may_remember = has_simple_defaults and not self.inputs.names
+        self._known_key = RememberedKeys(self.closure.identity, self.digest).key if may_remember else no_key
         self.claim, self.replaced = self._claimed(is_copy=is_copy)
         make_known(self.name, self)
         self._is_method = may_be_method(function) and not isinstance(decorated, staticmethod)
@@ -163,25 +162,36 @@ class FunctionCache:
 
     # ---- calls ------------------------------------------------------------------------------------------------------
 
-    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata = _NO_METADATA) -> Any:
-        # Others are not looked for among remembered calls: that would run their __hash__, which may raise.
-        if _ARE_PLAIN(map(type, args)) and (not kwargs or _ARE_PLAIN(map(type, kwargs.values()))):
-            key, watch = self._plain_key(args, kwargs), self._watch
-        else:
+    def call(self, /, *args: Any, **kwargs: Any) -> Any:
+        key, watch = self._known_key(args, kwargs), self._watch
+        if key is None:
             key, watch = self.digest(args, kwargs, self.closure.identity()), self.watches.of(args, kwargs)
-        if self.is_async:
-            return self._call_async(key, _call.Call(self, key, args, kwargs), metadata, watch)
-        record = self.engine.recall(key, watch)
+        record = None if self.is_async else self.engine.recall(key, watch)
         if record is None:
-            self.renames.notice(key, watch)
-            record = self.engine.obtain(key, work := _call.Call(self, key, args, kwargs), metadata, watch)
-            if work.has_run:
-                return record if self.load is None else self.load(record.result_path)
+            return self._obtain(key, _call.Call(self, key, args, kwargs), _NO_METADATA, watch)
         self.hits.add_one()
         return record if self.load is None else self.load(record.result_path)
 
-    async def _call_async(self, key: Key, work: _call.Call, metadata: Metadata, watch: StalenessPolicy) -> Any:
+    def call_with(self, metadata: Metadata, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """As `call`; a run is recorded with metadata."""
+        key, watch = self.key(args, kwargs), self.watches.of(args, kwargs)
+        record = None if self.is_async else self.engine.recall(key, watch)
+        if record is None:
+            return self._obtain(key, _call.Call(self, key, args, kwargs), metadata, watch)
+        self.hits.add_one()
+        return record if self.load is None else self.load(record.result_path)
+
+    def _obtain(self, key: Key, work: _call.Call, metadata: Metadata, watch: StalenessPolicy) -> Any:
+        if self.is_async:
+            return self._obtain_async(key, work, metadata, watch)
+        self.renames.notice(key, watch)
+        return self._answer(self.engine.obtain(key, work, metadata, watch), work)
+
+    async def _obtain_async(self, key: Key, work: _call.Call, metadata: Metadata, watch: StalenessPolicy) -> Any:
         record = self.recall(key, watch) or await self.engine.obtain_async(key, work, metadata, watch)
+        return self._answer(record, work)
+
+    def _answer(self, record: RunRecord, work: _call.Call) -> Any:
         if not work.has_run:
             self.hits.add_one()
         return record if self.load is None else self.load(record.result_path)
@@ -259,26 +269,8 @@ class FunctionCache:
         return self.store.results_dir
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
-        """
-        The key of a call; remembered for simple arguments, as `functools.lru_cache` does.
-
-        A list, a dict or an array may change between two calls, and 1, 1.0 and True may hide in a tuple, where they
-        look equal: such calls are never remembered, so never found, and are digested each time.
-        """
-        if _ARE_PLAIN(map(type, args)) and _ARE_PLAIN(map(type, kwargs.values())):
-            return self._plain_key(args, kwargs)
-        return self.digest(args, kwargs, self.closure.identity())
-
-    def _plain_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
-        identity = self.closure.identity()
-        memory = self._memory
-        if memory.identity is not identity:
-            self._memory = memory = self._new_memory(identity)
-        try:
-            return memory.key(*args, **kwargs)
-        except (_NotSimple, TypeError):
-            pass  # not to be remembered, or a wrong call, which is told below
-        return self.digest(args, kwargs, identity)
+        """The key of a call; see `RememberedKeys`."""
+        return self._known_key(args, kwargs) or self.digest(args, kwargs, self.closure.identity())
 
     def digest(self, args: tuple[Any, ...], kwargs: dict[str, Any], identity: Identity) -> Key:
         """The key of a call, made anew."""
@@ -290,16 +282,6 @@ class FunctionCache:
                 raise
             advice = "Leave it out of the key with ignore=('self',) if results do not depend on it."
             raise errors.UnsupportedTypeError(error.place, error.type_name, advice) from None
-
-    def _new_memory(self, identity: Identity) -> _Memory:
-        # Typed, since 1, 1.0 and True are equal and three different keys.
-        @functools.lru_cache(_REMEMBERED_CALLS, typed=True)
-        def key(*args: Any, **kwargs: Any) -> Key:
-            if self._may_remember:
-                return self.digest(args, kwargs, identity)
-            raise _NotSimple
-
-        return _Memory(identity, key)
 
     def params(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         if args and issubclass(type(args[0]), type) and belongs_to(self.function, args[0]):
@@ -373,17 +355,6 @@ class FunctionCache:
     def cache_clear(self) -> None:
         self.records.forget()
         self.hits, self.misses = Counter(), Counter()
-
-
-class _Memory(NamedTuple):
-    """The keys of simple calls, for as long as the function's identity stays the same."""
-
-    identity: Identity
-    key: Callable[..., Key]
-
-
-class _NotSimple(Exception):
-    """A call whose key is not to be remembered."""
 
 
 def _seed_name(binding: Binding, seed: str | None) -> str | None:

@@ -170,15 +170,14 @@ class RunRecord:
         def __getattr__(self, name: str) -> Any:
             if "_folded" in self.__dict__ and name in _FIELDS:
                 return _unfold(self, name)
-            source = self.__dict__.get("_copied_from")
             if name == "result_path" and (path := self.__dict__.get("_path")) is not None:
                 return self.__dict__.setdefault(name, Path(path))
-            if name == "result_path" and source is not None:
-                return self.__dict__.setdefault(name, source.result_path)
-            if source is None or name not in _CONTAINERS:
+            source = self.__dict__.get("_copied_from")
+            if source is None or name not in _FIELDS:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            value = getattr(source, name)
             # Two threads may both copy; setdefault lets one copy win for both.
-            return self.__dict__.setdefault(name, copy_mapping(getattr(source, name)))
+            return self.__dict__.setdefault(name, copy_mapping(value) if name in _CONTAINERS else value)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -283,7 +282,9 @@ class encoded:
 
 def path_text(record: RunRecord) -> str:
     """The result path as text; a `Path` is made of it when one is asked for, which takes as long as reading it."""
-    return record.__dict__.get("_path") or str(record.result_path)
+    fields = record.__dict__
+    path: str | None = fields.get("_path") or fields.get("_copied_from", record).__dict__.get("_path")
+    return path or str(record.result_path)
 
 
 def is_pinned(record: RunRecord) -> bool:
@@ -327,24 +328,18 @@ def handed_out(record: RunRecord, folder: str) -> RunRecord:
 
 def lazy_copy(record: RunRecord) -> RunRecord:
     """
-    Copy a record that nobody mutates; its containers are copied when they are asked for.
+    Copy a record that nobody mutates; what it has is taken, its containers copied, when it is asked for.
 
     A hit hands out such a copy; most of those who get one only want the path.
     """
     # Filled past the frozen __setattr__, which would cost as much as the rest of a hit.
     twin = object.__new__(RunRecord)
-    source, fields = record.__dict__, twin.__dict__
-    if "result_path" in source:
-        fields["result_path"] = source["result_path"]
-    fields["params_hash"] = source["params_hash"]
-    fields["created_at"] = source["created_at"]
-    fields["_copied_from"] = record
+    twin.__dict__["_copied_from"] = record
     return twin
 
 
 def with_params(record: RunRecord, params: dict[str, Any]) -> RunRecord:
     """Return a `lazy_copy` of the same run whose params are written in another form."""
-    record.params_hash  # noqa: B018  # of a folded one: what is copied has to be there
     twin = lazy_copy(record)
     twin.__dict__["_copied_from"] = record.__dict__.get("_copied_from", record)
     twin.__dict__["params"] = params
