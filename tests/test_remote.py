@@ -708,6 +708,19 @@ def test_a_manifest_leads_nowhere_else(entries: list[tuple[str, str, str]]) -> N
     assert not list(store.results_dir.rglob("notes.txt"))
 
 
+@pytest.mark.parametrize("field", ["digest", "size_bytes"])
+def test_an_object_that_is_not_the_recorded_result_is_no_answer(field: str) -> None:
+    """Though it is as the record says of the object: what was recorded of the result counts as well."""
+
+    def change(line: dict[str, Any]) -> None:
+        line["provenance"][field] = 1000 if field == "size_bytes" else "sha256:" + "0" * 64
+
+    store = strangers(f"file://{os.getcwd()}/bucket", write, change)
+    with pytest.warns(RemoteResultWarning, match=r"is not what was recorded|bytes instead of"):
+        assert store.retrieve({"n": 1}) is None
+    assert results_in(store) == []
+
+
 def changed_entry(**fields: Any) -> Callable[[dict[str, Any]], object]:
     """Changes the first file of a manifest; what is given as None is left out."""
 

@@ -24,6 +24,7 @@ from ..hashing import Key
 from ..index import Index, adapt, is_index_file, open_index, remembered_folder
 from ..query import Selection, fields_of
 from ._acceptance import run_mark
+from ._arrival import require_as_recorded
 from ._ending import write_error
 from ._finder import Finder
 from ._lookup import Candidate
@@ -161,7 +162,7 @@ class Fallbacks:
             require_own_key(record)
             self._take_over_code(source, record)
             if transfer.stays(record):
-                transfer.require_as_recorded(record, record.result_path)
+                require_as_recorded(record, record.result_path, is_exact=True)
                 self._insert(_with_origin(transfer.kept_in_place(record), source))
                 return True
             with transfer.copied(record, keeps_name=keeps_name) as taken:

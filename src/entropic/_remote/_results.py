@@ -219,7 +219,7 @@ class RemoteResults:
 
     # ---- fetching ---------------------------------------------------------------------------------------------------
 
-    def fetch(self, stored: Stored, name: str, folder: str) -> list[str]:
+    def fetch(self, stored: Stored, name: str, folder: str) -> None:
         """
         Write a result into a folder of the caller's own, verified.
 
@@ -227,9 +227,6 @@ class RemoteResults:
             stored: What the record keeps.
             name: What the result is called there.
             folder: An empty folder.
-
-        Returns:
-            What is in the folder then, the result last.
 
         Raises:
             CannotFetchError: An object is gone, or is not what was stored.
@@ -239,7 +236,7 @@ class RemoteResults:
         try:
             if not stored.is_manifest:
                 self._fetch_file(stored.name, os.path.join(folder, name), stored.size_bytes, stored.sha256)
-                return [name]
+                return
             entries = self._manifest(stored)
             for entry in sorted(entries, key=is_link):  # links last: nothing is written by way of one
                 self._fetch_entry(entry, folder)
@@ -247,7 +244,6 @@ class RemoteResults:
                 require_inside(entry["name"], folder)
             for entry in reversed(entries):  # what is written into a folder changes its time
                 restore_time(entry, folder)
-            return sorted({entry["name"].partition("/")[0] for entry in entries}, key=lambda one: one == name)
         except NoSuchObjectError as error:
             self._require_own_prefix()
             raise CannotFetchError(f"{error.args[0]} is gone") from error
