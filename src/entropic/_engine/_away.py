@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._code import Codebook, SharedCodebook
+from .._code import Codebook, RunNotes, SharedCodebook, SharedRunNotes
 from .._fs import make_folder, move_new, sync_tree, warn
 from .._record import RunRecord
 from .._remote import CannotFetchError, Piece, RemoteResults, Stored
@@ -49,6 +49,10 @@ class AwayResults:
     def codebook(self) -> Codebook:
         """What is known of code, here and by other hosts."""
         return SharedCodebook(self._engine.settings.results_dir, self.results)
+
+    def notes(self) -> RunNotes:
+        """Under what circumstances runs were made, here and on other hosts."""
+        return SharedRunNotes(self._engine.settings.results_dir, self.results)
 
     def stored_of(self, record: RunRecord) -> Stored | None:
         """What a record keeps of its object; None if it names none."""

@@ -109,10 +109,17 @@ class Fallbacks:
         recorder: Publishes its results.
         writer: Changes its index.
         codebook: What it knows of code.
+        notes: What it knows of the circumstances of runs.
     """
 
     def __init__(
-        self, settings: Settings, paths: ResultPaths, recorder: Recorder, writer: IndexWriter, codebook: Codebook
+        self,
+        settings: Settings,
+        paths: ResultPaths,
+        recorder: Recorder,
+        writer: IndexWriter,
+        codebook: Codebook,
+        notes: RunNotes,
     ) -> None:
         self._sources = [Source(one) for one in _each_once(settings)]
         self._settings = settings
@@ -120,7 +127,7 @@ class Fallbacks:
         self._recorder = recorder
         self._writer = writer
         self._codebook = codebook
-        self._notes = RunNotes(settings.results_dir)
+        self._notes = notes
         self._known_codes: set[object] = set()
 
     def find(self, key: Key, policy: StalenessPolicy | None) -> Found | None:

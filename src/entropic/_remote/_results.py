@@ -8,7 +8,7 @@ Results as objects: one file is one object; anything else is an object for each 
     ├── 1769854174.763568_0123456789abcdef/a.txt        a file of one that is a folder
     └── .entropic/
         ├── id                                          the identity of the store that the prefix belongs to
-        ├── code-v1/                                    what is known of code, as in a results folder
+        ├── code-v1/                                    what is known of code and circumstances of runs
         └── manifests-v1/<name>.json                    what a result consists of that is more than one file
 
 An object is made and never replaced. A record has the size, the ETag and the SHA-256 of its object, or of the manifest,
