@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from entropic import Store, grid
-from entropic._sweep import _handshake
+from entropic._sweep import _handshake, _submitit
 from entropic.errors import NotSharedError, StoreWriteError, SweepError
 
 
@@ -635,3 +635,34 @@ def test_workers_that_run_other_code_are_named(tmp_path: Path, on_change: str) -
     assert done.stdout.count(f"{story}constant `FACTOR` in model.py.") == (on_change != "ignore")
     assert ("[0, 1000, 2000, 3000]" in done.stdout) == (on_change in ("warn", "ignore"))
     assert ("refused Cannot answer" in done.stdout) == (on_change in ("rerun", "error"))
+
+
+def put_program(name: str, script: str) -> None:
+    """Put a program of the batch system on the path of the test."""
+    program = Path("programs") / name
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+
+
+def test_a_batch_system_that_does_not_answer_is_named(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says once what squeue says; when it answers again, a job that is gone is a failure."""
+    submitit = pytest.importorskip("submitit")
+    put_program("sbatch", "echo Submitted batch job 17")
+    put_program("srun", "")
+    put_program(
+        "squeue", "echo >> calls; test $(wc -l < calls) -gt 3 || { echo no controller >&2; exit 1; }; echo 17 FAILED"
+    )
+    monkeypatch.setenv("PATH", f"{Path('programs').resolve()}:{os.environ['PATH']}")
+    for name in ("_FIRST_PAUSE_SECONDS", "_LONGEST_PAUSE_SECONDS", "_GRACE_SECONDS"):
+        monkeypatch.setattr(_submitit, name, 0.02)
+
+    with pytest.raises(SweepError) as caught:
+        store.sweep([{"n": 0}], write, executor=submitit.SlurmExecutor("jobs"))
+
+    (failure,) = caught.value.failures
+    assert str(failure.error).startswith("Cannot run the point: its job 17 (FAILED)")
+    assert caplog.text.count("Cannot ask Slurm what has become of 1 job(s)") == 1
+    assert "squeue: no controller" in caplog.text
