@@ -7,6 +7,7 @@ from ._door import door
 if TYPE_CHECKING:
     from ._atomic import abandoned_drafts, remove_drafts, replacing
     from ._context import reset_value
+    from ._dataclass import dataclass, field
     from ._descriptors import held_open_below
     from ._digests import (
         FileContent,
@@ -78,9 +79,11 @@ __all__ = [
     "content_digest",
     "content_of",
     "current_files",
+    "dataclass",
     "dataclass_transform",
     "digest_like",
     "door",
+    "field",
     "files_below",
     "forks_held_off",
     "give_again",
@@ -139,6 +142,7 @@ __getattr__, __dir__ = door(
     {
         "_atomic": "abandoned_drafts remove_drafts replacing",
         "_context": "reset_value",
+        "_dataclass": "dataclass field",
         "_descriptors": "held_open_below",
         "_digests": (
             "FileContent content_digest content_of digest_like files_below is_as_recorded measure measure_known"

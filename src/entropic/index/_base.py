@@ -280,5 +280,31 @@ class Index(ABC):
         return self.find_by_params(plain) if plain else self.all()
 
 
+def adapt(index: IndexBackend) -> Index:
+    """
+    Return an object as an `Index`: itself if it is one.
+
+    Raises:
+        TypeError: It lacks one of the five methods.
+
+    Example:
+        >>> from entropic.index import MemoryIndex
+        >>> index = MemoryIndex()
+        >>> adapt(index) is index
+        True
+    """
+    if isinstance(index, Index):
+        return index
+    if isinstance(index, type) or not isinstance(index, IndexBackend):
+        raise TypeError(
+            f"Cannot use {index!r} as an index: it needs the methods find_by_hash, find_by_params, insert, all and "
+            f"delete_by_hash. See entropic.index.IndexBackend."
+        )
+    from ._adapter import IndexAdapter  # loaded by those who bring an index of their own
+
+    return IndexAdapter(index)
+
+
 Index.__module__ = "entropic.index"  # pickles and tracebacks name the public place
 IndexBackend.__module__ = "entropic.index"
+adapt.__module__ = "entropic.index"

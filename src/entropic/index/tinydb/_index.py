@@ -25,7 +25,7 @@ else:  # TinyDB is loaded when it is first asked for, not for a hit
     _runs = LateModule("entropic.index.tinydb._database")
 
 
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_. -]+")  # which has one spelling in JSON, but for escapes that nobody writes
+_PLAIN_NAME = r"[A-Za-z0-9_. -]+"  # which has one spelling in JSON, but for escapes that nobody writes
 
 
 class TinyDBIndex(Index):
@@ -114,7 +114,7 @@ class TinyDBIndex(Index):
 
     def may_use(self, names: Collection[str]) -> Iterator[RunRecord]:
         """Yield every record that may use a file of one of these names; found by a search of the bytes."""
-        if not all(map(_PLAIN_NAME.fullmatch, names)):
+        if not all(re.fullmatch(_PLAIN_NAME, name) for name in names):
             return self.iter()
         from ._prefilter import UsePrefilter  # not for a hit
 
