@@ -21,6 +21,7 @@ from ._run import Metadata
 from ._runner import BoundRunner, takes_checkpoint
 
 if TYPE_CHECKING:
+    from ..index import Index
     from ._group import RunGroup
 
 _MOST_SIMILAR = 500
@@ -119,8 +120,8 @@ class PlainRuns:
     def shares_folder(self) -> bool:
         return self._engine.settings.remote is None
 
-    def shared(self) -> object:
-        return self._engine.settings.index
+    def shared(self) -> Index:
+        return self._engine.index
 
     def params(self, key: Key) -> dict[str, Any]:
         return decode_params(key.params)

@@ -36,6 +36,7 @@ from ._function import FunctionCache
 
 if TYPE_CHECKING:
     from .._engine import RunGroup
+    from ..index import Index
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -204,8 +205,8 @@ class FunctionPoints:
     def shares_folder(self) -> bool:
         return self.cache.engine.settings.remote is None
 
-    def shared(self) -> object:
-        return self.cache.engine.settings.index
+    def shared(self) -> Index:
+        return self.cache.engine.index
 
     def params(self, key: Key) -> dict[str, Any]:
         return decode_params(key.params)
