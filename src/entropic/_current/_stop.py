@@ -90,7 +90,7 @@ def stop_here(reason: str = "") -> NoReturn:
     End the run that this is called in, without a result and without a failure; the next call carries on.
 
     What was put by in ``checkpoint_dir`` stays. The caller gets a `RunStopped`, which ``except Exception`` does not
-    catch. A script in which nobody does ends with its message, and exit status 75. A sweep begins no further points,
+    catch. A script that does not catch it ends with its message, and exit status 75. A sweep begins no further points,
     waits for those under way, and raises one as well. A function that catches
     it and returns is not recorded all the same.
 
