@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from entropic import Store, grid
-from entropic._sweep import _submitit, _tasks
+from entropic._sweep import _handshake, _submitit
 from entropic.errors import NotSharedError, StoreWriteError, SweepError
 
 
@@ -299,8 +299,8 @@ TASKS = Path("results", ".entropic", "tasks-v1")
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers that do not see a file do not wait for it."""
-    monkeypatch.setattr("entropic._sweep._tasks._PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr("entropic._sweep._tasks._patience", _tasks._Patience())
+    monkeypatch.setattr("entropic._sweep._handshake._PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("entropic._sweep._handshake._patience", _handshake._Patience())
 
 
 def test_a_function_by_value_travels_once(store: Store) -> None:
@@ -390,16 +390,18 @@ Store("results", "runs.json").sweep(grid(n=[1]), lambda params, path: None, exec
 
 
 def test_what_a_killed_sweep_leaves_is_removed(store: Store) -> None:
-    """By the next process that runs something; until then `check` lists it."""
+    """By the next process that runs something, and by the next sweep; until then `check` lists it."""
     subprocess.run([sys.executable, "-c", KILLED], check=False)
     left = list(TASKS.resolve().iterdir())
+    tokens = list(Path.cwd().glob(".runs.json.*"))
 
-    assert len(left) == 1
-    assert store.check().leftovers == left
+    assert len(left) == len(tokens) == 1
+    assert store.check().leftovers == left + tokens
 
     store.run_or_retrieve({"n": 1}, write)
-
     assert list(TASKS.iterdir()) == []
+    store.sweep(grid(n=[2]), local(write), executor=Remote())
+    assert list(Path.cwd().glob(".runs.json.*")) == []
 
 
 # ---- submitit -------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from .._record import RunRecord
 if TYPE_CHECKING:
     from .._locks import KeyLock, KeyLocks
     from ..query import Condition, Where
+    from ._token import IndexToken
 
 _MOST_ASKED_FOR = 100  # hashes, one by one; for more, all records are looked at
 
@@ -238,6 +239,18 @@ class Index(ABC):
 
     def remember_folder_id(self, folder_id: str) -> None:  # noqa: B027  # an index may do without
         """Keep the identity of the results folder from now on, or from the next write that can take it."""
+
+    def leave_token(self) -> IndexToken | None:
+        """
+        Leave something that other processes find if they see this index, and not a copy or another one of its name.
+
+        None if that cannot be done. It stands until it is removed, or its process ends.
+        """
+        return None
+
+    def has_token(self, text: str) -> bool:
+        """Tell whether a token that a process has left is there; true if this index knows of none."""
+        return True
 
     def key_locks(self) -> KeyLocks | None:
         """Return locks for single flight that reach all who use this index; None to use lock files."""

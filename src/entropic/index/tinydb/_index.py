@@ -19,6 +19,7 @@ from ._reader import LineReader
 if TYPE_CHECKING:
     from ..._locks import KeyLock
     from ...query import Condition, Where
+    from .._token import IndexToken
     from . import _database as _runs
     from ._writer import LineWriter
 else:  # TinyDB is loaded when it is first asked for, not for a hit
@@ -243,6 +244,18 @@ class TinyDBIndex(Index):
     def remember_folder_id(self, folder_id: str) -> None:
         """Keep the identity of the results folder with the next write."""
         self._writer.store_row["folder_id"] = folder_id
+
+    def leave_token(self) -> IndexToken | None:
+        """Leave a token beside the file."""
+        from .._token import token_beside  # not for a hit
+
+        return token_beside(self.path)
+
+    def has_token(self, text: str) -> bool:
+        """Tell whether a token is beside the file."""
+        from .._token import has_token_beside
+
+        return has_token_beside(self.path, text)
 
     def leftovers(self) -> list[Path]:
         """What killed writers have left beside the file; nothing is removed."""
