@@ -94,13 +94,9 @@ class RunCache:
 
     @late
     def staging(self) -> _results.StagingArea:
-        settings = self.settings
-        return _results.StagingArea(
-            str(settings.results_dir),
-            settings.durable,
-            keep_failed=settings.keep_failed,
-            keeps_together=settings.remote is not None,
-        )
+        settings, is_cache = self.settings, self.settings.remote is not None
+        place, durable = str(settings.results_dir), settings.durable
+        return _results.StagingArea(place, durable, keep_failed=settings.keep_failed, keeps_together=is_cache)
 
     @late
     def _key_locks(self) -> _locks.ByteLocks | _locks.LockFiles:
@@ -152,10 +148,8 @@ class RunCache:
         return Fallbacks(self.settings, self.paths, self.recorder, self.writer, self.codebook, self.notes)
 
     def settle(self) -> None:
-        """Record what runs of this thread have put off to record, and remove what others have put off to remove."""
-        if "writer" in (made := vars(self)):
-            if "recorder" in made:
-                self.recorder.record_pending()
+        """Record, and remove, what runs of this process have put off; see `IndexWriter.settle`."""
+        if "writer" in vars(self):
             self.writer.settle()
 
     def close(self) -> None:
@@ -173,7 +167,7 @@ class RunCache:
         self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None, *, waits: bool = True
     ) -> RunRecord:
         """On a miss: take the flight, *waits* says how; look again, and if nobody was faster, run."""
-        self._prepare_run()
+        self.prepare_run()
         look = SecondLook(self.finder, key, policy)
         flight = self.flights.lead(key.params_hash, look, waits=waits)
         with flight as record:
@@ -188,7 +182,7 @@ class RunCache:
         self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None, *, waits: bool = True
     ) -> RunRecord:
         """As `obtain`, for a coroutine: the event loop stays free while it waits."""
-        self._prepare_run()
+        self.prepare_run()
         look = SecondLook(self.finder, key, policy)
         flight = self.flights.lead(key.params_hash, look, waits=waits)
         async with flight as record:
@@ -202,11 +196,11 @@ class RunCache:
     def retrieve(self, key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None:
         """As `recall`; what a fallback has is fetched."""
         record = self.recall(key, policy)
-        if record is None and "recorder" in vars(self) and self.recorder.record_pending():
+        if record is None and "writer" in vars(self) and self.writer.record_pending():
             record = self.recall(key, policy)
         if record is not None or (found := self.found_elsewhere(key, policy)) is None:
             return record
-        self._prepare_run()
+        self.prepare_run()
         look = SecondLook(self.finder, key, policy)
         with self.flights.lead(key.params_hash, look) as record:
             return record or self.fetched(key, policy, look, found)
@@ -229,7 +223,7 @@ class RunCache:
 
     def execute(self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None) -> RunRecord:
         """Run, whatever is recorded."""
-        self._prepare_run()
+        self.prepare_run()
         with self.recorder.run(key, work, metadata, policy, _REQUESTED, "run") as run:
             run.returned = work(run.path)
         return run.record
@@ -238,7 +232,7 @@ class RunCache:
         self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None
     ) -> RunRecord:
         """Run a coroutine, whatever is recorded."""
-        self._prepare_run()
+        self.prepare_run()
         with self.recorder.run(key, work, metadata, policy, _REQUESTED, "run") as run:
             run.returned = await work.awaited(run.path)
         return run.record
@@ -254,7 +248,7 @@ class RunCache:
         waits: bool,
     ) -> RunRecord:
         """Run one numbered replicate of a key, unless *answer*, asked under the flight of that number, has it."""
-        self._prepare_run()
+        self.prepare_run()
         flown = hash_params({"of": key.params_hash, "replicate": number})
         flight = self.flights.lead(flown, answer, waits=waits)
         with flight as record:
@@ -384,15 +378,12 @@ class RunCache:
     def prepare(self, module_name: str | None, code: Fingerprint | None = None) -> None:
         """Load and find out what the first run needs, for processes to be forked; it says itself what is in its way."""
         with contextlib.suppress(Exception):
-            self.require_ready()
+            self.prepare_run()
         self.recorder.prepare(module_name, code)
 
-    def _prepare_run(self) -> None:
-        self.recorder.record_pending()
-        self.require_ready()
-
-    def require_ready(self) -> None:
-        """Refuse before the run what would be refused after it."""
+    def prepare_run(self) -> None:
+        """Refuse before a run what would be refused after it."""
+        self.writer.record_pending()
         _locks.refuse_ranks()
         self.recorder.require_writable()
         self.writer.warn_if_lost()

@@ -57,6 +57,7 @@ class RunGroup:
         self._lock = threading.Lock()  # not for a signal handler: see `_interim`
         self._timer: threading.Timer | None = None
         self._hearing: hearing_signals | None = None
+        self._is_running = False
 
     @staticmethod
     def of(engine: RunCache) -> RunGroup | None:
@@ -64,21 +65,21 @@ class RunGroup:
         return RunGroup(engine) if engine.recorder.can_insert_together() else None
 
     def __enter__(self) -> RunGroup:
-        self._engine.recorder.groups[self._thread] = self
+        self._engine.writer.groups[self._thread] = self
         return self
 
     def __exit__(self, *exception: object) -> None:
         try:
             self.commit()
         finally:
-            self._engine.recorder.groups.pop(self._thread, None)
+            self._engine.writer.groups.pop(self._thread, None)
 
     def obtain(self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None) -> Any:
         """As `RunCache.obtain` without waiting; what it returns is made a record of by `settled`."""
-        if len(self._pending) >= _MOST_RUNS or (self._pending and monotonic() >= self._due):
+        if self._is_due():
             self.commit()
         engine = self._engine
-        engine.require_ready()
+        engine.prepare_run()
         look = SecondLook(engine.finder, key, policy)
         flight = engine.flights.lead(key.params_hash, look, waits=False)
         with flight as record:
@@ -125,6 +126,10 @@ class RunGroup:
             raise
         return True
 
+    def commit_for_run(self) -> bool:
+        """As `commit`, if a run is at work, and looks for others or makes one."""
+        return self._is_running and self.commit()
+
     def commit(self) -> bool:
         """
         Record what is pending; what cannot be recorded has its error. In the thread of the block, or another one.
@@ -150,22 +155,31 @@ class RunGroup:
             hearing.leave(None)
         return bool(runs)
 
+    def _is_due(self) -> bool:
+        """Whether to record what is pending before another run; or to let signals through, if that has been done."""
+        if not self._pending:
+            return self._hearing is not None
+        return len(self._pending) >= _MOST_RUNS or monotonic() >= self._due
+
     @contextlib.contextmanager
     def _interim(self) -> Iterator[None]:
         """While another run is at work, what is pending is recorded when it is due, or a signal has come."""
-        if not self._pending:
+        self._is_running = True
+        try:
+            if self._pending:
+                self._keep_watch()
             yield
-            return
+        finally:
+            self._is_running = False
+            interim_work(None)
+
+    def _keep_watch(self) -> None:
         if self._timer is None:
             self._timer = threading.Timer(max(self._due - monotonic(), 0.0), self.commit)
             self._timer.daemon = True
             self._timer.start()
         if self._hearing is not None:
             interim_work(self.commit)
-        try:
-            yield
-        finally:
-            interim_work(None)
 
 
 def record_together(recorder: Recorder, runs: Sequence[Run]) -> None:

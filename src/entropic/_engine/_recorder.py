@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -69,7 +68,6 @@ class Recorder:
         staging: As given.
         notes: As given.
         durations: Which functions have runs that take no time.
-        groups: Of the threads that record runs together.
     """
 
     def __init__(
@@ -93,7 +91,6 @@ class Recorder:
         self.staging = staging
         self.notes = notes
         self.durations = Durations()
-        self.groups: dict[int, RunGroup] = {}
 
     def prepare(self, module_name: str | None, code: Fingerprint | None) -> None:
         """Find out what the first run of a process needs; of a function with this code, of this module."""
@@ -261,11 +258,6 @@ class Recorder:
         index = self._index
         has_own = type(index).insert_many_under is not Index.insert_many_under or "insert_many_under" in vars(index)
         return self._away is None and has_own
-
-    def record_pending(self) -> bool:
-        """Record runs of this thread that wait to be recorded together, if there are some; see `RunGroup`."""
-        group = self.groups.get(threading.get_ident()) if self.groups else None
-        return group is not None and group.commit()
 
     def refused(self, error: Exception, path: str) -> Exception:
         """The error of a run that cannot be recorded, and whose result stays where it was published."""
