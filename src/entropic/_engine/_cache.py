@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _fs, _locks, _results, _tables, errors, query
 from .._code import Codebook, Fingerprint
 from .._fs import late
-from .._record import RunRecord, is_pinned
+from .._record import RunRecord, folded, is_pinned
 from ..hashing import Key, PlainKeys, hash_params
 from ..index import adapt
 from ._finder import Finder, SecondLook
@@ -339,12 +339,18 @@ class RunCache:
         current: bool = False,
     ) -> RecordList:
         """Return the records that `iter` yields; if *current* only what answers today."""
-        from . import _superseded, _unknown_names
+        from . import _records, _superseded, _unknown_names
 
-        records = self.iter(selection._replace(limit=None) if current else selection, is_wanted)
         if current:
-            answering = _superseded.answering(self.index, self.paths, records, is_good)
-            records = itertools.islice(answering, selection.limit)
+            every = self.iter(selection._replace(limit=None), is_wanted)
+            records = folded(_superseded.answering(self.index, self.paths, every, is_good))
+        elif _records.is_in_index_order(selection):
+            self.settle()
+            asked, newest_first, seen = selection.condition, selection.newest_first, self.paths.seen
+            records = self.index.listed(asked, newest_first=newest_first, is_wanted=is_wanted, shown=seen)
+        else:
+            records = folded(self.iter(selection, is_wanted))
+        records = itertools.islice(records, selection.limit)
         found = _tables.from_store(records, self.origin(is_good))
         if selection.condition != query.EVERY_RUN or selection.order_by:
             runs = lambda: map(self.paths.fields, filter(is_wanted, self.index.iter()))  # noqa: E731

@@ -48,6 +48,11 @@ def found(index: Index, selection: Selection, paths: ResultPaths) -> Iterator[Ru
     return (record for record in records if is_meant(paths.fields(record)))
 
 
+def is_in_index_order(selection: Selection) -> bool:
+    """Whether a selection asks for what an index has, from its one end, in its own order and by its own fields."""
+    return not (selection.order_by or selection.after is not None or _names_path(selection.condition))
+
+
 def count(index: Index, condition: Condition, paths: ResultPaths) -> int:
     """Count the records that a query means, without holding them."""
     if _names_path(condition):
