@@ -24,10 +24,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import _fs, _locks, _results, _tables, errors, query
+from .. import _fs, _locks, _record, _results, _tables, errors, query
 from .._code import Codebook, Fingerprint
 from .._fs import late
-from .._record import RunRecord, folded, is_pinned
+from .._record import RunRecord, is_pinned
 from ..hashing import Key, PlainKeys, hash_params
 from ..index import adapt
 from ._finder import Finder, SecondLook
@@ -38,6 +38,7 @@ from ._settings import Settings
 from ._staleness import StalenessPolicy
 
 if TYPE_CHECKING:
+    from .._code import RunNotes
     from .._tables import Origin, RecordList
     from ..query import Condition, Selection
     from ._away import AwayResults
@@ -69,6 +70,7 @@ class RunCache:
         folder: Whether the results folder is the one of the index.
         key_of: The key of a point of a plain runner; see `PlainKeys`.
         finder: What looks keys up; ``recall``, ``look_up``, ``shown`` and ``is_of_earlier_code`` are here as well.
+        notes: Under what circumstances runs were made.
         writer: What changes the index.
         recorder: What publishes results and inserts their records.
     """
@@ -117,6 +119,12 @@ class RunCache:
         return FolderIdentity(self.settings, self.index, self.away.results.identity if self.away else None)
 
     @late
+    def notes(self) -> RunNotes:
+        from .._code import RunNotes
+
+        return RunNotes(self.settings.results_dir) if self.away is None else self.away.notes()
+
+    @late
     def writer(self) -> IndexWriter:
         from ._writer import IndexWriter
 
@@ -126,7 +134,8 @@ class RunCache:
     def recorder(self) -> Recorder:
         from ._recorder import Recorder
 
-        return Recorder(self.settings, self.paths, self.folder, self.writer, self.staging, self.index, self.away)
+        notes = self.notes if self.settings.provenance else None
+        return Recorder(self.settings, self.paths, self.folder, self.writer, self.staging, self.index, notes, self.away)
 
     @late
     def away(self) -> AwayResults | None:
@@ -140,7 +149,7 @@ class RunCache:
     def fallbacks(self) -> Fallbacks:
         from ._fallback import Fallbacks
 
-        return Fallbacks(self.settings, self.paths, self.recorder, self.writer, self.codebook)
+        return Fallbacks(self.settings, self.paths, self.recorder, self.writer, self.codebook, self.notes)
 
     def settle(self) -> None:
         """Remove what runs of this process have put off to remove; see `IndexWriter.settle`."""
@@ -343,13 +352,13 @@ class RunCache:
 
         if current:
             every = self.iter(selection._replace(limit=None), is_wanted)
-            records = folded(_superseded.answering(self.index, self.paths, every, is_good))
+            records = _record.folded(_superseded.answering(self.index, self.paths, every, is_good))
         elif _records.is_in_index_order(selection):
             self.settle()
             asked, newest_first, seen = selection.condition, selection.newest_first, self.paths.seen
             records = self.index.listed(asked, newest_first=newest_first, is_wanted=is_wanted, shown=seen)
         else:
-            records = folded(self.iter(selection, is_wanted))
+            records = _record.folded(self.iter(selection, is_wanted))
         records = itertools.islice(records, selection.limit)
         found = _tables.from_store(records, self.origin(is_good))
         if selection.condition != query.EVERY_RUN or selection.order_by:

@@ -24,6 +24,7 @@ from ..hashing import Key
 from ..index import Index, adapt, is_index_file, open_index, remembered_folder
 from ..query import Selection, fields_of
 from ._acceptance import run_mark
+from ._arrival import require_as_recorded
 from ._ending import write_error
 from ._finder import Finder
 from ._lookup import Candidate
@@ -108,10 +109,17 @@ class Fallbacks:
         recorder: Publishes its results.
         writer: Changes its index.
         codebook: What it knows of code.
+        notes: What it knows of the circumstances of runs.
     """
 
     def __init__(
-        self, settings: Settings, paths: ResultPaths, recorder: Recorder, writer: IndexWriter, codebook: Codebook
+        self,
+        settings: Settings,
+        paths: ResultPaths,
+        recorder: Recorder,
+        writer: IndexWriter,
+        codebook: Codebook,
+        notes: RunNotes,
     ) -> None:
         self._sources = [Source(one) for one in _each_once(settings)]
         self._settings = settings
@@ -119,7 +127,7 @@ class Fallbacks:
         self._recorder = recorder
         self._writer = writer
         self._codebook = codebook
-        self._notes = RunNotes(settings.results_dir)
+        self._notes = notes
         self._known_codes: set[object] = set()
 
     def find(self, key: Key, policy: StalenessPolicy | None) -> Found | None:
@@ -161,7 +169,7 @@ class Fallbacks:
             require_own_key(record)
             self._take_over_code(source, record)
             if transfer.stays(record):
-                transfer.require_as_recorded(record, record.result_path)
+                require_as_recorded(record, record.result_path, is_exact=True)
                 self._insert(_with_origin(transfer.kept_in_place(record), source))
                 return True
             with transfer.copied(record, keeps_name=keeps_name) as taken:

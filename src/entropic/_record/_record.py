@@ -5,17 +5,27 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from sys import intern
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from ..hashing import RESERVED, copy_mapping, decode_params, encode
-from ._flat import flatten
+from .. import hashing
+from .._fs import dataclass, field
+from ..hashing import RESERVED, decode_params, encode
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from ._inputs import RunInput
     from ._reads import ReadFile
+
+    class Pack(Protocol):
+        """Holds records, to be made anew when they are looked at."""
+
+        def record(self, place: int) -> "RunRecord":
+            """The one at a place."""
+            ...
+
 
 _CONTAINERS = ("params", "metadata", "provenance")
 _OFTEN_THE_SAME = frozenset({"function", "code", "host", "user", "python", "platform", "entropic", "command"})
@@ -65,6 +75,24 @@ class RunRecord:
     metadata: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
 
+    def __init__(
+        self,
+        params: dict[str, Any],
+        result_path: Path,
+        params_hash: str,
+        created_at: str,
+        metadata: dict[str, Any] | None = None,
+        provenance: dict[str, Any] | None = None,
+    ) -> None:
+        self.__dict__.update(
+            params=params,
+            result_path=result_path,
+            params_hash=params_hash,
+            created_at=created_at,
+            metadata={} if metadata is None else metadata,
+            provenance={} if provenance is None else provenance,
+        )
+
     def __repr__(self) -> str:
         # Without the provenance, which would be two thirds of it; what names the function is worth its place.
         shown = ("params", "result_path", "params_hash", "created_at", "metadata")
@@ -78,7 +106,8 @@ class RunRecord:
         printer.text(short_text(self))
 
     def _repr_html_(self) -> str:
-        from ._html import pairs_as_html  # loaded by notebooks, not by every process that looks something up
+        from ._flat import flatten  # loaded by notebooks, not by every process that looks something up
+        from ._html import pairs_as_html
 
         own: dict[str, Any] = {
             "result_path": str(self.result_path),
@@ -125,7 +154,7 @@ class RunRecord:
 
     def __dir__(self) -> list[str]:
         inherited = {name for name in object.__dir__(self) if name.startswith("__") or not name.startswith("_")}
-        return sorted(inherited | self.__dataclass_fields__.keys())
+        return sorted(inherited | _FIELDS)
 
     def to_dict(self) -> dict[str, Any]:
         """
@@ -181,10 +210,10 @@ class RunRecord:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             value = getattr(source, name)
             # Two threads may both copy; setdefault lets one copy win for both.
-            return self.__dict__.setdefault(name, copy_mapping(value) if name in _CONTAINERS else value)
+            return self.__dict__.setdefault(name, hashing.copy_mapping(value) if name in _CONTAINERS else value)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: getattr(self, name) for name in self.__match_args__}
 
 
 RunRecord.__module__ = "entropic.record"
@@ -227,15 +256,7 @@ def new_record(
     return record
 
 
-class Pack(Protocol):
-    """Holds records, to be made anew when they are looked at."""
-
-    def record(self, place: int) -> RunRecord:
-        """The one at a place."""
-        ...
-
-
-def unfolded_later(pack: Pack, place: int) -> RunRecord:
+def unfolded_later(pack: "Pack", place: int) -> RunRecord:
     """Return the record at a place of a pack, which is asked for it when it is looked at."""
     record = object.__new__(RunRecord)
     # One attribute, and not by way of ``__dict__``: this would take more than all the rest.
@@ -243,7 +264,7 @@ def unfolded_later(pack: Pack, place: int) -> RunRecord:
     return record
 
 
-def folded_at(record: RunRecord) -> tuple[Pack, int] | None:
+def folded_at(record: RunRecord) -> "tuple[Pack, int] | None":
     """Where a record is folded, for as long as none of its containers has been handed out; else None."""
     try:
         pack, place, has_containers = object.__getattribute__(record, "_folded")
@@ -310,12 +331,12 @@ def is_pinned(record: RunRecord) -> bool:
 def copy_record(record: RunRecord, result_path: Path | None = None) -> RunRecord:
     """Return a record equal to this one (or at another *result_path*) that shares no container with it."""
     return RunRecord(
-        params=copy_mapping(record.params),
+        params=hashing.copy_mapping(record.params),
         result_path=result_path or record.result_path,
         params_hash=record.params_hash,
         created_at=record.created_at,
-        metadata=copy_mapping(record.metadata),
-        provenance=copy_mapping(record.provenance),
+        metadata=hashing.copy_mapping(record.metadata),
+        provenance=hashing.copy_mapping(record.provenance),
     )
 
 
@@ -331,13 +352,9 @@ def place_below(record: RunRecord, folder: str) -> RunRecord:
 def handed_out(record: RunRecord, folder: str) -> RunRecord:
     """As `lazy_copy`, with the path below a folder."""
     twin = object.__new__(RunRecord)
-    source = record.__dict__
-    twin.__dict__.update(
-        params_hash=source["params_hash"],
-        created_at=source["created_at"],
-        _path=os.path.join(folder, path_text(record)),
-        _copied_from=record,
-    )
+    fields, path = twin.__dict__, path_text(record)
+    fields["_copied_from"] = record
+    fields["_path"] = path if path[:1] == "/" else f"{folder}/{path}"
     return twin
 
 

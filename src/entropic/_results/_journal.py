@@ -84,13 +84,12 @@ class Journal:
             UnsupportedSystemError: Files cannot be locked here.
         """
         at = datetime.now(timezone.utc).isoformat(timespec="microseconds")
-        lines = [
-            f'{{"event":"{event}","at":"{at}","index":{self._index_text},"run":{document}}}' for document in documents
-        ]
-        if not lines:
+        told = f'{{"event":"{event}","at":"{at}","index":{self._index_text},"run":'
+        text = "".join([f"\n{told}{document}}}" for document in documents]).encode("ascii")
+        if not text:
             return
         require_locks()
-        text = ("\n" + "\n".join(lines) + "\n").encode("ascii")
+        text += b"\n"
         file = self._opened()
         try:
             while text:

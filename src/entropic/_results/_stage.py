@@ -116,7 +116,7 @@ class Stage:
             AmbiguousResultError: Several things were written, none under the expected name.
         """
         entries = self._look()
-        name = result_among(self.path, self._name, list(entries))
+        name = result_among(self.path, self._name, entries)
         path, status = f"{self.folder}/{name}", entries[name]
         if stat.S_ISLNK(status.st_mode):
             try:
@@ -146,7 +146,7 @@ class Stage:
                 "End a child inside the runner with os._exit, or use multiprocessing."
             )
         entries = self._look()
-        written = result_among(self.path, self._name, list(entries))
+        written = result_among(self.path, self._name, entries)
         if rights := group_rights(self._area.results_dir):
             for name in entries:
                 share_tree(f"{self.folder}/{name}", rights)

@@ -12,12 +12,13 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from .. import query
-from .._record import RunRecord, copy_record, folded
+from .. import _record, query
+from .._record import RunRecord, copy_record
 
 if TYPE_CHECKING:
     from .._locks import KeyLock, KeyLocks
     from ..query import Condition, Where
+    from ._token import IndexToken
 
 _MOST_ASKED_FOR = 100  # hashes, one by one; for more, all records are looked at
 
@@ -168,7 +169,7 @@ class Index(ABC):
             is_wanted: Which to take of those that the query means; all without it.
             shown: Makes of each what is kept.
         """
-        return folded(map(shown, filter(is_wanted or _every, self.iter(where, newest_first=newest_first))))
+        return _record.folded(map(shown, filter(is_wanted or _every, self.iter(where, newest_first=newest_first))))
 
     def iter_after(
         self, record: RunRecord, where: Where | None = None, *, newest_first: bool = False
@@ -262,6 +263,18 @@ class Index(ABC):
     def remember_folder_id(self, folder_id: str) -> None:  # noqa: B027  # an index may do without
         """Keep the identity of the results folder from now on, or from the next write that can take it."""
 
+    def leave_token(self) -> IndexToken | None:
+        """
+        Leave something that other processes find if they see this index, and not a copy or another one of its name.
+
+        None if that cannot be done. It stands until it is removed, or its process ends.
+        """
+        return None
+
+    def has_token(self, text: str) -> bool:
+        """Tell whether a token that a process has left is there; true if this index knows of none."""
+        return True
+
     def key_locks(self) -> KeyLocks | None:
         """Return locks for single flight that reach all who use this index; None to use lock files."""
         return None
@@ -303,8 +316,34 @@ class Index(ABC):
         return self.find_by_params(plain) if plain else self.all()
 
 
+def adapt(index: IndexBackend) -> Index:
+    """
+    Return an object as an `Index`: itself if it is one.
+
+    Raises:
+        TypeError: It lacks one of the five methods.
+
+    Example:
+        >>> from entropic.index import MemoryIndex
+        >>> index = MemoryIndex()
+        >>> adapt(index) is index
+        True
+    """
+    if isinstance(index, Index):
+        return index
+    if isinstance(index, type) or not isinstance(index, IndexBackend):
+        raise TypeError(
+            f"Cannot use {index!r} as an index: it needs the methods find_by_hash, find_by_params, insert, all and "
+            f"delete_by_hash. See entropic.index.IndexBackend."
+        )
+    from ._adapter import IndexAdapter  # loaded by those who bring an index of their own
+
+    return IndexAdapter(index)
+
+
 Index.__module__ = "entropic.index"  # pickles and tracebacks name the public place
 IndexBackend.__module__ = "entropic.index"
+adapt.__module__ = "entropic.index"
 
 
 def _every(record: RunRecord) -> bool:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ... import errors, query
+from ... import _record, errors, query
 from ..._fs import LateModule, late
-from ..._record import RunRecord, copy_record, folded_texts
+from ..._record import RunRecord, copy_record
 from .._base import Index
 from ._format import FORMAT, excerpt, stated_folder
 from ._io import first_line
@@ -20,13 +20,14 @@ from ._reader import LineReader
 if TYPE_CHECKING:
     from ..._locks import KeyLock
     from ...query import Condition, Where
+    from .._token import IndexToken
     from . import _database as _runs
     from ._writer import LineWriter
 else:  # TinyDB is loaded when it is first asked for, not for a hit
     _runs = LateModule("entropic.index.tinydb._database")
 
 
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_. -]+")  # which has one spelling in JSON, but for escapes that nobody writes
+_PLAIN_NAME = r"[A-Za-z0-9_. -]+"  # which has one spelling in JSON, but for escapes that nobody writes
 
 
 class TinyDBIndex(Index):
@@ -120,7 +121,7 @@ class TinyDBIndex(Index):
 
     def may_use(self, names: Collection[str]) -> Iterator[RunRecord]:
         """Yield every record that may use a file of one of these names; found by a search of the bytes."""
-        if not all(map(_PLAIN_NAME.fullmatch, names)):
+        if not all(re.fullmatch(_PLAIN_NAME, name) for name in names):
             return self.iter()
         from ._prefilter import UsePrefilter  # not for a hit
 
@@ -176,7 +177,7 @@ class TinyDBIndex(Index):
             texts = (text for text in texts if is_meant(self._document(text)))
         if is_wanted is not None:
             texts = (text for text in texts if is_wanted(self._read_text(text)))
-        return folded_texts(texts, lambda text: shown(self._read_text(text)))
+        return _record.folded_texts(texts, lambda text: shown(self._read_text(text)))
 
     def iter_after(
         self, record: RunRecord, where: Where | None = None, *, newest_first: bool = False
@@ -274,6 +275,18 @@ class TinyDBIndex(Index):
     def remember_folder_id(self, folder_id: str) -> None:
         """Keep the identity of the results folder with the next write."""
         self._writer.store_row["folder_id"] = folder_id
+
+    def leave_token(self) -> IndexToken | None:
+        """Leave a token beside the file."""
+        from .._token import token_beside  # not for a hit
+
+        return token_beside(self.path)
+
+    def has_token(self, text: str) -> bool:
+        """Tell whether a token is beside the file."""
+        from .._token import has_token_beside
+
+        return has_token_beside(self.path, text)
 
     def leftovers(self) -> list[Path]:
         """What killed writers have left beside the file; nothing is removed."""

@@ -36,7 +36,7 @@ from ._format import CLOSING, STORE_TABLE, TABLE, Document, Tables
 from ._insertion import Insertion
 from ._io import end_of, read_all, require_file, stat_of
 from ._lines import LinesContent
-from ._reader import LineReader, tables_of
+from ._reader import LineReader
 from ._removal import remove_in_place
 from ._rewrite import keep_beside, rewrite
 from ._write_lock import Disturbed, WriteLock, with_lock, write_by_steps
@@ -91,8 +91,7 @@ class LineWriter(Generic[T]):
 
     def insert(self, records: Sequence[RunRecord]) -> None:
         """As `append`, of records."""
-        bodies = [document_text(record).encode("ascii") for record in records]
-        self._insert([record.params_hash for record in records], bodies)
+        self._insert([one.params_hash for one in records], [document_text(one).encode("ascii") for one in records])
 
     def _insert(self, hashes: list[str], bodies: list[bytes]) -> list[int]:
         if not bodies:
@@ -151,7 +150,7 @@ class LineWriter(Generic[T]):
 
         def rewrite(lock: WriteLock) -> R:
             content = self._content_to_write(lock.descriptor)
-            tables = tables_of(content, lock.descriptor)
+            tables = content.tables(lock.descriptor)
             result = change(tables)
             lines = [_format.line(int(number), document) for number, document in tables.pop(TABLE, {}).items()]
             self._replace(lock, content, _format.joined(lines), tables)
@@ -230,7 +229,8 @@ class LineWriter(Generic[T]):
         """Append what this call was asked to, together with what other threads wait to append; one sync serves all."""
         if own.is_done:
             return
-        content = self._content_to_write(lock.descriptor)
+        descriptor = lock.descriptor
+        content = self._content_to_write(descriptor)
         lacks_identity = self._lacks_identity(content)
         batch = self._batch(lock, own)
         runs, texts, number = list[tuple[int, str]](), list[bytes](), content.last_number
@@ -242,11 +242,11 @@ class LineWriter(Generic[T]):
         if isinstance(content, LinesContent) and not lacks_identity:
             place = content.end
             self._append_lines(lock, content, texts)
-            self.reader.note_appended(lock.descriptor, content, place, runs, texts)
+            self.reader.note_appended(descriptor, content, place, runs, texts)
             if content.is_large:
-                self.reader.ask(lock.descriptor, lambda content: content.save_offsets(lock.descriptor))
+                self.reader.ask(descriptor, lambda content: content.save_offsets(descriptor))
         else:
-            lines = _format.joined(itertools.chain(content.texts(lock.descriptor), texts))
+            lines = _format.joined(itertools.chain(content.texts(descriptor), texts))
             self._replace(lock, content, lines, content.other_tables)
         for insertion in batch:
             insertion.is_done = True
