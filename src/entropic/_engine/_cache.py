@@ -323,14 +323,7 @@ class RunCache:
         from . import _records
 
         self.settle()
-        selection = _records.begun(self.index, selection, self.paths)
-        records = _records.found(self.index, selection, self.paths)
-        if is_wanted is not None:
-            records = filter(is_wanted, records)
-        if selection.order_by:
-            records = iter(_records.first_in_order(records, selection, self.paths.fields))
-        # What an index yields is ours alone: it is given its place without being copied once more.
-        return map(self.paths.seen, itertools.islice(records, selection.limit))
+        return _records.chosen(self.index, selection, self.paths, is_wanted)
 
     def count(self, condition: Condition) -> int:
         """Count the records that a query means."""
@@ -353,14 +346,10 @@ class RunCache:
         if current:
             every = self.iter(selection._replace(limit=None), is_wanted)
             records = _record.folded(_superseded.answering(self.index, self.paths, every, is_good))
-        elif _records.is_in_index_order(selection):
-            self.settle()
-            asked, newest_first, seen = selection.condition, selection.newest_first, self.paths.seen
-            records = self.index.listed(asked, newest_first=newest_first, is_wanted=is_wanted, shown=seen)
         else:
-            records = _record.folded(self.iter(selection, is_wanted))
-        records = itertools.islice(records, selection.limit)
-        found = _tables.from_store(records, self.origin(is_good))
+            self.settle()
+            records = _records.listed(self.index, selection, self.paths, is_wanted)
+        found = _tables.from_store(itertools.islice(records, selection.limit), self.origin(is_good))
         if selection.condition != query.EVERY_RUN or selection.order_by:
             runs = lambda: map(self.paths.fields, filter(is_wanted, self.index.iter()))  # noqa: E731
             _unknown_names.warn_of_slips(selection, bool(found), runs, None if is_wanted else self.index.has_param)
