@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from .._code import Codebook, RunNotes
 from .._fs import NamedTuple, status_of, warn
-from .._record import RecordedReads, RunRecord
+from .._record import RecordedReads, RunRecord, folded
 from .._results import folder_id
 from .._tables import RecordList, from_store
 from ..errors import EntropicError, FallbackWarning, HashCollisionError, IndexCorruptError, IndexVersionError
@@ -229,7 +229,7 @@ def select_with_fallbacks(engine: RunCache, selection: Selection, *, current: bo
         if mark not in known:
             theirs.setdefault(_run_of(record), record)  # of two that have one run, the first one that is asked
     every = [*RecordList(theirs.values()).where(selection.condition), *ours]
-    return from_store(RecordList(selection.arranged(every, fields_of)), engine.origin())
+    return from_store(folded(selection.arranged(every, fields_of)), engine.origin())
 
 
 def _run_of(record: RunRecord) -> tuple[str, str]:
