@@ -973,7 +973,7 @@ class Store:
 
         limits = Limits(older_than_seconds, larger_than_bytes, keep_newest, max_size_bytes, by)
         if not (failed or checkpoints):
-            return prune(self._engine, limits, where, preview=preview, keep_inputs=keep_inputs)
+            return prune(self._engine, limits, where, preview=preview, keep_inputs=keep_inputs).records
         if limits != Limits(older_than_seconds) or (failed and checkpoints):
             what = "checkpoints" if checkpoints else "failed runs"
             raise ValueError(f"Cannot prune {what} by size or number, nor both: they have an age only, and where=.")

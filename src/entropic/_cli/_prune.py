@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Literal
 
 import click
 
 from .._fs import NamedTuple
-from .._maintenance import CheckpointedRun, FailedRun, remove_all
+from .._maintenance import CheckpointedRun, FailedRun, Limits, remove_all
+from .._maintenance import prune as choose
 from .._record import is_pinned, one_line
 from .._tables import RecordList
 from ..store import Store
@@ -135,18 +135,9 @@ def prune(
     if by != "age" and max_size is None:
         raise click.UsageError(f"--by {by} says what goes first: say down to which size, with --max-size")
     require_own_results(store)
-    meant = functools.partial(
-        store.prune,
-        where=condition_of(runs),
-        older_than_seconds=older_than,
-        larger_than_bytes=larger_than,
-        keep_newest=keep_newest,
-        max_size_bytes=max_size,
-        by=by,
-        preview=True,
-    )
-    records = meant(keep_inputs=keep_inputs)
-    if keep_inputs and (spared := len(meant(keep_inputs=False)) - len(records)) > 0:
+    bounds = Limits(older_than, larger_than, keep_newest, max_size, by)
+    records, spared = choose(store._engine, bounds, condition_of(runs), preview=True, keep_inputs=keep_inputs)
+    if spared:
         _view.told(f"{spared} more {'is' if spared == 1 else 'are'} kept, since other runs were made from them")
     if not records:
         _view.told("nothing to prune")

@@ -12,7 +12,7 @@ from ._lineage import Lineage, LineageLink, lineage
 from ._links import link_view
 from ._merge import Merged, MergeOptions, merge
 from ._orphans import remove_orphans
-from ._prune import Limits, prune, prune_failures, remove_all
+from ._prune import Limits, Pruned, prune, prune_failures, remove_all
 from ._rebuild import rebuild, undelete
 from ._reproduce import Reproduction, ReproductionReport, reproduce, run_again
 from ._run_diff import RunDiff, diff
@@ -36,6 +36,7 @@ __all__ = [
     "Merged",
     "Neighbour",
     "OutdatedRun",
+    "Pruned",
     "Reproduction",
     "ReproductionReport",
     "RunDiff",

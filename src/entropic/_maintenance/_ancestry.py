@@ -30,6 +30,7 @@ EARLIER_DATA = "what it has read has changed since"
 SUPERSEDED = "another result has taken its place"
 
 _HAS_INPUTS = param("provenance.inputs").exists()
+_MOST_REMEMBERED = 4096
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,8 @@ class Ancestry:
 
     def causes(self, record: RunRecord) -> tuple[LineageRun, ...]:
         """What has changed since, or is gone, of all that a record was made from: on each way up the nearest."""
+        if len(self._found) + len(self._outdated) > _MOST_REMEMBERED:  # not while ways up are followed
+            self._found, self._outdated = {}, {}
         found = (self.behind(one, self._own.settings.results_dir) for one in record.inputs)
         causes = (one for run in found for one in ([run] if run.status else self._causes_above(run)))
         return tuple({one.mark: one for one in causes}.values())
@@ -280,14 +283,13 @@ def with_ancestors(engine: RunCache, records: Iterable[RunRecord]) -> list[RunRe
     return [record for record in stored if signature(record) in chosen]
 
 
-def with_inputs(engine: RunCache, *, must_answer: bool = True) -> list[RunRecord]:
-    """The records of a store that name inputs, as users see them; perhaps none of one that is out of reach."""
+def with_inputs(engine: RunCache, *, must_answer: bool = True) -> Iterator[RunRecord]:
+    """Yield the records of a store that name inputs, as users see them; perhaps none of one that is out of reach."""
     try:
-        return [engine.paths.seen(record) for record in engine.index.iter(_HAS_INPUTS)]
+        yield from map(engine.paths.seen, engine.index.iter(_HAS_INPUTS))
     except Exception:  # of whatever kind of index
         if must_answer:
             raise
-        return []
 
 
 def other_stores(engine: RunCache, given: Iterable[RunCache] = ()) -> Iterator[RunCache]:

@@ -31,7 +31,7 @@ from .._fs import NamedTuple, open_own_file, replacing, status_of
 from .._record import RunRecord, companions_of, copy_record, is_utf8
 from .._tables import RecordList
 from ..index import open_index
-from ._notes import take_over_notes
+from ._notes import NotesTransfer
 
 TABLE = "runs.csv"
 INDEX = "entropic.json"
@@ -180,7 +180,7 @@ class _Export:
         with contextlib.closing(made):
             made.recorder.require_writable()
             made.writer.insert_many(self._twins)
-            take_over_notes(made, self._engine, self._twins)
+            NotesTransfer(made, self._engine).take(self._twins, self._twins)
         for left in ("staging", "sessions"):  # of the process that exports
             shutil.rmtree(results_dir / ".entropic" / left, ignore_errors=True)
         self._listed.to_csv(folder / TABLE)

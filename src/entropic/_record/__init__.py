@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ._cells import cell_text, frame_value, is_misleading, is_utf8, local_time, moment_of, one_line, plain_text
     from ._companions import companions_of, listed_members
     from ._flat import flatten
-    from ._folded import folded
+    from ._folded import Folding, folded
     from ._inputs import RunInput, inputs_among, inputs_text
     from ._labels import call_text, short_name
     from ._reads import ReadFile, RecordedReads, content_mark
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Folding",
     "ReadFile",
     "RecordedReads",
     "RunInput",
@@ -66,7 +67,7 @@ __getattr__, __dir__ = door(
         "_cells": "cell_text frame_value is_misleading is_utf8 local_time moment_of one_line plain_text",
         "_companions": "companions_of listed_members",
         "_flat": "flatten",
-        "_folded": "folded",
+        "_folded": "Folding folded",
         "_inputs": "RunInput inputs_among inputs_text",
         "_labels": "call_text short_name",
         "_reads": "ReadFile RecordedReads content_mark",

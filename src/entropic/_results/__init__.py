@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ._ongoing import NOTE_VARIABLE, Ongoing, note_for_programs, report_progress, watch_runs
     from ._running import Seen, runs_seen
     from ._sessions import dead_sessions, take_dead_work, unclaimed_work
-    from ._shards import is_shard, own_results
+    from ._shards import ResultLinks, is_shard, own_results
     from ._staging import Published, Stage, StagingArea
     from ._task_files import TaskFile, TaskName, dead_task_files
     from ._waiting import announcer
@@ -34,6 +34,7 @@ __all__ = [
     "Layout",
     "Ongoing",
     "Published",
+    "ResultLinks",
     "Seen",
     "Stage",
     "StagingArea",
@@ -81,7 +82,7 @@ __getattr__, __dir__ = door(
         "_ongoing": "NOTE_VARIABLE Ongoing note_for_programs report_progress watch_runs",
         "_running": "Seen runs_seen",
         "_sessions": "dead_sessions take_dead_work unclaimed_work",
-        "_shards": "is_shard own_results",
+        "_shards": "ResultLinks is_shard own_results",
         "_staging": "Published Stage StagingArea",
         "_waiting": "announcer",
         "_written": "OUTPUT_ENDING",

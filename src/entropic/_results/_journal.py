@@ -24,6 +24,7 @@ from ._layout import Layout, require_locks
 Event = Literal["recorded", "forgotten"]
 
 _PATIENCE_SECONDS = 1.0
+_HEAD_BYTES = 80  # in which a line of ours names event and time, before the index
 
 
 @dataclass(frozen=True)
@@ -96,12 +97,13 @@ class Journal:
         finally:
             del file  # closed, if it is not kept, though a traceback may keep our variables
 
-    def entries(self, *, holding: str = "") -> Iterator[Entry]:
+    def entries(self, *, holding: str = "", but_of: str | None = None) -> Iterator[Entry]:
         """
         All lines that can be read, oldest first; one that was cut is passed over.
 
         Args:
             holding: Only lines in which this text stands; the others are not parsed.
+            but_of: Without the lines of this index, which are hardly parsed either.
 
         Raises:
             OSError: There is a journal, and it cannot be read.
@@ -112,9 +114,12 @@ class Journal:
             return
         with os.fdopen(descriptor, "rb") as file:
             wanted = holding.encode("ascii", "replace")
+            unwanted = b"" if but_of is None else f'"index":{json.dumps(but_of)},"run":'.encode("ascii")
             for line in file:
-                entry = _entry_of(line) if wanted in line else None
-                if entry is not None:
+                if wanted not in line or (unwanted and unwanted in line[: len(unwanted) + _HEAD_BYTES]):
+                    continue
+                entry = _entry_of(line)
+                if entry is not None and entry.index != but_of:
                     yield entry
 
     def is_empty(self) -> bool:

@@ -25,7 +25,7 @@ else:  # TinyDB is loaded when it is first asked for, not for a hit
     _runs = LateModule("entropic.index.tinydb._database")
 
 
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_. -]+")  # which has one spelling in JSON, but for escapes that nobody writes
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9_. /-]+")  # which has one spelling in JSON, but for escapes that nobody writes
 
 
 class TinyDBIndex(Index):
@@ -112,13 +112,13 @@ class TinyDBIndex(Index):
         """Yield all records under some hashes; each is found by the place of its line."""
         return (record for params_hash in dict.fromkeys(hashes) for record in self.find_all_by_hash(params_hash))
 
-    def may_use(self, names: Collection[str]) -> Iterator[RunRecord]:
-        """Yield every record that may use a file of one of these names; found by a search of the bytes."""
-        if not all(map(_PLAIN_NAME.fullmatch, names)):
+    def may_use(self, paths: Collection[str]) -> Iterator[RunRecord]:
+        """Yield every record that may use a file at one of these paths; found by a search of the bytes."""
+        if not all(map(_PLAIN_PATH.fullmatch, paths)):
             return self.iter()
         from ._prefilter import UsePrefilter  # not for a hit
 
-        return (self._reader.checked(run, 0) for _, run in self._reader.documents({}, UsePrefilter(names)))
+        return (self._reader.checked(run, 0) for _, run in self._reader.documents({}, UsePrefilter(paths)))
 
     def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
         """Return the records whose params include all of *params*, oldest first."""
