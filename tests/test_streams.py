@@ -320,7 +320,7 @@ def test_a_file_that_another_record_uses_is_kept(
     def by_linked_folder(record: RunRecord) -> None:
         folder = tmp_path / f"folder{random.random()}"
         folder.symlink_to(results)
-        store.register({"link": random.random()}, folder / record.result_path.name)
+        store.register({"link": random.random()}, folder / record.result_path.relative_to(results))
 
     def as_companion(record: RunRecord) -> None:
         mine = next(one for one in store.index.all() if one.params == record.params)

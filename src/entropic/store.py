@@ -910,6 +910,9 @@ class Store:
         preview: bool = False,
     ) -> Sequence[CheckpointedRun]: ...
 
+    @overload
+    def prune(self, *, notes: Literal[True], preview: bool = False) -> Sequence[Path]: ...
+
     def prune(
         self,
         *,
@@ -922,8 +925,9 @@ class Store:
         keep_inputs: bool = True,
         failed: bool = False,
         checkpoints: bool = False,
+        notes: bool = False,
         preview: bool = False,
-    ) -> RecordList | Sequence[FailedRun] | Sequence[CheckpointedRun]:
+    ) -> RecordList | Sequence[FailedRun] | Sequence[CheckpointedRun] | Sequence[Path]:
         """
         Give up runs by age, size, number and worth: their results and their records.
 
@@ -946,15 +950,18 @@ class Store:
             checkpoints: Instead of runs, remove what such have put by that are not recorded, as `checkpoints` lists it:
                 all of it, or what *where* and *older_than_seconds* mean, counted from their last sign of life. What an
                 attempt under way uses is never removed.
+            notes: Instead of runs, remove the patches and environments, kept once for all runs that name them, that no
+                run names any more: of this index, of others of the results folder, or deleted with its result still
+                there. While another process has runs in the folder, all are kept, and the log says so.
             preview: Remove nothing; only tell.
 
         Returns:
             The runs given up, oldest first; with *failed* the failed ones, with *checkpoints* those that had put
-            something by.
+            something by, with *notes* the files.
 
         Raises:
-            ValueError: An unknown order, or *by* value without *max_size_bytes*, or a limit that failed runs do not
-                have; nothing has been removed.
+            ValueError: An unknown order, or *by* value without *max_size_bytes*, or a limit that failed runs or notes
+                do not have; nothing has been removed.
             OSError: Something cannot be removed; the others are gone all the same.
 
         Example:
@@ -969,9 +976,14 @@ class Store:
             prune,
             prune_checkpoints,
             prune_failures,
+            prune_notes,
         )
 
         limits = Limits(older_than_seconds, larger_than_bytes, keep_newest, max_size_bytes, by)
+        if notes:
+            if limits != Limits() or failed or checkpoints or where is not None:
+                raise ValueError("Cannot prune notes by limits, nor together with others: those that no run names go.")
+            return prune_notes(self._engine, preview=preview)
         if not (failed or checkpoints):
             return prune(self._engine, limits, where, preview=preview, keep_inputs=keep_inputs).records
         if limits != Limits(older_than_seconds) or (failed and checkpoints):

@@ -87,6 +87,9 @@ def rm(store: Store, runs: tuple[str, ...], files: bool, pinned: bool, yes: bool
     is_flag=True,
     help="Instead of runs, what such have put by that are not recorded; see entropic checkpoints.",
 )
+@click.option(
+    "--notes", is_flag=True, help="Instead of runs, the kept patches and environments that no run names any more."
+)
 @click.option("--preview", is_flag=True, help="Only show what would go.")
 @yes_option
 @opens_store()
@@ -101,6 +104,7 @@ def prune(
     keep_inputs: bool,
     failed: bool,
     checkpoints: bool,
+    notes: bool,
     preview: bool,
     yes: bool,
 ) -> None:
@@ -119,8 +123,14 @@ def prune(
       entropic prune --max-size 50GB --by value
       entropic prune --failed --older-than 30d
       entropic prune --checkpoints --older-than 30d
+      entropic prune --notes
     """
     limits = {"larger_than": larger_than, "keep_newest": keep_newest, "max_size": max_size}
+    if notes:
+        if runs or failed or checkpoints or older_than is not None or set(limits.values()) != {None}:
+            raise click.UsageError("--notes goes alone: those that no run names any more are meant")
+        _prune_notes(store, only_preview=preview, yes=yes)
+        return
     if failed or checkpoints:
         others = [name for name, value in limits.items() if value is not None]
         others += ["failed"] if failed and checkpoints else []
@@ -129,8 +139,8 @@ def prune(
         return
     if not runs and older_than is None and set(limits.values()) == {None}:
         raise click.UsageError(
-            "say what may go: --older-than, --larger-than, --keep-newest or --max-size, or a filter; or --failed, or "
-            "--checkpoints"
+            "say what may go: --older-than, --larger-than, --keep-newest or --max-size, or a filter; or --failed, "
+            "--checkpoints or --notes"
         )
     if by != "age" and max_size is None:
         raise click.UsageError(f"--by {by} says what goes first: say down to which size, with --max-size")
@@ -203,6 +213,22 @@ def _prune_leftovers(
     _confirm(f"Remove {what.counted(found)}?", yes=yes)
     remove_all(found, f"{what.one}s")
     _view.told(f"removed {what.counted(found)}")
+
+
+def _prune_notes(store: Store, *, only_preview: bool, yes: bool) -> None:
+    require_own_results(store)
+    found = store.prune(notes=True, preview=True)
+    if not found:
+        _view.told("nothing to prune")
+        return
+    for path in found:
+        click.echo(one_line(path))
+    what = f"{len(found)} unused patch{'es' if len(found) > 1 else ''} or environment{'s' if len(found) > 1 else ''}"
+    if only_preview:
+        _view.told(f"would remove {what}")
+        return
+    _confirm(f"Remove {what}?", yes=yes)
+    _view.told(f"removed {len(store.prune(notes=True))} of them")
 
 
 @click.command()

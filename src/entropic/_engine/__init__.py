@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ._staleness import FIELDS, POLICIES, StalenessPolicy
     from ._transfer import Transfer
     from ._unknown_names import warn_of_slips
-    from ._writer import signature
+    from ._writer import signature, signature_text
 
 __all__ = [
     "DIGEST_UP_TO_BYTES",
@@ -99,6 +99,7 @@ __all__ = [
     "select_with_fallbacks",
     "set_pinned",
     "signature",
+    "signature_text",
     "similar_runs",
     "suffix_of",
     "warn_of_slips",
@@ -132,6 +133,6 @@ __getattr__, __dir__ = door(
         "_staleness": "FIELDS POLICIES StalenessPolicy",
         "_transfer": "Transfer",
         "_unknown_names": "warn_of_slips",
-        "_writer": "signature",
+        "_writer": "signature signature_text",
     },
 )

@@ -86,12 +86,28 @@ class Recorder:
         self._writer = writer
         self._staging = staging
         self._notes = RunNotes(settings.results_dir) if settings.provenance else None
+        self._noted_in = ""
         self._brief_runs: dict[str, int] = {}  # of each function, one after the other
 
     def prepare(self, module_name: str | None, code: Fingerprint | None) -> None:
         """Find out what the first run of a process needs; of a function with this code, of this module."""
         if self._notes is not None:
+            self._staging.prepare()
+            self._notes_of_session()
             self._notes.before_run(module_name, code)
+
+    def _notes_of_session(self) -> RunNotes | None:
+        """The notes; what a session has seen of them is believed as long as it lasts: nobody removes any meanwhile."""
+        session = self._staging.session
+        name = "" if session is None else session.name  # not held itself: it would last
+        if self._notes is not None and name != self._noted_in:
+            self._noted_in = name
+            self._notes.forget()
+        return self._notes
+
+    def forget_notes(self) -> None:
+        """Look anew at what is noted of the circumstances of runs: some of it was removed."""
+        self._noted_in = ""
 
     def require_writable(self, *, runs: bool = True) -> None:
         """Refuse before the run what would be refused after it; or, without a run, before a result is fetched."""
@@ -129,7 +145,7 @@ class Recorder:
         if found.candidate is not None and found.is_broken:
             _log.stale(key.params_hash, found.candidate.path, found.reason)
         stage = self.open_stage(key.params_hash, suffix_of(work) or self._settings.file_suffix)
-        run = RunUnderWay(stage.path, self._notes)
+        run = RunUnderWay(stage.path, self._notes_of_session())
         ending = Ending(stage, key, self._settings.results_dir, work)
         attempt, ongoing = attempt_at(self._staging, key, work, policy, purpose, run), self._shown(stage, ending, key)
         with hearing_signals() as hearing, ending.watched(keep_failed=self._settings.keep_failed), attempt, ongoing:

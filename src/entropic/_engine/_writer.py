@@ -122,6 +122,11 @@ def signature(record: RunRecord) -> tuple[str, str, Path]:
     return record.params_hash, record.created_at, record.result_path
 
 
+def signature_text(record: RunRecord) -> str:
+    """`signature` as one text, for sets of very many."""
+    return "\0".join(map(str, signature(record)))
+
+
 def _name_of(index: Index, results_dir: Path) -> str:
     """What tells an index from others of one results folder, also when both have moved."""
     if index.path is not None:

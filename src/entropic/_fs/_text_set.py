@@ -51,8 +51,8 @@ class TextSet:
         self._count -= 1
         return True
 
-    def __contains__(self, text: str) -> bool:
-        number = _digest_of(text)
+    def __contains__(self, text: object) -> bool:
+        number = _digest_of(str(text))
         return self._slots[self._slot_of(number)] == number
 
     def __len__(self) -> int:

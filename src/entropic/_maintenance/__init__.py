@@ -17,6 +17,7 @@ from ._rebuild import rebuild, undelete
 from ._reproduce import Reproduction, ReproductionReport, reproduce, run_again
 from ._run_diff import RunDiff, diff
 from ._under_way import ActiveRun, Estimates, under_way
+from ._unused_notes import prune_notes
 
 __all__ = [
     "ActiveRun",
@@ -55,6 +56,7 @@ __all__ = [
     "prune",
     "prune_checkpoints",
     "prune_failures",
+    "prune_notes",
     "rebuild",
     "remove_all",
     "remove_orphans",

@@ -160,12 +160,18 @@ def _standing_elsewhere(engine: RunCache, entries: Collection[str]) -> set[str]:
 
 def _in_indexes_nearby(engine: RunCache) -> Iterator[Path]:
     """Results in index files that may have been there before the journal was."""
+    for path in indexes_nearby(engine):
+        yield path
+        yield from _results_in(path, engine.settings.results_dir)
+
+
+def indexes_nearby(engine: RunCache) -> Iterator[Path]:
+    """The index files of the results folder that lie in it or beside it, but for that of the store."""
     results_dir = engine.settings.results_dir
     for folder in (results_dir, results_dir.parent):
         for path in sorted(folder.glob("*.json")):
             if path != engine.index.path and _is_of(path, results_dir):
                 yield path
-                yield from _results_in(path, results_dir)
 
 
 def _is_of(path: Path, results_dir: Path) -> bool:

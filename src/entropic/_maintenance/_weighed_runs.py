@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from .._engine import signature
+from .._engine import signature_text
 from .._record import RunRecord, is_pinned
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _SORTED_AT_ONCE = 50_000
 
 def mark_of(record: RunRecord) -> int:
     """The mark of a run, as users see it."""
-    return _mark("\0".join(map(str, signature(record))))
+    return _mark(signature_text(record))
 
 
 def key_mark(params_hash: str) -> int:

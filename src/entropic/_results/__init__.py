@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ._names import is_own_name, own_parts
     from ._ongoing import NOTE_VARIABLE, Ongoing, note_for_programs, report_progress, watch_runs
     from ._running import Seen, runs_seen
-    from ._sessions import dead_sessions, take_dead_work, unclaimed_work
+    from ._sessions import dead_sessions, living_sessions, take_dead_work, unclaimed_work
     from ._shards import ResultLinks, is_shard, own_results
     from ._staging import Published, Stage, StagingArea
     from ._task_files import TaskFile, TaskName, dead_task_files
@@ -51,6 +51,7 @@ __all__ = [
     "is_own_name",
     "is_shard",
     "kept_folders",
+    "living_sessions",
     "note_for_programs",
     "own_parts",
     "own_results",
@@ -81,7 +82,7 @@ __getattr__, __dir__ = door(
         "_names": "is_own_name own_parts",
         "_ongoing": "NOTE_VARIABLE Ongoing note_for_programs report_progress watch_runs",
         "_running": "Seen runs_seen",
-        "_sessions": "dead_sessions take_dead_work unclaimed_work",
+        "_sessions": "dead_sessions living_sessions take_dead_work unclaimed_work",
         "_shards": "ResultLinks is_shard own_results",
         "_staging": "Published Stage StagingArea",
         "_waiting": "announcer",

@@ -88,6 +88,21 @@ class BeginningPrefilter:
         return is_odd(line) or any(needle in line for needle in self._needles)
 
 
+class ExistencePrefilter:
+    """A name, perhaps dotted, with any value."""
+
+    def __init__(self, name: str) -> None:
+        self._field = _Field(name, b"")
+
+    def places(self, chunk: bytes) -> Iterator[int]:
+        """Where in a chunk of lines the condition may be met, in rising order."""
+        return (match.start() for match in self._field.pattern_for(chunk).finditer(chunk))
+
+    def may_match(self, line: bytes) -> bool:
+        """Whether a single line may satisfy the condition."""
+        return is_odd(line) or next(self.places(line), None) is not None
+
+
 class UsePrefilter:
     """A result that may be, or lie in, something at one of some plain paths; or whose own path is none."""
 
