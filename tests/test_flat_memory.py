@@ -7,6 +7,7 @@ import gc
 import math
 import os
 import random
+import shutil
 import tracemalloc
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -18,13 +19,13 @@ import pytest
 import entropic
 from entropic import RunRecord, Store
 from entropic._fs import TextSet
-from entropic._maintenance import _weighed_runs
+from entropic._maintenance import MergeOptions, _merge, _rebuild, _weighed_runs, merge
 from entropic.index import MemoryIndex, SQLIndex, TinyDBIndex
 from entropic.index.tinydb import _line_content
+from entropic.query import Selection
 from entropic.testing import make_record
 
-FEW, MANY = 500, 4000
-BYTES_A_RUN = 200  # of a record alone it would be 2,000
+COUNT = 1500
 
 
 def write(params: dict[str, Any], path: Path) -> None:
@@ -67,51 +68,66 @@ def filled(folder: Path, count: int) -> Store:
         shard.mkdir(exist_ok=True)
         path = Path(record.params_hash[:2], f"{n}.000000_{record.params_hash}.txt")
         os.link(source, results / path)
-        provenance = {**model.provenance, "function": "f"}
-        made.append(dataclasses.replace(record, result_path=path, provenance=provenance))
+        made.append(dataclasses.replace(record, result_path=path, provenance=model.provenance))
     store._engine.writer.insert_many(made)
     return store
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Store]]:
-    """One of few runs, one of many."""
-    made = [filled(tmp_path_factory.mktemp("runs"), count) for count in (FEW, MANY)]
-    yield made[0], made[1]
-    for store in made:
-        store.close()
+def filled_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store of many runs."""
+    with filled(tmp_path_factory.mktemp("runs"), COUNT) as store:
+        yield store
 
 
-def peak_of(ask: Callable[[Store], object], store: Store) -> int:
-    """Bytes that are held at the most while a question is asked, which was asked before."""
-    ask(store)
-    gc.collect()
-    tracemalloc.start()
-    try:
-        ask(store)
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
-def read_all(store: Store) -> int:
-    """Take in one run after the other."""
-    return sum(1 for _ in store.iter())
+def merge_of_known(store: Store) -> object:
+    """As the command line merges: what is known already is not told."""
+    options = MergeOptions(preview=True, link=False, outside=False, tells_known=False)
+    return merge(store._engine, store._engine, Selection.of(), options, lambda record: None)
 
 
 QUESTIONS: dict[str, Callable[[Store], object]] = {
     "check": lambda store: store.check(),
     "prune": lambda store: store.prune(keep_newest=1, preview=True),
+    "rebuild": lambda store: store.rebuild(),
+    "undelete": lambda store: store.undelete(),
+    "a merge of nothing new": lambda store: merge_of_known(store),
+    "lineage": lambda store: str(store.lineage(store.list(limit=1)[0])),
     "prune by value": lambda store: store.prune(max_size_bytes=store.count() - 3, by="value", preview=True),
 }
 
 
 @pytest.mark.parametrize("what", QUESTIONS)
-def test_what_tells_little_holds_little(stores: tuple[Store, Store], what: str) -> None:
-    """However many runs there are: beyond what it takes to read them, which is a part of a file at a time."""
-    few, many = (peak_of(QUESTIONS[what], store) - peak_of(read_all, store) for store in stores)
+def test_what_tells_little_holds_few_records(filled_store: Store, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many runs there are, at no moment are there more than some hundred records in memory."""
+    most, read, real = 0, 0, RunRecord.from_dict.__func__  # type: ignore[attr-defined]
 
-    assert many - few < (MANY - FEW) * BYTES_A_RUN
+    def from_dict(cls: type, document: Any) -> Any:
+        nonlocal most, read
+        read += 1
+        if read % 250 == 0:
+            most = max(most, sum(type(one) is RunRecord for one in gc.get_objects()) - before)
+        return real(cls, document)
+
+    monkeypatch.setattr(RunRecord, "from_dict", classmethod(from_dict))
+    monkeypatch.setattr(_merge, "_AT_ONCE", 100)
+    gc.collect()
+    before = sum(type(one) is RunRecord for one in gc.get_objects())
+    QUESTIONS[what](filled_store)
+
+    assert most < 400
+
+
+def test_a_text_in_a_set_takes_few_bytes() -> None:
+    """At most 24 once there are some thousand; a record takes 2,000."""
+    tracemalloc.start()
+    texts = TextSet()
+    for n in range(20_000):
+        texts.add(f"{n}.txt")
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+
+    assert taken < 20_000 * 24
 
 
 # ---- what goes ------------------------------------------------------------------------------------------------------
@@ -244,3 +260,77 @@ def test_runs_that_change_while_they_are_pruned(store: Store, monkeypatch: pytes
     monkeypatch.setattr(_weighed_runs.WeighedRuns, "give_up", meanwhile)
 
     assert [one.params["n"] for one in store.prune(max_size_bytes=3, preview=True)] == [1, 2, 3, 4]
+
+
+# ---- in pieces, and all at once -------------------------------------------------------------------------------------
+
+
+def some_runs(store: Store, draw: random.Random, count: int) -> None:
+    """Runs of a few points; some of which are deleted, or have lost their results."""
+    for _ in range(count):
+        record = store.run({"n": draw.randrange(4)}, lambda params, path: path.write_text(f"{draw.random()}"))
+        if draw.random() < 0.2:
+            store.delete(record)
+        elif draw.random() < 0.1:
+            record.result_path.unlink()
+
+
+def told(records: list[RunRecord]) -> list[tuple[str, str]]:
+    return [(one.params_hash, one.created_at) for one in records]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_merge_in_pieces_is_a_merge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """What is taken, what is left and who answers do not depend on how many runs are looked at together."""
+    draw = random.Random(seed)
+    for name in ("ours", "theirs"):
+        with Store(tmp_path / name, tmp_path / f"{name}.json", ".txt", durable=False) as store:
+            some_runs(store, draw, 9)
+    with Store(tmp_path / "ours", tmp_path / "ours.json", ".txt", durable=False) as store:
+        other = Store(tmp_path / "theirs", tmp_path / "theirs.json", ".txt", durable=False)
+        store.merge(other, {"n": 1})
+        some_runs(store, draw, 4)
+    found = []
+    for size in (1, 2, 1000):
+        shutil.copytree(tmp_path / "ours", tmp_path / f"{size}")
+        shutil.copy(tmp_path / "ours.json", tmp_path / f"{size}.json")
+        monkeypatch.setattr(_merge, "_AT_ONCE", size)
+        monkeypatch.setattr(_merge, "_MOST_PASSED", size)
+        with Store(tmp_path / f"{size}", tmp_path / f"{size}.json", ".txt", durable=False) as store:
+            previewed = store.merge(other, preview=True)
+            merged = store.merge(other)
+            again = store.merge(other)
+            points = [store.retrieve({"n": n}) for n in range(4)]
+            answers = [None if one is None else (one.params_hash, one.created_at) for one in points]
+            found.append((told(store.list()), *map(told, merged[:3]), *map(told, previewed[:3]), answers))
+        assert not again.taken
+        assert told(merged.taken) == told(previewed.taken)
+    other.close()
+
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_rebuild_in_batches_is_a_rebuild(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """All that stood is there again, nothing that was deleted, and the same runs answer."""
+    draw = random.Random(seed)
+    with Store(tmp_path / "results", tmp_path / "runs.json", ".txt", durable=False) as store:
+        some_runs(store, draw, 14)
+        expected = store.list()
+        gone = [one for one in store.undelete() if one not in expected]
+        store.delete_records(gone)
+    for size in (1, 2, 1000):
+        monkeypatch.setattr(_rebuild, "_AT_ONCE", size)
+        (tmp_path / "runs.json").unlink()
+        with Store(tmp_path / "results", tmp_path / "runs.json", ".txt", durable=False) as store:
+            rebuilt = store.rebuild()
+            assert sorted(told(rebuilt)) == sorted(told(store.list())) == sorted(told(expected))
+            for n in range(4):
+                same, before = (
+                    [one for one in records if one.params["n"] == n] for records in (store.list(), expected)
+                )
+                assert told(same) == told(before)
+            assert store.rebuild() == []
+            returned = store.undelete()
+            assert set(told(returned)) == set(told(gone))
+            store.delete_records(returned)
