@@ -154,6 +154,31 @@ def test_a_run_without_a_flight_leaves_the_lease_of_the_key_alone(store: Store, 
     assert store.retrieve({"n": 1}) == record
 
 
+def test_records_of_several_runs_are_inserted_each_under_its_own_lease(
+    store: Store, other: Store, postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was lost is not inserted, and kept from no other; it is the caller's to look it up and insert it alone."""
+    ours, theirs = leases_of(store), leases_of(other)
+    records = [make_record({"n": n}) for n in range(4)]
+    locks = [ours.try_lock(record.params_hash) for record in records]
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("DELETE FROM entropic_leases WHERE params_hash = %s", [records[1].params_hash])
+    taken = theirs.try_lock(records[1].params_hash)
+
+    assert store.index.insert_many_under([*zip(records, locks, strict=True)]) == [True, False, True, True]
+
+    assert taken is not None
+    assert [record.params["n"] for record in store.index.all()] == [-1, 0, 2, 3]
+    assert rows(postgres_url) == 1
+    assert "Lost the lock" not in caplog.text
+    taken.release()
+    assert not store.index.insert_under(records[1], locks[1])  # it is taken again by this
+    assert store.index.insert_under(records[1], locks[1])
+    assert [record.params["n"] for record in store.index.all()] == [-1, 0, 2, 3, 1]
+    assert rows(postgres_url) == 0
+    assert "Lost the lock of the run" in caplog.text
+
+
 def test_leases_are_renewed_by_one_statement(
     store: Store, other: Store, postgres_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

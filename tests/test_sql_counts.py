@@ -123,6 +123,26 @@ def test_many_recorded_points_are_asked_for_at_once(tmp_path: Path, postgres_url
         assert store.count({"n": -5}) == 1
 
 
+def test_many_records_are_inserted_at_once(tmp_path: Path, postgres_url: str, asked: list[str], durable: bool) -> None:
+    """All of them or none, and the leases of their runs are freed: one round trip, however many there are."""
+    with Store(tmp_path / "results", index=postgres_url, file_suffix=".txt", durable=durable) as store:
+        store.run({"n": -1}, write)
+        locks = store.index.key_locks()
+        assert locks is not None
+        model = store.index.all()[0]
+        records = [replace(model, params={"n": n}, params_hash=hash_params({"n": n})) for n in range(500)]
+        held = [locks.try_lock(record.params_hash) for record in records[:3]]
+        for call in (
+            lambda: store.index.insert_many_under([*zip(records[:250], [*held, *[None] * 247], strict=True)]),
+            lambda: store.index.insert_many(records[250:]),
+        ):
+            asked.clear()
+            call()
+            assert len(asked) == 1
+
+        assert [record.params["n"] for record in store.index.iter()] == [-1, *range(500)]
+
+
 def test_an_index_of_five_methods_is_asked_one_by_one(tmp_path: Path) -> None:
     """What it cannot do at once, is done as late as can be."""
     index = MemoryIndex()

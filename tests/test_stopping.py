@@ -18,7 +18,7 @@ import pytest
 
 import entropic
 from entropic import Store, cached
-from entropic._stopping._end_time import _begin_of_job
+from entropic._current._end_time import _begin_of_job
 from entropic.errors import RunStopped
 
 

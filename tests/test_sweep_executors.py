@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from entropic import Store, grid
-from entropic._sweep import _tasks
+from entropic._sweep import _submitit, _tasks
 from entropic.errors import NotSharedError, StoreWriteError, SweepError
 
 
@@ -541,3 +541,126 @@ def test_code_that_goes_by_value_is_the_same_code(how: str) -> None:
         printed.append(done.stdout)
 
     assert printed == ["0 1\n", "0 0\n", "1 0\n"]
+
+
+class OddExecutor:
+    """Somebody's executor: its futures call back without saying whose, and it fails at its third task as it likes."""
+
+    def __init__(self, pool: ThreadPoolExecutor, failure: BaseException | None = None) -> None:
+        self._pool, self._failure, self._count = pool, failure, 0
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> Any:
+        self._count += bool(args)
+        if self._failure is not None and self._count == 3:
+            raise self._failure
+        return OddFuture(self._pool.submit(function, *args))
+
+
+class OddFuture(Job):
+    def add_done_callback(self, call: Callable[[], object]) -> None:
+        self._future.add_done_callback(lambda _: call())
+
+
+def test_futures_may_call_back_without_naming_themselves(store: Store) -> None:
+    """A future that somebody has written calls what it was given as it likes."""
+    with ThreadPoolExecutor(2) as pool:
+        assert len(store.sweep(grid(n=range(8)), write, executor=OddExecutor(pool))) == 8
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [(NotImplementedError(), "NotImplementedError"), (RuntimeError("queue is full"), "RuntimeError: queue is full")],
+    ids=["without a text", "with one"],
+)
+def test_an_executor_that_takes_no_more_is_told_by_its_error(
+    store: Store, failure: BaseException, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log and the failures have the kind of the error beside its text, which may be empty."""
+    with ThreadPoolExecutor(2) as pool, pytest.raises(SweepError) as caught:
+        store.sweep(grid(n=range(3)), write, executor=OddExecutor(pool, failure))
+
+    assert [failure.point for failure in caught.value.failures] == [{"n": 2}]
+    assert str(caught.value.failures[0].error) == told
+    assert caplog.text.rstrip().endswith(told)
+
+
+OTHER_CODE = """
+import logging
+import multiprocessing
+import sys
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import entropic
+
+store = entropic.Store("results", "runs.json", file_suffix=".txt")
+FACTOR = 10
+
+
+@entropic.cached(store, on_change=sys.argv[1], load=lambda path: int(path.read_text()))
+def model(n, *, result_path):
+    result_path.write_text(str(n * FACTOR))
+"""
+SWEEP_IN_SPAWNED_WORKERS = """
+import sys
+
+if __name__ == "__main__":
+    from model import *
+
+    logging.basicConfig(format="%(message)s", stream=sys.stdout)
+    warnings.simplefilter("ignore")
+    source = Path("model.py")
+    source.write_text(source.read_text().replace("FACTOR = 10", "FACTOR = 1000"))
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            print(model.sweep([{"n": n} for n in range(4)], executor=pool))
+        except entropic.errors.OtherCodeError as error:
+            print("refused", error)
+"""
+
+
+@pytest.mark.parametrize("on_change", ["warn", "rerun", "error", "ignore"])
+def test_workers_that_run_other_code_are_named(tmp_path: Path, on_change: str) -> None:
+    """What they run is no answer where code must not have changed; where it may have, the log says so once."""
+    (tmp_path / "model.py").write_text(OTHER_CODE)
+    (tmp_path / "main.py").write_text(SWEEP_IN_SPAWNED_WORKERS)
+    done = subprocess.run(
+        [sys.executable, "main.py", on_change], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    story = f"A worker on {socket.gethostname()} runs other code of model.model than the process that sweeps: "
+    assert done.stdout.count(f"{story}constant `FACTOR` in model.py.") == (on_change != "ignore")
+    assert ("[0, 1000, 2000, 3000]" in done.stdout) == (on_change in ("warn", "ignore"))
+    assert ("refused Cannot answer" in done.stdout) == (on_change in ("rerun", "error"))
+
+
+def put_program(name: str, script: str) -> None:
+    """Put a program of the batch system on the path of the test."""
+    program = Path("programs") / name
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+
+
+def test_a_batch_system_that_does_not_answer_is_named(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says once what squeue says; when it answers again, a job that is gone is a failure."""
+    submitit = pytest.importorskip("submitit")
+    put_program("sbatch", "echo Submitted batch job 17")
+    put_program("srun", "")
+    put_program(
+        "squeue", "echo >> calls; test $(wc -l < calls) -gt 3 || { echo no controller >&2; exit 1; }; echo 17 FAILED"
+    )
+    monkeypatch.setenv("PATH", f"{Path('programs').resolve()}:{os.environ['PATH']}")
+    for name in ("_FIRST_PAUSE_SECONDS", "_LONGEST_PAUSE_SECONDS", "_GRACE_SECONDS"):
+        monkeypatch.setattr(_submitit, name, 0.02)
+
+    with pytest.raises(SweepError) as caught:
+        store.sweep([{"n": 0}], write, executor=submitit.SlurmExecutor("jobs"))
+
+    (failure,) = caught.value.failures
+    assert str(failure.error).startswith("Cannot run the point: its job 17 (FAILED)")
+    assert caplog.text.count("Cannot ask Slurm what has become of 1 job(s)") == 1
+    assert "squeue: no controller" in caplog.text

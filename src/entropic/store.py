@@ -9,12 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from . import _engine, _tables, query
+from . import _engine, _tables, errors, query
 from ._engine import DIGEST_UP_TO_BYTES, RunCache, Settings
 from ._fs import make_folder
 from ._record import RunRecord
 from ._sweep import SweepOptions, shows_options
-from .errors import NotRecordedError
 from .hashing import make_key
 
 if TYPE_CHECKING:
@@ -150,7 +149,7 @@ class Store:
         return f"Store({str(self.results_dir)!r}, index={self.index!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return dict(vars(self._engine.settings))
+        return self._engine.settings.as_dict()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Without making the folder: where it is not seen, a worker is to say so.
@@ -789,7 +788,7 @@ class Store:
             return _required_records(runs)
         key = make_key(runs)
         if not (found := self._engine.records_of(key)):
-            raise NotRecordedError("", key.params_hash)
+            raise errors.NotRecordedError("", key.params_hash)
         return found
 
     def under_way(self) -> Sequence[ActiveRun]:
@@ -1396,7 +1395,7 @@ def store_without_folder(
     store = Store.__new__(Store)
     url = index if isinstance(index, str) else None
     settings = Settings.checked(results_dir, index, file_suffix, url, keep_failed=keep_failed, remote=remote)
-    store.__setstate__(vars(settings))
+    store.__setstate__(settings.as_dict())
     return store
 
 

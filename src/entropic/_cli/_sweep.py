@@ -13,10 +13,10 @@ from typing import Any, get_args
 import click
 
 from .._command import Command, signal_programs, typed_otherwise
+from .._current import time_left
 from .._engine import BoundRunner, PlainRuns, RunCache, require_same_point
 from .._function import CachedFunction, FunctionPoints
 from .._record import RunRecord, one_line
-from .._stopping import time_left
 from .._sweep import Order, SweepOptions, SweepProgress, as_record, plan_sweep, run_sweep
 from ..errors import SweepError
 from ..hashing import Key

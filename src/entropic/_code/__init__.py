@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from .._fs import door
 
 if TYPE_CHECKING:
-    from ._accepted import AcceptedCodes, is_fingerprint
+    from ._accepted import AcceptedCodes
     from ._arguments import code_in, found_again
     from ._bytecode import code_digest, layers_of
     from ._comparison import Change, diff_of, is_of_a_class
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ._provenance import Meter, circumstances
     from ._run_notes import RunNotes
     from ._shared import SharedCodebook
-    from ._units import ITSELF, Part
+    from ._units import ITSELF, Part, is_fingerprint
 
 __all__ = [
     "EVERYTHING_OWN",
@@ -48,7 +48,7 @@ __all__ = [
 __getattr__, __dir__ = door(
     __name__,
     {
-        "_accepted": "AcceptedCodes is_fingerprint",
+        "_accepted": "AcceptedCodes",
         "_arguments": "code_in found_again",
         "_bytecode": "code_digest layers_of",
         "_comparison": "Change diff_of is_of_a_class",
@@ -60,6 +60,6 @@ __getattr__, __dir__ = door(
         "_provenance": "Meter circumstances",
         "_run_notes": "RunNotes",
         "_shared": "SharedCodebook",
-        "_units": "ITSELF Part",
+        "_units": "ITSELF Part is_fingerprint",
     },
 )

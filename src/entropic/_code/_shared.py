@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from .. import _log
 from .._fs import make_shared_folder, replacing
-from ._accepted import is_fingerprint
 from ._fingerprint import Fingerprint
 from ._history import Codebook
+from ._units import is_fingerprint
 
 _ACCEPTED = "accepted"
 _LOOKS_AGAIN_AFTER_SECONDS = 30.0
@@ -51,20 +51,19 @@ class SharedCodebook(Codebook):
         self._absent: set[str] = set()
         self._sent: set[str] = set()
         self._looked_at: float | None = None
-        self.accept, self.accepted_for = self._accept, self._accepted_for
 
     def keep(self, function_name: str, fingerprint: Fingerprint) -> None:
         super().keep(function_name, fingerprint)
         self._send(f"{fingerprint.digest}.json")
 
-    def _accept(self, old: Iterable[str], new: str, runs: Collection[str] | None = None) -> None:
+    def accept(self, old: Iterable[str], new: str, runs: Collection[str] | None = None) -> None:
         codes = list(old)
         self.accepted.accept(codes, new, runs)
         for name in os.listdir(os.path.join(self.folder, _ACCEPTED)):
             if name.partition(".")[0] in codes:
                 self._send(f"{_ACCEPTED}/{name}")
 
-    def _accepted_for(self, old: str, run: str = "") -> list[str]:
+    def accepted_for(self, old: str, run: str = "") -> list[str]:
         now = time.monotonic()
         if self._looked_at is None or now > self._looked_at + _LOOKS_AGAIN_AFTER_SECONDS:
             self._looked_at = now

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from .._current import inherited_descriptors
 from .._fs import content_digest
 from .._results import OUTPUT_ENDING
-from .._stopping import inherited_descriptors
 from ..errors import CommandError, ParameterError, ResultMissingError, RunStopped
 from ..hashing import Identity, Key, decode_params, make_key, normalize
 from ..query import has_name, look_up

@@ -25,18 +25,19 @@ if TYPE_CHECKING:
     from ._plain_runs import PlainRuns, durations_of, similar_runs
     from ._reads import ReadsWatch, changed_files
     from ._records import by_key, moved
-    from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, save_of, suffix_of
+    from ._run import Metadata
+    from ._runner import BoundRunner, Runner
     from ._settings import DIGEST_UP_TO_BYTES, Settings, checked_suffix
     from ._staleness import FIELDS, POLICIES, StalenessPolicy
     from ._transfer import Transfer
     from ._unknown_names import warn_of_slips
+    from ._work import Traits, Work
     from ._writer import signature, signature_text
 
 __all__ = [
     "DIGEST_UP_TO_BYTES",
     "FIELDS",
     "POLICIES",
-    "AsyncWork",
     "AwayResults",
     "BoundRunner",
     "Candidate",
@@ -44,7 +45,6 @@ __all__ = [
     "CannotTakeError",
     "Comparison",
     "DefaultsWatch",
-    "Look",
     "Lookup",
     "Metadata",
     "Part",
@@ -54,10 +54,10 @@ __all__ = [
     "ResultPaths",
     "Rules",
     "RunCache",
-    "RunUnderWay",
     "Runner",
     "Settings",
     "StalenessPolicy",
+    "Traits",
     "Transfer",
     "Work",
     "agrees",
@@ -95,13 +95,11 @@ __all__ = [
     "require_own_key",
     "require_same_point",
     "run_mark",
-    "save_of",
     "select_with_fallbacks",
     "set_pinned",
     "signature",
     "signature_text",
     "similar_runs",
-    "suffix_of",
     "warn_of_slips",
 ]
 
@@ -128,11 +126,13 @@ __getattr__, __dir__ = door(
         "_plain_runs": "PlainRuns durations_of similar_runs",
         "_reads": "ReadsWatch changed_files",
         "_records": "by_key moved",
-        "_run": "AsyncWork BoundRunner Look Metadata RunUnderWay Runner Work save_of suffix_of",
+        "_run": "Metadata",
         "_settings": "DIGEST_UP_TO_BYTES Settings checked_suffix",
         "_staleness": "FIELDS POLICIES StalenessPolicy",
         "_transfer": "Transfer",
         "_unknown_names": "warn_of_slips",
+        "_runner": "BoundRunner Runner",
+        "_work": "Traits Work",
         "_writer": "signature signature_text",
     },
 )

@@ -18,7 +18,8 @@ from .._code import Codebook, SharedCodebook
 from .._fs import make_folder, move_new, sync_tree, warn
 from .._record import RunRecord, companions_of
 from .._remote import CannotFetchError, Piece, RemoteResults, Stored
-from ..errors import RemoteResultWarning
+from ..errors import EntropicError, RemoteResultWarning
+from ._ending import write_error
 from ._manifest import first_defect
 from ._parts import CannotTakeError, Rules
 
@@ -81,7 +82,7 @@ class AwayResults:
 
         Raises:
             RemoteUnavailableError: It cannot be had now.
-            OSError: It cannot be written here.
+            StoreWriteError: It cannot be written here, such as on a full disk.
         """
         stored, path = self.stored_of(record), record.result_path
         if stored is None:
@@ -96,6 +97,11 @@ class AwayResults:
         except CannotFetchError as reason:
             warn(RemoteResultWarning(self.results.url, str(reason)), RemoteResultWarning)
             return False
+        except OSError as error:
+            if isinstance(error, EntropicError):
+                raise
+            advice = "Nothing of it is left there, and nothing has run. Once the cause is gone, ask for it again."
+            raise write_error("Cannot fetch the result", error, path, advice) from error
 
     def _require_own_places(self, record: RunRecord) -> None:
         """

@@ -291,7 +291,8 @@ def _settings_at(path: str) -> Settings:
     place = Path(os.path.abspath(os.path.expanduser(path)))
     index = _index_in(place) if place.is_dir() else place
     folder = remembered_folder(index) or index.parent / "results"
-    return Settings(Path(os.path.abspath(folder)), "", open_index(None, index, folder))
+    results_dir = Path(os.path.abspath(folder))
+    return Settings(results_dir=results_dir, file_suffix="", index=open_index(None, index, folder))
 
 
 def _index_in(folder: Path) -> Path:

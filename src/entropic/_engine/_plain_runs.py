@@ -17,7 +17,8 @@ from ..query import Selection, param
 from ._arguments import checked_metadata, require_same_point
 from ._cache import RunCache
 from ._failure import keep_failure
-from ._run import BoundRunner, Metadata, takes_checkpoint
+from ._run import Metadata
+from ._runner import BoundRunner, takes_checkpoint
 
 _MOST_SIMILAR = 500
 _LOOKED_AT = 10_000  # for plain runs among others, which no index tells apart
@@ -60,11 +61,23 @@ class PlainRuns:
     def prepare(self) -> None:
         self._engine.prepare(getattr(self._runner, "__module__", None))
 
+    def close(self) -> None:
+        self._engine.close()
+
     def at_hand(self, key: Key, record: RunRecord | None) -> RunRecord | None:
         return record  # which is what is asked for
 
     def is_of_earlier_code(self, key: Key) -> bool:
         return False  # a plain run belongs to no code
+
+    def other_code(self, key: Key, record: RunRecord) -> tuple[()]:
+        return ()
+
+    def permits_other_code(self) -> bool:
+        return True
+
+    def name(self) -> str:
+        return getattr(self._runner, "__qualname__", repr(self._runner))
 
     def elsewhere(self, key: Key) -> bool | None:
         return None if self._engine.found_elsewhere(key) is None else False

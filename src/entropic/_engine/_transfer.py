@@ -53,7 +53,7 @@ class Transfer(NamedTuple):
             copy_parts(self.parts(record, stage.path.name), stage.path.parent, link=self.link)
             self.require_as_recorded(record, stage.path)
             published = self.recorder.publish(stage)
-            taken = copy_record(published_as(record, published), self.paths.published(published.name))
+            taken = copy_record(published_as(record, published), Path(self.paths.published(published.name)))
             self.recorder.store_away(taken)
             yield taken
         finally:

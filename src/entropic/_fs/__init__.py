@@ -7,8 +7,18 @@ from ._door import door
 if TYPE_CHECKING:
     from ._atomic import abandoned_drafts, remove_drafts, replacing
     from ._context import reset_value
+    from ._dataclass import dataclass, field
     from ._descriptors import held_open_below
-    from ._digests import content_digest, digest_like, files_below, is_as_recorded, measure, measure_known
+    from ._digests import (
+        FileContent,
+        content_digest,
+        content_of,
+        digest_like,
+        files_below,
+        is_as_recorded,
+        measure,
+        measure_known,
+    )
     from ._files import (
         group_rights,
         make_folder,
@@ -45,6 +55,7 @@ if TYPE_CHECKING:
     from ._mounts import is_local
     from ._named import NamedTuple
     from ._opened import OpenedFiles, current_files, opened_files
+    from ._options import Options, dataclass_transform
     from ._reading import is_linked, open_own_file, own_entries, read_own_file, status_of
     from ._stamp import Stamp, is_descriptor_of, is_settled
     from ._text_set import TextSet
@@ -52,11 +63,13 @@ if TYPE_CHECKING:
     from ._warn import collected_warnings, collecting_warnings, give_again, warn, was_given_again
 
 __all__ = [
+    "FileContent",
     "Holder",
     "KeptFile",
     "LateModule",
     "NamedTuple",
     "OpenedFiles",
+    "Options",
     "Stamp",
     "TextSet",
     "abandoned_drafts",
@@ -66,9 +79,13 @@ __all__ = [
     "collected_warnings",
     "collecting_warnings",
     "content_digest",
+    "content_of",
     "current_files",
+    "dataclass",
+    "dataclass_transform",
     "digest_like",
     "door",
+    "field",
     "files_below",
     "forks_held_off",
     "give_again",
@@ -127,8 +144,11 @@ __getattr__, __dir__ = door(
     {
         "_atomic": "abandoned_drafts remove_drafts replacing",
         "_context": "reset_value",
+        "_dataclass": "dataclass field",
         "_descriptors": "held_open_below",
-        "_digests": "content_digest digest_like files_below is_as_recorded measure measure_known",
+        "_digests": (
+            "FileContent content_digest content_of digest_like files_below is_as_recorded measure measure_known"
+        ),
         "_files": (
             "group_rights make_folder make_shared_folder move_new remove require_access share_file "
             "share_in_group share_tree sync sync_tree"
@@ -145,6 +165,7 @@ __getattr__, __dir__ = door(
         "_memo": "remember",
         "_mounts": "is_local",
         "_named": "NamedTuple",
+        "_options": "Options dataclass_transform",
         "_opened": "OpenedFiles current_files opened_files",
         "_reading": "is_linked open_own_file own_entries read_own_file status_of",
         "_stamp": "Stamp is_descriptor_of is_settled",

@@ -113,6 +113,18 @@ class FunctionPoints:
     def is_of_earlier_code(self, key: Key) -> bool:
         return self.cache.engine.is_of_earlier_code(key)
 
+    def other_code(self, key: Key, record: RunRecord) -> Sequence[str]:
+        watch = self._watches.get(key.params_hash, self._watch)
+        if record.params_hash != key.params_hash:
+            watch = watch.for_older_parameters(str(key.older))
+        return [change.name for change in watch.changes(record)]
+
+    def permits_other_code(self) -> bool:
+        return self._watch.on_change in ("warn", "ignore")
+
+    def name(self) -> str:
+        return self.cache.name
+
     def elsewhere(self, key: Key) -> bool | None:
         engine, watch = self.cache.engine, self._watches.get(key.params_hash, self._watch)
         found = engine.found_elsewhere(key, watch)
@@ -125,7 +137,7 @@ class FunctionPoints:
 
     async def ensure_async(self, point: Any, params_hash: str) -> tuple[RunRecord, bool]:
         key, call, watch = self._call(point, params_hash)
-        record = await self.cache.engine.obtain_async(key, call.awaited, self.metadata, watch, waits=False)
+        record = await self.cache.engine.obtain_async(key, call, self.metadata, watch, waits=False)
         return record, self._has_run(call)
 
     def _call(self, point: Any, params_hash: str) -> tuple[Key, Call, StalenessPolicy]:
@@ -146,14 +158,18 @@ class FunctionPoints:
         return self.cache.engine.flights
 
     def prepare(self) -> None:
+        self.cache.growth  # noqa: B018  # made when it is asked for
         self.cache.engine.prepare(self.cache.function.__module__, self.cache.watches.own.code_now())
+
+    def close(self) -> None:
+        self.cache.engine.close()
 
     def own_point(self, point: Any) -> Any:
         return point if self._given_arguments else own_copy(dict(point))
 
     def note(self, has_run: bool) -> None:
         if has_run:
-            self.cache.count_miss()
+            self.cache.misses.add_one()
         else:
             self.cache.count_hits(1)
 

@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import _engine, _tables, query
+from .. import _engine, _tables, errors, query
 from .._engine import RunCache, StalenessPolicy
 from .._fs import warn
 from .._record import RunRecord
-from ..errors import StaleResultWarning
 from ..hashing import canonical
 from ._closure import Closure
 from ._watches import Watches
@@ -65,7 +64,7 @@ class FunctionRecords:
         version = canonical(self._closure.identity().fields.get("version"))
         points = {self._point(one) for one in found if canonical(one.provenance.get("version")) == version}
         if left_out := len(points - set(map(self._point, answers))):
-            warn(_told_left_out(self._name, left_out, len(points)), StaleResultWarning)
+            warn(_told_left_out(self._name, left_out, len(points)), errors.StaleResultWarning)
         return answers
 
     def _found(self, selection: Selection, is_wanted: Callable[[RunRecord], bool], current: bool = False) -> RecordList:

@@ -175,8 +175,15 @@ class _Export:
         """Make a folder the store of the runs that were taken, but for their results."""
         results_dir = folder / RESULTS
         index = open_index(None, folder / INDEX, results_dir, durable=False)
-        settings = self._engine.settings
-        made = RunCache(Settings(results_dir, settings.file_suffix, index, False, False, None, False))
+        settings = Settings(
+            results_dir=results_dir,
+            file_suffix=self._engine.settings.file_suffix,
+            index=index,
+            durable=False,
+            digest_up_to_bytes=None,
+            provenance=False,
+        )
+        made = RunCache(settings)
         with contextlib.closing(made):
             made.recorder.require_writable()
             made.writer.insert_many(self._twins)

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
         copy_record,
         document_text,
         encoded,
+        handed_out,
         is_pinned,
         lazy_copy,
+        new_record,
         path_text,
         place_below,
         with_params,
@@ -41,6 +43,7 @@ __all__ = [
     "flatten",
     "folded",
     "frame_value",
+    "handed_out",
     "inputs_among",
     "inputs_text",
     "is_misleading",
@@ -50,6 +53,7 @@ __all__ = [
     "listed_members",
     "local_time",
     "moment_of",
+    "new_record",
     "one_line",
     "path_text",
     "place_below",
@@ -71,6 +75,9 @@ __getattr__, __dir__ = door(
         "_inputs": "RunInput inputs_among inputs_text",
         "_labels": "call_text short_name",
         "_reads": "ReadFile RecordedReads content_mark",
-        "_record": "RunRecord copy_record document_text encoded is_pinned lazy_copy path_text place_below with_params",
+        "_record": (
+            "RunRecord copy_record document_text encoded handed_out is_pinned lazy_copy new_record path_text "
+            "place_below with_params"
+        ),
     },
 )

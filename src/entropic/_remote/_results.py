@@ -21,8 +21,6 @@ import contextlib
 import hashlib
 import os
 import posixpath
-import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -39,11 +37,10 @@ from ._manifest import (
     require_inside,
     restore_time,
 )
+from ._object_names import MANIFESTS, object_name, top_of
 
 _OWN = ".entropic/"
-_SHARD = re.compile(r"[0-9a-f]{2}")  # a folder of results by the digits their hashes begin with
 IDENTITY = ".entropic/id"
-MANIFESTS = ".entropic/manifests-v1/"
 _CODE = ".entropic/code-v1/"
 
 _CHUNK_BYTES = 1 << 20
@@ -110,10 +107,18 @@ class RemoteResults:
             RemoteUnavailableError: It cannot be read, or written.
         """
         if self._identity is None:
-            self._identity = self._found_identity() or self._given_identity(wanted or os.urandom(16).hex())
+            self._identity = self._readable_identity() or self._given_identity(wanted or os.urandom(16).hex())
         if wanted is not None and wanted != self._identity:
             raise OtherRemoteError(self.url, self._identity, wanted)
         return self._identity
+
+    def _readable_identity(self) -> str | None:
+        try:
+            return self._found_identity()
+        except RemoteUnavailableError as error:
+            if isinstance(error.__cause__, PermissionError):
+                return None  # so S3 answers for what is not there, to who may not list what is
+            raise
 
     def _found_identity(self) -> str | None:
         try:
@@ -122,14 +127,28 @@ class RemoteResults:
             return None
 
     def _given_identity(self, identity: str) -> str:
+        content = f"{identity}\n".encode()
         try:
-            self._bucket.put_bytes_new(f"{identity}\n".encode(), IDENTITY)
+            self._bucket.put_bytes_new(content, IDENTITY)
+            self._require_kept(content)
         except NameTakenError:
             pass  # another host was first
         found = self._found_identity()
         if found is None:
             raise RemoteUnavailableError("make", f"{self.url}/{IDENTITY}", "what was written there is gone")
         return found
+
+    def _require_kept(self, content: bytes) -> None:
+        """
+        See, once for a prefix, that an object is not replaced: a store may not know what it is asked for.
+
+        Raises:
+            RemoteUnavailableError: It was.
+        """
+        with contextlib.suppress(NameTakenError):
+            self._bucket.put_bytes_new(content, IDENTITY)
+            reason = "it replaces objects that it is asked to make only if there are none, such as by If-None-Match"
+            raise RemoteUnavailableError("store results safely", self.url, reason)
 
     # ---- storing ----------------------------------------------------------------------------------------------------
 
@@ -152,11 +171,11 @@ class RemoteResults:
 
     def _store(self, name: str, pieces: Sequence[Piece]) -> Stored:
         if [kind for _, kind, _ in pieces] == ["file"]:
-            return self._store_file(pieces[0][2], name)
+            return self._store_file(pieces[0][2], object_name(name))
         folder = posixpath.dirname(name)
         entries = [self._store_piece(piece, folder) for piece in pieces]
         content = manifest_of(name, entries)
-        manifest = f"{MANIFESTS}{name}.json"
+        manifest = f"{MANIFESTS}{object_name(name)}.json"
         digest = hashlib.sha256(content).hexdigest()
         try:
             self._bucket.put_bytes_new(content, manifest)
@@ -169,7 +188,7 @@ class RemoteResults:
         if kind != "file":
             return {"name": name, "kind": kind, **({"target": source} if kind == "link" else {})}
         status = os.stat(source)
-        stored = self._store_file(source, posixpath.join(folder, name))
+        stored = self._store_file(source, object_name(posixpath.join(folder, name)))
         told = {"object": stored.name, "size_bytes": stored.size_bytes, "sha256": stored.sha256, "etag": stored.etag}
         return {"name": name, "kind": kind, **told, "mtime_ns": status.st_mtime_ns, "mode": mode_of(status)}
 
@@ -191,11 +210,12 @@ class RemoteResults:
 
     def _require_own(self, name: str, digest: str) -> None:
         """Go on if what has the name has our content: an attempt whose answer was lost had succeeded."""
-        with tempfile.TemporaryDirectory(prefix="entropic-") as folder:
-            copy = os.path.join(folder, "copy")
-            self._bucket.get(name, copy)
-            if measured(copy)[1] != digest:
-                raise NameTakenError(name)
+        try:
+            if self._bucket.measure(name)[1] == digest:
+                return
+        except NoSuchObjectError:
+            pass  # by now
+        raise NameTakenError(name)
 
     # ---- fetching ---------------------------------------------------------------------------------------------------
 
@@ -281,7 +301,7 @@ class RemoteResults:
     def notes_in(self, folder: str) -> list[str]:
         """The names of all notes in a folder."""
         prefix = f"{_CODE}{folder}"
-        return [name.rpartition("/")[2] for name, _ in self._bucket.list(prefix)]
+        return [name.rpartition("/")[2] for name, _ in self._bucket.walk(prefix)]
 
     # ---- upkeep -----------------------------------------------------------------------------------------------------
 
@@ -315,7 +335,7 @@ class RemoteResults:
 
     def objects(self) -> Iterator[tuple[str, Look]]:
         """The names of all objects of results, each with what it looks like; our own notes left out, but manifests."""
-        return (one for one in self._bucket.list() if not one[0].startswith(_OWN) or one[0].startswith(MANIFESTS))
+        return (one for one in self._bucket.walk() if not one[0].startswith(_OWN) or one[0].startswith(MANIFESTS))
 
     def is_listed(self, stored: Stored, is_there: Callable[[str, int, str], bool], *, deep: bool) -> bool:
         """
@@ -348,12 +368,6 @@ class RemoteResults:
         """Remove the objects of results; a manifest first, so that none names what is gone."""
         for stored in results:
             self._bucket.remove(reversed(self.objects_of(stored)))
-
-
-def top_of(name: str) -> str:
-    """What the objects of one result have in common: the begin of their names, of the manifest's as well."""
-    parts = name.removeprefix(MANIFESTS).removesuffix(".json" if name.startswith(MANIFESTS) else "").split("/")
-    return "/".join(parts[: 2 if _SHARD.fullmatch(parts[0]) else 1])
 
 
 def measured(path: str) -> tuple[int, str]:

@@ -290,7 +290,7 @@ class Sweep:
             if asked.refusals < _MOST_REFUSALS:
                 again.append(asked)
             else:
-                yield from self._given_up(asked, Failure(asked.point, self._sharing.error(reason), ""))
+                yield from self._given_up(asked, Failure(asked.point, self._sharing.not_shared(reason), ""))
         self._put_first(again)
 
     def _broken(self, batch: list[Asked], outcome: Died | Stopped | BaseException) -> Iterator[Outcome]:
@@ -330,8 +330,7 @@ class Sweep:
         if isinstance(error, RunStopped):
             self._note_stop(asked, error)
             return
-        if error is None and not self._sharing.is_with(process, asked.key):
-            error = self._sharing.error(f"a worker on {process[0]} has recorded a run that cannot be found here")
+        error = error or self._sharing.objection(process, asked.key, report)
         if error is not None:
             yield from self._given_up(asked, Failure(asked.point, error, report.traceback))
             return

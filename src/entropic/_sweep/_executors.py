@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import inspect
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -51,7 +52,7 @@ class Executed:
             future = self._executor.submit(work_through, self.task, points, **self._options, **self._placed())
         except RuntimeError as error:  # broken (a RuntimeError, too), or shut down: it will take nothing more
             future = concurrent.futures.Future[Reported]()
-            future.set_exception(concurrent.futures.BrokenExecutor(str(error)))
+            future.set_exception(concurrent.futures.BrokenExecutor(_text_of(error)))
         self._futures.add(points.number, future)
 
     def returned(self, timeout: float | None) -> Sequence[Returned]:
@@ -91,6 +92,12 @@ class Executed:
         self._is_known = True
         with contextlib.suppress(Exception):  # it may have no such thing, or be done
             future.cancel()
+
+
+def _text_of(error: RuntimeError) -> str:
+    """What an executor says; with the name of the error where there is nothing else, or it is none of executors."""
+    says_all = str(error) and isinstance(error, concurrent.futures.BrokenExecutor)
+    return str(error) if says_all else "".join(traceback.format_exception_only(error)).strip()
 
 
 def _do_nothing() -> None:

@@ -47,7 +47,7 @@ class Futures:
         require_usable(future)
         self._all[number] = future
         if _calls_back(future):
-            future.add_done_callback(lambda _: self._called.put(number))
+            future.add_done_callback(lambda *_: self._called.put(number))  # some call it without the future
         else:
             self._asked[number] = future
             self._losses.begin()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,6 +45,18 @@ class Subject(Protocol):
         """Whether the record that was recalled last for a key was made by code that has changed since."""
         ...
 
+    def other_code(self, key: Any, record: Any) -> Sequence[str]:
+        """What a worker's code has that ours has not, or the other way round, judged by what it recorded for a key."""
+        ...
+
+    def permits_other_code(self) -> bool:
+        """Whether what other code has run is an answer all the same."""
+        ...
+
+    def name(self) -> str:
+        """What is swept, for messages."""
+        ...
+
     def elsewhere(self, key: Any) -> bool | None:
         """Whether a run that would be fetched for a key was made by code that has changed since; None if none is."""
         ...
@@ -70,6 +82,10 @@ class Subject(Protocol):
 
     def prepare(self) -> None:
         """Load and find out what a run needs, for workers that are about to be forked: each would have to by itself."""
+        ...
+
+    def close(self) -> None:
+        """Give back what a process holds for runs; a worker's is to end."""
         ...
 
     def own_point(self, point: Any) -> Any:

@@ -8,7 +8,7 @@ overrides what it can do better than the five methods do.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -204,6 +204,19 @@ class Index(ABC):
         self.insert(record)
         return True
 
+    def insert_many_under(self, made: Sequence[tuple[RunRecord, KeyLock | None]]) -> list[bool]:
+        """
+        Add the records of several runs, each as `insert_under` adds one; an index that can does it in one step.
+
+        Args:
+            made: The records in their order, and the lock that each was made under, if any.
+
+        Returns:
+            For each whether it was added. For one that was not the lock was lost, and may still be somebody else's:
+            look the key up, and if nothing answers call `insert_under`.
+        """
+        return [self.insert_under(record, lock) for record, lock in made]
+
     def delete_records(self, records: Collection[RunRecord]) -> int:
         """Remove the records equal to these; return how many there were. The others stay in their order."""
         unwanted = set(records)
@@ -271,5 +284,31 @@ class Index(ABC):
         return self.find_by_params(plain) if plain else self.all()
 
 
+def adapt(index: IndexBackend) -> Index:
+    """
+    Return an object as an `Index`: itself if it is one.
+
+    Raises:
+        TypeError: It lacks one of the five methods.
+
+    Example:
+        >>> from entropic.index import MemoryIndex
+        >>> index = MemoryIndex()
+        >>> adapt(index) is index
+        True
+    """
+    if isinstance(index, Index):
+        return index
+    if isinstance(index, type) or not isinstance(index, IndexBackend):
+        raise TypeError(
+            f"Cannot use {index!r} as an index: it needs the methods find_by_hash, find_by_params, insert, all and "
+            f"delete_by_hash. See entropic.index.IndexBackend."
+        )
+    from ._adapter import IndexAdapter  # loaded by those who bring an index of their own
+
+    return IndexAdapter(index)
+
+
 Index.__module__ = "entropic.index"  # pickles and tracebacks name the public place
 IndexBackend.__module__ = "entropic.index"
+adapt.__module__ = "entropic.index"

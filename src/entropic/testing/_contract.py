@@ -286,6 +286,24 @@ class IndexContract:
         assert index.all() == records
         assert index.find_by_hash(records[0].params_hash) == records[9]
 
+    def test_inserts_many_under_locks(self, index: IndexBackend) -> None:
+        """Records of several runs are added in their order, whether they were made under a lock or not."""
+        whole = adapt(index)
+        records = [make_record({"n": n}) for n in range(3)]
+        locks = whole.key_locks()
+        lock = None if locks is None else locks.try_lock(records[1].params_hash)
+
+        assert whole.insert_many_under([]) == []
+        assert whole.insert_many_under([(records[0], None), (records[1], lock), (records[2], None)]) == [True] * 3
+
+        assert index.all() == records
+        if locks is not None:
+            again = locks.try_lock(records[1].params_hash)
+            if lock is not None:
+                lock.release()
+            if again is not None:
+                again.release()
+
     def test_finds_all_by_hash(self, index: IndexBackend) -> None:
         """All records of a key are found, and just these, in their order; none, if there are none."""
         whole = adapt(index)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, column, delete, func, insert, select, table
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ..._fs import NamedTuple, remember, watch_forks
 from ..._locks import KeyLock, KeyLocks
@@ -17,8 +16,9 @@ from ..._record import RunRecord, copy_record
 from ...errors import IndexCorruptError
 from ...query import EVERY_RUN, Condition, Where, condition_of, fields_of, has_name, param, predicate
 from .._base import Index
+from ._folder import RememberedFolder
 from ._pages import chunks, newest_of, rows_found, rows_under, rows_using
-from ._schema import record_of, row_of, runs, searchable, settings, tokens, tokens_of
+from ._schema import record_of, row_of, runs, searchable, tokens, tokens_of
 from ._server import server_and_leases
 from ._sqlite import SQLiteFile
 from ._url import place_of
@@ -37,8 +37,6 @@ _NEWEST = (
 )
 _KNOWN = select(runs.c.id).where(runs.c.uid == bindparam("uid"))
 _COUNT = select(func.count()).select_from(runs)
-_FOLDER = select(settings.c.value).where(settings.c.name == "results_dir")
-_FOLDER_ID = select(settings.c.value).where(settings.c.name == "folder_id")
 _WITHOUT_TOKEN = delete(tokens).where(tokens.c.token == bindparam("a_token"), tokens.c.run_id == bindparam("a_run"))
 _sequence = table("sqlite_sequence", column("name"), column("seq"))
 _LAST_NUMBER = select(_sequence.c.seq).where(_sequence.c.name == runs.name)  # given, though perhaps deleted since
@@ -95,11 +93,7 @@ class SQLIndex(Index):
         self._opened = [part for part in parts if part is not None]
         weakref.finalize(self, _end_all, self._opened)
         self._shown: dict[str, _Shown] = {}
-        self._folder: Path | None = None
-        self._folder_id: str | None = None  # to be kept
-        self._folder_id_kept: str | None = None
-        self._folder_is_told = self._results_dir is None
-        self._folder_is_known = False
+        self._folder = RememberedFolder(self._database, self._place, self._results_dir)
         watch_forks(self)
 
     def __repr__(self) -> str:
@@ -226,27 +220,20 @@ class SQLIndex(Index):
         self.insert_many([record])
 
     def insert_many(self, records: list[RunRecord]) -> None:
-        """Add records in this order and in one transaction."""
-        rows = [row_of(record) for record in records]  # with identities: an insert that is repeated adds nothing
-
-        def work(connection: Connection) -> None:
-            self._tell_folder(connection)
-            self._insert(connection, records, rows)
-
-        if not records:
-            return
-        if self._leases is not None and len(records) == 1 and self._folder_is_told:
-            self._leases.insert(rows[0])
-            return
-        self._database.write(work)
-        self._folder_is_told = True
+        """Add records in this order and in one transaction; on a server, in one round trip."""
+        if records:
+            self._insert(records, [None] * len(records))
 
     def insert_under(self, record: RunRecord, lock: KeyLock | None) -> bool:
         """Add a record, and end the lease of its run, in one round trip; not if the lease was lost."""
-        if self._leases is not None and self._folder_is_told:
-            return self._leases.insert(row_of(record), lock)
-        self.insert(record)
-        return True
+        (is_there,) = self._insert([record], [lock])
+        if not is_there and self._leases is not None:
+            self._leases.take_again(lock)
+        return is_there
+
+    def insert_many_under(self, made: Sequence[tuple[RunRecord, KeyLock | None]]) -> list[bool]:
+        """Add records, and end the leases of their runs, in one transaction; on a server, in one round trip."""
+        return self._insert([record for record, _ in made], [lock for _, lock in made]) if made else []
 
     def delete_by_hash(self, params_hash: str) -> bool:
         """Remove all records under this hash; tell whether there were any."""
@@ -262,35 +249,24 @@ class SQLIndex(Index):
     def require_writable(self) -> None:
         """Raise an `OSError` if an insert would be refused."""
         self._database.require_writable()
-        if self._leases is not None and not self._folder_is_known:
+        if self._leases is not None:
             # All that the way of a result depends on is asked for now: after the run there may be nobody to ask.
-            self.remembered_folder()
-            self._folder_is_known = True
+            self._folder.ask_once()
 
     def remembered_folder(self) -> Path | None:
         """Return the results folder that the database remembers, absolute; None if there are no tables yet, or none."""
-        if self._folder is None and not self._folder_is_known:
-            told = self._database.read(lambda connection: connection.execute(_FOLDER).scalar_one_or_none(), None)
-            if told is not None:
-                self._folder = Path(os.path.abspath(os.path.join(self._folder_of_index(), told)))
-        return self._folder
+        return self._folder.path()
 
     def folder_id(self) -> str | None:
         """Return the identity of the results folder that the database remembers; None if there is none."""
-        if self._folder_id_kept is None:
-            self._folder_id_kept = self._database.read(
-                lambda connection: connection.execute(_FOLDER_ID).scalar_one_or_none(), None
-            )
-        return self._folder_id_kept
+        return self._folder.identity()
 
     def remember_folder_id(self, folder_id: str) -> None:
         """Keep the identity of the results folder: on a server now, before the run, else with the next record."""
-        self._folder_id = folder_id
-        if self._leases is not None and not self._folder_is_told:
-            self._database.write(self._tell_folder)
-            self._folder_is_told, self._folder_is_known = True, False
-            self.remembered_folder()
-            self._folder_is_known = True
+        self._folder.set_identity(folder_id)
+        if self._leases is not None and not self._folder.is_told:
+            self._folder.tell_now()
+            self._folder.ask_again()
 
     def key_locks(self) -> KeyLocks | None:
         """Leases of a PostgreSQL database; None with SQLite, for which the locks of the results folder serve."""
@@ -321,21 +297,19 @@ class SQLIndex(Index):
         keys = list(map(searchable, hashes))
         return self._database.read(lambda connection: list(rows_under(connection, keys)), [])
 
-    def _insert(self, connection: Connection, records: list[RunRecord], rows: list[dict[str, Any]]) -> None:
+    def _insert(self, records: Sequence[RunRecord], locks: Sequence[KeyLock | None]) -> list[bool]:
+        rows = [row_of(record) for record in records]  # with identities: an insert that is repeated adds nothing
         if self._leases is not None:
-            new = postgresql.insert(runs).on_conflict_do_nothing(index_elements=[runs.c.uid])
-            connection.execute(new, rows if len(rows) > 1 else rows[0])
-            return
-        if connection.execute(_KNOWN, {"uid": rows[0]["uid"]}).first() is not None:
-            return  # committed before, by an attempt that was disturbed only then
-        # Nobody else writes meanwhile: the numbers can be given here, for the tokens to refer to.
-        first = (connection.execute(_LAST_NUMBER).scalar_one_or_none() or 0) + 1
-        numbered = [{**row, "id": first + place} for place, row in enumerate(rows)]
-        connection.execute(insert(runs), numbered)
-        entries = [(token, first + place) for place, record in enumerate(records) for token in tokens_of(record)]
-        if entries:
-            ordered = [{"token": token, "run_id": run_id} for token, run_id in sorted(entries)]
-            connection.execute(insert(tokens), ordered)
+            self._folder.tell_now()
+            return self._leases.insert(rows, locks)
+
+        def work(connection: Connection) -> None:
+            self._folder.tell(connection)
+            _insert_into_file(connection, records, rows)
+
+        self._database.write(work)
+        self._folder.is_told = True
+        return [True] * len(records)
 
     def _delete(self, keys: Collection[str], is_unwanted: Callable[[RunRecord], bool]) -> int:
         if not keys or not self._database.read(lambda connection: True, False):
@@ -354,26 +328,6 @@ class SQLIndex(Index):
             return len(found)
 
         return self._database.write(work)
-
-    def _tell_folder(self, connection: Connection) -> None:
-        """Remember the results folder, unless somebody was first."""
-        if self._folder_is_told or self._results_dir is None or connection.execute(_FOLDER).first() is not None:
-            return
-        rows = [{"name": "results_dir", "value": self._told_folder(self._results_dir)}]
-        if self._folder_id is not None:
-            rows.append({"name": "folder_id", "value": self._folder_id})
-        kind = postgresql if self._leases is not None else sqlite
-        connection.execute(kind.insert(settings).on_conflict_do_nothing(index_elements=[settings.c.name]), rows)
-
-    def _told_folder(self, results_dir: str) -> str:
-        if self._place.path is None:
-            return results_dir
-        inside = os.path.relpath(results_dir, self._place.path.parent)
-        # Beside or below the index the two move together, and the way between them stays; elsewhere it does not.
-        return results_dir if inside.startswith(os.pardir) else inside
-
-    def _folder_of_index(self) -> str:
-        return "/" if self._place.path is None else str(self._place.path.parent)
 
     def _read(self, run_id: int, document: str) -> RunRecord:
         try:
@@ -395,3 +349,16 @@ class _Shown(NamedTuple):
 def _end_all(opened: list[Leases | SQLiteFile | PostgresServer]) -> None:
     for part in opened:
         part.end()
+
+
+def _insert_into_file(connection: Connection, records: Sequence[RunRecord], rows: Sequence[dict[str, Any]]) -> None:
+    if connection.execute(_KNOWN, {"uid": rows[0]["uid"]}).first() is not None:
+        return  # committed before, by an attempt that was disturbed only then
+    # Nobody else writes meanwhile: the numbers can be given here, for the tokens to refer to.
+    first = (connection.execute(_LAST_NUMBER).scalar_one_or_none() or 0) + 1
+    numbered = [{**row, "id": first + place} for place, row in enumerate(rows)]
+    connection.execute(insert(runs), numbered)
+    entries = [(token, first + place) for place, record in enumerate(records) for token in tokens_of(record)]
+    if entries:
+        ordered = [{"token": token, "run_id": run_id} for token, run_id in sorted(entries)]
+        connection.execute(insert(tokens), ordered)

@@ -1,38 +1,77 @@
 """
-One record into a PostgreSQL database, by one statement: it needs no transaction around it, which takes two round trips.
+Records into a PostgreSQL database, by one statement: it needs no transaction around it, which takes two round trips.
 
-Under a lease, the statement frees the lease, and inserts only if there was one; see `_leases`.
+A record that was made under a lease frees it, and is inserted only if there was one; see `_leases`. However many
+records there are, all of this happens at once or not at all.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, delete, func, select
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Connection, TextClause, text
 
-from ._schema import leases, runs
+from ._schema import runs
 
-IS_OURS = and_(leases.c.params_hash == bindparam("lease_hash"), leases.c.token == bindparam("lease_token"))
-_COLUMNS = [column for column in runs.c if column is not runs.c.id]
+_COLUMNS = [column.name for column in runs.c if column is not runs.c.id]
+_MAPPINGS = frozenset({"params", "metadata", "provenance"})
+_GIVEN = [*_COLUMNS, "lease_hash", "lease_token"]
 
 
-def insertion(*, durable: bool, under_lease: bool) -> Select[Any]:
+def _statement(last: str) -> TextClause:
+    """The statement; one array for each column, so that its text does not depend on how many records there are."""
+    arrays = ", ".join(f"CAST(:{name} AS text[])" for name in _GIVEN)
+    values = ", ".join(f"CAST({name} AS jsonb)" if name in _MAPPINGS else name for name in _COLUMNS)
+    return text(f"""
+        WITH given AS (
+            SELECT * FROM unnest({arrays}) WITH ORDINALITY AS given ({", ".join(_GIVEN)}, place)
+        ), freed AS (
+            DELETE FROM entropic_leases AS lease USING given
+            WHERE lease.params_hash = given.lease_hash AND lease.token = given.lease_token
+            RETURNING lease.token
+        ), new AS (
+            INSERT INTO entropic_runs ({", ".join(_COLUMNS)})
+            SELECT {values} FROM given
+            WHERE lease_token IS NULL OR lease_token IN (SELECT token FROM freed)
+            ORDER BY place
+            ON CONFLICT (uid) DO NOTHING
+            RETURNING uid
+        )
+        SELECT uid{last} FROM new
+        UNION ALL SELECT uid{last} FROM entropic_runs WHERE uid = ANY(CAST(:uid AS text[]))
+    """)
+
+
+_DURABLE = _statement("")
+# For the transaction of this statement alone.
+_NOT_DURABLE = _statement(", set_config('synchronous_commit', 'off', true)")
+
+
+def insert_rows(
+    connection: Connection, rows: Sequence[dict[str, Any]], marks: Sequence[dict[str, str] | None], *, durable: bool
+) -> list[bool]:
     """
-    The statement; it answers with the number of records that are there by now, which were not, or were there before.
+    Insert rows in their order, those of a lease only if that is still held.
 
-    Its parameters are the columns of the table, and those of `IS_OURS`.
+    Args:
+        connection: Where to.
+        rows: As `row_of` makes them. One that was inserted before, by its identity, counts as inserted.
+        marks: By what the lease of each row is known; None for a row without one.
+        durable: Have the server sync the commit to disk.
+
+    Returns:
+        For each row, whether it is there.
     """
-    values = select(*(bindparam(column.name, type_=column.type) for column in _COLUMNS))
-    if under_lease:
-        freed = delete(leases).where(IS_OURS).returning(leases.c.token).cte("freed")
-        values = values.select_from(freed)
-    added = postgresql.insert(runs).from_select([column.name for column in _COLUMNS], values)
-    new = added.on_conflict_do_nothing(index_elements=[runs.c.uid]).returning(runs.c.uid).cte("new")
-    known = select(func.count()).select_from(runs).where(runs.c.uid == bindparam("uid")).scalar_subquery()
-    counted = select(func.count()).select_from(new).scalar_subquery()
-    asked = select((counted + known).label("there"))
-    if durable:
-        return asked
-    # For the transaction of this statement alone.
-    return asked.add_columns(func.set_config("synchronous_commit", "off", True))
+    given = [
+        {**_as_text(row), **(mark or {"lease_hash": None, "lease_token": None})}
+        for row, mark in zip(rows, marks, strict=True)
+    ]
+    arrays = {name: [one[name] for one in given] for name in _GIVEN}
+    there = {*connection.execute(_DURABLE if durable else _NOT_DURABLE, arrays).scalars()}
+    return [row["uid"] in there for row in rows]
+
+
+def _as_text(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, **{name: json.dumps(row[name]) for name in _MAPPINGS}}

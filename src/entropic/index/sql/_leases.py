@@ -37,14 +37,15 @@ import threading
 import time
 import uuid
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, text
+from sqlalchemy import Connection, and_, bindparam, delete, text
 
 from ... import _log
 from ...errors import IndexUnavailableError
 from ._holders import holder_note, is_gone, told
-from ._insertion import IS_OURS, insertion
+from ._insertion import insert_rows
 from ._postgres import PostgresServer
 from ._schema import leases, searchable
 
@@ -76,7 +77,9 @@ _RENEW = text("""
     WHERE token = ANY(:tokens) RETURNING token
 """)
 _HOLDER = text("SELECT holder FROM entropic_leases WHERE params_hash = :params_hash")
-_FREE = delete(leases).where(IS_OURS)
+_FREE = delete(leases).where(
+    and_(leases.c.params_hash == bindparam("lease_hash"), leases.c.token == bindparam("lease_token"))
+)
 
 
 class Leases:
@@ -132,26 +135,28 @@ class Leases:
         if lease.is_granted and not freed:
             _log.key_lock_lost(lease.params_hash, self._server.shown)
 
-    def insert(self, row: dict[str, Any], lock: object = None) -> bool:
+    def insert(self, rows: Sequence[dict[str, Any]], locks: Sequence[object]) -> list[bool]:
         """
-        Insert one row; under a lease only if that is still held, and then it is freed.
+        Insert rows at once; one that has a lease only if that is still held, and then it is freed.
 
         Returns:
-            False if it was lost. It has been taken again by then, which may have taken long.
+            For each row, whether it is there; of one that is not, the lease was lost.
         """
-        lease = lock if isinstance(lock, Lease) else None
-        asked = row if lease is None else {**row, **lease.mark()}
-        statement = insertion(durable=self._server.is_durable, under_lease=lease is not None)
-        if lease is not None:
+        held = {place: lock for place, lock in enumerate(locks) if isinstance(lock, Lease)}
+        marks = [held[place].mark() if place in held else None for place in range(len(rows))]
+        for lease in held.values():
             lease.is_granted = False  # it may be gone from here on, and that is not to be called a loss
-        there = self._server.ask(lambda connection: connection.execute(statement, asked).scalar_one())
-        if lease is None:
-            return True
-        if there:
-            lease.use_up()
-        else:
-            lease.take_again()
-        return bool(there)
+        durable = self._server.is_durable
+        there = self._server.ask(lambda connection: insert_rows(connection, rows, marks, durable=durable))
+        for place, lease in held.items():
+            if there[place]:
+                lease.use_up()
+        return there
+
+    def take_again(self, lock: object) -> None:
+        """Take a lease that was lost once more, however long its holder takes."""
+        if isinstance(lock, Lease):
+            lock.take_again()
 
     def place(self, params_hash: str) -> str:
         """The database."""

@@ -1,8 +1,7 @@
-"""What is known of an index file's content: one of three layouts. Ours is in `_lines`."""
+"""What is known of an index file's content: one of three layouts. Ours is in `_lines`, TinyDB's in `_stock_content`."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +50,11 @@ class Content:
             place for place, one in enumerate(documents) if one.get("params_hash") == params_hash and is_meant(one)
         ]
         return iter(documents[places[-1] + 1 :] if places else [])
+
+    def tables(self, descriptor: int) -> Tables:
+        """What is in a file as TinyDB sees it."""
+        runs = {str(number): run for number, run in self.documents(descriptor)}
+        return {**self.other_tables, _format.TABLE: runs}
 
     def count(self, descriptor: int) -> int:
         """How many documents there are."""
@@ -111,22 +115,3 @@ class EmptyContent(Content):
     def documents(self, descriptor: int, *, backwards: bool = False) -> Iterator[tuple[int, Document]]:
         """Nothing."""
         return iter(())
-
-
-class StockContent(Content):
-    """Any other TinyDB file: parsed whole, and brought to our layout by the first write."""
-
-    def __init__(self, path: str, content: bytes) -> None:
-        self._documents, self.other_tables = _format.parse_stock(path, content)
-        self.last_number = max((number for number, _ in self._documents), default=0)
-        self._newest = {document.get("params_hash"): document for _, document in self._documents}
-
-    def find(self, descriptor: int, params_hash: str) -> tuple[Document, int] | None:
-        """The newest document under a hash."""
-        document = self._newest.get(params_hash)
-        return None if document is None else (document, 0)
-
-    def documents(self, descriptor: int, *, backwards: bool = False) -> Iterator[tuple[int, Document]]:
-        """Every id and document, in the order of the file; copies, as they would be if they were read anew."""
-        runs = reversed(self._documents) if backwards else self._documents
-        return ((number, copy.deepcopy(document)) for number, document in runs)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ... import query
+from ... import errors, query
 from ..._fs import LateModule, late
 from ..._record import RunRecord, copy_record
-from ...errors import IndexCorruptError
 from .._base import Index
 from ._format import FORMAT, stated_folder
 from ._io import first_line
 from ._reader import LineReader
 
 if TYPE_CHECKING:
+    from ..._locks import KeyLock
     from ...query import Condition, Where
     from . import _database as _runs
     from ._writer import LineWriter
@@ -25,7 +25,7 @@ else:  # TinyDB is loaded when it is first asked for, not for a hit
     _runs = LateModule("entropic.index.tinydb._database")
 
 
-_PLAIN_PATH = re.compile(r"[A-Za-z0-9_. /-]+")  # which has one spelling in JSON, but for escapes that nobody writes
+_PLAIN_PATH = r"[A-Za-z0-9_. /-]+"  # which has one spelling in JSON, but for escapes that nobody writes
 
 
 class TinyDBIndex(Index):
@@ -114,7 +114,7 @@ class TinyDBIndex(Index):
 
     def may_use(self, paths: Collection[str]) -> Iterator[RunRecord]:
         """Yield every record that may use a file at one of these paths; found by a search of the bytes."""
-        if not all(map(_PLAIN_PATH.fullmatch, paths)):
+        if not all(re.fullmatch(_PLAIN_PATH, path) for path in paths):
             return self.iter()
         from ._prefilter import UsePrefilter  # not for a hit
 
@@ -177,6 +177,11 @@ class TinyDBIndex(Index):
         """Add records in one write and one sync."""
         self._writer.insert(records)
 
+    def insert_many_under(self, made: Sequence[tuple[RunRecord, KeyLock | None]]) -> list[bool]:
+        """Add records in one write and one sync; the locks are files, and are not lost while their holder lives."""
+        self._writer.insert([record for record, _ in made])
+        return [True] * len(made)
+
     def all(self) -> list[RunRecord]:
         """Return every record, oldest first."""
         return list(self._reader.read_all())
@@ -199,7 +204,7 @@ class TinyDBIndex(Index):
         """Return every record that can be read, and the numbers of the lines that cannot; raises for no damage."""
         try:
             return self.all(), []
-        except IndexCorruptError as error:
+        except errors.IndexCorruptError as error:
             documents, damaged_lines = self._writer.read_intact()
             # Of zeros, or an empty line, it is known here only that they are damage.
             told = sorted({*damaged_lines, error.line} - {0}) or [1]
@@ -214,7 +219,7 @@ class TinyDBIndex(Index):
         """
         try:
             self.all()
-        except IndexCorruptError:
+        except errors.IndexCorruptError:
             return Path(self._writer.salvage())
         return None
 
@@ -222,7 +227,7 @@ class TinyDBIndex(Index):
         """Return the results folder that the file remembers, absolute; None if there is no file yet, or none in it."""
         try:
             folder = self._reader.store_row().get("results_dir")
-        except IndexCorruptError:
+        except errors.IndexCorruptError:
             with self._reader.opened() as descriptor:
                 folder = None if descriptor is None else stated_folder(first_line(descriptor))
         return Path(os.path.abspath(self.path.parent / folder)) if isinstance(folder, str) else None
@@ -231,7 +236,7 @@ class TinyDBIndex(Index):
         """Return the identity of the results folder that the file remembers; None if there is none."""
         try:
             identity = self._reader.store_row().get("folder_id")
-        except IndexCorruptError:
+        except errors.IndexCorruptError:
             return None
         return identity if isinstance(identity, str) else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 
-from ...errors import IndexCorruptError
+from ... import errors
 from . import _format
 from ._content import Content
 from ._format import Damage, Document
@@ -186,6 +186,6 @@ class LineContent(Content):
             raise self._damaged(descriptor, offset, text)
         return run
 
-    def _damaged(self, descriptor: int, offset: int, text: bytes) -> IndexCorruptError:
+    def _damaged(self, descriptor: int, offset: int, text: bytes) -> errors.IndexCorruptError:
         reason = f"{_format.excerpt(text)} is not a run"
-        return IndexCorruptError(self._path, self.line_number(descriptor, offset), reason)
+        return errors.IndexCorruptError(self._path, self.line_number(descriptor, offset), reason)

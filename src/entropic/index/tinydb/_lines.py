@@ -173,13 +173,20 @@ class LinesContent(LineContent):
         tail = tail[len(self._mark) :]
         if blanks := len(tail) - len(tail.lstrip(_format.BLANKS)):  # lines behind ours that are gone again
             self._advance(self.end, self._mark + tail[:blanks], blanks)
-        lines, self.closed = self._split(descriptor, tail[blanks:], self.end, is_bare=self.is_bare)
-        added = []
-        for offset, text in lines:
-            if (run := self._parsed(descriptor, offset, text)) is not None:
-                added.append(str(run[1].get("params_hash")))
-                self._take(run[0], added[-1], offset, text)
-        return added
+        runs = self._runs_in_tail(descriptor, tail[blanks:])
+        for offset, number, params_hash, text in runs:
+            self._take(number, params_hash, offset, text)
+        return [params_hash for _, _, params_hash, _ in runs]
+
+    def _runs_in_tail(self, descriptor: int, tail: bytes) -> list[tuple[int, int, str, bytes]]:
+        """Offset, number, hash and text of each run in what has been appended, and whether it is closed."""
+        end = self.end
+        if (shown := _format.shown_runs(tail, is_bare=self.is_bare)) is not None:
+            self.closed = True
+            return [(end + place, number, params_hash, text) for place, number, params_hash, text in shown]
+        lines, self.closed = self._split(descriptor, tail, end, is_bare=self.is_bare)
+        parsed = ((offset, self._parsed(descriptor, offset, text), text) for offset, text in lines)
+        return [(offset, run[0], str(run[1].get("params_hash")), text) for offset, run, text in parsed if run]
 
     def _take_removals(self, head: bytes) -> bool:
         """Whether a head is ours, but for the number of lines that were removed since."""

@@ -45,6 +45,7 @@ class StopSignals:
         self._runs = 0
         self._is_answered = self._is_lasting = False
         self._held = threading.local()
+        self._main_thread = threading.main_thread().ident
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(
                 before=self._hold_back, after_in_parent=self._let_through, after_in_child=self._begin_anew
@@ -61,9 +62,14 @@ class StopSignals:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._held.mask)
 
     def _begin_anew(self) -> None:
+        self._main_thread = threading.get_ident()  # the one that has forked
         self._restore()
         self.caught, self._runs, self._is_lasting = "", 0, False
         self._let_through()
+
+    def are_heard(self) -> bool:
+        """Whether this is the thread in which Python handles signals."""
+        return threading.get_ident() == self._main_thread
 
     def enter(self) -> None:
         """A run begins in the main thread."""
@@ -71,7 +77,7 @@ class StopSignals:
 
     def hold(self) -> bool:
         """Have signals wait from now on until the run leaves, if results are spared; whether that was needed."""
-        if not self.spare_results or self._before or not self._runs or not _is_main_thread():
+        if not self.spare_results or self._before or not self._runs or not self.are_heard():
             return False
         for number in _ending_numbers():
             if signal.getsignal(number) == signal.SIG_DFL:
@@ -83,7 +89,10 @@ class StopSignals:
         self._runs -= 1
         self._is_answered = self._is_answered or has_stopped
         # Elsewhere it is a coroutine that the collector has ended.
-        if (self._runs and not has_held) or not _is_main_thread():
+        if (self._runs and not has_held) or not self.are_heard():
+            return
+        if not self._before:
+            self._is_answered = False
             return
         is_answered, self._is_answered = self._is_answered, False
         if self._is_lasting:
@@ -96,7 +105,7 @@ class StopSignals:
 
     def catch(self) -> None:
         """Catch them from now on, if this is the main thread: until its runs have ended, or outside of any for good."""
-        if self._before or not _is_main_thread():
+        if self._before or not self.are_heard():
             return
         self._is_lasting = not self._runs
         for number in NUMBERS:
@@ -140,7 +149,7 @@ class StopRequests:
 
     def __init__(self) -> None:
         self.has_stopped = False
-        self._hears = _is_main_thread()
+        self._hears = signals.are_heard()
         if self._hears:
             signals.enter()
             signals.catch()
@@ -161,10 +170,6 @@ class StopRequests:
 def _ending_numbers() -> list[int]:
     """Those that end this process; looked up once, since it takes longer than to record many a run."""
     return [number for number in NUMBERS if not _is_ignored_or_foreign(number)]
-
-
-def _is_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()
 
 
 def _is_ignored_or_foreign(number: int) -> bool:
