@@ -1048,7 +1048,7 @@ class Store:
         """
         from ._maintenance import evict
 
-        return evict(self._engine, self.list(where), max_size_bytes, preview=preview)
+        return evict(self._engine, query.Selection.of(where), max_size_bytes, preview=preview)
 
     def merge(
         self,
@@ -1142,11 +1142,10 @@ class Store:
             >>> Store("exported/results", "exported/entropic.json").retrieve({"n": 10}) is None
             False
         """
-        from ._maintenance import ExportOptions, export, with_ancestors
+        from ._maintenance import ExportOptions, export
 
-        options, records = ExportOptions(preview=preview, outside=outside), self.list(where)
-        chosen = with_ancestors(self._engine, records) if with_inputs else records
-        return export(self._engine, chosen, Path(os.path.abspath(target)), options, step)
+        options = ExportOptions(preview=preview, outside=outside, with_inputs=with_inputs)
+        return export(self._engine, query.Selection.of(where), Path(os.path.abspath(target)), options, step)
 
     def export_parquet(self, path: str | os.PathLike[str], where: Where | None = None) -> int:
         """

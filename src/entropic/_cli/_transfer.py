@@ -20,7 +20,7 @@ from ..store import Store
 from . import _ls, _view
 from ._parsing import assignments, looks_like_an_assignment
 from ._place import find_places, is_url, open_store, opens_store, require_own_folder
-from ._selection import condition_of, runs_argument, some
+from ._selection import NothingFound, condition_of, nothing_found, runs_argument, some
 
 _preview_option = click.option("--preview", is_flag=True, help="Change nothing; show what would be done.")
 _outside_option = click.option(
@@ -196,8 +196,9 @@ def export(
         count = store.export_parquet(str(parquet), condition_of(runs))
         click.echo(f"{count} run{'' if count == 1 else 's'} exported to {one_line(str(parquet))}")
         return
-    records = some(store, runs)
-    step = _view.progress(len(records), "exporting")
+    if not (length := store.count(condition_of(runs))):
+        raise NothingFound(nothing_found(store, runs))
+    step = _view.progress(length, "exporting")
     exported = store.export(
         output, condition_of(runs), preview=preview, outside=outside, with_inputs=with_inputs, step=step
     )

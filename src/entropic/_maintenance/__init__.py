@@ -1,6 +1,6 @@
 """Upkeep of a store: check, prune, merge, export, explain, reproduce. Loaded by those who ask for it."""
 
-from ._ancestry import LineageRun, files_behind, with_ancestors
+from ._ancestry import LineageRun, files_behind
 from ._check import CheckReport, OutdatedRun, check, salvage
 from ._checkpoints import CheckpointedRun, checkpoints, prune_checkpoints
 from ._evict import evict
@@ -65,5 +65,4 @@ __all__ = [
     "salvage",
     "undelete",
     "under_way",
-    "with_ancestors",
 ]

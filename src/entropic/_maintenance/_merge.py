@@ -35,6 +35,7 @@ from .._tables import RecordList
 from ..hashing import canonical
 from ..query import Selection, predicate
 from ._notes import NotesTransfer
+from ._selected import selected
 
 _AT_ONCE = 2000
 _MOST_PASSED = 10_000  # until they are removed: each time, the index may be written anew
@@ -81,11 +82,10 @@ def merge(
     engine: RunCache, other: RunCache, selection: Selection, options: MergeOptions, step: Callable[[RunRecord], object]
 ) -> Merged:
     """Take over another store's runs; see `entropic.Store.merge`."""
-    other.select(selection._replace(limit=1))  # warns of a query that means nothing
+    remaining = selected(other, selection)
     under_way = _Merge(engine, other, selection, options)
     if not options.preview:
         engine.recorder.require_writable()
-    remaining = other.iter(selection)
     try:
         while some := list(islice(remaining, _AT_ONCE)):
             under_way.begin(some)
