@@ -239,11 +239,9 @@ def slurm_silent(jobs: int, reason: BaseException) -> None:
     )
 
 
-def folder_unseen(host: str, reason: str) -> None:
-    """A worker of a sweep does not see the results folder: said once for each host."""
-    logger.warning(
-        "A worker on %s does not see the results folder, and runs nothing; its points go to others: %s", host, reason
-    )
+def not_seen(host: str, what: str, reason: str) -> None:
+    """A worker of a sweep does not see the results folder, or the index: said once for each host."""
+    logger.warning("A worker on %s does not see %s, and runs nothing; its points go to others: %s", host, what, reason)
 
 
 def other_code(story: str) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ._ownership import EVERYTHING_OWN, Ownership, project_of
     from ._provenance import Meter, circumstances
     from ._run_notes import RunNotes
-    from ._shared import SharedCodebook
+    from ._shared import SharedCodebook, SharedRunNotes
     from ._units import ITSELF, Part, is_fingerprint
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Part",
     "RunNotes",
     "SharedCodebook",
+    "SharedRunNotes",
     "circumstances",
     "code_digest",
     "code_in",
@@ -59,7 +60,7 @@ __getattr__, __dir__ = door(
         "_ownership": "EVERYTHING_OWN Ownership project_of",
         "_provenance": "Meter circumstances",
         "_run_notes": "RunNotes",
-        "_shared": "SharedCodebook",
+        "_shared": "SharedCodebook SharedRunNotes",
         "_units": "ITSELF Part is_fingerprint",
     },
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -59,12 +60,13 @@ class Recorder:
         writer: What changes the index.
         staging: Its staging places.
         index: Its index.
+        notes: Notes the circumstances of runs; None if that is not wanted.
         away: Where its results are stored, if that is not the results folder.
 
     Attributes:
         settings: As given.
         staging: As given.
-        notes: Notes the circumstances of runs; None if that is not wanted.
+        notes: As given.
         durations: Which functions have runs that take no time.
     """
 
@@ -76,6 +78,7 @@ class Recorder:
         writer: IndexWriter,
         staging: StagingArea,
         index: Index,
+        notes: RunNotes | None,
         away: AwayResults | None = None,
     ) -> None:
         self._away = away
@@ -86,7 +89,7 @@ class Recorder:
         self._folder = folder
         self._writer = writer
         self.staging = staging
-        self._notes = RunNotes(settings.results_dir) if settings.provenance else None
+        self._notes = notes
         self._noted_in = ""
         self.durations = Durations()
 
@@ -195,7 +198,7 @@ class Recorder:
         """As `record`, of a result that stands wherever it was made."""
         place: str | os.PathLike[str] = path
         try:
-            limit = self.settings.digest_limit(metadata.get("elapsed_seconds", 0.0))
+            limit = self.settings.digest_limit(_seconds_in(metadata))
             told = describe_result(path, published or Published(path, []), limit)
             if "inputs" in provenance:
                 inputs = _origins.seen_from(self.settings.results_dir, provenance["inputs"])
@@ -256,3 +259,9 @@ class Durations:
         """Count a run of a function."""
         count = self._brief_runs.get(name, 0) + 1 if elapsed_seconds < _BRIEF_SECONDS else 0
         remember(self._brief_runs, name, count, _REMEMBERED_FUNCTIONS)
+
+
+def _seconds_in(metadata: Mapping[str, Any]) -> float:
+    """How long a run took by its metadata, where anything may stand that a user has passed."""
+    seconds = metadata.get("elapsed_seconds")
+    return seconds if type(seconds) in (int, float) and math.isfinite(seconds) else 0.0

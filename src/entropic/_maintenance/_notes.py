@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .._code import RunNotes
 from .._engine import RunCache, run_mark
 from .._record import RecordedReads, RunRecord
 
@@ -20,7 +19,7 @@ class NotesTransfer:
 
     def __init__(self, engine: RunCache, other: RunCache) -> None:
         self._to, self._from = engine.codebook, other.codebook
-        self._mine, self._theirs = RunNotes(engine.settings.results_dir), RunNotes(other.settings.results_dir)
+        self._mine, self._theirs = engine.notes, other.notes
         self._taken: set[str] = set()
 
     def take(self, records: Sequence[RunRecord], new: Iterable[RunRecord]) -> None:

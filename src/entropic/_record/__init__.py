@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ._cells import cell_text, frame_value, is_misleading, is_utf8, local_time, moment_of, one_line, plain_text
     from ._companions import companions_of, listed_members
     from ._flat import flatten
-    from ._folded import Folding, folded
+    from ._folded import Folding, folded, folded_texts, read_through
     from ._inputs import RunInput, inputs_among, inputs_text
     from ._labels import call_text, short_name
     from ._reads import ReadFile, RecordedReads, content_mark
@@ -42,6 +42,7 @@ __all__ = [
     "encoded",
     "flatten",
     "folded",
+    "folded_texts",
     "frame_value",
     "handed_out",
     "inputs_among",
@@ -58,6 +59,7 @@ __all__ = [
     "path_text",
     "place_below",
     "plain_text",
+    "read_through",
     "short_name",
     "size_text",
     "time_text",
@@ -71,7 +73,7 @@ __getattr__, __dir__ = door(
         "_cells": "cell_text frame_value is_misleading is_utf8 local_time moment_of one_line plain_text",
         "_companions": "companions_of listed_members",
         "_flat": "flatten",
-        "_folded": "Folding folded",
+        "_folded": "Folding folded folded_texts read_through",
         "_inputs": "RunInput inputs_among inputs_text",
         "_labels": "call_text short_name",
         "_reads": "ReadFile RecordedReads content_mark",
