@@ -264,4 +264,5 @@ class Durations:
 def _seconds_in(metadata: Mapping[str, Any]) -> float:
     """How long a run took by its metadata, where anything may stand that a user has passed."""
     seconds = metadata.get("elapsed_seconds")
-    return seconds if type(seconds) in (int, float) and math.isfinite(seconds) else 0.0
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    return float(seconds) if is_number and math.isfinite(seconds) else 0.0  # type: ignore[arg-type]
