@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _log
 from .._code import Fingerprint, RunNotes
 from .._fs import LateModule, remember
-from .._record import RunRecord, new_record
+from .._record import RunRecord, SameFields, new_record
 from .._results import Published, Stage, StagingArea
 from ..errors import (
     EntropicError,
@@ -26,6 +26,7 @@ from ._ending import write_error
 from ._folder import FolderIdentity
 from ._lookup import Lookup
 from ._manifest import describe_result, is_stored
+from ._observation import Observation
 from ._paths import ResultPaths
 from ._run import Metadata, Run
 from ._settings import Settings
@@ -152,7 +153,7 @@ class Recorder:
         key: Key,
         published: Published,
         metadata: dict[str, Any],
-        provenance: Mapping[str, Any],
+        observed: Observation,
         flight: Flight[RunRecord] | None = None,
     ) -> RunRecord:
         """
@@ -162,7 +163,8 @@ class Recorder:
         """
         path = f"{self._results_dir}/{published.name}"
         indexed = self._paths.published(published.name)
-        return self.insert(key, path, indexed, metadata, provenance, published=published, flight=flight)
+        provenance, same = observed.provenance, observed.same
+        return self.insert(key, path, indexed, metadata, provenance, same=same, published=published, flight=flight)
 
     def insert(
         self,
@@ -172,6 +174,7 @@ class Recorder:
         metadata: dict[str, Any],
         provenance: Mapping[str, Any],
         *,
+        same: SameFields | None = None,
         published: Published | None = None,
         created_at: str | None = None,
         flight: Flight[RunRecord] | None = None,
@@ -180,17 +183,17 @@ class Recorder:
         place: str | os.PathLike[str] = path
         try:
             limit = self.settings.digest_limit(metadata.get("elapsed_seconds", 0.0))
-            told = describe_result(path, published or Published(path, []), limit)
-            if "inputs" in provenance:
-                inputs = _origins.seen_from(self.settings.results_dir, provenance["inputs"])
-                provenance = {**provenance, "inputs": inputs}
+            told = {**describe_result(path, published or Published(path, []), limit), **provenance}
+            if "inputs" in told:
+                told["inputs"] = _origins.seen_from(self.settings.results_dir, told["inputs"])
             record = new_record(
                 params=decode_params(key.params),
                 path=indexed_path,
                 params_hash=key.params_hash,
                 created_at=created_at or datetime.now(timezone.utc).isoformat(timespec="microseconds"),
                 metadata=metadata,
-                provenance=decode_params({**key.identity.fields, **told, **provenance}),
+                provenance=decode_params(told),
+                same=same or SameFields(decode_params(key.identity.fields)),
             )
             place = self._index.path or path
             self._folder.require_own(may_return_identity=False)  # a disk may have been unmounted meanwhile

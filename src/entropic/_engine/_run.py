@@ -82,7 +82,7 @@ class Run:
         stage = recorder.open_stage(key.params_hash, work.traits.suffix or settings.file_suffix)
         self.path = stage.path
         self._ending = Ending(stage, key, settings.results_dir, work, keep_failed=settings.keep_failed)
-        self.observed = Observation(work.traits.module, policy, recorder.notes, found.reason)
+        self.observed = Observation(key, work.traits.module, policy, recorder.notes, found.reason)
         self._attempt = attempt_at(recorder.staging, key, work, policy, purpose, self.observed)
         self._current = CurrentRun(stage.folder, self._ending.note, is_brief=recorder.durations.are_brief(self._name))
         self._signals = hearing_signals()
@@ -141,7 +141,7 @@ class Run:
         if published.siblings:
             observed.provenance["siblings"] = published.siblings
         metadata = {"elapsed_seconds": observed.elapsed_seconds, **told, **self._details}
-        self.record = recorder.record(self._key, published, metadata, observed.provenance, self._flight)
+        self.record = recorder.record(self._key, published, metadata, observed, self._flight)
         self._attempt.end(None)
 
     def _fail(self, error: BaseException) -> None:

@@ -22,16 +22,19 @@ if TYPE_CHECKING:
         is_pinned,
         lazy_copy,
         new_record,
+        note_in,
         path_text,
         place_below,
         with_params,
     )
+    from ._same import SameFields
 
 __all__ = [
     "ReadFile",
     "RecordedReads",
     "RunInput",
     "RunRecord",
+    "SameFields",
     "call_text",
     "cell_text",
     "companions_of",
@@ -53,6 +56,7 @@ __all__ = [
     "local_time",
     "moment_of",
     "new_record",
+    "note_in",
     "one_line",
     "path_text",
     "place_below",
@@ -75,8 +79,9 @@ __getattr__, __dir__ = door(
         "_labels": "call_text short_name",
         "_reads": "ReadFile RecordedReads content_mark",
         "_record": (
-            "RunRecord copy_record document_text encoded handed_out is_pinned lazy_copy new_record path_text "
+            "RunRecord copy_record document_text encoded handed_out is_pinned lazy_copy new_record note_in path_text "
             "place_below with_params"
         ),
+        "_same": "SameFields",
     },
 )

@@ -16,6 +16,7 @@ from ._flat import flatten
 if TYPE_CHECKING:
     from ._inputs import RunInput
     from ._reads import ReadFile
+    from ._same import SameFields
 
 _CONTAINERS = ("params", "metadata", "provenance")
 _OFTEN_THE_SAME = frozenset({"function", "code", "host", "user", "python", "platform", "entropic", "command"})
@@ -209,18 +210,35 @@ def new_record(
     created_at: str,
     metadata: dict[str, Any],
     provenance: dict[str, Any],
+    same: "SameFields | None" = None,
 ) -> RunRecord:
-    """Make a record whose path is a text as yet; see `path_text`."""
+    """
+    Make a record whose path is a text as yet; see `path_text`.
+
+    Args:
+        params: As the record has them; so are the next ones.
+        path: Of the result.
+        params_hash: The key.
+        created_at: When it was recorded.
+        metadata: What the user passed.
+        provenance: What was noted of this run.
+        same: What is noted of many runs alike; until the record is inserted, its text is at hand.
+    """
     record = object.__new__(RunRecord)
-    record.__dict__.update(
-        params=params,
-        _path=path,
-        params_hash=params_hash,
-        created_at=created_at,
-        metadata=metadata,
-        provenance=provenance,
-    )
+    fields = record.__dict__
+    fields.update(params=params, _path=path, params_hash=params_hash, created_at=created_at, metadata=metadata)
+    if same is None:
+        fields["provenance"] = provenance
+    else:
+        fields["provenance"] = decode_params({**same.fields, **provenance})
+        fields["_parts"] = provenance, same.text
     return record
+
+
+def note_in(record: RunRecord, name: str, value: Any) -> None:
+    """Note something in the provenance of a record that is about to be inserted."""
+    record.provenance[name] = value
+    record.__dict__.pop("_parts", None)
 
 
 class Pack(Protocol):
@@ -260,9 +278,11 @@ def document_text(record: RunRecord) -> str:
     if text is not None:
         return text
     try:
-        return _write(_document(record, record.metadata, record.provenance, record.params))
+        provenance, same = record.__dict__.get("_parts") or (record.provenance, "")
+        text = _write({**_document(record, record.metadata, {}, record.params), "provenance": provenance})
     except ValueError:  # a number that JSON has none for
         return _write(record.to_dict())
+    return f"{text[:-2]}{', ' if provenance else ''}{same}}}}}" if same else text
 
 
 class encoded:
@@ -278,6 +298,7 @@ class encoded:
     def __exit__(self, *exception: object) -> None:
         for record in self._records:
             record.__dict__.pop("_text", None)
+            record.__dict__.pop("_parts", None)
 
 
 def path_text(record: RunRecord) -> str:

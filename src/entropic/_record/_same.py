@@ -1,0 +1,22 @@
+"""What many records have in common, and its text, which is written once for all of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..hashing import encode
+
+
+class SameFields:
+    """
+    Fields of the provenance that are the same for many runs.
+
+    Attributes:
+        fields: They themselves, as a record holds them; nobody changes them.
+        text: The same as JSON in ASCII, without the braces around it.
+    """
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self.fields = fields
+        self.text = json.dumps(encode(fields), allow_nan=False)[1:-1]
