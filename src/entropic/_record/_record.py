@@ -10,7 +10,7 @@ from pathlib import Path
 from sys import intern
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..hashing import RESERVED, copy_mapping, decode, decode_params, encode
+from ..hashing import RESERVED, copy_mapping, decode, decode_params, encode, fields_text
 from ._flat import flatten
 
 if TYPE_CHECKING:
@@ -269,20 +269,30 @@ def _unfold(record: RunRecord, name: str) -> Any:
     return fields[name]
 
 
-_write = json.JSONEncoder(allow_nan=False).encode
-
-
 def document_text(record: RunRecord) -> str:
     """The document form as JSON text; the one that `encoded` remembers, if it does."""
     text: str | None = record.__dict__.get("_text")
-    if text is not None:
-        return text
-    try:
-        provenance, same = record.__dict__.get("_parts") or (record.provenance, "")
-        text = _write({**_document(record, record.metadata, {}, record.params), "provenance": provenance})
-    except ValueError:  # a number that JSON has none for
-        return _write(record.to_dict())
-    return f"{text[:-2]}{', ' if provenance else ''}{same}}}}}" if same else text
+    if text is None:
+        try:
+            text = _document_text(record)
+        except ValueError:  # a number that JSON has none for
+            text = json.dumps(record.to_dict(), allow_nan=False)
+    return text
+
+
+def _document_text(record: RunRecord) -> str:
+    provenance, same = record.__dict__.get("_parts") or (record.provenance, "")
+    texts = [
+        fields_text(
+            {"params_hash": record.params_hash, "result_path": path_text(record), "created_at": record.created_at}
+        ),
+        f'"metadata": {{{fields_text(record.metadata)}}}',
+    ]
+    if provenance or same:
+        texts.append(f'"provenance": {{{", ".join(filter(None, (same, fields_text(provenance))))}}}')
+    if record.params:
+        texts.append(fields_text(record.params))
+    return f"{{{', '.join(texts)}}}"
 
 
 class encoded:

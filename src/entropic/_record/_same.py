@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from ..hashing import encode
+from ..hashing import encode, fields_text
 
 
 class SameFields:
@@ -19,4 +18,4 @@ class SameFields:
 
     def __init__(self, fields: dict[str, Any]) -> None:
         self.fields = fields
-        self.text = json.dumps(encode(fields), allow_nan=False)[1:-1]
+        self.text = fields_text(encode(fields))

@@ -192,14 +192,12 @@ class LineReader(Generic[T]):
         """As `_find_in_file` of a file that is as it was, for what is known of it: it need not be looked at."""
         with self.lock:
             known = self._taken()
-            found: T | object = _UNKNOWN
-            if known.stamp == stamp:
-                found = known.found.get(params_hash, _UNKNOWN)
-                documents = known.content.find_at_hand(params_hash) if found is _UNKNOWN else None
-                if documents is not None:
-                    with contextlib.suppress(ValueError):  # told by whoever reads it in the file, with its line
-                        found = self._read(documents[0]) if documents else None
-                        remember(known.found, params_hash, found, _REMEMBERED_LINES)
+            found = known.found.get(params_hash, _UNKNOWN) if known.stamp == stamp else _UNKNOWN
+            at_hand = known.content.find_at_hand(params_hash) if found is _UNKNOWN and known.stamp == stamp else None
+            if at_hand is not None:
+                with contextlib.suppress(ValueError):  # told by whoever reads it in the file, with the line it is on
+                    found = self._read(at_hand[0]) if at_hand else None
+                    remember(known.found, params_hash, found, _REMEMBERED_LINES)
             self._known = known
             return found
 
