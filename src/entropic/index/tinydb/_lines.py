@@ -220,11 +220,13 @@ class LinesContent(LineContent):
     def appended(self, runs: list[tuple[int, str]], texts: list[bytes]) -> list[str]:
         """Take in lines, by number and hash, that have just been written behind the end, without reading them back."""
         offset = self.end + (1 if self.is_bare else 2)
+        hashes = []
         for (number, params_hash), text in zip(runs, texts, strict=True):
             self._take(number, params_hash, offset, text)
             offset += len(text) + 2
+            hashes.append(params_hash)
         self.closed = True
-        return [params_hash for _, params_hash in runs]
+        return hashes
 
     def _take(self, number: int, params_hash: str, offset: int, text: bytes) -> None:
         if self._table is not None:
