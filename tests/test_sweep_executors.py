@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from entropic import Store, grid
-from entropic._sweep import _tasks
+from entropic._sweep import _handshake, _submitit
 from entropic.errors import NotSharedError, StoreWriteError, SweepError
 
 
@@ -299,8 +299,8 @@ TASKS = Path("results", ".entropic", "tasks-v1")
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers that do not see a file do not wait for it."""
-    monkeypatch.setattr("entropic._sweep._tasks._PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr("entropic._sweep._tasks._patience", _tasks._Patience())
+    monkeypatch.setattr("entropic._sweep._handshake._PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("entropic._sweep._handshake._patience", _handshake._Patience())
 
 
 def test_a_function_by_value_travels_once(store: Store) -> None:
@@ -390,16 +390,18 @@ Store("results", "runs.json").sweep(grid(n=[1]), lambda params, path: None, exec
 
 
 def test_what_a_killed_sweep_leaves_is_removed(store: Store) -> None:
-    """By the next process that runs something; until then `check` lists it."""
+    """By the next process that runs something, and by the next sweep; until then `check` lists it."""
     subprocess.run([sys.executable, "-c", KILLED], check=False)
     left = list(TASKS.resolve().iterdir())
+    tokens = list(Path.cwd().glob(".runs.json.*"))
 
-    assert len(left) == 1
-    assert store.check().leftovers == left
+    assert len(left) == len(tokens) == 1
+    assert store.check().leftovers == left + tokens
 
     store.run_or_retrieve({"n": 1}, write)
-
     assert list(TASKS.iterdir()) == []
+    store.sweep(grid(n=[2]), local(write), executor=Remote())
+    assert list(Path.cwd().glob(".runs.json.*")) == []
 
 
 # ---- submitit -------------------------------------------------------------------------------------------------------
@@ -611,25 +613,69 @@ if __name__ == "__main__":
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     warnings.simplefilter("ignore")
     source = Path("model.py")
-    source.write_text(source.read_text().replace("FACTOR = 10", "FACTOR = 1000"))
+    source.write_text(source.read_text().replace(sys.argv[2], sys.argv[3]))
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         try:
             print(model.sweep([{"n": n} for n in range(4)], executor=pool))
-        except entropic.errors.OtherCodeError as error:
+        except (entropic.errors.OtherCodeError, entropic.errors.SweepError) as error:
             print("refused", error)
 """
+
+
+def swept_after_an_edit(folder: Path, on_change: str, before: str, after: str) -> str:
+    """What a sweep prints whose workers begin after an edit."""
+    (folder / "model.py").write_text(OTHER_CODE)
+    (folder / "main.py").write_text(SWEEP_IN_SPAWNED_WORKERS)
+    command = [sys.executable, "main.py", on_change, before, after]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.parametrize("on_change", ["warn", "rerun", "error", "ignore"])
 def test_workers_that_run_other_code_are_named(tmp_path: Path, on_change: str) -> None:
     """What they run is no answer where code must not have changed; where it may have, the log says so once."""
-    (tmp_path / "model.py").write_text(OTHER_CODE)
-    (tmp_path / "main.py").write_text(SWEEP_IN_SPAWNED_WORKERS)
-    done = subprocess.run(
-        [sys.executable, "main.py", on_change], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    told = swept_after_an_edit(tmp_path, on_change, "FACTOR = 10", "FACTOR = 1000")
 
     story = f"A worker on {socket.gethostname()} runs other code of model.model than the process that sweeps: "
-    assert done.stdout.count(f"{story}constant `FACTOR` in model.py.") == (on_change != "ignore")
-    assert ("[0, 1000, 2000, 3000]" in done.stdout) == (on_change in ("warn", "ignore"))
-    assert ("refused Cannot answer" in done.stdout) == (on_change in ("rerun", "error"))
+    assert told.count(f"{story}constant `FACTOR` in model.py.") == (on_change != "ignore")
+    assert ("[0, 1000, 2000, 3000]" in told) == (on_change in ("warn", "ignore"))
+    assert ("refused Cannot answer" in told) == (on_change in ("rerun", "error"))
+
+
+def test_workers_to_whom_a_point_is_another_one_run_nothing(tmp_path: Path) -> None:
+    """Their copy of the function has other parameters: the failure names the host, and what may be the cause."""
+    told = swept_after_an_edit(tmp_path, "warn", "def model(n", "def model(n, k=1")
+
+    assert "4 points failed" in told
+    assert f"on {socket.gethostname()} it is another point than the sweep has drawn" in told
+    assert "another copy of the function" in told
+
+
+def put_program(name: str, script: str) -> None:
+    """Put a program of the batch system on the path of the test."""
+    program = Path("programs") / name
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+
+
+def test_a_batch_system_that_does_not_answer_is_named(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says once what squeue says; when it answers again, a job that is gone is a failure."""
+    submitit = pytest.importorskip("submitit")
+    put_program("sbatch", "echo Submitted batch job 17")
+    put_program("srun", "")
+    put_program(
+        "squeue", "echo >> calls; test $(wc -l < calls) -gt 3 || { echo no controller >&2; exit 1; }; echo 17 FAILED"
+    )
+    monkeypatch.setenv("PATH", f"{Path('programs').resolve()}:{os.environ['PATH']}")
+    for name in ("_FIRST_PAUSE_SECONDS", "_LONGEST_PAUSE_SECONDS", "_GRACE_SECONDS"):
+        monkeypatch.setattr(_submitit, name, 0.02)
+
+    with pytest.raises(SweepError) as caught:
+        store.sweep([{"n": 0}], write, executor=submitit.SlurmExecutor("jobs"))
+
+    (failure,) = caught.value.failures
+    assert str(failure.error).startswith("Cannot run the point: its job 17 (FAILED)")
+    assert caplog.text.count("Cannot ask Slurm what has become of 1 job(s)") == 1
+    assert "squeue: no controller" in caplog.text

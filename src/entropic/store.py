@@ -478,9 +478,7 @@ class Store:
             >>> [record.params["n"] for record in store.list(limit=2, after=page[-1])]
             [3]
         """
-        selection = query.Selection.of(
-            where, order_by, limit, newest_first, *_required_records([after] if after else [])
-        )
+        selection = query.Selection.of(where, order_by, limit, newest_first, after)
         if fallback:
             return _engine.select_with_fallbacks(self._engine, selection, current=current)
         return self._engine.select(selection, current=current)
@@ -1106,6 +1104,8 @@ class Store:
         The folder, or what is unpacked from the zip file, can be opened wherever it lies, as
         ``Store("exported/results", "exported/entropic.json")``: it lists, answers, merges and can be rebuilt. With the
         runs goes what is known of their code and under what circumstances they were made. It appears when it is whole.
+        Each copy is compared with its record: a result with other content is refused. For a zip file the largest result
+        needs its room once more beside it.
 
         Args:
             target: A zip file if its name ends so, else a folder; nothing of that name may be there.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import sys
 from collections import deque
@@ -10,19 +9,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from operator import attrgetter, is_, is_not
 from types import CellType, CodeType, FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._fs import NamedTuple
-from ._arrays import Reading
 from ._bytecode import PYTHON
-from ._constants import describe
 from ._dependencies import Walk
-from ._drafts import Description, View, has_changed
 from ._graph import Constant, Graph, OwnState
+from ._late import constants, drafts
 from ._names import Binding, any_changed
 from ._objects import ABSENT
 from ._ownership import EVERYTHING_OWN, Ownership
 from ._units import RESULT, Part, digest_of
+
+if TYPE_CHECKING:
+    from ._arrays import Reading
+    from ._drafts import Description, View
 
 Edge = tuple[str, "int | str"]
 
@@ -51,7 +52,9 @@ class Fingerprint:
 
     def with_results(self, results: Mapping[str, str]) -> Fingerprint:
         """That of a run which has used results by other code: the digest of that, by the name of a cached function."""
-        itself = copy.copy(self.parts[0])
+        from copy import copy  # for a run that has used such results
+
+        itself = copy(self.parts[0])
         itself.edges = {**itself.edges, **{f"{RESULT}{name}": f"by {code}" for name, code in results.items()}}
         return Fingerprint([itself, *self.parts[1:]])
 
@@ -151,7 +154,7 @@ class Code:
             return self._look()
         if last.uncovered and any(map(self._has_changed, last.uncovered)):
             return self._look()
-        if last.seldom and any(map(has_changed, last.seldom)):
+        if last.seldom and any(map(drafts.has_changed, last.seldom)):
             return self._look()
         if any(map(is_not, map(_DEFAULTS_OF, last.functions), last.defaults)):
             return self._look()
@@ -176,7 +179,9 @@ class Code:
         before = constant.description
         if before.has_changed_in_place():
             return True
-        return not before.is_covered and describe(constant.value, self._ownership, constant.file).text != before.text
+        if before.is_covered:
+            return False
+        return constants.describe(constant.value, self._ownership, constant.file).text != before.text
 
     def _look(self) -> Fingerprint:
         walk = Walk(self._ownership)

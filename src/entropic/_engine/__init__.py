@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from ._acceptance import run_mark
     from ._annotation import annotate, annotate_newest, set_pinned
     from ._arguments import checked_metadata, require_callable, require_same_point
+    from ._arrival import require_as_recorded, written
     from ._attempts import given_new_checkpoint
     from ._away import AwayResults
     from ._cache import RunCache
@@ -91,6 +92,7 @@ __all__ = [
     "origins_of",
     "readable_id",
     "records_in_journal",
+    "require_as_recorded",
     "require_callable",
     "require_own_key",
     "require_same_point",
@@ -100,6 +102,7 @@ __all__ = [
     "signature",
     "similar_runs",
     "warn_of_slips",
+    "written",
 ]
 
 __getattr__, __dir__ = door(
@@ -112,6 +115,7 @@ __getattr__, __dir__ = door(
         "_away": "AwayResults",
         "_cache": "RunCache",
         "_defaults": "DefaultsWatch",
+        "_arrival": "require_as_recorded written",
         "_ending": "not_removed",
         "_fallback": "select_with_fallbacks",
         "_failure": "keep_failure",

@@ -24,7 +24,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import _fs, _locks, _results, _tables, errors, query
+from .. import _fs, _locks, _record, _results, _tables, errors, query
 from .._code import Codebook, Fingerprint
 from .._fs import late
 from .._record import RunRecord, is_pinned
@@ -38,6 +38,7 @@ from ._settings import Settings
 from ._staleness import StalenessPolicy
 
 if TYPE_CHECKING:
+    from .._code import RunNotes
     from .._tables import Origin, RecordList
     from ..query import Condition, Selection
     from ._away import AwayResults
@@ -69,6 +70,7 @@ class RunCache:
         folder: Whether the results folder is the one of the index.
         key_of: The key of a point of a plain runner; see `PlainKeys`.
         finder: What looks keys up; ``recall``, ``look_up``, ``shown`` and ``is_of_earlier_code`` are here as well.
+        notes: Under what circumstances runs were made.
         writer: What changes the index.
         recorder: What publishes results and inserts their records.
     """
@@ -117,6 +119,12 @@ class RunCache:
         return FolderIdentity(self.settings, self.index, self.away.results.identity if self.away else None)
 
     @late
+    def notes(self) -> RunNotes:
+        from .._code import RunNotes
+
+        return RunNotes(self.settings.results_dir) if self.away is None else self.away.notes()
+
+    @late
     def writer(self) -> IndexWriter:
         from ._writer import IndexWriter
 
@@ -126,7 +134,8 @@ class RunCache:
     def recorder(self) -> Recorder:
         from ._recorder import Recorder
 
-        return Recorder(self.settings, self.paths, self.folder, self.writer, self.staging, self.index, self.away)
+        notes = self.notes if self.settings.provenance else None
+        return Recorder(self.settings, self.paths, self.folder, self.writer, self.staging, self.index, notes, self.away)
 
     @late
     def away(self) -> AwayResults | None:
@@ -140,7 +149,7 @@ class RunCache:
     def fallbacks(self) -> Fallbacks:
         from ._fallback import Fallbacks
 
-        return Fallbacks(self.settings, self.paths, self.recorder, self.writer, self.codebook)
+        return Fallbacks(self.settings, self.paths, self.recorder, self.writer, self.codebook, self.notes)
 
     def settle(self) -> None:
         """Remove what runs of this process have put off to remove; see `IndexWriter.settle`."""
@@ -314,14 +323,7 @@ class RunCache:
         from . import _records
 
         self.settle()
-        selection = _records.begun(self.index, selection, self.paths)
-        records = _records.found(self.index, selection, self.paths)
-        if is_wanted is not None:
-            records = filter(is_wanted, records)
-        if selection.order_by:
-            records = iter(_records.first_in_order(records, selection, self.paths.fields))
-        # What an index yields is ours alone: it is given its place without being copied once more.
-        return map(self.paths.seen, itertools.islice(records, selection.limit))
+        return _records.chosen(self.index, selection, self.paths, is_wanted)
 
     def count(self, condition: Condition) -> int:
         """Count the records that a query means."""
@@ -339,13 +341,15 @@ class RunCache:
         current: bool = False,
     ) -> RecordList:
         """Return the records that `iter` yields; if *current* only what answers today."""
-        from . import _superseded, _unknown_names
+        from . import _records, _superseded, _unknown_names
 
-        records = self.iter(selection._replace(limit=None) if current else selection, is_wanted)
         if current:
-            answering = _superseded.answering(self.index, self.paths, records, is_good)
-            records = itertools.islice(answering, selection.limit)
-        found = _tables.from_store(records, self.origin(is_good))
+            every = self.iter(selection._replace(limit=None), is_wanted)
+            records = _record.folded(_superseded.answering(self.index, self.paths, every, is_good))
+        else:
+            self.settle()
+            records = _records.listed(self.index, selection, self.paths, is_wanted)
+        found = _tables.from_store(itertools.islice(records, selection.limit), self.origin(is_good))
         if selection.condition != query.EVERY_RUN or selection.order_by:
             runs = lambda: map(self.paths.fields, filter(is_wanted, self.index.iter()))  # noqa: E731
             _unknown_names.warn_of_slips(selection, bool(found), runs, None if is_wanted else self.index.has_param)

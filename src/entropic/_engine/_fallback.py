@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from .._code import Codebook, RunNotes
 from .._fs import NamedTuple, status_of, warn
-from .._record import RecordedReads, RunRecord
+from .._record import RecordedReads, RunRecord, folded
 from .._results import folder_id
 from .._tables import RecordList, from_store
 from ..errors import EntropicError, FallbackWarning, HashCollisionError, IndexCorruptError, IndexVersionError
@@ -24,6 +24,7 @@ from ..hashing import Key
 from ..index import Index, adapt, is_index_file, open_index, remembered_folder
 from ..query import Selection, fields_of
 from ._acceptance import run_mark
+from ._arrival import require_as_recorded
 from ._ending import write_error
 from ._finder import Finder
 from ._lookup import Candidate
@@ -108,10 +109,17 @@ class Fallbacks:
         recorder: Publishes its results.
         writer: Changes its index.
         codebook: What it knows of code.
+        notes: What it knows of the circumstances of runs.
     """
 
     def __init__(
-        self, settings: Settings, paths: ResultPaths, recorder: Recorder, writer: IndexWriter, codebook: Codebook
+        self,
+        settings: Settings,
+        paths: ResultPaths,
+        recorder: Recorder,
+        writer: IndexWriter,
+        codebook: Codebook,
+        notes: RunNotes,
     ) -> None:
         self._sources = [Source(one) for one in _each_once(settings)]
         self._settings = settings
@@ -119,7 +127,7 @@ class Fallbacks:
         self._recorder = recorder
         self._writer = writer
         self._codebook = codebook
-        self._notes = RunNotes(settings.results_dir)
+        self._notes = notes
         self._known_codes: set[object] = set()
 
     def find(self, key: Key, policy: StalenessPolicy | None) -> Found | None:
@@ -161,7 +169,7 @@ class Fallbacks:
             require_own_key(record)
             self._take_over_code(source, record)
             if transfer.stays(record):
-                transfer.require_as_recorded(record, record.result_path)
+                require_as_recorded(record, record.result_path, is_exact=True)
                 self._insert(_with_origin(transfer.kept_in_place(record), source))
                 return True
             with transfer.copied(record, keeps_name=keeps_name) as taken:
@@ -221,7 +229,7 @@ def select_with_fallbacks(engine: RunCache, selection: Selection, *, current: bo
         if mark not in known:
             theirs.setdefault(_run_of(record), record)  # of two that have one run, the first one that is asked
     every = [*RecordList(theirs.values()).where(selection.condition), *ours]
-    return from_store(RecordList(selection.arranged(every, fields_of)), engine.origin())
+    return from_store(folded(selection.arranged(every, fields_of)), engine.origin())
 
 
 def _run_of(record: RunRecord) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from time import monotonic
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from .. import _log
 from .._fs import remember
@@ -17,28 +17,30 @@ from ._lookup import NOTHING, Candidate, Lookup, agrees, choose, most_telling
 from ._paths import ResultPaths
 from ._staleness import StalenessPolicy
 
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Away(Protocol):
+        """Where results are that are not here."""
+
+        def stored_of(self, record: RunRecord) -> object | None:
+            """What a record says of it; None if it says nothing."""
+            ...
+
+        def bring(self, record: RunRecord) -> bool:
+            """Have the result of a record here; false if it is gone there too."""
+            ...
+
+    class Recall(Protocol):
+        """Returns the record that answers a key, or None."""
+
+        def __call__(self, key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None: ...
+
+
 _REMEMBERED_HITS = 1 << 17
 _REMEMBERED_FORMS = 1 << 16
 _BELIEVED_SECONDS = 0.05
 _NEXT_ONES = 100
-
-
-class Away(Protocol):
-    """Where results are that are not here."""
-
-    def stored_of(self, record: RunRecord) -> object | None:
-        """What a record says of it; None if it says nothing."""
-        ...
-
-    def bring(self, record: RunRecord) -> bool:
-        """Have the result of a record here; false if it is gone there too."""
-        ...
-
-
-class Recall(Protocol):
-    """Returns the record that answers a key, or None."""
-
-    def __call__(self, key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None: ...
 
 
 class Finder:

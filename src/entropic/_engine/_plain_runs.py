@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from .._locks import SingleFlight
 from .._record import RunRecord
@@ -19,6 +19,9 @@ from ._cache import RunCache
 from ._failure import keep_failure
 from ._run import Metadata
 from ._runner import BoundRunner, takes_checkpoint
+
+if TYPE_CHECKING:
+    from ..index import Index
 
 _MOST_SIMILAR = 500
 _LOOKED_AT = 10_000  # for plain runs among others, which no index tells apart
@@ -106,8 +109,8 @@ class PlainRuns:
     def shares_folder(self) -> bool:
         return self._engine.settings.remote is None
 
-    def shared(self) -> object:
-        return self._engine.settings.index
+    def shared(self) -> Index:
+        return self._engine.index
 
     def params(self, key: Key) -> dict[str, Any]:
         return decode_params(key.params)

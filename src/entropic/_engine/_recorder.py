@@ -60,12 +60,13 @@ class Recorder:
         writer: What changes the index.
         staging: Its staging places.
         index: Its index.
+        notes: Notes the circumstances of runs; None if that is not wanted.
         away: Where its results are stored, if that is not the results folder.
 
     Attributes:
         settings: As given.
         staging: As given.
-        notes: Notes the circumstances of runs; None if that is not wanted.
+        notes: As given.
         durations: Which functions have runs that take no time.
     """
 
@@ -77,6 +78,7 @@ class Recorder:
         writer: IndexWriter,
         staging: StagingArea,
         index: Index,
+        notes: RunNotes | None,
         away: AwayResults | None = None,
     ) -> None:
         self._away = away
@@ -87,7 +89,7 @@ class Recorder:
         self._folder = folder
         self._writer = writer
         self.staging = staging
-        self.notes = RunNotes(settings.results_dir) if settings.provenance else None
+        self.notes = notes
         self.durations = Durations()
 
     def prepare(self, module_name: str | None, code: Fingerprint | None) -> None:

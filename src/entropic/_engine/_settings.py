@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 
 DIGEST_UP_TO_BYTES = 1 << 20
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 # What takes about one hundredth of the time of a run to digest, at half a gigabyte a second.
 _AFFORDABLE_BYTES_PER_SECOND = 5_000_000
 
@@ -113,16 +112,20 @@ def _fallback(given: Iterable[object]) -> tuple[Settings, ...]:
 
 
 def _checked_remote(url: object) -> str | None:
-    if url is None or (isinstance(url, str) and _URL.match(url)):
+    if url is None or (isinstance(url, str) and _is_url(url)):
         return url
     raise ValueError(f"Cannot keep results at {url!r}: remote= takes the URL of a place, such as 's3://bucket/runs'.")
 
 
 def _checked_folder(path: str | os.PathLike[str]) -> str:
     text = os.path.expanduser(path)
-    if _URL.match(text):
+    if _is_url(text):
         raise ValueError(
             f"Cannot keep results at {text!r}: this is a URL, and results are kept in a folder. Give the path of a "
             f"folder, such as one where that place is mounted; or of one that is a cache, and remote={text!r}."
         )
     return text
+
+
+def _is_url(text: str) -> bool:
+    return ":/" in text and re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text) is not None

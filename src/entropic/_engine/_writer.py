@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from time import monotonic
 
 from .. import _log
 from .._fs import warn
@@ -15,6 +16,8 @@ from ..errors import LostIndexWarning
 from ..index import Index
 from ._backlog import Backlog
 from ._settings import Settings
+
+_LOOK_SECONDS = 1.0
 
 
 class IndexWriter:
@@ -36,7 +39,8 @@ class IndexWriter:
         self._index = index
         self._results_dir = settings.results_dir
         self.journal = Journal(settings.results_dir, _name_of(index, settings.results_dir))
-        self._has_looked = False
+        self._file: tuple[int, int] | None = None
+        self._has_looked, self._next_look = False, 0.0
         self._stale = Backlog()
 
     def insert(self, record: RunRecord, lock: KeyLock | None = None) -> bool:
@@ -90,11 +94,19 @@ class IndexWriter:
             self._index.delete_records(records)
 
     def warn_if_lost(self) -> None:
-        """Warn, once, if the index is empty and the journal has runs of it that nobody has deleted."""
-        if self._has_looked:
+        """
+        Warn if the index is empty and the journal has runs of it that nobody has deleted.
+
+        Looked for at first, and then now and again whether the file is gone, emptied or another one.
+        """
+        if self._index.path is None or (now := monotonic()) < self._next_look:
             return
-        self._has_looked = True
-        if self.journal.is_empty() or self._index.path is None or next(iter(self._index.iter()), None) is not None:
+        self._next_look = now + _LOOK_SECONDS
+        file = _file_at(self._index.path)
+        if self._has_looked and file == self._file:
+            return
+        self._has_looked, self._file = True, file
+        if self.journal.is_empty() or next(iter(self._index.iter()), None) is not None:
             return
         count = self._count_of_standing()
         if count:
@@ -120,6 +132,15 @@ class IndexWriter:
 def signature(record: RunRecord) -> tuple[str, str, Path]:
     """What tells one record from another: a nan in it that has been pickled is equal to no other."""
     return record.params_hash, record.created_at, record.result_path
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Which file this is; None if there is none, or nothing in it."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if status.st_size else None
 
 
 def _name_of(index: Index, results_dir: Path) -> str:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 from ._door import door
 
 if TYPE_CHECKING:
-    from ._atomic import abandoned_drafts, remove_drafts, replacing
+    from ._atomic import abandoned_drafts, new_draft_name, remove_drafts, replacing
     from ._context import reset_value
+    from ._dataclass import dataclass, field
     from ._descriptors import held_open_below
     from ._digests import (
         FileContent,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     )
     from ._fork import forks_held_off, process_id, watch_forks
     from ._frames import calling_frame, is_finished
+    from ._held_file import HeldFile
     from ._holder import Holder, holder_in, holder_note, read_holder
     from ._kept_file import KeptFile
     from ._late import LateModule, late
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FileContent",
+    "HeldFile",
     "Holder",
     "KeptFile",
     "LateModule",
@@ -78,9 +81,11 @@ __all__ = [
     "content_digest",
     "content_of",
     "current_files",
+    "dataclass",
     "dataclass_transform",
     "digest_like",
     "door",
+    "field",
     "files_below",
     "forks_held_off",
     "give_again",
@@ -104,6 +109,7 @@ __all__ = [
     "measure",
     "measure_known",
     "move_new",
+    "new_draft_name",
     "open_own_file",
     "opened_files",
     "own_entries",
@@ -137,8 +143,9 @@ __all__ = [
 __getattr__, __dir__ = door(
     __name__,
     {
-        "_atomic": "abandoned_drafts remove_drafts replacing",
+        "_atomic": "abandoned_drafts new_draft_name remove_drafts replacing",
         "_context": "reset_value",
+        "_dataclass": "dataclass field",
         "_descriptors": "held_open_below",
         "_digests": (
             "FileContent content_digest content_of digest_like files_below is_as_recorded measure measure_known"
@@ -153,6 +160,7 @@ __getattr__, __dir__ = door(
         ),
         "_fork": "forks_held_off process_id watch_forks",
         "_frames": "calling_frame is_finished",
+        "_held_file": "HeldFile",
         "_holder": "Holder holder_in holder_note read_holder",
         "_kept_file": "KeptFile",
         "_late": "LateModule late",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _engine, hashing
 from .._engine import Traits, Work
-from ..hashing import PLAIN_TYPES, Key, own_copy
+from ..hashing import PLAIN_TYPES, Key
 
 if TYPE_CHECKING:
     from ..hashing import Source
@@ -56,7 +56,7 @@ class Call(Work):
         self._given = args, kwargs
         args, kwargs = cache.floats.in_arguments(*cache.inputs.pinned(args, kwargs))
         if cache.binding.is_runner or cache.is_async:
-            args, kwargs = own_copy((args, kwargs))
+            args, kwargs = hashing.own_copy((args, kwargs))
         self._args, self._kwargs = args, kwargs
 
     def __call__(self, path: Path) -> object:

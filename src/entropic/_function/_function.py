@@ -7,11 +7,11 @@ import inspect
 from collections.abc import Callable, Mapping
 from inspect import Parameter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .. import errors, query
 from .._code import Code, Ownership, code_digest
-from .._engine import CannotReplayError, DefaultsWatch, RunCache, StalenessPolicy, make_known
+from .._engine import CannotReplayError, StalenessPolicy, make_known
 from .._fs import LateModule, NamedTuple, late
 from .._record import RunRecord
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
@@ -22,19 +22,30 @@ from ._floats import Floats
 from ._inputs import Inputs
 from ._names import Claim, belongs_to, claim_name, function_name, may_be_method, place_of, plain_function
 from ._options import CacheOptions
-from ._records import FunctionRecords
 from ._remembered import RememberedKeys, no_key
 from ._watches import Watches, reads_watch
 
 if TYPE_CHECKING:
-    from .._engine import Metadata, Traits
+    from typing import Protocol
+
+    from .._engine import DefaultsWatch, Metadata, RunCache, Traits
     from .._maintenance import Explanation, Reproduction
     from .._tables import RecordList
     from ..query import Where
     from . import _call
     from ._evolution import Evolution
     from ._growth import GrowthWatch
+    from ._records import FunctionRecords
     from ._renames import RenameWatch
+
+    class AnyStore(Protocol):
+        """What a function is decorated on, as far as it is looked at here: an `entropic.Store`."""
+
+        @property
+        def results_dir(self) -> Path: ...
+        @property
+        def _engine(self) -> RunCache: ...
+
 else:  # loaded by those who run
     _call = LateModule("entropic._function._call")
 
@@ -51,15 +62,6 @@ class CacheInfo(NamedTuple):
 
 
 CacheInfo.__module__ = "entropic.reports"
-
-
-class AnyStore(Protocol):
-    """What a function is decorated on, as far as it is looked at here: an `entropic.Store`."""
-
-    @property
-    def results_dir(self) -> Path: ...
-    @property
-    def _engine(self) -> RunCache: ...
 
 
 class FunctionCache:
@@ -128,8 +130,22 @@ class FunctionCache:
         self._reads = reads_watch(self.engine, self.name, function, options)
         self.watches = Watches(function, self._new_watch, names, self._ownership, is_method=self._is_method)
         self._watch = self.watches.own
-        self.records = FunctionRecords(self.engine, self.name, self.closure, self.evolution, self.watches)
-        self.defaults = DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
+
+    # ---- what a hit needs none of: made, and loaded, for those who run something, or look at records -----------------
+
+    @late
+    def records(self) -> FunctionRecords:
+        """The records of the function, of all its versions."""
+        from ._records import FunctionRecords
+
+        return FunctionRecords(self.engine, self.name, self.closure, self.evolution, self.watches)
+
+    @late
+    def defaults(self) -> DefaultsWatch:
+        """Holds the defaults of parameters against those of recorded runs."""
+        from .._engine import DefaultsWatch
+
+        return DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
 
     @late
     def traits(self) -> Traits:
@@ -139,7 +155,7 @@ class FunctionCache:
     @late
     def growth(self) -> GrowthWatch:
         """Holds the fields of calls against those of recorded runs."""
-        from ._growth import GrowthWatch  # loaded by those who run
+        from ._growth import GrowthWatch
 
         todays = frozenset if self.evolution is None else self.evolution.names_of_today
         declared, _ = self.binding.names(self.options.ignore)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .._engine import (
     Metadata,
@@ -33,6 +33,9 @@ from ..errors import Failure, NotAMappingError
 from ..hashing import Key, decode_params, own_copy
 from ._call import Call
 from ._function import FunctionCache
+
+if TYPE_CHECKING:
+    from ..index import Index
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -191,8 +194,8 @@ class FunctionPoints:
     def shares_folder(self) -> bool:
         return self.cache.engine.settings.remote is None
 
-    def shared(self) -> object:
-        return self.cache.engine.settings.index
+    def shared(self) -> Index:
+        return self.cache.engine.index
 
     def params(self, key: Key) -> dict[str, Any]:
         return decode_params(key.params)

@@ -13,10 +13,13 @@ import wrapt
 
 from .._code import code_digest
 from ..hashing import normalize
-from ._function import AnyStore, FunctionCache
+from ._function import FunctionCache
 from ._methods import Methods
 from ._names import found_by_name
 from ._options import CacheOptions
+
+if TYPE_CHECKING:
+    from ._function import AnyStore
 
 P = ParamSpec("P")
 P2 = ParamSpec("P2")

@@ -9,25 +9,12 @@ if TYPE_CHECKING:
     from ._cells import cell_text, frame_value, is_misleading, is_utf8, local_time, moment_of, one_line, plain_text
     from ._companions import companions_of, listed_members
     from ._flat import flatten
-    from ._folded import folded
+    from ._folded import folded, folded_texts, read_through
     from ._inputs import RunInput, inputs_among, inputs_text
     from ._labels import call_text, short_name
+    from ._new import SameFields, document_text, encoded, new_record, note_in
     from ._reads import ReadFile, RecordedReads, content_mark
-    from ._record import (
-        RunRecord,
-        copy_record,
-        document_text,
-        encoded,
-        handed_out,
-        is_pinned,
-        lazy_copy,
-        new_record,
-        note_in,
-        path_text,
-        place_below,
-        with_params,
-    )
-    from ._same import SameFields
+    from ._record import RunRecord, copy_record, handed_out, is_pinned, lazy_copy, path_text, place_below, with_params
 
 __all__ = [
     "ReadFile",
@@ -44,6 +31,7 @@ __all__ = [
     "encoded",
     "flatten",
     "folded",
+    "folded_texts",
     "frame_value",
     "handed_out",
     "inputs_among",
@@ -61,6 +49,7 @@ __all__ = [
     "path_text",
     "place_below",
     "plain_text",
+    "read_through",
     "short_name",
     "size_text",
     "time_text",
@@ -74,14 +63,11 @@ __getattr__, __dir__ = door(
         "_cells": "cell_text frame_value is_misleading is_utf8 local_time moment_of one_line plain_text",
         "_companions": "companions_of listed_members",
         "_flat": "flatten",
-        "_folded": "folded",
+        "_folded": "folded folded_texts read_through",
         "_inputs": "RunInput inputs_among inputs_text",
         "_labels": "call_text short_name",
+        "_new": "SameFields document_text encoded new_record note_in",
         "_reads": "ReadFile RecordedReads content_mark",
-        "_record": (
-            "RunRecord copy_record document_text encoded handed_out is_pinned lazy_copy new_record note_in path_text "
-            "place_below with_params"
-        ),
-        "_same": "SameFields",
+        "_record": "RunRecord copy_record handed_out is_pinned lazy_copy path_text place_below with_params",
     },
 )

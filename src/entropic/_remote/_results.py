@@ -8,7 +8,7 @@ Results as objects: one file is one object; anything else is an object for each 
     ├── 1769854174.763568_0123456789abcdef/a.txt        a file of one that is a folder
     └── .entropic/
         ├── id                                          the identity of the store that the prefix belongs to
-        ├── code-v1/                                    what is known of code, as in a results folder
+        ├── code-v1/                                    what is known of code and circumstances of runs
         └── manifests-v1/<name>.json                    what a result consists of that is more than one file
 
 An object is made and never replaced. A record has the size, the ETag and the SHA-256 of its object, or of the manifest,
@@ -219,7 +219,7 @@ class RemoteResults:
 
     # ---- fetching ---------------------------------------------------------------------------------------------------
 
-    def fetch(self, stored: Stored, name: str, folder: str) -> list[str]:
+    def fetch(self, stored: Stored, name: str, folder: str) -> None:
         """
         Write a result into a folder of the caller's own, verified.
 
@@ -227,9 +227,6 @@ class RemoteResults:
             stored: What the record keeps.
             name: What the result is called there.
             folder: An empty folder.
-
-        Returns:
-            What is in the folder then, the result last.
 
         Raises:
             CannotFetchError: An object is gone, or is not what was stored.
@@ -239,7 +236,7 @@ class RemoteResults:
         try:
             if not stored.is_manifest:
                 self._fetch_file(stored.name, os.path.join(folder, name), stored.size_bytes, stored.sha256)
-                return [name]
+                return
             entries = self._manifest(stored)
             for entry in sorted(entries, key=is_link):  # links last: nothing is written by way of one
                 self._fetch_entry(entry, folder)
@@ -247,7 +244,6 @@ class RemoteResults:
                 require_inside(entry["name"], folder)
             for entry in reversed(entries):  # what is written into a folder changes its time
                 restore_time(entry, folder)
-            return sorted({entry["name"].partition("/")[0] for entry in entries}, key=lambda one: one == name)
         except NoSuchObjectError as error:
             self._require_own_prefix()
             raise CannotFetchError(f"{error.args[0]} is gone") from error

@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ._futures import Futures, require_usable
+from ._handshake import NotSeen
 from ._options import worker_count
 from ._pickling import is_main_unknown
 from ._run_limits import RunLimits
-from ._tasks import BATCH_SECONDS, NotSeen, Points, Reported, Task, work_through
+from ._tasks import BATCH_SECONDS, Points, Reported, Task, work_through
 from ._workers import BATCHES_A_WORKER, LARGEST_BATCH, Returned
 
 _UNKNOWN_WORKERS = 128
@@ -57,8 +58,8 @@ class Executed:
 
     def returned(self, timeout: float | None) -> Sequence[Returned]:
         returned = self._futures.returned(timeout)
-        answers = [one.outcome for one in returned if isinstance(one.outcome, NotSeen)]
-        self._blind.update(answer.worker for answer in answers if answer.worker is not None)
+        unseen = [getattr(one.outcome, "unseen", one.outcome) for one in returned]
+        self._blind.update(one.worker for one in unseen if isinstance(one, NotSeen) and one.worker is not None)
         return returned
 
     def _placed(self) -> dict[str, Any]:

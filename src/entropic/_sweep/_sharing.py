@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from .. import _log
 from ..errors import NotSharedError, OtherCodeError
+from ._handshake import NotSeen
 from ._subject import Subject
 from ._tasks import Report, Task
 
@@ -15,6 +16,8 @@ _Refusal = TypeVar("_Refusal", NotSharedError, OtherCodeError)
 
 _PATIENCE_SECONDS = 2.0
 _GLANCE_SECONDS = 0.05
+_MOST_REFUSALS = 3
+_MOST_REFUSALS_LATER = 10  # of workers alike, the one that sees nothing may be the first to take it time and again
 
 
 class Sharing:
@@ -59,6 +62,14 @@ class Sharing:
             self._processes.add(process)
         return True
 
+    def most_refusals(self) -> int:
+        """How many refusals in a row tell that nobody is left who sees what all share."""
+        return _MOST_REFUSALS if self._is_alone() else _MOST_REFUSALS_LATER
+
+    def _is_alone(self) -> bool:
+        """Whether no worker elsewhere has shown us anything."""
+        return len(self._processes) == 1
+
     def _other_code(self, host: str, key: Any, report: Report) -> OtherCodeError | None:
         """The error if a worker has other code than we do, and that must not answer; if it may, it is said once."""
         changed = self._subject.other_code(key, report.record)
@@ -79,12 +90,12 @@ class Sharing:
         except Exception:  # told by whoever asks for the point next; here the answer is that there is none
             return None
 
-    def unseen(self, host: str, reason: str) -> str:
-        """A worker does not see the results folder: said once for each host. In words, for the error."""
-        if host not in self._unshared:
-            self._unshared.add(host)
-            _log.folder_unseen(host, reason)
-        return f"a worker on {host} does not see the results folder ({reason})"
+    def unseen(self, answer: NotSeen) -> str:
+        """A worker does not see the results folder, or the index: said once for each host. In words, for the error."""
+        if answer.host not in self._unshared:
+            self._unshared.add(answer.host)
+            _log.not_seen(answer.host, answer.what, answer.reason)
+        return f"a worker on {answer.host} does not see {answer.what} ({answer.reason})"
 
     def not_shared(self, reason: str) -> NotSharedError:
         """
@@ -97,7 +108,7 @@ class Sharing:
 
     def _refused(self, error: _Refusal) -> _Refusal:
         """The error of a point; as long as no worker elsewhere has given an answer, it is one of the sweep."""
-        if len(self._processes) == 1:
+        if self._is_alone():
             raise error
         return error
 

@@ -22,6 +22,25 @@ class Flights(Protocol):
         ...
 
 
+class Token(Protocol):
+    """What whoever sees the same index finds there."""
+
+    text: str
+    remove: Callable[[], object]
+
+
+class Shared(Protocol):
+    """An index, as far as a sweep has to know it."""
+
+    def leave_token(self) -> Token | None:
+        """Leave something that others find if they see this index; None if that cannot be done."""
+        ...
+
+    def has_token(self, text: str) -> bool:
+        """Whether it is there."""
+        ...
+
+
 class Subject(Protocol):
     """What is swept: knows how a point is looked up, and how it is run."""
 
@@ -125,6 +144,6 @@ class Subject(Protocol):
         """Whether all workers see the folder of the results; else each host has one of its own, as a cache."""
         ...
 
-    def shared(self) -> object:
-        """What all workers must be able to open: the index."""
+    def shared(self) -> Shared:
+        """What all workers must see: the index."""
         ...

@@ -85,7 +85,8 @@ class IndexURLError(EntropicError, ValueError):
     reason: str
     _template = (
         "Cannot use {shown!r} as an index: {reason}. Write sqlite:///runs.sqlite3, or "
-        "postgresql://user:password@host/database with special characters in it percent-encoded."
+        "postgresql://user:password@host/database with special characters in it percent-encoded. A file such as "
+        "runs.json is named as db_path."
     )
 
 
@@ -111,9 +112,9 @@ class OtherFolderError(EntropicError, OSError):
     def _difference(self) -> str:
         if self.lacks_identity:
             return (
-                "a new, empty or missing one. Nothing has run. Mount the disk it is on. If it was deleted on purpose, "
-                "call check(repair=True) on the store, or run `entropic check --repair`: points whose results are "
-                "gone then run again"
+                f"a new, empty or missing one. {'' if self.kept_at else 'Nothing has run. '}Mount the disk it is on. "
+                "If it was deleted on purpose, call check(repair=True) on the store, or run `entropic check --repair`: "
+                "points whose results are gone then run again"
             )
         return "another one at its place. Name the right folder as results_dir, or use an index of its own"
 

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, column, delete, func, insert, select, table
 
-from ..._fs import NamedTuple, remember, watch_forks
+from ..._fs import NamedTuple, abandoned_drafts, remember, remove_drafts, watch_forks
 from ..._locks import KeyLock, KeyLocks
 from ..._record import RunRecord, copy_record
 from ...errors import IndexCorruptError
 from ...query import EVERY_RUN, Condition, Where, condition_of, fields_of, has_name, param, predicate
 from .._base import Index
+from .._token import IndexToken, has_token_beside, token_beside
 from ._folder import RememberedFolder
+from ._identity import given_identity, identity_of
 from ._pages import chunks, newest_of, rows_found, rows_under, rows_using
 from ._schema import record_of, row_of, runs, searchable, tokens, tokens_of
 from ._server import server_and_leases
@@ -93,6 +95,7 @@ class SQLIndex(Index):
         self._opened = [part for part in parts if part is not None]
         weakref.finalize(self, _end_all, self._opened)
         self._shown: dict[str, _Shown] = {}
+        self._has_known_identity = False
         self._folder = RememberedFolder(self._database, self._place, self._results_dir)
         watch_forks(self)
 
@@ -267,6 +270,28 @@ class SQLIndex(Index):
         if self._leases is not None and not self._folder.is_told:
             self._folder.tell_now()
             self._folder.ask_again()
+
+    def leave_token(self) -> IndexToken | None:
+        """Leave a token beside an SQLite file; a server has an identity, which it is given once, for all."""
+        if self.path is not None:
+            return token_beside(self.path)
+        return IndexToken(self._database.write(given_identity))
+
+    def has_token(self, text: str) -> bool:
+        """Tell whether a token is beside the SQLite file, or the identity of the server is this."""
+        if self.path is not None:
+            return has_token_beside(self.path, text)
+        self._has_known_identity = self._has_known_identity or self._database.read(identity_of, None) == text
+        return self._has_known_identity
+
+    def leftovers(self) -> list[Path]:
+        """What killed processes have left beside an SQLite file; nothing is removed."""
+        return [] if self.path is None else [Path(path) for path in abandoned_drafts(str(self.path))]
+
+    def clean_up(self) -> None:
+        """Remove what killed processes have left beside an SQLite file."""
+        if self.path is not None:
+            remove_drafts(str(self.path))
 
     def key_locks(self) -> KeyLocks | None:
         """Leases of a PostgreSQL database; None with SQLite, for which the locks of the results folder serve."""

@@ -36,7 +36,7 @@ from ._format import CLOSING, STORE_TABLE, TABLE, Document, Tables
 from ._insertion import Insertion
 from ._io import end_of, read_all, require_file, stat_of
 from ._lines import LinesContent
-from ._reader import LineReader, tables_of
+from ._reader import LineReader
 from ._removal import remove_in_place
 from ._rewrite import keep_beside, rewrite
 from ._write_lock import Disturbed, WriteLock, with_lock, write_by_steps
@@ -150,7 +150,7 @@ class LineWriter(Generic[T]):
 
         def rewrite(lock: WriteLock) -> R:
             content = self._content_to_write(lock.descriptor)
-            tables = tables_of(content, lock.descriptor)
+            tables = content.tables(lock.descriptor)
             result = change(tables)
             lines = [_format.line(int(number), document) for number, document in tables.pop(TABLE, {}).items()]
             self._replace(lock, content, _format.joined(lines), tables)
