@@ -10,7 +10,7 @@ import pytest
 import tinydb
 
 from entropic import RunRecord, Store
-from entropic._record import _new
+from entropic._record import _record
 from entropic.index import TinyDBIndex
 from entropic.testing import make_record
 
@@ -120,14 +120,14 @@ def test_a_power_cut_in_a_group_costs_no_run_that_was_reported(tmp_path: Path, l
 
 def test_a_record_is_encoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For the index and the journal; what was encoded is not kept with it."""
-    real, encoded = _new._document_text, list[RunRecord]()
+    real, encoded = _record._document_text, list[RunRecord]()
 
     def write(record: RunRecord) -> str:
         encoded.append(record)
         return real(record)
 
     store = Store(tmp_path / "results", tmp_path / "runs.json", ".txt")
-    monkeypatch.setattr(_new, "_document_text", write)
+    monkeypatch.setattr(_record, "_document_text", write)
     record = store.run({"n": 1}, lambda params, path: path.write_text("x"))
 
     assert [one.params for one in encoded] == [{"n": 1}]

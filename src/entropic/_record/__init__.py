@@ -12,9 +12,20 @@ if TYPE_CHECKING:
     from ._folded import folded, folded_texts, read_through
     from ._inputs import RunInput, inputs_among, inputs_text
     from ._labels import call_text, short_name
-    from ._new import SameFields, document_text, encoded, new_record, note_in
+    from ._new import SameFields, new_record, note_in
     from ._reads import ReadFile, RecordedReads, content_mark
-    from ._record import RunRecord, copy_record, handed_out, is_pinned, lazy_copy, path_text, place_below, with_params
+    from ._record import (
+        RunRecord,
+        copy_record,
+        document_text,
+        encoded,
+        handed_out,
+        is_pinned,
+        lazy_copy,
+        path_text,
+        place_below,
+        with_params,
+    )
 
 __all__ = [
     "ReadFile",
@@ -66,8 +77,11 @@ __getattr__, __dir__ = door(
         "_folded": "folded folded_texts read_through",
         "_inputs": "RunInput inputs_among inputs_text",
         "_labels": "call_text short_name",
-        "_new": "SameFields document_text encoded new_record note_in",
+        "_new": "SameFields new_record note_in",
         "_reads": "ReadFile RecordedReads content_mark",
-        "_record": "RunRecord copy_record handed_out is_pinned lazy_copy path_text place_below with_params",
+        "_record": (
+            "RunRecord copy_record document_text encoded handed_out is_pinned lazy_copy path_text place_below "
+            "with_params"
+        ),
     },
 )

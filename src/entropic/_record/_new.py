@@ -1,13 +1,11 @@
-"""Records that are about to be inserted, and their texts, which an index and a journal write alike."""
+"""Records that are about to be inserted."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from typing import Any
 
 from ..hashing import decode_params, encode, fields_text
-from ._record import RunRecord, path_text
+from ._record import RunRecord
 
 
 class SameFields:
@@ -61,45 +59,3 @@ def note_in(record: RunRecord, name: str, value: Any) -> None:
     """Note something in the provenance of a record that is about to be inserted."""
     record.provenance[name] = value
     record.__dict__.pop("_parts", None)
-
-
-def document_text(record: RunRecord) -> str:
-    """The document form as JSON text; the one that `encoded` remembers, if it does."""
-    text: str | None = record.__dict__.get("_text")
-    if text is None:
-        try:
-            text = _document_text(record)
-        except ValueError:  # a number that JSON has none for
-            text = json.dumps(record.to_dict(), allow_nan=False)
-    return text
-
-
-def _document_text(record: RunRecord) -> str:
-    provenance, same = record.__dict__.get("_parts") or (record.provenance, "")
-    texts = [
-        fields_text(
-            {"params_hash": record.params_hash, "result_path": path_text(record), "created_at": record.created_at}
-        ),
-        f'"metadata": {{{fields_text(record.metadata)}}}',
-    ]
-    if provenance or same:
-        texts.append(f'"provenance": {{{", ".join(filter(None, (same, fields_text(provenance))))}}}')
-    if record.params:
-        texts.append(fields_text(record.params))
-    return f"{{{', '.join(texts)}}}"
-
-
-class encoded:
-    """Remembers `document_text` of some records until the end of the block: an index and a journal write the same."""
-
-    def __init__(self, records: Sequence[RunRecord]) -> None:
-        self._records = records
-
-    def __enter__(self) -> None:
-        for record in self._records:
-            record.__dict__["_text"] = document_text(record)
-
-    def __exit__(self, *exception: object) -> None:
-        for record in self._records:
-            record.__dict__.pop("_text", None)
-            record.__dict__.pop("_parts", None)

@@ -2,15 +2,16 @@
 
 # Annotations are evaluated here: the class bears the name of a public module, where nobody could look them up.
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from .. import hashing
 from .._fs import dataclass, field
-from ..hashing import RESERVED, decode_params, encode
+from ..hashing import RESERVED, decode_params, encode, fields_text
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -262,6 +263,48 @@ def _unfold(record: RunRecord, name: str) -> Any:
         return fields.setdefault(name, getattr(source, name))
     fields.update(params_hash=source.params_hash, created_at=source.created_at, _path=path_text(source))
     return getattr(record, name)
+
+
+def document_text(record: RunRecord) -> str:
+    """The document form as JSON text; the one that `encoded` remembers, if it does."""
+    text: str | None = record.__dict__.get("_text")
+    if text is None:
+        try:
+            text = _document_text(record)
+        except ValueError:  # a number that JSON has none for
+            text = json.dumps(record.to_dict(), allow_nan=False)
+    return text
+
+
+def _document_text(record: RunRecord) -> str:
+    provenance, same = record.__dict__.get("_parts") or (record.provenance, "")
+    texts = [
+        fields_text(
+            {"params_hash": record.params_hash, "result_path": path_text(record), "created_at": record.created_at}
+        ),
+        f'"metadata": {{{fields_text(record.metadata)}}}',
+    ]
+    if provenance or same:
+        texts.append(f'"provenance": {{{", ".join(filter(None, (same, fields_text(provenance))))}}}')
+    if record.params:
+        texts.append(fields_text(record.params))
+    return f"{{{', '.join(texts)}}}"
+
+
+class encoded:
+    """Remembers `document_text` of some records until the end of the block: an index and a journal write the same."""
+
+    def __init__(self, records: Sequence[RunRecord]) -> None:
+        self._records = records
+
+    def __enter__(self) -> None:
+        for record in self._records:
+            record.__dict__["_text"] = document_text(record)
+
+    def __exit__(self, *exception: object) -> None:
+        for record in self._records:
+            record.__dict__.pop("_text", None)
+            record.__dict__.pop("_parts", None)
 
 
 def path_text(record: RunRecord) -> str:
