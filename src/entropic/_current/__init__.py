@@ -6,6 +6,7 @@ from .._fs import door
 
 if TYPE_CHECKING:
     from ._end_time import time_left
+    from ._exit import STOPPED, stopped
     from ._progress import report_progress
     from ._run import NOTE_VARIABLE, CurrentRun, inherited_descriptors, note_for_programs, note_use, watch_runs
     from ._signals import StopRequests
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NOTE_VARIABLE",
+    "STOPPED",
     "CurrentRun",
     "StopRequests",
     "hearing_signals",
@@ -23,6 +25,7 @@ __all__ = [
     "should_stop",
     "spare_results",
     "stop_here",
+    "stopped",
     "time_left",
     "watch_runs",
 ]
@@ -31,6 +34,7 @@ __getattr__, __dir__ = door(
     __name__,
     {
         "_end_time": "time_left",
+        "_exit": "STOPPED stopped",
         "_progress": "report_progress",
         "_run": "NOTE_VARIABLE CurrentRun inherited_descriptors note_for_programs note_use watch_runs",
         "_signals": "StopRequests",

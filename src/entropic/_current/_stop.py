@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from ..errors import RunStopped
 from ._end_time import moment_text, time_left
+from ._exit import stopped
 from ._run import current_run
 from ._signals import signals
 
@@ -89,7 +90,8 @@ def stop_here(reason: str = "") -> NoReturn:
     End the run that this is called in, without a result and without a failure; the next call carries on.
 
     What was put by in ``checkpoint_dir`` stays. The caller gets a `RunStopped`, which ``except Exception`` does not
-    catch. A sweep begins no further points, waits for those under way, and raises one as well. A function that catches
+    catch. A script that does not catch it ends with its message, and exit status 75. A sweep begins no further points,
+    waits for those under way, and raises one as well. A function that catches
     it and returns is not recorded all the same.
 
     Args:
@@ -110,11 +112,11 @@ def stop_here(reason: str = "") -> NoReturn:
         ...     print(stopped.reason)
         enough for today
     """
-    stopped = RunStopped("run", reason or _reason())
+    error = stopped("run", reason or _reason())
     run = current_run()
     if run is not None:
-        run.stop(stopped)
-    raise stopped
+        run.stop(error)
+    raise error
 
 
 def _reason() -> str:

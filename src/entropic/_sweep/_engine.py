@@ -20,6 +20,7 @@ from concurrent.futures import BrokenExecutor
 from time import monotonic
 from typing import Any
 
+from .._current import stopped
 from .._fs import give_again
 from ..errors import Failure, JobLostError, NotSharedError, RunStopped
 from ._elsewhere import Elsewhere
@@ -97,7 +98,7 @@ class Sweep:
             yield from self._each_suspect()
             yield from self._come_back()
             if self._stopped is not None:
-                raise RunStopped("sweep", self._stopped.reason, self.counts.text(self._total))
+                raise stopped("sweep", self._stopped.reason, self.counts.text(self._total))
         except (KeyboardInterrupt, GeneratorExit):
             if self._workers is not None:
                 self._workers.interrupt()

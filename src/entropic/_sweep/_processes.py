@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from multiprocessing import connection
 from typing import Any
 
-from .._current import StopRequests, spare_results, watch_runs
-from ..errors import EntropicError, RunStopped, sendable
+from .._current import StopRequests, spare_results, stopped, watch_runs
+from ..errors import EntropicError, sendable
 from ._process_tree import kill_tree
 from ._run_limits import RunLimits
 from ._supervision import Begun, Ended, Gate, RunOfWorker, Supervisor, WatchedRuns
@@ -108,7 +108,7 @@ class Processes:
         while self._busy:
             for worker in self._heard_of(None):
                 self._take_back(worker)
-        raise RunStopped("sweep", f"{self._requests.heard} has come")
+        raise stopped("sweep", f"{self._requests.heard} has come")
 
     def give_up(self) -> None:
         self._waiting.clear()
