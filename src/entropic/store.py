@@ -473,9 +473,7 @@ class Store:
             >>> [record.params["n"] for record in store.list(limit=2, after=page[-1])]
             [3]
         """
-        selection = query.Selection.of(
-            where, order_by, limit, newest_first, *_required_records([after] if after else [])
-        )
+        selection = query.Selection.of(where, order_by, limit, newest_first, after)
         if fallback:
             return _engine.select_with_fallbacks(self._engine, selection, current=current)
         return self._engine.select(selection, current=current)

@@ -24,7 +24,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import _fs, _locks, _results, _tables, errors, query
+from .. import _fs, _locks, _record, _results, _tables, errors, query
 from .._code import Codebook, Fingerprint
 from .._fs import late
 from .._record import RunRecord, is_pinned
@@ -323,14 +323,7 @@ class RunCache:
         from . import _records
 
         self.settle()
-        selection = _records.begun(self.index, selection, self.paths)
-        records = _records.found(self.index, selection, self.paths)
-        if is_wanted is not None:
-            records = filter(is_wanted, records)
-        if selection.order_by:
-            records = iter(_records.first_in_order(records, selection, self.paths.fields))
-        # What an index yields is ours alone: it is given its place without being copied once more.
-        return map(self.paths.seen, itertools.islice(records, selection.limit))
+        return _records.chosen(self.index, selection, self.paths, is_wanted)
 
     def count(self, condition: Condition) -> int:
         """Count the records that a query means."""
@@ -348,13 +341,15 @@ class RunCache:
         current: bool = False,
     ) -> RecordList:
         """Return the records that `iter` yields; if *current* only what answers today."""
-        from . import _superseded, _unknown_names
+        from . import _records, _superseded, _unknown_names
 
-        records = self.iter(selection._replace(limit=None) if current else selection, is_wanted)
         if current:
-            answering = _superseded.answering(self.index, self.paths, records, is_good)
-            records = itertools.islice(answering, selection.limit)
-        found = _tables.from_store(records, self.origin(is_good))
+            every = self.iter(selection._replace(limit=None), is_wanted)
+            records = _record.folded(_superseded.answering(self.index, self.paths, every, is_good))
+        else:
+            self.settle()
+            records = _records.listed(self.index, selection, self.paths, is_wanted)
+        found = _tables.from_store(itertools.islice(records, selection.limit), self.origin(is_good))
         if selection.condition != query.EVERY_RUN or selection.order_by:
             runs = lambda: map(self.paths.fields, filter(is_wanted, self.index.iter()))  # noqa: E731
             _unknown_names.warn_of_slips(selection, bool(found), runs, None if is_wanted else self.index.has_param)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import _engine, _tables, errors, query
+from .. import _engine, _record, _tables, errors, query
 from .._engine import RunCache, StalenessPolicy
 from .._fs import warn
 from .._record import RunRecord
@@ -77,7 +77,7 @@ class FunctionRecords:
         origin = self._engine.origin(self.todays_code())
         if current:
             found = _tables.from_store(found, origin).current()
-        return _tables.from_store(selection.arranged(found, query.fields_of), origin)
+        return _tables.from_store(_record.folded(selection.arranged(found, query.fields_of)), origin)
 
     def todays_code(self) -> Callable[[RunRecord], bool]:
         """Makes what tells whether a record is of today's code: asked once for each code, where that will do."""

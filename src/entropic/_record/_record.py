@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import hashing
 from .._fs import dataclass, field
-from ..hashing import RESERVED, decode, decode_params, encode
+from ..hashing import RESERVED, decode_params, encode
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -33,9 +33,13 @@ _REQUIRED = ("params_hash", "result_path", "created_at")
 _FIELDS = frozenset({*_CONTAINERS, *_REQUIRED})
 
 
-def _shared(name: str, value: Any) -> Any:
-    """What was noted of a run; texts that most records of an index have in common are held once."""
-    return intern(value) if name in _OFTEN_THE_SAME and type(value) is str else decode(value)
+def _noted(provenance: dict[str, Any]) -> dict[str, Any]:
+    """What was noted of a run; names, and texts that most records of an index have in common, are held once."""
+    noted = dict(zip(map(intern, provenance), provenance.values(), strict=True))
+    for name in _OFTEN_THE_SAME & noted.keys():
+        if type(noted[name]) is str:
+            noted[name] = intern(noted[name])
+    return decode_params(noted)
 
 
 @dataclass(frozen=True, repr=False)
@@ -185,11 +189,11 @@ class RunRecord:
             raise ValueError("the record's 'metadata' or 'provenance' is not a mapping")
         record = object.__new__(cls)
         record.__dict__.update(
-            params={intern(name): decode(value) for name, value in data.items() if name not in RESERVED},
+            params=decode_params({intern(name): value for name, value in data.items() if name not in RESERVED}),
             params_hash=data["params_hash"],
             created_at=data["created_at"],
             metadata=decode_params(metadata),
-            provenance={intern(name): _shared(name, value) for name, value in provenance.items()},
+            provenance=_noted(provenance),
             _path=data["result_path"],
         )
         return record
@@ -256,8 +260,17 @@ def unfolded_later(pack: "Pack", place: int) -> RunRecord:
     """Return the record at a place of a pack, which is asked for it when it is looked at."""
     record = object.__new__(RunRecord)
     # One attribute, and not by way of ``__dict__``: this would take more than all the rest.
-    object.__setattr__(record, "_folded", (pack, place))
+    object.__setattr__(record, "_folded", (pack, place, False))
     return record
+
+
+def folded_at(record: RunRecord) -> "tuple[Pack, int] | None":
+    """Where a record is folded, for as long as none of its containers has been handed out; else None."""
+    try:
+        pack, place, has_containers = object.__getattribute__(record, "_folded")
+    except AttributeError:
+        return None
+    return None if has_containers else (pack, place)
 
 
 def _unfold(record: RunRecord, name: str) -> Any:
@@ -265,11 +278,13 @@ def _unfold(record: RunRecord, name: str) -> Any:
     fields = record.__dict__
     if name == "result_path" and (path := fields.get("_path")) is not None:
         return fields.setdefault(name, Path(path))
-    pack, place = fields["_folded"]
+    pack, place, _ = fields["_folded"]
     source = pack.record(place)
-    for one in (name,) if name in _CONTAINERS else _REQUIRED:
-        fields.setdefault(one, getattr(source, one))
-    return fields[name]
+    if name in _CONTAINERS:
+        fields["_folded"] = pack, place, True
+        return fields.setdefault(name, getattr(source, name))
+    fields.update(params_hash=source.params_hash, created_at=source.created_at, _path=path_text(source))
+    return getattr(record, name)
 
 
 _write = json.JSONEncoder(allow_nan=False).encode

@@ -14,6 +14,7 @@ from ._base import Index, IndexBackend
 _POWERS = (
     "clean_up",
     "close",
+    "crowded",
     "delete_records",
     "find_all_by_hash",
     "find_many_by_hash",
@@ -27,6 +28,7 @@ _POWERS = (
     "key_locks",
     "leave_token",
     "leftovers",
+    "listed",
     "may_use",
     "peek",
     "read_intact",

@@ -8,12 +8,12 @@ overrides what it can do better than the five methods do.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from .. import query
-from .._record import RunRecord
+from .. import _record, query
+from .._record import RunRecord, copy_record
 
 if TYPE_CHECKING:
     from .._locks import KeyLock, KeyLocks
@@ -132,6 +132,10 @@ class Index(ABC):
             return (record for record in self.iter() if record.params_hash in wanted)
         return (record for params_hash in dict.fromkeys(hashes) for record in self.find_all_by_hash(params_hash))
 
+    def crowded(self, hashes: Collection[str]) -> Collection[str]:
+        """Return those of some hashes under which several records may be: none under which there are is missing."""
+        return hashes
+
     def find_many_by_hash(self, hashes: Collection[str]) -> dict[str, RunRecord]:
         """Return the records inserted last under each of these hashes that has one; the caller does not change them."""
         found = {params_hash: self.peek(params_hash) for params_hash in hashes}
@@ -147,6 +151,25 @@ class Index(ABC):
         is_meant = query.predicate(condition)
         found = self._found_by_five(condition)
         return (record for record in (reversed(found) if newest_first else found) if is_meant(query.fields_of(record)))
+
+    def listed(
+        self,
+        where: Where | None = None,
+        *,
+        newest_first: bool = False,
+        is_wanted: Callable[[RunRecord], bool] | None = None,
+        shown: Callable[[RunRecord], RunRecord] = copy_record,
+    ) -> Iterator[RunRecord]:
+        """
+        Yield the records of `iter` to those who keep all of them: of a long list, most are texts until looked at.
+
+        Args:
+            where: The query.
+            newest_first: The order.
+            is_wanted: Which to take of those that the query means; all without it.
+            shown: Makes of each what is kept.
+        """
+        return _record.folded(map(shown, filter(is_wanted or _every, self.iter(where, newest_first=newest_first))))
 
     def iter_after(
         self, record: RunRecord, where: Where | None = None, *, newest_first: bool = False
@@ -321,3 +344,7 @@ def adapt(index: IndexBackend) -> Index:
 Index.__module__ = "entropic.index"  # pickles and tracebacks name the public place
 IndexBackend.__module__ = "entropic.index"
 adapt.__module__ = "entropic.index"
+
+
+def _every(record: RunRecord) -> bool:
+    return True

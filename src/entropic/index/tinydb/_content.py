@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -74,10 +75,19 @@ class Content:
         """Every run as it would stand in our layout, without comma and line feed."""
         return (_format.line(number, document) for number, document in self.documents(descriptor))
 
+    def bodies(self, descriptor: int, *, backwards: bool = False) -> Iterator[bytes]:
+        """Every run as it would stand in our layout, without its number."""
+        return (_format.body(document) for _, document in self.documents(descriptor, backwards=backwards))
+
     def runs_under(self, descriptor: int, keys: Collection[str]) -> list[tuple[int, Document]]:
         """The documents under some hashes in their order, each with its place: its number, or its offset."""
         wanted = frozenset(keys)
         return [run for run in self.documents(descriptor) if run[1].get("params_hash") in wanted]
+
+    def crowded(self, descriptor: int, hashes: Collection[str]) -> list[str]:
+        """Those of some hashes under which several runs may be."""
+        counts = Counter(document.get("params_hash") for _, document in self.documents(descriptor))
+        return [one for one in hashes if counts[one] > 1]
 
     def without(self, descriptor: int, places: Collection[int]) -> Iterator[bytes]:
         """What stands between head and closing bytes in our layout, without the runs at some places."""

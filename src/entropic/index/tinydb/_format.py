@@ -33,6 +33,7 @@ BLANKS = b" \t"
 REMOVED_END = b"\t"
 """In the place of the line feed of a line that was removed: nowhere else behind the head stands one."""
 
+_whole_line_of = re.compile(rb'"[0-9]{1,18}": (\{"params_hash": "[^"\\]*", [^\x00-\x1f]*\})').fullmatch
 _SECTOR_BYTES = 512
 _MARK_BLANKS = 24
 _COUNT_BLANKS = 24
@@ -163,6 +164,12 @@ def parse_line(text: bytes) -> tuple[int, Document] | None:
     except (ValueError, RecursionError):
         return None
     return (int(number), document) if end == len(decoded) else None
+
+
+def body_in(text: bytes) -> bytes | None:
+    """The run in a line that begins and ends as we write it, without its number; None where it has to be read."""
+    found = _whole_line_of(text)
+    return found[1] if found else None
 
 
 def parse_stock(path: str, content: bytes) -> tuple[list[tuple[int, Document]], Tables]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ... import errors, query
+from ... import _record, errors, query
 from ..._fs import LateModule, late
 from ..._record import RunRecord, copy_record
 from .._base import Index
-from ._format import FORMAT, stated_folder
+from ._format import FORMAT, excerpt, stated_folder
 from ._io import first_line
 from ._reader import LineReader
 
@@ -113,6 +114,11 @@ class TinyDBIndex(Index):
         """Yield all records under some hashes; each is found by the place of its line."""
         return (record for params_hash in dict.fromkeys(hashes) for record in self.find_all_by_hash(params_hash))
 
+    def crowded(self, hashes: Collection[str]) -> Collection[str]:
+        """Return those of some hashes under which several lines may be, by a table of where lines are."""
+        with self._reader.opened() as at:
+            return () if at is None else self._reader.ask(at, lambda content: content.crowded(at, hashes))
+
     def may_use(self, names: Collection[str]) -> Iterator[RunRecord]:
         """Yield every record that may use a file of one of these names; found by a search of the bytes."""
         if not all(re.fullmatch(_PLAIN_NAME, name) for name in names):
@@ -147,6 +153,31 @@ class TinyDBIndex(Index):
             # Asked of the records: a document of earlier releases has another path in it.
             return (record for record in self.iter(newest_first=newest_first) if is_meant(query.fields_of(record)))
         return self._matching(condition, newest_first=newest_first)
+
+    def listed(
+        self,
+        where: Where | None = None,
+        *,
+        newest_first: bool = False,
+        is_wanted: Callable[[RunRecord], bool] | None = None,
+        shown: Callable[[RunRecord], RunRecord] = copy_record,
+    ) -> Iterator[RunRecord]:
+        """
+        Yield the records of `iter` to those who keep all of them: what is far down a long list are lines of the file.
+
+        Where nothing is asked of such a line, beginning and end of it are looked at; damage between the two is told
+        when its record is looked at.
+        """
+        condition = query.condition_of(where)
+        if query.equalities_in(condition) or "result_path" in query.names_in(condition):
+            return super().listed(condition, newest_first=newest_first, is_wanted=is_wanted, shown=shown)
+        texts = self._reader.each(lambda content, at: content.bodies(at, backwards=newest_first))
+        if condition != query.EVERY_RUN:
+            is_meant = query.predicate(condition)
+            texts = (text for text in texts if is_meant(self._document(text)))
+        if is_wanted is not None:
+            texts = (text for text in texts if is_wanted(self._read_text(text)))
+        return _record.folded_texts(texts, lambda text: shown(self._read_text(text)))
 
     def iter_after(
         self, record: RunRecord, where: Where | None = None, *, newest_first: bool = False
@@ -264,6 +295,17 @@ class TinyDBIndex(Index):
     def clean_up(self) -> None:
         """Remove what killed writers have left beside the file."""
         self._writer.clean_up()
+
+    def _read_text(self, text: bytes) -> RunRecord:
+        return self._reader.checked(self._document(text), 0)
+
+    def _document(self, text: bytes) -> dict[str, Any]:
+        try:
+            document: dict[str, Any] = json.loads(text.decode())
+        except (ValueError, RecursionError) as error:
+            self.all()  # knows on which line the damage is, and tells it, if it is still there
+            raise errors.IndexCorruptError(str(self.path), 0, f"{excerpt(text)} is not a run ({error})") from None
+        return document
 
     def _matching(self, condition: Condition, *, newest_first: bool) -> Iterator[RunRecord]:
         for document in self.db.runs.matching(_runs.MatchesRun(condition), newest_first=newest_first):

@@ -54,6 +54,15 @@ class LineContent(Content):
         """Every line as it stands."""
         return (text for _, text in self._offset_texts(descriptor))
 
+    def bodies(self, descriptor: int, *, backwards: bool = False) -> Iterator[bytes]:
+        """As they stand, where beginning and end are those of a run; else they are read, and so told if damaged."""
+        for offset, text in self._offset_texts(descriptor, backwards=backwards):
+            body = _format.body_in(text)
+            if body is not None:
+                yield body
+            elif (run := self._parsed(descriptor, offset, text)) is not None:
+                yield _format.body(run[1])
+
     def without(self, descriptor: int, places: Collection[int]) -> Iterator[bytes]:
         """The bytes between the lines at some offsets, copied as they are."""
         separator, begin = b"\n", self.start + 1

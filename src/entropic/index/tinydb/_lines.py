@@ -159,6 +159,13 @@ class LinesContent(LineContent):
             self._table = self._build_table(descriptor)
         return sorted((run for key in set(keys) for run in self._runs_of(descriptor, key)), key=itemgetter(0))
 
+    def crowded(self, descriptor: int, hashes: Collection[str]) -> list[str]:
+        """By their offsets, without a look at the lines."""
+        table = self._table_at_hand(descriptor)
+        if table is None:
+            table = self._table = self._build_table(descriptor)
+        return [one for one in hashes if len(table.offsets(_format.json_text(one))) > 1]
+
     def grow(self, descriptor: int, size: int) -> list[str] | None:
         """Read the new tail, if head and last known line are where they were."""
         self._ahead = _Ahead(0, b"")  # it has been written to: should that be by hand, lines are looked at anew
