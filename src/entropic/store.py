@@ -60,8 +60,8 @@ class Store:
         index: Where records are kept instead of *db_path*: any object with the five methods of
             `entropic.index.IndexBackend`; or a URL for `entropic.index.SQLIndex`, such as
             ``"postgresql://user@host/runs"``.
-        durable: Sync result, folder and index to disk before a run is reported. False gives up power cuts only, never
-            kills.
+        durable: Sync result, folder and index to disk before a run is reported; short runs of a sweep share the syncs
+            of folder and index. False gives up power cuts only, never kills.
         keep_failed: Keep what a runner that raised has written, with the traceback, under
             ``results_dir/.entropic/failed/``. It is never served.
         digest_up_to_bytes: Record a SHA-256 of results up to this size; and of larger ones, if to read them takes about
@@ -267,10 +267,12 @@ class Store:
         """
         `run_or_retrieve` every point, here or in parallel, and return the records in the order of the points.
 
-        Recorded points are answered at once, duplicates run once, and each run is recorded the moment it finishes: a
-        sweep that was stopped, by Ctrl-C or by a crash, carries on when it is started again. Several sweeps of the same
-        points, in any threads and processes, share them. Points are drawn as they are needed, so a generator of
-        millions is welcome.
+        Recorded points are answered at once, duplicates run once, and each run is recorded when it finishes: a sweep
+        that was stopped, by Ctrl-C or by a crash, carries on when it is started again. On *workers* or an *executor*,
+        runs of less than 50 ms that follow one another are recorded together, and share the syncs: none is reported
+        before it is on disk, and a worker that is killed costs at most those that ended in its last 50 ms. Several
+        sweeps of the same points, in any threads and processes, share them. Points are drawn as they are needed, so a
+        generator of millions is welcome.
 
         Args:
             points: Mappings: `entropic.grid`, a list, a generator, or a DataFrame, whose rows they are then.

@@ -280,7 +280,12 @@ class ProgramPoints(PlainRuns):
         values, program = self._program(point)
         return self._engine.key_of(values, program)
 
-    def ensure(self, point: Any, params_hash: str, *, waits: bool = False) -> tuple[RunRecord, bool]:
+    def group(self) -> None:
+        """None: a program takes longer than to record it."""
+
+    def ensure(
+        self, point: Any, params_hash: str, *, waits: bool = False, group: object = None
+    ) -> tuple[RunRecord, bool]:
         values, program = self._program(point)
         key = self._engine.key_of(values, program)
         require_same_point(key, params_hash)

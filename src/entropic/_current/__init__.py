@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ._progress import report_progress
     from ._run import NOTE_VARIABLE, CurrentRun, inherited_descriptors, note_for_programs, note_use, watch_runs
     from ._signals import StopRequests
-    from ._stop import hearing_signals, should_stop, spare_results, stop_here
+    from ._stop import hearing_signals, interim_work, interrupts_held_off, should_stop, spare_results, stop_here
 
 __all__ = [
     "NOTE_VARIABLE",
@@ -19,6 +19,8 @@ __all__ = [
     "StopRequests",
     "hearing_signals",
     "inherited_descriptors",
+    "interim_work",
+    "interrupts_held_off",
     "note_for_programs",
     "note_use",
     "report_progress",
@@ -38,6 +40,6 @@ __getattr__, __dir__ = door(
         "_progress": "report_progress",
         "_run": "NOTE_VARIABLE CurrentRun inherited_descriptors note_for_programs note_use watch_runs",
         "_signals": "StopRequests",
-        "_stop": "hearing_signals should_stop spare_results stop_here",
+        "_stop": "hearing_signals interim_work interrupts_held_off should_stop spare_results stop_here",
     },
 )

@@ -35,6 +35,8 @@ class StopSignals:
     Attributes:
         caught: The signal that has come, by its name; empty if none has.
         spare_results: Whether a run that has ended is recorded before a signal has its effect.
+        interim: Records the runs that have ended, when a signal comes during another one, which it ends; None if there
+            are none, or the other one asks whether it should stop.
     """
 
     def __init__(self) -> None:
@@ -42,8 +44,9 @@ class StopSignals:
         self.spare_results = False
         self._before: dict[int, Any] = {}
         self._came_at: dict[int, float] = {}
+        self.interim: Callable[[], object] | None = None
         self._runs = 0
-        self._is_answered = self._is_lasting = False
+        self._is_answered = self._is_lasting = self._is_asked = False
         self._held = threading.local()
         self._main_thread = threading.main_thread().ident
         if hasattr(os, "register_at_fork"):
@@ -64,7 +67,7 @@ class StopSignals:
     def _begin_anew(self) -> None:
         self._main_thread = threading.get_ident()  # the one that has forked
         self._restore()
-        self.caught, self._runs, self._is_lasting = "", 0, False
+        self.caught, self._runs, self._is_lasting, self.interim = "", 0, False, None
         self._let_through()
 
     def are_heard(self) -> bool:
@@ -89,10 +92,10 @@ class StopSignals:
         self._runs -= 1
         self._is_answered = self._is_answered or has_stopped
         # Elsewhere it is a coroutine that the collector has ended.
-        if (self._runs and not has_held) or not self.are_heard():
+        if (self._runs and (self._is_asked or not has_held)) or not self.are_heard():
             return
         if not self._before:
-            self._is_answered = False
+            self._is_answered = self._is_asked = False
             return
         is_answered, self._is_answered = self._is_answered, False
         if self._is_lasting:
@@ -105,7 +108,10 @@ class StopSignals:
 
     def catch(self) -> None:
         """Catch them from now on, if this is the main thread: until its runs have ended, or outside of any for good."""
-        if self._before or not self.are_heard():
+        if not self.are_heard():
+            return
+        self.interim, self._is_asked = None, True
+        if self._before:
             return
         self._is_lasting = not self._runs
         for number in NUMBERS:
@@ -123,6 +129,8 @@ class StopSignals:
             # Twice means that somebody does not want to wait.
             signal.signal(number, signal.SIG_DFL)
             os.kill(process_id(), number)
+        if self.interim is not None and self._would_end(number):
+            self.interim()
         if callable(before):
             handler: Callable[[int, FrameType | None], object] = before
             handler(number, frame)
@@ -136,7 +144,7 @@ class StopSignals:
             if signal.getsignal(number) == self._came:
                 with contextlib.suppress(ValueError):
                     signal.signal(number, before)
-        self._before, self._came_at = {}, {}
+        self._before, self._came_at, self._is_asked = {}, {}, False
 
 
 class StopRequests:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from ..errors import RunStopped
@@ -45,6 +48,24 @@ class hearing_signals:
 def spare_results() -> None:
     """From now on in this process, a run that has ended is recorded before a signal has its effect."""
     signals.spare_results = True
+
+
+@contextlib.contextmanager
+def interrupts_held_off() -> Iterator[None]:
+    """An interrupt comes after the block: in its midst, many results that are whole would be kept aside for it."""
+    if not (signals.are_heard() and hasattr(signal, "pthread_sigmask")):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def interim_work(work: Callable[[], object] | None) -> None:
+    """What is to be done before a signal ends this process while a run is at work; None for nothing."""
+    signals.interim = work
 
 
 def should_stop(margin_seconds: float = MARGIN_SECONDS) -> bool:

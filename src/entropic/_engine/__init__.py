@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._ending import not_removed
     from ._failure import keep_failure
     from ._fallback import select_with_fallbacks
+    from ._group import RunGroup
     from ._known import CannotReplayError, Comparison, call_of, is_known, judge_of_code, make_known
     from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
     from ._manifest import differs, first_defect, has_recorded_digests, is_stored
@@ -55,6 +56,7 @@ __all__ = [
     "ResultPaths",
     "Rules",
     "RunCache",
+    "RunGroup",
     "Runner",
     "Settings",
     "StalenessPolicy",
@@ -119,6 +121,7 @@ __getattr__, __dir__ = door(
         "_ending": "not_removed",
         "_fallback": "select_with_fallbacks",
         "_failure": "keep_failure",
+        "_group": "RunGroup",
         "_known": "CannotReplayError Comparison call_of is_known judge_of_code make_known",
         "_lookup": "Candidate Lookup agrees has_own_key identity_fields identity_of judge",
         "_manifest": "differs first_defect has_recorded_digests is_stored",

@@ -94,13 +94,9 @@ class RunCache:
 
     @late
     def staging(self) -> _results.StagingArea:
-        settings = self.settings
-        return _results.StagingArea(
-            str(settings.results_dir),
-            settings.durable,
-            keep_failed=settings.keep_failed,
-            keeps_together=settings.remote is not None,
-        )
+        settings, is_cache = self.settings, self.settings.remote is not None
+        place, durable = str(settings.results_dir), settings.durable
+        return _results.StagingArea(place, durable, keep_failed=settings.keep_failed, keeps_together=is_cache)
 
     @late
     def _key_locks(self) -> _locks.ByteLocks | _locks.LockFiles:
@@ -152,7 +148,7 @@ class RunCache:
         return Fallbacks(self.settings, self.paths, self.recorder, self.writer, self.codebook, self.notes)
 
     def settle(self) -> None:
-        """Remove what runs of this process have put off to remove; see `IndexWriter.settle`."""
+        """Record, and remove, what runs of this process have put off; see `IndexWriter.settle`."""
         if "writer" in vars(self):
             self.writer.settle()
 
@@ -171,11 +167,11 @@ class RunCache:
         self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None, *, waits: bool = True
     ) -> RunRecord:
         """On a miss: take the flight, *waits* says how; look again, and if nobody was faster, run."""
-        self._prepare_run()
+        self.prepare_run()
         look = SecondLook(self.finder, key, policy)
         flight = self.flights.lead(key.params_hash, look, waits=waits)
         with flight as record:
-            record = record or self._fetched(key, policy, look)
+            record = record or self.fetched(key, policy, look)
             if record is None:
                 with self.recorder.run(key, work, metadata, policy, look.found, flight=flight) as run:
                     run.returned = work(run.path)
@@ -186,11 +182,11 @@ class RunCache:
         self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None, *, waits: bool = True
     ) -> RunRecord:
         """As `obtain`, for a coroutine: the event loop stays free while it waits."""
-        self._prepare_run()
+        self.prepare_run()
         look = SecondLook(self.finder, key, policy)
         flight = self.flights.lead(key.params_hash, look, waits=waits)
         async with flight as record:
-            record = record or self._fetched(key, policy, look)
+            record = record or self.fetched(key, policy, look)
             if record is None:
                 with self.recorder.run(key, work, metadata, policy, look.found, flight=flight) as run:
                     run.returned = await work.awaited(run.path)
@@ -200,18 +196,20 @@ class RunCache:
     def retrieve(self, key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None:
         """As `recall`; what a fallback has is fetched."""
         record = self.recall(key, policy)
+        if record is None and "writer" in vars(self) and self.writer.record_pending():
+            record = self.recall(key, policy)
         if record is not None or (found := self.found_elsewhere(key, policy)) is None:
             return record
-        self._prepare_run()
+        self.prepare_run()
         look = SecondLook(self.finder, key, policy)
         with self.flights.lead(key.params_hash, look) as record:
-            return record or self._fetched(key, policy, look, found)
+            return record or self.fetched(key, policy, look, found)
 
     def found_elsewhere(self, key: Key, policy: StalenessPolicy | None = None) -> Found | None:
         """What a fallback has for a key that nothing here answers; nothing is written."""
         return self.fallbacks.find(key, policy) if self.settings.fallback else None
 
-    def _fetched(
+    def fetched(
         self, key: Key, policy: StalenessPolicy | None, look: SecondLook, found: Found | None = None
     ) -> RunRecord | None:
         """What a fallback has for a key, taken over; the flight of the key is ours."""
@@ -225,7 +223,7 @@ class RunCache:
 
     def execute(self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None) -> RunRecord:
         """Run, whatever is recorded."""
-        self._prepare_run()
+        self.prepare_run()
         with self.recorder.run(key, work, metadata, policy, _REQUESTED, "run") as run:
             run.returned = work(run.path)
         return run.record
@@ -234,7 +232,7 @@ class RunCache:
         self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None
     ) -> RunRecord:
         """Run a coroutine, whatever is recorded."""
-        self._prepare_run()
+        self.prepare_run()
         with self.recorder.run(key, work, metadata, policy, _REQUESTED, "run") as run:
             run.returned = await work.awaited(run.path)
         return run.record
@@ -250,7 +248,7 @@ class RunCache:
         waits: bool,
     ) -> RunRecord:
         """Run one numbered replicate of a key, unless *answer*, asked under the flight of that number, has it."""
-        self._prepare_run()
+        self.prepare_run()
         flown = hash_params({"of": key.params_hash, "replicate": number})
         flight = self.flights.lead(flown, answer, waits=waits)
         with flight as record:
@@ -375,10 +373,12 @@ class RunCache:
     def prepare(self, module_name: str | None, code: Fingerprint | None = None) -> None:
         """Load and find out what the first run needs, for processes to be forked; it says itself what is in its way."""
         with contextlib.suppress(Exception):
-            self._prepare_run()
+            self.prepare_run()
         self.recorder.prepare(module_name, code)
 
-    def _prepare_run(self) -> None:
+    def prepare_run(self) -> None:
+        """Refuse before a run what would be refused after it."""
+        self.writer.record_pending()
         _locks.refuse_ranks()
         self.recorder.require_writable()
         self.writer.warn_if_lost()

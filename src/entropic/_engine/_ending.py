@@ -19,7 +19,7 @@ from typing import Any
 
 from .. import _log
 from .._fs import held_open_below
-from .._results import Published, Stage
+from .._results import Published, Stage, Written
 from ..errors import (
     AmbiguousResultError,
     EntropicError,
@@ -99,21 +99,17 @@ class Ending:
             return []
         return held_open_below(self._stage.folder)
 
-    def publish(
-        self, save: Callable[..., object] | None, *, allow_empty: bool, digest_up_to_bytes: int | None
-    ) -> Published:
+    def complete(self, save: Callable[..., object] | None, *, allow_empty: bool) -> Written:
         """
-        Publish the result.
+        Have the result written, and see whether it is one.
 
         Args:
             save: Writes it, if it is the value that was returned.
             allow_empty: Whether it may be empty.
-            digest_up_to_bytes: Larger files get no digest; None for no limit.
 
         Raises:
             ResultMissingError: Nothing was written, or an empty result that is not allowed.
             AmbiguousResultError: Several things were written, none under the expected name.
-            OSError: It cannot be published.
         """
         if save is not None:
             try:
@@ -125,9 +121,35 @@ class Ending:
         if save is None and not allow_empty and not has_content(written.path, written.status):
             # As a program or a function that breaks off leaves it.
             raise ResultMissingError(os.fspath(self._stage.path), "Cannot record the run", _EMPTY)
+        return written
+
+    def start_write_back(self) -> None:
+        """Have the result be on its way to disk, with those of other runs; see `Stage.start_write_back`."""
+        self._stage.start_write_back()
+
+    def bring_to_disk(self, digest_up_to_bytes: int | None) -> None:
+        """As `publish`, up to where the result is on disk, and has not moved."""
+        self._stage.bring_to_disk(digest_up_to_bytes)
+
+    def take_back(self) -> None:
+        """Undo `publish`, whose folder cannot be brought to disk."""
+        self._stage.take_back()
+
+    def publish(self, written: Written, digest_up_to_bytes: int | None, *, syncs_folder: bool = True) -> Published:
+        """
+        Publish the result.
+
+        Args:
+            written: What `complete` has returned.
+            digest_up_to_bytes: Larger files get no digest; None for no limit.
+            syncs_folder: Bring its name to disk, too; else that is up to the caller.
+
+        Raises:
+            OSError: It cannot be published.
+        """
         if self._stage.is_durable and written.takes_long:
             self._note_end()
-        return self._stage.publish(digest_up_to_bytes)
+        return self._stage.publish(digest_up_to_bytes, syncs_folder=syncs_folder)
 
     def discard(self) -> None:
         """Give back the place that the run wrote to: it is recorded."""

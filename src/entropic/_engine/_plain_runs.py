@@ -22,6 +22,7 @@ from ._runner import BoundRunner, takes_checkpoint
 
 if TYPE_CHECKING:
     from ..index import Index
+    from ._group import RunGroup
 
 _MOST_SIMILAR = 500
 _LOOKED_AT = 10_000  # for plain runs among others, which no index tells apart
@@ -52,16 +53,26 @@ class PlainRuns:
     def key(self, point: Any) -> Key:
         return self._engine.key_of(point, self._runner)
 
-    def ensure(self, point: Any, params_hash: str, *, waits: bool = False) -> tuple[RunRecord, bool]:
+    def group(self) -> RunGroup | None:
+        from ._group import RunGroup  # loaded by those who record several
+
+        return RunGroup.of(self._engine)
+
+    def ensure(
+        self, point: Any, params_hash: str, *, waits: bool = False, group: RunGroup | None = None
+    ) -> tuple[Any, bool]:
         key = self.key(point)
         require_same_point(key, params_hash)
         work = BoundRunner(self._runner, point, key)
+        if group is not None:
+            return group.obtain(key, work, self._metadata), work.has_run
         return self._engine.obtain(key, work, self._metadata, waits=waits), work.has_run
 
     def flights(self) -> SingleFlight:
         return self._engine.flights
 
     def prepare(self) -> None:
+        self.group()
         self._engine.prepare(getattr(self._runner, "__module__", None))
 
     def close(self) -> None:

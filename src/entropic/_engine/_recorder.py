@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .._locks import Flight
     from . import _origins
     from ._away import AwayResults
+    from ._group import RunGroup
 else:  # loaded by those whose runs have inputs
     _origins = LateModule("entropic._engine._origins")
 
@@ -119,9 +120,10 @@ class Recorder:
         purpose: str = "call",
         *,
         flight: Flight[RunRecord] | None = None,
+        group: RunGroup | None = None,
     ) -> Run:
         """One run, which begins when the block of what is returned is entered; see `Run`."""
-        return Run(self, key, work, metadata, policy, found, purpose, flight)
+        return Run(self, key, work, metadata, policy, found, purpose, flight, group)
 
     def give_up(self, record: RunRecord) -> None:
         """
@@ -162,9 +164,12 @@ class Recorder:
 
         If the lock of the run was lost, and whoever has had it since has recorded the run: that record, alone.
         """
-        path = f"{self._results_dir}/{published.name}"
-        indexed = self._paths.published(published.name)
+        path, indexed = self.places_of(published)
         return self.insert(key, path, indexed, metadata, provenance, published=published, flight=flight)
+
+    def places_of(self, published: Published) -> tuple[str, str]:
+        """Where a result was published, and as the index has it."""
+        return f"{self._results_dir}/{published.name}", self._paths.published(published.name)
 
     def insert(
         self,
@@ -179,14 +184,30 @@ class Recorder:
         flight: Flight[RunRecord] | None = None,
     ) -> RunRecord:
         """As `record`, of a result that stands wherever it was made."""
-        place: str | os.PathLike[str] = path
+        record = self.described(
+            key, path, indexed_path, metadata, provenance, published=published, created_at=created_at
+        )
+        return self.insert_described(record, path, flight)
+
+    def described(
+        self,
+        key: Key,
+        path: str,
+        indexed_path: str,
+        metadata: dict[str, Any],
+        provenance: Mapping[str, Any],
+        *,
+        published: Published | None = None,
+        created_at: str | None = None,
+    ) -> RunRecord:
+        """The record of a result that stands in its place, which is looked at."""
         try:
             limit = self.settings.digest_limit(metadata.get("elapsed_seconds", 0.0))
             told = describe_result(path, published or Published(path, []), limit)
             if "inputs" in provenance:
                 inputs = _origins.seen_from(self.settings.results_dir, provenance["inputs"])
                 provenance = {**provenance, "inputs": inputs}
-            record = new_record(
+            return new_record(
                 params=decode_params(key.params),
                 path=indexed_path,
                 params_hash=key.params_hash,
@@ -194,20 +215,55 @@ class Recorder:
                 metadata=metadata,
                 provenance=decode_params({**key.identity.fields, **told, **provenance}),
             )
-            place = self._index.path or path
+        except OSError as error:
+            raise self._refused(error, path, path) from error
+
+    def insert_described(self, record: RunRecord, path: str, flight: Flight[RunRecord] | None) -> RunRecord:
+        """Insert a record, and return it as users see it."""
+        try:
             self._folder.require_own(may_return_identity=False)  # a disk may have been unmounted meanwhile
             if self._away is not None:
                 self.store_away(record)
             while not self._writer.insert(record, None if flight is None else flight.lock):
                 if flight is not None and (answer := flight.answer()) is not None:
-                    _log.passed_over(key.params_hash, path)
+                    _log.passed_over(record.params_hash, path)
                     return answer
         except OSError as error:
-            raise self._refused(error, place, path) from error
+            raise self.refused(error, path) from error
         return self._paths.handed_out(record)
 
-    def _refused(self, error: OSError, place: str | os.PathLike[str], path: str) -> OSError:
+    def insert_together(self, made: Sequence[tuple[RunRecord, Flight[RunRecord]]]) -> list[RunRecord | None]:
+        """
+        Insert the records of several runs in one step, and return them as users see them.
+
+        Returns:
+            None for each that is to be inserted by itself: the lock of its run was lost, or the index cannot take them
+            all. What is in the way of one need not be in the way of another.
+
+        Raises:
+            EntropicError: None can be inserted.
+        """
+        try:
+            self._folder.require_own(may_return_identity=False)
+            are_there = self._writer.insert_many_under([(record, flight.lock) for record, flight in made])
+        except OSError as error:
+            if isinstance(error, EntropicError):
+                raise
+            return [None] * len(made)
+        pairs = zip(made, are_there, strict=True)
+        return [self._paths.handed_out(record) if is_there else None for (record, _), is_there in pairs]
+
+    def can_insert_together(self) -> bool:
+        """Whether the index takes several records in one step, all or none, and results are not stored elsewhere."""
+        index = self._index
+        has_own = type(index).insert_many_under is not Index.insert_many_under or "insert_many_under" in vars(index)
+        return self._away is None and has_own
+
+    def refused(self, error: Exception, path: str) -> Exception:
         """The error of a run that cannot be recorded, and whose result stays where it was published."""
+        return self._refused(error, self._index.path or path, path) if isinstance(error, OSError) else error
+
+    def _refused(self, error: OSError, place: str | os.PathLike[str], path: str) -> OSError:
         if isinstance(error, OtherFolderError):
             self._folder.look_again()
         if isinstance(error, EntropicError) and not isinstance(error, _MAY_PASS):

@@ -8,7 +8,7 @@ wrong once it has returned costs nothing of what it wrote (`Ending`).
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import _log
@@ -28,6 +28,8 @@ from ._work import Work
 
 if TYPE_CHECKING:
     from .._locks import Flight
+    from .._results import Written
+    from ._group import RunGroup
     from ._recorder import Recorder
 
 Metadata = Mapping[str, Any]
@@ -47,16 +49,29 @@ class Run:
         purpose: What is asked for, that the point be recorded, one more run of it, or one of its replicates: each
             carries on from its own checkpoints.
         flight: What it is made under.
+        group: Takes it, if it is short, to be recorded together with others; see `RunGroup`.
 
     Attributes:
         path: Where to write.
         returned: What the runner has returned.
         observed: What is noted of it.
-        record: Its record, once the block has been left.
+        record: Its record, once the block has been left; of a pending run, once it is recorded.
+        is_pending: Whether it waits to be recorded together with others.
+        written: What the runner has written.
+        made: The record that is to be inserted.
+        published_at: Where its result is.
+        flight: As given.
+        signals: Has signals wait until it is recorded.
+        error: What has kept a pending run from being recorded.
     """
 
     record: RunRecord
+    made: RunRecord
+    written: Written
+    published_at: str
     returned: object = None
+    is_pending = False
+    error: BaseException | None = None
 
     def __init__(
         self,
@@ -68,6 +83,7 @@ class Run:
         found: Lookup,
         purpose: str = "call",
         flight: Flight[RunRecord] | None = None,
+        group: RunGroup | None = None,
     ) -> None:
         self._recorder = recorder
         self._key = key
@@ -76,7 +92,8 @@ class Run:
         self._details = checked_metadata(metadata)
         self._policy = policy
         self._found = found
-        self._flight = flight
+        self.flight = flight
+        self._group = group
         settings = recorder.settings
         _log_miss(key, found)
         stage = recorder.open_stage(key.params_hash, work.traits.suffix or settings.file_suffix)
@@ -85,12 +102,12 @@ class Run:
         self.observed = Observation(work.traits.module, policy, recorder.notes, found.reason)
         self._attempt = attempt_at(recorder.staging, key, work, policy, purpose, self.observed)
         self._current = CurrentRun(stage.folder, self._ending.note, is_brief=recorder.durations.are_brief(self._name))
-        self._signals = hearing_signals()
+        self.signals = hearing_signals()
 
     # ---- the block ----------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Run:
-        self._signals.__enter__()
+        self.signals.__enter__()
         try:
             self._ending.begin()
             self._current.__enter__()
@@ -107,25 +124,31 @@ class Run:
             return
         try:
             self._stop()
-            self._record()
+            self._complete()
+            self.is_pending = self._group is not None and self._group.takes(self)
+            if not self.is_pending:
+                self.publish()
+                self.insert()
+                self._attempt.end(None)
         except BaseException as refused:
             self._fail(refused)
             raise
-        self._current.close()
-        self._ending.discard()
-        self._signals.leave(None)
-        self._tell()
+        if not self.is_pending:
+            self.end()
+            self.signals.leave(None)
+            self.tell()
 
     def _stop(self) -> None:
         """The runner has returned: what is noted of it ends here."""
-        self._signals.hold()  # before the sweep of a worker hears that its run has ended
+        self.signals.hold()  # before the sweep of a worker hears that its run has ended
         self.observed.stop()
         self._current.__exit__()
         self._ending.note_returned(self.returned)
         self._current.require_going_on()
         self.observed.complete(self._current.used)
 
-    def _record(self) -> None:
+    def _complete(self) -> None:
+        """Have the result written, and note what there is to note of it."""
         recorder, observed, traits = self._recorder, self.observed, self._work.traits
         elapsed_seconds = observed.elapsed_seconds
         recorder.durations.note(self._name, elapsed_seconds)
@@ -136,13 +159,64 @@ class Run:
         self._attempt.add_earlier(observed)
         if self._work.inputs:
             observed.provenance["inputs"] = self._work.inputs
-        limit = recorder.settings.digest_limit(observed.elapsed_seconds)
-        published = self._ending.publish(traits.save, allow_empty=allow_empty, digest_up_to_bytes=limit)
+        self._metadata = {"elapsed_seconds": observed.elapsed_seconds, **told, **self._details}
+        self.written = self._ending.complete(traits.save, allow_empty=allow_empty)
+
+    # ---- the result and its record: step by step, alone or together with those of other runs ------------------------
+
+    @property
+    def _digest_limit(self) -> int | None:
+        return self._recorder.settings.digest_limit(self.observed.elapsed_seconds)
+
+    def publish(self, *, syncs_folder: bool = True) -> None:
+        """Publish the result, and make its record."""
+        observed = self.observed
+        published = self._ending.publish(self.written, self._digest_limit, syncs_folder=syncs_folder)
         if published.siblings:
             observed.provenance["siblings"] = published.siblings
-        metadata = {"elapsed_seconds": observed.elapsed_seconds, **told, **self._details}
-        self.record = recorder.record(self._key, published, metadata, observed.provenance, self._flight)
-        self._attempt.end(None)
+        self.published_at, indexed = self._recorder.places_of(published)
+        self.made = self._recorder.described(
+            self._key, self.published_at, indexed, self._metadata, observed.provenance, published=published
+        )
+
+    def attempt(self, step: Callable[[], object]) -> bool:
+        """Take a step of a pending run; tell whether that could be done. If not, what it wrote is kept, as ever."""
+        try:
+            step()
+        except Exception as error:
+            self.refuse(error)
+            return False
+        return True
+
+    def refuse(self, error: BaseException) -> None:
+        """It is not pending any more: it cannot be recorded."""
+        self.error = error
+        try:
+            self._fail(error)
+        except Exception as told:  # where what it wrote is kept
+            self.error = told
+
+    def start_write_back(self) -> None:
+        """Have the result be on its way to disk."""
+        self._ending.start_write_back()
+
+    def bring_to_disk(self) -> None:
+        """Bring the result to disk, where it was written."""
+        self._ending.bring_to_disk(self._digest_limit)
+
+    def take_back(self, error: OSError) -> None:
+        """Undo the publication, whose folder cannot be brought to disk; raises the error that says so."""
+        self._ending.take_back()
+        raise error
+
+    def insert(self) -> None:
+        """Insert the record by itself."""
+        self.record = self._recorder.insert_described(self.made, self.published_at, self.flight)
+
+    def end(self) -> None:
+        """Give back what the run has held: it is recorded."""
+        self._current.close()
+        self._ending.discard()
 
     def _fail(self, error: BaseException) -> None:
         """Undo what can be undone, whatever has gone wrong; what a runner that has returned wrote is kept."""
@@ -164,9 +238,9 @@ class Run:
             finally:
                 self._ending.fail(error)
         finally:
-            self._signals.leave(error)
+            self.signals.leave(error)
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
         """Say what there is to say of a run that is recorded, and of the record whose place it takes."""
         found, record = self._found, self.record
         if _log.is_enabled_for(_log.INFO):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from .. import _log
 from .._fs import warn
@@ -16,6 +18,9 @@ from ..errors import LostIndexWarning
 from ..index import Index
 from ._backlog import Backlog
 from ._settings import Settings
+
+if TYPE_CHECKING:
+    from ._group import RunGroup
 
 _LOOK_SECONDS = 1.0
 
@@ -33,6 +38,7 @@ class IndexWriter:
 
     Attributes:
         journal: The journal.
+        groups: Of the threads that record runs together.
     """
 
     def __init__(self, settings: Settings, index: Index) -> None:
@@ -42,6 +48,7 @@ class IndexWriter:
         self._file: tuple[int, int] | None = None
         self._has_looked, self._next_look = False, 0.0
         self._stale = Backlog()
+        self.groups: dict[int, RunGroup] = {}
 
     def insert(self, record: RunRecord, lock: KeyLock | None = None) -> bool:
         """Add a record; if it was made under the lock of a key, as `Index.insert_under`."""
@@ -52,6 +59,14 @@ class IndexWriter:
                 return False
             self._note("recorded", [record])
         return True
+
+    def insert_many_under(self, made: Sequence[tuple[RunRecord, KeyLock | None]]) -> list[bool]:
+        """Add the records of several runs, as `Index.insert_many_under`."""
+        records = [record for record, _ in made]
+        with encoded(records):
+            are_added = self._index.insert_many_under(made)
+            self._note("recorded", [record for record, is_added in zip(records, are_added, strict=True) if is_added])
+        return are_added
 
     def insert_many(self, records: Sequence[RunRecord]) -> None:
         """Add records, as `Index.insert_many`."""
@@ -68,8 +83,14 @@ class IndexWriter:
         """Remove a record that a newer one has taken over from, together with others of its kind; see `Backlog`."""
         self._stale.add(record, self.delete_records)
 
+    def record_pending(self) -> bool:
+        """Record runs of this thread that wait to be recorded together, if there are some; see `RunGroup`."""
+        group = self.groups.get(threading.get_ident()) if self.groups else None
+        return group is not None and group.commit_for_run()
+
     def settle(self) -> None:
-        """Remove now what `delete_stale` has put off."""
+        """Record now what `record_pending` would, and remove what `delete_stale` has put off."""
+        self.record_pending()
         self._stale.clear(self.delete_records)
 
     def replace_records(self, old: Collection[RunRecord], new: Sequence[RunRecord]) -> None:

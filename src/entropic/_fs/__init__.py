@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         share_file,
         share_in_group,
         share_tree,
+        start_write_back,
         sync,
         sync_tree,
     )
@@ -126,6 +127,7 @@ __all__ = [
     "share_file",
     "share_in_group",
     "share_tree",
+    "start_write_back",
     "status_of",
     "suspended_holder",
     "sync",
@@ -152,7 +154,7 @@ __getattr__, __dir__ = door(
         ),
         "_files": (
             "group_rights make_folder make_shared_folder move_new remove require_access share_file "
-            "share_in_group share_tree sync sync_tree"
+            "share_in_group share_tree start_write_back sync sync_tree"
         ),
         "_flock": (
             "byte_unlocker closer has_byte_locks has_locks is_abandoned is_at remove_abandoned suspended_holder "

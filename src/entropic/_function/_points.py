@@ -35,6 +35,7 @@ from ._call import Call
 from ._function import FunctionCache
 
 if TYPE_CHECKING:
+    from .._engine import RunGroup
     from ..index import Index
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
@@ -133,8 +134,17 @@ class FunctionPoints:
         found = engine.found_elsewhere(key, watch)
         return None if found is None else engine.fallbacks.is_of_earlier_code(found, key)
 
-    def ensure(self, point: Any, params_hash: str, *, waits: bool = False) -> tuple[RunRecord, bool]:
+    def group(self) -> RunGroup | None:
+        from .._engine import RunGroup  # loaded by those who record several
+
+        return None if self.cache.is_async else RunGroup.of(self.cache.engine)
+
+    def ensure(
+        self, point: Any, params_hash: str, *, waits: bool = False, group: RunGroup | None = None
+    ) -> tuple[Any, bool]:
         key, call, watch = self._call(point, params_hash)
+        if group is not None:
+            return group.obtain(key, call, self.metadata, watch), self._has_run(call)
         record = self.cache.engine.obtain(key, call, self.metadata, watch, waits=waits)
         return record, self._has_run(call)
 
@@ -161,7 +171,8 @@ class FunctionPoints:
         return self.cache.engine.flights
 
     def prepare(self) -> None:
-        self.cache.growth  # noqa: B018  # made when it is asked for
+        self.group()
+        self.cache.growth, self.cache.defaults  # noqa: B018  # made when they are asked for
         self.cache.engine.prepare(self.cache.function.__module__, self.cache.watches.own.code_now())
 
     def close(self) -> None:

@@ -210,7 +210,12 @@ class NumberedReplicates:
     def elsewhere(self, key: _NumberKey) -> bool | None:
         return None  # a store that is fallen back on is asked for points, not for further runs of one
 
-    def ensure(self, point: Any, params_hash: str, *, waits: bool = False) -> tuple[RunRecord, bool]:
+    def group(self) -> None:
+        return None
+
+    def ensure(
+        self, point: Any, params_hash: str, *, waits: bool = False, group: object = None
+    ) -> tuple[RunRecord, bool]:
         flight = self.key(point)
         require_same_point(flight, params_hash)
         call = Call(self._cache, flight.key, *self._replicates(point))

@@ -22,7 +22,7 @@ from typing import Generic, TypeVar
 from .. import _log
 from .._fs import calling_frame, forks_held_off, watch_forks
 from ._protocols import KeyLock, KeyLocks
-from ._tickets import Line, TaskTicket, ThreadTicket, Ticket, enter
+from ._tickets import Line, TaskTicket, ThreadTicket, Ticket, enter, leave
 
 _FIRST_POLL_SECONDS = 0.001
 _LONGEST_POLL_SECONDS = 0.05
@@ -234,6 +234,7 @@ class Flight(Generic[T]):
     """
 
     _ticket: Ticket | None = None
+    _outlives = False
 
     def __init__(self, flights: SingleFlight, params_hash: str, answer: Callable[[], T | None], waits: bool) -> None:
         self._flights = flights
@@ -261,6 +262,17 @@ class Flight(Generic[T]):
             raise
 
     def __exit__(self, *exception: object) -> None:
+        if not self._outlives:
+            self.end()
+
+    def outlive_block(self) -> None:
+        """Last until `end`, or as long as the thread, and not only until the end of the block."""
+        if self._ticket is not None:
+            leave(self._ticket)
+        self._outlives = True
+
+    def end(self) -> None:
+        """Let go of the key."""
         if self._ticket is not None:
             self._flights._end(self._ticket)
 

@@ -58,6 +58,9 @@ class Ticket:
             self._line = None
         self._locks = None  # the context it was entered in may keep the ticket for long, and need not keep these
 
+    def outlive(self) -> None:
+        """Last until it is ended, whatever becomes of the function that has taken it."""
+
     def hang_bell(self) -> None:
         """Be woken from now on, to look again whether it is first."""
         raise NotImplementedError
@@ -97,6 +100,9 @@ class ThreadTicket(Ticket):
 
     def end(self) -> None:
         super().end()
+        self._frame = None
+
+    def outlive(self) -> None:
         self._frame = None
 
     def hang_bell(self) -> None:
@@ -225,3 +231,9 @@ def enter(ticket: Ticket, locks: KeyLocks) -> None:
                 raise ReentrantRunError(ticket.params_hash)
             left = (*left, one)
     _leading.set((*left, ticket))
+
+
+def leave(ticket: Ticket) -> None:
+    """Note that nothing waits for a key any more from within the current context, though the ticket goes on."""
+    ticket.outlive()
+    _leading.set(tuple(one for one in _leading.get() if one is not ticket))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ._running import Seen, runs_seen
     from ._sessions import dead_sessions, take_dead_work, unclaimed_work
     from ._shards import is_shard, own_results
-    from ._stage import Published, Stage
+    from ._stage import Published, Stage, Written
     from ._staging import StagingArea
     from ._task_files import TaskFile, TaskName, dead_task_files
     from ._waiting import announcer
@@ -37,6 +37,7 @@ __all__ = [
     "StagingArea",
     "TaskFile",
     "TaskName",
+    "Written",
     "announcer",
     "checkpoint_places",
     "dead_sessions",
@@ -77,7 +78,7 @@ __getattr__, __dir__ = door(
         "_running": "Seen runs_seen",
         "_sessions": "dead_sessions take_dead_work unclaimed_work",
         "_shards": "is_shard own_results",
-        "_stage": "Published Stage",
+        "_stage": "Published Stage Written",
         "_staging": "StagingArea",
         "_waiting": "announcer",
         "_written": "OUTPUT_ENDING",

@@ -20,6 +20,7 @@ from .._fs import (
     remove,
     share_in_group,
     share_tree,
+    start_write_back,
     sync,
     sync_tree,
 )
@@ -79,13 +80,15 @@ class Stage:
     """
 
     _entries: dict[str, os.stat_result] | None = None
-    _has_note = _is_emptied = False
+    _content: FileContent | None = None
+    _has_note = _is_on_disk = _is_emptied = False
 
     def __init__(self, area: StagingArea, session: Session, folder: str, name: str, stem: str) -> None:
         self._area = area
         self._session: Session | None = session  # which lasts until this is done
         self._name = name
         self._owner = process_id()
+        self._published: tuple[str, list[tuple[str, str]]] = "", []
         self.folder = f"{area.staging}/{folder}"
         self.stem = stem
         self.path = area.layout.staging / f"{folder}/{name}"
@@ -125,14 +128,41 @@ class Stage:
                 raise missing(self.path) from None
         return Written(path, status)
 
-    def publish(self, digest_up_to_bytes: int | None = -1) -> Published:
+    def start_write_back(self) -> None:
+        """Have what the runner wrote be on its way to disk, if it is to be there; see `bring_to_disk`."""
+        if self._area.durable:
+            for name, status in self._look().items():
+                if stat.S_ISREG(status.st_mode):
+                    start_write_back(f"{self.folder}/{name}")
+
+    def bring_to_disk(self, digest_up_to_bytes: int | None = -1) -> None:
+        """
+        Sync what the runner wrote, if durable; what the result holds, if it is a plain file, is read in the same go.
+
+        Args:
+            digest_up_to_bytes: A plain file up to this size is digested; None for no limit.
+
+        Raises:
+            ResultMissingError, AmbiguousResultError: As `written`.
+            OSError: It cannot be synced, or not be read.
+        """
+        entries = self._look()
+        written = result_among(self.path, self._name, entries)
+        if rights := group_rights(self._area.results_dir):
+            for name in entries:
+                share_tree(f"{self.folder}/{name}", rights)
+        self._content = self._brought_to_disk(entries, written, digest_up_to_bytes)
+        self._is_on_disk = True
+
+    def publish(self, digest_up_to_bytes: int | None = -1, *, syncs_folder: bool = True) -> Published:
         """
         Move what the runner wrote into the results folder, on disk first if durable. Never over anything there.
 
         The emptied staging folder stays until `discard`, to say that the result is about to be recorded.
 
         Args:
-            digest_up_to_bytes: A plain file up to this size is digested; None for no limit.
+            digest_up_to_bytes: As for `bring_to_disk`, which is called first unless it has been.
+            syncs_folder: Bring its new name to disk, too, if durable; else that is up to the caller.
 
         Raises:
             ResultMissingError: Nothing was written.
@@ -145,22 +175,32 @@ class Stage:
                 "Cannot publish the result: this process was forked inside the run, and the run is its parent's. "
                 "End a child inside the runner with os._exit, or use multiprocessing."
             )
+        if not self._is_on_disk:
+            self.bring_to_disk(digest_up_to_bytes)
         entries = self._look()
         written = result_among(self.path, self._name, entries)
-        if rights := group_rights(self._area.results_dir):
-            for name in entries:
-                share_tree(f"{self.folder}/{name}", rights)
-        content = self._brought_to_disk(entries, written, digest_up_to_bytes)
         place = self._area.shards.place_for(self.stem)
         try:
             if len(entries) > 1 and self._area.keeps_together:
                 raise FileExistsError
-            name, siblings = self._publish_in(place, entries, written)
+            name, siblings = self._publish_in(place, entries, written, syncs_folder=syncs_folder)
         except FileExistsError:
             # A name is taken where there are companions. What refers to one of them by its name has to find its own.
-            name, siblings = self._publish_in(self._new_run_folder(place), entries, written)
+            in_folder = self._new_run_folder(place)
+            name, siblings = self._publish_in(in_folder, entries, written, syncs_folder=syncs_folder)
         self._is_emptied = True
-        return Published(name, siblings, content)
+        return Published(name, siblings, self._content)
+
+    def take_back(self) -> None:
+        """Undo the publication, as far as that can be done: its place cannot be brought to disk."""
+        place, moved = self._published
+        self._is_emptied = False
+        for name, now in moved:
+            with contextlib.suppress(OSError):
+                os.rename(f"{place}/{now}", f"{self.folder}/{name}")
+        if is_own_name(os.path.basename(place)):
+            with contextlib.suppress(OSError):
+                os.rmdir(place)
 
     def _look(self) -> dict[str, os.stat_result]:
         """What the runner wrote, by name, each with its status."""
@@ -186,11 +226,14 @@ class Stage:
                 sync_tree(f"{self.folder}/{name}", status.st_mode)
         return content
 
-    def _publish_in(self, folder: str, entries: dict[str, os.stat_result], written: str) -> tuple[str, list[str]]:
+    def _publish_in(
+        self, folder: str, entries: dict[str, os.stat_result], written: str, *, syncs_folder: bool
+    ) -> tuple[str, list[str]]:
         """Move all that was written into a folder below the results folder, or into that itself; how it is called."""
         results_dir = self._area.results_dir
         place = f"{results_dir}/{folder}" if folder else results_dir
         moved: list[tuple[str, str]] = []  # each as it was called, and as it is
+        self._published = place, moved
         try:
             mode = entries[written].st_mode
             for name, status in entries.items():
@@ -201,16 +244,10 @@ class Stage:
             moved.append((written, result))
             if stat.S_ISLNK(mode) and not os.path.exists(f"{place}/{result}"):
                 raise missing(self.path)  # it leads into the staging folder
-            if self._area.durable:
+            if self._area.durable and syncs_folder:
                 sync(place)
         except BaseException:
-            # Back to where they came from: a failed publication shows nothing, and loses nothing.
-            for name, now in moved:
-                with contextlib.suppress(OSError):
-                    os.rename(f"{place}/{now}", f"{self.folder}/{name}")
-            if is_own_name(os.path.basename(place)):
-                with contextlib.suppress(OSError):
-                    os.rmdir(place)
+            self.take_back()  # a failed publication shows nothing, and loses nothing
             raise
         return f"{folder}/{result}" if folder else result, [name for name, _ in moved[:-1]]
 

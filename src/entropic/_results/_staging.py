@@ -19,7 +19,7 @@ from ._shards import Shards
 from ._stage import Stage
 from ._task_files import remove_dead_task_files
 
-_MOST_SPARE = 8
+_MOST_SPARE = 64  # as many runs as are recorded together
 
 
 class StagingArea:

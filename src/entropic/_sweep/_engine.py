@@ -22,17 +22,18 @@ from typing import Any
 
 from .._current import stopped
 from .._fs import give_again
-from ..errors import Failure, JobLostError, NotSharedError, RunStopped
+from ..errors import Failure, NotSharedError, RunStopped
 from ._elsewhere import Elsewhere
 from ._expected import Limits
 from ._handshake import NotSeen
 from ._look_ahead import drawn
 from ._outcomes import Asked, Counts, Outcome, failure_of, nobody_looks
 from ._queue import Queue
+from ._reporting import attempt
 from ._sharing import Sharing
 from ._subject import Subject
-from ._tasks import NotStarted, Report, Reported, Task, attempt
-from ._verdicts import Verdicts, error_of
+from ._tasks import NotStarted, Report, Reported, Task
+from ._verdicts import Verdicts, error_of, suspects_among
 from ._workers import Died, Stopped, Workers
 
 _LOOK_SECONDS = 0.002
@@ -313,11 +314,9 @@ class Sweep:
             for asked in missing:
                 yield from self._given_up(asked, failure_of(asked.point, error))
         else:
-            self._suspect(missing, one=is_in_doubt or isinstance(outcome, JobLostError))
+            self._suspect(*suspects_among(batch, missing, outcome))
 
-    def _suspect(self, missing: list[Asked], *, one: bool) -> None:
-        """Of a process or job that ended, the first point without a record was at work; of an executor, any of them."""
-        suspects, innocent = (missing[:1], missing[1:]) if one else (missing, [])
+    def _suspect(self, suspects: list[Asked], innocent: list[Asked]) -> None:
         for asked in suspects:
             asked.is_suspect = True
         self._suspects.extend(suspects)

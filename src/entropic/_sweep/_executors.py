@@ -13,8 +13,9 @@ from ._futures import Futures, require_usable
 from ._handshake import NotSeen
 from ._options import worker_count
 from ._pickling import is_main_unknown
+from ._reporting import work_through
 from ._run_limits import RunLimits
-from ._tasks import BATCH_SECONDS, Points, Reported, Task, work_through
+from ._tasks import BATCH_SECONDS, Points, Reported, Task
 from ._workers import BATCHES_A_WORKER, LARGEST_BATCH, Returned
 
 _UNKNOWN_WORKERS = 128

@@ -23,9 +23,10 @@ from typing import Any
 from .._current import StopRequests, spare_results, stopped, watch_runs
 from ..errors import EntropicError, sendable
 from ._process_tree import kill_tree
+from ._reporting import work_through
 from ._run_limits import RunLimits
 from ._supervision import Begun, Ended, Gate, RunOfWorker, Supervisor, WatchedRuns
-from ._tasks import BATCH_SECONDS, NotStarted, PackedTask, Points, Reported, Task, work_through
+from ._tasks import BATCH_SECONDS, NotStarted, PackedTask, Points, Reported, Task
 from ._workers import BATCHES_A_WORKER, LARGEST_BATCH, Died, Returned, Stopped
 
 _GRACE_SECONDS = 5.0

@@ -96,7 +96,15 @@ class Queue:
             latest = [asked.latest for asked in batch] if any(asked.latest < math.inf for asked in batch) else ()
             seconds = self._workers.batch_seconds
             hashes = [asked.key.params_hash for asked in batch]
-            points = Points(asked, new_number(), hashes, seconds=seconds, by_value=self._by_value, latest=latest)
+            points = Points(
+                asked,
+                new_number(),
+                hashes,
+                seconds=seconds,
+                by_value=self._by_value,
+                latest=latest,
+                may_group=not any(asked.is_recorded_alone for asked in batch),
+            )
             self._under_way[points.number] = batch
             self._handed_out += 1
             for one in batch:

@@ -22,6 +22,23 @@ class Flights(Protocol):
         ...
 
 
+class Group(Protocol):
+    """Runs of one worker that are recorded together; in its block they are had by `Subject.ensure`."""
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    def settled(self, obtained: Any) -> Any:
+        """
+        The record of what was had in the block, once that has been left.
+
+        Raises:
+            Exception: The run could not be recorded.
+        """
+        ...
+
+
 class Token(Protocol):
     """What whoever sees the same index finds there."""
 
@@ -80,7 +97,11 @@ class Subject(Protocol):
         """Whether a run that would be fetched for a key was made by code that has changed since; None if none is."""
         ...
 
-    def ensure(self, point: Any, params_hash: str, *, waits: bool = False) -> tuple[Any, bool]:
+    def group(self) -> Group | None:
+        """What records short runs together; None if they are recorded one by one."""
+        ...
+
+    def ensure(self, point: Any, params_hash: str, *, waits: bool = False, group: Any = None) -> tuple[Any, bool]:
         """
         Have the point recorded: its record, and whether it was run for that, here and now.
 
@@ -88,6 +109,8 @@ class Subject(Protocol):
             point: The point.
             params_hash: That of its key, as it was when it was drawn.
             waits: Whether to wait for another that runs it.
+            group: What `group` has returned: it may be recorded with others then, and what settles in a record is
+                returned.
 
         Raises:
             RuntimeError: It is another point by now.

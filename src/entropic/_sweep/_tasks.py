@@ -7,15 +7,12 @@ import os
 import pickle
 import sys
 import threading
-import time
-import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
-from .._fs import NamedTuple, collected_warnings, collecting_warnings
-from .._locks import UnderWayElsewhere, independent_ranks
+from .._fs import NamedTuple
 from .._results import Layout, TaskFile, TaskName
-from ..errors import RunStopped, StoreWriteError, WorkerError, sendable
+from ..errors import StoreWriteError, WorkerError
 from ._handshake import HOST, NotSeen, found_in_time, require_token
 from ._pickling import dumps, require_shareable
 from ._subject import Subject, Token
@@ -94,6 +91,7 @@ class Points:
         by_value: As for `Task`.
         hashes: Of the key of each, as it was drawn.
         latest: When each has to begin, in seconds since the epoch; empty if there is no haste.
+        may_group: Whether short runs of them may be recorded together.
     """
 
     def __init__(
@@ -105,17 +103,19 @@ class Points:
         seconds: float = BATCH_SECONDS,
         by_value: bool = False,
         latest: Sequence[float] = (),
+        may_group: bool = True,
     ) -> None:
         self.number = number
         self.seconds = seconds
         self.hashes = hashes
         self.latest = latest
+        self.may_group = may_group and len(points) > 1
         self._points = points
         self._by_value = by_value
 
     def __reduce__(self) -> tuple[Any, ...]:
         packed = dumps(self._points, by_value=self._by_value)
-        return _PackedPoints, (packed, self.number, self.hashes, self.seconds, self.latest)
+        return PackedPoints, (packed, self.number, self.hashes, self.seconds, self.latest, self.may_group)
 
     def loaded(self) -> list[Any]:
         """The points."""
@@ -276,14 +276,18 @@ class FiledTask(NamedTuple):
             require_token(self.loaded().subject.shared(), self.token)
 
 
-class _PackedPoints(NamedTuple):
+class PackedPoints(NamedTuple):
+    """A batch that has arrived in another process."""
+
     packed: bytes
     number: str
     hashes: Sequence[str]
     seconds: float
     latest: Sequence[float]
+    may_group: bool
 
     def loaded(self) -> list[Any]:
+        """The points."""
         points: list[Any] = pickle.loads(self.packed)
         return points
 
@@ -308,73 +312,6 @@ def _task_of(packed: bytes) -> Task:
         ) from error
     task.home = ("", 0)  # even if we were forked from there
     return task
-
-
-def work_through(task: Task | PackedTask | FiledTask, batch: Points | _PackedPoints) -> Reported | NotStarted | NotSeen:
-    """
-    Run the points of a batch, in a worker; each is recorded the moment it has run.
-
-    Points that are not begun within the batch's time are left to the sweep, which hands them to whoever is free.
-    """
-    try:
-        loaded = task.loaded()
-        task.require_seen()
-    except (
-        NotStarted,
-        NotSeen,
-    ) as error:  # an answer too: raised, it would be whatever the executor makes of exceptions
-        return error
-    if loaded.is_home():
-        return Reported(list(_reports_of(loaded, batch)), this_process())
-    with collecting_warnings():
-        reports, unseen = _reports_while_seen(task, _reports_of(loaded, batch))
-    return Reported(reports, this_process(), collected_warnings(), unseen)
-
-
-def _reports_while_seen(
-    task: Task | PackedTask | FiledTask, reports: Iterator[Report]
-) -> tuple[list[Report], NotSeen | None]:
-    """Reports until what all share is out of reach: a run that ends then is no failure, and not recorded for others."""
-    seen: list[Report] = []
-    for report in reports:
-        if report.has_run or report.error is not None:
-            try:
-                task.require_seen()
-            except NotSeen as unseen:
-                return seen, unseen
-        seen.append(report)
-    return seen, None
-
-
-def _reports_of(task: Task, batch: Points | _PackedPoints) -> Iterator[Report]:
-    ends, report = time.perf_counter() + batch.seconds, None
-    for point, params_hash, is_late in in_time(batch):
-        if report is not None and (task.is_stopped or report.has_stopped or time.perf_counter() > ends):
-            return
-        # exit() ends a run, not the worker
-        report = LATE if is_late else attempt(task, point, params_hash, Exception, SystemExit)
-        yield report
-
-
-def in_time(batch: Points | _PackedPoints) -> Iterator[tuple[Any, str, bool]]:
-    """The points of a batch, each when it is its turn, its hash, and whether it is too late by then."""
-    for place, (point, params_hash) in enumerate(zip(batch.loaded(), batch.hashes, strict=True)):
-        yield point, params_hash, bool(batch.latest) and time.time() > batch.latest[place]
-
-
-def attempt(task: Task, point: Any, params_hash: str, *caught: type[BaseException]) -> Report:
-    """Run one point, unless another does, and report; exceptions that are not to be *caught* pass through."""
-    began = time.perf_counter()
-    try:
-        with independent_ranks():
-            record, has_run = task.subject.ensure(point, params_hash)
-    except UnderWayElsewhere:
-        return Report(False, 0.0, left="elsewhere")
-    except (RunStopped, *caught) as error:  # type: ignore[misc]  # they are types
-        seconds, text = time.perf_counter() - began, traceback.format_exc()
-        sent = error if task.is_home() else pickle.dumps(sendable(error))
-        return Report(False, seconds, None, sent, text, has_stopped=isinstance(error, RunStopped))
-    return Report(has_run, time.perf_counter() - began, record)
 
 
 def this_process() -> tuple[str, int]:
