@@ -245,7 +245,7 @@ class Store:
         """
         Tell whether a plain run of these parameters is recorded, and if not, the nearest ones and what differs.
 
-        Nothing runs, and nothing is written. Costs a look at every record if there is none.
+        Nothing runs, and nothing is written. Costs a look at the text of every record if there is none.
 
         Example:
             >>> store = Store("results", "runs.json", file_suffix=".txt")
