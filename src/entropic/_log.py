@@ -290,6 +290,16 @@ def checkpoint_waited_for(place: str, seconds: float) -> None:
     )
 
 
+def checkpoint_unreadable(place: str, path: str) -> None:
+    """What an interrupted run has put by cannot be read by us."""
+    logger.warning(
+        "What an earlier attempt has put by at %s is another user's, and cannot be read (%s); this run begins at the "
+        "beginning. Its user carries on from it, or shares it by chmod -R g+rwX",
+        place,
+        path,
+    )
+
+
 def checkpoint_held(place: str) -> None:
     """What an interrupted run has put by is still in use, though nobody runs its key any more."""
     logger.warning(

@@ -8,7 +8,7 @@ overrides what it can do better than the five methods do.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -170,6 +170,17 @@ class Index(ABC):
             shown: Makes of each what is kept.
         """
         return _record.folded(map(shown, filter(is_wanted or _every, self.iter(where, newest_first=newest_first))))
+
+    def iter_near(self, params: Mapping[str, Any], function: str, least: Callable[[], int]) -> Iterator[RunRecord]:
+        """
+        Yield records that are near to some params, newest first; which are too far away may be passed over.
+
+        Args:
+            params: What they are to be near to, normalised.
+            function: Of which function they are; empty for plain runs. Of others, those with all of *params* count.
+            least: Tells how many of *params* a record must have to be of any use; asked whenever one is looked at.
+        """
+        return self.iter(newest_first=True)
 
     def iter_after(
         self, record: RunRecord, where: Where | None = None, *, newest_first: bool = False

@@ -189,6 +189,15 @@ class TinyDBIndex(Index):
         records = (self._reader.checked(document, 0) for document in found)
         return (one for one in records if is_meant(query.fields_of(one)))
 
+    def iter_near(self, params: Mapping[str, Any], function: str, least: Callable[[], int]) -> Iterator[RunRecord]:
+        """Yield records that are near to some params, newest first; told by the text of each line, as we write it."""
+        from ._nearness import Nearness  # for those who ask why
+
+        is_near = Nearness(params, function, least).is_near
+        return map(
+            self._read_text, self._reader.each(lambda content, at: content.bodies(at, backwards=True, is_meant=is_near))
+        )
+
     def count(self, where: Where | None = None) -> int:
         """Return how many records a query means, or how many there are; the latter without reading them."""
         condition = query.condition_of(where)
