@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _log
 from .._code import Fingerprint, RunNotes
 from .._fs import LateModule, remember
-from .._record import RunRecord, new_record
+from .._record import RunRecord, SameFields, new_record
 from .._results import Published, Stage, StagingArea
 from ..errors import (
     EntropicError,
@@ -89,13 +90,29 @@ class Recorder:
         self._folder = folder
         self._writer = writer
         self.staging = staging
-        self.notes = notes
+        self._notes = notes
+        self._noted_in = ""
         self.durations = Durations()
+
+    @property
+    def notes(self) -> RunNotes | None:
+        """What is noted of the circumstances of runs; what a session has seen of it is believed as long as it lasts."""
+        session = self.staging.session
+        name = "" if session is None else session.name  # not held itself: it would last
+        if self._notes is not None and name != self._noted_in:
+            self._noted_in = name
+            self._notes.forget()
+        return self._notes
 
     def prepare(self, module_name: str | None, code: Fingerprint | None) -> None:
         """Find out what the first run of a process needs; of a function with this code, of this module."""
+        self.staging.prepare()
         if self.notes is not None:
             self.notes.before_run(module_name, code)
+
+    def forget_notes(self) -> None:
+        """Look anew at what is noted of the circumstances of runs: some of it was removed."""
+        self._noted_in = ""
 
     def require_writable(self, *, runs: bool = True) -> None:
         """Refuse before the run what would be refused after it; or, without a run, before a result is fetched."""
@@ -151,22 +168,6 @@ class Recorder:
         except OSError as error:
             raise write_error("Cannot publish the result", error, self.settings.results_dir) from error
 
-    def record(
-        self,
-        key: Key,
-        published: Published,
-        metadata: dict[str, Any],
-        provenance: Mapping[str, Any],
-        flight: Flight[RunRecord] | None = None,
-    ) -> RunRecord:
-        """
-        Insert the record of a result that was published, and return it as users see it.
-
-        If the lock of the run was lost, and whoever has had it since has recorded the run: that record, alone.
-        """
-        path, indexed = self.places_of(published)
-        return self.insert(key, path, indexed, metadata, provenance, published=published, flight=flight)
-
     def places_of(self, published: Published) -> tuple[str, str]:
         """Where a result was published, and as the index has it."""
         return f"{self._results_dir}/{published.name}", self._paths.published(published.name)
@@ -179,15 +180,11 @@ class Recorder:
         metadata: dict[str, Any],
         provenance: Mapping[str, Any],
         *,
-        published: Published | None = None,
         created_at: str | None = None,
-        flight: Flight[RunRecord] | None = None,
     ) -> RunRecord:
-        """As `record`, of a result that stands wherever it was made."""
-        record = self.described(
-            key, path, indexed_path, metadata, provenance, published=published, created_at=created_at
-        )
-        return self.insert_described(record, path, flight)
+        """Insert the record of a result that stands wherever it was made, and return it as users see it."""
+        record = self.described(key, path, indexed_path, metadata, provenance, created_at=created_at)
+        return self.insert_described(record, path, None)
 
     def described(
         self,
@@ -197,29 +194,34 @@ class Recorder:
         metadata: dict[str, Any],
         provenance: Mapping[str, Any],
         *,
+        same: SameFields | None = None,
         published: Published | None = None,
         created_at: str | None = None,
     ) -> RunRecord:
-        """The record of a result that stands in its place, which is looked at."""
+        """The record of a result that stands in its place, which is looked at if its content is not known."""
         try:
-            limit = self.settings.digest_limit(metadata.get("elapsed_seconds", 0.0))
-            told = describe_result(path, published or Published(path, []), limit)
-            if "inputs" in provenance:
-                inputs = _origins.seen_from(self.settings.results_dir, provenance["inputs"])
-                provenance = {**provenance, "inputs": inputs}
+            limit = self.settings.digest_limit(_seconds_in(metadata))
+            told = {**describe_result(path, published or Published(path, []), limit), **provenance}
+            if "inputs" in told:
+                told["inputs"] = _origins.seen_from(self.settings.results_dir, told["inputs"])
             return new_record(
                 params=decode_params(key.params),
                 path=indexed_path,
                 params_hash=key.params_hash,
                 created_at=created_at or datetime.now(timezone.utc).isoformat(timespec="microseconds"),
                 metadata=metadata,
-                provenance=decode_params({**key.identity.fields, **told, **provenance}),
+                provenance=decode_params(told),
+                same=same or SameFields(decode_params(key.identity.fields)),
             )
         except OSError as error:
             raise self._refused(error, path, path) from error
 
     def insert_described(self, record: RunRecord, path: str, flight: Flight[RunRecord] | None) -> RunRecord:
-        """Insert a record, and return it as users see it."""
+        """
+        Insert a record, and return it as users see it.
+
+        If the lock of the run was lost, and whoever has had it since has recorded the run: that record, alone.
+        """
         try:
             self._folder.require_own(may_return_identity=False)  # a disk may have been unmounted meanwhile
             if self._away is not None:
@@ -298,3 +300,10 @@ class Durations:
         """Count a run of a function."""
         count = self._brief_runs.get(name, 0) + 1 if elapsed_seconds < _BRIEF_SECONDS else 0
         remember(self._brief_runs, name, count, _REMEMBERED_FUNCTIONS)
+
+
+def _seconds_in(metadata: Mapping[str, Any]) -> float:
+    """How long a run took by its metadata, where anything may stand that a user has passed."""
+    seconds = metadata.get("elapsed_seconds")
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    return float(seconds) if is_number and math.isfinite(seconds) else 0.0  # type: ignore[arg-type]

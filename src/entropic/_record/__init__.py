@@ -9,9 +9,10 @@ if TYPE_CHECKING:
     from ._cells import cell_text, frame_value, is_misleading, is_utf8, local_time, moment_of, one_line, plain_text
     from ._companions import companions_of, listed_members
     from ._flat import flatten
-    from ._folded import folded, folded_texts, read_through
+    from ._folded import Folding, folded, folded_texts, read_through
     from ._inputs import RunInput, inputs_among, inputs_text
     from ._labels import call_text, short_name
+    from ._new import SameFields, new_record, note_in
     from ._reads import ReadFile, RecordedReads, content_mark
     from ._record import (
         RunRecord,
@@ -21,17 +22,18 @@ if TYPE_CHECKING:
         handed_out,
         is_pinned,
         lazy_copy,
-        new_record,
         path_text,
         place_below,
         with_params,
     )
 
 __all__ = [
+    "Folding",
     "ReadFile",
     "RecordedReads",
     "RunInput",
     "RunRecord",
+    "SameFields",
     "call_text",
     "cell_text",
     "companions_of",
@@ -54,6 +56,7 @@ __all__ = [
     "local_time",
     "moment_of",
     "new_record",
+    "note_in",
     "one_line",
     "path_text",
     "place_below",
@@ -72,13 +75,14 @@ __getattr__, __dir__ = door(
         "_cells": "cell_text frame_value is_misleading is_utf8 local_time moment_of one_line plain_text",
         "_companions": "companions_of listed_members",
         "_flat": "flatten",
-        "_folded": "folded folded_texts read_through",
+        "_folded": "Folding folded folded_texts read_through",
         "_inputs": "RunInput inputs_among inputs_text",
         "_labels": "call_text short_name",
+        "_new": "SameFields new_record note_in",
         "_reads": "ReadFile RecordedReads content_mark",
         "_record": (
-            "RunRecord copy_record document_text encoded handed_out is_pinned lazy_copy new_record path_text "
-            "place_below with_params"
+            "RunRecord copy_record document_text encoded handed_out is_pinned lazy_copy path_text place_below "
+            "with_params"
         ),
     },
 )

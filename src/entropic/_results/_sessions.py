@@ -83,7 +83,11 @@ class Session:
 
     def is_held(self) -> bool:
         """Whether the lock still is: a process that becomes a daemon closes what it has open, and seems dead then."""
-        return is_descriptor_of(self._descriptor, self._identity)
+        try:
+            status = os.fstat(self._descriptor)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self._identity
 
     def takes_spare(self, folder: str) -> bool:
         """
@@ -235,6 +239,11 @@ def _kept_aside(layout: Layout, place: Path, *, keep: bool) -> list[Path]:
     kept = keep_folder(layout, str(place), place.name)
     write_report(kept, f"{note['error']} There is no traceback.\n", note)
     return [kept]
+
+
+def living_sessions(layout: Layout) -> list[Path]:
+    """The files of sessions that have not ended, as far as that can be told."""
+    return [path for path in own_entries(layout.sessions) if not is_abandoned(path) and path.exists()]
 
 
 def dead_sessions(layout: Layout) -> list[Path]:

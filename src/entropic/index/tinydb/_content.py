@@ -30,8 +30,8 @@ class Content:
         """The newest document under a hash, and the offset of its line."""
         raise NotImplementedError
 
-    def find_at_hand(self, params_hash: str) -> Document | None:
-        """The newest document under a hash, if it has been read ahead; None does not tell that there is none."""
+    def find_at_hand(self, params_hash: str) -> list[Document] | None:
+        """As `find`, without a look at the file: nothing in the list if there is none; None if that is not known."""
         return None
 
     def find_all(self, descriptor: int, params_hash: str) -> Iterator[Document]:
@@ -75,9 +75,12 @@ class Content:
         """Every run as it would stand in our layout, without comma and line feed."""
         return (_format.line(number, document) for number, document in self.documents(descriptor))
 
-    def bodies(self, descriptor: int, *, backwards: bool = False) -> Iterator[bytes]:
-        """Every run as it would stand in our layout, without its number."""
-        return (_format.body(document) for _, document in self.documents(descriptor, backwards=backwards))
+    def bodies(
+        self, descriptor: int, *, backwards: bool = False, is_meant: Callable[[bytes], bool] | None = None
+    ) -> Iterator[bytes]:
+        """Every run as it would stand in our layout, without its number; only those whose text is meant."""
+        bodies = (_format.body(document) for _, document in self.documents(descriptor, backwards=backwards))
+        return bodies if is_meant is None else filter(is_meant, bodies)
 
     def runs_under(self, descriptor: int, keys: Collection[str]) -> list[tuple[int, Document]]:
         """The documents under some hashes in their order, each with its place: its number, or its offset."""
@@ -116,7 +119,7 @@ class EmptyContent(Content):
     """No file, or one without a byte in it."""
 
     def __init__(self) -> None:
-        self.other_tables = {}
+        self.other_tables: Tables = {}
 
     def find(self, descriptor: int, params_hash: str) -> tuple[Document, int] | None:
         """Nothing."""
