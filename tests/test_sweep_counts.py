@@ -169,8 +169,9 @@ def simulate(n, *, result_path):
     os.write(descriptor, b"x")
     os.close(descriptor)
 
+kept = []
 for name, durable in (("quick", False), ("durable", True)):
-    simulated = cached(Store(name, f"{name}.json", file_suffix=".txt", durable=durable))(simulate)
+    kept.append(simulated := cached(Store(name, f"{name}.json", file_suffix=".txt", durable=durable))(simulate))
     options = {"executor": Here(), "batch_seconds": 3600, "progress": False}
     simulated.sweep([{"n": -n} for n in range(1, 200)], **options)
     os.access(f"/begin/{name}", os.R_OK)
