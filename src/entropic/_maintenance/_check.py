@@ -19,6 +19,8 @@ from ._orphans import find_orphans
 
 __all__ = ["CheckReport", "OutdatedRun"]
 
+_MOST_LOOKS = 1000
+
 
 class OutdatedRun(NamedTuple):
     """
@@ -119,6 +121,8 @@ def check(engine: RunCache, *, contents: bool, repair: bool) -> CheckReport:
     known = {path for record in records for path in engine.paths.files_of(record)}
     known.update(engine.paths.index_files())
     report.orphans = find_orphans(engine, known)
+    if engine.away is not None:
+        _look_again(report, engine.away, contents=contents)
     note_leftovers(report, results_dir)
     report.leftovers += engine.index.leftovers()
     if not damaged_lines:  # else what cannot be read would pass for gone
@@ -215,6 +219,19 @@ def compare_objects(
             if not away.results.is_listed(stored, objects, deep=contents):
                 report.remote_missing.append(record)
     report.remote_orphans += sorted(name for name in objects if top_of(name) not in known)
+
+
+def _look_again(report: CheckReport, away: AwayResults, *, contents: bool) -> None:
+    """
+    Ask for each object that seemed to be missing, or without a record: the list was made before, or may be an old one.
+
+    Where very many are, it is no matter of moments.
+    """
+    if len(report.remote_missing) <= _MOST_LOOKS:
+        missing = (record for record in report.remote_missing if away.is_missing(record, deep=contents))
+        report.remote_missing = RecordList(missing)
+    if len(report.remote_orphans) <= _MOST_LOOKS:
+        report.remote_orphans = list(filter(away.is_orphan, report.remote_orphans))
 
 
 def note_leftovers(report: CheckReport, results_dir: Path) -> None:
