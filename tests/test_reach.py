@@ -524,3 +524,37 @@ def test_no_method_of_a_value_is_run(base: str, monkeypatch: pytest.MonkeyPatch)
     code.before_run()
     code.after_run()
     assert module.RAN == []
+
+
+LATE = {
+    "a module": {"study.py": "def f(n):\n    import late\n    return late.K", "late.py": "K = 1"},
+    "one of a package": {
+        "study.py": "def f(n):\n    from pk import late\n    return late.K",
+        "pk/__init__.py": "",
+        "pk/late.py": "K = 1",
+    },
+    "one that is imported by it": {
+        "study.py": "def f(n):\n    import a\n    return a.g()",
+        "a.py": "import late\ndef g(): return late.K",
+        "late.py": "K = 1",
+    },
+}
+
+
+@pytest.mark.parametrize("kind", LATE)
+def test_a_module_that_is_edited_before_it_is_loaded_is_read_again(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run loads it as it is by then; once that is done, its file does not matter any more."""
+    module = loaded(LATE[kind], monkeypatch)
+    code = Code(module.f)
+    (late,) = Path(str(module.__file__)).parent.rglob("late.py")
+    before = code.now()
+    assert code.before_run() is code.now() is before
+
+    late.write_text("K = 2000")
+
+    edited = code.before_run()
+    assert edited.digest != before.digest
+    assert code.now() is edited
+    assert module.f(1) == 2000
+    late.write_text("K = 30")
+    assert code.now() is code.before_run() is edited
