@@ -5,6 +5,7 @@ from __future__ import annotations
 import fractions
 import importlib
 import itertools
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -527,7 +528,10 @@ def test_no_method_of_a_value_is_run(base: str, monkeypatch: pytest.MonkeyPatch)
 
 
 LATE = {
-    "a module": {"study.py": "def f(n):\n    import late\n    return late.K", "late.py": "K = 1"},
+    "a module": {
+        "study.py": "def f(n):\n    import late\n    return late.K",
+        "late.py": "import ruff\nK = 1",
+    },
     "one of a package": {
         "study.py": "def f(n):\n    from pk import late\n    return late.K",
         "pk/__init__.py": "",
@@ -548,7 +552,12 @@ def test_a_module_that_is_edited_before_it_is_loaded_is_read_again(kind: str, mo
     code = Code(module.f)
     (late,) = Path(str(module.__file__)).parent.rglob("late.py")
     before = code.now()
-    assert code.before_run() is code.now() is before
+    monkeypatch.setattr(os, "stat", mock.Mock(wraps=os.stat))
+    assert code.now() is before
+    files = [Path(call.args[0]) for call in os.stat.call_args_list]  # type: ignore[attr-defined]
+    assert late in files
+    assert all(late.parents[1] in file.parents for file in files), "what others have written is not looked at"
+    assert code.before_run() is before
 
     late.write_text("K = 2000")
 

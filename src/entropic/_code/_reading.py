@@ -161,10 +161,12 @@ def text_of_module(name: str, is_own: Callable[[str, str], bool], unloaded: list
     while left and len(known) < _MOST_MODULES:
         one = left.popleft()
         file = _modules.find(one)
-        if file is not None and one not in sys.modules:
+        if file is None or not is_own(one, file):
+            continue
+        if one not in sys.modules:
             unloaded.append(Unloaded.at(one, file))
-        tree = _source.tree_of(file) if file is not None and is_own(one, file) else None
-        if tree is None or file is None:
+        tree = _source.tree_of(file)
+        if tree is None:
             continue
         source = source or _source.text_of(file)
         told.append((one.rpartition(".")[2], content(tree)))
