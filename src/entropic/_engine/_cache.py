@@ -307,11 +307,11 @@ class RunCache:
 
         self.settle()
         selection = _records.begun(self.index, selection, self.paths)
-        records = _records.found(self.index, selection, self.paths)
-        if is_wanted is not None:
-            records = filter(is_wanted, records)
         if selection.order_by:
-            records = iter(_records.first_in_order(records, selection, self.paths.fields))
+            records = _records.found_in_order(self.index, selection, self.paths, is_wanted)
+        else:
+            found = _records.found(self.index, selection, self.paths)
+            records = found if is_wanted is None else filter(is_wanted, found)
         # What an index yields is ours alone: it is given its place without being copied once more.
         return map(self.paths.seen, itertools.islice(records, selection.limit))
 

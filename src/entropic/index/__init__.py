@@ -8,7 +8,7 @@ from .._fs import door, forks_held_off
 
 if TYPE_CHECKING:
     from ._adapter import adapt
-    from ._base import Index, IndexBackend
+    from ._base import Block, Index, IndexBackend
     from ._copy import copy
     from ._memory import MemoryIndex
     from ._open import is_index_file, open_index, remembered_folder
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .tinydb._index import TinyDBIndex
 
 __all__ = [
+    "Block",
     "Index",
     "IndexBackend",
     "MemoryIndex",
@@ -32,7 +33,7 @@ _load, __dir__ = door(
     __name__,
     {
         "_adapter": "adapt",
-        "_base": "Index IndexBackend",
+        "_base": "Block Index IndexBackend",
         "_copy": "copy",
         "_memory": "MemoryIndex",
         "_open": "is_index_file open_index remembered_folder",

@@ -23,6 +23,7 @@ _POWERS = (
     "insert_many_under",
     "insert_under",
     "iter_after",
+    "iter_in_order",
     "key_locks",
     "leftovers",
     "may_use",

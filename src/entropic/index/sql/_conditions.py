@@ -42,8 +42,8 @@ from ._schema import FUNCTION_KEY, KEY_LENGTHS, TIME_KEY, runs, searchable, toke
 
 Expression = ColumnElement[bool]
 
-_OWN_TEXTS = {"params_hash": runs.c.params_hash, "result_path": runs.c.result_path, "created_at": runs.c.created_at}
-_OWN_MAPPINGS = {"metadata": runs.c.metadata, "provenance": runs.c.provenance}
+OWN_TEXTS = {"params_hash": runs.c.params_hash, "result_path": runs.c.result_path, "created_at": runs.c.created_at}
+OWN_MAPPINGS = {"metadata": runs.c.metadata, "provenance": runs.c.provenance}
 _MOST_VALUES = 1000  # of an `isin`; more are compared one by one
 _MOST_COMPARISONS = 100  # in one condition; SQLite refuses expressions that are much longer
 _MOST_ITEMS = 50  # of a list that runs are searched by; to tell whether one list is in another takes their product
@@ -67,15 +67,15 @@ class Way(NamedTuple):
 
 def ways_of(name: str) -> list[Way]:
     """Every place that a name may mean in some run."""
-    if name in _OWN_TEXTS or name in _OWN_MAPPINGS:
+    if name in OWN_TEXTS or name in OWN_MAPPINGS:
         return []
     ways = [Way(runs.c.params, (name,))]
     if name == "function":
         ways.append(Way(runs.c.provenance, ("function",)))
     first, *rest = name.split(".")
-    if rest and first in _OWN_MAPPINGS:
-        ways.append(Way(_OWN_MAPPINGS[first], tuple(rest)))
-    elif rest and first not in _OWN_TEXTS:
+    if rest and first in OWN_MAPPINGS:
+        ways.append(Way(OWN_MAPPINGS[first], tuple(rest)))
+    elif rest and first not in OWN_TEXTS:
         ways.append(Way(runs.c.params, (first, *rest)))
     return ways
 
@@ -103,9 +103,9 @@ class Narrowing:
         name, value = comparison.name, comparison.value
         if beginnings := hash_beginnings_in(comparison):
             return or_(*(runs.c.params_hash.like(f"{one}%") for one in beginnings))
-        if name in _OWN_TEXTS:
-            return self._own_text(_OWN_TEXTS[name], comparison.operator, value)
-        if name in _OWN_MAPPINGS:
+        if name in OWN_TEXTS:
+            return self._own_text(OWN_TEXTS[name], comparison.operator, value)
+        if name in OWN_MAPPINGS:
             return None
         if comparison.operator == "==":
             return self.equal(name, [value])
@@ -184,15 +184,15 @@ class PostgresNarrowing(Narrowing):
 
     def leads(self, way: Way) -> Expression:
         """There is a value, null among them."""
-        return _inside(way).is_not(None)
+        return inside(way).is_not(None)
 
     def is_text(self, way: Way) -> Expression:
         """By its JSON type."""
-        return func.jsonb_typeof(_inside(way)) == "string"
+        return func.jsonb_typeof(inside(way)) == "string"
 
     def in_order(self, way: Way, operator: str, bound: float) -> Expression:
         """Numbers are exact, and rounded already; an infinity is an object."""
-        found = _inside(way)
+        found = inside(way)
         kind = func.jsonb_typeof(found)
         limit = cast(literal(json.dumps(searchable(bound)), String()), Numeric)
         is_there = cast(found, Numeric).op(operator, is_comparison=True)(limit)
@@ -225,17 +225,17 @@ class SQLiteNarrowing(Narrowing):
 
     def leads(self, way: Way) -> Expression | None:
         """There is a value, null among them."""
-        path = _path(way)
+        path = json_path(way)
         return None if path is None else func.json_type(way.column, path).is_not(None)
 
     def is_text(self, way: Way) -> Expression | None:
         """By its JSON type."""
-        path = _path(way)
+        path = json_path(way)
         return None if path is None else func.json_type(way.column, path) == "text"
 
     def in_order(self, way: Way, operator: str, bound: float) -> Expression | None:
         """Long integers are rounded by the database: so the bound gives way a little."""
-        path = _path(way)
+        path = json_path(way)
         if path is None:
             return None
         kind, found = func.json_type(way.column, path), func.json_extract(way.column, path)
@@ -248,7 +248,7 @@ def _tokens_asked(condition: Condition) -> list[int]:
     """Of which tokens a run must have one; none if it is not about a single value."""
     if not isinstance(condition, Comparison) or condition.operator != "==":
         return []
-    own = (*_OWN_TEXTS, *_OWN_MAPPINGS)
+    own = (*OWN_TEXTS, *OWN_MAPPINGS)
     is_own = condition.name in own or condition.name.startswith(("metadata.", "provenance."))
     return [] if is_own else _tokens(condition.name, [condition.value])
 
@@ -287,11 +287,12 @@ def _beginning(value: Any) -> Any:
     return {name: _beginning(item) for name, item in value.items()} if type(value) is dict else value
 
 
-def _inside(way: Way) -> ColumnElement[Any]:
+def inside(way: Way) -> ColumnElement[Any]:
+    """What a way leads to in JSONB."""
     return func.jsonb_extract_path(way.column, *map(searchable, way.names), type_=JSONB)
 
 
-def _path(way: Way) -> str | None:
+def json_path(way: Way) -> str | None:
     """The way down in SQLite's own notation; None for names that would be taken for part of it."""
     if not all(_PLAIN_NAME.fullmatch(name) for name in way.names):
         return None
@@ -309,7 +310,7 @@ def _length(condition: Condition) -> int:
 
 def _is_served(condition: Condition) -> bool:
     if isinstance(condition, Comparison):
-        is_own = condition.name in _OWN_TEXTS or condition.name in _OWN_MAPPINGS
+        is_own = condition.name in OWN_TEXTS or condition.name in OWN_MAPPINGS
         is_few = condition.operator == "==" or (condition.operator == "isin" and len(condition.value) <= _MOST_VALUES)
         return is_few and not is_own and not condition.name.startswith(("metadata.", "provenance."))
     if isinstance(condition, And):

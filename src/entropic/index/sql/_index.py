@@ -15,9 +15,10 @@ from ..._locks import KeyLock, KeyLocks
 from ..._record import RunRecord, copy_record
 from ...errors import IndexCorruptError
 from ...query import EVERY_RUN, Condition, Where, condition_of, fields_of, has_name, param, predicate
-from .._base import Index
+from .._base import Block, Index
 from ._folder import RememberedFolder
-from ._pages import chunks, newest_of, rows_found, rows_under, rows_using
+from ._order import order_of
+from ._pages import chunks, newest_of, rows_found, rows_in_order, rows_under, rows_using
 from ._schema import record_of, row_of, runs, searchable, tokens, tokens_of
 from ._server import server_and_leases
 from ._sqlite import SQLiteFile
@@ -197,6 +198,20 @@ class SQLIndex(Index):
         ids = [row.id for row in self._rows_under([record.params_hash]) if self._read(*row) == record]
         records = self._found(condition, newest_first, (min if newest_first else max)(ids))
         return (one for one in records if is_meant(fields_of(one)))
+
+    def iter_in_order(
+        self, order_by: Sequence[str], where: Where | None = None, *, newest_first: bool = False
+    ) -> Iterator[Block]:
+        """Yield what a query means in blocks; the database sorts what it can tell the place of."""
+        condition = condition_of(where)
+        order = order_of(order_by, newest_first, "sqlite" if self._leases is None else "postgresql")
+        if order is None:
+            yield Block(False, self.iter(condition, newest_first=newest_first))
+            return
+        is_meant = predicate(condition)
+        for is_in_order, rows in rows_in_order(self._database, condition, order, newest_first=newest_first):
+            records = (self._read(row.id, row.document) for row in rows)
+            yield Block(is_in_order, (record for record in records if is_meant(fields_of(record))))
 
     def count(self, where: Where | None = None) -> int:
         """Return how many records a query means, or how many there are; the latter without reading them."""

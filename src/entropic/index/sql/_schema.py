@@ -45,7 +45,7 @@ VERSION = 1
 """Of the tables below; written beside them."""
 
 _REFUSED = re.compile("[\0\ud800-\udfff]")
-_REPLACEMENT = "\ufffd"
+REPLACEMENT = "\ufffd"
 _JSON = JSON().with_variant(JSONB(), "postgresql")
 
 tables = MetaData()
@@ -192,7 +192,7 @@ def searchable(value: Any) -> Any:
     """A value as the database searches it; equal for all values that a query takes for equal."""
     kind = type(value)
     if kind is str:
-        return _REFUSED.sub(_REPLACEMENT, value)
+        return _REFUSED.sub(REPLACEMENT, value)
     if kind is float:
         return rounded(value) + 0.0 if math.isfinite(value) else encode(value)
     if kind is dict:
