@@ -18,7 +18,7 @@ from ...query import EVERY_RUN, Condition, Where, condition_of, fields_of, has_n
 from .._base import Block, Index
 from ._folder import RememberedFolder
 from ._order import order_of
-from ._pages import chunks, newest_of, rows_found, rows_in_order, rows_under, rows_using
+from ._pages import chunks, count_rows, newest_of, rows_found, rows_in_order, rows_under, rows_using
 from ._schema import record_of, row_of, runs, searchable, tokens, tokens_of
 from ._server import server_and_leases
 from ._sqlite import SQLiteFile
@@ -204,7 +204,7 @@ class SQLIndex(Index):
     ) -> Iterator[Block]:
         """Yield what a query means in blocks; the database sorts what it can tell the place of."""
         condition = condition_of(where)
-        order = order_of(order_by, newest_first, "sqlite" if self._leases is None else "postgresql")
+        order = order_of(order_by, newest_first, self._database.kind)
         if order is None:
             yield Block(False, self.iter(condition, newest_first=newest_first))
             return
@@ -214,11 +214,13 @@ class SQLIndex(Index):
             yield Block(is_in_order, (record for record in records if is_meant(fields_of(record))))
 
     def count(self, where: Where | None = None) -> int:
-        """Return how many records a query means, or how many there are; the latter without reading them."""
+        """Return how many records a query means, or how many there are; none is read that the database can tell."""
         condition = condition_of(where)
         if condition == EVERY_RUN:
             return self._database.read(lambda connection: connection.execute(_COUNT).scalar_one(), 0)
-        return sum(1 for _ in self.iter(condition))
+        meant, others = count_rows(self._database, condition)
+        is_meant = predicate(condition)
+        return meant + sum(is_meant(fields_of(self._read(row.id, row.document))) for row in others)
 
     def has_param(self, name: str) -> bool:
         """Tell whether any record has a parameter, or a field of its own, of this (perhaps dotted) name."""

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, Select, and_, not_, or_, select
+from sqlalchemy import Connection, Select, String, case, func, literal_column, select, text
 
 from ...query import Condition
 from ._conditions import is_served_by_index
 from ._order import Order
-from ._schema import runs
+from ._schema import ELSEWHERE, PATH_KEY, PATH_LENGTH, runs, tokens
+from ._verdict import counted_token, verdict_of
 
 if TYPE_CHECKING:
     from ._postgres import PostgresServer
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _FIRST_PAGE = 125  # whoever asks for the first ones mostly wants a few
 _PAGE = 2000
 _MOST_AT_FIRST = 4000
+_SPARSE = 16  # one of so many runs is meant, or fewer
+_FAR = 10_000  # runs to walk through before all of them are looked through
 _MOST_NUMBERS = 100_000
 _CHUNK = 500
 _MOST_KEYS = 1000
@@ -47,8 +50,7 @@ def rows_found(
         newest_first: In this order.
         after: Only behind the run with this id, in that order.
     """
-    pages = _Pages(database, condition, newest_first)
-    return pages.by_index(after) if is_served_by_index(condition) else pages.in_order(after)
+    return _Pages(database, condition, newest_first).rows(after)
 
 
 class _Pages:
@@ -56,36 +58,99 @@ class _Pages:
         self._database = database
         self._condition = condition
         self._newest_first = newest_first
+        self._is_served = is_served_by_index(condition)
 
-    def in_order(self, last: int | None) -> Iterator[Any]:
-        """By a walk through the runs in their order; it ends when enough is found."""
-        size = _FIRST_PAGE
+    def rows(self, last: int | None) -> Iterator[Any]:
+        """By a walk through the runs in their order for as long as it finds enough, and then by an index."""
+        if self._is_rare():
+            yield from self._by_index(last)
+            return
+        size, walked, found = _FIRST_PAGE, 0, 0
         while True:
-            rows = self._rows(_DOCUMENTS, runs.c.id, last, size)
-            yield from rows
+            rows = self._walked(last, size)
+            meant = [row for row in rows if row.document is not None]
+            yield from meant
+            walked, found = walked + len(rows), found + len(meant)
             if len(rows) < size:
                 return
             last, size = rows[-1].id, min(_PAGE, size * 4)
+            if found * _SPARSE < walked and walked >= (_FIRST_PAGE if self._is_served else _FAR):
+                yield from self._by_index(last)
+                return
 
-    def by_index(self, last: int | None) -> Iterator[Any]:
+    def _by_index(self, last: int | None) -> Iterator[Any]:
         """By an index of the database, which finds them in no order: of many, all numbers first."""
-        rows = self._rows(_DOCUMENTS, _BY_ITSELF, last, _PAGE)
-        yield from rows
-        is_full = len(rows) == _PAGE
+        is_full = True
+        if self._is_served:
+            rows = self._found(_DOCUMENTS, last, _PAGE)
+            yield from rows
+            if is_full := len(rows) == _PAGE:
+                last = rows[-1].id
         while is_full:
-            rows = self._rows(_NUMBERS, _BY_ITSELF, rows[-1].id, _MOST_NUMBERS)
-            yield from (row for _, row in rows_of(self._database, [row.id for row in rows]))
-            is_full = len(rows) == _MOST_NUMBERS
+            numbers = [row.id for row in self._found(_NUMBERS, last, _MOST_NUMBERS)]
+            yield from (row for _, row in rows_of(self._database, numbers))
+            if is_full := len(numbers) == _MOST_NUMBERS:
+                last = numbers[-1]
 
-    def _rows(self, what: Any, number: Any, last: int | None, size: int) -> Sequence[Any]:
+    def _is_rare(self) -> bool:
+        if not self._is_served:
+            return False
+        database = self._database
+        return database.read(lambda connection: database.narrowing(connection).is_rare(self._condition), False)
+
+    def _walked(self, last: int | None, size: int) -> Sequence[Any]:
+        """Some runs, one after the other; the document only of those that are meant."""
+
+        def work(connection: Connection) -> Sequence[Any]:
+            narrowed = self._database.narrowing(connection, each=True).narrowed(self._condition)
+            document = runs.c.document if narrowed is None else case((narrowed, runs.c.document), else_=None)
+            asked = select(runs.c.id, document.label("document"))
+            return connection.execute(self._page(asked, runs.c.id, last, size)).all()
+
+        return self._database.read(work, _NO_ROWS)
+
+    def _found(self, what: Select[Any], last: int | None, size: int) -> Sequence[Any]:
         def work(connection: Connection) -> Sequence[Any]:
             narrowed = self._database.narrowing(connection).narrowed(self._condition)
             asked = what if narrowed is None else what.where(narrowed)
-            if last is not None:
-                asked = asked.where(number < last if self._newest_first else number > last)
-            return connection.execute(asked.order_by(number.desc() if self._newest_first else number).limit(size)).all()
+            return connection.execute(self._page(asked, _BY_ITSELF, last, size)).all()
 
         return self._database.read(work, _NO_ROWS)
+
+    def _page(self, asked: Select[Any], number: Any, last: int | None, size: int) -> Select[Any]:
+        if last is not None:
+            asked = asked.where(number < last if self._newest_first else number > last)
+        return asked.order_by(number.desc() if self._newest_first else number).limit(size)
+
+
+def count_rows(database: SQLiteFile | PostgresServer, condition: Condition) -> tuple[int, Iterator[Any]]:
+    """
+    Count the runs that a condition means.
+
+    Returns:
+        How many these are for certain; and id and document of those to be asked themselves, read when they are needed.
+    """
+    if database.kind == "sqlite" and (token := counted_token(condition)) is not None:
+        counted = select(func.count()).select_from(tokens).where(tokens.c.token == token)
+        return database.read(lambda connection: connection.execute(counted).scalar_one(), 0), iter(())
+    verdict = verdict_of(condition, database.kind)
+    if verdict is None:
+        return 0, rows_found(database, condition)
+    is_open = case((verdict.is_certain, 0), else_=1)
+    is_meant = case((verdict.is_certain, case((verdict.is_meant, 1), else_=0)), else_=0)
+    totals = select(*(func.coalesce(func.sum(number), 0) for number in (is_meant, is_open))).select_from(runs)
+
+    def narrowed(asked: Select[Any], connection: Connection) -> Select[Any]:
+        narrowed = database.narrowing(connection).narrowed(condition)
+        return asked if narrowed is None else asked.where(narrowed)
+
+    def count(connection: Connection) -> tuple[int, array[int]]:
+        meant, left_open = connection.execute(narrowed(totals, connection)).one()
+        asked = narrowed(_NUMBERS.where(is_open == 1), connection)
+        return int(meant), array("q", connection.execute(asked).scalars() if left_open else ())
+
+    meant, numbers = database.read(count, (0, array("q")))
+    return meant, (row for _, row in rows_of(database, numbers))
 
 
 def rows_in_order(
@@ -162,22 +227,20 @@ def _all(database: SQLiteFile | PostgresServer, asked: Select[Any]) -> Sequence[
 
 def rows_using(database: SQLiteFile | PostgresServer, names: list[str]) -> Iterator[Any]:
     """Id and document of the runs of which a result may be, or lie in, something of these names."""
-    is_bare = not_(or_(*(runs.c.result_path.contains(separator, autoescape=True) for separator in "/\\")))
-    is_alone = not_(runs.c.document.contains('"siblings"', autoescape=True))
-    may_use = or_(runs.c.result_path.in_(names), not_(and_(is_bare, is_alone)))
-    last: int | None = None
+    key = literal_column(PATH_KEY[database.kind], String())
+    for some in chunks(dict.fromkeys(names)):
+        beginnings = some if database.kind == "sqlite" else [name[:PATH_LENGTH] for name in some]
+        yield from _all(database, _DOCUMENTS.where(key.in_(beginnings), runs.c.result_path.in_(some)))
+    known, last = set(names), 0
     while True:
-        rows = _page(database, may_use, last)
-        yield from rows
+        elsewhere = select(runs.c.id, runs.c.result_path, runs.c.document).where(
+            text(ELSEWHERE[database.kind]), runs.c.id + 0 > last
+        )
+        rows = _all(database, elsewhere.order_by(_BY_ITSELF).limit(_PAGE))
+        yield from ((row.id, row.document) for row in rows if row.result_path not in known)
         if len(rows) < _PAGE:
             return
         last = rows[-1].id
-
-
-def _page(database: SQLiteFile | PostgresServer, condition: Any, last: int | None) -> Sequence[Any]:
-    asked = _DOCUMENTS.where(condition) if last is None else _DOCUMENTS.where(condition, runs.c.id > last)
-    asked = asked.order_by(runs.c.id).limit(_PAGE)
-    return database.read(lambda connection: connection.execute(asked).all(), _NO_ROWS)
 
 
 def rows_under(connection: Connection, keys: Iterable[str]) -> Iterator[Any]:

@@ -30,7 +30,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from ... import _log
 from ...errors import IndexUnavailableError
 from ._conditions import Narrowing, PostgresNarrowing
-from ._schema import leases, make_tables, require_known, runs, schema
+from ._schema import LAST_INDEX, leases, make_tables, require_known, runs, schema
 from ._url import DatabasePlace
 
 _READ_PATIENCE_SECONDS = 15.0
@@ -51,7 +51,7 @@ _NO_TABLE = "42P01"
 _AT_LIMIT = ("too many clients", "too many connections", "remaining connection slots", "no more connections")
 _FOR_A_MOMENT = ("is starting up",)  # refused before there is a code
 _KNOWN_VERSION = select(func.max(schema.c.version))
-_IS_WHOLE = select(func.to_regclass(leases.name).is_not(None))
+_IS_WHOLE = select(func.to_regclass(LAST_INDEX).is_not(None))
 
 # Whether a connection more might be refused: by the server, by the database, or to the role.
 _IS_CROWDED = text("""
@@ -84,12 +84,16 @@ class PostgresServer:
 
     Attributes:
         is_durable: As given.
+        kind: Of database.
     """
+
+    kind = "postgresql"
 
     def __init__(self, place: DatabasePlace, durable: bool) -> None:
         self._place = place
         self.is_durable = durable
         self._opened: Engine | None = None
+        self._closed: weakref.WeakSet[Engine] = weakref.WeakSet()
         self._has_answered = self._is_ready = self._is_whole = self._may_write = False
         self._chore: weakref.WeakMethod[Callable[[], bool]] | None = None
         self._keeper: threading.Thread | None = None
@@ -153,7 +157,7 @@ class PostgresServer:
         """None: what has changed on a server, only the server can tell."""
         return None
 
-    def narrowing(self, connection: Connection) -> Narrowing:
+    def narrowing(self, connection: Connection, *, each: bool = False) -> Narrowing:
         """How conditions are told to this database."""
         return PostgresNarrowing()
 
@@ -178,6 +182,7 @@ class PostgresServer:
         """Close every connection."""
         engine, self._opened = self._opened, None
         if engine is not None:
+            self._closed.add(engine)
             engine.dispose()
 
     end = close
@@ -259,12 +264,21 @@ class PostgresServer:
             time.sleep(away)
         with self._turns:
             try:
-                with self._engine().connect() as connection:
+                with self._connection(self._engine()) as connection:
                     yield connection
             finally:
                 self._used = time.monotonic()
                 self._has_connection = True
                 self._keep_chores()
+
+    @contextlib.contextmanager
+    def _connection(self, engine: Engine) -> Iterator[Connection]:
+        with engine.connect() as connection:
+            try:
+                yield connection
+            finally:
+                if engine in self._closed:  # meanwhile, by another thread: nobody would close this one
+                    connection.invalidate()
 
     def _engine(self) -> Engine:
         if self._opened is None:
@@ -327,7 +341,8 @@ class PostgresServer:
 
     def _is_crowded(self, engine: Engine) -> bool:
         try:
-            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            with self._connection(engine) as connection:
+                connection.execution_options(isolation_level="AUTOCOMMIT")
                 return bool(connection.execute(_IS_CROWDED).scalar_one())
         except SQLAlchemyError:
             return True  # it is of no use to anybody

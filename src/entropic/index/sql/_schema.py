@@ -107,12 +107,32 @@ leases = Table(
 TIME_KEY = 'left(entropic_runs.created_at, 64) COLLATE "C"'
 FUNCTION_KEY = "left(jsonb_extract_path_text(entropic_runs.provenance, 'function'), 200)"
 KEY_LENGTHS = {TIME_KEY: 64, FUNCTION_KEY: 200}
+PATH_KEY = {"sqlite": "result_path", "postgresql": "left(entropic_runs.result_path, 200)"}
+PATH_LENGTH = 200
+# Results whose files cannot be told from the last part of their path: few, as a rule, and asked for before a file is
+# removed.
+_SIBLINGS = "'\"siblings\"'"
+ELSEWHERE = {
+    "sqlite": f"(instr(result_path, '/') > 0 OR instr(result_path, char(92)) > 0 OR instr(document, {_SIBLINGS}) > 0)",
+    "postgresql": f"(strpos(result_path, '/') > 0 OR strpos(result_path, chr(92)) > 0"
+    f" OR strpos(document, {_SIBLINGS}) > 0)",
+}
+LAST_INDEX = "entropic_runs_elsewhere"
 _FURTHER_INDEXES = {
-    "sqlite": ["CREATE INDEX IF NOT EXISTS entropic_runs_by_time ON entropic_runs (created_at, id)"],
-    "postgresql": [
-        f"CREATE INDEX IF NOT EXISTS entropic_runs_by_time ON entropic_runs (({TIME_KEY}), id)",
-        f"CREATE INDEX IF NOT EXISTS entropic_runs_by_function ON entropic_runs (({FUNCTION_KEY}), id)",
-    ],
+    "sqlite": {
+        "entropic_runs_by_time": "(created_at, id)",
+        # The params of all runs are looked through without their documents, which are ten times as long.
+        "entropic_runs_by_params": "(params)",
+        "entropic_runs_by_path": f"({PATH_KEY['sqlite']})",
+        LAST_INDEX: f"(id) WHERE {ELSEWHERE['sqlite']}",
+    },
+    "postgresql": {
+        "entropic_runs_by_time": f"(({TIME_KEY}), id)",
+        "entropic_runs_by_function": f"(({FUNCTION_KEY}), id)",
+        "entropic_runs_by_beginning": "(params_hash text_pattern_ops)",
+        "entropic_runs_by_path": f"(({PATH_KEY['postgresql']}))",
+        LAST_INDEX: f"(id) WHERE {ELSEWHERE['postgresql']}",
+    },
 }
 
 
@@ -150,8 +170,8 @@ def make_tables(connection: Connection, place: str) -> None:
     unneeded = leases if kind == "sqlite" else tokens
     is_new = not has_tables(connection, place)
     tables.create_all(connection, tables=[table for table in tables.sorted_tables if table is not unneeded])
-    for statement in _FURTHER_INDEXES[kind]:
-        connection.exec_driver_sql(statement)
+    for name, columns in _FURTHER_INDEXES[kind].items():
+        connection.exec_driver_sql(f"CREATE INDEX IF NOT EXISTS {name} ON {runs.name} {columns}")
     if is_new:
         connection.execute(insert(schema).values(version=VERSION))
 
