@@ -901,7 +901,8 @@ def test_on_the_command_line(left: Store) -> None:
     _, gone = entropic("prune", "--checkpoints", "--yes", "--index", "runs.json", "--results", "results")
     _, wrong = entropic("prune", "--checkpoints", "--keep-newest", "1", "--index", "runs.json", status=2)
 
-    assert len(listed.splitlines()) == 2
+    assert [line.split()[0] for line in listed.splitlines()] == ["hash", *(row["params_hash"][:8] for row in rows)]
+    assert all(row["path"] in listed for row in rows)
     assert [row["params"] for row in rows] == [{"n": 1}, {"n": 2}]
     assert "of 2 unrecorded runs" in counted
     assert "what 1 unrecorded run put by" in asked

@@ -408,7 +408,7 @@ def test_failures(call: Call) -> None:
     """Listed with parameters, error and place; removed by prune, which shows them first."""
     store = Store("results", "runs.json", keep_failed=True)
     assert call("run", "-p", "n=1", "--keep-failed", "--", "false", "{n}", "{result_path}").status == 1
-    assert len(call("failures").out.splitlines()) == 1  # there is no index yet
+    assert len(call("failures").out.splitlines()) == 2  # below the head; there is no index yet
 
     def diverging(params: dict[str, Any], path: Path) -> None:
         raise ValueError("diverged\x1b[31m")
@@ -418,7 +418,8 @@ def test_failures(call: Call) -> None:
     store.run({"n": 3}, lambda params, path: path.write_text("x"))
 
     listed = call("failures")
-    assert len(listed.out.splitlines()) == 2
+    assert len(listed.out.splitlines()) == 3
+    assert listed.out.split()[:6] == ["hash", "failed", "n", "s", "error", "function"]
     assert "\x1b" not in listed.out
     assert "ValueError: diverged" in listed.out
     assert str(store.failures()[1].path) in listed.out

@@ -6,12 +6,14 @@ import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import entropic
 from entropic import Store
 from entropic._cli._table import Column, fitting
 
@@ -120,3 +122,29 @@ def test_room_that_is_left_is_used() -> None:
     number = Column("time", ["1" * 20], 4, is_number=True)
 
     assert fitting([name, number], 30) == [name]
+
+
+@pytest.mark.parametrize("columns", [200, 80, 60])
+@pytest.mark.parametrize("command", ["failures", "checkpoints"])
+def test_runs_without_a_record_fit_a_terminal(command: str, columns: int) -> None:
+    """What failed, and what was interrupted, is a table like that of recorded runs: nothing is broken over lines."""
+    with Store("results", "entropic.json", ".txt", keep_failed=True) as store:
+
+        @entropic.cached(store, name="a.rather.long.name.of.a.module.simulate")
+        def simulate(kappa: float, nx: int, method: str, *, result_path: Path, checkpoint_dir: Path) -> None:
+            checkpoint_dir.joinpath("step").touch()
+            raise ValueError("the residual has grown without bounds in the very first step, which is told at length")
+
+        for kappa in (0.1234567891, 1.1234567891):
+            with pytest.raises(ValueError, match="grown"):
+                simulate(kappa, 1024, "runge-kutta")
+
+    lines = on_terminal(columns, command)
+    shared, head, first, second, *left_out = lines
+
+    assert shared == "nx = 1024, method = runge-kutta"
+    assert head.split()[0] == "hash"
+    assert [row.split()[0] for row in (first, second)] == [run.params_hash[:8] for run in getattr(store, command)()]
+    assert "  0.1234567891  " in first
+    assert max(map(len, lines)) <= columns
+    assert head.endswith("at") or "--json shows all" in " ".join(left_out)

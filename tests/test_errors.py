@@ -6,6 +6,8 @@ import copy
 import errno
 import inspect
 import pickle
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -73,6 +75,11 @@ ERRORS: list[tuple[EntropicError, type[Exception], list[str]]] = [
     (errors.JobLostError("17", "NODE_FAIL", "17.err", ""), RuntimeError, ["Nothing is in its error stream, 17.err"]),
     (errors.WorkerError("lib.Odd", "it was"), RuntimeError, ["lib.Odd: it was"]),
     (errors.NotSharedError("Index()", "they differ"), RuntimeError, ["they differ", "Index()", "threads"]),
+    (
+        errors.OtherCodeError("study.f", "node7", ["constant `G` in m.py"]),
+        RuntimeError,
+        ["A worker on node7", "code of study.f", "constant `G` in m.py", "anew"],
+    ),
     (errors.NotRecordedError("study.f", "0123"), LookupError, ["study.f", "0123", "Call the function first"]),
     (
         errors.MissingExtraError("Cannot do it", "lib", "lib"),
@@ -114,15 +121,21 @@ def test_an_os_error_carries_errno_and_filename() -> None:
 
 DECLARED = [
     value
-    for name, value in vars(errors).items()
-    if inspect.isclass(value) and hasattr(value, "_fields") and not name.startswith("_") and value is not errors.Failure
+    for value in (getattr(errors, name) for name in errors.__all__)
+    if hasattr(value, "_fields") and value is not errors.Failure
 ]
-VALUES = {"str": st.text(), "bool": st.booleans(), "int": st.integers(), "int | None": st.none() | st.integers()}
-VALUES |= {"Sequence[str]": st.lists(st.text()), "Sequence[Any]": st.lists(st.integers())}
-VALUES |= {"Any": st.none() | st.integers()}
-VALUES |= {"float": st.floats(allow_nan=False)}
-VALUES |= {"OSError": st.builds(OSError, st.integers(1, 99), st.text())}
-VALUES |= {"Sequence[Failure]": st.lists(st.builds(errors.Failure, st.integers(), st.builds(ValueError, st.text())))}
+VALUES: dict[Any, st.SearchStrategy[Any]] = {
+    str: st.text(),
+    bool: st.booleans(),
+    int: st.integers(),
+    int | None: st.none() | st.integers(),
+    Sequence[str]: st.lists(st.text()),
+    Sequence[Any]: st.lists(st.integers()),
+    Any: st.none() | st.integers(),
+    float: st.floats(allow_nan=False),
+    OSError: st.builds(OSError, st.integers(1, 99), st.text()),
+    Sequence[errors.Failure]: st.lists(st.builds(errors.Failure, st.integers(), st.builds(ValueError, st.text()))),
+}
 
 
 @pytest.mark.parametrize("kind", DECLARED)
@@ -161,10 +174,11 @@ def test_every_error_says_what_to_do(kind: type[Exception]) -> None:
 
 
 def test_all_is_complete() -> None:
-    """Everything public is promised."""
-    public = {name for name, value in vars(errors).items() if getattr(value, "__module__", "") == errors.__name__}
+    """Everything public is promised, bears the name of the one public module, and is found there."""
+    public = [getattr(errors, name) for name in dir(errors) if name[0].isupper() and not name.isupper()]
 
-    assert {name for name in public if name[0].isupper()} == set(errors.__all__)
+    assert {one.__name__ for one in public} == set(errors.__all__)
+    assert {one.__module__ for one in public} == {"entropic.errors"}
 
 
 def test_a_sweep_error_can_be_shown_whatever_failed() -> None:
@@ -181,9 +195,7 @@ def test_a_sweep_error_can_be_shown_whatever_failed() -> None:
 
 def test_every_error_is_tested_and_drawn() -> None:
     """A new one needs a place in the tree of the module's docstring, and a line above."""
-    names = {
-        name for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, EntropicError)
-    }
+    names = {name for name in errors.__all__ if issubclass(getattr(errors, name), EntropicError)}
 
     assert names - {"EntropicError"} == set(IDS)
     assert all(name in (errors.__doc__ or "") for name in names)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -348,3 +350,106 @@ def test_it_is_explained_what_would_be_fetched(theirs: Store) -> None:
     assert f"it would be fetched from {theirs.results_dir}" in str(found)
     assert not ours.explain({"n": 3}).is_hit
     assert ours.count() == 0
+
+
+class Slow:
+    """An index on a server that does not answer, which takes ten seconds to find out; and the clock of that."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.asked = 0
+
+    def find_by_hash(self, params_hash: str) -> Any:
+        self.asked += 1
+        self.now += 10.0
+        raise TimeoutError("the server does not answer")
+
+    def find_by_params(self, params: Any) -> Any:
+        raise AssertionError("it was found to be silent by then")
+
+    all = insert = delete_by_hash = find_by_params
+
+
+def test_a_store_that_takes_long_to_fail_is_not_asked_for_each_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But again after a minute; that it is passed over is said once."""
+    index = Slow()
+    monkeypatch.setattr("entropic._engine._fallback.monotonic", lambda: index.now)
+    ours = store_at("ours", Store("theirs/results", index=index))
+
+    with pytest.warns(FallbackWarning, match="does not answer") as given:
+        ours.sweep([{"n": n} for n in range(20)], write)
+    assert (index.asked, len(given)) == (1, 1)
+    index.now += 61.0
+    ours.plan([{"n": n} for n in range(20, 30)])  # a second warning would be an error
+    assert index.asked == 2
+
+
+def say(**fields: Any) -> Callable[[dict[str, Any]], object]:
+    """Change what a line says of a run."""
+    return lambda line: line.update(fields)
+
+
+def say_of_result(**fields: Any) -> Callable[[dict[str, Any]], object]:
+    """Change what a line says of a result."""
+    return lambda line: line["provenance"].update(fields)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        say(result_path="../../secret.txt"),
+        say(result_path=f"{os.sep}etc/hostname"),
+        say(n=2),
+        say(metadata="text"),
+        say(provenance=[]),
+        say_of_result(digest="sha256:" + "0" * 64),
+        say_of_result(digest="md5:0"),
+        say_of_result(size_bytes=7),
+        say_of_result(function=["f"]),
+        say_of_result(version=3),
+        say_of_result(members=[["../../secret.txt", 7, 1]], siblings=["../../secret.txt"]),
+        say_of_result(members=[["log.txt", 1 << 70, 1]]),
+        say_of_result(environment="../../secret", git={"patch": "../../secret"}, code="../../secret"),
+        say_of_result(remote={"name": "x"}, inputs=[3], reads=3, origin={"origin": "x"}, mtime_ns=1 << 90),
+    ],
+)
+def test_what_a_stranger_says_is_no_answer_or_a_good_one(lie: Callable[[dict[str, Any]], object]) -> None:
+    """Nothing from outside its folder is taken, nothing that is not as recorded, and what is taken is whole here."""
+    Path("secret.txt").write_text("secret\n")
+    store_at("theirs").run({"n": 1}, write)
+    index = json.loads(Path("theirs/entropic.json").read_text())
+    lie(index["_default"]["1"])
+    Path("theirs/entropic.json").write_text(json.dumps(index))
+    ours = store_at("ours", "theirs/entropic.json")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FallbackWarning)
+        record = ours.run_or_retrieve({"n": 1}, write)
+        ours.plan([{"n": 1}, {"n": 2}]), ours.explain({"n": 2}), ours.list(fallback=True)
+
+    assert record.result_path.read_text() == "result of 1"
+    assert ours.check(contents=True).is_clean, ours.check(contents=True)
+    assert [path for path in Path("ours").rglob("*") if "secret" in path.name] == []
+
+
+def test_an_index_beside_ours_is_a_fallback_like_any_other() -> None:
+    """Of the same results folder: each has a file of its own, and may go without the other."""
+    theirs = Store("results", "theirs.json", ".txt")
+    original = theirs.run({"n": 1}, write).result_path
+    ours = Store("results", "ours.json", ".txt", fallback=[theirs])
+
+    assert not ours.run_or_retrieve({"n": 1}, never).result_path.samefile(original)
+    ours.delete({"n": 1}, remove_file=True)
+    assert theirs.run_or_retrieve({"n": 1}, never).result_path == original
+    assert ours.check(contents=True).is_clean, ours.check(contents=True)
+
+
+def test_a_store_does_not_fall_back_on_itself() -> None:
+    """By whatever path it is named, or by way of others that fall back on it."""
+    store_at("ours").run({"n": 1}, write).result_path.unlink()
+    store_at("other").run({"n": 2}, write)
+    Path("link").symlink_to("ours")
+    ours = store_at("ours", "link", store_at("other", "link"))
+
+    assert ours.retrieve({"n": 1}) is None  # a warning that it is gone there as well would be an error
+    assert len(ours.list(fallback=True)) == 2

@@ -58,10 +58,14 @@ def test_a_disk_that_is_not_mounted_is_no_results_folder(index: str, write_text:
         assert len(store.list()) == 1
 
 
-def test_a_disk_unmounted_during_a_run_is_noticed(write_text: Runner) -> None:
-    """The result is not recorded as one of the folder that is gone."""
+def test_a_disk_unmounted_during_a_run_is_noticed(index: str, write_text: Runner) -> None:
+    """
+    The result is not recorded as one of the folder that is gone, and no run is made there after it.
+
+    What is left there, a result that nobody has recorded, does not speak for the folder.
+    """
     Path("disk").mkdir()
-    store = opened("disk/results")
+    store = store_on("disk/results", index)
     store.run({"n": 1}, write_text)
 
     def unmounts(params: dict[str, Any], path: Path) -> None:
@@ -71,8 +75,13 @@ def test_a_disk_unmounted_during_a_run_is_noticed(write_text: Runner) -> None:
         Path("disk").rename("unmounted")
         Path("other").rename("disk")
 
-    with pytest.raises(OSError, match="not the results folder"):
+    with pytest.raises(OtherFolderError, match="not the results folder") as caught:
         store.run({"n": 2}, unmounts)
+    assert "Nothing has run" not in str(caught.value)
+    assert [path.read_text() for path in Path("disk/results").glob("*.txt")] == ["x"]
+    for another in (store, store_on("disk/results", index)):
+        with pytest.raises(OtherFolderError, match=r"Nothing has run\. Mount"):
+            another.run({"n": 3}, write_text)
     assert len(store.list()) == 1
 
 

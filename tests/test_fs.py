@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import errno
+import inspect
 import os
 import pickle
 import stat
@@ -10,6 +13,7 @@ import subprocess
 import sys
 import typing
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,8 @@ from entropic._fs import (
     NamedTuple,
     collected_warnings,
     collecting_warnings,
+    dataclass,
+    field,
     give_again,
     is_abandoned,
     is_settled,
@@ -60,12 +66,80 @@ def test_a_named_tuple_is_one_of_the_standard_library() -> None:
         place = cls("study.py")
         parts = (place, str(place), str(place._replace(line=3)), place._asdict(), pickle.loads(pickle.dumps(place)))
         names = (cls._fields, cls._field_defaults, cls.__match_args__, cls.__module__, cls.__mro__[1:], cls.__doc__)
-        return *parts, *names, typing.get_type_hints(cls), hasattr(place, "__dict__"), cls.__str__.__qualname__[-8:]
+        fields = [(one.name, one.default) for one in inspect.signature(cls).parameters.values()]
+        kind = fields, typing.get_type_hints(cls), hasattr(place, "__dict__"), cls.line.__doc__
+        return *parts, *names, *kind, cls.__str__.__qualname__[-8:]
 
     assert seen(Place) == seen(ReferencePlace)
     assert repr(Place("a", 1)) == "Place(path='a', line=1)"
-    with pytest.raises(TypeError, match="path"):
+    with pytest.raises(ValueError, match="column"):
+        Place("a")._replace(column=1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"Place.__new__\(\) missing .* 'path'"):
         Place()  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="Expected 2 arguments, got 1"):
+        Place._make(["a"])
+
+
+@dataclass(frozen=True, repr=False)
+class Spot:
+    """Where something lies."""
+
+    path: str
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def __init__(self, path: str, notes: dict[str, Any] | None = None) -> None:
+        self.__dict__.update(path=path, notes={} if notes is None else notes)
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class ReferenceSpot:
+    """Where something lies."""
+
+    path: str
+    notes: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __init__(self, path: str, notes: dict[str, Any] | None = None) -> None:
+        self.__dict__.update(path=path, notes={} if notes is None else notes)
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+
+def refused(change: Callable[..., object], *args: object) -> str:
+    """What is said to who changes a frozen one."""
+    with pytest.raises(dataclasses.FrozenInstanceError) as caught:
+        change(*args)
+    return str(caught.value)
+
+
+# What shows that a class is a dataclass.
+LOOKS: dict[str, Callable[[Any], object]] = {
+    "is_dataclass": lambda cls: (dataclasses.is_dataclass(cls), dataclasses.is_dataclass(cls("a"))),
+    "fields": lambda cls: [
+        (one.name, one.type, one.default is dataclasses.MISSING, one.default_factory) for one in dataclasses.fields(cls)
+    ],
+    "params": lambda cls: repr(cls.__dataclass_params__),
+    "replace": lambda cls: vars(dataclasses.replace(cls("a"), notes={"n": 1})),
+    "asdict": lambda cls: dataclasses.asdict(cls("a", {"n": [1]})),
+    "equality": lambda cls: (cls("a") == cls("a"), cls("a") == cls("b"), cls("a") == 1, hash(cls("a")) == hash("a")),
+    "pattern": lambda cls: cls.__match_args__,
+    "copies": lambda cls: (copy.deepcopy(cls("a")) == cls("a"), pickle.loads(pickle.dumps(cls("a"))) == cls("a")),
+    "frozen": lambda cls: (refused(cls("a").__setattr__, "path", "b"), refused(cls("a").__delattr__, "path")),
+    "new name": lambda cls: refused(cls("a").__setattr__, "other", 1),
+    "class": lambda cls: (cls.__mro__[1:], cls.__doc__, cls.__module__, hasattr(cls, "notes")),
+    "inherited": lambda cls: [
+        vars(dataclasses.dataclass(frozen=True)(type("More", (cls,), {"__annotations__": {"n": "int"}, "n": 3}))("a"))
+    ],
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_dataclass_is_one_of_the_standard_library(look: str) -> None:
+    """For whatever asks; what answers is made then."""
+    assert LOOKS[look](Spot) == LOOKS[look](ReferenceSpot)
 
 
 # What the standard library lacks on Windows; asyncio and others that come with it are loaded before it is taken away.

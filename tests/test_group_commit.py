@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import tinydb
 
-from entropic import RunRecord, Store
+from entropic import Store
+from entropic._record import _record
 from entropic.index import TinyDBIndex
 from entropic.testing import make_record
 
@@ -119,15 +120,15 @@ def test_a_power_cut_in_a_group_costs_no_run_that_was_reported(tmp_path: Path, l
 
 def test_a_record_is_encoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For the index and the journal; what was encoded is not kept with it."""
-    real, encoded = RunRecord.to_dict, []
+    real, encoded = _record._write, list[dict[str, object]]()
 
-    def to_dict(record: RunRecord) -> dict[str, object]:
-        encoded.append(record)
-        return real(record)
+    def write(document: dict[str, object]) -> str:
+        encoded.append(document)
+        return real(document)
 
     store = Store(tmp_path / "results", tmp_path / "runs.json", ".txt")
-    monkeypatch.setattr(RunRecord, "to_dict", to_dict)
-    store.run({"n": 1}, lambda params, path: path.write_text("x"))
+    monkeypatch.setattr(_record, "_write", write)
+    record = store.run({"n": 1}, lambda params, path: path.write_text("x"))
 
-    assert len(encoded) == 1
-    assert "_text" not in encoded[0].__dict__
+    assert [one["n"] for one in encoded] == [1]
+    assert "_text" not in record.__dict__["_copied_from"].__dict__

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from entropic import Store, cached, param
+from entropic._engine import _writer
 from entropic.errors import LostIndexWarning, SeveralIndexesError
 from entropic.index import MemoryIndex
 
@@ -99,6 +100,31 @@ def test_an_emptied_index_is_noticed(store: Store, write_text: Runner) -> None:
     Path("runs.json").write_text("")
     with pytest.warns(LostIndexWarning, match="rebuild"):
         reopened(store).run({"n": 3}, write_text)
+
+
+@pytest.mark.parametrize("lose", [Path.unlink, lambda path: os.truncate(path, 0)], ids=["removed", "emptied"])
+@pytest.mark.parametrize("index", ["runs.json", "sqlite:///runs.sqlite3"])
+def test_an_index_that_is_lost_under_way_is_noticed(
+    index: str, lose: Callable[[Path], object], write_text: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that has recorded runs in it warns before its next run, once; and rebuilding brings them back."""
+    monkeypatch.setattr(_writer, "_LOOK_SECONDS", 0.0)
+    given = index if "://" in index else None
+    with Store("results", index, file_suffix=".txt", index=given) as store:
+        store.run({"n": 1}, write_text)
+        store.run({"n": 2}, write_text)
+    with Store("results", index, file_suffix=".txt", index=given) as store:
+        assert store.retrieve({"n": 1}) is not None
+        store.run({"n": 3}, write_text)
+        store.close()
+        lose(Path(index.removeprefix("sqlite:///")))
+
+        with pytest.warns(LostIndexWarning, match=r"3 were recorded.*rebuild"):
+            store.run({"n": 4}, write_text)
+        store.run({"n": 5}, write_text)
+        store.rebuild()
+
+        assert sorted(record.params["n"] for record in store.list()) == [1, 2, 3, 4, 5]
 
 
 def test_deleted_runs_come_back(store: Store, write_text: Runner) -> None:

@@ -260,11 +260,11 @@ def test_a_coroutine_that_does_not_wait_is_turned_away(flights: SingleFlight) ->
     """As a thread is."""
 
     async def pass_by() -> str:
-        async with flights.lead_async(KEY, waits=False):
+        async with flights.lead(KEY, waits=False):
             return "led"
 
     async def main() -> None:
-        async with flights.lead_async(KEY):
+        async with flights.lead(KEY):
             with pytest.raises(UnderWayElsewhere):
                 await contextvars.Context().run(asyncio.ensure_future, pass_by())
         assert await pass_by() == "led"
@@ -385,12 +385,12 @@ def test_a_flight_that_is_over_is_not_within_anything(flights: SingleFlight) -> 
 
     async def later(may_go: asyncio.Event) -> bool:
         await may_go.wait()
-        async with flights.lead_async(KEY):
+        async with flights.lead(KEY):
             return True
 
     async def main() -> bool:
         may_go = asyncio.Event()
-        async with flights.lead_async(KEY):
+        async with flights.lead(KEY):
             task = asyncio.create_task(later(may_go))
         may_go.set()
         return await task
@@ -411,7 +411,7 @@ def test_the_event_loop_is_free_while_coroutines_wait(flights: SingleFlight, thr
             may_leave.wait()
 
     async def visit() -> bool:
-        async with flights.lead_async(KEY):
+        async with flights.lead(KEY):
             return may_leave.is_set()
 
     async def main() -> list[bool]:
@@ -434,7 +434,7 @@ def test_the_event_loop_is_free_while_it_waits_for_a_process(flights: SingleFlig
 
     async def main(process: subprocess.Popen[str]) -> bool:
         async def visit() -> bool:
-            async with flights.lead_async(KEY):
+            async with flights.lead(KEY):
                 return process.poll() is None
 
         task = asyncio.create_task(visit())
@@ -477,11 +477,11 @@ def test_cancelled_followers_hand_over(flights: SingleFlight) -> None:
     seen: list[int] = []
 
     async def visit(number: int) -> None:
-        async with flights.lead_async(KEY):
+        async with flights.lead(KEY):
             seen.append(number)
 
     async def lead(may_leave: asyncio.Event) -> None:
-        async with flights.lead_async(KEY):
+        async with flights.lead(KEY):
             await may_leave.wait()
 
     async def main() -> None:
@@ -527,7 +527,7 @@ def test_an_event_loop_that_ended_holds_up_nobody(flights: SingleFlight) -> None
     loop = asyncio.new_event_loop()
 
     async def visit() -> None:
-        async with flights.lead_async(KEY):
+        async with flights.lead(KEY):
             await asyncio.Event().wait()
 
     async def start() -> None:
@@ -651,7 +651,7 @@ def test_a_follower_says_whom_it_waits_for(
             pass
 
     async def visit_async() -> None:
-        async with file_flights.lead_async(KEY):
+        async with file_flights.lead(KEY):
             pass
 
     with caplog.at_level(logging.WARNING, "entropic"), other_process(tmp_path / "locks") as process:

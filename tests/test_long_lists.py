@@ -15,6 +15,7 @@ import pytest
 
 from entropic import RunRecord, Store, cached, param
 from entropic._record import _folded, folded
+from entropic.errors import IndexCorruptError
 from entropic.hashing import hash_params
 from entropic.index import MemoryIndex, SQLIndex, TinyDBIndex
 from entropic.testing import HOSTILE_PARAMS, make_record
@@ -112,6 +113,79 @@ def test_a_function_whose_parameters_have_grown(tmp_path: Path) -> None:
             result_path.write_text("x")
 
         assert [one.params for one in grown.list()] == [{"n": n, "k": 1} for n in range(6)]
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The hash of each record that is made of a document, as it is made."""
+    hashes: list[str] = []
+    make = RunRecord.from_dict.__func__  # type: ignore[attr-defined]
+
+    def from_dict(kind: Any, document: Any) -> RunRecord:
+        hashes.append(document["params_hash"])
+        return make(kind, document)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(RunRecord, "from_dict", classmethod(from_dict))
+    return hashes
+
+
+@pytest.mark.usefixtures("short")
+def test_what_is_far_down_is_read_when_it_is_looked_at(tmp_path: Path, reads: list[str]) -> None:
+    """Of the default index: a list reads its first records, a table of it each of the others twice."""
+    with Store(tmp_path / "results", tmp_path / "runs.json", file_suffix=".txt", durable=False) as store:
+        for n in range(9):
+            store.run({"n": n, "note": "x" * 10_000}, write)
+        reads.clear()
+
+        found = store.list()
+        assert len(reads) == 2
+        assert len(found) == 9
+        reads.clear()
+        table = found.table()
+        assert [row["n"] for row in table.rows] == list(range(9))
+        assert len(reads) == 2 * 7
+        reads.clear()
+        assert len(store.list(param("n") >= 4)) == 5
+        assert len(reads) == 2
+
+
+@pytest.mark.usefixtures("short")
+def test_damage_far_down_a_list(tmp_path: Path) -> None:
+    """It is told with its line: at once where a line does not begin or end as it should, else when it is looked at."""
+    with Store(tmp_path / "results", tmp_path / "runs.json", file_suffix=".txt", durable=False) as store:
+        for n in range(9):
+            store.run({"n": n, "note": "x" * 10_000}, write)
+    whole = (tmp_path / "runs.json").read_bytes()
+    lines = whole.split(b"\n")
+
+    def opened_with(line: bytes) -> Store:
+        (tmp_path / "runs.json").write_bytes(b"\n".join([*lines[:6], line, *lines[7:]]))
+        return Store(tmp_path / "results", tmp_path / "runs.json", file_suffix=".txt")
+
+    found = opened_with(lines[6].replace(b'"metadata": {', b'"metadata": [')).list()
+    assert [one.params["n"] for one in (*found[:5], *found[6:])] == [0, 1, 2, 3, 4, 6, 7, 8]
+    with pytest.raises(IndexCorruptError, match="line 7"):
+        found[5].params  # noqa: B018
+    with pytest.raises(IndexCorruptError, match="line 7"):
+        found.to_csv()
+    (tmp_path / "runs.json").write_bytes(whole)
+    with pytest.raises(IndexCorruptError, match="is not a run"):
+        found[5].params  # noqa: B018  # it is mended, and the list is of before
+    for line in (lines[6][:-20], b"\0" + lines[6][1:], lines[6].replace(b"xxx", b"x\0x", 1)):
+        with pytest.raises(IndexCorruptError, match="line 7"):
+            opened_with(line).list()
+
+
+def test_tables_look_at_points_with_several_runs_only(tmp_path: Path, reads: list[str]) -> None:
+    """Whether a newer run has taken the place of another is a question where there is one."""
+    with Store(tmp_path / "results", tmp_path / "runs.json", file_suffix=".txt", durable=False) as store:
+        for n in (*range(9), 3):
+            store.run({"n": n, "note": "x" * 10_000}, write)
+        found = store.list()
+        reads.clear()
+
+        assert found._why_superseded() == ["newer run" if place == 3 else "" for place in range(10)]
+        assert reads == [found[3].params_hash] * 2
 
 
 def test_a_long_list_takes_little_memory() -> None:

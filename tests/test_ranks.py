@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from entropic import Store, cached
+from entropic._locks import _ranks
 from entropic.errors import SeveralRanksError
 
 SIZES = ("OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "PMI_SIZE")
@@ -19,7 +20,8 @@ SIZES = ("OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "PMI_SIZE")
 
 @pytest.fixture(autouse=True)
 def _no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a shell of one's own."""
+    """As in a shell of one's own; and each time as a process that has just begun."""
+    monkeypatch.setattr(_ranks, "launched", _ranks.launched.__wrapped__)
     for name in (*SIZES, "SLURM_PROCID", "ENTROPIC_RANKS"):
         monkeypatch.delenv(name, raising=False)
 

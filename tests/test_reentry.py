@@ -151,7 +151,7 @@ def test_a_coroutine_may_be_ended_by_the_collector_at_any_line(flights: SingleFl
     given_up: list[Coroutine[Any, Any, None]] = []
 
     async def lead(key: str) -> None:
-        async with flights.lead_async(key):
+        async with flights.lead(key):
             await asyncio.Event().wait()
 
     def give_up() -> None:
@@ -193,7 +193,7 @@ def test_a_thread_that_waits_may_be_woken_by_its_own_signal_handler(flights: Sin
     loop = asyncio.new_event_loop()
 
     async def lead() -> None:
-        async with flights.lead_async(KEY):
+        async with flights.lead(KEY):
             await asyncio.Event().wait()
 
     leader: list[Coroutine[Any, Any, None]] = []

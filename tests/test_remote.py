@@ -363,7 +363,7 @@ def test_a_place_that_is_gone_here_is_no_object_that_is_gone_there(
 
     with monkeypatch.context() as patch:
         patch.setattr(Bucket, "get", get_where_nothing_is)
-        with pytest.raises(FileNotFoundError) as caught:
+        with pytest.raises(StoreWriteError, match="Cannot fetch the result") as caught:
             second.run_or_retrieve({"n": 1}, never)
 
     assert caught.value.filename == again[0]
@@ -481,7 +481,8 @@ def test_what_was_added_to_a_folder_is_not_evicted(url: str) -> None:
     store = host("first", url)
     plot, link, other, whole = (store.run({"n": n}, write_folder).result_path for n in range(4))
     plot.joinpath("step/plot.png").write_text("a plot")
-    link.joinpath("outside").symlink_to(Path.home())
+    Path("outside").mkdir()
+    link.joinpath("outside").symlink_to(Path("outside").absolute())
     other.joinpath("program").unlink()
     other.joinpath("program").mkdir()
 
@@ -707,6 +708,19 @@ def test_a_manifest_leads_nowhere_else(entries: list[tuple[str, str, str]]) -> N
     assert not list(store.results_dir.rglob("notes.txt"))
 
 
+@pytest.mark.parametrize("field", ["digest", "size_bytes"])
+def test_an_object_that_is_not_the_recorded_result_is_no_answer(field: str) -> None:
+    """Though it is as the record says of the object: what was recorded of the result counts as well."""
+
+    def change(line: dict[str, Any]) -> None:
+        line["provenance"][field] = 1000 if field == "size_bytes" else "sha256:" + "0" * 64
+
+    store = strangers(f"file://{os.getcwd()}/bucket", write, change)
+    with pytest.warns(RemoteResultWarning, match=r"is not what was recorded|bytes instead of"):
+        assert store.retrieve({"n": 1}) is None
+    assert results_in(store) == []
+
+
 def changed_entry(**fields: Any) -> Callable[[dict[str, Any]], object]:
     """Changes the first file of a manifest; what is given as None is left out."""
 
@@ -780,6 +794,21 @@ def test_what_a_stranger_says_of_objects_is_not_said_of_ours(url: str) -> None:
     assert "remote" not in second.run_or_retrieve({"n": 2}, never).provenance
 
 
+STUDY = """
+from entropic import Store, cached
+
+store = Store("first/results", index="sqlite:///runs.sqlite3", file_suffix=".txt", remote="{url}")
+
+
+@cached(store)
+def simulate(n, *, result_path):
+    result_path.write_text({text!r})
+
+
+simulate(1), simulate(2)
+"""
+
+
 def decorated(store: Store, text: str, **options: Any) -> Any:
     """One function, by its name, whose code tells what it writes."""
     namespace: dict[str, Any] = {"__name__": "study"}
@@ -809,6 +838,46 @@ def test_what_is_accepted_on_one_host_holds_on_the_others(url: str) -> None:
     decorated(host("fourth", url), "new").accept_changes()
     assert decorated(host("fifth", url), "new", on_change="error")(2).result_path.read_text() == "old"
     assert host("sixth", url).check(contents=True).is_clean
+
+
+def test_another_host_knows_under_what_circumstances_a_run_was_made(tmp_path: Path) -> None:
+    """What was installed, and what was not committed of the code: enough to make the run anew there."""
+    url = f"file://{tmp_path}/far/runs"
+    Path("repository").mkdir()
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        Path("repository/study.py").write_text(STUDY.format(text="committed", url=url))
+        told = ["-c", "user.name=x", "-c", "user.email=x", *command]
+        subprocess.run(["git", "-C", "repository", *told], check=True)
+    Path("repository/study.py").write_text(STUDY.format(text="edited", url=url))
+    subprocess.run([sys.executable, "repository/study.py"], check=True)
+    shutil.rmtree("first")
+
+    second = host("second", url)
+    record = second.list()[0]
+    command = [sys.executable, "-m", "entropic", "show", "--patch", "--index", INDEX, "--results", "second/results"]
+    shown = subprocess.run(command, env={**os.environ, "ENTROPIC_REMOTE": url}, capture_output=True, text=True)
+    assert "+    result_path.write_text('edited')" in shown.stdout, shown.stderr
+    assert second.diff(*second.list()).unknown == ()
+    known = Path("second/results/.entropic/environments-v1").iterdir()
+    assert [path.stem for path in known] == [record.provenance["environment"]]
+
+
+def test_with_which_code_parameters_grew_is_known_on_all_hosts(url: str) -> None:
+    """Else each would take its own code of today for it, and hand out without a word what an edit has outdated."""
+
+    def grown(store: Store, text: str) -> Any:
+        namespace: dict[str, Any] = {"__name__": "study"}
+        body = f"def simulate(n, method='rk4', *, result_path):\n    result_path.write_text({text!r})\n"
+        exec(compile(body, f"<study {text}>", "exec"), namespace)
+        options: dict[str, Any] = {"added": {"method": "rk4"}, "on_change": "error"}
+        return entropic.cached(store, name="simulate", **options)(namespace["simulate"])
+
+    decorated(host("first", url), "old")(1)
+    assert grown(host("first", url), "old")(1).result_path.read_text() == "old"
+
+    assert grown(host("second", url), "old")(1).result_path.read_text() == "old"
+    with pytest.raises(CodeChangedError):
+        grown(host("third", url), "edited")(1)
 
 
 def test_a_bucket_is_used_after_a_fork_and_in_workers(bucket: str) -> None:

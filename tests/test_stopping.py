@@ -18,7 +18,7 @@ import pytest
 
 import entropic
 from entropic import Store, cached
-from entropic._stopping._end_time import _begin_of_job
+from entropic._current._end_time import _begin_of_job
 from entropic.errors import RunStopped
 
 
@@ -354,6 +354,63 @@ def test_signals_of_a_process(body: str, acts: list[Any], status: int, recorded:
     assert process.returncode == status
     assert said == b""
     assert len(Store("results", "runs.json").list()) == recorded
+
+
+STOPS = """
+import sys
+import entropic
+
+@entropic.cached(entropic.Store("results", "runs.json", file_suffix=".txt"))
+def waits(n, *, result_path, checkpoint_dir):
+    entropic.stop_here("enough for today")
+
+{before}
+try:
+    {call}
+finally:
+    print("finished")
+"""
+MESSAGE = "The run was stopped: enough for today. Call again to carry on.\n"
+COUNTS = "0 points are recorded, 1 stopped, 0 failed, of 1"
+SWEPT = f"The sweep was stopped: enough for today ({COUNTS}). Call again to carry on.\n"
+# The call, what stands before it, the exit status, and what is written on stderr: all of it, or its last line.
+ENDS: dict[str, tuple[str, str, int, str]] = {
+    "a run": ("waits(1)", "", 75, MESSAGE),
+    "a sweep": ('waits.sweep([{"n": 1}])', "", 75, SWEPT),
+    "in a with statement": ("exec('with open(sys.argv[0]): waits(1)')", "", 75, MESSAGE),
+    "caught": ("exec('try: waits(1)\\nexcept entropic.errors.RunStopped: sys.exit(3)')", "", 3, ""),
+    "another error": (
+        "exec('try: waits(1)\\nexcept BaseException: 1 / 0')",
+        "",
+        1,
+        "ZeroDivisionError: division by zero\n",
+    ),
+    "a hook of the user's": ("waits(1)", "sys.excepthook = lambda kind, error, trace: sys.exit(7)", 7, ""),
+}
+
+
+@pytest.mark.parametrize(("call", "before", "status", "told"), ENDS.values(), ids=ENDS)
+def test_a_script_ends_with_one_line(call: str, before: str, status: int, told: str) -> None:
+    """And with an exit status that says that there is more to do; other errors are shown as ever."""
+    Path("stops.py").write_text(STOPS.format(call=call, before=before))
+
+    ended = subprocess.run([sys.executable, "stops.py"], capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, ended.stdout) == (status, "finished\n")
+    assert ended.stderr == told or (status == 1 and ended.stderr.endswith(told))
+
+
+def test_a_script_shows_all_if_it_is_asked_to() -> None:
+    """The traceback tells where it stopped."""
+    Path("stops.py").write_text(STOPS.format(call="waits(1)", before=""))
+    environment = {**os.environ, "ENTROPIC_DEBUG": "1"}
+
+    words = [sys.executable, "stops.py"]
+    ended = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
+
+    assert ended.returncode == 75
+    assert "Traceback" in ended.stderr
+    assert ended.stderr.endswith(MESSAGE)
 
 
 # ---- sweeps ---------------------------------------------------------------------------------------------------------

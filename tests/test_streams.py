@@ -107,8 +107,34 @@ def test_an_index_that_changes_between_two_pages(store: Store) -> None:
     for order_by in (None, "n"):
         with pytest.raises(NotRecordedError, match="begin with the first page again"):
             store.list(limit=3, after=page[-1], order_by=order_by)
-    with pytest.raises(TypeError, match="as a record"):
+    with pytest.raises(TypeError, match="pass a record"):
         store.list(after="f444")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("options", [{}, {"newest_first": True}, {"order_by": "-n"}])
+@pytest.mark.parametrize("has_grown", [False, True])
+def test_pages_of_a_function(store: Store, options: dict[str, Any], has_grown: bool) -> None:
+    """Its own runs only, and with the parameters of today where these have grown."""
+
+    @cached(store, name="paged")
+    def simulate(n: int, *, result_path: Path) -> None:
+        result_path.write_text("x")
+
+    for n in range(5):
+        simulate(n)
+        store.run({"n": n}, write)
+
+    @cached(store, name="paged", added={"k": 1}, on_change="ignore")
+    def grown(n: int, k: int = 1, *, result_path: Path) -> None:
+        result_path.write_text("x")
+
+    function, pages, last = (grown if has_grown else simulate), [], None
+    while page := function.list(param("n") < 4, limit=2, after=last, **options):
+        pages += page
+        last = page[-1]
+
+    assert len(pages) == 4
+    assert pages == function.list(param("n") < 4, **options)
 
 
 # ---- few are looked at ----------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from entropic import Store, grid
-from entropic._sweep import _tasks
+from entropic._sweep import _handshake, _submitit
 from entropic.errors import NotSharedError, StoreWriteError, SweepError
 
 
@@ -299,8 +299,8 @@ TASKS = Path("results", ".entropic", "tasks-v1")
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers that do not see a file do not wait for it."""
-    monkeypatch.setattr("entropic._sweep._tasks._PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr("entropic._sweep._tasks._patience", _tasks._Patience())
+    monkeypatch.setattr("entropic._sweep._handshake._PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("entropic._sweep._handshake._patience", _handshake._Patience())
 
 
 def test_a_function_by_value_travels_once(store: Store) -> None:
@@ -390,16 +390,18 @@ Store("results", "runs.json").sweep(grid(n=[1]), lambda params, path: None, exec
 
 
 def test_what_a_killed_sweep_leaves_is_removed(store: Store) -> None:
-    """By the next process that runs something; until then `check` lists it."""
+    """By the next process that runs something, and by the next sweep; until then `check` lists it."""
     subprocess.run([sys.executable, "-c", KILLED], check=False)
     left = list(TASKS.resolve().iterdir())
+    tokens = list(Path.cwd().glob(".runs.json.*"))
 
-    assert len(left) == 1
-    assert store.check().leftovers == left
+    assert len(left) == len(tokens) == 1
+    assert store.check().leftovers == left + tokens
 
     store.run_or_retrieve({"n": 1}, write)
-
     assert list(TASKS.iterdir()) == []
+    store.sweep(grid(n=[2]), local(write), executor=Remote())
+    assert list(Path.cwd().glob(".runs.json.*")) == []
 
 
 # ---- submitit -------------------------------------------------------------------------------------------------------
@@ -541,3 +543,139 @@ def test_code_that_goes_by_value_is_the_same_code(how: str) -> None:
         printed.append(done.stdout)
 
     assert printed == ["0 1\n", "0 0\n", "1 0\n"]
+
+
+class OddExecutor:
+    """Somebody's executor: its futures call back without saying whose, and it fails at its third task as it likes."""
+
+    def __init__(self, pool: ThreadPoolExecutor, failure: BaseException | None = None) -> None:
+        self._pool, self._failure, self._count = pool, failure, 0
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> Any:
+        self._count += bool(args)
+        if self._failure is not None and self._count == 3:
+            raise self._failure
+        return OddFuture(self._pool.submit(function, *args))
+
+
+class OddFuture(Job):
+    def add_done_callback(self, call: Callable[[], object]) -> None:
+        self._future.add_done_callback(lambda _: call())
+
+
+def test_futures_may_call_back_without_naming_themselves(store: Store) -> None:
+    """A future that somebody has written calls what it was given as it likes."""
+    with ThreadPoolExecutor(2) as pool:
+        assert len(store.sweep(grid(n=range(8)), write, executor=OddExecutor(pool))) == 8
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [(NotImplementedError(), "NotImplementedError"), (RuntimeError("queue is full"), "RuntimeError: queue is full")],
+    ids=["without a text", "with one"],
+)
+def test_an_executor_that_takes_no_more_is_told_by_its_error(
+    store: Store, failure: BaseException, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log and the failures have the kind of the error beside its text, which may be empty."""
+    with ThreadPoolExecutor(2) as pool, pytest.raises(SweepError) as caught:
+        store.sweep(grid(n=range(3)), write, executor=OddExecutor(pool, failure))
+
+    assert [failure.point for failure in caught.value.failures] == [{"n": 2}]
+    assert str(caught.value.failures[0].error) == told
+    assert caplog.text.rstrip().endswith(told)
+
+
+OTHER_CODE = """
+import logging
+import multiprocessing
+import sys
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import entropic
+
+store = entropic.Store("results", "runs.json", file_suffix=".txt")
+FACTOR = 10
+
+
+@entropic.cached(store, on_change=sys.argv[1], load=lambda path: int(path.read_text()))
+def model(n, *, result_path):
+    result_path.write_text(str(n * FACTOR))
+"""
+SWEEP_IN_SPAWNED_WORKERS = """
+import sys
+
+if __name__ == "__main__":
+    from model import *
+
+    logging.basicConfig(format="%(message)s", stream=sys.stdout)
+    warnings.simplefilter("ignore")
+    source = Path("model.py")
+    source.write_text(source.read_text().replace(sys.argv[2], sys.argv[3]))
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            print(model.sweep([{"n": n} for n in range(4)], executor=pool))
+        except (entropic.errors.OtherCodeError, entropic.errors.SweepError) as error:
+            print("refused", error)
+"""
+
+
+def swept_after_an_edit(folder: Path, on_change: str, before: str, after: str) -> str:
+    """What a sweep prints whose workers begin after an edit."""
+    (folder / "model.py").write_text(OTHER_CODE)
+    (folder / "main.py").write_text(SWEEP_IN_SPAWNED_WORKERS)
+    command = [sys.executable, "main.py", on_change, before, after]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("on_change", ["warn", "rerun", "error", "ignore"])
+def test_workers_that_run_other_code_are_named(tmp_path: Path, on_change: str) -> None:
+    """What they run is no answer where code must not have changed; where it may have, the log says so once."""
+    told = swept_after_an_edit(tmp_path, on_change, "FACTOR = 10", "FACTOR = 1000")
+
+    story = f"A worker on {socket.gethostname()} runs other code of model.model than the process that sweeps: "
+    assert told.count(f"{story}constant `FACTOR` in model.py.") == (on_change != "ignore")
+    assert ("[0, 1000, 2000, 3000]" in told) == (on_change in ("warn", "ignore"))
+    assert ("refused Cannot answer" in told) == (on_change in ("rerun", "error"))
+
+
+def test_workers_to_whom_a_point_is_another_one_run_nothing(tmp_path: Path) -> None:
+    """Their copy of the function has other parameters: the failure names the host, and what may be the cause."""
+    told = swept_after_an_edit(tmp_path, "warn", "def model(n", "def model(n, k=1")
+
+    assert "4 points failed" in told
+    assert f"on {socket.gethostname()} it is another point than the sweep has drawn" in told
+    assert "another copy of the function" in told
+
+
+def put_program(name: str, script: str) -> None:
+    """Put a program of the batch system on the path of the test."""
+    program = Path("programs") / name
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+
+
+def test_a_batch_system_that_does_not_answer_is_named(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says once what squeue says; when it answers again, a job that is gone is a failure."""
+    submitit = pytest.importorskip("submitit")
+    put_program("sbatch", "echo Submitted batch job 17")
+    put_program("srun", "")
+    put_program(
+        "squeue", "echo >> calls; test $(wc -l < calls) -gt 3 || { echo no controller >&2; exit 1; }; echo 17 FAILED"
+    )
+    monkeypatch.setenv("PATH", f"{Path('programs').resolve()}:{os.environ['PATH']}")
+    for name in ("_FIRST_PAUSE_SECONDS", "_LONGEST_PAUSE_SECONDS", "_GRACE_SECONDS"):
+        monkeypatch.setattr(_submitit, name, 0.02)
+
+    with pytest.raises(SweepError) as caught:
+        store.sweep([{"n": 0}], write, executor=submitit.SlurmExecutor("jobs"))
+
+    (failure,) = caught.value.failures
+    assert str(failure.error).startswith("Cannot run the point: its job 17 (FAILED)")
+    assert caplog.text.count("Cannot ask Slurm what has become of 1 job(s)") == 1
+    assert "squeue: no controller" in caplog.text

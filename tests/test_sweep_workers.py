@@ -352,7 +352,7 @@ def test_a_worker_that_dies_takes_nobody_with_it(store: Store, caplog: pytest.Lo
     assert [failure.point["n"] for failure in caught.value.failures] == [3, 11]
     assert all(isinstance(failure.error, WorkerDiedError) for failure in caught.value.failures)
     assert [failure.error.exit_status for failure in caught.value.failures] == [-signal.SIGKILL] * 2
-    assert runs() == [n for n in range(20) if n not in (3, 11)]
+    assert sorted(set(runs())) == [n for n in range(20) if n not in (3, 11)]  # twice if its record was still to come
     assert any("tried again" in record.getMessage() for record in caplog.records)
 
 

@@ -229,6 +229,33 @@ def test_an_export_tells_what_it_leaves_out() -> None:
 # ---- who answers after a merge --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("target", ["out", "out.zip"])
+def test_an_export_is_of_what_was_recorded(target: str) -> None:
+    """A result with other content is left out, and so is one that changes while it is taken; a preview says so, too."""
+    store = store_at("ours")
+    good, edited, beside, inside = (
+        store.run({"n": n}, runner)
+        for n, runner in enumerate((write_folder, write_folder, write_with_companions, write_folder), 1)
+    )
+    (edited.result_path / "step_1/deep/state").write_text("tt")
+    beside.result_path.with_name("log.txt").write_text("log of 7")
+    (inside.result_path / "step_1/deep/added").write_text("mine")
+
+    for preview in (True, False):
+        report = store.export(target, preview=preview)
+        assert [record.params["n"] for record in report.taken] == [1]
+        assert [(one.record.params["n"], one.reason[:38]) for one in report.refused] == [
+            (n, "its content is not what was recorded; ") for n in (2, 3, 4)
+        ]
+    if target.endswith(".zip"):
+        zipfile.ZipFile(target).extractall("out")
+    there = store_at("out")
+    assert [record.params["n"] for record in there.list()] == [1]
+    assert there.check(contents=True).is_clean, there.check(contents=True)
+    assert [path.name for path in Path().iterdir() if path.name.startswith(".out")] == []
+    assert good.result_path.joinpath("latest").is_symlink()
+
+
 def test_the_order_of_both_indexes_is_kept() -> None:
     """What is ours alone goes on to answer; what both have does not come before what was run after it."""
     ours, theirs = store_at("ours"), store_at("theirs")

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from entropic import Store, cached, command, report_progress
-from entropic._results import _ongoing
+from entropic._current import _progress, _run
 from entropic.reports import ActiveRun
 
 KINDS = [None, "sqlite_url", "postgres_url"]
@@ -263,9 +263,9 @@ def test_outside_of_a_run_nothing_happens() -> None:
 def test_reports_are_throttled(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A report in every step writes twice a second at most, but for that of the end."""
     written: list[str] = []
-    replace = _ongoing._replace
-    monkeypatch.setattr(_ongoing, "_replace", lambda path, text: (written.append(text), replace(path, text)))
-    monkeypatch.setattr(_ongoing.time, "monotonic", lambda: 100.0)
+    replace = _run.replace_note
+    monkeypatch.setattr(_run, "replace_note", lambda path, text: (written.append(text), replace(path, text)))
+    monkeypatch.setattr(_progress.time, "monotonic", lambda: 100.0)
 
     def run(params: dict[str, Any], path: Path) -> None:
         for step in range(1001):
@@ -300,7 +300,7 @@ def test_a_full_disk_costs_the_report_alone(store: Store, monkeypatch: pytest.Mo
     def full(path: str, text: str) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_ongoing, "_replace", full)
+    monkeypatch.setattr(_run, "replace_note", full)
 
     def run(params: dict[str, Any], path: Path) -> None:
         report_progress(0.5)

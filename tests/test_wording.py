@@ -51,7 +51,7 @@ def spoken(path: Path) -> Iterator[tuple[int, str]]:
                 yield from ((node.lineno, text) for text in texts(node))
         elif isinstance(node, ast.Assign) and any("_template" in ast.unparse(target) for target in node.targets):
             yield from ((node.lineno, text) for text in texts(node.value))
-        elif isinstance(node, ast.FunctionDef) and path.name == "errors.py":
+        elif isinstance(node, ast.FunctionDef) and path.parent.name == "errors":
             returned = (one for one in ast.walk(node) if isinstance(one, ast.Return) and one.value is not None)
             yield from ((one.lineno, text) for one in returned for text in texts(one.value or one))
 

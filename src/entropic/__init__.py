@@ -17,11 +17,10 @@ from .store import Store
 
 if TYPE_CHECKING:
     from ._command import command
+    from ._current import report_progress, should_stop, stop_here, time_left
     from ._function import cached
     from ._guides import docs
     from ._points import grid, zipped
-    from ._results import report_progress
-    from ._stopping import should_stop, stop_here, time_left
     from .hashing import InputFile, normalize
     from .query import param
 
@@ -52,11 +51,10 @@ _load, _ = door(
     __name__,
     {
         "_command": "command",
+        "_current": "report_progress should_stop stop_here time_left",
         "_function": "cached",
         "_guides": "docs",
         "_points": "grid zipped",
-        "_results": "report_progress",
-        "_stopping": "should_stop stop_here time_left",
         "hashing": "InputFile normalize",
         "query": "param",
     },

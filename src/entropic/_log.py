@@ -34,7 +34,7 @@ logger.addFilter(_spells_out)
 
 # Asked on every hit, so it is bound once.
 is_enabled_for = logger.isEnabledFor
-DEBUG = logging.DEBUG
+DEBUG, INFO = logging.DEBUG, logging.INFO
 
 
 def hit(params_hash: str, result_path: str) -> None:
@@ -220,11 +220,24 @@ def job_lost(job: str, state: str, points: int) -> None:
     logger.warning("Job %s (%s) has left no result; %d point(s) it had are not recorded", job, state, points)
 
 
-def folder_unseen(host: str, reason: str) -> None:
-    """A worker of a sweep does not see the results folder: said once for each host."""
+def slurm_silent(jobs: int, reason: BaseException) -> None:
+    """Slurm does not say what has become of its jobs: said once, until it does again."""
     logger.warning(
-        "A worker on %s does not see the results folder, and runs nothing; its points go to others: %s", host, reason
+        "Cannot ask Slurm what has become of %d job(s), so one that ends without a result goes unnoticed until it "
+        "answers: %s",
+        jobs,
+        reason,
     )
+
+
+def not_seen(host: str, what: str, reason: str) -> None:
+    """A worker of a sweep does not see the results folder, or the index: said once for each host."""
+    logger.warning("A worker on %s does not see %s, and runs nothing; its points go to others: %s", host, what, reason)
+
+
+def other_code(story: str) -> None:
+    """A worker of a sweep runs other code, and that is allowed: said once for each host."""
+    logger.warning("%s", story)
 
 
 def executor_broken(error: BaseException) -> None:

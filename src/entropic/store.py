@@ -9,12 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from . import _engine, _tables, query
+from . import _engine, _tables, errors, query
 from ._engine import DIGEST_UP_TO_BYTES, RunCache, Settings
 from ._fs import make_folder
 from ._record import RunRecord
 from ._sweep import SweepOptions, shows_options
-from .errors import NotRecordedError
 from .hashing import make_key
 
 if TYPE_CHECKING:
@@ -61,8 +60,8 @@ class Store:
         index: Where records are kept instead of *db_path*: any object with the five methods of
             `entropic.index.IndexBackend`; or a URL for `entropic.index.SQLIndex`, such as
             ``"postgresql://user@host/runs"``.
-        durable: Sync result, folder and index to disk before a run is reported. False gives up power cuts only, never
-            kills.
+        durable: Sync result, folder and index to disk before a run is reported; short runs of a sweep share the syncs
+            of folder and index. False gives up power cuts only, never kills.
         keep_failed: Keep what a runner that raised has written, with the traceback, under
             ``results_dir/.entropic/failed/``. It is never served.
         digest_up_to_bytes: Record a SHA-256 of results up to this size; and of larger ones, if to read them takes about
@@ -150,7 +149,7 @@ class Store:
         return f"Store({str(self.results_dir)!r}, index={self.index!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return dict(vars(self._engine.settings))
+        return self._engine.settings.as_dict()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Without making the folder: where it is not seen, a worker is to say so.
@@ -268,10 +267,12 @@ class Store:
         """
         `run_or_retrieve` every point, here or in parallel, and return the records in the order of the points.
 
-        Recorded points are answered at once, duplicates run once, and each run is recorded the moment it finishes: a
-        sweep that was stopped, by Ctrl-C or by a crash, carries on when it is started again. Several sweeps of the same
-        points, in any threads and processes, share them. Points are drawn as they are needed, so a generator of
-        millions is welcome.
+        Recorded points are answered at once, duplicates run once, and each run is recorded when it finishes: a sweep
+        that was stopped, by Ctrl-C or by a crash, carries on when it is started again. On *workers* or an *executor*,
+        runs of less than 50 ms that follow one another are recorded together, and share the syncs: none is reported
+        before it is on disk, and a worker that is killed costs at most those that ended in its last 50 ms. Several
+        sweeps of the same points, in any threads and processes, share them. Points are drawn as they are needed, so a
+        generator of millions is welcome.
 
         Args:
             points: Mappings: `entropic.grid`, a list, a generator, or a DataFrame, whose rows they are then.
@@ -479,9 +480,7 @@ class Store:
             >>> [record.params["n"] for record in store.list(limit=2, after=page[-1])]
             [3]
         """
-        selection = query.Selection.of(
-            where, order_by, limit, newest_first, *_required_records([after] if after else [])
-        )
+        selection = query.Selection.of(where, order_by, limit, newest_first, after)
         if fallback:
             return _engine.select_with_fallbacks(self._engine, selection, current=current)
         return self._engine.select(selection, current=current)
@@ -789,7 +788,7 @@ class Store:
             return _required_records(runs)
         key = make_key(runs)
         if not (found := self._engine.records_of(key)):
-            raise NotRecordedError("", key.params_hash)
+            raise errors.NotRecordedError("", key.params_hash)
         return found
 
     def under_way(self) -> Sequence[ActiveRun]:
@@ -1107,6 +1106,8 @@ class Store:
         The folder, or what is unpacked from the zip file, can be opened wherever it lies, as
         ``Store("exported/results", "exported/entropic.json")``: it lists, answers, merges and can be rebuilt. With the
         runs goes what is known of their code and under what circumstances they were made. It appears when it is whole.
+        Each copy is compared with its record: a result with other content is refused. For a zip file the largest result
+        needs its room once more beside it.
 
         Args:
             target: A zip file if its name ends so, else a folder; nothing of that name may be there.
@@ -1384,7 +1385,7 @@ def store_without_folder(
     store = Store.__new__(Store)
     url = index if isinstance(index, str) else None
     settings = Settings.checked(results_dir, index, file_suffix, url, keep_failed=keep_failed, remote=remote)
-    store.__setstate__(vars(settings))
+    store.__setstate__(settings.as_dict())
     return store
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fixtures import Population, decorated, simulate_plain
 from floors import bare_miss, bare_write
-from peers import joblib_miss
+from peers import miss_peers
 from report import Section, sized
 from timing import Contenders, Effort, in_turn
 
@@ -43,7 +43,7 @@ def _contenders(population: Population, folder: Path, *, durable: bool) -> Conte
         "Store.run_or_retrieve": lambda: store.run_or_retrieve({"n": next(numbers)}, simulate_plain),
     }
     if not durable:
-        contenders.update(joblib_miss(folder / "joblib"))
+        contenders.update(miss_peers(folder / "peers"))
     for contender in contenders.values():
         contender()  # the first run of a process opens a session; that is not a run's cost
     return contenders

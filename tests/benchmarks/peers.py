@@ -53,6 +53,15 @@ def joblib_miss(folder: Path) -> Contenders:
     return {"joblib.Memory": lambda: function(next(numbers), _STEPS)}
 
 
+def miss_peers(folder: Path) -> Contenders:
+    """A run recorded by every library that is there; none of them syncs what it writes."""
+    return {
+        **joblib_miss(folder / "joblib"),
+        **_diskcache_miss(folder / "diskcache"),
+        **_signac_miss(folder / "signac"),
+    }
+
+
 class Queries:
     """One library's way to answer ``steps == value``, first in a new object and then again."""
 
@@ -121,6 +130,35 @@ def _tinydb_by_hash(population: Population) -> Contenders:
     database = tinydb.TinyDB(population.folder / "runs.json", access_mode="r")
     wanted = tinydb.where("params_hash") == "f444a074a2e52bf9"
     return {"plain TinyDB, by hash": lambda: database.get(wanted)}
+
+
+# ---- misses ------------------------------------------------------------------------------------------------
+
+
+def _diskcache_miss(folder: Path) -> Contenders:
+    """The value lies in its database: there is no result file, and two processes may run one point at once."""
+    diskcache = optional("diskcache")
+    if diskcache is None:
+        return {}
+    function = diskcache.Cache(os.fspath(folder)).memoize()(_answer)
+    numbers = itertools.count()
+    return {"diskcache memoize": lambda: function(next(numbers), _STEPS)}
+
+
+def _signac_miss(folder: Path) -> Contenders:
+    """A job is a folder that holds its parameters, and the file that the run writes."""
+    signac = optional("signac")
+    if signac is None:
+        return {}
+    folder.mkdir(parents=True)
+    project = signac.init_project(os.fspath(folder))
+    numbers = itertools.count()
+
+    def run() -> None:
+        job = project.open_job({"n": next(numbers), "steps": _STEPS}).init()
+        Path(job.fn("result.txt")).write_bytes(b"x")
+
+    return {"signac job": run}
 
 
 # ---- queries -----------------------------------------------------------------------------------------------

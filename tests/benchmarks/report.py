@@ -19,7 +19,7 @@ class Section:
     Attributes:
         title: The question.
         reference: The contender that all others are divided by.
-        unit: ``seconds``, ``MB`` or ``per second``.
+        unit: ``seconds``, ``MB``, ``per second``, ``calls`` or ``runs``.
         goal: What DESIGN asks for, in words.
         figures: By contender, by column.
     """
@@ -91,5 +91,6 @@ _UNITS: dict[str, Callable[[float], str]] = {
     "seconds": _seconds,
     "MB": lambda figure: f"{figure:.1f} MB",
     "per second": lambda figure: f"{figure:,.0f}/s",
+    "calls": lambda figure: f"{figure:.4g} calls",
     "runs": lambda figure: f"{figure:.0f} runs",
 }

@@ -24,6 +24,8 @@ from pathlib import Path
 
 from fixtures import Population, populate
 from measure_arrays import arrays
+from measure_counts import counts
+from measure_disk import disk
 from measure_hits import first_hits, warm_hits
 from measure_memory import memory
 from measure_misses import misses
@@ -38,6 +40,8 @@ MEASURES: dict[str, Callable[[list[Population], Path, Effort], list[Section]]] =
     "hits": warm_hits,
     "first": first_hits,
     "misses": misses,
+    "disk": lambda populations, scratch, effort: disk(scratch, effort),
+    "counts": lambda populations, scratch, effort: counts(scratch),
     "queries": queries,
     "memory": lambda populations, scratch, effort: memory(populations),
     "arrays": lambda populations, scratch, effort: arrays(effort),

@@ -10,6 +10,8 @@ import threading
 import time
 import urllib.request
 from collections import Counter
+from collections.abc import Callable
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
@@ -75,21 +77,50 @@ class Server:
             return found
 
 
+Fault = int | str | None
+"""
+A status such as 503, or the code of an error such as ``"AccessDenied"``; ``"cut"``, to break off in a part of an
+answer; ``"cut question"``, in a part of what is sent; ``"lost"``, to do what is asked for and not answer; ``"slow"``;
+``"other bytes"`` or ``"other etag"`` in the answer.
+"""
+
+_STATUS = {
+    "AccessDenied": 403,
+    "ExpiredToken": 400,
+    "ConditionalRequestConflict": 409,
+    "InternalError": 500,
+    "NoSuchUpload": 404,
+    "SlowDown": 503,
+    "ServiceUnavailable": 503,
+    "TooManyRequests": 429,
+}
+
+
+def _every(method: str, path: str) -> bool:
+    return True
+
+
 class Proxy:
     """
     What lies between a client and the server.
 
     Attributes:
-        faults: For the requests to come, each once, in their order: a status such as 503; ``"cut"``, to break off in a
-            part of an answer; ``"lost"``, to do what is asked for and not answer; ``"slow"``. None for a good answer.
+        faults: For the requests to come, each once, in their order. None for a good answer.
         always: A fault of all requests.
+        choose: Tells from method and path, with its query, whether a request has the fault that is to come.
+        replaces: Make objects in the place of others, though asked not to.
+        users: Who has asked, by the credentials of each request.
         asked: How many requests there were, by method.
         names: Method and path of each.
     """
 
     def __init__(self, port: int) -> None:
-        self.faults: list[int | str | None] = []
-        self.always: int | str | None = None
+        self._port = port
+        self.faults: list[Fault] = []
+        self.always: Fault = None
+        self.choose: Callable[[str, str], bool] = _every
+        self.replaces = False
+        self.users: list[str] = []
         self.asked: Counter[str] = Counter()
         self.names: list[tuple[str, str]] = []
         proxy = self
@@ -105,12 +136,23 @@ class Proxy:
 
             def _forward(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
-                body = self.rfile.read(length)
                 proxy.asked[self.command] += 1
                 proxy.names.append((self.command, self.path))
-                fault = proxy.faults.pop(0) if proxy.faults else proxy.always
-                if isinstance(fault, int):
-                    self._answer(fault, {}, b"<Error><Code>SlowDown</Code><Message>busy</Message></Error>")
+                proxy.users.append(self.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0])
+                if proxy.replaces:
+                    del self.headers["If-None-Match"]
+                fault = proxy._fault_of(self.command, self.path)
+                if fault == "cut question":
+                    self.rfile.read(length // 2)
+                    self.close_connection = True
+                    return
+                body = self.rfile.read(length)
+                if fault in _STATUS or isinstance(fault, int):
+                    status, code = (fault, "SlowDown") if isinstance(fault, int) else (_STATUS[str(fault)], fault)
+                    self._answer(status, {}, f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode())
+                    return
+                if proxy.completes_over_another(self.command, self.path, self.headers):
+                    self._answer(412, {}, b"<Error><Code>PreconditionFailed</Code><Message>no</Message></Error>")
                     return
                 if fault == "slow":
                     time.sleep(0.02)
@@ -123,6 +165,10 @@ class Proxy:
                     self.close_connection = True
                     return
                 headers = dict(answer.getheaders())
+                if fault == "other bytes":
+                    content = bytes(byte ^ 1 for byte in content)
+                if fault == "other etag":
+                    headers["ETag"] = '"0123456789abcdef0123456789abcdef"'
                 self._answer(answer.status, headers, content, is_cut=fault == "cut")
 
             do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _forward
@@ -149,8 +195,29 @@ class Proxy:
 
     def begin(self) -> None:
         """Forget what was asked, and answer well."""
-        self.faults, self.always, self.names = [], None, []
+        self.faults, self.always, self.names, self.choose = [], None, [], _every
+        self.replaces, self.users = False, []
         self.asked.clear()
+
+    def fail(self, *faults: Fault, always: Fault = None, of: Callable[[str, str], bool] = _every) -> None:
+        """From now on have these faults, of some requests."""
+        self.begin()
+        self.faults, self.always, self.choose = [*faults], always, of
+
+    def _fault_of(self, method: str, path: str) -> Fault:
+        if not self.choose(method, path):
+            return None
+        return self.faults.pop(0) if self.faults else self.always
+
+    def completes_over_another(self, method: str, path: str, headers: Message) -> bool:
+        """Whether S3 itself would refuse to make an object of parts, which the server behind us does not."""
+        if method != "POST" or "uploadId" not in path or headers.get("If-None-Match") != "*":
+            return False
+        connection = http.client.HTTPConnection("127.0.0.1", self._port)
+        connection.request("HEAD", path.partition("?")[0], headers={"Authorization": _ANYBODY})
+        status = connection.getresponse().status
+        connection.close()
+        return status == 200
 
     def __enter__(self) -> Proxy:
         self._thread.start()

@@ -15,12 +15,12 @@ from importlib import import_module
 
 import click
 
-from ..errors import EntropicError, RunStopped, UnknownNameWarning
+from .. import errors
+from ..errors import EntropicError, UnknownNameWarning
 from ._place import store_options
 from ._view import told, told_with_lines
 
 _INTERRUPTED = 130
-_STOPPED = 75
 # The subcommands, each by its function in a module of this room.
 _PLACES = {
     "ls": "_ls.ls",
@@ -153,9 +153,11 @@ def _answer() -> int:
             click.echo(err=True)  # at a question, the cursor still stands behind it
         told("interrupted" if is_interrupted else "nothing done")
         return _INTERRUPTED if is_interrupted else 1
-    except RunStopped as stopped:
+    except errors.RunStopped as stopped:
+        from .._current import STOPPED  # loaded by those who run something
+
         told(stopped)
-        return _STOPPED
+        return STOPPED
     except (EntropicError, OSError, ValueError, TypeError) as error:
         if os.environ.get("ENTROPIC_DEBUG"):
             raise

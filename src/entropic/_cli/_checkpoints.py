@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
+from .._record import local_time
 from ..hashing import encode
 from ..store import Store
-from . import _view
+from . import _table, _view
 from ._place import opens_store
 from ._selection import condition_of, runs_argument
+from ._table import Column
+
+if TYPE_CHECKING:
+    from .._maintenance import CheckpointedRun
 
 
 @click.command()
@@ -29,11 +36,26 @@ def checkpoints(store: Store, runs: tuple[str, ...], as_json: bool) -> None:
       entropic checkpoints --json | jq .size_bytes
     """
     found = store.checkpoints(condition_of(runs))
-    for one in found:
-        if as_json:
-            fields = {name: value for name, value in vars(one).items() if name not in ("path", "params")}
-            click.echo(json.dumps({"path": str(one.path), "params": encode(one.params), **fields}))
-        else:
-            click.echo(f"{one} ({_view.size_text(one.size_bytes)})")
+    if as_json:
+        for one in found:
+            click.echo(json.dumps({**vars(one), "path": str(one.path), "params": encode(one.params)}))
+    elif found:
+        _table.show_runs(_columns(found), "--json shows all")
     if not found and not as_json:
         _view.told("no run has put anything by" if not runs else "no run that has put something by matches")
+
+
+def _columns(found: Sequence[CheckpointedRun]) -> list[Column]:
+    columns = [
+        Column("hash", [_view.short_hash(one) for one in found], rank=0, is_whole=True),
+        _table.moments([local_time(one.last_seen_at) for one in found], "last seen"),
+        *_table.param_columns([one.params for one in found]),
+        Column("state", [one.state for one in found], rank=0, is_whole=True),
+        Column("attempts", [str(len(one.attempts)) for one in found], rank=2, is_number=True),
+        Column("time", [_view.time_text(one.elapsed_seconds) for one in found], rank=4, is_number=True),
+        Column("size", [_view.size_text(one.size_bytes) for one in found], rank=2, is_number=True),
+        Column("for", ["" if one.purpose == "call" else one.purpose for one in found], rank=3),
+        Column("function", [one.function or "" for one in found], rank=2),
+        Column("at", [str(one.path) for one in found], rank=5, is_whole=True),
+    ]
+    return [column for column in columns if any(column.cells)]

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
-from .._record import one_line
+from .._record import local_time, one_line
 from ..hashing import encode
 from ..store import Store
-from . import _view
+from . import _table, _view
 from ._place import opens_store
 from ._selection import condition_of, runs_argument
+from ._table import Column
+
+if TYPE_CHECKING:
+    from .._maintenance import FailedRun
 
 
 @click.command()
@@ -32,14 +38,28 @@ def failures(store: Store, runs: tuple[str, ...], traceback: bool, as_json: bool
       entropic failures --traceback 'created_at>2026-11-01'
     """
     found = store.failures(condition_of(runs))
-    for one in found:
-        if as_json:
-            fields = {name: value for name, value in vars(one).items() if name not in ("path", "params")}
-            click.echo(json.dumps({"path": str(one.path), "params": encode(one.params), **fields}))
-            continue
-        click.echo(str(one))
-        for line in one.traceback.splitlines() if traceback else ():
-            click.echo(f"    {one_line(line)}")
+    if as_json:
+        for one in found:
+            click.echo(json.dumps({**vars(one), "path": str(one.path), "params": encode(one.params)}))
+    elif traceback:
+        for one in found:
+            click.echo(str(one))
+            for line in one.traceback.splitlines():
+                click.echo(f"    {one_line(line)}")
+    elif found:
+        _table.show_runs(_columns(found), "--json shows all")
     if not found and not as_json:
         kept = "no failed runs are kept: Store(keep_failed=True), limits of time or memory, and --keep-failed keep them"
         _view.told(kept if not runs else "no failed run that is kept matches")
+
+
+def _columns(found: Sequence[FailedRun]) -> list[Column]:
+    columns = [
+        Column("hash", [_view.short_hash(one) for one in found], rank=0, is_whole=True),
+        _table.moments([local_time(one.failed_at) for one in found], "failed"),
+        *_table.param_columns([one.params for one in found]),
+        Column("error", [one.error for one in found], rank=0),
+        Column("function", [one.function or "" for one in found], rank=2),
+        Column("kept at", [str(one.path) for one in found], rank=5, is_whole=True),
+    ]
+    return [column for column in columns if any(column.cells)]

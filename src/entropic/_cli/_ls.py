@@ -17,7 +17,6 @@ from ._table import Column
 
 # Columns that are there where runs differ in them, and how soon they go if the terminal is narrow.
 _FURTHER = {"function": 2, "version": 2, "code": 3, "superseded": 1, "pinned": 1}
-_MINUTES = len("2026-01-01 00:00")
 
 
 @click.command()
@@ -81,29 +80,18 @@ def _show_csv(records: RecordList) -> None:
 
 def show_runs(records: RecordList) -> None:
     """Show the table of runs: on a terminal as much of it as fits, else all of it."""
-    columns = _columns(records)
-    if not _view.is_terminal():
-        _table.show(columns)
-        return
-    if len(records) > 1:
-        shared = [column for column in columns if column.is_param and column.is_constant]
-        columns = [column for column in columns if column not in shared]
-        _table.show_shared(shared)
-    _table.show_fitting(columns)
+    _table.show_runs(_columns(records), "--csv and --json show all")
 
 
 def _columns(records: RecordList) -> list[Column]:
     table = records.table()
     names = [name for name in table.columns if table.groups[name] == "param"]
-    created = [_view.created(record) for record in records]
+    points = [{name: row[name] for name in names if name in row} for row in table.rows]
     columns = [
         Column("hash", [_view.short_hash(record) for record in records], rank=0, is_whole=True),
-        Column("created", created, rank=3, is_whole=True, shorter=[text[:_MINUTES] for text in created]),
+        _table.moments([_view.created(record) for record in records], "created"),
+        *_table.param_columns(points),
     ]
-    for name in names:
-        cells = [_view.shown(row[name]) if name in row else "" for row in table.rows]
-        is_number = all(isinstance(row.get(name, 0), (int, float)) for row in table.rows)
-        columns.append(Column(name, cells, rank=1, is_param=True, is_number=is_number))
     times = [_view.time_text(record.metadata.get("elapsed_seconds")) for record in records]
     sizes = [_view.size_text(_view.recorded_size(record)) for record in records]
     columns.append(Column("time", times, rank=4, is_number=True))

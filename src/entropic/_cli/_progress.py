@@ -6,7 +6,7 @@ import os
 
 import click
 
-from .._results import NOTE_VARIABLE, report_progress
+from .._current import NOTE_VARIABLE, report_progress
 from . import _view
 
 

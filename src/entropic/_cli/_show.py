@@ -6,7 +6,6 @@ import json
 
 import click
 
-from .. import _code
 from .._fs import status_of
 from .._record import RunRecord, flatten, inputs_text, one_line
 from .._tables import RecordList
@@ -74,7 +73,7 @@ def _show_code(store: Store, runs: tuple[str, ...]) -> None:
 def _show_patch(record: RunRecord, store: Store) -> None:
     """What was not committed: to a program letter by letter, to a person what cannot hurt a terminal."""
     git = record.provenance.get("git")
-    patch = _code.RunNotes(store.results_dir).patch(git.get("patch")) if isinstance(git, dict) else b""
+    patch = store._engine.notes.patch(git.get("patch")) if isinstance(git, dict) else b""
     if not patch:
         raise NothingFound("this run names no patch, or it is not known")
     click.echo(_harmless(patch.decode("utf-8", "replace")) if _view.is_terminal() else patch, nl=False)

@@ -13,10 +13,10 @@ from typing import Any, get_args
 import click
 
 from .._command import Command, signal_programs, typed_otherwise
+from .._current import time_left
 from .._engine import BoundRunner, PlainRuns, RunCache, require_same_point
 from .._function import CachedFunction, FunctionPoints
 from .._record import RunRecord, one_line
-from .._stopping import time_left
 from .._sweep import Order, SweepOptions, SweepProgress, as_record, plan_sweep, run_sweep
 from ..errors import SweepError
 from ..hashing import Key
@@ -280,7 +280,12 @@ class ProgramPoints(PlainRuns):
         values, program = self._program(point)
         return self._engine.key_of(values, program)
 
-    def ensure(self, point: Any, params_hash: str, *, waits: bool = False) -> tuple[RunRecord, bool]:
+    def group(self) -> None:
+        """None: a program takes longer than to record it."""
+
+    def ensure(
+        self, point: Any, params_hash: str, *, waits: bool = False, group: object = None
+    ) -> tuple[RunRecord, bool]:
         values, program = self._program(point)
         key = self._engine.key_of(values, program)
         require_same_point(key, params_hash)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import click
 
-from .._record import one_line
+from .._record import flatten, one_line
 from .._tables import text_width
 from . import _view
 
@@ -18,6 +19,7 @@ _BLOCK_LINES = 100
 _LONG_TEXT, _SHORT_TEXT = 24, 12  # to how many letters texts are cut, at first and if that is not enough
 _LEAST = 4  # columns of this rank go before texts become that short
 _CUT = "…"
+_MINUTES = len("2026-01-01 00:00")
 
 
 @dataclass(frozen=True)
@@ -85,14 +87,32 @@ def lines_of(columns: Sequence[Column]) -> list[str]:
     return lines
 
 
-def show_fitting(columns: Sequence[Column]) -> None:
+def show_runs(columns: Sequence[Column], whole: str) -> None:
+    """
+    Show a table of runs: to a program whole; to a person as much as fits, and above it the parameters that all share.
+
+    Args:
+        columns: Those of the table.
+        whole: The options that show all of it.
+    """
+    if not _view.is_terminal():
+        show(columns)
+        return
+    if len(columns[0].cells) > 1:
+        shared = [column for column in columns if column.is_param and column.is_constant]
+        columns = [column for column in columns if column not in shared]
+        show_shared(shared)
+    show_fitting(columns, whole)
+
+
+def show_fitting(columns: Sequence[Column], whole: str) -> None:
     """Show as many columns as fit into the terminal, and name the others."""
     shown = fitting(columns, _terminal_width())
     show(shown)
     titles = [column.title for column in shown]
     left_out = [column.title for column in columns if column.title not in titles]
     if left_out:
-        _view.told(f"too narrow for {', '.join(left_out)}; --csv and --json show all")
+        _view.told(f"too narrow for {', '.join(left_out)}: {whole}")
 
 
 def show_shared(columns: Sequence[Column]) -> None:
@@ -101,6 +121,27 @@ def show_shared(columns: Sequence[Column]) -> None:
         text = ", ".join(f"{column.title} = {column.cells[0]}" for column in columns)
         width = _terminal_width()
         click.echo("\n".join(textwrap.wrap(text, width, subsequent_indent=_GAP, break_on_hyphens=False)))
+
+
+def param_columns(points: Sequence[Mapping[str, Any] | None]) -> list[Column]:
+    """A column for each parameter that some points have; None is a point that is not known."""
+    rows = [flatten(point or {}) for point in points]
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [
+        Column(
+            name,
+            [_view.shown(row[name]) if name in row else "" for row in rows],
+            rank=1,
+            is_param=True,
+            is_number=all(isinstance(row.get(name, 0), (int, float)) for row in rows),
+        )
+        for name in names
+    ]
+
+
+def moments(texts: Sequence[str], title: str) -> Column:
+    """A column of moments, to the second in local time; to the minute where there is little room."""
+    return Column(title, texts, rank=3, is_whole=True, shorter=[text[:_MINUTES] for text in texts])
 
 
 def fitting(columns: Sequence[Column], width: int) -> list[Column]:

@@ -7,13 +7,16 @@ import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .._record import RunRecord, cell_text, local_time, one_line
 from .._record import size_text as size_text
 from .._record import time_text as time_text
+
+if TYPE_CHECKING:
+    from .._maintenance import CheckpointedRun, FailedRun
 
 _SHORT_HASH = 8
 
@@ -45,7 +48,7 @@ def told_with_lines(message: str) -> None:
         click.echo(f"  {one_line(line)}", err=True)
 
 
-def short_hash(record: RunRecord) -> str:
+def short_hash(record: RunRecord | FailedRun | CheckpointedRun) -> str:
     """The first digits of the hash; enough to name a run."""
     return record.params_hash[:_SHORT_HASH]
 

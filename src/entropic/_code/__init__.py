@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from .._fs import door
 
 if TYPE_CHECKING:
-    from ._accepted import AcceptedCodes, is_fingerprint
+    from ._accepted import AcceptedCodes
     from ._arguments import code_in, found_again
     from ._bytecode import code_digest, layers_of
     from ._comparison import Change, diff_of, is_of_a_class
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ._ownership import EVERYTHING_OWN, Ownership, project_of
     from ._provenance import Meter, circumstances
     from ._run_notes import RunNotes
-    from ._shared import SharedCodebook
-    from ._units import ITSELF, Part
+    from ._shared import SharedCodebook, SharedRunNotes
+    from ._units import ITSELF, Part, is_fingerprint
 
 __all__ = [
     "EVERYTHING_OWN",
@@ -33,6 +33,7 @@ __all__ = [
     "Part",
     "RunNotes",
     "SharedCodebook",
+    "SharedRunNotes",
     "circumstances",
     "code_digest",
     "code_in",
@@ -48,7 +49,7 @@ __all__ = [
 __getattr__, __dir__ = door(
     __name__,
     {
-        "_accepted": "AcceptedCodes is_fingerprint",
+        "_accepted": "AcceptedCodes",
         "_arguments": "code_in found_again",
         "_bytecode": "code_digest layers_of",
         "_comparison": "Change diff_of is_of_a_class",
@@ -59,7 +60,7 @@ __getattr__, __dir__ = door(
         "_ownership": "EVERYTHING_OWN Ownership project_of",
         "_provenance": "Meter circumstances",
         "_run_notes": "RunNotes",
-        "_shared": "SharedCodebook",
-        "_units": "ITSELF Part",
+        "_shared": "SharedCodebook SharedRunNotes",
+        "_units": "ITSELF Part is_fingerprint",
     },
 )

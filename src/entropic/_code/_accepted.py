@@ -10,14 +10,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from .. import _fs
 from .._fs import NamedTuple, is_settled, make_shared_folder, read_own_file
-
-_FINGERPRINT = re.compile(r"[0-9A-Za-z-]{1,64}")
+from ._units import is_fingerprint
 
 
 class Accepted(NamedTuple):
@@ -123,11 +121,6 @@ class AcceptedCodes:
                 text = read_own_file(os.path.join(self._folder, name)).decode()
                 self._lists[name] = frozenset(filter(is_fingerprint, text.split("\n")))
         return self._lists.get(name, frozenset())
-
-
-def is_fingerprint(text: str) -> bool:
-    """Whether a text has the form of a recorded fingerprint. Any other might lead a path elsewhere."""
-    return _FINGERPRINT.fullmatch(text) is not None
 
 
 def _make_file(path: str, text: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
-from ..errors import EntropicError
+from .. import errors
 from ..hashing import canonical, normalize
 
 PYTHON = f"py{sys.version_info[0]}{sys.version_info[1]}-"
@@ -113,6 +113,6 @@ def _default_texts(function: Any) -> list[str]:
     for value in [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]:
         try:
             texts.append(canonical(normalize(value)))
-        except EntropicError:
+        except errors.EntropicError:
             texts.append(type(value).__qualname__)  # such a value cannot be in a key, so its type will do
     return texts

@@ -7,10 +7,10 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from types import FunctionType, MemberDescriptorType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..hashing import is_record
-from ._graph import BUILTINS, Receiver, Target, Walker
+from ._graph import BUILTINS, Receiver, Target
 from ._names import Holder, holder_of_class, holder_of_module, holder_of_object
 from ._objects import (
     ABSENT,
@@ -27,6 +27,9 @@ from ._objects import (
 )
 from ._ownership import Ownership, is_of_the_module
 from ._scopes import CHANGING, Chain
+
+if TYPE_CHECKING:
+    from ._walker import Walker
 
 _BUILTINS = Holder(BUILTINS.get, id(BUILTINS), "")
 _FIELDS_OF_RECORDS = ("params", "metadata", "created_at", "params_hash", "provenance")

@@ -8,15 +8,18 @@ import os
 import sys
 from abc import ABCMeta
 from types import FunctionType, MemberDescriptorType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._constants import describe
-from ._graph import Receiver, Target, Walker
+from ._graph import Receiver, Target
 from ._late import reading
 from ._names import holder_of_module
 from ._objects import ABSENT, dictionary_of, foreign_name, functions_behind, is_a, kind_name, lineage_of, members_of
 from ._ownership import Ownership
 from ._units import Part, digest_of
+
+if TYPE_CHECKING:
+    from ._walker import Walker
 
 _METACLASSES = (type, ABCMeta, enum.EnumMeta)
 _OPTIONS = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")

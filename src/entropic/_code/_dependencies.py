@@ -16,22 +16,21 @@ from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from .._fs import NamedTuple
-from . import _modules
+from .._fs import NamedTuple, late
 from ._bytecode import body_digest
-from ._chains import ChainReader
-from ._classes import ClassReader
 from ._graph import Graph, OwnState, Receiver, Target
-from ._late import reading, texts
+from ._late import modules, reading, texts
 from ._names import Holder, holder_of_cells, holder_of_module
 from ._objects import ABSENT, functions_behind, is_a, lineage_of, members_of
 from ._ownership import Ownership
 from ._scopes import WHOLE, Chain, Import, label_of, reads_of, turning_texts
 from ._units import ARGUMENT, IMPORT, SAVE, SOURCE, Output, Part
-from ._values import ValueReader
 
 if TYPE_CHECKING:
+    from ._chains import ChainReader
+    from ._classes import ClassReader
     from ._texts import TextReader
+    from ._values import ValueReader
 
 # What names are looked up in by names that are computed.
 _WHOLE_MODULE = frozenset({("globals",), ("sys", "modules")})
@@ -68,9 +67,24 @@ class Walk:
         self._texts: TextReader | None = None
         self._output = Output(ownership.output)
         self.graph = self._graph = Graph(ownership)
-        self.chains = ChainReader(self, ownership)
-        self.classes = ClassReader(self, ownership)
-        self.values = ValueReader(self, ownership)
+
+    @late
+    def chains(self) -> ChainReader:
+        from ._chains import ChainReader
+
+        return ChainReader(self, self._ownership)
+
+    @late
+    def classes(self) -> ClassReader:
+        from ._classes import ClassReader
+
+        return ClassReader(self, self._ownership)
+
+    @late
+    def values(self) -> ValueReader:
+        from ._values import ValueReader
+
+        return ValueReader(self, self._ownership)
 
     def run(
         self,
@@ -238,7 +252,7 @@ class Walk:
 
         Whether they are loaded depends on who ran before; so there is something to compare either way.
         """
-        name = _modules.absolute_name(one, namespace)
+        name = modules.absolute_name(one, namespace)
         if name is None:
             return
         if one.member is not None:
@@ -289,7 +303,7 @@ class Walk:
         """A module by its source: what that says, and that of the modules it imports."""
         if (number := self._graph.numbers.get(("source", name))) is not None:
             return number
-        found = _modules.find(name)
+        found = modules.find(name)
         if found is None or not self._ownership.has_file(name, found):
             return None
         text = reading.text_of_module(name, self._ownership.has_file)

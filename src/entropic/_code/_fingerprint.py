@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import sys
 from collections import deque
@@ -10,19 +9,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from operator import attrgetter, is_, is_not
 from types import CellType, CodeType, FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._fs import NamedTuple
-from ._arrays import Reading
 from ._bytecode import PYTHON
-from ._constants import describe
 from ._dependencies import Walk
-from ._drafts import Description, View, has_changed
 from ._graph import Constant, Graph, OwnState
+from ._late import constants, drafts
 from ._names import Binding, any_changed
 from ._objects import ABSENT
 from ._ownership import EVERYTHING_OWN, Ownership
 from ._units import RESULT, Part, digest_of
+
+if TYPE_CHECKING:
+    from ._arrays import Reading
+    from ._drafts import Description, View
 
 Edge = tuple[str, "int | str"]
 
@@ -51,7 +52,9 @@ class Fingerprint:
 
     def with_results(self, results: Mapping[str, str]) -> Fingerprint:
         """That of a run which has used results by other code: the digest of that, by the name of a cached function."""
-        itself = copy.copy(self.parts[0])
+        from copy import copy  # for a run that has used such results
+
+        itself = copy(self.parts[0])
         itself.edges = {**itself.edges, **{f"{RESULT}{name}": f"by {code}" for name, code in results.items()}}
         return Fingerprint([itself, *self.parts[1:]])
 
@@ -133,28 +136,23 @@ class Code:
         last = self._look_back
         if last is None:
             return self._look()
-        for get, name, value in last.few:
+        few, codes, others, fingerprint = last.glance  # in one go: each by itself takes as long
+        for get, name, value in few:
             if get(name, ABSENT) is not value:
                 return self._look()
-        for get, names, values in last.glances:
-            if not all(map(is_, map(get, names, _EVERY_ABSENT), values)):
-                return self._look()
-        for function, code in last.codes:
+        for function, code in codes:
             if function.__code__ is not code:
                 return self._look()
-        for cell, value in last.cells:
-            if _content_of(cell) is not value:
-                return self._look()
-        if last.has_contents and last.have_contents_changed():
+        if others is not None and others.have_changed():
             return self._look()
-        return last.fingerprint
+        return fingerprint
 
     def before_run(self) -> Fingerprint:
         """The fingerprint of what is about to run: everything is looked at."""
         last = self._look_back
         if last is None or any_changed(last.bindings) or any(map(self._has_changed, last.uncovered)):
             return self._look()
-        if any(map(has_changed, last.seldom)):
+        if any(map(drafts.has_changed, last.seldom)):
             return self._look()
         if any(map(is_not, map(_DEFAULTS_OF, last.functions), last.defaults)):
             return self._look()
@@ -167,11 +165,11 @@ class Code:
         A value bound anew is not: that is for the next call to see.
         """
         last = self._look_back
-        if last is None or not (last.has_contents or last.uncovered):
+        if last is None or not (last.views or last.readings or last.uncovered):
             return
         for constant in last.constants:
             if not constant.binding.has_changed() and self._has_changed(constant):
-                was = last.fingerprint.parts[constant.number].bytecode
+                was = last.glance.fingerprint.parts[constant.number].bytecode
                 self._own_state[constant.place] = constant.value, was
                 self._look_back = None
 
@@ -179,7 +177,9 @@ class Code:
         before = constant.description
         if before.has_changed_in_place():
             return True
-        return not before.is_covered and describe(constant.value, self._ownership, constant.file).text != before.text
+        if before.is_covered:
+            return False
+        return constants.describe(constant.value, self._ownership, constant.file).text != before.text
 
     def _look(self) -> Fingerprint:
         walk = Walk(self._ownership)
@@ -193,17 +193,81 @@ class Code:
         return fingerprint
 
 
+class _Others(NamedTuple):
+    """
+    What only some functions have.
+
+    Attributes:
+        groups: Names of which one holder has many, to be compared in one go.
+        cells: What is closed over.
+        views: Containers and objects, with what they held.
+        readings: Arrays, with their bytes.
+    """
+
+    groups: tuple[_Group, ...]
+    cells: tuple[tuple[CellType, Any], ...]
+    views: tuple[View, ...]
+    readings: tuple[Reading, ...]
+
+    def have_changed(self) -> bool:
+        """Whether something is bound to another value, or holds something else, than it did."""
+        for get, names, values in self.groups:
+            if not all(map(is_, map(get, names, _EVERY_ABSENT), values)):
+                return True
+        if any(_content_of(cell) is not value for cell, value in self.cells):
+            return True
+        for now, before in self.views:
+            if len(now) != len(before) or not all(map(is_, now, before)):  # type: ignore[arg-type]
+                return True
+        return any(read() != before for read, before in self.readings)
+
+
+class _Glance(NamedTuple):
+    """
+    What every hit compares.
+
+    Attributes:
+        few: Names: how to look one up, and what it was bound to.
+        codes: The functions, with their code.
+        others: What else is to be looked at, if anything is.
+        fingerprint: What stands for as long as all of it is as it was.
+    """
+
+    few: tuple[tuple[Callable[[str, Any], Any], str, Any], ...]
+    codes: tuple[tuple[FunctionType, CodeType], ...]
+    others: _Others | None
+    fingerprint: Fingerprint
+
+    @classmethod
+    def of(
+        cls, fingerprint: Fingerprint, graph: Graph, views: tuple[View, ...], readings: tuple[Reading, ...]
+    ) -> _Glance:
+        watched = graph.bindings if _is_interactive() else graph.glances
+        groups = list(_grouped(one for one in watched.values() if one.cell is None))
+        many = tuple(group for group in groups if len(group[1]) >= _MANY)
+        cells = tuple((one.cell, one.value) for one in watched.values() if one.cell is not None)
+        others = _Others(many, cells, views, readings)
+        return cls(
+            tuple(
+                (get, *pair)
+                for get, names, values in groups
+                if len(names) < _MANY
+                for pair in zip(names, values, strict=True)
+            ),
+            tuple((function, function.__code__) for function in graph.functions),
+            others if any(others) else None,
+            fingerprint,
+        )
+
+
 class _Look(NamedTuple):
     """
     What was seen when the code was last looked at.
 
     Attributes:
-        fingerprint: What was made of it.
+        glance: As much of it as every hit compares.
         bindings: All names.
-        few: Those that every hit compares: how to look one up, and what it was bound to.
-        glances: As much of those of which one holder has many, to be compared in one go.
-        cells: As much of what is closed over.
-        functions: The functions, with their code and defaults as they were.
+        functions: The functions, with their defaults as they were.
         constants: The values.
         uncovered: Those of which a change does not show in the views and readings.
         views: Containers and objects, with what they held.
@@ -211,56 +275,32 @@ class _Look(NamedTuple):
         seldom: Classes of other people's, looked at before a run.
     """
 
-    fingerprint: Fingerprint
+    glance: _Glance
     bindings: tuple[Binding, ...]
-    few: tuple[tuple[Callable[[str, Any], Any], str, Any], ...]
-    glances: tuple[_Group, ...]
-    cells: tuple[tuple[CellType, Any], ...]
     functions: tuple[FunctionType, ...]
-    codes: tuple[tuple[FunctionType, CodeType], ...]
     defaults: tuple[Any, ...]
     constants: tuple[Constant, ...]
     uncovered: tuple[Constant, ...]
     views: tuple[View, ...]
     readings: tuple[Reading, ...]
     seldom: tuple[View, ...]
-    has_contents: bool
 
     @classmethod
     def of(cls, fingerprint: Fingerprint, graph: Graph) -> _Look:
         described: list[Description] = [constant.description for constant in graph.constants]
         views = (*graph.views, *(view for one in described for view in one.views))
         readings = tuple(reading for one in described for reading in one.readings)
-        watched = graph.bindings if _is_interactive() else graph.glances
-        groups = list(_grouped(one for one in watched.values() if one.cell is None))
         return cls(
-            fingerprint,
+            _Glance.of(fingerprint, graph, views, readings),
             tuple(graph.bindings.values()),
-            tuple(
-                (get, *pair)
-                for get, names, values in groups
-                if len(names) < _MANY
-                for pair in zip(names, values, strict=True)
-            ),
-            tuple(group for group in groups if len(group[1]) >= _MANY),
-            tuple((one.cell, one.value) for one in watched.values() if one.cell is not None),
             tuple(graph.functions),
-            tuple((function, function.__code__) for function in graph.functions),
             tuple(map(_DEFAULTS_OF, graph.functions)),
             tuple(graph.constants),
             tuple(one for one in graph.constants if not one.description.is_covered),
             views,
             readings,
             tuple(graph.seldom.values()),
-            bool(views or readings),
         )
-
-    def have_contents_changed(self) -> bool:
-        """Whether containers, objects or arrays hold something else than they did."""
-        for now, before in self.views:
-            if len(now) != len(before) or not all(map(is_, now, before)):  # type: ignore[arg-type]
-                return True
-        return any(read() != before for read, before in self.readings)
 
 
 def _is_interactive() -> bool:

@@ -21,9 +21,8 @@ class ForeignCodebook(Codebook):
     def __init__(self, results_dir: Path, ours: Codebook) -> None:
         super().__init__(results_dir)
         self._ours = ours
-        self.accepted_for = self._accepted_for
 
-    def _accepted_for(self, old: str, run: str = "") -> list[str]:
+    def accepted_for(self, old: str, run: str = "") -> list[str]:
         return self.accepted.accepted_with(self._ours.accepted, old, run)
 
     def _read(self, name: str) -> dict[str, Any]:

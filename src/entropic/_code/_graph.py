@@ -5,17 +5,16 @@ from __future__ import annotations
 import builtins
 from collections.abc import Mapping
 from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .._fs import NamedTuple
-from ._drafts import Description
 from ._names import Binding, Holder, Place
 from ._objects import ABSENT, is_a
 from ._ownership import Ownership
 from ._units import Part
 
 if TYPE_CHECKING:
-    from ._scopes import Chain
+    from ._drafts import Description
 
 MOST_PARTS = 20_000
 """How many parts are looked at; what is only reached behind them takes no part."""
@@ -127,55 +126,3 @@ class Graph:
             else:
                 kept.append(constant)
         self.constants = kept
-
-
-class Walker(Protocol):
-    """What those who follow names ask of one another: see the modules that are named like the attributes."""
-
-    graph: Graph
-
-    @property
-    def chains(self) -> Chains: ...
-    @property
-    def classes(self) -> Classes: ...
-    @property
-    def values(self) -> Values: ...
-    def function(
-        self, function: FunctionType, receiver: Receiver | None, kind: str, *, only_code: bool = False
-    ) -> Target: ...
-    def later(self, step: Any) -> None: ...
-    def source(self, name: str) -> int | None: ...
-
-
-class Chains(Protocol):
-    """Follows names and attributes."""
-
-    def chain(self, holder: Holder, chain: Chain, *, shown: str = "", only_code: bool = False) -> Target: ...
-    def class_chain(self, kind: type, chain: Chain) -> Target: ...
-    def member_value(self, kind: type, name: str, receiver: Receiver) -> Target: ...
-
-
-class Classes(Protocol):
-    """Looks at classes and modules."""
-
-    def of_class(self, kind: type) -> Target: ...
-    def patched(self, kind: type) -> int | None: ...
-    def with_subclasses(self, kind: type) -> Target: ...
-    def of_module(self, module: ModuleType) -> Target: ...
-
-
-class Values(Protocol):
-    """Looks at values."""
-
-    def value(
-        self,
-        value: Any,
-        receiver: Receiver | None,
-        name: str,
-        holder: Holder,
-        *,
-        shown: str = "",
-        only_code: bool = False,
-    ) -> Target: ...
-    def describe(self, value: Any, name: str, holder: Holder, shown: str, *, only_code: bool = False) -> Target: ...
-    def link(self, number: int, prefix: str, described: Description) -> None: ...

@@ -11,20 +11,20 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _fs, _log
-from .._fs import make_shared_folder, own_entries, read_own_file, remember, remove_abandoned
+from .._fs import late, make_shared_folder, own_entries, read_own_file, remember, remove_abandoned
 from .._results import Layout
-from ._accepted import AcceptedCodes, is_fingerprint
 from ._fingerprint import Fingerprint
 from ._late import comparison
-from ._units import ARGUMENT, Part
+from ._units import ARGUMENT, Part, is_fingerprint
 
 if TYPE_CHECKING:
+    from ._accepted import AcceptedCodes
     from ._comparison import Change, LegacyPart
 
 _DRAFT = ".draft"
@@ -45,13 +45,27 @@ class Codebook:
     """
 
     def __init__(self, results_dir: str | os.PathLike[str]) -> None:
-        layout = Layout(results_dir)
-        self.folder = str(layout.code)
-        self.accepted = AcceptedCodes(str(layout.accepted))
-        self.accept, self.accepted_for = self.accepted.accept, self.accepted.accepted_for
+        self._layout = Layout(results_dir)
+        self.folder = str(self._layout.code)
         self._kept: dict[str, bool] = {}
         self._functions: dict[str, list[str]] = {}
         self._arguments: dict[str, list[str]] = {}
+
+    # ---- changes that were accepted ---------------------------------------------------------------------------------
+
+    @late
+    def accepted(self) -> AcceptedCodes:
+        from ._accepted import AcceptedCodes  # loaded by those whose code has changed
+
+        return AcceptedCodes(str(self._layout.accepted))
+
+    def accept(self, old: Iterable[str], new: str, runs: Collection[str] | None = None) -> None:
+        """See `AcceptedCodes.accept`."""
+        self.accepted.accept(old, new, runs)
+
+    def accepted_for(self, old: str, run: str = "") -> list[str]:
+        """See `AcceptedCodes.accepted_for`."""
+        return self.accepted.accepted_for(old, run)
 
     # ---- parts ------------------------------------------------------------------------------------------------------
 

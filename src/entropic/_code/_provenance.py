@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from .._fs import NamedTuple, forks_held_off, process_id
+from .._fs import forks_held_off, process_id
 from ..hashing import main_module
 from ._ownership import is_own
 
@@ -44,7 +44,7 @@ def circumstances(module_name: str | None) -> dict[str, Any]:
 
 class Meter:
     """
-    What a run costs, as far as that can be told apart from the rest of the process; as a context manager around it.
+    What a run costs, as far as that can be told apart from the rest of the process; from `begin` to `end`.
 
     CPU seconds are those of all threads of the process, and of child processes that have ended; told only if no other
     run of ours overlaps. Peak memory is that of the process, or of one child; told only if this run has reached it.
@@ -53,45 +53,48 @@ class Meter:
     # No lock: a signal handler, or the collector, may begin and end a run of its own at any line. Who comes later sees
     # who is there and marks both; nothing but the first line ever sets the mark back.
 
-    def __enter__(self) -> Meter:
+    def begin(self) -> None:
+        """Measure from now on."""
         self._is_alone = True
         _under_way.add(self)
-        others = set(_under_way) - {self}
-        for one in (self, *others) if others else ():
-            one._is_alone = False
+        if len(_under_way) > 1:
+            for one in set(_under_way):
+                one._is_alone = False
         self._began = _used()
-        return self
 
-    def __exit__(self, *exception: object) -> None:
+    def end(self) -> None:
+        """Measure until now."""
         self._ended = _used()
         _under_way.discard(self)
 
     def cpu_seconds_so_far(self) -> float | None:
         """What has been used until now; None if another run overlaps."""
-        return _used().cpu_seconds - self._began.cpu_seconds if self._is_alone else None
+        return _cpu_seconds(_used()) - _cpu_seconds(self._began) if self._is_alone else None
 
     def told(self) -> dict[str, Any]:
         """The costs that are known, for a record."""
         costs: dict[str, Any] = {}
         if self._is_alone:
-            costs["cpu_seconds"] = round(self._ended.cpu_seconds - self._began.cpu_seconds, 6)
-        peaks = zip(self._began.peak_bytes, self._ended.peak_bytes, strict=True)
-        reached = [after for before, after in peaks if after > before]
-        if reached:
-            costs["peak_memory_bytes"] = max(reached)
+            costs["cpu_seconds"] = round(_cpu_seconds(self._ended) - _cpu_seconds(self._began), 6)
+        peaks = [
+            after.ru_maxrss
+            for before, after in zip(self._began, self._ended, strict=True)
+            if after.ru_maxrss > before.ru_maxrss
+        ]
+        if peaks:
+            costs["peak_memory_bytes"] = max(peaks) * _MAX_RSS_UNIT
         return costs
 
 
-class _Used(NamedTuple):
-    cpu_seconds: float
-    peak_bytes: tuple[int, int]
-
-
-def _used() -> _Used:
+def _used() -> tuple[Any, Any]:
     """What the process and its ended children have used so far."""
-    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu_seconds = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
-    return _Used(cpu_seconds, (own.ru_maxrss * _MAX_RSS_UNIT, children.ru_maxrss * _MAX_RSS_UNIT))
+    return resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+
+
+def _cpu_seconds(used: tuple[Any, Any]) -> float:
+    own, children = used
+    seconds: float = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+    return seconds
 
 
 _under_way: set[Meter] = set()

@@ -7,6 +7,7 @@ The source is read only when it is asked for: a hit on a run that was made by th
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -159,3 +160,8 @@ class Part:
 def digest_of(text: str) -> str:
     """Sixteen hex digits for a text."""
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:DIGITS]
+
+
+def is_fingerprint(text: str) -> bool:
+    """Whether a text has the form of a recorded fingerprint. Any other might lead a path elsewhere."""
+    return re.fullmatch(r"[0-9A-Za-z-]{1,64}", text) is not None

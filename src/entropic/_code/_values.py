@@ -6,11 +6,11 @@ import functools
 import os
 from collections.abc import Mapping
 from types import BuiltinFunctionType, FunctionType, MappingProxyType, MethodType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._constants import describe
 from ._drafts import Description
-from ._graph import Constant, Receiver, Target, Walker
+from ._graph import Constant, Receiver, Target
 from ._late import reading
 from ._names import Binding, Holder, holder_of_defining_module
 from ._objects import (
@@ -26,6 +26,9 @@ from ._objects import (
 )
 from ._ownership import Ownership
 from ._units import Part, digest_of
+
+if TYPE_CHECKING:
+    from ._walker import Walker
 
 _TRANSPARENT = (staticmethod, classmethod, functools.cached_property, type(functools.lru_cache(len)))
 

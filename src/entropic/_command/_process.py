@@ -21,8 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .. import _log
+from .._current import note_for_programs
 from .._fs import closer
-from .._results import note_for_programs
 
 __calls_what_users_write__ = True  # what is started below is the user's doing; see `entropic._fs._opened`
 

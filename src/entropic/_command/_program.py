@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from .._current import STOPPED, inherited_descriptors, stopped
 from .._fs import content_digest
 from .._results import OUTPUT_ENDING
-from .._stopping import inherited_descriptors
-from ..errors import CommandError, ParameterError, ResultMissingError, RunStopped
+from ..errors import CommandError, ParameterError, ResultMissingError
 from ..hashing import Identity, Key, decode_params, make_key, normalize
 from ..query import has_name, look_up
 from ._process import NotStarted, Program
@@ -23,7 +23,6 @@ from ._process import NotStarted, Program
 RESULT_PATH = "result_path"
 CHECKPOINT_DIR = "checkpoint_dir"
 NAME_PREFIX = "$ "
-STOPPED = 75
 NOT_STARTED = 126
 NOT_FOUND = 127
 _NEEDS_NO_QUOTES = re.compile(r"[\w@%+=:,./{}-]+", re.ASCII)
@@ -107,7 +106,7 @@ class Command:
         with open(log_path, "xb") as log:
             status = _run(filled, result_path.parent, log, self.output)
         if status == STOPPED and self.__entropic_checkpoint__:
-            raise RunStopped("run", f"so says the exit status {STOPPED} of {filled[0]!r}")
+            raise stopped("run", f"so says the exit status {STOPPED} of {filled[0]!r}")
         if status:
             raise CommandError(filled[0], status)
         if not os.path.getsize(log_path):

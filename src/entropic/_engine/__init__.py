@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from ._acceptance import run_mark
     from ._annotation import annotate, annotate_newest, set_pinned
     from ._arguments import checked_metadata, require_callable, require_same_point
+    from ._arrival import require_as_recorded, written
     from ._attempts import given_new_checkpoint
     from ._away import AwayResults
     from ._cache import RunCache
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ._ending import not_removed
     from ._failure import keep_failure
     from ._fallback import select_with_fallbacks
+    from ._group import RunGroup
     from ._known import CannotReplayError, Comparison, call_of, is_known, judge_of_code, make_known
     from ._lookup import Candidate, Lookup, agrees, has_own_key, identity_fields, identity_of, judge
     from ._manifest import differs, first_defect, has_recorded_digests, is_stored
@@ -25,18 +27,19 @@ if TYPE_CHECKING:
     from ._plain_runs import PlainRuns, durations_of, similar_runs
     from ._reads import ReadsWatch, changed_files
     from ._records import by_key, moved
-    from ._run import AsyncWork, BoundRunner, Look, Metadata, Runner, RunUnderWay, Work, save_of, suffix_of
+    from ._run import Metadata
+    from ._runner import BoundRunner, Runner
     from ._settings import DIGEST_UP_TO_BYTES, Settings, checked_suffix
     from ._staleness import FIELDS, POLICIES, StalenessPolicy
     from ._transfer import Transfer
     from ._unknown_names import warn_of_slips
+    from ._work import Traits, Work
     from ._writer import signature
 
 __all__ = [
     "DIGEST_UP_TO_BYTES",
     "FIELDS",
     "POLICIES",
-    "AsyncWork",
     "AwayResults",
     "BoundRunner",
     "Candidate",
@@ -44,7 +47,6 @@ __all__ = [
     "CannotTakeError",
     "Comparison",
     "DefaultsWatch",
-    "Look",
     "Lookup",
     "Metadata",
     "Part",
@@ -54,10 +56,11 @@ __all__ = [
     "ResultPaths",
     "Rules",
     "RunCache",
-    "RunUnderWay",
+    "RunGroup",
     "Runner",
     "Settings",
     "StalenessPolicy",
+    "Traits",
     "Transfer",
     "Work",
     "agrees",
@@ -91,17 +94,17 @@ __all__ = [
     "origins_of",
     "readable_id",
     "records_in_journal",
+    "require_as_recorded",
     "require_callable",
     "require_own_key",
     "require_same_point",
     "run_mark",
-    "save_of",
     "select_with_fallbacks",
     "set_pinned",
     "signature",
     "similar_runs",
-    "suffix_of",
     "warn_of_slips",
+    "written",
 ]
 
 __getattr__, __dir__ = door(
@@ -114,9 +117,11 @@ __getattr__, __dir__ = door(
         "_away": "AwayResults",
         "_cache": "RunCache",
         "_defaults": "DefaultsWatch",
+        "_arrival": "require_as_recorded written",
         "_ending": "not_removed",
         "_fallback": "select_with_fallbacks",
         "_failure": "keep_failure",
+        "_group": "RunGroup",
         "_known": "CannotReplayError Comparison call_of is_known judge_of_code make_known",
         "_lookup": "Candidate Lookup agrees has_own_key identity_fields identity_of judge",
         "_manifest": "differs first_defect has_recorded_digests is_stored",
@@ -127,11 +132,13 @@ __getattr__, __dir__ = door(
         "_plain_runs": "PlainRuns durations_of similar_runs",
         "_reads": "ReadsWatch changed_files",
         "_records": "by_key moved",
-        "_run": "AsyncWork BoundRunner Look Metadata RunUnderWay Runner Work save_of suffix_of",
+        "_run": "Metadata",
         "_settings": "DIGEST_UP_TO_BYTES Settings checked_suffix",
         "_staleness": "FIELDS POLICIES StalenessPolicy",
         "_transfer": "Transfer",
         "_unknown_names": "warn_of_slips",
+        "_runner": "BoundRunner Runner",
+        "_work": "Traits Work",
         "_writer": "signature",
     },
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,6 +42,8 @@ def require_same_point(key: Any, params_hash: str) -> None:
     """
     if key.params_hash != params_hash:
         raise RuntimeError(
-            "Cannot run the point: something in it was changed after the sweep had drawn it, and the result would be "
-            "another point's. Give each point objects, and input files, of its own."
+            f"Cannot run the point: on {os.uname().nodename} it is another point than the sweep has drawn, and the "
+            f"result would be that one's. If something in it was changed since, give each point objects, and input "
+            f"files, of its own. If the worker there has another copy of the function, with other parameters, defaults "
+            f"or version=, start the one with the older copy anew."
         )

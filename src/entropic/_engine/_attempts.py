@@ -13,20 +13,20 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from .. import _log
 from .._code import Code
+from .._current import CurrentRun
 from .._fs import process_id, warn
 from .._record import RunRecord
 from .._results import Checkpoint, CheckpointArea, StagingArea, read_attempts, read_checkpoint_note
-from .._stopping import CurrentRun
 from ..errors import EntropicError, InputFileChangedError, RunStopped, StaleCheckpointWarning
 from ..hashing import Key
 from ._ending import write_error
-from ._run import RunUnderWay, owner_of
+from ._observation import Observation
 from ._staleness import StalenessPolicy
+from ._work import Work
 
 _PATIENCE_SECONDS = 120.0  # a server of NFS takes its locks from a lost host after 90 s, as most are set up
 _PATIENCE_IN_A_LOOP_SECONDS = 5.0  # an event loop would stand still
@@ -36,41 +36,37 @@ _GLANCE_SECONDS = 0.2  # where others may go on beside it: as long as somebody w
 class NoAttempt:
     """A run that puts nothing by."""
 
-    def __enter__(self) -> NoAttempt:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        pass
-
     def begin(self, current: CurrentRun) -> None:
         """It needs no place."""
 
-    def add_earlier(self, run: RunUnderWay) -> None:
+    def add_earlier(self, observed: Observation) -> None:
         """There are none."""
+
+    def end(self, error: BaseException | None) -> None:
+        """Nothing was put by."""
 
 
 _NONE = NoAttempt()
 
 
 def attempt_at(
-    staging: StagingArea, key: Key, work: object, policy: StalenessPolicy | None, purpose: str, run: RunUnderWay
+    staging: StagingArea, key: Key, work: Work, policy: StalenessPolicy | None, purpose: str, observed: Observation
 ) -> Attempt | NoAttempt:
-    """The attempt that is about to begin; as a context manager, from before its run until that is recorded."""
-    if not getattr(owner_of(work), "takes_checkpoint", False):
+    """The attempt that is about to begin."""
+    if not work.traits.takes_checkpoint:
         return _NONE
-    return Attempt(staging, key, work, policy, purpose, run)
+    return Attempt(staging, key, work, policy, purpose, observed)
 
 
 @contextlib.contextmanager
-def given_new_checkpoint(staging: StagingArea, params_hash: str, work: object) -> Iterator[None]:
+def given_new_checkpoint(staging: StagingArea, params_hash: str, work: Work) -> Iterator[None]:
     """In the block, what is run only to be compared has a place of its own, new and removed at the end."""
-    owner: Any = owner_of(work)
-    if not getattr(owner, "takes_checkpoint", False):
+    if not work.traits.takes_checkpoint:
         yield
         return
     area = CheckpointArea(staging.layout, durable=False)
     note = {"purpose": "reproduce", "params_hash": params_hash}
-    owner.checkpoint = found = area.take(params_hash, note, lambda _: "other run", patience_seconds=0.0)
+    work.checkpoint = found = area.take(params_hash, note, lambda _: "other run", patience_seconds=0.0)
     try:
         yield
     finally:
@@ -89,31 +85,28 @@ class Attempt:
         work: What is run; it is given the place as ``checkpoint``.
         policy: What its code means for earlier attempts.
         purpose: What is asked for.
-        run: The run.
+        observed: What is noted of the run.
     """
 
     def __init__(
         self,
         staging: StagingArea,
         key: Key,
-        work: object,
+        work: Work,
         policy: StalenessPolicy | None,
         purpose: str,
-        run: RunUnderWay,
+        observed: Observation,
     ) -> None:
         self._area = CheckpointArea(staging.layout, durable=staging.durable)
         self._folder = staging.layout.checkpoints
         self._key = key
-        self._work: Any = owner_of(work)
+        self._work = work
         self._policy = policy
         self._purpose = purpose
-        self._run = run
+        self._observed = observed
         self._owner = process_id()
         self._checkpoint: Checkpoint | None = None
         self._costs: tuple[float, float | None] | None = None
-
-    def __enter__(self) -> Attempt:
-        return self
 
     def begin(self, current: CurrentRun) -> None:
         """
@@ -122,7 +115,7 @@ class Attempt:
         Raises:
             StoreWriteError: None can be made.
         """
-        self._code = _CodeOfRun(self._policy, self._work, self._run.provenance)
+        self._code = _CodeOfRun(self._policy, self._work, self._observed.provenance)
         note = self._note()
         try:
             self._checkpoint = found = self._area.take(
@@ -138,11 +131,15 @@ class Attempt:
             _log.checkpoint_held(str(found.place.parent))
         if found.of_other_code is not None:
             self._warn(found.of_other_code)
-        self._run.begin_now()
+        self._observed.begin_now()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def end(self, error: BaseException | None) -> None:
+        """
+        Remove the place of a run that is recorded; keep that of one that was not, for the next attempt.
+
+        Args:
+            error: Why it was not.
+        """
         checkpoint = self._checkpoint
         if checkpoint is None or process_id() != self._owner:  # a child that was forked inside the run
             return
@@ -157,26 +154,28 @@ class Attempt:
         finally:
             checkpoint.release()
 
-    def add_earlier(self, run: RunUnderWay) -> None:
+    def add_earlier(self, observed: Observation) -> None:
         """Add what earlier attempts have cost, and list all of them in the provenance."""
         assert self._checkpoint is not None
         self._costs = self._own_costs()
         elapsed_seconds, cpu_seconds = self._costs
         earlier = self._checkpoint.earlier
-        run.elapsed_seconds += sum(one.get("elapsed_seconds", 0.0) for one in earlier)
+        observed.elapsed_seconds += sum(one.get("elapsed_seconds", 0.0) for one in earlier)
         if cpu_seconds is not None:
-            run.provenance["cpu_seconds"] = round(sum((one.get("cpu_seconds", 0.0) for one in earlier), cpu_seconds), 6)
-        if run.tells_circumstances:
+            observed.provenance["cpu_seconds"] = round(
+                sum((one.get("cpu_seconds", 0.0) for one in earlier), cpu_seconds), 6
+            )
+        if observed.tells_circumstances:
             last = {**read_attempts(self._checkpoint.place)[-1], "outcome": "completed"}
             last.pop("last_seen_at", None)
             last |= {"ended_at": _now(), "elapsed_seconds": round(elapsed_seconds, 6)}
             if cpu_seconds is not None:
                 last["cpu_seconds"] = cpu_seconds
-            run.provenance["attempts"] = [*earlier, last]
+            observed.provenance["attempts"] = [*earlier, last]
 
     def _is_spoiled_by(self, error: BaseException) -> bool:
         """Whether an input file, or what the function closes over, was changed while the run went on."""
-        is_ours = type(error) is RuntimeError and getattr(self._work, "has_ended", False)
+        is_ours = type(error) is RuntimeError and self._work.has_ended
         return is_ours or isinstance(error, InputFileChangedError)
 
     def _patience_seconds(self) -> float:
@@ -187,10 +186,10 @@ class Attempt:
     def _note_sign_of_life(self) -> None:
         checkpoint = self._checkpoint
         if checkpoint is not None and process_id() == self._owner:
-            checkpoint.note_sign_of_life(*self._run.costs_so_far())
+            checkpoint.note_sign_of_life(*self._observed.costs_so_far())
 
     def _own_costs(self) -> tuple[float, float | None]:
-        return self._costs or (self._run.elapsed_seconds, self._run.provenance.get("cpu_seconds"))
+        return self._costs or (self._observed.elapsed_seconds, self._observed.provenance.get("cpu_seconds"))
 
     def _note(self) -> dict[str, Any]:
         """What a new place is of."""
@@ -227,13 +226,13 @@ class Attempt:
 class _CodeOfRun:
     """The code that is about to run, beside that of an earlier attempt."""
 
-    def __init__(self, policy: StalenessPolicy | None, work: Any, noted: Mapping[str, Any]) -> None:
+    def __init__(self, policy: StalenessPolicy | None, work: Work, noted: Mapping[str, Any]) -> None:
         self._policy = policy
         if policy is not None:
             self.name = policy.function_name
             self.provenance = {name: noted[name] for name in ("code", "bytecode", "place") if name in noted}
             return
-        function = getattr(work, "function", None)
+        function = work.function
         self.name = str(getattr(function, "__qualname__", None) or type(function).__qualname__)
         # That of a program is in its key.
         self.provenance = {} if hasattr(function, "__entropic_identity__") else _code_of(function)

@@ -14,11 +14,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._code import Codebook, SharedCodebook
+from .._code import Codebook, RunNotes, SharedCodebook, SharedRunNotes
 from .._fs import make_folder, move_new, sync_tree, warn
-from .._record import RunRecord, companions_of
+from .._record import RunRecord
 from .._remote import CannotFetchError, Piece, RemoteResults, Stored
-from ..errors import RemoteResultWarning
+from ..errors import EntropicError, RemoteResultWarning
+from ._arrival import written
+from ._ending import write_error
 from ._manifest import first_defect
 from ._parts import CannotTakeError, Rules
 
@@ -47,6 +49,10 @@ class AwayResults:
     def codebook(self) -> Codebook:
         """What is known of code, here and by other hosts."""
         return SharedCodebook(self._engine.settings.results_dir, self.results)
+
+    def notes(self) -> RunNotes:
+        """Under what circumstances runs were made, here and on other hosts."""
+        return SharedRunNotes(self._engine.settings.results_dir, self.results)
 
     def stored_of(self, record: RunRecord) -> Stored | None:
         """What a record keeps of its object; None if it names none."""
@@ -81,7 +87,7 @@ class AwayResults:
 
         Raises:
             RemoteUnavailableError: It cannot be had now.
-            OSError: It cannot be written here.
+            StoreWriteError: It cannot be written here, such as on a full disk.
         """
         stored, path = self.stored_of(record), record.result_path
         if stored is None:
@@ -93,9 +99,14 @@ class AwayResults:
             self._require_own_places(record)
             self._fetch(stored, record)
             return True
-        except CannotFetchError as reason:
+        except (CannotFetchError, CannotTakeError) as reason:
             warn(RemoteResultWarning(self.results.url, str(reason)), RemoteResultWarning)
             return False
+        except OSError as error:
+            if isinstance(error, EntropicError):
+                raise
+            advice = "Nothing of it is left there, and nothing has run. Once the cause is gone, ask for it again."
+            raise write_error("Cannot fetch the result", error, path, advice) from error
 
     def _require_own_places(self, record: RunRecord) -> None:
         """
@@ -119,13 +130,13 @@ class AwayResults:
 
     def _fetch_into(self, folder: Path, stored: Stored, record: RunRecord) -> None:
         path = record.result_path
-        names = self.results.fetch(stored, path.name, str(folder))
-        if others := {*names} - {path.name, *companions_of(record)}:
-            raise CannotFetchError(f"{stored.name} holds {min(others)!r}, which its record does not name")
-        if (mtime_ns := record.provenance.get("mtime_ns")) is not None:
-            os.utime(folder / path.name, ns=(mtime_ns, mtime_ns))
-        if (defect := first_defect(record, str(folder / path.name))) is not None:
-            raise CannotFetchError(f"{stored.name}: {defect.reason}")
+
+        def fetch(place: Path) -> None:
+            self.results.fetch(stored, path.name, str(place))
+            if (mtime_ns := record.provenance.get("mtime_ns")) is not None:
+                os.utime(place / path.name, ns=(mtime_ns, mtime_ns))
+
+        names = written(record, folder / path.name, fetch)
         if self._engine.settings.durable:
             sync_tree(str(folder))
         make_folder(str(path.parent), durable=self._engine.settings.durable)

@@ -17,18 +17,18 @@ Why nothing runs twice
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import _fs, _locks, _results, _tables, query
+from .. import _fs, _locks, _record, _results, _tables, errors, query
 from .._code import Codebook, Fingerprint
-from .._fs import late, remember
+from .._fs import late
 from .._record import RunRecord, is_pinned
-from ..errors import ResultMissingError
-from ..hashing import PLAIN_TYPES, Key, hash_params, make_key
+from ..hashing import Key, PlainKeys, hash_params
 from ..index import adapt
 from ._finder import Finder, SecondLook
 from ._lookup import Lookup, agrees
@@ -38,17 +38,18 @@ from ._settings import Settings
 from ._staleness import StalenessPolicy
 
 if TYPE_CHECKING:
+    from .._code import RunNotes
     from .._tables import Origin, RecordList
     from ..query import Condition, Selection
     from ._away import AwayResults
     from ._fallback import Fallbacks, Found
     from ._folder import FolderIdentity
     from ._recorder import Recorder
-    from ._run import AsyncWork, Look, Metadata, Runner, Work
+    from ._run import Metadata
+    from ._work import Work
     from ._writer import IndexWriter
 
 _REMEMBERED_KEYS = 4096
-
 _REQUESTED, _NO_REPLICATE = (Lookup("none", None, why) for why in ("asked to run", "no such replicate"))
 
 
@@ -67,7 +68,9 @@ class RunCache:
         staging: Where runs are staged.
         flights: Who runs which key at the moment.
         folder: Whether the results folder is the one of the index.
+        key_of: The key of a point of a plain runner; see `PlainKeys`.
         finder: What looks keys up; ``recall``, ``look_up``, ``shown`` and ``is_of_earlier_code`` are here as well.
+        notes: Under what circumstances runs were made.
         writer: What changes the index.
         recorder: What publishes results and inserts their records.
     """
@@ -80,9 +83,8 @@ class RunCache:
         self.paths = ResultPaths(results_dir, self.index, is_cache=settings.remote is not None)
         self.finder = finder = Finder(self.index, self.paths, away=self.away)
         self.recall, self.look_up, self.shown = finder.recall, finder.look_up, finder.shown
-        self.look_ahead = finder.look_ahead
-        self.is_of_earlier_code = finder.is_of_earlier_code
-        self._known_keys: dict[object, Key] = {}
+        self.look_ahead, self.is_of_earlier_code = finder.look_ahead, finder.is_of_earlier_code
+        self.key_of = PlainKeys().key_of
         note_open(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -92,13 +94,9 @@ class RunCache:
 
     @late
     def staging(self) -> _results.StagingArea:
-        settings = self.settings
-        return _results.StagingArea(
-            str(settings.results_dir),
-            settings.durable,
-            keep_failed=settings.keep_failed,
-            keeps_together=settings.remote is not None,
-        )
+        settings, is_cache = self.settings, self.settings.remote is not None
+        place, durable = str(settings.results_dir), settings.durable
+        return _results.StagingArea(place, durable, keep_failed=settings.keep_failed, keeps_together=is_cache)
 
     @late
     def _key_locks(self) -> _locks.ByteLocks | _locks.LockFiles:
@@ -117,6 +115,12 @@ class RunCache:
         return FolderIdentity(self.settings, self.index, self.away.results.identity if self.away else None)
 
     @late
+    def notes(self) -> RunNotes:
+        from .._code import RunNotes
+
+        return RunNotes(self.settings.results_dir) if self.away is None else self.away.notes()
+
+    @late
     def writer(self) -> IndexWriter:
         from ._writer import IndexWriter
 
@@ -126,7 +130,8 @@ class RunCache:
     def recorder(self) -> Recorder:
         from ._recorder import Recorder
 
-        return Recorder(self.settings, self.paths, self.folder, self.writer, self.staging, self.index, self.away)
+        notes = self.notes if self.settings.provenance else None
+        return Recorder(self.settings, self.paths, self.folder, self.writer, self.staging, self.index, notes, self.away)
 
     @late
     def away(self) -> AwayResults | None:
@@ -140,10 +145,10 @@ class RunCache:
     def fallbacks(self) -> Fallbacks:
         from ._fallback import Fallbacks
 
-        return Fallbacks(self.settings, self.paths, self.recorder, self.writer, self.codebook)
+        return Fallbacks(self.settings, self.paths, self.recorder, self.writer, self.codebook, self.notes)
 
     def settle(self) -> None:
-        """Remove what runs of this process have put off to remove; see `IndexWriter.settle`."""
+        """Record, and remove, what runs of this process have put off; see `IndexWriter.settle`."""
         if "writer" in vars(self):
             self.writer.settle()
 
@@ -162,47 +167,49 @@ class RunCache:
         self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None, *, waits: bool = True
     ) -> RunRecord:
         """On a miss: take the flight, *waits* says how; look again, and if nobody was faster, run."""
-        self._prepare_run()
+        self.prepare_run()
         look = SecondLook(self.finder, key, policy)
-        with self.flights.lead(key.params_hash, look, waits=waits) as record:
-            record = record or self._fetched(key, policy, look)
+        flight = self.flights.lead(key.params_hash, look, waits=waits)
+        with flight as record:
+            record = record or self.fetched(key, policy, look)
             if record is None:
-                flight = self.flights.flight(key.params_hash, look)
-                with self.recorder.new_run(key, work, metadata, policy, look.found, flight=flight) as run:
+                with self.recorder.run(key, work, metadata, policy, look.found, flight=flight) as run:
                     run.returned = work(run.path)
                 record = run.record
             return record
 
     async def obtain_async(
-        self, key: Key, work: AsyncWork, metadata: Metadata, policy: StalenessPolicy | None, *, waits: bool = True
+        self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None, *, waits: bool = True
     ) -> RunRecord:
         """As `obtain`, for a coroutine: the event loop stays free while it waits."""
-        self._prepare_run()
+        self.prepare_run()
         look = SecondLook(self.finder, key, policy)
-        async with self.flights.lead_async(key.params_hash, look, waits=waits) as record:
-            record = record or self._fetched(key, policy, look)
+        flight = self.flights.lead(key.params_hash, look, waits=waits)
+        async with flight as record:
+            record = record or self.fetched(key, policy, look)
             if record is None:
-                flight = self.flights.flight(key.params_hash, look)
-                with self.recorder.new_run(key, work, metadata, policy, look.found, flight=flight) as run:
-                    run.returned = await work(run.path)
+                with self.recorder.run(key, work, metadata, policy, look.found, flight=flight) as run:
+                    run.returned = await work.awaited(run.path)
                 record = run.record
             return record
 
     def retrieve(self, key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None:
         """As `recall`; what a fallback has is fetched."""
         record = self.recall(key, policy)
+        if record is None and "writer" in vars(self) and self.writer.record_pending():
+            record = self.recall(key, policy)
         if record is not None or (found := self.found_elsewhere(key, policy)) is None:
             return record
-        self._prepare_run()
+        self.prepare_run()
         look = SecondLook(self.finder, key, policy)
         with self.flights.lead(key.params_hash, look) as record:
-            return record or self._fetched(key, policy, look, found)
+            return record or self.fetched(key, policy, look, found)
 
     def found_elsewhere(self, key: Key, policy: StalenessPolicy | None = None) -> Found | None:
         """What a fallback has for a key that nothing here answers; nothing is written."""
         return self.fallbacks.find(key, policy) if self.settings.fallback else None
 
-    def _fetched(
+    def fetched(
         self, key: Key, policy: StalenessPolicy | None, look: SecondLook, found: Found | None = None
     ) -> RunRecord | None:
         """What a fallback has for a key, taken over; the flight of the key is ours."""
@@ -216,31 +223,39 @@ class RunCache:
 
     def execute(self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None) -> RunRecord:
         """Run, whatever is recorded."""
-        self._prepare_run()
-        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED, "run") as run:
+        self.prepare_run()
+        with self.recorder.run(key, work, metadata, policy, _REQUESTED, "run") as run:
             run.returned = work(run.path)
         return run.record
 
     async def execute_async(
-        self, key: Key, work: AsyncWork, metadata: Metadata, policy: StalenessPolicy | None = None
+        self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None
     ) -> RunRecord:
         """Run a coroutine, whatever is recorded."""
-        self._prepare_run()
-        with self.recorder.new_run(key, work, metadata, policy, _REQUESTED, "run") as run:
-            run.returned = await work(run.path)
+        self.prepare_run()
+        with self.recorder.run(key, work, metadata, policy, _REQUESTED, "run") as run:
+            run.returned = await work.awaited(run.path)
         return run.record
 
     def replicate(
-        self, key: Key, number: int, work: Work, metadata: Metadata, answer: Look, policy: StalenessPolicy, waits: bool
+        self,
+        key: Key,
+        number: int,
+        work: Work,
+        metadata: Metadata,
+        answer: Callable[[], RunRecord | None],
+        policy: StalenessPolicy,
+        waits: bool,
     ) -> RunRecord:
         """Run one numbered replicate of a key, unless *answer*, asked under the flight of that number, has it."""
-        self._prepare_run()
+        self.prepare_run()
         flown = hash_params({"of": key.params_hash, "replicate": number})
-        with self.flights.lead(flown, answer, waits=waits) as record:
+        flight = self.flights.lead(flown, answer, waits=waits)
+        with flight as record:
             if record is None:
-                flight, what = self.flights.flight(flown, answer), f"replicate {number}"
-                with self.recorder.new_run(key, work, metadata, policy, _NO_REPLICATE, what, flight=flight) as run:
-                    run.provenance["replicate"] = number
+                what = f"replicate {number}"
+                with self.recorder.run(key, work, metadata, policy, _NO_REPLICATE, what, flight=flight) as run:
+                    run.observed.provenance["replicate"] = number
                     run.returned = work(run.path)
                 record = run.record
             return record
@@ -258,11 +273,11 @@ class RunCache:
         from . import _arguments, _origins
 
         if not os.path.exists(path := os.path.abspath(result_path)):
-            raise ResultMissingError(path, "Cannot register the result")
+            raise errors.ResultMissingError(path, "Cannot register the result")
         if self.settings.durable:
             _fs.sync_tree(path)
         details = _arguments.checked_metadata(metadata)
-        told, indexed = _origins.provenance_of(key, again), self.paths.indexed(path)
+        told, indexed = _origins.provenance_of(key, again), str(self.paths.indexed(path))
         return self.recorder.insert(key, path, indexed, details, told, created_at=created_at)
 
     def records_of(self, key: Key) -> list[RunRecord]:
@@ -306,14 +321,7 @@ class RunCache:
         from . import _records
 
         self.settle()
-        selection = _records.begun(self.index, selection, self.paths)
-        if selection.order_by:
-            records = _records.found_in_order(self.index, selection, self.paths, is_wanted)
-        else:
-            found = _records.found(self.index, selection, self.paths)
-            records = found if is_wanted is None else filter(is_wanted, found)
-        # What an index yields is ours alone: it is given its place without being copied once more.
-        return map(self.paths.seen, itertools.islice(records, selection.limit))
+        return _records.chosen(self.index, selection, self.paths, is_wanted)
 
     def count(self, condition: Condition) -> int:
         """Count the records that a query means."""
@@ -331,13 +339,15 @@ class RunCache:
         current: bool = False,
     ) -> RecordList:
         """Return the records that `iter` yields; if *current* only what answers today."""
-        from . import _superseded, _unknown_names
+        from . import _records, _superseded, _unknown_names
 
-        records = self.iter(selection._replace(limit=None) if current else selection, is_wanted)
         if current:
-            answering = _superseded.answering(self.index, self.paths, records, is_good)
-            records = itertools.islice(answering, selection.limit)
-        found = _tables.from_store(records, self.origin(is_good))
+            every = self.iter(selection._replace(limit=None), is_wanted)
+            records = _record.folded(_superseded.answering(self.index, self.paths, every, is_good))
+        else:
+            self.settle()
+            records = _records.listed(self.index, selection, self.paths, is_wanted)
+        found = _tables.from_store(itertools.islice(records, selection.limit), self.origin(is_good))
         if selection.condition != query.EVERY_RUN or selection.order_by:
             runs = lambda: map(self.paths.fields, filter(is_wanted, self.index.iter()))  # noqa: E731
             _unknown_names.warn_of_slips(selection, bool(found), runs, None if is_wanted else self.index.has_param)
@@ -361,35 +371,18 @@ class RunCache:
         _records.exchange(self.index, self.writer, pairs)
 
     def prepare(self, module_name: str | None, code: Fingerprint | None = None) -> None:
-        """Load and find out what the first run of a process needs: by which code, and from which module, it is."""
-        self.flights  # noqa: B018  # made when it is asked for
+        """Load and find out what the first run needs, for processes to be forked; it says itself what is in its way."""
+        with contextlib.suppress(Exception):
+            self.prepare_run()
         self.recorder.prepare(module_name, code)
 
-    def _prepare_run(self) -> None:
+    def prepare_run(self) -> None:
+        """Refuse before a run what would be refused after it."""
+        self.writer.record_pending()
         _locks.refuse_ranks()
         self.recorder.require_writable()
         self.writer.warn_if_lost()
         self.flights.clean_up_once()
-
-    # ---- keys -------------------------------------------------------------------------------------------------------
-
-    def key_of(self, params: Mapping[str, Any], runner: Runner | None) -> Key:
-        """The key of a point; remembered for plain values, whose types tell 1, 1.0 and True apart."""
-        identity = getattr(runner, "__entropic_identity__", None)
-        if identity is not None:
-            return make_key(params, identity())  # a program: see `entropic.command`
-        if type(params) is not dict:
-            return make_key(params)
-        values = tuple(params.values())
-        types = tuple(map(type, values))
-        if not PLAIN_TYPES.issuperset(types):
-            return make_key(params)
-        point = (*params, values, types)
-        key = self._known_keys.get(point)
-        if key is None:
-            key = make_key(params)
-            remember(self._known_keys, point, key, _REMEMBERED_KEYS)
-        return key
 
     # ---- records and paths ------------------------------------------------------------------------------------------
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 
+from .. import errors
 from .._code import Codebook
 from .._fs import warn
-from ..errors import ChangedDefaultWarning
 
 
 class DefaultsWatch:
@@ -33,6 +33,7 @@ class DefaultsWatch:
         self._codebook = codebook
         self._count_runs = count_runs
         self._earlier: dict[str, list[str]] | None = None
+        self._are_kept = False
 
     def notice(self, left_out: Callable[[], set[str]]) -> None:
         """Say once of each parameter that a call leaves out, if its default is not what it was in recorded runs."""
@@ -47,7 +48,8 @@ class DefaultsWatch:
 
     def keep(self) -> None:
         """Note down the defaults of today once a run has been made with them, and nothing is left to say of them."""
-        if self._defaults and not self._earlier:
+        if self._defaults and not self._earlier and not self._are_kept:
+            self._are_kept = True
             self._codebook.keep_defaults(self._function_name, self._defaults)
 
     def _look_back(self) -> dict[str, list[str]]:
@@ -70,7 +72,7 @@ class DefaultsWatch:
                 warn(
                     f"The default of {name} in {self._function_name} is {now} now and was {then}, which {runs}: "
                     f"calls without {name} are new points. Pass {name}={then} for the recorded ones.",
-                    ChangedDefaultWarning,
+                    errors.ChangedDefaultWarning,
                 )
 
 

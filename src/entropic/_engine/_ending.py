@@ -10,16 +10,16 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import stat
+import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from .. import _log
 from .._fs import held_open_below
-from .._results import Published, Stage
+from .._results import Published, Stage, Written
 from ..errors import (
     AmbiguousResultError,
     EntropicError,
@@ -31,10 +31,7 @@ from ..errors import (
 from ..hashing import Key
 from ._manifest import has_content
 from ._returned import describe, write_value
-
-# To bring less than this to disk takes no longer than to note that a run has ended.
-_SYNCED_AT_ONCE_BYTES = 1 << 20
-
+from ._work import Work
 
 # A look at what the process holds open takes a tenth of that, or less.
 _WORTH_A_LOOK_SECONDS = 5e-4
@@ -48,88 +45,118 @@ class Ending:
     """
     The end of one run, whose record is still to come.
 
+    The runner's own exception passes unchanged, and what it wrote is dropped, or kept for a look. Any other that comes
+    after the runner has returned costs nothing of what it wrote.
+
     Args:
         stage: Where it writes.
         key: Its key.
         results_dir: The folder its result is to be published into.
-        work: What is run, with ``has_ended`` and ``returned``; see `BoundRunner`.
-
-    Attributes:
-        has_ended: Whether the runner has returned.
-        returned: What it returned.
+        work: What is run.
+        keep_failed: Keep what was written by a runner that raises, or that is killed.
     """
 
-    def __init__(self, stage: Stage, key: Key, results_dir: Path, work: object) -> None:
+    _has_returned = False
+    _returned: object = None
+
+    def __init__(self, stage: Stage, key: Key, results_dir: Path, work: Work, *, keep_failed: bool) -> None:
         self._stage = stage
         self._key = key
         self._results_dir = results_dir
-        self._work: Any = getattr(work, "__self__", work)
-        self._began_at = _now()
-        self.has_ended = False
-        self.returned: object = None
+        self._work = work
+        self._keep_failed = keep_failed
+        self._began_at = time.time()
 
-    @contextlib.contextmanager
-    def watched(self, *, keep_failed: bool) -> Iterator[None]:
+    def begin(self) -> None:
+        """Have what the run writes kept, should the process be killed, if that is wanted."""
+        if self._keep_failed:
+            with contextlib.suppress(OSError):  # a place that cannot be written is said by the run itself
+                self._stage.note(self.note())
+
+    def note_returned(self, returned: object) -> None:
+        """The runner has returned: from now on, what it wrote is kept whatever fails."""
+        self._has_returned, self._returned = True, returned
+
+    def fail(self, error: BaseException) -> None:
         """
-        From the begin of the run until its record is inserted.
+        Drop what was written, or keep it, as the kind of the error demands; the caller goes on raising it.
 
-        The runner's own exception passes unchanged, and what it wrote is dropped, or kept for a look. Any other that
-        comes after the runner has returned costs nothing of what it wrote.
-
-        Args:
-            keep_failed: Keep what was written by a runner that raises, or that is killed.
+        Raises:
+            EntropicError: In its place, where this says what is kept, and where.
         """
-        try:
-            if keep_failed:
-                self._note_begin()
-            yield
-        except BaseException as error:
-            if isinstance(error, RunStopped):
-                self._stage.discard()  # the run goes on another time, from what it has put by
-            elif self._is_finished(error):
-                self._lose_nothing(error)
-            elif keep_failed:
-                self._keep_aside(error)
-            else:
-                self._stage.discard()
-            raise
-        self._stage.discard()
+        if isinstance(error, RunStopped):
+            self._stage.discard()  # the run goes on another time, from what it has put by
+        elif self._is_finished(error):
+            self._lose_nothing(error)
+        elif self._keep_failed:
+            self._keep_aside(error)
+        else:
+            self._stage.discard()
 
     def held_open(self, elapsed_seconds: float) -> list[str]:
         """Files of the result that the process still has open for writing; of a run that takes no time, none."""
         if elapsed_seconds < _WORTH_A_LOOK_SECONDS:
             return []
-        return held_open_below(os.fspath(self._stage.path.parent))
+        return held_open_below(self._stage.folder)
 
-    def publish(self, save: Callable[[Path, object], object] | None, *, allow_empty: bool, durable: bool) -> Published:
+    def complete(self, save: Callable[..., object] | None, *, allow_empty: bool) -> Written:
         """
-        Publish the result, which *save* writes if it is a value that was returned.
+        Have the result written, and see whether it is one.
+
+        Args:
+            save: Writes it, if it is the value that was returned.
+            allow_empty: Whether it may be empty.
 
         Raises:
             ResultMissingError: Nothing was written, or an empty result that is not allowed.
             AmbiguousResultError: Several things were written, none under the expected name.
-            OSError: It cannot be published.
         """
         if save is not None:
             try:
-                save(self._stage.path, self.returned)
+                save(self._stage.path, self._returned)
             except BaseException as error:
                 raise _NotSaved(error) from error
-            self.returned = None
-        is_empty, takes_long = _seen(self._stage)
-        if is_empty and save is None and not allow_empty:  # what a program or a function that breaks off leaves
+            self._returned = None
+        written = self._stage.written()
+        if save is None and not allow_empty and not has_content(written.path, written.status):
+            # As a program or a function that breaks off leaves it.
             raise ResultMissingError(os.fspath(self._stage.path), "Cannot record the run", _EMPTY)
-        if takes_long and durable:
-            self._note_end()
-        return self._stage.publish()
+        return written
 
-    def _note_begin(self) -> None:
-        """Have what the run writes kept, should the process be killed."""
-        with contextlib.suppress(OSError):  # a place that cannot be written is said by the run itself
-            self._stage.note(self.note())
+    def start_write_back(self) -> None:
+        """Have the result be on its way to disk, with those of other runs; see `Stage.start_write_back`."""
+        self._stage.start_write_back()
+
+    def bring_to_disk(self, digest_up_to_bytes: int | None) -> None:
+        """As `publish`, up to where the result is on disk, and has not moved."""
+        self._stage.bring_to_disk(digest_up_to_bytes)
+
+    def take_back(self) -> None:
+        """Undo `publish`, whose folder cannot be brought to disk."""
+        self._stage.take_back()
+
+    def publish(self, written: Written, digest_up_to_bytes: int | None, *, syncs_folder: bool = True) -> Published:
+        """
+        Publish the result.
+
+        Args:
+            written: What `complete` has returned.
+            digest_up_to_bytes: Larger files get no digest; None for no limit.
+            syncs_folder: Bring its name to disk, too; else that is up to the caller.
+
+        Raises:
+            OSError: It cannot be published.
+        """
+        if self._stage.is_durable and written.takes_long:
+            self._note_end()
+        return self._stage.publish(digest_up_to_bytes, syncs_folder=syncs_folder)
+
+    def discard(self) -> None:
+        """Give back the place that the run wrote to: it is recorded."""
+        self._stage.discard()
 
     def _note_end(self) -> None:
-        """Likewise of a run that has ended, and whose result will take a while to be brought to disk."""
+        """Have what was written kept, should the process be killed while it is brought to disk."""
         with contextlib.suppress(OSError):
             self._stage.note({**self.note(), "ended_at": _now()})
 
@@ -137,14 +164,14 @@ class Ending:
         """Whether the runner has returned; also a program that has ended well, and written nothing that is a result."""
         if isinstance(error, ResultMissingError) and error.path == os.fspath(self._stage.path):
             return True
-        return self.has_ended or getattr(self._work, "has_ended", False)
+        return self._has_returned or self._work.has_ended
 
     def _lose_nothing(self, error: BaseException) -> None:
         """Keep what a finished run wrote, and have the error say where, or raise one that does."""
         if not self._stage.is_ours():
             return
         name = self._write_value(error)
-        folder = self._stage.path.parent
+        folder = self._stage.folder
         if _holds_something(folder):
             kept_at = self._keep_aside(error)
             self._raise_kept(error, os.path.join(kept_at, name) if name else kept_at)
@@ -158,19 +185,19 @@ class Ending:
 
     def _write_value(self, error: BaseException) -> str:
         """Write what was returned if that is the result, or there is no other; the name of the file, or nothing."""
-        returned = self.returned if self.has_ended else getattr(self._work, "returned", None)
-        is_result = isinstance(error, ResultMissingError) or getattr(self._work, "save", None) is not None
+        returned = self._returned if self._has_returned else self._work.returned
+        is_result = isinstance(error, ResultMissingError) or self._work.traits.save is not None
         if returned is None or not is_result:
             return ""
-        self.returned = returned
+        self._returned = returned
         with contextlib.suppress(OSError):
             return write_value(returned, self._stage.path.parent)
         return ""
 
     def _raise_kept(self, error: BaseException, kept_at: str) -> None:
         """Raise an error that says where what the run wrote is kept, in the place of one that cannot."""
-        if isinstance(error, ResultMissingError) and self.returned is not None:
-            raise ResultMissingError(error.path, error.what, _not_written(self.returned, kept_at)) from None
+        if isinstance(error, ResultMissingError) and self._returned is not None:
+            raise ResultMissingError(error.path, error.what, _not_written(self._returned, kept_at)) from None
         if isinstance(error, AmbiguousResultError):
             raise AmbiguousResultError(error.expected, error.found, kept_at) from None
         if isinstance(error, _NotSaved) and isinstance(error.cause, Exception):
@@ -206,7 +233,7 @@ class Ending:
             **self._key.identity.fields,
             "params_hash": self._key.params_hash,
             "params": self._key.params,
-            "began_at": self._began_at,
+            "began_at": _moment(self._began_at),
             "host": socket.gethostname(),
             "pid": os.getpid(),
         }
@@ -218,16 +245,6 @@ class _NotSaved(Exception):
     def __init__(self, cause: BaseException) -> None:
         super().__init__()
         self.cause = cause
-
-
-def _seen(stage: Stage) -> tuple[bool, bool]:
-    """Whether the result is empty, and whether it takes longer to be brought to disk than a note of it."""
-    try:
-        path, status = stage.written_with_status()
-        is_folder = stat.S_ISDIR(status.st_mode)
-        return not has_content(path, status), is_folder or status.st_size > _SYNCED_AT_ONCE_BYTES
-    except (OSError, EntropicError):
-        return False, False  # said by the publication, which asks the same
 
 
 def _not_written(returned: object, kept_at: str) -> str:
@@ -246,7 +263,7 @@ def _say_where(error: BaseException, path: str) -> None:
         error.add_note(f"What the run wrote is kept at {path!r}.")
 
 
-def _holds_something(folder: Path) -> bool:
+def _holds_something(folder: str) -> bool:
     try:
         return bool(os.listdir(folder))
     except OSError:
@@ -263,7 +280,11 @@ def text_of(error: BaseException) -> str:
 
 
 def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="microseconds")
+    return _moment(time.time())
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="microseconds")
 
 
 def write_error(what: str, error: OSError, path: str | os.PathLike[str], advice: str = "") -> StoreWriteError:

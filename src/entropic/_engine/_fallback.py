@@ -3,6 +3,8 @@ Stores that are only read: asked when ours has no answer, in their order; what t
 
 Nothing is written to them, and no lock taken there. What they say is verified: a result that is gone, cut, or not what
 its record says is no answer. A store that cannot be read is none either. Both are said once, and the next one is asked.
+One that has taken long to fail, such as a server that does not answer, is not asked for a while: not each of a thousand
+points waits for it.
 """
 
 from __future__ import annotations
@@ -12,11 +14,12 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from .._code import Codebook, RunNotes
 from .._fs import NamedTuple, status_of, warn
-from .._record import RecordedReads, RunRecord
+from .._record import RecordedReads, RunRecord, folded
 from .._results import folder_id
 from .._tables import RecordList, from_store
 from ..errors import EntropicError, FallbackWarning, HashCollisionError, IndexCorruptError, IndexVersionError
@@ -24,9 +27,10 @@ from ..hashing import Key
 from ..index import Index, adapt, is_index_file, open_index, remembered_folder
 from ..query import Selection, fields_of
 from ._acceptance import run_mark
+from ._arrival import require_as_recorded
 from ._ending import write_error
 from ._finder import Finder
-from ._lookup import Candidate
+from ._lookup import Candidate, Lookup
 from ._parts import CannotTakeError, require_own_key
 from ._paths import ResultPaths
 from ._recorder import Recorder
@@ -38,6 +42,8 @@ from ._writer import IndexWriter
 if TYPE_CHECKING:
     from ._cache import RunCache
 
+_PAUSE_FACTOR = 10.0
+_LONGEST_PAUSE_SECONDS = 60.0
 _CANNOT_READ = (OSError, IndexCorruptError, IndexVersionError, HashCollisionError)
 _DEFAULT_INDEX = "entropic.json"
 
@@ -64,6 +70,7 @@ class Source:
         self.finder = Finder(self.index, self.paths, may_change=False)
         self.codebook = Codebook(settings.results_dir)
         self._said: set[str] = set()
+        self._asked_again_at = 0.0
 
     def answer(self, key: Key, policy: StalenessPolicy | None) -> Candidate | None:
         """
@@ -74,15 +81,35 @@ class Source:
         """
         policy = policy and policy.for_runs_in(self.results_dir)
         try:
-            found = self.finder.look_up(key, policy)
+            found = self.look_up(key, policy)
         except _CANNOT_READ as error:
             self.say(str(error))
+            return None
+        if found is None:
             return None
         if found.candidate is not None and found.is_broken:
             self.say(f"{found.candidate.path!r}: {found.reason}")
         elif found.candidate is None and self.index.path is not None and not self.index.path.exists():
             self.say(f"there is no index {str(self.index.path)!r}")
         return found.candidate if self.finder.answer(found, key, policy) is not None else None
+
+    def look_up(self, key: Key, policy: StalenessPolicy | None) -> Lookup | None:
+        """
+        What a key finds here; None if this store has taken long to fail, and is not asked again yet.
+
+        Raises:
+            OSError, IndexCorruptError, IndexVersionError: It cannot be read.
+            HashCollisionError: The record of this key is of other params, or of another function.
+        """
+        began = monotonic()
+        if began < self._asked_again_at:
+            return None
+        try:
+            return self.finder.look_up(key, policy)
+        except _CANNOT_READ:
+            ended = monotonic()
+            self._asked_again_at = ended + min(_PAUSE_FACTOR * (ended - began), _LONGEST_PAUSE_SECONDS)
+            raise
 
     def say(self, reason: str) -> None:
         """Warn, once, of why this store does not answer."""
@@ -108,10 +135,17 @@ class Fallbacks:
         recorder: Publishes its results.
         writer: Changes its index.
         codebook: What it knows of code.
+        notes: What it knows of the circumstances of runs.
     """
 
     def __init__(
-        self, settings: Settings, paths: ResultPaths, recorder: Recorder, writer: IndexWriter, codebook: Codebook
+        self,
+        settings: Settings,
+        paths: ResultPaths,
+        recorder: Recorder,
+        writer: IndexWriter,
+        codebook: Codebook,
+        notes: RunNotes,
     ) -> None:
         self._sources = [Source(one) for one in _each_once(settings)]
         self._settings = settings
@@ -119,7 +153,7 @@ class Fallbacks:
         self._recorder = recorder
         self._writer = writer
         self._codebook = codebook
-        self._notes = RunNotes(settings.results_dir)
+        self._notes = notes
         self._known_codes: set[object] = set()
 
     def find(self, key: Key, policy: StalenessPolicy | None) -> Found | None:
@@ -135,8 +169,10 @@ class Fallbacks:
         is_permitted = policy is not None and policy.on_change in ("warn", "ignore")
         for source in self._sources:
             with contextlib.suppress(*_CANNOT_READ):
-                found = source.finder.look_up(key, policy and policy.for_runs_in(source.results_dir))
-                if found.candidate is not None and (found.is_hit or (is_permitted and found.kind == "other code")):
+                found = source.look_up(key, policy and policy.for_runs_in(source.results_dir))
+                if found is None or found.candidate is None:
+                    continue
+                if found.is_hit or (is_permitted and found.kind == "other code"):
                     return Found(source, found.candidate)
         return None
 
@@ -161,7 +197,7 @@ class Fallbacks:
             require_own_key(record)
             self._take_over_code(source, record)
             if transfer.stays(record):
-                transfer.require_as_recorded(record, record.result_path)
+                require_as_recorded(record, record.result_path, is_exact=True)
                 self._insert(_with_origin(transfer.kept_in_place(record), source))
                 return True
             with transfer.copied(record, keeps_name=keeps_name) as taken:
@@ -221,7 +257,7 @@ def select_with_fallbacks(engine: RunCache, selection: Selection, *, current: bo
         if mark not in known:
             theirs.setdefault(_run_of(record), record)  # of two that have one run, the first one that is asked
     every = [*RecordList(theirs.values()).where(selection.condition), *ours]
-    return from_store(RecordList(selection.arranged(every, fields_of)), engine.origin())
+    return from_store(folded(selection.arranged(every, fields_of)), engine.origin())
 
 
 def _run_of(record: RunRecord) -> tuple[str, str]:
@@ -256,7 +292,8 @@ def _each_once(settings: Settings) -> list[Settings]:
 
 def _place(settings: Settings) -> tuple[str, object]:
     index: Index = adapt(settings.index)
-    return os.path.realpath(settings.results_dir), index.path or index.url or id(settings.index)
+    place = os.path.realpath(index.path) if index.path is not None else index.url
+    return os.path.realpath(settings.results_dir), place or id(settings.index)
 
 
 def settings_of(fallback: Iterable[object]) -> tuple[Settings, ...]:
@@ -291,7 +328,8 @@ def _settings_at(path: str) -> Settings:
     place = Path(os.path.abspath(os.path.expanduser(path)))
     index = _index_in(place) if place.is_dir() else place
     folder = remembered_folder(index) or index.parent / "results"
-    return Settings(Path(os.path.abspath(folder)), "", open_index(None, index, folder))
+    results_dir = Path(os.path.abspath(folder))
+    return Settings(results_dir=results_dir, file_suffix="", index=open_index(None, index, folder))
 
 
 def _index_in(folder: Path) -> Path:

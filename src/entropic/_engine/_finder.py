@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Protocol
+from time import monotonic
+from typing import TYPE_CHECKING
 
 from .. import _log
 from .._fs import remember
@@ -16,26 +17,30 @@ from ._lookup import NOTHING, Candidate, Lookup, agrees, choose, most_telling
 from ._paths import ResultPaths
 from ._staleness import StalenessPolicy
 
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Away(Protocol):
+        """Where results are that are not here."""
+
+        def stored_of(self, record: RunRecord) -> object | None:
+            """What a record says of it; None if it says nothing."""
+            ...
+
+        def bring(self, record: RunRecord) -> bool:
+            """Have the result of a record here; false if it is gone there too."""
+            ...
+
+    class Recall(Protocol):
+        """Returns the record that answers a key, or None."""
+
+        def __call__(self, key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None: ...
+
+
 _REMEMBERED_HITS = 1 << 17
 _REMEMBERED_FORMS = 1 << 16
-
-
-class Away(Protocol):
-    """Where results are that are not here."""
-
-    def stored_of(self, record: RunRecord) -> object | None:
-        """What a record says of it; None if it says nothing."""
-        ...
-
-    def bring(self, record: RunRecord) -> bool:
-        """Have the result of a record here; false if it is gone there too."""
-        ...
-
-
-class Recall(Protocol):
-    """Returns the record that answers a key, or None."""
-
-    def __call__(self, key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None: ...
+_BELIEVED_SECONDS = 0.05
+_NEXT_ONES = 100
 
 
 class Finder:
@@ -69,8 +74,9 @@ class Finder:
             CodeChangedError: It was made by other code, and *policy* makes an error of that.
             HashCollisionError: The record of this key is of other params, or of another function.
         """
-        stored = self._peek(key.params_hash)
-        candidate = self._candidates.get(key.params_hash)
+        params_hash = key.params_hash
+        stored = self._peek(params_hash)
+        candidate = self._candidates.get(params_hash)
         # The way of nearly all hits: what was decided last time still stands.
         if candidate is not None and candidate.stored is stored:
             if candidate.agreed is not key:
@@ -80,8 +86,8 @@ class Finder:
             )
             if stands and candidate.defect() is None:
                 if is_enabled_for(DEBUG):
-                    _log.hit(key.params_hash, candidate.path)
-                if self._of_earlier_code and policy is not None and key.params_hash in self._of_earlier_code:
+                    _log.hit(params_hash, candidate.path)
+                if self._of_earlier_code and policy is not None and params_hash in self._of_earlier_code:
                     policy.note_use(candidate.record)
                 if not candidate.is_away or not fetches or self._bring(candidate):
                     return lazy_copy(candidate.record)
@@ -96,7 +102,10 @@ class Finder:
         index = self._index
         if type(index).find_many_by_hash is Index.find_many_by_hash and "find_many_by_hash" not in vars(index):
             # It looks each up by itself: then better as late as can be.
-            return self.recall if self._away is None else partial(self.recall, fetches=False)
+            now = self.recall if self._away is None else partial(self.recall, fetches=False)
+            if type(index).peek is Index.peek and "peek" not in vars(index):
+                return now
+            return _BelievingAbsence(now, self._peek, [key.params_hash for key in keys if key.older is None])
         found = index.find_many_by_hash(list(dict.fromkeys(key.params_hash for key in keys)))
 
         def recall(key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None:
@@ -244,6 +253,38 @@ class SecondLook:
     def __call__(self) -> RunRecord | None:
         self.found = self._finder.look_up(self._key, self._policy)
         return self._finder.answer(self.found, self._key, self._policy)
+
+
+class _BelievingAbsence:
+    """
+    Recalls keys; that one is not recorded is believed for a moment.
+
+    Where runs are being recorded, each look at the index has something new to read. So behind a key that has no record,
+    the next ones are looked for at once. Who runs a point looks again, under its flight.
+
+    Args:
+        recall: Recalls a key.
+        peek: Finds the newest record of a hash.
+        hashes: Of the keys that will be asked for, in that order.
+    """
+
+    def __init__(self, recall: Recall, peek: Callable[[str], RunRecord | None], hashes: list[str]) -> None:
+        self._recall = recall
+        self._peek = peek
+        self._hashes = hashes
+        self._places = {params_hash: place for place, params_hash in enumerate(hashes)}
+        self._absent: set[str] = set()
+        self._until = 0.0
+
+    def __call__(self, key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None:
+        if key.params_hash in self._absent and monotonic() < self._until:
+            return None
+        record = self._recall(key, policy)
+        if record is None and key.params_hash in self._places:
+            begin = self._places[key.params_hash] + 1
+            self._absent = {one for one in self._hashes[begin : begin + _NEXT_ONES] if self._peek(one) is None}
+            self._until = monotonic() + _BELIEVED_SECONDS
+        return record
 
 
 class _OlderForms:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from .._results import Layout, folder_id, give_folder_id, is_folder_id, own_results, seal_of
+from .._results import Layout, folder_id, give_folder_id, is_folder_id, own_parts, own_results, seal_of
 from ..errors import OtherFolderError, StoreWriteError
 from ..index import Index
 from ._settings import Settings
@@ -42,8 +42,8 @@ class FolderIdentity:
         Give the folder an identity, if neither it nor the index has one. One ``stat``, once that is done.
 
         Args:
-            may_return_identity: Whether a folder with results, from which our private folder was removed, is given the
-                identity of the index again. Not after a run, whose result would speak for any folder.
+            may_return_identity: Whether a folder with recorded results, from which our private folder was removed, is
+                given the identity of the index again. Not after a run, which may be told of no such folder before.
 
         Raises:
             OtherFolderError: The index belongs to another folder that should be at this place (an `OSError`).
@@ -57,7 +57,7 @@ class FolderIdentity:
             self._require_cache_of(self._remote_identity)
             return
         remembered, found = self._remembered(), folder_id(self._results_dir)
-        if may_return_identity and remembered is not None and found is None and self._has_results():
+        if may_return_identity and remembered is not None and found is None and self._has_recorded_results():
             found = give_folder_id(self._results_dir, remembered, durable=self._durable)  # ours was removed from it
         if remembered is not None and found != remembered and self._is_at_remembered_place():
             raise OtherFolderError(str(self._results_dir), repr(self._index), lacks_identity=found is None)
@@ -92,12 +92,21 @@ class FolderIdentity:
         identity = self._index.folder_id()
         return identity if identity is not None and is_folder_id(identity) else None
 
-    def _has_results(self) -> bool:
-        """Whether results lie in the folder, so that it is no empty mount point."""
+    def _has_recorded_results(self) -> bool:
+        """
+        Whether results of the index lie in the folder, so that it is no empty mount point.
+
+        One that is not recorded speaks for any folder: a run that began as the disk went away has left it there.
+        """
         try:
-            return any(True for _ in own_results(self._results_dir))
+            return any(self._is_recorded(name) for name in map(os.path.basename, own_results(self._results_dir)))
         except OSError:
             return False
+
+    def _is_recorded(self, name: str) -> bool:
+        stem, _ = own_parts(name) or ("", "")
+        same = self._index.find_all_by_hash(stem.rpartition("_")[2])
+        return any(os.path.basename(record.result_path) == name for record in same)
 
     def _is_at_remembered_place(self) -> bool:
         place = self._index.remembered_folder()

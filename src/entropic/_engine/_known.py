@@ -11,9 +11,39 @@ import importlib
 import weakref
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from .._record import RunRecord
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from ._work import Work
+
+    class Replays(Protocol):
+        """A function that can be called again for one of its records."""
+
+        comparison: Comparison | None
+        """How its results compare; None for byte for byte."""
+
+        @property
+        def results_dir(self) -> Path:
+            """Of the store it was decorated on."""
+            ...
+
+        def replay(self, record: RunRecord) -> Work:
+            """
+            The call of a record, waiting for a path to write to.
+
+            Raises:
+                CannotReplayError: Its arguments cannot be had from the record.
+            """
+            ...
+
+        def todays_code(self) -> Callable[[RunRecord], bool]:
+            """Makes what tells whether a record of it is of today's code and version."""
+            ...
+
 
 Comparison = Callable[[Path, Path], object]
 """Called with the recorded result and the new one. False, or an `AssertionError`, says that they differ."""
@@ -21,31 +51,6 @@ Comparison = Callable[[Path, Path], object]
 
 class CannotReplayError(Exception):
     """Why a recorded run cannot be called again; told as a skipped one, never raised to users."""
-
-
-class Replays(Protocol):
-    """A function that can be called again for one of its records."""
-
-    comparison: Comparison | None
-    """How its results compare; None for byte for byte."""
-
-    @property
-    def results_dir(self) -> Path:
-        """Of the store it was decorated on."""
-        ...
-
-    def replay(self, record: RunRecord) -> Callable[[Path], object]:
-        """
-        The call of a record, waiting for a path to write to.
-
-        Raises:
-            CannotReplayError: Its arguments cannot be had from the record.
-        """
-        ...
-
-    def todays_code(self) -> Callable[[RunRecord], bool]:
-        """Makes what tells whether a record of it is of today's code and version."""
-        ...
 
 
 _known: dict[str, list[weakref.ref[Replays]]] = {}
@@ -57,9 +62,7 @@ def make_known(name: str, function: Replays) -> None:
     _known[name] = [*living, weakref.ref(function)]
 
 
-def call_of(
-    record: RunRecord, results_dir: Path, trusted: Collection[str] = ()
-) -> tuple[Callable[[Path], object], Comparison | None]:
+def call_of(record: RunRecord, results_dir: Path, trusted: Collection[str] = ()) -> tuple[Work, Comparison | None]:
     """
     The call that makes the result of a record anew, and how results of its function compare.
 

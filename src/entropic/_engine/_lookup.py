@@ -7,10 +7,10 @@ import stat
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
+from .. import errors
 from .._code import Fingerprint
 from .._fs import NamedTuple, status_of, warn
 from .._record import RunRecord, path_text
-from ..errors import HashCollisionError, ResultChangedWarning
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, encode, key_of
 from ._staleness import StalenessPolicy
 
@@ -88,7 +88,7 @@ class Candidate:
             if not agrees(self.record, key):
                 asked = f"{key.identity.line} {key.canonical}".strip()
                 recorded = f"{canonical(identity_fields(self.record))} {canonical(self.record.params)}"
-                raise HashCollisionError(key.params_hash, asked, recorded)
+                raise errors.HashCollisionError(key.params_hash, asked, recorded)
             self.agreed = key
 
     def reads_stand(self) -> bool:
@@ -134,7 +134,7 @@ class Candidate:
             if not self.may_change:
                 self._inspection = None  # or it would be known by now how it looks
                 return Lookup("changed", self, f"{os.path.basename(path)} has other content than recorded")
-            warn(ResultChangedWarning(path, self.record.created_at), ResultChangedWarning)
+            warn(errors.ResultChangedWarning(path, self.record.created_at), errors.ResultChangedWarning)
         if "members" not in self.record.provenance and not stat.S_ISDIR(status.st_mode):
             self._mtime_ns, self._size_bytes = status.st_mtime_ns, status.st_size
         return None

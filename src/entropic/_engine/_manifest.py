@@ -17,6 +17,7 @@ from typing import Any
 
 from .._fs import NamedTuple, digest_like, files_below, is_as_recorded, measure, measure_known, status_of
 from .._record import RunRecord, listed_members
+from .._results import Published
 
 _INSIDE = "./"
 _MOST_MEMBERS = 100
@@ -62,26 +63,32 @@ def has_content(path: str, status: os.stat_result) -> bool:
     return status.st_size > 0 or not stat.S_ISREG(status.st_mode)
 
 
-def describe_result(path: str, siblings: Sequence[str], digest_up_to_bytes: int | None) -> dict[str, Any]:
+def describe_result(path: str, published: Published, digest_up_to_bytes: int | None) -> dict[str, Any]:
     """
     What a record has to keep of a result to know it again.
 
     Args:
         path: The result.
-        siblings: Names of what was written beside it.
+        published: What was published; its content need not be known.
         digest_up_to_bytes: Larger files get no digest; None for no limit.
 
     Raises:
         OSError: Something in it cannot be read.
     """
-    status = os.stat(path)
-    is_folder = stat.S_ISDIR(status.st_mode)
-    size_bytes, digest = measure_known(path, status, digest_up_to_bytes)
-    told: dict[str, Any] = {"size_bytes": size_bytes}
-    if not is_folder:
-        told["mtime_ns"] = status.st_mtime_ns
-    members = _members_in(path) if is_folder else []
-    members += _members_beside(os.path.dirname(path), siblings, digest_up_to_bytes)
+    content, members = published.content, list[list[Any]]()
+    if content is None:
+        status = os.stat(path)
+        size_bytes, digest = measure_known(path, status, digest_up_to_bytes)
+        is_folder = stat.S_ISDIR(status.st_mode)
+        members = _members_in(path) if is_folder else []
+        told: dict[str, Any] = {"size_bytes": size_bytes}
+        if not is_folder:
+            told["mtime_ns"] = status.st_mtime_ns
+    else:
+        digest = content.digest
+        told = {"size_bytes": content.size_bytes, "mtime_ns": content.mtime_ns}
+    if published.siblings:
+        members += _members_beside(os.path.dirname(path), published.siblings, digest_up_to_bytes)
     if members:
         told["members"] = members
     if digest is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import _record, _results, query
-from .._record import RunRecord, copy_record, place_below
+from .._record import RunRecord, copy_record, handed_out, place_below
 from ..index import Index
 
 _MOST_NAMES = 100  # to search for; for more, all records are looked at
@@ -45,6 +45,10 @@ class ResultPaths:
         """As `shown`, of a record that nobody changes, the index included: the two share what they hold."""
         return place_below(record, str(self._relative_to()))
 
+    def handed_out(self, record: RunRecord) -> RunRecord:
+        """As `shown`, of a record that nobody changes: what it holds is copied when it is asked for."""
+        return handed_out(record, str(self._relative_to()))
+
     def fields(self, record: RunRecord) -> dict[str, Any]:
         """A record of the index as queries see it."""
         return {**query.fields_of(record), "result_path": str(self.absolute(record))}
@@ -60,9 +64,9 @@ class ResultPaths:
         as_named = _inside(path, str(self.results_dir))
         return as_named or _inside(_real_parent(path), os.path.realpath(self.results_dir)) or Path(path)
 
-    def published(self, name: str) -> Path:
-        """As `indexed`, for a name in the results folder."""
-        return Path(name) if self._relative_to() == self.results_dir else self.results_dir / name
+    def published(self, name: str) -> str:
+        """As `indexed`, for a name in the results folder; as text."""
+        return name if self._relative_to() is self.results_dir else f"{self.results_dir}/{name}"
 
     def files_of(self, record: RunRecord) -> list[Path]:
         """The result of a record, and what its runner wrote beside it."""

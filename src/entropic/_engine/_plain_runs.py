@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from .._locks import SingleFlight
 from .._record import RunRecord
@@ -17,7 +17,12 @@ from ..query import Selection, param
 from ._arguments import checked_metadata, require_same_point
 from ._cache import RunCache
 from ._failure import keep_failure
-from ._run import BoundRunner, Metadata, takes_checkpoint
+from ._run import Metadata
+from ._runner import BoundRunner, takes_checkpoint
+
+if TYPE_CHECKING:
+    from ..index import Index
+    from ._group import RunGroup
 
 _MOST_SIMILAR = 500
 _LOOKED_AT = 10_000  # for plain runs among others, which no index tells apart
@@ -48,23 +53,45 @@ class PlainRuns:
     def key(self, point: Any) -> Key:
         return self._engine.key_of(point, self._runner)
 
-    def ensure(self, point: Any, params_hash: str, *, waits: bool = False) -> tuple[RunRecord, bool]:
+    def group(self) -> RunGroup | None:
+        from ._group import RunGroup  # loaded by those who record several
+
+        return RunGroup.of(self._engine)
+
+    def ensure(
+        self, point: Any, params_hash: str, *, waits: bool = False, group: RunGroup | None = None
+    ) -> tuple[Any, bool]:
         key = self.key(point)
         require_same_point(key, params_hash)
         work = BoundRunner(self._runner, point, key)
+        if group is not None:
+            return group.obtain(key, work, self._metadata), work.has_run
         return self._engine.obtain(key, work, self._metadata, waits=waits), work.has_run
 
     def flights(self) -> SingleFlight:
         return self._engine.flights
 
     def prepare(self) -> None:
+        self.group()
         self._engine.prepare(getattr(self._runner, "__module__", None))
+
+    def close(self) -> None:
+        self._engine.close()
 
     def at_hand(self, key: Key, record: RunRecord | None) -> RunRecord | None:
         return record  # which is what is asked for
 
     def is_of_earlier_code(self, key: Key) -> bool:
         return False  # a plain run belongs to no code
+
+    def other_code(self, key: Key, record: RunRecord) -> tuple[()]:
+        return ()
+
+    def permits_other_code(self) -> bool:
+        return True
+
+    def name(self) -> str:
+        return getattr(self._runner, "__qualname__", repr(self._runner))
 
     def elsewhere(self, key: Key) -> bool | None:
         return None if self._engine.found_elsewhere(key) is None else False
@@ -93,8 +120,8 @@ class PlainRuns:
     def shares_folder(self) -> bool:
         return self._engine.settings.remote is None
 
-    def shared(self) -> object:
-        return self._engine.settings.index
+    def shared(self) -> Index:
+        return self._engine.index
 
     def params(self, key: Key) -> dict[str, Any]:
         return decode_params(key.params)

@@ -1,48 +1,43 @@
-"""From a runner that is about to start to its record in the index: stage, run, publish, insert."""
+"""What a run needs of its store: a place to be made in, and to be recorded."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _log
 from .._code import Fingerprint, RunNotes
-from .._fs import LateModule, remember, warn
-from .._locks import Flight
-from .._record import RunRecord
-from .._results import Ongoing, Published, Stage, StagingArea
-from .._stopping import CurrentRun, hearing_signals
+from .._fs import LateModule, remember
+from .._record import RunRecord, new_record
+from .._results import Published, Stage, StagingArea
 from ..errors import (
     EntropicError,
     IndexUnavailableError,
     OtherFolderError,
     OtherRemoteError,
     RemoteUnavailableError,
-    ResultOpenWarning,
     StoreWriteError,
 )
 from ..hashing import Key, decode_params
 from ..index import Index
-from ._arguments import checked_metadata
-from ._attempts import attempt_at
-from ._ending import Ending, write_error
+from ._ending import write_error
 from ._folder import FolderIdentity
 from ._lookup import Lookup
 from ._manifest import describe_result, is_stored
 from ._paths import ResultPaths
-from ._returned import returned_metadata
-from ._run import Metadata, RunUnderWay, allow_empty_of, inputs_of, save_of, suffix_of
+from ._run import Metadata, Run
 from ._settings import Settings
 from ._staleness import StalenessPolicy
+from ._work import Work
 from ._writer import IndexWriter
 
 if TYPE_CHECKING:
+    from .._locks import Flight
     from . import _origins
     from ._away import AwayResults
+    from ._group import RunGroup
 else:  # loaded by those whose runs have inputs
     _origins = LateModule("entropic._engine._origins")
 
@@ -65,7 +60,14 @@ class Recorder:
         writer: What changes the index.
         staging: Its staging places.
         index: Its index.
+        notes: Notes the circumstances of runs; None if that is not wanted.
         away: Where its results are stored, if that is not the results folder.
+
+    Attributes:
+        settings: As given.
+        staging: As given.
+        notes: As given.
+        durations: Which functions have runs that take no time.
     """
 
     def __init__(
@@ -76,22 +78,24 @@ class Recorder:
         writer: IndexWriter,
         staging: StagingArea,
         index: Index,
+        notes: RunNotes | None,
         away: AwayResults | None = None,
     ) -> None:
         self._away = away
-        self._settings = settings
+        self.settings = settings
+        self._results_dir = os.fspath(settings.results_dir)
         self._paths = paths
         self._index = index
         self._folder = folder
         self._writer = writer
-        self._staging = staging
-        self._notes = RunNotes(settings.results_dir) if settings.provenance else None
-        self._brief_runs: dict[str, int] = {}  # of each function, one after the other
+        self.staging = staging
+        self.notes = notes
+        self.durations = Durations()
 
     def prepare(self, module_name: str | None, code: Fingerprint | None) -> None:
         """Find out what the first run of a process needs; of a function with this code, of this module."""
-        if self._notes is not None:
-            self._notes.before_run(module_name, code)
+        if self.notes is not None:
+            self.notes.before_run(module_name, code)
 
     def require_writable(self, *, runs: bool = True) -> None:
         """Refuse before the run what would be refused after it; or, without a run, before a result is fetched."""
@@ -99,78 +103,27 @@ class Recorder:
             if runs:
                 self._index.require_writable()
             self._folder.require_own()
-            self._staging.prepare()
+            self.staging.prepare()
         except (OtherFolderError, OtherRemoteError, RemoteUnavailableError, StoreWriteError):
             raise
         except OSError as error:
-            place = self._settings.results_dir
+            place = self.settings.results_dir
             raise write_error("Cannot record a run", error, place, "Nothing has been run.") from error
 
-    @contextlib.contextmanager
-    def new_run(
+    def run(
         self,
         key: Key,
-        work: object,
+        work: Work,
         metadata: Metadata,
         policy: StalenessPolicy | None,
         found: Lookup,
         purpose: str = "call",
         *,
-        flight: Flight | None = None,
-    ) -> Iterator[RunUnderWay]:
-        """
-        Stage; hand over to the runner; publish, insert, and put the record on the run.
-
-        The purpose tells what is asked for, that the point be recorded, one more run of it, or one of its replicates:
-        each carries on from its own checkpoints.
-        """
-        details = checked_metadata(metadata)
-        _log.miss(key.params_hash)
-        if found.candidate is not None and found.is_broken:
-            _log.stale(key.params_hash, found.candidate.path, found.reason)
-        stage = self.open_stage(key.params_hash, suffix_of(work) or self._settings.file_suffix)
-        run = RunUnderWay(stage.path, self._notes)
-        ending = Ending(stage, key, self._settings.results_dir, work)
-        attempt, ongoing = attempt_at(self._staging, key, work, policy, purpose, run), self._shown(stage, ending, key)
-        with hearing_signals() as hearing, ending.watched(keep_failed=self._settings.keep_failed), attempt, ongoing:
-            with ongoing.running(), run.told(work, policy, found.reason), CurrentRun() as current:
-                attempt.begin(current)
-                yield run
-                hearing.hold()  # before the sweep of a worker hears that its run has ended
-            current.require_going_on()
-            self._note_duration(key, run.elapsed_seconds)
-            ending.has_ended, ending.returned = True, run.returned
-            held_open = ending.held_open(run.elapsed_seconds)
-            save = save_of(work)
-            told = {} if save else returned_metadata(run.returned)
-            run.returned = None
-            published = ending.publish(save, allow_empty=self._allows_empty(work), durable=self._settings.durable)
-            if published.siblings:
-                run.provenance["siblings"] = published.siblings
-            attempt.add_earlier(run)
-            if inputs := inputs_of(work):
-                run.provenance["inputs"] = inputs
-            path = os.path.join(self._settings.results_dir, published.name)
-            indexed = self._paths.published(published.name)
-            told = {"elapsed_seconds": run.elapsed_seconds, **told, **details}
-            run.record = self.insert(key, path, indexed, told, run.provenance, run.elapsed_seconds, flight=flight)
-        _log.run_completed(key.params_hash, str(run.record.result_path), run.elapsed_seconds)
-        if found.candidate is not None and found.is_broken:
-            self.give_up(found.candidate.stored)
-        if held_open:
-            warn(ResultOpenWarning(path, held_open), ResultOpenWarning)
-        if policy is not None:
-            policy.warn_of_unseen(run.record)
-
-    def _shown(self, stage: Stage, ending: Ending, key: Key) -> Ongoing:
-        """What others see of a run; nothing if the last ones of its function, in this process, took no time."""
-        is_brief = self._brief_runs.get(_function_of(key), 0) >= _BRIEF_RUNS
-        return Ongoing(stage.folder, ending.note, is_brief=is_brief)
-
-    def _note_duration(self, key: Key, elapsed_seconds: float) -> None:
-        name = _function_of(key)
-        count = self._brief_runs.get(name, 0) + 1 if elapsed_seconds < _BRIEF_SECONDS else 0
-        remember(self._brief_runs, name, count, _REMEMBERED_FUNCTIONS)
+        flight: Flight[RunRecord] | None = None,
+        group: RunGroup | None = None,
+    ) -> Run:
+        """One run, which begins when the block of what is returned is entered; see `Run`."""
+        return Run(self, key, work, metadata, policy, found, purpose, flight, group)
 
     def give_up(self, record: RunRecord) -> None:
         """
@@ -182,16 +135,12 @@ class Recorder:
         if (self._away is not None) == is_stored(record):
             self._writer.delete_stale(record)
 
-    def _allows_empty(self, work: object) -> bool:
-        own = allow_empty_of(work)
-        return self._settings.allow_empty if own is None else own
-
     def open_stage(self, params_hash: str, suffix: str, stem: str | None = None) -> Stage:
         """Open a place for a run, or for the copy of a result whose original is elsewhere; see `StagingArea.stage`."""
         try:
-            return self._staging.stage(params_hash, suffix, stem)
+            return self.staging.stage(params_hash, suffix, stem)
         except OSError as error:
-            raise write_error("Cannot make a place for the run", error, self._settings.results_dir) from error
+            raise write_error("Cannot make a place for the run", error, self.settings.results_dir) from error
 
     def publish(self, stage: Stage) -> Published:
         """Publish the copy of a result, whose original is elsewhere."""
@@ -200,59 +149,129 @@ class Recorder:
         except EntropicError:
             raise
         except OSError as error:
-            raise write_error("Cannot publish the result", error, self._settings.results_dir) from error
+            raise write_error("Cannot publish the result", error, self.settings.results_dir) from error
+
+    def record(
+        self,
+        key: Key,
+        published: Published,
+        metadata: dict[str, Any],
+        provenance: Mapping[str, Any],
+        flight: Flight[RunRecord] | None = None,
+    ) -> RunRecord:
+        """
+        Insert the record of a result that was published, and return it as users see it.
+
+        If the lock of the run was lost, and whoever has had it since has recorded the run: that record, alone.
+        """
+        path, indexed = self.places_of(published)
+        return self.insert(key, path, indexed, metadata, provenance, published=published, flight=flight)
+
+    def places_of(self, published: Published) -> tuple[str, str]:
+        """Where a result was published, and as the index has it."""
+        return f"{self._results_dir}/{published.name}", self._paths.published(published.name)
 
     def insert(
         self,
         key: Key,
         path: str,
-        indexed_path: Path,
+        indexed_path: str,
         metadata: dict[str, Any],
         provenance: Mapping[str, Any],
-        elapsed_seconds: float = 0.0,
         *,
+        published: Published | None = None,
         created_at: str | None = None,
-        flight: Flight | None = None,
+        flight: Flight[RunRecord] | None = None,
     ) -> RunRecord:
-        """
-        Insert the record of a result that stands in its place, and return it as users see it.
+        """As `record`, of a result that stands wherever it was made."""
+        record = self.described(
+            key, path, indexed_path, metadata, provenance, published=published, created_at=created_at
+        )
+        return self.insert_described(record, path, flight)
 
-        If the lock of the run was lost, and whoever has had it since has recorded the run: that record, alone.
-        """
-        place: str | os.PathLike[str] = path
+    def described(
+        self,
+        key: Key,
+        path: str,
+        indexed_path: str,
+        metadata: dict[str, Any],
+        provenance: Mapping[str, Any],
+        *,
+        published: Published | None = None,
+        created_at: str | None = None,
+    ) -> RunRecord:
+        """The record of a result that stands in its place, which is looked at."""
         try:
-            limit = self._settings.digest_limit(elapsed_seconds)
-            told = describe_result(path, provenance.get("siblings", ()), limit)
-            provenance = {**key.identity.fields, **told, **provenance}
+            limit = self.settings.digest_limit(metadata.get("elapsed_seconds", 0.0))
+            told = describe_result(path, published or Published(path, []), limit)
             if "inputs" in provenance:
-                provenance["inputs"] = _origins.seen_from(self._settings.results_dir, provenance["inputs"])
-            record = RunRecord(
+                inputs = _origins.seen_from(self.settings.results_dir, provenance["inputs"])
+                provenance = {**provenance, "inputs": inputs}
+            return new_record(
                 params=decode_params(key.params),
-                result_path=indexed_path,
+                path=indexed_path,
                 params_hash=key.params_hash,
                 created_at=created_at or datetime.now(timezone.utc).isoformat(timespec="microseconds"),
                 metadata=metadata,
-                provenance=decode_params(provenance),
+                provenance=decode_params({**key.identity.fields, **told, **provenance}),
             )
-            place = self._index.path or path
+        except OSError as error:
+            raise self._refused(error, path, path) from error
+
+    def insert_described(self, record: RunRecord, path: str, flight: Flight[RunRecord] | None) -> RunRecord:
+        """Insert a record, and return it as users see it."""
+        try:
             self._folder.require_own(may_return_identity=False)  # a disk may have been unmounted meanwhile
-            self.store_away(record)
+            if self._away is not None:
+                self.store_away(record)
             while not self._writer.insert(record, None if flight is None else flight.lock):
                 if flight is not None and (answer := flight.answer()) is not None:
-                    _log.passed_over(key.params_hash, path)
-                    return answer  # type: ignore[no-any-return]
+                    _log.passed_over(record.params_hash, path)
+                    return answer
         except OSError as error:
-            if isinstance(error, OtherFolderError):
-                self._folder.look_again()
-            if isinstance(error, EntropicError) and not isinstance(
-                error, IndexUnavailableError | RemoteUnavailableError
-            ):
+            raise self.refused(error, path) from error
+        return self._paths.handed_out(record)
+
+    def insert_together(self, made: Sequence[tuple[RunRecord, Flight[RunRecord]]]) -> list[RunRecord | None]:
+        """
+        Insert the records of several runs in one step, and return them as users see them.
+
+        Returns:
+            None for each that is to be inserted by itself: the lock of its run was lost, or the index cannot take them
+            all. What is in the way of one need not be in the way of another.
+
+        Raises:
+            EntropicError: None can be inserted.
+        """
+        try:
+            self._folder.require_own(may_return_identity=False)
+            are_there = self._writer.insert_many_under([(record, flight.lock) for record, flight in made])
+        except OSError as error:
+            if isinstance(error, EntropicError):
                 raise
-            advice = f"The result is kept at {path!r}: once the cause is gone, register it."
-            refused = write_error("Cannot record the run", error, place, advice)
-            refused.kept_at = path
-            raise refused from error
-        return self._paths.shown(record)
+            return [None] * len(made)
+        pairs = zip(made, are_there, strict=True)
+        return [self._paths.handed_out(record) if is_there else None for (record, _), is_there in pairs]
+
+    def can_insert_together(self) -> bool:
+        """Whether the index takes several records in one step, all or none, and results are not stored elsewhere."""
+        index = self._index
+        has_own = type(index).insert_many_under is not Index.insert_many_under or "insert_many_under" in vars(index)
+        return self._away is None and has_own
+
+    def refused(self, error: Exception, path: str) -> Exception:
+        """The error of a run that cannot be recorded, and whose result stays where it was published."""
+        return self._refused(error, self._index.path or path, path) if isinstance(error, OSError) else error
+
+    def _refused(self, error: OSError, place: str | os.PathLike[str], path: str) -> OSError:
+        if isinstance(error, OtherFolderError):
+            self._folder.look_again()
+        if isinstance(error, EntropicError) and not isinstance(error, _MAY_PASS):
+            return error
+        advice = f"The result is kept at {path!r}: once the cause is gone, register it."
+        refused = write_error("Cannot record the run", error, place, advice)
+        refused.kept_at = path
+        return refused
 
     def store_away(self, record: RunRecord) -> None:
         """
@@ -265,5 +284,17 @@ class Recorder:
             self._away.store(record)
 
 
-def _function_of(key: Key) -> str:
-    return str(key.identity.fields.get("function", ""))
+class Durations:
+    """Which functions have runs that take no time, as far as this process has made some, one after the other."""
+
+    def __init__(self) -> None:
+        self._brief_runs: dict[str, int] = {}
+
+    def are_brief(self, name: str) -> bool:
+        """Whether the last runs of a function took no time."""
+        return self._brief_runs.get(name, 0) >= _BRIEF_RUNS
+
+    def note(self, name: str, elapsed_seconds: float) -> None:
+        """Count a run of a function."""
+        count = self._brief_runs.get(name, 0) + 1 if elapsed_seconds < _BRIEF_SECONDS else 0
+        remember(self._brief_runs, name, count, _REMEMBERED_FUNCTIONS)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import datetime, timezone
 from typing import Any
 
-from .._record import RunRecord, copy_record, is_pinned
+from .._record import RunRecord, copy_record, folded, is_pinned
 from ..index import Block, Index
 from ..query import EVERY_RUN, Condition, Selection, in_order, names_in, predicate
 from ._paths import ResultPaths
@@ -46,6 +46,30 @@ def found(index: Index, selection: Selection, paths: ResultPaths) -> Iterator[Ru
     # The index keeps paths relative to the results folder; asked for is the path that users see.
     is_meant = predicate(selection.condition)
     return (record for record in records if is_meant(paths.fields(record)))
+
+
+def chosen(
+    index: Index, selection: Selection, paths: ResultPaths, is_wanted: Callable[[RunRecord], bool] | None = None
+) -> Iterator[RunRecord]:
+    """Yield the records that were asked for, as users see them; of those only the ones *is_wanted* names."""
+    selection = begun(index, selection, paths)
+    if selection.order_by:
+        records = found_in_order(index, selection, paths, is_wanted)
+    else:
+        records = found(index, selection, paths)
+        records = records if is_wanted is None else filter(is_wanted, records)
+    # What an index yields is ours alone: it is given its place without being copied once more.
+    return map(paths.seen, itertools.islice(records, selection.limit))
+
+
+def listed(
+    index: Index, selection: Selection, paths: ResultPaths, is_wanted: Callable[[RunRecord], bool] | None = None
+) -> Iterator[RunRecord]:
+    """As `chosen`, for those who keep all of them: of a long list, most are texts until they are looked at."""
+    if selection.order_by or selection.after is not None or _names_path(selection.condition):
+        return folded(chosen(index, selection, paths, is_wanted))
+    asked, newest_first = selection.condition, selection.newest_first
+    return index.listed(asked, newest_first=newest_first, is_wanted=is_wanted, shown=paths.seen)
 
 
 def count(index: Index, condition: Condition, paths: ResultPaths) -> int:

@@ -14,7 +14,7 @@ from ._arguments import checked_metadata
 
 def returned_metadata(returned: object) -> dict[str, Any]:
     """The metadata in what a runner returned, if that is a mapping; warns if it cannot be kept."""
-    if not isinstance(returned, Mapping):
+    if returned is None or not isinstance(returned, Mapping):
         return {}
     try:
         return checked_metadata(returned)

@@ -1,221 +1,260 @@
-"""One run under way: the runner with its own copy of the params, and what is noted of the run while it lasts."""
+"""
+One run, told from its begin to its end: staged, made, published, recorded.
+
+While the runner is at work it is noted with what code, why, where, how long and at what cost (`Observation`). What goes
+wrong once it has returned costs nothing of what it wrote (`Ending`).
+"""
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from .._fs import LateModule
+from .. import _log
+from .._current import CurrentRun, hearing_signals
+from .._fs import warn
 from .._record import RunRecord
-from .._results import Checkpoint
-from ..hashing import Key, Source, is_copied, make_key, own_copy, received, unchanged
+from ..errors import ResultOpenWarning
+from ..hashing import Key
+from ._arguments import checked_metadata
+from ._attempts import attempt_at
+from ._ending import Ending
+from ._lookup import Lookup
+from ._observation import Observation
+from ._returned import returned_metadata
 from ._staleness import StalenessPolicy
+from ._work import Work
 
 if TYPE_CHECKING:
-    from .._code import Meter, RunNotes
-    from . import _origins
-else:  # loaded by those who pass files or records
-    _origins = LateModule("entropic._engine._origins")
+    from .._locks import Flight
+    from .._results import Written
+    from ._group import RunGroup
+    from ._recorder import Recorder
 
-__calls_what_users_write__ = True  # what is opened below is the user's doing; see `entropic._fs._opened`
-
-CHECKPOINT_ARG = "checkpoint_dir"
-
-
-class RunnerWithCheckpoint(Protocol):
-    """A runner that puts something by, from which the next attempt carries on."""
-
-    def __call__(self, params: dict[str, Any], result_path: Path, /, *, checkpoint_dir: Path) -> object:
-        """Run."""
-        ...
-
-
-Runner = Callable[[dict[str, Any], Path], object] | RunnerWithCheckpoint
 Metadata = Mapping[str, Any]
-Work = Callable[[Path], object]
-Look = Callable[[], RunRecord | None]
-AsyncWork = Callable[[Path], Awaitable[object]]
 
 
-class BoundRunner:
+class Run:
     """
-    A runner with its own copy of the params that a key was made from, waiting for a path.
-
-    Attributes:
-        module: Where the runner is from.
-        function: The runner.
-        checkpoint: The place of its checkpoints, if it takes one.
-        has_run: Whether it has been started.
-        has_ended: Whether the runner has returned.
-        returned: What it returned, if that was followed by an error.
-        inputs: The results of other runs that it is made from, as its record is to keep them.
-    """
-
-    checkpoint: Checkpoint | None = None
-
-    def __init__(self, runner: Runner, params: Mapping[str, Any], key: Key) -> None:
-        self.function = runner
-        self._key = key
-        # Copied now, not after a wait for another run: the caller may change them meanwhile.
-        self._params = own_copy(dict(params))
-        self.module = getattr(runner, "__module__", None)
-        self.has_run = self.has_ended = False
-        self.returned: object = None
-        self.inputs: list[dict[str, str]] = []
-
-    @property
-    def takes_checkpoint(self) -> bool:
-        """Whether the runner has a parameter for the folder of its checkpoints."""
-        return takes_checkpoint(self.function)
-
-    def __call__(self, path: Path) -> object:
-        with self._held() as sources:
-            self.inputs = _origins.origins_of(sources) if sources else []
-            self._require_same_params()
-            self.has_run = True
-            put_by = {} if self.checkpoint is None else {CHECKPOINT_ARG: self.checkpoint.path}
-            function: Callable[..., object] = self.function
-            self.returned = function(received(self._params), path, **put_by)
-            self.has_ended = True
-        returned, self.returned = self.returned, None
-        return returned
-
-    def _require_same_params(self) -> None:
-        """Refuse to run for other params than those of the key: objects that nothing copies may have changed by now."""
-        if not is_copied(self._params) and make_key(self._params).canonical != self._key.canonical:
-            raise RuntimeError(
-                f"Cannot run {self.function!r}: an object among the params was changed after the call began, and the "
-                f"result would be recorded for the old one. Pass a copy, or change it between calls."
-            )
-
-    def _held(self) -> contextlib.AbstractContextManager[list[Source]]:
-        files = getattr(self.function, "__entropic_files__", None)  # as a program has them
-        besides = [] if files is None else _origins.sources_among(files(self._key.identity))
-        key, fetch = self._key, lambda record: _origins.fetch_result(record)
-        return unchanged(key, lambda: make_key(self._params), fetch, besides)
-
-
-class RunUnderWay:
-    """
-    A run under way: where to write, and afterwards its record.
+    One run, as the block around the runner: entering it stages, leaving it publishes the result and inserts the record.
 
     Args:
-        path: Where to write.
-        notes: Notes where, by whom, with which versions and at what cost it is made; None if that is not wanted.
+        recorder: What knows the place of the results, and the index.
+        key: Of what it is.
+        work: What is run.
+        metadata: What the caller wants to be recorded with it.
+        policy: What its code means; None for runs that belong to no function.
+        found: Why it runs.
+        purpose: What is asked for, that the point be recorded, one more run of it, or one of its replicates: each
+            carries on from its own checkpoints.
+        flight: What it is made under.
+        group: Takes it, if it is short, to be recorded together with others; see `RunGroup`.
 
     Attributes:
-        tells_circumstances: Whether that is wanted.
-        provenance: What has been noted of it.
-        elapsed_seconds: How long it took.
-        returned: What the runner returned.
-        record: Its record, once there is one.
+        path: Where to write.
+        returned: What the runner has returned.
+        observed: What is noted of it.
+        record: Its record, once the block has been left; of a pending run, once it is recorded.
+        is_pending: Whether it waits to be recorded together with others.
+        written: What the runner has written.
+        made: The record that is to be inserted.
+        published_at: Where its result is.
+        flight: As given.
+        signals: Has signals wait until it is recorded.
+        error: What has kept a pending run from being recorded.
     """
 
-    def __init__(self, path: Path, notes: RunNotes | None) -> None:
-        self.path = path
-        self._notes = notes
-        self.tells_circumstances = notes is not None
-        self.provenance: dict[str, Any] = {}
-        self.elapsed_seconds = 0.0
-        self.returned: object = None
-        self.record: RunRecord
-        self._began = 0.0
-        self._meter: Meter | None = None
+    record: RunRecord
+    made: RunRecord
+    written: Written
+    published_at: str
+    returned: object = None
+    is_pending = False
+    error: BaseException | None = None
 
-    @contextlib.contextmanager
-    def told(self, work: object, policy: StalenessPolicy | None, reason: str) -> Iterator[None]:
-        """While it runs, note with what code, why, under what circumstances, how long and at what cost."""
-        nothing: dict[str, Any] = {}
-        with contextlib.nullcontext(nothing) if policy is None else policy.recording() as recorded:
-            self.provenance |= recorded if policy is None else recorded | policy.origin()
-            with self._measured(work, policy, reason):
-                self._began = time.perf_counter()
-                try:
-                    yield
-                finally:
-                    self.elapsed_seconds = time.perf_counter() - self._began
-        self.provenance |= recorded
+    def __init__(
+        self,
+        recorder: Recorder,
+        key: Key,
+        work: Work,
+        metadata: Metadata,
+        policy: StalenessPolicy | None,
+        found: Lookup,
+        purpose: str = "call",
+        flight: Flight[RunRecord] | None = None,
+        group: RunGroup | None = None,
+    ) -> None:
+        self._recorder = recorder
+        self._key = key
+        self._name = str(key.identity.fields.get("function", ""))
+        self._work = work
+        self._details = checked_metadata(metadata)
+        self._policy = policy
+        self._found = found
+        self.flight = flight
+        self._group = group
+        settings = recorder.settings
+        _log_miss(key, found)
+        stage = recorder.open_stage(key.params_hash, work.traits.suffix or settings.file_suffix)
+        self.path = stage.path
+        self._ending = Ending(stage, key, settings.results_dir, work, keep_failed=settings.keep_failed)
+        self.observed = Observation(work.traits.module, policy, recorder.notes, found.reason)
+        self._attempt = attempt_at(recorder.staging, key, work, policy, purpose, self.observed)
+        self._current = CurrentRun(stage.folder, self._ending.note, is_brief=recorder.durations.are_brief(self._name))
+        self.signals = hearing_signals()
 
-    def begin_now(self) -> None:
-        """Count its time from now on: what was waited for until now is no part of it."""
-        self._began = time.perf_counter()
+    # ---- the block ----------------------------------------------------------------------------------------------
 
-    def costs_so_far(self) -> tuple[float, float | None]:
-        """How long it has taken until now, and how much of the processors, if that is known."""
-        cpu_seconds = None if self._meter is None else self._meter.cpu_seconds_so_far()
-        return time.perf_counter() - self._began, cpu_seconds
-
-    @contextlib.contextmanager
-    def _measured(self, work: object, policy: StalenessPolicy | None, reason: str) -> Iterator[None]:
-        notes = self._notes
-        if notes is None:
-            yield
-            return
-        from .._code import Meter  # loaded by those who run something
-
-        self.provenance["reason"] = reason
-        self.provenance |= notes.before_run(_module_of(work), None if policy is None else policy.code_now())
-        self._meter = meter = Meter()
+    def __enter__(self) -> Run:
+        self.signals.__enter__()
         try:
-            with meter:
-                yield
+            self._ending.begin()
+            self._current.__enter__()
+            self.observed.begin()
+            self._attempt.begin(self._current)
+        except BaseException as error:
+            self._fail(error)
+            raise
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            self._fail(error)
+            return
+        try:
+            self._stop()
+            self._complete()
+            self.is_pending = self._group is not None and self._group.takes(self)
+            if not self.is_pending:
+                self.publish()
+                self.insert()
+                self._attempt.end(None)
+        except BaseException as refused:
+            self._fail(refused)
+            raise
+        if not self.is_pending:
+            self.end()
+            self.signals.leave(None)
+            self.tell()
+
+    def _stop(self) -> None:
+        """The runner has returned: what is noted of it ends here."""
+        self.signals.hold()  # before the sweep of a worker hears that its run has ended
+        self.observed.stop()
+        self._current.__exit__()
+        self._ending.note_returned(self.returned)
+        self._current.require_going_on()
+        self.observed.complete(self._current.used)
+
+    def _complete(self) -> None:
+        """Have the result written, and note what there is to note of it."""
+        recorder, observed, traits = self._recorder, self.observed, self._work.traits
+        elapsed_seconds = observed.elapsed_seconds
+        recorder.durations.note(self._name, elapsed_seconds)
+        self._held_open = self._ending.held_open(elapsed_seconds)
+        told = {} if traits.save is not None else returned_metadata(self.returned)
+        self.returned = None
+        allow_empty = recorder.settings.allow_empty if traits.allow_empty is None else traits.allow_empty
+        self._attempt.add_earlier(observed)
+        if self._work.inputs:
+            observed.provenance["inputs"] = self._work.inputs
+        self._metadata = {"elapsed_seconds": observed.elapsed_seconds, **told, **self._details}
+        self.written = self._ending.complete(traits.save, allow_empty=allow_empty)
+
+    # ---- the result and its record: step by step, alone or together with those of other runs ------------------------
+
+    @property
+    def _digest_limit(self) -> int | None:
+        return self._recorder.settings.digest_limit(self.observed.elapsed_seconds)
+
+    def publish(self, *, syncs_folder: bool = True) -> None:
+        """Publish the result, and make its record."""
+        observed = self.observed
+        published = self._ending.publish(self.written, self._digest_limit, syncs_folder=syncs_folder)
+        if published.siblings:
+            observed.provenance["siblings"] = published.siblings
+        self.published_at, indexed = self._recorder.places_of(published)
+        self.made = self._recorder.described(
+            self._key, self.published_at, indexed, self._metadata, observed.provenance, published=published
+        )
+
+    def attempt(self, step: Callable[[], object]) -> bool:
+        """Take a step of a pending run; tell whether that could be done. If not, what it wrote is kept, as ever."""
+        try:
+            step()
+        except Exception as error:
+            self.refuse(error)
+            return False
+        return True
+
+    def refuse(self, error: BaseException) -> None:
+        """It is not pending any more: it cannot be recorded."""
+        self.error = error
+        try:
+            self._fail(error)
+        except Exception as told:  # where what it wrote is kept
+            self.error = told
+
+    def start_write_back(self) -> None:
+        """Have the result be on its way to disk."""
+        self._ending.start_write_back()
+
+    def bring_to_disk(self) -> None:
+        """Bring the result to disk, where it was written."""
+        self._ending.bring_to_disk(self._digest_limit)
+
+    def take_back(self, error: OSError) -> None:
+        """Undo the publication, whose folder cannot be brought to disk; raises the error that says so."""
+        self._ending.take_back()
+        raise error
+
+    def insert(self) -> None:
+        """Insert the record by itself."""
+        self.record = self._recorder.insert_described(self.made, self.published_at, self.flight)
+
+    def end(self) -> None:
+        """Give back what the run has held: it is recorded."""
+        self._current.close()
+        self._ending.discard()
+
+    def _fail(self, error: BaseException) -> None:
+        """Undo what can be undone, whatever has gone wrong; what a runner that has returned wrote is kept."""
+        try:
+            try:
+                self.observed.stop(error)
+            finally:
+                self._current.__exit__()
+        except BaseException as another:
+            self._give_up(another)
+            raise
+        self._give_up(error)
+
+    def _give_up(self, error: BaseException) -> None:
+        self._current.close()
+        try:
+            try:
+                self._attempt.end(error)
+            finally:
+                self._ending.fail(error)
         finally:
-            self.provenance |= meter.told()
-        self.provenance |= notes.after_run()
+            self.signals.leave(error)
+
+    def tell(self) -> None:
+        """Say what there is to say of a run that is recorded, and of the record whose place it takes."""
+        found, record = self._found, self.record
+        if _log.is_enabled_for(_log.INFO):
+            _log.run_completed(self._key.params_hash, os.fspath(record), self.observed.elapsed_seconds)
+        if found.candidate is not None and found.is_broken:
+            self._recorder.give_up(found.candidate.stored)
+        if self._held_open:
+            warn(ResultOpenWarning(os.fspath(record), self._held_open), ResultOpenWarning)
+        if self._policy is not None:
+            self._policy.warn_of_unseen(record)
 
 
-def owner_of(work: object) -> object:
-    """What is run: a coroutine function is started by a method of its work."""
-    return getattr(work, "__self__", work)
-
-
-def _module_of(work: object) -> str | None:
-    """The module of the function that is to run."""
-    return getattr(owner_of(work), "module", None)
-
-
-def suffix_of(work: object) -> str | None:
-    """The suffix that a function asks for its results, if it asks for one of its own."""
-    return getattr(owner_of(work), "suffix", None)
-
-
-def save_of(work: object) -> Callable[[Path, object], object] | None:
-    """What writes the value that a function returns, if that is its result."""
-    return getattr(owner_of(work), "save", None)
-
-
-def allow_empty_of(work: object) -> bool | None:
-    """Whether a function takes an empty result for one, if it has a say of its own."""
-    return getattr(owner_of(work), "allow_empty", None)
-
-
-def inputs_of(work: object) -> list[dict[str, str]]:
-    """The results of other runs that a run is made from, as its record is to keep them."""
-    found: list[dict[str, str]] = getattr(owner_of(work), "inputs", [])
-    return found
-
-
-def takes_checkpoint(runner: object) -> bool:
-    """Whether a runner, or a program, takes a folder for checkpoints."""
-    if isinstance(runner, functools.partial) and CHECKPOINT_ARG in runner.keywords:
-        return False  # it has one already
-    own: bool | None = getattr(runner, "__entropic_checkpoint__", None)  # as a program has it
-    return has_parameter(runner, CHECKPOINT_ARG) if own is None else own
-
-
-def has_parameter(function: object, name: str) -> bool:
-    """Whether a function has a parameter of this name, by keyword."""
-    code = getattr(function, "__code__", None) or getattr(getattr(function, "__func__", None), "__code__", None)
-    if code is not None and not hasattr(function, "__wrapped__"):
-        return name in code.co_varnames[code.co_posonlyargcount : code.co_argcount + code.co_kwonlyargcount]
-    import inspect  # for what is no plain function
-
-    try:
-        found = inspect.signature(function).parameters.get(name)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return False
-    return found is not None and found.kind in (found.POSITIONAL_OR_KEYWORD, found.KEYWORD_ONLY)
+def _log_miss(key: Key, found: Lookup) -> None:
+    if _log.is_enabled_for(_log.DEBUG):
+        _log.miss(key.params_hash)
+    if found.candidate is not None and found.is_broken:
+        _log.stale(key.params_hash, found.candidate.path, found.reason)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from .._fs import Options
 from ..index import open_index
 
 if TYPE_CHECKING:
@@ -17,13 +17,11 @@ if TYPE_CHECKING:
 
 
 DIGEST_UP_TO_BYTES = 1 << 20
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 # What takes about one hundredth of the time of a run to digest, at half a gigabyte a second.
 _AFFORDABLE_BYTES_PER_SECOND = 5_000_000
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Settings:
+class Settings(Options):
     """
     What a store was made with, each value checked; see `entropic.Store`.
 
@@ -73,10 +71,10 @@ class Settings:
         """
         place = _checked_folder(results_dir)
         return cls(
-            Path(os.path.abspath(place)),
-            checked_suffix(file_suffix),
-            open_index(index, os.path.expanduser(db_path), place, durable),
-            durable,
+            results_dir=Path(os.path.abspath(place)),
+            file_suffix=checked_suffix(file_suffix),
+            index=open_index(index, os.path.expanduser(db_path), place, durable),
+            durable=durable,
             fallback=_fallback(fallback),
             remote=_checked_remote(remote),
             **options,
@@ -84,7 +82,7 @@ class Settings:
 
     def as_mapping(self) -> Mapping[str, Any]:
         """Return them by name, not to be changed."""
-        return MappingProxyType(dict(vars(self)))
+        return MappingProxyType(self.as_dict())
 
     def digest_limit(self, elapsed_seconds: float) -> int | None:
         """Up to how many bytes a result is digested, made by a run that took so long; None for no limit."""
@@ -114,16 +112,20 @@ def _fallback(given: Iterable[object]) -> tuple[Settings, ...]:
 
 
 def _checked_remote(url: object) -> str | None:
-    if url is None or (isinstance(url, str) and _URL.match(url)):
+    if url is None or (isinstance(url, str) and _is_url(url)):
         return url
     raise ValueError(f"Cannot keep results at {url!r}: remote= takes the URL of a place, such as 's3://bucket/runs'.")
 
 
 def _checked_folder(path: str | os.PathLike[str]) -> str:
     text = os.path.expanduser(path)
-    if _URL.match(text):
+    if _is_url(text):
         raise ValueError(
             f"Cannot keep results at {text!r}: this is a URL, and results are kept in a folder. Give the path of a "
             f"folder, such as one where that place is mounted; or of one that is a cache, and remote={text!r}."
         )
     return text
+
+
+def _is_url(text: str) -> bool:
+    return ":/" in text and re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text) is not None

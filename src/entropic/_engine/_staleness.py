@@ -8,23 +8,23 @@ what was accepted for today's. What was registered, or recorded by a release tha
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import _code
+from .. import _code, errors
 from .._code import ITSELF, Code, Codebook, Fingerprint
 from .._fs import LateModule, remember, warn
 from .._record import RunRecord
-from ..errors import CodeChangedError, NameSharedWarning
 
 if TYPE_CHECKING:
+    from .. import _current
     from .._code import Change
-    from . import _acceptance, _stale_warning, _uses
+    from . import _acceptance, _stale_warning
     from ._reads import Reads, ReadsWatch
 else:  # loaded by those who get a warning, accept changes, or run something
+    _current = LateModule("entropic._current")
     _acceptance = LateModule("entropic._engine._acceptance")
-    _uses = LateModule("entropic._engine._uses")
     _stale_warning = LateModule("entropic._engine._stale_warning")
 
 POLICIES = ("warn", "rerun", "error", "ignore")
@@ -51,6 +51,7 @@ class StalenessPolicy:
     Attributes:
         function_name: As given.
         on_change: As given.
+        place: As given.
     """
 
     def __init__(
@@ -76,8 +77,12 @@ class StalenessPolicy:
         self._of_folders: dict[Path, StalenessPolicy] = {}
         self._growth: str | None = None
         self._may_note = True
-        self._place = place
+        self.place = place
         self._reads = reads
+        self.code_now: Callable[[], Fingerprint] = code.now
+        """Today's fingerprint, whether or not anybody asks for it on a hit."""
+        self.note_state_after_run: Callable[[], None] = code.after_run
+        """Called when a run has ended: what it has changed in place is its own state, and counts as it was."""
         self.today: Callable[[], Fingerprint | None] = code.now
         """Today's fingerprint, the same object for as long as the code does not change; None if nobody asks for it."""
         if on_change == "ignore":
@@ -134,7 +139,7 @@ class StalenessPolicy:
     def _alike(self, said: set[str], code: Code | None = None, codebook: Codebook | None = None) -> StalenessPolicy:
         code, codebook = code or self._code, codebook or self._codebook
         reads = self._reads and self._reads.by(codebook.accepted_for)
-        return StalenessPolicy(self.function_name, code, self.on_change, codebook, said, self._place, reads)
+        return StalenessPolicy(self.function_name, code, self.on_change, codebook, said, self.place, reads)
 
     # ---- what has changed ---------------------------------------------------------------------------------------
 
@@ -176,10 +181,6 @@ class StalenessPolicy:
         """Whether a record, of whatever function, was made by today's very code."""
         today = self._code.now()
         return record.provenance.get("code") == today.digest or record.provenance.get("bytecode") == today.bytecode
-
-    def code_now(self) -> Fingerprint:
-        """Today's fingerprint, whether or not anybody asks for it on a hit."""
-        return self._code.now()
 
     # ---- whether a record is good -------------------------------------------------------------------------------
 
@@ -250,16 +251,12 @@ class StalenessPolicy:
     def is_of_namesake(self, record: RunRecord) -> bool:
         """Whether a record is of another function: made at another place, and by other code that was not accepted."""
         place = record.provenance.get("place")
-        if self._place is None or not isinstance(place, str) or place == self._place:
+        if self.place is None or not isinstance(place, str) or place == self.place:
             return False
         if record.provenance.get("function") != self.function_name:
             return False  # it was looked up by a former name, which says that it is the same function
         policy = self.for_calls_like(record)
         return not policy.has_current_code(record, policy._code.now())
-
-    def origin(self) -> dict[str, str]:
-        """What a record has to tell of where its function is."""
-        return {} if self._place is None else {"place": self._place}
 
     def permits(self, record: RunRecord) -> bool:
         """
@@ -280,7 +277,7 @@ class StalenessPolicy:
             if str(subject) in self._said:
                 return True
         code = [change.name for change in self.changes(record)]
-        error = CodeChangedError(self.function_name, code, record.created_at, self.changed_files(record))
+        error = errors.CodeChangedError(self.function_name, code, record.created_at, self.changed_files(record))
         if self.on_change == "error":
             raise error
         _stale_warning.give(error, self.diff_since(record), (self._codebook.folder, *subject))
@@ -289,7 +286,7 @@ class StalenessPolicy:
 
     def note_use(self, record: RunRecord) -> None:
         """Note that a run under way, if there is one, uses a result by earlier code, or from earlier data."""
-        _uses.note_use(self.function_name, " ".join([record.provenance["code"], *self._data_marks(record)[:1]]))
+        _current.note_use(self.function_name, " ".join([record.provenance["code"], *self._data_marks(record)[:1]]))
 
     def _data_marks(self, record: RunRecord) -> tuple[str, ...]:
         return () if self._reads is None else self._reads.marks(record)
@@ -297,28 +294,30 @@ class StalenessPolicy:
     def _warn_of_namesake(self, place: str) -> None:
         if place not in self._said:
             self._said.add(place)
-            warn(NameSharedWarning(self.function_name, place, str(self._place)), NameSharedWarning)
+            warn(errors.NameSharedWarning(self.function_name, place, str(self.place)), errors.NameSharedWarning)
 
-    @contextlib.contextmanager
-    def recording(self) -> Iterator[dict[str, Any]]:
-        """Record the code before it runs, and what it reads; yields what a record shows of that, whole at the end."""
+    def before_run(self) -> Fingerprint:
+        """Look at all of the code, which is about to run, and keep what it is made of."""
         fingerprint = self._code.before_run()
         self._codebook.keep(self.function_name, fingerprint)
-        recorded: dict[str, Any] = {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
-        reading = contextlib.nullcontext() if self._reads is None else self._reads.recording()
-        try:
-            with reading as reads, _uses.uses_noted() as used:
-                yield recorded
-        finally:
-            self._code.after_run()
-        recorded |= {} if reads is None else {"reads": reads}
-        # Else a result that comes of what was only handed out with a warning would be one of today's code. Where
-        # changed code is to run anew, that was decided for the function that was called, and not for this one.
+        return fingerprint
+
+    def reading(self) -> contextlib.AbstractContextManager[dict[str, Any]] | None:
+        """Notes what is read in a block, and yields what a record has to tell of it, whole at the end; or None."""
+        return None if self._reads is None else self._reads.recording()
+
+    def with_results(self, fingerprint: Fingerprint, used: Mapping[str, str]) -> Fingerprint:
+        """
+        That of a run which has used results by earlier code: of each function, the code.
+
+        Else what comes of a result that was handed out with a warning would be one of today's code. Where changed code
+        is to run anew, that was decided for the function called, and not for this one.
+        """
         if used and self.on_change == "warn":
             fingerprint = fingerprint.with_results(used)
             self._codebook.keep(self.function_name, fingerprint)
-            recorded |= {"code": fingerprint.digest, "bytecode": fingerprint.bytecode}
-            _uses.note_use(self.function_name, fingerprint.digest)
+            _current.note_use(self.function_name, fingerprint.digest)
+        return fingerprint
 
     def warn_of_unseen(self, record: RunRecord) -> None:
         """Warn of what was not seen of what a run has read."""

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from .._record import RunRecord
+from .._record import RunRecord, read_through
 from ..index import Index
 from ._paths import ResultPaths
 from ._reads import changed_files
@@ -41,6 +41,8 @@ def why_superseded(
     def why(record: RunRecord) -> str:
         if not is_of_today(record):
             return OTHER_DATA if changed_files(record) else OTHER_CODE
+        if record.params_hash not in of_key:
+            return ""
         # Replicates of one number only take each other's place.
         number = record.provenance.get("replicate")
         same = [one for one in of_key.get(record.params_hash, ()) if one.provenance.get("replicate") == number]
@@ -49,8 +51,8 @@ def why_superseded(
 
     reasons: list[str] = []
     for begin in range(0, len(records), _AT_ONCE):  # of a long list, the runs of all points are very many
-        some = records[begin : begin + _AT_ONCE]
-        of_key = by_key(index.find_under({record.params_hash for record in some}))
+        some = list(read_through(records[begin : begin + _AT_ONCE]))
+        of_key = by_key(index.find_under(index.crowded({record.params_hash for record in some})))
         reasons += map(why, some)
     return reasons
 

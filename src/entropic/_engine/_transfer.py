@@ -9,8 +9,8 @@ from pathlib import Path
 from .._fs import NamedTuple
 from .._record import RunRecord, companions_of, copy_record, listed_members
 from .._results import Published, own_parts
-from ._manifest import differs, has_recorded_digests
-from ._parts import CannotTakeError, Part, Rules, copy_parts
+from ._arrival import written
+from ._parts import Part, Rules, copy_parts
 from ._paths import ResultPaths
 from ._recorder import Recorder
 
@@ -50,10 +50,12 @@ class Transfer(NamedTuple):
         """
         stage = self.recorder.open_stage(record.params_hash, *_stem_and_suffix(record.result_path, keeps_name))
         try:
-            copy_parts(self.parts(record, stage.path.name), stage.path.parent, link=self.link)
-            self.require_as_recorded(record, stage.path)
+            parts = self.parts(record, stage.path.name)
+            written(
+                record, stage.path, lambda folder: copy_parts(parts, folder, link=self.link), is_exact=self.is_exact
+            )
             published = self.recorder.publish(stage)
-            taken = copy_record(published_as(record, published), self.paths.published(published.name))
+            taken = copy_record(published_as(record, published), Path(self.paths.published(published.name)))
             self.recorder.store_away(taken)
             yield taken
         finally:
@@ -82,17 +84,6 @@ class Transfer(NamedTuple):
         twin = copy_record(record, self.paths.indexed(str(record.result_path)))
         twin.provenance.pop("remote", None)
         return twin
-
-    def require_as_recorded(self, record: RunRecord, path: Path) -> None:
-        """
-        Refuse a result, or the copy of one, that is not what was recorded.
-
-        Raises:
-            CannotTakeError: It is not.
-        """
-        text = str(path)
-        if differs(record, text, contents=True) if self.is_exact else not has_recorded_digests(record, text):
-            raise CannotTakeError("its content is not what was recorded; if it is good, register it anew there")
 
 
 def published_as(record: RunRecord, published: Published) -> RunRecord:

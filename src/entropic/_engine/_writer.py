@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
 
 from .. import _log
 from .._fs import warn
@@ -15,6 +18,11 @@ from ..errors import LostIndexWarning
 from ..index import Index
 from ._backlog import Backlog
 from ._settings import Settings
+
+if TYPE_CHECKING:
+    from ._group import RunGroup
+
+_LOOK_SECONDS = 1.0
 
 
 class IndexWriter:
@@ -30,14 +38,17 @@ class IndexWriter:
 
     Attributes:
         journal: The journal.
+        groups: Of the threads that record runs together.
     """
 
     def __init__(self, settings: Settings, index: Index) -> None:
         self._index = index
         self._results_dir = settings.results_dir
         self.journal = Journal(settings.results_dir, _name_of(index, settings.results_dir))
-        self._has_looked = False
+        self._file: tuple[int, int] | None = None
+        self._has_looked, self._next_look = False, 0.0
         self._stale = Backlog()
+        self.groups: dict[int, RunGroup] = {}
 
     def insert(self, record: RunRecord, lock: KeyLock | None = None) -> bool:
         """Add a record; if it was made under the lock of a key, as `Index.insert_under`."""
@@ -48,6 +59,14 @@ class IndexWriter:
                 return False
             self._note("recorded", [record])
         return True
+
+    def insert_many_under(self, made: Sequence[tuple[RunRecord, KeyLock | None]]) -> list[bool]:
+        """Add the records of several runs, as `Index.insert_many_under`."""
+        records = [record for record, _ in made]
+        with encoded(records):
+            are_added = self._index.insert_many_under(made)
+            self._note("recorded", [record for record, is_added in zip(records, are_added, strict=True) if is_added])
+        return are_added
 
     def insert_many(self, records: Sequence[RunRecord]) -> None:
         """Add records, as `Index.insert_many`."""
@@ -64,8 +83,14 @@ class IndexWriter:
         """Remove a record that a newer one has taken over from, together with others of its kind; see `Backlog`."""
         self._stale.add(record, self.delete_records)
 
+    def record_pending(self) -> bool:
+        """Record runs of this thread that wait to be recorded together, if there are some; see `RunGroup`."""
+        group = self.groups.get(threading.get_ident()) if self.groups else None
+        return group is not None and group.commit_for_run()
+
     def settle(self) -> None:
-        """Remove now what `delete_stale` has put off."""
+        """Record now what `record_pending` would, and remove what `delete_stale` has put off."""
+        self.record_pending()
         self._stale.clear(self.delete_records)
 
     def replace_records(self, old: Collection[RunRecord], new: Sequence[RunRecord]) -> None:
@@ -90,11 +115,19 @@ class IndexWriter:
             self._index.delete_records(records)
 
     def warn_if_lost(self) -> None:
-        """Warn, once, if the index is empty and the journal has runs of it that nobody has deleted."""
-        if self._has_looked:
+        """
+        Warn if the index is empty and the journal has runs of it that nobody has deleted.
+
+        Looked for at first, and then now and again whether the file is gone, emptied or another one.
+        """
+        if self._index.path is None or (now := monotonic()) < self._next_look:
             return
-        self._has_looked = True
-        if self.journal.is_empty() or self._index.path is None or next(iter(self._index.iter()), None) is not None:
+        self._next_look = now + _LOOK_SECONDS
+        file = _file_at(self._index.path)
+        if self._has_looked and file == self._file:
+            return
+        self._has_looked, self._file = True, file
+        if self.journal.is_empty() or next(iter(self._index.iter()), None) is not None:
             return
         count = self._count_of_standing()
         if count:
@@ -120,6 +153,15 @@ class IndexWriter:
 def signature(record: RunRecord) -> tuple[str, str, Path]:
     """What tells one record from another: a nan in it that has been pickled is equal to no other."""
     return record.params_hash, record.created_at, record.result_path
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Which file this is; None if there is none, or nothing in it."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if status.st_size else None
 
 
 def _name_of(index: Index, results_dir: Path) -> str:

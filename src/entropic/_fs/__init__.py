@@ -5,10 +5,20 @@ from typing import TYPE_CHECKING
 from ._door import door
 
 if TYPE_CHECKING:
-    from ._atomic import abandoned_drafts, remove_drafts, replacing
+    from ._atomic import abandoned_drafts, new_draft_name, remove_drafts, replacing
     from ._context import reset_value
+    from ._dataclass import dataclass, field
     from ._descriptors import held_open_below
-    from ._digests import content_digest, digest_like, files_below, is_as_recorded, measure, measure_known
+    from ._digests import (
+        FileContent,
+        content_digest,
+        content_of,
+        digest_like,
+        files_below,
+        is_as_recorded,
+        measure,
+        measure_known,
+    )
     from ._files import (
         group_rights,
         make_folder,
@@ -19,6 +29,7 @@ if TYPE_CHECKING:
         share_file,
         share_in_group,
         share_tree,
+        start_write_back,
         sync,
         sync_tree,
     )
@@ -38,6 +49,7 @@ if TYPE_CHECKING:
     )
     from ._fork import forks_held_off, process_id, watch_forks
     from ._frames import calling_frame, is_finished
+    from ._held_file import HeldFile
     from ._holder import Holder, holder_in, holder_note, read_holder
     from ._kept_file import KeptFile
     from ._late import LateModule, late
@@ -45,17 +57,21 @@ if TYPE_CHECKING:
     from ._mounts import is_local
     from ._named import NamedTuple
     from ._opened import OpenedFiles, current_files, opened_files
+    from ._options import Options, dataclass_transform
     from ._reading import is_linked, open_own_file, own_entries, read_own_file, status_of
     from ._stamp import Stamp, is_descriptor_of, is_settled
     from ._turns import takes_turn
     from ._warn import collected_warnings, collecting_warnings, give_again, warn, was_given_again
 
 __all__ = [
+    "FileContent",
+    "HeldFile",
     "Holder",
     "KeptFile",
     "LateModule",
     "NamedTuple",
     "OpenedFiles",
+    "Options",
     "Stamp",
     "abandoned_drafts",
     "byte_unlocker",
@@ -64,9 +80,13 @@ __all__ = [
     "collected_warnings",
     "collecting_warnings",
     "content_digest",
+    "content_of",
     "current_files",
+    "dataclass",
+    "dataclass_transform",
     "digest_like",
     "door",
+    "field",
     "files_below",
     "forks_held_off",
     "give_again",
@@ -90,6 +110,7 @@ __all__ = [
     "measure",
     "measure_known",
     "move_new",
+    "new_draft_name",
     "open_own_file",
     "opened_files",
     "own_entries",
@@ -106,6 +127,7 @@ __all__ = [
     "share_file",
     "share_in_group",
     "share_tree",
+    "start_write_back",
     "status_of",
     "suspended_holder",
     "sync",
@@ -123,13 +145,16 @@ __all__ = [
 __getattr__, __dir__ = door(
     __name__,
     {
-        "_atomic": "abandoned_drafts remove_drafts replacing",
+        "_atomic": "abandoned_drafts new_draft_name remove_drafts replacing",
         "_context": "reset_value",
+        "_dataclass": "dataclass field",
         "_descriptors": "held_open_below",
-        "_digests": "content_digest digest_like files_below is_as_recorded measure measure_known",
+        "_digests": (
+            "FileContent content_digest content_of digest_like files_below is_as_recorded measure measure_known"
+        ),
         "_files": (
             "group_rights make_folder make_shared_folder move_new remove require_access share_file "
-            "share_in_group share_tree sync sync_tree"
+            "share_in_group share_tree start_write_back sync sync_tree"
         ),
         "_flock": (
             "byte_unlocker closer has_byte_locks has_locks is_abandoned is_at remove_abandoned suspended_holder "
@@ -137,12 +162,14 @@ __getattr__, __dir__ = door(
         ),
         "_fork": "forks_held_off process_id watch_forks",
         "_frames": "calling_frame is_finished",
+        "_held_file": "HeldFile",
         "_holder": "Holder holder_in holder_note read_holder",
         "_kept_file": "KeptFile",
         "_late": "LateModule late",
         "_memo": "remember",
         "_mounts": "is_local",
         "_named": "NamedTuple",
+        "_options": "Options dataclass_transform",
         "_opened": "OpenedFiles current_files opened_files",
         "_reading": "is_linked open_own_file own_entries read_own_file status_of",
         "_stamp": "Stamp is_descriptor_of is_settled",

@@ -105,6 +105,12 @@ def remove_drafts(path: str) -> None:
         remove_abandoned(draft)
 
 
+def new_draft_name(path: str) -> str:
+    """A name beside a file that no other has: whoever cleans up takes what bears it, unless it is locked."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name}.{os.urandom(8).hex()}.draft")
+
+
 def _is_replaceable(target: str) -> bool:
     try:
         mode = os.stat(target).st_mode
@@ -114,9 +120,8 @@ def _is_replaceable(target: str) -> bool:
 
 
 def _new_draft(target: str) -> tuple[str, int]:
-    folder, name = os.path.split(target)
     while True:
-        draft = os.path.join(folder, f".{name}.{os.urandom(8).hex()}.draft")
+        draft = new_draft_name(target)
         try:
             descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         except OSError as error:

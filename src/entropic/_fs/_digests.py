@@ -28,6 +28,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from ._memo import remember
+from ._named import NamedTuple
 from ._stamp import is_settled
 
 _FILE = "sha256:"
@@ -68,6 +69,48 @@ def measure_known(path: str, status: os.stat_result, digest_up_to_bytes: int | N
     if not stat.S_ISREG(status.st_mode) or (digest_up_to_bytes is not None and size_bytes > digest_up_to_bytes):
         return size_bytes, None
     return size_bytes, _FILE + _file_digest(path, status).hex()
+
+
+class FileContent(NamedTuple):
+    """
+    What a plain file holds.
+
+    Attributes:
+        size_bytes: Its size.
+        mtime_ns: When it was changed last.
+        digest: Its digest; None if it is too large.
+    """
+
+    size_bytes: int
+    mtime_ns: int
+    digest: str | None
+
+
+def content_of(path: str, status: os.stat_result, digest_up_to_bytes: int | None, *, syncs: bool) -> FileContent:
+    """
+    What a plain file holds, that nobody writes to any more; opened once, to be read and brought to disk.
+
+    Args:
+        path: The file.
+        status: Its status.
+        digest_up_to_bytes: A larger file gets no digest; None for no limit.
+        syncs: Bring it to disk.
+
+    Raises:
+        OSError: It cannot be read, or not be brought to disk.
+    """
+    size_bytes, digest = status.st_size, None
+    is_read = digest_up_to_bytes is None or size_bytes <= digest_up_to_bytes
+    if is_read or syncs:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            if is_read:
+                digest = _FILE + _digest_of_open(descriptor, size_bytes).hexdigest()
+            if syncs:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    return FileContent(size_bytes, status.st_mtime_ns, digest)
 
 
 def content_digest(path: str, *, all_names: bool = False) -> str | None:
@@ -280,17 +323,21 @@ _known: dict[str, tuple[tuple[int, ...], bytes]] = {}
 
 
 def _file_digest(path: str, status: os.stat_result) -> bytes:
-    digest, left = hashlib.sha256(), status.st_size
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        while chunk := os.read(descriptor, _CHUNK_BYTES):
-            digest.update(chunk)
-            left -= len(chunk)
-            if left == 0:
-                break  # the end is where it was said to be: no need to ask for it
+        return _digest_of_open(descriptor, status.st_size).digest()
     finally:
         os.close(descriptor)
-    return digest.digest()
+
+
+def _digest_of_open(descriptor: int, size_bytes: int) -> hashlib._Hash:
+    digest, left = hashlib.sha256(), size_bytes
+    while chunk := os.read(descriptor, _CHUNK_BYTES):
+        digest.update(chunk)
+        left -= len(chunk)
+        if left == 0:
+            break  # the end is where it was said to be: no need to ask for it
+    return digest
 
 
 def _remembered_digest(path: str, status: os.stat_result) -> bytes:

@@ -37,6 +37,20 @@ def sync(path: str) -> None:
         os.close(descriptor)
 
 
+def start_write_back(path: str) -> None:
+    """
+    Have a file written to disk soon, without waiting: of many that are synced after this, none waits for each alone.
+
+    Whatever goes wrong is told by the sync.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # not on every system
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(descriptor)
+
+
 def sync_tree(path: str, mode: int | None = None) -> None:
     """Bring a file, or a folder with all that is in it, to disk; its own mode may be known."""
     if mode is None:

@@ -6,14 +6,16 @@ import contextlib
 import os
 import threading
 import weakref
-from typing import Protocol
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from typing import Protocol
 
-class Forkable(Protocol):
-    """An object with state that must not be carried into a forked child."""
+    class Forkable(Protocol):
+        """An object with state that must not be carried into a forked child."""
 
-    def after_fork(self) -> None:
-        """Drop inherited locks and descriptors; runs in the child before anything else does."""
+        def after_fork(self) -> None:
+            """Drop inherited locks and descriptors; runs in the child before anything else does."""
 
 
 _process_id = os.getpid()

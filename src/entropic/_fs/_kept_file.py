@@ -8,7 +8,6 @@ from collections.abc import Callable
 from ._files import make_shared_folder, share_file
 from ._flock import closer
 from ._fork import watch_forks
-from ._stamp import status_of_descriptor
 
 # A folder may come from a stranger: a link in the place of our file is not followed, a pipe is not waited for.
 _AS_IT_IS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -70,7 +69,10 @@ class KeptFile:
         """The status of the file; None if the descriptor is not its any more, nor ours."""
         if self.descriptor < 0:
             return None
-        status = status_of_descriptor(self.descriptor)
+        try:
+            status = os.fstat(self.descriptor)
+        except OSError:
+            status = None
         if self._identity is None or (status is not None and (status.st_dev, status.st_ino) == self._identity):
             return status
         self.descriptor, self._close = -1, None

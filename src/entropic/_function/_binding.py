@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, Signature
 from typing import Any
 
+from .. import hashing
 from .._fs import NamedTuple
-from ..hashing import RESERVED, form_of, paths, received
+from ..hashing import RESERVED
 
 _Bind = Callable[..., dict[str, Any]]
 _BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
@@ -98,8 +99,11 @@ class Binding:
         return tuple(by_place), by_name
 
     def _received(self, value: Any, parameter: Parameter | None) -> Any:
-        change = paths if parameter is not None and parameter.name in self._ignore else received
-        return change(value, lambda: "path" if parameter is None else form_of(parameter.annotation, self._scope))
+        is_ignored = parameter is not None and parameter.name in self._ignore
+        change = hashing.paths if is_ignored else hashing.received
+        return change(
+            value, lambda: "path" if parameter is None else hashing.form_of(parameter.annotation, self._scope)
+        )
 
     def names(self, ignore: Sequence[str]) -> tuple[list[str], bool]:
         """The parameters that take part in the key, and whether there may be any others."""

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 from .._engine import RunCache
 from .._record import RunRecord
 from .._sweep import shows_options
-from ._function import AnyStore
 from ._options import CacheOptions
 from ._proxy import CachedFunction, cache_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from ._function import AnyStore
     from ._options import CacheKeywords
 
 P = ParamSpec("P")

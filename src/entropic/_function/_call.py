@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _engine, hashing
-from ..hashing import PLAIN_TYPES, Key, own_copy
+from .._engine import Traits, Work
+from ..hashing import PLAIN_TYPES, Key
 
 if TYPE_CHECKING:
-    from .._results import Checkpoint
+    from ..hashing import Source
     from ._function import FunctionCache
 
 __calls_what_users_write__ = True  # what is opened below is the user's doing; see `entropic._fs._opened`
 
 
-class Call:
+_NOTHING = contextlib.nullcontext()
+
+
+class Call(Work):
     """
     A function with its arguments.
 
@@ -27,91 +31,67 @@ class Call:
     more right before the run.
 
     Args:
-        function: What is called.
+        cache: What is behind the function.
         key: The key of the call.
         args: Its arguments by position.
         kwargs: Its arguments by name.
         is_counted: Whether its run counts as a miss.
-
-    Attributes:
-        checkpoint: The place of its checkpoints, if it takes one.
-        has_run: Whether it has been started.
-        has_ended: Whether the function has returned.
-        returned: What it returned, if that was followed by an error.
-        inputs: The results of other runs that it is made from, as its record is to keep them.
     """
-
-    checkpoint: Checkpoint | None = None
 
     def __init__(
         self,
-        function: FunctionCache,
+        cache: FunctionCache,
         key: Key,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         *,
         is_counted: bool = True,
     ) -> None:
-        self._function = function
+        self._cache = cache
+        self.function = cache.function
+        self.traits = cache.traits
         self._is_counted = is_counted
         self._key = key
         self._given = args, kwargs
-        args, kwargs = function.floats.in_arguments(*function.inputs.pinned(args, kwargs))
-        if function.binding.is_runner or function.is_async:
-            args, kwargs = own_copy((args, kwargs))
+        args, kwargs = cache.floats.in_arguments(*cache.inputs.pinned(args, kwargs))
+        if cache.binding.is_runner or cache.is_async:
+            args, kwargs = hashing.own_copy((args, kwargs))
         self._args, self._kwargs = args, kwargs
-        self.has_run = self.has_ended = False
-        self.returned: object = None
-        self.inputs: list[dict[str, str]] = []
 
-    @property
-    def module(self) -> str:
-        """The module of the function, whose circumstances are recorded."""
-        return self._function.function.__module__
-
-    @property
-    def takes_checkpoint(self) -> bool:
-        """Whether the function has a parameter for the folder of its checkpoints."""
-        return self._function.binding.takes_checkpoint
-
-    @property
-    def save(self) -> Callable[..., object] | None:
-        """What writes the value that the function returns, if that is its result."""
-        return self._function.options.save
-
-    @property
-    def suffix(self) -> str | None:
-        """The suffix of the path to write to, if the function has one of its own."""
-        return self._function.options.suffix
-
-    @property
-    def allow_empty(self) -> bool | None:
-        """Whether an empty result is one; None for what the store says."""
-        return self._function.options.allow_empty
-
-    def __call__(self, result_path: Path) -> object:
+    def __call__(self, path: Path) -> object:
         """Run it; a coroutine in an event loop of its own."""
-        if self._function.is_async:
-            return asyncio.run(self.awaited(result_path))
-        with self._guarded():
-            self.returned = self._start(result_path)
+        if self._cache.is_async:
+            return asyncio.run(self.awaited(path))
+        with self._held():
+            self.returned = self._start(path)
             self.has_ended = True
             self._note()
         return self._handed_over()
 
-    async def awaited(self, result_path: Path) -> object:
+    async def awaited(self, path: Path) -> object:
         """Run a coroutine function in the event loop of the caller."""
-        with self._guarded():
-            self.returned = await self._start(result_path)
+        with self._held():
+            self.returned = await self._start(path)
             self.has_ended = True
             self._note()
         return self._handed_over()
+
+    def _held(self) -> contextlib.AbstractContextManager[None]:
+        """Holds the run to what its key was made from: files, results of other runs, and what is closed over."""
+        sources = hashing.unchanged(self._key, self._key_now, lambda record: _engine.fetch_result(record))
+        closure = self._cache.closure
+        if isinstance(sources, contextlib.nullcontext) and not closure.holds_anything:
+            return _NOTHING
+        return self._held_to(sources, closure.running(self._key.identity))
 
     @contextlib.contextmanager
-    def _guarded(self) -> Iterator[None]:
-        held = hashing.unchanged(self._key, self._key_now, lambda record: _engine.fetch_result(record))
-        with self._function.closure.running(self._key.identity), held as sources:
-            self.inputs = _engine.origins_of(sources) if sources else []
+    def _held_to(
+        self,
+        sources: contextlib.AbstractContextManager[list[Source]],
+        closure: contextlib.AbstractContextManager[None],
+    ) -> Iterator[None]:
+        with closure, sources as held:
+            self.inputs = _engine.origins_of(held) if held else ()
             yield
 
     def _handed_over(self) -> object:
@@ -120,39 +100,44 @@ class Call:
 
     def _note(self) -> None:
         """Note down what later runs are held against."""
-        self._function.defaults.keep()
+        self._cache.defaults.keep()
         if self._is_counted:
-            self._function.growth.keep(self._key.params)
+            self._cache.growth.keep(self._key.params)
 
     def _start(self, result_path: Path) -> Any:
-        self._require_same_arguments()
-        self._function.defaults.notice(self._left_out)
-        if self._is_counted:
-            self._function.growth.notice(self._key.params)
-        args, kwargs = self._function.binding.received(self._args, self._kwargs)
+        cache, args, kwargs = self._cache, self._args, self._kwargs
+        if not (are_simple(args) and are_simple(kwargs.values())):
+            self._require_same_arguments()
+            args, kwargs = cache.binding.received(args, kwargs)
+        cache.defaults.notice(self._left_out)
         self.has_run = True
         if self._is_counted:
-            self._function.count_miss()
+            cache.growth.notice(self._key.params)
+            cache.misses.add_one()
         put_by = None if self.checkpoint is None else self.checkpoint.path
-        args, kwargs = self._function.binding.call_arguments(args, kwargs, result_path, put_by)
-        return self._function.function(*args, **kwargs)
+        args, kwargs = cache.binding.call_arguments(args, kwargs, result_path, put_by)
+        return cache.function(*args, **kwargs)
 
     def _left_out(self) -> set[str]:
         """The parameters that the call leaves at their defaults."""
-        signature, (args, kwargs) = self._function.binding.signature, self._given
+        signature, (args, kwargs) = self._cache.binding.signature, self._given
         return signature.parameters.keys() - signature.bind(*args, **kwargs).arguments.keys()
 
     def _require_same_arguments(self) -> None:
-        if are_simple(self._args) and are_simple(self._kwargs.values()):
-            return
         if self._key_now().params_hash != self._key.params_hash:
             raise RuntimeError(
-                f"Cannot run {self._function.name}: an argument was changed after the call began, and the result would "
+                f"Cannot run {self._cache.name}: an argument was changed after the call began, and the result would "
                 f"be recorded for the old one. Pass a copy, or change it between calls."
             )
 
     def _key_now(self) -> Key:
-        return self._function.digest(self._args, self._kwargs, self._key.identity)
+        return self._cache.digest(self._args, self._kwargs, self._key.identity)
+
+
+def traits_of(cache: FunctionCache) -> Traits:
+    """What is the same for all runs of a function."""
+    takes_checkpoint, options = cache.binding.takes_checkpoint, cache.options
+    return Traits(cache.function.__module__, takes_checkpoint, options.suffix, options.save, options.allow_empty)
 
 
 def are_simple(values: Iterable[object]) -> bool:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
+from .. import errors
 from .._code import layers_of
 from .._fs import NamedTuple, watch_forks
-from ..errors import EntropicError
 from ..hashing import Identity, canonical, module_name, name_of, normalize
 
 _MAIN = ("__main__", "__mp_main__")
@@ -70,6 +70,11 @@ class Closure:
         with self._lock:
             self._take_notice({name: self._look(name) for name in self._cells})
             return self._identity
+
+    @property
+    def holds_anything(self) -> bool:
+        """Whether the function closes over anything."""
+        return bool(self._cells)
 
     def running(self, identity: Identity) -> contextlib.AbstractContextManager[None]:
         """
@@ -135,7 +140,7 @@ class Closure:
             return _Seen.of(value, {"$code": code})
         try:
             return _Seen.of(value, normalize(value))
-        except EntropicError as error:
+        except errors.EntropicError as error:
             advice = f"Pass it as a parameter, with ignore=({name!r},) if results do not depend on it."
             if callable(value):
                 advice = f"Define it at module level, where its name tells it apart. Or p{advice[1:]}"

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import ast
 import inspect
-import numbers
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from inspect import Parameter, Signature
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from .._fs import LateModule
+
+if TYPE_CHECKING:
+    import numbers
+else:  # loaded by those who annotate a parameter as float, and give it something else
+    numbers = LateModule("numbers")
 
 _UNIONS = (typing.Union, types.UnionType)
-_TAKES_INT = {int, complex, object, typing.Any, numbers.Number, numbers.Integral, numbers.Real, "int", "complex", "Any"}
+_TAKES_INT = {int, complex, object, typing.Any, "int", "complex", "Any"}
+_NUMBERS = ("Number", "Integral", "Real")
 
 
 class Floats:
@@ -75,7 +82,13 @@ def _as_float(value: Any) -> Any:
 
 def _is_float(annotation: Any, scope: Mapping[str, Any]) -> bool:
     kinds = set(_kinds(annotation, scope))
-    return bool(kinds & {float, "float"}) and not kinds & _TAKES_INT
+    return bool(kinds & {float, "float"}) and not any(map(_takes_int, kinds))
+
+
+def _takes_int(kind: Any) -> bool:
+    if isinstance(kind, type) and kind.__module__ == "numbers":
+        return kind.__name__ in _NUMBERS
+    return kind in _TAKES_INT
 
 
 def _kinds(annotation: Any, scope: Mapping[str, Any]) -> Iterator[Any]:

@@ -3,42 +3,52 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import inspect
 from collections.abc import Callable, Mapping
 from inspect import Parameter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from .. import query
+from .. import errors, query
 from .._code import Code, Ownership, code_digest
-from .._engine import CannotReplayError, DefaultsWatch, RunCache, StalenessPolicy, make_known
-from .._fs import NamedTuple, late
+from .._engine import CannotReplayError, StalenessPolicy, make_known
+from .._fs import LateModule, NamedTuple, late
 from .._record import RunRecord
-from ..errors import EntropicError, NotRecordedError, UnsupportedTypeError
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, make_key, normalize
 from ._binding import Binding
-from ._call import Call, are_simple
 from ._closure import Closure, importable_name
 from ._counts import Counter
 from ._floats import Floats
 from ._inputs import Inputs
 from ._names import Claim, belongs_to, claim_name, function_name, may_be_method, place_of, plain_function
 from ._options import CacheOptions
-from ._records import FunctionRecords
+from ._remembered import RememberedKeys, no_key
 from ._watches import Watches, reads_watch
 
 if TYPE_CHECKING:
-    from .._engine import Metadata
+    from typing import Protocol
+
+    from .._engine import DefaultsWatch, Metadata, RunCache, Traits
     from .._maintenance import Explanation, Reproduction
     from .._tables import RecordList
     from ..query import Where
+    from . import _call
     from ._evolution import Evolution
     from ._growth import GrowthWatch
+    from ._records import FunctionRecords
     from ._renames import RenameWatch
 
-_ARE_PLAIN = PLAIN_TYPES.issuperset
-_REMEMBERED_CALLS = 4096
+    class AnyStore(Protocol):
+        """What a function is decorated on, as far as it is looked at here: an `entropic.Store`."""
+
+        @property
+        def results_dir(self) -> Path: ...
+        @property
+        def _engine(self) -> RunCache: ...
+
+else:  # loaded by those who run
+    _call = LateModule("entropic._function._call")
+
 _NO_METADATA: Metadata = {}
 
 
@@ -52,15 +62,6 @@ class CacheInfo(NamedTuple):
 
 
 CacheInfo.__module__ = "entropic.reports"
-
-
-class AnyStore(Protocol):
-    """What a function is decorated on, as far as it is looked at here: an `entropic.Store`."""
-
-    @property
-    def results_dir(self) -> Path: ...
-    @property
-    def _engine(self) -> RunCache: ...
 
 
 class FunctionCache:
@@ -117,9 +118,10 @@ class FunctionCache:
         self.closure = Closure(function, self.name, fields)
         self.hits, self.misses = Counter(), Counter()
         defaults = (parameter.default for parameter in self.binding.signature.parameters.values())
-        has_simple_defaults = are_simple(value for value in defaults if value is not Parameter.empty)
-        self._may_remember = has_simple_defaults and not self.inputs.names  # a path says nothing of a file's content
-        self._memory = self._new_memory(self.closure.identity())
+        has_simple_defaults = PLAIN_TYPES.issuperset(type(value) for value in defaults if value is not Parameter.empty)
+        # A default may change, and a path says nothing of a file's content.
+        may_remember = has_simple_defaults and not self.inputs.names
+        self._known_key = RememberedKeys(self.closure.identity, self.digest).key if may_remember else no_key
         self.claim, self.replaced = self._claimed(is_copy=is_copy)
         make_known(self.name, self)
         self._is_method = may_be_method(function) and not isinstance(decorated, staticmethod)
@@ -128,13 +130,32 @@ class FunctionCache:
         self._reads = reads_watch(self.engine, self.name, function, options)
         self.watches = Watches(function, self._new_watch, names, self._ownership, is_method=self._is_method)
         self._watch = self.watches.own
-        self.records = FunctionRecords(self.engine, self.name, self.closure, self.evolution, self.watches)
-        self.defaults = DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
+
+    # ---- what a hit needs none of: made, and loaded, for those who run something, or look at records -----------------
+
+    @late
+    def records(self) -> FunctionRecords:
+        """The records of the function, of all its versions."""
+        from ._records import FunctionRecords
+
+        return FunctionRecords(self.engine, self.name, self.closure, self.evolution, self.watches)
+
+    @late
+    def defaults(self) -> DefaultsWatch:
+        """Holds the defaults of parameters against those of recorded runs."""
+        from .._engine import DefaultsWatch
+
+        return DefaultsWatch(self.name, self._default_texts(), self.engine.codebook, self._count_runs_with)
+
+    @late
+    def traits(self) -> Traits:
+        """What is the same for all its runs."""
+        return _call.traits_of(self)
 
     @late
     def growth(self) -> GrowthWatch:
         """Holds the fields of calls against those of recorded runs."""
-        from ._growth import GrowthWatch  # loaded by those who run
+        from ._growth import GrowthWatch
 
         todays = frozenset if self.evolution is None else self.evolution.names_of_today
         declared, _ = self.binding.names(self.options.ignore)
@@ -157,25 +178,36 @@ class FunctionCache:
 
     # ---- calls ------------------------------------------------------------------------------------------------------
 
-    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata = _NO_METADATA) -> Any:
-        # Others are not looked for among remembered calls: that would run their __hash__, which may raise.
-        if _ARE_PLAIN(map(type, args)) and (not kwargs or _ARE_PLAIN(map(type, kwargs.values()))):
-            key, watch = self._plain_key(args, kwargs), self._watch
-        else:
+    def call(self, /, *args: Any, **kwargs: Any) -> Any:
+        key, watch = self._known_key(args, kwargs), self._watch
+        if key is None:
             key, watch = self.digest(args, kwargs, self.closure.identity()), self.watches.of(args, kwargs)
-        if self.is_async:
-            return self._call_async(key, Call(self, key, args, kwargs), metadata, watch)
-        record = self.engine.recall(key, watch)
+        record = None if self.is_async else self.engine.recall(key, watch)
         if record is None:
-            self.renames.notice(key, watch)
-            record = self.engine.obtain(key, work := Call(self, key, args, kwargs), metadata, watch)
-            if work.has_run:
-                return record if self.load is None else self.load(record.result_path)
+            return self._obtain(key, _call.Call(self, key, args, kwargs), _NO_METADATA, watch)
         self.hits.add_one()
         return record if self.load is None else self.load(record.result_path)
 
-    async def _call_async(self, key: Key, work: Call, metadata: Metadata, watch: StalenessPolicy) -> Any:
-        record = self.recall(key, watch) or await self.engine.obtain_async(key, work.awaited, metadata, watch)
+    def call_with(self, metadata: Metadata, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """As `call`; a run is recorded with metadata."""
+        key, watch = self.key(args, kwargs), self.watches.of(args, kwargs)
+        record = None if self.is_async else self.engine.recall(key, watch)
+        if record is None:
+            return self._obtain(key, _call.Call(self, key, args, kwargs), metadata, watch)
+        self.hits.add_one()
+        return record if self.load is None else self.load(record.result_path)
+
+    def _obtain(self, key: Key, work: _call.Call, metadata: Metadata, watch: StalenessPolicy) -> Any:
+        if self.is_async:
+            return self._obtain_async(key, work, metadata, watch)
+        self.renames.notice(key, watch)
+        return self._answer(self.engine.obtain(key, work, metadata, watch), work)
+
+    async def _obtain_async(self, key: Key, work: _call.Call, metadata: Metadata, watch: StalenessPolicy) -> Any:
+        record = self.recall(key, watch) or await self.engine.obtain_async(key, work, metadata, watch)
+        return self._answer(record, work)
+
+    def _answer(self, record: RunRecord, work: _call.Call) -> Any:
         if not work.has_run:
             self.hits.add_one()
         return record if self.load is None else self.load(record.result_path)
@@ -183,9 +215,9 @@ class FunctionCache:
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata = _NO_METADATA) -> Any:
         """Run; the record, or for a coroutine an awaitable of it."""
         key = self.key(args, kwargs)
-        work = Call(self, key, args, kwargs)
+        work = _call.Call(self, key, args, kwargs)
         if self.is_async:
-            return self.engine.execute_async(key, work.awaited, metadata, self.watches.of(args, kwargs))
+            return self.engine.execute_async(key, work, metadata, self.watches.of(args, kwargs))
         return self.engine.execute(key, work, metadata, self.watches.of(args, kwargs))
 
     def retrieve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunRecord | None:
@@ -217,11 +249,11 @@ class FunctionCache:
         # The run that answers a call: of several, the one of today's code.
         found = self.engine.look_up(key, self.watches.of(args, kwargs).read_only())
         if found.candidate is None or found.is_broken:
-            raise NotRecordedError(self.name, key.params_hash)
+            raise errors.NotRecordedError(self.name, key.params_hash)
         record = self.engine.shown(found.candidate, key)
-        return run_again(self.engine, record, Call(self, key, args, kwargs, is_counted=False), self.comparison)
+        return run_again(self.engine, record, _call.Call(self, key, args, kwargs, is_counted=False), self.comparison)
 
-    def replay(self, record: RunRecord) -> Callable[[Path], object]:
+    def replay(self, record: RunRecord) -> _call.Call:
         """The call that made a record; see `entropic._engine._known.Replays`."""
         from ._replay import arguments_of, results_behind, why_another  # loaded by those who reproduce
 
@@ -233,7 +265,7 @@ class FunctionCache:
             raise CannotReplayError(f"its parameters are not those of today: {error}") from None
         if all(form.params_hash != record.params_hash for form in key.forms()):
             raise CannotReplayError(why_another(record, key.identity.fields))
-        return Call(self, key, args, kwargs, is_counted=False)
+        return _call.Call(self, key, args, kwargs, is_counted=False)
 
     def todays_code(self) -> Callable[[RunRecord], bool]:
         """See `entropic._engine._known.Replays`."""
@@ -253,47 +285,19 @@ class FunctionCache:
         return self.store.results_dir
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
-        """
-        The key of a call; remembered for simple arguments, as `functools.lru_cache` does.
-
-        A list, a dict or an array may change between two calls, and 1, 1.0 and True may hide in a tuple, where they
-        look equal: such calls are never remembered, so never found, and are digested each time.
-        """
-        if _ARE_PLAIN(map(type, args)) and _ARE_PLAIN(map(type, kwargs.values())):
-            return self._plain_key(args, kwargs)
-        return self.digest(args, kwargs, self.closure.identity())
-
-    def _plain_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
-        identity = self.closure.identity()
-        memory = self._memory
-        if memory.identity is not identity:
-            self._memory = memory = self._new_memory(identity)
-        try:
-            return memory.key(*args, **kwargs)
-        except (_NotSimple, TypeError):
-            pass  # not to be remembered, or a wrong call, which is told below
-        return self.digest(args, kwargs, identity)
+        """The key of a call; see `RememberedKeys`."""
+        return self._known_key(args, kwargs) or self.digest(args, kwargs, self.closure.identity())
 
     def digest(self, args: tuple[Any, ...], kwargs: dict[str, Any], identity: Identity) -> Key:
         """The key of a call, made anew."""
         try:
             key = make_key(self.params(args, kwargs), identity)
             return key if self.evolution is None else key._replace(older=self.evolution)
-        except UnsupportedTypeError as error:
+        except errors.UnsupportedTypeError as error:
             if not error.place.startswith("self") or error.advice:
                 raise
             advice = "Leave it out of the key with ignore=('self',) if results do not depend on it."
-            raise UnsupportedTypeError(error.place, error.type_name, advice) from None
-
-    def _new_memory(self, identity: Identity) -> _Memory:
-        # Typed, since 1, 1.0 and True are equal and three different keys.
-        @functools.lru_cache(_REMEMBERED_CALLS, typed=True)
-        def key(*args: Any, **kwargs: Any) -> Key:
-            if self._may_remember:
-                return self.digest(args, kwargs, identity)
-            raise _NotSimple
-
-        return _Memory(identity, key)
+            raise errors.UnsupportedTypeError(error.place, error.type_name, advice) from None
 
     def params(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         if args and issubclass(type(args[0]), type) and belongs_to(self.function, args[0]):
@@ -316,9 +320,6 @@ class FunctionCache:
         name = self.function.__qualname__
         return Evolution(name, added, renamed, removed, names, takes_more=takes_more, former_names=former_names)
 
-    def count_miss(self) -> None:
-        self.misses.add_one()
-
     def count_hits(self, count: int) -> None:
         self.hits.add(count)
 
@@ -334,7 +335,7 @@ class FunctionCache:
         texts: dict[str, str] = {}
         for name, value in self.floats.in_params(defaults).items():
             if name not in self.options.ignore:
-                with contextlib.suppress(EntropicError):
+                with contextlib.suppress(errors.EntropicError):
                     texts[name] = canonical(normalize(value))
         return {} if self.binding.is_runner else texts
 
@@ -370,17 +371,6 @@ class FunctionCache:
     def cache_clear(self) -> None:
         self.records.forget()
         self.hits, self.misses = Counter(), Counter()
-
-
-class _Memory(NamedTuple):
-    """The keys of simple calls, for as long as the function's identity stays the same."""
-
-    identity: Identity
-    key: Callable[..., Key]
-
-
-class _NotSimple(Exception):
-    """A call whose key is not to be remembered."""
 
 
 def _seed_name(binding: Binding, seed: str | None) -> str | None:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from inspect import Parameter, Signature
 from typing import Any
 
-from ..hashing import InputFile, is_input, is_record, is_record_list, paths
+from .. import hashing
+from ..hashing import PLAIN_TYPES, is_input, is_record, is_record_list
 
 _NAMED = r"\bInputFile\b"
 _LONGEST_TEXT = 60
@@ -43,7 +44,7 @@ class Inputs:
         parts = {name: set(_parts(function, p.annotation)) for name, p in named.items()}
         self._takes_none = {name for name, p in named.items() if p.default is None or type(None) in parts[name]}
         self._takes_others = {name for name in named if not all(map(_is_of_files, parts[name] - {type(None)}))}
-        self._has_files = bool(named) or any(paths(p.default) is not p.default for p in signature.parameters.values())
+        self._has_files = bool(named) or any(map(_has_path, signature.parameters.values()))
 
     def marked(self, params: dict[str, Any]) -> dict[str, Any]:
         """
@@ -65,12 +66,12 @@ class Inputs:
 
     def _marked(self, name: str, value: Any) -> Any:
         """A value of an annotated parameter: paths and records, also those in containers, are of input files."""
-        if isinstance(value, InputFile) or is_input(value):
+        if isinstance(value, hashing.InputFile) or is_input(value):
             return value
         if is_record(type(value)) and _has_companions(value):
             return value  # one file is not all there is to its content
         if isinstance(value, (str, os.PathLike)):
-            return InputFile(value)
+            return hashing.InputFile(value)
         kind = list if is_record_list(type(value)) else type(value)
         if kind in (list, tuple, set, frozenset):
             return kind(self._marked(name, item) for item in value)
@@ -118,8 +119,21 @@ def _parts(function: Callable[..., Any], annotation: Any) -> Iterator[type | str
 
 def _is_of_files(part: type | str) -> bool:
     if isinstance(part, type):
-        return part is InputFile or is_record(part) or issubclass(part, (str, os.PathLike))
-    return part == repr(...) or part.rpartition(".")[2] == InputFile.__name__
+        return _is_input_file(part) or is_record(part) or issubclass(part, (str, os.PathLike))
+    return part == repr(...) or part.rpartition(".")[2] == "InputFile"
+
+
+def _is_input_file(annotation: object) -> bool:
+    """Whether it is `InputFile`, which is loaded by those who have something of that name."""
+    return getattr(annotation, "__name__", "") == "InputFile" and annotation is hashing.InputFile
+
+
+def _has_path(parameter: Parameter) -> bool:
+    """Whether its default has an input file, or a record, in it."""
+    default = parameter.default
+    if default is Parameter.empty or type(default) in PLAIN_TYPES:
+        return False
+    return hashing.paths(default) is not default
 
 
 def _mentions_input(function: Callable[..., Any], annotation: Any) -> bool:
@@ -129,7 +143,7 @@ def _mentions_input(function: Callable[..., Any], annotation: Any) -> bool:
             annotation = eval(annotation, getattr(inspect.unwrap(function), "__globals__", {}))
         except Exception:  # names for the type checker only: the text itself has to tell
             return re.search(_NAMED, annotation) is not None
-    if annotation is InputFile:
+    if _is_input_file(annotation):
         return True
     if isinstance(annotation, (str, typing.ForwardRef)):
         return re.search(_NAMED, str(annotation)) is not None

@@ -51,7 +51,7 @@ class WithMetadata(Generic[P, R, T]):
         return f"<{self._cache.name} with metadata {self._metadata}>"
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        answer: R = self._cache.call((*self._first, *args), kwargs, self._metadata)
+        answer: R = self._cache.call_with(self._metadata, (*self._first, *args), kwargs)
         return answer
 
     @overload

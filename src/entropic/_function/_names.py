@@ -12,8 +12,8 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any, cast
 
+from .. import errors
 from .._fs import forks_held_off
-from ..errors import DuplicateFunctionError
 from ..hashing import main_module, module_name
 
 # By index, and by function name and version: what a second decoration of one name is held against.
@@ -174,7 +174,7 @@ def claim_name(
             if earlier.is_of(function) or (earlier.digest == digest and earlier.is_of_body(function)):
                 return earlier, []
             if earlier.digest != digest and (earlier.is_of_body(function) or not earlier.is_replaced_by(function)):
-                raise DuplicateFunctionError(name)
+                raise errors.DuplicateFunctionError(name)
         claims[name, version] = claim = Claim(function, digest)
         return claim, [] if earlier is None else earlier.replaced()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from .._engine import Comparison, checked_suffix
-from .._sweep import Options
+from .._fs import Options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

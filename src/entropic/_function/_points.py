@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .._engine import (
     Metadata,
@@ -33,6 +33,10 @@ from ..errors import Failure, NotAMappingError
 from ..hashing import Key, decode_params, own_copy
 from ._call import Call
 from ._function import FunctionCache
+
+if TYPE_CHECKING:
+    from .._engine import RunGroup
+    from ..index import Index
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -113,19 +117,40 @@ class FunctionPoints:
     def is_of_earlier_code(self, key: Key) -> bool:
         return self.cache.engine.is_of_earlier_code(key)
 
+    def other_code(self, key: Key, record: RunRecord) -> Sequence[str]:
+        watch = self._watches.get(key.params_hash, self._watch)
+        if record.params_hash != key.params_hash:
+            watch = watch.for_older_parameters(str(key.older))
+        return [change.name for change in watch.changes(record)]
+
+    def permits_other_code(self) -> bool:
+        return self._watch.on_change in ("warn", "ignore")
+
+    def name(self) -> str:
+        return self.cache.name
+
     def elsewhere(self, key: Key) -> bool | None:
         engine, watch = self.cache.engine, self._watches.get(key.params_hash, self._watch)
         found = engine.found_elsewhere(key, watch)
         return None if found is None else engine.fallbacks.is_of_earlier_code(found, key)
 
-    def ensure(self, point: Any, params_hash: str, *, waits: bool = False) -> tuple[RunRecord, bool]:
+    def group(self) -> RunGroup | None:
+        from .._engine import RunGroup  # loaded by those who record several
+
+        return None if self.cache.is_async else RunGroup.of(self.cache.engine)
+
+    def ensure(
+        self, point: Any, params_hash: str, *, waits: bool = False, group: RunGroup | None = None
+    ) -> tuple[Any, bool]:
         key, call, watch = self._call(point, params_hash)
+        if group is not None:
+            return group.obtain(key, call, self.metadata, watch), self._has_run(call)
         record = self.cache.engine.obtain(key, call, self.metadata, watch, waits=waits)
         return record, self._has_run(call)
 
     async def ensure_async(self, point: Any, params_hash: str) -> tuple[RunRecord, bool]:
         key, call, watch = self._call(point, params_hash)
-        record = await self.cache.engine.obtain_async(key, call.awaited, self.metadata, watch, waits=False)
+        record = await self.cache.engine.obtain_async(key, call, self.metadata, watch, waits=False)
         return record, self._has_run(call)
 
     def _call(self, point: Any, params_hash: str) -> tuple[Key, Call, StalenessPolicy]:
@@ -146,14 +171,19 @@ class FunctionPoints:
         return self.cache.engine.flights
 
     def prepare(self) -> None:
+        self.group()
+        self.cache.growth, self.cache.defaults  # noqa: B018  # made when they are asked for
         self.cache.engine.prepare(self.cache.function.__module__, self.cache.watches.own.code_now())
+
+    def close(self) -> None:
+        self.cache.engine.close()
 
     def own_point(self, point: Any) -> Any:
         return point if self._given_arguments else own_copy(dict(point))
 
     def note(self, has_run: bool) -> None:
         if has_run:
-            self.cache.count_miss()
+            self.cache.misses.add_one()
         else:
             self.cache.count_hits(1)
 
@@ -175,8 +205,8 @@ class FunctionPoints:
     def shares_folder(self) -> bool:
         return self.cache.engine.settings.remote is None
 
-    def shared(self) -> object:
-        return self.cache.engine.settings.index
+    def shared(self) -> Index:
+        return self.cache.engine.index
 
     def params(self, key: Key) -> dict[str, Any]:
         return decode_params(key.params)

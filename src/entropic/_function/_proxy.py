@@ -13,10 +13,13 @@ import wrapt
 
 from .._code import code_digest
 from ..hashing import normalize
-from ._function import AnyStore, FunctionCache
+from ._function import FunctionCache
 from ._methods import Methods
 from ._names import found_by_name
 from ._options import CacheOptions
+
+if TYPE_CHECKING:
+    from ._function import AnyStore
 
 P = ParamSpec("P")
 P2 = ParamSpec("P2")
@@ -42,7 +45,7 @@ class BoundCachedFunction(Methods[P, R, T], wrapt.BoundFunctionWrapper[P, R]):
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         cache, first = self._self_parts()
-        answer: R = cache.call((*first, *args), kwargs)
+        answer: R = cache.call(*first, *args, **kwargs)
         return answer
 
     @property
@@ -77,23 +80,25 @@ class CachedFunction(Methods[P, R, T], wrapt.FunctionWrapper[P, R]):
     __annotations__ = _ANNOTATIONS
 
     __bound_function_wrapper__ = BoundCachedFunction  # type: ignore[assignment]  # declared for one P and R only
+    # What is called is kept in the object: with a method of the class, each hit would take a further step.
+    __slots__ = ("__call__",)
 
     def __init__(self, wrapped: Callable[..., Any], cache: FunctionCache) -> None:
         super().__init__(wrapped, _unused)
-        self._self_cache = cache
+        self._self_use(cache)
         cache.claim.decorated.append(weakref.ref(self))
         for other in cache.replaced:
             self._self_define(other)
 
-    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        answer: R = self._self_cache.call(args, kwargs)
-        return answer
+    def _self_use(self, cache: FunctionCache) -> None:
+        self._self_cache = cache
+        self.__call__ = cache.call  # type: ignore[method-assign]
 
     def _self_define(self, other: CachedFunction[..., Any, Any]) -> None:
         """Be the definition of another one as well, which modules have imported by name, or objects have bound."""
         if type(other.__wrapped__) is type(self.__wrapped__):
             other.__wrapped__ = self.__wrapped__
-            other._self_cache = self._self_cache
+            other._self_use(self._self_cache)
             self._self_cache.claim.decorated.append(weakref.ref(other))
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import xarray
 
     from .._maintenance import FailedRun
+    from .._record import RunRecord
     from .._tables import RecordList
     from ..query import Where
     from ._accepted import AcceptedChanges
@@ -40,15 +41,18 @@ class RecordMethods:
         order_by: str | Iterable[str] | None = None,
         limit: int | None = None,
         newest_first: bool = False,
+        after: RunRecord | None = None,
         current: bool = False,
     ) -> RecordList:
         """
         Return the records of this function, of all its versions, oldest first; chosen as by `Store.list`.
 
+        With *limit*, and as *after* the last record of such a list, the next page follows.
+
         Tables, frames and pages of the list mark what was superseded: a run of a point that has a newer one, a run of
         other code. With *current* it is left out.
         """
-        selection = query.Selection.of(where, order_by, limit, newest_first)
+        selection = query.Selection.of(where, order_by, limit, newest_first, after)
         return self._self_parts()[0].records.chosen(selection, current=current)
 
     @overload

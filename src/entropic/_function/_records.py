@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import _engine, _tables, query
+from .. import _engine, _record, _tables, errors, query
 from .._engine import RunCache, StalenessPolicy
 from .._fs import warn
 from .._record import RunRecord
-from ..errors import StaleResultWarning
 from ..hashing import canonical
 from ._closure import Closure
 from ._watches import Watches
@@ -65,7 +64,7 @@ class FunctionRecords:
         version = canonical(self._closure.identity().fields.get("version"))
         points = {self._point(one) for one in found if canonical(one.provenance.get("version")) == version}
         if left_out := len(points - set(map(self._point, answers))):
-            warn(_told_left_out(self._name, left_out, len(points)), StaleResultWarning)
+            warn(_told_left_out(self._name, left_out, len(points)), errors.StaleResultWarning)
         return answers
 
     def _found(self, selection: Selection, is_wanted: Callable[[RunRecord], bool], current: bool = False) -> RecordList:
@@ -78,7 +77,7 @@ class FunctionRecords:
         origin = self._engine.origin(self.todays_code())
         if current:
             found = _tables.from_store(found, origin).current()
-        return _tables.from_store(selection.arranged(found, query.fields_of), origin)
+        return _tables.from_store(_record.folded(selection.arranged(found, query.fields_of)), origin)
 
     def todays_code(self) -> Callable[[RunRecord], bool]:
         """Makes what tells whether a record is of today's code: asked once for each code, where that will do."""

@@ -176,6 +176,8 @@ class NumberedReplicates:
         self.flights = points.flights
         self.limits = points.limits
         self.takes_checkpoint = points.takes_checkpoint
+        self.permits_other_code = points.permits_other_code
+        self.name = points.name
 
     def __reduce__(self) -> tuple[Any, ...]:
         return NumberedReplicates, (self._points, self._replicates)
@@ -202,10 +204,18 @@ class NumberedReplicates:
         policy = self._policy_of(record, key.key)
         return not policy.is_current(record, policy.today())
 
+    def other_code(self, key: _NumberKey, record: RunRecord) -> Sequence[str]:
+        return [change.name for change in self._policy_of(record, key.key).changes(record)]
+
     def elsewhere(self, key: _NumberKey) -> bool | None:
         return None  # a store that is fallen back on is asked for points, not for further runs of one
 
-    def ensure(self, point: Any, params_hash: str, *, waits: bool = False) -> tuple[RunRecord, bool]:
+    def group(self) -> None:
+        return None
+
+    def ensure(
+        self, point: Any, params_hash: str, *, waits: bool = False, group: object = None
+    ) -> tuple[RunRecord, bool]:
         flight = self.key(point)
         require_same_point(flight, params_hash)
         call = Call(self._cache, flight.key, *self._replicates(point))
@@ -217,6 +227,9 @@ class NumberedReplicates:
 
     def prepare(self) -> None:
         self._points.prepare()
+
+    def close(self) -> None:
+        self._points.close()
 
     def keep_failure(self, key: _NumberKey, failure: Failure, reason: str, attempts: int, since: str) -> None:
         self._points.keep_failure(key.key, failure, reason, attempts, since)

@@ -22,11 +22,14 @@ _NO_METADATA: Metadata = {}
 class SupervisedCache(FunctionCache):
     """What is behind a decorated function with limits: hits are answered here, runs are made elsewhere."""
 
-    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata = _NO_METADATA) -> Any:
+    def call(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self.call_with(_NO_METADATA, args, kwargs)
+
+    def call_with(self, metadata: Metadata, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         record = self.recall(self.key(args, kwargs), self.watches.of(args, kwargs))
         if self.is_async:
             return self._awaited(record, (args, kwargs), metadata)
-        return self._answer(record, (args, kwargs), metadata)
+        return self._recorded(record, (args, kwargs), metadata)
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any], metadata: Metadata = _NO_METADATA) -> Any:
         limits = self.options.run_limits()
@@ -35,7 +38,7 @@ class SupervisedCache(FunctionCache):
             f"cannot hold. Call it or sweep, which use a worker process; or make replicates. Nothing has run."
         )
 
-    def _answer(self, record: RunRecord | None, arguments: Arguments, metadata: Metadata) -> Any:
+    def _recorded(self, record: RunRecord | None, arguments: Arguments, metadata: Metadata) -> Any:
         if record is None:
             record = self._run_apart(arguments, metadata)
         else:
@@ -43,7 +46,7 @@ class SupervisedCache(FunctionCache):
         return record if self.load is None else self.load(record.result_path)
 
     async def _awaited(self, record: RunRecord | None, arguments: Arguments, metadata: Metadata) -> Any:
-        return await asyncio.to_thread(self._answer, record, arguments, metadata)
+        return await asyncio.to_thread(self._recorded, record, arguments, metadata)
 
     def _run_apart(self, arguments: Arguments, metadata: Metadata) -> RunRecord:
         """

@@ -10,7 +10,6 @@ holds through its open file is noted, and a place is claimed before its byte is 
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import weakref
@@ -154,7 +153,7 @@ class ByteLock:
         self._entry = weakref.ref(self)
 
     def __del__(self) -> None:
-        if self._entry is not None:  # else an interrupt has cut its making short
+        if self._entry is not None:  # else it is released, or an interrupt has cut its making short
             self.release()
 
     def claim(self) -> bool:
@@ -175,8 +174,10 @@ class ByteLock:
     def free(self) -> None:
         """Free the byte, and keep the claim."""
         if self._unlock is not None:
-            with contextlib.suppress(OSError):  # freed with the file at the latest
+            try:
                 self._unlock()
+            except OSError:  # freed with the file at the latest
+                pass
 
     def release(self) -> None:
         """Free it, and then the claim: in the other order it might be another's by then."""
@@ -184,7 +185,7 @@ class ByteLock:
             self.free()
         finally:
             self._forget()
-            self._file = None
+            self._file = self._entry = None
 
     def abandon(self) -> None:
         """Forget it, in a forked child: it is the parent's."""
@@ -194,5 +195,6 @@ class ByteLock:
             self._file.close()
 
     def _forget(self) -> None:
-        if self._claims.get(self._place) is self._entry:
+        entry = self._entry
+        if entry is not None and self._claims.get(self._place) is entry:
             self._claims.pop(self._place, None)

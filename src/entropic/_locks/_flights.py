@@ -16,32 +16,19 @@ import asyncio
 import contextlib
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
 
 from .. import _log
-from .._fs import NamedTuple, calling_frame, forks_held_off, watch_forks
+from .._fs import calling_frame, forks_held_off, watch_forks
 from ._protocols import KeyLock, KeyLocks
-from ._tickets import Line, TaskTicket, ThreadTicket, Ticket, enter
+from ._tickets import Line, TaskTicket, ThreadTicket, Ticket, enter, leave
 
 _FIRST_POLL_SECONDS = 0.001
 _LONGEST_POLL_SECONDS = 0.05
 _PATIENCE_SECONDS = 5.0
 
 T = TypeVar("T")
-
-
-class Flight(NamedTuple):
-    """
-    What a run is made under.
-
-    Attributes:
-        lock: That of the key.
-        answer: Looks the key up, should the lock have been lost meanwhile.
-    """
-
-    lock: KeyLock | None
-    answer: Callable[[], Any]
 
 
 def _no_answer() -> None:
@@ -88,10 +75,7 @@ class SingleFlight:
                 ticket.lock.abandon()
         self._lines, self._holding = {}, set()
 
-    @contextlib.contextmanager
-    def lead(
-        self, params_hash: str, answer: Callable[[], T | None] = _no_answer, *, waits: bool = True
-    ) -> Iterator[T | None]:
+    def lead(self, params_hash: str, answer: Callable[[], T | None] = _no_answer, *, waits: bool = True) -> Flight[T]:
         """
         Be the only one to run this key; or wait for whoever is, and get the answer.
 
@@ -100,48 +84,17 @@ class SingleFlight:
             answer: Looks the key up. It is asked under the flight, and by whoever waits.
             waits: Whether to wait for whoever leads the key.
 
-        Yields:
-            The answer; None if there is none, and then the flight is ours until the end of the block.
+        Returns:
+            A context manager that yields the answer; None if there is none, and then the flight is ours until the end
+            of the block. With ``async with``, waiting leaves the event loop free.
 
         Raises:
-            ReentrantRunError: This thread or task, or one whose context it has inherited, is leading the key already. A
-                thread that the runner itself has started is not recognised, and would wait for ever.
+            ReentrantRunError: On entering: this thread or task, or one whose context it has inherited, is leading the
+                key already. A thread that the runner itself has started is not recognised, and would wait for ever.
             UnderWayElsewhere: Another leads the key, there is no answer yet, and *waits* is false.
             OSError: The lock cannot be had: its file cannot be made, its file system has no locks.
         """
-        ticket = ThreadTicket(self._locks, params_hash, calling_frame(contextlib.__file__))
-        try:
-            enter(ticket, self._locks)
-            if not waits:
-                yield self._take_at_once(ticket, answer)
-                return
-            has_waited = self._wait_in_line(ticket)
-            yield (answer() if has_waited else None) or self._wait_for_lock(ticket, answer)
-        finally:
-            try:
-                self._end(ticket)
-            finally:
-                self._end(ticket)  # an interrupt may have cut the first one short
-
-    @contextlib.asynccontextmanager
-    async def lead_async(
-        self, params_hash: str, answer: Callable[[], T | None] = _no_answer, *, waits: bool = True
-    ) -> AsyncIterator[T | None]:
-        """As `lead`, for coroutines: waiting leaves the event loop free."""
-        ticket = TaskTicket(self._locks, params_hash)
-        try:
-            enter(ticket, self._locks)
-            if not waits:
-                yield self._take_at_once(ticket, answer)
-                return
-            has_waited = await self._wait_in_line_async(ticket)
-            found = answer() if has_waited else None
-            yield found or await self._wait_for_lock_async(ticket, answer)
-        finally:
-            try:
-                self._end(ticket)
-            finally:
-                self._end(ticket)
+        return Flight(self, params_hash, answer, waits)
 
     def is_led(self, params_hash: str) -> bool:
         """Whether another leads this key: its lock is tried, and let go of at once."""
@@ -152,20 +105,12 @@ class SingleFlight:
         try:
             return not self._try_lock(ticket)
         finally:
-            try:
-                self._end(ticket)
-            finally:
-                self._end(ticket)
+            self._end(ticket)
 
     def tell_waiting(self, params_hash: str, seconds: float) -> object:
         """Log whom a key is waited for, and how long it has been; others see it while what is returned is kept."""
         _tell_waiting(self._locks, params_hash, seconds)
         return _announced(self._announce, params_hash)
-
-    def flight(self, params_hash: str, answer: Callable[[], T | None]) -> Flight:
-        """The flight of a key, for whoever leads it."""
-        line = self._lines.get(params_hash)
-        return Flight(None if line is None else line.lock(), answer)
 
     def clean_up_once(self) -> None:
         """`clean_up`, for the first run of a process, if it is its turn."""
@@ -186,6 +131,7 @@ class SingleFlight:
         line = self._join(ticket)
         if line.is_led_by(ticket):
             return False
+        ticket.hang_bell()
         waited = _Backoff(self._locks, ticket.params_hash, self._announce)
         while not line.is_led_by(ticket):
             if not ticket.wait(waited.left_seconds()):
@@ -196,6 +142,7 @@ class SingleFlight:
         line = self._join(ticket)
         if line.is_led_by(ticket):
             return False
+        ticket.hang_bell()
         waited = _Backoff(self._locks, ticket.params_hash, self._announce)
         while not line.is_led_by(ticket):
             if not await ticket.wait(waited.left_seconds()):
@@ -210,6 +157,13 @@ class SingleFlight:
         return line
 
     def _end(self, ticket: Ticket) -> None:
+        try:
+            self._leave(ticket)
+        except BaseException:
+            self._leave(ticket)  # an interrupt has cut the first one short
+            raise
+
+    def _leave(self, ticket: Ticket) -> None:
         ticket.end()
         line = self._lines.get(ticket.params_hash)
         if line is not None and not line:
@@ -253,7 +207,8 @@ class SingleFlight:
         raise AssertionError("patience has no end")
 
     def _try_lock(self, ticket: Ticket) -> bool:
-        self.clean_up_once()
+        if not self._is_clean:
+            self.clean_up_once()
         self._holding.add(weakref.ref(ticket, self._holding.discard))
         # A child forked before we note the lock down could not abandon it, and would keep it from us.
         with forks_held_off():
@@ -268,6 +223,75 @@ class SingleFlight:
             ticket = entry()
             if ticket is not None and ticket.lock is not None and ticket.is_over():
                 self._end(ticket)
+
+
+class Flight(Generic[T]):
+    """
+    A key that is led, or waited for, from the begin of a block to its end; see `SingleFlight.lead`.
+
+    Attributes:
+        answer: Looks the key up.
+    """
+
+    _ticket: Ticket | None = None
+    _outlives = False
+
+    def __init__(self, flights: SingleFlight, params_hash: str, answer: Callable[[], T | None], waits: bool) -> None:
+        self._flights = flights
+        self._params_hash = params_hash
+        self.answer = answer
+        self._waits = waits
+
+    @property
+    def lock(self) -> KeyLock | None:
+        """The lock of the key, if it is ours."""
+        return None if self._ticket is None else self._ticket.lock
+
+    def __enter__(self) -> T | None:
+        flights, answer = self._flights, self.answer
+        ticket = ThreadTicket(flights._locks, self._params_hash, calling_frame(contextlib.__file__))
+        try:
+            self._ticket = ticket
+            enter(ticket, flights._locks)
+            if not self._waits:
+                return flights._take_at_once(ticket, answer)
+            has_waited = flights._wait_in_line(ticket)
+            return (answer() if has_waited else None) or flights._wait_for_lock(ticket, answer)
+        except BaseException:
+            flights._end(ticket)
+            raise
+
+    def __exit__(self, *exception: object) -> None:
+        if not self._outlives:
+            self.end()
+
+    def outlive_block(self) -> None:
+        """Last until `end`, or as long as the thread, and not only until the end of the block."""
+        if self._ticket is not None:
+            leave(self._ticket)
+        self._outlives = True
+
+    def end(self) -> None:
+        """Let go of the key."""
+        if self._ticket is not None:
+            self._flights._end(self._ticket)
+
+    async def __aenter__(self) -> T | None:
+        flights, answer = self._flights, self.answer
+        ticket = TaskTicket(flights._locks, self._params_hash)
+        try:
+            self._ticket = ticket
+            enter(ticket, flights._locks)
+            if not self._waits:
+                return flights._take_at_once(ticket, answer)
+            found = answer() if await flights._wait_in_line_async(ticket) else None
+            return found or await flights._wait_for_lock_async(ticket, answer)
+        except BaseException:
+            flights._end(ticket)
+            raise
+
+    async def __aexit__(self, *exception: object) -> None:
+        self.__exit__()
 
 
 class _Backoff:

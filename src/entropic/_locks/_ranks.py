@@ -9,6 +9,7 @@ by one process each.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -28,10 +29,15 @@ _are_independent: ContextVar[bool] = ContextVar("_are_independent", default=Fals
 
 def count_of_ranks() -> int:
     """How many ranks an MPI launcher has started of this program; 1 if none has, or if they are independent."""
+    count = launched()
+    return 1 if count == 1 or os.environ.get(CHOICE) == INDEPENDENT else count
+
+
+@functools.cache
+def launched() -> int:
+    """As `count_of_ranks`, as the launcher has told when this process began: asked once."""
     sizes = [int(size) for name in _SIZES if (size := os.environ.get(name, "")).isdecimal()]
-    if not sizes or _OF_TASKS in os.environ or os.environ.get(CHOICE) == INDEPENDENT:
-        return 1
-    return max(sizes) or 1
+    return 1 if not sizes or _OF_TASKS in os.environ else max(sizes) or 1
 
 
 def refuse_ranks() -> None:
@@ -43,7 +49,9 @@ def refuse_ranks() -> None:
     """
     if _are_independent.get() or _POOLS in sys.modules:
         return
-    count = max(count_of_ranks(), _size_of_world())
+    count = count_of_ranks()
+    if "mpi4py.MPI" in sys.modules:
+        count = max(count, _size_of_world())
     if count > 1:
         raise SeveralRanksError(count)
 
@@ -60,8 +68,8 @@ def independent_ranks() -> Iterator[None]:
 
 def _size_of_world() -> int:
     """The number of ranks as mpi4py knows it, if this process uses it."""
-    mpi = sys.modules.get("mpi4py.MPI")
-    if mpi is None or os.environ.get(CHOICE) == INDEPENDENT:
+    mpi = sys.modules["mpi4py.MPI"]
+    if os.environ.get(CHOICE) == INDEPENDENT:
         return 1
     try:
         return int(mpi.COMM_WORLD.Get_size()) if mpi.Is_initialized() and not mpi.Is_finalized() else 1

@@ -47,12 +47,23 @@ class Ticket:
         if self.lock is not None:
             self.lock.release()
             self.lock = None
-        if self._line is not None:
-            with contextlib.suppress(ValueError):
-                self._line.remove(weakref.ref(self))
-            self._line.wake_first()
+        line = self._line
+        if line is not None:
+            try:
+                line.remove(weakref.ref(self))
+            except ValueError:
+                pass
+            if line:
+                line.wake_first()
             self._line = None
         self._locks = None  # the context it was entered in may keep the ticket for long, and need not keep these
+
+    def outlive(self) -> None:
+        """Last until it is ended, whatever becomes of the function that has taken it."""
+
+    def hang_bell(self) -> None:
+        """Be woken from now on, to look again whether it is first."""
+        raise NotImplementedError
 
     def is_over(self) -> bool:
         """Whether it has ended, or what took it has, without a word."""
@@ -85,21 +96,31 @@ class ThreadTicket(Ticket):
         super().__init__(locks, params_hash)
         self._frame = frame
         self._thread = threading.current_thread()
-        # A lock that nobody owns: unlike an event it can be set by a signal handler that interrupts who waits for it.
-        self._bell = threading.Lock()
-        self._bell.acquire()
+        self._bell: threading.Lock | None = None
 
     def end(self) -> None:
         super().end()
         self._frame = None
 
+    def outlive(self) -> None:
+        self._frame = None
+
+    def hang_bell(self) -> None:
+        # A lock that nobody owns: unlike an event it can be set by a signal handler that interrupts who waits for it.
+        bell = threading.Lock()
+        bell.acquire()
+        self._bell = bell
+
     def wake(self) -> bool:
-        with contextlib.suppress(RuntimeError):  # it has been rung already
-            self._bell.release()
+        bell = self._bell
+        if bell is not None:  # else it has yet to look for the first time
+            with contextlib.suppress(RuntimeError):  # it has been rung already
+                bell.release()
         return True
 
     def wait(self, seconds: float) -> bool:
         """Whether it was woken in time."""
+        assert self._bell is not None
         return self._bell.acquire(timeout=seconds)
 
     def _is_dropped(self) -> bool:
@@ -115,9 +136,14 @@ class TaskTicket(Ticket):
         self._loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         self._task = None if task is None else weakref.ref(task)
+        self._bell: asyncio.Future[None] | None = None
+
+    def hang_bell(self) -> None:
         self._bell = self._loop.create_future()
 
     def wake(self) -> bool:
+        if self._bell is None:
+            return not self._loop.is_closed()
         try:
             self._loop.call_soon_threadsafe(self._ring)
         except RuntimeError:
@@ -126,11 +152,12 @@ class TaskTicket(Ticket):
         return True
 
     def _ring(self) -> None:
-        if not self._bell.done():
+        if self._bell is not None and not self._bell.done():
             self._bell.set_result(None)
 
     async def wait(self, seconds: float) -> bool:
         """Whether it was woken in time."""
+        assert self._bell is not None
         await asyncio.wait((self._bell,), timeout=seconds)  # wait_for would swallow some cancellations
         was_woken = self._bell.done()
         if was_woken:
@@ -153,17 +180,17 @@ class Line(deque["weakref.ref[Ticket]"]):
 
     def is_led_by(self, ticket: Ticket) -> bool:
         """Whether a ticket is first."""
+        try:
+            if self[0]() is ticket:
+                return True
+        except IndexError:
+            pass
         first = self._first()
         return first is None or first is ticket
 
     def is_led(self) -> bool:
         """Whether there is a ticket in it that is not over."""
         return self._first() is not None
-
-    def lock(self) -> KeyLock | None:
-        """The lock of the first ticket."""
-        first = self._first()
-        return None if first is None else first.lock
 
     def wake_first(self, _: object = None) -> None:
         """Have the owner of the first ticket look."""
@@ -197,7 +224,16 @@ def enter(ticket: Ticket, locks: KeyLocks) -> None:
     Raises:
         ReentrantRunError: It wants, or leads, that key already.
     """
-    around = _leading.get()
-    if any(one.is_for(locks, ticket.params_hash) and not one.is_over() for one in around):
-        raise ReentrantRunError(ticket.params_hash)
-    _leading.set((*(one for one in around if not one._has_ended), ticket))
+    left: tuple[Ticket, ...] = ()
+    for one in _leading.get():
+        if not one._has_ended:
+            if one.is_for(locks, ticket.params_hash) and not one.is_over():
+                raise ReentrantRunError(ticket.params_hash)
+            left = (*left, one)
+    _leading.set((*left, ticket))
+
+
+def leave(ticket: Ticket) -> None:
+    """Note that nothing waits for a key any more from within the current context, though the ticket goes on."""
+    ticket.outlive()
+    _leading.set(tuple(one for one in _leading.get() if one is not ticket))

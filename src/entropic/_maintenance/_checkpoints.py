@@ -56,6 +56,13 @@ class CheckpointedRun:
         times = (one.get("elapsed_seconds") for one in self.attempts)
         return float(sum(one for one in times if isinstance(one, (int, float))))
 
+    @property
+    def state(self) -> str:
+        """``"under way"``, ``"not begun"``, or how the last attempt ended, such as ``"stopped"``."""
+        if self.is_in_use:
+            return "under way"
+        return str(self.attempts[-1].get("outcome", "")) if self.attempts else "not begun"
+
     def remove(self) -> bool:
         """
         Remove the folder, unless an attempt is under way; tell whether it is gone.
@@ -74,8 +81,7 @@ class CheckpointedRun:
         asked = "" if self.purpose == "call" else self.purpose
         what = " ".join(filter(None, [self.params_hash, self.function, f"({point})" if point else "", asked]))
         count = len(self.attempts)
-        state = "under way" if self.is_in_use else str(self.attempts[-1].get("outcome", "")) if count else "not begun"
-        tried = f"{count} attempt{'' if count == 1 else 's'}, {self.elapsed_seconds:.1f} s, {state}"
+        tried = f"{count} attempt{'' if count == 1 else 's'}, {self.elapsed_seconds:.1f} s, {self.state}"
         return one_line(f"{local_time(self.last_seen_at)} {what or 'an unknown run'}: {tried}; at {self.path}")
 
 

@@ -162,7 +162,7 @@ def _explain_here(
     if found.kind == "other function":
         return _explained(key, None, (found.reason,))
     record = engine.shown(candidate, key)
-    notes = RunNotes(engine.settings.results_dir)
+    notes = engine.notes
     if found.is_hit or policy is None:
         return _explained(key, record, _why_it_answers(notes, candidate.record, key))
     return _of_earlier_code(key, record, _why_it_answers(notes, candidate.record, key), found.reason, policy)

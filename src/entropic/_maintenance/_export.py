@@ -9,7 +9,8 @@ Chosen runs, to hand on: in a folder or a zip file, which is a store of its own 
         .entropic/        identity, journal, and what is known of the code of these runs
 
 Nothing from outside the results folder is taken in, whatever a record, a name or a link says, unless the user asks for
-it: the records may come from somebody else, and the export may go back there.
+it: the records may come from somebody else, and the export may go back there. A result that is not what was recorded is
+not taken either.
 """
 
 from __future__ import annotations
@@ -19,15 +20,27 @@ import os
 import re
 import shutil
 import stat
-import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from .._engine import CannotTakeError, Part, Refused, Rules, RunCache, Settings, copy_parts, first_defect, is_inside
-from .._fs import NamedTuple, open_own_file, replacing, status_of
+from .._engine import (
+    CannotTakeError,
+    Part,
+    Refused,
+    Rules,
+    RunCache,
+    Settings,
+    copy_parts,
+    first_defect,
+    is_inside,
+    require_as_recorded,
+    written,
+)
+from .._fs import NamedTuple, replacing, status_of
 from .._record import RunRecord, companions_of, copy_record, is_utf8
 from .._tables import RecordList
 from ..index import open_index
@@ -68,12 +81,10 @@ class ExportOptions(NamedTuple):
 
 
 class Receiver(Protocol):
-    """What takes the parts of results."""
+    """What takes results."""
 
-    keeps_links: bool
-
-    def add(self, parts: Sequence[Part], folder: str) -> None:
-        """Take parts, into a folder below the results."""
+    def add(self, folder: str, write: Callable[[Path], object]) -> None:
+        """Take what is written, and compared with its record, into a folder below the results."""
         ...
 
 
@@ -95,7 +106,7 @@ def export(
         raise FileExistsError(f"Cannot export to {str(target)!r}: there is something of that name already.")
     is_zip = target.suffix.lower() == ".zip"
     if options.preview:
-        under_way = _Export(engine, _Nothing(keeps_links=not is_zip), options)
+        under_way = _Export(engine, None, options, keeps_links=not is_zip)
         under_way.take_all(records, step)
     elif is_zip:
         under_way = _export_to_zip(engine, records, target, options, step)
@@ -114,13 +125,13 @@ def _export_to_zip(
     with (
         replacing(target) as draft,
         zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive,
-        tempfile.TemporaryDirectory() as place,
+        _draft_beside(target) as place,
     ):
-        under_way = _Export(engine, _Archive(archive), options)
+        under_way = _Export(engine, _Archive(archive, place / "result"), options, keeps_links=False)
         under_way.take_all(records, step)
-        under_way.write_store(Path(place))
-        for name in _files_below(place):
-            _add_to_archive(archive, os.path.join(place, name), name)
+        under_way.write_store(place / "store")
+        for name in _files_below(place / "store"):
+            _add_to_archive(archive, place / "store" / name, name)
     return under_way
 
 
@@ -131,26 +142,35 @@ def _export_to_folder(
     options: ExportOptions,
     step: Callable[[RunRecord], object],
 ) -> _Export:
-    unfinished = target.with_name(f".{target.name}.{os.urandom(8).hex()}.draft")
-    try:
-        unfinished.joinpath(RESULTS).mkdir(parents=True)
-        under_way = _Export(engine, _Folder(unfinished / RESULTS), options)
+    with _draft_beside(target) as place:
+        (place / "store" / RESULTS).mkdir(parents=True)
+        under_way = _Export(engine, _Folder(place / "store" / RESULTS, place / "result"), options, keeps_links=True)
         under_way.take_all(records, step)
-        under_way.write_store(unfinished)
-        os.rename(unfinished, target)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
+        under_way.write_store(place / "store")
+        os.rename(place / "store", target)
     return under_way
 
 
-class _Export:
-    """One export under way."""
+@contextlib.contextmanager
+def _draft_beside(target: Path) -> Iterator[Path]:
+    """A folder on the same file system, which is removed in the end."""
+    place = target.with_name(f".{target.name}.{os.urandom(8).hex()}.draft")
+    try:
+        place.mkdir(parents=True)
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
-    def __init__(self, engine: RunCache, receiver: Receiver, options: ExportOptions) -> None:
+
+class _Export:
+    """One export under way; without a receiver only a preview of it."""
+
+    def __init__(
+        self, engine: RunCache, receiver: Receiver | None, options: ExportOptions, *, keeps_links: bool
+    ) -> None:
         self._engine = engine
         self._receiver = receiver
-        self._rules = Rules(engine.paths, options.outside, receiver.keeps_links)
+        self._rules = Rules(engine.paths, options.outside, keeps_links)
         self._results_dir = os.path.realpath(engine.settings.results_dir)
         self._names = _Names()
         self._places: dict[Path, str] = {}
@@ -175,8 +195,15 @@ class _Export:
         """Make a folder the store of the runs that were taken, but for their results."""
         results_dir = folder / RESULTS
         index = open_index(None, folder / INDEX, results_dir, durable=False)
-        settings = self._engine.settings
-        made = RunCache(Settings(results_dir, settings.file_suffix, index, False, False, None, False))
+        settings = Settings(
+            results_dir=results_dir,
+            file_suffix=self._engine.settings.file_suffix,
+            index=index,
+            durable=False,
+            digest_up_to_bytes=None,
+            provenance=False,
+        )
+        made = RunCache(settings)
         with contextlib.closing(made):
             made.recorder.require_writable()
             made.writer.insert_many(self._twins)
@@ -206,15 +233,18 @@ class _Export:
         path, beside = record.result_path, companions_of(record)
         parts = self._rules.parts(path, path.name)
         parts += [part for name in beside for part in self._rules.parts(path.with_name(name), name)]
-        if not self._receiver.keeps_links:  # it may be unpacked anywhere
+        if not self._rules.keeps_links:  # it may be unpacked anywhere
             _require_plain([part.name for part in parts if part.name != path.name])
         folder = _relative_folder(path, self._results_dir)
         name = path.name if is_plain(path.name) else _plain(path.name)
         renamed = [part._replace(name=_renamed(part.name, path.name, name)) for part in parts]
         if folder is None or name != path.name or not self._names.are_free(folder, renamed):
             folder = self._names.new_folder(record.params_hash)
+        if self._receiver is None:
+            require_as_recorded(record, path)
+        else:
+            self._receiver.add(folder, lambda place: written(record, place / name, partial(copy_parts, renamed)))
         self._names.take(folder, renamed)
-        self._receiver.add(renamed, folder)
         return os.path.join(folder, name)
 
 
@@ -244,52 +274,67 @@ class _Names:
         return f"{self._moment:.6f}_{params_hash}"
 
 
-class _Nothing:
-    """Takes nothing: for a preview."""
-
-    def __init__(self, *, keeps_links: bool) -> None:
-        self.keeps_links = keeps_links
-
-    def add(self, parts: Sequence[Part], folder: str) -> None:
-        """Do nothing."""
-
-
 class _Folder:
-    """Takes parts into a folder of results."""
+    """
+    Takes results into a folder.
 
-    keeps_links = True
+    Args:
+        results_dir: The folder.
+        place: Where one is written, to be moved; on the same file system.
+    """
 
-    def __init__(self, results_dir: Path) -> None:
+    def __init__(self, results_dir: Path, place: Path) -> None:
         self._results_dir = results_dir
+        self._place = place
 
-    def add(self, parts: Sequence[Part], folder: str) -> None:
-        """Copy parts."""
-        place = self._results_dir / folder
-        place.mkdir(parents=True, exist_ok=True)
-        copy_parts(parts, place)
+    def add(self, folder: str, write: Callable[[Path], object]) -> None:
+        """Move what is written."""
+        target = self._results_dir / folder
+        target.mkdir(parents=True, exist_ok=True)
+        with _emptied(self._place):
+            write(self._place)
+            for path in self._place.iterdir():
+                os.rename(path, target / path.name)
 
 
 class _Archive:
-    """Takes parts into a zip file, which is unpacked without links."""
+    """
+    Takes results into a zip file, which is unpacked without links.
 
-    keeps_links = False
+    Args:
+        archive: The zip file.
+        place: Where one is written, to be compressed.
+    """
 
-    def __init__(self, archive: zipfile.ZipFile) -> None:
+    def __init__(self, archive: zipfile.ZipFile, place: Path) -> None:
         self._archive = archive
+        self._place = place
 
-    def add(self, parts: Sequence[Part], folder: str) -> None:
-        """Compress parts; of folders only empty ones need an entry."""
-        filled = {os.path.dirname(part.name) for part in parts}
-        for part in parts:
-            name = os.path.join(RESULTS, folder, part.name)
-            if part.kind == "file":
-                _add_to_archive(self._archive, part.source, name)
-            elif part.kind == "folder" and part.name not in filled:
-                self._archive.writestr(zipfile.ZipInfo(f"{name}/"), b"")
+    def add(self, folder: str, write: Callable[[Path], object]) -> None:
+        """Compress what is written; of folders only empty ones need an entry."""
+        with _emptied(self._place):
+            write(self._place)
+            for top, folders, names in os.walk(self._place):
+                folders.sort()
+                place = os.path.join(RESULTS, folder, os.path.relpath(top, self._place))
+                for name in sorted(names):
+                    _add_to_archive(self._archive, Path(top, name), os.path.normpath(os.path.join(place, name)))
+                if not folders and not names:
+                    self._archive.writestr(zipfile.ZipInfo(f"{os.path.normpath(place)}/"), b"")
 
 
-def _add_to_archive(archive: zipfile.ZipFile, source: str, name: str) -> None:
-    with os.fdopen(open_own_file(source), "rb") as read:
+@contextlib.contextmanager
+def _emptied(place: Path) -> Iterator[None]:
+    """A folder for one result."""
+    place.mkdir()
+    try:
+        yield
+    finally:
+        shutil.rmtree(place)
+
+
+def _add_to_archive(archive: zipfile.ZipFile, source: Path, name: str) -> None:
+    with source.open("rb") as read:
         info = zipfile.ZipInfo.from_file(source, name, strict_timestamps=False)
         info.compress_type = zipfile.ZIP_DEFLATED
         info.external_attr = (stat.S_IFREG | os.fstat(read.fileno()).st_mode & _RIGHTS) << 16
@@ -297,7 +342,7 @@ def _add_to_archive(archive: zipfile.ZipFile, source: str, name: str) -> None:
             shutil.copyfileobj(read, written, 1 << 20)
 
 
-def _files_below(folder: str) -> Iterator[str]:
+def _files_below(folder: Path) -> Iterator[str]:
     for top, _, names in os.walk(folder):
         yield from (os.path.relpath(os.path.join(top, name), folder) for name in sorted(names))
 

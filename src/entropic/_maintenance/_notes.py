@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .._code import RunNotes
 from .._engine import RunCache, run_mark
 from .._record import RecordedReads, RunRecord
 
@@ -34,5 +33,4 @@ def take_over_notes(
         if (reads := RecordedReads.of(record)) is not None:
             codes.add(reads.mark)
     engine.codebook.take_over(other.codebook, codes, names, frozenset(map(run_mark, records if new is None else new)))
-    mine, theirs = RunNotes(engine.settings.results_dir), RunNotes(other.settings.results_dir)
-    mine.take_over(theirs, (record.provenance for record in records))
+    engine.notes.take_over(other.notes, (record.provenance for record in records))

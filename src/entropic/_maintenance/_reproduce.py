@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal
 
-from .._engine import CannotReplayError, Comparison, RunCache, call_of, given_new_checkpoint, save_of, suffix_of
+from .._current import CurrentRun, hearing_signals
+from .._engine import CannotReplayError, Comparison, RunCache, Work, call_of, given_new_checkpoint
 from .._fs import NamedTuple, digest_like, status_of
 from .._record import RunRecord, one_line
 from .._results import Stage
-from .._stopping import CurrentRun, hearing_signals
 from ._differences import first_difference
 
 __all__ = ["Reproduction", "ReproductionReport"]
@@ -112,11 +112,9 @@ def reproduce(
     return ReproductionReport(_reproduced(engine, record, comparison, trusted) for record in chosen)
 
 
-def run_again(
-    engine: RunCache, record: RunRecord, call: Callable[[Path], object], comparison: Comparison | None
-) -> Reproduction:
+def run_again(engine: RunCache, record: RunRecord, call: Work, comparison: Comparison | None) -> Reproduction:
     """Make the result of a record anew, in a private place, and compare the two."""
-    suffix = suffix_of(call) or engine.settings.file_suffix
+    suffix = call.traits.suffix or engine.settings.file_suffix
     with hearing_signals(), CurrentRun(), given_new_checkpoint(engine.staging, record.params_hash, call):
         stage = engine.staging.stage_again(record.params_hash, suffix, stem_of(record))
         return again(record, engine.paths.files_of(record), call, stage, comparison)
@@ -135,7 +133,7 @@ def _reproduced(
 def again(
     record: RunRecord,
     files: Sequence[Path],
-    call: Callable[[Path], object],
+    call: Work,
     stage: Stage,
     comparison: Comparison | None,
 ) -> Reproduction:
@@ -152,9 +150,9 @@ def again(
     try:
         try:
             returned = call(stage.path)
-            if (save := save_of(call)) is not None:
+            if (save := call.traits.save) is not None:
                 save(stage.path, returned)
-            difference = _difference(record, files, stage.written(), comparison)
+            difference = _difference(record, files, Path(stage.written().path), comparison)
         except Exception as error:  # of the function or of the comparison: told, so that the other runs are checked too
             return Reproduction(record, "failed", f"{type(error).__name__}: {error}")
         return Reproduction(record, "same" if difference is None else "different", difference or "")

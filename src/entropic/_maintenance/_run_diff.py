@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .._code import RunNotes, diff_of
+from .._code import diff_of
 from .._engine import RunCache, identity_fields
 from .._record import RecordedReads, RunRecord, local_time, one_line, path_text, size_text, time_text
 from ..errors import NotRecordedError
@@ -158,7 +158,7 @@ class _Comparison:
         self._first, self._second = first, second
         self._both = first.provenance, second.provenance
         self._names = RunNames(engine)
-        self._notes = RunNotes(engine.settings.results_dir)
+        self._notes = engine.notes
         self._unknown: list[str] = []
 
     def told(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ._cells import cell_text, frame_value, is_misleading, is_utf8, local_time, moment_of, one_line, plain_text
     from ._companions import companions_of, listed_members
     from ._flat import flatten
-    from ._folded import folded
+    from ._folded import folded, folded_texts, read_through
     from ._inputs import RunInput, inputs_among, inputs_text
     from ._labels import call_text, short_name
     from ._reads import ReadFile, RecordedReads, content_mark
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
         copy_record,
         document_text,
         encoded,
+        handed_out,
         is_pinned,
         lazy_copy,
+        new_record,
         path_text,
         place_below,
         with_params,
@@ -39,7 +41,9 @@ __all__ = [
     "encoded",
     "flatten",
     "folded",
+    "folded_texts",
     "frame_value",
+    "handed_out",
     "inputs_among",
     "inputs_text",
     "is_misleading",
@@ -49,10 +53,12 @@ __all__ = [
     "listed_members",
     "local_time",
     "moment_of",
+    "new_record",
     "one_line",
     "path_text",
     "place_below",
     "plain_text",
+    "read_through",
     "short_name",
     "size_text",
     "time_text",
@@ -66,10 +72,13 @@ __getattr__, __dir__ = door(
         "_cells": "cell_text frame_value is_misleading is_utf8 local_time moment_of one_line plain_text",
         "_companions": "companions_of listed_members",
         "_flat": "flatten",
-        "_folded": "folded",
+        "_folded": "folded folded_texts read_through",
         "_inputs": "RunInput inputs_among inputs_text",
         "_labels": "call_text short_name",
         "_reads": "ReadFile RecordedReads content_mark",
-        "_record": "RunRecord copy_record document_text encoded is_pinned lazy_copy path_text place_below with_params",
+        "_record": (
+            "RunRecord copy_record document_text encoded handed_out is_pinned lazy_copy new_record path_text "
+            "place_below with_params"
+        ),
     },
 )

@@ -156,6 +156,8 @@ def is_utf8(text: str) -> bool:
         >>> is_utf8("café"), is_utf8("caf\udce9")
         (True, False)
     """
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:

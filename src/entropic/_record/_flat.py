@@ -21,6 +21,8 @@ def flatten(values: Mapping[str, Any]) -> dict[str, Any]:
         >>> flatten({"a.b": 1, "a": {"b": 2}})
         {'a.b': 1, 'a': {'b': 2}}
     """
+    if not any(type(value) is dict for value in values.values()):
+        return dict(values)
     leaves = {name: list(_leaves(name, value)) for name, value in values.items()}
     taken = Counter(name for found in leaves.values() for name, _ in found)
     taken.update(name for name, found in leaves.items() if name not in (one for one, _ in found))

@@ -28,13 +28,13 @@ def call_text(record: RunRecord) -> str:
 
 def short_name(function: str) -> str:
     """
-    Return the last part of a function's name.
+    Return the last part of a function's name; all of a name with a space in it, such as that of a program.
 
     Example:
-        >>> short_name("study.Model.solve"), short_name("simulate wing"), short_name("f.<locals>.g")
-        ('solve', 'simulate wing', 'g')
+        >>> short_name("study.Model.solve"), short_name("$ ./solver.sh {n}"), short_name("f.<locals>.g")
+        ('solve', '$ ./solver.sh {n}', 'g')
     """
-    return function.rpartition(".")[2] or function
+    return function if " " in function else function.rpartition(".")[2] or function
 
 
 def _value_text(value: Any) -> str:

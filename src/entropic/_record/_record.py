@@ -2,21 +2,30 @@
 
 # Annotations are evaluated here: the class bears the name of a public module, where nobody could look them up.
 
-import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from sys import intern
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from ..hashing import RESERVED, copy_mapping, decode, decode_params, encode
-from ._flat import flatten
+from .. import hashing
+from .._fs import dataclass, field
+from ..hashing import RESERVED, decode_params, encode
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from ._inputs import RunInput
     from ._reads import ReadFile
+
+    class Pack(Protocol):
+        """Holds records, to be made anew when they are looked at."""
+
+        def record(self, place: int) -> "RunRecord":
+            """The one at a place."""
+            ...
+
 
 _CONTAINERS = ("params", "metadata", "provenance")
 _OFTEN_THE_SAME = frozenset({"function", "code", "host", "user", "python", "platform", "entropic", "command"})
@@ -24,9 +33,13 @@ _REQUIRED = ("params_hash", "result_path", "created_at")
 _FIELDS = frozenset({*_CONTAINERS, *_REQUIRED})
 
 
-def _shared(name: str, value: Any) -> Any:
-    """What was noted of a run; texts that most records of an index have in common are held once."""
-    return intern(value) if name in _OFTEN_THE_SAME and type(value) is str else decode(value)
+def _noted(provenance: dict[str, Any]) -> dict[str, Any]:
+    """What was noted of a run; names, and texts that most records of an index have in common, are held once."""
+    noted = dict(zip(map(intern, provenance), provenance.values(), strict=True))
+    for name in _OFTEN_THE_SAME & noted.keys():
+        if type(noted[name]) is str:
+            noted[name] = intern(noted[name])
+    return decode_params(noted)
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,6 +75,24 @@ class RunRecord:
     metadata: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
 
+    def __init__(
+        self,
+        params: dict[str, Any],
+        result_path: Path,
+        params_hash: str,
+        created_at: str,
+        metadata: dict[str, Any] | None = None,
+        provenance: dict[str, Any] | None = None,
+    ) -> None:
+        self.__dict__.update(
+            params=params,
+            result_path=result_path,
+            params_hash=params_hash,
+            created_at=created_at,
+            metadata={} if metadata is None else metadata,
+            provenance={} if provenance is None else provenance,
+        )
+
     def __repr__(self) -> str:
         # Without the provenance, which would be two thirds of it; what names the function is worth its place.
         shown = ("params", "result_path", "params_hash", "created_at", "metadata")
@@ -75,7 +106,8 @@ class RunRecord:
         printer.text(short_text(self))
 
     def _repr_html_(self) -> str:
-        from ._html import pairs_as_html  # loaded by notebooks, not by every process that looks something up
+        from ._flat import flatten  # loaded by notebooks, not by every process that looks something up
+        from ._html import pairs_as_html
 
         own: dict[str, Any] = {
             "result_path": str(self.result_path),
@@ -122,7 +154,7 @@ class RunRecord:
 
     def __dir__(self) -> list[str]:
         inherited = {name for name in object.__dir__(self) if name.startswith("__") or not name.startswith("_")}
-        return sorted(inherited | self.__dataclass_fields__.keys())
+        return sorted(inherited | _FIELDS)
 
     def to_dict(self) -> dict[str, Any]:
         """
@@ -133,17 +165,8 @@ class RunRecord:
             >>> sorted(record.to_dict())
             ['created_at', 'metadata', 'n', 'params_hash', 'result_path']
         """
-        document: dict[str, Any] = {
-            "params_hash": self.params_hash,
-            "result_path": str(self.result_path),
-            "created_at": self.created_at,
-            "metadata": encode(self.metadata),
-        }
-        if self.provenance:
-            document["provenance"] = encode(self.provenance)
-        for name, value in self.params.items():
-            document[name] = encode(value)
-        return document
+        params = {name: encode(value) for name, value in self.params.items()}
+        return _document(self, encode(self.metadata), encode(self.provenance), params)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "RunRecord":
@@ -166,11 +189,11 @@ class RunRecord:
             raise ValueError("the record's 'metadata' or 'provenance' is not a mapping")
         record = object.__new__(cls)
         record.__dict__.update(
-            params={intern(name): decode(value) for name, value in data.items() if name not in RESERVED},
+            params=decode_params({intern(name): value for name, value in data.items() if name not in RESERVED}),
             params_hash=data["params_hash"],
             created_at=data["created_at"],
             metadata=decode_params(metadata),
-            provenance={intern(name): _shared(name, value) for name, value in provenance.items()},
+            provenance=_noted(provenance),
             _path=data["result_path"],
         )
         return record
@@ -180,37 +203,74 @@ class RunRecord:
         def __getattr__(self, name: str) -> Any:
             if "_folded" in self.__dict__ and name in _FIELDS:
                 return _unfold(self, name)
-            source = self.__dict__.get("_copied_from")
             if name == "result_path" and (path := self.__dict__.get("_path")) is not None:
                 return self.__dict__.setdefault(name, Path(path))
-            if name == "result_path" and source is not None:
-                return self.__dict__.setdefault(name, source.result_path)
-            if source is None or name not in _CONTAINERS:
+            source = self.__dict__.get("_copied_from")
+            if source is None or name not in _FIELDS:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            value = getattr(source, name)
             # Two threads may both copy; setdefault lets one copy win for both.
-            return self.__dict__.setdefault(name, copy_mapping(getattr(source, name)))
+            return self.__dict__.setdefault(name, hashing.copy_mapping(value) if name in _CONTAINERS else value)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: getattr(self, name) for name in self.__match_args__}
 
 
 RunRecord.__module__ = "entropic.record"
 
 
-class Pack(Protocol):
-    """Holds records, to be made anew when they are looked at."""
+def _document(
+    record: RunRecord, metadata: dict[str, Any], provenance: dict[str, Any], params: dict[str, Any]
+) -> dict[str, Any]:
+    document = {
+        "params_hash": record.params_hash,
+        "result_path": path_text(record),
+        "created_at": record.created_at,
+        "metadata": metadata,
+    }
+    if provenance:
+        document["provenance"] = provenance
+    document |= params
+    return document
 
-    def record(self, place: int) -> RunRecord:
-        """The one at a place."""
-        ...
+
+def new_record(
+    *,
+    params: dict[str, Any],
+    path: str,
+    params_hash: str,
+    created_at: str,
+    metadata: dict[str, Any],
+    provenance: dict[str, Any],
+) -> RunRecord:
+    """Make a record whose path is a text as yet; see `path_text`."""
+    record = object.__new__(RunRecord)
+    record.__dict__.update(
+        params=params,
+        _path=path,
+        params_hash=params_hash,
+        created_at=created_at,
+        metadata=metadata,
+        provenance=provenance,
+    )
+    return record
 
 
-def unfolded_later(pack: Pack, place: int) -> RunRecord:
+def unfolded_later(pack: "Pack", place: int) -> RunRecord:
     """Return the record at a place of a pack, which is asked for it when it is looked at."""
     record = object.__new__(RunRecord)
     # One attribute, and not by way of ``__dict__``: this would take more than all the rest.
-    object.__setattr__(record, "_folded", (pack, place))
+    object.__setattr__(record, "_folded", (pack, place, False))
     return record
+
+
+def folded_at(record: RunRecord) -> "tuple[Pack, int] | None":
+    """Where a record is folded, for as long as none of its containers has been handed out; else None."""
+    try:
+        pack, place, has_containers = object.__getattribute__(record, "_folded")
+    except AttributeError:
+        return None
+    return None if has_containers else (pack, place)
 
 
 def _unfold(record: RunRecord, name: str) -> Any:
@@ -218,35 +278,49 @@ def _unfold(record: RunRecord, name: str) -> Any:
     fields = record.__dict__
     if name == "result_path" and (path := fields.get("_path")) is not None:
         return fields.setdefault(name, Path(path))
-    pack, place = fields["_folded"]
+    pack, place, _ = fields["_folded"]
     source = pack.record(place)
-    for one in (name,) if name in _CONTAINERS else _REQUIRED:
-        fields.setdefault(one, getattr(source, one))
-    return fields[name]
+    if name in _CONTAINERS:
+        fields["_folded"] = pack, place, True
+        return fields.setdefault(name, getattr(source, name))
+    fields.update(params_hash=source.params_hash, created_at=source.created_at, _path=path_text(source))
+    return getattr(record, name)
+
+
+_write = json.JSONEncoder(allow_nan=False).encode
 
 
 def document_text(record: RunRecord) -> str:
     """The document form as JSON text; the one that `encoded` remembers, if it does."""
     text: str | None = record.__dict__.get("_text")
-    return json.dumps(record.to_dict(), allow_nan=False) if text is None else text
-
-
-@contextlib.contextmanager
-def encoded(records: Iterable[RunRecord]) -> Iterator[None]:
-    """Remember `document_text` of some records until the end of the block: an index and a journal write the same."""
-    records = list(records)
-    for record in records:
-        record.__dict__["_text"] = document_text(record)
+    if text is not None:
+        return text
     try:
-        yield
-    finally:
-        for record in records:
+        return _write(_document(record, record.metadata, record.provenance, record.params))
+    except ValueError:  # a number that JSON has none for
+        return _write(record.to_dict())
+
+
+class encoded:
+    """Remembers `document_text` of some records until the end of the block: an index and a journal write the same."""
+
+    def __init__(self, records: Sequence[RunRecord]) -> None:
+        self._records = records
+
+    def __enter__(self) -> None:
+        for record in self._records:
+            record.__dict__["_text"] = document_text(record)
+
+    def __exit__(self, *exception: object) -> None:
+        for record in self._records:
             record.__dict__.pop("_text", None)
 
 
 def path_text(record: RunRecord) -> str:
     """The result path as text; a `Path` is made of it when one is asked for, which takes as long as reading it."""
-    return record.__dict__.get("_path") or str(record.result_path)
+    fields = record.__dict__
+    path: str | None = fields.get("_path") or fields.get("_copied_from", record).__dict__.get("_path")
+    return path or str(record.result_path)
 
 
 def is_pinned(record: RunRecord) -> bool:
@@ -257,12 +331,12 @@ def is_pinned(record: RunRecord) -> bool:
 def copy_record(record: RunRecord, result_path: Path | None = None) -> RunRecord:
     """Return a record equal to this one (or at another *result_path*) that shares no container with it."""
     return RunRecord(
-        params=copy_mapping(record.params),
+        params=hashing.copy_mapping(record.params),
         result_path=result_path or record.result_path,
         params_hash=record.params_hash,
         created_at=record.created_at,
-        metadata=copy_mapping(record.metadata),
-        provenance=copy_mapping(record.provenance),
+        metadata=hashing.copy_mapping(record.metadata),
+        provenance=hashing.copy_mapping(record.provenance),
     )
 
 
@@ -275,26 +349,29 @@ def place_below(record: RunRecord, folder: str) -> RunRecord:
     return twin
 
 
+def handed_out(record: RunRecord, folder: str) -> RunRecord:
+    """As `lazy_copy`, with the path below a folder."""
+    twin = object.__new__(RunRecord)
+    fields, path = twin.__dict__, path_text(record)
+    fields["_copied_from"] = record
+    fields["_path"] = path if path[:1] == "/" else f"{folder}/{path}"
+    return twin
+
+
 def lazy_copy(record: RunRecord) -> RunRecord:
     """
-    Copy a record that nobody mutates; its containers are copied when they are asked for.
+    Copy a record that nobody mutates; what it has is taken, its containers copied, when it is asked for.
 
     A hit hands out such a copy; most of those who get one only want the path.
     """
     # Filled past the frozen __setattr__, which would cost as much as the rest of a hit.
     twin = object.__new__(RunRecord)
-    source, fields = record.__dict__, twin.__dict__
-    if "result_path" in source:
-        fields["result_path"] = source["result_path"]
-    fields["params_hash"] = source["params_hash"]
-    fields["created_at"] = source["created_at"]
-    fields["_copied_from"] = record
+    twin.__dict__["_copied_from"] = record
     return twin
 
 
 def with_params(record: RunRecord, params: dict[str, Any]) -> RunRecord:
     """Return a `lazy_copy` of the same run whose params are written in another form."""
-    record.params_hash  # noqa: B018  # of a folded one: what is copied has to be there
     twin = lazy_copy(record)
     twin.__dict__["_copied_from"] = record.__dict__.get("_copied_from", record)
     twin.__dict__["params"] = params

@@ -8,7 +8,7 @@ Results as objects: one file is one object; anything else is an object for each 
     ├── 1769854174.763568_0123456789abcdef/a.txt        a file of one that is a folder
     └── .entropic/
         ├── id                                          the identity of the store that the prefix belongs to
-        ├── code-v1/                                    what is known of code, as in a results folder
+        ├── code-v1/                                    what is known of code and circumstances of runs
         └── manifests-v1/<name>.json                    what a result consists of that is more than one file
 
 An object is made and never replaced. A record has the size, the ETag and the SHA-256 of its object, or of the manifest,
@@ -21,8 +21,6 @@ import contextlib
 import hashlib
 import os
 import posixpath
-import re
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -39,11 +37,10 @@ from ._manifest import (
     require_inside,
     restore_time,
 )
+from ._object_names import MANIFESTS, object_name, top_of
 
 _OWN = ".entropic/"
-_SHARD = re.compile(r"[0-9a-f]{2}")  # a folder of results by the digits their hashes begin with
 IDENTITY = ".entropic/id"
-MANIFESTS = ".entropic/manifests-v1/"
 _CODE = ".entropic/code-v1/"
 
 _CHUNK_BYTES = 1 << 20
@@ -110,10 +107,18 @@ class RemoteResults:
             RemoteUnavailableError: It cannot be read, or written.
         """
         if self._identity is None:
-            self._identity = self._found_identity() or self._given_identity(wanted or os.urandom(16).hex())
+            self._identity = self._readable_identity() or self._given_identity(wanted or os.urandom(16).hex())
         if wanted is not None and wanted != self._identity:
             raise OtherRemoteError(self.url, self._identity, wanted)
         return self._identity
+
+    def _readable_identity(self) -> str | None:
+        try:
+            return self._found_identity()
+        except RemoteUnavailableError as error:
+            if isinstance(error.__cause__, PermissionError):
+                return None  # so S3 answers for what is not there, to who may not list what is
+            raise
 
     def _found_identity(self) -> str | None:
         try:
@@ -122,14 +127,28 @@ class RemoteResults:
             return None
 
     def _given_identity(self, identity: str) -> str:
+        content = f"{identity}\n".encode()
         try:
-            self._bucket.put_bytes_new(f"{identity}\n".encode(), IDENTITY)
+            self._bucket.put_bytes_new(content, IDENTITY)
+            self._require_kept(content)
         except NameTakenError:
             pass  # another host was first
         found = self._found_identity()
         if found is None:
             raise RemoteUnavailableError("make", f"{self.url}/{IDENTITY}", "what was written there is gone")
         return found
+
+    def _require_kept(self, content: bytes) -> None:
+        """
+        See, once for a prefix, that an object is not replaced: a store may not know what it is asked for.
+
+        Raises:
+            RemoteUnavailableError: It was.
+        """
+        with contextlib.suppress(NameTakenError):
+            self._bucket.put_bytes_new(content, IDENTITY)
+            reason = "it replaces objects that it is asked to make only if there are none, such as by If-None-Match"
+            raise RemoteUnavailableError("store results safely", self.url, reason)
 
     # ---- storing ----------------------------------------------------------------------------------------------------
 
@@ -152,11 +171,11 @@ class RemoteResults:
 
     def _store(self, name: str, pieces: Sequence[Piece]) -> Stored:
         if [kind for _, kind, _ in pieces] == ["file"]:
-            return self._store_file(pieces[0][2], name)
+            return self._store_file(pieces[0][2], object_name(name))
         folder = posixpath.dirname(name)
         entries = [self._store_piece(piece, folder) for piece in pieces]
         content = manifest_of(name, entries)
-        manifest = f"{MANIFESTS}{name}.json"
+        manifest = f"{MANIFESTS}{object_name(name)}.json"
         digest = hashlib.sha256(content).hexdigest()
         try:
             self._bucket.put_bytes_new(content, manifest)
@@ -169,7 +188,7 @@ class RemoteResults:
         if kind != "file":
             return {"name": name, "kind": kind, **({"target": source} if kind == "link" else {})}
         status = os.stat(source)
-        stored = self._store_file(source, posixpath.join(folder, name))
+        stored = self._store_file(source, object_name(posixpath.join(folder, name)))
         told = {"object": stored.name, "size_bytes": stored.size_bytes, "sha256": stored.sha256, "etag": stored.etag}
         return {"name": name, "kind": kind, **told, "mtime_ns": status.st_mtime_ns, "mode": mode_of(status)}
 
@@ -191,15 +210,16 @@ class RemoteResults:
 
     def _require_own(self, name: str, digest: str) -> None:
         """Go on if what has the name has our content: an attempt whose answer was lost had succeeded."""
-        with tempfile.TemporaryDirectory(prefix="entropic-") as folder:
-            copy = os.path.join(folder, "copy")
-            self._bucket.get(name, copy)
-            if measured(copy)[1] != digest:
-                raise NameTakenError(name)
+        try:
+            if self._bucket.measure(name)[1] == digest:
+                return
+        except NoSuchObjectError:
+            pass  # by now
+        raise NameTakenError(name)
 
     # ---- fetching ---------------------------------------------------------------------------------------------------
 
-    def fetch(self, stored: Stored, name: str, folder: str) -> list[str]:
+    def fetch(self, stored: Stored, name: str, folder: str) -> None:
         """
         Write a result into a folder of the caller's own, verified.
 
@@ -207,9 +227,6 @@ class RemoteResults:
             stored: What the record keeps.
             name: What the result is called there.
             folder: An empty folder.
-
-        Returns:
-            What is in the folder then, the result last.
 
         Raises:
             CannotFetchError: An object is gone, or is not what was stored.
@@ -219,7 +236,7 @@ class RemoteResults:
         try:
             if not stored.is_manifest:
                 self._fetch_file(stored.name, os.path.join(folder, name), stored.size_bytes, stored.sha256)
-                return [name]
+                return
             entries = self._manifest(stored)
             for entry in sorted(entries, key=is_link):  # links last: nothing is written by way of one
                 self._fetch_entry(entry, folder)
@@ -227,7 +244,6 @@ class RemoteResults:
                 require_inside(entry["name"], folder)
             for entry in reversed(entries):  # what is written into a folder changes its time
                 restore_time(entry, folder)
-            return sorted({entry["name"].partition("/")[0] for entry in entries}, key=lambda one: one == name)
         except NoSuchObjectError as error:
             self._require_own_prefix()
             raise CannotFetchError(f"{error.args[0]} is gone") from error
@@ -281,7 +297,7 @@ class RemoteResults:
     def notes_in(self, folder: str) -> list[str]:
         """The names of all notes in a folder."""
         prefix = f"{_CODE}{folder}"
-        return [name.rpartition("/")[2] for name, _ in self._bucket.list(prefix)]
+        return [name.rpartition("/")[2] for name, _ in self._bucket.walk(prefix)]
 
     # ---- upkeep -----------------------------------------------------------------------------------------------------
 
@@ -315,7 +331,7 @@ class RemoteResults:
 
     def objects(self) -> dict[str, Look]:
         """All objects of results, by name; our own notes left out, but for manifests."""
-        found = self._bucket.list()
+        found = self._bucket.walk()
         return {name: look for name, look in found if not name.startswith(_OWN) or name.startswith(MANIFESTS)}
 
     def is_listed(self, stored: Stored, objects: Mapping[str, Look], *, deep: bool) -> bool:
@@ -342,12 +358,6 @@ class RemoteResults:
         """Remove the objects of results; a manifest first, so that none names what is gone."""
         for stored in results:
             self._bucket.remove(reversed(self.objects_of(stored)))
-
-
-def top_of(name: str) -> str:
-    """What the objects of one result have in common: the begin of their names, of the manifest's as well."""
-    parts = name.removeprefix(MANIFESTS).removesuffix(".json" if name.startswith(MANIFESTS) else "").split("/")
-    return "/".join(parts[: 2 if _SHARD.fullmatch(parts[0]) else 1])
 
 
 def measured(path: str) -> tuple[int, str]:

@@ -10,20 +10,19 @@ if TYPE_CHECKING:
     from ._failures import kept_folders, read_note, read_report, write_report
     from ._identity import folder_id, give_folder_id, is_folder_id, seal_of
     from ._journal import Entry, Event, Journal
-    from ._layout import PRIVATE_FOLDER, Layout, require_locks
+    from ._layout import PRIVATE_FOLDER, Layout, require_locks, run_note_of
     from ._names import is_own_name, own_parts
-    from ._ongoing import NOTE_VARIABLE, Ongoing, note_for_programs, report_progress, watch_runs
     from ._running import Seen, runs_seen
     from ._sessions import dead_sessions, take_dead_work, unclaimed_work
     from ._shards import is_shard, own_results
-    from ._staging import Published, Stage, StagingArea
+    from ._stage import Published, Stage, Written
+    from ._staging import StagingArea
     from ._task_files import TaskFile, TaskName, dead_task_files
     from ._waiting import announcer
     from ._written import OUTPUT_ENDING
 
 __all__ = [
     "FILES",
-    "NOTE_VARIABLE",
     "OUTPUT_ENDING",
     "PRIVATE_FOLDER",
     "Checkpoint",
@@ -32,13 +31,13 @@ __all__ = [
     "Event",
     "Journal",
     "Layout",
-    "Ongoing",
     "Published",
     "Seen",
     "Stage",
     "StagingArea",
     "TaskFile",
     "TaskName",
+    "Written",
     "announcer",
     "checkpoint_places",
     "dead_sessions",
@@ -50,7 +49,6 @@ __all__ = [
     "is_own_name",
     "is_shard",
     "kept_folders",
-    "note_for_programs",
     "own_parts",
     "own_results",
     "read_attempts",
@@ -58,13 +56,12 @@ __all__ = [
     "read_note",
     "read_report",
     "remove_checkpoint",
-    "report_progress",
     "require_locks",
+    "run_note_of",
     "runs_seen",
     "seal_of",
     "take_dead_work",
     "unclaimed_work",
-    "watch_runs",
     "write_report",
 ]
 
@@ -76,13 +73,13 @@ __getattr__, __dir__ = door(
         "_failures": "kept_folders read_note read_report write_report",
         "_identity": "folder_id give_folder_id is_folder_id seal_of",
         "_journal": "Entry Event Journal",
-        "_layout": "Layout PRIVATE_FOLDER require_locks",
+        "_layout": "Layout PRIVATE_FOLDER require_locks run_note_of",
         "_names": "is_own_name own_parts",
-        "_ongoing": "NOTE_VARIABLE Ongoing note_for_programs report_progress watch_runs",
         "_running": "Seen runs_seen",
         "_sessions": "dead_sessions take_dead_work unclaimed_work",
         "_shards": "is_shard own_results",
-        "_staging": "Published Stage StagingArea",
+        "_stage": "Published Stage Written",
+        "_staging": "StagingArea",
         "_waiting": "announcer",
         "_written": "OUTPUT_ENDING",
         "_task_files": "TaskFile TaskName dead_task_files",

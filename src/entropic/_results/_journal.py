@@ -64,6 +64,7 @@ class Journal:
         self.path = Layout(results_dir).journal
         self.index = index
         self._path = str(self.path)
+        self._index_text = json.dumps(index)
         self._file: KeptFile | None = None
 
     def close(self) -> None:
@@ -83,12 +84,12 @@ class Journal:
             UnsupportedSystemError: Files cannot be locked here.
         """
         at = datetime.now(timezone.utc).isoformat(timespec="microseconds")
-        told = json.dumps({"event": event, "at": at, "index": self.index}, separators=(",", ":"))[:-1]
-        lines = [f'{told},"run":{document}}}' for document in documents]
-        if not lines:
+        told = f'{{"event":"{event}","at":"{at}","index":{self._index_text},"run":'
+        text = "".join([f"\n{told}{document}}}" for document in documents]).encode("ascii")
+        if not text:
             return
         require_locks()
-        text = ("\n" + "\n".join(lines) + "\n").encode("ascii")
+        text += b"\n"
         file = self._opened()
         try:
             while text:

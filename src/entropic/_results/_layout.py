@@ -52,8 +52,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from .. import errors
 from .._fs import NamedTuple, has_locks
-from ..errors import UnsupportedSystemError
 
 PRIVATE_FOLDER = ".entropic"
 
@@ -122,6 +122,11 @@ class StagingName(NamedTuple):
     def __str__(self) -> str:
         return ".".join(self)
 
+    @staticmethod
+    def text(session: str, number: int, params_hash: str) -> str:
+        """A name of these parts."""
+        return f"{session}.{number}.{params_hash}"
+
     @classmethod
     def parse(cls, name: str) -> StagingName | None:
         """
@@ -153,4 +158,4 @@ def require_locks() -> None:
         UnsupportedSystemError: This system has no file locks.
     """
     if not has_locks():
-        raise UnsupportedSystemError("fcntl")
+        raise errors.UnsupportedSystemError("fcntl")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from ..errors import AmbiguousResultError, ResultMissingError
@@ -11,13 +12,12 @@ OUTPUT_ENDING = ".output.txt"
 """What the name of the result is followed by in the name of the file that keeps what a program has printed."""
 
 
-def result_among(expected: Path, names: list[str]) -> str:
-    """Which of the names in a staging folder is the result."""
-    name = expected.name
-    if name in names:
+def result_among(expected: Path, name: str, found: Collection[str]) -> str:
+    """Which of the names in a staging folder is the result, that was expected under this path, and so this name."""
+    if name in found:
         return name
     output = name + OUTPUT_ENDING
-    names = [one for one in names if one != output] or names
+    names = [one for one in found if one != output] or [*found]
     if not names:
         raise missing(expected)
     if len(names) > 1:

@@ -7,7 +7,7 @@ Loaded piece by piece: naming an option costs nothing, and what runs a sweep com
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ._options import OnError, Options, Order, SweepOptions, shows_options, worker_count
+from ._options import OnError, Order, SweepOptions, shows_options, worker_count
 
 if TYPE_CHECKING:
     from ._estimate import Estimator, Run
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Estimator",
     "OnError",
-    "Options",
     "Order",
     "Plan",
     "Retries",

@@ -14,9 +14,10 @@ from typing import Any, Protocol
 
 from .._locks import UnderWayElsewhere, independent_ranks
 from ..errors import RunStopped
+from ._reporting import in_time
 from ._run_limits import RunLimits
 from ._subject import Subject
-from ._tasks import BATCH_SECONDS, LATE, Points, Report, Reported, Task, in_time, this_process
+from ._tasks import BATCH_SECONDS, LATE, Points, Report, Reported, Task, this_process
 from ._workers import LARGEST_BATCH, Returned
 
 _GRACE_SECONDS = 5.0

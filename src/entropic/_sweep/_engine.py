@@ -20,22 +20,24 @@ from concurrent.futures import BrokenExecutor
 from time import monotonic
 from typing import Any
 
+from .._current import stopped
 from .._fs import give_again
-from ..errors import Failure, JobLostError, NotSharedError, RunStopped
+from ..errors import Failure, NotSharedError, RunStopped
 from ._elsewhere import Elsewhere
 from ._expected import Limits
+from ._handshake import NotSeen
 from ._look_ahead import drawn
 from ._outcomes import Asked, Counts, Outcome, failure_of, nobody_looks
 from ._queue import Queue
+from ._reporting import attempt
 from ._sharing import Sharing
 from ._subject import Subject
-from ._tasks import NotSeen, NotStarted, Report, Reported, Task, attempt
-from ._verdicts import Verdicts, error_of
+from ._tasks import NotStarted, Report, Reported, Task
+from ._verdicts import Verdicts, error_of, suspects_among
 from ._workers import Died, Stopped, Workers
 
 _LOOK_SECONDS = 0.002
 _MOST_OTHERS = 1000
-_MOST_REFUSALS = 3
 _TICK_SECONDS = 0.5
 
 
@@ -97,7 +99,7 @@ class Sweep:
             yield from self._each_suspect()
             yield from self._come_back()
             if self._stopped is not None:
-                raise RunStopped("sweep", self._stopped.reason, self.counts.text(self._total))
+                raise stopped("sweep", self._stopped.reason, self.counts.text(self._total))
         except (KeyboardInterrupt, GeneratorExit):
             if self._workers is not None:
                 self._workers.interrupt()
@@ -278,20 +280,20 @@ class Sweep:
         left = None if self._total is None else self._total - self.counts.drawn + self._queue.count_waiting()
         self._queue.adapt(reports, left)
         self._queue.put_first(batch[len(reports) :])
+        if reported.unseen is not None:
+            self._sharing.unseen(reported.unseen)
         for asked, report in zip(batch, reports, strict=False):
             yield from self._settle(asked, report, reported.process)
 
     def _turned_away(self, batch: list[Asked], answer: NotSeen) -> Iterator[Outcome]:
-        """A batch of which nothing has run, since its worker does not see the results folder: another may."""
-        reason = self._sharing.unseen(answer.host, answer.reason)
-        again = []
+        """A batch of which nothing has run, since its worker does not see what all share: another may."""
+        assert self._queue is not None
+        reason = self._sharing.unseen(answer)
+        if self._queue.may_be_taken_yet(batch[0], most_refusals=self._sharing.most_refusals()):
+            self._put_first(batch)
+            return
         for asked in batch:
-            asked.refusals += 1
-            if asked.refusals < _MOST_REFUSALS:
-                again.append(asked)
-            else:
-                yield from self._given_up(asked, Failure(asked.point, self._sharing.error(reason), ""))
-        self._put_first(again)
+            yield from self._given_up(asked, Failure(asked.point, self._sharing.not_shared(reason), ""))
 
     def _broken(self, batch: list[Asked], outcome: Died | Stopped | BaseException) -> Iterator[Outcome]:
         """A batch of which nothing was heard: what it recorded counts; the rest is tried again, the culprit alone."""
@@ -312,11 +314,9 @@ class Sweep:
             for asked in missing:
                 yield from self._given_up(asked, failure_of(asked.point, error))
         else:
-            self._suspect(missing, one=is_in_doubt or isinstance(outcome, JobLostError))
+            self._suspect(*suspects_among(batch, missing, outcome))
 
-    def _suspect(self, missing: list[Asked], *, one: bool) -> None:
-        """Of a process or job that ended, the first point without a record was at work; of an executor, any of them."""
-        suspects, innocent = (missing[:1], missing[1:]) if one else (missing, [])
+    def _suspect(self, suspects: list[Asked], innocent: list[Asked]) -> None:
         for asked in suspects:
             asked.is_suspect = True
         self._suspects.extend(suspects)
@@ -330,8 +330,7 @@ class Sweep:
         if isinstance(error, RunStopped):
             self._note_stop(asked, error)
             return
-        if error is None and not self._sharing.is_with(process, asked.key):
-            error = self._sharing.error(f"a worker on {process[0]} has recorded a run that cannot be found here")
+        error = error or self._sharing.objection(process, asked.key, report)
         if error is not None:
             yield from self._given_up(asked, Failure(asked.point, error, report.traceback))
             return

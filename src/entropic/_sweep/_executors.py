@@ -5,14 +5,17 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import inspect
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ._futures import Futures, require_usable
+from ._handshake import NotSeen
 from ._options import worker_count
 from ._pickling import is_main_unknown
+from ._reporting import work_through
 from ._run_limits import RunLimits
-from ._tasks import BATCH_SECONDS, NotSeen, Points, Reported, Task, work_through
+from ._tasks import BATCH_SECONDS, Points, Reported, Task
 from ._workers import BATCHES_A_WORKER, LARGEST_BATCH, Returned
 
 _UNKNOWN_WORKERS = 128
@@ -51,13 +54,13 @@ class Executed:
             future = self._executor.submit(work_through, self.task, points, **self._options, **self._placed())
         except RuntimeError as error:  # broken (a RuntimeError, too), or shut down: it will take nothing more
             future = concurrent.futures.Future[Reported]()
-            future.set_exception(concurrent.futures.BrokenExecutor(str(error)))
+            future.set_exception(concurrent.futures.BrokenExecutor(_text_of(error)))
         self._futures.add(points.number, future)
 
     def returned(self, timeout: float | None) -> Sequence[Returned]:
         returned = self._futures.returned(timeout)
-        answers = [one.outcome for one in returned if isinstance(one.outcome, NotSeen)]
-        self._blind.update(answer.worker for answer in answers if answer.worker is not None)
+        unseen = [getattr(one.outcome, "unseen", one.outcome) for one in returned]
+        self._blind.update(one.worker for one in unseen if isinstance(one, NotSeen) and one.worker is not None)
         return returned
 
     def _placed(self) -> dict[str, Any]:
@@ -91,6 +94,12 @@ class Executed:
         self._is_known = True
         with contextlib.suppress(Exception):  # it may have no such thing, or be done
             future.cancel()
+
+
+def _text_of(error: RuntimeError) -> str:
+    """What an executor says; with the name of the error where there is nothing else, or it is none of executors."""
+    says_all = str(error) and isinstance(error, concurrent.futures.BrokenExecutor)
+    return str(error) if says_all else "".join(traceback.format_exception_only(error)).strip()
 
 
 def _do_nothing() -> None:

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
+from ._handshake import NotSeen
 from ._submitit import Losses, has_result, is_job, unbegun
-from ._tasks import NotSeen, NotStarted, Reported
+from ._tasks import NotStarted, Reported
 from ._workers import Returned
 
 _LEAST_PAUSE_SECONDS = 0.01
@@ -47,7 +48,7 @@ class Futures:
         require_usable(future)
         self._all[number] = future
         if _calls_back(future):
-            future.add_done_callback(lambda _: self._called.put(number))
+            future.add_done_callback(lambda *_: self._called.put(number))  # some call it without the future
         else:
             self._asked[number] = future
             self._losses.begin()

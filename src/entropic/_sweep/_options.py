@@ -13,12 +13,10 @@ from datetime import datetime, timedelta
 from inspect import Parameter
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
-from ..errors import dataclass_transform
+from .._fs import Options
 
 if TYPE_CHECKING:
     from typing import TypedDict
-
-    from typing_extensions import Self
 
     from ._progress import Sink
     from ._run_limits import Retries, RunLimits
@@ -46,40 +44,6 @@ OnError = Literal["raise", "skip"]
 Order = Literal["given", "longest"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-@dataclass_transform(frozen_default=True, kw_only_default=True, eq_default=False)
-class Options:
-    """
-    Options by name: the annotations of a class, and their values the defaults. Checked when made, and never changed.
-
-    What a frozen dataclass would be, but no code is compiled for it, which takes longer than to load a module.
-    """
-
-    def __init__(self, **given: Any) -> None:
-        if given.keys() - self.names():
-            raise TypeError(f"{type(self).__name__} has {', '.join(self.names())}; given were {given}")
-        vars(self).update(given)
-        self._check()
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"Cannot set {name}: options are not changed.")
-
-    @classmethod
-    def names(cls) -> list[str]:
-        """Of all options."""
-        return list(cls.__annotations__)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the options by name."""
-        return {name: getattr(self, name) for name in self.names()}
-
-    def replaced(self, **given: Any) -> Self:
-        """The same, but for some."""
-        return type(self)(**{**vars(self), **given})
-
-    def _check(self) -> None:
-        """Refuse values that an option cannot have; bring the others to one form."""
 
 
 class SweepOptions(Options):

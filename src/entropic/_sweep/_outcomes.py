@@ -80,13 +80,13 @@ class Counts:
 class Asked:
     """A point that is not recorded, and all places of the sweep at which it stands."""
 
-    __slots__ = ("is_suspect", "key", "latest", "others", "point", "position", "refusals")
+    __slots__ = ("handed_out", "is_recorded_alone", "is_suspect", "key", "latest", "others", "point", "position")
 
     def __init__(self, position: int, point: Any, key: Any) -> None:
         self.position = position
         self.point = point
         self.key = key
         self.others: list[tuple[int, Any]] = []
-        self.is_suspect = False
-        self.refusals = 0
+        self.is_suspect = self.is_recorded_alone = False
+        self.handed_out = 0  # a number that rises from batch to batch
         self.latest = math.inf  # when it has to begin at the latest

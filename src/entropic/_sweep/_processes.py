@@ -20,13 +20,13 @@ from collections.abc import Sequence
 from multiprocessing import connection
 from typing import Any
 
-from .._results import watch_runs
-from .._stopping import StopRequests, spare_results
-from ..errors import EntropicError, RunStopped, sendable
+from .._current import StopRequests, spare_results, stopped, watch_runs
+from ..errors import EntropicError, sendable
 from ._process_tree import kill_tree
+from ._reporting import work_through
 from ._run_limits import RunLimits
 from ._supervision import Begun, Ended, Gate, RunOfWorker, Supervisor, WatchedRuns
-from ._tasks import BATCH_SECONDS, NotStarted, PackedTask, Points, Reported, Task, work_through
+from ._tasks import BATCH_SECONDS, NotStarted, PackedTask, Points, Reported, Task
 from ._workers import BATCHES_A_WORKER, LARGEST_BATCH, Died, Returned, Stopped
 
 _GRACE_SECONDS = 5.0
@@ -109,7 +109,7 @@ class Processes:
         while self._busy:
             for worker in self._heard_of(None):
                 self._take_back(worker)
-        raise RunStopped("sweep", f"{self._requests.heard} has come")
+        raise stopped("sweep", f"{self._requests.heard} has come")
 
     def give_up(self) -> None:
         self._waiting.clear()
@@ -136,6 +136,8 @@ class Processes:
     def close(self) -> None:
         if self._busy:
             self.interrupt()
+        for worker in self._idle:
+            worker.tell_end()  # all of them first: so none waits for another
         for worker in self._idle:
             worker.leave()
         self._idle.clear()
@@ -175,7 +177,7 @@ class Processes:
         if self._requests is None and self.task.subject.takes_checkpoint():
             self._requests = StopRequests()
         others = [worker.pipe for worker in (*self._idle, *self._busy.values())]
-        return _Worker(self._context, self.task.packed(), others, self.limits)
+        return _Worker(self._context, self.task, others, self.limits)
 
     def _take_back(self, worker: _Worker) -> Returned | None:
         """What a worker has said of its batch; None if that was only that it is there, or how its run stands."""
@@ -203,18 +205,18 @@ class Processes:
 class _Worker:
     """One process, and the pipe to it."""
 
-    def __init__(
-        self, context: Any, packed: bytes, others: list[connection.Connection], limits: RunLimits | None
-    ) -> None:
+    def __init__(self, context: Any, task: Task, others: list[connection.Connection], limits: RunLimits | None) -> None:
         self.pipe, theirs = context.Pipe()
         self.number = ""
         self.gate = None if limits is None else Gate(context)
         self.run: RunOfWorker | None = None
         self.stopped: EntropicError | None = None
+        is_forked = context.get_start_method() == "fork"
         # Forked, it holds our ends of all pipes, and none of them would ever be seen to close.
-        inherited = [*others, self.pipe] if context.get_start_method() == "fork" else []
+        inherited = [*others, self.pipe] if is_forked else []
         measures = limits is not None and limits.memory is not None
-        arguments = (theirs, packed, inherited, self.gate, measures)
+        # Forked, it has the task itself, with all that is known of it; to unpickle it would be to begin anew.
+        arguments = (theirs, task if is_forked else PackedTask(task.packed()), inherited, self.gate, measures)
         self.process = context.Process(target=_serve, args=arguments, name="entropic-worker")
         self.process.start()
         self.pid: int = self.process.pid
@@ -253,11 +255,14 @@ class _Worker:
             connection.wait([self.process.sentinel], _GLANCE_SECONDS)
         return True
 
-    def leave(self) -> None:
-        """Let it go: it ends when it is told to, or its pipe ends."""
-        # Told, since a process that another thread has forked meanwhile may hold the pipe open.
+    def tell_end(self) -> None:
+        """Tell it to end: a process that another thread has forked meanwhile may hold the pipe open."""
         with contextlib.suppress(OSError):
             self.pipe.send_bytes(_END)
+
+    def leave(self) -> None:
+        """Let it go: it ends when it is told to, or its pipe ends."""
+        self.tell_end()
         self.pipe.close()
         if not self.has_ended_within(_GRACE_SECONDS):  # as when a runner has left a thread behind that never ends
             self.kill()
@@ -286,7 +291,7 @@ _END = b""
 
 def _serve(
     pipe: connection.Connection,
-    packed: bytes,
+    task: Task | PackedTask,
     inherited: list[connection.Connection],
     gate: Gate | None,
     measures: bool,
@@ -301,7 +306,9 @@ def _serve(
     with contextlib.suppress(KeyboardInterrupt, EOFError, BrokenPipeError, ConnectionResetError):
         pipe.send(_READY)
         while (message := pipe.recv_bytes()) != _END:
-            pipe.send(_answer(PackedTask(packed), message))
+            pipe.send(_answer(task, message))
+    with contextlib.suppress(Exception, KeyboardInterrupt):
+        task.loaded().subject.close()
 
 
 class _Interrupts:
@@ -321,7 +328,7 @@ class _Interrupts:
             raise KeyboardInterrupt
 
 
-def _answer(task: PackedTask, message: bytes) -> Reported | BaseException:
+def _answer(task: Task | PackedTask, message: bytes) -> Reported | BaseException:
     try:
         return work_through(task, pickle.loads(message))
     except Exception as error:  # it, or a class of a point's, cannot be imported here

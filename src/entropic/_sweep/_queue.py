@@ -34,6 +34,7 @@ class Queue:
         self._waiting: list[Asked] = []
         self._began = 0.0
         self._under_way: dict[str, list[Asked]] = {}
+        self._handed_out = self._refusals = 0
         self._is_closed = self._has_said_broken = False
 
     def __bool__(self) -> bool:
@@ -51,6 +52,20 @@ class Queue:
     def is_at_work(self) -> bool:
         """Whether a batch is under way."""
         return bool(self._under_way)
+
+    def may_be_taken_yet(self, refused: Asked, most_refusals: int) -> bool:
+        """
+        Whether a batch that a worker has refused may be taken by another one.
+
+        It may as long as a batch is under way that was handed out before: whoever refuses does so in no time, while
+        those who do not are at work.
+
+        Args:
+            refused: A point of it.
+            most_refusals: How many are too many, in a row, for each batch under way.
+        """
+        self._refusals += not any(batch[0].handed_out < refused.handed_out for batch in self._under_way.values())
+        return self._refusals < most_refusals * (1 + len(self._under_way))
 
     def is_full(self, *, has_no_more: bool) -> bool:
         """Whether a batch is worth waiting for: no more points may be drawn, or there is no room for a whole batch."""
@@ -81,8 +96,19 @@ class Queue:
             latest = [asked.latest for asked in batch] if any(asked.latest < math.inf for asked in batch) else ()
             seconds = self._workers.batch_seconds
             hashes = [asked.key.params_hash for asked in batch]
-            points = Points(asked, new_number(), hashes, seconds=seconds, by_value=self._by_value, latest=latest)
+            points = Points(
+                asked,
+                new_number(),
+                hashes,
+                seconds=seconds,
+                by_value=self._by_value,
+                latest=latest,
+                may_group=not any(asked.is_recorded_alone for asked in batch),
+            )
             self._under_way[points.number] = batch
+            self._handed_out += 1
+            for one in batch:
+                one.handed_out = self._handed_out
             self._batches.note_handed_out(len(batch))
             self._workers.submit(points)
 
@@ -113,6 +139,7 @@ class Queue:
 
     def adapt(self, reports: Sequence[Report], left: int | None) -> None:
         """Judge by what has been run how many points make a batch, with so many of the sweep left, if known."""
+        self._refusals = 0 if reports else self._refusals
         seconds = [report.seconds for report in reports if not report.left]
         if seconds:
             self._batches.adapt(sum(seconds) / len(seconds), left)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +19,42 @@ class Flights(Protocol):
 
     def tell_waiting(self, params_hash: str, seconds: float) -> object:
         """Log whom a key is waited for, and how long it has been; others see it while what is returned is kept."""
+        ...
+
+
+class Group(Protocol):
+    """Runs of one worker that are recorded together; in its block they are had by `Subject.ensure`."""
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    def settled(self, obtained: Any) -> Any:
+        """
+        The record of what was had in the block, once that has been left.
+
+        Raises:
+            Exception: The run could not be recorded.
+        """
+        ...
+
+
+class Token(Protocol):
+    """What whoever sees the same index finds there."""
+
+    text: str
+    remove: Callable[[], object]
+
+
+class Shared(Protocol):
+    """An index, as far as a sweep has to know it."""
+
+    def leave_token(self) -> Token | None:
+        """Leave something that others find if they see this index; None if that cannot be done."""
+        ...
+
+    def has_token(self, text: str) -> bool:
+        """Whether it is there."""
         ...
 
 
@@ -45,11 +81,27 @@ class Subject(Protocol):
         """Whether the record that was recalled last for a key was made by code that has changed since."""
         ...
 
+    def other_code(self, key: Any, record: Any) -> Sequence[str]:
+        """What a worker's code has that ours has not, or the other way round, judged by what it recorded for a key."""
+        ...
+
+    def permits_other_code(self) -> bool:
+        """Whether what other code has run is an answer all the same."""
+        ...
+
+    def name(self) -> str:
+        """What is swept, for messages."""
+        ...
+
     def elsewhere(self, key: Any) -> bool | None:
         """Whether a run that would be fetched for a key was made by code that has changed since; None if none is."""
         ...
 
-    def ensure(self, point: Any, params_hash: str, *, waits: bool = False) -> tuple[Any, bool]:
+    def group(self) -> Group | None:
+        """What records short runs together; None if they are recorded one by one."""
+        ...
+
+    def ensure(self, point: Any, params_hash: str, *, waits: bool = False, group: Any = None) -> tuple[Any, bool]:
         """
         Have the point recorded: its record, and whether it was run for that, here and now.
 
@@ -57,6 +109,8 @@ class Subject(Protocol):
             point: The point.
             params_hash: That of its key, as it was when it was drawn.
             waits: Whether to wait for another that runs it.
+            group: What `group` has returned: it may be recorded with others then, and what settles in a record is
+                returned.
 
         Raises:
             RuntimeError: It is another point by now.
@@ -70,6 +124,10 @@ class Subject(Protocol):
 
     def prepare(self) -> None:
         """Load and find out what a run needs, for workers that are about to be forked: each would have to by itself."""
+        ...
+
+    def close(self) -> None:
+        """Give back what a process holds for runs; a worker's is to end."""
         ...
 
     def own_point(self, point: Any) -> Any:
@@ -109,6 +167,6 @@ class Subject(Protocol):
         """Whether all workers see the folder of the results; else each host has one of its own, as a cache."""
         ...
 
-    def shared(self) -> object:
-        """What all workers must be able to open: the index."""
+    def shared(self) -> Shared:
+        """What all workers must see: the index."""
         ...

@@ -17,6 +17,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from .. import _log
 from ..errors import JobLostError
 
 _FIRST_PAUSE_SECONDS = 1.0
@@ -52,7 +53,10 @@ def has_result(job: Any) -> bool:
 def unbegun(jobs: Iterable[Any]) -> list[Any]:
     """Those that have surely not begun."""
     of_slurm = [job for job in jobs if _is_of_slurm(job)]
-    states = _states(of_slurm) or {}
+    try:
+        states = _states(of_slurm)
+    except _NoAnswer:
+        return []
     return [job for job in of_slurm if states.get(str(job.job_id)) in _NOT_BEGUN]
 
 
@@ -63,6 +67,7 @@ class Losses:
         self._pause = _FIRST_PAUSE_SECONDS
         self._next_call = -math.inf
         self._ended: dict[str, tuple[float, str]] = {}
+        self._has_said_silent = False
 
     def among(self, jobs: Mapping[str, Any]) -> dict[str, JobLostError]:
         """Those that are lost, by what they are called in the mapping."""
@@ -84,7 +89,7 @@ class Losses:
         """The states in which those have ended that are ended for long enough for their results to be seen here."""
         if not jobs or monotonic() < self._next_call:
             return {}
-        found = _states(jobs)
+        found = self._asked(jobs)
         now = monotonic()
         self._pause = min(_PAUSE_GROWTH * self._pause, _LONGEST_PAUSE_SECONDS)
         self._next_call = now + self._pause
@@ -97,6 +102,18 @@ class Losses:
         if self._ended:
             self._next_call = now + min(self._pause, _GRACE_SECONDS)
         return {job: state for job, (since, state) in self._ended.items() if now - since >= _grace_seconds(state)}
+
+    def _asked(self, jobs: list[Any]) -> dict[str, str] | None:
+        """The states of jobs; None if Slurm does not answer, which is said once, until it answers again."""
+        try:
+            states = _states(jobs)
+        except _NoAnswer as silence:
+            if not self._has_said_silent:
+                _log.slurm_silent(len(jobs), silence)
+            self._has_said_silent = True
+            return None
+        self._has_said_silent = False
+        return states
 
 
 def _grace_seconds(state: str) -> float:
@@ -112,18 +129,27 @@ def _state_here(job: Any) -> str | None:
     return str(job.state) if job.done() else None
 
 
-def _states(jobs: Iterable[Any]) -> dict[str, str] | None:
-    """The states of jobs that Slurm knows; None if it cannot be asked just now."""
+class _NoAnswer(Exception):
+    """Slurm cannot be asked just now, and why."""
+
+
+def _states(jobs: Iterable[Any]) -> dict[str, str]:
+    """
+    The states of jobs that Slurm knows.
+
+    Raises:
+        _NoAnswer: It cannot be asked just now.
+    """
     numbers = sorted(str(job.job_id) for job in jobs)
     if not numbers:
         return {}
     command = ["squeue", "--noheader", "--array", "--states=all", "--format=%i %T", "--jobs=" + ",".join(numbers)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_ANSWER_SECONDS, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return None
+    except (OSError, subprocess.SubprocessError) as error:
+        raise _NoAnswer(str(error)) from error
     if done.returncode and _UNKNOWN_JOB not in done.stderr:
-        return None
+        raise _NoAnswer(f"squeue: {done.stderr.strip() or f'exit status {done.returncode}'}")
     words = [line.split() for line in done.stdout.splitlines()]
     return {word[0]: word[1] for word in words if len(word) == 2}
 

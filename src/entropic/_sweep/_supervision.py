@@ -16,7 +16,7 @@ from multiprocessing import connection
 from time import monotonic
 from typing import Any, Protocol
 
-from .._results import Ongoing
+from .._current import CurrentRun
 from ..errors import EntropicError, MemoryLimitError, RunTimeoutError
 from ._process_tree import begin_session, memory_of_tree, require_measuring
 from ._run_limits import RunLimits
@@ -86,10 +86,10 @@ class WatchedRuns:
         self._pipe = pipe
         self._gate = gate
         self._measures = measures
-        self._run: Ongoing | None = None
+        self._run: CurrentRun | None = None
         self._pid = os.getpid()
 
-    def begun(self, run: Ongoing) -> None:
+    def begun(self, run: CurrentRun) -> None:
         """A run begins."""
         if self._run is None and os.getpid() == self._pid:
             self._run = run
@@ -97,7 +97,7 @@ class WatchedRuns:
             self._gate.open()
             self._tell(Begun(memory))
 
-    def ended(self, run: Ongoing) -> None:
+    def ended(self, run: CurrentRun) -> None:
         """A run has ended; it does not come back from here if it was too late."""
         if run is not self._run or os.getpid() != self._pid:
             return

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import pickle
-import socket
 import sys
 import threading
-import time
-import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
-from .._fs import NamedTuple, collected_warnings, collecting_warnings
-from .._locks import UnderWayElsewhere, independent_ranks
+from .._fs import NamedTuple
 from .._results import Layout, TaskFile, TaskName
-from ..errors import RunStopped, StoreWriteError, WorkerError, sendable
+from ..errors import StoreWriteError, WorkerError
+from ._handshake import HOST, NotSeen, found_in_time, require_token
 from ._pickling import dumps, require_shareable
-from ._subject import Subject
+from ._subject import Subject, Token
 
 BATCH_SECONDS = 0.2
 """How long a worker goes on with a batch by default: longer, and the progress and the other workers wait for it."""
 
-
 _MOST_BYTES_BY_MESSAGE = 1 << 16
-_PATIENCE_SECONDS = 2.0
-_LONGEST_PATIENCE_SECONDS = 60.0
-_GLANCE_SECONDS = 0.05
 
 
 class Report(NamedTuple):
@@ -64,14 +56,6 @@ class Report(NamedTuple):
         return error
 
 
-class Reported(NamedTuple):
-    """What a worker says of a batch: a report for each point it came to, which process it is, and what it warns of."""
-
-    reports: Sequence[Report]
-    process: tuple[str, int]
-    warned: Sequence[Warning] = ()
-
-
 LATE = Report(False, 0.0, left="late")
 
 
@@ -79,21 +63,21 @@ class NotStarted(RuntimeError):
     """A worker could not begin; no point is to blame."""
 
 
-class NotSeen(RuntimeError):
+class Reported(NamedTuple):
     """
-    A worker does not see the results folder; it has run nothing.
+    What a worker says of a batch.
 
-    Args:
-        host: Where it works.
-        reason: What it found instead.
-        worker: What its scheduler calls it, if that is dask's.
+    Attributes:
+        reports: One for each point it came to.
+        process: Which process it is.
+        warned: What it warns of.
+        unseen: If it has stopped because it does not see any more what all share: what that is.
     """
 
-    def __init__(self, host: str, reason: str, worker: str | None = None) -> None:
-        super().__init__(host, reason, worker)
-        self.host = host
-        self.reason = reason
-        self.worker = worker
+    reports: Sequence[Report]
+    process: tuple[str, int]
+    warned: Sequence[Warning] = ()
+    unseen: NotSeen | None = None
 
 
 class Points:
@@ -107,6 +91,7 @@ class Points:
         by_value: As for `Task`.
         hashes: Of the key of each, as it was drawn.
         latest: When each has to begin, in seconds since the epoch; empty if there is no haste.
+        may_group: Whether short runs of them may be recorded together.
     """
 
     def __init__(
@@ -118,17 +103,19 @@ class Points:
         seconds: float = BATCH_SECONDS,
         by_value: bool = False,
         latest: Sequence[float] = (),
+        may_group: bool = True,
     ) -> None:
         self.number = number
         self.seconds = seconds
         self.hashes = hashes
         self.latest = latest
+        self.may_group = may_group and len(points) > 1
         self._points = points
         self._by_value = by_value
 
     def __reduce__(self) -> tuple[Any, ...]:
         packed = dumps(self._points, by_value=self._by_value)
-        return _PackedPoints, (packed, self.number, self.hashes, self.seconds, self.latest)
+        return PackedPoints, (packed, self.number, self.hashes, self.seconds, self.latest, self.may_group)
 
     def loaded(self) -> list[Any]:
         """The points."""
@@ -141,7 +128,7 @@ class Task:
 
     To other hosts it goes as a file in the results folder, if they see that, and a large one to other processes:
     functions may bring megabytes along. A worker that cannot read the file does not see the results folder, and has run
-    nothing by then.
+    nothing by then. Nor has one that does not find the token which stands in the index, should it see another one.
 
     Args:
         subject: What is swept.
@@ -155,8 +142,10 @@ class Task:
         self._most_bytes = _MOST_BYTES_BY_MESSAGE if is_here else 0
         if not subject.shares_folder():
             self._most_bytes = sys.maxsize  # a file there would be read by nobody
+        self._is_here = is_here
         self._file: TaskFile | None = None
-        self._lock = threading.Lock()
+        self._token: Token | None = None
+        self._lock = threading.RLock()
         self.is_stopped = False
         self.home = this_process()
         self._packed = b""
@@ -174,14 +163,17 @@ class Task:
             NotSharedError, TypeError: As for `packed`.
         """
         packed = self.packed()
-        return PackedTask(packed) if len(packed) <= self._most_bytes else FiledTask(self._filed(packed))
+        token = "" if self._token is None else self._token.text
+        return PackedTask(packed, token) if len(packed) <= self._most_bytes else FiledTask(self._filed(packed), token)
 
     def close(self) -> None:
-        """Remove its file; what has not begun by then will not."""
+        """Remove its file and its token; what has not begun by then will not."""
         with self._lock:
             if self._file is not None:
                 self._file.remove()
-                self._file = None
+            if self._token is not None:
+                self._token.remove()
+            self._file = self._token = None
 
     def _filed(self, packed: bytes) -> TaskName:
         layout = Layout(self.subject.results_dir())
@@ -202,14 +194,20 @@ class Task:
             NotSharedError: Its index cannot be opened by another process.
             TypeError: The function, or the runner, cannot be sent.
         """
-        if not self._packed:
-            require_shareable(self.subject.shared())
-            self._packed = dumps(self.subject, by_value=self.by_value)
-        return self._packed
+        with self._lock:
+            if not self._packed:
+                index = self.subject.shared()
+                require_shareable(index)
+                self._packed = dumps(self.subject, by_value=self.by_value)
+                self._token = None if self._is_here else index.leave_token()
+            return self._packed
 
     def loaded(self) -> Task:
         """The task itself."""
         return self
+
+    def require_seen(self) -> None:
+        """It is where what it needs is."""
 
     def is_home(self) -> bool:
         """Whether this is the process of the sweep itself."""
@@ -221,9 +219,10 @@ class Task:
 
 
 class PackedTask(NamedTuple):
-    """A task that has arrived in another process."""
+    """A task that has arrived in another process; its token is empty if it has none."""
 
     packed: bytes
+    token: str = ""
 
     def __repr__(self) -> str:
         """Without the content, which may hold the password of a database: dask logs the arguments of what fails."""
@@ -238,11 +237,22 @@ class PackedTask(NamedTuple):
         """
         return _unpacked(self.packed)
 
+    def require_seen(self) -> None:
+        """
+        See that the index is that of the sweep.
+
+        Raises:
+            NotSeen: It is not, or is out of reach.
+        """
+        if self.token:
+            require_token(self.loaded().subject.shared(), self.token)
+
 
 class FiledTask(NamedTuple):
-    """A task whose file has to be read by the process in which it has arrived."""
+    """A task whose file has to be read by the process in which it has arrived; its token as above."""
 
     file: TaskName
+    token: str = ""
 
     def loaded(self) -> Task:
         """
@@ -254,61 +264,37 @@ class FiledTask(NamedTuple):
         """
         return _read(self.file)
 
+    def require_seen(self) -> None:
+        """
+        See that the folder and the index are those of the sweep. One ``stat`` call each, with files.
 
-class _PackedPoints(NamedTuple):
+        Raises:
+            NotSeen: One of them is not, or is out of reach.
+        """
+        found_in_time("the results folder", self.file.require)
+        if self.token:
+            require_token(self.loaded().subject.shared(), self.token)
+
+
+class PackedPoints(NamedTuple):
+    """A batch that has arrived in another process."""
+
     packed: bytes
     number: str
     hashes: Sequence[str]
     seconds: float
     latest: Sequence[float]
+    may_group: bool
 
     def loaded(self) -> list[Any]:
+        """The points."""
         points: list[Any] = pickle.loads(self.packed)
         return points
 
 
 @functools.lru_cache(maxsize=16)
 def _read(file: TaskName) -> Task:
-    return _task_of(_content_of(file))
-
-
-def _content_of(file: TaskName) -> bytes:
-    """What a file holds that another host has just written: its file system may show it a little later."""
-    began = time.monotonic()
-    ends = began + _patience.seconds
-    while True:
-        try:
-            return file.read()
-        except OSError as error:
-            if time.monotonic() > ends:
-                _patience.grow(began)
-                raise NotSeen(_HOST, str(error), _name_in_dask()) from error
-        time.sleep(_GLANCE_SECONDS)
-
-
-def _name_in_dask() -> str | None:
-    """The address of the dask worker that this is run by."""
-    distributed = sys.modules.get("distributed")
-    with contextlib.suppress(Exception):  # it is none, or one of another version
-        return None if distributed is None else str(distributed.get_worker().address)
-    return None
-
-
-class _Patience:
-    """How long a process waits before it says that it sees nothing: longer each time, so that others get the work."""
-
-    def __init__(self) -> None:
-        self.seconds = _PATIENCE_SECONDS
-        self._grew = 0.0
-
-    def grow(self, began: float) -> None:
-        """Once for all threads that have waited at the same time; *began* is when this one did."""
-        if began >= self._grew:
-            self._grew = time.monotonic()
-            self.seconds = min(2 * self.seconds, _LONGEST_PATIENCE_SECONDS)
-
-
-_patience = _Patience()
+    return _task_of(found_in_time("the results folder", file.read))
 
 
 @functools.lru_cache(maxsize=16)
@@ -328,59 +314,6 @@ def _task_of(packed: bytes) -> Task:
     return task
 
 
-def work_through(task: Task | PackedTask | FiledTask, batch: Points | _PackedPoints) -> Reported | NotStarted | NotSeen:
-    """
-    Run the points of a batch, in a worker; each is recorded the moment it has run.
-
-    Points that are not begun within the batch's time are left to the sweep, which hands them to whoever is free.
-    """
-    try:
-        task = task.loaded()
-    except (
-        NotStarted,
-        NotSeen,
-    ) as error:  # an answer too: raised, it would be whatever the executor makes of exceptions
-        return error
-    with contextlib.nullcontext() if task.is_home() else collecting_warnings():
-        reports = _reports_of(task, batch)
-    return Reported(reports, this_process(), () if task.is_home() else collected_warnings())
-
-
-def _reports_of(task: Task, batch: Points | _PackedPoints) -> list[Report]:
-    reports: list[Report] = []
-    ends = time.perf_counter() + batch.seconds
-    for point, params_hash, is_late in in_time(batch):
-        if reports and (task.is_stopped or reports[-1].has_stopped or time.perf_counter() > ends):
-            break
-        # exit() ends a run, not the worker
-        reports.append(LATE if is_late else attempt(task, point, params_hash, Exception, SystemExit))
-    return reports
-
-
-def in_time(batch: Points | _PackedPoints) -> Iterator[tuple[Any, str, bool]]:
-    """The points of a batch, each when it is its turn, its hash, and whether it is too late by then."""
-    for place, (point, params_hash) in enumerate(zip(batch.loaded(), batch.hashes, strict=True)):
-        yield point, params_hash, bool(batch.latest) and time.time() > batch.latest[place]
-
-
-def attempt(task: Task, point: Any, params_hash: str, *caught: type[BaseException]) -> Report:
-    """Run one point, unless another does, and report; exceptions that are not to be *caught* pass through."""
-    began = time.perf_counter()
-    try:
-        with independent_ranks():
-            record, has_run = task.subject.ensure(point, params_hash)
-    except UnderWayElsewhere:
-        return Report(False, 0.0, left="elsewhere")
-    except (RunStopped, *caught) as error:  # type: ignore[misc]  # they are types
-        seconds, text = time.perf_counter() - began, traceback.format_exc()
-        sent = error if task.is_home() else pickle.dumps(sendable(error))
-        return Report(False, seconds, None, sent, text, has_stopped=isinstance(error, RunStopped))
-    return Report(has_run, time.perf_counter() - began, record)
-
-
 def this_process() -> tuple[str, int]:
     """Where in the world this runs."""
-    return _HOST, os.getpid()
-
-
-_HOST = socket.gethostname()
+    return HOST, os.getpid()

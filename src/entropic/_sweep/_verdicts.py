@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from signal import SIGKILL
 from typing import Literal
 
 from .. import _log
-from ..errors import Failure, MemoryLimitError, RunTimeoutError, WorkerDiedError, WorkerError
+from ..errors import Failure, JobLostError, MemoryLimitError, RunTimeoutError, WorkerDiedError, WorkerError
 from ._outcomes import Asked
 from ._run_limits import RunLimits
 from ._subject import Subject
@@ -62,6 +63,24 @@ def error_of(outcome: Died | Stopped | BaseException) -> tuple[BaseException, bo
     if isinstance(outcome, Stopped):
         return outcome.error, isinstance(outcome.error, MemoryLimitError)
     return outcome, False
+
+
+def suspects_among(
+    batch: Sequence[Asked], missing: list[Asked], outcome: Died | Stopped | BaseException
+) -> tuple[list[Asked], list[Asked]]:
+    """
+    Of the points of a lost batch that are not recorded, those that may be to blame, and those that are not.
+
+    Of a process or job that ended, the first one was at work; of an executor, any of them. Where runs are recorded
+    together, the first one may just have waited for others: then nobody is to blame yet, and next time it can be told.
+    """
+    if not isinstance(outcome, (Died, JobLostError)) and not error_of(outcome)[1]:
+        return missing, []
+    if len(batch) > 1 and not batch[0].is_recorded_alone:
+        for asked in missing:
+            asked.is_recorded_alone = True
+        return [], missing
+    return missing[:1], missing[1:]
 
 
 def reason_of(error: BaseException) -> Reason:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._record import RunRecord, flatten, is_pinned
+from .._record import RunRecord, flatten, is_pinned, path_text, read_through
 
 PARAM, OWN, METADATA, PROVENANCE = "param", "record", "metadata", "provenance"
 _CODE_DIGITS = 8
@@ -24,12 +24,14 @@ class Table:
         rows: What is in each; a column that is missing is empty.
         groups: Where the columns of runs come from: ``param``, ``record``, ``metadata`` or ``provenance``.
         fields: What a column holds that is no parameter, where its name was taken.
+        points: The parameters of each run, as its record has them.
     """
 
     columns: list[str] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
     groups: dict[str, str] = field(default_factory=dict)
     fields: dict[str, str] = field(default_factory=dict)
+    points: list[dict[str, Any]] = field(default_factory=list)
 
     def own(self, name: str) -> str | None:
         """Return the column that holds a field of the records; None if there is none."""
@@ -73,49 +75,62 @@ def tabulate(
         why_superseded: Of each run why it no longer answers, or nothing.
         everything: Whether to take in size, hash and provenance as well.
     """
-    params = [flatten(record.params) for record in records]
-    names = list(shown) if shown is not None else list(dict.fromkeys(name for row in params for name in row))
-    table = Table(
-        names,
-        [{name: row[name] for name in names if name in row} for row in params],
-        dict.fromkeys(names, PARAM),
-    )
-    taken = {name for row in params for name in row}  # also those that are not shown: one name, one meaning
-    own = [_own(record) | ({"superseded": why} if why else {}) for record, why in _marked(records, why_superseded)]
-    table.add_columns(_own_names(records, any(why_superseded), everything), own, taken)
-    metadata = [_dotted(METADATA, record.metadata, {_MEASURED}) for record in records]
+    table, flat, own, metadata, provenance, heads = Table(), [], [], [], [], _Heads()
+    for place, record in enumerate(read_through(records)):
+        table.points.append(record.params)
+        flat.append(flatten(record.params))
+        own.append(_own(record))
+        metadata.append(_dotted(METADATA, record.metadata, {_MEASURED}))
+        if everything:
+            provenance.append(_dotted(PROVENANCE, _provenance_of(record), set(_HEADS)))
+        if why_superseded and (why := why_superseded[place]):
+            own[-1]["superseded"] = why
+        heads.note(record)
+    taken = dict.fromkeys(name for row in flat for name in row)  # also those not shown: one name, one meaning
+    table.columns = list(taken if shown is None else shown)
+    table.rows = flat if shown is None else [{name: row[name] for name in shown if name in row} for row in flat]
+    table.groups = dict.fromkeys(table.columns, PARAM)
+    table.add_columns(heads.names(any(why_superseded), everything), own, taken)
     table.add_columns(_names(metadata), metadata, taken, METADATA)
     if everything:
-        provenance = [_dotted(PROVENANCE, _provenance_of(record), set(_HEADS)) for record in records]
         table.add_columns(_names(provenance), provenance, taken, PROVENANCE)
     return table
 
 
-def _marked(records: Sequence[RunRecord], why_superseded: Sequence[str]) -> Iterable[tuple[RunRecord, str]]:
-    return zip(records, why_superseded or [""] * len(records), strict=True)
+class _Heads:
+    """Which columns some runs have beside their parameters and what is measured."""
 
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._first: dict[tuple[str, str], Any] = {}
 
-def _own_names(records: Sequence[RunRecord], any_superseded: bool, everything: bool) -> list[str]:
-    heads = ["function"] if any("function" in record.provenance for record in records) else []
-    heads += [name for name in ("version", "code") if _differs_within_a_function(records, name)]
-    heads += ["superseded"] if any_superseded else []
-    heads += ["pinned"] if any(map(is_pinned, records)) else []
-    own = [*heads, "result_path", "created_at", _MEASURED]
-    return [*own, "size_bytes", "params_hash"] if everything else own
+    def note(self, record: RunRecord) -> None:
+        """Take in one run."""
+        told = record.provenance
+        if "function" in told:
+            self._seen.add("function")
+        if is_pinned(record):
+            self._seen.add("pinned")
+        function = str(told.get("function"))
+        for name in ("version", "code"):  # shown where two runs of one function differ in it
+            value = told.get(name)
+            if self._first.setdefault((function, name), value) != value:
+                self._seen.add(name)
 
-
-def _differs_within_a_function(records: Iterable[RunRecord], name: str) -> bool:
-    """Whether two runs of one function have different versions, or code."""
-    first: dict[Any, Any] = {}
-    told = ((str(record.provenance.get("function")), record.provenance.get(name)) for record in records)
-    return any(first.setdefault(function, value) != value for function, value in told)
+    def names(self, any_superseded: bool, everything: bool) -> list[str]:
+        """The columns, in their order."""
+        heads: list[str] = [name for name in ("function", "version", "code") if name in self._seen]
+        heads += ["superseded"] if any_superseded else []
+        heads += ["pinned"] if "pinned" in self._seen else []
+        own = [*heads, "result_path", "created_at", _MEASURED]
+        return [*own, "size_bytes", "params_hash"] if everything else own
 
 
 def _own(record: RunRecord) -> dict[str, Any]:
     own = {name: record.provenance[name] for name in _HEADS if name in record.provenance}
     if isinstance(code := record.provenance.get("code"), str):
         own["code"] = code.rpartition("-")[2][:_CODE_DIGITS]
-    own |= {"result_path": str(record.result_path), "created_at": record.created_at, "params_hash": record.params_hash}
+    own |= {"result_path": path_text(record), "created_at": record.created_at, "params_hash": record.params_hash}
     if _MEASURED in record.metadata:
         own[_MEASURED] = record.metadata[_MEASURED]
     return own

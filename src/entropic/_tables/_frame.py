@@ -25,13 +25,12 @@ _LARGEST_WHOLE_FLOAT = 2**53
 _MISSING = object()
 
 
-def data_frame(table: Table, params: Sequence[dict[str, Any]]) -> pandas.DataFrame:
+def data_frame(table: Table) -> pandas.DataFrame:
     """
     All rows as a DataFrame; dates, times, Decimals and Fractions as such, missing values as pandas has it.
 
     Args:
         table: The rows.
-        params: The parameters that they are of, as the records have them.
 
     Raises:
         MissingExtraError: pandas is not installed (an `ImportError`).
@@ -40,7 +39,10 @@ def data_frame(table: Table, params: Sequence[dict[str, Any]]) -> pandas.DataFra
         import pandas
     except ImportError as error:
         raise MissingExtraError("Cannot make a DataFrame", "pandas", "pandas") from error
-    rows = [{name: frame_value(value) for name, value in row.items()} for row in table.rows]
+    rows = [
+        {name: value if type(value) in _PLAIN else frame_value(value) for name, value in row.items()}
+        for row in table.rows
+    ]
     # Names of files that are not UTF-8: where pandas keeps texts in pyarrow, it refuses a column that has one.
     odd = {name for row in rows for name, value in row.items() if type(value) is str and not is_utf8(value)}
     plain = [{name: value for name, value in row.items() if name not in odd} for row in rows] if odd else rows
@@ -49,7 +51,7 @@ def data_frame(table: Table, params: Sequence[dict[str, Any]]) -> pandas.DataFra
     for name in table.columns:
         found = [row.get(name, _MISSING) for row in rows]
         if table.groups.get(name) == PARAM:
-            notes[name] = _note(name, found, [row.get(name) for row in table.rows], params)
+            notes[name] = _note(name, found, [row.get(name) for row in table.rows], table.points)
         if name in odd or notes.get(name, {}).get("missing") == EXACT or notes.get(name, {}).get("is_exact"):
             frame[name] = pandas.Series(
                 [pandas.NA if value is _MISSING else value for value in found], dtype=object, index=frame.index

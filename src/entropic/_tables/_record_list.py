@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TextIO, overload
 
 from .._fs import replacing
-from .._record import RunRecord, flatten, folded
+from .._record import RunRecord, flatten
 from ..hashing import canonical
 from ..query import Selection, Where, fields_of, predicate
 from ._columns import Table, tabulate
@@ -152,7 +152,7 @@ class RecordList(list[RunRecord]):
         """
         from . import _frame
 
-        return _frame.data_frame(self.table(), [record.params for record in self])
+        return _frame.data_frame(self.table())
 
     @overload
     def collect(self, read: Read, to: Literal["dataframe"] = "dataframe", *, threads: int = 8) -> pandas.DataFrame: ...
@@ -311,7 +311,7 @@ class RecordList(list[RunRecord]):
 
 def from_store(records: Iterable[RunRecord], origin: Origin) -> RecordList:
     """Return a list of runs that knows where they come from."""
-    found = RecordList(folded(records))
+    found = RecordList(records)
     found._origin = origin
     return found
 

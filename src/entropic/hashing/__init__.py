@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ._keys import RESERVED as RESERVED
     from ._keys import Identity as Identity
     from ._keys import Key as Key
+    from ._keys import PlainKeys as PlainKeys
     from ._keys import hash_params
     from ._keys import key_of as key_of
     from ._keys import make_key as make_key
@@ -64,7 +65,7 @@ __getattr__, __dir__ = door(
         "_copies": "copy_mapping is_copied own_copy",
         "_functions": "main_module module_name name_of",
         "_input_file": "InputFile",
-        "_keys": "Identity Key PLAIN PLAIN_TYPES RESERVED hash_params key_of make_key normalize_params",
+        "_keys": "Identity Key PLAIN PLAIN_TYPES PlainKeys RESERVED hash_params key_of make_key normalize_params",
         "_normalize": "normalize normalize_at",
         "_received": "paths received",
         "_runs": "has_companions recorded_digest run_digest run_text",

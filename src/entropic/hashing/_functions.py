@@ -16,7 +16,7 @@ from types import (
 )
 from typing import Any
 
-from ..errors import UnsupportedTypeError
+from .. import errors
 from ._forms import Tagged
 from ._types import attributes_of, class_attribute, type_name
 
@@ -119,7 +119,7 @@ def _name_or_self(function: Any) -> Any:
 def _required_name(value: Any) -> str:
     name = name_of(value)
     if name is None:
-        raise UnsupportedTypeError("", type_name(value), _ADVICE)
+        raise errors.UnsupportedTypeError("", type_name(value), _ADVICE)
     return name
 
 

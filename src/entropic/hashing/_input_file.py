@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from .. import errors
 from .._fs import content_digest
-from ..errors import InputFileError
 from ._normalize import normalize
 from ._noting import note
 from ._tags import INPUT_TAG
@@ -70,9 +70,9 @@ class InputFile:
         try:
             digest = content_digest(path)
         except OSError as error:
-            raise InputFileError(error.filename or path, _reason(error)) from error
+            raise errors.InputFileError(error.filename or path, _reason(error)) from error
         if digest is None:
-            raise InputFileError(path, "it is neither a file nor a folder. Pass what it leads to.")
+            raise errors.InputFileError(path, "it is neither a file nor a folder. Pass what it leads to.")
         return digest.rpartition(":")[2]
 
     def __fspath__(self) -> str:

@@ -6,19 +6,21 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from .._fs import NamedTuple
-from ..errors import NotAMappingError, ParameterError, ParameterNameError
+from .. import errors
+from .._fs import NamedTuple, remember
 from ._canonical import canonical
 from ._normalize import TOO_LONG, normalize_at
 from ._tags import INPUT_TAG
 from ._types import type_name
 
-RESERVED = frozenset({"params_hash", "result_path", "created_at", "metadata", "provenance"})
+RESERVED: frozenset[str] = frozenset({"params_hash", "result_path", "created_at", "metadata", "provenance"})
 """Names that a record uses itself, and that no parameter can have."""
 
 
-PLAIN_TYPES = frozenset({int, float, str, bool, type(None)})
+PLAIN_TYPES: frozenset[type] = frozenset({int, float, str, bool, type(None)})
 """Types of values that cannot change and hide nothing: a key made from them may be remembered."""
+
+_REMEMBERED_KEYS = 4096
 
 _HASH_DIGITS = 16
 _PLAIN = frozenset({str, bool, type(None)})
@@ -112,13 +114,13 @@ def key_of(normalized: dict[str, Any], identity: Identity) -> Key:
 def normalize_params(params: Mapping[str, Any]) -> dict[str, Any]:
     """Check the names of a params mapping and normalise its values; errors name the parameter."""
     if type(params) is not dict and not isinstance(params, Mapping):
-        raise NotAMappingError("params", type_name(params))
+        raise errors.NotAMappingError("params", type_name(params))
     normalized = {}
     for name, value in params.items():
         if type(name) is not str:
             name = _text_name(name)
         if name in RESERVED:
-            raise ParameterError(name, "the name is reserved for the record itself. Rename the parameter.")
+            raise errors.ParameterError(name, "the name is reserved for the record itself. Rename the parameter.")
         kind = type(value)
         # The usual values first, without a call for each.
         if kind in _PLAIN or (kind is int and -TOO_LONG < value < TOO_LONG):
@@ -128,14 +130,39 @@ def normalize_params(params: Mapping[str, Any]) -> dict[str, Any]:
         else:
             normalized[name] = normalize_at(name, value)
     if len(normalized) != len(params):
-        raise ParameterError("params", "two of its names are the same text. Rename one.")
+        raise errors.ParameterError("params", "two of its names are the same text. Rename one.")
     if INPUT_TAG in normalized:
-        raise ParameterError(INPUT_TAG, "the name marks the content of input files. Rename the parameter.")
+        raise errors.ParameterError(INPUT_TAG, "the name marks the content of input files. Rename the parameter.")
     return normalized
 
 
 def _text_name(name: Any) -> str:
     if not isinstance(name, str):
         reason = f"names are text, and this one is of type {type_name(name)}. Use {str(name)!r}."
-        raise ParameterNameError(repr(name), reason)
+        raise errors.ParameterNameError(repr(name), reason)
     return str(normalize_at(repr(name), name))
+
+
+class PlainKeys:
+    """Makes keys of points; remembered for plain values, whose types tell 1, 1.0 and True apart."""
+
+    def __init__(self) -> None:
+        self._known: dict[object, Key] = {}
+
+    def key_of(self, params: Mapping[str, Any], runner: object) -> Key:
+        """The key of a point, that a runner is to run."""
+        identity = getattr(runner, "__entropic_identity__", None)
+        if identity is not None:
+            return make_key(params, identity())  # a program: see `entropic.command`
+        if type(params) is not dict:
+            return make_key(params)
+        values = tuple(params.values())
+        types = tuple(map(type, values))
+        if not PLAIN_TYPES.issuperset(types):
+            return make_key(params)
+        point = (*params, values, types)
+        key = self._known.get(point)
+        if key is None:
+            key = make_key(params)
+            remember(self._known, point, key, _REMEMBERED_KEYS)
+        return key

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..errors import EntropicError, InputFileError, ParameterError, UnsupportedTypeError
+from .. import errors
 from ._canonical import canonical, rounded
 from ._forms import NOTHING, Digested, Fields, Tagged
 from ._tags import is_input, is_run
@@ -16,7 +16,6 @@ from ._tags import is_input, is_run
 TOO_LONG = 10**4300
 """Python itself neither writes nor reads longer integers, unless told to."""
 
-_PLACED = (UnsupportedTypeError, ParameterError, InputFileError)
 _PLAIN = frozenset({str, bool, type(None)})
 
 
@@ -55,7 +54,7 @@ class Normalizer:
         try:
             normalized = _normalize(value)
         except RecursionError:
-            raise ParameterError("", _CIRCULAR) from None
+            raise errors.ParameterError("", _CIRCULAR) from None
         if type(normalized) in _CONTAINERS:
             _require_shallow(normalized)
         return normalized
@@ -109,7 +108,7 @@ def normalize_at(place: str, value: Any) -> Any:
     """Normalise the value of a parameter; an error from deep inside is told with the place it came from."""
     try:
         return normalize(value)
-    except _PLACED as error:
+    except errors.PLACED as error:
         raise _placed(place, error) from None
 
 
@@ -139,23 +138,25 @@ def _require_shallow(normalized: Any) -> None:
         ]
         if not level:
             return
-    raise ParameterError("", f"{_CIRCULAR[:-1]}; {_MOST_LEVELS} levels are the most.")
+    raise errors.ParameterError("", f"{_CIRCULAR[:-1]}; {_MOST_LEVELS} levels are the most.")
 
 
 def _item(place: object, value: Any) -> Any:
     """A value inside another; an error is told with its place, which is written only then."""
     try:
         return value if type(value) in _PLAIN else _normalize(value)
-    except _PLACED as error:
+    except errors.PLACED as error:
         raise _placed(f"[{place!r}]", error) from None
 
 
-def _placed(place: str, error: UnsupportedTypeError | ParameterError | InputFileError) -> EntropicError:
+def _placed(
+    place: str, error: errors.UnsupportedTypeError | errors.ParameterError | errors.InputFileError
+) -> errors.EntropicError:
     """The same error, one step further out."""
-    if isinstance(error, InputFileError):
-        return InputFileError(error.path, error.reason, place + error.place)
-    if isinstance(error, UnsupportedTypeError):
-        return UnsupportedTypeError(place + error.place, error.type_name, error.advice)
+    if isinstance(error, errors.InputFileError):
+        return errors.InputFileError(error.path, error.reason, place + error.place)
+    if isinstance(error, errors.UnsupportedTypeError):
+        return errors.UnsupportedTypeError(place + error.place, error.type_name, error.advice)
     # The way down a circle is a thousand steps long; its first one says enough.
     deeper = "" if error.reason is _CIRCULAR else error.place
     return type(error)(place + deeper, error.reason)
@@ -166,7 +167,7 @@ def _placed(place: str, error: UnsupportedTypeError | ParameterError | InputFile
 
 def _int(value: int) -> int:
     if not -TOO_LONG < value < TOO_LONG:
-        raise ParameterError("", "it is an integer of more than 4300 digits. Pass it as text or bytes.")
+        raise errors.ParameterError("", "it is an integer of more than 4300 digits. Pass it as text or bytes.")
     return int.__int__(value)
 
 
@@ -192,7 +193,9 @@ def _mapping(value: Mapping[Any, Any]) -> Any:
     texts = {canonical(key) for key, _ in pairs}
     if len(texts) < len(pairs):
         # Sorted, they could not be told from the same keys with their values exchanged.
-        raise ParameterError("", "two of its keys mean the same, such as a path and its text. Use one kind of key.")
+        raise errors.ParameterError(
+            "", "two of its keys mean the same, such as a path and its text. Use one kind of key."
+        )
     return {"$map": sorted(map(list, pairs), key=canonical)}
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Literal
 
-from ..errors import InputFileError
+from .. import errors
 from ._annotations import form_of
 from ._input_file import InputFile
 from ._tags import INPUT_TAG, RUN_TAG, is_input, is_run
@@ -95,7 +95,7 @@ def _require_content(value: dict[Any, Any]) -> None:
     if is_input(value) or is_run(value):
         name = value[INPUT_TAG]["name"] if is_input(value) else f"a run of {value[RUN_TAG]['function']}"
         reason = "it comes out of a record, which knows its content by digest only, and no run of it is recorded. "
-        raise InputFileError(name, f"{reason}Pass the file itself.")
+        raise errors.InputFileError(name, f"{reason}Pass the file itself.")
 
 
 # ---- instances with fields ------------------------------------------------------------------------------------------

@@ -10,9 +10,11 @@ from typing import Any
 from .._fs import NamedTuple
 from ..errors import InputFileChangedError, InputFileError
 from ._input_file import InputFile
-from ._keys import Key
+from ._keys import PLAIN_TYPES, Key
 from ._noting import noting
 from ._tags import INPUT_TAG, RUN_TAG, is_input, is_run
+
+_NOTHING: contextlib.nullcontext[list[Source]] = contextlib.nullcontext([])
 
 
 class Source(NamedTuple):
@@ -86,8 +88,8 @@ def unchanged(
         InputFileChangedError: One has another content now, or none.
         InputFileError: One was gone before; nothing has run.
     """
-    asked = list(_tagged_in(key.params))
-    return _held(asked, again, fetch, besides) if asked or besides else contextlib.nullcontext([])
+    asked = [] if PLAIN_TYPES.issuperset(map(type, key.params.values())) else list(_tagged_in(key.params))
+    return _held(asked, again, fetch, besides) if asked or besides else _NOTHING
 
 
 @contextlib.contextmanager

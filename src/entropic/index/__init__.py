@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .._fs import door, forks_held_off
 
 if TYPE_CHECKING:
-    from ._adapter import adapt
-    from ._base import Block, Index, IndexBackend
+    from ._base import Block, Index, IndexBackend, adapt
     from ._copy import copy
     from ._memory import MemoryIndex
     from ._open import is_index_file, open_index, remembered_folder
@@ -32,8 +31,7 @@ __all__ = [
 _load, __dir__ = door(
     __name__,
     {
-        "_adapter": "adapt",
-        "_base": "Block Index IndexBackend",
+        "_base": "Block Index IndexBackend adapt",
         "_copy": "copy",
         "_memory": "MemoryIndex",
         "_open": "is_index_file open_index remembered_folder",

@@ -14,18 +14,22 @@ from ._base import Index, IndexBackend
 _POWERS = (
     "clean_up",
     "close",
+    "crowded",
     "delete_records",
     "find_all_by_hash",
     "find_many_by_hash",
     "find_under",
     "folder_id",
+    "has_token",
     "insert_many",
     "insert_many_under",
     "insert_under",
     "iter_after",
     "iter_in_order",
     "key_locks",
+    "leave_token",
     "leftovers",
+    "listed",
     "may_use",
     "peek",
     "read_intact",
@@ -82,29 +86,3 @@ class IndexAdapter(Index):
     def delete_by_hash(self, params_hash: str) -> bool:
         """Delete from the object."""
         return self._index.delete_by_hash(params_hash)
-
-
-def adapt(index: IndexBackend) -> Index:
-    """
-    Return an object as an `Index`: itself if it is one.
-
-    Raises:
-        TypeError: It lacks one of the five methods.
-
-    Example:
-        >>> from entropic.index import MemoryIndex
-        >>> index = MemoryIndex()
-        >>> adapt(index) is index
-        True
-    """
-    if isinstance(index, Index):
-        return index
-    if isinstance(index, type) or not isinstance(index, IndexBackend):
-        raise TypeError(
-            f"Cannot use {index!r} as an index: it needs the methods find_by_hash, find_by_params, insert, all and "
-            f"delete_by_hash. See entropic.index.IndexBackend."
-        )
-    return IndexAdapter(index)
-
-
-adapt.__module__ = "entropic.index"  # pickles and tracebacks name the public place

@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 
 from ..errors import IndexNotEmptyError
-from ._adapter import adapt
-from ._base import IndexBackend
+from ._base import IndexBackend, adapt
 
 _BATCH = 2000
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ._adapter import adapt
-from ._base import IndexBackend
+from ._base import IndexBackend, adapt
 from .tinydb._format import HEAD_START, STORE_TABLE, tables_in_head
 from .tinydb._index import TinyDBIndex
 from .tinydb._io import open_file

@@ -63,6 +63,8 @@ class Selection(NamedTuple):
             raise TypeError(f"Cannot limit the list to {limit!r}: a limit is a number of runs.")
         if limit is not None and limit < 0:
             raise ValueError(f"Cannot limit the list to {limit}: a limit is not negative. Slice the list instead.")
+        if after is not None and not hasattr(after, "params_hash"):
+            raise TypeError(f"Cannot begin behind {after!r}: pass a record, such as the last one of a list.")
         return cls(condition_of(where), names, limit, bool(newest_first), after)
 
     def arranged(self, runs: Sequence[R], fields: Callable[[R], Mapping[str, Any]]) -> list[R]:

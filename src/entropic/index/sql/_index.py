@@ -8,17 +8,20 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, bindparam, column, delete, func, insert, select, table
+from sqlalchemy import Connection, bindparam, delete, func, select
 
-from ..._fs import NamedTuple, remember, watch_forks
+from ..._fs import NamedTuple, abandoned_drafts, remember, remove_drafts, watch_forks
 from ..._locks import KeyLock, KeyLocks
 from ..._record import RunRecord, copy_record
 from ...errors import IndexCorruptError
 from ...query import EVERY_RUN, Condition, Where, condition_of, fields_of, has_name, param, predicate
 from .._base import Block, Index
+from .._token import IndexToken, has_token_beside, token_beside
+from ._file_insertion import insert_into_file
 from ._folder import RememberedFolder
+from ._identity import given_identity, identity_of
 from ._order import order_of
-from ._pages import chunks, count_rows, newest_of, rows_found, rows_in_order, rows_under, rows_using
+from ._pages import chunks, count_rows, crowded_of, newest_of, rows_found, rows_in_order, rows_under, rows_using
 from ._schema import record_of, row_of, runs, searchable, tokens, tokens_of
 from ._server import server_and_leases
 from ._sqlite import SQLiteFile
@@ -36,11 +39,8 @@ _NEWEST = (
     .order_by(runs.c.id.desc())
     .limit(1)
 )
-_KNOWN = select(runs.c.id).where(runs.c.uid == bindparam("uid"))
 _COUNT = select(func.count()).select_from(runs)
 _WITHOUT_TOKEN = delete(tokens).where(tokens.c.token == bindparam("a_token"), tokens.c.run_id == bindparam("a_run"))
-_sequence = table("sqlite_sequence", column("name"), column("seq"))
-_LAST_NUMBER = select(_sequence.c.seq).where(_sequence.c.name == runs.name)  # given, though perhaps deleted since
 
 
 class SQLIndex(Index):
@@ -94,6 +94,7 @@ class SQLIndex(Index):
         self._opened = [part for part in parts if part is not None]
         weakref.finalize(self, _end_all, self._opened)
         self._shown: dict[str, _Shown] = {}
+        self._has_known_identity = False
         self._folder = RememberedFolder(self._database, self._place, self._results_dir)
         watch_forks(self)
 
@@ -150,6 +151,12 @@ class SQLIndex(Index):
             for row in self._rows_under(some):
                 if (record := self._read(*row)).params_hash in wanted:
                     yield record
+
+    def crowded(self, hashes: Collection[str]) -> Collection[str]:
+        """Return those of some hashes that several rows have; some hundred by each statement."""
+        keys = set(map(searchable, hashes))
+        found: set[str] = self._database.read(lambda connection: set(crowded_of(connection, keys)), set())
+        return [params_hash for params_hash in hashes if searchable(params_hash) in found]
 
     def find_many_by_hash(self, hashes: Collection[str]) -> dict[str, RunRecord]:
         """As `peek` for each of these hashes that has a record; a thousand by each statement."""
@@ -285,6 +292,28 @@ class SQLIndex(Index):
             self._folder.tell_now()
             self._folder.ask_again()
 
+    def leave_token(self) -> IndexToken | None:
+        """Leave a token beside an SQLite file; a server has an identity, which it is given once, for all."""
+        if self.path is not None:
+            return token_beside(self.path)
+        return IndexToken(self._database.write(given_identity))
+
+    def has_token(self, text: str) -> bool:
+        """Tell whether a token is beside the SQLite file, or the identity of the server is this."""
+        if self.path is not None:
+            return has_token_beside(self.path, text)
+        self._has_known_identity = self._has_known_identity or self._database.read(identity_of, None) == text
+        return self._has_known_identity
+
+    def leftovers(self) -> list[Path]:
+        """What killed processes have left beside an SQLite file; nothing is removed."""
+        return [] if self.path is None else [Path(path) for path in abandoned_drafts(str(self.path))]
+
+    def clean_up(self) -> None:
+        """Remove what killed processes have left beside an SQLite file."""
+        if self.path is not None:
+            remove_drafts(str(self.path))
+
     def key_locks(self) -> KeyLocks | None:
         """Leases of a PostgreSQL database; None with SQLite, for which the locks of the results folder serve."""
         return self._leases
@@ -322,7 +351,7 @@ class SQLIndex(Index):
 
         def work(connection: Connection) -> None:
             self._folder.tell(connection)
-            _insert_into_file(connection, records, rows)
+            insert_into_file(connection, records, rows)
 
         self._database.write(work)
         self._folder.is_told = True
@@ -366,16 +395,3 @@ class _Shown(NamedTuple):
 def _end_all(opened: list[Leases | SQLiteFile | PostgresServer]) -> None:
     for part in opened:
         part.end()
-
-
-def _insert_into_file(connection: Connection, records: Sequence[RunRecord], rows: Sequence[dict[str, Any]]) -> None:
-    if connection.execute(_KNOWN, {"uid": rows[0]["uid"]}).first() is not None:
-        return  # committed before, by an attempt that was disturbed only then
-    # Nobody else writes meanwhile: the numbers can be given here, for the tokens to refer to.
-    first = (connection.execute(_LAST_NUMBER).scalar_one_or_none() or 0) + 1
-    numbered = [{**row, "id": first + place} for place, row in enumerate(rows)]
-    connection.execute(insert(runs), numbered)
-    entries = [(token, first + place) for place, record in enumerate(records) for token in tokens_of(record)]
-    if entries:
-        ordered = [{"token": token, "run_id": run_id} for token, run_id in sorted(entries)]
-        connection.execute(insert(tokens), ordered)

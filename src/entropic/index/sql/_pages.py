@@ -249,6 +249,13 @@ def rows_under(connection: Connection, keys: Iterable[str]) -> Iterator[Any]:
         yield from connection.execute(_DOCUMENTS.where(runs.c.params_hash.in_(chunk)).order_by(runs.c.id))
 
 
+def crowded_of(connection: Connection, keys: Iterable[str]) -> Iterator[str]:
+    """Those of some hashes that several runs have."""
+    for chunk in chunks(keys):
+        asked = select(runs.c.params_hash).where(runs.c.params_hash.in_(chunk)).group_by(runs.c.params_hash)
+        yield from connection.execute(asked.having(func.count() > 1)).scalars()
+
+
 def newest_of(connection: Connection, keys: Iterable[str]) -> Iterator[Any]:
     """Of some hashes, the rows of all runs in their order: the last one of each is the newest."""
     for chunk in chunks(keys, _MOST_KEYS):

@@ -1,8 +1,8 @@
-"""What is known of an index file's content: one of three layouts. Ours is in `_lines`."""
+"""What is known of an index file's content: one of three layouts. Ours is in `_lines`, TinyDB's in `_stock_content`."""
 
 from __future__ import annotations
 
-import copy
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,11 @@ class Content:
         ]
         return iter(documents[places[-1] + 1 :] if places else [])
 
+    def tables(self, descriptor: int) -> Tables:
+        """What is in a file as TinyDB sees it."""
+        runs = {str(number): run for number, run in self.documents(descriptor)}
+        return {**self.other_tables, _format.TABLE: runs}
+
     def count(self, descriptor: int) -> int:
         """How many documents there are."""
         return sum(1 for _ in self.documents(descriptor))
@@ -70,10 +75,19 @@ class Content:
         """Every run as it would stand in our layout, without comma and line feed."""
         return (_format.line(number, document) for number, document in self.documents(descriptor))
 
+    def bodies(self, descriptor: int, *, backwards: bool = False) -> Iterator[bytes]:
+        """Every run as it would stand in our layout, without its number."""
+        return (_format.body(document) for _, document in self.documents(descriptor, backwards=backwards))
+
     def runs_under(self, descriptor: int, keys: Collection[str]) -> list[tuple[int, Document]]:
         """The documents under some hashes in their order, each with its place: its number, or its offset."""
         wanted = frozenset(keys)
         return [run for run in self.documents(descriptor) if run[1].get("params_hash") in wanted]
+
+    def crowded(self, descriptor: int, hashes: Collection[str]) -> list[str]:
+        """Those of some hashes under which several runs may be."""
+        counts = Counter(document.get("params_hash") for _, document in self.documents(descriptor))
+        return [one for one in hashes if counts[one] > 1]
 
     def without(self, descriptor: int, places: Collection[int]) -> Iterator[bytes]:
         """What stands between head and closing bytes in our layout, without the runs at some places."""
@@ -111,22 +125,3 @@ class EmptyContent(Content):
     def documents(self, descriptor: int, *, backwards: bool = False) -> Iterator[tuple[int, Document]]:
         """Nothing."""
         return iter(())
-
-
-class StockContent(Content):
-    """Any other TinyDB file: parsed whole, and brought to our layout by the first write."""
-
-    def __init__(self, path: str, content: bytes) -> None:
-        self._documents, self.other_tables = _format.parse_stock(path, content)
-        self.last_number = max((number for number, _ in self._documents), default=0)
-        self._newest = {document.get("params_hash"): document for _, document in self._documents}
-
-    def find(self, descriptor: int, params_hash: str) -> tuple[Document, int] | None:
-        """The newest document under a hash."""
-        document = self._newest.get(params_hash)
-        return None if document is None else (document, 0)
-
-    def documents(self, descriptor: int, *, backwards: bool = False) -> Iterator[tuple[int, Document]]:
-        """Every id and document, in the order of the file; copies, as they would be if they were read anew."""
-        runs = reversed(self._documents) if backwards else self._documents
-        return ((number, copy.deepcopy(document)) for number, document in runs)

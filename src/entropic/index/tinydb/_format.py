@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
-from ...errors import IndexCorruptError, IndexVersionError
+from ... import errors
 
 Document = dict[str, Any]
 Tables = dict[str, dict[str, Document]]
@@ -28,10 +28,12 @@ CLOSING = b"\n}}\n"
 
 _LINE_BEGINS = b'": {'
 _BEGUN_LINE = rb'("\d*("(:( (\{.*)?)?)?)?)?\}*'  # compiled when a torn line is found, not for a hit
+_SHOWN_RUN = rb'"(\d{1,18})": \{"params_hash": "([ -!#-\[\]-~]*)"[^\n]*\}'  # likewise, when a file has grown
 BLANKS = b" \t"
 REMOVED_END = b"\t"
 """In the place of the line feed of a line that was removed: nowhere else behind the head stands one."""
 
+_whole_line_of = re.compile(rb'"[0-9]{1,18}": (\{"params_hash": "[^"\\]*", [^\x00-\x1f]*\})').fullmatch
 _SECTOR_BYTES = 512
 _MARK_BLANKS = 24
 _COUNT_BLANKS = 24
@@ -138,7 +140,7 @@ def parse_head(path: str, text: bytes) -> Tables:
         tables = json.loads(text + b"}}")
         number = int(tables[STORE_TABLE]["1"]["format"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise IndexCorruptError(path, 1, f"its head cannot be read ({error})") from None
+        raise errors.IndexCorruptError(path, 1, f"its head cannot be read ({error})") from None
     require_known_format(path, number)
     return {name: rows for name, rows in tables.items() if name != TABLE}
 
@@ -164,19 +166,25 @@ def parse_line(text: bytes) -> tuple[int, Document] | None:
     return (int(number), document) if end == len(decoded) else None
 
 
+def body_in(text: bytes) -> bytes | None:
+    """The run in a line that begins and ends as we write it, without its number; None where it has to be read."""
+    found = _whole_line_of(text)
+    return found[1] if found else None
+
+
 def parse_stock(path: str, content: bytes) -> tuple[list[tuple[int, Document]], Tables]:
     """The runs (ids and documents) and the other tables of a file in any other layout."""
     try:
         tables = json.loads(content.decode("utf-8-sig"))
     except json.JSONDecodeError as error:
-        raise IndexCorruptError(path, error.lineno, f"it is not JSON ({error.msg})") from None
+        raise errors.IndexCorruptError(path, error.lineno, f"it is not JSON ({error.msg})") from None
     except UnicodeDecodeError as error:
         line_number = content.count(b"\n", 0, error.start) + 1
-        raise IndexCorruptError(path, line_number, f"it is not UTF-8 text ({error.reason})") from None
+        raise errors.IndexCorruptError(path, line_number, f"it is not UTF-8 text ({error.reason})") from None
     except (ValueError, RecursionError) as error:
-        raise IndexCorruptError(path, 0, f"it is not JSON ({error})") from None
+        raise errors.IndexCorruptError(path, 0, f"it is not JSON ({error})") from None
     if not isinstance(tables, dict) or not all(isinstance(rows, dict) for rows in tables.values()):
-        raise IndexCorruptError(path, 1, "it is JSON, but not a TinyDB file")
+        raise errors.IndexCorruptError(path, 1, "it is JSON, but not a TinyDB file")
     row = tables.get(STORE_TABLE, {}).get("1")
     number = row.get("format") if isinstance(row, dict) else None
     require_known_format(path, number if isinstance(number, int) else FORMAT)
@@ -188,7 +196,7 @@ def _stock_runs(path: str, rows: dict[str, Document]) -> list[tuple[int, Documen
     for number, document in rows.items():
         is_number = number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS
         if not is_number or not isinstance(document, dict):
-            raise IndexCorruptError(path, 0, f"the entry {number[:_MOST_DIGITS]!r} is not a run")
+            raise errors.IndexCorruptError(path, 0, f"the entry {number[:_MOST_DIGITS]!r} is not a run")
         runs.append((int(number), document))
     return runs
 
@@ -201,7 +209,7 @@ def require_known_format(path: str, number: int) -> None:
         IndexVersionError: It is.
     """
     if number > FORMAT:
-        raise IndexVersionError(path, number, FORMAT)
+        raise errors.IndexVersionError(path, number, FORMAT)
 
 
 def stated_format(content: bytes) -> int:
@@ -223,7 +231,7 @@ def tables_in_head(path: str, head: bytes) -> Tables:
     """Return the tables before the runs; of a damaged head, what it still states of its store."""
     try:
         return parse_head(path, head)
-    except IndexCorruptError:
+    except errors.IndexCorruptError:
         folder = stated_folder(head)
         return {} if folder is None else {STORE_TABLE: {"1": {"results_dir": folder}}}
 
@@ -298,6 +306,28 @@ def split_tail(tail: bytes, *, is_bare: bool, is_cut: bool = False) -> tuple[lis
     if torn is not None and b"\0" not in torn[1] and (closed or not re.fullmatch(_BEGUN_LINE, torn[1])):
         raise Damage(*torn)
     return lines, closed and torn is None and ends_in_run
+
+
+def shown_runs(tail: bytes, *, is_bare: bool) -> list[tuple[int, int, str, bytes]] | None:
+    """
+    As `split_tail`, of a tail that ends as it should and in which every line looks like ours: only the last is parsed.
+
+    What stands before a line was found whole by the writer of that line, and parsed by whoever wrote it.
+
+    Returns:
+        Offset within the tail, number, hash and text of each run; None if a line looks otherwise.
+    """
+    separator = b"\n" if is_bare else b",\n"
+    if not (tail.startswith(separator) and tail.endswith(CLOSING)) or b"\0" in tail:
+        return None
+    runs, offset, text = [], len(separator), b""
+    for text in tail[offset : -len(CLOSING)].split(b",\n"):
+        shown = re.fullmatch(_SHOWN_RUN, text)
+        if shown is None:
+            return None
+        runs.append((offset, int(shown[1]), shown[2].decode("ascii"), text))
+        offset += len(text) + len(b",\n")
+    return None if parse_line(text) is None else runs
 
 
 def _whole_line(text: bytes) -> bytes | None:

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ... import query
+from ... import _record, errors, query
 from ..._fs import LateModule, late
 from ..._record import RunRecord, copy_record
-from ...errors import IndexCorruptError
 from .._base import Index
-from ._format import FORMAT, stated_folder
+from ._format import FORMAT, excerpt, stated_folder
 from ._io import first_line
 from ._reader import LineReader
 
 if TYPE_CHECKING:
     from ..._locks import KeyLock
     from ...query import Condition, Where
+    from .._token import IndexToken
     from . import _database as _runs
     from ._writer import LineWriter
 else:  # TinyDB is loaded when it is first asked for, not for a hit
     _runs = LateModule("entropic.index.tinydb._database")
 
 
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_. -]+")  # which has one spelling in JSON, but for escapes that nobody writes
+_PLAIN_NAME = r"[A-Za-z0-9_. -]+"  # which has one spelling in JSON, but for escapes that nobody writes
 
 
 class TinyDBIndex(Index):
@@ -113,9 +114,14 @@ class TinyDBIndex(Index):
         """Yield all records under some hashes; each is found by the place of its line."""
         return (record for params_hash in dict.fromkeys(hashes) for record in self.find_all_by_hash(params_hash))
 
+    def crowded(self, hashes: Collection[str]) -> Collection[str]:
+        """Return those of some hashes under which several lines may be, by a table of where lines are."""
+        with self._reader.opened() as at:
+            return () if at is None else self._reader.ask(at, lambda content: content.crowded(at, hashes))
+
     def may_use(self, names: Collection[str]) -> Iterator[RunRecord]:
         """Yield every record that may use a file of one of these names; found by a search of the bytes."""
-        if not all(map(_PLAIN_NAME.fullmatch, names)):
+        if not all(re.fullmatch(_PLAIN_NAME, name) for name in names):
             return self.iter()
         from ._prefilter import UsePrefilter  # not for a hit
 
@@ -147,6 +153,31 @@ class TinyDBIndex(Index):
             # Asked of the records: a document of earlier releases has another path in it.
             return (record for record in self.iter(newest_first=newest_first) if is_meant(query.fields_of(record)))
         return self._matching(condition, newest_first=newest_first)
+
+    def listed(
+        self,
+        where: Where | None = None,
+        *,
+        newest_first: bool = False,
+        is_wanted: Callable[[RunRecord], bool] | None = None,
+        shown: Callable[[RunRecord], RunRecord] = copy_record,
+    ) -> Iterator[RunRecord]:
+        """
+        Yield the records of `iter` to those who keep all of them: what is far down a long list are lines of the file.
+
+        Where nothing is asked of such a line, beginning and end of it are looked at; damage between the two is told
+        when its record is looked at.
+        """
+        condition = query.condition_of(where)
+        if query.equalities_in(condition) or "result_path" in query.names_in(condition):
+            return super().listed(condition, newest_first=newest_first, is_wanted=is_wanted, shown=shown)
+        texts = self._reader.each(lambda content, at: content.bodies(at, backwards=newest_first))
+        if condition != query.EVERY_RUN:
+            is_meant = query.predicate(condition)
+            texts = (text for text in texts if is_meant(self._document(text)))
+        if is_wanted is not None:
+            texts = (text for text in texts if is_wanted(self._read_text(text)))
+        return _record.folded_texts(texts, lambda text: shown(self._read_text(text)))
 
     def iter_after(
         self, record: RunRecord, where: Where | None = None, *, newest_first: bool = False
@@ -205,7 +236,7 @@ class TinyDBIndex(Index):
         """Return every record that can be read, and the numbers of the lines that cannot; raises for no damage."""
         try:
             return self.all(), []
-        except IndexCorruptError as error:
+        except errors.IndexCorruptError as error:
             documents, damaged_lines = self._writer.read_intact()
             # Of zeros, or an empty line, it is known here only that they are damage.
             told = sorted({*damaged_lines, error.line} - {0}) or [1]
@@ -220,7 +251,7 @@ class TinyDBIndex(Index):
         """
         try:
             self.all()
-        except IndexCorruptError:
+        except errors.IndexCorruptError:
             return Path(self._writer.salvage())
         return None
 
@@ -228,7 +259,7 @@ class TinyDBIndex(Index):
         """Return the results folder that the file remembers, absolute; None if there is no file yet, or none in it."""
         try:
             folder = self._reader.store_row().get("results_dir")
-        except IndexCorruptError:
+        except errors.IndexCorruptError:
             with self._reader.opened() as descriptor:
                 folder = None if descriptor is None else stated_folder(first_line(descriptor))
         return Path(os.path.abspath(self.path.parent / folder)) if isinstance(folder, str) else None
@@ -237,13 +268,25 @@ class TinyDBIndex(Index):
         """Return the identity of the results folder that the file remembers; None if there is none."""
         try:
             identity = self._reader.store_row().get("folder_id")
-        except IndexCorruptError:
+        except errors.IndexCorruptError:
             return None
         return identity if isinstance(identity, str) else None
 
     def remember_folder_id(self, folder_id: str) -> None:
         """Keep the identity of the results folder with the next write."""
         self._writer.store_row["folder_id"] = folder_id
+
+    def leave_token(self) -> IndexToken | None:
+        """Leave a token beside the file."""
+        from .._token import token_beside  # not for a hit
+
+        return token_beside(self.path)
+
+    def has_token(self, text: str) -> bool:
+        """Tell whether a token is beside the file."""
+        from .._token import has_token_beside
+
+        return has_token_beside(self.path, text)
 
     def leftovers(self) -> list[Path]:
         """What killed writers have left beside the file; nothing is removed."""
@@ -252,6 +295,17 @@ class TinyDBIndex(Index):
     def clean_up(self) -> None:
         """Remove what killed writers have left beside the file."""
         self._writer.clean_up()
+
+    def _read_text(self, text: bytes) -> RunRecord:
+        return self._reader.checked(self._document(text), 0)
+
+    def _document(self, text: bytes) -> dict[str, Any]:
+        try:
+            document: dict[str, Any] = json.loads(text.decode())
+        except (ValueError, RecursionError) as error:
+            self.all()  # knows on which line the damage is, and tells it, if it is still there
+            raise errors.IndexCorruptError(str(self.path), 0, f"{excerpt(text)} is not a run ({error})") from None
+        return document
 
     def _matching(self, condition: Condition, *, newest_first: bool) -> Iterator[RunRecord]:
         for document in self.db.runs.matching(_runs.MatchesRun(condition), newest_first=newest_first):

@@ -153,7 +153,8 @@ def open_with_status(path: str, flags: int) -> tuple[int, os.stat_result]:
     descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
     try:
         status = os.fstat(descriptor)
-        require_file(status, path)
+        if not stat.S_ISREG(status.st_mode):
+            require_file(status, path)
     except BaseException:
         os.close(descriptor)
         raise

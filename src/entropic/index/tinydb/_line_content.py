@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 
-from ...errors import IndexCorruptError
+from ... import errors
 from . import _format
 from ._content import Content
 from ._format import Damage, Document
@@ -53,6 +53,15 @@ class LineContent(Content):
     def texts(self, descriptor: int) -> Iterator[bytes]:
         """Every line as it stands."""
         return (text for _, text in self._offset_texts(descriptor))
+
+    def bodies(self, descriptor: int, *, backwards: bool = False) -> Iterator[bytes]:
+        """As they stand, where beginning and end are those of a run; else they are read, and so told if damaged."""
+        for offset, text in self._offset_texts(descriptor, backwards=backwards):
+            body = _format.body_in(text)
+            if body is not None:
+                yield body
+            elif (run := self._parsed(descriptor, offset, text)) is not None:
+                yield _format.body(run[1])
 
     def without(self, descriptor: int, places: Collection[int]) -> Iterator[bytes]:
         """The bytes between the lines at some offsets, copied as they are."""
@@ -186,6 +195,6 @@ class LineContent(Content):
             raise self._damaged(descriptor, offset, text)
         return run
 
-    def _damaged(self, descriptor: int, offset: int, text: bytes) -> IndexCorruptError:
+    def _damaged(self, descriptor: int, offset: int, text: bytes) -> errors.IndexCorruptError:
         reason = f"{_format.excerpt(text)} is not a run"
-        return IndexCorruptError(self._path, self.line_number(descriptor, offset), reason)
+        return errors.IndexCorruptError(self._path, self.line_number(descriptor, offset), reason)

@@ -159,6 +159,13 @@ class LinesContent(LineContent):
             self._table = self._build_table(descriptor)
         return sorted((run for key in set(keys) for run in self._runs_of(descriptor, key)), key=itemgetter(0))
 
+    def crowded(self, descriptor: int, hashes: Collection[str]) -> list[str]:
+        """By their offsets, without a look at the lines."""
+        table = self._table_at_hand(descriptor)
+        if table is None:
+            table = self._table = self._build_table(descriptor)
+        return [one for one in hashes if len(table.offsets(_format.json_text(one))) > 1]
+
     def grow(self, descriptor: int, size: int) -> list[str] | None:
         """Read the new tail, if head and last known line are where they were."""
         self._ahead = _Ahead(0, b"")  # it has been written to: should that be by hand, lines are looked at anew
@@ -173,13 +180,20 @@ class LinesContent(LineContent):
         tail = tail[len(self._mark) :]
         if blanks := len(tail) - len(tail.lstrip(_format.BLANKS)):  # lines behind ours that are gone again
             self._advance(self.end, self._mark + tail[:blanks], blanks)
-        lines, self.closed = self._split(descriptor, tail[blanks:], self.end, is_bare=self.is_bare)
-        added = []
-        for offset, text in lines:
-            if (run := self._parsed(descriptor, offset, text)) is not None:
-                added.append(str(run[1].get("params_hash")))
-                self._take(run[0], added[-1], offset, text)
-        return added
+        runs = self._runs_in_tail(descriptor, tail[blanks:])
+        for offset, number, params_hash, text in runs:
+            self._take(number, params_hash, offset, text)
+        return [params_hash for _, _, params_hash, _ in runs]
+
+    def _runs_in_tail(self, descriptor: int, tail: bytes) -> list[tuple[int, int, str, bytes]]:
+        """Offset, number, hash and text of each run in what has been appended, and whether it is closed."""
+        end = self.end
+        if (shown := _format.shown_runs(tail, is_bare=self.is_bare)) is not None:
+            self.closed = True
+            return [(end + place, number, params_hash, text) for place, number, params_hash, text in shown]
+        lines, self.closed = self._split(descriptor, tail, end, is_bare=self.is_bare)
+        parsed = ((offset, self._parsed(descriptor, offset, text), text) for offset, text in lines)
+        return [(offset, run[0], str(run[1].get("params_hash")), text) for offset, run, text in parsed if run]
 
     def _take_removals(self, head: bytes) -> bool:
         """Whether a head is ours, but for the number of lines that were removed since."""

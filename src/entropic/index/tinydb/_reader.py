@@ -26,10 +26,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from ... import errors
 from ..._fs import Stamp, remember, watch_forks
-from ...errors import IndexCorruptError
-from ._content import Content, EmptyContent, StockContent
-from ._format import CLOSING, STORE_TABLE, TABLE, Document, Tables, excerpt, is_head
+from ._content import Content, EmptyContent
+from ._format import CLOSING, STORE_TABLE, Document, Tables, excerpt, is_head
 from ._io import first_line, open_file, read_all
 from ._lines import LinesContent
 from ._pin import Pin
@@ -157,7 +157,7 @@ class LineReader(Generic[T]):
     def tables(self) -> Tables:
         """The whole file as TinyDB sees it."""
         with self.opened() as descriptor:
-            return {} if descriptor is None else tables_of(self.current(descriptor), descriptor)
+            return {} if descriptor is None else self.current(descriptor).tables(descriptor)
 
     def _status_by_name(self, pin: Pin | None) -> os.stat_result:
         status = os.stat(self.path)
@@ -214,7 +214,7 @@ class LineReader(Generic[T]):
         except ValueError as error:
             text = excerpt(json.dumps(document).encode())
             number = line() if callable(line) else line
-            raise IndexCorruptError(self.path, number, f"{error} in {text}") from None
+            raise errors.IndexCorruptError(self.path, number, f"{error} in {text}") from None
 
     # ---- what a writer builds on ------------------------------------------------------------------------------------
 
@@ -390,10 +390,8 @@ def _content_of(path: str, descriptor: int, size: int) -> Content:
     if size == 0:
         return EmptyContent()
     head = first_line(descriptor).rstrip(b"\0")  # behind it may stand what a crash left of the first append
-    is_ours = is_head(head)
-    return LinesContent(path, descriptor, head, size) if is_ours else StockContent(path, read_all(descriptor, 0, None))
+    if is_head(head):
+        return LinesContent(path, descriptor, head, size)
+    from ._stock_content import StockContent  # loaded by those who have such a file
 
-
-def tables_of(content: Content, descriptor: int) -> Tables:
-    """Return what is in a file as TinyDB sees it."""
-    return {**content.other_tables, TABLE: {str(number): run for number, run in content.documents(descriptor)}}
+    return StockContent(path, read_all(descriptor, 0, None))

@@ -14,11 +14,11 @@ Why this holds at any line
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from itertools import starmap
 from types import FrameType
@@ -29,6 +29,7 @@ from ..._fs import closer, has_locks, is_finished, suspended_holder, try_lock, u
 from ...errors import UnsupportedSystemError
 from ._io import open_made, stat_of
 
+_SHORT_PAUSES = (5e-5, 1e-4, 2e-4, 4e-4, *[1e-3] * 30)
 _MOST_ATTEMPTS = 1000  # each one is cut short by another call: so many tell of a change that calls itself
 
 R = TypeVar("R")
@@ -88,11 +89,14 @@ class WriteLock:
 
     def _give_back(self) -> None:
         self._is_wanted = False
-        if not self._owner._is_wanted and self.descriptor >= 0:
+        owner = self._owner
+        if not owner._is_wanted and owner._descriptor >= 0:
             # A child forked meanwhile holds the same lock: closing our descriptor would not free it.
-            unlock(self.descriptor)
-        with contextlib.suppress(ValueError):
+            unlock(owner._descriptor)
+        try:
             _attempts.all.remove(self)
+        except ValueError:
+            pass
         self._descriptor = -1
         if self._close is not None:
             self._close()
@@ -153,7 +157,7 @@ class WriteLock:
         self._descriptor, status = open_made(self.path, self._durable)
         self._close = closer(self._descriptor)
         self._file = status.st_dev, status.st_ino, threading.get_ident()
-        around = [one for one in _attempts.of_thread(self._file[-1]) if one._file == self._file]
+        around = _attempts.all and [one for one in _attempts.of_thread(self._file[-1]) if one._file == self._file]
         self._is_disturbed = False
         for one in around:
             one._disturb()
@@ -167,9 +171,23 @@ class WriteLock:
         self._open()
         if not try_lock(self.descriptor):
             _attempts.end_finished()
+            if self._is_free_soon():
+                return
             if (pid := suspended_holder(self.descriptor)) is not None:
                 _log.waiting_for_suspended(self.path, pid)
             wait_for_lock(self.descriptor)
+
+    def _is_free_soon(self) -> bool:
+        """
+        Whether we have the lock after a short wait, as between writers that take turns.
+
+        To ask who holds it takes longer, and every lock of the machine waits for that.
+        """
+        for pause in _SHORT_PAUSES:
+            time.sleep(pause)
+            if try_lock(self.descriptor):
+                return True
+        return False
 
     def _is_there(self) -> bool:
         """Whether the file that is open is the one at the path."""
@@ -226,11 +244,16 @@ def with_lock(path: str, durable: bool, change: Callable[[WriteLock], R]) -> R:
         except Disturbed:
             continue
         finally:
-            try:
-                lock.release()
-            finally:
-                lock.release()  # an interrupt may have cut the first one short
+            _release(lock)
     raise OSError(errno.EDEADLK, "The index is changed from within each time it is about to be changed", path)
+
+
+def _release(lock: WriteLock) -> None:
+    try:
+        lock.release()
+    except BaseException:
+        lock.release()  # an interrupt has cut the first one short
+        raise
 
 
 def write_by_steps(lock: WriteLock, text: bytes, place: int) -> None:

@@ -36,7 +36,7 @@ from ._format import CLOSING, STORE_TABLE, TABLE, Document, Tables
 from ._insertion import Insertion
 from ._io import end_of, read_all, require_file, stat_of
 from ._lines import LinesContent
-from ._reader import LineReader, tables_of
+from ._reader import LineReader
 from ._removal import remove_in_place
 from ._rewrite import keep_beside, rewrite
 from ._write_lock import Disturbed, WriteLock, with_lock, write_by_steps
@@ -91,8 +91,7 @@ class LineWriter(Generic[T]):
 
     def insert(self, records: Sequence[RunRecord]) -> None:
         """As `append`, of records."""
-        bodies = [document_text(record).encode("ascii") for record in records]
-        self._insert([record.params_hash for record in records], bodies)
+        self._insert([one.params_hash for one in records], [document_text(one).encode("ascii") for one in records])
 
     def _insert(self, hashes: list[str], bodies: list[bytes]) -> list[int]:
         if not bodies:
@@ -103,8 +102,10 @@ class LineWriter(Generic[T]):
             with_lock(self._path, self._durable, lambda lock: self._append(lock, insertion))
         finally:
             insertion.end()
-            with contextlib.suppress(ValueError):
+            try:
                 self._waiting.remove(insertion)
+            except ValueError:
+                pass
         return insertion.numbers
 
     def remove(self, keys: Collection[str], unwanted: Callable[[T], bool]) -> int:
@@ -149,7 +150,7 @@ class LineWriter(Generic[T]):
 
         def rewrite(lock: WriteLock) -> R:
             content = self._content_to_write(lock.descriptor)
-            tables = tables_of(content, lock.descriptor)
+            tables = content.tables(lock.descriptor)
             result = change(tables)
             lines = [_format.line(int(number), document) for number, document in tables.pop(TABLE, {}).items()]
             self._replace(lock, content, _format.joined(lines), tables)
@@ -206,9 +207,11 @@ class LineWriter(Generic[T]):
         """
         if self.reader.is_pinned():
             # It was a file when it was last looked at; what is in it by now is looked at before anything runs.
-            with contextlib.suppress(PermissionError):
+            try:
                 require_access(self._path, os.W_OK)
                 return
+            except PermissionError:
+                pass
         status = stat_of(self._path)
         if status is None:
             _require_can_be_made(self._path)
@@ -226,8 +229,9 @@ class LineWriter(Generic[T]):
         """Append what this call was asked to, together with what other threads wait to append; one sync serves all."""
         if own.is_done:
             return
-        content = self._content_to_write(lock.descriptor)
-        self._require_own_folder(content)
+        descriptor = lock.descriptor
+        content = self._content_to_write(descriptor)
+        lacks_identity = self._lacks_identity(content)
         batch = self._batch(lock, own)
         runs, texts, number = list[tuple[int, str]](), list[bytes](), content.last_number
         for insertion in batch:
@@ -235,14 +239,14 @@ class LineWriter(Generic[T]):
             runs += zip(insertion.numbers, insertion.hashes, strict=True)
             texts += map(_format.numbered, insertion.numbers, insertion.bodies)
             number += len(insertion.bodies)
-        if isinstance(content, LinesContent) and not self._lacks_identity(content):
+        if isinstance(content, LinesContent) and not lacks_identity:
             place = content.end
             self._append_lines(lock, content, texts)
-            self.reader.note_appended(lock.descriptor, content, place, runs, texts)
+            self.reader.note_appended(descriptor, content, place, runs, texts)
             if content.is_large:
-                self.reader.ask(lock.descriptor, lambda content: content.save_offsets(lock.descriptor))
+                self.reader.ask(descriptor, lambda content: content.save_offsets(descriptor))
         else:
-            lines = _format.joined(itertools.chain(content.texts(lock.descriptor), texts))
+            lines = _format.joined(itertools.chain(content.texts(descriptor), texts))
             self._replace(lock, content, lines, content.other_tables)
         for insertion in batch:
             insertion.is_done = True
@@ -343,17 +347,20 @@ class LineWriter(Generic[T]):
         return not os.path.isdir(theirs) or os.path.realpath(mine) == os.path.realpath(theirs)
 
     def _lacks_identity(self, content: Content) -> bool:
-        """Whether a file from before folders had an identity is to get ours: from our first run on."""
-        row = content.other_tables.get(STORE_TABLE, {}).get("1", {})
-        return "folder_id" in self.store_row and "folder_id" not in row and self._is_at_our_place(row)
+        """
+        Whether a file from before folders had an identity is to get ours: from our first run on.
 
-    def _require_own_folder(self, content: Content) -> None:
-        """Refuse to write for a folder that only looks like the one of the file; asked by others before a run, too."""
+        Raises:
+            OtherFolderError: It is of another folder, and ours only looks like it; asked by others before a run, too.
+        """
         row = content.other_tables.get(STORE_TABLE, {}).get("1", {})
-        mine, theirs = (one.get("folder_id") for one in (self.store_row, row))
-        if mine is not None and theirs is not None and mine != theirs and self._is_at_our_place(row):
+        mine, theirs = self.store_row.get("folder_id"), row.get("folder_id")
+        if mine is None or mine == theirs or not self._is_at_our_place(row):
+            return False
+        if theirs is not None:
             folder = os.path.join(os.path.dirname(self._path), str(self.store_row.get("results_dir")))
             raise OtherFolderError(os.path.abspath(folder), f"the index {self._path!r}", lacks_identity=False)
+        return True
 
 
 def _is_closed_by_bytes(content: LinesContent, descriptor: int) -> bool:

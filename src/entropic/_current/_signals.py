@@ -35,6 +35,8 @@ class StopSignals:
     Attributes:
         caught: The signal that has come, by its name; empty if none has.
         spare_results: Whether a run that has ended is recorded before a signal has its effect.
+        interim: Records the runs that have ended, when a signal comes during another one, which it ends; None if there
+            are none, or the other one asks whether it should stop.
     """
 
     def __init__(self) -> None:
@@ -42,9 +44,11 @@ class StopSignals:
         self.spare_results = False
         self._before: dict[int, Any] = {}
         self._came_at: dict[int, float] = {}
+        self.interim: Callable[[], object] | None = None
         self._runs = 0
-        self._is_answered = self._is_lasting = False
+        self._is_answered = self._is_lasting = self._is_asked = False
         self._held = threading.local()
+        self._main_thread = threading.main_thread().ident
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(
                 before=self._hold_back, after_in_parent=self._let_through, after_in_child=self._begin_anew
@@ -61,9 +65,14 @@ class StopSignals:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._held.mask)
 
     def _begin_anew(self) -> None:
+        self._main_thread = threading.get_ident()  # the one that has forked
         self._restore()
-        self.caught, self._runs, self._is_lasting = "", 0, False
+        self.caught, self._runs, self._is_lasting, self.interim = "", 0, False, None
         self._let_through()
+
+    def are_heard(self) -> bool:
+        """Whether this is the thread in which Python handles signals."""
+        return threading.get_ident() == self._main_thread
 
     def enter(self) -> None:
         """A run begins in the main thread."""
@@ -71,7 +80,7 @@ class StopSignals:
 
     def hold(self) -> bool:
         """Have signals wait from now on until the run leaves, if results are spared; whether that was needed."""
-        if not self.spare_results or self._before or not self._runs or not _is_main_thread():
+        if not self.spare_results or self._before or not self._runs or not self.are_heard():
             return False
         for number in _ending_numbers():
             if signal.getsignal(number) == signal.SIG_DFL:
@@ -83,7 +92,10 @@ class StopSignals:
         self._runs -= 1
         self._is_answered = self._is_answered or has_stopped
         # Elsewhere it is a coroutine that the collector has ended.
-        if (self._runs and not has_held) or not _is_main_thread():
+        if (self._runs and (self._is_asked or not has_held)) or not self.are_heard():
+            return
+        if not self._before:
+            self._is_answered = self._is_asked = False
             return
         is_answered, self._is_answered = self._is_answered, False
         if self._is_lasting:
@@ -96,7 +108,10 @@ class StopSignals:
 
     def catch(self) -> None:
         """Catch them from now on, if this is the main thread: until its runs have ended, or outside of any for good."""
-        if self._before or not _is_main_thread():
+        if not self.are_heard():
+            return
+        self.interim, self._is_asked = None, True
+        if self._before:
             return
         self._is_lasting = not self._runs
         for number in NUMBERS:
@@ -114,6 +129,8 @@ class StopSignals:
             # Twice means that somebody does not want to wait.
             signal.signal(number, signal.SIG_DFL)
             os.kill(process_id(), number)
+        if self.interim is not None and self._would_end(number):
+            self.interim()
         if callable(before):
             handler: Callable[[int, FrameType | None], object] = before
             handler(number, frame)
@@ -127,7 +144,7 @@ class StopSignals:
             if signal.getsignal(number) == self._came:
                 with contextlib.suppress(ValueError):
                     signal.signal(number, before)
-        self._before, self._came_at = {}, {}
+        self._before, self._came_at, self._is_asked = {}, {}, False
 
 
 class StopRequests:
@@ -140,7 +157,7 @@ class StopRequests:
 
     def __init__(self) -> None:
         self.has_stopped = False
-        self._hears = _is_main_thread()
+        self._hears = signals.are_heard()
         if self._hears:
             signals.enter()
             signals.catch()
@@ -161,10 +178,6 @@ class StopRequests:
 def _ending_numbers() -> list[int]:
     """Those that end this process; looked up once, since it takes longer than to record many a run."""
     return [number for number in NUMBERS if not _is_ignored_or_foreign(number)]
-
-
-def _is_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()
 
 
 def _is_ignored_or_foreign(number: int) -> bool:

@@ -1,76 +1,19 @@
-"""The run under way here: what it may ask, and what it says when it stops."""
+"""Whether the run under way should stop, and how it says that it does."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
-from contextvars import ContextVar
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
-from .._fs import reset_value
 from ..errors import RunStopped
 from ._end_time import moment_text, time_left
+from ._exit import stopped
+from ._run import current_run
 from ._signals import signals
 
 MARGIN_SECONDS = 60.0
-_SIGN_SECONDS = 1.0
-
-
-class CurrentRun:
-    """
-    A run under way: the one that what is called in its block asks, and within the one around it.
-
-    Attributes:
-        sign: Called now and then, when the run shows that it is alive.
-        descriptors: Files that a program which it starts inherits.
-        stopped: What it said when it stopped; None if it has not.
-    """
-
-    def __init__(self) -> None:
-        self._around = _current.get()
-        self.sign: Callable[[], object] | None = None
-        self.descriptors: tuple[int, ...] = ()
-        self.stopped: RunStopped | None = None
-        self._next_sign = 0.0
-
-    def __enter__(self) -> CurrentRun:
-        self._token = _current.set(self)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        reset_value(self._token)
-
-    def show_sign(self) -> None:
-        """Show that it is alive; at most once a second."""
-        if self.sign is not None and time.monotonic() >= self._next_sign:
-            self.sign()
-            self._next_sign = time.monotonic() + _SIGN_SECONDS
-
-    def stop(self, stopped: RunStopped) -> None:
-        """Note that it has stopped, and with it those around it, whose results would lack this one."""
-        self.stopped = stopped
-        if self._around is not None:
-            self._around.stop(stopped)
-
-    def require_going_on(self) -> None:
-        """
-        Refuse to take what a run has made that has stopped, and went on all the same.
-
-        Raises:
-            RunStopped: It has.
-        """
-        if self.stopped is not None:
-            raise self.stopped
-
-
-_current: ContextVar[CurrentRun | None] = ContextVar("entropic_current_run", default=None)
-
-
-def inherited_descriptors() -> tuple[int, ...]:
-    """The files that a program which the run under way starts inherits."""
-    run = _current.get()
-    return () if run is None else run.descriptors
 
 
 class hearing_signals:
@@ -80,15 +23,21 @@ class hearing_signals:
     What has come, and was not answered by a `RunStopped`, is sent again at the end.
     """
 
+    _can_hear = _has_held = False
+
     def __enter__(self) -> hearing_signals:
-        self._has_held = False
-        self._can_hear = threading.current_thread() is threading.main_thread()
+        self._can_hear = signals.are_heard()
         if self._can_hear:
             signals.enter()
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.leave(error)
+
+    def leave(self, error: object) -> None:
+        """Hear no more; with what the run has ended in, if that is an error."""
         if self._can_hear:
+            self._can_hear = False
             signals.leave(has_stopped=isinstance(error, RunStopped), has_held=self._has_held)
 
     def hold(self) -> None:
@@ -99,6 +48,24 @@ class hearing_signals:
 def spare_results() -> None:
     """From now on in this process, a run that has ended is recorded before a signal has its effect."""
     signals.spare_results = True
+
+
+@contextlib.contextmanager
+def interrupts_held_off() -> Iterator[None]:
+    """An interrupt comes after the block: in its midst, many results that are whole would be kept aside for it."""
+    if not (signals.are_heard() and hasattr(signal, "pthread_sigmask")):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def interim_work(work: Callable[[], object] | None) -> None:
+    """What is to be done before a signal ends this process while a run is at work; None for nothing."""
+    signals.interim = work
 
 
 def should_stop(margin_seconds: float = MARGIN_SECONDS) -> bool:
@@ -129,7 +96,7 @@ def should_stop(margin_seconds: float = MARGIN_SECONDS) -> bool:
         >>> count(3).result_path.read_text()
         '3'
     """
-    run = _current.get()
+    run = current_run()
     if run is not None:
         run.show_sign()
     signals.catch()
@@ -144,7 +111,8 @@ def stop_here(reason: str = "") -> NoReturn:
     End the run that this is called in, without a result and without a failure; the next call carries on.
 
     What was put by in ``checkpoint_dir`` stays. The caller gets a `RunStopped`, which ``except Exception`` does not
-    catch. A sweep begins no further points, waits for those under way, and raises one as well. A function that catches
+    catch. A script that does not catch it ends with its message, and exit status 75. A sweep begins no further points,
+    waits for those under way, and raises one as well. A function that catches
     it and returns is not recorded all the same.
 
     Args:
@@ -165,11 +133,11 @@ def stop_here(reason: str = "") -> NoReturn:
         ...     print(stopped.reason)
         enough for today
     """
-    stopped = RunStopped("run", reason or _reason())
-    run = _current.get()
+    error = stopped("run", reason or _reason())
+    run = current_run()
     if run is not None:
-        run.stop(stopped)
-    raise stopped
+        run.stop(error)
+    raise error
 
 
 def _reason() -> str:

@@ -1,0 +1,143 @@
+"""What a sweep of new points costs besides its runs: what is found out once, and what is looked at how often."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from entropic import Store, cached
+from entropic._engine import _finder
+from entropic.index import TinyDBIndex
+from entropic.index.tinydb import _format, _write_lock
+from entropic.testing import make_record
+
+LOADED = """
+import multiprocessing, sys
+from entropic import Store, cached
+
+multiprocessing.set_start_method("fork")
+
+@cached(Store("results", "runs.json", file_suffix=".txt"))
+def loaded(n, *, result_path):
+    result_path.write_text(" ".join(name for name in sys.modules if name.startswith("entropic._")))
+
+first, *_, last = loaded.sweep([{"n": n} for n in range(12)], workers=1, progress=False)
+print(*sorted(set(last.result_path.read_text().split()) - set(first.result_path.read_text().split())))
+print(*(set(last.result_path.read_text().split()) - set(sys.modules)))
+"""
+
+
+def test_what_runs_need_is_loaded_before_workers_are_forked(tmp_path: Path) -> None:
+    """A worker that would load it by itself would keep the first batch waiting, in each sweep anew."""
+    ended = subprocess.run(
+        [sys.executable, "-c", LOADED], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.split() == []
+
+
+def note_process(n: int, *, result_path: Path) -> None:
+    """A result that says which process has written it."""
+    result_path.write_text(str(os.getpid()))
+
+
+def test_workers_leave_nothing_behind(store: Store) -> None:
+    """A worker that ends with its sweep is no dead process: there is nothing to clean up after it."""
+    records = cached(store, name="noted")(note_process).sweep([{"n": n} for n in range(20)], workers=2, progress=False)
+
+    assert str(os.getpid()) not in {record.result_path.read_text() for record in records}
+    assert store.check().leftovers == []
+    sessions = store.results_dir / ".entropic" / "sessions"
+    assert len(list(sessions.iterdir())) == 1  # our own
+
+
+def test_lines_of_others_are_taken_in_by_what_they_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what a file has grown by, the last line is parsed, and the one that is asked for."""
+    path = tmp_path / "runs.json"
+    records = [make_record({"n": n}) for n in range(61)]
+    index, other = TinyDBIndex(path), TinyDBIndex(path)
+    other.insert(records[0])
+    assert index.find_by_hash(records[0].params_hash) == records[0]
+    for record in records[1:]:
+        other.insert(record)
+    parsed: list[bytes] = []
+    real = _format.parse_line
+
+    def parse_line(text: bytes) -> Any:
+        parsed.append(text)
+        return real(text)
+
+    monkeypatch.setattr(_format, "parse_line", parse_line)
+    found = index.find_by_hash(records[30].params_hash)
+
+    assert found == records[30]
+    assert len(parsed) == 2
+    assert index.all() == records
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '"7": {"params_hash": "0123456789abcdef"',
+        '"7":  {"params_hash": "0123456789abcdef", "n": 7}',
+        "7",
+        "",
+    ],
+)
+def test_a_line_of_others_that_looks_otherwise_is_looked_at(tmp_path: Path, line: str) -> None:
+    """Damage in the middle of what was appended is told, with its line, as soon as the file is read."""
+    path = tmp_path / "runs.json"
+    index = TinyDBIndex(path)
+    index.insert(make_record({"n": 1}))
+    assert index.find_by_hash("0" * 16) is None
+    text = path.read_text().removesuffix("\n}}\n")
+    good = '"8": {"params_hash": "2bfd14f43d17fc7c", "n": 8}'
+    path.write_text(f"{text},\n{line},\n{good}\n}}}}\n")
+
+    with pytest.raises(ValueError, match="line 3"):
+        index.all()
+    with pytest.raises(ValueError, match="line 3"):
+        index.insert(make_record({"n": 2}))
+
+
+def test_that_a_key_is_not_recorded_is_believed_for_a_moment(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind one that is not recorded, the next ones are looked for at once; a little later they are asked for anew."""
+    now = [100.0]
+    monkeypatch.setattr(_finder, "monotonic", lambda: now[0])
+    engine = store._engine
+    keys = [engine.key_of({"n": n}, None) for n in range(6)]
+    recall = engine.look_ahead(keys)
+    assert recall(keys[0]) is None
+
+    other = Store(store.results_dir, store._engine.index.path, file_suffix=".txt")
+    made = other.run_or_retrieve({"n": 3}, lambda params, path: path.write_text("x"))
+
+    assert recall(keys[3]) is None
+    assert engine.recall(keys[3]) == made
+    now[0] += 0.06
+    assert recall(keys[3]) == made
+    assert recall(keys[4]) is None
+
+
+def test_who_locks_an_index_is_looked_up_by_nobody_who_waits_shortly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every lock of a machine waits for who reads which there are: writers that take turns do not ask."""
+    index, tries, asked = TinyDBIndex(tmp_path / "runs.json"), [], []
+    real = _write_lock.try_lock
+
+    def try_lock(descriptor: int) -> bool:
+        tries.append(descriptor)
+        return len(tries) > 3 and real(descriptor)
+
+    monkeypatch.setattr(_write_lock, "try_lock", try_lock)
+    monkeypatch.setattr(_write_lock, "suspended_holder", asked.append)
+    index.insert(make_record({"n": 1}))
+
+    assert (len(tries), asked) == (4, [])
