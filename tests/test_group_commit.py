@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import tinydb
 
-from entropic import Store
+from entropic import RunRecord, Store
 from entropic._record import _record
 from entropic.index import TinyDBIndex
 from entropic.testing import make_record
@@ -120,15 +120,15 @@ def test_a_power_cut_in_a_group_costs_no_run_that_was_reported(tmp_path: Path, l
 
 def test_a_record_is_encoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For the index and the journal; what was encoded is not kept with it."""
-    real, encoded = _record._write, list[dict[str, object]]()
+    real, encoded = _record._document_text, list[RunRecord]()
 
-    def write(document: dict[str, object]) -> str:
-        encoded.append(document)
-        return real(document)
+    def write(record: RunRecord) -> str:
+        encoded.append(record)
+        return real(record)
 
     store = Store(tmp_path / "results", tmp_path / "runs.json", ".txt")
-    monkeypatch.setattr(_record, "_write", write)
+    monkeypatch.setattr(_record, "_document_text", write)
     record = store.run({"n": 1}, lambda params, path: path.write_text("x"))
 
-    assert [one["n"] for one in encoded] == [1]
+    assert [one.params for one in encoded] == [{"n": 1}]
     assert "_text" not in record.__dict__["_copied_from"].__dict__

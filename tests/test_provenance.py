@@ -77,7 +77,7 @@ def test_the_order_of_what_is_told_is_always_the_same(store: entropic.Store) -> 
     orders = [[name for name in run.provenance if name != "peak_memory_bytes"] for run in runs]
 
     assert orders[0] == orders[1]
-    assert orders[0][0] == "size_bytes"
+    assert orders[0][0] == "reason"
 
 
 def test_provenance_can_be_switched_off() -> None:

@@ -150,9 +150,11 @@ class Code:
     def before_run(self) -> Fingerprint:
         """The fingerprint of what is about to run: everything is looked at."""
         last = self._look_back
-        if last is None or any_changed(last.bindings) or any(map(self._has_changed, last.uncovered)):
+        if last is None or any_changed(last.bindings):
             return self._look()
-        if any(map(drafts.has_changed, last.seldom)):
+        if last.uncovered and any(map(self._has_changed, last.uncovered)):
+            return self._look()
+        if last.seldom and any(map(drafts.has_changed, last.seldom)):
             return self._look()
         if any(map(is_not, map(_DEFAULTS_OF, last.functions), last.defaults)):
             return self._look()

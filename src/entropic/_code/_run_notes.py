@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _fs, _log
-from .._fs import make_shared_folder, read_own_file, remember, status_of
+from .._fs import make_shared_folder, process_id, read_own_file, remember, status_of
 from .._results import Layout
 from ._environment import environment
 from ._patch import NO_PATCH, Patch, loaded_files, patch_of
@@ -45,17 +45,28 @@ class RunNotes:
         self._patches, self._environments = str(layout.patches), str(layout.environments)
         self._kept: dict[str, str] = {}
         self._last: tuple[dict[str, Any], str] = {}, ""
+        self._begun: dict[tuple[object, ...], dict[str, Any]] = {}
 
     # ---- of the runs of this process --------------------------------------------------------------------------------
 
     def before_run(self, module_name: str | None, code: Fingerprint | None) -> dict[str, Any]:
         """
-        Where and with what code a run begins, for its record. All but the first of one code asks nobody anything.
+        Where and with what code a run begins, for its record.
+
+        All but the first of one code asks nobody anything, and is told the same object, which nobody changes.
 
         Args:
             module_name: The module of the function; whose imports and repository are told of.
             code: Its code, if that is watched.
         """
+        kind = process_id(), module_name, "" if code is None else code.digest
+        told = self._begun.get(kind)
+        if told is None:
+            told = self._found_out(module_name, code)
+            remember(self._begun, kind, told, _MOST_KEPT)
+        return told
+
+    def _found_out(self, module_name: str | None, code: Fingerprint | None) -> dict[str, Any]:
         told = circumstances(module_name)
         git, patch = _repository(module_name or "", "" if code is None else code.digest)
         if not git:
@@ -66,13 +77,13 @@ class RunNotes:
             git = {**git, "patch_left_out": patch.left_out}
         return {**told, "git": git}
 
-    def after_run(self) -> dict[str, str]:
+    def after_run(self) -> str:
         """In what environment a run has ended: only then have all libraries that it uses been loaded."""
         now = environment()
         if self._last[0] is not now:
             text = json.dumps(now, indent=1, sort_keys=True) + "\n"
             self._last = now, self._keep(self._path(self._environments, digest_of(text), "json"), text)
-        return {"environment": self._last[1]}
+        return self._last[1]
 
     # ---- of any run -------------------------------------------------------------------------------------------------
 

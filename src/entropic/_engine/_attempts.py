@@ -115,7 +115,7 @@ class Attempt:
         Raises:
             StoreWriteError: None can be made.
         """
-        self._code = _CodeOfRun(self._policy, self._work, self._observed.provenance)
+        self._code = _CodeOfRun(self._policy, self._work, self._observed.code)
         note = self._note()
         try:
             self._checkpoint = found = self._area.take(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from .._code import Codebook, RunNotes, SharedCodebook, SharedRunNotes
 from .._fs import make_folder, move_new, sync_tree, warn
-from .._record import RunRecord
+from .._record import RunRecord, note_in
 from .._remote import CannotFetchError, Piece, RemoteResults, Stored
 from ..errors import EntropicError, RemoteResultWarning
 from ._arrival import written
@@ -71,7 +71,7 @@ class AwayResults:
         if record.result_path.is_absolute() or self.stored_of(record) is not None:
             return
         stored = self.results.store(record.result_path.as_posix(), self._pieces(record))
-        record.provenance[_FIELD] = stored._asdict()
+        note_in(record, _FIELD, stored._asdict())
 
     def _pieces(self, record: RunRecord) -> list[Piece]:
         """What the result of a record consists of here, with what lies beside it."""

@@ -7,10 +7,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .._code import Fingerprint, Meter, RunNotes
+from .._fs import remember
+from .._record import SameFields
+from ..hashing import Key, decode_params
 from ._staleness import StalenessPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_MANY_KINDS = 1024
+_NOTHING: dict[str, Any] = {}
 
 
 class Observation:
@@ -18,6 +24,7 @@ class Observation:
     What is noted of one run.
 
     Args:
+        key: The key of the run.
         module: The module of the function that is run.
         policy: What its code means; None for runs that belong to no function.
         notes: Notes where, by whom, with which versions and at what cost it is made; None if that is not wanted.
@@ -25,18 +32,24 @@ class Observation:
 
     Attributes:
         tells_circumstances: Whether that is wanted.
-        provenance: What has been noted.
+        provenance: What has been noted of this run alone.
+        code: What is noted of its code.
+        same: What is noted of all runs like this one; when it has ended.
         elapsed_seconds: How long it took.
     """
 
-    _code: Fingerprint
+    _code: Fingerprint | None = None
+    _circumstances = _NOTHING
     _meter: Meter | None = None
     _reading: contextlib.AbstractContextManager[dict[str, Any]] | None = None
     _reads: Mapping[str, Any] | None = None
     _is_under_way = False
     _began = elapsed_seconds = 0.0
 
-    def __init__(self, module: str | None, policy: StalenessPolicy | None, notes: RunNotes | None, reason: str) -> None:
+    def __init__(
+        self, key: Key, module: str | None, policy: StalenessPolicy | None, notes: RunNotes | None, reason: str
+    ) -> None:
+        self._key = key
         self._module = module
         self._policy = policy
         self._notes = notes
@@ -50,15 +63,11 @@ class Observation:
         self._is_under_way = True
         if policy is not None:
             self._code = policy.before_run()
-            self.provenance = {"code": self._code.digest, "bytecode": self._code.bytecode}
-            if policy.place is not None:
-                self.provenance["place"] = policy.place
             self._reading = policy.reading()
             if self._reading is not None:
                 self._reads = self._reading.__enter__()
         if notes is not None:
-            self.provenance["reason"] = self._reason
-            self.provenance |= notes.before_run(self._module, None if policy is None else self._code)
+            self._circumstances = notes.before_run(self._module, self._code)
             self._meter = Meter()
             self._meter.begin()
         self._began = time.perf_counter()
@@ -98,10 +107,43 @@ class Observation:
         Args:
             used: The results by earlier code that it has used: of each function, the code.
         """
-        if self._notes is not None:
-            self.provenance |= self._notes.after_run()
         if self._reads is not None:
             self.provenance["reads"] = self._reads
-        if self._policy is not None and used:
-            code = self._policy.with_results(self._code, used)
-            self.provenance |= {"code": code.digest, "bytecode": code.bytecode}
+        if used and self._policy is not None and self._code is not None:
+            self._code = self._policy.with_results(self._code, used)
+        environment = "" if self._notes is None else self._notes.after_run()
+        kind = (self._key.identity.line, self._code, self._place, self._reason, id(self._circumstances), environment)
+        same = _same.get(kind)
+        if same is None or same.circumstances is not self._circumstances:
+            same = _Same(self._told(environment), self._circumstances)
+            remember(_same, kind, same, _MANY_KINDS)
+        self.same: SameFields = same
+
+    @property
+    def code(self) -> dict[str, str]:
+        """What is noted of its code."""
+        if self._code is None:
+            return {}
+        told = {"code": self._code.digest, "bytecode": self._code.bytecode}
+        return told if self._place is None else {**told, "place": self._place}
+
+    @property
+    def _place(self) -> str | None:
+        return None if self._policy is None else self._policy.place
+
+    def _told(self, environment: str) -> dict[str, Any]:
+        told = {**self._key.identity.fields, **self.code}
+        if self._notes is not None:
+            told |= {"reason": self._reason, **self._circumstances, "environment": environment}
+        return decode_params(told)
+
+
+class _Same(SameFields):
+    """What all runs of one kind have in common, with what it was made from."""
+
+    def __init__(self, fields: dict[str, Any], circumstances: dict[str, Any]) -> None:
+        super().__init__(fields)
+        self.circumstances = circumstances  # kept, so that no other has its identity
+
+
+_same: dict[tuple[object, ...], _Same] = {}

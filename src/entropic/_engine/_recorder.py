@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _log
 from .._code import Fingerprint, RunNotes
 from .._fs import LateModule, remember
-from .._record import RunRecord, new_record
+from .._record import RunRecord, SameFields, new_record
 from .._results import Published, Stage, StagingArea
 from ..errors import (
     EntropicError,
@@ -151,22 +151,6 @@ class Recorder:
         except OSError as error:
             raise write_error("Cannot publish the result", error, self.settings.results_dir) from error
 
-    def record(
-        self,
-        key: Key,
-        published: Published,
-        metadata: dict[str, Any],
-        provenance: Mapping[str, Any],
-        flight: Flight[RunRecord] | None = None,
-    ) -> RunRecord:
-        """
-        Insert the record of a result that was published, and return it as users see it.
-
-        If the lock of the run was lost, and whoever has had it since has recorded the run: that record, alone.
-        """
-        path, indexed = self.places_of(published)
-        return self.insert(key, path, indexed, metadata, provenance, published=published, flight=flight)
-
     def places_of(self, published: Published) -> tuple[str, str]:
         """Where a result was published, and as the index has it."""
         return f"{self._results_dir}/{published.name}", self._paths.published(published.name)
@@ -179,15 +163,11 @@ class Recorder:
         metadata: dict[str, Any],
         provenance: Mapping[str, Any],
         *,
-        published: Published | None = None,
         created_at: str | None = None,
-        flight: Flight[RunRecord] | None = None,
     ) -> RunRecord:
-        """As `record`, of a result that stands wherever it was made."""
-        record = self.described(
-            key, path, indexed_path, metadata, provenance, published=published, created_at=created_at
-        )
-        return self.insert_described(record, path, flight)
+        """Insert the record of a result that stands wherever it was made, and return it as users see it."""
+        record = self.described(key, path, indexed_path, metadata, provenance, created_at=created_at)
+        return self.insert_described(record, path, None)
 
     def described(
         self,
@@ -197,29 +177,34 @@ class Recorder:
         metadata: dict[str, Any],
         provenance: Mapping[str, Any],
         *,
+        same: SameFields | None = None,
         published: Published | None = None,
         created_at: str | None = None,
     ) -> RunRecord:
-        """The record of a result that stands in its place, which is looked at."""
+        """The record of a result that stands in its place, which is looked at if its content is not known."""
         try:
             limit = self.settings.digest_limit(metadata.get("elapsed_seconds", 0.0))
-            told = describe_result(path, published or Published(path, []), limit)
-            if "inputs" in provenance:
-                inputs = _origins.seen_from(self.settings.results_dir, provenance["inputs"])
-                provenance = {**provenance, "inputs": inputs}
+            told = {**describe_result(path, published or Published(path, []), limit), **provenance}
+            if "inputs" in told:
+                told["inputs"] = _origins.seen_from(self.settings.results_dir, told["inputs"])
             return new_record(
                 params=decode_params(key.params),
                 path=indexed_path,
                 params_hash=key.params_hash,
                 created_at=created_at or datetime.now(timezone.utc).isoformat(timespec="microseconds"),
                 metadata=metadata,
-                provenance=decode_params({**key.identity.fields, **told, **provenance}),
+                provenance=decode_params(told),
+                same=same or SameFields(decode_params(key.identity.fields)),
             )
         except OSError as error:
             raise self._refused(error, path, path) from error
 
     def insert_described(self, record: RunRecord, path: str, flight: Flight[RunRecord] | None) -> RunRecord:
-        """Insert a record, and return it as users see it."""
+        """
+        Insert a record, and return it as users see it.
+
+        If the lock of the run was lost, and whoever has had it since has recorded the run: that record, alone.
+        """
         try:
             self._folder.require_own(may_return_identity=False)  # a disk may have been unmounted meanwhile
             if self._away is not None:

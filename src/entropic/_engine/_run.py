@@ -99,7 +99,7 @@ class Run:
         stage = recorder.open_stage(key.params_hash, work.traits.suffix or settings.file_suffix)
         self.path = stage.path
         self._ending = Ending(stage, key, settings.results_dir, work, keep_failed=settings.keep_failed)
-        self.observed = Observation(work.traits.module, policy, recorder.notes, found.reason)
+        self.observed = Observation(key, work.traits.module, policy, recorder.notes, found.reason)
         self._attempt = attempt_at(recorder.staging, key, work, policy, purpose, self.observed)
         self._current = CurrentRun(stage.folder, self._ending.note, is_brief=recorder.durations.are_brief(self._name))
         self.signals = hearing_signals()
@@ -175,8 +175,9 @@ class Run:
         if published.siblings:
             observed.provenance["siblings"] = published.siblings
         self.published_at, indexed = self._recorder.places_of(published)
+        told, same = observed.provenance, observed.same
         self.made = self._recorder.described(
-            self._key, self.published_at, indexed, self._metadata, observed.provenance, published=published
+            self._key, self.published_at, indexed, self._metadata, told, same=same, published=published
         )
 
     def attempt(self, step: Callable[[], object]) -> bool:

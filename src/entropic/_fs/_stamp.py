@@ -24,7 +24,7 @@ class Stamp(NamedTuple):
     @classmethod
     def of(cls, status: os.stat_result) -> Stamp:
         """The stamp of a file with this status."""
-        return cls(status.st_mtime_ns, status.st_size, status.st_ino)
+        return tuple.__new__(cls, (status.st_mtime_ns, status.st_size, status.st_ino))
 
     def is_settled(self) -> bool:
         """Whether a change from now on would get another time."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __calls_what_users_write__ = True  # what is opened below is the user's doing; see `entropic._fs._opened`
 
 
+_ARE_PLAIN = PLAIN_TYPES.issuperset
 _NOTHING = contextlib.nullcontext()
 
 
@@ -106,7 +107,7 @@ class Call(Work):
 
     def _start(self, result_path: Path) -> Any:
         cache, args, kwargs = self._cache, self._args, self._kwargs
-        if not (are_simple(args) and are_simple(kwargs.values())):
+        if not (_ARE_PLAIN(map(type, args)) and (not kwargs or _ARE_PLAIN(map(type, kwargs.values())))):
             self._require_same_arguments()
             args, kwargs = cache.binding.received(args, kwargs)
         cache.defaults.notice(self._left_out)
@@ -138,8 +139,3 @@ def traits_of(cache: FunctionCache) -> Traits:
     """What is the same for all runs of a function."""
     takes_checkpoint, options = cache.binding.takes_checkpoint, cache.options
     return Traits(cache.function.__module__, takes_checkpoint, options.suffix, options.save, options.allow_empty)
-
-
-def are_simple(values: Iterable[object]) -> bool:
-    """Whether values can neither change nor hide anything."""
-    return PLAIN_TYPES.issuperset(map(type, values))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ._folded import folded, folded_texts, read_through
     from ._inputs import RunInput, inputs_among, inputs_text
     from ._labels import call_text, short_name
+    from ._new import SameFields, new_record, note_in
     from ._reads import ReadFile, RecordedReads, content_mark
     from ._record import (
         RunRecord,
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
         handed_out,
         is_pinned,
         lazy_copy,
-        new_record,
         path_text,
         place_below,
         with_params,
@@ -32,6 +32,7 @@ __all__ = [
     "RecordedReads",
     "RunInput",
     "RunRecord",
+    "SameFields",
     "call_text",
     "cell_text",
     "companions_of",
@@ -54,6 +55,7 @@ __all__ = [
     "local_time",
     "moment_of",
     "new_record",
+    "note_in",
     "one_line",
     "path_text",
     "place_below",
@@ -75,10 +77,11 @@ __getattr__, __dir__ = door(
         "_folded": "folded folded_texts read_through",
         "_inputs": "RunInput inputs_among inputs_text",
         "_labels": "call_text short_name",
+        "_new": "SameFields new_record note_in",
         "_reads": "ReadFile RecordedReads content_mark",
         "_record": (
-            "RunRecord copy_record document_text encoded handed_out is_pinned lazy_copy new_record path_text "
-            "place_below with_params"
+            "RunRecord copy_record document_text encoded handed_out is_pinned lazy_copy path_text place_below "
+            "with_params"
         ),
     },
 )

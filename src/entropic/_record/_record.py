@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import hashing
 from .._fs import dataclass, field
-from ..hashing import RESERVED, decode_params, encode
+from ..hashing import RESERVED, decode_params, encode, fields_text
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -234,28 +234,6 @@ def _document(
     return document
 
 
-def new_record(
-    *,
-    params: dict[str, Any],
-    path: str,
-    params_hash: str,
-    created_at: str,
-    metadata: dict[str, Any],
-    provenance: dict[str, Any],
-) -> RunRecord:
-    """Make a record whose path is a text as yet; see `path_text`."""
-    record = object.__new__(RunRecord)
-    record.__dict__.update(
-        params=params,
-        _path=path,
-        params_hash=params_hash,
-        created_at=created_at,
-        metadata=metadata,
-        provenance=provenance,
-    )
-    return record
-
-
 def unfolded_later(pack: "Pack", place: int) -> RunRecord:
     """Return the record at a place of a pack, which is asked for it when it is looked at."""
     record = object.__new__(RunRecord)
@@ -287,18 +265,30 @@ def _unfold(record: RunRecord, name: str) -> Any:
     return getattr(record, name)
 
 
-_write = json.JSONEncoder(allow_nan=False).encode
-
-
 def document_text(record: RunRecord) -> str:
     """The document form as JSON text; the one that `encoded` remembers, if it does."""
     text: str | None = record.__dict__.get("_text")
-    if text is not None:
-        return text
-    try:
-        return _write(_document(record, record.metadata, record.provenance, record.params))
-    except ValueError:  # a number that JSON has none for
-        return _write(record.to_dict())
+    if text is None:
+        try:
+            text = _document_text(record)
+        except ValueError:  # a number that JSON has none for
+            text = json.dumps(record.to_dict(), allow_nan=False)
+    return text
+
+
+def _document_text(record: RunRecord) -> str:
+    provenance, same = record.__dict__.get("_parts") or (record.provenance, "")
+    texts = [
+        fields_text(
+            {"params_hash": record.params_hash, "result_path": path_text(record), "created_at": record.created_at}
+        ),
+        f'"metadata": {{{fields_text(record.metadata)}}}',
+    ]
+    if provenance or same:
+        texts.append(f'"provenance": {{{", ".join(filter(None, (same, fields_text(provenance))))}}}')
+    if record.params:
+        texts.append(fields_text(record.params))
+    return f"{{{', '.join(texts)}}}"
 
 
 class encoded:
@@ -314,6 +304,7 @@ class encoded:
     def __exit__(self, *exception: object) -> None:
         for record in self._records:
             record.__dict__.pop("_text", None)
+            record.__dict__.pop("_parts", None)
 
 
 def path_text(record: RunRecord) -> str:

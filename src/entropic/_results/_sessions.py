@@ -83,7 +83,11 @@ class Session:
 
     def is_held(self) -> bool:
         """Whether the lock still is: a process that becomes a daemon closes what it has open, and seems dead then."""
-        return is_descriptor_of(self._descriptor, self._identity)
+        try:
+            status = os.fstat(self._descriptor)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self._identity
 
     def takes_spare(self, folder: str) -> bool:
         """

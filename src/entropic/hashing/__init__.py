@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._canonical import decode as decode
     from ._canonical import decode_params as decode_params
     from ._canonical import encode as encode
+    from ._canonical import fields_text as fields_text
     from ._canonical import rounded as rounded
     from ._copies import copy_mapping as copy_mapping
     from ._copies import is_copied as is_copied
@@ -61,7 +62,7 @@ __getattr__, __dir__ = door(
     __name__,
     {
         "_annotations": "form_of",
-        "_canonical": "canonical decode decode_params encode rounded",
+        "_canonical": "canonical decode decode_params encode fields_text rounded",
         "_copies": "copy_mapping is_copied own_copy",
         "_functions": "main_module module_name name_of",
         "_input_file": "InputFile",

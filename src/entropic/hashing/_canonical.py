@@ -13,6 +13,7 @@ from ._tags import INPUT_TAG, RUN_TAG, is_input, is_run
 _PLAIN = frozenset({str, int, bool, type(None)})
 _FLOAT_NAMES = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 _write = json.JSONEncoder(separators=(",", ":")).encode
+_write_strictly = json.JSONEncoder(allow_nan=False).encode
 
 
 def canonical(value: Any) -> str:
@@ -79,6 +80,32 @@ _SCALAR_TEXTS: dict[type, Callable[[Any], str]] = {
     bool: lambda value: "true" if value else "false",
     type(None): lambda value: "null",
 }
+
+
+def fields_text(fields: Mapping[str, Any]) -> str:
+    """
+    What `json.dumps` writes between the braces, several times as fast for a few plain values.
+
+    Raises:
+        ValueError: There is a number that JSON has none for.
+
+    Example:
+        >>> fields_text({"n": 1, "dt": 0.1, "is_open": True})
+        '"n": 1, "dt": 0.1, "is_open": true'
+    """
+    texts = []
+    for name, value in fields.items():
+        kind = type(value)
+        if kind is str:
+            text = encode_basestring_ascii(value)
+        elif kind is int:
+            text = int.__repr__(value)
+        elif kind is float and math.isfinite(value):
+            text = float.__repr__(value)
+        else:
+            text = _write_strictly(value)
+        texts.append(f"{encode_basestring_ascii(name)}: {text}")
+    return ", ".join(texts)
 
 
 def decode(value: Any) -> Any:

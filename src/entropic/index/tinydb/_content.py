@@ -30,8 +30,8 @@ class Content:
         """The newest document under a hash, and the offset of its line."""
         raise NotImplementedError
 
-    def find_at_hand(self, params_hash: str) -> Document | None:
-        """The newest document under a hash, if it has been read ahead; None does not tell that there is none."""
+    def find_at_hand(self, params_hash: str) -> list[Document] | None:
+        """As `find`, without a look at the file: nothing in the list if there is none; None if that is not known."""
         return None
 
     def find_all(self, descriptor: int, params_hash: str) -> Iterator[Document]:
@@ -116,7 +116,7 @@ class EmptyContent(Content):
     """No file, or one without a byte in it."""
 
     def __init__(self) -> None:
-        self.other_tables = {}
+        self.other_tables: Tables = {}
 
     def find(self, descriptor: int, params_hash: str) -> tuple[Document, int] | None:
         """Nothing."""

@@ -109,14 +109,15 @@ class LinesContent(LineContent):
         """By the table of offsets."""
         return (document for _, document in self._runs_of(descriptor, params_hash))
 
-    def find_at_hand(self, params_hash: str) -> Document | None:
-        """Without a look at the file: lines of it never change, so those that were read ahead stand."""
-        if self._table is not None and self._ahead.text:
-            for offset in reversed(self._table.offsets(_format.json_text(params_hash))):
-                run = self._ahead.run_at(offset)
-                if run is None or run[1].get("params_hash") == params_hash:
-                    return None if run is None else run[1]
-        return None
+    def find_at_hand(self, params_hash: str) -> list[Document] | None:
+        """By the table of offsets; lines never change, so those that were read ahead stand."""
+        if self._table is None:
+            return None
+        for offset in reversed(self._table.offsets(_format.json_text(params_hash))):
+            run = self._ahead.run_at(offset) if self._ahead.text else None
+            if run is None or run[1].get("params_hash") == params_hash:
+                return None if run is None else [run[1]]
+        return []
 
     def count(self, descriptor: int) -> int:
         """By the line feeds: a table of offsets keeps those of lines that have been removed where they stood."""
@@ -226,11 +227,13 @@ class LinesContent(LineContent):
     def appended(self, runs: list[tuple[int, str]], texts: list[bytes]) -> list[str]:
         """Take in lines, by number and hash, that have just been written behind the end, without reading them back."""
         offset = self.end + (1 if self.is_bare else 2)
+        hashes = []
         for (number, params_hash), text in zip(runs, texts, strict=True):
             self._take(number, params_hash, offset, text)
             offset += len(text) + 2
+            hashes.append(params_hash)
         self.closed = True
-        return [params_hash for _, params_hash in runs]
+        return hashes
 
     def _take(self, number: int, params_hash: str, offset: int, text: bytes) -> None:
         if self._table is not None:

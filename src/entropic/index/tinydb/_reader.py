@@ -43,6 +43,7 @@ R = TypeVar("R")
 _REMEMBERED_LINES = 1 << 17
 _NAMED_SECONDS = 0.01
 _UNKNOWN = object()
+_EMPTY = EmptyContent()
 
 
 class LineReader(Generic[T]):
@@ -188,14 +189,14 @@ class LineReader(Generic[T]):
             return None
 
     def _find_at_hand(self, params_hash: str, stamp: Stamp) -> T | object:
-        """As `_find_in_file` of a file that is as it was, for lines that were read ahead: it need not be opened."""
+        """As `_find_in_file` of a file that is as it was, for what is known of it: it need not be looked at."""
         with self.lock:
             known = self._taken()
             found = known.found.get(params_hash, _UNKNOWN) if known.stamp == stamp else _UNKNOWN
-            document = known.content.find_at_hand(params_hash) if found is _UNKNOWN and known.stamp == stamp else None
-            if document is not None:
+            at_hand = known.content.find_at_hand(params_hash) if found is _UNKNOWN and known.stamp == stamp else None
+            if at_hand is not None:
                 with contextlib.suppress(ValueError):  # told by whoever reads it in the file, with the line it is on
-                    found = self._read(document)
+                    found = self._read(at_hand[0]) if at_hand else None
                     remember(known.found, params_hash, found, _REMEMBERED_LINES)
             self._known = known
             return found
@@ -355,7 +356,7 @@ class _Known(Generic[T]):
     __slots__ = ("content", "found", "inode", "pin", "stamp")
 
     def __init__(self, content: Content | None = None, inode: int | None = None) -> None:
-        self.content = EmptyContent() if content is None else content
+        self.content = _EMPTY if content is None else content
         self.inode = inode
         self.stamp: Stamp | None = None
         self.found: dict[str, T | None] = {}

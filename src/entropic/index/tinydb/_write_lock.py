@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 from ... import _log
 from ..._fs import closer, has_locks, is_finished, suspended_holder, try_lock, unlock, wait_for_lock, watch_forks
 from ...errors import UnsupportedSystemError
-from ._io import open_made, stat_of
+from ._io import open_made
 
 _SHORT_PAUSES = (5e-5, 1e-4, 2e-4, 4e-4, *[1e-3] * 30)
 _MOST_ATTEMPTS = 1000  # each one is cut short by another call: so many tell of a change that calls itself
@@ -191,8 +191,11 @@ class WriteLock:
 
     def _is_there(self) -> bool:
         """Whether the file that is open is the one at the path."""
-        there = stat_of(self.path)
-        return there is not None and self._file is not None and self._file[:2] == (there.st_dev, there.st_ino)
+        try:
+            there = os.stat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return self._file is not None and self._file[:2] == (there.st_dev, there.st_ino)
 
 
 class _Attempts:
