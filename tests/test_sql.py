@@ -12,8 +12,10 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -260,6 +262,26 @@ def test_small_answers_read_few_runs(
     assert look(store) is not None
 
     assert len(read) <= most
+
+
+def test_a_server_that_was_silent_for_long_and_then_ended_is_asked_again(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is waited for is that it comes back: the time before it was gone does not count."""
+    index = SQLIndex(postgres_url, durable=False)
+    index.insert(make_record({"n": 1}))
+    passed = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed[0], sleep=time.sleep)
+    monkeypatch.setattr("entropic.index.sql._postgres.time", clock)
+
+    def end(*_: object) -> None:
+        passed[0] += 3600
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    event.listen(sqlalchemy.Engine, "before_cursor_execute", end, once=True)
+    assert index.count() == 1
+    assert passed == [3600]
+    index.close()
 
 
 def test_a_connection_that_is_in_use_when_the_index_is_closed_is_closed_after(postgres_url: str) -> None:
