@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 
 from entropic import InputFile, Store, cached, grid
+from entropic._maintenance import _explain
 from entropic.errors import InputFileError
+from entropic.index import MemoryIndex, TinyDBIndex
 
 COMPARED: list[tuple[Any, Any, list[str]]] = [
     # recorded, asked, told
@@ -217,3 +220,38 @@ def test_input_files(store: Store) -> None:
     assert f.explain("mesh.msh").nearest[0].differences[0].startswith("mesh: contents differ: mesh.msh (")
     with pytest.raises(InputFileError):
         f.explain("gone.msh")
+
+
+ASKED: list[dict[str, Any]] = [
+    {"n": 3, "dt": 0.1, "method": "rk4", "opts": {"tol": 1e-6}},
+    {"n": 3.0, "dt": 0.1 + 0.2, "method": "rk4", "opts": {"tol": 1}},
+    {"n": 1, "dt": 1, "method": 'é"', "opts": None},
+    {"n": 77, "dt": float("nan"), "method": "none", "opts": [1]},
+    {"n": True, "dt": 0.1},
+    {"other": 5},
+]
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=repr)
+def test_what_is_passed_over_is_not_nearer(
+    tmp_path: Path, write_text: Any, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    """The default index reads few of many runs, and what it finds is what is found by reading all of them."""
+    monkeypatch.setattr(_explain, "_MOST_KEPT", 4)
+    every, index = MemoryIndex(), TinyDBIndex(tmp_path / "runs.json", durable=False)
+    with Store(tmp_path / "results", index=every, durable=False) as whole:
+        for n, dt, method, opts in itertools.product(
+            [3, 3.0, 30, 1], [0.1, 0.3, 1.0, float("nan")], ["rk4", 'é"'], [{"tol": 1e-6}, [2], None]
+        ):
+            params = {"n": n, "dt": dt, "method": method, "opts": opts}
+            if whole.retrieve(params) is None:
+                whole.run(params, write_text)
+        cached(whole, name="f")(lambda n, *, result_path: result_path.write_text("x"))(3)
+        index.insert_many(every.all())
+        reads: list[Any] = []
+        read = index._read
+        monkeypatch.setattr(index._reader, "_read", lambda document: reads.append(document) or read(document))
+        with Store(tmp_path / "results", index=index, durable=False) as store:
+            assert str(store.explain(asked)) == str(whole.explain(asked))
+
+    assert len(reads) < len(every.all()) // 2 or len(asked) < 3

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -192,6 +195,77 @@ def test_a_bucket_that_is_not_there_is_named(s3: Server, s3_proxy: Proxy) -> Non
     """Before anything runs."""
     with pytest.raises(RemoteUnavailableError, match=r"nonesuch.*does not exist"):
         host("first", "nonesuch").run({"n": 1}, never)
+
+
+def test_a_store_that_takes_long_to_fail_is_not_asked_five_times(
+    first: Store, s3_proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each attempt may have taken minutes."""
+    monkeypatch.setattr("entropic._remote._bucket._LONGEST_SECONDS", 0.0)
+    s3_proxy.fail(always=503, of=asks("PUT"))
+
+    with pytest.raises(StoreWriteError, match="Cannot record the run"):
+        first.run({"n": 1}, write)
+    assert len([path for method, path in s3_proxy.names if asks("PUT")(method, path)]) == 1
+
+
+def test_a_result_that_cannot_be_removed_there_is_removed_here(first: Store, s3_proxy: Proxy) -> None:
+    """Its record is gone; `check` lists the object that is left."""
+    path = first.run({"n": 1}, write).result_path
+    s3_proxy.fail(always=503, of=lambda method, path: method in ("DELETE", "POST"))
+
+    with pytest.raises(RemoteUnavailableError, match="Cannot remove"):
+        first.delete({"n": 1}, remove_file=True)
+
+    assert not path.exists()
+    assert first.list() == []
+    s3_proxy.begin()
+    report = first.check()
+    assert (report.orphans, len(report.remote_orphans)) == ([], 1)
+
+
+KILLED = """
+import os, signal, sys
+from entropic import Store
+store = Store("first/results", index="sqlite:///runs.sqlite3", file_suffix=".txt", remote=sys.argv[1])
+store._engine.writer.insert = lambda *given: os.kill(os.getpid(), signal.SIGKILL)
+store.run({"n": 1}, lambda params, path: path.write_text("killed"))
+"""
+
+
+def test_a_list_of_several_pages_is_read_to_its_end(bucket: str, first: Store, s3: Server, s3_proxy: Proxy) -> None:
+    """An orphan is what a killed run has left there, and what is nobody's."""
+    subprocess.run([sys.executable, "-c", KILLED, f"s3://{bucket}/runs"], check=False)
+    first.run({"n": 2}, write_two)
+    for number in range(5):
+        s3.write(f"{bucket}/runs/{number}_x/part", b"")
+    last = first.run({"n": 3}, write)
+    s3_proxy.most_listed = 2
+
+    report = first.check()
+
+    assert len(report.remote_orphans) == 6
+    assert report.remote_missing == []
+    s3.remove(f"{bucket}/runs/{last.provenance['remote']['name']}")
+    assert [record.params for record in first.check().remote_missing] == [{"n": 3}]
+
+
+def test_hosts_with_copies_of_one_index_keep_each_their_runs(bucket: str) -> None:
+    """They share the bucket: what was recorded before the copy answers both, and nobody removes the other's."""
+    first = Store("first/results", "first/runs.json", ".txt", remote=f"s3://{bucket}/runs")
+    first.run({"n": 1}, write)
+    Path("second").mkdir()
+    shutil.copy("first/runs.json", "second/runs.json")
+    second = Store("second/results", "second/runs.json", ".txt", remote=f"s3://{bucket}/runs")
+
+    assert second.run_or_retrieve({"n": 1}, never).result_path.read_text() == "result of 1"
+    for store in (first, second):
+        store.run({"n": 2}, write)
+    first.delete({"n": 2}, remove_file=True)
+
+    second.evict()
+    assert second.run_or_retrieve({"n": 2}, never).result_path.read_text() == "result of 2"
+    assert len(first.check().remote_orphans) == 1
 
 
 class Full:

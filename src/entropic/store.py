@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from . import _engine, _tables, errors, query
 from ._engine import DIGEST_UP_TO_BYTES, RunCache, Settings
-from ._fs import make_folder
+from ._fs import LateModule, make_folder
 from ._record import RunRecord
-from ._sweep import SweepOptions, shows_options
+from ._sweep import shows_options
 from .hashing import make_key
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import xarray
     from typing_extensions import Unpack
 
+    from . import _maintenance, _sweep
     from ._engine import Comparison, Runner
     from ._maintenance import (
         ActiveRun,
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from ._tables import RecordList
     from .index import IndexBackend
     from .query import Where
+else:  # loaded by those who sweep, or look after the store
+    _maintenance, _sweep = LateModule("entropic._maintenance"), LateModule("entropic._sweep")
 
 __all__ = ["Store"]
 
@@ -242,7 +245,7 @@ class Store:
         """
         Tell whether a plain run of these parameters is recorded, and if not, the nearest ones and what differs.
 
-        Nothing runs, and nothing is written. Costs a look at every record if there is none.
+        Nothing runs, and nothing is written. Costs a look at the text of every record if there is none.
 
         Example:
             >>> store = Store("results", "runs.json", file_suffix=".txt")
@@ -253,11 +256,9 @@ class Store:
               differs from ..., recorded ...:
                 n: float 1.0 instead of int 1
         """
-        from ._maintenance import explain
+        return _maintenance.explain(self._engine, make_key(params))
 
-        return explain(self._engine, make_key(params))
-
-    @shows_options(SweepOptions)
+    @shows_options(lambda: _sweep.SweepOptions)
     def sweep(
         self,
         points: Iterable[Mapping[str, Any]],
@@ -324,15 +325,12 @@ class Store:
             >>> [record.params["n"] for record in records]
             [1, 2]
         """
-        from ._sweep import as_record, run_sweep
-
         _engine.require_callable(runner)
-        chosen = SweepOptions.of(options).for_points(points)
-        return _tables.RecordList(
-            run_sweep(_engine.PlainRuns(self._engine, runner, chosen.metadata), points, chosen, as_record)
-        )
+        chosen = _sweep.SweepOptions.of(options).for_points(points)
+        runs = _engine.PlainRuns(self._engine, runner, chosen.metadata)
+        return _tables.RecordList(_sweep.run_sweep(runs, points, chosen, _sweep.as_record))
 
-    @shows_options(SweepOptions)
+    @shows_options(lambda: _sweep.SweepOptions)
     def sweep_as_completed(
         self,
         points: Iterable[Mapping[str, Any]],
@@ -352,11 +350,10 @@ class Store:
             ...     print(point, record.result_path.read_text())
             {'n': 1} x
         """
-        from ._sweep import as_record, run_as_completed
-
         _engine.require_callable(runner)
-        chosen = SweepOptions.of(options).for_points(points)
-        return run_as_completed(_engine.PlainRuns(self._engine, runner, chosen.metadata), points, chosen, as_record)
+        chosen = _sweep.SweepOptions.of(options).for_points(points)
+        runs = _engine.PlainRuns(self._engine, runner, chosen.metadata)
+        return _sweep.run_as_completed(runs, points, chosen, _sweep.as_record)
 
     def plan(self, points: Iterable[Mapping[str, Any]], runner: Runner | None = None, *, workers: int = 1) -> Plan:
         """
@@ -379,9 +376,7 @@ class Store:
             >>> plan.total, plan.duplicates, plan.to_run
             (2, 1, ({'n': 9},))
         """
-        from ._sweep import plan_sweep
-
-        return plan_sweep(_engine.PlainRuns(self._engine, runner), points, workers)
+        return _sweep.plan_sweep(_engine.PlainRuns(self._engine, runner), points, workers)
 
     def register(self, params: Mapping[str, Any], result_path: str | os.PathLike[str], **metadata: Any) -> RunRecord:
         """
@@ -592,9 +587,7 @@ class Store:
             >>> [record.params for record in store.lineage(flow).ancestors]
             [{'cells': 8}]
         """
-        from ._maintenance import lineage
-
-        return lineage(self._engine, run, [one._engine for one in stores])
+        return _maintenance.lineage(self._engine, run, [one._engine for one in stores])
 
     def diff(self, first: RunRecord | str, second: RunRecord | str | None = None) -> RunDiff:
         """
@@ -610,9 +603,7 @@ class Store:
         Raises:
             NotRecordedError: One of them is not recorded (a `LookupError`).
         """
-        from ._maintenance import diff
-
-        return diff(self._engine, first, second)
+        return _maintenance.diff(self._engine, first, second)
 
     def link_view(
         self,
@@ -647,9 +638,7 @@ class Store:
             >>> list(store.link_view("by_kappa", "{kappa}_{config.nx:03d}"))
             ['0.5_008.txt']
         """
-        from ._maintenance import link_view
-
-        return link_view(self.list(where, current=True), Path(folder), name, self.results_dir)
+        return _maintenance.link_view(self.list(where, current=True), Path(folder), name, self.results_dir)
 
     def to_html(
         self,
@@ -816,9 +805,7 @@ class Store:
             >>> store.under_way()
             []
         """
-        from ._maintenance import under_way
-
-        return under_way(self._engine)
+        return _maintenance.under_way(self._engine)
 
     def failures(self, where: Where | None = None) -> Sequence[FailedRun]:
         """
@@ -843,9 +830,7 @@ class Store:
             >>> [(failure.params, failure.error) for failure in store.failures()]
             [({'n': 1}, 'ValueError: diverged')]
         """
-        from ._maintenance import failures
-
-        return failures(self._engine, where)
+        return _maintenance.failures(self._engine, where)
 
     def checkpoints(self, where: Where | None = None) -> Sequence[CheckpointedRun]:
         """
@@ -869,9 +854,7 @@ class Store:
             >>> [(run.params, len(run.attempts)) for run in store.checkpoints()]
             [({'n': 5}, 1)]
         """
-        from ._maintenance import checkpoints
-
-        return checkpoints(self._engine, where)
+        return _maintenance.checkpoints(self._engine, where)
 
     @overload
     def prune(
@@ -909,6 +892,9 @@ class Store:
         preview: bool = False,
     ) -> Sequence[CheckpointedRun]: ...
 
+    @overload
+    def prune(self, *, notes: Literal[True], preview: bool = False) -> Sequence[Path]: ...
+
     def prune(
         self,
         *,
@@ -921,8 +907,9 @@ class Store:
         keep_inputs: bool = True,
         failed: bool = False,
         checkpoints: bool = False,
+        notes: bool = False,
         preview: bool = False,
-    ) -> RecordList | Sequence[FailedRun] | Sequence[CheckpointedRun]:
+    ) -> RecordList | Sequence[FailedRun] | Sequence[CheckpointedRun] | Sequence[Path]:
         """
         Give up runs by age, size, number and worth: their results and their records.
 
@@ -945,15 +932,18 @@ class Store:
             checkpoints: Instead of runs, remove what such have put by that are not recorded, as `checkpoints` lists it:
                 all of it, or what *where* and *older_than_seconds* mean, counted from their last sign of life. What an
                 attempt under way uses is never removed.
+            notes: Instead of runs, remove the patches and environments, kept once for all runs that name them, that no
+                run names any more: of this index, of others of the results folder, or deleted with its result still
+                there. While another process has runs in the folder, all are kept, and the log says so.
             preview: Remove nothing; only tell.
 
         Returns:
             The runs given up, oldest first; with *failed* the failed ones, with *checkpoints* those that had put
-            something by.
+            something by, with *notes* the files.
 
         Raises:
-            ValueError: An unknown order, or *by* value without *max_size_bytes*, or a limit that failed runs do not
-                have; nothing has been removed.
+            ValueError: An unknown order, or *by* value without *max_size_bytes*, or a limit that failed runs or notes
+                do not have; nothing has been removed.
             OSError: Something cannot be removed; the others are gone all the same.
 
         Example:
@@ -963,22 +953,19 @@ class Store:
             >>> [record.params["n"] for record in store.prune(max_size_bytes=10, preview=True)]
             [1, 2]
         """
-        from ._maintenance import (  # loaded by those who ask for it, as is all upkeep
-            Limits,
-            prune,
-            prune_checkpoints,
-            prune_failures,
-        )
-
-        limits = Limits(older_than_seconds, larger_than_bytes, keep_newest, max_size_bytes, by)
+        limits = _maintenance.Limits(older_than_seconds, larger_than_bytes, keep_newest, max_size_bytes, by)
+        if notes:
+            if limits != _maintenance.Limits() or failed or checkpoints or where is not None:
+                raise ValueError("Cannot prune notes by limits, nor together with others: those that no run names go.")
+            return _maintenance.prune_notes(self._engine, preview=preview)
         if not (failed or checkpoints):
-            return prune(self._engine, limits, where, preview=preview, keep_inputs=keep_inputs)
-        if limits != Limits(older_than_seconds) or (failed and checkpoints):
+            return _maintenance.prune(self._engine, limits, where, preview=preview, keep_inputs=keep_inputs).records
+        if limits != _maintenance.Limits(older_than_seconds) or (failed and checkpoints):
             what = "checkpoints" if checkpoints else "failed runs"
             raise ValueError(f"Cannot prune {what} by size or number, nor both: they have an age only, and where=.")
         if checkpoints:
-            return prune_checkpoints(self._engine, older_than_seconds, where, preview=preview)
-        return prune_failures(self._engine, older_than_seconds, where, preview=preview)
+            return _maintenance.prune_checkpoints(self._engine, older_than_seconds, where, preview=preview)
+        return _maintenance.prune_failures(self._engine, older_than_seconds, where, preview=preview)
 
     def fetch(self, records: RunRecord | Iterable[RunRecord], /) -> RecordList:
         """
@@ -1034,9 +1021,7 @@ class Store:
             >>> store.retrieve({"n": 1}).result_path.read_text()
             'x'
         """
-        from ._maintenance import evict
-
-        return evict(self._engine, self.list(where), max_size_bytes, preview=preview)
+        return _maintenance.evict(self._engine, query.Selection.of(where), max_size_bytes, preview=preview)
 
     def merge(
         self,
@@ -1080,15 +1065,13 @@ class Store:
             >>> len(ours.merge(theirs).taken), len(ours.merge(theirs).taken)
             (1, 0)
         """
-        from ._maintenance import MergeOptions, merge
-
         if not isinstance(other, Store):
             raise TypeError(
                 f"Cannot merge {other!r}: it is no Store. Open it as one, entropic.Store(results_dir, db_path); an "
                 "export that is a zip file has to be unpacked first."
             )
-        options = MergeOptions(preview=preview, link=link, outside=outside)
-        return merge(self._engine, other._engine, query.Selection.of(where), options, step)
+        options = _maintenance.MergeOptions(preview=preview, link=link, outside=outside)
+        return _maintenance.merge(self._engine, other._engine, query.Selection.of(where), options, step)
 
     def export(
         self,
@@ -1132,11 +1115,9 @@ class Store:
             >>> Store("exported/results", "exported/entropic.json").retrieve({"n": 10}) is None
             False
         """
-        from ._maintenance import ExportOptions, export, with_ancestors
-
-        options, records = ExportOptions(preview=preview, outside=outside), self.list(where)
-        chosen = with_ancestors(self._engine, records) if with_inputs else records
-        return export(self._engine, chosen, Path(os.path.abspath(target)), options, step)
+        options = _maintenance.ExportOptions(preview=preview, outside=outside, with_inputs=with_inputs)
+        selection, place = query.Selection.of(where), Path(os.path.abspath(target))
+        return _maintenance.export(self._engine, selection, place, options, step)
 
     def export_parquet(self, path: str | os.PathLike[str], where: Where | None = None) -> int:
         """
@@ -1183,9 +1164,7 @@ class Store:
             >>> [found.params for found in store.check().dangling]
             [{'n': 1}]
         """
-        from ._maintenance import check
-
-        return check(self._engine, contents=contents, repair=repair)
+        return _maintenance.check(self._engine, contents=contents, repair=repair)
 
     def reproduce(
         self,
@@ -1230,10 +1209,8 @@ class Store:
             >>> print(store.reproduce(1.0, where={"n": 3}))
             1 run(s) checked: 1 same, 0 different, 0 failed, 0 skipped
         """
-        from ._maintenance import reproduce
-
         trusted = (trust,) if isinstance(trust, str) else trust
-        return reproduce(self._engine, self.list(where), fraction, compare, seed, trusted)
+        return _maintenance.reproduce(self._engine, self.list(where), fraction, compare, seed, trusted)
 
     def salvage(self) -> Path | None:
         """
@@ -1250,9 +1227,7 @@ class Store:
             >>> Store("results", "runs.json").salvage() is None
             True
         """
-        from ._maintenance import salvage
-
-        return salvage(self._engine)
+        return _maintenance.salvage(self._engine)
 
     def rebuild(self, *, former_index: str | None = None) -> RecordList:
         """
@@ -1280,9 +1255,7 @@ class Store:
             >>> [record.params for record in Store("results", "runs.json").rebuild()][-1]
             {'n': 8}
         """
-        from ._maintenance import rebuild
-
-        return rebuild(self._engine, former_index)
+        return _maintenance.rebuild(self._engine, former_index)
 
     def undelete(self, where: Where | None = None) -> RecordList:
         """
@@ -1307,9 +1280,7 @@ class Store:
             >>> [record.params for record in store.undelete({"n": 9})]
             [{'n': 9}]
         """
-        from ._maintenance import undelete
-
-        return undelete(self._engine, where)
+        return _maintenance.undelete(self._engine, where)
 
     def import_runs(self, path: str | os.PathLike[str]) -> Imported:
         """
@@ -1337,9 +1308,7 @@ class Store:
             >>> [record.params for record in Store("results", "runs.json").import_runs("old.json").taken]
             [{'n': 1}]
         """
-        from ._maintenance import import_runs
-
-        return import_runs(self._engine, path)
+        return _maintenance.import_runs(self._engine, path)
 
     def remove_orphans(self, paths: Iterable[str | os.PathLike[str]]) -> Sequence[Path]:
         """
@@ -1359,9 +1328,7 @@ class Store:
             >>> store.remove_orphans(store.check().orphans)
             []
         """
-        from ._maintenance import remove_orphans
-
-        return remove_orphans(self._engine, (Path(os.path.abspath(path)) for path in paths))
+        return _maintenance.remove_orphans(self._engine, (Path(os.path.abspath(path)) for path in paths))
 
 
 def store_without_folder(

@@ -108,6 +108,7 @@ class Proxy:
         faults: For the requests to come, each once, in their order. None for a good answer.
         always: A fault of all requests.
         choose: Tells from method and path, with its query, whether a request has the fault that is to come.
+        most_listed: How many objects an answer lists at most; None for as many as the server likes.
         replaces: Make objects in the place of others, though asked not to.
         users: Who has asked, by the credentials of each request.
         asked: How many requests there were, by method.
@@ -120,6 +121,7 @@ class Proxy:
         self.always: Fault = None
         self.choose: Callable[[str, str], bool] = _every
         self.replaces = False
+        self.most_listed: int | None = None
         self.users: list[str] = []
         self.asked: Counter[str] = Counter()
         self.names: list[tuple[str, str]] = []
@@ -157,7 +159,9 @@ class Proxy:
                 if fault == "slow":
                     time.sleep(0.02)
                 connection = http.client.HTTPConnection("127.0.0.1", port)
-                connection.request(self.command, self.path, body, dict(self.headers))
+                is_paged = proxy.most_listed is not None and "list-type" in self.path
+                path = f"{self.path}&max-keys={proxy.most_listed}" if is_paged else self.path
+                connection.request(self.command, path, body, dict(self.headers))
                 answer = connection.getresponse()
                 content = answer.read()
                 connection.close()
@@ -196,7 +200,7 @@ class Proxy:
     def begin(self) -> None:
         """Forget what was asked, and answer well."""
         self.faults, self.always, self.names, self.choose = [], None, [], _every
-        self.replaces, self.users = False, []
+        self.replaces, self.most_listed, self.users = False, None, []
         self.asked.clear()
 
     def fail(self, *faults: Fault, always: Fault = None, of: Callable[[str, str], bool] = _every) -> None:

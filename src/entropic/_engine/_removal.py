@@ -40,9 +40,11 @@ def forget(engine: RunCache, records: Sequence[RunRecord], remove_files: bool) -
     except OSError as error:
         place = engine.index.path or engine.settings.results_dir
         raise write_error("Cannot forget the runs", error, place, "Nothing has been removed.") from error
-    if engine.away is not None and remove_files:
-        engine.away.remove(records, engine.index.find_under({record.params_hash for record in records}))
-    engine.remove_unused(paths)
+    try:
+        engine.remove_unused(paths)
+    finally:  # what cannot be removed in one place goes from the other all the same: its record is gone
+        if engine.away is not None and remove_files:
+            engine.away.remove(records, engine.index.find_under({record.params_hash for record in records}))
     return len(records)
 
 

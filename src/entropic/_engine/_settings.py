@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DIGEST_UP_TO_BYTES = 1 << 20
 # What takes about one hundredth of the time of a run to digest, at half a gigabyte a second.
 _AFFORDABLE_BYTES_PER_SECOND = 5_000_000
+_LONGEST_SECONDS = 1e12
 
 
 class Settings(Options):
@@ -84,10 +85,17 @@ class Settings(Options):
         """Return them by name, not to be changed."""
         return MappingProxyType(self.as_dict())
 
-    def digest_limit(self, elapsed_seconds: float) -> int | None:
-        """Up to how many bytes a result is digested, made by a run that took so long; None for no limit."""
+    def digest_limit(self, elapsed_seconds: object) -> int | None:
+        """
+        Up to how many bytes a result is digested; None for no limit.
+
+        Args:
+            elapsed_seconds: How long its run took; of no use if it is no time, as metadata of the user's may be.
+        """
         if not self.digest_up_to_bytes:
             return None if self.digest_up_to_bytes is None else -1
+        if not isinstance(elapsed_seconds, (int, float)) or not 0 < elapsed_seconds < _LONGEST_SECONDS:
+            return self.digest_up_to_bytes
         return max(self.digest_up_to_bytes, int(elapsed_seconds * _AFFORDABLE_BYTES_PER_SECOND))
 
 

@@ -101,7 +101,7 @@ def cached(
 ) -> _ValueDecorator[T]: ...
 
 
-@shows_options(CacheOptions)
+@shows_options(lambda: CacheOptions)
 def cached(store: AnyStore, **options: Any) -> _Decorator[Any] | _ValueDecorator[Any]:
     """
     Make a function that writes a result file return its recorded run; a call made before does not run again.

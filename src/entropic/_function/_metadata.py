@@ -7,9 +7,10 @@ import functools
 from collections.abc import Coroutine, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
+from .. import _sweep
 from .._engine import checked_metadata
 from .._record import RunRecord
-from .._sweep import SweepOptions, shows_options
+from .._sweep import shows_options
 from .._tables import RecordList
 from ._function import FunctionCache
 
@@ -80,12 +81,12 @@ class WithMetadata(Generic[P, R, T]):
     @overload
     def sweep(self, points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]) -> builtins.list[T]: ...
 
-    @shows_options(SweepOptions)
+    @shows_options(lambda: _sweep.SweepOptions)
     def sweep(self, points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]) -> Any:
         """Have every point recorded, here or in parallel."""
         return self._function.sweep(points, **self._options(options))
 
-    @shows_options(SweepOptions)
+    @shows_options(lambda: _sweep.SweepOptions)
     def sweep_as_completed(
         self, points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]
     ) -> Generator[tuple[Mapping[str, Any], T], None, None]:

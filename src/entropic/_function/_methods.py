@@ -7,8 +7,9 @@ import functools
 from collections.abc import Coroutine, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
+from .. import _sweep
 from .._record import RunRecord
-from .._sweep import SweepOptions, shows_options
+from .._sweep import shows_options
 from ..hashing import decode_params
 from ._function import FunctionCache
 from ._record_methods import RecordMethods
@@ -218,7 +219,7 @@ class Methods(RecordMethods, Generic[P, R, T]):
     @overload
     def sweep(self, points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]) -> builtins.list[T]: ...
 
-    @shows_options(SweepOptions)
+    @shows_options(lambda: _sweep.SweepOptions)
     def sweep(self, points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]) -> Any:
         """
         Have every point recorded, here or in parallel; each is a mapping of arguments by name. See `Store.sweep`.
@@ -228,16 +229,16 @@ class Methods(RecordMethods, Generic[P, R, T]):
         """
         from . import _points  # loaded by those who sweep
 
-        return _points.sweep(self, points, SweepOptions.of(options).for_points(points))
+        return _points.sweep(self, points, _sweep.SweepOptions.of(options).for_points(points))
 
-    @shows_options(SweepOptions)
+    @shows_options(lambda: _sweep.SweepOptions)
     def sweep_as_completed(
         self, points: Iterable[Mapping[str, Any]], **options: Unpack[SweepKeywords]
     ) -> Generator[tuple[Mapping[str, Any], T], None, None]:
         """As `sweep`, but hand out each point with its answer as it comes; see `Store.sweep_as_completed`."""
         from . import _points
 
-        return _points.sweep_as_completed(self, points, SweepOptions.of(options).for_points(points))
+        return _points.sweep_as_completed(self, points, _sweep.SweepOptions.of(options).for_points(points))
 
     def plan(self, points: Iterable[Mapping[str, Any]], *, workers: int = 1) -> Plan:
         """

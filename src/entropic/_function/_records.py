@@ -104,6 +104,11 @@ class FunctionRecords:
             watches += [watch.for_older_parameters(str(self._evolution)) for watch in watches]
         return watches
 
+    @property
+    def has_older_forms(self) -> bool:
+        """Whether records may have other params than calls of today."""
+        return self._evolution is not None
+
     def of_today(self, record: RunRecord) -> RunRecord:
         """A record with the params that a call of today would have."""
         return record if self._evolution is None else self._evolution.of_today(record)

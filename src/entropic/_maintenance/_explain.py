@@ -108,6 +108,11 @@ class Function(Protocol):
         """The names that it is declared to have had."""
         ...
 
+    @property
+    def has_older_forms(self) -> bool:
+        """Whether records may have other params than calls of today."""
+        ...
+
     def of_today(self, record: RunRecord) -> RunRecord:
         """A record of this function with the params it would have today."""
         ...
@@ -194,7 +199,7 @@ def _unrecorded(
 ) -> Explanation:
     name = key.identity.fields.get("function", "")
     near, elsewhere, has_own = _Nearest(key), _OtherNames(key, policy), False
-    for record in engine.iter(Selection.of(newest_first=True)):  # one by one: they may be a million
+    for record in _near_records(engine, key, near, function):
         is_own = record.provenance.get("function", "") == name
         has_own = has_own or is_own
         elsewhere.look_at(record, is_own=is_own)
@@ -203,6 +208,15 @@ def _unrecorded(
     nearest = tuple(near.neighbours(defaults, policy, RunNames(engine)))
     reasons = (f"no {what} is recorded", *_said_of_names(elsewhere.names(), function))
     return _explained(key, None, reasons, nearest=nearest)
+
+
+def _near_records(engine: RunCache, key: Key, near: _Nearest, function: Function | None) -> Iterator[RunRecord]:
+    """The records to look at, the newest first, one by one: all, if some may be read in another form than they have."""
+    if function is not None and function.has_older_forms:
+        return engine.iter(Selection.of(newest_first=True))
+    engine.settle()
+    name = str(key.identity.fields.get("function", ""))
+    return map(engine.paths.seen, engine.index.iter_near(key.params, name, near.least))
 
 
 def _code_of(record: RunRecord) -> str:
@@ -277,6 +291,7 @@ class _Nearest:
         self._asked = {name: canonical(value) for name, value in key.params.items()}
         self._kept: dict[tuple[str, str], tuple[float, int, RunRecord]] = {}
         self._count = 0
+        self._least = 0
 
     def look_at(self, record: RunRecord) -> None:
         """Take in a record."""
@@ -292,6 +307,13 @@ class _Nearest:
             self._kept[mark] = sum(0.5 if is_same else 1.0 for is_same in same), self._count, record
         if len(self._kept) >= 2 * _MOST_KEPT:
             self._kept = dict(self._in_order()[:_MOST_KEPT])
+            farthest = max(distance for distance, _, _ in self._kept.values())
+            # An older one that is as far away is of no use. A value that only looks the same counts as one that is.
+            self._least = max(0, int(len(self._asked) - farthest) + 1)
+
+    def least(self) -> int:
+        """How many of the values that are asked for a further record must have, to be among the nearest."""
+        return self._least
 
     def neighbours(
         self, defaults: Collection[str], policy: StalenessPolicy | None, run_names: RunNames

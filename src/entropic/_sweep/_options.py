@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import math
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from inspect import Parameter
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from .._fs import Options
 
@@ -42,8 +41,6 @@ if TYPE_CHECKING:
 
 OnError = Literal["raise", "skip"]
 Order = Literal["given", "longest"]
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class SweepOptions(Options):
@@ -150,36 +147,6 @@ class SweepOptions(Options):
         return min(time.time() + _seconds_of_budget(self.budget), until)
 
 
-_NAMES = frozenset(SweepOptions.names())
-
-
-def shows_options(options: type[Options]) -> Callable[[F], F]:
-    """
-    Let a function that takes ``**options`` show each of them in its signature, for `help` and for completion.
-
-    Args:
-        options: The class of the options.
-    """
-
-    def shown(function: F) -> F:
-        signature = inspect.signature(function)
-        if "points" in signature.parameters:
-            function = _asks_for_points(function, list(signature.parameters).index("points"))
-        own = [one for one in signature.parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
-        function.__signature__ = signature.replace(parameters=[*own, *_parameters_of(options)])  # type: ignore[attr-defined]
-        return function
-
-    return shown
-
-
-def _parameters_of(options: type[Options]) -> list[Parameter]:
-    annotations = options.__annotations__
-    return [
-        Parameter(name, Parameter.KEYWORD_ONLY, default=getattr(options, name), annotation=annotations[name])
-        for name in options.names()
-    ]
-
-
 def worker_count(workers: int) -> int:
     """
     Return how many worker processes are meant; -1 means one on each processor that this process may use.
@@ -194,23 +161,6 @@ def worker_count(workers: int) -> int:
             f"Cannot use workers={workers!r}: give a number of processes, 1 or more, or -1 for one on each processor."
         )
     return workers
-
-
-def _asks_for_points(function: F, place: int) -> F:
-    """Let a call that names parameters in the place of points say how they are given."""
-
-    @functools.wraps(function)
-    def called(*args: Any, **keywords: Any) -> Any:
-        if len(args) <= place and "points" not in keywords:
-            axes = ", ".join(f"{name}={value!r}" for name, value in keywords.items() if name not in _NAMES)
-            name = function.__name__
-            runner = ", runner" if place + 1 < len(inspect.signature(function).parameters) - 1 else ""
-            raise TypeError(
-                f"Cannot {name} without points: did you mean {name}(entropic.grid({axes or 'n=[1, 2]'}){runner})?"
-            )
-        return function(*args, **keywords)
-
-    return called  # type: ignore[return-value]
 
 
 def _require_concurrency(count: Any, *, is_elsewhere: bool) -> None:

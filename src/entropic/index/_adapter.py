@@ -26,6 +26,7 @@ _POWERS = (
     "insert_under",
     "iter_after",
     "iter_in_order",
+    "iter_near",
     "key_locks",
     "leave_token",
     "leftovers",

@@ -8,7 +8,7 @@ overrides what it can do better than the five methods do.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -185,6 +185,17 @@ class Index(ABC):
         """
         return _record.folded(map(shown, filter(is_wanted or _every, self.iter(where, newest_first=newest_first))))
 
+    def iter_near(self, params: Mapping[str, Any], function: str, least: Callable[[], int]) -> Iterator[RunRecord]:
+        """
+        Yield records that are near to some params, newest first; which are too far away may be passed over.
+
+        Args:
+            params: What they are to be near to, normalised.
+            function: Of which function they are; empty for plain runs. Of others, those with all of *params* count.
+            least: Tells how many of *params* a record must have to be of any use; asked whenever one is looked at.
+        """
+        return self.iter(newest_first=True)
+
     def iter_after(
         self, record: RunRecord, where: Where | None = None, *, newest_first: bool = False
     ) -> Iterator[RunRecord]:
@@ -227,11 +238,15 @@ class Index(ABC):
         """Tell whether any record has a parameter, or a field of its own, of this (perhaps dotted) name."""
         return any(query.has_name(query.fields_of(record), name) for record in self.iter())
 
-    def may_use(self, names: Collection[str]) -> Iterator[RunRecord]:
+    def may_use(self, paths: Collection[str]) -> Iterator[RunRecord]:
         """
-        Yield every record of which a result, or a file beside it, may have one of some names; and perhaps others.
+        Yield every record of which a result, or a file beside it, may be at one of some paths; and perhaps others.
 
-        No record is left out whose ``result_path`` is more than a bare name: it may lead anywhere.
+        No record is left out whose ``result_path`` is more than a bare name, or such a name in a folder that is called
+        by two hex digits, as ``f4/name``: it may lead anywhere.
+
+        Args:
+            paths: Relative ones of these two kinds.
         """
         return self.iter()
 

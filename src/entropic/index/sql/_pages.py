@@ -225,13 +225,13 @@ def _all(database: SQLiteFile | PostgresServer, asked: Select[Any]) -> Sequence[
     return database.read(lambda connection: connection.execute(asked).all(), _NO_ROWS)
 
 
-def rows_using(database: SQLiteFile | PostgresServer, names: list[str]) -> Iterator[Any]:
-    """Id and document of the runs of which a result may be, or lie in, something of these names."""
+def rows_using(database: SQLiteFile | PostgresServer, paths: list[str]) -> Iterator[Any]:
+    """Id and document of the runs of which a result, or a file beside it, may be at one of these plain paths."""
     key = literal_column(PATH_KEY[database.kind], String())
-    for some in chunks(dict.fromkeys(names)):
-        beginnings = some if database.kind == "sqlite" else [name[:PATH_LENGTH] for name in some]
+    for some in chunks(dict.fromkeys(paths)):
+        beginnings = some if database.kind == "sqlite" else [path[:PATH_LENGTH] for path in some]
         yield from _all(database, _DOCUMENTS.where(key.in_(beginnings), runs.c.result_path.in_(some)))
-    known, last = set(names), 0
+    known, last = set(paths), 0
     while True:
         elsewhere = select(runs.c.id, runs.c.result_path, runs.c.document).where(
             text(ELSEWHERE[database.kind]), runs.c.id + 0 > last

@@ -109,13 +109,15 @@ FUNCTION_KEY = "left(jsonb_extract_path_text(entropic_runs.provenance, 'function
 KEY_LENGTHS = {TIME_KEY: 64, FUNCTION_KEY: 200}
 PATH_KEY = {"sqlite": "result_path", "postgresql": "left(entropic_runs.result_path, 200)"}
 PATH_LENGTH = 200
-# Results whose files cannot be told from the last part of their path: few, as a rule, and asked for before a file is
-# removed.
+# Results whose files cannot be told from their path: more than a bare name, or such a name in a folder by hash. They
+# are few, as a rule, and looked at before a file is removed.
+_DIGITS = ", ".join(f"'{digit}'" for digit in "0123456789abcdef")
+_IN_FOLDER = " AND ".join(f"substr(result_path, {place}, 1) IN ({_DIGITS})" for place in (1, 2))
+_NAME = f"CASE WHEN {_IN_FOLDER} AND substr(result_path, 3, 1) = '/' THEN substr(result_path, 4) ELSE result_path END"
 _SIBLINGS = "'\"siblings\"'"
 ELSEWHERE = {
-    "sqlite": f"(instr(result_path, '/') > 0 OR instr(result_path, char(92)) > 0 OR instr(document, {_SIBLINGS}) > 0)",
-    "postgresql": f"(strpos(result_path, '/') > 0 OR strpos(result_path, chr(92)) > 0"
-    f" OR strpos(document, {_SIBLINGS}) > 0)",
+    kind: f"({find}({_NAME}, '/') > 0 OR {find}({_NAME}, {make}(92)) > 0 OR {find}(document, {_SIBLINGS}) > 0)"
+    for kind, find, make in (("sqlite", "instr", "char"), ("postgresql", "strpos", "chr"))
 }
 LAST_INDEX = "entropic_runs_elsewhere"
 _FURTHER_INDEXES = {

@@ -75,9 +75,12 @@ class Content:
         """Every run as it would stand in our layout, without comma and line feed."""
         return (_format.line(number, document) for number, document in self.documents(descriptor))
 
-    def bodies(self, descriptor: int, *, backwards: bool = False) -> Iterator[bytes]:
-        """Every run as it would stand in our layout, without its number."""
-        return (_format.body(document) for _, document in self.documents(descriptor, backwards=backwards))
+    def bodies(
+        self, descriptor: int, *, backwards: bool = False, is_meant: Callable[[bytes], bool] | None = None
+    ) -> Iterator[bytes]:
+        """Every run as it would stand in our layout, without its number; only those whose text is meant."""
+        bodies = (_format.body(document) for _, document in self.documents(descriptor, backwards=backwards))
+        return bodies if is_meant is None else filter(is_meant, bodies)
 
     def runs_under(self, descriptor: int, keys: Collection[str]) -> list[tuple[int, Document]]:
         """The documents under some hashes in their order, each with its place: its number, or its offset."""

@@ -54,9 +54,13 @@ class LineContent(Content):
         """Every line as it stands."""
         return (text for _, text in self._offset_texts(descriptor))
 
-    def bodies(self, descriptor: int, *, backwards: bool = False) -> Iterator[bytes]:
+    def bodies(
+        self, descriptor: int, *, backwards: bool = False, is_meant: Callable[[bytes], bool] | None = None
+    ) -> Iterator[bytes]:
         """As they stand, where beginning and end are those of a run; else they are read, and so told if damaged."""
         for offset, text in self._offset_texts(descriptor, backwards=backwards):
+            if is_meant is not None and not is_meant(text):
+                continue
             body = _format.body_in(text)
             if body is not None:
                 yield body
