@@ -132,6 +132,10 @@ class Index(ABC):
         same = self.find_all_by_hash(params_hash)
         return same[-1] if same else None
 
+    def absent_among(self, hashes: Collection[str]) -> set[str]:
+        """Return those of some hashes that no record is under; by one look, if the index can."""
+        return {params_hash for params_hash in hashes if self.peek(params_hash) is None}
+
     def find_all_by_hash(self, params_hash: str) -> list[RunRecord]:
         """Return the records under this hash, oldest first."""
         found = self.find_by_hash(params_hash)
