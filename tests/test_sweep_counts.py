@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -49,6 +50,18 @@ def test_what_runs_need_is_loaded_before_workers_are_forked(tmp_path: Path) -> N
 def note_process(n: int, *, result_path: Path) -> None:
     """A result that says which process has written it."""
     result_path.write_text(str(os.getpid()))
+
+
+def note_frozen(n: int, *, result_path: Path) -> None:
+    """A result that says how many objects the collector passes over."""
+    result_path.write_text(str(gc.get_freeze_count()))
+
+
+def test_workers_do_not_look_through_what_was_forked(store: Store) -> None:
+    """The collector would copy the memory of the parent, in each worker anew."""
+    records = cached(store, name="frozen")(note_frozen).sweep([{"n": n} for n in range(3)], workers=1, progress=False)
+
+    assert min(int(record.result_path.read_text()) for record in records) > gc.get_freeze_count() + 1000
 
 
 def test_workers_leave_nothing_behind(store: Store) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import math
 import multiprocessing
 import os
@@ -299,6 +300,8 @@ def _serve(
     """The life of a worker process: batch after batch, until there is no one left to work for."""
     for other in inherited:
         other.close()
+    if inherited:
+        gc.freeze()  # what the collector looks through is copied, page by page: not all that was forked
     if gate is not None:
         watch_runs(WatchedRuns(pipe, gate, measures=measures))
     signal.signal(signal.SIGINT, _Interrupts())
