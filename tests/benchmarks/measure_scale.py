@@ -27,7 +27,7 @@ SMALL = [
     "delete(remove_file=True)",
     "plan of 10 points",
 ]
-WHOLE = ["explain of a miss", "iter", "list"]
+WHOLE = ["explain of a miss", "iter", "list", "check", "prune, previewed", "rebuild"]
 
 
 def scale(populations: list[Population], scratch: Path, effort: Effort) -> list[Section]:

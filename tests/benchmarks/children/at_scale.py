@@ -48,6 +48,9 @@ ASKED = {
     "explain of a miss": lambda: store.explain({"n": 100, "steps": 5000, "dt": 0.5}),
     "iter": lambda: sum(1 for _ in store.iter()),
     "list": lambda: store.list(),
+    "check": lambda: store.check(),
+    "prune, previewed": lambda: store.prune(keep_newest=1, preview=True),
+    "rebuild": lambda: store.rebuild(),
 }
 
 
