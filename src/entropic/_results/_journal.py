@@ -14,7 +14,6 @@ import os
 import re
 import time
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +28,6 @@ _KEY = re.compile(rb'"run":\{"params_hash": ?"([0-9a-f]{16})"')  # as it begins
 _HEAD_BYTES = 80  # in which a line of ours names event and time, before the index
 
 
-@dataclass(frozen=True)
 class Entry:
     """
     One line of a journal.
@@ -41,10 +39,11 @@ class Entry:
         at: When, ISO 8601 in UTC.
     """
 
-    event: Event
-    document: dict[str, Any]
-    index: str
-    at: str
+    def __init__(self, event: Event, document: dict[str, Any], index: str, at: str) -> None:
+        self.event = event
+        self.document = document
+        self.index = index
+        self.at = at
 
 
 class Journal:
