@@ -121,7 +121,8 @@ class FunctionCache:
         has_simple_defaults = PLAIN_TYPES.issuperset(type(value) for value in defaults if value is not Parameter.empty)
         # A default may change, and a path says nothing of a file's content.
         may_remember = has_simple_defaults and not self.inputs.names
-        self._known_key = RememberedKeys(self.closure.identity, self.digest).key if may_remember else no_key
+        remembered = RememberedKeys(self.closure.identity, self.digest, may_change=self.closure.may_change)
+        self._known_key = remembered.key if may_remember else no_key
         self.claim, self.replaced = self._claimed(is_copy=is_copy)
         make_known(self.name, self)
         self._is_method = may_be_method(function) and not isinstance(decorated, staticmethod)
