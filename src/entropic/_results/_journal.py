@@ -13,7 +13,6 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +25,6 @@ Event = Literal["recorded", "forgotten"]
 _PATIENCE_SECONDS = 1.0
 
 
-@dataclass(frozen=True)
 class Entry:
     """
     One line of a journal.
@@ -38,10 +36,11 @@ class Entry:
         at: When, ISO 8601 in UTC.
     """
 
-    event: Event
-    document: dict[str, Any]
-    index: str
-    at: str
+    def __init__(self, event: Event, document: dict[str, Any], index: str, at: str) -> None:
+        self.event: Event = event
+        self.document = document
+        self.index = index
+        self.at = at
 
 
 class Journal:
