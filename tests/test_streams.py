@@ -18,7 +18,6 @@ import pytest
 import entropic
 from entropic import RunRecord, Store, cached, param
 from entropic._cli import main as start
-from entropic._cli._stats import Distinct
 from entropic.errors import NotRecordedError, UnknownNameWarning
 from entropic.hashing import hash_params
 from entropic.index import IndexBackend, MemoryIndex, SQLIndex, TinyDBIndex
@@ -154,13 +153,12 @@ def many(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         store.run({"n": -1, "g": -1}, write)
         model = store.index.all()[0]
         points = [{"n": n, "g": n // 10} for n in range(COUNT)]
+        hashes = [hash_params(one) for one in points]
+        # As results lie once there are very many: those that came first in one folder, the others in folders by hash.
+        paths = [Path(key[:2] if place > 6 else "", f"{place}.txt") for place, key in enumerate(hashes)]
+        every = zip(points, hashes, paths, strict=True)
         store.index.insert_many(  # type: ignore[attr-defined]
-            [
-                dataclasses.replace(
-                    model, params=one, params_hash=hash_params(one), result_path=Path(f"{one['n']}.txt")
-                )
-                for one in points
-            ]
+            [dataclasses.replace(model, params=one, params_hash=key, result_path=path) for one, key, path in every]
         )
         yield store
 
@@ -207,6 +205,7 @@ SMALL: dict[str, tuple[Callable[[Store], Any], int]] = {
     "delete": (lambda store: store.delete(point(5)), 10),
     "delete of a record": (lambda store: store.delete(store.list(point(6))[0]), 20),
     "delete with its file": (lambda store: store.delete(store.list(point(7))[0], remove_file=True), 30),
+    "delete with its file in a folder": (lambda store: store.delete(store.list(point(9))[0], remove_file=True), 30),
     "annotate": (lambda store: store.annotate(store.list(point(8))[0], note=1), 20),
     "plan": (lambda store: store.plan([point(5), {"m": 5}]).total, 1100),
     "plan of a function": (lambda store: cached(store, name="other")(_simulate).plan([{"n": 5}]).total, 10),
@@ -284,16 +283,6 @@ def test_stats_count_what_there_is(many: Store) -> None:
     assert rows["function"].split() == [str(COUNT + 1), "(plain", "runs)"]
 
 
-def test_texts_are_counted_once() -> None:
-    """Whatever they are."""
-    distinct, texts = Distinct(), [f"{n}" for n in range(500)] + ["", "\ud800", "é"]
-    random.Random(1).shuffle(texts)
-
-    assert all(distinct.add(text) for text in texts)
-    assert not any(distinct.add(text) for text in texts)
-    assert distinct.count == len(texts)
-
-
 def test_a_name_that_no_run_has_is_asked_of_the_index(many: Store, decoded: list[Any]) -> None:
     """It is said as ever, after a look at some records instead of all."""
     many.list({"g": 1})
@@ -307,8 +296,16 @@ def test_a_name_that_no_run_has_is_asked_of_the_index(many: Store, decoded: list
 # ---- which files are still used -------------------------------------------------------------------------------------
 
 
-def test_a_file_that_another_record_uses_is_kept(store: Store, tmp_path: Path) -> None:
-    """By its name, by a link, through a folder that is a link, from around it, from within, and as a companion."""
+@pytest.mark.parametrize("most_entries", [1, 4096])
+def test_a_file_that_another_record_uses_is_kept(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_entries: int
+) -> None:
+    """
+    By its name, by a link, through a folder that is a link, from around it, from within, and as a companion; with the
+    results in one folder, and in folders by hash.
+    """
+    monkeypatch.setattr("entropic._results._shards._MOST_ENTRIES", most_entries)
+    monkeypatch.setattr("entropic._results._shards._SURELY_FEW_BYTES", 0)
     results = Path(store.results_dir)
     for n in range(5):
         store.run({"filler": n}, write)
@@ -324,6 +321,23 @@ def test_a_file_that_another_record_uses_is_kept(store: Store, tmp_path: Path) -
         link.symlink_to(record.result_path)
         store.register({"link": random.random()}, link)
 
+    def by_link_beside(record: RunRecord) -> None:
+        link = record.result_path.with_name(f"link{random.random()}.txt")
+        link.symlink_to(record.result_path.name)
+        store.register({"link": random.random()}, link)
+
+    def by_linked_shard(record: RunRecord) -> None:
+        folder = results / f"{random.randrange(256):02x}"
+        if not folder.exists():
+            folder.symlink_to(record.result_path.parent)
+        store.register({"link": random.random()}, folder / record.result_path.name)
+
+    def by_shard(record: RunRecord) -> None:
+        if record.result_path.parent != results:
+            store.register({"folder": random.random()}, record.result_path.parent)
+        else:
+            by_link(record)
+
     def by_link_elsewhere(record: RunRecord) -> None:
         link = tmp_path / f"latest{random.random()}.txt"
         link.symlink_to(record.result_path)
@@ -332,17 +346,18 @@ def test_a_file_that_another_record_uses_is_kept(store: Store, tmp_path: Path) -
     def by_linked_folder(record: RunRecord) -> None:
         folder = tmp_path / f"folder{random.random()}"
         folder.symlink_to(results)
-        store.register({"link": random.random()}, folder / record.result_path.name)
+        store.register({"link": random.random()}, folder / record.result_path.relative_to(results))
 
     def as_companion(record: RunRecord) -> None:
         mine = next(one for one in store.index.all() if one.params == record.params)
         siblings = {**mine.provenance, "siblings": [mine.result_path.name]}
-        twin = dataclasses.replace(mine, params={"c": 1}, params_hash="c" * 16, result_path=Path("c.txt"))
+        beside = mine.result_path.with_name("c.txt")
+        twin = dataclasses.replace(mine, params={"c": 1}, params_hash="c" * 16, result_path=beside)
         store.index.insert(dataclasses.replace(twin, provenance=siblings))
 
     assert not kept(lambda record: None)
     assert kept(lambda record: store.register({"same": random.random()}, record.result_path))
-    for use in (by_link, by_link_elsewhere, by_linked_folder, as_companion):
+    for use in (by_link, by_link_beside, by_link_elsewhere, by_linked_folder, as_companion, by_linked_shard, by_shard):
         assert kept(use), use.__name__
     folder = results / "of_mine"
     folder.mkdir()

@@ -260,3 +260,40 @@ def test_a_folder_of_no_group_stays_private(group_folder: Path) -> None:
         return [oct(path.stat().st_mode & 0o777) for path in paths]
 
     assert do(ALICE, 0o027, modes) == ["0o640", "0o700", "0o444"]
+
+
+def test_an_index_in_sqlite_is_shared() -> None:
+    """It is made with the rights of the group, and so is what SQLite puts beside it."""
+
+    def ask(_: Store) -> list[Any]:
+        with Store("results", index="sqlite:///runs.sqlite3", file_suffix="") as store:
+            return [run(os.getuid())(store), len(store.list())]
+
+    with Store("others", index="sqlite:///others.sqlite3") as others:
+        run(0)(others)  # loads what the users could not
+
+    assert do(ALICE, 0o077, ask) == ["ran", 1]
+    assert do(BOB, 0o022, ask) == ["ran", 2]
+    assert do(ALICE, 0o077, ask) == ["hit", 2]
+
+
+def test_what_a_killed_run_has_put_by_and_not_shared_is_no_failure_of_others() -> None:
+    """He cannot read her checkpoint, and begins at the beginning; she would have carried on from it."""
+
+    def walk(params: dict[str, Any], path: Path, checkpoint_dir: Path) -> None:
+        state = checkpoint_dir / "state"
+        if state.exists():
+            path.write_text(state.read_text())
+            return
+        state.write_text("half way")
+        if os.getuid() == ALICE:
+            os.kill(os.getpid(), signal.SIGKILL)
+        path.write_text("from the beginning")
+
+    def ask(n: int) -> Callable[[Store], str]:
+        return lambda store: store.run_or_retrieve({"n": n}, walk).result_path.read_text()
+
+    assert do(ALICE, 0o077, ask(1)) is None
+    assert do(ALICE, 0o077, ask(2)) is None
+    assert do(BOB, 0o022, ask(1)) == "from the beginning"
+    assert do(ALICE, 0o077, ask(2)) == "half way"

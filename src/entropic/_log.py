@@ -125,6 +125,15 @@ def file_kept(path: str, reason: str) -> None:
     logger.warning("Kept %s: %s", path, reason)
 
 
+def notes_kept(count: int, holders: str) -> None:
+    """What no run refers to is kept, since a process may be about to record one that does."""
+    logger.warning(
+        "Kept %d unused patch(es) or environment(s): runs here may yet name them. Prune again once it has ended: %s",
+        count,
+        holders,
+    )
+
+
 def not_noted(path: str, error: OSError) -> None:
     """What a run's code consisted of could not be noted down; the run is none the worse."""
     logger.debug("Not noted down: %s (%s)", path, error)
@@ -278,6 +287,16 @@ def checkpoint_waited_for(place: str, seconds: float) -> None:
         "is still at work there, or the file server has not noticed yet that its host is lost",
         seconds,
         place,
+    )
+
+
+def checkpoint_unreadable(place: str, path: str) -> None:
+    """What an interrupted run has put by cannot be read by us."""
+    logger.warning(
+        "What an earlier attempt has put by at %s is another user's, and cannot be read (%s); this run begins at the "
+        "beginning. Its user carries on from it, or shares it by chmod -R g+rwX",
+        place,
+        path,
     )
 
 

@@ -892,6 +892,9 @@ class Store:
         preview: bool = False,
     ) -> Sequence[CheckpointedRun]: ...
 
+    @overload
+    def prune(self, *, notes: Literal[True], preview: bool = False) -> Sequence[Path]: ...
+
     def prune(
         self,
         *,
@@ -904,8 +907,9 @@ class Store:
         keep_inputs: bool = True,
         failed: bool = False,
         checkpoints: bool = False,
+        notes: bool = False,
         preview: bool = False,
-    ) -> RecordList | Sequence[FailedRun] | Sequence[CheckpointedRun]:
+    ) -> RecordList | Sequence[FailedRun] | Sequence[CheckpointedRun] | Sequence[Path]:
         """
         Give up runs by age, size, number and worth: their results and their records.
 
@@ -928,15 +932,18 @@ class Store:
             checkpoints: Instead of runs, remove what such have put by that are not recorded, as `checkpoints` lists it:
                 all of it, or what *where* and *older_than_seconds* mean, counted from their last sign of life. What an
                 attempt under way uses is never removed.
+            notes: Instead of runs, remove the patches and environments, kept once for all runs that name them, that no
+                run names any more: of this index, of others of the results folder, or deleted with its result still
+                there. While another process has runs in the folder, all are kept, and the log says so.
             preview: Remove nothing; only tell.
 
         Returns:
             The runs given up, oldest first; with *failed* the failed ones, with *checkpoints* those that had put
-            something by.
+            something by, with *notes* the files.
 
         Raises:
-            ValueError: An unknown order, or *by* value without *max_size_bytes*, or a limit that failed runs do not
-                have; nothing has been removed.
+            ValueError: An unknown order, or *by* value without *max_size_bytes*, or a limit that failed runs or notes
+                do not have; nothing has been removed.
             OSError: Something cannot be removed; the others are gone all the same.
 
         Example:
@@ -947,8 +954,12 @@ class Store:
             [1, 2]
         """
         limits = _maintenance.Limits(older_than_seconds, larger_than_bytes, keep_newest, max_size_bytes, by)
+        if notes:
+            if limits != _maintenance.Limits() or failed or checkpoints or where is not None:
+                raise ValueError("Cannot prune notes by limits, nor together with others: those that no run names go.")
+            return _maintenance.prune_notes(self._engine, preview=preview)
         if not (failed or checkpoints):
-            return _maintenance.prune(self._engine, limits, where, preview=preview, keep_inputs=keep_inputs)
+            return _maintenance.prune(self._engine, limits, where, preview=preview, keep_inputs=keep_inputs).records
         if limits != _maintenance.Limits(older_than_seconds) or (failed and checkpoints):
             what = "checkpoints" if checkpoints else "failed runs"
             raise ValueError(f"Cannot prune {what} by size or number, nor both: they have an age only, and where=.")
@@ -1010,7 +1021,7 @@ class Store:
             >>> store.retrieve({"n": 1}).result_path.read_text()
             'x'
         """
-        return _maintenance.evict(self._engine, self.list(where), max_size_bytes, preview=preview)
+        return _maintenance.evict(self._engine, query.Selection.of(where), max_size_bytes, preview=preview)
 
     def merge(
         self,
@@ -1104,9 +1115,9 @@ class Store:
             >>> Store("exported/results", "exported/entropic.json").retrieve({"n": 10}) is None
             False
         """
-        options, records = _maintenance.ExportOptions(preview=preview, outside=outside), self.list(where)
-        chosen = _maintenance.with_ancestors(self._engine, records) if with_inputs else records
-        return _maintenance.export(self._engine, chosen, Path(os.path.abspath(target)), options, step)
+        options = _maintenance.ExportOptions(preview=preview, outside=outside, with_inputs=with_inputs)
+        selection, place = query.Selection.of(where), Path(os.path.abspath(target))
+        return _maintenance.export(self._engine, selection, place, options, step)
 
     def export_parquet(self, path: str | os.PathLike[str], where: Where | None = None) -> int:
         """

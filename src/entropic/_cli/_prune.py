@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Literal
 
 import click
 
 from .._fs import NamedTuple
-from .._maintenance import CheckpointedRun, FailedRun, remove_all
+from .._maintenance import CheckpointedRun, FailedRun, Limits, remove_all
+from .._maintenance import prune as choose
 from .._record import is_pinned, one_line
 from .._tables import RecordList
 from ..store import Store
@@ -87,6 +87,9 @@ def rm(store: Store, runs: tuple[str, ...], files: bool, pinned: bool, yes: bool
     is_flag=True,
     help="Instead of runs, what such have put by that are not recorded; see entropic checkpoints.",
 )
+@click.option(
+    "--notes", is_flag=True, help="Instead of runs, the kept patches and environments that no run names any more."
+)
 @click.option("--preview", is_flag=True, help="Only show what would go.")
 @yes_option
 @opens_store()
@@ -101,6 +104,7 @@ def prune(
     keep_inputs: bool,
     failed: bool,
     checkpoints: bool,
+    notes: bool,
     preview: bool,
     yes: bool,
 ) -> None:
@@ -119,8 +123,14 @@ def prune(
       entropic prune --max-size 50GB --by value
       entropic prune --failed --older-than 30d
       entropic prune --checkpoints --older-than 30d
+      entropic prune --notes
     """
     limits = {"larger_than": larger_than, "keep_newest": keep_newest, "max_size": max_size}
+    if notes:
+        if runs or failed or checkpoints or older_than is not None or set(limits.values()) != {None}:
+            raise click.UsageError("--notes goes alone: those that no run names any more are meant")
+        _prune_notes(store, only_preview=preview, yes=yes)
+        return
     if failed or checkpoints:
         others = [name for name, value in limits.items() if value is not None]
         others += ["failed"] if failed and checkpoints else []
@@ -129,24 +139,15 @@ def prune(
         return
     if not runs and older_than is None and set(limits.values()) == {None}:
         raise click.UsageError(
-            "say what may go: --older-than, --larger-than, --keep-newest or --max-size, or a filter; or --failed, or "
-            "--checkpoints"
+            "say what may go: --older-than, --larger-than, --keep-newest or --max-size, or a filter; or --failed, "
+            "--checkpoints or --notes"
         )
     if by != "age" and max_size is None:
         raise click.UsageError(f"--by {by} says what goes first: say down to which size, with --max-size")
     require_own_results(store)
-    meant = functools.partial(
-        store.prune,
-        where=condition_of(runs),
-        older_than_seconds=older_than,
-        larger_than_bytes=larger_than,
-        keep_newest=keep_newest,
-        max_size_bytes=max_size,
-        by=by,
-        preview=True,
-    )
-    records = meant(keep_inputs=keep_inputs)
-    if keep_inputs and (spared := len(meant(keep_inputs=False)) - len(records)) > 0:
+    bounds = Limits(older_than, larger_than, keep_newest, max_size, by)
+    records, spared = choose(store._engine, bounds, condition_of(runs), preview=True, keep_inputs=keep_inputs)
+    if spared:
         _view.told(f"{spared} more {'is' if spared == 1 else 'are'} kept, since other runs were made from them")
     if not records:
         _view.told("nothing to prune")
@@ -212,6 +213,22 @@ def _prune_leftovers(
     _confirm(f"Remove {what.counted(found)}?", yes=yes)
     remove_all(found, f"{what.one}s")
     _view.told(f"removed {what.counted(found)}")
+
+
+def _prune_notes(store: Store, *, only_preview: bool, yes: bool) -> None:
+    require_own_results(store)
+    found = store.prune(notes=True, preview=True)
+    if not found:
+        _view.told("nothing to prune")
+        return
+    for path in found:
+        click.echo(one_line(path))
+    what = f"{len(found)} unused patch{'es' if len(found) > 1 else ''} or environment{'s' if len(found) > 1 else ''}"
+    if only_preview:
+        _view.told(f"would remove {what}")
+        return
+    _confirm(f"Remove {what}?", yes=yes)
+    _view.told(f"removed {len(store.prune(notes=True))} of them")
 
 
 @click.command()

@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
-from array import array
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 
 import click
 
+from .._fs import TextSet
 from .._record import RunRecord, one_line
 from ..store import Store
 from . import _view
 from ._place import opens_store
-
-
-class Distinct:
-    """How many different texts there were, by digests of eight bytes: a million take some eight megabytes."""
-
-    def __init__(self) -> None:
-        self._buckets: defaultdict[int, array[int]] = defaultdict(lambda: array("Q"))
-        self.count = 0
-
-    def add(self, text: str) -> bool:
-        """Take in a text; whether it is a new one."""
-        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        number = int.from_bytes(digest, "big")
-        bucket = self._buckets[number >> 48]
-        if number in bucket:
-            return False
-        bucket.append(number)
-        self.count += 1
-        return True
 
 
 class Tally:
@@ -44,12 +24,12 @@ class Tally:
         self.functions: Counter[str] = Counter()
         self.first: RunRecord | None = None
         self.last: RunRecord | None = None
-        self._points, self._results = Distinct(), Distinct()
+        self._points, self._results = TextSet(), TextSet()
 
     @property
     def points(self) -> int:
         """How many points they are of."""
-        return self._points.count
+        return len(self._points)
 
     def add(self, record: RunRecord) -> None:
         """Take in a run."""

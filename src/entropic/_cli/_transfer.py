@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from zipfile import is_zipfile
@@ -9,15 +10,17 @@ from zipfile import is_zipfile
 import click
 
 from .._engine import Refused
-from .._maintenance import link_view
+from .._maintenance import MergeOptions, link_view
+from .._maintenance import merge as take_over
 from .._record import one_line
 from .._tables import RecordList
 from ..index import copy, open_index
+from ..query import Selection
 from ..store import Store
 from . import _ls, _view
 from ._parsing import assignments, looks_like_an_assignment
 from ._place import find_places, is_url, open_store, opens_store, require_own_folder
-from ._selection import condition_of, runs_argument, some
+from ._selection import NothingFound, condition_of, nothing_found, runs_argument, some
 
 _preview_option = click.option("--preview", is_flag=True, help="Change nothing; show what would be done.")
 _outside_option = click.option(
@@ -110,14 +113,18 @@ def merge(
     with open_store(*find_places(index, other_results, creates=False, environment={})) as source:
         if other_results is None:
             require_own_folder(source, "--other-results", "to copy results from there")
-        where = condition_of(runs)
-        step = _view.progress(source.count(where), "merging")
-        merged = store.merge(source, where, preview=preview, link=link, outside=outside, step=step)
+        where, looked_at = condition_of(runs), itertools.count(1)
+        show = _view.progress(source.count(where), "merging")
+        options = MergeOptions(preview, link, outside, tells_known=False)
+        merged = take_over(
+            store._engine, source._engine, Selection.of(where), options, lambda record: show(next(looked_at))
+        )
+        known = next(looked_at) - 1 - len(merged.taken) - len(merged.missing) - len(merged.refused)
     if preview and merged.taken:
         _view.told(f"from {source.results_dir} to {store.results_dir} would be taken over:")
         _ls.show_runs(merged.taken)
     _tell_left_out(merged.missing, merged.refused)
-    counts = [f"{len(merged.taken)} taken over", f"{len(merged.known)} known already"]
+    counts = [f"{len(merged.taken)} taken over", f"{known} known already"]
     counts += [f"{len(merged.missing)} without result", *_counted_refused(merged.refused)]
     click.echo(", ".join(counts))
 
@@ -189,8 +196,9 @@ def export(
         count = store.export_parquet(str(parquet), condition_of(runs))
         click.echo(f"{count} run{'' if count == 1 else 's'} exported to {one_line(str(parquet))}")
         return
-    records = some(store, runs)
-    step = _view.progress(len(records), "exporting")
+    if not (length := store.count(condition_of(runs))):
+        raise NothingFound(nothing_found(store, runs))
+    step = _view.progress(length, "exporting")
     exported = store.export(
         output, condition_of(runs), preview=preview, outside=outside, with_inputs=with_inputs, step=step
     )

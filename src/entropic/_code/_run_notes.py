@@ -12,12 +12,12 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _fs, _log
-from .._fs import make_shared_folder, process_id, read_own_file, remember, status_of
+from .._fs import make_shared_folder, own_entries, process_id, read_own_file, remember, status_of
 from .._results import Layout
 from ._environment import environment
 from ._patch import NO_PATCH, Patch, loaded_files, patch_of
@@ -98,6 +98,24 @@ class RunNotes:
         except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
+
+    def files(self) -> Iterator[Path]:
+        """The files that are kept."""
+        for folder, ending in ((self._patches, ".patch"), (self._environments, ".json")):
+            yield from (
+                path
+                for path in own_entries(Path(folder))
+                if path.suffix == ending and _DIGEST.fullmatch(path.stem) is not None
+            )
+
+    def named_by(self, provenance: Mapping[str, Any]) -> set[str]:
+        """The paths of the files that a run names."""
+        patch = self._path(self._patches, _patch_named(provenance), "patch")
+        return {patch, self._path(self._environments, provenance.get("environment"), "json")} - {""}
+
+    def forget(self) -> None:
+        """Look anew at what is kept: others may have removed it."""
+        self._kept, self._last, self._begun = {}, ({}, ""), {}
 
     def take_over(self, other: RunNotes, provenances: Iterable[Mapping[str, Any]]) -> None:
         """

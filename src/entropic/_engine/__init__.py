@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ._transfer import Transfer
     from ._unknown_names import warn_of_slips
     from ._work import Traits, Work
-    from ._writer import signature
+    from ._writer import signature, signature_text
 
 __all__ = [
     "DIGEST_UP_TO_BYTES",
@@ -102,6 +102,7 @@ __all__ = [
     "select_with_fallbacks",
     "set_pinned",
     "signature",
+    "signature_text",
     "similar_runs",
     "warn_of_slips",
     "written",
@@ -139,6 +140,6 @@ __getattr__, __dir__ = door(
         "_unknown_names": "warn_of_slips",
         "_runner": "BoundRunner Runner",
         "_work": "Traits Work",
-        "_writer": "signature",
+        "_writer": "signature signature_text",
     },
 )

@@ -236,7 +236,7 @@ class Fallbacks:
         if told not in self._known_codes or source.codebook.accepted.beginning_with(code + data):
             self._codebook.take_over(source.codebook, code + data, name, frozenset({run_mark(record)}))
             self._known_codes.add(told)
-        self._notes.take_over(RunNotes(source.results_dir), [record.provenance])
+        (self._recorder.notes or self._notes).take_over(RunNotes(source.results_dir), [record.provenance])
 
 
 def select_with_fallbacks(engine: RunCache, selection: Selection, *, current: bool) -> RecordList:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from .. import _record, _results, query
+from .._fs import remember
 from .._record import RunRecord, copy_record, handed_out, place_below
 from ..index import Index
 
-_MOST_NAMES = 100  # to search for; for more, all records are looked at
+_MOST_PATHS = 100  # to search for; for more, all records are looked at
+_MOST_FOLDERS = 1024
 _BESIDE_DATABASES = ("-wal", "-shm", "-journal")
 
 
@@ -36,6 +38,7 @@ class ResultPaths:
         self.results_dir = results_dir
         self._index = index
         self._base = results_dir if is_cache else None
+        self._known_links: _results.ResultLinks | None = None
 
     def shown(self, record: RunRecord) -> RunRecord:
         """A record of the index as users see it: its path absolute."""
@@ -89,10 +92,19 @@ class ResultPaths:
 
     def is_removable(self, path: Path) -> bool:
         """Whether a path leads into the results folder, links resolved, and not to what is entropic's own in there."""
-        root, real = os.path.realpath(self.results_dir), _real(str(path))
-        private = os.path.join(root, _results.PRIVATE_FOLDER)
-        own = (private, *map(os.path.realpath, self.index_files()))
-        return _is_below(real, root) and not any(real == place or _is_below(real, place) for place in own)
+        return self.removable_test()(path)
+
+    def removable_test(self) -> Callable[[Path], bool]:
+        """`is_removable`, for many paths at one time: the links of each folder on the way are resolved once."""
+        root = os.path.realpath(self.results_dir)
+        own = (os.path.join(root, _results.PRIVATE_FOLDER), *map(os.path.realpath, self.index_files()))
+        folders: dict[str, str] = {}
+
+        def test(path: Path) -> bool:
+            real = _real_known(str(path), folders)
+            return _is_below(real, root) and not any(real == place or _is_below(real, place) for place in own)
+
+        return test
 
     def index_files(self) -> list[Path]:
         """The file of the index, and what a database keeps beside its own while it is open."""
@@ -117,14 +129,24 @@ class ResultPaths:
         """
         Every record of which a file may be at one of some places, in it or around it.
 
-        A record whose path is a bare name uses what has that name in the results folder. If that is no link, it is
-        something else than a place without this name on its way from there.
+        A record whose path is a bare name, or one in a folder by hash, uses what is there. If that is no link, it is
+        something else than a place to which another path leads from the results folder.
         """
         root = os.path.realpath(self.results_dir)
         if os.path.realpath(self._relative_to()) != root or not all(_is_below(place, root) for place in places):
             return self._index.iter()
-        names = {name for place in places for name in os.path.relpath(place, root).split(os.sep)} | _links_in(root)
-        return self._index.iter() if len(names) > _MOST_NAMES else self._index.may_use(names)
+        links = self._links(root)
+        ways = [os.path.relpath(place, root).split(os.sep) for place in places]
+        alone = {*links, *(way[0] for way in ways if len(way) == 1)}
+        paths = {*links, *(os.path.join(*way[:length]) for way in ways for length in (1, 2))}
+        # Whatever lies in a folder by hash that is a link, or is to go itself, is at one of the places.
+        is_wide = len(paths) > _MOST_PATHS or any(map(_results.is_shard, alone))
+        return self._index.iter() if is_wide else self._index.may_use(paths)
+
+    def _links(self, root: str) -> set[str]:
+        if self._known_links is None:
+            self._known_links = _results.ResultLinks(root)
+        return self._known_links.paths()
 
     def _relative_to(self) -> Path:
         if self._base is None:
@@ -163,15 +185,6 @@ def _is_below(path: str, folder: str) -> bool:
     return path.startswith(folder + os.sep)
 
 
-def _links_in(folder: str) -> set[str]:
-    """The names of the links that lie in a folder."""
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries if entry.is_symlink()}
-    except FileNotFoundError:
-        return set()
-
-
 def _is_same(first: Path, second: Path) -> bool:
     try:
         return os.path.samefile(first, second)
@@ -182,6 +195,19 @@ def _is_same(first: Path, second: Path) -> bool:
 def _real_parent(path: str) -> str:
     """A path with the links on the way to it resolved, but not the one it may be itself."""
     return os.path.join(_real(os.path.dirname(path)), os.path.basename(path))
+
+
+def _real_known(path: str, folders: dict[str, str]) -> str:
+    """As `_real`; of folders without the links on the way to them, some are known."""
+    folder, name = os.path.split(path)
+    try:
+        if name in ("", os.curdir, os.pardir) or os.path.islink(path):
+            return os.path.realpath(path)
+        if folder not in folders:
+            remember(folders, folder, os.path.realpath(folder), _MOST_FOLDERS)
+    except ValueError:
+        return path
+    return os.path.join(folders[folder], name)
 
 
 def _real(path: str) -> str:

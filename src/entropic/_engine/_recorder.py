@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -89,13 +90,29 @@ class Recorder:
         self._folder = folder
         self._writer = writer
         self.staging = staging
-        self.notes = notes
+        self._notes = notes
+        self._noted_in = ""
         self.durations = Durations()
+
+    @property
+    def notes(self) -> RunNotes | None:
+        """What is noted of the circumstances of runs; what a session has seen of it is believed as long as it lasts."""
+        session = self.staging.session
+        name = "" if session is None else session.name  # not held itself: it would last
+        if self._notes is not None and name != self._noted_in:
+            self._noted_in = name
+            self._notes.forget()
+        return self._notes
 
     def prepare(self, module_name: str | None, code: Fingerprint | None) -> None:
         """Find out what the first run of a process needs; of a function with this code, of this module."""
+        self.staging.prepare()
         if self.notes is not None:
             self.notes.before_run(module_name, code)
+
+    def forget_notes(self) -> None:
+        """Look anew at what is noted of the circumstances of runs: some of it was removed."""
+        self._noted_in = ""
 
     def require_writable(self, *, runs: bool = True) -> None:
         """Refuse before the run what would be refused after it; or, without a run, before a result is fetched."""
@@ -183,7 +200,7 @@ class Recorder:
     ) -> RunRecord:
         """The record of a result that stands in its place, which is looked at if its content is not known."""
         try:
-            limit = self.settings.digest_limit(metadata.get("elapsed_seconds", 0.0))
+            limit = self.settings.digest_limit(_seconds_in(metadata))
             told = {**describe_result(path, published or Published(path, []), limit), **provenance}
             if "inputs" in told:
                 told["inputs"] = _origins.seen_from(self.settings.results_dir, told["inputs"])
@@ -283,3 +300,10 @@ class Durations:
         """Count a run of a function."""
         count = self._brief_runs.get(name, 0) + 1 if elapsed_seconds < _BRIEF_SECONDS else 0
         remember(self._brief_runs, name, count, _REMEMBERED_FUNCTIONS)
+
+
+def _seconds_in(metadata: Mapping[str, Any]) -> float:
+    """How long a run took by its metadata, where anything may stand that a user has passed."""
+    seconds = metadata.get("elapsed_seconds")
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    return float(seconds) if is_number and math.isfinite(seconds) else 0.0  # type: ignore[arg-type]

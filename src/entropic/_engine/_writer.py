@@ -155,6 +155,11 @@ def signature(record: RunRecord) -> tuple[str, str, Path]:
     return record.params_hash, record.created_at, record.result_path
 
 
+def signature_text(record: RunRecord) -> str:
+    """`signature` as one text, for sets of very many."""
+    return "\0".join(map(str, signature(record)))
+
+
 def _file_at(path: Path) -> tuple[int, int] | None:
     """Which file this is; None if there is none, or nothing in it."""
     try:

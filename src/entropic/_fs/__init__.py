@@ -1,4 +1,4 @@
-"""The ground: files and folders, their digests, locks on open files, forks, a bounded memory, warnings."""
+"""The ground: files and folders, their digests, locks on open files, forks, bounded memories, warnings."""
 
 from typing import TYPE_CHECKING
 
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from ._options import Options, dataclass_transform
     from ._reading import is_linked, open_own_file, own_entries, read_own_file, status_of
     from ._stamp import Stamp, is_descriptor_of, is_settled
+    from ._text_set import TextSet
     from ._turns import takes_turn
     from ._warn import collected_warnings, collecting_warnings, give_again, warn, was_given_again
 
@@ -73,6 +74,7 @@ __all__ = [
     "OpenedFiles",
     "Options",
     "Stamp",
+    "TextSet",
     "abandoned_drafts",
     "byte_unlocker",
     "calling_frame",
@@ -173,6 +175,7 @@ __getattr__, __dir__ = door(
         "_opened": "OpenedFiles current_files opened_files",
         "_reading": "is_linked open_own_file own_entries read_own_file status_of",
         "_stamp": "Stamp is_descriptor_of is_settled",
+        "_text_set": "TextSet",
         "_turns": "takes_turn",
         "_warn": "collected_warnings collecting_warnings give_again warn was_given_again",
     },

@@ -1,6 +1,6 @@
 """Upkeep of a store: check, prune, merge, export, explain, reproduce. Loaded by those who ask for it."""
 
-from ._ancestry import LineageRun, files_behind, with_ancestors
+from ._ancestry import LineageRun, files_behind
 from ._check import CheckReport, OutdatedRun, check, salvage
 from ._checkpoints import CheckpointedRun, checkpoints, prune_checkpoints
 from ._evict import evict
@@ -12,11 +12,12 @@ from ._lineage import Lineage, LineageLink, lineage
 from ._links import link_view
 from ._merge import Merged, MergeOptions, merge
 from ._orphans import remove_orphans
-from ._prune import Limits, prune, prune_failures, remove_all
+from ._prune import Limits, Pruned, prune, prune_failures, remove_all
 from ._rebuild import rebuild, undelete
 from ._reproduce import Reproduction, ReproductionReport, reproduce, run_again
 from ._run_diff import RunDiff, diff
 from ._under_way import ActiveRun, Estimates, under_way
+from ._unused_notes import prune_notes
 
 __all__ = [
     "ActiveRun",
@@ -36,6 +37,7 @@ __all__ = [
     "Merged",
     "Neighbour",
     "OutdatedRun",
+    "Pruned",
     "Reproduction",
     "ReproductionReport",
     "RunDiff",
@@ -54,6 +56,7 @@ __all__ = [
     "prune",
     "prune_checkpoints",
     "prune_failures",
+    "prune_notes",
     "rebuild",
     "remove_all",
     "remove_orphans",
@@ -62,5 +65,4 @@ __all__ = [
     "salvage",
     "undelete",
     "under_way",
-    "with_ancestors",
 ]

@@ -10,11 +10,20 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._engine import RunCache, changed_files, judge_of_code, open_caches, readable_id, records_in_journal, signature
+from .._engine import (
+    RunCache,
+    by_key,
+    changed_files,
+    judge_of_code,
+    open_caches,
+    readable_id,
+    records_in_journal,
+    signature,
+)
 from .._fs import NamedTuple, status_of
 from .._record import RunInput, RunRecord, call_text, short_name
 from ..hashing import recorded_digest
@@ -30,6 +39,7 @@ EARLIER_DATA = "what it has read has changed since"
 SUPERSEDED = "another result has taken its place"
 
 _HAS_INPUTS = param("provenance.inputs").exists()
+_MOST_REMEMBERED = 4096
 
 
 @dataclass(frozen=True)
@@ -102,7 +112,6 @@ class Ancestry:
         self._found: dict[tuple[RunInput, Path | None], LineageRun] = {}
         self._judges: dict[tuple[str, Path], Callable[[RunRecord], bool] | None] = {}
         self._outdated: dict[tuple[str, str], tuple[LineageRun, ...]] = {}
-        self._users: dict[str, list[tuple[RunInput, RunRecord, RunCache]]] | None = None
         self._user_runs: dict[tuple[str, str], LineageRun] = {}
 
     def run_of(self, record: RunRecord) -> LineageRun:
@@ -123,14 +132,29 @@ class Ancestry:
             self._found[bare] = self._find(*bare)
         return self._found[bare]
 
-    def users_of(self, run: LineageRun) -> Iterator[tuple[str, LineageRun]]:
-        """What was made of a run, each with the name of the parameter."""
-        if self._users is None:
-            self._users = self._all_users()
-        for one, user, engine in self._users.get(run.params_hash, ()):
-            is_here = run.results_dir in (engine.settings.results_dir, Path(one.results_dir))
-            if one.created_at == run.created_at or (is_here and one.digest == run.digest):
-                yield one.name, self._user_run(user, engine)
+    def users_of(self, runs: Sequence[LineageRun]) -> dict[tuple[str, str], list[tuple[str, LineageRun]]]:
+        """What was made of some runs, by the marks of these, each with the name of the parameter."""
+        of_key: dict[str, list[LineageRun]] = defaultdict(list)
+        for run in runs:
+            of_key[run.params_hash].append(run)
+        found: dict[tuple[str, str], list[tuple[str, LineageRun]]] = defaultdict(list)
+        for user, engine in self._using(of_key):
+            for one in user.inputs:
+                for run in of_key.get(one.params_hash, ()):
+                    is_here = run.results_dir in (engine.settings.results_dir, Path(one.results_dir))
+                    if one.created_at == run.created_at or (is_here and one.digest == run.digest):
+                        found[run.mark].append((one.name, self._user_run(user, engine)))
+        return found
+
+    def _using(self, keys: Container[str]) -> Iterator[tuple[RunRecord, RunCache]]:
+        """The records, each of the first store that has it, that were made from runs of some keys."""
+        seen: set[tuple[str, str]] = set()
+        for engine in self._engines:
+            for record in with_inputs(engine, must_answer=engine is self._own):
+                mark = record.params_hash, record.created_at
+                if mark not in seen and any(one.params_hash in keys for one in record.inputs):
+                    seen.add(mark)
+                    yield record, engine
 
     def _user_run(self, user: RunRecord, engine: RunCache) -> LineageRun:
         mark = user.params_hash, user.created_at
@@ -141,6 +165,8 @@ class Ancestry:
 
     def causes(self, record: RunRecord) -> tuple[LineageRun, ...]:
         """What has changed since, or is gone, of all that a record was made from: on each way up the nearest."""
+        if len(self._found) + len(self._outdated) > _MOST_REMEMBERED:  # not while ways up are followed
+            self._found, self._outdated = {}, {}
         found = (self.behind(one, self._own.settings.results_dir) for one in record.inputs)
         causes = (one for run in found for one in ([run] if run.status else self._causes_above(run)))
         return tuple({one.mark: one for one in causes}.values())
@@ -241,20 +267,6 @@ class Ancestry:
             self._silent.add(id(engine))
             return ()
 
-    # ---- downwards --------------------------------------------------------------------------------------------------
-
-    def _all_users(self) -> dict[str, list[tuple[RunInput, RunRecord, RunCache]]]:
-        users: dict[str, list[tuple[RunInput, RunRecord, RunCache]]] = defaultdict(list)
-        seen: set[tuple[str, str]] = set()
-        for engine in self._engines:
-            for record in with_inputs(engine, must_answer=engine is self._own):
-                mark = record.params_hash, record.created_at
-                if mark not in seen:
-                    seen.add(mark)
-                    for one in record.inputs:
-                        users[one.params_hash].append((one, record, engine))
-        return users
-
 
 def files_behind(engine: RunCache, record: RunRecord) -> Iterator[tuple[RunRecord, Path]]:
     """The runs that a record was made from, as far as there are any; each with the file that was used of its result."""
@@ -266,7 +278,10 @@ def files_behind(engine: RunCache, record: RunRecord) -> Iterator[tuple[RunRecor
 
 
 def with_ancestors(engine: RunCache, records: Iterable[RunRecord]) -> list[RunRecord]:
-    """Some records of a store with all that they were made from, as far as it is in that store, in its order."""
+    """
+    Some records of a store with all that they were made from, as far as it is in that store: the points in the order of
+    their first runs, and the runs of each in the order of the index.
+    """
     ancestry, chosen = Ancestry(engine), {}
     left = list(records)
     while left:
@@ -276,18 +291,18 @@ def with_ancestors(engine: RunCache, records: Iterable[RunRecord]) -> list[RunRe
             own = (ancestry.behind(one, engine.settings.results_dir) for one in record.inputs)
             left += [run.record for run in own if run.record and run.results_dir == engine.settings.results_dir]
     keys = {record.params_hash for record in chosen.values()}
-    stored = (engine.paths.shown(record) for record in engine.index.iter() if record.params_hash in keys)
-    return [record for record in stored if signature(record) in chosen]
+    stored = map(engine.paths.shown, engine.index.find_under(keys))
+    of_key = by_key(one for one in stored if signature(one) in chosen)
+    return [one for same in sorted(of_key.values(), key=lambda same: same[0].created_at) for one in same]
 
 
-def with_inputs(engine: RunCache, *, must_answer: bool = True) -> list[RunRecord]:
-    """The records of a store that name inputs, as users see them; perhaps none of one that is out of reach."""
+def with_inputs(engine: RunCache, *, must_answer: bool = True) -> Iterator[RunRecord]:
+    """Yield the records of a store that name inputs, as users see them; perhaps none of one that is out of reach."""
     try:
-        return [engine.paths.seen(record) for record in engine.index.iter(_HAS_INPUTS)]
+        yield from map(engine.paths.seen, engine.index.iter(_HAS_INPUTS))
     except Exception:  # of whatever kind of index
         if must_answer:
             raise
-        return []
 
 
 def other_stores(engine: RunCache, given: Iterable[RunCache] = ()) -> Iterator[RunCache]:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .._engine import AwayResults, RunCache, differs, is_stored
-from .._fs import NamedTuple, own_entries, status_of
+from .._fs import NamedTuple, TextSet, own_entries, status_of
 from .._locks import dead_locks
 from .._record import RunRecord, call_text, one_line
-from .._remote import Look, top_of
+from .._remote import top_of
 from .._results import Layout, checkpoint_places, dead_sessions, dead_task_files, unclaimed_work
 from .._tables import RecordList
+from ..errors import IndexCorruptError
 from ._ancestry import Ancestry, LineageRun
-from ._orphans import find_orphans
+from ._orphans import KnownResults, find_orphans
 
 __all__ = ["CheckReport", "OutdatedRun"]
 
@@ -107,33 +108,40 @@ CheckReport.__module__ = "entropic.reports"
 
 def check(engine: RunCache, *, contents: bool, repair: bool) -> CheckReport:
     """Look for everything that does not agree, and on request mend it; see `entropic.Store.check`."""
-    report, results_dir = CheckReport(), engine.settings.results_dir
     engine.writer.settle()
-    objects = engine.away.results.objects() if engine.away is not None else {}
-    intact, damaged_lines = engine.index.read_intact()
-    report.unreadable_lines = [*damaged_lines]
-    records = [engine.paths.shown(record) for record in intact]
-    compare(report, records, engine.paths.files_of, contents=contents, is_elsewhere=engine.finder.has_copy)
-    if engine.away is not None:
-        compare_objects(report, records, objects, engine.away, contents=contents)
-    known = {path for record in records for path in engine.paths.files_of(record)}
-    known.update(engine.paths.index_files())
-    report.orphans = find_orphans(engine, known)
-    note_leftovers(report, results_dir)
+    try:
+        report = _examine(engine, engine.index.iter, [], contents=contents)
+    except IndexCorruptError:
+        intact, damaged_lines = engine.index.read_intact()
+        report = _examine(engine, lambda: intact, damaged_lines, contents=contents)
+    note_leftovers(report, engine.settings.results_dir)
     report.leftovers += engine.index.leftovers()
-    if not damaged_lines:  # else what cannot be read would pass for gone
-        report.outdated = list(outdated_among(engine, records))
     if repair:
         _repair(engine, report)
     return report
 
 
-def outdated_among(engine: RunCache, records: Iterable[RunRecord]) -> Iterator[OutdatedRun]:
-    """Those of some records that were made from what has changed since, or is gone."""
-    ancestry = Ancestry(engine)
-    for record in records:
-        if record.inputs and (causes := ancestry.causes(record)):
-            yield OutdatedRun(record, causes)
+def _examine(
+    engine: RunCache, read: Callable[[], Iterable[RunRecord]], damaged_lines: Sequence[int], *, contents: bool
+) -> CheckReport:
+    """Hold the records, read one by one, against results, objects and the runs that they were made from."""
+    report = CheckReport(unreadable_lines=[*damaged_lines])
+    objects = None if engine.away is None else _Objects(engine.away, contents=contents)
+    # Where lines cannot be read, what stands in them would pass for gone.
+    ancestry = None if damaged_lines else Ancestry(engine)
+    known = KnownResults(engine)
+    for record in map(engine.paths.seen, read()):
+        files = engine.paths.files_of(record)
+        known.add(files)
+        _compare(report, record, files, engine.finder.has_copy, contents=contents)
+        if objects is not None and not objects.has(record):
+            report.remote_missing.append(record)
+        if ancestry is not None and record.inputs and (causes := ancestry.causes(record)):
+            report.outdated.append(OutdatedRun(record, causes))
+    known.add(engine.paths.index_files())
+    report.orphans = find_orphans(engine, known)
+    report.remote_orphans = [] if objects is None else objects.orphans()
+    return report
 
 
 def salvage(engine: RunCache) -> Path | None:
@@ -156,7 +164,7 @@ def _repair(engine: RunCache, report: CheckReport) -> None:
     lost = {record for record in report.dangling if record.result_path.parent.is_dir() and not is_cache} - kept
     if engine.folder.adopt():
         report.repaired.append("took the results folder as that of the index, and kept all records")
-    elif lost and (count := engine.forget(lambda record: engine.paths.shown(record) in lost)):
+    elif lost and (count := engine.forget(lambda record: engine.paths.seen(record) in lost)):
         report.repaired.append(f"forgot {_counted(count)} whose result is gone")
     if kept:
         report.not_repaired.append(
@@ -184,37 +192,61 @@ def _tell_of_leftovers(report: CheckReport, kept: int) -> None:
         )
 
 
-def compare(
+def _compare(
     report: CheckReport,
-    records: Iterable[RunRecord],
-    files_of: Callable[[RunRecord], list[Path]],
+    record: RunRecord,
+    files: Sequence[Path],
+    is_elsewhere: Callable[[RunRecord], bool],
     *,
     contents: bool,
-    is_elsewhere: Callable[[RunRecord], bool] = lambda record: False,
 ) -> None:
-    """Hold every record against its files, the result first, and note in the report what does not agree."""
-    for record in records:
-        report.checked += 1
-        result, *siblings = files_of(record)
-        if status_of(result) is None:
-            if not is_elsewhere(record):
-                report.dangling.append(record)
-        elif _differs(record, contents=contents) or None in map(status_of, siblings):
-            report.changed.append(record)
+    """Hold a record against its files, the result first, and note in the report what does not agree."""
+    report.checked += 1
+    result, *siblings = files
+    if status_of(result) is None:
+        if not is_elsewhere(record):
+            report.dangling.append(record)
+    elif _differs(record, contents=contents) or None in map(status_of, siblings):
+        report.changed.append(record)
 
 
-def compare_objects(
-    report: CheckReport, records: Iterable[RunRecord], objects: Mapping[str, Look], away: AwayResults, *, contents: bool
-) -> None:
-    """Hold every record against the objects it names, and the objects against the records."""
-    known = set()
-    for record in records:
-        stored = away.stored_of(record)
-        if stored is not None:
-            known.add(stored.top)
-            if not away.results.is_listed(stored, objects, deep=contents):
-                report.remote_missing.append(record)
-    report.remote_orphans += sorted(name for name in objects if top_of(name) not in known)
+class _Objects:
+    """
+    The objects of an object store, as they are listed before the records are read.
+
+    Args:
+        away: The results there.
+        contents: Whether what a manifest names is looked for as well.
+    """
+
+    def __init__(self, away: AwayResults, *, contents: bool) -> None:
+        self._away = away
+        self._contents = contents
+        self._listed, self._unknown = TextSet(), TextSet()
+        for name, look in away.results.objects():
+            self._listed.add(_object_text(name, *look))
+            self._unknown.add(top_of(name))
+
+    def has(self, record: RunRecord) -> bool:
+        """Whether the objects of a record are there as they were stored; or it has none."""
+        stored = self._away.stored_of(record)
+        if stored is None:
+            return True
+        self._unknown.discard(stored.top)
+        return self._away.results.is_listed(stored, self._is_listed, deep=self._contents)
+
+    def orphans(self) -> list[str]:
+        """The names of those that no record has named; of these the objects are listed once more."""
+        if not len(self._unknown):
+            return []
+        return sorted(name for name, _ in self._away.results.objects() if top_of(name) in self._unknown)
+
+    def _is_listed(self, name: str, size_bytes: int, etag: str) -> bool:
+        return _object_text(name, size_bytes, etag) in self._listed
+
+
+def _object_text(name: str, size_bytes: int, etag: str) -> str:
+    return f"{size_bytes} {etag} {name}"
 
 
 def note_leftovers(report: CheckReport, results_dir: Path) -> None:

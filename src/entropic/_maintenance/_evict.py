@@ -4,33 +4,47 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 from .. import _log
-from .._engine import RunCache
+from .._engine import AwayResults, RunCache
 from .._fs import measure, status_of
-from .._record import RunRecord
+from .._record import RunRecord, folded
 from .._tables import RecordList
+from ..query import Selection
+from ._selected import selected
 
 
-def evict(engine: RunCache, records: Iterable[RunRecord], max_size_bytes: int | None, *, preview: bool) -> RecordList:
-    """Remove local copies, the oldest first, of runs as users see them; see `entropic.Store.evict`."""
+def evict(engine: RunCache, selection: Selection, max_size_bytes: int | None, *, preview: bool) -> RecordList:
+    """Remove local copies, the oldest first, of the runs that are meant; see `entropic.Store.evict`."""
     if engine.away is None:
         raise ValueError("Cannot evict results: this store has no remote=, so they are nowhere else.")
     engine.recorder.require_writable(runs=False)
-    here = {record: size for record in records if (size := _size_here(engine, record)) is not None}
-    excess = None if max_size_bytes is None else sum(here.values()) - max_size_bytes
-    evicted = RecordList()
-    for record, size_bytes in here.items():
+    excess = None
+    if max_size_bytes is not None:
+        excess = sum(size for _, size in _here(engine, selection)) - max_size_bytes
+    return RecordList(folded(_evicted(engine, engine.away, selection, excess, preview=preview)))
+
+
+def _here(engine: RunCache, selection: Selection) -> Iterator[tuple[RunRecord, int]]:
+    """The runs that are meant whose result is here, and elsewhere; each with its bytes here."""
+    for record in selected(engine, selection):
+        if (size_bytes := _size_here(engine, record)) is not None:
+            yield record, size_bytes
+
+
+def _evicted(
+    engine: RunCache, away: AwayResults, selection: Selection, excess: int | None, *, preview: bool
+) -> Iterator[RunRecord]:
+    """Remove what is safe elsewhere until the excess is gone, and yield the runs."""
+    for record, size_bytes in _here(engine, selection):
         if excess is not None and excess <= 0:
-            break
-        if not engine.away.is_safe(record):
-            continue
-        evicted.append(record)
-        excess = None if excess is None else excess - size_bytes
-        if not preview:
-            _remove(engine, record)
-    return evicted
+            return
+        if away.is_safe(record):
+            excess = None if excess is None else excess - size_bytes
+            if not preview:
+                _remove(engine, record)
+            yield record
 
 
 def _size_here(engine: RunCache, record: RunRecord) -> int | None:

@@ -24,6 +24,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -40,16 +41,20 @@ from .._engine import (
     require_as_recorded,
     written,
 )
-from .._fs import NamedTuple, replacing, status_of
-from .._record import RunRecord, companions_of, copy_record, is_utf8
+from .._fs import NamedTuple, TextSet, replacing, status_of
+from .._record import Folding, RunRecord, companions_of, copy_record, is_utf8
 from .._tables import RecordList
 from ..index import open_index
-from ._notes import take_over_notes
+from ..query import Selection
+from ._ancestry import with_ancestors
+from ._notes import NotesTransfer
+from ._selected import selected
 
 TABLE = "runs.csv"
 INDEX = "entropic.json"
 RESULTS = "results"
 
+_AT_ONCE = 2000
 _RIGHTS = 0o777
 _SPECIAL = re.compile(r'[\\/:*?"<>|]')
 _LEADS_ELSEWHERE = re.compile(r"\\|^[A-Za-z]:")
@@ -78,6 +83,7 @@ class ExportOptions(NamedTuple):
 
     preview: bool
     outside: bool
+    with_inputs: bool
 
 
 class Receiver(Protocol):
@@ -90,7 +96,7 @@ class Receiver(Protocol):
 
 def export(
     engine: RunCache,
-    records: Iterable[RunRecord],
+    selection: Selection,
     target: Path,
     options: ExportOptions,
     step: Callable[[RunRecord], object],
@@ -104,6 +110,9 @@ def export(
     """
     if os.path.lexists(target):
         raise FileExistsError(f"Cannot export to {str(target)!r}: there is something of that name already.")
+    records: Iterable[RunRecord] = selected(engine, selection)
+    if options.with_inputs:
+        records = with_ancestors(engine, records)
     is_zip = target.suffix.lower() == ".zip"
     if options.preview:
         under_way = _Export(engine, None, options, keeps_links=not is_zip)
@@ -174,9 +183,10 @@ class _Export:
         self._results_dir = os.path.realpath(engine.settings.results_dir)
         self._names = _Names()
         self._places: dict[Path, str] = {}
-        self._twins: list[RunRecord] = []
-        self._listed = RecordList()
+        self._twins, self._listed = RecordList(), RecordList()
         self.exported = Exported(RecordList(), RecordList(), [])
+        lists = (self._twins, self._listed, self.exported.taken, self.exported.missing)
+        self._to_insert, self._to_list, self._taken, self._missing = self._folding = [*map(Folding, lists)]
 
     def take_all(self, records: Iterable[RunRecord], step: Callable[[RunRecord], object]) -> None:
         """Take each run, or note why not."""
@@ -190,6 +200,8 @@ class _Export:
                     raise
                 self._leave_out(record, f"it cannot be read: {error}")
             step(record)
+        for one in self._folding:
+            one.finish()
 
     def write_store(self, folder: Path) -> None:
         """Make a folder the store of the runs that were taken, but for their results."""
@@ -206,27 +218,29 @@ class _Export:
         made = RunCache(settings)
         with contextlib.closing(made):
             made.recorder.require_writable()
-            made.writer.insert_many(self._twins)
-            take_over_notes(made, self._engine, self._twins)
+            notes, remaining = NotesTransfer(made, self._engine), iter(self._twins)
+            while some := list(islice(remaining, _AT_ONCE)):
+                made.writer.insert_many(some)
+                notes.take(some, some)
         for left in ("staging", "sessions"):  # of the process that exports
             shutil.rmtree(results_dir / ".entropic" / left, ignore_errors=True)
         self._listed.to_csv(folder / TABLE)
 
     def _take(self, record: RunRecord) -> None:
         if first_defect(record, str(record.result_path)) is not None:
-            self.exported.missing.append(record)
-            self._listed.append(record)
+            self._missing.append(record)
+            self._to_list.append(record)
             return
         if record.result_path not in self._places:
             self._places[record.result_path] = self._take_files(record)
         twin = copy_record(record, Path(self._places[record.result_path]))
-        self._twins.append(twin)
-        self._listed.append(copy_record(record, Path(RESULTS, twin.result_path)))
-        self.exported.taken.append(record)
+        self._to_insert.append(twin)
+        self._to_list.append(copy_record(record, Path(RESULTS, twin.result_path)))
+        self._taken.append(record)
 
     def _leave_out(self, record: RunRecord, reason: str) -> None:
         self.exported.refused.append(Refused(record, reason))
-        self._listed.append(record)
+        self._to_list.append(record)
 
     def _take_files(self, record: RunRecord) -> str:
         """Take a result with what lies beside it; the name of the result below the results."""
@@ -252,26 +266,31 @@ class _Names:
     """The names below the results of an export, as a file system has them that takes A and a for one."""
 
     def __init__(self) -> None:
-        self._files: set[str] = set()
-        self._folders: set[str] = set()
+        self._files, self._folders = TextSet(), TextSet()
         self._moment = time.time()
 
     def are_free(self, folder: str, parts: Iterable[Part]) -> bool:
         """Whether none of the parts would meet another one in a folder."""
         places = [os.path.join(folder, part.name).casefold() for part in parts]
-        above = {str(one).casefold() for one in (Path(folder), *Path(folder).parents)}
         is_free = all(place not in self._files and place not in self._folders for place in places)
-        return is_free and not above & self._files and len(set(places)) == len(places)
+        is_free = is_free and not any(above in self._files for above in _with_all_above(folder))
+        return is_free and len(set(places)) == len(places)
 
     def take(self, folder: str, parts: Iterable[Part]) -> None:
         """Give the names to these parts."""
-        self._files.update(os.path.join(folder, part.name).casefold() for part in parts)
-        self._folders.update(str(one).casefold() for one in (Path(folder), *Path(folder).parents))
+        for part in parts:
+            self._files.add(os.path.join(folder, part.name).casefold())
+        for above in _with_all_above(folder):
+            self._folders.add(above)
 
     def new_folder(self, params_hash: str) -> str:
         """A folder for one run alone."""
         self._moment += 1e-6
         return f"{self._moment:.6f}_{params_hash}"
+
+
+def _with_all_above(folder: str) -> list[str]:
+    return [str(one).casefold() for one in (Path(folder), *Path(folder).parents)]
 
 
 class _Folder:

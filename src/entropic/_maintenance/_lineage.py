@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .._engine import RunCache
@@ -13,6 +14,7 @@ from .._record import RunRecord, local_time, one_line
 from .._tables import RecordList, drawn_graph
 from ..errors import NotRecordedError
 from ..hashing import encode
+from ..query import param
 from ._ancestry import Ancestry, LineageRun
 
 __all__ = ["Lineage", "LineageLink"]
@@ -20,7 +22,8 @@ __all__ = ["Lineage", "LineageLink"]
 _SHOWN_LINES = 60
 _DEEPEST_INDENT = 20
 
-Step = Callable[[LineageRun], Iterable[tuple[str, LineageRun]]]
+# From some runs to those next to them: by the mark of each, with the names of the parameters.
+Step = Callable[[Sequence[LineageRun]], Mapping[tuple[str, str], Sequence[tuple[str, LineageRun]]]]
 
 
 class LineageLink(NamedTuple):
@@ -182,7 +185,7 @@ def lineage(engine: RunCache, run: RunRecord | str, others: Iterable[RunCache]) 
     """Follow a run up and down; see `entropic.Store.lineage`."""
     ancestry = Ancestry(engine, others)
     start = ancestry.run_of(run if isinstance(run, RunRecord) else _newest(engine, run))
-    above = list(_followed(start, ancestry.inputs_of))
+    above = list(_followed(start, lambda runs: {run.mark: list(ancestry.inputs_of(run)) for run in runs}))
     below = list(_followed(start, ancestry.users_of))
     links = [LineageLink(other, name, one) for one, name, other in above]
     links += [LineageLink(one, name, other) for one, name, other in below]
@@ -198,7 +201,7 @@ def _params(run: LineageRun) -> dict[str, Any]:
 def _newest(engine: RunCache, hash_begin: str) -> RunRecord:
     found = list(engine.index.find_all_by_hash(hash_begin))
     if not found and hash_begin:
-        found = [one for one in engine.index.iter() if one.params_hash.startswith(hash_begin)]
+        found = list(engine.index.iter(param("params_hash").matches(f"^({re.escape(hash_begin)})")))
     if not found:
         raise NotRecordedError("", hash_begin)
     return engine.paths.shown(found[-1])
@@ -206,14 +209,16 @@ def _newest(engine: RunCache, hash_begin: str) -> RunRecord:
 
 def _followed(start: LineageRun, step: Step) -> Iterator[tuple[LineageRun, str, LineageRun]]:
     """All steps from a run on, each once: an index that somebody has made up may lead round in a circle."""
-    seen, left = {start.mark}, deque([start])
-    while left:
-        run = left.popleft()
-        for name, other in step(run):
-            yield run, name, other
-            if other.mark not in seen:
-                seen.add(other.mark)
-                left.append(other)
+    seen, level = {start.mark}, [start]
+    while level:
+        beside, following = step(level), []
+        for run in level:
+            for name, other in beside.get(run.mark, ()):
+                yield run, name, other
+                if other.mark not in seen:
+                    seen.add(other.mark)
+                    following.append(other)
+        level = following
 
 
 def _in_order(runs: list[LineageRun], links: Iterable[LineageLink]) -> Iterator[LineageRun]:

@@ -14,8 +14,8 @@ Who answers after a merge
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
-from itertools import takewhile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice, takewhile
 from pathlib import Path
 
 from .._engine import (
@@ -30,11 +30,15 @@ from .._engine import (
     signature,
 )
 from .._fs import NamedTuple, status_of
-from .._record import RunRecord
+from .._record import Folding, RunRecord
 from .._tables import RecordList
 from ..hashing import canonical
-from ..query import Selection
-from ._notes import take_over_notes
+from ..query import Selection, predicate
+from ._notes import NotesTransfer
+from ._selected import selected
+
+_AT_ONCE = 2000
+_MOST_PASSED = 10_000  # until they are removed: each time, the index may be written anew
 
 
 class Merged(NamedTuple):
@@ -58,26 +62,36 @@ Merged.__module__ = "entropic.reports"
 
 
 class MergeOptions(NamedTuple):
-    """How to merge; see `entropic.Store.merge`."""
+    """
+    How to merge; see `entropic.Store.merge`.
+
+    Attributes:
+        preview: As there, and so the next two.
+        link: As there.
+        outside: As there.
+        tells_known: Whether the runs that were here already are told, and not only counted by the steps.
+    """
 
     preview: bool
     link: bool
     outside: bool
+    tells_known: bool = True
 
 
 def merge(
     engine: RunCache, other: RunCache, selection: Selection, options: MergeOptions, step: Callable[[RunRecord], object]
 ) -> Merged:
     """Take over another store's runs; see `entropic.Store.merge`."""
-    theirs = other.select(selection)
-    under_way = _Merge(engine, other, theirs, options)
+    remaining = selected(other, selection)
+    under_way = _Merge(engine, other, selection, options)
     if not options.preview:
         engine.recorder.require_writable()
-        under_way.take_over_code()
     try:
-        for record in theirs:
-            under_way.take(record)
-            step(record)
+        while some := list(islice(remaining, _AT_ONCE)):
+            under_way.begin(some)
+            for record in some:
+                under_way.take(record)
+                step(record)
     except BaseException:
         with contextlib.suppress(OSError):  # what has stopped the merge may stop this as well: the next one does it
             under_way.finish()
@@ -89,33 +103,39 @@ def merge(
 class _Merge:
     """One merge under way."""
 
-    def __init__(self, engine: RunCache, other: RunCache, theirs: Sequence[RunRecord], options: MergeOptions) -> None:
+    def __init__(self, engine: RunCache, other: RunCache, selection: Selection, options: MergeOptions) -> None:
         self._engine = engine
         self._other = other
-        self._theirs = theirs
+        self._is_meant = predicate(selection.condition)
         self._options = options
         self._transfer = Transfer(other.paths, engine.recorder, engine.paths, options.outside, options.link)
-        self._runs_of_both = {_run_of(record) for record in theirs}
-        self._known: dict[str, Sequence[RunRecord]] = by_key(engine.index.iter())
-        self._passed = list(self._left_by_a_killed_merge())
+        self._notes = NotesTransfer(engine, other)
+        self._known: dict[str, Sequence[RunRecord]] = {}
+        self._passed: list[RunRecord] = []
         self.merged = Merged(RecordList(), RecordList(), RecordList(), [])
+        self._taken, self._left_alone, self._missing = map(Folding, self.merged[:3])
 
-    def take_over_code(self) -> None:
-        """Take over what is known of the code of their runs, which is needed to see that a run is of today's."""
-        known = {_run_of(record) for records in self._known.values() for record in records}
-        new = [record for record in self._theirs if _run_of(record) not in known]
-        take_over_notes(self._engine, self._other, self._theirs, new)
+    def begin(self, theirs: Sequence[RunRecord]) -> None:
+        """Look at what is here of the next ones of their runs, and take over what is known of the code of new ones."""
+        if len(self._passed) > _MOST_PASSED:
+            self._drop_passed()
+        self._known = by_key(self._engine.index.find_under({record.params_hash for record in theirs}))
+        self._passed += self._left_by_a_killed_merge()
+        if not self._options.preview:
+            known = {_run_of(record) for records in self._known.values() for record in records}
+            self._notes.take(theirs, [record for record in theirs if _run_of(record) not in known])
 
     def take(self, record: RunRecord) -> None:
         """Take over one of their runs; or note why not."""
         try:
             require_own_key(record)
             if self._is_known(record):
-                self.merged.known.append(record)
+                if self._options.tells_known:
+                    self._left_alone.append(record)
             elif first_defect(record, str(record.result_path)) is not None:
-                self.merged.missing.append(record)
+                self._missing.append(record)
             else:
-                self.merged.taken.append(self._previewed(record) if self._options.preview else self._take(record))
+                self._taken.append(self._previewed(record) if self._options.preview else self._take(record))
         except CannotTakeError as reason:
             self.merged.refused.append(Refused(record, str(reason)))
         except OSError as error:
@@ -125,14 +145,20 @@ class _Merge:
 
     def finish(self) -> None:
         """Remove the records that stand behind those taken over by now, where they stood before."""
+        for one in (self._taken, self._left_alone, self._missing):
+            one.finish()
+        self._drop_passed()
+
+    def _drop_passed(self) -> None:
         if not self._options.preview:
             self._engine.writer.drop_copies(self._passed)
+        self._passed = []
 
-    def _left_by_a_killed_merge(self) -> Iterable[RunRecord]:
+    def _left_by_a_killed_merge(self) -> Iterator[RunRecord]:
         """Records of a run that stands in the index once more, behind them."""
-        for key in {record.params_hash for record in self._theirs}:
-            last = {signature(record): record for record in self._known.get(key, ())}
-            yield from (one for one in self._known.get(key, ()) if last[signature(one)] is not one)
+        for same in self._known.values():
+            last = {signature(record): record for record in same}
+            yield from (one for one in same if last[signature(one)] is not one)
 
     def _is_known(self, record: RunRecord) -> bool:
         mine = self._known.get(record.params_hash, ())
@@ -169,12 +195,17 @@ class _Merge:
         """Insert one of their records; before those of ours that only we have, if the newest of these answers."""
         # Looked up now: another process may have recorded a run of this point meanwhile.
         same = self._engine.index.find_all_by_hash(taken.params_hash)
-        ours = list(takewhile(lambda one: _run_of(one) not in self._runs_of_both, reversed(same)))[::-1]
+        ours = list(takewhile(lambda one: not self._is_theirs(one), reversed(same)))[::-1]
         if ours and self._is_there(ours[-1]):
             self._engine.writer.insert_many([taken, *map(moved, ours)])
             self._passed += ours
         else:
             self._engine.writer.insert(taken)
+
+    def _is_theirs(self, ours: RunRecord) -> bool:
+        """Whether a run of ours is among those that are to be taken over."""
+        same = self._other.index.find_all_by_hash(ours.params_hash)
+        return any(_run_of(one) == _run_of(ours) and self._is_meant(self._other.paths.fields(one)) for one in same)
 
 
 def _run_of(record: RunRecord) -> tuple[str, str]:

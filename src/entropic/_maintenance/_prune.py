@@ -4,33 +4,25 @@ from __future__ import annotations
 
 import math
 import sys
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from itertools import chain
 from numbers import Real
 from pathlib import Path
+from typing import Any
 
 from .._engine import RunCache, not_removed, readable_id
-from .._fs import NamedTuple
-from .._record import RunInput, RunRecord, is_pinned, moment_of
+from .._fs import NamedTuple, remember
+from .._record import RunInput, RunRecord, folded, moment_of
 from .._tables import RecordList
 from ..query import Selection, Where, fields_of, predicate
 from ._ancestry import is_behind, other_stores, rank_of, with_inputs
 from ._checkpoints import CheckpointedRun
 from ._failures import FailedRun, failures
 from ._places import size_on_disk
+from ._weighed_runs import WeighedRuns, key_mark, mark_of
 
-
-class Held(NamedTuple):
-    """A record, and what its result, with all that lies beside it, takes on disk."""
-
-    record: RunRecord
-    size_bytes: int
-
-
-def hold(record: RunRecord, paths: Iterable[Path]) -> Held:
-    """A record with the size of its files; those that are gone take nothing."""
-    return Held(record, sum(map(size_on_disk, paths)))
+_MOST_REMEMBERED = 4096
 
 
 class Limits(NamedTuple):
@@ -69,28 +61,54 @@ def _require_number(name: str, value: object) -> None:
         raise TypeError(f"Cannot prune by {name}={value!r}: it has to be a number.")
 
 
-def prune(
-    engine: RunCache, limits: Limits, where: Where | None, *, preview: bool, keep_inputs: bool = True
-) -> RecordList:
-    """Give up runs, and return them; see `entropic.Store.prune`."""
+class Pruned(NamedTuple):
+    """
+    The runs that are given up.
+
+    Attributes:
+        records: They, oldest first.
+        spared: How many more would be, if others had not been made from them.
+    """
+
+    records: RecordList
+    spared: int
+
+
+def prune(engine: RunCache, limits: Limits, where: Where | None, *, preview: bool, keep_inputs: bool = True) -> Pruned:
+    """Give up runs, and tell which; see `entropic.Store.prune`."""
     limits.require_sense()
-    files_of, is_meant = engine.paths.files_of, predicate(where)
-    records = engine.select(Selection.of())
-    held = [hold(record, files) for record in records if all(map(engine.paths.is_removable, files := files_of(record)))]
-    protected = newest(held, limits.keep_newest or 0)
-    meant = [one for one in held if is_meant(fields_of(one.record))]
-    now = datetime.now(timezone.utc)
+    runs = _weighed(engine, limits, predicate(where))
+    runs.keep_newest(limits.keep_newest or 0)
+    count = runs.give_up(limits, chosen_by_query=where is not None)
+    wanted = count
     elsewhere = _needed_elsewhere(engine) if keep_inputs else []
-    while True:
-        given_up = choose(meant, limits, now, protected, chosen_by_query=where is not None)
-        needed = needed_among(given_up, records, elsewhere) if keep_inputs else set()
-        if not needed:
-            break
-        protected |= needed  # and so others go in their place, where a size has to be reached
-    chosen = RecordList(one.record for one in given_up)
+    while count and keep_inputs and (needed := _needed_among(engine, runs, elsewhere)):
+        runs.keep(needed)  # and so others go in their place, where a size has to be reached
+        count = runs.give_up(limits, chosen_by_query=where is not None)
+    chosen = RecordList(folded(runs.given_up_among(_all(engine))) if count else ())
     if chosen and not preview:
         engine.forget_records(chosen, remove_files=True)
-    return chosen
+    return Pruned(chosen, max(wanted - count, 0))
+
+
+def _all(engine: RunCache) -> Iterator[RunRecord]:
+    return engine.iter(Selection.of())
+
+
+def _weighed(engine: RunCache, limits: Limits, is_meant: Callable[[Mapping[str, Any]], bool]) -> WeighedRuns:
+    """All runs of a store, with what they take on disk; one whose result lies outside cannot be given up."""
+    runs, now = WeighedRuns(), datetime.now(timezone.utc)
+    is_removable = engine.paths.removable_test()
+    for record in _all(engine):
+        files = engine.paths.files_of(record)
+        if not all(map(is_removable, files)):
+            runs.add(record)
+            continue
+        size_bytes = sum(map(size_on_disk, files))
+        is_beyond_limits = _is_old(record, limits, now) and _is_large(size_bytes, limits)
+        order, is_one = ORDERS[limits.by](record, size_bytes), is_meant(fields_of(record))
+        runs.add_ours(record, size_bytes, order, is_meant=is_one, is_beyond_limits=is_beyond_limits)
+    return runs
 
 
 def _needed_elsewhere(engine: RunCache) -> list[RunInput]:
@@ -100,38 +118,35 @@ def _needed_elsewhere(engine: RunCache) -> list[RunInput]:
     return [one for record in users for one in record.inputs if one.store == own]
 
 
-def needed_among(
-    given_up: Collection[Held], records: Iterable[RunRecord], elsewhere: Iterable[RunInput] = ()
-) -> set[int]:
+def _needed_among(engine: RunCache, runs: WeighedRuns, elsewhere: Iterable[RunInput]) -> set[int]:
     """
-    The ``id`` of those of the runs to be given up that others, which are kept, were made from; directly or not.
+    The marks of those of the runs to be given up that others, which are kept, were made from; directly or not.
 
     Where another run with the content that was used is kept, the very run is not needed.
 
     Args:
-        given_up: The runs.
-        records: All that the store has, these among them.
+        engine: The store.
+        runs: Its runs, some of them given up.
         elsewhere: What is needed besides.
     """
-    gone, left = defaultdict(list), list(elsewhere)
-    for one in given_up:
-        gone[one.record.params_hash].append(one)
-    going = {id(one.record) for one in given_up}
-    kept: dict[str, list[RunRecord]] = defaultdict(list)
-    for record in records:
-        if id(record) not in going:
-            kept[record.params_hash].append(record)
-            left += record.inputs
+    going, keys = runs.given_up()
+    kept = (record for record in with_inputs(engine) if mark_of(record) not in going)
     needed: set[int] = set()
-    while left:
-        wanted = left.pop()
-        candidates = [one for one in gone.get(wanted.params_hash, ()) if is_behind(one.record, wanted)]
-        if candidates and not any(is_behind(one, wanted) for one in kept[wanted.params_hash]):
-            ranks = [rank_of(one.record, wanted) for one in candidates]
-            chosen = candidates[ranks.index(max(ranks))]
-            needed.add(id(chosen))
-            kept[wanted.params_hash].append(chosen.record)
-            left += chosen.record.inputs
+    seen: dict[RunInput, None] = {}
+    for first in chain(elsewhere, (one for record in kept for one in record.inputs)):
+        left = [first]
+        while left:
+            wanted = left.pop()._replace(name="")
+            if key_mark(wanted.params_hash) not in keys or wanted in seen:
+                continue
+            remember(seen, wanted, None, _MOST_REMEMBERED)
+            same = map(engine.paths.seen, engine.index.find_all_by_hash(wanted.params_hash))
+            behind = [one for one in same if is_behind(one, wanted)]
+            candidates = [one for one in behind if (mark := mark_of(one)) in going and mark not in needed]
+            if len(candidates) == len(behind) and candidates:
+                chosen = max(candidates, key=lambda one: rank_of(one, wanted))
+                needed.add(mark_of(chosen))
+                left += chosen.inputs
     return needed
 
 
@@ -166,89 +181,35 @@ def remove_all(found: Sequence[FailedRun | CheckpointedRun], what: str) -> None:
         raise not_removed(what, kept, len(found) - len(kept))
 
 
-def choose(
-    held: Iterable[Held],
-    limits: Limits,
-    now: datetime,
-    protected: Collection[int] = (),
-    *,
-    chosen_by_query: bool = False,
-) -> list[Held]:
-    """
-    The runs that the limits give up, in the order that they come in: that of the index, oldest first.
-
-    Age and size must both be met, where both are given. With ``keep_newest`` alone, all further runs of a point go, and
-    with a query alone, all that it means. Nothing at all gives up nothing. A run whose time of making cannot be read is
-    never given up for its age.
-
-    Args:
-        held: The runs.
-        limits: What to keep.
-        now: The moment that ages count from.
-        protected: The ``id`` of those among them that are kept, whatever the limits.
-        chosen_by_query: Whether these are not all the runs there are, but those that are meant.
-
-    Example:
-        >>> choose([], Limits(), datetime.now(timezone.utc))
-        []
-    """
-    in_order = list(held)
-    free = [one for one in in_order if id(one) not in protected and not is_pinned(one.record)]
-    rules = (limits.older_than_seconds, limits.larger_than_bytes)
-    is_limited = chosen_by_query or limits.keep_newest is not None
-    given_up: list[Held] = []
-    if any(rule is not None for rule in rules) or (limits.max_size_bytes is None and is_limited):
-        given_up = [one for one in free if _is_old(one, limits, now) and _is_large(one, limits)]
-    if limits.max_size_bytes is not None:
-        gone = {id(one) for one in given_up}
-        size_bytes = sum(one.size_bytes for one in in_order if id(one) not in gone)
-        for one in sorted(free, key=ORDERS[limits.by]):
-            if size_bytes <= limits.max_size_bytes:
-                break
-            if id(one) not in gone and one.size_bytes:
-                gone.add(id(one))
-                size_bytes -= one.size_bytes
-        given_up = [one for one in free if id(one) in gone]
-    return given_up
-
-
-def newest(in_order: list[Held], count: int) -> set[int]:
-    """The ``id`` of so many of the newest runs of each point."""
-    by_key: dict[str, list[Held]] = defaultdict(list)
-    for one in in_order:
-        by_key[one.record.params_hash].append(one)
-    return {id(one) for several in by_key.values() for one in several[len(several) - min(count, len(several)) :]}
-
-
-def _is_old(one: Held, limits: Limits, now: datetime) -> bool:
+def _is_old(record: RunRecord, limits: Limits, now: datetime) -> bool:
     if limits.older_than_seconds is None:
         return True
-    return (now - _moment(one.record.created_at, now)).total_seconds() > limits.older_than_seconds
+    return (now - _moment(record.created_at, now)).total_seconds() > limits.older_than_seconds
 
 
-def _is_large(one: Held, limits: Limits) -> bool:
-    return limits.larger_than_bytes is None or one.size_bytes > limits.larger_than_bytes
+def _is_large(size_bytes: int, limits: Limits) -> bool:
+    return limits.larger_than_bytes is None or size_bytes > limits.larger_than_bytes
 
 
-def _as_they_come(one: Held) -> float:
+def _as_they_come(record: RunRecord, size_bytes: int) -> float:
     return 0
 
 
-def _seconds_per_byte(one: Held) -> float:
+def _seconds_per_byte(record: RunRecord, size_bytes: int) -> float:
     """
     Seconds of computing that a kept run saves, for each byte it takes; without end where its time is not known.
 
     To give up the least of these first is what the cache replacement of P. Cao and S. Irani, Cost-aware WWW proxy
     caching algorithms, USITS 1997, does with costs and sizes, before it looks at how often an entry is used.
     """
-    elapsed_seconds = one.record.metadata.get("elapsed_seconds")
+    elapsed_seconds = record.metadata.get("elapsed_seconds")
     if isinstance(elapsed_seconds, bool) or not isinstance(elapsed_seconds, (int, float)) or not elapsed_seconds >= 0:
         return math.inf
-    return min(elapsed_seconds, sys.float_info.max) / min(max(one.size_bytes, 1), sys.float_info.max)
+    return min(elapsed_seconds, sys.float_info.max) / min(max(size_bytes, 1), sys.float_info.max)
 
 
 # What goes first, of runs that come oldest first.
-ORDERS: dict[str, Callable[[Held], float]] = {"age": _as_they_come, "value": _seconds_per_byte}
+ORDERS: dict[str, Callable[[RunRecord, int], float]] = {"age": _as_they_come, "value": _seconds_per_byte}
 
 
 def _moment(text: str, unknown: datetime) -> datetime:

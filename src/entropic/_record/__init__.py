@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ._cells import cell_text, frame_value, is_misleading, is_utf8, local_time, moment_of, one_line, plain_text
     from ._companions import companions_of, listed_members
     from ._flat import flatten
-    from ._folded import folded, folded_texts, read_through
+    from ._folded import Folding, folded, folded_texts, read_through
     from ._inputs import RunInput, inputs_among, inputs_text
     from ._labels import call_text, short_name
     from ._new import SameFields, new_record, note_in
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Folding",
     "ReadFile",
     "RecordedReads",
     "RunInput",
@@ -74,7 +75,7 @@ __getattr__, __dir__ = door(
         "_cells": "cell_text frame_value is_misleading is_utf8 local_time moment_of one_line plain_text",
         "_companions": "companions_of listed_members",
         "_flat": "flatten",
-        "_folded": "folded folded_texts read_through",
+        "_folded": "Folding folded folded_texts read_through",
         "_inputs": "RunInput inputs_among inputs_text",
         "_labels": "call_text short_name",
         "_new": "SameFields new_record note_in",

@@ -92,6 +92,34 @@ def _packed(texts: Iterator[bytes], read: Read) -> Iterator[RunRecord]:
         yield from (unfolded_later(pack, place) for place in range(len(some)))
 
 
+class Folding:
+    """
+    Appends records to a list, one by one: the first ten thousand as they are, and those behind folded.
+
+    Args:
+        records: The list.
+    """
+
+    def __init__(self, records: list[RunRecord]) -> None:
+        self._records = records
+        self._waiting: list[RunRecord] = []
+
+    def append(self, record: RunRecord) -> None:
+        """Append a record, now or with some others."""
+        if len(self._records) < _KEPT_WHOLE:
+            self._records.append(record)
+            return
+        self._waiting.append(record)
+        if len(self._waiting) == _TOGETHER:
+            self.finish()
+
+    def finish(self) -> None:
+        """Append those that are still waiting."""
+        if self._waiting:
+            self._records += _packed(map(_document_bytes, self._waiting), _read_document)
+            self._waiting = []
+
+
 def _document_bytes(record: RunRecord) -> bytes:
     return document_text(record).encode("utf-8", "surrogatepass")
 

@@ -21,7 +21,7 @@ import contextlib
 import hashlib
 import os
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .._fs import NamedTuple
@@ -329,20 +329,26 @@ class RemoteResults:
     def _files_in(self, stored: Stored) -> dict[str, dict[str, Any]]:
         return {entry["name"]: entry for entry in self._manifest(stored) if entry["kind"] == "file"}
 
-    def objects(self) -> dict[str, Look]:
-        """All objects of results, by name; our own notes left out, but for manifests."""
-        found = self._bucket.walk()
-        return {name: look for name, look in found if not name.startswith(_OWN) or name.startswith(MANIFESTS)}
+    def objects(self) -> Iterator[tuple[str, Look]]:
+        """The names of all objects of results, each with what it looks like; our own notes left out, but manifests."""
+        return (one for one in self._bucket.walk() if not one[0].startswith(_OWN) or one[0].startswith(MANIFESTS))
 
-    def is_listed(self, stored: Stored, objects: Mapping[str, Look], *, deep: bool) -> bool:
-        """Whether the objects of a result are among these, as they were stored; if *deep*, those in a manifest, too."""
-        if objects.get(stored.name) != (stored.size_bytes, stored.etag):
+    def is_listed(self, stored: Stored, is_there: Callable[[str, int, str], bool], *, deep: bool) -> bool:
+        """
+        Whether the objects of a result are there, as they were stored.
+
+        Args:
+            stored: The result.
+            is_there: Tells it of an object by name, size in bytes and ETag.
+            deep: Ask it of those in a manifest, too.
+        """
+        if not is_there(stored.name, stored.size_bytes, stored.etag):
             return False
         try:
             files = self._files_in(stored).values() if deep and stored.is_manifest else []
         except (NoSuchObjectError, CannotFetchError):
             return False
-        return all(objects.get(one["object"]) == (one["size_bytes"], one["etag"]) for one in files)
+        return all(is_there(one["object"], one["size_bytes"], one["etag"]) for one in files)
 
     def objects_of(self, stored: Stored) -> list[str]:
         """The names of the objects that a result consists of, as far as they can be known, the manifest last."""

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from ._layout import PRIVATE_FOLDER, Layout, require_locks, run_note_of
     from ._names import is_own_name, own_parts
     from ._running import Seen, runs_seen
-    from ._sessions import dead_sessions, take_dead_work, unclaimed_work
-    from ._shards import is_shard, own_results
+    from ._sessions import dead_sessions, living_sessions, take_dead_work, unclaimed_work
+    from ._shards import ResultLinks, is_shard, own_results
     from ._stage import Published, Stage, Written
     from ._staging import StagingArea
     from ._task_files import TaskFile, TaskName, dead_task_files
@@ -32,6 +32,7 @@ __all__ = [
     "Journal",
     "Layout",
     "Published",
+    "ResultLinks",
     "Seen",
     "Stage",
     "StagingArea",
@@ -49,6 +50,7 @@ __all__ = [
     "is_own_name",
     "is_shard",
     "kept_folders",
+    "living_sessions",
     "own_parts",
     "own_results",
     "read_attempts",
@@ -76,8 +78,8 @@ __getattr__, __dir__ = door(
         "_layout": "Layout PRIVATE_FOLDER require_locks run_note_of",
         "_names": "is_own_name own_parts",
         "_running": "Seen runs_seen",
-        "_sessions": "dead_sessions take_dead_work unclaimed_work",
-        "_shards": "is_shard own_results",
+        "_sessions": "dead_sessions living_sessions take_dead_work unclaimed_work",
+        "_shards": "ResultLinks is_shard own_results",
         "_stage": "Published Stage Written",
         "_staging": "StagingArea",
         "_waiting": "announcer",

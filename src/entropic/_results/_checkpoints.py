@@ -123,7 +123,7 @@ class CheckpointArea:
                 continue  # another user's, who does not share it
             if lock is None:
                 is_held = True
-            elif judge(read_checkpoint_note(place)) == "same" and _has_files(place):
+            elif judge(read_checkpoint_note(place)) == "same" and _has_files(place) and _is_readable(place):
                 return Checkpoint(place, lock), False, None
             else:
                 lock.release()
@@ -356,6 +356,18 @@ def _has_files(place: Path) -> bool:
     if not os.path.lexists(place / FILES):
         make_shared_folder(place / FILES)
     return is_folder(place / FILES)
+
+
+def _is_readable(place: Path) -> bool:
+    """Whether we may carry on from here: one of the same group may have been killed before he shared his files."""
+    closed = next((path for path in (place / FILES).rglob("*") if not _may_use(path)), None)
+    if closed is not None:
+        _log.checkpoint_unreadable(str(place), str(closed))
+    return closed is None
+
+
+def _may_use(path: Path) -> bool:
+    return os.access(path, os.R_OK | os.W_OK | os.X_OK if path.is_dir() else os.R_OK) or path.is_symlink()
 
 
 def _remove_dead_draft(draft: Path) -> None:

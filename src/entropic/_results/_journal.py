@@ -11,8 +11,9 @@ import contextlib
 import errno
 import json
 import os
+import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +24,8 @@ from ._layout import Layout, require_locks
 Event = Literal["recorded", "forgotten"]
 
 _PATIENCE_SECONDS = 1.0
+_KEY = re.compile(rb'"run":\{"params_hash": ?"([0-9a-f]{16})"')  # as it begins
+_HEAD_BYTES = 80  # in which a line of ours names event and time, before the index
 
 
 class Entry:
@@ -96,12 +99,16 @@ class Journal:
         finally:
             del file  # closed, if it is not kept, though a traceback may keep our variables
 
-    def entries(self, *, holding: str = "") -> Iterator[Entry]:
+    def entries(
+        self, *, holding: str = "", but_of: str | None = None, of_keys: Container[str] | None = None
+    ) -> Iterator[Entry]:
         """
         All lines that can be read, oldest first; one that was cut is passed over.
 
         Args:
             holding: Only lines in which this text stands; the others are not parsed.
+            but_of: Without the lines of this index, which are not parsed either if they are of our hand.
+            of_keys: Only those of records of these hashes; likewise.
 
         Raises:
             OSError: There is a journal, and it cannot be read.
@@ -112,9 +119,14 @@ class Journal:
             return
         with os.fdopen(descriptor, "rb") as file:
             wanted = holding.encode("ascii", "replace")
+            unwanted = b"" if but_of is None else f'"index":{json.dumps(but_of)},"run":'.encode("ascii")
             for line in file:
-                entry = _entry_of(line) if wanted in line else None
-                if entry is not None:
+                if wanted not in line or (unwanted and unwanted in line[: len(unwanted) + _HEAD_BYTES]):
+                    continue
+                if of_keys is not None and (key := _KEY.search(line)) is not None and key[1].decode() not in of_keys:
+                    continue
+                entry = _entry_of(line)
+                if entry is not None and entry.index != but_of:
                     yield entry
 
     def is_empty(self) -> bool:

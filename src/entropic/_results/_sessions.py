@@ -241,6 +241,11 @@ def _kept_aside(layout: Layout, place: Path, *, keep: bool) -> list[Path]:
     return [kept]
 
 
+def living_sessions(layout: Layout) -> list[Path]:
+    """The files of sessions that have not ended, as far as that can be told."""
+    return [path for path in own_entries(layout.sessions) if not is_abandoned(path) and path.exists()]
+
+
 def dead_sessions(layout: Layout) -> list[Path]:
     """
     What processes that are gone have left: staging folders, and the session files that tell whose; nothing is removed.

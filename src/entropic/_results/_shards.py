@@ -7,12 +7,14 @@ itself stays there: a record names its result by its path.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import time
 from collections.abc import Iterator
 from itertools import islice
 
-from .._fs import make_folder
+from .._fs import is_settled, make_folder
 from ._names import is_own_name
 
 _MOST_ENTRIES = 4096
@@ -84,3 +86,52 @@ def own_results(results_dir: str | os.PathLike[str]) -> Iterator[str]:
     for shard in shards:
         with os.scandir(shard) as entries:
             yield from (entry.path for entry in entries if is_own_name(entry.name))
+
+
+class ResultLinks:
+    """
+    The links that lie in a results folder, or in one of its folders by hash. A folder is read once, and again when it
+    has changed.
+
+    Args:
+        results_dir: The results folder, without links on the way to it.
+    """
+
+    def __init__(self, results_dir: str) -> None:
+        self._results_dir = results_dir
+        self._known: dict[str, tuple[int, list[str], list[str]]] = {}
+
+    def paths(self) -> set[str]:
+        """
+        Their paths, relative to the results folder; none if there is no such folder.
+
+        Raises:
+            OSError: A folder cannot be read.
+        """
+        found: set[str] = set()
+        folders = [""]
+        while folders:
+            folder = folders.pop()
+            with contextlib.suppress(FileNotFoundError):
+                links, shards = self._entries(folder)
+                found.update(os.path.join(folder, name) for name in links)
+                folders += shards if folder == "" else []
+        return found
+
+    def _entries(self, folder: str) -> tuple[list[str], list[str]]:
+        """The names in a folder that are links, and those of folders by hash."""
+        place, now = os.path.join(self._results_dir, folder), time.time_ns()
+        changed_at = os.stat(place).st_mtime_ns
+        known = self._known.get(folder)
+        if known is None or known[0] != changed_at:
+            links, shards = [], []
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    if entry.is_symlink():
+                        links.append(entry.name)
+                    elif is_shard(entry.name) and entry.is_dir(follow_symlinks=False):
+                        shards.append(entry.name)
+            known = changed_at, links, shards
+            if is_settled(changed_at, now):  # else it may change once more, and have the same time
+                self._known[folder] = known
+        return known[1:]

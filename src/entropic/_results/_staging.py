@@ -51,6 +51,11 @@ class StagingArea:
         self._numbers = itertools.count()
         watch_forks(self)
 
+    @property
+    def session(self) -> Session | None:
+        """The session of this process; None before its first stage."""
+        return self._session
+
     def after_fork(self) -> None:
         """A child is a process of its own: it needs a session of its own."""
         self._session = None

@@ -208,11 +208,15 @@ class Index(ABC):
         """Tell whether any record has a parameter, or a field of its own, of this (perhaps dotted) name."""
         return any(query.has_name(query.fields_of(record), name) for record in self.iter())
 
-    def may_use(self, names: Collection[str]) -> Iterator[RunRecord]:
+    def may_use(self, paths: Collection[str]) -> Iterator[RunRecord]:
         """
-        Yield every record of which a result, or a file beside it, may have one of some names; and perhaps others.
+        Yield every record of which a result, or a file beside it, may be at one of some paths; and perhaps others.
 
-        No record is left out whose ``result_path`` is more than a bare name: it may lead anywhere.
+        No record is left out whose ``result_path`` is more than a bare name, or such a name in a folder that is called
+        by two hex digits, as ``f4/name``: it may lead anywhere.
+
+        Args:
+            paths: Relative ones of these two kinds.
         """
         return self.iter()
 

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from ._selection import as_plain_params as as_plain_params
     from ._selection import comparisons_in as comparisons_in
     from ._selection import equalities_in as equalities_in
+    from ._selection import existing_name_in as existing_name_in
     from ._selection import hash_beginnings_in as hash_beginnings_in
     from ._selection import in_order as in_order
     from ._selection import names_in as names_in
@@ -74,7 +75,10 @@ __getattr__, __dir__ = door(
         "_conditions": "And Comparison Condition EVERY_RUN Not Or Stored Where",
         "_evaluate": "OPERATORS has_name look_up order_kind",
         "_param": "Param condition_of fields_of matches param predicate",
-        "_selection": "Selection as_plain_params comparisons_in equalities_in hash_beginnings_in in_order names_in",
+        "_selection": (
+            "Selection as_plain_params comparisons_in equalities_in existing_name_in hash_beginnings_in in_order "
+            "names_in"
+        ),
         "_text": "Filter TextQuery read_query spelled_name spelled_value",
         "_typed": "kind_of value_of",
     },

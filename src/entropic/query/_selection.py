@@ -152,6 +152,15 @@ def hash_beginnings_in(condition: Condition) -> list[str]:
     return []
 
 
+def existing_name_in(condition: Condition) -> str | None:
+    """A (perhaps dotted) name that every matching run has in its document; None if none is asked for."""
+    if isinstance(condition, And):
+        return next(filter(None, map(existing_name_in, condition.conditions)), None)
+    if isinstance(condition, Comparison) and condition.operator == "exists":
+        return condition.name if condition.name not in (*CONTAINERS, *ALIASES) else None
+    return None
+
+
 def as_plain_params(condition: Condition) -> dict[str, Any] | None:
     """A query that plain equality of params answers, as params; None if it means more."""
     values = equalities_in(condition)

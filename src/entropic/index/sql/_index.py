@@ -167,9 +167,9 @@ class SQLIndex(Index):
                 found[params_hash] = shown.record
         return found
 
-    def may_use(self, names: Collection[str]) -> Iterator[RunRecord]:
-        """Yield every record that may use a file of one of these names; the database looks through the paths."""
-        return (self._read(*row) for row in rows_using(self._database, list(map(searchable, names))))
+    def may_use(self, paths: Collection[str]) -> Iterator[RunRecord]:
+        """Yield every record that may use a file at one of these paths; the database looks through all paths."""
+        return (self._read(*row) for row in rows_using(self._database, list(map(searchable, paths))))
 
     def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
         """Return the records whose params include all of *params*, oldest first."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, and_, not_, or_, select
+from sqlalchemy import Connection, and_, case, func, or_, select
 
 from ...query import Condition
 from ._conditions import is_served_by_index
@@ -91,11 +91,13 @@ class _Pages:
         return self._database.read(work, _NO_ROWS)
 
 
-def rows_using(database: SQLiteFile | PostgresServer, names: list[str]) -> Iterator[Any]:
-    """Id and document of the runs of which a result may be, or lie in, something of these names."""
-    is_bare = not_(or_(*(runs.c.result_path.contains(separator, autoescape=True) for separator in "/\\")))
-    is_alone = not_(runs.c.document.contains('"siblings"', autoescape=True))
-    may_use = or_(runs.c.result_path.in_(names), not_(and_(is_bare, is_alone)))
+def rows_using(database: SQLiteFile | PostgresServer, paths: list[str]) -> Iterator[Any]:
+    """Id and document of the runs of which a result, or a file beside it, may be at one of these plain paths."""
+    path = runs.c.result_path
+    name = case((_is_in_folder_by_hash(path), func.substr(path, 4)), else_=path)
+    leads_anywhere = or_(*(name.contains(separator, autoescape=True) for separator in "/\\"))
+    has_more = runs.c.document.contains('"siblings"', autoescape=True)
+    may_use = or_(path.in_(paths), leads_anywhere, has_more)
     last: int | None = None
     while True:
         rows = _page(database, may_use, last)
@@ -109,6 +111,11 @@ def _page(database: SQLiteFile | PostgresServer, condition: Any, last: int | Non
     asked = _DOCUMENTS.where(condition) if last is None else _DOCUMENTS.where(condition, runs.c.id > last)
     asked = asked.order_by(runs.c.id).limit(_PAGE)
     return database.read(lambda connection: connection.execute(asked).all(), _NO_ROWS)
+
+
+def _is_in_folder_by_hash(path: Any) -> Any:
+    digits = (func.substr(path, place, 1).in_(list("0123456789abcdef")) for place in (1, 2))
+    return and_(*digits, func.substr(path, 3, 1) == "/")
 
 
 def rows_under(connection: Connection, keys: Iterable[str]) -> Iterator[Any]:

@@ -9,6 +9,7 @@ writer come in between, it shows afterwards, and the read is done once more.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sqlite3
@@ -22,7 +23,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, select, t
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ... import _log
-from ..._fs import is_settled, make_folder, require_access
+from ..._fs import is_settled, make_folder, replacing, require_access
 from ...errors import IndexUnavailableError
 from ._attempts import Attempt, EndingConnection
 from ._conditions import Narrowing, SQLiteNarrowing
@@ -217,8 +218,9 @@ class SQLiteFile:
             if self._live is not None and (signature or ())[:2] != self._live[0]:
                 self.close()  # another file stands there now, or none
             if self._live is None:
-                if create:
+                if create and signature is None:
                     make_folder(os.path.dirname(self._path), durable=self._durable)
+                    _make_file(self._path)
                 self._live = (signature or ())[:2], self._engine("mode=rwc" if create else "mode=rw")
             if create and not self._keeps_log:
                 self._keep_log(self._live[1])
@@ -289,6 +291,21 @@ def _begin(connection: Connection) -> None:
     """Whoever writes says so at the begin: a reader that turns writer may find that it has to give up."""
     if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _make_file(path: str) -> None:
+    """
+    Make the file, unless another is faster; in a folder of a group with its rights, whatever the umask.
+
+    What SQLite puts beside a file has the rights of that file.
+    """
+    with contextlib.suppress(FileExistsError), replacing(path, move=_link):
+        pass
+
+
+def _link(draft: str, path: str) -> None:
+    os.link(draft, path)
+    os.unlink(draft)
 
 
 def _signature(path: str) -> Signature | None:

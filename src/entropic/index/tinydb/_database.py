@@ -11,9 +11,9 @@ from tinydb.storages import MemoryStorage, Storage
 from tinydb.table import Document, Table
 
 from ..._record import RunRecord
-from ...query import Condition, equalities_in, hash_beginnings_in, predicate
+from ...query import Condition, equalities_in, existing_name_in, hash_beginnings_in, predicate
 from ._format import TABLE, Tables
-from ._prefilter import BeginningPrefilter
+from ._prefilter import BeginningPrefilter, ExistencePrefilter, Prefilter
 from ._writer import LineWriter
 
 R = TypeVar("R")
@@ -31,11 +31,17 @@ class MatchesRun:
     def __init__(self, condition: Condition) -> None:
         self._is_meant = predicate(condition)
         self.values = equalities_in(condition)
-        beginnings = hash_beginnings_in(condition)
-        self.also = BeginningPrefilter(beginnings) if beginnings else None
+        self.also = _also(condition)
 
     def __call__(self, value: Mapping[str, Any]) -> bool:
         return self._is_meant(value)
+
+
+def _also(condition: Condition) -> Prefilter | None:
+    if beginnings := hash_beginnings_in(condition):
+        return BeginningPrefilter(beginnings)
+    name = existing_name_in(condition)
+    return None if name is None else ExistencePrefilter(name)
 
 
 class LineStorage(Storage):

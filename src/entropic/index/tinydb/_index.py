@@ -27,7 +27,7 @@ else:  # TinyDB is loaded when it is first asked for, not for a hit
     _runs = LateModule("entropic.index.tinydb._database")
 
 
-_PLAIN_NAME = r"[A-Za-z0-9_. -]+"  # which has one spelling in JSON, but for escapes that nobody writes
+_PLAIN_PATH = r"[A-Za-z0-9_. /-]+"  # which has one spelling in JSON, but for escapes that nobody writes
 
 
 class TinyDBIndex(Index):
@@ -119,13 +119,13 @@ class TinyDBIndex(Index):
         with self._reader.opened() as at:
             return () if at is None else self._reader.ask(at, lambda content: content.crowded(at, hashes))
 
-    def may_use(self, names: Collection[str]) -> Iterator[RunRecord]:
-        """Yield every record that may use a file of one of these names; found by a search of the bytes."""
-        if not all(re.fullmatch(_PLAIN_NAME, name) for name in names):
+    def may_use(self, paths: Collection[str]) -> Iterator[RunRecord]:
+        """Yield every record that may use a file at one of these paths; found by a search of the bytes."""
+        if not all(re.fullmatch(_PLAIN_PATH, path) for path in paths):
             return self.iter()
         from ._prefilter import UsePrefilter  # not for a hit
 
-        return (self._reader.checked(run, 0) for _, run in self._reader.documents({}, UsePrefilter(names)))
+        return (self._reader.checked(run, 0) for _, run in self._reader.documents({}, UsePrefilter(paths)))
 
     def find_by_params(self, params: dict[str, Any]) -> list[RunRecord]:
         """Return the records whose params include all of *params*, oldest first."""

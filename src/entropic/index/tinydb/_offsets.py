@@ -6,10 +6,12 @@ import bisect
 from array import array
 from binascii import crc32
 from collections.abc import Iterable
+from itertools import chain
 
 _OFFSET_BITS = 40
 _OFFSET_MASK = (1 << _OFFSET_BITS) - 1
 _KEY_MASK = (1 << 24) - 1
+_PART_BITS = 6
 _LEAST_TO_MERGE = 1 << 10
 _FEW = 4
 
@@ -26,7 +28,7 @@ class OffsetTable:
     """
 
     def __init__(self, entries: Iterable[int] = (), *, are_sorted: bool = False) -> None:
-        self._sorted = entries if are_sorted and isinstance(entries, array) else array("Q", sorted(entries))
+        self._sorted = entries if are_sorted and isinstance(entries, array) else _sorted(entries)
         self._added: dict[int, list[int]] = {}
         self._added_count = 0
 
@@ -77,6 +79,17 @@ class OffsetTable:
         if added is None and end - begin == 1:
             return [numbers[begin] & _OFFSET_MASK]
         return list(dict.fromkeys(number & _OFFSET_MASK for number in [*numbers[begin:end], *(added or ())]))
+
+
+def _sorted(numbers: Iterable[int]) -> array[int]:
+    """
+    Numbers in their order: those with the same highest bits at a time, since a list of them takes the fivefold of an
+    array.
+    """
+    parts = [array("Q") for _ in range(1 << _PART_BITS)]
+    for number in numbers:
+        parts[number >> 64 - _PART_BITS].append(number)
+    return array("Q", chain.from_iterable(map(sorted, parts)))
 
 
 def entry(key: bytes, offset: int) -> int:

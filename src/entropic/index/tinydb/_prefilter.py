@@ -19,7 +19,8 @@ from ...hashing import canonical
 # A plain character as an escape, which we never write but JSON allows. Lines with one are always looked at.
 _ODD = rb"\\(?:/|u00[2-7])"
 _ANY_TOKEN = rb'("(?:[^"\\]|\\.)*"|[^\s"{}\[\],]+|[{\[])'
-_WITH_FOLDER = re.compile(rb'"result_path"\s*:\s*"[^"\\]*[/\\]')
+# More than a bare name, or one in a folder by hash.
+_LEADS_ANYWHERE = re.compile(rb'"result_path"\s*:\s*"(?![0-9a-f]{2}/[^"/\\]*")[^"\\]*[/\\]')
 _NUMBER = rb"(-?[0-9][0-9.eE+-]*)"
 _NUMBER_END = rb"(?![0-9.eE])"
 _CONTAINERS = {"{": rb"(?:[{NI]|-I|-?[0-9.]+[eE])", "[": rb"\["}  # nan: a mapping by our hand, a word by others'
@@ -87,16 +88,33 @@ class BeginningPrefilter:
         return is_odd(line) or any(needle in line for needle in self._needles)
 
 
-class UsePrefilter:
-    """A result that may be, or lie in, something of one of some plain names; or that is no bare name."""
+class ExistencePrefilter:
+    """A name, perhaps dotted, with any value."""
 
-    def __init__(self, names: Collection[str]) -> None:
+    def __init__(self, name: str) -> None:
+        self._field = _Field(name, b"")
+
+    def places(self, chunk: bytes) -> Iterator[int]:
+        """Where in a chunk of lines the condition may be met, in rising order."""
+        return (match.start() for match in self._field.pattern_for(chunk).finditer(chunk))
+
+    def may_match(self, line: bytes) -> bool:
+        """Whether a single line may satisfy the condition."""
+        return is_odd(line) or next(self.places(line), None) is not None
+
+
+class UsePrefilter:
+    """A result that may be, or lie in, something at one of some plain paths; or whose own path is none."""
+
+    def __init__(self, paths: Collection[str]) -> None:
+        # What lies beside a result in its folder is named without the folder.
+        names = {one for path in paths for one in (path, path.rpartition("/")[2])}
         self._needles = [b'"' + name.encode() + b'"' for name in names]
 
     def places(self, chunk: bytes) -> Iterator[int]:
         """Where in a chunk of lines the condition may be met, in rising order."""
         found = {place for needle in self._needles for place in _places(chunk, needle)}
-        found.update(match.start() for match in _WITH_FOLDER.finditer(chunk))
+        found.update(match.start() for match in _LEADS_ANYWHERE.finditer(chunk))
         return iter(sorted(found))
 
     def may_match(self, line: bytes) -> bool:
