@@ -282,6 +282,27 @@ def test_a_hit_loads_what_it_needs() -> None:
     assert {"copy", "dataclasses", "numbers"} & set(answer.stdout.split()) == set()
 
 
+FIRST_RUN = """
+import sys
+from entropic import Store
+
+store, before = Store("results", "runs.json", file_suffix=".txt"), set(sys.modules)
+store.run_or_retrieve({"n": 1}, lambda params, path: path.write_text("x"))
+print(*set(sys.modules) - before)
+"""
+
+
+def test_a_first_run_loads_what_it_needs() -> None:
+    """Versions are told by the names of folders, and nothing is loaded that only some runs need."""
+    answer = subprocess.run([sys.executable, "-c", FIRST_RUN], capture_output=True, text=True, check=True)
+    for_others = {"platform", "email", "importlib.metadata", "pickle", "subprocess"}
+
+    loaded = set(answer.stdout.split())
+
+    assert loaded & {*for_others, "entropic._results._checkpoints", "entropic._engine._attempts"} == set()
+    assert len([name for name in loaded if name.startswith("entropic.")]) <= 100
+
+
 @pytest.mark.parametrize(("command", "most"), [(["ls"], 95), (["path", "n=1"], 103), (["show", "n=1"], 104)])
 def test_a_subcommand_loads_what_it_needs(store: entropic.Store, command: list[str], most: int) -> None:
     """To list or show runs, nothing is loaded that decorates functions or runs them, or of the other subcommands."""

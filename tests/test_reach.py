@@ -5,6 +5,7 @@ from __future__ import annotations
 import fractions
 import importlib
 import itertools
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -524,3 +525,45 @@ def test_no_method_of_a_value_is_run(base: str, monkeypatch: pytest.MonkeyPatch)
     code.before_run()
     code.after_run()
     assert module.RAN == []
+
+
+LATE = {
+    "a module": {
+        "study.py": "def f(n):\n    import late\n    return late.K",
+        "late.py": "import ruff\nK = 1",
+    },
+    "one of a package": {
+        "study.py": "def f(n):\n    from pk import late\n    return late.K",
+        "pk/__init__.py": "",
+        "pk/late.py": "K = 1",
+    },
+    "one that is imported by it": {
+        "study.py": "def f(n):\n    import a\n    return a.g()",
+        "a.py": "import late\ndef g(): return late.K",
+        "late.py": "K = 1",
+    },
+}
+
+
+@pytest.mark.parametrize("kind", LATE)
+def test_a_module_that_is_edited_before_it_is_loaded_is_read_again(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run loads it as it is by then; once that is done, its file does not matter any more."""
+    module = loaded(LATE[kind], monkeypatch)
+    code = Code(module.f)
+    (late,) = Path(str(module.__file__)).parent.rglob("late.py")
+    before = code.now()
+    monkeypatch.setattr(os, "stat", mock.Mock(wraps=os.stat))
+    assert code.now() is before
+    files = [Path(call.args[0]) for call in os.stat.call_args_list]  # type: ignore[attr-defined]
+    assert late in files
+    assert all(late.parents[1] in file.parents for file in files), "what others have written is not looked at"
+    assert code.before_run() is before
+
+    late.write_text("K = 2000")
+
+    edited = code.before_run()
+    assert edited.digest != before.digest
+    assert code.now() is edited
+    assert module.f(1) == 2000
+    late.write_text("K = 30")
+    assert code.now() is code.before_run() is edited

@@ -268,6 +268,18 @@ def test_hosts_with_copies_of_one_index_keep_each_their_runs(bucket: str) -> Non
     assert len(first.check().remote_orphans) == 1
 
 
+def test_a_list_that_is_late_is_no_reason_for_alarm(first: Store, s3_proxy: Proxy) -> None:
+    """What it does not show yet, and what it shows though it is gone, is asked for by itself."""
+    first.run({"n": 1}, write_two)
+    s3_proxy.is_late = True
+    assert first.check(contents=True).is_clean
+
+    first.run({"n": 2}, write_two)
+    first.delete({"n": 1}, remove_file=True)
+
+    assert first.check(contents=True).is_clean, first.check(contents=True)
+
+
 class Full:
     """A file on a full disk."""
 

@@ -12,8 +12,10 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -37,6 +39,7 @@ from entropic.errors import (
     UnknownNameWarning,
 )
 from entropic.index import IndexBackend, MemoryIndex, SQLIndex, TinyDBIndex, copy
+from entropic.index.sql import _index as sql_index
 from entropic.query import matches
 from entropic.testing import HOSTILE_PARAMS, make_record
 
@@ -222,10 +225,81 @@ def test_equalities_are_served_by_an_index(index: SQLIndex) -> None:
     finally:
         event.remove(sqlalchemy.Engine, "before_cursor_execute", explain)
 
-    assert len(plans) == 5
+    # SQLite counts first how many runs have a value; PostgreSQL looks at some runs before it asks its index.
+    assert len(plans) == (5 if index.path else 9)
     for plan in plans:
         assert "Seq Scan" not in plan
         assert "SCAN entropic_runs" not in plan
+
+
+@pytest.mark.parametrize(
+    ("look", "most"),
+    [
+        (lambda store: store.count({"kind": "common"}), 0),
+        (lambda store: store.count((param("n") > 100) & (param("kind") == "common")), 0),
+        (lambda store: store.count(param("n").isin([1, 2]) | ~(param("n") < 2900)), 0),
+        (lambda store: store.list({"kind": "common"}, limit=3), 125),
+        (lambda store: store.list(param("n") > 10, limit=3, newest_first=True), 125),
+        (lambda store: store.list(order_by="-n", limit=3), 125 + 125),  # the names of some runs are looked at
+        (lambda store: store.list({"kind": "common"}, order_by=["kind", "solver.dt"], limit=3), 125 + 125),
+        (lambda store: store.list(order_by="-n", limit=3, after=store.list(order_by="-n", limit=1)[0]), 500),
+        (lambda store: list(store.index.may_use(["some-name"])), 0),
+    ],
+    ids=[
+        *("count", "count of two", "count of either", "frequent value", "comparison", "order", "order of two"),
+        *("page of an order", "users of a file"),
+    ],
+)
+def test_small_answers_read_few_runs(
+    index: SQLIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: Callable[[Store], object], most: int
+) -> None:
+    """However many there are; what the database can tell is not read to be asked once more."""
+    index.insert_many([make_record({"n": n, "kind": "common", "solver": {"dt": n / 10}}) for n in range(3000)])
+    store, read = Store(tmp_path / "results", index=index), []
+    real = sql_index.record_of
+    monkeypatch.setattr(sql_index, "record_of", lambda document: read.append(1) or real(document))
+
+    assert look(store) is not None
+
+    assert len(read) <= most
+
+
+def test_a_server_that_was_silent_for_long_and_then_ended_is_asked_again(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is waited for is that it comes back: the time before it was gone does not count."""
+    index = SQLIndex(postgres_url, durable=False)
+    index.insert(make_record({"n": 1}))
+    passed = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed[0], sleep=time.sleep)
+    monkeypatch.setattr("entropic.index.sql._postgres.time", clock)
+
+    def end(*_: object) -> None:
+        passed[0] += 3600
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    event.listen(sqlalchemy.Engine, "before_cursor_execute", end, once=True)
+    assert index.count() == 1
+    assert passed == [3600]
+    index.close()
+
+
+def test_a_connection_that_is_in_use_when_the_index_is_closed_is_closed_after(postgres_url: str) -> None:
+    """By whoever uses it: none stays open until the garbage collector finds it."""
+    index = SQLIndex(postgres_url, durable=False)
+    index.insert(make_record({"n": 1}))
+    used: list[Any] = []
+
+    def close(connection: Any, *_: object) -> None:
+        used.append(connection.connection.dbapi_connection)
+        elsewhere = threading.Thread(target=index.close)
+        elsewhere.start()
+        elsewhere.join()
+
+    event.listen(sqlalchemy.Engine, "before_cursor_execute", close, once=True)
+    assert index.count() == 1
+
+    assert used[0].closed
 
 
 LONG = {

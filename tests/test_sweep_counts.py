@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,12 @@ import pytest
 
 from entropic import Store, cached
 from entropic._engine import _finder
+from entropic._fs import has_byte_locks, is_local
 from entropic.index import TinyDBIndex
 from entropic.index.tinydb import _format, _write_lock
 from entropic.testing import make_record
+
+from .test_counts import counted, trace_of
 
 LOADED = """
 import multiprocessing, sys
@@ -141,3 +145,50 @@ def test_who_locks_an_index_is_looked_up_by_nobody_who_waits_shortly(
     index.insert(make_record({"n": 1}))
 
     assert (len(tries), asked) == (4, [])
+
+
+# Batches run in the process that is traced; groups end with them. Three calls are the runner's own.
+SWEPT = """
+import os
+from concurrent.futures import Executor, Future
+from entropic import Store, cached
+from entropic._engine import _ending, _finder, _group
+
+_ending._WORTH_A_LOOK_SECONDS = _finder._BELIEVED_SECONDS = _group._LONGEST_SECONDS = 3600.0
+
+class Here(Executor):
+    _max_workers = 1
+
+    def submit(self, function, *args):
+        future = Future()
+        future.set_result(function(*args))
+        return future
+
+def simulate(n, *, result_path):
+    descriptor = os.open(result_path, os.O_WRONLY | os.O_CREAT)
+    os.write(descriptor, b"x")
+    os.close(descriptor)
+
+kept = []
+for name, durable in (("quick", False), ("durable", True)):
+    kept.append(simulated := cached(Store(name, f"{name}.json", file_suffix=".txt", durable=durable))(simulate))
+    options = {"executor": Here(), "batch_seconds": 3600, "progress": False}
+    simulated.sweep([{"n": -n} for n in range(1, 200)], **options)
+    os.access(f"/begin/{name}", os.R_OK)
+    simulated.sweep([{"n": n} for n in range(200)], **options)
+    os.access("/end", os.R_OK)
+"""
+MOST_CALLS = {"quick": 34, "durable": 38}  # 47 and 54 where each is called, and not swept
+
+
+def test_calls_of_the_system_for_a_swept_point(tmp_path: Path) -> None:
+    """What short runs share, the look at folder and index, lock, line, journal and syncs, is done once for many."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    if not (has_byte_locks() and is_local(os.stat(tmp_path).st_dev)):
+        pytest.skip("more is to be done on this file system")
+
+    found = counted(trace_of(SWEPT, tmp_path))
+
+    assert [name for name, calls in found.items() if sum(calls.values()) > 200 * MOST_CALLS[name]] == [], found
+    assert found["durable"]["fsync"] <= 230

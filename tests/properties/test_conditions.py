@@ -8,7 +8,7 @@ import math
 import pickle
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +259,7 @@ def test_any_condition_finds_it_in_a_database(
     for condition in [*asked, *((param("n") == 1) & condition for condition in asked)]:
         expected = [record.created_at for record in records if is_meant(condition, record)]
         assert [record.created_at for record in index.search(condition)] == expected
+        assert index.count(condition) == len(expected)
         assert [index.has_param(name) for name in names_in(condition)] == [
             any(found_in(record, name) is not ABSENT for record in records) for name in names_in(condition)
         ]
@@ -332,3 +333,63 @@ def test_any_order_is_the_order_of_the_oracle(
     found = Store("unused", index=index).list(order_by=by, limit=limit, newest_first=newest_first)
 
     assert [record.created_at for record in found] == [record.created_at for record in expected][:limit]
+
+
+ordered_names = st.sampled_from(
+    [
+        "n",
+        "-n",
+        "n",
+        "x",
+        "-x",
+        "solver.dt",
+        "-solver.dt",
+        "missing",
+        "metadata.seed",
+        "-function",
+        "provenance.function",
+    ]
+)
+odd = st.sampled_from([2**53 + 1, -(2**60), 2.0**60, "a\0", "ab", "a\ud800", "a\ufffd", "Z", "\U0001f600", {"$x": 1}])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    several=st.lists(st.builds(lambda point, n: {**point, **n}, points, st.just({}) | odd.map(lambda n: {"n": n}))),
+    by=st.lists(st.lists(ordered_names, min_size=1, max_size=2), min_size=1, max_size=2),
+    limit=st.integers(0, 15),
+    newest_first=st.booleans(),
+    where=st.none() | conditions,
+)
+def test_any_order_is_that_of_the_reference_in_a_database(
+    sql_url: str,
+    several: list[dict[str, Any]],
+    by: list[list[str]],
+    limit: int,
+    newest_first: bool,
+    where: Condition | None,
+) -> None:
+    """What the database sorts comes out as what is sorted here, page by page."""
+    index, memory = SQLIndex(sql_url, durable=False), MemoryIndex()
+    index.delete_records(index.all())
+    records = [make_record(params) for params in several]
+    index.insert_many(records)
+    for record in records:
+        memory.insert(record)
+    for names in by:
+        found, expected = (
+            list(pages(Store("unused", index=one), where, names, limit, newest_first)) for one in (index, memory)
+        )
+        assert found == expected
+    index.close()
+
+
+def pages(store: Store, where: Any, names: list[str], limit: int, newest_first: bool) -> Iterator[list[str]]:
+    """When each run of the first pages was made."""
+    after = None
+    for _ in range(3):
+        page = store.list(where, order_by=names, limit=limit, newest_first=newest_first, after=after)
+        yield [record.created_at for record in page]
+        if not page:
+            return
+        after = page[-1]

@@ -109,6 +109,7 @@ class Proxy:
         always: A fault of all requests.
         choose: Tells from method and path, with its query, whether a request has the fault that is to come.
         most_listed: How many objects an answer lists at most; None for as many as the server likes.
+        is_late: Give the same list of objects again as long as it is set.
         replaces: Make objects in the place of others, though asked not to.
         users: Who has asked, by the credentials of each request.
         asked: How many requests there were, by method.
@@ -122,6 +123,8 @@ class Proxy:
         self.choose: Callable[[str, str], bool] = _every
         self.replaces = False
         self.most_listed: int | None = None
+        self.is_late = False
+        self._lists: dict[str, bytes] = {}
         self.users: list[str] = []
         self.asked: Counter[str] = Counter()
         self.names: list[tuple[str, str]] = []
@@ -169,6 +172,9 @@ class Proxy:
                     self.close_connection = True
                     return
                 headers = dict(answer.getheaders())
+                if "list-type" in self.path and proxy.is_late:
+                    content = proxy._lists.setdefault(self.path, content)
+                    headers.pop("Content-Length", None)
                 if fault == "other bytes":
                     content = bytes(byte ^ 1 for byte in content)
                 if fault == "other etag":
@@ -200,7 +206,8 @@ class Proxy:
     def begin(self) -> None:
         """Forget what was asked, and answer well."""
         self.faults, self.always, self.names, self.choose = [], None, [], _every
-        self.replaces, self.most_listed, self.users = False, None, []
+        self.replaces, self.most_listed, self.is_late, self.users = False, None, False, []
+        self._lists.clear()
         self.asked.clear()
 
     def fail(self, *faults: Fault, always: Fault = None, of: Callable[[str, str], bool] = _every) -> None:

@@ -306,7 +306,7 @@ class Walk:
         found = modules.find(name)
         if found is None or not self._ownership.has_file(name, found):
             return None
-        text = reading.text_of_module(name, self._ownership.has_file)
+        text = reading.text_of_module(name, self._ownership.has_file, self._graph.unloaded)
         part = Part("module", name, os.path.basename(found), text.syntax, text=text)
         return self._graph.add(("source", name), part)
 

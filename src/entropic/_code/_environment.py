@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import platform
 import re
 import sys
 from collections.abc import Iterator
@@ -45,11 +44,11 @@ def _environment(pid: int, loaded: tuple[bool, ...]) -> dict[str, Any]:
     told: dict[str, Any] = {
         "python": "{}.{}.{}".format(*sys.version_info[:3]),
         "implementation": sys.implementation.name,
-        "compiler": platform.python_compiler(),
+        "compiler": sys.version.rpartition("[")[2].rpartition("]")[0],  # as of `platform`, which takes long to load
         "system": f"{system.sysname}-{system.machine}",
         "libc": _libc(),
         "processor": _processor(),
-        "packages": _installed(),
+        "packages": installed(),
         "conda": _installed_by_conda(),
         "linear_algebra": _linear_algebra() if any(loaded) else [],
         "variables": _variables(),
@@ -67,18 +66,32 @@ def _libc() -> str:
 
 def _processor() -> str:
     found = re.search(r"^model name\s*: (.*)$", _beginning("/proc/cpuinfo"), re.MULTILINE)
-    return found[1].strip() if found else platform.processor()
+    if found:
+        return found[1].strip()
+    import platform  # for systems without /proc
+
+    return platform.processor()
 
 
-def _installed() -> dict[str, str]:
+def installed() -> dict[str, str]:
     """Names and versions of what is installed, as the names of folders tell them: to open each takes its time."""
+    return _installed_below(tuple(sys.path))
+
+
+@functools.lru_cache(maxsize=1)
+def _installed_below(folders: tuple[str, ...]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for folder in reversed(sys.path):  # what comes first is what is imported
+    for folder in reversed(folders):  # what comes first is what is imported
         with contextlib.suppress(OSError):
             for name in os.listdir(folder or os.curdir):
                 if name.endswith("-info") and (one := _DISTRIBUTION.fullmatch(name)):
-                    found[re.sub(r"[-_.]+", "-", one["name"]).lower()] = one["version"]
+                    found[normalized(one["name"])] = one["version"]
     return dict(sorted(found.items()))
+
+
+def normalized(name: str) -> str:
+    """The one spelling of a distribution's name."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _installed_by_conda() -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .._fs import NamedTuple
 from ._bytecode import PYTHON
 from ._dependencies import Walk
-from ._graph import Constant, Graph, OwnState
+from ._graph import Constant, Graph, OwnState, Unloaded
 from ._late import constants, drafts
 from ._names import Binding, any_changed
 from ._objects import ABSENT
@@ -204,12 +204,14 @@ class _Others(NamedTuple):
         cells: What is closed over.
         views: Containers and objects, with what they held.
         readings: Arrays, with their bytes.
+        unloaded: Modules that a run will load, with their files.
     """
 
     groups: tuple[_Group, ...]
     cells: tuple[tuple[CellType, Any], ...]
     views: tuple[View, ...]
     readings: tuple[Reading, ...]
+    unloaded: tuple[Unloaded, ...]
 
     def have_changed(self) -> bool:
         """Whether something is bound to another value, or holds something else, than it did."""
@@ -221,6 +223,8 @@ class _Others(NamedTuple):
         for now, before in self.views:
             if len(now) != len(before) or not all(map(is_, now, before)):  # type: ignore[arg-type]
                 return True
+        if any(map(Unloaded.has_changed, self.unloaded)):
+            return True
         return any(read() != before for read, before in self.readings)
 
 
@@ -248,7 +252,7 @@ class _Glance(NamedTuple):
         groups = list(_grouped(one for one in watched.values() if one.cell is None))
         many = tuple(group for group in groups if len(group[1]) >= _MANY)
         cells = tuple((one.cell, one.value) for one in watched.values() if one.cell is not None)
-        others = _Others(many, cells, views, readings)
+        others = _Others(many, cells, views, readings, tuple(graph.unloaded))
         return cls(
             tuple(
                 (get, *pair)

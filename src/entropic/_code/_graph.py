@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import builtins
+import os
+import sys
 from collections.abc import Mapping
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from .._fs import NamedTuple
+from .._fs import NamedTuple, Stamp
 from ._names import Binding, Holder, Place
 from ._objects import ABSENT, is_a
 from ._ownership import Ownership
@@ -53,6 +55,37 @@ class Constant(NamedTuple):
     file: str
 
 
+class Unloaded(NamedTuple):
+    """
+    A module that a run will load, as its file was when it was read.
+
+    Attributes:
+        name: Its full name.
+        file: Its file.
+        stamp: Of the file, from before it was read; None if there was none.
+    """
+
+    name: str
+    file: str
+    stamp: Stamp | None
+
+    @classmethod
+    def at(cls, name: str, file: str) -> Unloaded:
+        """As it is now."""
+        return cls(name, file, _stamp_of(file))
+
+    def has_changed(self) -> bool:
+        """Whether its file is another one now; what was loaded since is not read any more."""
+        return self.name not in sys.modules and _stamp_of(self.file) != self.stamp
+
+
+def _stamp_of(file: str) -> Stamp | None:
+    try:
+        return Stamp.of(os.stat(file))
+    except OSError:
+        return None
+
+
 OwnState = dict[Place, tuple[Any, str]]
 """Values that the function's own runs have changed in place, each with what it was before."""
 
@@ -70,6 +103,7 @@ class Graph:
         views: Containers and objects that are part of no one constant, such as classes.
         seldom: Such of someone else's: classes that a test may patch. They are looked at before a run.
         functions: Functions.
+        unloaded: Modules that are not loaded.
         changed: Where names are bound that the code itself binds anew, or changes in place.
         kept: What must live as long as this, so that no identity is used twice.
     """
@@ -84,6 +118,7 @@ class Graph:
         self.views: list[tuple[Any, tuple[Any, ...]]] = []
         self.seldom: dict[int, tuple[Any, tuple[Any, ...]]] = {}
         self.functions: list[FunctionType] = []
+        self.unloaded: list[Unloaded] = []
         self.changed: set[Place] = set()
         self.kept: list[Any] = []
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from .._fs import forks_held_off, process_id
 from ..hashing import main_module
+from ._environment import installed, normalized
 from ._ownership import is_own
 
 try:
@@ -197,6 +198,8 @@ def _packages(module: ModuleType) -> Iterator[tuple[str, str]]:
 @functools.lru_cache(maxsize=256)
 def _version_of(name: str) -> str:
     """The version of an installed distribution, or of the one that brings a module of this name."""
+    if version := installed().get(normalized(name)):
+        return version
     with forks_held_off(importing=True):  # it imports as it goes
         from importlib import metadata  # read on a miss only: it takes longer to load than a hit
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType
@@ -12,6 +13,7 @@ from typing import Any
 from .._fs import NamedTuple
 from ..hashing import canonical, normalize
 from . import _modules, _source
+from ._graph import Unloaded
 from ._names import Holder
 from ._scopes import Import, edges_read, label_of, reads_of
 from ._silence import without_telling
@@ -148,15 +150,23 @@ def decorators_of(functions: list[FunctionType]) -> list[str]:
     return told
 
 
-def text_of_module(name: str, is_own: Callable[[str, str], bool]) -> Text:
-    """What a module says that is not loaded, with the modules of the user's that it imports in its turn."""
+def text_of_module(name: str, is_own: Callable[[str, str], bool], unloaded: list[Unloaded]) -> Text:
+    """
+    What a module says that is not loaded, with the modules of the user's that it imports in its turn.
+
+    Those of them that are not loaded are added to *unloaded*.
+    """
     told, left, known = [], deque([name]), {name}
     source = ""
     while left and len(known) < _MOST_MODULES:
         one = left.popleft()
         file = _modules.find(one)
-        tree = _source.tree_of(file) if file is not None and is_own(one, file) else None
-        if tree is None or file is None:
+        if file is None or not is_own(one, file):
+            continue
+        if one not in sys.modules:
+            unloaded.append(Unloaded.at(one, file))
+        tree = _source.tree_of(file)
+        if tree is None:
             continue
         source = source or _source.text_of(file)
         told.append((one.rpartition(".")[2], content(tree)))

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import functools
 import os
-import subprocess
 import threading
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .._fs import read_own_file
+from .._fs import LateModule, read_own_file
+
+if TYPE_CHECKING:
+    import subprocess
+else:  # loaded by those whose code is in a repository
+    subprocess = LateModule("subprocess")
 
 _PATIENCE_SECONDS = 2.0
 _NOTHING_SET = 1  # what `git config` ends with if nothing matches

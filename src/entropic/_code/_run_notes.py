@@ -11,13 +11,12 @@ import functools
 import json
 import os
 import re
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _fs, _log
-from .._fs import make_shared_folder, own_entries, process_id, read_own_file, remember, status_of
+from .._fs import LateModule, make_shared_folder, own_entries, process_id, read_own_file, remember, status_of
 from .._results import Layout
 from ._environment import environment
 from ._patch import NO_PATCH, Patch, loaded_files, patch_of
@@ -26,7 +25,11 @@ from ._repository import repository_of, repository_state
 from ._units import digest_of
 
 if TYPE_CHECKING:
+    import subprocess
+
     from ._fingerprint import Fingerprint
+else:  # loaded by those whose code is in a repository
+    subprocess = LateModule("subprocess")
 
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 _MOST_KEPT = 4096

@@ -33,31 +33,6 @@ _PATIENCE_IN_A_LOOP_SECONDS = 5.0  # an event loop would stand still
 _GLANCE_SECONDS = 0.2  # where others may go on beside it: as long as somebody who lists the places may hold one
 
 
-class NoAttempt:
-    """A run that puts nothing by."""
-
-    def begin(self, current: CurrentRun) -> None:
-        """It needs no place."""
-
-    def add_earlier(self, observed: Observation) -> None:
-        """There are none."""
-
-    def end(self, error: BaseException | None) -> None:
-        """Nothing was put by."""
-
-
-_NONE = NoAttempt()
-
-
-def attempt_at(
-    staging: StagingArea, key: Key, work: Work, policy: StalenessPolicy | None, purpose: str, observed: Observation
-) -> Attempt | NoAttempt:
-    """The attempt that is about to begin."""
-    if not work.traits.takes_checkpoint:
-        return _NONE
-    return Attempt(staging, key, work, policy, purpose, observed)
-
-
 @contextlib.contextmanager
 def given_new_checkpoint(staging: StagingArea, params_hash: str, work: Work) -> Iterator[None]:
     """In the block, what is run only to be compared has a place of its own, new and removed at the end."""

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from .._code import Codebook, RunNotes, SharedCodebook, SharedRunNotes
 from .._fs import make_folder, move_new, sync_tree, warn
 from .._record import RunRecord, note_in
-from .._remote import CannotFetchError, Piece, RemoteResults, Stored
+from .._remote import CannotFetchError, Piece, RemoteResults, Stored, top_of
+from .._results import own_parts
 from ..errors import EntropicError, RemoteResultWarning
 from ._arrival import written
 from ._ending import write_error
@@ -150,6 +151,19 @@ class AwayResults:
             return stored is not None and self.results.is_there(stored, self._pieces(record))
         except CannotTakeError:
             return False  # something was put there that is not stored
+
+    def is_missing(self, record: RunRecord, *, deep: bool) -> bool:
+        """Whether an object of a record that a list did not show is gone, or another one. Asked there."""
+        stored = self.stored_of(record)
+        return stored is not None and not self.results.is_still_there(stored, deep=deep)
+
+    def is_orphan(self, name: str) -> bool:
+        """Whether an object that no record named is there, and none names it by now."""
+        keys = [parts[0].partition("_")[2] for part in Path(name).parts if (parts := own_parts(part)) is not None]
+        same = (self.stored_of(record) for record in self._engine.index.find_under(keys))
+        return top_of(name) not in {stored.top for stored in same if stored is not None} and self.results.is_object(
+            name
+        )
 
     def remove(self, records: Iterable[RunRecord], kept: Iterable[RunRecord]) -> None:
         """Remove the objects of records that are forgotten, but for those that one that is *kept* names, too."""

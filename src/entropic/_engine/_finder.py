@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -104,9 +104,9 @@ class Finder:
         if type(index).find_many_by_hash is Index.find_many_by_hash and "find_many_by_hash" not in vars(index):
             # It looks each up by itself: then better as late as can be.
             now = self.recall if self._away is None else partial(self.recall, fetches=False)
-            if type(index).peek is Index.peek and "peek" not in vars(index):
+            if type(index).absent_among is Index.absent_among:
                 return now
-            return _BelievingAbsence(now, self._peek, [key.params_hash for key in keys if key.older is None])
+            return _BelievingAbsence(now, index, [key.params_hash for key in keys if key.older is None])
         found = index.find_many_by_hash(list(dict.fromkeys(key.params_hash for key in keys)))
 
         def recall(key: Key, policy: StalenessPolicy | None = None) -> RunRecord | None:
@@ -265,13 +265,13 @@ class _BelievingAbsence:
 
     Args:
         recall: Recalls a key.
-        peek: Finds the newest record of a hash.
+        index: Where they are recorded.
         hashes: Of the keys that will be asked for, in that order.
     """
 
-    def __init__(self, recall: Recall, peek: Callable[[str], RunRecord | None], hashes: list[str]) -> None:
+    def __init__(self, recall: Recall, index: Index, hashes: list[str]) -> None:
         self._recall = recall
-        self._peek = peek
+        self._index = index
         self._hashes = hashes
         self._places = {params_hash: place for place, params_hash in enumerate(hashes)}
         self._absent: set[str] = set()
@@ -283,7 +283,7 @@ class _BelievingAbsence:
         record = self._recall(key, policy)
         if record is None and key.params_hash in self._places:
             begin = self._places[key.params_hash] + 1
-            self._absent = {one for one in self._hashes[begin : begin + _NEXT_ONES] if self._peek(one) is None}
+            self._absent = self._index.absent_among(self._hashes[begin : begin + _NEXT_ONES])
             self._until = monotonic() + _BELIEVED_SECONDS
         return record
 

@@ -79,7 +79,8 @@ class RunGroup:
         if self._is_due():
             self.commit()
         engine = self._engine
-        engine.prepare_run()
+        if not self._pending:  # what stands in the way of these has been looked for with the first
+            engine.prepare_run()
         look = SecondLook(engine.finder, key, policy)
         flight = engine.flights.lead(key.params_hash, look, waits=False)
         with flight as record:

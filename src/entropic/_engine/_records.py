@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .._record import RunRecord, copy_record, folded, is_pinned
-from ..index import Index
+from ..index import Block, Index
 from ..query import EVERY_RUN, Condition, Selection, in_order, names_in, predicate
 from ._paths import ResultPaths
 from ._writer import IndexWriter, signature
@@ -53,11 +53,11 @@ def chosen(
 ) -> Iterator[RunRecord]:
     """Yield the records that were asked for, as users see them; of those only the ones *is_wanted* names."""
     selection = begun(index, selection, paths)
-    records = found(index, selection, paths)
-    if is_wanted is not None:
-        records = filter(is_wanted, records)
     if selection.order_by:
-        records = iter(first_in_order(records, selection, paths.fields))
+        records = found_in_order(index, selection, paths, is_wanted)
+    else:
+        records = found(index, selection, paths)
+        records = records if is_wanted is None else filter(is_wanted, records)
     # What an index yields is ours alone: it is given its place without being copied once more.
     return map(paths.seen, itertools.islice(records, selection.limit))
 
@@ -79,7 +79,40 @@ def count(index: Index, condition: Condition, paths: ResultPaths) -> int:
     return index.count(condition)
 
 
-def first_in_order(
+def found_in_order(
+    index: Index, selection: Selection, paths: ResultPaths, is_wanted: Callable[[RunRecord], bool] | None = None
+) -> Iterator[RunRecord]:
+    """
+    Yield the records that a query means, and *is_wanted* names, sorted as a selection says; not more than it asks for.
+
+    Of an index that can sort, those are read that are asked for; else each, one after the other, and of these not many
+    more are held.
+    """
+    names_path = _names_path(selection.condition) or "result_path" in (
+        name.removeprefix("-") for name in selection.order_by
+    )
+    if names_path or selection.limit is None:
+        blocks: Iterable[Block] = [Block(False, found(index, selection, paths))]
+    else:
+        blocks = index.iter_in_order(selection.order_by, selection.condition, newest_first=selection.newest_first)
+    left, after = selection.limit, selection.after
+    passed = 0 if after is None else index.find_all_by_hash(after.params_hash).count(after)
+    for block in blocks:
+        records = block.records if is_wanted is None else filter(is_wanted, block.records)
+        if block.is_in_order:
+            while passed and (record := next(records, None)) is not None:
+                passed -= record == after
+        else:
+            after = after if passed else None
+            records = iter(_first_in_order(records, selection._replace(limit=left, after=after), paths.fields))
+        for record in itertools.islice(records, left):
+            yield record
+            left = None if left is None else left - 1
+        if left == 0:
+            return
+
+
+def _first_in_order(
     records: Iterable[RunRecord], selection: Selection, fields: Callable[[RunRecord], dict[str, Any]]
 ) -> list[RunRecord]:
     """Sort records as a selection says and return the first ones, without holding many more than these."""

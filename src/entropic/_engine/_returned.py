@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,8 @@ def describe(returned: object) -> str:
 
 def write_value(returned: object, folder: Path) -> str:
     """Write a value into a folder, as a pickle if it can be, else as the text that it shows; the name of the file."""
+    import pickle  # loaded when a run has failed
+
     try:
         packed = pickle.dumps(returned)
     except Exception:  # whatever a __reduce__ raises

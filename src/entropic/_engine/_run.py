@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _log
 from .._current import CurrentRun, hearing_signals
-from .._fs import warn
+from .._fs import LateModule, warn
 from .._record import RunRecord
 from ..errors import ResultOpenWarning
 from ..hashing import Key
 from ._arguments import checked_metadata
-from ._attempts import attempt_at
 from ._ending import Ending
 from ._lookup import Lookup
 from ._observation import Observation
@@ -29,8 +28,11 @@ from ._work import Work
 if TYPE_CHECKING:
     from .._locks import Flight
     from .._results import Written
+    from . import _attempts
     from ._group import RunGroup
     from ._recorder import Recorder
+else:  # loaded by those who put something by
+    _attempts = LateModule("entropic._engine._attempts")
 
 Metadata = Mapping[str, Any]
 
@@ -100,7 +102,9 @@ class Run:
         self.path = stage.path
         self._ending = Ending(stage, key, settings.results_dir, work, keep_failed=settings.keep_failed)
         self.observed = Observation(key, work.traits.module, policy, recorder.notes, found.reason)
-        self._attempt = attempt_at(recorder.staging, key, work, policy, purpose, self.observed)
+        self._attempt: _attempts.Attempt | None = None
+        if work.traits.takes_checkpoint:
+            self._attempt = _attempts.Attempt(recorder.staging, key, work, policy, purpose, self.observed)
         self._current = CurrentRun(stage.folder, self._ending.note, is_brief=recorder.durations.are_brief(self._name))
         self.signals = hearing_signals()
 
@@ -112,7 +116,8 @@ class Run:
             self._ending.begin()
             self._current.__enter__()
             self.observed.begin()
-            self._attempt.begin(self._current)
+            if self._attempt is not None:
+                self._attempt.begin(self._current)
         except BaseException as error:
             self._fail(error)
             raise
@@ -129,7 +134,8 @@ class Run:
             if not self.is_pending:
                 self.publish()
                 self.insert()
-                self._attempt.end(None)
+                if self._attempt is not None:
+                    self._attempt.end(None)
         except BaseException as refused:
             self._fail(refused)
             raise
@@ -156,7 +162,8 @@ class Run:
         told = {} if traits.save is not None else returned_metadata(self.returned)
         self.returned = None
         allow_empty = recorder.settings.allow_empty if traits.allow_empty is None else traits.allow_empty
-        self._attempt.add_earlier(observed)
+        if self._attempt is not None:
+            self._attempt.add_earlier(observed)
         if self._work.inputs:
             observed.provenance["inputs"] = self._work.inputs
         self._metadata = {"elapsed_seconds": observed.elapsed_seconds, **told, **self._details}
@@ -235,7 +242,8 @@ class Run:
         self._current.close()
         try:
             try:
-                self._attempt.end(error)
+                if self._attempt is not None:
+                    self._attempt.end(error)
             finally:
                 self._ending.fail(error)
         finally:

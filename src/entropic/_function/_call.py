@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +61,8 @@ class Call(Work):
     def __call__(self, path: Path) -> object:
         """Run it; a coroutine in an event loop of its own."""
         if self._cache.is_async:
+            import asyncio  # of those who have one
+
             return asyncio.run(self.awaited(path))
         with self._held():
             self.returned = self._start(path)

@@ -12,17 +12,21 @@ collector found: who has ended is said first and done again, and who could not s
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .. import _log
-from .._fs import calling_frame, forks_held_off, watch_forks
+from .._fs import LateModule, calling_frame, forks_held_off, watch_forks
 from ._protocols import KeyLock, KeyLocks
 from ._tickets import Line, TaskTicket, ThreadTicket, Ticket, enter, leave
+
+if TYPE_CHECKING:
+    import asyncio
+else:  # loaded by coroutines
+    asyncio = LateModule("asyncio")
 
 _FIRST_POLL_SECONDS = 0.001
 _LONGEST_POLL_SECONDS = 0.05

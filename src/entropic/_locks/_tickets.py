@@ -7,17 +7,22 @@ line, and may call these methods: each step is one operation on a container, and
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import threading
 import weakref
 from collections import deque
 from contextvars import ContextVar
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from .._fs import is_finished
+from .._fs import LateModule, is_finished
 from ..errors import ReentrantRunError
 from ._protocols import KeyLock, KeyLocks
+
+if TYPE_CHECKING:
+    import asyncio
+else:  # loaded by coroutines
+    asyncio = LateModule("asyncio")
 
 
 class Ticket:

@@ -20,6 +20,8 @@ from ._orphans import KnownResults, find_orphans
 
 __all__ = ["CheckReport", "OutdatedRun"]
 
+_MOST_LOOKS = 1000
+
 
 class OutdatedRun(NamedTuple):
     """
@@ -114,6 +116,8 @@ def check(engine: RunCache, *, contents: bool, repair: bool) -> CheckReport:
     except IndexCorruptError:
         intact, damaged_lines = engine.index.read_intact()
         report = _examine(engine, lambda: intact, damaged_lines, contents=contents)
+    if engine.away is not None:
+        _look_again(report, engine.away, contents=contents)
     note_leftovers(report, engine.settings.results_dir)
     report.leftovers += engine.index.leftovers()
     if repair:
@@ -247,6 +251,19 @@ class _Objects:
 
 def _object_text(name: str, size_bytes: int, etag: str) -> str:
     return f"{size_bytes} {etag} {name}"
+
+
+def _look_again(report: CheckReport, away: AwayResults, *, contents: bool) -> None:
+    """
+    Ask for each object that seemed to be missing, or without a record: the list was made before, or may be an old one.
+
+    Where very many are, it is no matter of moments.
+    """
+    if len(report.remote_missing) <= _MOST_LOOKS:
+        missing = (record for record in report.remote_missing if away.is_missing(record, deep=contents))
+        report.remote_missing = RecordList(missing)
+    if len(report.remote_orphans) <= _MOST_LOOKS:
+        report.remote_orphans = list(filter(away.is_orphan, report.remote_orphans))
 
 
 def note_leftovers(report: CheckReport, results_dir: Path) -> None:

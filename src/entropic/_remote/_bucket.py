@@ -116,7 +116,7 @@ class Bucket:
 
     def look(self, name: str) -> Look:
         """Size and ETag of an object; errors as of `get`."""
-        return self._find("look at an object", name, lambda files, path: _look_of(files.info(path)))
+        return self._find("look at an object", name, lambda files, path: _look_of(_info(files, path)))
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove objects, as far as they are there."""
@@ -251,6 +251,13 @@ def _get(files: Any, path: str, target: str) -> None:
         if isinstance(error, FileNotFoundError) and not os.path.isdir(os.path.dirname(target)):
             raise _OursError(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), target)) from error
         raise
+
+
+def _info(files: Any, path: str) -> dict[str, Any]:
+    entry: dict[str, Any] = files.info(path)
+    if entry.get("type") == "directory":  # something lies below, as if it were a folder
+        raise FileNotFoundError(path)
+    return entry
 
 
 def _range(files: Any, path: str, *, start: int, size_bytes: int) -> bytes:

@@ -350,6 +350,23 @@ class RemoteResults:
             return False
         return all(is_there(one["object"], one["size_bytes"], one["etag"]) for one in files)
 
+    def is_still_there(self, stored: Stored, *, deep: bool) -> bool:
+        """As `is_listed`, asked of each object: a list may be older than it, or have the ETag in another form."""
+        try:
+            files = list(self._files_in(stored).values()) if deep and stored.is_manifest else []
+            own = {"object": stored.name, "size_bytes": stored.size_bytes, "etag": stored.etag}
+            return all(self._bucket.look(one["object"]) == (one["size_bytes"], one["etag"]) for one in [own, *files])
+        except (NoSuchObjectError, CannotFetchError):
+            return False
+
+    def is_object(self, name: str) -> bool:
+        """Whether there is an object of that name, asked now."""
+        try:
+            self._bucket.look(name)
+        except NoSuchObjectError:
+            return False
+        return True
+
     def objects_of(self, stored: Stored) -> list[str]:
         """The names of the objects that a result consists of, as far as they can be known, the manifest last."""
         if not stored.is_manifest:

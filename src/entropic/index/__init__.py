@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .._fs import door, forks_held_off
 
 if TYPE_CHECKING:
-    from ._base import Index, IndexBackend, adapt
+    from ._base import Block, Index, IndexBackend, adapt
     from ._copy import copy
     from ._memory import MemoryIndex
     from ._open import is_index_file, open_index, remembered_folder
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .tinydb._index import TinyDBIndex
 
 __all__ = [
+    "Block",
     "Index",
     "IndexBackend",
     "MemoryIndex",
@@ -30,7 +31,7 @@ __all__ = [
 _load, __dir__ = door(
     __name__,
     {
-        "_base": "Index IndexBackend adapt",
+        "_base": "Block Index IndexBackend adapt",
         "_copy": "copy",
         "_memory": "MemoryIndex",
         "_open": "is_index_file open_index remembered_folder",

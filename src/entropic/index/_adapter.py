@@ -25,6 +25,7 @@ _POWERS = (
     "insert_many_under",
     "insert_under",
     "iter_after",
+    "iter_in_order",
     "iter_near",
     "key_locks",
     "leave_token",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from .. import _record, query
+from .._fs import NamedTuple
 from .._record import RunRecord, copy_record
 
 if TYPE_CHECKING:
@@ -21,6 +22,19 @@ if TYPE_CHECKING:
     from ._token import IndexToken
 
 _MOST_ASKED_FOR = 100  # hashes, one by one; for more, all records are looked at
+
+
+class Block(NamedTuple):
+    """
+    Some records, one after the other; all of them come before those of the next block.
+
+    Attributes:
+        is_in_order: Whether they come in the order that was asked for; if not, they come in that of the index.
+        records: They.
+    """
+
+    is_in_order: bool
+    records: Iterator[RunRecord]
 
 
 @runtime_checkable
@@ -118,6 +132,10 @@ class Index(ABC):
         same = self.find_all_by_hash(params_hash)
         return same[-1] if same else None
 
+    def absent_among(self, hashes: Collection[str]) -> set[str]:
+        """Return those of some hashes that no record is under; by one look, if the index can."""
+        return {params_hash for params_hash in hashes if self.peek(params_hash) is None}
+
     def find_all_by_hash(self, params_hash: str) -> list[RunRecord]:
         """Return the records under this hash, oldest first."""
         found = self.find_by_hash(params_hash)
@@ -199,6 +217,22 @@ class Index(ABC):
         while left:
             left -= next(records) == record
         return (one for one in records if is_meant(query.fields_of(one)))
+
+    def iter_in_order(
+        self, order_by: Sequence[str], where: Where | None = None, *, newest_first: bool = False
+    ) -> Iterator[Block]:
+        """
+        Yield what a query means in blocks, of which each is to be used up before the next one is asked for.
+
+        To be overridden by an index that can sort: what it cannot tell the place of, such as values that only Python
+        can compare, it leaves to the caller as the last block.
+
+        Args:
+            order_by: Names, as `Store.list` takes them; ``-`` before one turns its order round.
+            where: As for `iter`.
+            newest_first: In which order those stand that are equal by all names.
+        """
+        yield Block(False, self.iter(where, newest_first=newest_first))
 
     def count(self, where: Where | None = None) -> int:
         """Return how many records a query means, or how many there are."""
@@ -356,6 +390,7 @@ def adapt(index: IndexBackend) -> Index:
     return IndexAdapter(index)
 
 
+Block.__module__ = "entropic.index"
 Index.__module__ = "entropic.index"  # pickles and tracebacks name the public place
 IndexBackend.__module__ = "entropic.index"
 adapt.__module__ = "entropic.index"

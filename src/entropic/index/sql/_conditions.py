@@ -42,20 +42,23 @@ from ._schema import FUNCTION_KEY, KEY_LENGTHS, TIME_KEY, runs, searchable, toke
 
 Expression = ColumnElement[bool]
 
-_OWN_TEXTS = {"params_hash": runs.c.params_hash, "result_path": runs.c.result_path, "created_at": runs.c.created_at}
-_OWN_MAPPINGS = {"metadata": runs.c.metadata, "provenance": runs.c.provenance}
-_MOST_VALUES = 1000  # of an `isin`; more are compared one by one
+OWN_TEXTS = {"params_hash": runs.c.params_hash, "result_path": runs.c.result_path, "created_at": runs.c.created_at}
+OWN_MAPPINGS = {"metadata": runs.c.metadata, "provenance": runs.c.provenance}
+MOST_VALUES = 1000  # of an `isin`; more are compared one by one
 _MOST_COMPARISONS = 100  # in one condition; SQLite refuses expressions that are much longer
 _MOST_ITEMS = 50  # of a list that runs are searched by; to tell whether one list is in another takes their product
 _LARGEST = 2.0**1000
-_ORDER: dict[str, Callable[[Any, Any], Any]] = {
+_MOST_COUNTED = 10  # values of one comparison
+ENOUGH = 1000  # runs with one value: it is a frequent one
+ORDER: dict[str, Callable[[Any, Any], Any]] = {
     "<": operators.lt,
     "<=": operators.le,
     ">": operators.gt,
     ">=": operators.ge,
 }
 _NOT_STRICTLY = {"<": operators.le, "<=": operators.le, ">": operators.ge, ">=": operators.ge}
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_ -]+")
+_FUNCTION = "provenance.function"
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_. -]+")
 
 
 class Way(NamedTuple):
@@ -67,15 +70,15 @@ class Way(NamedTuple):
 
 def ways_of(name: str) -> list[Way]:
     """Every place that a name may mean in some run."""
-    if name in _OWN_TEXTS or name in _OWN_MAPPINGS:
+    if name in OWN_TEXTS or name in OWN_MAPPINGS:
         return []
     ways = [Way(runs.c.params, (name,))]
     if name == "function":
         ways.append(Way(runs.c.provenance, ("function",)))
     first, *rest = name.split(".")
-    if rest and first in _OWN_MAPPINGS:
-        ways.append(Way(_OWN_MAPPINGS[first], tuple(rest)))
-    elif rest and first not in _OWN_TEXTS:
+    if rest and first in OWN_MAPPINGS:
+        ways.append(Way(OWN_MAPPINGS[first], tuple(rest)))
+    elif rest and first not in OWN_TEXTS:
         ways.append(Way(runs.c.params, (first, *rest)))
     return ways
 
@@ -102,15 +105,15 @@ class Narrowing:
     def _compared(self, comparison: Comparison) -> Expression | None:
         name, value = comparison.name, comparison.value
         if beginnings := hash_beginnings_in(comparison):
-            return or_(*(runs.c.params_hash.like(f"{one}%") for one in beginnings))
-        if name in _OWN_TEXTS:
-            return self._own_text(_OWN_TEXTS[name], comparison.operator, value)
-        if name in _OWN_MAPPINGS:
+            return or_(*map(self.begins, beginnings))
+        if name in OWN_TEXTS:
+            return self._own_text(OWN_TEXTS[name], comparison.operator, value)
+        if name in OWN_MAPPINGS:
             return None
         if comparison.operator == "==":
             return self.equal(name, [value])
         if comparison.operator == "isin":
-            return self.equal(name, value) if len(value) <= _MOST_VALUES else self.there(name)
+            return self.equal(name, value) if len(value) <= MOST_VALUES else self.there(name)
         if comparison.operator == "matches":
             return self._anywhere(name, self.is_text)
         if comparison.operator == "between":
@@ -132,9 +135,9 @@ class Narrowing:
         """A field that is a text in every record."""
         if operator == "==":
             return column == searchable(value) if isinstance(value, str) else false()
-        if operator == "isin" and len(value) <= _MOST_VALUES:
+        if operator == "isin" and len(value) <= MOST_VALUES:
             return column.in_([searchable(one) for one in value if isinstance(one, str)])
-        if operator in _ORDER and column is runs.c.created_at and isinstance(value, str) and value.isascii():
+        if operator in ORDER and column is runs.c.created_at and isinstance(value, str) and value.isascii():
             return self.in_time(operator, searchable(value))
         return None
 
@@ -146,10 +149,18 @@ class Narrowing:
         found = [expression(way) for way in ways_of(name)]
         return None if any(one is None for one in found) else or_(false(), *(one for one in found if one is not None))
 
+    def is_rare(self, condition: Condition) -> bool:
+        """Whether few runs are meant for certain."""
+        return False
+
     def in_time(self, operator: str, bound: str) -> Expression:
         """The time is in this order to the bound, as texts are in Python."""
-        in_order: Expression = _ORDER[operator](runs.c.created_at, bound)
+        in_order: Expression = ORDER[operator](runs.c.created_at, bound)
         return in_order
+
+    def begins(self, beginning: str) -> Expression:
+        """The hash begins with these hexadecimal digits."""
+        return runs.c.params_hash.like(f"{beginning}%")
 
     # ---- what each database has its own way to say ------------------------------------------------------------------
 
@@ -184,15 +195,15 @@ class PostgresNarrowing(Narrowing):
 
     def leads(self, way: Way) -> Expression:
         """There is a value, null among them."""
-        return _inside(way).is_not(None)
+        return inside(way).is_not(None)
 
     def is_text(self, way: Way) -> Expression:
         """By its JSON type."""
-        return func.jsonb_typeof(_inside(way)) == "string"
+        return func.jsonb_typeof(inside(way)) == "string"
 
     def in_order(self, way: Way, operator: str, bound: float) -> Expression:
         """Numbers are exact, and rounded already; an infinity is an object."""
-        found = _inside(way)
+        found = inside(way)
         kind = func.jsonb_typeof(found)
         limit = cast(literal(json.dumps(searchable(bound)), String()), Numeric)
         is_there = cast(found, Numeric).op(operator, is_comparison=True)(limit)
@@ -200,42 +211,62 @@ class PostgresNarrowing(Narrowing):
 
 
 class SQLiteNarrowing(Narrowing):
-    """By tokens where a value is asked for, else by looking into the JSON of each run."""
+    """
+    By tokens where a value is asked for, else by looking into the JSON of each run.
 
-    def __init__(self, count: Callable[[int], int] = lambda token: 0) -> None:
+    Args:
+        count: Counts the runs that have a token, up to `ENOUGH`.
+        each: Whether it is asked of one run after the other, instead of which runs there are.
+    """
+
+    def __init__(self, count: Callable[[int], int] = lambda token: 0, *, each: bool = False) -> None:
         self._count = count
+        self._each = each
+
+    def is_rare(self, condition: Condition) -> bool:
+        """By the number of runs that have one of the values."""
+        if isinstance(condition, And):
+            return any(map(self.is_rare, condition.conditions))
+        wanted = _tokens_asked(condition)
+        return bool(wanted) and sum(map(self._count, wanted)) < ENOUGH
 
     def of(self, condition: Condition) -> Expression | None:
         """The rarest of the values that must all be there leads the way; the others are looked up for its runs."""
-        if not isinstance(condition, And):
+        if self._each or not isinstance(condition, And):
             return super().of(condition)
         parts = list(condition.conditions)
         single = {part: wanted for part in parts if (wanted := _tokens_asked(part))}
         leading = min(single, key=lambda part: sum(map(self._count, single[part])), default=None)
-        narrowed = [_has_one(single[part]) if part in single and part != leading else self.of(part) for part in parts]
+        narrowed = [has_token(single[part]) if part in single and part != leading else self.of(part) for part in parts]
         known = [part for part in narrowed if part is not None]
         return and_(*known) if known else None
 
     def equal(self, name: str, values: Sequence[Any]) -> Expression | None:
         """The run is among those with such a token."""
-        if name.startswith("metadata.") or (name.startswith("provenance.") and name != "provenance.function"):
+        if not token_names(name):
             return self.there(name)
         wanted = {token for value in values for token in _tokens(name, [value])}
+        if self._each:
+            return has_token(sorted(wanted))
         return runs.c.id.in_(select(tokens.c.run_id).where(tokens.c.token.in_(sorted(wanted))))
+
+    def begins(self, beginning: str) -> Expression:
+        """As a range: of ``LIKE``, which takes capital letters for small ones, the index knows nothing."""
+        return runs.c.params_hash.between(beginning, f"{beginning}\U0010ffff")
 
     def leads(self, way: Way) -> Expression | None:
         """There is a value, null among them."""
-        path = _path(way)
+        path = json_path(way)
         return None if path is None else func.json_type(way.column, path).is_not(None)
 
     def is_text(self, way: Way) -> Expression | None:
         """By its JSON type."""
-        path = _path(way)
+        path = json_path(way)
         return None if path is None else func.json_type(way.column, path) == "text"
 
     def in_order(self, way: Way, operator: str, bound: float) -> Expression | None:
         """Long integers are rounded by the database: so the bound gives way a little."""
-        path = _path(way)
+        path = json_path(way)
         if path is None:
             return None
         kind, found = func.json_type(way.column, path), func.json_extract(way.column, path)
@@ -245,20 +276,27 @@ class SQLiteNarrowing(Narrowing):
 
 
 def _tokens_asked(condition: Condition) -> list[int]:
-    """Of which tokens a run must have one; none if it is not about a single value."""
-    if not isinstance(condition, Comparison) or condition.operator != "==":
+    """Of which tokens a run must have one; none if it is not about a few values."""
+    if not isinstance(condition, Comparison) or condition.operator not in ("==", "isin"):
         return []
-    own = (*_OWN_TEXTS, *_OWN_MAPPINGS)
-    is_own = condition.name in own or condition.name.startswith(("metadata.", "provenance."))
-    return [] if is_own else _tokens(condition.name, [condition.value])
+    values = [condition.value] if condition.operator == "==" else condition.value
+    return _tokens(condition.name, values) if len(values) <= _MOST_COUNTED else []
 
 
 def _tokens(name: str, values: Sequence[Any]) -> list[int]:
-    names = [name, "provenance.function"] if name == "function" else [name]
-    return [token_of(one, decode(value)) for one in names for value in values]
+    return [token_of(one, decode(value)) for one in token_names(name) for value in values]
 
 
-def _has_one(wanted: list[int]) -> Expression:
+def token_names(name: str) -> list[str]:
+    """Under which names there are tokens of what a name leads to; none if there are none."""
+    own = (*OWN_TEXTS, *OWN_MAPPINGS)
+    if name in own or name.startswith("metadata.") or (name.startswith("provenance.") and name != _FUNCTION):
+        return []
+    return [name, _FUNCTION] if name == "function" else [name]
+
+
+def has_token(wanted: list[int]) -> Expression:
+    """Whether a run has one of these tokens."""
     return exists().where(tokens.c.token.in_(wanted), tokens.c.run_id == runs.c.id)
 
 
@@ -287,11 +325,12 @@ def _beginning(value: Any) -> Any:
     return {name: _beginning(item) for name, item in value.items()} if type(value) is dict else value
 
 
-def _inside(way: Way) -> ColumnElement[Any]:
+def inside(way: Way) -> ColumnElement[Any]:
+    """What a way leads to in JSONB."""
     return func.jsonb_extract_path(way.column, *map(searchable, way.names), type_=JSONB)
 
 
-def _path(way: Way) -> str | None:
+def json_path(way: Way) -> str | None:
     """The way down in SQLite's own notation; None for names that would be taken for part of it."""
     if not all(_PLAIN_NAME.fullmatch(name) for name in way.names):
         return None
@@ -309,9 +348,8 @@ def _length(condition: Condition) -> int:
 
 def _is_served(condition: Condition) -> bool:
     if isinstance(condition, Comparison):
-        is_own = condition.name in _OWN_TEXTS or condition.name in _OWN_MAPPINGS
-        is_few = condition.operator == "==" or (condition.operator == "isin" and len(condition.value) <= _MOST_VALUES)
-        return is_few and not is_own and not condition.name.startswith(("metadata.", "provenance."))
+        is_few = condition.operator == "==" or (condition.operator == "isin" and len(condition.value) <= MOST_VALUES)
+        return is_few and bool(token_names(condition.name))
     if isinstance(condition, And):
         return any(map(_is_served, condition.conditions))
     return isinstance(condition, Or) and all(map(_is_served, condition.conditions))

@@ -8,18 +8,20 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, bindparam, column, delete, func, insert, select, table
+from sqlalchemy import Connection, bindparam, delete, func, select
 
 from ..._fs import NamedTuple, abandoned_drafts, remember, remove_drafts, watch_forks
 from ..._locks import KeyLock, KeyLocks
 from ..._record import RunRecord, copy_record
 from ...errors import IndexCorruptError
 from ...query import EVERY_RUN, Condition, Where, condition_of, fields_of, has_name, param, predicate
-from .._base import Index
+from .._base import Block, Index
 from .._token import IndexToken, has_token_beside, token_beside
+from ._file_insertion import insert_into_file
 from ._folder import RememberedFolder
 from ._identity import given_identity, identity_of
-from ._pages import chunks, newest_of, rows_found, rows_under, rows_using
+from ._order import order_of
+from ._pages import chunks, count_rows, crowded_of, newest_of, rows_found, rows_in_order, rows_under, rows_using
 from ._schema import record_of, row_of, runs, searchable, tokens, tokens_of
 from ._server import server_and_leases
 from ._sqlite import SQLiteFile
@@ -37,11 +39,8 @@ _NEWEST = (
     .order_by(runs.c.id.desc())
     .limit(1)
 )
-_KNOWN = select(runs.c.id).where(runs.c.uid == bindparam("uid"))
 _COUNT = select(func.count()).select_from(runs)
 _WITHOUT_TOKEN = delete(tokens).where(tokens.c.token == bindparam("a_token"), tokens.c.run_id == bindparam("a_run"))
-_sequence = table("sqlite_sequence", column("name"), column("seq"))
-_LAST_NUMBER = select(_sequence.c.seq).where(_sequence.c.name == runs.name)  # given, though perhaps deleted since
 
 
 class SQLIndex(Index):
@@ -153,6 +152,12 @@ class SQLIndex(Index):
                 if (record := self._read(*row)).params_hash in wanted:
                     yield record
 
+    def crowded(self, hashes: Collection[str]) -> Collection[str]:
+        """Return those of some hashes that several rows have; some hundred by each statement."""
+        keys = set(map(searchable, hashes))
+        found: set[str] = self._database.read(lambda connection: set(crowded_of(connection, keys)), set())
+        return [params_hash for params_hash in hashes if searchable(params_hash) in found]
+
     def find_many_by_hash(self, hashes: Collection[str]) -> dict[str, RunRecord]:
         """As `peek` for each of these hashes that has a record; a thousand by each statement."""
         version = self._database.version()
@@ -201,12 +206,28 @@ class SQLIndex(Index):
         records = self._found(condition, newest_first, (min if newest_first else max)(ids))
         return (one for one in records if is_meant(fields_of(one)))
 
+    def iter_in_order(
+        self, order_by: Sequence[str], where: Where | None = None, *, newest_first: bool = False
+    ) -> Iterator[Block]:
+        """Yield what a query means in blocks; the database sorts what it can tell the place of."""
+        condition = condition_of(where)
+        order = order_of(order_by, newest_first, self._database.kind)
+        if order is None:
+            yield Block(False, self.iter(condition, newest_first=newest_first))
+            return
+        is_meant = predicate(condition)
+        for is_in_order, rows in rows_in_order(self._database, condition, order, newest_first=newest_first):
+            records = (self._read(row.id, row.document) for row in rows)
+            yield Block(is_in_order, (record for record in records if is_meant(fields_of(record))))
+
     def count(self, where: Where | None = None) -> int:
-        """Return how many records a query means, or how many there are; the latter without reading them."""
+        """Return how many records a query means, or how many there are; none is read that the database can tell."""
         condition = condition_of(where)
         if condition == EVERY_RUN:
             return self._database.read(lambda connection: connection.execute(_COUNT).scalar_one(), 0)
-        return sum(1 for _ in self.iter(condition))
+        meant, others = count_rows(self._database, condition)
+        is_meant = predicate(condition)
+        return meant + sum(is_meant(fields_of(self._read(row.id, row.document))) for row in others)
 
     def has_param(self, name: str) -> bool:
         """Tell whether any record has a parameter, or a field of its own, of this (perhaps dotted) name."""
@@ -330,7 +351,7 @@ class SQLIndex(Index):
 
         def work(connection: Connection) -> None:
             self._folder.tell(connection)
-            _insert_into_file(connection, records, rows)
+            insert_into_file(connection, records, rows)
 
         self._database.write(work)
         self._folder.is_told = True
@@ -374,16 +395,3 @@ class _Shown(NamedTuple):
 def _end_all(opened: list[Leases | SQLiteFile | PostgresServer]) -> None:
     for part in opened:
         part.end()
-
-
-def _insert_into_file(connection: Connection, records: Sequence[RunRecord], rows: Sequence[dict[str, Any]]) -> None:
-    if connection.execute(_KNOWN, {"uid": rows[0]["uid"]}).first() is not None:
-        return  # committed before, by an attempt that was disturbed only then
-    # Nobody else writes meanwhile: the numbers can be given here, for the tokens to refer to.
-    first = (connection.execute(_LAST_NUMBER).scalar_one_or_none() or 0) + 1
-    numbered = [{**row, "id": first + place} for place, row in enumerate(rows)]
-    connection.execute(insert(runs), numbered)
-    entries = [(token, first + place) for place, record in enumerate(records) for token in tokens_of(record)]
-    if entries:
-        ordered = [{"token": token, "run_id": run_id} for token, run_id in sorted(entries)]
-        connection.execute(insert(tokens), ordered)

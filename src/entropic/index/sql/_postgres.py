@@ -14,6 +14,7 @@ made twice.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import random
 import socket
@@ -24,13 +25,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from psycopg import errors as refusals
-from sqlalchemy import Connection, Engine, create_engine, func, select, text
+from sqlalchemy import Connection, Engine, and_, create_engine, func, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ... import _log
 from ...errors import IndexUnavailableError
 from ._conditions import Narrowing, PostgresNarrowing
-from ._schema import leases, make_tables, require_known, runs, schema
+from ._schema import LAST_INDEX, leases, make_tables, require_known, runs, schema
 from ._url import DatabasePlace
 
 _READ_PATIENCE_SECONDS = 15.0
@@ -44,14 +45,15 @@ _CHORE_SECONDS = 1.0
 _LOOK_SECONDS = 5.0
 _AWAY_SECONDS = 0.2
 _MAKING_TABLES = 0x656E74726F706963  # "entropic": nobody else makes tables while this is held
-_KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 6}
+# The last one: what a server that is cut off was sent would be sent again for a quarter of an hour.
+_KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 6, "tcp_user_timeout": 60_000}
 _PASSING_CODES = ("08", "57P", "40001", "40P01")
 _NO_CONNECTION = "53300"
 _NO_TABLE = "42P01"
 _AT_LIMIT = ("too many clients", "too many connections", "remaining connection slots", "no more connections")
 _FOR_A_MOMENT = ("is starting up",)  # refused before there is a code
 _KNOWN_VERSION = select(func.max(schema.c.version))
-_IS_WHOLE = select(func.to_regclass(leases.name).is_not(None))
+_IS_WHOLE = select(and_(*(func.to_regclass(name).is_not(None) for name in (leases.name, LAST_INDEX))))
 
 # Whether a connection more might be refused: by the server, by the database, or to the role.
 _IS_CROWDED = text("""
@@ -84,12 +86,16 @@ class PostgresServer:
 
     Attributes:
         is_durable: As given.
+        kind: Of database.
     """
+
+    kind = "postgresql"
 
     def __init__(self, place: DatabasePlace, durable: bool) -> None:
         self._place = place
         self.is_durable = durable
         self._opened: Engine | None = None
+        self._closed: weakref.WeakSet[Engine] = weakref.WeakSet()
         self._has_answered = self._is_ready = self._is_whole = self._may_write = False
         self._chore: weakref.WeakMethod[Callable[[], bool]] | None = None
         self._keeper: threading.Thread | None = None
@@ -153,7 +159,7 @@ class PostgresServer:
         """None: what has changed on a server, only the server can tell."""
         return None
 
-    def narrowing(self, connection: Connection) -> Narrowing:
+    def narrowing(self, connection: Connection, *, each: bool = False) -> Narrowing:
         """How conditions are told to this database."""
         return PostgresNarrowing()
 
@@ -178,6 +184,7 @@ class PostgresServer:
         """Close every connection."""
         engine, self._opened = self._opened, None
         if engine is not None:
+            self._closed.add(engine)
             engine.dispose()
 
     end = close
@@ -212,13 +219,15 @@ class PostgresServer:
     # ---- patience ---------------------------------------------------------------------------------------------------
 
     def _patiently(self, attempt: Callable[[], T], patience_seconds: float) -> T:
-        began, pause, has_said = time.monotonic(), 0.05, False
+        began, pause, has_said = math.inf, 0.05, False
         while True:
             try:
                 answer = attempt()
                 self._has_answered = True
                 return answer
             except SQLAlchemyError as error:
+                # Since it has failed: a server that was silent for long, and then ended, is back in a moment.
+                began = min(began, time.monotonic())
                 patience = _LIMIT_PATIENCE_SECONDS if patience_seconds and _is_at_limit(error) else patience_seconds
                 left_seconds = began + patience - time.monotonic()
                 if left_seconds <= 0 or not self._may_pass(error):
@@ -259,12 +268,21 @@ class PostgresServer:
             time.sleep(away)
         with self._turns:
             try:
-                with self._engine().connect() as connection:
+                with self._connection(self._engine()) as connection:
                     yield connection
             finally:
                 self._used = time.monotonic()
                 self._has_connection = True
                 self._keep_chores()
+
+    @contextlib.contextmanager
+    def _connection(self, engine: Engine) -> Iterator[Connection]:
+        with engine.connect() as connection:
+            try:
+                yield connection
+            finally:
+                if engine in self._closed:  # meanwhile, by another thread: nobody would close this one
+                    connection.invalidate()
 
     def _engine(self) -> Engine:
         if self._opened is None:
@@ -327,7 +345,8 @@ class PostgresServer:
 
     def _is_crowded(self, engine: Engine) -> bool:
         try:
-            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            with self._connection(engine) as connection:
+                connection.execution_options(isolation_level="AUTOCOMMIT")
                 return bool(connection.execute(_IS_CROWDED).scalar_one())
         except SQLAlchemyError:
             return True  # it is of no use to anybody

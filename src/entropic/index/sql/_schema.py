@@ -45,7 +45,7 @@ VERSION = 1
 """Of the tables below; written beside them."""
 
 _REFUSED = re.compile("[\0\ud800-\udfff]")
-_REPLACEMENT = "\ufffd"
+REPLACEMENT = "\ufffd"
 _JSON = JSON().with_variant(JSONB(), "postgresql")
 
 tables = MetaData()
@@ -107,12 +107,34 @@ leases = Table(
 TIME_KEY = 'left(entropic_runs.created_at, 64) COLLATE "C"'
 FUNCTION_KEY = "left(jsonb_extract_path_text(entropic_runs.provenance, 'function'), 200)"
 KEY_LENGTHS = {TIME_KEY: 64, FUNCTION_KEY: 200}
+PATH_KEY = {"sqlite": "result_path", "postgresql": "left(entropic_runs.result_path, 200)"}
+PATH_LENGTH = 200
+# Results whose files cannot be told from their path: more than a bare name, or such a name in a folder by hash. They
+# are few, as a rule, and looked at before a file is removed.
+_DIGITS = ", ".join(f"'{digit}'" for digit in "0123456789abcdef")
+_IN_FOLDER = " AND ".join(f"substr(result_path, {place}, 1) IN ({_DIGITS})" for place in (1, 2))
+_NAME = f"CASE WHEN {_IN_FOLDER} AND substr(result_path, 3, 1) = '/' THEN substr(result_path, 4) ELSE result_path END"
+_SIBLINGS = "'\"siblings\"'"
+ELSEWHERE = {
+    kind: f"({find}({_NAME}, '/') > 0 OR {find}({_NAME}, {make}(92)) > 0 OR {find}(document, {_SIBLINGS}) > 0)"
+    for kind, find, make in (("sqlite", "instr", "char"), ("postgresql", "strpos", "chr"))
+}
+LAST_INDEX = "entropic_runs_elsewhere"
 _FURTHER_INDEXES = {
-    "sqlite": ["CREATE INDEX IF NOT EXISTS entropic_runs_by_time ON entropic_runs (created_at, id)"],
-    "postgresql": [
-        f"CREATE INDEX IF NOT EXISTS entropic_runs_by_time ON entropic_runs (({TIME_KEY}), id)",
-        f"CREATE INDEX IF NOT EXISTS entropic_runs_by_function ON entropic_runs (({FUNCTION_KEY}), id)",
-    ],
+    "sqlite": {
+        "entropic_runs_by_time": "(created_at, id)",
+        # The params of all runs are looked through without their documents, which are ten times as long.
+        "entropic_runs_by_params": "(params)",
+        "entropic_runs_by_path": f"({PATH_KEY['sqlite']})",
+        LAST_INDEX: f"(id) WHERE {ELSEWHERE['sqlite']}",
+    },
+    "postgresql": {
+        "entropic_runs_by_time": f"(({TIME_KEY}), id)",
+        "entropic_runs_by_function": f"(({FUNCTION_KEY}), id)",
+        "entropic_runs_by_beginning": "(params_hash text_pattern_ops)",
+        "entropic_runs_by_path": f"(({PATH_KEY['postgresql']}))",
+        LAST_INDEX: f"(id) WHERE {ELSEWHERE['postgresql']}",
+    },
 }
 
 
@@ -150,8 +172,8 @@ def make_tables(connection: Connection, place: str) -> None:
     unneeded = leases if kind == "sqlite" else tokens
     is_new = not has_tables(connection, place)
     tables.create_all(connection, tables=[table for table in tables.sorted_tables if table is not unneeded])
-    for statement in _FURTHER_INDEXES[kind]:
-        connection.exec_driver_sql(statement)
+    for name, columns in _FURTHER_INDEXES[kind].items():
+        connection.exec_driver_sql(f"CREATE INDEX IF NOT EXISTS {name} ON {runs.name} {columns}")
     if is_new:
         connection.execute(insert(schema).values(version=VERSION))
 
@@ -192,7 +214,7 @@ def searchable(value: Any) -> Any:
     """A value as the database searches it; equal for all values that a query takes for equal."""
     kind = type(value)
     if kind is str:
-        return _REFUSED.sub(_REPLACEMENT, value)
+        return _REFUSED.sub(REPLACEMENT, value)
     if kind is float:
         return rounded(value) + 0.0 if math.isfinite(value) else encode(value)
     if kind is dict:

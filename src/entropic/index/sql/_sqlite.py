@@ -26,15 +26,14 @@ from ... import _log
 from ..._fs import is_settled, make_folder, replacing, require_access
 from ...errors import IndexUnavailableError
 from ._attempts import Attempt, EndingConnection
-from ._conditions import Narrowing, SQLiteNarrowing
-from ._schema import has_tables, make_tables, tokens
+from ._conditions import ENOUGH, Narrowing, SQLiteNarrowing
+from ._schema import LAST_INDEX, has_tables, make_tables, tokens
 from ._url import DatabasePlace
 
 _BUSY_SECONDS = 60.0
 _ATTEMPTS = 20
 _MOST_DISTURBED = 1000
-_ENOUGH = 1000  # entries to count before a value is called frequent
-_IS_WHOLE = text("SELECT 1 FROM sqlite_master WHERE name = 'entropic_runs_by_time'")  # which is made last
+_IS_WHOLE = text(f"SELECT 1 FROM sqlite_master WHERE name = '{LAST_INDEX}'")
 
 T = TypeVar("T")
 Signature = tuple[int, ...]
@@ -50,7 +49,12 @@ class SQLiteFile:
     Args:
         place: Where it is.
         durable: Sync every commit to disk.
+
+    Attributes:
+        kind: Of database.
     """
+
+    kind = "sqlite"
 
     def __init__(self, place: DatabasePlace, durable: bool) -> None:
         assert place.path is not None
@@ -120,14 +124,14 @@ class SQLiteFile:
         except (SQLAlchemyError, sqlite3.Error, FileNotFoundError):
             return None
 
-    def narrowing(self, connection: Connection) -> Narrowing:
-        """How conditions are told to this database."""
+    def narrowing(self, connection: Connection, *, each: bool = False) -> Narrowing:
+        """How conditions are told to this database; to be asked of one run after the other, if *each*."""
 
         def count(token: int) -> int:
-            some = select(tokens.c.run_id).where(tokens.c.token == token).limit(_ENOUGH).subquery()
+            some = select(tokens.c.run_id).where(tokens.c.token == token).limit(ENOUGH).subquery()
             return connection.execute(select(func.count()).select_from(some)).scalar_one()
 
-        return SQLiteNarrowing(count)
+        return SQLiteNarrowing(count, each=each)
 
     def require_writable(self) -> None:
         """

@@ -106,6 +106,14 @@ class TinyDBIndex(Index):
         record = self._reader.find(params_hash)
         return None if record is None else copy_record(record)
 
+    def absent_among(self, hashes: Collection[str]) -> set[str]:
+        """Return those of some hashes that no record is under; by one look at the file."""
+        with self._reader.opened() as descriptor:
+            if descriptor is None:
+                return {*hashes}
+            found = self._reader.ask(descriptor, lambda content: [content.find(descriptor, one) for one in hashes])
+        return {params_hash for params_hash, line in zip(hashes, found, strict=True) if line is None}
+
     def find_all_by_hash(self, params_hash: str) -> list[RunRecord]:
         """Return the records under this hash, oldest first."""
         return self._reader.find_all(params_hash)
