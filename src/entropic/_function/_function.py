@@ -111,7 +111,8 @@ class FunctionCache:
             fields["version"] = normalize(options.version)
         self.closure = Closure(function, self.name, fields)
         self.hits, self.misses = Counter(), Counter()
-        self._known_key = RememberedKeys(self.closure.identity, self.digest).key if self._has_plain_keys() else no_key
+        remembered = RememberedKeys(self.closure.identity, self.digest, may_change=self.closure.may_change)
+        self._known_key = remembered.key if self._has_plain_keys() else no_key
         self.claim, self.replaced = self._claimed(is_copy=is_copy)
         make_known(self.name, self)
         self._is_method = may_be_method(function) and not isinstance(decorated, staticmethod)
