@@ -15,6 +15,7 @@ from unittest import mock
 
 import pytest
 
+from entropic import Store, cached
 from entropic._code import Code, Fingerprint, _source
 from entropic._code._comparison import changes
 
@@ -567,3 +568,25 @@ def test_a_module_that_is_edited_before_it_is_loaded_is_read_again(kind: str, mo
     assert module.f(1) == 2000
     late.write_text("K = 30")
     assert code.now() is code.before_run() is edited
+
+
+def test_a_module_that_is_edited_during_the_run_that_loads_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before or after the edit, nobody can tell: the run is of neither code. The next one is of what is loaded."""
+    edit = "if 'EDIT' in os.environ: pathlib.Path(os.environ['EDIT']).write_text('K = 2000')"
+    run = "import late\n    result_path.write_text(str(late.K))"
+    files = project(f"import os, pathlib\ndef f(n, *, result_path):\n    {edit}\n    {run}", late="K = 1")
+    module = loaded(files, monkeypatch)
+    f = cached(store, on_change="rerun", name="f", load=Path.read_text)(module.f)
+    late = Path(str(module.__file__)).with_name("late.py")
+    monkeypatch.setenv("EDIT", str(late))
+
+    assert f(1) == "2000"
+    monkeypatch.delenv("EDIT")
+    assert "edited during the run that loaded it" in str(f.explain(1))
+    assert f(2) == "2000"
+    assert f.retrieve(2) is not None
+
+    late.write_text("K = 1")
+    module = loaded(files, monkeypatch)
+    f = cached(store, on_change="rerun", name="f", load=Path.read_text)(module.f)
+    assert (f(1), f(2)) == ("1", "1")

@@ -209,6 +209,16 @@ def test_a_store_that_takes_long_to_fail_is_not_asked_five_times(
     assert len([path for method, path in s3_proxy.names if asks("PUT")(method, path)]) == 1
 
 
+def test_a_store_is_asked_again_by_us_alone(first: Store, s3_proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its libraries would ask again as well, each within the other's attempts."""
+    monkeypatch.delenv("AWS_MAX_ATTEMPTS")
+    s3_proxy.fail(always="InternalError", of=asks("PUT"))
+
+    with pytest.raises(StoreWriteError, match="Cannot record the run"):
+        first.run({"n": 1}, write)
+    assert len([path for method, path in s3_proxy.names if asks("PUT")(method, path)]) == 4
+
+
 def test_a_result_that_cannot_be_removed_there_is_removed_here(first: Store, s3_proxy: Proxy) -> None:
     """Its record is gone; `check` lists the object that is left."""
     path = first.run({"n": 1}, write).result_path

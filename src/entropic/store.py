@@ -239,7 +239,7 @@ class Store:
             >>> Store("results", "runs.json").retrieve({"n": 123456}) is None
             True
         """
-        return self._engine.retrieve(make_key(params))
+        return self._engine.retrieve(self._engine.key_of(params, None))
 
     def explain(self, params: Mapping[str, Any]) -> Explanation:
         """

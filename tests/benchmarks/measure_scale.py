@@ -19,6 +19,8 @@ SMALL = [
     "list(limit=10, after=)",
     "list(limit=10, current=True)",
     "list of 10 matches",
+    "list sorted by a parameter",
+    "count of a comparison",
     "list by a whole hash",
     "list by the beginning of a hash",
     "a hit",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ._environment import environment
     from ._fingerprint import Code, Fingerprint
     from ._foreign import ForeignCodebook
+    from ._graph import Unloaded
     from ._history import Codebook
     from ._ownership import EVERYTHING_OWN, Ownership, project_of
     from ._provenance import Meter, circumstances
@@ -34,6 +35,7 @@ __all__ = [
     "RunNotes",
     "SharedCodebook",
     "SharedRunNotes",
+    "Unloaded",
     "circumstances",
     "code_digest",
     "code_in",
@@ -55,6 +57,7 @@ __getattr__, __dir__ = door(
         "_comparison": "Change diff_of is_of_a_class",
         "_environment": "environment",
         "_fingerprint": "Code Fingerprint",
+        "_graph": "Unloaded",
         "_foreign": "ForeignCodebook",
         "_history": "Codebook",
         "_ownership": "EVERYTHING_OWN Ownership project_of",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from .._fs import NamedTuple
 from ._fingerprint import Fingerprint
-from ._units import IMPORT, ITSELF, RESULT, SAVE, SOURCE, Part
+from ._units import EDITED, IMPORT, ITSELF, RESULT, SAVE, SOURCE, Part
 
 UNKNOWN = "its code (which part is not known: what was noted of it is missing)"
 _LONGEST_DIFF = 60
@@ -78,6 +78,9 @@ def changes(old_fingerprint: Fingerprint, new_fingerprint: Fingerprint) -> list[
                     found,
                     Change(f"a {label.replace(RESULT, 'result of `')}` by earlier code, which it has used", old, new),
                 )
+            elif label.startswith(EDITED):
+                name = f"module `{label.removeprefix(EDITED)}`, which was edited during the run that loaded it"
+                _note(found, Change(name, old, new))
             elif _is_made_of(label, old):
                 _note(found, Change(_difference(old, new), old, new))
             elif is_same and not is_other_python and label not in old.text.quiet | new.text.quiet and is_import(label):

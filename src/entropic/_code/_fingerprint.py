@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from ._late import constants, drafts
 from ._names import Binding, any_changed
 from ._objects import ABSENT
 from ._ownership import EVERYTHING_OWN, Ownership
-from ._units import RESULT, Part, digest_of
+from ._units import EDITED, RESULT, Part, digest_of
 
 if TYPE_CHECKING:
     from ._arrays import Reading
@@ -42,7 +43,10 @@ class Fingerprint:
     Attributes:
         bytecode: Digest for this version of Python, marked with it: of what compiled code and live objects say.
         parts: As given.
+        unloaded: The modules that are not loaded, of which it has the source.
     """
+
+    unloaded: Sequence[Unloaded] = ()
 
     def __init__(self, parts: Sequence[Part], bytecode: str = "") -> None:
         self.parts = parts
@@ -52,10 +56,17 @@ class Fingerprint:
 
     def with_results(self, results: Mapping[str, str]) -> Fingerprint:
         """That of a run which has used results by other code: the digest of that, by the name of a cached function."""
-        from copy import copy  # for a run that has used such results
+        return self._with({f"{RESULT}{name}": f"by {code}" for name, code in results.items()})
+
+    def with_edited(self, names: Iterable[str]) -> Fingerprint:
+        """That of a run which has loaded modules that were edited meanwhile: before or after, nobody can tell."""
+        return self._with({f"{EDITED}{name}": os.urandom(8).hex() for name in names})
+
+    def _with(self, edges: Mapping[str, str]) -> Fingerprint:
+        from copy import copy  # for few runs
 
         itself = copy(self.parts[0])
-        itself.edges = {**itself.edges, **{f"{RESULT}{name}": f"by {code}" for name, code in results.items()}}
+        itself.edges = {**itself.edges, **edges}
         return Fingerprint([itself, *self.parts[1:]])
 
     @functools.cached_property
@@ -160,6 +171,11 @@ class Code:
             return self._look()
         return self.now()
 
+    def with_edited(self, fingerprint: Fingerprint, names: Iterable[str]) -> Fingerprint:
+        """That of a run which has loaded modules that were edited meanwhile; what is loaded now is seen next time."""
+        self._look_back = None
+        return fingerprint.with_edited(names)
+
     def after_run(self) -> None:
         """
         What the run has changed in place is its own state, such as a memo, and counts as it was before.
@@ -190,6 +206,7 @@ class Code:
         last = self._last_fingerprint
         if last is not None and last.bytecode == fingerprint.bytecode:
             fingerprint = last
+        fingerprint.unloaded = walk.graph.unloaded
         self._last_fingerprint = fingerprint
         self._look_back = _Look.of(fingerprint, walk.graph)
         return fingerprint

@@ -63,20 +63,31 @@ class Unloaded(NamedTuple):
         name: Its full name.
         file: Its file.
         stamp: Of the file, from before it was read; None if there was none.
+        content: Its bytes.
     """
 
     name: str
     file: str
     stamp: Stamp | None
+    content: bytes
 
     @classmethod
     def at(cls, name: str, file: str) -> Unloaded:
         """As it is now."""
-        return cls(name, file, _stamp_of(file))
+        return cls(name, file, _stamp_of(file), _content_of(file))
 
     def has_changed(self) -> bool:
         """Whether its file is another one now; what was loaded since is not read any more."""
-        return self.name not in sys.modules and _stamp_of(self.file) != self.stamp
+        return not self.is_loaded() and _stamp_of(self.file) != self.stamp
+
+    def is_loaded(self) -> bool:
+        """Whether it was loaded since."""
+        return self.name in sys.modules
+
+    def is_loaded_and_edited(self) -> bool:
+        """Whether it was loaded since, and its file says something else now."""
+        is_touched = self.is_loaded() and _stamp_of(self.file) != self.stamp
+        return is_touched and _content_of(self.file) != self.content
 
 
 def _stamp_of(file: str) -> Stamp | None:
@@ -84,6 +95,14 @@ def _stamp_of(file: str) -> Stamp | None:
         return Stamp.of(os.stat(file))
     except OSError:
         return None
+
+
+def _content_of(file: str) -> bytes:
+    try:
+        with open(file, "rb") as opened:
+            return opened.read()
+    except OSError:
+        return b""
 
 
 OwnState = dict[Place, tuple[Any, str]]

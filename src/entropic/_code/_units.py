@@ -27,6 +27,9 @@ SAVE = "save="
 RESULT = "result of "
 """Before the name of a cached function of which a run has used a result by earlier code."""
 
+EDITED = "edited in the run: "
+"""Before the name of a module that was edited during the run that loaded it."""
+
 IMPORT = "import "
 """Before what an import in the body of a function leads to, as it is loaded."""
 

@@ -58,6 +58,7 @@ class RunGroup:
         self._timer: threading.Timer | None = None
         self._hearing: hearing_signals | None = None
         self._is_running = False
+        self._around: RunGroup | None = None
 
     @staticmethod
     def of(engine: RunCache) -> RunGroup | None:
@@ -65,14 +66,18 @@ class RunGroup:
         return RunGroup(engine) if engine.recorder.can_insert_together() else None
 
     def __enter__(self) -> RunGroup:
-        self._engine.writer.groups[self._thread] = self
+        groups = self._engine.writer.groups
+        self._around, groups[self._thread] = groups.get(self._thread), self
         return self
 
     def __exit__(self, *exception: object) -> None:
         try:
             self.commit()
         finally:
-            self._engine.writer.groups.pop(self._thread, None)
+            groups = self._engine.writer.groups
+            del groups[self._thread]
+            if self._around is not None:  # that of a run which sweeps
+                groups[self._thread] = self._around
 
     def obtain(self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None) -> Any:
         """As `RunCache.obtain` without waiting; what it returns is made a record of by `settled`."""

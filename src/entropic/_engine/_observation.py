@@ -6,14 +6,14 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from .._code import Fingerprint, Meter, RunNotes
+from .._code import Fingerprint, Meter, RunNotes, Unloaded
 from .._fs import remember
 from .._record import SameFields
 from ..hashing import Key, decode_params
 from ._staleness import StalenessPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _MANY_KINDS = 1024
 _NOTHING: dict[str, Any] = {}
@@ -39,6 +39,7 @@ class Observation:
     """
 
     _code: Fingerprint | None = None
+    _unloaded: Sequence[Unloaded] = ()
     _circumstances = _NOTHING
     _meter: Meter | None = None
     _reading: contextlib.AbstractContextManager[dict[str, Any]] | None = None
@@ -63,6 +64,8 @@ class Observation:
         self._is_under_way = True
         if policy is not None:
             self._code = policy.before_run()
+            if self._code.unloaded:
+                self._unloaded = [one for one in self._code.unloaded if not one.is_loaded()]
             self._reading = policy.reading()
             if self._reading is not None:
                 self._reads = self._reading.__enter__()
@@ -109,8 +112,9 @@ class Observation:
         """
         if self._reads is not None:
             self.provenance["reads"] = self._reads
-        if used and self._policy is not None and self._code is not None:
-            self._code = self._policy.with_results(self._code, used)
+        edited = [one.name for one in self._unloaded if one.is_loaded_and_edited()] if self._unloaded else []
+        if (used or edited) and self._policy is not None and self._code is not None:
+            self._code = self._policy.as_it_ran(self._code, used, edited)
         environment = "" if self._notes is None else self._notes.after_run()
         kind = (self._key.identity.line, self._code, self._place, self._reason, id(self._circumstances), environment)
         same = _same.get(kind)

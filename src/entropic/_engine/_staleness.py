@@ -49,9 +49,7 @@ class StalenessPolicy:
         reads: What watches the files that its runs read, if they are watched.
 
     Attributes:
-        function_name: As given.
-        on_change: As given.
-        place: As given.
+        function_name, on_change, place: As given.
     """
 
     def __init__(
@@ -306,17 +304,19 @@ class StalenessPolicy:
         """Notes what is read in a block, and yields what a record has to tell of it, whole at the end; or None."""
         return None if self._reads is None else self._reads.recording()
 
-    def with_results(self, fingerprint: Fingerprint, used: Mapping[str, str]) -> Fingerprint:
+    def as_it_ran(self, fingerprint: Fingerprint, used: Mapping[str, str], edited: Sequence[str]) -> Fingerprint:
         """
-        That of a run which has used results by earlier code: of each function, the code.
+        That of a run which has used results by earlier code, of each function the code, or loaded edited modules.
 
         Else what comes of a result that was handed out with a warning would be one of today's code. Where changed code
         is to run anew, that was decided for the function called, and not for this one.
         """
+        if edited:
+            fingerprint = self._code.with_edited(fingerprint, edited)
         if used and self.on_change == "warn":
             fingerprint = fingerprint.with_results(used)
-            self._codebook.keep(self.function_name, fingerprint)
             _current.note_use(self.function_name, fingerprint.digest)
+        self._codebook.keep(self.function_name, fingerprint)
         return fingerprint
 
     def warn_of_unseen(self, record: RunRecord) -> None:

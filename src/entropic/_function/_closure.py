@@ -57,6 +57,11 @@ class Closure:
         self._lock = threading.RLock()
         self._running = [thread for thread in self._running if thread == threading.get_ident()]
 
+    @property
+    def may_change(self) -> bool:
+        """Whether the identity may be another one later: not of a function that closes over nothing."""
+        return bool(self._cells)
+
     def identity(self) -> Identity:
         """
         The function's identity as of now.

@@ -22,11 +22,13 @@ class RememberedKeys:
 
     Args:
         identity: Tells the identity of the function as of now.
+        may_change: Whether that may be another one later.
         digest: Makes the key of a call.
     """
 
-    def __init__(self, identity: Callable[[], Identity], digest: Digest) -> None:
+    def __init__(self, identity: Callable[[], Identity], digest: Digest, *, may_change: bool) -> None:
         self._identity = identity
+        self._may_change = may_change
         self._digest = digest
         self._memory = _memory(identity(), digest)
 
@@ -40,7 +42,7 @@ class RememberedKeys:
             if type(value) not in PLAIN_TYPES:
                 return None
         of_identity, key = self._memory
-        if of_identity is not (identity := self._identity()):
+        if self._may_change and of_identity is not (identity := self._identity()):
             _, key = self._memory = _memory(identity, self._digest)
         try:
             return key(*args, **kwargs)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import hashing
 from .._fs import dataclass, field
-from ..hashing import RESERVED, decode_params, encode, fields_text
+from ..hashing import RESERVED, decode, decode_params, encode, fields_text
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -39,7 +39,15 @@ def _noted(provenance: dict[str, Any]) -> dict[str, Any]:
     for name in _OFTEN_THE_SAME & noted.keys():
         if type(noted[name]) is str:
             noted[name] = intern(noted[name])
-    return decode_params(noted)
+    return _decoded(noted)
+
+
+def _decoded(values: dict[str, Any]) -> dict[str, Any]:
+    """The same mapping, with its values decoded: most are plain, and there are many records."""
+    for name, value in values.items():
+        if type(value) is dict or type(value) is list:
+            values[name] = decode(value)
+    return values
 
 
 @dataclass(frozen=True, repr=False)
@@ -189,7 +197,7 @@ class RunRecord:
             raise ValueError("the record's 'metadata' or 'provenance' is not a mapping")
         record = object.__new__(cls)
         record.__dict__.update(
-            params=decode_params({intern(name): value for name, value in data.items() if name not in RESERVED}),
+            params=_decoded({intern(name): value for name, value in data.items() if name not in RESERVED}),
             params_hash=data["params_hash"],
             created_at=data["created_at"],
             metadata=decode_params(metadata),

@@ -210,12 +210,25 @@ class Bucket:
 
                     is_again = self._renewed_at is not None
                     # What others have made meanwhile is to be seen, so nothing of it is remembered.
-                    found = url_to_fs(self.url, use_listings_cache=False, skip_instance_cache=is_again)
+                    options = {"use_listings_cache": False, "skip_instance_cache": is_again, **_options_of(self.url)}
+                    found = url_to_fs(self.url, **options)
                 except ImportError as error:
                     package = error.name or "fsspec"
                     raise MissingExtraError(f"Cannot use {self.url!r}", package, "remote") from error
                 self._opened = {process: (found[0], found[1].rstrip("/"))}
             return self._opened[process]
+
+
+def _options_of(url: str) -> dict[str, Any]:
+    """
+    For S3, that its client does not ask again by itself, unless the user has said how often.
+
+    Two libraries ask again: without this a server that does not answer would be waited for by the one within the other,
+    and within us, for hours.
+    """
+    if not url.startswith(("s3://", "s3a://")) or "AWS_MAX_ATTEMPTS" in os.environ:
+        return {}
+    return {"config_kwargs": {"retries": {"total_max_attempts": 1}}}
 
 
 def _put_new(files: Any, source: str, path: str) -> None:

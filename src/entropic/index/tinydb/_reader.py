@@ -287,6 +287,8 @@ class LineReader(Generic[T]):
             known = self._taken()
             if known.content is content and content.end == place:
                 known.drop_found(content.appended(runs, texts))
+                if content.is_large:
+                    content.save_offsets(descriptor)
                 stamp = Stamp.of(os.fstat(descriptor))
                 if stamp.size == content.end + len(CLOSING):
                     known.trust(stamp)
@@ -372,7 +374,7 @@ class _Known(Generic[T]):
         """
         is_pinned = self.pin is not None and self.pin.identity[1] == stamp.inode
         only_grows = isinstance(self.content, LinesContent) and not self.content.is_large
-        shows_changes = stamp.is_settled() or (is_pinned and only_grows)
+        shows_changes = (is_pinned and only_grows) or stamp.is_settled()
         self.stamp = stamp if self.content.closed and shows_changes else None
 
     def unpin(self) -> None:

@@ -243,8 +243,6 @@ class LineWriter(Generic[T]):
             place = content.end
             self._append_lines(lock, content, texts)
             self.reader.note_appended(descriptor, content, place, runs, texts)
-            if content.is_large:
-                self.reader.ask(descriptor, lambda content: content.save_offsets(descriptor))
         else:
             lines = _format.joined(itertools.chain(content.texts(descriptor), texts))
             self._replace(lock, content, lines, content.other_tables)
