@@ -220,3 +220,29 @@ def test_a_long_list_takes_little_memory() -> None:
     count = len(found) - len(whole)
 
     assert (taken - before) / count < 500
+
+
+class Hiding:
+    """An index of somebody's own, around one of ours, which is asked for all that this one has not."""
+
+    def __init__(self, index: TinyDBIndex) -> None:
+        self._index = index
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._index, name)
+
+    def all(self) -> list[RunRecord]:
+        """Without those of an odd ``n``."""
+        return [one for one in self._index.all() if one.params["n"] % 2 == 0]
+
+
+@pytest.mark.usefixtures("short")
+def test_an_index_around_another_decides_what_is_listed(tmp_path: Path) -> None:
+    """Not the one within, whose lists are lines of its file."""
+    index = Hiding(TinyDBIndex(tmp_path / "runs.json", durable=False))
+    with Store(tmp_path / "results", index=index, file_suffix=".txt", durable=False) as store:
+        for n in range(9):
+            store.run({"n": n}, write)
+
+        assert [one.params["n"] for one in store.list()] == [0, 2, 4, 6, 8]
+        assert store.explain({"n": 9}).nearest[0].differences == ("n: 8 -> 9",)

@@ -19,6 +19,8 @@ SMALL = [
     "list(limit=10, after=)",
     "list(limit=10, current=True)",
     "list of 10 matches",
+    "list sorted by a parameter",
+    "count of a comparison",
     "list by a whole hash",
     "list by the beginning of a hash",
     "a hit",
@@ -27,7 +29,7 @@ SMALL = [
     "delete(remove_file=True)",
     "plan of 10 points",
 ]
-WHOLE = ["explain of a miss", "iter", "list"]
+WHOLE = ["explain of a miss", "iter", "list", "check", "prune, previewed", "rebuild"]
 
 
 def scale(populations: list[Population], scratch: Path, effort: Effort) -> list[Section]:

@@ -14,9 +14,11 @@ from fixtures import ASKED, GROUP, Population, simulate_plain
 from floors import bare_write
 from measure_hits import CHILDREN
 from report import Section, sized
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 from timing import Contenders, Effort, in_turn, interleaved, knows_peaks, peak_megabytes, processes_in_turn, python
 
-from entropic import Store
+from entropic import Store, param
 from entropic.index import SQLIndex, TinyDBIndex, copy
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
@@ -49,6 +51,7 @@ def sql(populations: list[Population], scratch: Path, effort: Effort) -> list[Se
         "miss": Section("Overhead of a miss by index, with syncs", OURS),
         "first": Section(f"Query with {GROUP} matches by index, first of a new store", OURS),
         "warm": Section(f"Query with {GROUP} matches by index, warm", OURS, goal="milliseconds at 1,000,000"),
+        "statements": Section("Statements to a PostgreSQL server, warm", "a hit", "statements", goal="1, a new run 4"),
         "memory": Section("Peak memory of a process, by index", OURS, "MB"),
         "listed": Section("Peak memory of a list of everything, by index", OURS, "MB"),
     }
@@ -71,6 +74,8 @@ def _figures(
     times = in_turn(_misses(stores, scratch / f"writes{population.size}"), effort.misses)
     runner = times.pop("the runner alone")
     yield "miss", {name: seconds - runner for name, seconds in times.items()}
+    if "PostgreSQL" in stores:
+        yield "statements", _statements(stores["PostgreSQL"])
     for store in stores.values():
         store.close()
     commands = {name: place.command("hit") for name, place in places.items()}
@@ -78,6 +83,31 @@ def _figures(
     if knows_peaks():
         yield "memory", {name: peak_megabytes(place.command("hit", "peak")) for name, place in places.items()}
         yield "listed", {name: peak_megabytes(place.command("all", "peak")) for name, place in places.items()}
+
+
+def _statements(store: Store) -> dict[str, float]:
+    """What some questions ask of the server, once they were asked before."""
+    points, numbers = [{"n": -number} for number in range(1000)], itertools.count(2 * 10**9)
+    questions: Contenders = {
+        "a hit": lambda: store.run_or_retrieve(ASKED, simulate_plain),
+        "a new run": _miss(store, numbers),
+        "a plan of 1,000 points": lambda: store.plan(points),
+        "a count of a comparison": lambda: store.count(param("n") > 0),
+        "a list of ten": lambda: store.list(limit=10),
+    }
+    made: list[str] = []
+    note: Callable[..., None] = lambda *asked: made.append(asked[2])  # noqa: E731
+    counts = {}
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        for name, question in questions.items():
+            question()
+            made.clear()
+            question()
+            counts[name] = float(len(made))
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    return counts
 
 
 @contextlib.contextmanager

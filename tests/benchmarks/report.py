@@ -93,4 +93,5 @@ _UNITS: dict[str, Callable[[float], str]] = {
     "per second": lambda figure: f"{figure:,.0f}/s",
     "calls": lambda figure: f"{figure:.4g} calls",
     "runs": lambda figure: f"{figure:.0f} runs",
+    "statements": lambda figure: f"{figure:.0f}",
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import click
@@ -22,7 +21,6 @@ _CUT = "…"
 _MINUTES = len("2026-01-01 00:00")
 
 
-@dataclass(frozen=True)
 class Column:
     """
     One column.
@@ -37,18 +35,23 @@ class Column:
         shorter: The same in fewer letters, for a narrow terminal.
     """
 
-    title: str
-    cells: Sequence[str]
-    rank: int
-    is_param: bool = False
-    is_number: bool = False
-    is_whole: bool = False
-    shorter: Sequence[str] = field(default=())
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        title: str,
+        cells: Sequence[str],
+        rank: int,
+        *,
+        is_param: bool = False,
+        is_number: bool = False,
+        is_whole: bool = False,
+        shorter: Sequence[str] = (),
+    ) -> None:
         # Whatever a record holds, in whatever field: it writes one cell, and no more than that.
-        object.__setattr__(self, "title", one_line(self.title))
-        object.__setattr__(self, "cells", [one_line(cell) for cell in self.cells])
+        self.title = one_line(title)
+        self.cells = [one_line(cell) for cell in cells]
+        self.rank = rank
+        self.is_param, self.is_number, self.is_whole = is_param, is_number, is_whole
+        self.shorter = shorter
 
     @functools.cached_property
     def width(self) -> int:
@@ -64,7 +67,12 @@ class Column:
         """With texts of at most so many letters; numbers stay whole, as does the title."""
         if self.is_number or self.is_whole:
             return self
-        return replace(self, cells=[_cut(cell, width) for cell in self.cells])
+        return self.with_cells([_cut(cell, width) for cell in self.cells])
+
+    def with_cells(self, cells: Sequence[str]) -> Column:
+        """The same with other texts."""
+        kinds = {"is_param": self.is_param, "is_number": self.is_number, "is_whole": self.is_whole}
+        return Column(self.title, cells, self.rank, **kinds, shorter=self.shorter)
 
 
 def show(columns: Sequence[Column]) -> None:
@@ -170,7 +178,7 @@ def fitting(columns: Sequence[Column], width: int) -> list[Column]:
 
 
 def _with_shorter_ones(columns: list[Column]) -> list[Column]:
-    return [replace(column, cells=column.shorter) if column.shorter else column for column in columns]
+    return [column.with_cells(column.shorter) if column.shorter else column for column in columns]
 
 
 def _with_texts_of(letters: int) -> Callable[[list[Column]], list[Column]]:

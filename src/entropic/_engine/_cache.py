@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _fs, _locks, _record, _results, _tables, errors, query
-from .._code import Codebook, Fingerprint
 from .._fs import late
 from .._record import RunRecord, is_pinned
 from ..hashing import Key, PlainKeys, hash_params
@@ -35,10 +34,9 @@ from ._lookup import Lookup, agrees
 from ._open_caches import note_open
 from ._paths import ResultPaths
 from ._settings import Settings
-from ._staleness import StalenessPolicy
 
 if TYPE_CHECKING:
-    from .._code import RunNotes
+    from .._code import Codebook, Fingerprint, RunNotes
     from .._tables import Origin, RecordList
     from ..query import Condition, Selection
     from ._away import AwayResults
@@ -46,6 +44,7 @@ if TYPE_CHECKING:
     from ._folder import FolderIdentity
     from ._recorder import Recorder
     from ._run import Metadata
+    from ._staleness import StalenessPolicy
     from ._work import Work
     from ._writer import IndexWriter
 
@@ -79,7 +78,6 @@ class RunCache:
         results_dir = settings.results_dir
         self.settings = settings
         self.index = adapt(settings.index)
-        self.codebook = Codebook(results_dir) if self.away is None else self.away.codebook()
         self.paths = ResultPaths(results_dir, self.index, is_cache=settings.remote is not None)
         self.finder = finder = Finder(self.index, self.paths, away=self.away)
         self.recall, self.look_up, self.shown = finder.recall, finder.look_up, finder.shown
@@ -91,6 +89,12 @@ class RunCache:
         return RunCache, (self.settings,)
 
     # ---- what a look-up needs none of: made, and loaded, for those who run something ---------------------------------
+
+    @late
+    def codebook(self) -> Codebook:
+        from .._code import Codebook  # loaded by those who have functions, or run something
+
+        return Codebook(self.settings.results_dir) if self.away is None else self.away.codebook()
 
     @late
     def staging(self) -> _results.StagingArea:

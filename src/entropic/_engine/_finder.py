@@ -15,10 +15,11 @@ from ..hashing import Key, decode_params
 from ..index import Index
 from ._lookup import NOTHING, Candidate, Lookup, agrees, choose, most_telling
 from ._paths import ResultPaths
-from ._staleness import StalenessPolicy
 
 if TYPE_CHECKING:
     from typing import Protocol
+
+    from ._staleness import StalenessPolicy
 
     class Away(Protocol):
         """Where results are that are not here."""

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from .. import errors
-from .._code import Fingerprint
 from .._fs import NamedTuple, status_of, warn
 from .._record import RunRecord, path_text
 from ..hashing import PLAIN_TYPES, Identity, Key, canonical, encode, key_of
-from ._staleness import StalenessPolicy
 
 if TYPE_CHECKING:
+    from .._code import Fingerprint
     from ._manifest import Inspection
     from ._reads import Reads
+    from ._staleness import StalenessPolicy
 
 Kind = Literal["hit", "gone", "short", "changed", "other code", "other function", "none"]
 

@@ -96,12 +96,11 @@ class ResultPaths:
 
     def removable_test(self) -> Callable[[Path], bool]:
         """`is_removable`, for many paths at one time: the links of each folder on the way are resolved once."""
-        root = os.path.realpath(self.results_dir)
+        root, places = os.path.realpath(self.results_dir), _RealPaths()
         own = (os.path.join(root, _results.PRIVATE_FOLDER), *map(os.path.realpath, self.index_files()))
-        folders: dict[str, str] = {}
 
         def test(path: Path) -> bool:
-            real = _real_known(str(path), folders)
+            real = places.of(str(path))
             return _is_below(real, root) and not any(real == place or _is_below(real, place) for place in own)
 
         return test
@@ -114,15 +113,14 @@ class ResultPaths:
 
     def unused(self, paths: Iterable[Path]) -> dict[Path, bool]:
         """For each path, whether no record needs it, or anything in it or around it; links resolved."""
-        real = {path: _real_parent(str(path)) for path in paths}
-        asked = frozenset(real.values())
-        around = frozenset(str(above) for path in asked for above in Path(path).parents)
-        needed: set[str] = set()
-        for record in self._may_use(asked):
+        places = _RealPaths()
+        real = {path: places.named(str(path)) for path in paths}
+        touched, needed = _Touched(frozenset(real.values())), set[str]()
+        for record in self._may_use(touched.asked):
             for path in map(str, self.files_of(record)):
                 # A link that is a result is needed itself, and so is what it leads to.
-                for place in (_real_parent(path), _real(path)):
-                    needed.update(_touched(place, asked, around))
+                for place in {places.named(path), places.of(path)}:
+                    needed.update(touched.by(place))
         return {path: place not in needed for path, place in real.items()}
 
     def _may_use(self, places: Iterable[str]) -> Iterator[RunRecord]:
@@ -172,13 +170,49 @@ def _inside(path: str, folder: str) -> Path | None:
     return Path(relative) if is_inside else None
 
 
-def _touched(path: str, asked: frozenset[str], around: frozenset[str]) -> Iterator[str]:
-    """Which of the paths that were asked for are this one, lie around it, or (being below a folder) in it."""
-    if path in asked:
-        yield path
-    if path in around:
-        yield from (one for one in asked if _is_below(one, path))
-    yield from (above for above in map(str, Path(path).parents) if above in asked)
+class _Touched:
+    """
+    Which of some paths are another one, lie around it, or (being below a folder) in it.
+
+    Args:
+        asked: The paths, links resolved.
+    """
+
+    def __init__(self, asked: frozenset[str]) -> None:
+        self.asked = asked
+        self._around = frozenset(str(above) for path in asked for above in Path(path).parents)
+        self._above: dict[str, list[str]] = {}
+
+    def by(self, place: str) -> Iterator[str]:
+        """Those that a place touches."""
+        if place in self.asked:
+            yield place
+        if place in self._around:
+            yield from (one for one in self.asked if _is_below(one, place))
+        folder = os.path.dirname(place)
+        if folder not in self._above:
+            above = [one for one in map(str, (Path(folder), *Path(folder).parents)) if one in self.asked]
+            remember(self._above, folder, above, _MOST_FOLDERS)
+        yield from self._above[folder]
+
+
+class _RealPaths:
+    """Paths with the links in them resolved; those on the way to a folder are looked at once."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def named(self, path: str) -> str:
+        """A path with the links on the way to it resolved, but not the one it may be itself."""
+        folder, name = os.path.split(path)
+        if folder not in self._folders:
+            remember(self._folders, folder, _real(folder), _MOST_FOLDERS)
+        return os.path.join(self._folders[folder], name)
+
+    def of(self, path: str) -> str:
+        """A path with all links resolved; as it is, if no file can have that name."""
+        is_plain = os.path.basename(path) not in ("", os.curdir, os.pardir) and "\0" not in path
+        return self.named(path) if is_plain and not os.path.islink(path) else _real(path)
 
 
 def _is_below(path: str, folder: str) -> bool:
@@ -195,19 +229,6 @@ def _is_same(first: Path, second: Path) -> bool:
 def _real_parent(path: str) -> str:
     """A path with the links on the way to it resolved, but not the one it may be itself."""
     return os.path.join(_real(os.path.dirname(path)), os.path.basename(path))
-
-
-def _real_known(path: str, folders: dict[str, str]) -> str:
-    """As `_real`; of folders without the links on the way to them, some are known."""
-    folder, name = os.path.split(path)
-    try:
-        if name in ("", os.curdir, os.pardir) or os.path.islink(path):
-            return os.path.realpath(path)
-        if folder not in folders:
-            remember(folders, folder, os.path.realpath(folder), _MOST_FOLDERS)
-    except ValueError:
-        return path
-    return os.path.join(folders[folder], name)
 
 
 def _real(path: str) -> str:

@@ -101,13 +101,7 @@ class FunctionCache:
         self.comparison = options.compare
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
-        result_arg = None if options.save else options.result_arg
-        self.binding = Binding(function, result_arg, options.ignore, options.checkpoint_arg)
-        if self.binding.takes_checkpoint and options.watch_reads:
-            raise TypeError(
-                f"Cannot decorate {self.name}: with {options.checkpoint_arg} it cannot have watch_reads=True, since "
-                f"what is read by attempts that are killed is not known. Annotate parameters as InputFile instead."
-            )
+        self.binding = _binding_of(function, self.name, options)
         self.inputs = Inputs(function, self.binding.signature)
         self.floats = Floats(function, self.binding.signature)
         self.evolution = self._new_evolution()
@@ -117,12 +111,8 @@ class FunctionCache:
             fields["version"] = normalize(options.version)
         self.closure = Closure(function, self.name, fields)
         self.hits, self.misses = Counter(), Counter()
-        defaults = (parameter.default for parameter in self.binding.signature.parameters.values())
-        has_simple_defaults = PLAIN_TYPES.issuperset(type(value) for value in defaults if value is not Parameter.empty)
-        # A default may change, and a path says nothing of a file's content.
-        may_remember = has_simple_defaults and not self.inputs.names
         remembered = RememberedKeys(self.closure.identity, self.digest, may_change=self.closure.may_change)
-        self._known_key = remembered.key if may_remember else no_key
+        self._known_key = remembered.key if self._has_plain_keys() else no_key
         self.claim, self.replaced = self._claimed(is_copy=is_copy)
         make_known(self.name, self)
         self._is_method = may_be_method(function) and not isinstance(decorated, staticmethod)
@@ -131,6 +121,13 @@ class FunctionCache:
         self._reads = reads_watch(self.engine, self.name, function, options)
         self.watches = Watches(function, self._new_watch, names, self._ownership, is_method=self._is_method)
         self._watch = self.watches.own
+
+    def _has_plain_keys(self) -> bool:
+        """Whether plain arguments alone decide: a default may change, and a path says nothing of a file's content."""
+        defaults = (parameter.default for parameter in self.binding.signature.parameters.values())
+        return not self.inputs.names and PLAIN_TYPES.issuperset(
+            type(value) for value in defaults if value is not Parameter.empty
+        )
 
     # ---- what a hit needs none of: made, and loaded, for those who run something, or look at records -----------------
 
@@ -372,6 +369,17 @@ class FunctionCache:
     def cache_clear(self) -> None:
         self.records.forget()
         self.hits, self.misses = Counter(), Counter()
+
+
+def _binding_of(function: Callable[..., Any], name: str, options: CacheOptions) -> Binding:
+    result_arg = None if options.save else options.result_arg
+    binding = Binding(function, result_arg, options.ignore, options.checkpoint_arg)
+    if binding.takes_checkpoint and options.watch_reads:
+        raise TypeError(
+            f"Cannot decorate {name}: with {options.checkpoint_arg} it cannot have watch_reads=True, since "
+            f"what is read by attempts that are killed is not known. Annotate parameters as InputFile instead."
+        )
+    return binding
 
 
 def _seed_name(binding: Binding, seed: str | None) -> str | None:

@@ -40,7 +40,7 @@ class Entry:
     """
 
     def __init__(self, event: Event, document: dict[str, Any], index: str, at: str) -> None:
-        self.event = event
+        self.event: Event = event
         self.document = document
         self.index = index
         self.at = at

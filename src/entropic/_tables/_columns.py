@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from .._record import RunRecord, flatten, is_pinned, path_text, read_through
@@ -14,7 +13,6 @@ _MEASURED = "elapsed_seconds"
 _HEADS = ("function", "version", "pinned", "size_bytes")
 
 
-@dataclass
 class Table:
     """
     Rows that need not have all columns.
@@ -27,11 +25,18 @@ class Table:
         points: The parameters of each run, as its record has them.
     """
 
-    columns: list[str] = field(default_factory=list)
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    groups: dict[str, str] = field(default_factory=dict)
-    fields: dict[str, str] = field(default_factory=dict)
-    points: list[dict[str, Any]] = field(default_factory=list)
+    def __init__(self, columns: Iterable[str] = (), rows: Iterable[dict[str, Any]] = ()) -> None:
+        self.columns = [*columns]
+        self.rows = [*rows]
+        self.groups: dict[str, str] = {}
+        self.fields: dict[str, str] = {}
+        self.points: list[dict[str, Any]] = []
+
+    def with_rows(self, rows: list[dict[str, Any]]) -> Table:
+        """The same columns, with other rows."""
+        other = Table(self.columns, rows)
+        other.groups, other.fields, other.points = self.groups, self.fields, self.points
+        return other
 
     def own(self, name: str) -> str | None:
         """Return the column that holds a field of the records; None if there is none."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from .._fs import NamedTuple
 from .._record import RunRecord
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """
     What tables and pages need to know beside the records.
 

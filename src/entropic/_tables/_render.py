@@ -10,7 +10,6 @@ import csv
 import html
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from .._record import cell_text, local_time, plain_text
@@ -27,7 +26,7 @@ def for_people(table: Table) -> Table:
     rows = [
         {name: readers[name](value) if name in readers else value for name, value in row.items()} for row in table.rows
     ]
-    return replace(table, rows=rows)
+    return table.with_rows(rows)
 
 
 def _file_name(path: Any) -> Any:

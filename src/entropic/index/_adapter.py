@@ -11,6 +11,7 @@ from ._base import Index, IndexBackend
 
 # What such an object may do besides, under the names that `Index` gives it: a wrapper around one of our indexes keeps
 # its locks and its folder. Names that a list has too, such as ``count``, mean something else there.
+# ``listed`` and ``iter_near`` are not among them: they would pass over a wrapper that hides some of the records.
 _POWERS = (
     "clean_up",
     "close",
@@ -26,11 +27,9 @@ _POWERS = (
     "insert_under",
     "iter_after",
     "iter_in_order",
-    "iter_near",
     "key_locks",
     "leave_token",
     "leftovers",
-    "listed",
     "may_use",
     "peek",
     "read_intact",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import FrozenInstanceError
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from .._fs import NamedTuple
+from .._fs import LateModule, NamedTuple
 from ..hashing import canonical, decode
 from ._evaluate import MISSING, OPERATORS, look_up
+
+if TYPE_CHECKING:
+    import dataclasses
+else:  # loaded by those who try to change one
+    dataclasses = LateModule("dataclasses")
 
 PARENTHESES = "Combine conditions with &, | and ~, each in parentheses: (param('n') > 1) & (param('n') < 3)."
 
@@ -51,10 +55,14 @@ class Condition:
         return hash(self._essence())
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise FrozenInstanceError(f"Cannot set {name!r} of {self!r}: conditions do not change. Make another one.")
+        raise dataclasses.FrozenInstanceError(
+            f"Cannot set {name!r} of {self!r}: conditions do not change. Make another one."
+        )
 
     def __delattr__(self, name: str) -> None:
-        raise FrozenInstanceError(f"Cannot delete {name!r} of {self!r}: conditions do not change. Make another one.")
+        raise dataclasses.FrozenInstanceError(
+            f"Cannot delete {name!r} of {self!r}: conditions do not change. Make another one."
+        )
 
 
 class Comparison(Condition):

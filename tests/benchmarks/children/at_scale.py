@@ -38,6 +38,8 @@ ASKED = {
     "list(limit=10, after=)": lambda: store.list(limit=10, after=store.list(POINT)[0]),
     "list(limit=10, current=True)": lambda: store.list(limit=10, current=True),
     "list of 10 matches": lambda: store.list({"steps": 5001}),
+    "list sorted by a parameter": lambda: store.list(order_by="n", limit=10),
+    "count of a comparison": lambda: store.count(entropic.param("n") > 100),
     "list by a whole hash": lambda: store.list(hash_params(POINT)),
     "list by the beginning of a hash": lambda: store.list(hash_params(POINT)[:8]),
     "a hit": lambda: store.retrieve(POINT),
@@ -48,6 +50,9 @@ ASKED = {
     "explain of a miss": lambda: store.explain({"n": 100, "steps": 5000, "dt": 0.5}),
     "iter": lambda: sum(1 for _ in store.iter()),
     "list": lambda: store.list(),
+    "check": lambda: store.check(),
+    "prune, previewed": lambda: store.prune(keep_newest=1, preview=True),
+    "rebuild": lambda: store.rebuild(),
 }
 
 
