@@ -484,7 +484,7 @@ def test_an_object_that_has_changed_meanwhile_is_another_point(store: Store) -> 
 
     assert [record.result_path.read_text() for record in caught.value.records] == ["1", "2"]
     (failure,) = caught.value.failures
-    assert "changed after the sweep had drawn it" in str(failure.error)
+    assert "another point than the sweep has drawn" in str(failure.error)
 
 
 def test_an_object_that_changes_during_a_wait_is_run_for_nobody(store: Store) -> None:
