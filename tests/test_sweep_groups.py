@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -17,7 +19,7 @@ import pytest
 
 from entropic import Store, cached
 from entropic._engine import _group
-from entropic.errors import StoreWriteError, SweepError
+from entropic.errors import IndexCorruptError, StoreWriteError, SweepError
 
 FEW = [{"n": n} for n in range(20)]
 POINTS = 120
@@ -201,6 +203,53 @@ def read(path: Path) -> int:
 
 
 @pytest.mark.usefixtures("patient")
+def test_a_run_changes_those_before_it(store: Store, executor: ThreadPoolExecutor) -> None:
+    """What it deletes is gone, what it annotates is there, and what it registers is newer."""
+    changed: list[bool] = []
+
+    def change(params: dict[str, Any], result_path: Path) -> None:
+        before = {"n": params["n"] - 1}
+        if params["n"] in (8, 12):
+            changed.append(store.delete(before, remove_file=True))
+        elif params["n"] == 14:
+            changed.append(store.annotate(before, checked=True).metadata["checked"])
+        elif params["n"] == 16:
+            Path("mine.txt").write_text("15")
+            store.register(before, "mine.txt")
+        write(params, result_path)
+
+    store.sweep(FEW, change, executor=executor, batch_seconds=3600)
+
+    assert changed == [True, True, True]
+    assert sorted({*recorded(store)}) == [n for n in range(20) if n not in (7, 11)]
+    assert store.list({"n": 13})[0].metadata["checked"]
+    assert store.retrieve({"n": 15}) == store.list({"n": 15})[-1]
+    assert store.list({"n": 15})[-1].result_path.name == "mine.txt"
+    assert store.check().is_clean
+
+
+@pytest.mark.usefixtures("patient")
+def test_each_run_that_cannot_be_recorded_says_where_its_result_is(store: Store, executor: ThreadPoolExecutor) -> None:
+    """Not where that of another one is, which might be registered for it."""
+    index = store._engine.index.path
+    assert index is not None
+
+    def damage(params: dict[str, Any], result_path: Path) -> None:
+        write(params, result_path)
+        if params["n"] == 12:
+            index.write_text("{ no index")
+
+    with pytest.raises(SweepError) as caught:
+        store.sweep(FEW, damage, executor=executor, batch_seconds=3600)
+
+    kept = {failure.point["n"]: failure.error for failure in caught.value.failures}
+    assert all(isinstance(error, IndexCorruptError) for error in kept.values())
+    places = {n: error.kept_at for n, error in kept.items() if n in runs()}
+    assert len(places) > 1
+    assert {n: Path(place).read_text() for n, place in places.items()} == {n: str(n) for n in places}
+
+
+@pytest.mark.usefixtures("patient")
 def test_a_run_calls_one_that_has_just_ended(store: Store, executor: ThreadPoolExecutor) -> None:
     """The point before it, which waits to be recorded: it is answered, and neither run again nor waited for."""
 
@@ -301,3 +350,32 @@ def test_a_killed_worker_costs_what_has_just_ended(store: Store) -> None:
     assert len(records) == 20
     assert recorded(store) == list(range(20))
     assert set(runs()) == set(range(20))
+
+
+KEPT = """
+from concurrent.futures import ThreadPoolExecutor
+import entropic
+
+class Kept: pass
+
+def write(n, *, result_path):
+    Kept.step(n)
+    result_path.write_text(str(n))
+
+def main():
+    store = entropic.Store("results", "runs.json")
+    Kept.step = staticmethod(lambda n: store)  # so that the store is there until the end
+    with ThreadPoolExecutor(1) as executor:
+        function = entropic.cached(store, name="write", on_change="ignore")(write)
+        function.sweep([{"n": n} for n in range(8)], executor=executor, progress=False)
+
+main()
+"""
+
+
+def test_a_store_that_lasts_until_the_process_ends_is_quiet(tmp_path: Path) -> None:
+    """What it has open is closed without modules that are gone by then."""
+    program = [sys.executable, "-W", "ignore", "-c", KEPT]
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert done.stderr == ""
