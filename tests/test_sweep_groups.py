@@ -352,6 +352,34 @@ def test_a_killed_worker_costs_what_has_just_ended(store: Store) -> None:
     assert set(runs()) == set(range(20))
 
 
+def beside_a_thread(params: dict[str, Any], result_path: Path) -> None:
+    """A runner that leaves a thread behind, as libraries do: signals that its own thread does not take, go there."""
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+    write(params, result_path)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_an_interrupt_while_a_group_is_recorded_comes_after_that(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else results would stand there without a record, and their points would run again."""
+    real = os.fsync
+    Path("runs.log").touch()
+
+    def fsync(descriptor: int) -> None:
+        real(descriptor)
+        if os.path.isdir(f"/proc/self/fd/{descriptor}") and len(runs()) > 5 and not Path("interrupted").exists():
+            Path("interrupted").write_text("")
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+    store.sweep(FEW, beside_a_thread, workers=1, progress=False)
+
+    assert Path("interrupted").exists()
+    assert sorted(runs()) == list(range(20))
+    assert recorded(store) == list(range(20))
+    assert store.check().is_clean
+
+
 KEPT = """
 from concurrent.futures import ThreadPoolExecutor
 import entropic

@@ -149,14 +149,13 @@ class RunGroup:
         is_own_thread = threading.get_ident() == self._thread
         if is_own_thread:
             interim_work(None)
-        with self._lock:
+        with interrupts_held_off() if self._pending else contextlib.nullcontext(), self._lock:
             runs, self._pending = self._pending, []
             timer, self._timer = self._timer, None
             if timer is not None:
                 timer.cancel()
             if runs:
-                with interrupts_held_off():
-                    record_together(self._engine.recorder, runs)
+                record_together(self._engine.recorder, runs)
         if is_own_thread and self._hearing is not None:
             hearing, self._hearing = self._hearing, None
             hearing.leave(None)
