@@ -20,6 +20,7 @@ import pytest
 from entropic import Store, cached
 from entropic._engine import _group
 from entropic.errors import IndexCorruptError, StoreWriteError, SweepError
+from entropic.index import TinyDBIndex
 
 FEW = [{"n": n} for n in range(20)]
 POINTS = 120
@@ -154,6 +155,26 @@ def test_an_index_that_cannot_take_them_all_takes_each(
 
     assert recorded(store) == [-1, *range(20)]
     assert runs() == [-1, *range(20)]
+
+
+class OneByOne(TinyDBIndex):
+    """An index of a user's that has a fault."""
+
+    def insert_many_under(self, made: Any) -> list[bool]:
+        if len(made) > 1:
+            raise TypeError("one at a time")
+        return super().insert_many_under(made)
+
+
+@pytest.mark.usefixtures("patient")
+def test_whatever_an_index_raises_costs_no_run(executor: ThreadPoolExecutor) -> None:
+    """Nor has one to be made again."""
+    with Store("results", index=OneByOne("runs.json"), file_suffix=".txt") as store:
+        store.sweep(FEW, write, executor=executor, batch_seconds=3600)
+
+        assert recorded(store) == list(range(20))
+        assert runs() == list(range(20))
+        assert store.check().is_clean
 
 
 @pytest.mark.usefixtures("patient")
