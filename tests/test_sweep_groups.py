@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -17,7 +19,8 @@ import pytest
 
 from entropic import Store, cached
 from entropic._engine import _group
-from entropic.errors import StoreWriteError, SweepError
+from entropic.errors import IndexCorruptError, StoreWriteError, SweepError
+from entropic.index import TinyDBIndex
 
 FEW = [{"n": n} for n in range(20)]
 POINTS = 120
@@ -154,6 +157,26 @@ def test_an_index_that_cannot_take_them_all_takes_each(
     assert runs() == [-1, *range(20)]
 
 
+class OneByOne(TinyDBIndex):
+    """An index of a user's that has a fault."""
+
+    def insert_many_under(self, made: Any) -> list[bool]:
+        if len(made) > 1:
+            raise TypeError("one at a time")
+        return super().insert_many_under(made)
+
+
+@pytest.mark.usefixtures("patient")
+def test_whatever_an_index_raises_costs_no_run(executor: ThreadPoolExecutor) -> None:
+    """Nor has one to be made again."""
+    with Store("results", index=OneByOne("runs.json"), file_suffix=".txt") as store:
+        store.sweep(FEW, write, executor=executor, batch_seconds=3600)
+
+        assert recorded(store) == list(range(20))
+        assert runs() == list(range(20))
+        assert store.check().is_clean
+
+
 @pytest.mark.usefixtures("patient")
 def test_an_index_that_cannot_be_synced_takes_none(
     store: Store, executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
@@ -198,6 +221,53 @@ def twice(n: int) -> int:
 
 def read(path: Path) -> int:
     return int(path.read_text())
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_run_changes_those_before_it(store: Store, executor: ThreadPoolExecutor) -> None:
+    """What it deletes is gone, what it annotates is there, and what it registers is newer."""
+    changed: list[bool] = []
+
+    def change(params: dict[str, Any], result_path: Path) -> None:
+        before = {"n": params["n"] - 1}
+        if params["n"] in (8, 12):
+            changed.append(store.delete(before, remove_file=True))
+        elif params["n"] == 14:
+            changed.append(store.annotate(before, checked=True).metadata["checked"])
+        elif params["n"] == 16:
+            Path("mine.txt").write_text("15")
+            store.register(before, "mine.txt")
+        write(params, result_path)
+
+    store.sweep(FEW, change, executor=executor, batch_seconds=3600)
+
+    assert changed == [True, True, True]
+    assert sorted({*recorded(store)}) == [n for n in range(20) if n not in (7, 11)]
+    assert store.list({"n": 13})[0].metadata["checked"]
+    assert store.retrieve({"n": 15}) == store.list({"n": 15})[-1]
+    assert store.list({"n": 15})[-1].result_path.name == "mine.txt"
+    assert store.check().is_clean
+
+
+@pytest.mark.usefixtures("patient")
+def test_each_run_that_cannot_be_recorded_says_where_its_result_is(store: Store, executor: ThreadPoolExecutor) -> None:
+    """Not where that of another one is, which might be registered for it."""
+    index = store._engine.index.path
+    assert index is not None
+
+    def damage(params: dict[str, Any], result_path: Path) -> None:
+        write(params, result_path)
+        if params["n"] == 12:
+            index.write_text("{ no index")
+
+    with pytest.raises(SweepError) as caught:
+        store.sweep(FEW, damage, executor=executor, batch_seconds=3600)
+
+    kept = {failure.point["n"]: failure.error for failure in caught.value.failures}
+    assert all(isinstance(error, IndexCorruptError) for error in kept.values())
+    places = {n: error.kept_at for n, error in kept.items() if n in runs()}
+    assert len(places) > 1
+    assert {n: Path(place).read_text() for n, place in places.items()} == {n: str(n) for n in places}
 
 
 @pytest.mark.usefixtures("patient")
@@ -301,3 +371,60 @@ def test_a_killed_worker_costs_what_has_just_ended(store: Store) -> None:
     assert len(records) == 20
     assert recorded(store) == list(range(20))
     assert set(runs()) == set(range(20))
+
+
+def beside_a_thread(params: dict[str, Any], result_path: Path) -> None:
+    """A runner that leaves a thread behind, as libraries do: signals that its own thread does not take, go there."""
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+    write(params, result_path)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_an_interrupt_while_a_group_is_recorded_comes_after_that(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else results would stand there without a record, and their points would run again."""
+    real = os.fsync
+    Path("runs.log").touch()
+
+    def fsync(descriptor: int) -> None:
+        real(descriptor)
+        if os.path.isdir(f"/proc/self/fd/{descriptor}") and len(runs()) > 5 and not Path("interrupted").exists():
+            Path("interrupted").write_text("")
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+    store.sweep(FEW, beside_a_thread, workers=1, progress=False)
+
+    assert Path("interrupted").exists()
+    assert sorted(runs()) == list(range(20))
+    assert recorded(store) == list(range(20))
+    assert store.check().is_clean
+
+
+KEPT = """
+from concurrent.futures import ThreadPoolExecutor
+import entropic
+
+class Kept: pass
+
+def write(n, *, result_path):
+    Kept.step(n)
+    result_path.write_text(str(n))
+
+def main():
+    store = entropic.Store("results", "runs.json")
+    Kept.step = staticmethod(lambda n: store)  # so that the store is there until the end
+    with ThreadPoolExecutor(1) as executor:
+        function = entropic.cached(store, name="write", on_change="ignore")(write)
+        function.sweep([{"n": n} for n in range(8)], executor=executor, progress=False)
+
+main()
+"""
+
+
+def test_a_store_that_lasts_until_the_process_ends_is_quiet(tmp_path: Path) -> None:
+    """What it has open is closed without modules that are gone by then."""
+    program = [sys.executable, "-W", "ignore", "-c", KEPT]
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert done.stderr == ""

@@ -53,14 +53,19 @@ def spare_results() -> None:
 @contextlib.contextmanager
 def interrupts_held_off() -> Iterator[None]:
     """An interrupt comes after the block: in its midst, many results that are whole would be kept aside for it."""
-    if not (signals.are_heard() and hasattr(signal, "pthread_sigmask")):
+    # Not by a mask: the kernel would hand it to another thread, and Python would interrupt this one all the same.
+    before = signal.getsignal(signal.SIGINT) if signals.are_heard() else None
+    if before in (None, signal.SIG_IGN):  # it is caught outside of Python, or by nobody
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def interim_work(work: Callable[[], object] | None) -> None:

@@ -66,6 +66,7 @@ def annotate_newest(engine: RunCache, key: Key, metadata: Metadata) -> RunRecord
 
 def _annotated(engine: RunCache, look: Look, params_hash: str, metadata: Metadata) -> RunRecord:
     details = checked_metadata(metadata)
+    engine.settle()
     if look()[0] is None:
         raise NotRecordedError("", params_hash)
     with _one_at_a_time(engine):

@@ -278,6 +278,7 @@ class RunCache:
 
         if not os.path.exists(path := os.path.abspath(result_path)):
             raise errors.ResultMissingError(path, "Cannot register the result")
+        self.settle()  # what has ended before is older
         if self.settings.durable:
             _fs.sync_tree(path)
         details = _arguments.checked_metadata(metadata)
@@ -286,10 +287,12 @@ class RunCache:
 
     def records_of(self, key: Key) -> list[RunRecord]:
         """Return all records of a key, as users see them."""
+        self.settle()
         return [self.paths.shown(one) for one in self.index.find_all_by_hash(key.params_hash) if agrees(one, key)]
 
     def forget_key(self, key: Key, remove_file: bool = False) -> bool:
         """Forget all records of a key."""
+        self.settle()
         forms = {form.params_hash: form for form in key.forms()}
         same = self.index.find_under(forms.keys())
         return bool(self._forget([one for one in same if agrees(one, forms[one.params_hash])], remove_file))

@@ -12,6 +12,7 @@ recorded by itself, and so is whatever else would have others wait, or be waited
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import os
 import threading
@@ -148,14 +149,13 @@ class RunGroup:
         is_own_thread = threading.get_ident() == self._thread
         if is_own_thread:
             interim_work(None)
-        with self._lock:
+        with interrupts_held_off() if self._pending else contextlib.nullcontext(), self._lock:
             runs, self._pending = self._pending, []
             timer, self._timer = self._timer, None
             if timer is not None:
                 timer.cancel()
             if runs:
-                with interrupts_held_off():
-                    record_together(self._engine.recorder, runs)
+                record_together(self._engine.recorder, runs)
         if is_own_thread and self._hearing is not None:
             hearing, self._hearing = self._hearing, None
             hearing.leave(None)
@@ -236,8 +236,9 @@ def _insert(recorder: Recorder, runs: Sequence[Run]) -> None:
     try:
         records = recorder.insert_together([(run.made, run.flight) for run in runs if run.flight is not None])
     except EntropicError as error:
-        for run in runs:
-            run.refuse(recorder.refused(error, run.published_at))
+        for run in runs:  # each has an error of its own, which says where its result is
+            own = copy.copy(error).with_traceback(error.__traceback__)
+            run.refuse(recorder.refused(own, run.published_at))
         return
     for run, record in zip(runs, records, strict=True):
         if record is None:

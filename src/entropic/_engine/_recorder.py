@@ -248,9 +248,9 @@ class Recorder:
         try:
             self._folder.require_own(may_return_identity=False)
             are_there = self._writer.insert_many_under([(record, flight.lock) for record, flight in made])
-        except OSError as error:
-            if isinstance(error, EntropicError):
-                raise
+        except EntropicError:
+            raise
+        except Exception:  # also what an index of the user's raises: by itself, each has its own error, or none
             return [None] * len(made)
         pairs = zip(made, are_there, strict=True)
         return [self._paths.handed_out(record) if is_there else None for (record, _), is_there in pairs]

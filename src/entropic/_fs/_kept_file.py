@@ -65,12 +65,13 @@ class KeptFile:
         status = self._own_status()
         return status is not None and status.st_nlink > 0
 
-    def _own_status(self) -> os.stat_result | None:
+    # Bound here: what outlives its module, as the interpreter ends, has to be closed without it.
+    def _own_status(self, fstat: Callable[[int], os.stat_result] = os.fstat) -> os.stat_result | None:
         """The status of the file; None if the descriptor is not its any more, nor ours."""
         if self.descriptor < 0:
             return None
         try:
-            status = os.fstat(self.descriptor)
+            status = fstat(self.descriptor)
         except OSError:
             status = None
         if self._identity is None or (status is not None and (status.st_dev, status.st_ino) == self._identity):
