@@ -327,9 +327,8 @@ def test_a_file_that_another_record_uses_is_kept(
         store.register({"link": random.random()}, link)
 
     def by_linked_shard(record: RunRecord) -> None:
-        folder = results / f"{random.randrange(256):02x}"
-        if not folder.exists():
-            folder.symlink_to(record.result_path.parent)
+        folder = next(one for number in range(256) if not (one := results / f"{number:02x}").exists())
+        folder.symlink_to(record.result_path.parent)
         store.register({"link": random.random()}, folder / record.result_path.name)
 
     def by_shard(record: RunRecord) -> None:

@@ -15,7 +15,7 @@ CHILDREN = Path(__file__).parent / "children"
 
 def warm_hits(populations: list[Population], scratch: Path, effort: Effort) -> list[Section]:
     """A call whose point is recorded, in a process that has asked for it before."""
-    section = Section("Warm hit", "floor", goal="decorated <= 1.2x, run_or_retrieve <= 1.5x, joblib / 10")
+    section = Section("Warm hit", "floor", goal="decorated <= 1.1x, run_or_retrieve <= 1.2x")
     for population in populations:
         column = sized(population.size)
         ours = {**hit_floors(ASKED, population.folder / "runs.json"), **_our_hits(population)}
