@@ -7,8 +7,6 @@ import os
 import stat
 from collections.abc import Iterator
 
-from ..._fs import make_folder, share_in_group
-
 CHUNK_BYTES = 1 << 20
 _PIECE_BYTES = 1 << 18
 _FIRST_BACKWARDS_BYTES = 1 << 14  # whoever reads backwards mostly wants a few lines
@@ -167,17 +165,6 @@ def require_file(status: os.stat_result, path: str) -> None:
         raise IsADirectoryError(errno.EISDIR, "The index is a folder, not a file", path)
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "The index is a pipe or a device, not a file", path)
-
-
-def open_made(path: str, durable: bool) -> tuple[int, os.stat_result]:
-    """Open a file for reading and writing, with its status; make it, and the folders it lies in, if it is missing."""
-    try:
-        return open_with_status(path, os.O_RDWR)
-    except FileNotFoundError:
-        make_folder(os.path.dirname(path), durable=durable)
-        descriptor, status = open_with_status(path, os.O_RDWR | os.O_CREAT)
-        share_in_group(descriptor, os.path.dirname(path))
-        return descriptor, status
 
 
 def end_of(descriptor: int) -> int:

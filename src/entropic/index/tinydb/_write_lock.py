@@ -14,6 +14,7 @@ Why this holds at any line
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -25,9 +26,22 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from ... import _log
-from ..._fs import closer, has_locks, is_finished, suspended_holder, try_lock, unlock, wait_for_lock, watch_forks
+from ..._fs import (
+    closer,
+    group_rights,
+    has_locks,
+    is_finished,
+    make_folder,
+    move_new,
+    replacing,
+    suspended_holder,
+    try_lock,
+    unlock,
+    wait_for_lock,
+    watch_forks,
+)
 from ...errors import UnsupportedSystemError
-from ._io import open_made
+from ._io import open_with_status
 
 _SHORT_PAUSES = (5e-5, 1e-4, 2e-4, 4e-4, *[1e-3] * 30)
 _MOST_ATTEMPTS = 1000  # each one is cut short by another call: so many tell of a change that calls itself
@@ -154,7 +168,7 @@ class WriteLock:
 
     def _open(self) -> None:
         """Open the file, or share what a call that we came into has open."""
-        self._descriptor, status = open_made(self.path, self._durable)
+        self._descriptor, status = _open_made(self.path, self._durable)
         self._close = closer(self._descriptor)
         self._file = status.st_dev, status.st_ino, threading.get_ident()
         around = _attempts.all and [one for one in _attempts.of_thread(self._file[-1]) if one._file == self._file]
@@ -264,3 +278,20 @@ def write_by_steps(lock: WriteLock, text: bytes, place: int) -> None:
     while text:
         written = lock.step(os.pwrite, lock.descriptor, text, place)
         text, place = text[written:], place + written
+
+
+def _open_made(path: str, durable: bool) -> tuple[int, os.stat_result]:
+    """Open a file for reading and writing, with its status; make it, and the folders it lies in, if it is missing."""
+    try:
+        return open_with_status(path, os.O_RDWR)
+    except FileNotFoundError:
+        make_folder(os.path.dirname(path), durable=durable)
+        if group_rights(os.path.dirname(path)):
+            _make_shared(path)
+        return open_with_status(path, os.O_RDWR | os.O_CREAT)
+
+
+def _make_shared(path: str) -> None:
+    """Make an empty file, which has the rights of the group of its folder from the first; unless another is faster."""
+    with contextlib.suppress(FileExistsError), replacing(path, move=move_new):
+        pass
