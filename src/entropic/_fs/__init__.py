@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from ._door import door
 
 if TYPE_CHECKING:
-    from ._atomic import abandoned_drafts, new_draft_name, remove_drafts, replacing
+    from ._atomic import abandoned_drafts, make_file, new_draft_name, remove_drafts, replacing
     from ._context import reset_value
     from ._dataclass import dataclass, field
     from ._descriptors import held_open_below
@@ -107,6 +107,7 @@ __all__ = [
     "is_local",
     "is_settled",
     "late",
+    "make_file",
     "make_folder",
     "make_shared_folder",
     "measure",
@@ -147,7 +148,7 @@ __all__ = [
 __getattr__, __dir__ = door(
     __name__,
     {
-        "_atomic": "abandoned_drafts new_draft_name remove_drafts replacing",
+        "_atomic": "abandoned_drafts make_file new_draft_name remove_drafts replacing",
         "_context": "reset_value",
         "_dataclass": "dataclass field",
         "_descriptors": "held_open_below",

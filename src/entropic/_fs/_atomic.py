@@ -12,7 +12,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 
-from ._files import require_access, share_in_group, sync
+from ._files import move_new, require_access, share_in_group, sync
 from ._flock import is_abandoned, is_at, remove_abandoned, try_lock, unlock
 
 _ENDING = re.compile(r"\.[0-9a-f]{16}\.draft")
@@ -79,6 +79,16 @@ def replacing(
         os.close(descriptor)
     if durable:
         sync(os.path.dirname(target))
+
+
+def make_file(path: str) -> None:
+    """
+    Make an empty file, unless another is faster.
+
+    In a folder of a group it has the rights of that from the first, whatever the umask: nobody is refused before.
+    """
+    with contextlib.suppress(FileExistsError), replacing(path, move=move_new):
+        pass
 
 
 def _take_after(descriptor: int, model: int | str) -> None:

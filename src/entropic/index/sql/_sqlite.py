@@ -9,7 +9,6 @@ writer come in between, it shows afterwards, and the read is done once more.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import sqlite3
@@ -23,7 +22,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, select, t
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ... import _log
-from ..._fs import is_settled, make_folder, replacing, require_access
+from ..._fs import is_settled, make_file, make_folder, require_access
 from ...errors import IndexUnavailableError
 from ._attempts import Attempt, EndingConnection
 from ._conditions import ENOUGH, Narrowing, SQLiteNarrowing
@@ -224,7 +223,7 @@ class SQLiteFile:
             if self._live is None:
                 if create and signature is None:
                     make_folder(os.path.dirname(self._path), durable=self._durable)
-                    _make_file(self._path)
+                    make_file(self._path)  # what SQLite puts beside it has the rights of that
                 self._live = (signature or ())[:2], self._engine("mode=rwc" if create else "mode=rw")
             if create and not self._keeps_log:
                 self._keep_log(self._live[1])
@@ -295,21 +294,6 @@ def _begin(connection: Connection) -> None:
     """Whoever writes says so at the begin: a reader that turns writer may find that it has to give up."""
     if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _make_file(path: str) -> None:
-    """
-    Make the file, unless another is faster; in a folder of a group with its rights, whatever the umask.
-
-    What SQLite puts beside a file has the rights of that file.
-    """
-    with contextlib.suppress(FileExistsError), replacing(path, move=_link):
-        pass
-
-
-def _link(draft: str, path: str) -> None:
-    os.link(draft, path)
-    os.unlink(draft)
 
 
 def _signature(path: str) -> Signature | None:

@@ -14,7 +14,6 @@ Why this holds at any line
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import sys
@@ -31,9 +30,8 @@ from ..._fs import (
     group_rights,
     has_locks,
     is_finished,
+    make_file,
     make_folder,
-    move_new,
-    replacing,
     suspended_holder,
     try_lock,
     unlock,
@@ -287,11 +285,5 @@ def _open_made(path: str, durable: bool) -> tuple[int, os.stat_result]:
     except FileNotFoundError:
         make_folder(os.path.dirname(path), durable=durable)
         if group_rights(os.path.dirname(path)):
-            _make_shared(path)
+            make_file(path)
         return open_with_status(path, os.O_RDWR | os.O_CREAT)
-
-
-def _make_shared(path: str) -> None:
-    """Make an empty file, which has the rights of the group of its folder from the first; unless another is faster."""
-    with contextlib.suppress(FileExistsError), replacing(path, move=move_new):
-        pass
