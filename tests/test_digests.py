@@ -224,6 +224,15 @@ def test_folders_that_a_program_depends_on_are_told_apart(store: Store) -> None:
     assert answers == ["3\n", "2\n"]
 
 
+@pytest.mark.parametrize("value", [None, "long", True, -1, 10**400, float("inf")], ids=lambda value: f"{value!r:.8}")
+def test_a_time_of_the_users_that_is_none(store: Store, value: Any) -> None:
+    """Whatever the metadata has for the time of a run, it is recorded, with its digest."""
+    record = store.run({"n": 1}, lambda params, path: path.write_text("x"), elapsed_seconds=value)
+
+    assert record.metadata["elapsed_seconds"] == value
+    assert record.provenance["digest"] == f"sha256:{hashlib.sha256(b'x').hexdigest()}"
+
+
 @pytest.mark.parametrize("change", [lambda folder: folder.joinpath("new").mkdir(), lambda folder: None])
 def test_an_unread_file_is_not_read_twice(
     store: Store, change: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch

@@ -281,9 +281,9 @@ class RunCache:
         self.settle()  # what has ended before is older
         if self.settings.durable:
             _fs.sync_tree(path)
-        details = _arguments.checked_metadata(metadata)
-        told, indexed = _origins.provenance_of(key, again), str(self.paths.indexed(path))
-        return self.recorder.insert(key, path, indexed, details, told, created_at=created_at)
+        details, told = _arguments.checked_metadata(metadata), _origins.provenance_of(key, again)
+        made = self.recorder.described(key, path, str(self.paths.indexed(path)), details, told, created_at=created_at)
+        return self.recorder.insert(made, path)
 
     def records_of(self, key: Key) -> list[RunRecord]:
         """Return all records of a key, as users see them."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -172,20 +171,6 @@ class Recorder:
         """Where a result was published, and as the index has it."""
         return f"{self._results_dir}/{published.name}", self._paths.published(published.name)
 
-    def insert(
-        self,
-        key: Key,
-        path: str,
-        indexed_path: str,
-        metadata: dict[str, Any],
-        provenance: Mapping[str, Any],
-        *,
-        created_at: str | None = None,
-    ) -> RunRecord:
-        """Insert the record of a result that stands wherever it was made, and return it as users see it."""
-        record = self.described(key, path, indexed_path, metadata, provenance, created_at=created_at)
-        return self.insert_described(record, path, None)
-
     def described(
         self,
         key: Key,
@@ -200,7 +185,7 @@ class Recorder:
     ) -> RunRecord:
         """The record of a result that stands in its place, which is looked at if its content is not known."""
         try:
-            limit = self.settings.digest_limit(_seconds_in(metadata))
+            limit = self.settings.digest_limit(metadata.get("elapsed_seconds"))
             told = {**describe_result(path, published or Published(path, []), limit), **provenance}
             if "inputs" in told:
                 told["inputs"] = _origins.seen_from(self.settings.results_dir, told["inputs"])
@@ -216,9 +201,9 @@ class Recorder:
         except OSError as error:
             raise self._refused(error, path, path) from error
 
-    def insert_described(self, record: RunRecord, path: str, flight: Flight[RunRecord] | None) -> RunRecord:
+    def insert(self, record: RunRecord, path: str, flight: Flight[RunRecord] | None = None) -> RunRecord:
         """
-        Insert a record, and return it as users see it.
+        Insert the record of a result that stands at a path, and return it as users see it.
 
         If the lock of the run was lost, and whoever has had it since has recorded the run: that record, alone.
         """
@@ -300,10 +285,3 @@ class Durations:
         """Count a run of a function."""
         count = self._brief_runs.get(name, 0) + 1 if elapsed_seconds < _BRIEF_SECONDS else 0
         remember(self._brief_runs, name, count, _REMEMBERED_FUNCTIONS)
-
-
-def _seconds_in(metadata: Mapping[str, Any]) -> float:
-    """How long a run took by its metadata, where anything may stand that a user has passed."""
-    seconds = metadata.get("elapsed_seconds")
-    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-    return float(seconds) if is_number and math.isfinite(seconds) else 0.0  # type: ignore[arg-type]

@@ -219,7 +219,7 @@ class Run:
 
     def insert(self) -> None:
         """Insert the record by itself."""
-        self.record = self._recorder.insert_described(self.made, self.published_at, self.flight)
+        self.record = self._recorder.insert(self.made, self.published_at, self.flight)
 
     def end(self) -> None:
         """Give back what the run has held: it is recorded."""

@@ -30,7 +30,7 @@ def new_record(
     created_at: str,
     metadata: dict[str, Any],
     provenance: dict[str, Any],
-    same: SameFields | None = None,
+    same: SameFields,
 ) -> RunRecord:
     """
     Make a record whose path is a text as yet; see `path_text`.
@@ -47,11 +47,8 @@ def new_record(
     record = object.__new__(RunRecord)
     fields = record.__dict__
     fields.update(params=params, _path=path, params_hash=params_hash, created_at=created_at, metadata=metadata)
-    if same is None:
-        fields["provenance"] = provenance
-    else:
-        fields["provenance"] = decode_params({**same.fields, **provenance})
-        fields["_parts"] = provenance, same.text
+    fields["provenance"] = decode_params({**same.fields, **provenance})
+    fields["_parts"] = provenance, same.text
     return record
 
 
