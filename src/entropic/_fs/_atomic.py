@@ -13,7 +13,7 @@ import stat
 from collections.abc import Callable, Iterator
 
 from ._files import move_new, require_access, share_in_group, sync
-from ._flock import is_abandoned, is_at, remove_abandoned, try_lock, unlock
+from ._flock import holds_new, is_abandoned, remove_abandoned, unlock
 
 _ENDING = re.compile(r"\.[0-9a-f]{16}\.draft")
 
@@ -137,16 +137,9 @@ def _new_draft(target: str) -> tuple[str, int]:
         except OSError as error:
             error.filename = target  # what was asked for, not a name of ours
             raise
-        if _is_held(descriptor, draft):
+        if holds_new(descriptor, draft):
             return draft, descriptor
-        os.close(descriptor)  # a cleaner came between the two steps, and took us for dead
-
-
-def _is_held(descriptor: int, draft: str) -> bool:
-    try:
-        return try_lock(descriptor) and is_at(descriptor, draft)
-    except OSError:
-        return True  # on a file system without locks it is never found to be abandoned
+        os.close(descriptor)
 
 
 def _drafts_of(path: str) -> list[str]:

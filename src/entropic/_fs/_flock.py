@@ -122,6 +122,14 @@ def remove_abandoned(path: str) -> bool:
     return False
 
 
+def holds_new(descriptor: int, path: str) -> bool:
+    """Lock a file that was just made; false if a cleaner came between the two steps, and took its maker for dead."""
+    try:
+        return try_lock(descriptor) and is_at(descriptor, path)
+    except OSError:
+        return True  # on a file system without locks it is never found to be abandoned
+
+
 def is_at(descriptor: int, path: str) -> bool:
     """Whether an open file is still the one at *path*, rather than one removed or replaced meanwhile."""
     try:

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable
 
 from ._files import share_file
-from ._flock import closer, is_at, try_lock, unlock
+from ._flock import closer, holds_new, unlock
 from ._fork import forks_held_off, watch_forks
 
 
@@ -34,10 +34,10 @@ class HeldFile:
                 descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
                 self._close = closer(descriptor)
                 self._end = weakref.finalize(self, _end, self.path, descriptor, self._close, os.getpid())
-                if _is_held(descriptor, self.path):
+                if holds_new(descriptor, self.path):
                     break
                 self._end.detach()
-                self._close()  # a cleaner came between the two steps, and took us for dead
+                self._close()
             watch_forks(self)
         try:
             share_file(descriptor, os.path.dirname(self.path), os.fstat(descriptor).st_mode)
@@ -54,13 +54,6 @@ class HeldFile:
         """Let go of the parent's lock, without removing the parent's file."""
         self._end.detach()
         self._close()
-
-
-def _is_held(descriptor: int, path: str) -> bool:
-    try:
-        return try_lock(descriptor) and is_at(descriptor, path)
-    except OSError:
-        return True  # on a file system without locks it is never found to be abandoned
 
 
 def _write(descriptor: int, content: bytes) -> None:

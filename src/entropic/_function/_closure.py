@@ -57,11 +57,6 @@ class Closure:
         self._lock = threading.RLock()
         self._running = [thread for thread in self._running if thread == threading.get_ident()]
 
-    @property
-    def may_change(self) -> bool:
-        """Whether the identity may be another one later: not of a function that closes over nothing."""
-        return bool(self._cells)
-
     def identity(self) -> Identity:
         """
         The function's identity as of now.
@@ -78,7 +73,7 @@ class Closure:
 
     @property
     def holds_anything(self) -> bool:
-        """Whether the function closes over anything."""
+        """Whether the function closes over anything; if not, its identity stays the same."""
         return bool(self._cells)
 
     def running(self, identity: Identity) -> contextlib.AbstractContextManager[None]:

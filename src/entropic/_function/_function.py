@@ -111,7 +111,7 @@ class FunctionCache:
             fields["version"] = normalize(options.version)
         self.closure = Closure(function, self.name, fields)
         self.hits, self.misses = Counter(), Counter()
-        remembered = RememberedKeys(self.closure.identity, self.digest, may_change=self.closure.may_change)
+        remembered = RememberedKeys(self.closure.identity, self.digest, may_change=self.closure.holds_anything)
         self._known_key = remembered.key if self._has_plain_keys() else no_key
         self.claim, self.replaced = self._claimed(is_copy=is_copy)
         make_known(self.name, self)
