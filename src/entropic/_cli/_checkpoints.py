@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from .._record import local_time
-from ..hashing import encode
 from ..store import Store
 from . import _table, _view
 from ._place import opens_store
@@ -38,15 +36,15 @@ def checkpoints(store: Store, runs: tuple[str, ...], as_json: bool) -> None:
     found = store.checkpoints(condition_of(runs))
     if as_json:
         for one in found:
-            click.echo(json.dumps({**vars(one), "path": str(one.path), "params": encode(one.params)}))
+            click.echo(_view.json_of_kept(one))
     elif found:
-        _table.show_runs(_columns(found), "--json shows all")
+        _table.show_kept(_columns(found))
     if not found and not as_json:
         _view.told("no run has put anything by" if not runs else "no run that has put something by matches")
 
 
 def _columns(found: Sequence[CheckpointedRun]) -> list[Column]:
-    columns = [
+    return [
         Column("hash", [_view.short_hash(one) for one in found], rank=0, is_whole=True),
         _table.moments([local_time(one.last_seen_at) for one in found], "last seen"),
         *_table.param_columns([one.params for one in found]),
@@ -58,4 +56,3 @@ def _columns(found: Sequence[CheckpointedRun]) -> list[Column]:
         Column("function", [one.function or "" for one in found], rank=2),
         Column("at", [str(one.path) for one in found], rank=5, is_whole=True),
     ]
-    return [column for column in columns if any(column.cells)]

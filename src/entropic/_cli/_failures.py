@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from .._record import local_time, one_line
-from ..hashing import encode
 from ..store import Store
 from . import _table, _view
 from ._place import opens_store
@@ -40,21 +38,21 @@ def failures(store: Store, runs: tuple[str, ...], traceback: bool, as_json: bool
     found = store.failures(condition_of(runs))
     if as_json:
         for one in found:
-            click.echo(json.dumps({**vars(one), "path": str(one.path), "params": encode(one.params)}))
+            click.echo(_view.json_of_kept(one))
     elif traceback:
         for one in found:
             click.echo(str(one))
             for line in one.traceback.splitlines():
                 click.echo(f"    {one_line(line)}")
     elif found:
-        _table.show_runs(_columns(found), "--json shows all")
+        _table.show_kept(_columns(found))
     if not found and not as_json:
         kept = "no failed runs are kept: Store(keep_failed=True), limits of time or memory, and --keep-failed keep them"
         _view.told(kept if not runs else "no failed run that is kept matches")
 
 
 def _columns(found: Sequence[FailedRun]) -> list[Column]:
-    columns = [
+    return [
         Column("hash", [_view.short_hash(one) for one in found], rank=0, is_whole=True),
         _table.moments([local_time(one.failed_at) for one in found], "failed"),
         *_table.param_columns([one.params for one in found]),
@@ -62,4 +60,3 @@ def _columns(found: Sequence[FailedRun]) -> list[Column]:
         Column("function", [one.function or "" for one in found], rank=2),
         Column("kept at", [str(one.path) for one in found], rank=5, is_whole=True),
     ]
-    return [column for column in columns if any(column.cells)]

@@ -113,6 +113,11 @@ def show_runs(columns: Sequence[Column], whole: str) -> None:
     show_fitting(columns, whole)
 
 
+def show_kept(columns: Sequence[Column]) -> None:
+    """Show a table of what runs have left: the columns in which there is something."""
+    show_runs([column for column in columns if any(column.cells)], "--json shows all")
+
+
 def show_fitting(columns: Sequence[Column], whole: str) -> None:
     """Show as many columns as fit into the terminal, and name the others."""
     shown = fitting(columns, _terminal_width())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import textwrap
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .. import hashing
 from .._record import RunRecord, cell_text, local_time, one_line
 from .._record import size_text as size_text
 from .._record import time_text as time_text
@@ -51,6 +53,11 @@ def told_with_lines(message: str) -> None:
 def short_hash(record: RunRecord | FailedRun | CheckpointedRun) -> str:
     """The first digits of the hash; enough to name a run."""
     return record.params_hash[:_SHORT_HASH]
+
+
+def json_of_kept(kept: FailedRun | CheckpointedRun) -> str:
+    """What a run has left, as one JSON object."""
+    return json.dumps({**vars(kept), "path": str(kept.path), "params": hashing.encode(kept.params)})
 
 
 def created(record: RunRecord) -> str:
