@@ -49,7 +49,7 @@ def bare_miss(folder: Path, *, durable: bool) -> Callable[[], None]:
         _write(stage / "result.txt", durable)
         (stage / "result.txt").rename(folder / f"{number}.txt")
         if durable:
-            _sync_folder(folder)
+            sync_folder(folder)
         os.write(index, line)
         if durable:
             os.fsync(index)
@@ -72,7 +72,7 @@ def _write(path: Path, durable: bool) -> None:
     os.close(descriptor)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from floors import sync_folder
 from report import Section
 from timing import Contenders, Effort, in_turn
 
@@ -28,8 +29,8 @@ def _contenders(folder: Path) -> Contenders:
         "a line appended and synced": lambda: _append(index, each=True, last=False),
         "64 lines appended, one sync": lambda: _append(index, each=False, last=True),
         "a file made and renamed, not synced": _files(folder / "bare", _nothing, _nothing),
-        "a file synced, its folder synced": _files(folder / "single", os.fsync, _sync_folder),
-        "64 files synced, one sync of the folder": _files(folder / "batch", os.fsync, _nothing, _sync_folder),
+        "a file synced, its folder synced": _files(folder / "single", os.fsync, sync_folder),
+        "64 files synced, one sync of the folder": _files(folder / "batch", os.fsync, _nothing, sync_folder),
     }
 
 
@@ -62,12 +63,6 @@ def _files(
         after_all(folder)
 
     return run
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.close(descriptor)
 
 
 def _nothing(_: object) -> None: ...
