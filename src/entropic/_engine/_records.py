@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import datetime, timezone
 from typing import Any
 
+from .._fs import chunks
 from .._record import RunRecord, copy_record, folded, is_pinned
 from ..index import Block, Index
 from ..query import EVERY_RUN, Condition, Selection, in_order, names_in, predicate
@@ -119,8 +120,8 @@ def _first_in_order(
     names, limit = selection.order_by, selection.limit
     if limit is None:
         return selection.behind(in_order(records, names, fields))
-    remaining, kept, is_passed = iter(records), list[RunRecord](), selection.after is None
-    while some := list(itertools.islice(remaining, max(limit, _LEAST_TO_SORT))):
+    kept, is_passed = list[RunRecord](), selection.after is None
+    for some in chunks(records, max(limit, _LEAST_TO_SORT)):
         if not is_passed or selection.after is not None:
             is_here = selection.after in some
             # Among its equals it stands where it stands in the index: before what comes later, behind what came before.

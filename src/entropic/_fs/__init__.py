@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from ._holder import Holder, holder_in, holder_note, read_holder
     from ._kept_file import KeptFile
     from ._late import LateModule, late
-    from ._memo import remember
+    from ._memo import chunks, remember
     from ._mounts import is_local
     from ._named import NamedTuple
     from ._opened import OpenedFiles, current_files, opened_files
@@ -78,6 +78,7 @@ __all__ = [
     "abandoned_drafts",
     "byte_unlocker",
     "calling_frame",
+    "chunks",
     "closer",
     "collected_warnings",
     "collecting_warnings",
@@ -169,7 +170,7 @@ __getattr__, __dir__ = door(
         "_holder": "Holder holder_in holder_note read_holder",
         "_kept_file": "KeptFile",
         "_late": "LateModule late",
-        "_memo": "remember",
+        "_memo": "chunks remember",
         "_mounts": "is_local",
         "_named": "NamedTuple",
         "_options": "Options dataclass_transform",

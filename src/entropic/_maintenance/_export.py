@@ -24,7 +24,6 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -41,7 +40,7 @@ from .._engine import (
     require_as_recorded,
     written,
 )
-from .._fs import NamedTuple, TextSet, replacing, status_of
+from .._fs import NamedTuple, TextSet, chunks, replacing, status_of
 from .._record import Folding, RunRecord, companions_of, copy_record, is_utf8
 from .._tables import RecordList
 from ..index import open_index
@@ -218,8 +217,8 @@ class _Export:
         made = RunCache(settings)
         with contextlib.closing(made):
             made.recorder.require_writable()
-            notes, remaining = NotesTransfer(made, self._engine), iter(self._twins)
-            while some := list(islice(remaining, _AT_ONCE)):
+            notes = NotesTransfer(made, self._engine)
+            for some in chunks(self._twins, _AT_ONCE):
                 made.writer.insert_many(some)
                 notes.take(some, some)
         for left in ("staging", "sessions"):  # of the process that exports

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice, takewhile
+from itertools import takewhile
 from pathlib import Path
 
 from .._engine import (
@@ -29,7 +29,7 @@ from .._engine import (
     require_own_key,
     signature,
 )
-from .._fs import NamedTuple, status_of
+from .._fs import NamedTuple, chunks, status_of
 from .._record import Folding, RunRecord
 from .._tables import RecordList
 from ..hashing import canonical
@@ -87,7 +87,7 @@ def merge(
     if not options.preview:
         engine.recorder.require_writable()
     try:
-        while some := list(islice(remaining, _AT_ONCE)):
+        for some in chunks(remaining, _AT_ONCE):
             under_way.begin(some)
             for record in some:
                 under_way.take(record)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
-from itertools import islice
 
 from .. import _log
 from .._engine import CannotTakeError, RunCache, by_key, moved, require_own_key, signature, signature_text
-from .._fs import TextSet, status_of
+from .._fs import TextSet, chunks, status_of
 from .._record import Folding, RunRecord, folded
 from .._results import Entry, Event
 from .._tables import RecordList
@@ -130,6 +129,5 @@ def _in_batches(records: list[RunRecord]) -> Iterator[list[RunRecord]]:
     if len(records) <= _AT_ONCE:
         yield records
         return
-    remaining = iter(by_key(records).values())
-    while some := list(islice(remaining, _AT_ONCE)):
+    for some in chunks(by_key(records).values(), _AT_ONCE):
         yield [record for same in some for record in same]

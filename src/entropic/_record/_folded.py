@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
+from .._fs import chunks
 from ._record import RunRecord, document_text, folded_at, unfolded_later
 
 _KEPT_WHOLE = 10_000  # of a list: most are shorter, and all of it is looked at
@@ -87,7 +88,7 @@ def read_through(records: Iterable[RunRecord]) -> Iterator[RunRecord]:
 
 
 def _packed(texts: Iterator[bytes], read: Read) -> Iterator[RunRecord]:
-    while some := list(islice(texts, _TOGETHER)):
+    for some in chunks(texts, _TOGETHER):
         pack = _Pack(some, read)
         yield from (unfolded_later(pack, place) for place in range(len(some)))
 

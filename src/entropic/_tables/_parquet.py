@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from .._fs import replacing
+from .._fs import chunks, replacing
 from .._record import RunRecord, is_utf8, moment_of
 from ..errors import MissingExtraError
 from ..hashing import encode
@@ -118,8 +118,7 @@ def column_of(name: str) -> str:
 
 
 def _batches(records: Iterable[RunRecord], kinds: dict[str, str]) -> Iterator[list[dict[str, Any]]]:
-    remaining = iter(records)
-    while some := list(islice(remaining, _ROWS)):
+    for some in chunks(records, _ROWS):
         before = dict(kinds)
         _note_kinds(kinds, some)
         if kinds != before:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-
+from .._fs import chunks
 from ..errors import IndexNotEmptyError
 from ._base import IndexBackend, adapt
 
@@ -41,8 +40,8 @@ def copy(source: IndexBackend, target: IndexBackend) -> int:
     filled = adapt(target)
     if next(filled.iter(), None) is not None:
         raise IndexNotEmptyError(repr(target))
-    records, count = adapt(source).iter(), 0
-    while batch := list(itertools.islice(records, _BATCH)):
+    count = 0
+    for batch in chunks(adapt(source).iter(), _BATCH):
         filled.insert_many(batch)
         count += len(batch)
     return count

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select
 
-from ..._fs import NamedTuple, abandoned_drafts, remember, remove_drafts, watch_forks
+from ..._fs import NamedTuple, abandoned_drafts, chunks, remember, remove_drafts, watch_forks
 from ..._locks import KeyLock, KeyLocks
 from ..._record import RunRecord, copy_record
 from ...errors import IndexCorruptError
@@ -21,7 +21,7 @@ from ._file_insertion import insert_into_file
 from ._folder import RememberedFolder
 from ._identity import given_identity, identity_of
 from ._order import order_of
-from ._pages import chunks, count_rows, crowded_of, newest_of, rows_found, rows_in_order, rows_under, rows_using
+from ._pages import CHUNK, count_rows, crowded_of, newest_of, rows_found, rows_in_order, rows_under, rows_using
 from ._schema import record_of, row_of, runs, searchable, tokens, tokens_of
 from ._server import server_and_leases
 from ._sqlite import SQLiteFile
@@ -147,7 +147,7 @@ class SQLIndex(Index):
     def find_under(self, hashes: Collection[str]) -> Iterator[RunRecord]:
         """Yield all records under some hashes; some hundred hashes by each statement."""
         wanted = frozenset(hashes)
-        for some in chunks(wanted):
+        for some in chunks(wanted, CHUNK):
             for row in self._rows_under(some):
                 if (record := self._read(*row)).params_hash in wanted:
                     yield record
@@ -369,7 +369,7 @@ class SQLIndex(Index):
                     mine = [{"a_token": token, "a_run": run_id} for token in tokens_of(record)]
                     if mine:
                         connection.execute(_WITHOUT_TOKEN, mine)
-            for some in chunks([run_id for run_id, _ in found]):
+            for some in chunks([run_id for run_id, _ in found], CHUNK):
                 connection.execute(delete(runs).where(runs.c.id.in_(some)))
             return len(found)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, String, case, func, literal_column, select, text
 
+from ..._fs import chunks
 from ...query import Condition
 from ._conditions import is_served_by_index
 from ._order import Order
@@ -25,7 +25,7 @@ _MOST_AT_FIRST = 4000
 _SPARSE = 16  # one of so many runs is meant, or fewer
 _FAR = 10_000  # runs to walk through before all of them are looked through
 _MOST_NUMBERS = 100_000
-_CHUNK = 500
+CHUNK = 500
 _MOST_KEYS = 1000
 _NO_ROWS: Sequence[Any] = ()
 _DOCUMENTS = select(runs.c.id, runs.c.document)
@@ -34,8 +34,6 @@ _ROWS = select(runs.c.id, runs.c.uid, runs.c.params_hash, runs.c.document)
 
 # So that a database which has to put what it finds in order does not walk through all runs in that order instead.
 _BY_ITSELF = runs.c.id + 0
-
-T = TypeVar("T")
 
 
 def rows_found(
@@ -228,7 +226,7 @@ def _all(database: SQLiteFile | PostgresServer, asked: Select[Any]) -> Sequence[
 def rows_using(database: SQLiteFile | PostgresServer, paths: list[str]) -> Iterator[Any]:
     """Id and document of the runs of which a result, or a file beside it, may be at one of these plain paths."""
     key = literal_column(PATH_KEY[database.kind], String())
-    for some in chunks(dict.fromkeys(paths)):
+    for some in chunks(dict.fromkeys(paths), CHUNK):
         beginnings = some if database.kind == "sqlite" else [path[:PATH_LENGTH] for path in some]
         yield from _all(database, _DOCUMENTS.where(key.in_(beginnings), runs.c.result_path.in_(some)))
     known, last = set(paths), 0
@@ -245,13 +243,13 @@ def rows_using(database: SQLiteFile | PostgresServer, paths: list[str]) -> Itera
 
 def rows_under(connection: Connection, keys: Iterable[str]) -> Iterator[Any]:
     """Id and document of the runs under some hashes; each chunk of them in its order."""
-    for chunk in chunks(keys, _CHUNK):
+    for chunk in chunks(keys, CHUNK):
         yield from connection.execute(_DOCUMENTS.where(runs.c.params_hash.in_(chunk)).order_by(runs.c.id))
 
 
 def crowded_of(connection: Connection, keys: Iterable[str]) -> Iterator[str]:
     """Those of some hashes that several runs have."""
-    for chunk in chunks(keys):
+    for chunk in chunks(keys, CHUNK):
         asked = select(runs.c.params_hash).where(runs.c.params_hash.in_(chunk)).group_by(runs.c.params_hash)
         yield from connection.execute(asked.having(func.count() > 1)).scalars()
 
@@ -260,10 +258,3 @@ def newest_of(connection: Connection, keys: Iterable[str]) -> Iterator[Any]:
     """Of some hashes, the rows of all runs in their order: the last one of each is the newest."""
     for chunk in chunks(keys, _MOST_KEYS):
         yield from connection.execute(_ROWS.where(runs.c.params_hash.in_(chunk)).order_by(runs.c.id))
-
-
-def chunks(values: Iterable[T], size: int = _CHUNK) -> Iterator[list[T]]:
-    """Some values at a time."""
-    remaining = iter(values)
-    while chunk := list(islice(remaining, size)):
-        yield chunk
