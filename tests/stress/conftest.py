@@ -18,6 +18,29 @@ import pytest
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
+EACH_IN_A_CHILD = """
+for line in sys.stdin:
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            child(int(line))
+            code = 0
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    print("ended", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+
+
+@pytest.fixture
+def start_forking(start: Start) -> Start:
+    """As `start`, of code whose function ``child`` is called in a forked child for each number in the input."""
+    return lambda code, *args: start(code + EACH_IN_A_CHILD, *args)
+
+
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Start Python code in a process of its own, in the test's folder; none outlives the test."""

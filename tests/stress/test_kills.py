@@ -193,19 +193,6 @@ def child(number):
     if module != "runner":
         hook(number)
     store.run_or_retrieve({"n": 1}, runner)
-for line in sys.stdin:
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            child(int(line))
-            code = 0
-        except BaseException:
-            import traceback
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
 
 # What each of them does in a run.
@@ -232,11 +219,11 @@ def cases() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("case", list(cases()))
-def test_killed_at_each_step(start: Start, case: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_at_each_step(start_forking: Start, case: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed at the first, second, ... call of a hook: the run is there whole, or not at all; the next one works."""
     # The dead are seen to be dead, and not waited for.
     monkeypatch.setattr("entropic._locks._flights.time.sleep", lambda _: pytest.fail("waited for the dead"))
-    runs = start(STEPS, json.dumps(case))
+    runs = start_forking(STEPS, json.dumps(case))
     for number in range(1, 40):
         code = ended(runs, number)
         with Store("results", "runs.json", file_suffix=".txt") as store:
@@ -267,5 +254,5 @@ def ended(runs: subprocess.Popen[str], number: int) -> int:
     runs.stdin.write(f"{number}\n")
     runs.stdin.flush()
     told = runs.stdout.readline()
-    assert told in ("0\n", f"{-signal.SIGKILL}\n"), runs.communicate()[1]
-    return int(told)
+    assert told in ("ended 0\n", f"ended {-signal.SIGKILL}\n"), runs.communicate()[1]
+    return int(told.split()[1])

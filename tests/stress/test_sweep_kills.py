@@ -142,19 +142,6 @@ def child(number):
         hook(number)
         for point, record in store.sweep_as_completed([{"n": n} for n in range(5, 16)], runner, **options):
             os.write(1, f"{point['n']} {record.result_path}\\n".encode())
-for line in sys.stdin:
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            child(int(line))
-            code = 0
-        except BaseException:
-            import traceback
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    print("ended", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
 
 
@@ -163,9 +150,9 @@ for line in sys.stdin:
     [(name, when) for name in ("fsync", "link", "pwrite", "rename") for when in ("before", "after")]
     + [("pwrite", "middle")],
 )
-def test_killed_at_each_step(start: Start, name: str, when: str) -> None:
+def test_killed_at_each_step(start_forking: Start, name: str, when: str) -> None:
     """Killed at the first, third, ... call of a hook: whatever was reported is there; nothing is there in part."""
-    sweeps = start(STEPS, json.dumps([name, when, CONTENT]))
+    sweeps = start_forking(STEPS, json.dumps([name, when, CONTENT]))
     assert sweeps.stdin is not None
     assert sweeps.stdout is not None
     for number in range(1, 60, 3):
