@@ -8,8 +8,7 @@ from time import monotonic
 from ._workers import Workers
 
 _FASTEST_GROWTH = 4
-_LEAST_SHARE = 0.05
-_LEAST_SHARE_OF_MANY = 0.1
+_LEAST_SHARE = 0.1
 _LARGE_CAPACITY = 128
 _FIRST_BATCHES = 4
 _LONG_BATCH_SECONDS = 1.0
@@ -88,6 +87,7 @@ class Batches:
             capacity = self._workers.capacity()
             share = math.ceil(self._left / capacity)
             # Of an executor that does not tell its size we think big; but not so that each point travels alone.
-            least = _LEAST_SHARE_OF_MANY if capacity >= _LARGE_CAPACITY else _LEAST_SHARE
-            self.size = min(self.size, max(share, int(least * self._workers.batch_seconds / self._seconds)))
+            is_large = capacity >= _LARGE_CAPACITY
+            least = int(_LEAST_SHARE * self._workers.batch_seconds / self._seconds) if is_large else 1
+            self.size = min(self.size, max(share, least))
         self.size = max(self.size, 1)
