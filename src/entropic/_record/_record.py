@@ -31,6 +31,7 @@ _CONTAINERS = ("params", "metadata", "provenance")
 _OFTEN_THE_SAME = frozenset({"function", "code", "host", "user", "python", "platform", "entropic", "command"})
 _REQUIRED = ("params_hash", "result_path", "created_at")
 _FIELDS = frozenset({*_CONTAINERS, *_REQUIRED})
+_PICKLED = ("params_hash", "created_at", *_CONTAINERS)
 
 
 def _noted(provenance: dict[str, Any]) -> dict[str, Any]:
@@ -221,7 +222,12 @@ class RunRecord:
             return self.__dict__.setdefault(name, hashing.copy_mapping(value) if name in _CONTAINERS else value)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__match_args__}
+        own = self.__dict__
+        source = own.get("_copied_from", self)
+        # What is pickled is a copy: that of a lazy one need not be made before. Nor is the path, which is a text there.
+        state = {name: own[name] if name in own else getattr(source, name) for name in _PICKLED}
+        state["_path"] = path_text(self)
+        return state
 
 
 RunRecord.__module__ = "entropic.record"
