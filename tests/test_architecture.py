@@ -243,7 +243,7 @@ NOT_FOR_A_HIT = {
     ),
     *("_code._accepted", "_code._chains", "_code._classes", "_code._constants", "_code._drafts", "_code._values"),
     *("_engine._defaults", "_function._records", "_record._flat", "hashing._copies", "hashing._received"),
-    "index._adapter",
+    *("_fs._logger", "index._adapter"),
     *(f"errors.{module}" for module in ("_code", "_index", "_parameters", "_places", "_results", "_runs", "_sweeps")),
     *("_engine._manifest", "_engine._recorder", "_engine._records", "_engine._run", "_engine._writer"),
     *(
@@ -279,7 +279,7 @@ def test_a_hit_loads_what_it_needs() -> None:
 
     assert loaded & NOT_FOR_A_HIT == set()
     assert len(loaded) <= 86
-    assert {"copy", "dataclasses", "numbers"} & set(answer.stdout.split()) == set()
+    assert {"copy", "dataclasses", "logging", "numbers", "traceback"} & set(answer.stdout.split()) == set()
 
 
 FIRST_RUN = """

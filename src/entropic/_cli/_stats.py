@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from .._fs import TextSet
-from .._record import RunRecord, one_line
+from .._fs import TextSet, one_line
+from .._record import RunRecord
 from ..store import Store
 from . import _view
 from ._place import opens_store

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from .._record import flatten, one_line
+from .._fs import one_line
+from .._record import flatten
 from .._tables import text_width
 from . import _view
 

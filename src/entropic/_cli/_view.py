@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import hashing
-from .._record import RunRecord, cell_text, local_time, one_line
+from .._fs import one_line
+from .._record import RunRecord, cell_text, local_time
 from .._record import size_text as size_text
 from .._record import time_text as time_text
 

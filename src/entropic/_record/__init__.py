@@ -6,7 +6,7 @@ from .._fs import door
 
 if TYPE_CHECKING:
     from ._amounts import size_text, time_text
-    from ._cells import cell_text, frame_value, is_misleading, is_utf8, local_time, moment_of, one_line, plain_text
+    from ._cells import cell_text, frame_value, is_misleading, is_utf8, local_time, moment_of, plain_text
     from ._companions import companions_of, listed_members
     from ._flat import flatten
     from ._folded import Folding, folded, folded_texts, read_through
@@ -57,7 +57,6 @@ __all__ = [
     "moment_of",
     "new_record",
     "note_in",
-    "one_line",
     "path_text",
     "place_below",
     "plain_text",
@@ -72,7 +71,7 @@ __getattr__, __dir__ = door(
     __name__,
     {
         "_amounts": "size_text time_text",
-        "_cells": "cell_text frame_value is_misleading is_utf8 local_time moment_of one_line plain_text",
+        "_cells": "cell_text frame_value is_misleading is_utf8 local_time moment_of plain_text",
         "_companions": "companions_of listed_members",
         "_flat": "flatten",
         "_folded": "Folding folded folded_texts read_through",
