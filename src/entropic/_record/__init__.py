@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         lazy_copy,
         path_text,
         place_below,
+        signature,
+        signature_text,
         with_params,
     )
 
@@ -62,6 +64,8 @@ __all__ = [
     "plain_text",
     "read_through",
     "short_name",
+    "signature",
+    "signature_text",
     "size_text",
     "time_text",
     "with_params",
@@ -81,7 +85,7 @@ __getattr__, __dir__ = door(
         "_reads": "ReadFile RecordedReads content_mark",
         "_record": (
             "RunRecord copy_record document_text encoded handed_out is_pinned lazy_copy path_text place_below "
-            "with_params"
+            "signature signature_text with_params"
         ),
     },
 )
