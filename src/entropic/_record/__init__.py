@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from .._fs import door
 
 if TYPE_CHECKING:
-    from ._amounts import size_text, time_text
+    from ._amounts import seconds_of, size_text, time_text
     from ._cells import cell_text, frame_value, is_misleading, is_utf8, local_time, moment_of, plain_text
     from ._companions import companions_of, listed_members
     from ._flat import flatten
@@ -63,6 +63,7 @@ __all__ = [
     "place_below",
     "plain_text",
     "read_through",
+    "seconds_of",
     "short_name",
     "signature",
     "signature_text",
@@ -74,7 +75,7 @@ __all__ = [
 __getattr__, __dir__ = door(
     __name__,
     {
-        "_amounts": "size_text time_text",
+        "_amounts": "seconds_of size_text time_text",
         "_cells": "cell_text frame_value is_misleading is_utf8 local_time moment_of plain_text",
         "_companions": "companions_of listed_members",
         "_flat": "flatten",
