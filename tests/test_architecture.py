@@ -127,6 +127,28 @@ def test_imports_lead_downstairs_and_through_doors(module: str) -> None:
     assert by_the_window == set()
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_doors_have_what_is_asked_of_them(module: str) -> None:
+    """What is asked of a room as a whole is there; type checkers believe whatever has a ``__getattr__``."""
+    path = source_of(module)
+    tree, depth = ast.parse(path.read_text()), len(path.relative_to(PACKAGE).parts)
+    rooms = {
+        alias.asname or alias.name: alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level == depth and not node.module
+        for alias in node.names
+        if alias.name in HEIGHT
+    }
+    asked = {
+        (rooms[node.value.id], node.attr)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in rooms
+    }
+
+    missing = {place for place in asked if not hasattr(importlib.import_module(f"entropic.{place[0]}"), place[1])}
+    assert missing == set()
+
+
 @pytest.mark.parametrize("room", sorted(HEIGHT))
 def test_no_room_has_a_ring(room: str) -> None:
     """The modules of a room can be loaded one after the other, each after those it imports."""
