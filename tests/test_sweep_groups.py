@@ -251,6 +251,7 @@ def test_a_run_changes_those_before_it(store: Store, executor: ThreadPoolExecuto
 
 @pytest.mark.usefixtures("patient")
 @pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("patient")
 def test_each_run_that_cannot_be_recorded_says_where_its_result_is(store: Store, executor: ThreadPoolExecutor) -> None:
     """Not where that of another one is, which might be registered for it."""
     index = store._engine.index.path
