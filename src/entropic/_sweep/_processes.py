@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from multiprocessing import connection
 from typing import Any
 
-from .._current import StopRequests, spare_results, stopped, watch_runs
+from .._current import StopRequests, spare_results, stopped, watch_runs, worker_interrupts
 from ..errors import EntropicError, sendable
 from ._handshake import NotSeen
 from ._process_tree import kill_tree
@@ -34,7 +34,6 @@ from ._workers import BATCHES_A_WORKER, LARGEST_BATCH, Died, Returned, Stopped
 
 _GRACE_SECONDS = 5.0
 _INSIST_SECONDS = 1.2
-_ONE_INTERRUPT_SECONDS = 1.0
 _LOOK_SECONDS = 1.0
 _GLANCE_SECONDS = 0.05
 
@@ -324,7 +323,7 @@ def _serve(
         gc.freeze()  # what the collector looks through is copied, page by page: not all that was forked
     if gate is not None:
         watch_runs(WatchedRuns(pipe, gate, measures=measures))
-    signal.signal(signal.SIGINT, _Interrupts())
+    worker_interrupts.catch()
     spare_results()
     with contextlib.suppress(KeyboardInterrupt, EOFError, BrokenPipeError, ConnectionResetError):
         pipe.send(_READY)
@@ -332,23 +331,6 @@ def _serve(
             pipe.send(_answer(task, message))
     with contextlib.suppress(Exception, KeyboardInterrupt):
         task.loaded().subject.close()
-
-
-class _Interrupts:
-    """
-    Interrupts that come close together are one: a terminal's, and the one that the sweep sends, which must not
-    interrupt the tidying up. A late one means that the run is still at work: code that cannot fail, such as a
-    ``__del__``, may have swallowed the first.
-    """
-
-    def __init__(self) -> None:
-        self._last = -math.inf
-
-    def __call__(self, number: int, frame: object) -> None:
-        now = time.monotonic()
-        if now - self._last > _ONE_INTERRUPT_SECONDS:
-            self._last = now
-            raise KeyboardInterrupt
 
 
 def _answer(task: Task | PackedTask, message: bytes) -> Reported | NotStarted | NotSeen | BaseException:
