@@ -287,8 +287,7 @@ class LineReader(Generic[T]):
             known = self._taken()
             if known.content is content and content.end == place:
                 known.drop_found(content.appended(runs, texts))
-                if content.is_large:
-                    content.save_offsets(descriptor)
+                content.save_offsets(descriptor)
                 stamp = Stamp.of(os.fstat(descriptor))
                 if stamp.size == content.end + len(CLOSING):
                     known.trust(stamp)

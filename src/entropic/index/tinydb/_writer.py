@@ -29,13 +29,14 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from ... import _log
 from ..._fs import abandoned_drafts, is_abandoned, remove_drafts, require_access, watch_forks
 from ..._record import RunRecord, document_text
-from ...errors import OtherFolderError
+from ...errors import IndexCorruptError, OtherFolderError
 from . import _format
 from ._content import Content
 from ._format import CLOSING, STORE_TABLE, TABLE, Document, Tables
 from ._insertion import Insertion
 from ._io import end_of, read_all, require_file, stat_of
 from ._lines import LinesContent
+from ._offsets import MOST_TAIL_BYTES
 from ._reader import LineReader
 from ._removal import remove_in_place
 from ._rewrite import keep_beside, rewrite
@@ -118,18 +119,17 @@ class LineWriter(Generic[T]):
             How many were removed.
         """
         with self.reader.opened() as descriptor:
-            if descriptor is None or not self._doomed(descriptor, keys, unwanted):
+            if descriptor is None or not self._doomed(descriptor, keys, unwanted)[1]:
                 return 0
 
         def change(lock: WriteLock) -> int:
-            content = self._content_to_write(lock.descriptor)
-            doomed = self._doomed(lock.descriptor, keys, unwanted)
+            self._content_to_write(lock.descriptor)
+            content, doomed = self._doomed(lock.descriptor, keys, unwanted)
             if isinstance(content, LinesContent) and content.can_remove(lock.descriptor, doomed):
                 self.reader.distrust()
                 remove_in_place(lock, content, doomed, self._durable)
-                if content.is_last(lock.descriptor, max(doomed)):
-                    with self.reader.lock:
-                        content.note_removed(lock.descriptor)
+                with self.reader.lock:
+                    content.note_removed(lock.descriptor, max(doomed))
             elif doomed:
                 self._replace(lock, content, content.without(lock.descriptor, doomed), content.other_tables)
             return len(doomed)
@@ -301,9 +301,16 @@ class LineWriter(Generic[T]):
             kept_as = keep_beside(self._path, "torn", torn, descriptor, self._durable)
         _log.mended(self._path, len(torn), kept_as)
 
-    def _doomed(self, descriptor: int, keys: Collection[str], unwanted: Callable[[T], bool]) -> list[int]:
-        """The offsets (or numbers) of the runs to remove; of a small file all are read, so that damage shows."""
-        return self.reader.ask(descriptor, lambda content: self._doomed_in(content, descriptor, keys, unwanted))
+    def _doomed(
+        self, descriptor: int, keys: Collection[str], unwanted: Callable[[T], bool]
+    ) -> tuple[Content, list[int]]:
+        """
+        What is in a file, and the offsets (or numbers) of the runs to remove; of a small file all are read, so that
+        damage shows.
+        """
+        return self.reader.ask(
+            descriptor, lambda content: (content, self._doomed_in(content, descriptor, keys, unwanted))
+        )
 
     def _doomed_in(
         self, content: Content, descriptor: int, keys: Collection[str], unwanted: Callable[[T], bool]
@@ -323,7 +330,15 @@ class LineWriter(Generic[T]):
         head = _format.head(self._row_beside(others), others)
         self.reader.distrust()
         pieces = itertools.chain([head], lines, [CLOSING])
-        rewrite(self._path, pieces, self._durable, lambda draft, target: lock.step(os.replace, draft, target))
+        size = rewrite(self._path, pieces, self._durable, lambda draft, target: lock.step(os.replace, draft, target))
+        if size > MOST_TAIL_BYTES:
+            self._keep_offsets(size)
+
+    def _keep_offsets(self, size: int) -> None:
+        """Note beside a file that was written anew where its lines are: we pay for that, not the next process."""
+        with contextlib.suppress(OSError, IndexCorruptError), self.reader.opened() as descriptor:
+            if descriptor is not None:
+                self.reader.ask(descriptor, lambda content: content.save_offsets(descriptor, size))
 
     def _row_beside(self, others: Tables) -> Document:
         """Our row; but the folder that relative paths belong to stays the one it was, for as long as it exists."""
