@@ -124,7 +124,7 @@ class LineWriter(Generic[T]):
 
         def change(lock: WriteLock) -> int:
             self._content_to_write(lock.descriptor)
-            content, doomed = self._doomed(lock.descriptor, keys, unwanted)
+            content, doomed = self._doomed(lock.descriptor, keys, unwanted, end_of(lock.descriptor))
             if isinstance(content, LinesContent) and content.can_remove(lock.descriptor, doomed):
                 self.reader.distrust()
                 remove_in_place(lock, content, doomed, self._durable)
@@ -302,14 +302,14 @@ class LineWriter(Generic[T]):
         _log.mended(self._path, len(torn), kept_as)
 
     def _doomed(
-        self, descriptor: int, keys: Collection[str], unwanted: Callable[[T], bool]
+        self, descriptor: int, keys: Collection[str], unwanted: Callable[[T], bool], size: int | None = None
     ) -> tuple[Content, list[int]]:
         """
         What is in a file, and the offsets (or numbers) of the runs to remove; of a small file all are read, so that
         damage shows.
         """
         return self.reader.ask(
-            descriptor, lambda content: (content, self._doomed_in(content, descriptor, keys, unwanted))
+            descriptor, lambda content: (content, self._doomed_in(content, descriptor, keys, unwanted)), size
         )
 
     def _doomed_in(
