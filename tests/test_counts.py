@@ -54,7 +54,7 @@ for name, durable in (("quick", False), ("durable", True)):
 # that is used again is empty: on some file systems, to make one and remove it takes longer than all the rest together.
 # Two look whether what is held open, session and index, still is: a process that becomes a daemon closes all it has.
 MOST_CALLS = 640  # for a new point: 613 and some for each folder that the results lie within
-MOST = {"quick hits": 2, "durable hits": 2, "quick misses": 46, "durable misses": 51}
+MOST = {"quick hits": 2, "durable hits": 2, "quick misses": 46, "durable misses": 52}
 
 
 @pytest.fixture(scope="module")
@@ -165,14 +165,14 @@ def bytes_read(trace: str) -> dict[str, int]:
 def test_the_first_look_up_reads_the_same_at_any_size(tmp_path: Path, state: str) -> None:
     """Whether there is a record or not; of an index that was written at once, has grown since, or lost some runs."""
     seen = {}
-    for size in (300, 30_000):
+    for size in (3000, 30_000):
         folder = tmp_path / str(size)
         records = [make_record({"n": n}, seed=n) for n in range(size)]
         first = records if state == "written at once" else records[: size // 2]
         TinyDBIndex(folder / "runs.json", durable=False).insert_many(first)
         if state != "written at once":
             index = TinyDBIndex(folder / "runs.json", durable=False)
-            for record in records[size // 2 :][:2000]:
+            for record in records[size // 2 :][:1500]:
                 index.insert(record)
         if state == "removed from":
             TinyDBIndex(folder / "runs.json", durable=False).delete_records(records[size // 2 :][-30:])
@@ -185,8 +185,8 @@ def test_the_first_look_up_reads_the_same_at_any_size(tmp_path: Path, state: str
         }
 
     for what in ("hit", "miss"):
-        assert seen[30_000][what][0] <= seen[300][what][0] + 2**17, seen
-        assert seen[30_000][what][1] <= seen[300][what][1] + 30, seen
+        assert seen[30_000][what][0] <= seen[3000][what][0] + 2**16, seen
+        assert seen[30_000][what][1] <= seen[3000][what][1] + 30, seen
 
 
 def python_calls(function: Any, *args: Any) -> Counter[str]:

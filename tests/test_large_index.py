@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import tinydb
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from entropic import RunRecord, Store, param
@@ -478,6 +478,7 @@ def test_tables_that_are_damaged_are_written_again(
 
 
 @settings(max_examples=20)
+@example(seed=1579)
 @given(seed=st.integers(0, 1 << 30))
 def test_whatever_happens_to_the_tables_the_answer_is_right(
     seed: int, tmp_path_factory: pytest.TempPathFactory

@@ -7,10 +7,10 @@ from typing import Literal
 
 import click
 
-from .._fs import NamedTuple
+from .._fs import NamedTuple, one_line
 from .._maintenance import CheckpointedRun, FailedRun, Limits, remove_all
 from .._maintenance import prune as choose
-from .._record import is_pinned, one_line
+from .._record import is_pinned
 from .._tables import RecordList
 from ..store import Store
 from . import _ls, _view
@@ -125,27 +125,40 @@ def prune(
       entropic prune --checkpoints --older-than 30d
       entropic prune --notes
     """
-    limits = {"larger_than": larger_than, "keep_newest": keep_newest, "max_size": max_size}
+    bounds = Limits(older_than, larger_than, keep_newest, max_size, by)
     if notes:
-        if runs or failed or checkpoints or older_than is not None or set(limits.values()) != {None}:
+        if runs or failed or checkpoints or _bounds_of_runs(bounds) or older_than is not None:
             raise click.UsageError("--notes goes alone: those that no run names any more are meant")
         _prune_notes(store, only_preview=preview, yes=yes)
-        return
-    if failed or checkpoints:
-        others = [name for name, value in limits.items() if value is not None]
-        others += ["failed"] if failed and checkpoints else []
+    elif failed or checkpoints:
+        others = [*_bounds_of_runs(bounds), *(["failed"] if failed and checkpoints else [])]
         what = _CHECKPOINTS if checkpoints else _FAILED
         _prune_leftovers(store, what, runs, older_than, others, only_preview=preview, yes=yes)
-        return
-    if not runs and older_than is None and set(limits.values()) == {None}:
+    else:
+        _prune_runs(store, runs, bounds, keep_inputs=keep_inputs, only_preview=preview, yes=yes)
+
+
+def _bounds_of_runs(bounds: Limits) -> list[str]:
+    """The limits given that say nothing of what runs have left without a record."""
+    given = {
+        "larger_than": bounds.larger_than_bytes,
+        "keep_newest": bounds.keep_newest,
+        "max_size": bounds.max_size_bytes,
+    }
+    return [name for name, value in given.items() if value is not None]
+
+
+def _prune_runs(
+    store: Store, runs: tuple[str, ...], bounds: Limits, *, keep_inputs: bool, only_preview: bool, yes: bool
+) -> None:
+    if not runs and bounds.older_than_seconds is None and not _bounds_of_runs(bounds):
         raise click.UsageError(
             "say what may go: --older-than, --larger-than, --keep-newest or --max-size, or a filter; or --failed, "
             "--checkpoints or --notes"
         )
-    if by != "age" and max_size is None:
-        raise click.UsageError(f"--by {by} says what goes first: say down to which size, with --max-size")
+    if bounds.by != "age" and bounds.max_size_bytes is None:
+        raise click.UsageError(f"--by {bounds.by} says what goes first: say down to which size, with --max-size")
     require_own_results(store)
-    bounds = Limits(older_than, larger_than, keep_newest, max_size, by)
     records, spared = choose(store._engine, bounds, condition_of(runs), preview=True, keep_inputs=keep_inputs)
     if spared:
         _view.told(f"{spared} more {'is' if spared == 1 else 'are'} kept, since other runs were made from them")
@@ -157,7 +170,7 @@ def prune(
     _preview(records)
     size = _view.size_text(total_size(records))
     where = one_line(store.results_dir)
-    if preview:
+    if only_preview:
         _view.told(f"would remove {_counted(records)} and {_whose(records)} ({size}) in {where}")
         return
     _confirm(f"Remove {_counted(records)} and {_whose(records)} ({size}) in {where}?", yes=yes)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -106,28 +107,27 @@ def run(
     _refuse_what_cannot_be_filled(program, point)  # now, and not after a wait for another run
     _note_what_differs(program, point)
     notes: dict[str, Any] = assignments(metadata, "-m")
-    before = {number: signal.getsignal(number) for number in _HANDLERS}
-    for number, handler in before.items():
-        if handler != signal.SIG_IGN:  # as nohup has it
-            signal.signal(number, _HANDLERS[number])
     try:
-        record = None if again else store._engine.recall(program.key(point))
-        if record is None:
-            _refuse_ranks()
-            start: Callable[..., RunRecord] = store.run if again else store.run_or_retrieve
-            record = start(point, program, **notes)
-        else:
-            _view.told(f"hit {record.params_hash}, recorded {_view.created(record)}")
+        with _handling_signals():
+            record = _obtain(store, point, program, notes, again=again)
     except CommandError as error:
         _view.told(error)
         context.exit(error.exit_status if error.exit_status >= 0 else 128 - error.exit_status)
     except (EntropicError, OSError, ValueError, TypeError) as error:
         _view.told(error)
         context.exit(FAILED)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     _view.show_path(record.result_path)
+
+
+def _obtain(store: Store, point: dict[str, Any], program: Command, notes: dict[str, Any], *, again: bool) -> RunRecord:
+    """The recorded run of a program, which is said; or a new one."""
+    record = None if again else store._engine.recall(program.key(point))
+    if record is not None:
+        _view.told(f"hit {record.params_hash}, recorded {_view.created(record)}")
+        return record
+    _refuse_ranks()
+    start: Callable[..., RunRecord] = store.run if again else store.run_or_retrieve
+    return start(point, program, **notes)
 
 
 def _stop(number: int, frame: object) -> None:
@@ -143,6 +143,20 @@ def _suspend(number: int, frame: object) -> None:
 
 
 _HANDLERS = {signal.SIGTERM: _stop, signal.SIGHUP: _stop, signal.SIGTSTP: _suspend}
+
+
+@contextmanager
+def _handling_signals() -> Iterator[None]:
+    """Pass on to programs what is to end or suspend this command, for the length of a block."""
+    before = {number: signal.getsignal(number) for number in _HANDLERS}
+    try:
+        for number, handler in before.items():
+            if handler != signal.SIG_IGN:  # as nohup has it
+                signal.signal(number, _HANDLERS[number])
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _refuse_what_cannot_be_filled(program: Command, point: dict[str, Any]) -> None:

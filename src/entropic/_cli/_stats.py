@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from pathlib import Path
 
 import click
 
-from .._fs import TextSet
-from .._record import RunRecord, one_line
+from .._fs import TextSet, one_line
+from .._record import RunRecord, seconds_of
 from ..store import Store
 from . import _view
 from ._place import opens_store
@@ -36,11 +35,11 @@ class Tally:
         self.runs += 1
         self._points.add(record.params_hash)
         self.functions[_view.function_of(record) or "(plain runs)"] += 1
-        size, spent = record.provenance.get("size_bytes"), record.metadata.get("elapsed_seconds")
+        size, spent = record.provenance.get("size_bytes"), seconds_of(record.metadata)
         if isinstance(size, int) and self._results.add(str(record.result_path)):
             self.size_bytes += size
-        if isinstance(spent, (int, float)) and 0 <= spent <= sys.float_info.max:
-            self.seconds = (self.seconds or 0.0) + float(spent)
+        if spent is not None:
+            self.seconds = (self.seconds or 0.0) + spent
         # By their times: runs of a copied or migrated index need not be in that order.
         if self.first is None or record.created_at < self.first.created_at:
             self.first = record

@@ -15,12 +15,14 @@ import click
 from .._command import Command, signal_programs, typed_otherwise
 from .._current import time_left
 from .._engine import BoundRunner, PlainRuns, RunCache, require_same_point
+from .._fs import one_line
 from .._function import CachedFunction, FunctionPoints
-from .._record import RunRecord, one_line
+from .._record import RunRecord
 from .._sweep import Order, SweepOptions, SweepProgress, as_record, plan_sweep, run_sweep
 from ..errors import SweepError
 from ..hashing import Key
 from ..query import value_of
+from ..store import Store
 from . import _view
 from ._completion import complete_assignments
 from ._parsing import assignments, checked_suffix, duration, looks_like_an_assignment, size
@@ -151,22 +153,18 @@ def sweep(
     """
     if looks_like_an_assignment(arguments[0]):
         raise click.UsageError(f"{arguments[0]!r} is not a program: did you mean -p {arguments[0]}?")
-    texts = typed_points(params, points)
+    given: Sequence[Mapping[str, Any]] = typed_points(params, points)
     notes: dict[str, Any] = assignments(metadata, "-m")
-    subject: Any
-    given: Sequence[Mapping[str, Any]] = texts
+    subject: FunctionPoints | PlainRuns | ProgramPoints
     if len(arguments) == 1 and _FUNCTION.fullmatch(arguments[0]):
         if depends or version is not None:
             raise click.UsageError("--depends and --version are for programs: a function has version= and InputFile")
-        function, given = _imported(arguments[0]), _Values(texts)
-        if isinstance(function, CachedFunction):
-            subject = FunctionPoints(function, metadata=notes)
-        else:
-            subject = PlainRuns(chosen_store(index, results, suffix, creates=True)._engine, function, notes)
+        subject = _function_points(arguments[0], notes, lambda: chosen_store(index, results, suffix, creates=True))
+        given = _Values(given)
     else:
         store = chosen_store(index, results, suffix, creates=True)
         subject = ProgramPoints(store._engine, arguments, depends, version, notes)
-        subject.require_fitting(texts[0])  # now, and not after the first runs
+        subject.require_fitting(given[0])  # now, and not after the first runs
     options = SweepOptions(
         workers=workers,
         metadata=notes,
@@ -183,9 +181,7 @@ def sweep(
         return
     # A function that puts something by catches SIGTERM itself while it runs: it is not to be ended in the midst.
     hears_itself = subject.takes_checkpoint() and not isinstance(subject, ProgramPoints)
-    for number in (signal.SIGHUP,) if hears_itself else (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
-            signal.signal(number, _stop)
+    _stop_on(signal.SIGHUP, *([] if hears_itself else [signal.SIGTERM]))
     ends: list[SweepProgress] = []
     try:
         records = run_sweep(subject, given, options, as_record, ends.append)
@@ -194,6 +190,20 @@ def sweep(
         _show(error.records, ends[-1])
         context.exit(_FAILED)
     _show(records, ends[-1])
+
+
+def _function_points(named: str, notes: dict[str, Any], open_store: Callable[[], Store]) -> FunctionPoints | PlainRuns:
+    """The points of a function: of a decorated one in its own store, else of a runner in the one that is opened."""
+    function = _imported(named)
+    if isinstance(function, CachedFunction):
+        return FunctionPoints(function, metadata=notes)
+    return PlainRuns(open_store()._engine, function, notes)
+
+
+def _stop_on(*numbers: signal.Signals) -> None:
+    for number in numbers:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _stop)
 
 
 def _show(records: Iterable[RunRecord], end: SweepProgress) -> None:

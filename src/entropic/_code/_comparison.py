@@ -51,47 +51,73 @@ def changes(old_fingerprint: Fingerprint, new_fingerprint: Fingerprint) -> list[
 
     The function itself comes first, the others in the order of their names.
     """
-    before, after = old_fingerprint.parts, new_fingerprint.parts
-    is_other_python = mark_of(old_fingerprint.bytecode) != mark_of(new_fingerprint.bytecode)
-    found: dict[str, Change] = {}
-    left: list[tuple[int, int]] = [(0, 0)] if before and after else []
-    known = set(left)
-    while left:
-        old_number, new_number = left.pop()
-        old, new = before[old_number], after[new_number]
-        is_same = _are_same(old, new, is_other_python)
+    walk = _Walk(old_fingerprint, new_fingerprint)
+    walk.follow()
+    ordered = sorted(walk.found)
+    return [walk.found[name] for name in sorted(ordered, key=lambda name: name != ITSELF)]
+
+
+class _Walk:
+    """
+    From the two functions along the names that both have, part by part.
+
+    Attributes:
+        found: What differs, by its name.
+    """
+
+    def __init__(self, old_fingerprint: Fingerprint, new_fingerprint: Fingerprint) -> None:
+        self._before, self._after = old_fingerprint.parts, new_fingerprint.parts
+        self._is_other_python = mark_of(old_fingerprint.bytecode) != mark_of(new_fingerprint.bytecode)
+        self._left: list[tuple[int, int]] = [(0, 0)] if self._before and self._after else []
+        self._known = set(self._left)
+        self.found: dict[str, Change] = {}
+
+    def follow(self) -> None:
+        """Compare what is reached, to the end."""
+        while self._left:
+            old_number, new_number = self._left.pop()
+            self._compare(self._before[old_number], self._after[new_number])
+
+    def _compare(self, old: Part, new: Part) -> None:
+        is_same = _are_same(old, new, self._is_other_python)
         if not is_same:
-            _note(found, Change(_difference(old, new), old, new))
+            self._note(_difference(old, new), old, new)
         is_import = _imports_compared(old, new)
         for label, was, now in _shared_edges(old, new):
-            if not is_import(label):
-                continue
-            if isinstance(was, int) and isinstance(now, int):
-                if (was, now) not in known:
-                    known.add((was, now))
-                    left.append((was, now))
-            elif was != now:
-                _note(found, _rebound(label, was, now, before, after))
+            if is_import(label):
+                self._go_along(label, was, now)
         for label in sorted((old.edges.keys() ^ new.edges.keys()) - {SAVE}):  # fingerprints of earlier releases lack it
-            if label.startswith(RESULT):
-                _note(
-                    found,
-                    Change(f"a {label.replace(RESULT, 'result of `')}` by earlier code, which it has used", old, new),
-                )
-            elif label.startswith(EDITED):
-                name = f"module `{label.removeprefix(EDITED)}`, which was edited during the run that loaded it"
-                _note(found, Change(name, old, new))
-            elif _is_made_of(label, old):
-                _note(found, Change(_difference(old, new), old, new))
-            elif is_same and not is_other_python and label not in old.text.quiet | new.text.quiet and is_import(label):
-                # The same name means something of the user's here, and nothing that counts there.
-                _note(found, _rebound(label, old.edges.get(label, ""), new.edges.get(label, ""), before, after))
-    ordered = sorted(found)
-    return [found[name] for name in sorted(ordered, key=lambda name: name != ITSELF)]
+            self._compare_unshared(label, old, new, counts=is_same and is_import(label))
 
+    def _go_along(self, label: str, was: int | str, now: int | str) -> None:
+        """Compare what a name that both have leads to."""
+        if not isinstance(was, int) or not isinstance(now, int):
+            if was != now:
+                self._note_rebound(label, was, now)
+        elif (was, now) not in self._known:
+            self._known.add((was, now))
+            self._left.append((was, now))
 
-def _note(found: dict[str, Change], change: Change) -> None:
-    found.setdefault(change.name, change)
+    def _compare_unshared(self, label: str, old: Part, new: Part, *, counts: bool) -> None:
+        """Judge a name that only one of two parts has; whether it *counts* if it is no more than that."""
+        if label.startswith(RESULT):
+            self._note(f"a {label.replace(RESULT, 'result of `')}` by earlier code, which it has used", old, new)
+        elif label.startswith(EDITED):
+            module = label.removeprefix(EDITED)
+            self._note(f"module `{module}`, which was edited during the run that loaded it", old, new)
+        elif _is_made_of(label, old):
+            self._note(_difference(old, new), old, new)
+        elif counts and not self._is_other_python and label not in old.text.quiet | new.text.quiet:
+            # The same name means something of the user's here, and nothing that counts there.
+            self._note_rebound(label, old.edges.get(label, ""), new.edges.get(label, ""))
+
+    def _note(self, name: str, old: Part | None, new: Part | None) -> None:
+        self.found.setdefault(name, Change(name, old, new))
+
+    def _note_rebound(self, label: str, was: int | str, now: int | str) -> None:
+        old = self._before[was] if isinstance(was, int) else None
+        new = self._after[now] if isinstance(now, int) else None
+        self._note(_rebound(label.rpartition(" ")[2] or label, old, new), old, new)
 
 
 def _shared_edges(old: Part, new: Part) -> Iterator[tuple[str, int | str, int | str]]:
@@ -165,13 +191,11 @@ def _cannot_be_compared(old: Part, new: Part) -> str:
     return " (which cannot be compared: it was run by another Python, and its source is not proven)"
 
 
-def _rebound(label: str, was: int | str, now: int | str, before: Sequence[Part], after: Sequence[Part]) -> Change:
-    old = before[was] if isinstance(was, int) else None
-    new = after[now] if isinstance(now, int) else None
-    name = label.rpartition(" ")[2] or label
+def _rebound(name: str, old: Part | None, new: Part | None) -> str:
+    """That a name means something else now, in words."""
     if new is not None:
-        return Change(f"{new}" if old is None and new.kind == "constant" else f"name `{name}`, now {new}", old, new)
-    return Change(f"name `{name}`" if old is None else f"name `{name}`, which was {old}", old, new)
+        return f"{new}" if old is None and new.kind == "constant" else f"name `{name}`, now {new}"
+    return f"name `{name}`" if old is None else f"name `{name}`, which was {old}"
 
 
 # ---- in words -------------------------------------------------------------------------------------------------------
@@ -234,7 +258,7 @@ def legacy_changes(before: Sequence[LegacyPart], after: Sequence[Part]) -> list[
         same = known.get((old.kind, old.name), []) or known.get((_OTHER_KIND.get(old.kind, ""), old.name), [])
         if not any(_is_legacy_same(old, part) for part in same):
             name = str(Part(old.kind, old.name, old.file, ""))
-            _note(found, Change(name, None, same[0] if same else None))
+            found.setdefault(name, Change(name, None, same[0] if same else None))
     return [found[name] for name in sorted(found, key=lambda name: (name != ITSELF, name))]
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 from .._locks import SingleFlight
-from .._record import RunRecord
+from .._record import RunRecord, seconds_of
 from ..errors import Failure
 from ..hashing import Key, decode_params, own_copy
 from ..query import Selection, param
@@ -137,10 +136,5 @@ class PlainRuns:
 
 def durations_of(records: Iterable[RunRecord]) -> list[tuple[Mapping[str, Any], float]]:
     """Params and seconds of the records that have a duration."""
-    pairs = ((record.params, record.metadata.get("elapsed_seconds")) for record in records)
-    return [(params, float(seconds)) for params, seconds in pairs if _is_duration(seconds)]
-
-
-def _is_duration(value: Any) -> TypeGuard[float]:
-    """Whether a value that a record has may be the seconds of a run; an integer beyond all floats is not."""
-    return type(value) in (int, float) and 0 <= value <= sys.float_info.max
+    pairs = ((record.params, seconds_of(record.metadata)) for record in records)
+    return [(params, seconds) for params, seconds in pairs if seconds is not None]

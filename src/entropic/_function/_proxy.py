@@ -9,14 +9,13 @@ from collections.abc import Callable
 from inspect import Signature
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
-import wrapt
-
 from .._code import code_digest
 from ..hashing import normalize
 from ._function import FunctionCache
 from ._methods import Methods
 from ._names import found_by_name
 from ._options import CacheOptions
+from ._wrapt import wrapt
 
 if TYPE_CHECKING:
     from ._function import AnyStore

@@ -13,7 +13,7 @@ from typing import Any
 
 from .._engine import RunCache, not_removed, readable_id
 from .._fs import NamedTuple, remember
-from .._record import RunInput, RunRecord, folded, moment_of
+from .._record import RunInput, RunRecord, folded, moment_of, seconds_of
 from .._tables import RecordList
 from ..query import Selection, Where, fields_of, predicate
 from ._ancestry import is_behind, other_stores, rank_of, with_inputs
@@ -202,10 +202,8 @@ def _seconds_per_byte(record: RunRecord, size_bytes: int) -> float:
     To give up the least of these first is what the cache replacement of P. Cao and S. Irani, Cost-aware WWW proxy
     caching algorithms, USITS 1997, does with costs and sizes, before it looks at how often an entry is used.
     """
-    elapsed_seconds = record.metadata.get("elapsed_seconds")
-    if isinstance(elapsed_seconds, bool) or not isinstance(elapsed_seconds, (int, float)) or not elapsed_seconds >= 0:
-        return math.inf
-    return min(elapsed_seconds, sys.float_info.max) / min(max(size_bytes, 1), sys.float_info.max)
+    seconds = seconds_of(record.metadata)
+    return math.inf if seconds is None else seconds / min(max(size_bytes, 1), sys.float_info.max)
 
 
 # What goes first, of runs that come oldest first.

@@ -1,8 +1,26 @@
-"""Sizes and durations as people read them."""
+"""Sizes and durations: as people read them, and whether a value is one."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from typing import Any
+
+
+def seconds_of(metadata: Mapping[str, Any]) -> float | None:
+    """
+    How long a run took, as its metadata tell; None if they do not, or what they tell is no time.
+
+    Metadata are the user's: what stands there may be of any type, negative, or an integer beyond all floats.
+
+    Example:
+        >>> seconds_of({"elapsed_seconds": 3}), seconds_of({"elapsed_seconds": -1}), seconds_of({})
+        (3.0, None, None)
+    """
+    seconds: Any = metadata.get("elapsed_seconds")
+    if type(seconds) in (int, float) and 0 <= seconds <= sys.float_info.max:
+        return float(seconds)
+    return None
 
 
 def size_text(size_bytes: int | None) -> str:

@@ -56,6 +56,12 @@ class Report(NamedTuple):
         return error
 
 
+def mean_seconds(reports: Sequence[Report]) -> float | None:
+    """What a point took of those that were not left to others; None if that is all of them."""
+    seconds = [report.seconds for report in reports if not report.left]
+    return sum(seconds) / len(seconds) if seconds else None
+
+
 LATE = Report(False, 0.0, left="late")
 
 

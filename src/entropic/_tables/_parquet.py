@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from .._fs import chunks, replacing
-from .._record import RunRecord, is_utf8, moment_of
+from .._record import RunRecord, is_utf8, moment_of, seconds_of
 from ..errors import MissingExtraError
 from ..hashing import encode
 
@@ -128,14 +128,13 @@ def _batches(records: Iterable[RunRecord], kinds: dict[str, str]) -> Iterator[li
 
 def _row(record: RunRecord, kinds: dict[str, str]) -> dict[str, Any]:
     row = {column_of(name): _cell(value, kinds[name]) for name, value in record.params.items()}
-    seconds: Any = record.metadata.get("elapsed_seconds")
     size_bytes = record.provenance.get("size_bytes")
     own = {
         "params_hash": record.params_hash,
         "created_at": moment_of(record.created_at),
         "result_path": os.fspath(record.result_path),
         "function": _text(record.provenance.get("function")),
-        "elapsed_seconds": float(seconds) if _kind(seconds) in ("int", "float") else None,
+        "elapsed_seconds": seconds_of(record.metadata),
         "size_bytes": size_bytes if _kind(size_bytes) == "int" else None,
         "digest": _text(record.provenance.get("digest")),
     }

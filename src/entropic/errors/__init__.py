@@ -212,7 +212,7 @@ __all__ = [
     "WorkerError",
 ]
 
-__getattr__, __dir__ = door(
+__getattr__, _ = door(
     __name__,
     {
         "_base": "EntropicError",
@@ -245,3 +245,8 @@ __getattr__, __dir__ = door(
         ),
     },
 )
+
+
+def __dir__() -> list[str]:
+    """Only what is for users; the package itself takes some more from here."""
+    return list(__all__)

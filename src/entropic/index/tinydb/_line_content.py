@@ -16,7 +16,7 @@ from ._offsets import entry
 _SMALL_FILE_BYTES = 1 << 16
 _LARGE_FILE_BYTES = 1 << 22
 _TAIL_BYTES = 1 << 11
-_UNSYNCED_BYTES = 1 << 17  # more than is ever appended in one go, but by those who insert many
+_UNSYNCED_BYTES = 1 << 19  # more than writers append in the time of a sync, but those who insert many
 _PIECE_BYTES = 1 << 10
 _LINE_START_BYTES = 48
 
@@ -171,8 +171,7 @@ class LineContent(Content):
         """Offsets and texts of whole lines at the end (at least one, if there is any), and whether it is closed."""
         recent = read_all(descriptor, max(self.start, size - _UNSYNCED_BYTES), size)
         self._recent = size - len(recent), recent
-        # Zeros: what was never synced, of which the end may have reached the disk all the same.
-        width = len(recent) if b"\0" in recent else _TAIL_BYTES
+        width = len(recent) if _format.has_gap(recent) else _TAIL_BYTES
         while (begin := size - width) > self.start:
             tail = recent[-width:] if width <= len(recent) else read_all(descriptor, begin, size)
             first = tail.find(b",\n")

@@ -234,9 +234,10 @@ class LinesContent(LineContent):
         return hashes
 
     def _take(self, number: int, params_hash: str, offset: int, text: bytes) -> None:
+        key = _format.json_text(params_hash)
         if self._offsets.table is not None:
-            self._offsets.table.add(_format.json_text(params_hash), offset)
-        elif (known := self._asked.get(_format.json_text(params_hash))) is not None:
+            self._offsets.table.add(key, offset)
+        if (known := self._asked.get(key)) is not None:  # asked again should the table be lost
             known.append(offset)
         if self._names is not None:
             self._names.add(offset, text)

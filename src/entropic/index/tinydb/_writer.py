@@ -5,10 +5,17 @@ Why nothing is lost
     An **append** overwrites the four closing bytes ``\n}}\n`` with one more line and the same closing bytes, in one
     write at one place. Whatever part of it reaches the disk, every line before it is whole, and what follows the last
     whole line is no record: a *torn tail*. Readers pass over it; the next writer keeps a copy of it beside the index,
-    and cuts it off. A run is reported only after its line is synced, so a torn tail never holds a reported run. A write
-    that fails puts the closing bytes back. Every other change is a **rewrite**: a new file beside the old one, synced,
-    renamed over it. Before anything is written, the closing bytes are read: a network file system may show an old size,
-    and then others' lines stand where they are expected.
+    and cuts it off. Every other change is a **rewrite**: a new file beside the old one, synced, renamed over it.
+    Before anything is written, the closing bytes are read: a network file system may show an old size, and then
+    others' lines stand where they are expected.
+
+Why what is reported is on disk
+    A line is synced once the lock is free again, so that others append meanwhile, and their syncs are made at the same
+    moment; it is reported only after that. A sync brings all of the file to disk, so whatever stands before a reported
+    line is there, too, and a torn tail, though it be of several writers, never holds one. If the file was replaced
+    before the sync was over, the line stands in the new one: that is synced as well. A line whose sync fails is removed
+    again: cut off, or, where others have appended behind it, as any other. The system tells of a failed write once to
+    each open file: so a call syncs by the one that was open when it appended.
 
 Why writers do not collide
     A writer locks the file itself. A rewrite leaves the waiting ones with the lock of a file that is no longer there;
@@ -22,18 +29,17 @@ import contextlib
 import errno
 import itertools
 import os
-import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ... import _log
 from ..._fs import abandoned_drafts, is_abandoned, remove_drafts, require_access, watch_forks
 from ..._record import RunRecord, document_text
-from ...errors import IndexCorruptError, OtherFolderError
+from ...errors import EntropicError, IndexCorruptError, OtherFolderError
 from . import _format
 from ._content import Content
 from ._format import CLOSING, STORE_TABLE, TABLE, Document, Tables
-from ._insertion import Insertion
+from ._insertion import Insertion, SharedSync
 from ._io import end_of, read_all, require_file, stat_of
 from ._lines import LinesContent
 from ._offsets import MOST_TAIL_BYTES
@@ -44,8 +50,6 @@ from ._write_lock import Disturbed, WriteLock, with_lock, write_by_steps
 
 if TYPE_CHECKING:
     from ._recovery import Salvaged
-
-_BATCH_BYTES = 1 << 16
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -68,22 +72,19 @@ class LineWriter(Generic[T]):
         self._path = reader.path
         self.store_row = store_row
         self._durable = durable
-        self._waiting: list[Insertion] = []
-        watch_forks(self)
-
-    def after_fork(self) -> None:
-        """Other threads go on in the parent alone."""
-        self._waiting = []
+        self._syncs = SharedSync(self._path)
+        watch_forks(self._syncs)
 
     def append(self, documents: Iterable[Mapping[str, object]]) -> list[int]:
         """
-        Add runs at the end, in one write. When this returns they are there for everyone, and on disk if durable.
+        Add runs at the end, in one write. When this returns they are there for everyone, and on disk if durable; others
+        may see them before that.
 
         Returns:
             Their ids.
 
         Raises:
-            OSError: The file cannot be written; it is as it was before.
+            OSError: The file cannot be written or synced; these runs are not in it.
             IndexCorruptError: The file cannot be read; it is left untouched.
             OtherFolderError: Another process has given the file the identity of another folder at our place.
         """
@@ -97,17 +98,19 @@ class LineWriter(Generic[T]):
     def _insert(self, hashes: list[str], bodies: list[bytes]) -> list[int]:
         if not bodies:
             return []
-        insertion = Insertion(hashes, bodies, sys._getframe())
+        own = Insertion(hashes, bodies)
         try:
-            self._waiting.append(insertion)
-            with_lock(self._path, self._durable, lambda lock: self._append(lock, insertion))
+            with_lock(self._path, self._durable, lambda lock: self._append(lock, own), self._to_sync(own))
+        except BaseException:
+            if own.text and not own.is_on_disk:
+                self._take_back(own)
+            raise
         finally:
-            insertion.end()
-            try:
-                self._waiting.remove(insertion)
-            except ValueError:
-                pass
-        return insertion.numbers
+            self._syncs.drop(own)
+        return own.numbers
+
+    def _to_sync(self, own: Insertion) -> Callable[[WriteLock], None] | None:
+        return (lambda lock: self._syncs.bring_to_disk(lock, own)) if self._durable else None
 
     def remove(self, keys: Collection[str], unwanted: Callable[[T], bool]) -> int:
         """
@@ -125,13 +128,7 @@ class LineWriter(Generic[T]):
         def change(lock: WriteLock) -> int:
             self._content_to_write(lock.descriptor)
             content, doomed = self._doomed(lock.descriptor, keys, unwanted, end_of(lock.descriptor))
-            if isinstance(content, LinesContent) and content.can_remove(lock.descriptor, doomed):
-                self.reader.distrust()
-                remove_in_place(lock, content, doomed, self._durable)
-                with self.reader.lock:
-                    content.note_removed(lock.descriptor, max(doomed))
-            elif doomed:
-                self._replace(lock, content, content.without(lock.descriptor, doomed), content.other_tables)
+            self._remove_from(lock, content, doomed)
             return len(doomed)
 
         return with_lock(self._path, self._durable, change)
@@ -226,39 +223,19 @@ class LineWriter(Generic[T]):
     # ---- the file, locked -------------------------------------------------------------------------------------------
 
     def _append(self, lock: WriteLock, own: Insertion) -> None:
-        """Append what this call was asked to, together with what other threads wait to append; one sync serves all."""
-        if own.is_done:
-            return
-        descriptor = lock.descriptor
-        content = self._content_to_write(descriptor)
-        lacks_identity = self._lacks_identity(content)
-        batch = self._batch(lock, own)
-        runs, texts, number = list[tuple[int, str]](), list[bytes](), content.last_number
-        for insertion in batch:
-            insertion.numbers = list(range(number + 1, number + 1 + len(insertion.bodies)))
-            runs += zip(insertion.numbers, insertion.hashes, strict=True)
-            texts += map(_format.numbered, insertion.numbers, insertion.bodies)
-            number += len(insertion.bodies)
-        if isinstance(content, LinesContent) and not lacks_identity:
+        content = self._content_to_write(lock.descriptor)
+        texts = own.numbered(content.last_number + 1)
+        if isinstance(content, LinesContent) and not self._lacks_identity(content):
             place = content.end
-            self._append_lines(lock, content, texts)
-            self.reader.note_appended(descriptor, content, place, runs, texts)
+            own.text = self._append_lines(lock, content, texts)
+            own.place, own.file = place, lock.file
+            self._syncs.add(own)
+            runs = list(zip(own.numbers, own.hashes, strict=True))
+            self.reader.note_appended(lock.descriptor, content, place, runs, texts)
         else:
-            lines = _format.joined(itertools.chain(content.texts(descriptor), texts))
+            lines = _format.joined(itertools.chain(content.texts(lock.descriptor), texts))
             self._replace(lock, content, lines, content.other_tables)
-        for insertion in batch:
-            insertion.is_done = True
-
-    def _batch(self, lock: WriteLock, own: Insertion) -> list[Insertion]:
-        """Our own, and what others wait with, up to a size. What fails, fails for us alone: they try it themselves."""
-        size, batch = own.size, [own]
-        own.taken_by = lock
-        for one in list(self._waiting):
-            if one is not own and one.is_free() and size + one.size <= _BATCH_BYTES:
-                one.taken_by = lock
-                batch.append(one)
-                size += one.size
-        return batch
+            own.is_on_disk = True
 
     def _content_to_write(self, descriptor: int) -> Content:
         """What is in the file, by its bytes rather than by its size: what is not seen here would be written over."""
@@ -270,9 +247,10 @@ class LineWriter(Generic[T]):
             raise OSError(errno.ESTALE, "The index is longer than its file system says", self._path)
         return content
 
-    def _append_lines(self, lock: WriteLock, content: LinesContent, texts: list[bytes]) -> None:
+    def _append_lines(self, lock: WriteLock, content: LinesContent, texts: list[bytes]) -> bytes:
+        """Write lines behind the last one; returns what stands there now, up to the closing bytes."""
         place, is_closed = content.end, content.closed
-        separator = b"\n" if content.is_bare else b",\n"
+        text = (b"\n" if content.is_bare else b",\n") + b",\n".join(texts)
         self.reader.distrust()
         if not is_closed:
             self._keep_torn_tail(lock.descriptor, place)
@@ -280,18 +258,38 @@ class LineWriter(Generic[T]):
             if not is_closed:
                 # First the cut, then the line: the other order could leave rubbish behind a good line.
                 lock.step(os.ftruncate, lock.descriptor, place)
-            write_by_steps(lock, separator + b",\n".join(texts) + CLOSING, place)
-            if self._durable:
-                os.fsync(lock.descriptor)
+            write_by_steps(lock, text + CLOSING, place)
         except Disturbed:
             raise
         except BaseException:
-            # Take it back: the closing bytes lay here before, so they need no new room on a full disk. Killed between
-            # the two, it leaves the beginning of a line, which is a torn one.
             with contextlib.suppress(OSError, Disturbed):
-                lock.step(os.ftruncate, lock.descriptor, place + len(CLOSING))
-                write_by_steps(lock, CLOSING, place)
+                _cut_off(lock, place)
             raise
+        return text
+
+    def _take_back(self, own: Insertion) -> None:
+        """Remove what was appended and could not be brought to disk; others may have appended behind it meanwhile."""
+
+        def change(lock: WriteLock) -> None:
+            content = self._content_to_write(lock.descriptor)
+            self.reader.distrust()
+            if own.ends(content, lock.descriptor):
+                _cut_off(lock, own.place)
+            else:
+                self._remove_from(lock, content, own.places(content, lock.descriptor))
+
+        with contextlib.suppress(OSError, EntropicError):
+            with_lock(self._path, self._durable, change)
+
+    def _remove_from(self, lock: WriteLock, content: Content, doomed: list[int]) -> None:
+        """Remove runs at some places: in a large file where they stand, else by a rewrite without them."""
+        if isinstance(content, LinesContent) and content.can_remove(lock.descriptor, doomed):
+            self.reader.distrust()
+            remove_in_place(lock, content, doomed, self._durable)
+            with self.reader.lock:
+                content.note_removed(lock.descriptor, max(doomed))
+        elif doomed:
+            self._replace(lock, content, content.without(lock.descriptor, doomed), content.other_tables)
 
     def _keep_torn_tail(self, descriptor: int, place: int) -> None:
         """Keep a copy of what is about to be cut off, if anything is said in it."""
@@ -304,13 +302,8 @@ class LineWriter(Generic[T]):
     def _doomed(
         self, descriptor: int, keys: Collection[str], unwanted: Callable[[T], bool], size: int | None = None
     ) -> tuple[Content, list[int]]:
-        """
-        What is in a file, and the offsets (or numbers) of the runs to remove; of a small file all are read, so that
-        damage shows.
-        """
-        return self.reader.ask(
-            descriptor, lambda content: (content, self._doomed_in(content, descriptor, keys, unwanted)), size
-        )
+        """What is in a file, and where the runs to remove are; of a small file all are read, so that damage shows."""
+        return self.reader.ask(descriptor, lambda one: (one, self._doomed_in(one, descriptor, keys, unwanted)), size)
 
     def _doomed_in(
         self, content: Content, descriptor: int, keys: Collection[str], unwanted: Callable[[T], bool]
@@ -374,6 +367,16 @@ class LineWriter(Generic[T]):
             folder = os.path.join(os.path.dirname(self._path), str(self.store_row.get("results_dir")))
             raise OtherFolderError(os.path.abspath(folder), f"the index {self._path!r}", lacks_identity=False)
         return True
+
+
+def _cut_off(lock: WriteLock, place: int) -> None:
+    """
+    End the file at a place where it once ended: the closing bytes lay there, and need no new room on a full disk.
+
+    Killed between the two steps, it leaves the beginning of a line, which is a torn one.
+    """
+    lock.step(os.ftruncate, lock.descriptor, place + len(CLOSING))
+    write_by_steps(lock, CLOSING, place)
 
 
 def _is_closed_by_bytes(content: LinesContent, descriptor: int) -> bool:
