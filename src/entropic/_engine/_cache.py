@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _fs, _locks, _record, _results, _tables, errors, query
 from .._fs import late
-from .._record import RunRecord, is_pinned
+from .._record import RunRecord, is_pinned, signature
 from ..hashing import Key, PlainKeys, hash_params
 from ..index import adapt
 from ._finder import Finder, SecondLook
@@ -299,11 +299,9 @@ class RunCache:
 
     def forget_records(self, records: Iterable[RunRecord], remove_files: bool = False) -> int:
         """Forget these records, as users see them. Returns how many there were."""
-        from . import _writer
-
-        unwanted = set(map(_writer.signature, records))
+        unwanted = set(map(signature, records))
         same = self.index.find_under({params_hash for params_hash, _, _ in unwanted})
-        return self._forget([one for one in same if _writer.signature(self.paths.shown(one)) in unwanted], remove_files)
+        return self._forget([one for one in same if signature(self.paths.shown(one)) in unwanted], remove_files)
 
     def forget_chosen(
         self, found: RecordList, remove_files: bool = False, *, preview: bool = False, pinned: bool = False

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from ._holder import Holder, holder_in, holder_note, read_holder
     from ._kept_file import KeptFile
     from ._late import LateModule, late
+    from ._logger import logger
     from ._memo import chunks, remember
     from ._mounts import is_local
     from ._named import NamedTuple
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from ._options import Options, dataclass_transform
     from ._reading import is_linked, open_own_file, own_entries, read_own_file, status_of
     from ._stamp import Stamp, is_descriptor_of, is_settled
+    from ._telling import listeners, one_line
     from ._text_set import TextSet
     from ._turns import takes_turn
     from ._warn import collected_warnings, collecting_warnings, give_again, warn, was_given_again
@@ -108,6 +110,8 @@ __all__ = [
     "is_local",
     "is_settled",
     "late",
+    "listeners",
+    "logger",
     "make_file",
     "make_folder",
     "make_shared_folder",
@@ -115,6 +119,7 @@ __all__ = [
     "measure_known",
     "move_new",
     "new_draft_name",
+    "one_line",
     "open_own_file",
     "opened_files",
     "own_entries",
@@ -170,6 +175,7 @@ __getattr__, __dir__ = door(
         "_holder": "Holder holder_in holder_note read_holder",
         "_kept_file": "KeptFile",
         "_late": "LateModule late",
+        "_logger": "logger",
         "_memo": "chunks remember",
         "_mounts": "is_local",
         "_named": "NamedTuple",
@@ -177,6 +183,7 @@ __getattr__, __dir__ = door(
         "_opened": "OpenedFiles current_files opened_files",
         "_reading": "is_linked open_own_file own_entries read_own_file status_of",
         "_stamp": "Stamp is_descriptor_of is_settled",
+        "_telling": "listeners one_line",
         "_text_set": "TextSet",
         "_turns": "takes_turn",
         "_warn": "collected_warnings collecting_warnings give_again warn was_given_again",

@@ -375,3 +375,13 @@ def with_params(record: RunRecord, params: dict[str, Any]) -> RunRecord:
     twin.__dict__["_copied_from"] = record.__dict__.get("_copied_from", record)
     twin.__dict__["params"] = params
     return twin
+
+
+def signature(record: RunRecord) -> tuple[str, str, Path]:
+    """What tells one record from another: a nan in it that has been pickled is equal to no other."""
+    return record.params_hash, record.created_at, record.result_path
+
+
+def signature_text(record: RunRecord) -> str:
+    """`signature` as one text, for sets of very many."""
+    return "\0".join(map(str, signature(record)))
