@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -32,6 +31,9 @@ from ..hashing import Key
 from ._manifest import has_content
 from ._returned import describe, write_value
 from ._work import Work
+
+# What a run that ends badly has to tell must not need a file to be opened then: perhaps none can be.
+_log.be_ready()
 
 # A look at what the process holds open takes a tenth of that, or less.
 _WORTH_A_LOOK_SECONDS = 5e-4
@@ -202,7 +204,7 @@ class Ending:
             "params_hash": self._key.params_hash,
             "params": self._key.params,
             "began_at": _moment(self._began_at),
-            "host": socket.gethostname(),
+            "host": os.uname().nodename,
             "pid": os.getpid(),
         }
 

@@ -102,7 +102,7 @@ class Recorder:
         """Find out what the first run of a process needs; of a function with this code, of this module."""
         self.staging.prepare()
         if self.notes is not None:
-            self.notes.before_run(module_name, code)
+            self.notes.prepare(module_name, code)
 
     def forget_notes(self) -> None:
         """Look anew at what is noted of the circumstances of runs: some of it was removed."""
