@@ -1,8 +1,7 @@
 """
-Runs by key: looked up, made, recorded and forgotten. What is behind a store, whatever its runs are of.
+Runs by key: looked up, made, recorded and forgotten. What is behind a store.
 
-One run in five sentences: look the key up; on a miss take the flight for that key; look it up again; stage, run,
-publish; insert, and return the record.
+A run in five sentences: look the key up; on a miss take its flight; look again; stage, run, publish; insert and return.
 
 Why no crash can leave a record that lies
     A result is whole and synced before it gets its final name, and has that before the index mentions it. Killed before
