@@ -195,17 +195,13 @@ class LineReader(Generic[T]):
             found = known.found.get(params_hash, _UNKNOWN) if known.stamp == stamp else _UNKNOWN
             at_hand = known.content.find_at_hand(params_hash) if found is _UNKNOWN and known.stamp == stamp else None
             if at_hand is not None:
-                found = self._kept(known, params_hash, at_hand)
+                try:
+                    found = self._read(at_hand[0]) if at_hand else None
+                    remember(known.found, params_hash, found, _REMEMBERED_LINES)
+                except ValueError:  # told by whoever reads it in the file, with the line it is on
+                    found = _UNKNOWN
             self._known = known
             return found
-
-    def _kept(self, known: _Known[T], params_hash: str, at_hand: list[Document]) -> T | object:
-        try:
-            found = self._read(at_hand[0]) if at_hand else None
-        except ValueError:
-            return _UNKNOWN  # told by whoever reads it in the file, with the line it is on
-        remember(known.found, params_hash, found, _REMEMBERED_LINES)
-        return found
 
     def _read_newest(self, content: Content, descriptor: int, params_hash: str) -> T | None:
         newest = content.find(descriptor, params_hash)
@@ -253,13 +249,7 @@ class LineReader(Generic[T]):
             return known.content
 
     def ask(self, descriptor: int, question: Callable[[Content], R]) -> R:
-        """
-        Ask what is known of the open file, once it is up to date; nobody else asks or changes it meanwhile.
-
-        Args:
-            descriptor: The open file.
-            question: What is asked of it.
-        """
+        """As `current`, of which something is asked while nobody else asks or changes it."""
         with self.lock:
             known = self._refreshed(self._taken(), descriptor)
             answer = question(known.content)
