@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import math
 import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +201,39 @@ def test_a_line_of_others_that_looks_otherwise_is_looked_at(tmp_path: Path, line
         index.all()
     with pytest.raises(ValueError, match="line 3"):
         index.insert(make_record({"n": 2}))
+
+
+def calls_in(function: Callable[[], object]) -> int:
+    """How many functions written in Python are called."""
+    calls = itertools.count()
+    sys.setprofile(lambda frame, event, arg: event == "call" and next(calls))
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return next(calls)
+
+
+def write_nothing(n: int, label: str = "x", *, result_path: Path) -> None:
+    """The shortest of runs."""
+    result_path.touch()
+
+
+def test_calls_for_a_recorded_point_of_a_sweep(tmp_path: Path) -> None:
+    """What is recorded costs its key, once, and a look at index and result; no more of either the next time."""
+    store = Store(tmp_path / "results", tmp_path / "runs.json", file_suffix=".txt", durable=False, allow_empty=True)
+    swept = cached(store, name="swept")(write_nothing)
+    points = [{"n": n} for n in range(600)]
+    result = swept(**points[0]).result_path
+    for point in points[1:]:
+        swept.register(result, **point)
+    again = cached(Store(store.results_dir, tmp_path / "runs.json", file_suffix=".txt"), name="swept")(write_nothing)
+
+    first = calls_in(lambda: again.sweep(points, progress=False))
+    warm = calls_in(lambda: again.sweep(points, progress=False))
+
+    assert warm <= 28 * len(points)
+    assert first <= 120 * len(points)
 
 
 def test_that_a_key_is_not_recorded_is_believed_for_a_moment(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,11 @@ is_enabled_for: Callable[[int], bool] = _asked_first
 """Whether somebody listens to what is told of this level; asked on every hit."""
 
 
+def be_ready() -> None:
+    """Load the logger now, for those who could not load it when they have something to say."""
+    _ = _fs.logger
+
+
 def hit(params_hash: str, result_path: str) -> None:
     """A recorded run answers."""
     _fs.logger.debug("Hit %s: %s", params_hash, result_path, extra={"params_hash": params_hash})

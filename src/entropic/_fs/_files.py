@@ -83,7 +83,12 @@ def remove(path: Path) -> None:
     if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
         return
-    import shutil  # with three ways to compress, which only those load who remove folders
+    try:
+        os.rmdir(path)  # it is empty, as what a process leaves at its end
+        return
+    except OSError:
+        pass
+    import shutil  # with three ways to compress, which only those load who remove full folders
 
     try:
         shutil.rmtree(path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from datetime import datetime, timezone
 
 from ._named import NamedTuple
@@ -16,7 +15,7 @@ _LONGEST = 4096
 def holder_note() -> bytes:
     """Host, process and time, as one line of JSON."""
     since = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since}).encode()
+    return json.dumps({"host": os.uname().nodename, "pid": os.getpid(), "since": since}).encode()
 
 
 class Holder(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import socket
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from ._subject import Shared
 
 T = TypeVar("T")
 
-HOST = socket.gethostname()
+HOST = os.uname().nodename
 
 _PATIENCE_SECONDS = 2.0
 _LONGEST_PATIENCE_SECONDS = 60.0

@@ -17,7 +17,6 @@ import contextlib
 import math
 import os
 import random
-import socket
 import threading
 import time
 import weakref
@@ -396,4 +395,4 @@ def _is_at_limit(error: SQLAlchemyError) -> bool:
 
 def application_name() -> str:
     """Who we are, as a list of the server's sessions shows it."""
-    return f"entropic, process {os.getpid()} on {socket.gethostname()}"[:63]
+    return f"entropic, process {os.getpid()} on {os.uname().nodename}"[:63]

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import itertools
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -100,17 +101,16 @@ class LineWriter(Generic[T]):
             return []
         own = Insertion(hashes, bodies)
         try:
-            with_lock(self._path, self._durable, lambda lock: self._append(lock, own), self._to_sync(own))
+            then = functools.partial(self._syncs.bring_to_disk, own) if self._durable else None
+            with_lock(self._path, self._durable, lambda lock: self._append(lock, own), then)
         except BaseException:
             if own.text and not own.is_on_disk:
                 self._take_back(own)
             raise
         finally:
-            self._syncs.drop(own)
+            if self._durable:
+                self._syncs.drop(own)
         return own.numbers
-
-    def _to_sync(self, own: Insertion) -> Callable[[WriteLock], None] | None:
-        return (lambda lock: self._syncs.bring_to_disk(lock, own)) if self._durable else None
 
     def remove(self, keys: Collection[str], unwanted: Callable[[T], bool]) -> int:
         """
@@ -122,12 +122,15 @@ class LineWriter(Generic[T]):
             How many were removed.
         """
         with self.reader.opened() as descriptor:
-            if descriptor is None or not self._doomed(descriptor, keys, unwanted)[1]:
+            if descriptor is None or not self._doomed(descriptor, keys, unwanted):
                 return 0
 
         def change(lock: WriteLock) -> int:
-            self._content_to_write(lock.descriptor)
-            content, doomed = self._doomed(lock.descriptor, keys, unwanted, end_of(lock.descriptor))
+            content = self._content_to_write(lock)
+            with (
+                self.reader.lock
+            ):  # of this content, by its bytes: what it finds out of tables of offsets is used again
+                doomed = self._doomed_in(content, lock.descriptor, keys, unwanted)
             self._remove_from(lock, content, doomed)
             return len(doomed)
 
@@ -146,7 +149,7 @@ class LineWriter(Generic[T]):
         """
 
         def rewrite(lock: WriteLock) -> R:
-            content = self._content_to_write(lock.descriptor)
+            content = self._content_to_write(lock)
             tables = content.tables(lock.descriptor)
             result = change(tables)
             lines = [_format.line(int(number), document) for number, document in tables.pop(TABLE, {}).items()]
@@ -223,23 +226,24 @@ class LineWriter(Generic[T]):
     # ---- the file, locked -------------------------------------------------------------------------------------------
 
     def _append(self, lock: WriteLock, own: Insertion) -> None:
-        content = self._content_to_write(lock.descriptor)
+        content = self._content_to_write(lock)
         texts = own.numbered(content.last_number + 1)
         if isinstance(content, LinesContent) and not self._lacks_identity(content):
-            place = content.end
+            own.place, own.file = content.end, lock.file
             own.text = self._append_lines(lock, content, texts)
-            own.place, own.file = place, lock.file
-            self._syncs.add(own)
+            if self._durable:
+                self._syncs.add(own)
             runs = list(zip(own.numbers, own.hashes, strict=True))
-            self.reader.note_appended(lock.descriptor, content, place, runs, texts)
+            self.reader.note_appended(lock.descriptor, content, own.place, runs, texts)
         else:
             lines = _format.joined(itertools.chain(content.texts(lock.descriptor), texts))
             self._replace(lock, content, lines, content.other_tables)
             own.is_on_disk = True
 
-    def _content_to_write(self, descriptor: int) -> Content:
+    def _content_to_write(self, lock: WriteLock) -> Content:
         """What is in the file, by its bytes rather than by its size: what is not seen here would be written over."""
-        content = self.reader.current(descriptor)
+        descriptor = lock.descriptor
+        content = self.reader.current(descriptor, status=lock.status)
         if isinstance(content, LinesContent) and _is_closed_by_bytes(content, descriptor):
             return content
         content = self.reader.current(descriptor, end_of(descriptor))
@@ -271,7 +275,7 @@ class LineWriter(Generic[T]):
         """Remove what was appended and could not be brought to disk; others may have appended behind it meanwhile."""
 
         def change(lock: WriteLock) -> None:
-            content = self._content_to_write(lock.descriptor)
+            content = self._content_to_write(lock)
             self.reader.distrust()
             if own.ends(content, lock.descriptor):
                 _cut_off(lock, own.place)
@@ -299,11 +303,9 @@ class LineWriter(Generic[T]):
             kept_as = keep_beside(self._path, "torn", torn, descriptor, self._durable)
         _log.mended(self._path, len(torn), kept_as)
 
-    def _doomed(
-        self, descriptor: int, keys: Collection[str], unwanted: Callable[[T], bool], size: int | None = None
-    ) -> tuple[Content, list[int]]:
-        """What is in a file, and where the runs to remove are; of a small file all are read, so that damage shows."""
-        return self.reader.ask(descriptor, lambda one: (one, self._doomed_in(one, descriptor, keys, unwanted)), size)
+    def _doomed(self, descriptor: int, keys: Collection[str], unwanted: Callable[[T], bool]) -> list[int]:
+        """The offsets (or numbers) of the runs to remove; of a small file all are read, so that damage shows."""
+        return self.reader.ask(descriptor, lambda content: self._doomed_in(content, descriptor, keys, unwanted))
 
     def _doomed_in(
         self, content: Content, descriptor: int, keys: Collection[str], unwanted: Callable[[T], bool]
