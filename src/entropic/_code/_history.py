@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _fs, _log
-from .._fs import late, make_shared_folder, own_entries, read_own_file, remember, remove_abandoned
+from .._fs import late, make_shared_folder, own_entries, read_own_file, remember
 from .._results import Layout
 from ._fingerprint import Fingerprint
 from ._late import comparison
@@ -308,7 +308,7 @@ class Codebook:
         """Those of processes that were killed while writing."""
         for name in self._names():
             if name.endswith(_DRAFT):
-                remove_abandoned(os.path.join(self.folder, name))
+                _fs.remove_abandoned(os.path.join(self.folder, name))
 
     def _names(self) -> Iterator[str]:
         with contextlib.suppress(OSError):
