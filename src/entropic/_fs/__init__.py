@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from ._fork import forks_held_off, process_id, watch_forks
     from ._frames import calling_frame, is_finished
     from ._held_file import HeldFile
-    from ._holder import Holder, holder_in, holder_note, read_holder
+    from ._holder import Holder, holder_in, holder_note, host_name, read_holder
     from ._kept_file import KeptFile
     from ._late import LateModule, late
     from ._logger import logger
@@ -100,6 +100,7 @@ __all__ = [
     "held_open_below",
     "holder_in",
     "holder_note",
+    "host_name",
     "is_abandoned",
     "is_as_recorded",
     "is_at",
@@ -171,7 +172,7 @@ __getattr__, __dir__ = door(
         "_fork": "forks_held_off process_id watch_forks",
         "_frames": "calling_frame is_finished",
         "_held_file": "HeldFile",
-        "_holder": "Holder holder_in holder_note read_holder",
+        "_holder": "Holder holder_in holder_note host_name read_holder",
         "_kept_file": "KeptFile",
         "_late": "LateModule late",
         "_logger": "logger",
