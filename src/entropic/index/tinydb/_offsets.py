@@ -76,8 +76,8 @@ class OffsetTable:
         if end - begin == _FEW:
             end = bisect.bisect_right(numbers, most, end)
         added = self._added.get(least >> _OFFSET_BITS) if self._added else None
-        if added is None and end - begin == 1:
-            return [numbers[begin] & _OFFSET_MASK]
+        if added is None and end - begin <= 1:
+            return [numbers[begin] & _OFFSET_MASK] if begin < end else []
         return list(dict.fromkeys(number & _OFFSET_MASK for number in [*numbers[begin:end], *(added or ())]))
 
 

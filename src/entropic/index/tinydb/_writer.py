@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import itertools
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -99,17 +100,16 @@ class LineWriter(Generic[T]):
             return []
         own = Insertion(hashes, bodies)
         try:
-            with_lock(self._path, self._durable, lambda lock: self._append(lock, own), self._to_sync(own))
+            then = functools.partial(self._syncs.bring_to_disk, own) if self._durable else None
+            with_lock(self._path, self._durable, lambda lock: self._append(lock, own), then)
         except BaseException:
             if own.text and not own.is_on_disk:
                 self._take_back(own)
             raise
         finally:
-            self._syncs.drop(own)
+            if self._durable:
+                self._syncs.drop(own)
         return own.numbers
-
-    def _to_sync(self, own: Insertion) -> Callable[[WriteLock], None] | None:
-        return (lambda lock: self._syncs.bring_to_disk(lock, own)) if self._durable else None
 
     def remove(self, keys: Collection[str], unwanted: Callable[[T], bool]) -> int:
         """
@@ -125,7 +125,7 @@ class LineWriter(Generic[T]):
                 return 0
 
         def change(lock: WriteLock) -> int:
-            content = self._content_to_write(lock.descriptor)
+            content = self._content_to_write(lock)
             doomed = self._doomed(lock.descriptor, keys, unwanted)
             self._remove_from(lock, content, doomed)
             return len(doomed)
@@ -145,7 +145,7 @@ class LineWriter(Generic[T]):
         """
 
         def rewrite(lock: WriteLock) -> R:
-            content = self._content_to_write(lock.descriptor)
+            content = self._content_to_write(lock)
             tables = content.tables(lock.descriptor)
             result = change(tables)
             lines = [_format.line(int(number), document) for number, document in tables.pop(TABLE, {}).items()]
@@ -222,23 +222,24 @@ class LineWriter(Generic[T]):
     # ---- the file, locked -------------------------------------------------------------------------------------------
 
     def _append(self, lock: WriteLock, own: Insertion) -> None:
-        content = self._content_to_write(lock.descriptor)
+        content = self._content_to_write(lock)
         texts = own.numbered(content.last_number + 1)
         if isinstance(content, LinesContent) and not self._lacks_identity(content):
-            place = content.end
+            own.place, own.file = content.end, lock.file
             own.text = self._append_lines(lock, content, texts)
-            own.place, own.file = place, lock.file
-            self._syncs.add(own)
+            if self._durable:
+                self._syncs.add(own)
             runs = list(zip(own.numbers, own.hashes, strict=True))
-            self.reader.note_appended(lock.descriptor, content, place, runs, texts)
+            self.reader.note_appended(lock.descriptor, content, own.place, runs, texts)
         else:
             lines = _format.joined(itertools.chain(content.texts(lock.descriptor), texts))
             self._replace(lock, content, lines, content.other_tables)
             own.is_on_disk = True
 
-    def _content_to_write(self, descriptor: int) -> Content:
+    def _content_to_write(self, lock: WriteLock) -> Content:
         """What is in the file, by its bytes rather than by its size: what is not seen here would be written over."""
-        content = self.reader.current(descriptor)
+        descriptor = lock.descriptor
+        content = self.reader.current(descriptor, status=lock.status)
         if isinstance(content, LinesContent) and _is_closed_by_bytes(content, descriptor):
             return content
         content = self.reader.current(descriptor, end_of(descriptor))
@@ -270,7 +271,7 @@ class LineWriter(Generic[T]):
         """Remove what was appended and could not be brought to disk; others may have appended behind it meanwhile."""
 
         def change(lock: WriteLock) -> None:
-            content = self._content_to_write(lock.descriptor)
+            content = self._content_to_write(lock)
             self.reader.distrust()
             if own.ends(content, lock.descriptor):
                 _cut_off(lock, own.place)
