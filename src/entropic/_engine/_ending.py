@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import _log
-from .._fs import held_open_below
+from .._fs import held_open_below, host_name
 from .._results import Stage, Written
 from ..errors import (
     AmbiguousResultError,
@@ -204,7 +204,7 @@ class Ending:
             "params_hash": self._key.params_hash,
             "params": self._key.params,
             "began_at": _moment(self._began_at),
-            "host": os.uname().nodename,
+            "host": host_name(),
             "pid": os.getpid(),
         }
 
