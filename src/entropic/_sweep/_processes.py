@@ -81,7 +81,7 @@ class Processes:
         return BATCHES_A_WORKER * self._starts.wanted
 
     def count(self) -> int:
-        return self._count
+        return self._starts.wanted
 
     def submit(self, points: Points) -> None:
         self._waiting.append(points)
