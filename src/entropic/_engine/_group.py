@@ -95,7 +95,7 @@ class RunGroup:
             if record is not None:
                 return record
             group = None if work.traits.takes_checkpoint else self
-            run = engine.recorder.run(key, work, metadata, policy, look.found, flight=flight, group=group)
+            run = Run(engine.recorder, key, work, metadata, policy, look.found, flight=flight, group=group)
             with run, self._interim():
                 run.returned = work(run.path)
         return run if run.is_pending else run.record
@@ -188,7 +188,7 @@ def record_together(recorder: Recorder, runs: Sequence[Run]) -> None:
     """
     try:
         for run in runs:
-            run.start_write_back()
+            run.stage.start_write_back()
         left = [run for run in runs if run.attempt(run.bring_to_disk)]
         left = [run for run in left if run.attempt(functools.partial(run.publish, syncs_folder=False))]
         left = _in_synced_folders(left, durable=recorder.settings.durable)

@@ -92,14 +92,14 @@ class SharedSync:
         with contextlib.suppress(ValueError):
             self._appended.remove(insertion)
 
-    def bring_to_disk(self, lock: WriteLock, own: Insertion) -> None:
+    def bring_to_disk(self, own: Insertion, lock: WriteLock) -> None:
         """
         Have what a call has appended on disk when this returns, at the path of the file.
 
         Args:
-            lock: Under which it was appended, with the file still open: a sync tells of what has failed since then, and
-                so for what was appended later.
             own: What was appended.
+            lock: Under which that was, with the file still open: a sync tells of what has failed since then, and so for
+                what was appended later.
 
         Raises:
             OSError: It could not be synced.

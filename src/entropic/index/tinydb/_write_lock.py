@@ -62,7 +62,10 @@ class WriteLock:
 
     Attributes:
         path: As given.
+        status: Of the file, when it was last looked at.
     """
+
+    status: os.stat_result
 
     def __init__(self, path: str, durable: bool, frame: FrameType) -> None:
         self.path = path
@@ -101,7 +104,7 @@ class WriteLock:
             self._lock()
 
     def release(self) -> None:
-        """Let go of the lock. To be called again if an interrupt has cut it short."""
+        """Let go of the lock, and of the file. To be called again if an interrupt has cut it short."""
         self._give_back()
         self._frame = None  # which holds us, as we hold it
 
@@ -159,7 +162,7 @@ class WriteLock:
     def is_there(self) -> bool:
         """Whether the file that is open is the one at the path."""
         try:
-            there = os.stat(self.path)
+            self.status = there = os.stat(self.path)
         except (FileNotFoundError, NotADirectoryError):
             return False
         return self._file is not None and self._file[:2] == (there.st_dev, there.st_ino)

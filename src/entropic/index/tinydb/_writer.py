@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import itertools
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -35,13 +36,14 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from ... import _log
 from ..._fs import abandoned_drafts, is_abandoned, remove_drafts, require_access, watch_forks
 from ..._record import RunRecord, document_text
-from ...errors import EntropicError, OtherFolderError
+from ...errors import EntropicError, IndexCorruptError, OtherFolderError
 from . import _format
 from ._content import Content
 from ._format import CLOSING, STORE_TABLE, TABLE, Document, Tables
 from ._insertion import Insertion, SharedSync
 from ._io import end_of, read_all, require_file, stat_of
 from ._lines import LinesContent
+from ._offsets import MOST_TAIL_BYTES
 from ._reader import LineReader
 from ._removal import remove_in_place
 from ._rewrite import keep_beside, rewrite
@@ -99,17 +101,16 @@ class LineWriter(Generic[T]):
             return []
         own = Insertion(hashes, bodies)
         try:
-            with_lock(self._path, self._durable, lambda lock: self._append(lock, own), self._to_sync(own))
+            then = functools.partial(self._syncs.bring_to_disk, own) if self._durable else None
+            with_lock(self._path, self._durable, lambda lock: self._append(lock, own), then)
         except BaseException:
             if own.text and not own.is_on_disk:
                 self._take_back(own)
             raise
         finally:
-            self._syncs.drop(own)
+            if self._durable:
+                self._syncs.drop(own)
         return own.numbers
-
-    def _to_sync(self, own: Insertion) -> Callable[[WriteLock], None] | None:
-        return (lambda lock: self._syncs.bring_to_disk(lock, own)) if self._durable else None
 
     def remove(self, keys: Collection[str], unwanted: Callable[[T], bool]) -> int:
         """
@@ -125,8 +126,11 @@ class LineWriter(Generic[T]):
                 return 0
 
         def change(lock: WriteLock) -> int:
-            content = self._content_to_write(lock.descriptor)
-            doomed = self._doomed(lock.descriptor, keys, unwanted)
+            content = self._content_to_write(lock)
+            with (
+                self.reader.lock
+            ):  # of this content, by its bytes: what it finds out of tables of offsets is used again
+                doomed = self._doomed_in(content, lock.descriptor, keys, unwanted)
             self._remove_from(lock, content, doomed)
             return len(doomed)
 
@@ -145,7 +149,7 @@ class LineWriter(Generic[T]):
         """
 
         def rewrite(lock: WriteLock) -> R:
-            content = self._content_to_write(lock.descriptor)
+            content = self._content_to_write(lock)
             tables = content.tables(lock.descriptor)
             result = change(tables)
             lines = [_format.line(int(number), document) for number, document in tables.pop(TABLE, {}).items()]
@@ -222,23 +226,24 @@ class LineWriter(Generic[T]):
     # ---- the file, locked -------------------------------------------------------------------------------------------
 
     def _append(self, lock: WriteLock, own: Insertion) -> None:
-        content = self._content_to_write(lock.descriptor)
+        content = self._content_to_write(lock)
         texts = own.numbered(content.last_number + 1)
         if isinstance(content, LinesContent) and not self._lacks_identity(content):
-            place = content.end
+            own.place, own.file = content.end, lock.file
             own.text = self._append_lines(lock, content, texts)
-            own.place, own.file = place, lock.file
-            self._syncs.add(own)
+            if self._durable:
+                self._syncs.add(own)
             runs = list(zip(own.numbers, own.hashes, strict=True))
-            self.reader.note_appended(lock.descriptor, content, place, runs, texts)
+            self.reader.note_appended(lock.descriptor, content, own.place, runs, texts)
         else:
             lines = _format.joined(itertools.chain(content.texts(lock.descriptor), texts))
             self._replace(lock, content, lines, content.other_tables)
             own.is_on_disk = True
 
-    def _content_to_write(self, descriptor: int) -> Content:
+    def _content_to_write(self, lock: WriteLock) -> Content:
         """What is in the file, by its bytes rather than by its size: what is not seen here would be written over."""
-        content = self.reader.current(descriptor)
+        descriptor = lock.descriptor
+        content = self.reader.current(descriptor, status=lock.status)
         if isinstance(content, LinesContent) and _is_closed_by_bytes(content, descriptor):
             return content
         content = self.reader.current(descriptor, end_of(descriptor))
@@ -270,7 +275,7 @@ class LineWriter(Generic[T]):
         """Remove what was appended and could not be brought to disk; others may have appended behind it meanwhile."""
 
         def change(lock: WriteLock) -> None:
-            content = self._content_to_write(lock.descriptor)
+            content = self._content_to_write(lock)
             self.reader.distrust()
             if own.ends(content, lock.descriptor):
                 _cut_off(lock, own.place)
@@ -285,9 +290,8 @@ class LineWriter(Generic[T]):
         if isinstance(content, LinesContent) and content.can_remove(lock.descriptor, doomed):
             self.reader.distrust()
             remove_in_place(lock, content, doomed, self._durable)
-            if content.is_last(lock.descriptor, max(doomed)):
-                with self.reader.lock:
-                    content.note_removed(lock.descriptor)
+            with self.reader.lock:
+                content.note_removed(lock.descriptor, max(doomed))
         elif doomed:
             self._replace(lock, content, content.without(lock.descriptor, doomed), content.other_tables)
 
@@ -321,7 +325,15 @@ class LineWriter(Generic[T]):
         head = _format.head(self._row_beside(others), others)
         self.reader.distrust()
         pieces = itertools.chain([head], lines, [CLOSING])
-        rewrite(self._path, pieces, self._durable, lambda draft, target: lock.step(os.replace, draft, target))
+        size = rewrite(self._path, pieces, self._durable, lambda draft, target: lock.step(os.replace, draft, target))
+        if size > MOST_TAIL_BYTES:
+            self._keep_offsets(size)
+
+    def _keep_offsets(self, size: int) -> None:
+        """Note beside a file that was written anew where its lines are: we pay for that, not the next process."""
+        with contextlib.suppress(OSError, IndexCorruptError), self.reader.opened() as descriptor:
+            if descriptor is not None:
+                self.reader.ask(descriptor, lambda content: content.save_offsets(descriptor, size))
 
     def _row_beside(self, others: Tables) -> Document:
         """Our row; but the folder that relative paths belong to stays the one it was, for as long as it exists."""
