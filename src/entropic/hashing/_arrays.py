@@ -70,7 +70,7 @@ def _dtype(value: Any) -> Tagged:
 
 
 def _layout(dtype: Any) -> str:
-    """What a dtype says of its bytes: with their order, and with the places of fields that do not stand side by side."""
+    """What a dtype says of its bytes: their order, and where its fields are if these do not stand side by side."""
     if dtype.subdtype is not None:
         base, shape = dtype.subdtype
         return f"({_layout(base)}, {shape})"
