@@ -16,7 +16,7 @@ import copy
 import functools
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -96,8 +96,12 @@ class RunGroup:
                 return record
             group = None if work.traits.takes_checkpoint else self
             run = Run(engine.recorder, key, work, metadata, policy, look.found, flight=flight, group=group)
-            with run, self._interim():
-                run.returned = work(run.path)
+            with run:
+                try:
+                    self._begin_interim()
+                    run.returned = work(run.path)
+                finally:
+                    self._end_interim()
         return run if run.is_pending else run.record
 
     def settled(self, obtained: Any) -> RunRecord:
@@ -167,17 +171,15 @@ class RunGroup:
             return self._hearing is not None
         return len(self._pending) >= _MOST_RUNS or monotonic() >= self._due
 
-    @contextlib.contextmanager
-    def _interim(self) -> Iterator[None]:
+    def _begin_interim(self) -> None:
         """While another run is at work, what is pending is recorded when it is due, or a signal has come."""
         self._is_running = True
-        try:
-            if self._pending and self._hearing is not None:
-                interim_work(self.commit)
-            yield
-        finally:
-            self._is_running = False
-            interim_work(None)
+        if self._pending and self._hearing is not None:
+            interim_work(self.commit)
+
+    def _end_interim(self) -> None:
+        self._is_running = False
+        interim_work(None)
 
 
 def record_together(recorder: Recorder, runs: Sequence[Run]) -> None:
