@@ -85,8 +85,10 @@ class SharedSync:
         self._turn = threading.RLock()  # a signal handler does not wait for the thread that it comes into
 
     def after_fork(self) -> None:
-        """Other threads go on in the parent alone."""
-        self._appended, self._turn = [], threading.RLock()
+        """What is not on disk yet is brought there, or taken back, by the parent alone."""
+        appended, self._appended, self._turn = self._appended, [], threading.RLock()
+        for one in appended:
+            one.is_on_disk = True
 
     def add(self, insertion: Insertion) -> None:
         """Take note of what was appended; to be called in the order of the file, under its lock."""
