@@ -81,7 +81,7 @@ class Processes:
         return BATCHES_A_WORKER * self._starts.wanted
 
     def count(self) -> int:
-        return self._count
+        return self._starts.wanted
 
     def submit(self, points: Points) -> None:
         self._waiting.append(points)
@@ -178,6 +178,7 @@ class Processes:
             with interrupts_held_off():
                 others = [worker.pipe for worker in self._busy.values()]
                 self._begin(_Worker(self._context, self.task, others, self.limits))
+                self._starts.note_started()
 
     def _begin(self, worker: _Worker) -> None:
         self._busy[worker.pipe] = worker
