@@ -330,9 +330,9 @@ def _serve(
         gc.freeze()  # what the collector looks through is copied, page by page: not all that was forked
     if gate is not None:
         watch_runs(WatchedRuns(pipe, gate, measures=measures))
-    worker_interrupts.catch()
-    spare_results()
     with contextlib.suppress(KeyboardInterrupt, EOFError, BrokenPipeError, ConnectionResetError):
+        worker_interrupts.catch()
+        spare_results()
         pipe.send(_READY)
         while (message := pipe.recv_bytes()) != _END:
             pipe.send(_answer(task, message))
