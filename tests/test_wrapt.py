@@ -125,6 +125,10 @@ AFTERWARDS = {
         "import asyncio as one; assert one.run == 7; assert one.late == 8; two = None"
     ),
     "looked at": "import wrapt; assert 'run' in dir(wrapt.synchronization.asyncio); import asyncio as one; two = None",
+    "sent by value": (
+        "import pickle, wrapt; late = vars(wrapt.synchronization)['asyncio']; two = None\n"
+        "one = pickle.loads(pickle.dumps(late)); assert one.run is late.run"
+    ),
     "pickled": (
         "import asyncio as one, pickle, wrapt, inspect; two = None\n"
         "assert pickle.loads(pickle.dumps(one.Queue)) is one.Queue\n"
