@@ -81,7 +81,7 @@ class Processes:
         return BATCHES_A_WORKER * self._starts.wanted
 
     def count(self) -> int:
-        return self._count
+        return self._starts.wanted
 
     def submit(self, points: Points) -> None:
         self._waiting.append(points)
@@ -182,7 +182,9 @@ class Processes:
         if self._requests is None and self.task.subject.takes_checkpoint():
             self._requests = StopRequests()
         others = [worker.pipe for worker in (*self._idle, *self._busy.values())]
-        return _Worker(self._context, self.task, others, self.limits)
+        worker = _Worker(self._context, self.task, others, self.limits)
+        self._starts.note_started()
+        return worker
 
     def _take_back(self, worker: _Worker) -> Returned | None:
         """What a worker has said of its batch; None if that was only that it is there, or how its run stands."""

@@ -34,6 +34,10 @@ class Starts:
         self._left_seconds: float | None = None
         self._heard_at = self._grew_at = monotonic()
 
+    def note_started(self) -> None:
+        """A worker was started: nothing can have come back before."""
+        self._heard_at = monotonic()
+
     def note_ready(self, seconds: float) -> None:
         """A worker was there after so many seconds."""
         self._start_seconds = max(_LEAST_SECONDS, seconds)
