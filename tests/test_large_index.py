@@ -23,6 +23,7 @@ from entropic.index.tinydb import (
     _line_content,
     _lines,
     _offset_file,
+    _offset_writer,
     _offsets,
     _removal,
     _write_lock,
@@ -41,9 +42,10 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_line_content, "_LARGE_FILE_BYTES", 0)
     monkeypatch.setattr(_offsets, "MOST_TAIL_BYTES", 600)
     monkeypatch.setattr(_writer, "MOST_TAIL_BYTES", 600)
-    monkeypatch.setattr(_offset_file, "_MOST_LINES", (4, 8, 16, 1 << 62))
+    for module in (_offset_file, _offset_writer):
+        monkeypatch.setattr(module, "MOST_LINES", (4, 8, 16, 1 << 62))
+        monkeypatch.setattr(module, "BLOCK_LINES", 3)
     monkeypatch.setattr(_offset_file, "_BLOCK_BYTES", 32)
-    monkeypatch.setattr(_offset_file, "_BLOCK_LINES", 3)
 
 
 def opened(path: Path) -> TinyDBIndex:
@@ -531,7 +533,7 @@ def killed_at(step: str) -> None:
     def die(*_: Any, **__: Any) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    owner, name = {"write": (_offset_file, "_sealed"), "rename": (os, "replace"), "remove": (os, "unlink")}[step]
+    owner, name = {"write": (_offset_writer, "_sealed"), "rename": (os, "replace"), "remove": (os, "unlink")}[step]
     setattr(owner, name, die)
 
 
@@ -568,7 +570,7 @@ def test_a_folder_where_no_table_can_be_written(tmp_path: Path, monkeypatch: pyt
         raise PermissionError(place)
 
     opened(path).insert(make_record({"n": -1}))
-    monkeypatch.setattr(_offset_file, "replacing", refuse)
+    monkeypatch.setattr(_offset_writer, "replacing", refuse)
     index = opened(path)
     records = [make_record({"n": n}) for n in range(300)]
     for record in records:
