@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from multiprocessing import connection
 from typing import Any
 
-from .._current import StopRequests, spare_results, stopped, watch_runs, worker_interrupts
+from .._current import StopRequests, interrupts_held_off, spare_results, stopped, watch_runs, worker_interrupts
 from ..errors import EntropicError, sendable
 from ._handshake import NotSeen
 from ._process_tree import kill_tree
@@ -170,21 +170,26 @@ class Processes:
 
     def _hand_out(self) -> None:
         while self._waiting and (self._idle or len(self._busy) < self._starts.wanted):
-            worker = self._idle.pop() if self._idle else self._started()
-            points = self._waiting.popleft()
-            self._busy[worker.pipe] = worker
-            worker.begin(points)
+            if self._idle:
+                self._begin(self._idle.pop())
+                continue
+            self._prepare()
+            # Python drops an interrupt that comes while it forks: what it calls after that cannot fail.
+            with interrupts_held_off():
+                others = [worker.pipe for worker in self._busy.values()]
+                self._begin(_Worker(self._context, self.task, others, self.limits))
+                self._starts.note_started()
 
-    def _started(self) -> _Worker:
+    def _begin(self, worker: _Worker) -> None:
+        self._busy[worker.pipe] = worker
+        worker.begin(self._waiting.popleft())
+
+    def _prepare(self) -> None:
         if not self._is_prepared and self._context.get_start_method() == "fork":
             self._is_prepared = True
             self.task.subject.prepare()
         if self._requests is None and self.task.subject.takes_checkpoint():
             self._requests = StopRequests()
-        others = [worker.pipe for worker in (*self._idle, *self._busy.values())]
-        worker = _Worker(self._context, self.task, others, self.limits)
-        self._starts.note_started()
-        return worker
 
     def _take_back(self, worker: _Worker) -> Returned | None:
         """What a worker has said of its batch; None if that was only that it is there, or how its run stands."""
@@ -325,9 +330,9 @@ def _serve(
         gc.freeze()  # what the collector looks through is copied, page by page: not all that was forked
     if gate is not None:
         watch_runs(WatchedRuns(pipe, gate, measures=measures))
-    worker_interrupts.catch()
-    spare_results()
     with contextlib.suppress(KeyboardInterrupt, EOFError, BrokenPipeError, ConnectionResetError):
+        worker_interrupts.catch()
+        spare_results()
         pipe.send(_READY)
         while (message := pipe.recv_bytes()) != _END:
             pipe.send(_answer(task, message))
