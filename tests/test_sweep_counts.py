@@ -132,7 +132,7 @@ def test_how_many_workers_are_worth_their_start(monkeypatch: pytest.MonkeyPatch)
     starts.note_started()
     assert (starts.wanted, starts.look()) == (2, False)
 
-    clock.now += 0.026
+    clock.now += 0.051
     assert (starts.look(), starts.wanted) == (True, 4)
     starts.note_ready(0.01)
     starts.note_back(0.0003, 400)
@@ -149,9 +149,9 @@ def test_how_many_workers_are_worth_their_start(monkeypatch: pytest.MonkeyPatch)
 
     starts.note_ready(0.01)
     starts.note_back(0.0003, 40)
-    clock.now += 0.05
+    clock.now += 0.06  # that is how long what is left takes, and a little more
     assert not starts.look()
-    clock.now += 0.026  # what was short has become long
+    clock.now += 0.01  # what was short has become long
     assert (starts.look(), starts.wanted) == (True, 8)
     assert starts.seconds_until_more() == math.inf
 
