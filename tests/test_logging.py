@@ -116,3 +116,32 @@ store.retrieve({"n": 1})
 
     (line,) = answer.stdout.splitlines()
     assert line.startswith("DEBUG entropic Hit 2bfd14f43d17fc7c: ")
+
+
+LATE = """
+import sys, warnings
+from entropic import Store, cached
+
+warnings.simplefilter("error")
+
+@cached(Store("results", "runs.json", file_suffix=".txt"))
+def simulate(n, *, result_path):
+    import logging
+    from logging import getLogger
+
+    logging.info("{text}")
+    getLogger("study").warning("{text}")
+    result_path.write_text("x")
+
+simulate(1)
+print(simulate.cache_info().hits)
+"""
+
+
+def test_texts_logged_by_what_is_imported_in_a_body_may_change() -> None:
+    """In processes that have loaded logging for nothing else, too."""
+    for text, hits in (("started", "0"), ("started it", "1")):
+        Path("study.py").write_text(LATE.format(text=text))
+        answer = subprocess.run([sys.executable, "study.py"], capture_output=True, text=True, check=False)
+
+        assert answer.stdout.split() == [hits], answer.stderr

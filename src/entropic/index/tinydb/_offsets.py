@@ -211,12 +211,12 @@ class LineOffsets:
         self, content: LineContent, descriptor: int, table: OffsetTable, files: list[OffsetFile], known: int
     ) -> None:
         """Put what is in a table, but for its first files, into one more behind some files."""
-        from . import _offset_file
+        from ._offset_writer import save
 
         # Bound to the index by a line that is there: not by blanks, where lines have been removed.
         end = content.line_begin(descriptor, content.end)
         try:
-            saved = _offset_file.save(self._index(descriptor), files, table.entries_behind(known), end)
+            saved = save(self._index(descriptor), files, table.entries_behind(known), end)
         except UnreadableTableError as error:
             self._drop(error)
             return
