@@ -527,6 +527,26 @@ def test_whatever_happens_to_the_tables_the_answer_is_right(
     require(opened(path), expected, every)
 
 
+def test_a_power_cut_leaves_a_gap_before_the_end_of_a_table(
+    known: tuple[Path, list[RunRecord]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stood behind it is lost, and what is recorded in its place by the same process is found."""
+    path, records = known
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + bytes(512) + content[4608:])
+    monkeypatch.setattr(_offsets, "MOST_TAIL_BYTES", 3500)  # a writer does not look at tables for a while
+    index = opened(path)
+    there = [one for one in records if index.find_by_hash(one.params_hash) is not None]
+    assert there == records[: len(there)]
+    assert 15 < len(there) < 30
+    added = [make_record({"n": n, "text": "x" * 7}) for n in range(100, 110)]
+    for record in added:
+        index.insert(record)
+
+    require(index, [*there, *added], [*records, *added])
+    require(opened(path), [*there, *added], [*records, *added])
+
+
 def killed_at(step: str) -> None:
     """From now on, this process dies when it is about to take a step of writing a table."""
 

@@ -177,7 +177,7 @@ class LineOffsets:
         self._next_end = 2 * content.end - self._end_of(self._files)  # if nothing comes of it
         # What was appended is there: nothing that goes wrong from here on is a failure of that.
         with contextlib.suppress(OSError, errors.IndexCorruptError):
-            files = self._beside(descriptor)
+            files = self._beside(content, descriptor)
             end = self._end_of(files)
             if self.table is None or end != self._end_of(self._files):
                 self.table, self._has_looked_beside = None, False
@@ -196,7 +196,7 @@ class LineOffsets:
     def _table_at_hand(self, content: LineContent, descriptor: int) -> OffsetTable | None:
         if self.table is None and not self._has_looked_beside and content.end > MOST_TAIL_BYTES:
             self._has_looked_beside = True
-            if files := self._beside(descriptor):
+            if files := self._beside(content, descriptor):
                 self._made(content, descriptor, files)
         return self.table
 
@@ -229,10 +229,12 @@ class LineOffsets:
         self.table, self._has_looked_beside = None, False
         self._is_damaged = self._is_damaged or error.is_damaged
 
-    def _beside(self, descriptor: int) -> list[OffsetFile]:
+    def _beside(self, content: LineContent, descriptor: int) -> list[OffsetFile]:
         from . import _offset_file  # not for a small file
 
-        return [] if self._is_damaged else _offset_file.load(self._index(descriptor))
+        files = [] if self._is_damaged else _offset_file.load(self._index(descriptor))
+        # Others may have appended behind what is known here; but behind a torn line, what a table knows is lost.
+        return files if content.closed else [one for one in files if one.header.end <= content.end]
 
     def _index(self, descriptor: int) -> IndexFile:
         from ._offset_file import IndexFile
