@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -107,8 +106,19 @@ def key_of(normalized: dict[str, Any], identity: Identity) -> Key:
     """As `make_key`, of params that are normalised already."""
     text = canonical(normalized)
     hashed = f"{identity.line}\n{text}" if identity.line else text
-    digest = hashlib.sha256(hashed.encode("ascii")).hexdigest()
+    digest = _sha256(hashed.encode("ascii")).hexdigest()
     return Key(digest[:_HASH_DIGITS], text, normalized, identity)
+
+
+def _sha256_at_first(content: bytes) -> Any:
+    global _sha256
+    from hashlib import sha256  # with the library for cryptography, which nobody loads who makes no key
+
+    _sha256 = sha256  # asked for each key
+    return sha256(content)
+
+
+_sha256: Callable[[bytes], Any] = _sha256_at_first
 
 
 def normalize_params(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -107,6 +107,8 @@ class OffsetTable:
         return self._offsets_here(least)
 
     def _offsets_here(self, least: int) -> list[int]:
+        # In this order: another thread may merge the two meanwhile.
+        added = self._added.get(least >> _OFFSET_BITS) if self._added else None
         numbers = self._sorted
         begin = end = bisect.bisect_left(numbers, least)
         # Of a hash there is one line as a rule: looked at, not searched for.
@@ -115,7 +117,6 @@ class OffsetTable:
             end += 1
         if end - begin == _FEW:
             end = bisect.bisect_right(numbers, most, end)
-        added = self._added.get(least >> _OFFSET_BITS) if self._added else None
         if added is None and end - begin <= 1:
             return [numbers[begin] & _OFFSET_MASK] if begin < end else []
         return list(dict.fromkeys(number & _OFFSET_MASK for number in [*numbers[begin:end], *(added or ())]))
