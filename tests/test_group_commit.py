@@ -337,7 +337,7 @@ def test_a_power_cut_costs_no_run_that_was_reported(tmp_path: Path, sector: int)
     for place in range(5):  # closing bytes that are whole in a sector, end with it, or are cut off by its end
         length = sector // 4 + drawn.randrange(sector)
         appended = ending_at(path, [300, length], place)
-        contents = states(path, [*appended, 10, drawn.randrange(sector // 2)])
+        contents = states(path, [*appended, 10, drawn.randrange(sector // 4)])
         seen = {content: TinyDBIndex(path).all()[: 2 + n] for n, content in enumerate(contents)}
         reported, everything = seen[contents[0]], seen[contents[-1]]
         for disk in disks(contents, sector):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import errors
-from .._fs import NamedTuple, remember
+from .._fs import LateModule, NamedTuple, remember
 from ._canonical import canonical
 from ._normalize import TOO_LONG, normalize_at
 from ._tags import INPUT_TAG
 from ._types import type_name
+
+if TYPE_CHECKING:
+    import hashlib
+else:  # with the library for cryptography, which nobody loads who makes no key
+    hashlib = LateModule("hashlib")
 
 RESERVED: frozenset[str] = frozenset({"params_hash", "result_path", "created_at", "metadata", "provenance"})
 """Names that a record uses itself, and that no parameter can have."""
@@ -112,10 +117,8 @@ def key_of(normalized: dict[str, Any], identity: Identity) -> Key:
 
 def _sha256_at_first(content: bytes) -> Any:
     global _sha256
-    from hashlib import sha256  # with the library for cryptography, which nobody loads who makes no key
-
-    _sha256 = sha256  # asked for each key
-    return sha256(content)
+    _sha256 = hashlib.sha256  # asked for each key
+    return _sha256(content)
 
 
 _sha256: Callable[[bytes], Any] = _sha256_at_first

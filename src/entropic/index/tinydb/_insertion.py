@@ -9,7 +9,6 @@ commit of the journal.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import threading
@@ -96,7 +95,7 @@ class SharedSync:
 
     def drop(self, insertion: Insertion) -> None:
         """Forget it: its call is over."""
-        with contextlib.suppress(ValueError):
+        if insertion in self._appended:
             self._appended.remove(insertion)
 
     def bring_to_disk(self, own: Insertion, lock: WriteLock) -> None:
