@@ -538,6 +538,15 @@ LATE = {
         "pk/__init__.py": "",
         "pk/late.py": "K = 1",
     },
+    "one that a text names": {
+        "study.py": "import importlib\ndef f(n):\n    return importlib.import_module('late').K",
+        "late.py": "K = 1",
+    },
+    "one of a package that a table names": {
+        "study.py": "import importlib\nT = {'a': 'pk.late'}\ndef f(n):\n    return importlib.import_module(T['a']).K",
+        "pk/__init__.py": "",
+        "pk/late.py": "K = 1",
+    },
     "one that is imported by it": {
         "study.py": "def f(n):\n    import a\n    return a.g()",
         "a.py": "import late\ndef g(): return late.K",
