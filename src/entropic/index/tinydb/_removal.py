@@ -1,5 +1,6 @@
 """
-Lines of a large index removed where they stand: written over with blanks, which mean nothing to JSON.
+Lines removed where they stand, of a large index, or because a disk has failed: written over with blanks, which mean
+nothing to JSON.
 
 The head counts them, so that readers forget what they remember. Of a line its beginning is written over first, and is
 on disk before the rest: what a crash leaves of it begins with blanks, and is passed over. If it was the last line, the

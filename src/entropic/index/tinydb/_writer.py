@@ -14,8 +14,8 @@ Why what is reported is on disk
     moment; it is reported only after that. A sync brings all of the file to disk, so whatever stands before a reported
     line is there, too, and a torn tail, though it be of several writers, never holds one. If the file was replaced
     before the sync was over, the line stands in the new one: that is synced as well. A line whose sync fails is removed
-    again: cut off, or, where others have appended behind it, as any other. The system tells of a failed write once to
-    each open file: so a call syncs by the one that was open when it appended.
+    again: cut off, or, where others have appended behind it, written over with blanks. The system tells of a failed
+    write once to each open file: so a call syncs by the one that was open when it appended.
 
 Why writers do not collide
     A writer locks the file itself. A rewrite leaves the waiting ones with the lock of a file that is no longer there;
