@@ -263,6 +263,44 @@ print(json.dumps(order))
     assert moments == ["noted", "forked", 0]
 
 
+def test_threads_that_load_the_same_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    """One has the lock of a module, and needs what is loaded late; the other loads that module late."""
+    (tmp_path / "shared.py").write_text(
+        """
+import __main__
+__main__.has_begun.set()
+assert __main__.is_loading.wait(60)
+from entropic._fs import remove_drafts
+"""
+    )
+    seen = forking(
+        """
+from entropic._fs import LateModule, _fork
+sys.path.insert(0, os.getcwd())
+has_begun, is_loading, over = threading.Event(), threading.Event(), []
+def by_statement():
+    import shared
+    over.append("by statement")
+def late():
+    has_begun.wait(60)
+    with _fork.forks_held_off(importing=True):
+        is_loading.set()
+        LateModule("shared").remove_drafts
+    over.append("late")
+threads = [threading.Thread(target=one, daemon=True) for one in (by_statement, late)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(20)
+over.append(ended(in_child(lambda: None)) if len(over) == 2 else "waits for ever")
+print(json.dumps(over), flush=True)
+os._exit(0)
+"""
+    )
+
+    assert sorted(map(str, seen)) == ["0", "by statement", "late"]
+
+
 def test_no_thread_forks_while_another_loads_what_a_run_needs(tmp_path: Path) -> None:
     """An import under way in another thread never ends in a child, which would wait for it for ever."""
     seen = forking(
@@ -273,7 +311,7 @@ from entropic._fs import _fork
 unguarded = []
 class Watch(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if not _fork._importing._is_owned():
+        if not _fork._imports.is_in():
             unguarded.append(name)
 sys.meta_path.insert(0, Watch())
 def write(params, path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Generic, TypeVar, overload
@@ -9,6 +10,8 @@ from typing import Any, Generic, TypeVar, overload
 from ._fork import forks_held_off
 
 T = TypeVar("T")
+
+_making = threading.RLock()
 
 
 class LateModule:
@@ -52,7 +55,7 @@ class late(Generic[T]):
     def __get__(self, instance: object, owner: type) -> T | late[T]:
         if instance is None:
             return self
-        with forks_held_off(importing=True):
+        with forks_held_off(importing=True), _making:  # in this order: no thread forks while another holds the lock
             made = vars(instance)
             if self._name not in made:
                 made[self._name] = self._make(instance)
