@@ -465,6 +465,111 @@ def test_a_constant_changed_between_two_calls(store: entropic.Store, monkeypatch
     assert first.provenance["code"] != second.provenance["code"]
 
 
+def weighted(n: int, weight: int = 1, *, bias: int = 0) -> int:
+    return n * weight + bias
+
+
+@pytest.mark.parametrize(("name", "value"), [("__defaults__", (5,)), ("__kwdefaults__", {"bias": 7})])
+def test_defaults_of_a_helper_set_anew_between_two_calls(
+    store: entropic.Store, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    """What a helper stands in for a parameter that is left out is seen by the next call, not by the next run only."""
+
+    def use(n: int, result_path: Path) -> None:
+        result_path.write_text(str(weighted(n)))
+
+    cached = entropic.cached(store, on_change="rerun")(use)
+    cached(2)
+    monkeypatch.setattr(weighted, name, value)
+    changed = cached(2).result_path.read_text()
+    monkeypatch.undo()
+
+    assert (changed, cached(2).result_path.read_text()) == (str(10 if isinstance(value, tuple) else 9), "2")
+
+
+TABLE = np.arange(4)
+LARGE = np.arange(40_000)
+
+
+@pytest.mark.parametrize("name", ["TABLE", "LARGE"])
+def test_an_array_shaped_anew_in_place_between_two_calls(
+    store: entropic.Store, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Of the same bytes, an array of another shape or type is another value; one that was looked at can be resized."""
+    table = np.arange(4 if name == "TABLE" else 40_000)
+    monkeypatch.setattr(sys.modules[__name__], name, table)
+
+    def small(n: int, result_path: Path) -> None:
+        result_path.write_text(f"{TABLE.shape} {TABLE.dtype}")
+
+    def large(n: int, result_path: Path) -> None:
+        result_path.write_text(f"{LARGE.shape} {LARGE.dtype}")
+
+    cached = entropic.cached(store, on_change="rerun", load=Path.read_text)(small if name == "TABLE" else large)
+    told = [cached(1)]
+    table.shape = (2, len(table) // 2)
+    told.append(cached(1))
+    table.dtype = np.dtype("f8")
+    told.append(cached(1))
+
+    assert told == [f"({len(table) * table.shape[1]},) int64", f"{table.shape} int64", f"{table.shape} float64"]
+
+
+# What shows nothing of how it was made, and wrappers whose options a decorator shows.
+OPAQUE = """
+import random, struct, sys
+from pathlib import Path
+import entropic, parts
+store = entropic.Store("results", "runs.json", file_suffix=".txt")
+@entropic.cached(store, load=Path.read_text, on_change="rerun")
+def simulate(n, *, result_path):
+    seeded = parts.RANDOM is not None
+    result_path.write_text(f"{parts.LAYOUT.size} {parts.Model().half} {parts.half(n)} {seeded}")
+if sys.argv[1:]:
+    source = Path(parts.__file__)
+    source.write_text(source.read_text().replace("<2s", "<7s"))
+print(simulate(4), simulate.cache_info().misses)
+"""
+PARTS = """
+import functools, random, struct
+SEED = 1
+RANDOM = random.Random(SEED)
+LAYOUT = struct.Struct("<2s")
+class Model:
+    @property
+    def half(self): return 0.5
+    def times(self, factor, n): return factor * n
+    halved = functools.partialmethod(times, 0.5)
+def half(n): return Model().halved(n)
+"""
+
+
+def opaque(*arguments: str) -> str:
+    """What the program says that is kept in the folder."""
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "opaque.py", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.strip()
+
+
+def test_a_file_saved_right_before_the_process_began_is_what_it_runs() -> None:
+    """As by a script that writes a program and starts it: what its source says is known, and no run is made twice."""
+    Path("opaque.py").write_text(OPAQUE)
+    Path("parts.py").write_text(PARTS)
+    first, again = opaque(), opaque()
+    Path("parts.py").write_text(PARTS.replace("<2s", "<7s"))
+
+    assert (first, again, opaque()) == ("2 0.5 2.0 True 1", "2 0.5 2.0 True 0", "7 0.5 2.0 True 1")
+
+
+def test_a_value_made_by_a_source_that_was_edited_since_is_not_that_of_the_edit() -> None:
+    """A run of what was loaded before the edit does not answer for what is loaded after it."""
+    others = "    seeded = parts.RANDOM is not None\n", " {parts.Model().half} {parts.half(n)} {seeded}"
+    Path("opaque.py").write_text(OPAQUE.replace(others[0], "").replace(others[1], ""))
+    Path("parts.py").write_text(PARTS)
+
+    assert (opaque("edit"), opaque()) == ("2 1", "7 1")
+
+
 def test_notes_that_cannot_be_written_harm_no_run(store: entropic.Store) -> None:
     """A run is recorded though what it was made from cannot be noted down."""
     Path("results/.entropic").mkdir(parents=True)

@@ -21,6 +21,8 @@ import pytest
 from entropic import Store, cached
 from entropic._fs import has_byte_locks, is_local
 from entropic._results._sessions import Session
+from entropic.index import TinyDBIndex
+from entropic.testing import make_record
 
 POINTS = 20
 # Of the interpreter's memory and threads; and what times an alarm or a look at what is held open.
@@ -52,7 +54,7 @@ for name, durable in (("quick", False), ("durable", True)):
 # that is used again is empty: on some file systems, to make one and remove it takes longer than all the rest together.
 # Two look whether what is held open, session and index, still is: a process that becomes a daemon closes all it has.
 MOST_CALLS = 640  # for a new point: 613 and some for each folder that the results lie within
-MOST = {"quick hits": 2, "durable hits": 2, "quick misses": 46, "durable misses": 51}
+MOST = {"quick hits": 2, "durable hits": 2, "quick misses": 46, "durable misses": 52}
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +130,63 @@ def test_calls_of_a_process_that_begins_beside_many(tmp_path: Path) -> None:
 
     beside_few, beside_many = calls
     assert sum(beside_many.values()) <= sum(beside_few.values()), beside_many - beside_few
+
+
+LOOK_UPS = """
+import os
+from entropic.index import TinyDBIndex
+
+for what in {hashes}:
+    index = TinyDBIndex("runs.json")
+    index.find_by_hash("")  # what is loaded for it
+    index = TinyDBIndex("runs.json")
+    os.access(f"/begin/{{what}}", os.R_OK)
+    index.find_by_hash(what)
+    os.access("/end", os.R_OK)
+"""
+
+
+def bytes_read(trace: str) -> dict[str, int]:
+    """How many bytes were read for each look-up."""
+    read: dict[str, int] = {}
+    what = ""
+    for line in trace.splitlines():
+        if begun := re.search(r'"/begin/(\w+)"', line):
+            what = begun[1]
+        elif amount := re.search(r"p?read(?:64)?\(.* = (\d+)$", line):
+            read[what] = read.get(what, 0) + int(amount[1])
+        elif '"/end"' in line:
+            what = ""
+    return read
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.parametrize("state", ["written at once", "one by one", "removed from"])
+def test_the_first_look_up_reads_the_same_at_any_size(tmp_path: Path, state: str) -> None:
+    """Whether there is a record or not; of an index that was written at once, has grown since, or lost some runs."""
+    seen = {}
+    for size in (3000, 30_000):
+        folder = tmp_path / str(size)
+        records = [make_record({"n": n}, seed=n) for n in range(size)]
+        first = records if state == "written at once" else records[: size // 2]
+        TinyDBIndex(folder / "runs.json", durable=False).insert_many(first)
+        if state != "written at once":
+            index = TinyDBIndex(folder / "runs.json", durable=False)
+            for record in records[size // 2 :][:1500]:
+                index.insert(record)
+        if state == "removed from":
+            TinyDBIndex(folder / "runs.json", durable=False).delete_records(records[size // 2 :][-30:])
+        hashes = [records[size // 4].params_hash, "f" * 16]
+        trace = trace_of(LOOK_UPS.format(hashes=hashes), folder)
+        calls = counted(trace)
+        seen[size] = {
+            ("hit", "miss")[place]: (bytes_read(trace)[one], sum(calls[one].values()))
+            for place, one in enumerate(hashes)
+        }
+
+    for what in ("hit", "miss"):
+        assert seen[30_000][what][0] <= seen[3000][what][0] + 2**16, seen
+        assert seen[30_000][what][1] <= seen[3000][what][1] + 30, seen
 
 
 def python_calls(function: Any, *args: Any) -> Counter[str]:

@@ -452,9 +452,8 @@ def test_a_clock_that_does_not_advance(monkeypatch: pytest.MonkeyPatch, step: fl
 
 
 TWIN = """
-import random, socket, time
+import random, time
 random.seed(0)
-socket.gethostname = lambda: "node"
 getpid = os.getpid
 os.getpid = lambda: 4242
 time.time = lambda: 1700000000.0

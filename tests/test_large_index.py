@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tinydb
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from entropic import RunRecord, Store, param
 from entropic.errors import IndexCorruptError
 from entropic.index import TinyDBIndex
-from entropic.index.tinydb import _format, _line_content, _lines, _removal, _write_lock, _writer
+from entropic.index.tinydb import (
+    _format,
+    _line_content,
+    _lines,
+    _offset_file,
+    _offsets,
+    _removal,
+    _write_lock,
+    _writer,
+)
 from entropic.query import read_query
 from entropic.testing import make_record
 
@@ -27,7 +38,11 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small files are treated as large ones are."""
     monkeypatch.setattr(_line_content, "_SMALL_FILE_BYTES", 0)
     monkeypatch.setattr(_line_content, "_LARGE_FILE_BYTES", 0)
-    monkeypatch.setattr(_lines, "_LEAST_TO_SAVE", 3)
+    monkeypatch.setattr(_offsets, "MOST_TAIL_BYTES", 600)
+    monkeypatch.setattr(_writer, "MOST_TAIL_BYTES", 600)
+    monkeypatch.setattr(_offset_file, "_MOST_LINES", (4, 8, 16, 1 << 62))
+    monkeypatch.setattr(_offset_file, "_BLOCK_BYTES", 32)
+    monkeypatch.setattr(_offset_file, "_BLOCK_LINES", 3)
 
 
 def opened(path: Path) -> TinyDBIndex:
@@ -178,15 +193,18 @@ def test_a_run_is_removed_while_another_process_reads_the_lines(
     path = tmp_path / "runs.json"
     records = [make_record({"n": n}) for n in range(9)]
     opened(path).insert_many(records)
-    build = _lines.LinesContent._build_table
+    for place in beside(path):
+        place.unlink()
+    entries = _line_content.LineContent.entries
 
-    def build_later(content: _lines.LinesContent, descriptor: int) -> Any:
+    def entries_later(content: _line_content.LineContent, descriptor: int, end: int) -> Any:
+        meanwhile.undo()
         opened(path).delete_by_hash(records[4].params_hash)
-        return build(content, descriptor)
+        return entries(content, descriptor, end)
 
     reader = opened(path)
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(_lines.LinesContent, "_build_table", build_later)
+        meanwhile.setattr(_line_content.LineContent, "entries", entries_later)
         for record in records[:4]:
             assert reader.find_by_hash(record.params_hash) == record
 
@@ -233,58 +251,130 @@ def test_a_call_comes_in_at_any_line_of_a_removal(tmp_path: Path, place: int, in
     assert tried > 10
 
 
-# ---- the table of offsets beside it ---------------------------------------------------------------------------------
+# ---- the tables of offsets beside it --------------------------------------------------------------------------------
 
 
-def beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.offsets")
+def beside(path: Path) -> list[Path]:
+    return sorted(path.parent.glob(f".{path.name}.offsets-v2.*"))
 
 
 @pytest.fixture
 def known(tmp_path: Path) -> tuple[Path, list[RunRecord]]:
-    """An index with a table of offsets beside it, and a few lines behind what that knows."""
+    """An index with tables of offsets of several sizes beside it, and a line behind what they know."""
     path = tmp_path / "runs.json"
     records = [make_record({"n": n}) for n in range(30)]
-    index = opened(path)
-    index.insert_many(records[:20])
-    assert index.find_by_hash("nothing") is None
-    index.insert_many(records[20:28])
-    assert beside(path).exists()
-    for record in records[28:]:
-        opened(path).insert(record)
+    opened(path).insert_many(records[:18])
+    for start in range(18, 30, 3):
+        opened(path).insert_many(records[start : start + 3])
+    assert len(beside(path)) > 1
     return path, records
 
 
-def test_a_new_process_reads_no_more_than_what_it_asks_for(
-    known: tuple[Path, list[RunRecord]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def reads_no_more(known: tuple[Path, list[RunRecord]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """All lines are neither searched nor read."""
+    made = _offsets.LineOffsets._made
+
+    def made_of_files(*args: Any) -> Any:
+        assert args[-1], "read all lines"
+        return made(*args)
+
+    monkeypatch.setattr(_lines.LinesContent, "_scan", lambda *_: pytest.fail("searched all bytes"))
+    monkeypatch.setattr(_offsets.LineOffsets, "_made", made_of_files)
+
+
+@pytest.mark.usefixtures("reads_no_more")
+def test_a_new_process_reads_no_more_than_what_it_asks_for(known: tuple[Path, list[RunRecord]]) -> None:
     """For what is recorded, and for what is not."""
     path, records = known
-    monkeypatch.setattr(_lines.LinesContent, "_scan", lambda *_: pytest.fail("searched all bytes"))
-    monkeypatch.setattr(_lines.LinesContent, "_build_table", lambda *_: pytest.fail("read all lines"))
     for record in records:
         assert opened(path).find_by_hash(record.params_hash) == record
     assert opened(path).find_by_hash("nothing") is None
     assert opened(path).count() == 30
 
 
+@pytest.mark.usefixtures("reads_no_more")
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_tables_last_though_the_lines_that_bind_them_are_removed(
+    known: tuple[Path, list[RunRecord]], count: int
+) -> None:
+    """The last line that each of them knows, and some beside it."""
+    path, records = known
+    for at in sorted({*range(18 - count, 18 + count), *range(30 - count, 30)}, reverse=True):
+        opened(path).delete_by_hash(records.pop(at).params_hash)
+
+    require(opened(path), records, [])
+
+    for record in records:
+        assert opened(path).find_by_hash(record.params_hash) == record
+
+
+@pytest.mark.usefixtures("reads_no_more")
+def test_a_table_that_is_replaced_while_it_is_used(known: tuple[Path, list[RunRecord]]) -> None:
+    """Whoever has opened it looks again."""
+    path, records = known
+    readers = [opened(path) for _ in records]
+    for reader in readers:
+        assert reader.find_by_hash("nothing") is None
+    added = [make_record({"n": n}) for n in range(30, 60)]
+    for record in added:
+        opened(path).insert(record)
+
+    for record, reader in zip(records, readers, strict=True):
+        assert reader.find_by_hash(record.params_hash) == record
+        assert reader.find_by_hash(added[-1].params_hash) == added[-1]
+
+
+def test_lines_of_one_hash_fill_many_blocks(tmp_path: Path) -> None:
+    """And those of others are before and behind them."""
+    path = tmp_path / "runs.json"
+    records = [make_record({"n": 1 if 20 < n < 80 else n}, number=n) for n in range(100)]
+    opened(path).insert_many(records)
+    assert beside(path)
+
+    require(opened(path), records, records)
+
+
 def garbled(path: Path) -> None:
-    content = bytearray(beside(path).read_bytes())
-    content[-5] ^= 1
-    beside(path).write_bytes(content)
+    for place in beside(path):
+        content = bytearray(place.read_bytes())
+        content[-5] ^= 1
+        place.write_bytes(content)
+
+
+def garbled_at_the_beginning(path: Path) -> None:
+    content = bytearray(beside(path)[-1].read_bytes())
+    content[50] ^= 1
+    beside(path)[-1].write_bytes(content)
 
 
 def shortened(path: Path) -> None:
-    os.truncate(beside(path), beside(path).stat().st_size - 8)
+    for place in beside(path):
+        os.truncate(place, place.stat().st_size - 8)
+
+
+def exchanged(path: Path) -> None:
+    first, *_, last = beside(path)
+    one, other = first.read_bytes(), last.read_bytes()
+    first.write_bytes(other)
+    last.write_bytes(one)
+
+
+def without_the_largest(path: Path) -> None:
+    beside(path)[-1].unlink()
+
+
+def without_the_smallest(path: Path) -> None:
+    beside(path)[0].unlink()
 
 
 def of_another_file(path: Path) -> None:
     twin = path.with_name("twin.json")
-    index = opened(twin)
-    index.insert_many([make_record({"n": n}) for n in range(100, 140)])
-    index.find_by_hash("nothing")
-    index.insert_many([make_record({"n": n}) for n in range(140, 150)])
-    shutil.copyfile(beside(twin), beside(path))
+    opened(twin).insert_many([make_record({"n": n}) for n in range(100, 118)])
+    for n in range(118, 130):
+        opened(twin).insert(make_record({"n": n}))
+    for place, other in zip(beside(path), beside(twin), strict=False):
+        shutil.copyfile(other, place)
 
 
 def edited(path: Path) -> None:
@@ -299,38 +389,147 @@ def copied(path: Path) -> None:
     path.write_bytes(content)
 
 
+def put_back(path: Path) -> None:
+    """The index as it was before some runs, with others in their place."""
+    content = path.read_bytes()
+    cut = content[: content.index(b',\n"15"')] + b"\n}}\n"
+    path.write_bytes(cut)
+    twin = path.with_name("twin.json")
+    shutil.copyfile(path, twin)
+    opened(twin).insert_many([make_record({"n": n}) for n in range(215, 230)])
+    path.write_bytes(twin.read_bytes())
+
+
 def rewritten(path: Path) -> None:
     opened(path).db.runs.update({"n": 5}, tinydb.where("n") == 5)
 
 
 def emptied(path: Path) -> None:
-    beside(path).write_bytes(b"")
+    for place in beside(path):
+        place.write_bytes(b"")
 
 
 def of_another_kind(path: Path) -> None:
-    beside(path).write_bytes(json.dumps({"end": "x", "binding": None}).encode() + b"\n")
+    for place in beside(path):
+        place.unlink()
+        place.mkdir()
 
 
-@pytest.mark.parametrize(
-    "change", [garbled, shortened, of_another_file, edited, copied, rewritten, emptied, of_another_kind]
-)
-def test_a_table_that_is_not_of_this_file_is_not_believed(known: tuple[Path, list[RunRecord]], change: object) -> None:
-    """Then all is read, as without one."""
+CHANGES = [
+    garbled,
+    garbled_at_the_beginning,
+    shortened,
+    exchanged,
+    without_the_largest,
+    without_the_smallest,
+    of_another_file,
+    edited,
+    copied,
+    put_back,
+    rewritten,
+    emptied,
+    of_another_kind,
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_table_that_is_not_of_this_file_is_not_believed(
+    known: tuple[Path, list[RunRecord]], change: Callable[[Path], None]
+) -> None:
+    """Then all is read, as without one; also by one who has seen the file before, and by one who writes."""
     path, _ = known
-    change(path)  # type: ignore[operator]
+    seen = opened(path)
+    assert seen.find_by_hash("nothing") is None
+    change(path)
 
     found = opened(path).all()
 
     for record in found:
         assert opened(path).find_by_hash(record.params_hash) == record
+        assert seen.find_by_hash(record.params_hash) == record
     assert opened(path).count() == len(found)
     assert opened(path).find_by_hash("nothing") is None
+    more = [make_record({"n": n}) for n in range(300, 330)]
+    for record in more:
+        index = opened(path)
+        assert index.find_by_hash(record.params_hash) is None
+        index.insert(record)
+    require(opened(path), [*found, *more], [*found, *more])
+
+
+@pytest.mark.parametrize("change", [garbled, garbled_at_the_beginning, shortened, emptied, without_the_largest, copied])
+def test_tables_that_are_damaged_are_written_again(
+    known: tuple[Path, list[RunRecord]], change: Callable[[Path], None], request: pytest.FixtureRequest
+) -> None:
+    """By whoever has looked for what is not recorded, and records it."""
+    path, records = known
+    change(path)
+    for n in range(300, 320):
+        index = opened(path)
+        for record in records:
+            assert index.find_by_hash(record.params_hash) == record
+        index.insert(make_record({"n": n}))
+    assert len(beside(path)) > 0
+
+    request.getfixturevalue("reads_no_more")
+
+    for record in records:
+        assert opened(path).find_by_hash(record.params_hash) == record
+
+
+@settings(max_examples=20)
+@example(seed=1579)
+@given(seed=st.integers(0, 1 << 30))
+def test_whatever_happens_to_the_tables_the_answer_is_right(
+    seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Bytes of them are changed, they are cut, put back as they were; lines are added and removed meanwhile."""
+    draw = random.Random(seed)
+    path, expected = tmp_path_factory.mktemp("any") / "runs.json", list[RunRecord]()
+    every = [make_record({"n": n % 30}, number=n) for n in range(60)]
+    kept: dict[Path, bytes] = {}
+    living = [opened(path), opened(path)]
+    for _ in range(40):
+        doing, index = draw.random(), draw.choice([*living, opened(path)])
+        places = beside(path)
+        if doing < 0.5 or not expected:
+            added = draw.sample(every, draw.choice([1, 3, 6]))
+            index.insert_many(added)
+            expected += added
+        elif doing < 0.65:
+            gone = draw.sample(expected, min(len(expected), 3))
+            index.delete_records(gone)
+            expected = [one for one in expected if one not in gone]
+        elif doing < 0.7:
+            kept = {place: place.read_bytes() for place in places}
+        elif doing < 0.75:
+            for place, content in kept.items():
+                place.write_bytes(content)
+        elif places and doing < 0.95:
+            place = draw.choice(places)
+            content = bytearray(place.read_bytes())
+            content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+            place.write_bytes(content if doing < 0.9 else content[: draw.randrange(len(content))])
+        elif doing < 0.98:
+            whole = path.read_bytes()
+            if whole.endswith(b"\n}}\n"):
+                path.write_bytes(whole[: -draw.choice([1, 2, 3])])  # an append that a kill cut short
+        else:
+            opened(path).db.runs.update({"n": 99}, tinydb.where("n") == 99)
+        asked = draw.choice([*living, opened(path)])
+        for record in draw.sample(every, 6):
+            same = [one for one in expected if one.params_hash == record.params_hash]
+            assert asked.find_by_hash(record.params_hash) == (same[-1] if same else None)
+            assert asked.find_all_by_hash(record.params_hash) == same
+    require(opened(path), expected, every)
 
 
 def test_reading_writes_no_table(tmp_path: Path) -> None:
     """Writers do, those who read do not."""
     path = tmp_path / "runs.json"
     opened(path).insert_many([make_record({"n": n}) for n in range(30)])
+    for place in beside(path):
+        place.unlink()
     assert opened(path).find_by_hash("nothing") is None
     assert os.listdir(tmp_path) == ["runs.json"]
 

@@ -599,18 +599,23 @@ def test_a_change_within_a_tick_of_an_append_is_seen(path: Path) -> None:
     assert [record.params["n"] for record in index.all()] == [0, 1, 7, 3]
 
 
-def told_size(size: int) -> Callable[[int], os.stat_result]:
-    """An `os.fstat` that tells no more than some size, as a network file system does for a while."""
-    fstat = os.fstat
+def tell_old_size(patched: pytest.MonkeyPatch, path: Path, size: int) -> None:
+    """Have the status of a file tell no more than some size, as a network file system does for a while."""
 
-    def told(descriptor: int) -> os.stat_result:
-        status = fstat(descriptor)
-        fields = [*status]
-        fields[stat.ST_SIZE] = min(status.st_size, size)
-        named = {name: getattr(status, name) for name in dir(status) if name.startswith("st_")}
-        return os.stat_result(fields, named)
+    def told_by(look: Callable[..., os.stat_result]) -> Callable[..., os.stat_result]:
+        def told(file: Any, **options: Any) -> os.stat_result:
+            status = look(file, **options)
+            if isinstance(file, str) and file != str(path):
+                return status
+            fields = [*status]
+            fields[stat.ST_SIZE] = min(status.st_size, size)
+            named = {name: getattr(status, name) for name in dir(status) if name.startswith("st_")}
+            return os.stat_result(fields, named)
 
-    return told
+        return told
+
+    for name in ("fstat", "stat"):
+        patched.setattr(os, name, told_by(getattr(os, name)))
 
 
 def test_an_old_size_overwrites_nobodys_record(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -624,12 +629,12 @@ def test_an_old_size_overwrites_nobodys_record(path: Path, monkeypatch: pytest.M
         opened(path).insert(records[-1])
         for index in (writer, opened(path)):
             with monkeypatch.context() as patched:
-                patched.setattr(os, "fstat", told_size(old_size))
+                tell_old_size(patched, path, old_size)
                 records.append(make_record({"n": 20 + n}))
                 index.insert(records[-1])
             assert opened(path).all() == records
         with monkeypatch.context() as patched:
-            patched.setattr(os, "fstat", told_size(old_size))
+            tell_old_size(patched, path, old_size)
             opened(path).delete_records([records.pop(1)])
         assert opened(path).all() == records
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
@@ -640,7 +645,7 @@ def test_an_old_empty_file_overwrites_nobodys_record(path: Path, monkeypatch: py
     records = filled(path)
 
     with monkeypatch.context() as patched:
-        patched.setattr(os, "fstat", told_size(0))
+        tell_old_size(patched, path, 0)
         opened(path).insert(make_record({"n": 10}))
 
     assert opened(path).all()[:3] == records

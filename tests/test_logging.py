@@ -93,3 +93,26 @@ store.run_or_retrieve({"n": 1}, lambda params, path: path.write_text("x"))
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert (answer.stdout, answer.stderr) == ("", "")
+
+
+def test_who_begins_to_listen_is_told(store: Store) -> None:
+    """Hits before anybody has loaded logging cost nothing for it; those after are told as soon as it is set up."""
+    store.run_or_retrieve({"n": 1}, write)
+    script = """
+import sys
+from entropic import Store, cached
+before = set(sys.modules)
+store = Store("results", "runs.json", file_suffix=".txt")
+assert store.retrieve({"n": 1}) is not None
+assert "logging" not in set(sys.modules) - before
+import logging
+store.retrieve({"n": 1})
+logging.basicConfig(level=logging.DEBUG, stream=sys.stdout, format="%(levelname)s %(name)s %(message)s")
+store.retrieve({"n": 1})
+logging.getLogger("entropic").setLevel(logging.INFO)
+store.retrieve({"n": 1})
+"""
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    (line,) = answer.stdout.splitlines()
+    assert line.startswith("DEBUG entropic Hit 2bfd14f43d17fc7c: ")

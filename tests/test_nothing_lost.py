@@ -241,6 +241,37 @@ def test_interrupted_saving_keeps_the_value(caplog: pytest.LogCaptureFixture) ->
     assert str(place) in caplog.text
 
 
+NO_DESCRIPTORS = f"""
+import resource
+from entropic import Store, cached
+
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+def save(path, value):
+    path.write_text(value)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    raise KeyboardInterrupt
+
+@cached(Store("results", "runs.json", file_suffix=".txt"), save=save)
+def simulate(n):
+    return {WORK!r}
+
+try:
+    simulate(1)
+except KeyboardInterrupt:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+else:
+    raise AssertionError
+"""
+
+
+def test_interrupted_when_no_file_can_be_opened() -> None:
+    """In the first run of a process, too: nothing has to be loaded to keep what there is, and to say so."""
+    subprocess.run([sys.executable, "-c", NO_DESCRIPTORS], check=True)
+
+    assert len(found()) == 1
+
+
 def test_a_program_that_ends_well_and_writes_nothing_keeps_its_output() -> None:
     """It may have printed its result, or have written it elsewhere."""
     import entropic

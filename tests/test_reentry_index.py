@@ -17,14 +17,22 @@ import tinydb
 import entropic
 from entropic import Store
 from entropic.index import MemoryIndex, TinyDBIndex
-from entropic.index.tinydb import _content, _line_content, _lines, _reader, _rewrite, _write_lock, _writer
+from entropic.index.tinydb import (
+    _content,
+    _insertion,
+    _line_content,
+    _lines,
+    _reader,
+    _rewrite,
+    _write_lock,
+    _writer,
+)
 from entropic.testing import make_record
 
 from .test_reentry import AtLine, in_time
 
-WRITING = frozenset(
-    module.__file__ for module in (_content, _line_content, _lines, _reader, _rewrite, _write_lock, _writer)
-)
+WRITING_MODULES = (_content, _insertion, _line_content, _lines, _reader, _rewrite, _write_lock, _writer)
+WRITING = frozenset(module.__file__ for module in WRITING_MODULES)
 OLD = [make_record({"n": n}) for n in range(4)]
 NEW, OTHER, THIRD = (make_record({"n": n}) for n in (10, 11, 12))
 
@@ -123,7 +131,7 @@ def new_index(template: Path, tmp_path: Path) -> Callable[[], TinyDBIndex]:
     def new() -> TinyDBIndex:
         path = tmp_path / "runs.json"
         shutil.copyfile(template, path)
-        index = TinyDBIndex(path, durable=False)
+        index = TinyDBIndex(path)
         index.find_by_hash(OLD[3].params_hash)
         return index
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gc
+import itertools
+import math
+import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,7 @@ import pytest
 from entropic import Store, cached
 from entropic._engine import _finder
 from entropic._fs import has_byte_locks, is_local
+from entropic._sweep import _starts
 from entropic.index import TinyDBIndex
 from entropic.index.tinydb import _format, _write_lock
 from entropic.testing import make_record
@@ -74,6 +79,81 @@ def test_workers_leave_nothing_behind(store: Store) -> None:
     assert len(list(sessions.iterdir())) == 1  # our own
 
 
+def processes_of(records: list[Any]) -> set[str]:
+    """The processes that have written the results."""
+    return {record.result_path.read_text() for record in records}
+
+
+def test_points_that_take_no_time_start_two_workers(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The third would cost more than it saves, however many were asked for."""
+    monkeypatch.setattr(_starts, "_LEAST_SECONDS", 3600.0)
+    noted = cached(store, name="noted")(note_process)
+
+    assert len(processes_of(noted.sweep([{"n": n} for n in range(400)], workers=8, progress=False))) == 2
+
+
+def wait_for_others(params: dict[str, Any], result_path: Path) -> None:
+    """A runner that waits until there are as many as the barrier is for, all in processes of their own."""
+    BARRIERS[-1].wait(60)
+    result_path.write_text(str(os.getpid()))
+
+
+BARRIERS: list[Any] = []
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="the barrier is inherited")
+def test_runs_that_take_their_time_start_all_workers(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are started as nothing comes back: here each run waits for all the others."""
+    context = multiprocessing.get_context("fork")
+    monkeypatch.setattr(multiprocessing, "get_context", lambda: context)
+    monkeypatch.setitem(globals(), "BARRIERS", [context.Barrier(5)])
+
+    records = store.sweep([{"n": n} for n in range(5)], wait_for_others, workers=5, progress=False)
+
+    assert len(processes_of(records)) == 5
+
+
+class Clock:
+    """A clock that stands still, until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_how_many_workers_are_worth_their_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice as many each time nothing is back; else as many as end what is left earlier, by more than they cost."""
+    clock = Clock()
+    monkeypatch.setattr(_starts, "monotonic", clock)
+    starts = _starts.Starts(8)
+    assert (starts.wanted, starts.look()) == (2, False)
+
+    clock.now += 0.026
+    assert (starts.look(), starts.wanted) == (True, 4)
+    starts.note_ready(0.01)
+    starts.note_back(0.0003, 400)
+    assert starts.wanted == 4
+
+    clock.now += 0.026
+    assert not starts.look()
+    starts.note_back(0.0003, 400)  # 0.12 s are left: a fifth would save 6 ms
+    starts.note_back(None, 400)
+    starts.note_back(0.003, None)
+    assert starts.wanted == 4
+    starts.note_back(0.003, 400)  # 1.2 s are left
+    assert starts.wanted == 7
+
+    starts.note_ready(0.01)
+    starts.note_back(0.0003, 40)
+    clock.now += 0.05
+    assert not starts.look()
+    clock.now += 0.026  # what was short has become long
+    assert (starts.look(), starts.wanted) == (True, 8)
+    assert starts.seconds_until_more() == math.inf
+
+
 def test_lines_of_others_are_taken_in_by_what_they_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what a file has grown by, the last line is parsed, and the one that is asked for."""
     path = tmp_path / "runs.json"
@@ -121,6 +201,39 @@ def test_a_line_of_others_that_looks_otherwise_is_looked_at(tmp_path: Path, line
         index.all()
     with pytest.raises(ValueError, match="line 3"):
         index.insert(make_record({"n": 2}))
+
+
+def calls_in(function: Callable[[], object]) -> int:
+    """How many functions written in Python are called."""
+    calls = itertools.count()
+    sys.setprofile(lambda frame, event, arg: event == "call" and next(calls))
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return next(calls)
+
+
+def write_nothing(n: int, label: str = "x", *, result_path: Path) -> None:
+    """The shortest of runs."""
+    result_path.touch()
+
+
+def test_calls_for_a_recorded_point_of_a_sweep(tmp_path: Path) -> None:
+    """What is recorded costs its key, once, and a look at index and result; no more of either the next time."""
+    store = Store(tmp_path / "results", tmp_path / "runs.json", file_suffix=".txt", durable=False, allow_empty=True)
+    swept = cached(store, name="swept")(write_nothing)
+    points = [{"n": n} for n in range(600)]
+    result = swept(**points[0]).result_path
+    for point in points[1:]:
+        swept.register(result, **point)
+    again = cached(Store(store.results_dir, tmp_path / "runs.json", file_suffix=".txt"), name="swept")(write_nothing)
+
+    first = calls_in(lambda: again.sweep(points, progress=False))
+    warm = calls_in(lambda: again.sweep(points, progress=False))
+
+    assert warm <= 28 * len(points)
+    assert first <= 120 * len(points)
 
 
 def test_that_a_key_is_not_recorded_is_believed_for_a_moment(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from entropic import Store, cached
-from entropic._engine import _group
+from entropic._engine import _alarm, _group
 from entropic.errors import IndexCorruptError, StoreWriteError, SweepError
 from entropic.index import TinyDBIndex
 
@@ -251,6 +251,7 @@ def test_a_run_changes_those_before_it(store: Store, executor: ThreadPoolExecuto
 
 @pytest.mark.usefixtures("patient")
 @pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("patient")
 def test_each_run_that_cannot_be_recorded_says_where_its_result_is(store: Store, executor: ThreadPoolExecutor) -> None:
     """Not where that of another one is, which might be registered for it."""
     index = store._engine.index.path
@@ -301,6 +302,22 @@ def test_a_long_run_does_not_hold_back_those_before_it(store: Store, executor: T
 
 
 @pytest.mark.usefixtures("patient")
+def test_groups_wait_by_one_thread(store: Store, executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes longer to start a thread than to make a short run: one serves all groups, as long as there are some."""
+    monkeypatch.setattr(_alarm, "_LINGER_LOOKS", 1200)
+    started: list[str] = []
+    real = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        started.append(thread.name)
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+    assert len(store.sweep([{"n": n} for n in range(POINTS)], write, executor=executor)) == POINTS
+    assert started.count("entropic-alarm") == 1
+
+
 def test_a_failed_run_costs_those_before_it_nothing(store: Store, executor: ThreadPoolExecutor) -> None:
     """Whatever it raises."""
 

@@ -7,7 +7,6 @@ Loaded by ``__main__`` when the extra ``cli`` is there. rich is loaded for table
 from __future__ import annotations
 
 import io
-import logging
 import os
 import sys
 import warnings
@@ -16,6 +15,7 @@ from importlib import import_module
 import click
 
 from .. import errors
+from .._fs import listeners
 from ..errors import EntropicError, UnknownNameWarning
 from ._place import store_options
 from ._view import told, told_with_lines
@@ -117,8 +117,7 @@ def main() -> int:
     """Run the command line. Errors that the user can mend are one line on stderr, and never a traceback."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a locale without a letter is no reason to fail
-    log, logger = _Told(logging.WARNING), logging.getLogger("entropic")
-    logger.addHandler(log)
+    listeners.append(told)  # such as that a tail was mended
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", UnknownNameWarning)
@@ -128,7 +127,7 @@ def main() -> int:
             warnings.showwarning = lambda message, *_, **__: _tell_once(str(message), said)
             return _answer()
     finally:
-        logger.removeHandler(log)
+        listeners.remove(told)
 
 
 def _tell_once(message: str, said: set[str]) -> None:
@@ -177,10 +176,3 @@ def _with_hint(error: click.UsageError) -> str:
     if error.ctx is None:
         return error.format_message()
     return f"{error.format_message().removesuffix('.')} (see {error.ctx.command_path} --help)"
-
-
-class _Told(logging.Handler):
-    """Warnings of the store, such as a tail that was mended, in the manner of the command line."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        told(record.getMessage())

@@ -6,25 +6,30 @@ import contextlib
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
 from .._record import RunRecord, flatten
 from ..query import spelled_name, spelled_value
 from ._place import chosen_store
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 _MOST_RUNS = 2000  # the newest ones; a completion has to come at once
 _MOST_VALUES = 30
 _FIELDS = ("created_at", "function", "metadata.elapsed_seconds")
 
-Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+Complete = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
 
 
 def _of_runs(offer: Callable[[list[RunRecord], str], Iterable[str]]) -> Complete:
     """A completion by the recorded runs; nothing is offered where there are none, or no store."""
 
     def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem  # where a word is completed
+
         with contextlib.suppress(Exception):  # a shell that waits for a word is no place for an error
             root = context.find_root().params
             index = context.params.get("index") or root.get("index")

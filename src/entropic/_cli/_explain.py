@@ -12,8 +12,9 @@ import click
 from .._code import diff_of
 from .._command import typed_otherwise, with_typed
 from .._engine import changed_files, identity_fields, run_mark
+from .._fs import one_line
 from .._maintenance import Explanation, explain
-from .._record import RunRecord, cell_text, one_line
+from .._record import RunRecord, cell_text
 from ..hashing import PLAIN, Identity, encode, key_of, normalize_params
 from ..query import value_of
 from ..store import Store

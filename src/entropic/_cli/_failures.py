@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .._record import local_time, one_line
+from .._fs import one_line
+from .._record import local_time
 from ..store import Store
 from . import _table, _view
 from ._place import opens_store

@@ -7,7 +7,7 @@ import json
 
 import click
 
-from .._record import one_line
+from .._fs import one_line
 from .._tables import RecordList
 from ..store import Store
 from . import _table, _view

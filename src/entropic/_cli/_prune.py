@@ -7,10 +7,10 @@ from typing import Literal
 
 import click
 
-from .._fs import NamedTuple
+from .._fs import NamedTuple, one_line
 from .._maintenance import CheckpointedRun, FailedRun, Limits, remove_all
 from .._maintenance import prune as choose
-from .._record import is_pinned, one_line
+from .._record import is_pinned
 from .._tables import RecordList
 from ..store import Store
 from . import _ls, _view

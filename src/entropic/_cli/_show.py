@@ -6,8 +6,8 @@ import json
 
 import click
 
-from .._fs import status_of
-from .._record import RunRecord, flatten, inputs_text, one_line
+from .._fs import one_line, status_of
+from .._record import RunRecord, flatten, inputs_text
 from .._tables import RecordList
 from ..store import Store
 from . import _view

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from .._fs import TextSet
-from .._record import RunRecord, one_line, seconds_of
+from .._fs import TextSet, one_line
+from .._record import RunRecord, seconds_of
 from ..store import Store
 from . import _view
 from ._place import opens_store

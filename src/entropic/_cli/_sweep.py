@@ -15,8 +15,9 @@ import click
 from .._command import Command, signal_programs, typed_otherwise
 from .._current import time_left
 from .._engine import BoundRunner, PlainRuns, RunCache, require_same_point
+from .._fs import one_line
 from .._function import CachedFunction, FunctionPoints
-from .._record import RunRecord, one_line
+from .._record import RunRecord
 from .._sweep import Order, SweepOptions, SweepProgress, as_record, plan_sweep, run_sweep
 from ..errors import SweepError
 from ..hashing import Key

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import functools
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .._record import flatten, one_line
+from .._fs import LateModule, one_line
+from .._record import flatten
 from .._tables import text_width
 from . import _view
+
+if TYPE_CHECKING:
+    import textwrap
+else:  # where a table is as wide as the terminal
+    textwrap = LateModule("textwrap")
 
 _GAP = "  "
 _BLOCK_LINES = 100

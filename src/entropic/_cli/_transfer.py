@@ -10,9 +10,9 @@ from zipfile import is_zipfile
 import click
 
 from .._engine import Refused
+from .._fs import one_line
 from .._maintenance import MergeOptions, link_view
 from .._maintenance import merge as take_over
-from .._record import one_line
 from .._tables import RecordList
 from ..index import copy, open_index
 from ..query import Selection

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import hashing
-from .._record import RunRecord, cell_text, local_time, one_line
+from .._fs import one_line
+from .._record import RunRecord, cell_text, local_time
 from .._record import size_text as size_text
 from .._record import time_text as time_text
 
@@ -36,7 +36,8 @@ def told(message: object) -> None:
 
 def _parted(line: str) -> str:
     """In lines that fit the terminal: indented, so that none passes for a message; paths and long words stay whole."""
-    import shutil  # on a terminal only
+    import shutil
+    import textwrap  # on a terminal only
 
     columns = shutil.get_terminal_size().columns
     return textwrap.fill(line, columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)

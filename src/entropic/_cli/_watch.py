@@ -13,8 +13,9 @@ from typing import Any
 
 import click
 
+from .._fs import one_line
 from .._maintenance import ActiveRun, Estimates, under_way
-from .._record import cell_text, flatten, one_line, short_name
+from .._record import cell_text, flatten, short_name
 from .._tables import write_page
 from ..hashing import encode
 from ..store import Store

@@ -162,7 +162,7 @@ def _are_same(old: Part, new: Part, is_other_python: bool) -> bool:
         return False
     if old.assigned != new.assigned and old.assigned and new.assigned:
         return False
-    if old.bytecode in (new.bytecode, new.unseen):
+    if old.bytecode in (new.bytecode, new.other):
         return True
     # What a class holds is compared name by name; what it says besides may be told otherwise by another Python.
     by_syntax = old.bytecode.startswith("py") or (old.kind == "class" and is_other_python)

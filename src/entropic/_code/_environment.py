@@ -58,12 +58,14 @@ def _environment(pid: int, loaded: tuple[bool, ...]) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value}
 
 
+@functools.cache
 def _libc() -> str:
     with contextlib.suppress(ValueError, OSError, AttributeError):
         return os.confstr("CS_GNU_LIBC_VERSION") or ""
     return ""
 
 
+@functools.cache
 def _processor() -> str:
     found = re.search(r"^model name\s*: (.*)$", _beginning("/proc/cpuinfo"), re.MULTILINE)
     if found:

@@ -8,7 +8,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
-from operator import attrgetter, is_, is_not
+from operator import is_
 from types import CellType, CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 Edge = tuple[str, "int | str"]
 
 _MANY = 8  # from here on, names of one holder are compared faster in one go
-_DEFAULTS_OF = attrgetter("__defaults__")
 _EVERY_ABSENT = repeat(ABSENT)
 
 
@@ -167,8 +166,6 @@ class Code:
             return self._look()
         if last.seldom and any(map(drafts.has_changed, last.seldom)):
             return self._look()
-        if any(map(is_not, map(_DEFAULTS_OF, last.functions), last.defaults)):
-            return self._look()
         return self.now()
 
     def with_edited(self, fingerprint: Fingerprint, names: Iterable[str]) -> Fingerprint:
@@ -270,13 +267,14 @@ class _Glance(NamedTuple):
         many = tuple(group for group in groups if len(group[1]) >= _MANY)
         cells = tuple((one.cell, one.value) for one in watched.values() if one.cell is not None)
         others = _Others(many, cells, views, readings, tuple(graph.unloaded))
+        few = [
+            (get, *pair)
+            for get, names, values in groups
+            if len(names) < _MANY
+            for pair in zip(names, values, strict=True)
+        ]
         return cls(
-            tuple(
-                (get, *pair)
-                for get, names, values in groups
-                if len(names) < _MANY
-                for pair in zip(names, values, strict=True)
-            ),
+            (*few, *_defaults_of(graph.functions)),
             tuple((function, function.__code__) for function in graph.functions),
             others if any(others) else None,
             fingerprint,
@@ -290,7 +288,6 @@ class _Look(NamedTuple):
     Attributes:
         glance: As much of it as every hit compares.
         bindings: All names.
-        functions: The functions, with their defaults as they were.
         constants: The values.
         uncovered: Those of which a change does not show in the views and readings.
         views: Containers and objects, with what they held.
@@ -300,8 +297,6 @@ class _Look(NamedTuple):
 
     glance: _Glance
     bindings: tuple[Binding, ...]
-    functions: tuple[FunctionType, ...]
-    defaults: tuple[Any, ...]
     constants: tuple[Constant, ...]
     uncovered: tuple[Constant, ...]
     views: tuple[View, ...]
@@ -316,8 +311,6 @@ class _Look(NamedTuple):
         return cls(
             _Glance.of(fingerprint, graph, views, readings),
             tuple(graph.bindings.values()),
-            tuple(graph.functions),
-            tuple(map(_DEFAULTS_OF, graph.functions)),
             tuple(graph.constants),
             tuple(one for one in graph.constants if not one.description.is_covered),
             views,
@@ -329,6 +322,14 @@ class _Look(NamedTuple):
 def _is_interactive() -> bool:
     """Whether functions are typed in and typed anew here, and modules reloaded: a notebook, or a prompt."""
     return not hasattr(sys.modules.get("__main__"), "__file__")
+
+
+def _defaults_of(functions: Iterable[FunctionType]) -> Iterator[tuple[Callable[[str, Any], Any], str, Any]]:
+    """What functions have for defaults, as names that are looked up in them."""
+    for one in functions:
+        for name, value in (("__defaults__", one.__defaults__), ("__kwdefaults__", one.__kwdefaults__)):
+            if value is not None:
+                yield functools.partial(getattr, one), name, value
 
 
 _Group = tuple[Callable[[str, Any], Any], tuple[str, ...], tuple[Any, ...]]

@@ -12,20 +12,23 @@ import hashlib
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _fs, _log
-from .._fs import late, make_shared_folder, own_entries, read_own_file, remember, remove_abandoned
+from .._fs import LateModule, late, make_shared_folder, own_entries, read_own_file, remember
 from .._results import Layout
 from ._fingerprint import Fingerprint
 from ._late import comparison
 from ._units import ARGUMENT, Part, is_fingerprint
 
 if TYPE_CHECKING:
+    import datetime
+
     from ._accepted import AcceptedCodes
     from ._comparison import Change, LegacyPart
+else:  # for what is noted
+    datetime = LateModule("datetime")
 
 _DRAFT = ".draft"
 _FORMAT = 2
@@ -161,7 +164,7 @@ class Codebook:
 
     def note_current(self, function_name: str, code: str, passed: tuple[str, str] | None) -> None:
         """Note that a code is current again though there are newer runs of another; a failure is none."""
-        at = datetime.now(timezone.utc).isoformat(timespec="microseconds")
+        at = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds")
         fields = {"function": function_name, "code": code, "passed": passed, "at": at}
         self._replace(_current_name(function_name), fields)
 
@@ -308,7 +311,7 @@ class Codebook:
         """Those of processes that were killed while writing."""
         for name in self._names():
             if name.endswith(_DRAFT):
-                remove_abandoned(os.path.join(self.folder, name))
+                _fs.remove_abandoned(os.path.join(self.folder, name))
 
     def _names(self) -> Iterator[str]:
         with contextlib.suppress(OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import FunctionType
 from typing import Any
 
 from ..hashing import canonical, normalize
@@ -33,6 +34,11 @@ def text_of_known_value(value: Any) -> str | None:
 def is_standard(kind: type) -> bool:
     """Whether a class is of the standard library."""
     return _package(kind) in sys.stdlib_module_names
+
+
+def is_standard_code(function: FunctionType) -> bool:
+    """Whether what runs is a function of the standard library, whatever name it has taken from what it wraps."""
+    return str(function.__globals__.get("__name__")).partition(".")[0] in sys.stdlib_module_names
 
 
 def is_machinery(kind: type) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-import logging
 import sys
 from collections.abc import Callable, Collection, Iterator
 from types import FunctionType, ModuleType
@@ -144,10 +143,10 @@ class Quiet:
             return self._is_to_terminal(call)
         if len(chain) > 1:
             owner = self._value(chain[:-1])
-            if is_a(owner, (logging.Logger, logging.LoggerAdapter)) or _package(type(owner)) in _LOGGERS:
+            if _is_standard_logger(owner) or _package(type(owner)) in _LOGGERS:
                 method = class_attribute(type(owner), chain[-1])
                 return chain[-1] in _LOGGER_LEVELS and (method is ABSENT or _package_of(method) in _LOGGING)
-            if owner is logging:
+            if is_a(owner, ModuleType) and owner is sys.modules.get("logging"):
                 return chain[-1] in _LEVELS
             if value is ABSENT and is_a(owner, ModuleType):  # a name that our package loads when it is first used
                 return ((dictionary_of(owner) or {}).get("__name__", ""), chain[-1]) in _TELLING
@@ -322,6 +321,11 @@ def _member(value: Any, name: str) -> Any:
         return found.__func__ if is_a(found, (classmethod, staticmethod)) else found
     held = dictionary_of(value) if value is not ABSENT else None
     return held.get(name, ABSENT) if held is not None else ABSENT
+
+
+def _is_standard_logger(value: Any) -> bool:
+    logging: Any = sys.modules.get("logging")  # nothing is a logger before it is loaded
+    return logging is not None and is_a(value, (logging.Logger, logging.LoggerAdapter))
 
 
 def _package(kind: type) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ from ._units import NO_TEXT, Output, Text, digest_of
 
 _MOST_MODULES = 200
 _LONGEST = 10_000
+# What stands for a text that may not be what was run: it is equal to that of no other process.
+_NOT_KNOWN = f"not known {os.urandom(8).hex()}"
 
 
 def text_of_function(function: FunctionType, owner: type | None, kind: str, output: Output) -> Text:
@@ -84,7 +87,7 @@ class Making(NamedTuple):
     How a value was made.
 
     Attributes:
-        digest: Of the statements that bind its name; nothing if the source cannot be trusted.
+        digest: Of the statements that bind its name; nothing if there is no source.
         names: What these statements read.
     """
 
@@ -95,14 +98,17 @@ class Making(NamedTuple):
 def making_of(name: str, holder: Holder) -> Making:
     """The statements that bind a name in a module or class."""
     body: list[ast.stmt] = []
+    file = ""
     if holder.kind == "module" and holder.file:
-        tree = _source.trusted_tree(holder.file)
+        file, tree = holder.file, _source.trusted_tree(holder.file)
         body = tree.body if tree is not None else []
     elif holder.kind == "class" and holder.owner is not None:
-        found = _source.class_node(holder.owner)
+        file, found = _source.file_binding(holder.owner), _source.class_node(holder.owner)
         body = found[0].body if found is not None else []
     statements = _source.statements_binding(body, name)
     told = [content(one) for one in statements]
+    if not body and _source.may_be_another(file):
+        told = [_NOT_KNOWN]
     names = frozenset(chain for one in statements for chain in names_read(_made_by(one)))
     return Making(f"-{digest_of(repr(told))}" if told else "", names)
 
@@ -146,7 +152,7 @@ def decorators_of(functions: list[FunctionType]) -> list[str]:
         found = _source.proven_node(function)
         if found is not None and not isinstance(found.node, ast.Lambda):
             decorators = [content(one) for one in found.node.decorator_list]
-            told += decorators if _source.is_trusted(function) or not decorators else ["decorators are not known"]
+            told += decorators if _source.is_trusted(function) or not decorators else [_NOT_KNOWN]
     return told
 
 

@@ -80,12 +80,17 @@ class RunNotes:
             git = {**git, "patch_left_out": patch.left_out}
         return {**told, "git": git}
 
+    def prepare(self, module_name: str | None, code: Fingerprint | None) -> None:
+        """Find out what runs are told of, here or in a process that is forked from this one."""
+        self.before_run(module_name, code)
+        _environments.told(environment())
+
     def after_run(self) -> str:
         """In what environment a run has ended: only then have all libraries that it uses been loaded."""
         now = environment()
         if self._last[0] is not now:
-            text = json.dumps(now, indent=1, sort_keys=True) + "\n"
-            self._last = now, self._keep(self._path(self._environments, digest_of(text), "json"), text)
+            text, digest = _environments.told(now)
+            self._last = now, self._keep(self._path(self._environments, digest, "json"), text)
         return self._last[1]
 
     # ---- of any run -------------------------------------------------------------------------------------------------
@@ -166,6 +171,25 @@ class RunNotes:
                 except OSError as error:
                     _log.not_noted(path, error)
         return digest
+
+
+class _Environments:
+    """The last environment as it is kept, which that of a forked process most likely is, too."""
+
+    def __init__(self) -> None:
+        self._last: tuple[dict[str, Any], str, str] = {}, "", ""
+
+    def told(self, environment: dict[str, Any]) -> tuple[str, str]:
+        """Its text, and the digest of that."""
+        last, text, digest = self._last
+        if last != environment:
+            text = json.dumps(environment, indent=1, sort_keys=True) + "\n"
+            digest = digest_of(text)
+            self._last = environment, text, digest
+        return text, digest
+
+
+_environments = _Environments()
 
 
 def _patch_named(provenance: Mapping[str, Any]) -> object:

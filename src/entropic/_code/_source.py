@@ -28,7 +28,9 @@ from ._syntax import FunctionNode
 _AWAITS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _FEATURES = (getattr(__future__, name) for name in __future__.all_feature_names)
 _FUTURE = functools.reduce(operator.or_, (feature.compiler_flag for feature in _FEATURES))
-_CLOCK_MARGIN_SECONDS = 0.03  # the clocks of processes and of files tick that coarsely
+# When a process began is told in hundredths of a second, cut off; and so soon it has not read a file of the user's yet.
+# So what was saved right before it was started, as by a script or an editor, is known to be what it runs.
+_UNREAD_SECONDS = 0.01
 _REMEMBERED_SOURCES = 256
 
 
@@ -84,7 +86,7 @@ def class_node(kind: type) -> tuple[ast.ClassDef, str] | None:
     ]
     written = [one for one in written if one.__module__ == kind.__module__ and is_own_file(one.__code__.co_filename)]
     codes = [one.__code__ for one in written if one.__code__.co_name != "<lambda>"]
-    paths = {code.co_filename for code in codes} or {_file_binding(kind)}
+    paths = {code.co_filename for code in codes} or {file_binding(kind)}
     source = _source(paths.pop()) if len(paths) == 1 else None
     if source is None or not source.is_settled:
         return None
@@ -105,6 +107,14 @@ def trusted_tree(path: str) -> ast.Module | None:
     """A file, parsed, if it has not changed since the process began."""
     source = _source(path)
     return source.tree if source is not None and source.is_settled else None
+
+
+def may_be_another(path: str) -> bool:
+    """Whether there is a source file that may not be what was run: changed since, or half-way through an edit."""
+    if not path.endswith((".py", ".pyw")) or not os.path.exists(path):
+        return False
+    source = _source(path)
+    return source is None or not source.is_settled
 
 
 def statements_binding(body: list[ast.stmt], name: str) -> list[ast.stmt]:
@@ -154,7 +164,7 @@ class Proven(NamedTuple):
     source: _Source
 
 
-def _file_binding(kind: type) -> str:
+def file_binding(kind: type) -> str:
     """The file of the module that binds a class to its name; nothing if its module has another by that name."""
     module = sys.modules.get(kind.__module__)
     found: Any = module
@@ -187,7 +197,7 @@ class _Source:
     def __init__(self, path: str, text: str, changed_at: float | None) -> None:
         self._path = path
         self._text = text
-        self.is_old = changed_at is not None and changed_at < _STARTED_AT - _CLOCK_MARGIN_SECONDS
+        self.is_old = changed_at is not None and changed_at < _STARTED_AT + _UNREAD_SECONDS
         self.is_settled = self.is_old or changed_at is None
         self._codes: dict[int, dict[str, list[CodeType]]] = {}
 

@@ -83,10 +83,11 @@ class Part:
         bytecode: Digest of what it does: of functions for one version of Python, of values for all.
         edges: What the names in it lead to.
         assigned: Digest of the statement that made it, of a value that shows nothing of how it was made.
-        unseen: What its digest is where no source is seen, as of code that was sent by value; not kept.
+        other: Another digest that it may have been recorded with, of a wrapper: with what the source says of it, or
+            without, as where none is seen; not kept.
     """
 
-    __slots__ = ("_read", "_text", "assigned", "bytecode", "edges", "file", "kind", "name", "unseen")
+    __slots__ = ("_read", "_text", "assigned", "bytecode", "edges", "file", "kind", "name", "other")
 
     def __init__(
         self,
@@ -103,7 +104,7 @@ class Part:
         self.file = file
         self.bytecode = bytecode
         self.edges: Edges = edges if edges is not None else {}
-        self.assigned = self.unseen = ""
+        self.assigned = self.other = ""
         self._read = read
         self._text = text
 

@@ -12,6 +12,7 @@ from ._constants import describe
 from ._drafts import Description
 from ._graph import Constant, Receiver, Target
 from ._late import reading
+from ._libraries import is_standard, is_standard_code
 from ._names import Binding, Holder, holder_of_defining_module
 from ._objects import (
     ABSENT,
@@ -123,8 +124,9 @@ class ValueReader:
             registered = list(map(kind_name, registry))
             self._graph.views.append((registry.values(), tuple(registry.values())))
         part = self._graph.parts[number]
-        part.bytecode = f"live-{digest_of(repr(told + decorators + registered))}"
-        part.unseen = f"live-{digest_of(repr(told + registered))}"
+        digests = [f"live-{digest_of(repr(one + registered))}" for one in (told + decorators, told)]
+        # With the source out of sight, or younger than the process, nothing is lost of what shows all it was told.
+        part.bytecode, part.other = reversed(digests) if _shows_all(value) else digests
         return number
 
     def _settings_of(self, value: Any) -> list[str]:
@@ -212,6 +214,11 @@ def _constant_name(value: Any, shown: str) -> str:
     if is_a(value, functools.partial):
         return f"partial of {getattr(value.func, '__qualname__', type(value.func).__qualname__)}"
     return shown
+
+
+def _shows_all(value: Any) -> bool:
+    """Whether a wrapper keeps no option that only its decorator shows: those of the standard library."""
+    return is_standard_code(value) if is_a(value, FunctionType) else is_standard(type(value))
 
 
 def _registry_of(value: Any) -> Mapping[type, Any] | None:

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from ._transfer import Transfer
     from ._unknown_names import warn_of_slips
     from ._work import Traits, Work
-    from ._writer import signature, signature_text
 
 __all__ = [
     "DIGEST_UP_TO_BYTES",
@@ -101,8 +100,6 @@ __all__ = [
     "run_mark",
     "select_with_fallbacks",
     "set_pinned",
-    "signature",
-    "signature_text",
     "similar_runs",
     "warn_of_slips",
     "written",
@@ -140,6 +137,5 @@ __getattr__, __dir__ = door(
         "_unknown_names": "warn_of_slips",
         "_runner": "BoundRunner Runner",
         "_work": "Traits Work",
-        "_writer": "signature signature_text",
     },
 )

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from .._record import RunRecord, copy_record
+from .._record import RunRecord, copy_record, signature
 from .._tables import RecordList
 from ..errors import NotRecordedError, ReentrantRunError
 from ..hashing import Key
@@ -20,7 +20,6 @@ from ._cache import RunCache
 from ._lookup import agrees
 from ._records import pinned_anew, replace_in_order
 from ._run import Metadata
-from ._writer import signature
 
 # Finds the record that is meant, and all of its key.
 Look = Callable[[], tuple[RunRecord | None, Sequence[RunRecord]]]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
+from .._fs import host_name
 from ..errors import UnsupportedTypeError
 from ..hashing import canonical, decode_params, normalize_params
 
@@ -42,7 +42,7 @@ def require_same_point(key: Any, params_hash: str) -> None:
     """
     if key.params_hash != params_hash:
         raise RuntimeError(
-            f"Cannot run the point: on {os.uname().nodename} it is another point than the sweep has drawn, and the "
+            f"Cannot run the point: on {host_name()} it is another point than the sweep has drawn, and the "
             f"result would be that one's. If something in it was changed since, give each point objects, and input "
             f"files, of its own. If the worker there has another copy of the function, with other parameters, defaults "
             f"or version=, start the one with the older copy anew."

@@ -1,18 +1,17 @@
 """
-Runs by key: looked up, made, recorded and forgotten. What is behind a store, whatever its runs are of.
+Runs by key: looked up, made, recorded and forgotten. What is behind a store.
 
-One run in five sentences: look the key up; on a miss take the flight for that key; look it up again; stage, run,
-publish; insert, and return the record.
+A run in five sentences: look the key up; on a miss take its flight; look again; stage, run, publish; insert and return.
 
 Why no crash can leave a record that lies
-    A result is complete and synced before it gets its final name, and has its final name before the index mentions
-    it. Killed before the publication, a run leaves a staging folder, which a later writer removes; killed between
-    publication and insert, an orphan file, which `Store.check` lists; killed during the insert, a torn tail, which no
-    reader takes for a record. Deletes go the other way round: the record first, then the file.
+    A result is whole and synced before it gets its final name, and has that before the index mentions it. Killed before
+    the publication, a run leaves a staging folder, which a later writer removes; killed after it, an orphan file, which
+    `Store.check` lists; killed during the insert, a torn tail, which no reader takes for a record. Deletes go the other
+    way round: the record first, then the file.
 
 Why nothing runs twice
-    The second look happens under the flight, and the record is inserted before the flight ends. Whoever waited finds
-    it there. A leader that dies frees its lock with its process, and one follower takes over.
+    The second look happens under the flight, and the record is inserted before that ends: whoever waited finds it. A
+    leader that dies frees its lock with its process, and one follower takes over.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _fs, _locks, _record, _results, _tables, errors, query
-from .._fs import late
-from .._record import RunRecord, is_pinned
+from .._fs import LateModule, late
+from .._record import RunRecord, is_pinned, signature
 from ..hashing import Key, PlainKeys, hash_params
 from ..index import adapt
 from ._finder import Finder, SecondLook
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from .._code import Codebook, Fingerprint, RunNotes
     from .._tables import Origin, RecordList
     from ..query import Condition, Selection
+    from . import _run
     from ._away import AwayResults
     from ._fallback import Fallbacks, Found
     from ._folder import FolderIdentity
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from ._staleness import StalenessPolicy
     from ._work import Work
     from ._writer import IndexWriter
+else:  # loaded by those who run something
+    _run = LateModule("entropic._engine._run")
 
 _REMEMBERED_KEYS = 4096
 _REQUESTED, _NO_REPLICATE = (Lookup("none", None, why) for why in ("asked to run", "no such replicate"))
@@ -177,7 +179,7 @@ class RunCache:
         with flight as record:
             record = record or self.fetched(key, policy, look)
             if record is None:
-                with self.recorder.run(key, work, metadata, policy, look.found, flight=flight) as run:
+                with _run.Run(self.recorder, key, work, metadata, policy, look.found, flight=flight) as run:
                     run.returned = work(run.path)
                 record = run.record
             return record
@@ -192,7 +194,7 @@ class RunCache:
         async with flight as record:
             record = record or self.fetched(key, policy, look)
             if record is None:
-                with self.recorder.run(key, work, metadata, policy, look.found, flight=flight) as run:
+                with _run.Run(self.recorder, key, work, metadata, policy, look.found, flight=flight) as run:
                     run.returned = await work.awaited(run.path)
                 record = run.record
             return record
@@ -228,7 +230,7 @@ class RunCache:
     def execute(self, key: Key, work: Work, metadata: Metadata, policy: StalenessPolicy | None = None) -> RunRecord:
         """Run, whatever is recorded."""
         self.prepare_run()
-        with self.recorder.run(key, work, metadata, policy, _REQUESTED, "run") as run:
+        with _run.Run(self.recorder, key, work, metadata, policy, _REQUESTED, "run") as run:
             run.returned = work(run.path)
         return run.record
 
@@ -237,7 +239,7 @@ class RunCache:
     ) -> RunRecord:
         """Run a coroutine, whatever is recorded."""
         self.prepare_run()
-        with self.recorder.run(key, work, metadata, policy, _REQUESTED, "run") as run:
+        with _run.Run(self.recorder, key, work, metadata, policy, _REQUESTED, "run") as run:
             run.returned = await work.awaited(run.path)
         return run.record
 
@@ -258,7 +260,7 @@ class RunCache:
         with flight as record:
             if record is None:
                 what = f"replicate {number}"
-                with self.recorder.run(key, work, metadata, policy, _NO_REPLICATE, what, flight=flight) as run:
+                with _run.Run(self.recorder, key, work, metadata, policy, _NO_REPLICATE, what, flight=flight) as run:
                     run.observed.provenance["replicate"] = number
                     run.returned = work(run.path)
                 record = run.record
@@ -299,11 +301,9 @@ class RunCache:
 
     def forget_records(self, records: Iterable[RunRecord], remove_files: bool = False) -> int:
         """Forget these records, as users see them. Returns how many there were."""
-        from . import _writer
-
-        unwanted = set(map(_writer.signature, records))
+        unwanted = set(map(signature, records))
         same = self.index.find_under({params_hash for params_hash, _, _ in unwanted})
-        return self._forget([one for one in same if _writer.signature(self.paths.shown(one)) in unwanted], remove_files)
+        return self._forget([one for one in same if signature(self.paths.shown(one)) in unwanted], remove_files)
 
     def forget_chosen(
         self, found: RecordList, remove_files: bool = False, *, preview: bool = False, pinned: bool = False

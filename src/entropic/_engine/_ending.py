@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import _log
-from .._fs import held_open_below
-from .._results import Published, Stage, Written
+from .._fs import held_open_below, host_name
+from .._results import Stage, Written
 from ..errors import (
     AmbiguousResultError,
     EntropicError,
@@ -32,6 +31,9 @@ from ..hashing import Key
 from ._manifest import has_content
 from ._returned import describe, write_value
 from ._work import Work
+
+# What a run that ends badly has to tell must not need a file to be opened then: perhaps none can be.
+_log.be_ready()
 
 # A look at what the process holds open takes a tenth of that, or less.
 _WORTH_A_LOOK_SECONDS = 5e-4
@@ -123,39 +125,7 @@ class Ending:
             raise ResultMissingError(os.fspath(self._stage.path), "Cannot record the run", _EMPTY)
         return written
 
-    def start_write_back(self) -> None:
-        """Have the result be on its way to disk, with those of other runs; see `Stage.start_write_back`."""
-        self._stage.start_write_back()
-
-    def bring_to_disk(self, digest_up_to_bytes: int | None) -> None:
-        """As `publish`, up to where the result is on disk, and has not moved."""
-        self._stage.bring_to_disk(digest_up_to_bytes)
-
-    def take_back(self) -> None:
-        """Undo `publish`, whose folder cannot be brought to disk."""
-        self._stage.take_back()
-
-    def publish(self, written: Written, digest_up_to_bytes: int | None, *, syncs_folder: bool = True) -> Published:
-        """
-        Publish the result.
-
-        Args:
-            written: What `complete` has returned.
-            digest_up_to_bytes: Larger files get no digest; None for no limit.
-            syncs_folder: Bring its name to disk, too; else that is up to the caller.
-
-        Raises:
-            OSError: It cannot be published.
-        """
-        if self._stage.is_durable and written.takes_long:
-            self._note_end()
-        return self._stage.publish(digest_up_to_bytes, syncs_folder=syncs_folder)
-
-    def discard(self) -> None:
-        """Give back the place that the run wrote to: it is recorded."""
-        self._stage.discard()
-
-    def _note_end(self) -> None:
+    def note_end(self) -> None:
         """Have what was written kept, should the process be killed while it is brought to disk."""
         with contextlib.suppress(OSError):
             self._stage.note({**self.note(), "ended_at": _now()})
@@ -234,7 +204,7 @@ class Ending:
             "params_hash": self._key.params_hash,
             "params": self._key.params,
             "began_at": _moment(self._began_at),
-            "host": socket.gethostname(),
+            "host": host_name(),
             "pid": os.getpid(),
         }
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .._fs import host_name
 from .._results import Layout, kept_folders, read_note, take_dead_work, write_report
 from ..errors import Failure
 from ..hashing import Key
@@ -39,7 +39,7 @@ def keep_failure(cache: RunCache, key: Key, failure: Failure, reason: str, attem
         **key.identity.fields,
         "params_hash": key.params_hash,
         "params": key.params,
-        "host": socket.gethostname(),
+        "host": host_name(),
         "pid": os.getpid(),
         "failed_at": datetime.now(timezone.utc).isoformat(timespec="microseconds"),
         "error": text_of(failure.error),
@@ -61,6 +61,6 @@ def _kept_meanwhile(layout: Layout, params_hash: str, since: str) -> Path | None
     for folder in reversed(kept_folders(layout)):
         note = read_note(folder)
         is_of_run = note.get("params_hash") == params_hash and str(note.get("began_at")) >= since
-        if is_of_run and "reason" not in note and note.get("host") == socket.gethostname():
+        if is_of_run and "reason" not in note and note.get("host") == host_name():
             return folder
     return None

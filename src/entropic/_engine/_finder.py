@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from .. import _log
 from .._fs import remember
-from .._log import DEBUG, is_enabled_for
 from .._record import RunRecord, lazy_copy, with_params
 from ..hashing import Key, decode_params
 from ..index import Index
@@ -86,7 +85,7 @@ class Finder:
                 candidate.answers_for is policy.today() and (candidate.reads is None or candidate.reads_stand())
             )
             if stands and candidate.defect() is None:
-                if is_enabled_for(DEBUG):
+                if _log.is_enabled_for(_log.DEBUG):
                     _log.hit(params_hash, candidate.path)
                 if self._of_earlier_code and policy is not None and params_hash in self._of_earlier_code:
                     policy.note_use(candidate.record)
@@ -234,7 +233,7 @@ class Finder:
             remember(self._of_earlier_code, key.params_hash, form.params_hash, _REMEMBERED_HITS)
         elif self._of_earlier_code:
             self._of_earlier_code.pop(key.params_hash, None)
-        if is_enabled_for(DEBUG):
+        if _log.is_enabled_for(_log.DEBUG):
             _log.hit(key.params_hash, candidate.path)
         return self.shown(candidate, key)
 

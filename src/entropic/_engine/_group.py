@@ -25,6 +25,7 @@ from .._fs import process_id, sync
 from .._record import RunRecord
 from ..errors import EntropicError
 from ..hashing import Key
+from ._alarm import LEAST_SECONDS, own_alarm
 from ._finder import SecondLook
 from ._run import Metadata, Run
 from ._staleness import StalenessPolicy
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from ._cache import RunCache
     from ._recorder import Recorder
 
-_LONGEST_SECONDS = 0.05
+_LONGEST_SECONDS = LEAST_SECONDS
 _MOST_RUNS = 64
 
 
@@ -56,7 +57,7 @@ class RunGroup:
         self._pending: list[Run] = []
         self._due = 0.0
         self._lock = threading.Lock()  # not for a signal handler: see `_interim`
-        self._timer: threading.Timer | None = None
+        self._alarm = own_alarm()
         self._hearing: hearing_signals | None = None
         self._is_running = False
         self._around: RunGroup | None = None
@@ -94,7 +95,7 @@ class RunGroup:
             if record is not None:
                 return record
             group = None if work.traits.takes_checkpoint else self
-            run = engine.recorder.run(key, work, metadata, policy, look.found, flight=flight, group=group)
+            run = Run(engine.recorder, key, work, metadata, policy, look.found, flight=flight, group=group)
             with run, self._interim():
                 run.returned = work(run.path)
         return run if run.is_pending else run.record
@@ -127,6 +128,7 @@ class RunGroup:
             with self._lock:
                 if not self._pending:
                     self._due = monotonic() + _LONGEST_SECONDS
+                    self._alarm.set(self._due, self.commit)
                 self._pending.append(run)
         except BaseException:
             run.flight.end()
@@ -151,9 +153,7 @@ class RunGroup:
             interim_work(None)
         with interrupts_held_off() if self._pending else contextlib.nullcontext(), self._lock:
             runs, self._pending = self._pending, []
-            timer, self._timer = self._timer, None
-            if timer is not None:
-                timer.cancel()
+            self._alarm.clear(self.commit)
             if runs:
                 record_together(self._engine.recorder, runs)
         if is_own_thread and self._hearing is not None:
@@ -172,20 +172,12 @@ class RunGroup:
         """While another run is at work, what is pending is recorded when it is due, or a signal has come."""
         self._is_running = True
         try:
-            if self._pending:
-                self._keep_watch()
+            if self._pending and self._hearing is not None:
+                interim_work(self.commit)
             yield
         finally:
             self._is_running = False
             interim_work(None)
-
-    def _keep_watch(self) -> None:
-        if self._timer is None:
-            self._timer = threading.Timer(max(self._due - monotonic(), 0.0), self.commit)
-            self._timer.daemon = True
-            self._timer.start()
-        if self._hearing is not None:
-            interim_work(self.commit)
 
 
 def record_together(recorder: Recorder, runs: Sequence[Run]) -> None:
@@ -196,7 +188,7 @@ def record_together(recorder: Recorder, runs: Sequence[Run]) -> None:
     """
     try:
         for run in runs:
-            run.start_write_back()
+            run.stage.start_write_back()
         left = [run for run in runs if run.attempt(run.bring_to_disk)]
         left = [run for run in left if run.attempt(functools.partial(run.publish, syncs_folder=False))]
         left = _in_synced_folders(left, durable=recorder.settings.durable)

@@ -254,5 +254,8 @@ def _are_same(first: dict[str, Any], second: dict[str, Any]) -> bool:
     """Whether plain values are equal, 1, 1.0 and True told apart: then so are their texts, which need no writing."""
     if first != second:
         return False
-    types = {name: type(value) for name, value in first.items()}
-    return PLAIN_TYPES.issuperset(types.values()) and types == {name: type(value) for name, value in second.items()}
+    for name, value in first.items():
+        kind = type(value)
+        if kind not in PLAIN_TYPES or kind is not type(second[name]):
+            return False
+    return True

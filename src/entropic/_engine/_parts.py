@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from .._fs import NamedTuple, open_own_file, status_of
-from .._record import RunRecord, one_line
+from .._fs import NamedTuple, one_line, open_own_file, status_of
+from .._record import RunRecord
 from ._lookup import has_own_key
 from ._paths import ResultPaths
 

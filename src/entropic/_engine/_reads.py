@@ -9,7 +9,6 @@ its input.
 from __future__ import annotations
 
 import contextlib
-import copy
 import functools
 import os
 import re
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._fs import (
+    LateModule,
     NamedTuple,
     OpenedFiles,
     content_digest,
@@ -36,9 +36,13 @@ from ._acceptance import run_mark
 from ._records import by_key
 
 if TYPE_CHECKING:
+    import copy
+
     from .._code import AcceptedCodes
     from ._cache import RunCache
     from ._staleness import StalenessPolicy
+else:
+    copy = LateModule("copy")
 
 MOST_FILES = 100
 """So many files of a run are noted; a hit looks at each of them."""

@@ -24,20 +24,15 @@ from ..hashing import Key, decode_params
 from ..index import Index
 from ._ending import write_error
 from ._folder import FolderIdentity
-from ._lookup import Lookup
 from ._manifest import describe_result, is_stored
 from ._paths import ResultPaths
-from ._run import Metadata, Run
 from ._settings import Settings
-from ._staleness import StalenessPolicy
-from ._work import Work
 from ._writer import IndexWriter
 
 if TYPE_CHECKING:
     from .._locks import Flight
     from . import _origins
     from ._away import AwayResults
-    from ._group import RunGroup
 else:  # loaded by those whose runs have inputs
     _origins = LateModule("entropic._engine._origins")
 
@@ -107,7 +102,7 @@ class Recorder:
         """Find out what the first run of a process needs; of a function with this code, of this module."""
         self.staging.prepare()
         if self.notes is not None:
-            self.notes.before_run(module_name, code)
+            self.notes.prepare(module_name, code)
 
     def forget_notes(self) -> None:
         """Look anew at what is noted of the circumstances of runs: some of it was removed."""
@@ -125,21 +120,6 @@ class Recorder:
         except OSError as error:
             place = self.settings.results_dir
             raise write_error("Cannot record a run", error, place, "Nothing has been run.") from error
-
-    def run(
-        self,
-        key: Key,
-        work: Work,
-        metadata: Metadata,
-        policy: StalenessPolicy | None,
-        found: Lookup,
-        purpose: str = "call",
-        *,
-        flight: Flight[RunRecord] | None = None,
-        group: RunGroup | None = None,
-    ) -> Run:
-        """One run, which begins when the block of what is returned is entered; see `Run`."""
-        return Run(self, key, work, metadata, policy, found, purpose, flight, group)
 
     def give_up(self, record: RunRecord) -> None:
         """

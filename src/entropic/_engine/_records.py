@@ -6,14 +6,16 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._fs import chunks
-from .._record import RunRecord, copy_record, folded, is_pinned
+from .._record import RunRecord, copy_record, folded, is_pinned, signature
 from ..index import Block, Index
 from ..query import EVERY_RUN, Condition, Selection, in_order, names_in, predicate
 from ._paths import ResultPaths
-from ._writer import IndexWriter, signature
+
+if TYPE_CHECKING:
+    from ._writer import IndexWriter
 
 _LEAST_TO_SORT = 1000
 

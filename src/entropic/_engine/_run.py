@@ -55,6 +55,7 @@ class Run:
 
     Attributes:
         path: Where to write.
+        stage: The place for that.
         returned: What the runner has returned.
         observed: What is noted of it.
         record: Its record, once the block has been left; of a pending run, once it is recorded.
@@ -98,7 +99,7 @@ class Run:
         self._group = group
         settings = recorder.settings
         _log_miss(key, found)
-        stage = recorder.open_stage(key.params_hash, work.traits.suffix or settings.file_suffix)
+        self.stage = stage = recorder.open_stage(key.params_hash, work.traits.suffix or settings.file_suffix)
         self.path = stage.path
         self._ending = Ending(stage, key, settings.results_dir, work, keep_failed=settings.keep_failed)
         self.observed = Observation(key, work.traits.module, policy, recorder.notes, found.reason)
@@ -177,8 +178,10 @@ class Run:
 
     def publish(self, *, syncs_folder: bool = True) -> None:
         """Publish the result, and make its record."""
-        observed = self.observed
-        published = self._ending.publish(self.written, self._digest_limit, syncs_folder=syncs_folder)
+        observed, stage = self.observed, self.stage
+        if self.written.takes_long and stage.is_durable:
+            self._ending.note_end()
+        published = stage.publish(self._digest_limit, syncs_folder=syncs_folder)
         if published.siblings:
             observed.provenance["siblings"] = published.siblings
         self.published_at, indexed = self._recorder.places_of(published)
@@ -204,17 +207,13 @@ class Run:
         except Exception as told:  # where what it wrote is kept
             self.error = told
 
-    def start_write_back(self) -> None:
-        """Have the result be on its way to disk."""
-        self._ending.start_write_back()
-
     def bring_to_disk(self) -> None:
         """Bring the result to disk, where it was written."""
-        self._ending.bring_to_disk(self._digest_limit)
+        self.stage.bring_to_disk(self._digest_limit)
 
     def take_back(self, error: OSError) -> None:
         """Undo the publication, whose folder cannot be brought to disk; raises the error that says so."""
-        self._ending.take_back()
+        self.stage.take_back()
         raise error
 
     def insert(self) -> None:
@@ -224,7 +223,7 @@ class Run:
     def end(self) -> None:
         """Give back what the run has held: it is recorded."""
         self._current.close()
-        self._ending.discard()
+        self.stage.discard()
 
     def _fail(self, error: BaseException) -> None:
         """Undo what can be undone, whatever has gone wrong; what a runner that has returned wrote is kept."""

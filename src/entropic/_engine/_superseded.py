@@ -5,12 +5,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from .._fs import LateModule
 from .._record import RunRecord, read_through
 from ..index import Index
 from ._paths import ResultPaths
-from ._reads import changed_files
 from ._records import by_key
+
+if TYPE_CHECKING:
+    from . import _reads
+else:  # for records of other code
+    _reads = LateModule("entropic._engine._reads")
 
 NEWER_RUN = "newer run"
 OTHER_CODE = "other code"
@@ -40,7 +46,7 @@ def why_superseded(
 
     def why(record: RunRecord) -> str:
         if not is_of_today(record):
-            return OTHER_DATA if changed_files(record) else OTHER_CODE
+            return OTHER_DATA if _reads.changed_files(record) else OTHER_CODE
         if record.params_hash not in of_key:
             return ""
         # Replicates of one number only take each other's place.

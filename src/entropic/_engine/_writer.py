@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .. import _log
 from .._fs import warn
 from .._locks import KeyLock
-from .._record import RunRecord, document_text, encoded
+from .._record import RunRecord, document_text, encoded, signature
 from .._results import Event, Journal
 from ..errors import LostIndexWarning
 from ..index import Index
@@ -148,16 +148,6 @@ class IndexWriter:
             self.journal.append(event, map(document_text, records))
         except OSError as error:
             _log.not_journaled(str(self.journal.path), error)
-
-
-def signature(record: RunRecord) -> tuple[str, str, Path]:
-    """What tells one record from another: a nan in it that has been pickled is equal to no other."""
-    return record.params_hash, record.created_at, record.result_path
-
-
-def signature_text(record: RunRecord) -> str:
-    """`signature` as one text, for sets of very many."""
-    return "\0".join(map(str, signature(record)))
 
 
 def _file_at(path: Path) -> tuple[int, int] | None:

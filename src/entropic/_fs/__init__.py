@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from ._atomic import abandoned_drafts, make_file, new_draft_name, remove_drafts, replacing
     from ._context import reset_value
     from ._dataclass import dataclass, field
-    from ._descriptors import held_open_below
+    from ._descriptors import closer, held_open_below, is_descriptor_of
     from ._digests import (
         FileContent,
         content_digest,
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     )
     from ._flock import (
         byte_unlocker,
-        closer,
         has_byte_locks,
         has_locks,
         is_abandoned,
@@ -50,16 +49,18 @@ if TYPE_CHECKING:
     from ._fork import forks_held_off, process_id, watch_forks
     from ._frames import calling_frame, is_finished
     from ._held_file import HeldFile
-    from ._holder import Holder, holder_in, holder_note, read_holder
+    from ._holder import Holder, holder_in, holder_note, host_name, read_holder
     from ._kept_file import KeptFile
     from ._late import LateModule, late
+    from ._logger import logger
     from ._memo import chunks, remember
     from ._mounts import is_local
     from ._named import NamedTuple
     from ._opened import OpenedFiles, current_files, opened_files
     from ._options import Options, dataclass_transform
     from ._reading import is_linked, open_own_file, own_entries, read_own_file, status_of
-    from ._stamp import Stamp, is_descriptor_of, is_settled
+    from ._stamp import Stamp, is_settled
+    from ._telling import listeners, one_line
     from ._text_set import TextSet
     from ._turns import takes_turn
     from ._warn import collected_warnings, collecting_warnings, give_again, warn, was_given_again
@@ -99,6 +100,7 @@ __all__ = [
     "held_open_below",
     "holder_in",
     "holder_note",
+    "host_name",
     "is_abandoned",
     "is_as_recorded",
     "is_at",
@@ -108,6 +110,8 @@ __all__ = [
     "is_local",
     "is_settled",
     "late",
+    "listeners",
+    "logger",
     "make_file",
     "make_folder",
     "make_shared_folder",
@@ -115,6 +119,7 @@ __all__ = [
     "measure_known",
     "move_new",
     "new_draft_name",
+    "one_line",
     "open_own_file",
     "opened_files",
     "own_entries",
@@ -152,7 +157,7 @@ __getattr__, __dir__ = door(
         "_atomic": "abandoned_drafts make_file new_draft_name remove_drafts replacing",
         "_context": "reset_value",
         "_dataclass": "dataclass field",
-        "_descriptors": "held_open_below",
+        "_descriptors": "closer held_open_below is_descriptor_of",
         "_digests": (
             "FileContent content_digest content_of digest_like files_below is_as_recorded measure measure_known"
         ),
@@ -161,22 +166,24 @@ __getattr__, __dir__ = door(
             "share_in_group share_tree start_write_back sync sync_tree"
         ),
         "_flock": (
-            "byte_unlocker closer has_byte_locks has_locks is_abandoned is_at remove_abandoned suspended_holder "
+            "byte_unlocker has_byte_locks has_locks is_abandoned is_at remove_abandoned suspended_holder "
             "try_lock try_lock_byte unlock wait_for_lock"
         ),
         "_fork": "forks_held_off process_id watch_forks",
         "_frames": "calling_frame is_finished",
         "_held_file": "HeldFile",
-        "_holder": "Holder holder_in holder_note read_holder",
+        "_holder": "Holder holder_in holder_note host_name read_holder",
         "_kept_file": "KeptFile",
         "_late": "LateModule late",
+        "_logger": "logger",
         "_memo": "chunks remember",
         "_mounts": "is_local",
         "_named": "NamedTuple",
         "_options": "Options dataclass_transform",
         "_opened": "OpenedFiles current_files opened_files",
         "_reading": "is_linked open_own_file own_entries read_own_file status_of",
-        "_stamp": "Stamp is_descriptor_of is_settled",
+        "_stamp": "Stamp is_settled",
+        "_telling": "listeners one_line",
         "_text_set": "TextSet",
         "_turns": "takes_turn",
         "_warn": "collected_warnings collecting_warnings give_again warn was_given_again",

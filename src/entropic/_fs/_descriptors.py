@@ -1,11 +1,43 @@
-"""What this process holds open."""
+"""What this process holds open: whose a descriptor is, closing it once, and which files are open."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+from collections.abc import Callable
 
 _DESCRIPTORS = "/proc/self/fd"
+
+
+def status_of_descriptor(descriptor: int) -> os.stat_result | None:
+    """The status of an open file; None if nothing is open under that number."""
+    try:
+        return os.fstat(descriptor)
+    except OSError:
+        return None
+
+
+def is_descriptor_of(descriptor: int, identity: tuple[int, int]) -> bool:
+    """
+    Whether a descriptor of ours is still that of the file: somebody may have closed it, and used its number.
+
+    Args:
+        descriptor: Its number.
+        identity: Device and inode of the file.
+    """
+    status = status_of_descriptor(descriptor)
+    return status is not None and (status.st_dev, status.st_ino) == identity
+
+
+def closer(descriptor: int) -> Callable[[], None]:
+    """
+    A function that closes a descriptor the first time it is called, and does nothing after that.
+
+    It is one step: no signal handler, interrupt or collector comes between the note that the descriptor is closed and
+    the closing of it. So it is neither left open nor closed twice, which might close somebody else's.
+    """
+    return functools.partial(next, map(os.close, iter((descriptor,))), None)
 
 
 def held_open_below(folder: str) -> list[str]:

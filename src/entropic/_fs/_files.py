@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import logging
 import os
 import stat
 from pathlib import Path
@@ -15,7 +14,6 @@ from ._reading import status_of
 # What some network and FUSE file systems say of a folder, which then they bring to disk in their own way, if at all.
 _CANNOT = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)
 _known_to_lack_syncs: set[int] = set()
-_logger = logging.getLogger("entropic")
 _BY_EFFECTIVE_ID = os.access in os.supports_effective_ids
 
 
@@ -30,7 +28,9 @@ def sync(path: str) -> None:
             raise
         if status.st_dev not in _known_to_lack_syncs:
             _known_to_lack_syncs.add(status.st_dev)
-            _logger.warning(
+            from ._logger import logger  # loaded where there is something to say
+
+            logger.warning(
                 "The file system of %s does not sync folders (%s): a power cut may undo a rename there", path, error
             )
     finally:
@@ -83,7 +83,12 @@ def remove(path: Path) -> None:
     if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
         return
-    import shutil  # with three ways to compress, which only those load who remove folders
+    try:
+        os.rmdir(path)  # it is empty, as what a process leaves at its end
+        return
+    except OSError:
+        pass
+    import shutil  # with three ways to compress, which only those load who remove full folders
 
     try:
         shutil.rmtree(path)

@@ -170,13 +170,3 @@ def _is_suspended(pid: int) -> bool:
 def unlock(descriptor: int) -> None:
     """Free a lock now, even if a forked child has the same open file."""
     fcntl.flock(descriptor, fcntl.LOCK_UN)
-
-
-def closer(descriptor: int) -> Callable[[], None]:
-    """
-    A function that closes a descriptor the first time it is called, and does nothing after that.
-
-    It is one step: no signal handler, interrupt or collector comes between the note that the descriptor is closed and
-    the closing of it. So it is neither left open nor closed twice, which might close somebody else's.
-    """
-    return functools.partial(next, map(os.close, iter((descriptor,))), None)

@@ -7,8 +7,9 @@ import os
 import weakref
 from collections.abc import Callable
 
+from ._descriptors import closer
 from ._files import share_file
-from ._flock import closer, holds_new, unlock
+from ._flock import holds_new, unlock
 from ._fork import forks_held_off, watch_forks
 
 

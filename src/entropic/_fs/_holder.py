@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from datetime import datetime, timezone
 
 from ._named import NamedTuple
@@ -13,10 +12,19 @@ from ._reading import read_own_file
 _LONGEST = 4096
 
 
+def host_name() -> str:
+    """The name of this host, as `socket.gethostname` has it, without what is loaded for networks."""
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import socket
+
+    return socket.gethostname()
+
+
 def holder_note() -> bytes:
     """Host, process and time, as one line of JSON."""
     since = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since}).encode()
+    return json.dumps({"host": host_name(), "pid": os.getpid(), "since": since}).encode()
 
 
 class Holder(NamedTuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from ._descriptors import closer
 from ._files import make_shared_folder, share_file
-from ._flock import closer
 from ._fork import watch_forks
 
 # A folder may come from a stranger: a link in the place of our file is not followed, a pipe is not waited for.

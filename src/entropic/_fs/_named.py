@@ -21,6 +21,9 @@ else:
         lambda _cls, a, b, c, d: _tuple_new(_cls, (a, b, c, d)),
         lambda _cls, a, b, c, d, e: _tuple_new(_cls, (a, b, c, d, e)),
         lambda _cls, a, b, c, d, e, f: _tuple_new(_cls, (a, b, c, d, e, f)),
+        lambda _cls, a, b, c, d, e, f, g: _tuple_new(_cls, (a, b, c, d, e, f, g)),
+        lambda _cls, a, b, c, d, e, f, g, h: _tuple_new(_cls, (a, b, c, d, e, f, g, h)),
+        lambda _cls, a, b, c, d, e, f, g, h, i: _tuple_new(_cls, (a, b, c, d, e, f, g, h, i)),
     )
     _Field = type(namedtuple("Sample", "field").field)
 

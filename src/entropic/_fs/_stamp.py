@@ -51,23 +51,3 @@ def is_settled(changed_ns: int, now_ns: int | None = None) -> bool:
     now_ns = time.time_ns() if now_ns is None else now_ns
     tick_ns = _TICK_NS if changed_ns % _SECOND_NS else _COARSE_TICK_NS
     return now_ns - changed_ns > tick_ns
-
-
-def status_of_descriptor(descriptor: int) -> os.stat_result | None:
-    """The status of an open file; None if nothing is open under that number."""
-    try:
-        return os.fstat(descriptor)
-    except OSError:
-        return None
-
-
-def is_descriptor_of(descriptor: int, identity: tuple[int, int]) -> bool:
-    """
-    Whether a descriptor of ours is still that of the file: somebody may have closed it, and used its number.
-
-    Args:
-        descriptor: Its number.
-        identity: Device and inode of the file.
-    """
-    status = status_of_descriptor(descriptor)
-    return status is not None and (status.st_dev, status.st_ino) == identity

@@ -7,8 +7,9 @@ import os
 import time
 from itertools import islice
 
+from ._descriptors import closer
 from ._files import share_file
-from ._flock import closer, try_lock
+from ._flock import try_lock
 
 _FEW = 16
 _PAUSE_SECONDS = 60.0

@@ -136,7 +136,7 @@ class FunctionRecords:
         for watch in self._watches.all():
             runs = watch.last_current(records, chosen)
             changed |= dict.fromkeys(change for one in _one_of_each_code(runs) for change in watch.changes_since(one))
-            accepted |= {_engine.signature(record): record for record in watch.accept(runs, records)}
+            accepted |= {_record.signature(record): record for record in watch.accept(runs, records)}
         self._engine.finder.decide_anew()
         is_good = self.todays_code()
         left_out = sum(not is_good(record) for record in (records if chosen is None else chosen))

@@ -8,7 +8,8 @@ from typing import Any
 
 from ..hashing import PLAIN_TYPES, Identity, Key
 
-_REMEMBERED_CALLS = 4096
+# As those of a large sweep that is made again; each takes half a kilobyte, or a little more.
+_REMEMBERED_CALLS = 1 << 14
 
 Digest = Callable[[tuple[Any, ...], dict[str, Any], Identity], Key]
 

@@ -14,18 +14,9 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._engine import (
-    RunCache,
-    by_key,
-    changed_files,
-    judge_of_code,
-    open_caches,
-    readable_id,
-    records_in_journal,
-    signature,
-)
+from .._engine import RunCache, by_key, changed_files, judge_of_code, open_caches, readable_id, records_in_journal
 from .._fs import NamedTuple, status_of
-from .._record import RunInput, RunRecord, call_text, short_name
+from .._record import RunInput, RunRecord, call_text, short_name, signature
 from ..hashing import recorded_digest
 from ..query import param
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .._engine import AwayResults, RunCache, differs, is_stored
-from .._fs import NamedTuple, TextSet, own_entries, status_of
+from .._fs import NamedTuple, TextSet, one_line, own_entries, status_of
 from .._locks import dead_locks
-from .._record import RunRecord, call_text, one_line
+from .._record import RunRecord, call_text
 from .._remote import top_of
 from .._results import Layout, checkpoint_places, dead_sessions, dead_task_files, unclaimed_work
 from .._tables import RecordList

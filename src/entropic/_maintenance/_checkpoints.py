@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from .._engine import RunCache
-from .._record import cell_text, flatten, local_time, moment_of, one_line
+from .._fs import one_line
+from .._record import cell_text, flatten, local_time, moment_of
 from .._results import (
     FILES,
     CheckpointArea,

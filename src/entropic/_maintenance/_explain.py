@@ -14,7 +14,8 @@ from typing import Any, Protocol
 
 from .._code import RunNotes, environment
 from .._engine import RunCache, StalenessPolicy, agrees, identity_fields
-from .._record import RunRecord, local_time, one_line
+from .._fs import one_line
+from .._record import RunRecord, local_time
 from ..errors import declaration
 from ..hashing import Identity, Key, canonical, decode_params, key_of
 from ..query import Selection

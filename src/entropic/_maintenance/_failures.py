@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from .._engine import RunCache
-from .._fs import remove
-from .._record import cell_text, flatten, local_time, one_line
+from .._fs import one_line, remove
+from .._record import cell_text, flatten, local_time
 from .._results import Layout, kept_folders, read_note, read_report
 from ..query import Where, predicate
 from ._places import decoded_params, noted_moment

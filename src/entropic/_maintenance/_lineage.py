@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .._engine import RunCache
-from .._fs import NamedTuple
-from .._record import RunRecord, local_time, one_line
+from .._fs import NamedTuple, one_line
+from .._record import RunRecord, local_time
 from .._tables import RecordList, drawn_graph
 from ..errors import NotRecordedError
 from ..hashing import encode

@@ -18,19 +18,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
 
-from .._engine import (
-    CannotTakeError,
-    Refused,
-    RunCache,
-    Transfer,
-    by_key,
-    first_defect,
-    moved,
-    require_own_key,
-    signature,
-)
+from .._engine import CannotTakeError, Refused, RunCache, Transfer, by_key, first_defect, moved, require_own_key
 from .._fs import NamedTuple, chunks, status_of
-from .._record import Folding, RunRecord
+from .._record import Folding, RunRecord, signature
 from .._tables import RecordList
 from ..hashing import canonical
 from ..query import Selection, predicate

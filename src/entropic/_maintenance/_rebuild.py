@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
 
 from .. import _log
-from .._engine import CannotTakeError, RunCache, by_key, moved, require_own_key, signature, signature_text
+from .._engine import CannotTakeError, RunCache, by_key, moved, require_own_key
 from .._fs import TextSet, chunks, status_of
-from .._record import Folding, RunRecord, folded
+from .._record import Folding, RunRecord, folded, signature, signature_text
 from .._results import Entry, Event
 from .._tables import RecordList
 from ..errors import SeveralIndexesError

@@ -8,8 +8,8 @@ from typing import Literal
 
 from .._current import CurrentRun, hearing_signals
 from .._engine import CannotReplayError, Comparison, RunCache, Work, call_of, given_new_checkpoint
-from .._fs import NamedTuple, digest_like, status_of
-from .._record import RunRecord, one_line
+from .._fs import NamedTuple, digest_like, one_line, status_of
+from .._record import RunRecord
 from .._results import Stage
 from ._differences import first_difference
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from .._code import diff_of
 from .._engine import RunCache, identity_fields
-from .._record import RecordedReads, RunRecord, local_time, one_line, path_text, size_text, time_text
+from .._fs import one_line
+from .._record import RecordedReads, RunRecord, local_time, path_text, size_text, time_text
 from ..errors import NotRecordedError
 from ..hashing import encode
 from ._explain import identity_differences

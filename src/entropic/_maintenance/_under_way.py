@@ -11,7 +11,8 @@ from itertools import islice
 from typing import Any
 
 from .._engine import RunCache, durations_of
-from .._record import RunRecord, cell_text, flatten, one_line
+from .._fs import one_line
+from .._record import RunRecord, cell_text, flatten
 from .._results import Layout, Seen, checkpoint_places, is_in_use, read_attempts, runs_seen
 from .._sweep import Estimator, duration
 from ..errors import EntropicError

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .._engine import RunCache, open_caches
-from .._record import call_text, one_line, short_name
+from .._fs import one_line
+from .._record import call_text, short_name
 from .._results import own_parts
 from ..hashing import INPUT_TAG, RUN_TAG, canonical, decode, encode, file_text, is_input, is_run, untagged
 

@@ -16,8 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from .._engine import signature_text
-from .._record import RunRecord, is_pinned
+from .._record import RunRecord, is_pinned, signature_text
 
 if TYPE_CHECKING:
     from ._prune import Limits

@@ -6,7 +6,7 @@ from .._fs import door
 
 if TYPE_CHECKING:
     from ._amounts import seconds_of, size_text, time_text
-    from ._cells import cell_text, frame_value, is_misleading, is_utf8, local_time, moment_of, one_line, plain_text
+    from ._cells import cell_text, frame_value, is_misleading, is_utf8, local_time, moment_of, plain_text
     from ._companions import companions_of, listed_members
     from ._flat import flatten
     from ._folded import Folding, folded, folded_texts, read_through
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         lazy_copy,
         path_text,
         place_below,
+        signature,
+        signature_text,
         with_params,
     )
 
@@ -57,13 +59,14 @@ __all__ = [
     "moment_of",
     "new_record",
     "note_in",
-    "one_line",
     "path_text",
     "place_below",
     "plain_text",
     "read_through",
     "seconds_of",
     "short_name",
+    "signature",
+    "signature_text",
     "size_text",
     "time_text",
     "with_params",
@@ -73,7 +76,7 @@ __getattr__, __dir__ = door(
     __name__,
     {
         "_amounts": "seconds_of size_text time_text",
-        "_cells": "cell_text frame_value is_misleading is_utf8 local_time moment_of one_line plain_text",
+        "_cells": "cell_text frame_value is_misleading is_utf8 local_time moment_of plain_text",
         "_companions": "companions_of listed_members",
         "_flat": "flatten",
         "_folded": "Folding folded folded_texts read_through",
@@ -83,7 +86,7 @@ __getattr__, __dir__ = door(
         "_reads": "ReadFile RecordedReads content_mark",
         "_record": (
             "RunRecord copy_record document_text encoded handed_out is_pinned lazy_copy path_text place_below "
-            "with_params"
+            "signature signature_text with_params"
         ),
     },
 )

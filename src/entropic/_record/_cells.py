@@ -7,10 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from .._log import one_line
 from ..hashing import content_text, untagged
-
-__all__ = ["one_line"]
 
 # The text under these tags speaks for itself; other tags are named before it.
 _PLAIN_TAGS = frozenset({"$date", "$datetime", "$time", "$timedelta", "$Decimal", "$Fraction", "$complex", "$UUID"})

@@ -8,12 +8,17 @@ file, changes nothing in them. Some are packed together, since records of one st
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from typing import TYPE_CHECKING
 
-from .._fs import chunks
+from .._fs import LateModule, chunks
 from ._record import RunRecord, document_text, folded_at, unfolded_later
+
+if TYPE_CHECKING:
+    import zlib
+else:  # for long lists
+    zlib = LateModule("zlib")
 
 _KEPT_WHOLE = 10_000  # of a list: most are shorter, and all of it is looked at
 _TOGETHER = 64

@@ -6,7 +6,8 @@ import html
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ._cells import cell_text, one_line
+from .._fs import one_line
+from ._cells import cell_text
 from ._flat import flatten
 
 if TYPE_CHECKING:

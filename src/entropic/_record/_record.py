@@ -3,7 +3,6 @@
 # Annotations are evaluated here: the class bears the name of a public module, where nobody could look them up.
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from sys import intern
@@ -31,23 +30,29 @@ _CONTAINERS = ("params", "metadata", "provenance")
 _OFTEN_THE_SAME = frozenset({"function", "code", "host", "user", "python", "platform", "entropic", "command"})
 _REQUIRED = ("params_hash", "result_path", "created_at")
 _FIELDS = frozenset({*_CONTAINERS, *_REQUIRED})
+_PICKLED = ("params_hash", "created_at", *_CONTAINERS)
 
 
 def _noted(provenance: dict[str, Any]) -> dict[str, Any]:
     """What was noted of a run; names, and texts that most records of an index have in common, are held once."""
-    noted = dict(zip(map(intern, provenance), provenance.values(), strict=True))
-    for name in _OFTEN_THE_SAME & noted.keys():
-        if type(noted[name]) is str:
-            noted[name] = intern(noted[name])
-    return _decoded(noted)
+    noted = {}
+    for name, value in provenance.items():
+        kind = type(value)
+        if kind is str:
+            noted[intern(name)] = intern(value) if name in _OFTEN_THE_SAME else value
+        else:
+            noted[intern(name)] = decode(value) if kind is dict or kind is list else value
+    return noted
 
 
-def _decoded(values: dict[str, Any]) -> dict[str, Any]:
-    """The same mapping, with its values decoded: most are plain, and there are many records."""
-    for name, value in values.items():
-        if type(value) is dict or type(value) is list:
-            values[name] = decode(value)
-    return values
+def _params_in(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The params among the fields of a document, decoded: most are plain, and there are many records."""
+    params = {}
+    for name, value in document.items():
+        if name not in RESERVED:
+            kind = type(value)
+            params[intern(name)] = decode(value) if kind is dict or kind is list else value
+    return params
 
 
 @dataclass(frozen=True, repr=False)
@@ -187,7 +192,7 @@ class RunRecord:
         Raises:
             ValueError: A field is missing, or is not of its type.
         """
-        if not isinstance(data, Mapping):
+        if type(data) is not dict and not isinstance(data, Mapping):
             raise ValueError(f"the record is no mapping, but {data!r}")
         for name in _REQUIRED:
             if not isinstance(data.get(name), str):
@@ -197,7 +202,7 @@ class RunRecord:
             raise ValueError("the record's 'metadata' or 'provenance' is not a mapping")
         record = object.__new__(cls)
         record.__dict__.update(
-            params=_decoded({intern(name): value for name, value in data.items() if name not in RESERVED}),
+            params=_params_in(data),
             params_hash=data["params_hash"],
             created_at=data["created_at"],
             metadata=decode_params(metadata),
@@ -221,7 +226,12 @@ class RunRecord:
             return self.__dict__.setdefault(name, hashing.copy_mapping(value) if name in _CONTAINERS else value)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__match_args__}
+        own = self.__dict__
+        source = own.get("_copied_from", self)
+        # What is pickled is a copy: that of a lazy one need not be made before. Nor is the path, which is a text there.
+        state = {name: own[name] if name in own else getattr(source, name) for name in _PICKLED}
+        state["_path"] = path_text(self)
+        return state
 
 
 RunRecord.__module__ = "entropic.record"
@@ -341,10 +351,11 @@ def copy_record(record: RunRecord, result_path: Path | None = None) -> RunRecord
 
 def place_below(record: RunRecord, folder: str) -> RunRecord:
     """Return the same run with its path below a folder, sharing its containers: for records nobody mutates."""
-    fields = {**record.__dict__, "_path": os.path.join(folder, path_text(record))}
-    fields.pop("result_path", None)
     twin = object.__new__(RunRecord)
-    twin.__dict__.update(fields)
+    fields, path = twin.__dict__, path_text(record)
+    fields.update(record.__dict__)
+    fields.pop("result_path", None)
+    fields["_path"] = path if path[:1] == "/" else f"{folder}/{path}"
     return twin
 
 
@@ -375,3 +386,13 @@ def with_params(record: RunRecord, params: dict[str, Any]) -> RunRecord:
     twin.__dict__["_copied_from"] = record.__dict__.get("_copied_from", record)
     twin.__dict__["params"] = params
     return twin
+
+
+def signature(record: RunRecord) -> tuple[str, str, Path]:
+    """What tells one record from another: a nan in it that has been pickled is equal to no other."""
+    return record.params_hash, record.created_at, record.result_path
+
+
+def signature_text(record: RunRecord) -> str:
+    """`signature` as one text, for sets of very many."""
+    return "\0".join(map(str, signature(record)))

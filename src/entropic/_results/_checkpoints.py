@@ -12,7 +12,6 @@ import contextlib
 import errno
 import json
 import os
-import socket
 import time
 import weakref
 from collections.abc import Callable, Mapping
@@ -24,6 +23,7 @@ from .._fs import (
     closer,
     forks_held_off,
     group_rights,
+    host_name,
     is_abandoned,
     is_at,
     is_linked,
@@ -218,7 +218,7 @@ class Checkpoint:
             OSError: It cannot be noted.
         """
         self._close_last()
-        began = {"began_at": now_text(), "host": socket.gethostname(), "pid": os.getpid()}
+        began = {"began_at": now_text(), "host": host_name(), "pid": os.getpid()}
         self._append(began)
         self.note_sign_of_life(0.0, None)
 

@@ -52,8 +52,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .. import errors
-from .._fs import NamedTuple, has_locks
+from .. import _fs, errors
+from .._fs import NamedTuple
 
 PRIVATE_FOLDER = ".entropic"
 
@@ -157,5 +157,5 @@ def require_locks() -> None:
     Raises:
         UnsupportedSystemError: This system has no file locks.
     """
-    if not has_locks():
+    if not _fs.has_locks():
         raise errors.UnsupportedSystemError("fcntl")

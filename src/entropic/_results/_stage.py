@@ -79,7 +79,7 @@ class Stage:
         stem: What the name of its result begins with.
     """
 
-    _entries: dict[str, os.stat_result] | None = None
+    _seen: tuple[dict[str, os.stat_result], str] | None = None
     _content: FileContent | None = None
     _has_note = _is_on_disk = _is_emptied = False
 
@@ -118,8 +118,7 @@ class Stage:
             ResultMissingError: Nothing was written, or a link that leads nowhere.
             AmbiguousResultError: Several things were written, none under the expected name.
         """
-        entries = self._look()
-        name = result_among(self.path, self._name, entries)
+        entries, name = self._look()
         path, status = f"{self.folder}/{name}", entries[name]
         if stat.S_ISLNK(status.st_mode):
             try:
@@ -131,7 +130,7 @@ class Stage:
     def start_write_back(self) -> None:
         """Have what the runner wrote be on its way to disk, if it is to be there; see `bring_to_disk`."""
         if self._area.durable:
-            for name, status in self._look().items():
+            for name, status in self._look()[0].items():
                 if stat.S_ISREG(status.st_mode):
                     start_write_back(f"{self.folder}/{name}")
 
@@ -146,8 +145,7 @@ class Stage:
             ResultMissingError, AmbiguousResultError: As `written`.
             OSError: It cannot be synced, or not be read.
         """
-        entries = self._look()
-        written = result_among(self.path, self._name, entries)
+        entries, written = self._look()
         if rights := group_rights(self._area.results_dir):
             for name in entries:
                 share_tree(f"{self.folder}/{name}", rights)
@@ -177,8 +175,7 @@ class Stage:
             )
         if not self._is_on_disk:
             self.bring_to_disk(digest_up_to_bytes)
-        entries = self._look()
-        written = result_among(self.path, self._name, entries)
+        entries, written = self._look()
         place = self._area.shards.place_for(self.stem)
         try:
             if len(entries) > 1 and self._area.keeps_together:
@@ -202,16 +199,16 @@ class Stage:
             with contextlib.suppress(OSError):
                 os.rmdir(place)
 
-    def _look(self) -> dict[str, os.stat_result]:
-        """What the runner wrote, by name, each with its status."""
-        entries = self._entries
-        if entries is None:
+    def _look(self) -> tuple[dict[str, os.stat_result], str]:
+        """What the runner wrote, by name, each with its status; and which of it is the result."""
+        if self._seen is None:
             folder = self.folder
             names = os.listdir(folder)
             if len(names) > 1:
                 names.sort()
-            self._entries = entries = {name: os.lstat(f"{folder}/{name}") for name in names}
-        return entries
+            entries = {name: os.lstat(f"{folder}/{name}") for name in names}
+            self._seen = entries, result_among(self.path, self._name, entries)
+        return self._seen
 
     def _brought_to_disk(
         self, entries: dict[str, os.stat_result], written: str, digest_up_to_bytes: int | None

@@ -47,6 +47,7 @@ class Coroutines:
         self.task = Task(subject)
         self.batch_seconds = BATCH_SECONDS
         self.largest_batch = LARGEST_BATCH
+        self.points_left: int | None = None
         self.limits: RunLimits | None = None
         self._subject = subject
         self._count = count

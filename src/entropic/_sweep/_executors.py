@@ -32,6 +32,7 @@ class Executed:
         self.task = task
         self.batch_seconds = _batch_seconds_of(executor)
         self.largest_batch = LARGEST_BATCH
+        self.points_left: int | None = None
         self.limits: RunLimits | None = None
         self._executor = executor
         self._options = {"pure": False} if "pure" in _parameters_of(executor.submit) else {}

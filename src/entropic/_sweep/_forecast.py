@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from ._estimate import Estimator
-from ._look_ahead import Drawn, drawn
+from ._look_ahead import drawn
 from ._plan import Planned
 
 _SAMPLED_POINTS = 50
@@ -92,17 +92,17 @@ class Forecast:
         places = range(first, total, -(-(total - first) // _SAMPLED_POINTS))
         unknown = []
         with contextlib.suppress(Exception):  # a point that cannot be drawn fails when its turn comes
-            for one in drawn(self._subject, map(self._points.__getitem__, places), is_sized=True):
-                unknown += [one.key] if _is_unknown(one) else []
+            for _, key, _, recall in drawn(self._subject, map(self._points.__getitem__, places), is_sized=True):
+                unknown += [key] if _is_unknown(key, recall) else []
         self._share = len(unknown) / len(places)
         seconds = [self._estimator.seconds(self._subject.params(key)) for key in unknown]
         known = [one for one in seconds if one is not None]
         self._recorded_seconds = sum(known) / len(known) if known else None
 
 
-def _is_unknown(one: Drawn) -> bool:
+def _is_unknown(key: Any, recall: Callable[[Any], Any]) -> bool:
     """Whether a point would run; a bad one fails when its turn comes, which takes no time."""
     try:
-        return one.key is not None and one.recall(one.key) is None
+        return key is not None and recall(key) is None
     except Exception:
         return False

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import socket
 import sys
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from .._fs import host_name
 from ._subject import Shared
 
 T = TypeVar("T")
 
-HOST = socket.gethostname()
+HOST = host_name()
 
 _PATIENCE_SECONDS = 2.0
 _LONGEST_PATIENCE_SECONDS = 60.0

@@ -7,8 +7,6 @@ from itertools import islice
 from time import monotonic
 from typing import Any, Protocol
 
-from .._fs import NamedTuple
-
 _MOST_POINTS = 1000
 _LONGEST_SECONDS = 0.2  # to make a key may take long, and the first run is not to wait for that of the last
 
@@ -29,21 +27,8 @@ class LooksUp(Protocol):
         ...
 
 
-class Drawn(NamedTuple):
-    """
-    A point that was drawn.
-
-    Attributes:
-        point: The point.
-        key: Its key; None if it can have none.
-        error: Why it can have none.
-        recall: Looks the key up, as of when it was drawn.
-    """
-
-    point: Any
-    key: Any
-    error: Exception | None
-    recall: Callable[[Any], Any]
+Drawn = tuple[Any, Any, "Exception | None", Callable[[Any], Any]]
+"""A point, its key, or why it can have none, and what looks the key up, as of when it was drawn."""
 
 
 def drawn(subject: LooksUp, points: Iterable[Any], *, is_sized: bool) -> Iterator[Drawn]:
@@ -56,7 +41,7 @@ def drawn(subject: LooksUp, points: Iterable[Any], *, is_sized: bool) -> Iterato
         is_sized: Whether their number is known; else they may depend on what was answered before, and are drawn one by
             one.
     """
-    remaining = iter(points)
+    remaining, key_of = iter(points), subject.key
     most = _MOST_POINTS if is_sized else 1
     problem: BaseException | None = None
     is_over = False
@@ -65,7 +50,10 @@ def drawn(subject: LooksUp, points: Iterable[Any], *, is_sized: bool) -> Iterato
         ends = monotonic() + _LONGEST_SECONDS
         try:
             for point in islice(remaining, most):
-                some.append((point, *_keyed(subject, point)))
+                try:
+                    some.append((point, key_of(point), None))
+                except Exception as error:  # of this point
+                    some.append((point, None, error))
                 if monotonic() > ends:
                     break
             else:
@@ -73,17 +61,10 @@ def drawn(subject: LooksUp, points: Iterable[Any], *, is_sized: bool) -> Iterato
         except Exception as error:
             problem, is_over = error, True
         recall = _recall(subject, [key for _, key, _ in some if key is not None])
-        for one in some:
-            yield Drawn(*one, recall)
+        for point, key, refused in some:
+            yield point, key, refused, recall
     if problem is not None:
         raise problem
-
-
-def _keyed(subject: LooksUp, point: Any) -> tuple[Any, Exception | None]:
-    try:
-        return subject.key(point), None
-    except Exception as error:
-        return None, error
 
 
 def _recall(subject: LooksUp, keys: list[Any]) -> Callable[[Any], Any]:

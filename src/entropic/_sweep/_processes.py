@@ -26,8 +26,9 @@ from ..errors import EntropicError, sendable
 from ._process_tree import kill_tree
 from ._reporting import work_through
 from ._run_limits import RunLimits
+from ._starts import Starts
 from ._supervision import Begun, Ended, Gate, RunOfWorker, Supervisor, WatchedRuns
-from ._tasks import BATCH_SECONDS, NotStarted, PackedTask, Points, Reported, Task
+from ._tasks import BATCH_SECONDS, NotStarted, PackedTask, Points, Reported, Task, mean_seconds
 from ._workers import BATCHES_A_WORKER, LARGEST_BATCH, Died, Returned, Stopped
 
 _GRACE_SECONDS = 5.0
@@ -60,11 +61,13 @@ class Processes:
             )
         self.task = task
         self.batch_seconds = BATCH_SECONDS
+        self.points_left: int | None = None
         self.limits = limits
         self._supervisor = None if limits is None else Supervisor(limits)
         # What a worker has in hand when it is killed is one point, then.
         self.largest_batch = LARGEST_BATCH if limits is None else 1
         self._count = count
+        self._starts = Starts(count)
         self._context = multiprocessing.get_context()
         self._idle: list[_Worker] = []
         self._busy: dict[connection.Connection, _Worker] = {}
@@ -75,7 +78,7 @@ class Processes:
         atexit.register(self.close)
 
     def capacity(self) -> int:
-        return BATCHES_A_WORKER * self._count
+        return BATCHES_A_WORKER * self._starts.wanted
 
     def count(self) -> int:
         return self._count
@@ -152,20 +155,21 @@ class Processes:
         ends = math.inf if timeout is None else time.monotonic() + timeout
         while True:
             left_seconds = max(0.0, min(_LOOK_SECONDS, ends - time.monotonic(), self._seconds_until_look()))
+            left_seconds = min(left_seconds, self._starts.seconds_until_more())
             ready = connection.wait([*self._busy, *map(_sentinel, self._busy.values())], left_seconds)
             found = [worker for pipe, worker in self._busy.items() if pipe in ready or _sentinel(worker) in ready]
             # A process that a run has forked holds what would tell of its parent's death; so that is asked for, too.
             found = found or [worker for worker in self._busy.values() if not worker.process.is_alive()]
             if self._supervisor is not None:
                 self._supervisor.stop_overdue(worker for worker in self._busy.values() if worker not in found)
-            if found or time.monotonic() >= ends or self._is_asked_to_stop():
+            if found or time.monotonic() >= ends or self._is_asked_to_stop() or self._starts.look():
                 return found
 
     def _seconds_until_look(self) -> float:
         return math.inf if self._supervisor is None else self._supervisor.seconds_until_look(self._busy.values())
 
     def _hand_out(self) -> None:
-        while self._waiting and (self._idle or len(self._busy) < self._count):
+        while self._waiting and (self._idle or len(self._busy) < self._starts.wanted):
             worker = self._idle.pop() if self._idle else self._started()
             points = self._waiting.popleft()
             self._busy[worker.pipe] = worker
@@ -188,6 +192,7 @@ class Processes:
             said = None
         if said == _READY:
             self._has_started = True
+            self._starts.note_ready(time.monotonic() - worker.started_at)
             return None
         if isinstance(said, (Begun, Ended)):
             worker.run = RunOfWorker(worker.pid, said.memory) if isinstance(said, Begun) else None
@@ -200,6 +205,7 @@ class Processes:
             return Returned(worker.number, Died(exit_status) if self._has_started else _died_at_start(exit_status))
         del self._busy[worker.pipe]
         self._idle.append(worker)
+        self._starts.note_back(worker.seconds_of(said), self.points_left)
         return Returned(worker.number, said)
 
 
@@ -212,6 +218,8 @@ class _Worker:
         self.gate = None if limits is None else Gate(context)
         self.run: RunOfWorker | None = None
         self.stopped: EntropicError | None = None
+        self.started_at = time.monotonic()
+        self._has_worked = False
         is_forked = context.get_start_method() == "fork"
         # Forked, it holds our ends of all pipes, and none of them would ever be seen to close.
         inherited = [*others, self.pipe] if is_forked else []
@@ -228,6 +236,11 @@ class _Worker:
         packed = pickle.dumps(points)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has died: seen when we wait for it
             self.pipe.send_bytes(packed)
+
+    def seconds_of(self, outcome: Reported | BaseException) -> float | None:
+        """What a point of a batch took it; None of its first, with which all that it does comes for the first time."""
+        has_worked, self._has_worked = self._has_worked, True
+        return mean_seconds(outcome.reports) if has_worked and isinstance(outcome, Reported) else None
 
     def kill(self) -> None:
         """Kill it; if it is supervised, with all that it has started, also if it is gone itself."""

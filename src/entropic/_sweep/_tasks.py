@@ -56,6 +56,12 @@ class Report(NamedTuple):
         return error
 
 
+def mean_seconds(reports: Sequence[Report]) -> float | None:
+    """What a point took of those that were not left to others; None if that is all of them."""
+    seconds = [report.seconds for report in reports if not report.left]
+    return sum(seconds) / len(seconds) if seconds else None
+
+
 LATE = Report(False, 0.0, left="late")
 
 
@@ -78,6 +84,14 @@ class Reported(NamedTuple):
     process: tuple[str, int]
     warned: Sequence[Warning] = ()
     unseen: NotSeen | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Of reports there are many: as plain tuples, they take a third of the time.
+        return _reported, ([tuple(report) for report in self.reports], *self[1:])
+
+
+def _reported(reports: Sequence[tuple[Any, ...]], *others: Any) -> Reported:
+    return Reported([Report(*report) for report in reports], *others)
 
 
 class Points:

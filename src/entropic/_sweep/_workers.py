@@ -44,12 +44,14 @@ class Workers(Protocol):
         task: What they do.
         batch_seconds: How long a batch should take them.
         largest_batch: How many points a batch has at most.
+        points_left: How many points are not handed out yet, if the sweep knows that; it says so with each batch.
         limits: What each run may take; None for whatever it does.
     """
 
     task: Task
     batch_seconds: float
     largest_batch: int
+    points_left: int | None
     limits: RunLimits | None
 
     def capacity(self) -> int:

@@ -6,14 +6,19 @@ Values are data, never markup.
 
 from __future__ import annotations
 
-import csv
-import html
-import unicodedata
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .._fs import LateModule
 from .._record import cell_text, local_time, plain_text
 from ._columns import OWN, Table
+
+if TYPE_CHECKING:
+    import csv
+    import html
+    import unicodedata
+else:  # each for some views only
+    csv, html, unicodedata = map(LateModule, ("csv", "html", "unicodedata"))
 
 _CELL_WIDTH = 40
 _GAP = 2

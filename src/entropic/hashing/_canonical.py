@@ -11,6 +11,7 @@ from typing import Any
 from ._tags import INPUT_TAG, RUN_TAG, is_input, is_run
 
 _PLAIN = frozenset({str, int, bool, type(None)})
+_CONTAINERS = frozenset({dict, list})
 _FLOAT_NAMES = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 _write = json.JSONEncoder(separators=(",", ":")).encode
 _write_strictly = json.JSONEncoder(allow_nan=False).encode
@@ -117,9 +118,9 @@ def decode(value: Any) -> Any:
     if type(value) is dict:
         if len(value) == 1 and "$float" in value:
             return next((x for text, x in _FLOAT_NAMES.items() if text == value["$float"]), value)
-        return {name: decode(item) for name, item in value.items()}
+        return {name: decode(item) if type(item) in _CONTAINERS else item for name, item in value.items()}
     if type(value) is list:
-        return [decode(item) for item in value]
+        return [decode(item) if type(item) in _CONTAINERS else item for item in value]
     return value
 
 
@@ -127,7 +128,7 @@ def decode_params(params: Mapping[str, Any]) -> dict[str, Any]:
     """`decode` every value of a params mapping, whatever its names."""
     decoded = dict(params)
     for name, value in decoded.items():
-        if type(value) is dict or type(value) is list:
+        if type(value) in _CONTAINERS:
             decoded[name] = decode(value)
     return decoded
 

@@ -8,8 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from .._fs import LateModule
+
+if TYPE_CHECKING:
+    import datetime
+else:  # for those who use dates
+    datetime = LateModule("datetime")
 
 INPUT_TAG = "$InputFile"
 """The tag of an input file: its name, which is for people, and the digest of its content, which is the value."""
@@ -121,19 +127,27 @@ def _function_text(value: dict[str, Any]) -> str:
     return f"{name}({', '.join(texts)})"
 
 
-def _datetime(text: str) -> datetime:
+def _date(text: str) -> datetime.date:
+    return datetime.date.fromisoformat(text)
+
+
+def _datetime(text: str) -> datetime.datetime:
     text = text.partition("[")[0]  # the zone's name tells keys apart; the moment is in the offset
-    moment = datetime.fromisoformat(text.removesuffix("#fold"))
+    moment = datetime.datetime.fromisoformat(text.removesuffix("#fold"))
     return moment.replace(fold=1) if text.endswith("#fold") else moment
 
 
-def _timedelta(text: str) -> timedelta:
+def _time(text: str) -> datetime.time:
+    return datetime.time.fromisoformat(text)
+
+
+def _timedelta(text: str) -> datetime.timedelta:
     match = re.fullmatch(_TIMEDELTA, text)
     if match is None:
         raise ValueError(text)
     days, hours, minutes, seconds = match.groups(default="0")
     whole, _, fraction = seconds.partition(".")
-    return timedelta(int(days), int(whole), int(fraction.ljust(6, "0")), 0, int(minutes), int(hours))
+    return datetime.timedelta(int(days), int(whole), int(fraction.ljust(6, "0")), 0, int(minutes), int(hours))
 
 
 def _decimal(text: str) -> Any:
@@ -152,9 +166,9 @@ def _fraction(text: str) -> Any:
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
-    "$date": date.fromisoformat,
+    "$date": _date,
     "$datetime": _datetime,
-    "$time": time.fromisoformat,
+    "$time": _time,
     "$timedelta": _timedelta,
     "$Decimal": _decimal,
     "$Fraction": _fraction,

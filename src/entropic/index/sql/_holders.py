@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from datetime import datetime, timezone
+
+from ..._fs import host_name
 
 
 def holder_note() -> str:
     """Note who we are, for those who wait: in words, and as what a process can be known by."""
     since = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    note = {"host": socket.gethostname(), "pid": os.getpid(), "since": since}
+    note = {"host": host_name(), "pid": os.getpid(), "since": since}
     return json.dumps({**note, "system": _system(), "began": _state_of(os.getpid())[1]})
 
 
@@ -36,7 +37,7 @@ def is_gone(note: str) -> bool:
         host, pid, system, began = (holder[name] for name in ("host", "pid", "system", "began"))
     except (ValueError, KeyError, TypeError):
         return False
-    if not system or not began or (host, system) != (socket.gethostname(), _system()):
+    if not system or not began or (host, system) != (host_name(), _system()):
         return False
     try:
         os.kill(pid, 0)

@@ -17,7 +17,6 @@ import contextlib
 import math
 import os
 import random
-import socket
 import threading
 import time
 import weakref
@@ -29,6 +28,7 @@ from sqlalchemy import Connection, Engine, and_, create_engine, func, select, te
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ... import _log
+from ..._fs import host_name
 from ...errors import IndexUnavailableError
 from ._conditions import Narrowing, PostgresNarrowing
 from ._schema import LAST_INDEX, leases, make_tables, require_known, runs, schema
@@ -396,4 +396,4 @@ def _is_at_limit(error: SQLAlchemyError) -> bool:
 
 def application_name() -> str:
     """Who we are, as a list of the server's sessions shows it."""
-    return f"entropic, process {os.getpid()} on {socket.gethostname()}"[:63]
+    return f"entropic, process {os.getpid()} on {host_name()}"[:63]

@@ -106,8 +106,8 @@ class Content:
         """The number of the line that begins at an offset, or 0 if that cannot be told."""
         return 0
 
-    def save_offsets(self, descriptor: int) -> None:
-        """Keep beside a large file what a process that has just begun would have to read all of it for."""
+    def save_offsets(self, descriptor: int, read_bytes: int = 0) -> None:
+        """Keep beside a file that is not small what a process that has just begun would have to read all of it for."""
         return
 
     def grow(self, descriptor: int, size: int) -> list[str] | None:

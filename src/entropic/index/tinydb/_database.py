@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import tinydb
 from tinydb.queries import QueryLike
@@ -14,7 +14,10 @@ from ..._record import RunRecord
 from ...query import Condition, equalities_in, existing_name_in, hash_beginnings_in, predicate
 from ._format import TABLE, Tables
 from ._prefilter import BeginningPrefilter, ExistencePrefilter, Prefilter
-from ._writer import LineWriter
+
+if TYPE_CHECKING:
+    from ._reader import LineReader
+    from ._writer import LineWriter
 
 R = TypeVar("R")
 
@@ -45,11 +48,22 @@ def _also(condition: Condition) -> Prefilter | None:
 
 
 class LineStorage(Storage):
-    """TinyDB's view of the index file: read whole, written whole, by one rename."""
+    """
+    TinyDB's view of the index file: read whole, written whole, by one rename.
 
-    def __init__(self, writer: LineWriter[RunRecord]) -> None:
-        self.writer = writer
-        self.reader = writer.reader
+    Args:
+        reader: Reads the file.
+        find_writer: Returns what writes it; called by those who write.
+    """
+
+    def __init__(self, reader: LineReader[RunRecord], find_writer: Callable[[], LineWriter[RunRecord]]) -> None:
+        self.reader = reader
+        self._find_writer = find_writer
+
+    @property
+    def writer(self) -> LineWriter[RunRecord]:
+        """Writes the file."""
+        return self._find_writer()
 
     def read(self) -> Tables | None:
         """The tables of the file; None if there is none yet."""
@@ -125,8 +139,8 @@ class RunDatabase(tinydb.TinyDB):
 
     table_class = RunTable
 
-    def __init__(self, writer: LineWriter[RunRecord]) -> None:
-        super().__init__(writer, storage=LineStorage)
+    def __init__(self, reader: LineReader[RunRecord], find_writer: Callable[[], LineWriter[RunRecord]]) -> None:
+        super().__init__(reader, find_writer, storage=LineStorage)
 
     @property
     def runs(self) -> RunTable:

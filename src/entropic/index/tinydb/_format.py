@@ -27,6 +27,7 @@ OPENING = b'"_default": {'
 CLOSING = b"\n}}\n"
 
 _LINE_BEGINS = b'": {'
+_LAST_LINE_ENDS = b"}\n"  # the others in a comma
 _BEGUN_LINE = rb'("\d*("(:( (\{.*)?)?)?)?)?\}*'  # compiled when a torn line is found, not for a hit
 _SHOWN_RUN = rb'"(\d{1,18})": \{"params_hash": "([ -!#-\[\]-~]*)"[^\n]*\}'  # likewise, when a file has grown
 BLANKS = b" \t"
@@ -254,17 +255,44 @@ class Damage(Exception):
         self.text = text
 
 
+def has_gap(tail: bytes) -> bool:
+    """Whether the end of a file may hold what was never synced, with more behind it; see `unsynced_at`."""
+    return b"\0" in tail or -1 < tail.find(_LAST_LINE_ENDS) < len(tail) - len(_LAST_LINE_ENDS + CLOSING[1:])
+
+
 def unsynced_at(tail: bytes, offset: int) -> int:
     """
     Where in the end of a file begins what was never synced; -1 if all of it was, as far as that can be told.
 
-    Of what is appended in one go, a power cut may leave the end on disk without what stands before it. In its place are
-    zeros, from the beginning of a sector, or from the closing bytes of before, to the end of one.
+    Of what is appended, in one go or by several writers, a power cut leaves each sector as it was after some write, and
+    any before any other. What stands between two that do not fit is zeros, or closing bytes of before, up to the end of
+    a sector.
+
+    Args:
+        tail: Begins where a line ends.
+        offset: Where in the file.
     """
-    begin = tail.find(b"\0")
+    closed = (0, tail.find(_LAST_LINE_ENDS) + 1)
+    gaps = [place for place in closed if _is_left_over(tail, offset, place)]
+    zeros = tail.find(b"\0")
+    if zeros >= 0 and _are_unwritten(tail, offset, zeros):
+        gaps.append(zeros)
+    return min(gaps, default=-1)
+
+
+def _is_left_over(tail: bytes, offset: int, place: int) -> bool:
+    """Whether closing bytes at a place are cut off by the end of a sector, or end with it, and are not the last."""
+    length = -(offset + place) % _SECTOR_BYTES
+    is_there = 0 < length <= len(CLOSING) and tail[place : place + length] == CLOSING[:length]
+    return is_there and bool(tail[place + length :].strip(CLOSING + b"\0"))
+
+
+def _are_unwritten(tail: bytes, offset: int, begin: int) -> bool:
+    """Whether zeros fill the rest of a sector: all of it, or behind closing bytes, as far as these lie in it."""
+    before = (offset + begin) % _SECTOR_BYTES
     end = len(tail) - len(tail[begin:].lstrip(b"\0"))
-    begins_there = (offset + begin) % _SECTOR_BYTES == 0 or tail[:begin].endswith(CLOSING)
-    return begin if begin >= 0 and begins_there and (offset + end) % _SECTOR_BYTES == 0 else -1
+    begins_there = before == 0 or tail[:begin].endswith(CLOSING[-before:])
+    return begins_there and (offset + end) % _SECTOR_BYTES == 0
 
 
 def split_tail(tail: bytes, *, is_bare: bool, is_cut: bool = False) -> tuple[list[tuple[int, bytes]], bool]:

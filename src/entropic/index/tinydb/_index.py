@@ -94,7 +94,7 @@ class TinyDBIndex(Index):
             []
         """
         if self._database is None:
-            self._database = _runs.RunDatabase(self._writer)
+            self._database = _runs.RunDatabase(self._reader, lambda: self._writer)
         return self._database
 
     def close(self) -> None:

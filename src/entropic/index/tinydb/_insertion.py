@@ -1,46 +1,131 @@
-"""What a call is to append, while it waits for the lock of the file: whoever has the lock may append it as well."""
+"""
+What calls have appended to an index file, until it is on disk: others may append behind it, and rewrite it, meanwhile.
+
+It is brought there once the lock of the file is free again. A sync serves all that was written before it began. The
+threads of a process wait for the one that is under way, and the next one serves all of them. Each process makes its
+own, and the system has those of one moment share what takes the time: the write-back of the end of the file, and the
+commit of the journal.
+"""
 
 from __future__ import annotations
 
-from types import FrameType
+import contextlib
+import json
+import os
+import threading
 
-from ..._fs import is_finished
+from ..._fs import is_at, sync
+from . import _format
+from ._content import Content
+from ._io import open_file
+from ._lines import LinesContent
 from ._write_lock import WriteLock
 
 
 class Insertion:
     """
-    Some runs that a call is to append.
+    Some runs that a call appends.
 
     Args:
         hashes: Those of the runs.
         bodies: The runs, without their numbers.
-        frame: Of the call.
 
     Attributes:
         hashes: As given.
         bodies: As given.
-        size: Of that, in bytes.
         numbers: Theirs, once they are appended.
-        is_done: Whether they are there, and on disk if durable.
-        taken_by: The attempt that was the last to try.
+        is_on_disk: Whether they are, and what stands before them.
     """
 
-    def __init__(self, hashes: list[str], bodies: list[bytes], frame: FrameType) -> None:
+    def __init__(self, hashes: list[str], bodies: list[bytes]) -> None:
         self.hashes = hashes
         self.bodies = bodies
-        self.size = sum(map(len, self.bodies))
         self.numbers: list[int] = []
-        self.is_done = False
-        self.taken_by: WriteLock | None = None
-        self._frame: FrameType | None = frame
+        self.is_on_disk = False
+        self.place = 0
+        self.text = b""
+        self.file: tuple[int, ...] = ()
 
-    def is_free(self) -> bool:
-        """Whether somebody else may append them: not if a call that we came into is about to, nor if theirs is over."""
-        if self.is_done or self._frame is None or is_finished(self._frame):
-            return False
-        return self.taken_by is None or not self.taken_by.is_under_way()
+    def numbered(self, number: int) -> list[bytes]:
+        """The lines of the runs, of which the first has a number."""
+        self.numbers = list(range(number, number + len(self.bodies)))
+        return list(map(_format.numbered, self.numbers, self.bodies))
 
-    def end(self) -> None:
-        """Take note that the call is over."""
-        self._frame = None  # which holds us, as we hold it
+    def ends(self, content: Content, descriptor: int) -> bool:
+        """Whether what was written is the end of the file, where it was written."""
+        end = self.place + len(self.text)
+        is_last = isinstance(content, LinesContent) and content.end == end
+        return is_last and os.pread(descriptor, len(self.text), self.place) == self.text
+
+    def places(self, content: Content, descriptor: int) -> list[int]:
+        """Where the runs stand by now, as `Content.runs_under` tells it; of equal ones the last."""
+        found: dict[bytes, list[int]] = {}
+        for place, document in content.runs_under(descriptor, self.hashes):
+            found.setdefault(_format.body(document), []).append(place)
+        texts = [_format.body(json.loads(body)) for body in self.bodies]
+        return [found[text].pop() for text in texts if found.get(text)]
+
+
+class SharedSync:
+    """
+    The syncs of one index file by the threads of this process.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._appended: list[Insertion] = []
+        self._turn = threading.RLock()  # a signal handler does not wait for the thread that it comes into
+
+    def after_fork(self) -> None:
+        """Other threads go on in the parent alone."""
+        self._appended, self._turn = [], threading.RLock()
+
+    def add(self, insertion: Insertion) -> None:
+        """Take note of what was appended; to be called in the order of the file, under its lock."""
+        self._appended.append(insertion)
+
+    def drop(self, insertion: Insertion) -> None:
+        """Forget it: its call is over."""
+        with contextlib.suppress(ValueError):
+            self._appended.remove(insertion)
+
+    def bring_to_disk(self, own: Insertion, lock: WriteLock) -> None:
+        """
+        Have what a call has appended on disk when this returns, at the path of the file.
+
+        Args:
+            own: What was appended.
+            lock: Under which that was, with the file still open: a sync tells of what has failed since then, and so for
+                what was appended later.
+
+        Raises:
+            OSError: It could not be synced.
+        """
+        with self._turn:
+            if own.is_on_disk:
+                return
+            served = self._appended[self._appended.index(own) :]
+            os.fsync(lock.descriptor)
+            if not lock.is_there():
+                _sync_at(self._path)
+            for one in served:
+                one.is_on_disk = one.is_on_disk or one.file == own.file
+
+
+def _sync_at(path: str) -> None:
+    """Sync the file by which others have replaced the one that was appended to: they need not sync what they write."""
+    while True:
+        try:
+            descriptor = open_file(path, os.O_RDONLY)
+        except FileNotFoundError:
+            return  # removed, with all that was in it
+        try:
+            os.fsync(descriptor)
+            sync(os.path.dirname(os.path.realpath(path)))
+            if is_at(descriptor, path):
+                return
+        finally:
+            os.close(descriptor)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 CHUNK_BYTES = 1 << 20
 _PIECE_BYTES = 1 << 18
-_FIRST_BACKWARDS_BYTES = 1 << 14  # whoever reads backwards mostly wants a few lines
+_FIRST_BYTES = 1 << 14  # whoever reads from an end mostly wants a few lines
 
 
 def stat_of(path: str) -> os.stat_result | None:
@@ -64,12 +64,12 @@ def whole_lines(descriptor: int, start: int, end: int, *, backwards: bool = Fals
 
 
 def _chunks_forwards(descriptor: int, start: int, end: int) -> Iterator[tuple[int, bytes]]:
-    carried = b""
+    carried, width = b"", _FIRST_BYTES
     while start < end:
-        piece = os.pread(descriptor, min(CHUNK_BYTES, end - start), start)
+        piece = os.pread(descriptor, min(width, end - start), start)
         if not piece:
             break
-        start += len(piece)
+        start, width = start + len(piece), CHUNK_BYTES
         chunk = carried + piece
         if start >= end:
             yield start - len(chunk), chunk
@@ -85,7 +85,7 @@ def _chunks_forwards(descriptor: int, start: int, end: int) -> Iterator[tuple[in
 
 
 def _chunks_backwards(descriptor: int, start: int, end: int) -> Iterator[tuple[int, bytes]]:
-    carried, width = b"", _FIRST_BACKWARDS_BYTES
+    carried, width = b"", _FIRST_BYTES
     while start < end:
         begin = max(start, end - width)
         chunk = read_all(descriptor, begin, end) + carried

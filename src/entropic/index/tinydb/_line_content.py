@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from ... import errors
@@ -10,12 +11,17 @@ from . import _format
 from ._content import Content
 from ._format import Damage, Document
 from ._io import line_at, lines_of, pieces_of, read_all, whole_lines
+from ._offsets import entry
 
 _SMALL_FILE_BYTES = 1 << 16
 _LARGE_FILE_BYTES = 1 << 22
 _TAIL_BYTES = 1 << 11
-_UNSYNCED_BYTES = 1 << 17  # more than is ever appended in one go, but by those who insert many
+_UNSYNCED_BYTES = 1 << 19  # more than writers append in the time of a sync, but those who insert many
 _PIECE_BYTES = 1 << 10
+_LINE_START_BYTES = 48
+
+HASH_FIELD = b': {"params_hash": "'
+"""What stands between the number of a run and its hash, as we write it."""
 
 
 class LineContent(Content):
@@ -33,6 +39,7 @@ class LineContent(Content):
         self.other_tables = _format.parse_head(path, head)
         self.removed = _format.counted_removals(head)
         self.start = self.end = len(head)
+        self._recent = 0, b""  # what was last read of its end, and where that stands
 
     @property
     def is_small(self) -> bool:
@@ -129,14 +136,42 @@ class LineContent(Content):
 
     @property
     def is_large(self) -> bool:
-        """Whether it is worth while to keep a table of it, and to change lines where they stand."""
+        """Whether it is worth while to change lines where they stand."""
         return self.end > _LARGE_FILE_BYTES
+
+    def entries(self, descriptor: int, end: int) -> array[int]:
+        """
+        An entry in a table of offsets for each line behind the one that ends at an offset.
+
+        What was read when the file was opened is not read again.
+        """
+        begin = end + (1 if end == self.start else len(b",\n"))
+        entries = array("Q")
+        for offset, chunk in self._chunks_from(descriptor, begin):
+            shown = None if self.is_small else _shown_entries(offset, chunk)
+            entries.extend(self._entries_one_by_one(descriptor, offset, chunk) if shown is None else shown)
+        return entries
+
+    def _chunks_from(self, descriptor: int, begin: int) -> Iterator[tuple[int, bytes]]:
+        offset, recent = self._recent
+        self._recent = 0, b""
+        if offset <= begin < self.end <= offset + len(recent):
+            return iter([(begin, recent[begin - offset : self.end - offset])])
+        return whole_lines(descriptor, begin, self.end)
+
+    def _entries_one_by_one(self, descriptor: int, offset: int, chunk: bytes) -> Iterator[int]:
+        for text in chunk.split(b"\n"):
+            run = self._parsed(descriptor, offset, text.removesuffix(b","))
+            if run is not None:
+                begin = offset + len(text) - len(text.lstrip(_format.BLANKS))
+                yield entry(_format.json_text(str(run[1].get("params_hash"))), begin)
+            offset += len(text) + 1
 
     def _last_lines(self, descriptor: int, size: int) -> tuple[list[tuple[int, bytes]], bool]:
         """Offsets and texts of whole lines at the end (at least one, if there is any), and whether it is closed."""
         recent = read_all(descriptor, max(self.start, size - _UNSYNCED_BYTES), size)
-        # Zeros: what was never synced, of which the end may have reached the disk all the same.
-        width = len(recent) if b"\0" in recent else _TAIL_BYTES
+        self._recent = size - len(recent), recent
+        width = len(recent) if _format.has_gap(recent) else _TAIL_BYTES
         while (begin := size - width) > self.start:
             tail = recent[-width:] if width <= len(recent) else read_all(descriptor, begin, size)
             first = tail.find(b",\n")
@@ -202,3 +237,18 @@ class LineContent(Content):
     def _damaged(self, descriptor: int, offset: int, text: bytes) -> errors.IndexCorruptError:
         reason = f"{_format.excerpt(text)} is not a run"
         return errors.IndexCorruptError(self._path, self.line_number(descriptor, offset), reason)
+
+
+def _shown_entries(offset: int, chunk: bytes) -> list[int] | None:
+    """An entry for each line of a chunk; None if not every line shows its hash where it is looked for."""
+    entries = []
+    for line in chunk.split(b"\n"):
+        text = line if line[:1] == b'"' else line.lstrip(_format.BLANKS)
+        place = text.find(HASH_FIELD, 1, _LINE_START_BYTES)
+        begin = place + len(HASH_FIELD)
+        key = text[begin : text.find(b'"', begin)]
+        if place < 0 or not text[1 : place - 1].isdigit() or b"\\" in key:
+            return None
+        entries.append(entry(key, offset + len(line) - len(text)))
+        offset += len(line) + 1
+    return entries

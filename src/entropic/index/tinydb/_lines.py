@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ..._fs import remember
 from . import _format
 from ._format import Document
-from ._io import pieces_of, places_of, read_all, whole_lines
-from ._line_content import LineContent
-from ._offsets import OffsetTable, entry
+from ._io import pieces_of, places_of, read_all
+from ._line_content import HASH_FIELD, LineContent
+from ._offsets import LineOffsets
 
 if TYPE_CHECKING:
     from ._name_tables import NameTables
@@ -21,10 +20,8 @@ if TYPE_CHECKING:
 
 _MARK_BYTES = 1 << 10
 _AHEAD_BYTES = 1 << 16
-_LEAST_TO_SAVE = 1 << 12
 _SCANS_BEFORE_TABLE = 3
 _REMEMBERED_KEYS = 64
-_HASH_FIELD = b': {"params_hash": "'
 _LINE_START_BYTES = 48
 _MOST_IN_PLACE = 256  # a rewrite is cheaper then, and leaves no blanks
 _MOST_REMOVED = 1 << 24
@@ -55,11 +52,9 @@ class LinesContent(LineContent):
 
     def __init__(self, path: str, descriptor: int, head: bytes, size: int) -> None:
         super().__init__(path, head)
-        self._table: OffsetTable | None = None
+        self._offsets = LineOffsets(path, _format.uncounted(head))
         self._asked: dict[bytes, list[int]] = {}
         self._scans = 0
-        self._has_looked_beside = False
-        self._saved_count = 0
         self._names: NameTables | None = None  # loaded by the first query
         self._ahead = _Ahead(0, b"")
         self._mark = head[-_MARK_BYTES:]
@@ -72,14 +67,15 @@ class LinesContent(LineContent):
     def find(self, descriptor: int, params_hash: str) -> tuple[Document, int] | None:
         """The newest document under a hash: by a search of the bytes at first, by a table of offsets later."""
         key = _format.json_text(params_hash)
-        if self._table_at_hand(descriptor) is None and not self.is_small:
-            offsets = self._newest_of_bytes(descriptor, key)
-            found = self._newest_at(descriptor, offsets or [], params_hash)
-            if found is not None or offsets == []:
+        offsets = self._offsets.at_hand(self, descriptor, key)
+        if offsets is None and not self.is_small:
+            seen = self._newest_of_bytes(descriptor, key)
+            found = self._newest_at(descriptor, seen or [], params_hash)
+            if found is not None or seen == []:
                 return found
-        if self._table is None:
-            self._table = self._build_table(descriptor)
-        return self._newest_at(descriptor, self._table.offsets(key), params_hash)
+        if offsets is None:
+            offsets = self._offsets.find(self, descriptor, key)
+        return self._newest_at(descriptor, offsets, params_hash)
 
     def _newest_of_bytes(self, descriptor: int, key: bytes) -> list[int] | None:
         """Where the newest line of a hash begins, by a search of the bytes; None if a table is to be made."""
@@ -111,9 +107,10 @@ class LinesContent(LineContent):
 
     def find_at_hand(self, params_hash: str) -> list[Document] | None:
         """By the table of offsets; lines never change, so those that were read ahead stand."""
-        if self._table is None:
+        offsets = self._offsets.here(_format.json_text(params_hash))
+        if offsets is None:
             return None
-        for offset in reversed(self._table.offsets(_format.json_text(params_hash))):
+        for offset in reversed(offsets):
             run = self._ahead.run_at(offset) if self._ahead.text else None
             if run is None or run[1].get("params_hash") == params_hash:
                 return None if run is None else [run[1]]
@@ -156,16 +153,13 @@ class LinesContent(LineContent):
 
     def runs_under(self, descriptor: int, keys: Collection[str]) -> list[tuple[int, Document]]:
         """By their offsets."""
-        if self._table_at_hand(descriptor) is None and len(keys) > _SCANS_BEFORE_TABLE:
-            self._table = self._build_table(descriptor)
+        if len(keys) > _SCANS_BEFORE_TABLE:
+            self._offsets.find(self, descriptor, b"")  # a table of all, rather than a search for each
         return sorted((run for key in set(keys) for run in self._runs_of(descriptor, key)), key=itemgetter(0))
 
     def crowded(self, descriptor: int, hashes: Collection[str]) -> list[str]:
         """By their offsets, without a look at the lines."""
-        table = self._table_at_hand(descriptor)
-        if table is None:
-            table = self._table = self._build_table(descriptor)
-        return [one for one in hashes if len(table.offsets(_format.json_text(one))) > 1]
+        return [one for one in hashes if len(self._offsets.find(self, descriptor, _format.json_text(one))) > 1]
 
     def grow(self, descriptor: int, size: int) -> list[str] | None:
         """Read the new tail, if head and last known line are where they were."""
@@ -217,12 +211,16 @@ class LinesContent(LineContent):
         """What to write into the head, and where, once some more lines have been removed."""
         return _format.removal_count((self.removed + removed) % _MOST_REMOVED), _format.count_place(self._head)
 
-    def note_removed(self, descriptor: int) -> None:
-        """Take note that the last lines have been removed, and are blanks behind the one before them."""
-        self._mark = os.pread(descriptor, min(_MARK_BYTES, self.end), max(0, self.end - _MARK_BYTES))
-        self._ahead = _Ahead(0, b"")
-        self._saved_count = 0
-        self.save_offsets(descriptor)
+    def note_removed(self, descriptor: int, last: int) -> None:
+        """Take note that lines have been removed where they stood, the last of them at an offset."""
+        if self.is_last(descriptor, last):  # blanks by now, behind the line before it
+            self._mark = os.pread(descriptor, min(_MARK_BYTES, self.end), max(0, self.end - _MARK_BYTES))
+            self._ahead = _Ahead(0, b"")
+        self._offsets.note_removed(self, descriptor)
+
+    def save_offsets(self, descriptor: int, read_bytes: int = 0) -> None:
+        """Keep beside a file that is not small where its lines are, if much of that is not kept yet."""
+        self._offsets.save(self, descriptor, read_bytes)
 
     def appended(self, runs: list[tuple[int, str]], texts: list[bytes]) -> list[str]:
         """Take in lines, by number and hash, that have just been written behind the end, without reading them back."""
@@ -236,9 +234,10 @@ class LinesContent(LineContent):
         return hashes
 
     def _take(self, number: int, params_hash: str, offset: int, text: bytes) -> None:
-        if self._table is not None:
-            self._table.add(_format.json_text(params_hash), offset)
-        elif (known := self._asked.get(_format.json_text(params_hash))) is not None:
+        key = _format.json_text(params_hash)
+        if self._offsets.table is not None:
+            self._offsets.table.add(key, offset)
+        if (known := self._asked.get(key)) is not None:  # asked again should the table be lost
             known.append(offset)
         if self._names is not None:
             self._names.add(offset, text)
@@ -268,25 +267,23 @@ class LinesContent(LineContent):
                 yield self._run_begin(descriptor, offset), document
 
     def _offsets_of(self, descriptor: int, key: bytes) -> list[int]:
-        table = self._table_at_hand(descriptor)
-        if table is not None:
-            return table.offsets(key)
-        offsets = self._asked.get(key)
+        offsets = self._offsets.at_hand(self, descriptor, key)
+        if offsets is None:
+            offsets = self._asked.get(key)
         if offsets is None:
             self._scans += 1
             is_worth_a_scan = not self.is_small and self._scans <= _SCANS_BEFORE_TABLE
             offsets = self._scan_all(descriptor, key) if is_worth_a_scan else None
             if offsets is None:
-                self._table = self._build_table(descriptor)
-                return self._table.offsets(key)
+                return self._offsets.find(self, descriptor, key)
             remember(self._asked, key, offsets, _REMEMBERED_KEYS)
         return offsets
 
     def _scan_all(self, descriptor: int, key: bytes) -> list[int] | None:
         """Search the bytes for every line of a hash; None if not every line shows its hash where it is looked for."""
-        needle, found = _HASH_FIELD + key + b'"', []
+        needle, found = HASH_FIELD + key + b'"', []
         for offset, chunk in self._chunks(descriptor):
-            if chunk.count(_HASH_FIELD) <= chunk.count(b"\n"):
+            if chunk.count(HASH_FIELD) <= chunk.count(b"\n"):
                 return None
             place = chunk.find(needle)
             while place >= 0:
@@ -300,7 +297,7 @@ class LinesContent(LineContent):
     def _scan(self, descriptor: int, key: bytes) -> int | None:
         """Search the bytes for the newest line of a hash."""
         newest = None
-        for place in places_of(descriptor, _HASH_FIELD + key + b'"', self.start, self.end):
+        for place in places_of(descriptor, HASH_FIELD + key + b'"', self.start, self.end):
             # The same text may stand deeper inside a line; only behind the id does it name the run.
             head = os.pread(descriptor, _LINE_START_BYTES, place - _LINE_START_BYTES).rpartition(b"\n")
             text = head[2].lstrip(_format.BLANKS)
@@ -310,53 +307,7 @@ class LinesContent(LineContent):
 
     def _lines_begin_alike(self, descriptor: int) -> bool:
         """Whether every line shows its hash where the search by bytes looks for it."""
-        return all(chunk.count(_HASH_FIELD) > chunk.count(b"\n") for _, chunk in self._chunks(descriptor))
-
-    def _build_table(self, descriptor: int) -> OffsetTable:
-        self._saved_count = 0
-        return OffsetTable(self._entries_from(descriptor, self.start + 1))
-
-    def _entries_from(self, descriptor: int, begin: int) -> array[int]:
-        entries = array("Q")
-        for offset, chunk in whole_lines(descriptor, begin, self.end):
-            shown = None if self.is_small else _shown_entries(offset, chunk)
-            entries.extend(self._entries_one_by_one(descriptor, offset, chunk) if shown is None else shown)
-        return entries
-
-    def _table_at_hand(self, descriptor: int) -> OffsetTable | None:
-        """The table of offsets, if there is one here, or beside the file: lines behind it are added."""
-        if self._table is None and not self._has_looked_beside and self.is_large:
-            self._has_looked_beside = True
-            from . import _offset_file  # for large files
-
-            saved = _offset_file.load(self._path, descriptor, _format.uncounted(self._head))
-            if saved is not None and saved.end <= self.end:
-                self._table = OffsetTable(saved.entries, are_sorted=True)
-                self._saved_count = len(self._table)
-                begin = saved.end + (1 if saved.end == self.start else len(b",\n"))
-                for number in self._entries_from(descriptor, begin):
-                    self._table.add_entry(number)
-        return self._table
-
-    def save_offsets(self, descriptor: int) -> None:
-        """Keep the table of offsets beside the file, if there is one and much of it has not been kept yet."""
-        table = self._table
-        if table is None or not self.is_large or not self._mark.strip(_format.BLANKS):
-            return
-        if len(table) - self._saved_count >= max(_LEAST_TO_SAVE, len(table) >> 6):
-            self._saved_count = len(table)  # also if it fails: a folder that cannot be written is not tried each time
-            from . import _offset_file
-
-            saved = _offset_file.SavedOffsets(table.entries(), self.end)
-            _offset_file.save(self._path, descriptor, _format.uncounted(self._head), saved)
-
-    def _entries_one_by_one(self, descriptor: int, offset: int, chunk: bytes) -> Iterator[int]:
-        for text in chunk.split(b"\n"):
-            run = self._parsed(descriptor, offset, text.removesuffix(b","))
-            if run is not None:
-                begin = offset + len(text) - len(text.lstrip(_format.BLANKS))
-                yield entry(_format.json_text(str(run[1].get("params_hash"))), begin)
-            offset += len(text) + 1
+        return all(chunk.count(HASH_FIELD) > chunk.count(b"\n") for _, chunk in self._chunks(descriptor))
 
     # ---- by query ---------------------------------------------------------------------------------------------------
 
@@ -371,21 +322,6 @@ class LinesContent(LineContent):
                 run = self._parsed(descriptor, offset + place, text.removesuffix(b","))
                 if run is not None:
                     yield run
-
-
-def _shown_entries(offset: int, chunk: bytes) -> list[int] | None:
-    """An entry for each line of a chunk; None if not every line shows its hash where it is looked for."""
-    entries = []
-    for line in chunk.split(b"\n"):
-        text = line if line[:1] == b'"' else line.lstrip(_format.BLANKS)
-        place = text.find(_HASH_FIELD, 1, _LINE_START_BYTES)
-        begin = place + len(_HASH_FIELD)
-        key = text[begin : text.find(b'"', begin)]
-        if place < 0 or not text[1 : place - 1].isdigit() or b"\\" in key:
-            return None
-        entries.append(entry(key, offset + len(line) - len(text)))
-        offset += len(line) + 1
-    return entries
 
 
 def _is_quoted_number(text: bytes) -> bool:

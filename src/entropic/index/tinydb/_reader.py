@@ -195,9 +195,11 @@ class LineReader(Generic[T]):
             found = known.found.get(params_hash, _UNKNOWN) if known.stamp == stamp else _UNKNOWN
             at_hand = known.content.find_at_hand(params_hash) if found is _UNKNOWN and known.stamp == stamp else None
             if at_hand is not None:
-                with contextlib.suppress(ValueError):  # told by whoever reads it in the file, with the line it is on
+                try:
                     found = self._read(at_hand[0]) if at_hand else None
                     remember(known.found, params_hash, found, _REMEMBERED_LINES)
+                except ValueError:  # told by whoever reads it in the file, with the line it is on
+                    found = _UNKNOWN
             self._known = known
             return found
 
@@ -233,27 +235,23 @@ class LineReader(Generic[T]):
         finally:
             os.close(descriptor)
 
-    def current(self, descriptor: int, size: int | None = None) -> Content:
+    def current(self, descriptor: int, size: int | None = None, *, status: os.stat_result | None = None) -> Content:
         """
         Bring what is known of the open file up to date: nothing new, the new tail, or all of it anew.
 
         Args:
             descriptor: The open file.
             size: Its size, if it is known better than from its status, which a network file system may have of old.
-        """
-        return self.ask(descriptor, lambda content: content, size)
-
-    def ask(self, descriptor: int, question: Callable[[Content], R], size: int | None = None) -> R:
-        """
-        Ask what is known of the open file, once it is up to date; nobody else asks or changes it meanwhile.
-
-        Args:
-            descriptor: The open file.
-            question: What is asked of it.
-            size: As for `current`.
+            status: Its status, if that has just been looked at.
         """
         with self.lock:
-            known = self._refreshed(self._taken(), descriptor, size)
+            self._known = known = self._refreshed(self._taken(), descriptor, size, status=status)
+            return known.content
+
+    def ask(self, descriptor: int, question: Callable[[Content], R]) -> R:
+        """As `current`, of which something is asked while nobody else asks or changes it."""
+        with self.lock:
+            known = self._refreshed(self._taken(), descriptor)
             answer = question(known.content)
             self._known = known
             return answer
@@ -287,8 +285,7 @@ class LineReader(Generic[T]):
             known = self._taken()
             if known.content is content and content.end == place:
                 known.drop_found(content.appended(runs, texts))
-                if content.is_large:
-                    content.save_offsets(descriptor)
+                content.save_offsets(descriptor)
                 stamp = Stamp.of(os.fstat(descriptor))
                 if stamp.size == content.end + len(CLOSING):
                     known.trust(stamp)

@@ -9,9 +9,9 @@ from ..._fs import remove_drafts, replacing
 from ._io import write_at
 
 
-def rewrite(path: str, pieces: Iterable[bytes], durable: bool, move: Callable[[str, str], None]) -> None:
+def rewrite(path: str, pieces: Iterable[bytes], durable: bool, move: Callable[[str, str], None]) -> int:
     """
-    Put a new file in the place of the index, in one step; if anything fails, nothing has changed.
+    Put a new file in the place of the index, in one step; if anything fails, nothing has changed. Return its size.
 
     Args:
         path: The index; the caller holds its lock.
@@ -21,7 +21,7 @@ def rewrite(path: str, pieces: Iterable[bytes], durable: bool, move: Callable[[s
     """
     remove_drafts(path)  # of killed writers: we hold the lock, so none of them is alive
     with replacing(path, durable=durable, move=move) as draft:
-        _write(draft, pieces)
+        return _write(draft, pieces)
 
 
 def keep_beside(path: str, kind: str, content: bytes, model: int, durable: bool) -> str:
@@ -32,8 +32,9 @@ def keep_beside(path: str, kind: str, content: bytes, model: int, durable: bool)
     return kept_as
 
 
-def _write(draft: str, pieces: Iterable[bytes]) -> None:
+def _write(draft: str, pieces: Iterable[bytes]) -> int:
     with open(draft, "r+b", buffering=0) as file:
         place = 0
         for piece in pieces:
             place = write_at(file.fileno(), piece, place)
+        return place

@@ -62,7 +62,10 @@ class WriteLock:
 
     Attributes:
         path: As given.
+        status: Of the file, when it was last looked at.
     """
+
+    status: os.stat_result
 
     def __init__(self, path: str, durable: bool, frame: FrameType) -> None:
         self.path = path
@@ -73,6 +76,7 @@ class WriteLock:
         self._descriptor = -1
         self._close: Callable[[], object] | None = None
         self._is_wanted = True
+        self._is_held = False
         self._is_disturbed = False
         self._next_step: list[tuple[Any, ...]] = []
 
@@ -80,6 +84,11 @@ class WriteLock:
     def descriptor(self) -> int:
         """The open file."""
         return self._owner._descriptor
+
+    @property
+    def file(self) -> tuple[int, ...]:
+        """Which file is open, by device and inode."""
+        return () if self._file is None else self._file[:2]
 
     def acquire(self) -> None:
         """
@@ -89,22 +98,27 @@ class WriteLock:
             OSError: It cannot be opened, or its file system has no locks.
         """
         self._lock()
-        while not self._is_there():  # replaced meanwhile: what we hold is the lock of a file that is gone
+        while not self.is_there():  # replaced meanwhile: what we hold is the lock of a file that is gone
             self._give_back()
             self._owner, self._is_wanted = self, True
             self._lock()
 
     def release(self) -> None:
-        """Let go of the lock. To be called again if an interrupt has cut it short."""
+        """Let go of the lock, and of the file. To be called again if an interrupt has cut it short."""
         self._give_back()
         self._frame = None  # which holds us, as we hold it
 
-    def _give_back(self) -> None:
+    def let_go(self) -> None:
+        """Let others have the lock; the file stays open until `release`."""
         self._is_wanted = False
         owner = self._owner
-        if not owner._is_wanted and owner._descriptor >= 0:
+        if owner._is_held and not owner._is_wanted and owner._descriptor >= 0:
             # A child forked meanwhile holds the same lock: closing our descriptor would not free it.
             unlock(owner._descriptor)
+            owner._is_held = False
+
+    def _give_back(self) -> None:
+        self.let_go()
         try:
             _attempts.all.remove(self)
         except ValueError:
@@ -145,9 +159,13 @@ class WriteLock:
             self._close()
             self._close = None
 
-    def is_under_way(self) -> bool:
-        """Whether it has not ended; asked under the lock, this tells of what a call came into."""
-        return self in _attempts.all
+    def is_there(self) -> bool:
+        """Whether the file that is open is the one at the path."""
+        try:
+            self.status = there = os.stat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return self._file is not None and self._file[:2] == (there.st_dev, there.st_ino)
 
     def is_of(self, thread: int) -> bool:
         """Whether it is an attempt of a thread."""
@@ -181,6 +199,7 @@ class WriteLock:
 
     def _lock(self) -> None:
         self._open()
+        self._owner._is_held = True
         if not try_lock(self.descriptor):
             _attempts.end_finished()
             if self._is_free_soon():
@@ -200,14 +219,6 @@ class WriteLock:
             if try_lock(self.descriptor):
                 return True
         return False
-
-    def _is_there(self) -> bool:
-        """Whether the file that is open is the one at the path."""
-        try:
-            there = os.stat(self.path)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        return self._file is not None and self._file[:2] == (there.st_dev, there.st_ino)
 
 
 class _Attempts:
@@ -236,7 +247,9 @@ _attempts = _Attempts()
 watch_forks(_attempts)
 
 
-def with_lock(path: str, durable: bool, change: Callable[[WriteLock], R]) -> R:
+def with_lock(
+    path: str, durable: bool, change: Callable[[WriteLock], R], then: Callable[[WriteLock], object] | None = None
+) -> R:
     """
     Lock an index file, change it, and let go of it; anew, with a fresh look, whenever another call has come in between.
 
@@ -244,6 +257,7 @@ def with_lock(path: str, durable: bool, change: Callable[[WriteLock], R]) -> R:
         path: The file; it is made if it is missing.
         durable: Sync the folders that are made for it.
         change: Changes the file, by steps of the lock that it is given; it may be called more than once.
+        then: Called once others may have the lock, while the file is still open.
 
     Raises:
         OSError: It cannot be opened, its file system has no locks, or *change* calls itself.
@@ -255,7 +269,11 @@ def with_lock(path: str, durable: bool, change: Callable[[WriteLock], R]) -> R:
         lock = WriteLock(path, durable, sys._getframe())
         try:
             lock.acquire()
-            return change(lock)
+            outcome = change(lock)
+            if then is not None:
+                lock.let_go()
+                then(lock)
+            return outcome
         except Disturbed:
             continue
         finally:

@@ -5,10 +5,17 @@ Why nothing is lost
     An **append** overwrites the four closing bytes ``\n}}\n`` with one more line and the same closing bytes, in one
     write at one place. Whatever part of it reaches the disk, every line before it is whole, and what follows the last
     whole line is no record: a *torn tail*. Readers pass over it; the next writer keeps a copy of it beside the index,
-    and cuts it off. A run is reported only after its line is synced, so a torn tail never holds a reported run. A write
-    that fails puts the closing bytes back. Every other change is a **rewrite**: a new file beside the old one, synced,
-    renamed over it. Before anything is written, the closing bytes are read: a network file system may show an old size,
-    and then others' lines stand where they are expected.
+    and cuts it off. Every other change is a **rewrite**: a new file beside the old one, synced, renamed over it.
+    Before anything is written, the closing bytes are read: a network file system may show an old size, and then
+    others' lines stand where they are expected.
+
+Why what is reported is on disk
+    A line is synced once the lock is free again, so that others append meanwhile, and their syncs are made at the same
+    moment; it is reported only after that. A sync brings all of the file to disk, so whatever stands before a reported
+    line is there, too, and a torn tail, though it be of several writers, never holds one. If the file was replaced
+    before the sync was over, the line stands in the new one: that is synced as well. A line whose sync fails is removed
+    again: cut off, or, where others have appended behind it, as any other. The system tells of a failed write once to
+    each open file: so a call syncs by the one that was open when it appended.
 
 Why writers do not collide
     A writer locks the file itself. A rewrite leaves the waiting ones with the lock of a file that is no longer there;
@@ -20,22 +27,23 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import itertools
 import os
-import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ... import _log
 from ..._fs import abandoned_drafts, is_abandoned, remove_drafts, require_access, watch_forks
 from ..._record import RunRecord, document_text
-from ...errors import OtherFolderError
+from ...errors import EntropicError, IndexCorruptError, OtherFolderError
 from . import _format
 from ._content import Content
 from ._format import CLOSING, STORE_TABLE, TABLE, Document, Tables
-from ._insertion import Insertion
+from ._insertion import Insertion, SharedSync
 from ._io import end_of, read_all, require_file, stat_of
 from ._lines import LinesContent
+from ._offsets import MOST_TAIL_BYTES
 from ._reader import LineReader
 from ._removal import remove_in_place
 from ._rewrite import keep_beside, rewrite
@@ -43,8 +51,6 @@ from ._write_lock import Disturbed, WriteLock, with_lock, write_by_steps
 
 if TYPE_CHECKING:
     from ._recovery import Salvaged
-
-_BATCH_BYTES = 1 << 16
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -67,22 +73,19 @@ class LineWriter(Generic[T]):
         self._path = reader.path
         self.store_row = store_row
         self._durable = durable
-        self._waiting: list[Insertion] = []
-        watch_forks(self)
-
-    def after_fork(self) -> None:
-        """Other threads go on in the parent alone."""
-        self._waiting = []
+        self._syncs = SharedSync(self._path)
+        watch_forks(self._syncs)
 
     def append(self, documents: Iterable[Mapping[str, object]]) -> list[int]:
         """
-        Add runs at the end, in one write. When this returns they are there for everyone, and on disk if durable.
+        Add runs at the end, in one write. When this returns they are there for everyone, and on disk if durable; others
+        may see them before that.
 
         Returns:
             Their ids.
 
         Raises:
-            OSError: The file cannot be written; it is as it was before.
+            OSError: The file cannot be written or synced; these runs are not in it.
             IndexCorruptError: The file cannot be read; it is left untouched.
             OtherFolderError: Another process has given the file the identity of another folder at our place.
         """
@@ -96,17 +99,18 @@ class LineWriter(Generic[T]):
     def _insert(self, hashes: list[str], bodies: list[bytes]) -> list[int]:
         if not bodies:
             return []
-        insertion = Insertion(hashes, bodies, sys._getframe())
+        own = Insertion(hashes, bodies)
         try:
-            self._waiting.append(insertion)
-            with_lock(self._path, self._durable, lambda lock: self._append(lock, insertion))
+            then = functools.partial(self._syncs.bring_to_disk, own) if self._durable else None
+            with_lock(self._path, self._durable, lambda lock: self._append(lock, own), then)
+        except BaseException:
+            if own.text and not own.is_on_disk:
+                self._take_back(own)
+            raise
         finally:
-            insertion.end()
-            try:
-                self._waiting.remove(insertion)
-            except ValueError:
-                pass
-        return insertion.numbers
+            if self._durable:
+                self._syncs.drop(own)
+        return own.numbers
 
     def remove(self, keys: Collection[str], unwanted: Callable[[T], bool]) -> int:
         """
@@ -122,16 +126,12 @@ class LineWriter(Generic[T]):
                 return 0
 
         def change(lock: WriteLock) -> int:
-            content = self._content_to_write(lock.descriptor)
-            doomed = self._doomed(lock.descriptor, keys, unwanted)
-            if isinstance(content, LinesContent) and content.can_remove(lock.descriptor, doomed):
-                self.reader.distrust()
-                remove_in_place(lock, content, doomed, self._durable)
-                if content.is_last(lock.descriptor, max(doomed)):
-                    with self.reader.lock:
-                        content.note_removed(lock.descriptor)
-            elif doomed:
-                self._replace(lock, content, content.without(lock.descriptor, doomed), content.other_tables)
+            content = self._content_to_write(lock)
+            with (
+                self.reader.lock
+            ):  # of this content, by its bytes: what it finds out of tables of offsets is used again
+                doomed = self._doomed_in(content, lock.descriptor, keys, unwanted)
+            self._remove_from(lock, content, doomed)
             return len(doomed)
 
         return with_lock(self._path, self._durable, change)
@@ -149,7 +149,7 @@ class LineWriter(Generic[T]):
         """
 
         def rewrite(lock: WriteLock) -> R:
-            content = self._content_to_write(lock.descriptor)
+            content = self._content_to_write(lock)
             tables = content.tables(lock.descriptor)
             result = change(tables)
             lines = [_format.line(int(number), document) for number, document in tables.pop(TABLE, {}).items()]
@@ -226,43 +226,24 @@ class LineWriter(Generic[T]):
     # ---- the file, locked -------------------------------------------------------------------------------------------
 
     def _append(self, lock: WriteLock, own: Insertion) -> None:
-        """Append what this call was asked to, together with what other threads wait to append; one sync serves all."""
-        if own.is_done:
-            return
-        descriptor = lock.descriptor
-        content = self._content_to_write(descriptor)
-        lacks_identity = self._lacks_identity(content)
-        batch = self._batch(lock, own)
-        runs, texts, number = list[tuple[int, str]](), list[bytes](), content.last_number
-        for insertion in batch:
-            insertion.numbers = list(range(number + 1, number + 1 + len(insertion.bodies)))
-            runs += zip(insertion.numbers, insertion.hashes, strict=True)
-            texts += map(_format.numbered, insertion.numbers, insertion.bodies)
-            number += len(insertion.bodies)
-        if isinstance(content, LinesContent) and not lacks_identity:
-            place = content.end
-            self._append_lines(lock, content, texts)
-            self.reader.note_appended(descriptor, content, place, runs, texts)
+        content = self._content_to_write(lock)
+        texts = own.numbered(content.last_number + 1)
+        if isinstance(content, LinesContent) and not self._lacks_identity(content):
+            own.place, own.file = content.end, lock.file
+            own.text = self._append_lines(lock, content, texts)
+            if self._durable:
+                self._syncs.add(own)
+            runs = list(zip(own.numbers, own.hashes, strict=True))
+            self.reader.note_appended(lock.descriptor, content, own.place, runs, texts)
         else:
-            lines = _format.joined(itertools.chain(content.texts(descriptor), texts))
+            lines = _format.joined(itertools.chain(content.texts(lock.descriptor), texts))
             self._replace(lock, content, lines, content.other_tables)
-        for insertion in batch:
-            insertion.is_done = True
+            own.is_on_disk = True
 
-    def _batch(self, lock: WriteLock, own: Insertion) -> list[Insertion]:
-        """Our own, and what others wait with, up to a size. What fails, fails for us alone: they try it themselves."""
-        size, batch = own.size, [own]
-        own.taken_by = lock
-        for one in list(self._waiting):
-            if one is not own and one.is_free() and size + one.size <= _BATCH_BYTES:
-                one.taken_by = lock
-                batch.append(one)
-                size += one.size
-        return batch
-
-    def _content_to_write(self, descriptor: int) -> Content:
+    def _content_to_write(self, lock: WriteLock) -> Content:
         """What is in the file, by its bytes rather than by its size: what is not seen here would be written over."""
-        content = self.reader.current(descriptor)
+        descriptor = lock.descriptor
+        content = self.reader.current(descriptor, status=lock.status)
         if isinstance(content, LinesContent) and _is_closed_by_bytes(content, descriptor):
             return content
         content = self.reader.current(descriptor, end_of(descriptor))
@@ -270,9 +251,10 @@ class LineWriter(Generic[T]):
             raise OSError(errno.ESTALE, "The index is longer than its file system says", self._path)
         return content
 
-    def _append_lines(self, lock: WriteLock, content: LinesContent, texts: list[bytes]) -> None:
+    def _append_lines(self, lock: WriteLock, content: LinesContent, texts: list[bytes]) -> bytes:
+        """Write lines behind the last one; returns what stands there now, up to the closing bytes."""
         place, is_closed = content.end, content.closed
-        separator = b"\n" if content.is_bare else b",\n"
+        text = (b"\n" if content.is_bare else b",\n") + b",\n".join(texts)
         self.reader.distrust()
         if not is_closed:
             self._keep_torn_tail(lock.descriptor, place)
@@ -280,18 +262,38 @@ class LineWriter(Generic[T]):
             if not is_closed:
                 # First the cut, then the line: the other order could leave rubbish behind a good line.
                 lock.step(os.ftruncate, lock.descriptor, place)
-            write_by_steps(lock, separator + b",\n".join(texts) + CLOSING, place)
-            if self._durable:
-                os.fsync(lock.descriptor)
+            write_by_steps(lock, text + CLOSING, place)
         except Disturbed:
             raise
         except BaseException:
-            # Take it back: the closing bytes lay here before, so they need no new room on a full disk. Killed between
-            # the two, it leaves the beginning of a line, which is a torn one.
             with contextlib.suppress(OSError, Disturbed):
-                lock.step(os.ftruncate, lock.descriptor, place + len(CLOSING))
-                write_by_steps(lock, CLOSING, place)
+                _cut_off(lock, place)
             raise
+        return text
+
+    def _take_back(self, own: Insertion) -> None:
+        """Remove what was appended and could not be brought to disk; others may have appended behind it meanwhile."""
+
+        def change(lock: WriteLock) -> None:
+            content = self._content_to_write(lock)
+            self.reader.distrust()
+            if own.ends(content, lock.descriptor):
+                _cut_off(lock, own.place)
+            else:
+                self._remove_from(lock, content, own.places(content, lock.descriptor))
+
+        with contextlib.suppress(OSError, EntropicError):
+            with_lock(self._path, self._durable, change)
+
+    def _remove_from(self, lock: WriteLock, content: Content, doomed: list[int]) -> None:
+        """Remove runs at some places: in a large file where they stand, else by a rewrite without them."""
+        if isinstance(content, LinesContent) and content.can_remove(lock.descriptor, doomed):
+            self.reader.distrust()
+            remove_in_place(lock, content, doomed, self._durable)
+            with self.reader.lock:
+                content.note_removed(lock.descriptor, max(doomed))
+        elif doomed:
+            self._replace(lock, content, content.without(lock.descriptor, doomed), content.other_tables)
 
     def _keep_torn_tail(self, descriptor: int, place: int) -> None:
         """Keep a copy of what is about to be cut off, if anything is said in it."""
@@ -323,7 +325,15 @@ class LineWriter(Generic[T]):
         head = _format.head(self._row_beside(others), others)
         self.reader.distrust()
         pieces = itertools.chain([head], lines, [CLOSING])
-        rewrite(self._path, pieces, self._durable, lambda draft, target: lock.step(os.replace, draft, target))
+        size = rewrite(self._path, pieces, self._durable, lambda draft, target: lock.step(os.replace, draft, target))
+        if size > MOST_TAIL_BYTES:
+            self._keep_offsets(size)
+
+    def _keep_offsets(self, size: int) -> None:
+        """Note beside a file that was written anew where its lines are: we pay for that, not the next process."""
+        with contextlib.suppress(OSError, IndexCorruptError), self.reader.opened() as descriptor:
+            if descriptor is not None:
+                self.reader.ask(descriptor, lambda content: content.save_offsets(descriptor, size))
 
     def _row_beside(self, others: Tables) -> Document:
         """Our row; but the folder that relative paths belong to stays the one it was, for as long as it exists."""
@@ -359,6 +369,16 @@ class LineWriter(Generic[T]):
             folder = os.path.join(os.path.dirname(self._path), str(self.store_row.get("results_dir")))
             raise OtherFolderError(os.path.abspath(folder), f"the index {self._path!r}", lacks_identity=False)
         return True
+
+
+def _cut_off(lock: WriteLock, place: int) -> None:
+    """
+    End the file at a place where it once ended: the closing bytes lay there, and need no new room on a full disk.
+
+    Killed between the two steps, it leaves the beginning of a line, which is a torn one.
+    """
+    lock.step(os.ftruncate, lock.descriptor, place + len(CLOSING))
+    write_by_steps(lock, CLOSING, place)
 
 
 def _is_closed_by_bytes(content: LinesContent, descriptor: int) -> bool:

@@ -1,0 +1,80 @@
+"""How many worker processes a sweep is worth: each costs a fork, its first steps and its end, whatever it does."""
+
+from __future__ import annotations
+
+import math
+from time import monotonic
+
+_FIRST = 2
+# Of processor time, from its start to its end, where little is to be copied; measured is what it takes to begin.
+_LEAST_SECONDS = 0.025
+_PATIENCE = 3
+
+
+class Starts:
+    """
+    When another worker process is worth its start.
+
+    Two begin. As long as nothing is back after the time that it takes to start one, so many more are worth it: long
+    runs soon have all of them. Else it is judged by what is left: points that take no time are done before the third
+    would have begun.
+
+    Args:
+        count: How many there are at most.
+
+    Attributes:
+        wanted: How many are worth it.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.wanted = min(_FIRST, count)
+        self._count = count
+        self._start_seconds = _LEAST_SECONDS
+        self._left_seconds: float | None = None
+        self._heard_at = self._grew_at = monotonic()
+
+    def note_ready(self, seconds: float) -> None:
+        """A worker was there after so many seconds."""
+        self._start_seconds = max(_LEAST_SECONDS, seconds)
+        self._heard_at = self._grew_at = monotonic()
+
+    def note_back(self, seconds: float | None, left: int | None) -> None:
+        """
+        A batch is back: judge by it what is left.
+
+        Args:
+            seconds: What a point of it took; None if that tells nothing.
+            left: How many points are not handed out yet, if known.
+        """
+        self._heard_at = monotonic()
+        if seconds is None or left is None:
+            return
+        self._left_seconds = seconds * left
+        # Not by the first points that are back: what they took says little of the next ones.
+        if self._heard_at >= self._grew_at + self._start_seconds and self._are_worth(self.wanted + 1):
+            self._grow()
+
+    def seconds_until_more(self) -> float:
+        """How long to wait for a batch until that alone tells that more are worth it; infinite if there are all."""
+        if self.wanted >= self._count:
+            return math.inf
+        patience = self._start_seconds * (1 if self._left_seconds is None else _PATIENCE)
+        return max(self._heard_at + patience - monotonic(), 0.0)
+
+    def look(self) -> bool:
+        """Want more if no batch has come back for that long; tell whether that is so."""
+        is_due = self.seconds_until_more() == 0.0
+        if is_due:
+            self._left_seconds = None  # which was judged too short
+            self._grow()
+        return is_due
+
+    def _grow(self) -> None:
+        most = min(2 * self.wanted, self._count)
+        while self.wanted < most and self._are_worth(self.wanted + 1):
+            self.wanted += 1
+        self._heard_at = self._grew_at = monotonic()
+
+    def _are_worth(self, count: int) -> bool:
+        """Whether what is left ends earlier by one more, by more than that one costs."""
+        return self._left_seconds is None or self._left_seconds > self._start_seconds * count * (count - 1)
