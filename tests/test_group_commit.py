@@ -352,6 +352,20 @@ def test_a_power_cut_costs_no_run_that_was_reported(tmp_path: Path, sector: int)
                 kept.unlink()
 
 
+def test_a_power_cut_leaves_much_behind_a_gap(tmp_path: Path) -> None:
+    """The closing bytes of before are on disk, and most of what was written after them: it is found however much."""
+    path = tmp_path / "runs.json"
+    old = next(old for length in range(300, 900) if len(old := states(path, [length])[0]) % 512 < 2)
+    reported = TinyDBIndex(path).all()
+    TinyDBIndex(path).insert_many([make_record({"n": n, "text": "y" * 600}) for n in range(100, 500)])
+    end = len(old) // 512 * 512
+    path.write_bytes(old[:end] + path.read_bytes()[end:])
+
+    assert TinyDBIndex(path).all() == reported
+    TinyDBIndex(path).insert(OTHER)
+    assert TinyDBIndex(path).all() == [*reported, OTHER]
+
+
 def test_a_record_is_encoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For the index and the journal; what was encoded is not kept with it."""
     real, encoded = _record._document_text, list[RunRecord]()

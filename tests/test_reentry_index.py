@@ -191,6 +191,26 @@ def test_an_exception_at_any_line(new_index: Callable[[], TinyDBIndex], outer: s
     assert not _write_lock._attempts.all
 
 
+def test_a_process_is_forked_at_any_line(new_index: Callable[[], TinyDBIndex]) -> None:
+    """A child that goes on with the call, or fails in it, takes back nothing of its parent's."""
+    children: list[int] = []
+
+    def fork(index: TinyDBIndex) -> None:
+        children.append(os.fork())
+
+    files = frozenset({_insertion.__file__})  # what is done once the line is written
+    for where, index, raised in at_each_line_of(files, new_index, insert, fork, every=3):
+        if children[-1] == 0:
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(children[-1], 0)[1]) == 0, where
+        assert raised is None, where
+        expected = [0, 1, 2, 3, 10]
+        assert numbers(index) == numbers(TinyDBIndex(index.path)), where
+        assert numbers(index) in (expected, [*expected, 10]), where
+
+    assert len(children) > 3
+
+
 def test_a_call_at_any_line_of_an_index_in_memory() -> None:
     """The reference, too."""
     files = frozenset({sys.modules[MemoryIndex.__module__].__file__})

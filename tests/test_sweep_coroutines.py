@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 
 import entropic
 from entropic import Store, cached, grid
+from entropic._sweep import _coroutines
 from entropic.errors import ReentrantRunError, RunStopped, SweepError
 from entropic.reports import SweepProgress
 
@@ -176,6 +177,42 @@ def test_an_interrupt_ends_them(tmp_path: Path) -> None:
     assert error.rstrip().endswith("KeyboardInterrupt")
     with Store("results", "runs.json") as store:
         assert [record.params["n"] for record in store.list()] == [0]
+
+
+has_begun, may_go_on = threading.Event(), threading.Event()
+
+
+async def hold(n: int, result_path: Path) -> None:
+    has_begun.set()
+    may_go_on.wait(LONG_SECONDS)  # with the loop: what comes meanwhile, it hears of in one go
+    await asyncio.sleep(LONG_SECONDS)
+
+
+def test_what_is_cancelled_before_its_first_step_is_not_waited_for(
+    decorated: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interrupt that comes right after a point was handed out: nothing of that runs yet that could tidy up."""
+    call, cancels = _coroutines._Loop.call, []
+    has_begun.clear()
+    may_go_on.clear()
+
+    def noted(self: Any, function: Callable[..., Any], *args: Any) -> None:
+        call(self, function, *args)
+        if function.__name__ == "_cancel":
+            cancels.append(function)
+            may_go_on.set()
+
+    def points() -> Iterator[dict[str, Any]]:
+        yield {"n": 0}
+        has_begun.wait(LONG_SECONDS)
+        yield {"n": 1}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_coroutines._Loop, "call", noted)
+    with pytest.raises(KeyboardInterrupt):
+        decorated(hold).sweep(points(), concurrency=9, progress=False)
+
+    assert len(cancels) < 5, "until the time for tidying up was over"
 
 
 def test_they_share_with_others(store: Store, decorated: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,6 +128,8 @@ def test_how_many_workers_are_worth_their_start(monkeypatch: pytest.MonkeyPatch)
     clock = Clock()
     monkeypatch.setattr(_starts, "monotonic", clock)
     starts = _starts.Starts(8)
+    clock.now += 10.0  # the first points are drawn
+    starts.note_started()
     assert (starts.wanted, starts.look()) == (2, False)
 
     clock.now += 0.026

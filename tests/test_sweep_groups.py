@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from entropic import Store, cached
-from entropic._engine import _alarm, _group
+from entropic._engine import _alarm, _ending, _group
 from entropic.errors import IndexCorruptError, StoreWriteError, SweepError
 from entropic.index import TinyDBIndex
 
@@ -259,7 +259,7 @@ def test_each_run_that_cannot_be_recorded_says_where_its_result_is(store: Store,
 
     def damage(params: dict[str, Any], result_path: Path) -> None:
         write(params, result_path)
-        if params["n"] == 12:
+        if any(len(group._pending) > 1 for group in store._engine.writer.groups.values()):
             index.write_text("{ no index")
 
     with pytest.raises(SweepError) as caught:
@@ -417,6 +417,30 @@ def test_an_interrupt_while_a_group_is_recorded_comes_after_that(store: Store, m
     assert sorted(runs()) == list(range(20))
     assert recorded(store) == list(range(20))
     assert store.check().is_clean
+
+
+@pytest.mark.parametrize("is_long", [False, True], ids=["in a group", "by itself"])
+def test_an_interrupt_between_a_run_and_its_record_comes_after_that(
+    store: Store, monkeypatch: pytest.MonkeyPatch, is_long: bool
+) -> None:
+    """Its point does not run again, and its result is not kept aside."""
+    monkeypatch.setattr(_group, "_LONGEST_SECONDS", 0.0 if is_long else 3600.0)
+    real = _ending.Ending.complete
+
+    def complete(ending: Any, *arguments: Any, **options: Any) -> Any:
+        if len(runs()) > 5 and not Path("interrupted").exists():
+            Path("interrupted").write_text("")
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(ending, *arguments, **options)
+
+    monkeypatch.setattr(_ending.Ending, "complete", complete)
+
+    store.sweep(FEW, write, workers=1, progress=False)
+
+    assert Path("interrupted").exists()
+    assert sorted(runs()) == list(range(20))
+    assert recorded(store) == list(range(20))
+    assert store.failures() == []
 
 
 KEPT = """

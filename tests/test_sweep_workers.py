@@ -677,6 +677,15 @@ def test_an_interrupt_keeps_what_is_done(start: Any, reach: str) -> None:
     assert {n for n, _ in read(begun)} == set(range(4, 12))
 
 
+def test_an_interrupt_that_comes_in_a_fork_is_not_lost(start: Any) -> None:
+    """Python calls what is registered for forks in a way that drops it; the sweep would go on to its end."""
+    hook = "os.register_at_fork(after_in_parent=lambda: signal.raise_signal(signal.SIGINT))"
+    printed, complaints = start(INTERRUPTED.replace("    try:\n", f"    {hook}\n    try:\n")).communicate(timeout=120)
+
+    assert printed == "interrupted\n"
+    assert "Exception ignored" not in complaints
+
+
 def test_workers_do_not_outlive_a_killed_parent(start: Any) -> None:
     """They see their pipe close when they have ended what they were at."""
     process = start(INTERRUPTED.replace("time.sleep(600)", "time.sleep(0.2)"), "slowly")

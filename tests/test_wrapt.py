@@ -125,6 +125,10 @@ AFTERWARDS = {
         "import asyncio as one; assert one.run == 7; assert one.late == 8; two = None"
     ),
     "looked at": "import wrapt; assert 'run' in dir(wrapt.synchronization.asyncio); import asyncio as one; two = None",
+    "sent by value": (
+        "import pickle, wrapt; late = vars(wrapt.synchronization)['asyncio']; two = None\n"
+        "one = pickle.loads(pickle.dumps(late)); assert one.run is late.run"
+    ),
     "pickled": (
         "import asyncio as one, pickle, wrapt, inspect; two = None\n"
         "assert pickle.loads(pickle.dumps(one.Queue)) is one.Queue\n"
@@ -246,3 +250,35 @@ def test_other_forms_of_wrapt(case: str, tmp_path: Path) -> None:
 
     expected = {"missing": "broken", "unlike": "module 'wrapt' has no attribute 'FunctionWrapper'"}
     assert answer.stdout.splitlines() == [expected[case], "True"]
+
+
+PURE = """
+import inspect, wrapt
+from pathlib import Path
+from entropic import Store, cached
+
+assert wrapt.FunctionWrapper.__module__ == "wrapt.wrappers"
+store = Store("results", "runs.json", file_suffix=".txt")
+
+@cached(store)
+def simulate(n: int, *, result_path: Path) -> None:
+    result_path.write_text(str(n))
+
+class Study:
+    @cached(store, ignore=("self",))
+    def simulate(self, n: int, *, result_path: Path) -> None:
+        result_path.write_text(str(n))
+
+assert [simulate(1).result_path.read_text(), Study().simulate(2).result_path.read_text()] == ["1", "2"]
+assert (simulate(1), simulate.cache_info().hits) == (simulate.retrieve(1), 1)
+assert str(inspect.signature(simulate)) == "(n: int) -> None" == str(inspect.signature(Study().simulate))
+assert set(simulate.__annotations__) == {"n", "result_path", "return"} == set(Study.simulate.__annotations__)
+"""
+
+
+def test_wrapt_without_its_extension() -> None:
+    """As it is installed where no compiler is: functions and methods are decorated all the same."""
+    environment = {**os.environ, "WRAPT_DISABLE_EXTENSIONS": "1"}
+    done = subprocess.run([sys.executable, "-c", PURE], capture_output=True, text=True, env=environment)
+
+    assert done.returncode == 0, done.stderr

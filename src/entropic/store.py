@@ -282,8 +282,8 @@ class Store:
             executor: Where to run: anything with a ``submit``, such as a thread or process pool of
                 `concurrent.futures`, a dask ``Client``, or an executor of submitit. Without one, and without
                 *workers*, points run one after the other, here.
-            workers: Run in so many processes of our own, -1 for one on each processor. If one dies, what it had in
-                hand is tried again.
+            workers: Run in up to so many processes of our own, -1 for one on each processor; they are started as runs
+                are worth it. If one dies, what it had in hand is tried again.
             batch_seconds: How long a batch of points should take: points of short runs travel together, as many as
                 fill this time, judged by those that have run. By default 0.2, and 120 where each batch is a job
                 of a batch system (submitit, executorlib on a cluster).

@@ -29,6 +29,7 @@ def sweeps(population: Population, scratch: Path, effort: Effort) -> list[Sectio
     return [
         _cached_points(population, effort),
         *(section for workers in _WORKERS for section in _new_points(scratch / f"{workers}", effort, workers)),
+        *(section for workers in _WORKERS for section in _first_points(scratch / f"first{workers}", effort, workers)),
         _same_points(scratch, effort, run_seconds=0.0),
         _same_points(scratch, effort, run_seconds=0.02),
         _shared_points(scratch, effort),
@@ -102,6 +103,31 @@ def _new_points(scratch: Path, effort: Effort, workers: int) -> list[Section]:
         section = Section(f"New trivial runs on {workers} workers", _PEER_POOL, goal="durable=False < 1x, else < 2x")
         section.add(f"{count} runs", in_turn(contenders, effort.slow_turns))
     return [section]
+
+
+def _first_points(scratch: Path, effort: Effort, workers: int) -> list[Section]:
+    """The same in processes of which this is the first sweep, and the second: where workers live on, they are warm."""
+    if optional("joblib") is None:
+        return []
+    count = min(400, effort.sweep_points)
+    contenders = {_PEER_POOL: "joblib", "sweep, durable=False": "quick", "sweep": "durable"}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
+    for turn in range(effort.slow_turns):
+        for name, how in contenders.items():
+            folder = scratch / f"{how}{turn}"
+            folder.mkdir(parents=True)
+            times[name].append(_first_and_second(how, folder, workers, count))
+    section = Section(f"{count} new trivial runs on {workers} workers, in a new process", _PEER_POOL)
+    for place, column in enumerate(("first time", "second time")):
+        section.add(column, {name: median(both[place] for both in several) for name, several in times.items()})
+    return [section]
+
+
+def _first_and_second(how: str, folder: Path, workers: int, count: int) -> tuple[float, float]:
+    command = python(CHILDREN / "new_points.py", how, folder, str(workers), str(count))
+    said = subprocess.run(command, check=True, capture_output=True, text=True, env=ENVIRONMENT).stdout
+    first, second = map(float, said.split())
+    return first, second
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from .._results import Journal
+from .. import _results
 from ..index import adapt, is_index_file, open_index, remembered_folder
 from ..store import Store, store_without_folder
 
@@ -68,7 +68,7 @@ def lost_index(results: str | None) -> str:
         click.UsageError: There were several in the current folder.
     """
     folder = Path(results or "results")
-    names = {entry.index for entry in Journal(folder, "").entries()}
+    names = {entry.index for entry in _results.Journal(folder, "").entries()}
     places = [os.path.normpath(folder.absolute() / name) for name in names if not is_url(name)]
     here = sorted(os.path.basename(place) for place in places if os.path.dirname(place) == os.getcwd())
     if len(here) > 1:

@@ -7,6 +7,7 @@ from .._fs import door
 if TYPE_CHECKING:
     from ._end_time import time_left
     from ._exit import STOPPED, stopped
+    from ._interrupts import worker_interrupts
     from ._progress import report_progress
     from ._run import NOTE_VARIABLE, CurrentRun, inherited_descriptors, note_for_programs, note_use, watch_runs
     from ._signals import StopRequests
@@ -30,6 +31,7 @@ __all__ = [
     "stopped",
     "time_left",
     "watch_runs",
+    "worker_interrupts",
 ]
 
 __getattr__, __dir__ = door(
@@ -37,6 +39,7 @@ __getattr__, __dir__ = door(
     {
         "_end_time": "time_left",
         "_exit": "STOPPED stopped",
+        "_interrupts": "worker_interrupts",
         "_progress": "report_progress",
         "_run": "NOTE_VARIABLE CurrentRun inherited_descriptors note_for_programs note_use watch_runs",
         "_signals": "StopRequests",

@@ -10,6 +10,7 @@ from typing import NoReturn
 from ..errors import RunStopped
 from ._end_time import moment_text, time_left
 from ._exit import stopped
+from ._interrupts import worker_interrupts
 from ._run import current_run
 from ._signals import signals
 
@@ -42,6 +43,8 @@ class hearing_signals:
 
     def hold(self) -> None:
         """The run has ended: in a worker process, signals wait from now on until its result is recorded."""
+        if signals.spare_results:
+            worker_interrupts.hold()
         self._has_held = signals.hold()
 
 

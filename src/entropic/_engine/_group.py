@@ -16,7 +16,7 @@ import copy
 import functools
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ._recorder import Recorder
 
 _LONGEST_SECONDS = LEAST_SECONDS
+_BETWEEN_RUNS_SECONDS = 0.01
 _MOST_RUNS = 64
 
 
@@ -43,8 +44,9 @@ class RunGroup:
     """
     Records the short runs of one thread together, from the begin of a block to its end.
 
-    They are recorded once the first has waited for 50 ms, though another run may be at work by then; when there are
-    many; before a run looks up or makes another one; when a signal is about to end the process; and at the end.
+    They are recorded once the first has waited for 40 ms, between two runs, or for 50, beside one that is at work; when
+    there are many; before a run looks up or makes another one; when a signal is about to end the process; and at the
+    end.
 
     Args:
         engine: What the runs are of.
@@ -96,8 +98,12 @@ class RunGroup:
                 return record
             group = None if work.traits.takes_checkpoint else self
             run = Run(engine.recorder, key, work, metadata, policy, look.found, flight=flight, group=group)
-            with run, self._interim():
-                run.returned = work(run.path)
+            with run:
+                try:
+                    self._begin_interim()
+                    run.returned = work(run.path)
+                finally:
+                    self._end_interim()
         return run if run.is_pending else run.record
 
     def settled(self, obtained: Any) -> RunRecord:
@@ -165,19 +171,18 @@ class RunGroup:
         """Whether to record what is pending before another run; or to let signals through, if that has been done."""
         if not self._pending:
             return self._hearing is not None
-        return len(self._pending) >= _MOST_RUNS or monotonic() >= self._due
+        # A little earlier than the alarm: the other thread, beside a run, takes longer, and holds that up.
+        return len(self._pending) >= _MOST_RUNS or monotonic() >= self._due - _BETWEEN_RUNS_SECONDS
 
-    @contextlib.contextmanager
-    def _interim(self) -> Iterator[None]:
+    def _begin_interim(self) -> None:
         """While another run is at work, what is pending is recorded when it is due, or a signal has come."""
         self._is_running = True
-        try:
-            if self._pending and self._hearing is not None:
-                interim_work(self.commit)
-            yield
-        finally:
-            self._is_running = False
-            interim_work(None)
+        if self._pending and self._hearing is not None:
+            interim_work(self.commit)
+
+    def _end_interim(self) -> None:
+        self._is_running = False
+        interim_work(None)
 
 
 def record_together(recorder: Recorder, runs: Sequence[Run]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import _log
-from .._current import CurrentRun, hearing_signals
+from .._current import CurrentRun, hearing_signals, worker_interrupts
 from .._fs import LateModule, warn
 from .._record import RunRecord
 from ..errors import ResultOpenWarning
@@ -128,6 +128,13 @@ class Run:
         if error is not None:
             self._fail(error)
             return
+        try:
+            self._finish()
+        finally:
+            worker_interrupts.release()
+
+    def _finish(self) -> None:
+        """Have the result recorded, now or together with others."""
         try:
             self._stop()
             self._complete()

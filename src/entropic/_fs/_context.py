@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from contextvars import Token
 from typing import Any
 
@@ -14,5 +13,7 @@ def reset_value(token: Token[Any]) -> None:
     The block of a coroutine that the collector ends is left in another context. There the variable stays as it is: its
     value was never that of the block.
     """
-    with contextlib.suppress(ValueError):  # it was set in another context
+    try:
         token.var.reset(token)
+    except ValueError:  # it was set in another context
+        pass

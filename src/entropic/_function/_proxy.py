@@ -31,7 +31,12 @@ T2 = TypeVar("T2")
 # What looks at the annotations of a class, as tools for documentation do, leaves some in it; they would hide those of
 # the function. So each class has what the proxy has for them.
 _ANNOTATIONS: Any = next(
-    vars(kind)["__annotations__"] for kind in reversed(wrapt.FunctionWrapper.__mro__) if "__annotations__" in vars(kind)
+    (
+        vars(kind)["__annotations__"]
+        for kind in reversed(wrapt.FunctionWrapper.__mro__)
+        if "__annotations__" in vars(kind)
+    ),
+    {},  # of wrapt without its extension, where each proxy has its own
 )
 
 _ANSWERS_DEPEND_ON = ("version", "ignore", "load", "save", "suffix", "added", "renamed", "removed")

@@ -57,6 +57,9 @@ class _LateImport(ModuleType):
     def __dir__(self) -> list[str]:
         return dir(_imported(self))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return __import__, (vars(self)["_self_name"],)  # for who sends functions of wrapt by value
+
 
 def _imported(late: _LateImport) -> ModuleType:
     own = vars(late)

@@ -8,11 +8,9 @@ by one process each.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import sys
-from collections.abc import Iterator
 from contextvars import ContextVar
 
 from .._fs import reset_value
@@ -56,14 +54,14 @@ def refuse_ranks() -> None:
         raise SeveralRanksError(count)
 
 
-@contextlib.contextmanager
-def independent_ranks() -> Iterator[None]:
+class independent_ranks:
     """In the block, each rank works by itself."""
-    token = _are_independent.set(True)
-    try:
-        yield
-    finally:
-        reset_value(token)
+
+    def __enter__(self) -> None:
+        self._token = _are_independent.set(True)
+
+    def __exit__(self, *exception: object) -> None:
+        reset_value(self._token)
 
 
 def _size_of_world() -> int:

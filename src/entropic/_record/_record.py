@@ -230,8 +230,10 @@ class RunRecord:
         source = own.get("_copied_from", self)
         # What is pickled is a copy: that of a lazy one need not be made before. Nor is the path, which is a text there.
         state = {name: own[name] if name in own else getattr(source, name) for name in _PICKLED}
-        state["_path"] = path_text(self)
-        return state
+        given = own.get("result_path", source.__dict__.get("result_path"))
+        if given is None or isinstance(given, Path):
+            return {**state, "_path": path_text(self)}
+        return {**state, "result_path": given}  # a text, say: it stays one
 
 
 RunRecord.__module__ = "entropic.record"

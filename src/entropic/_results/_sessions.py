@@ -139,8 +139,7 @@ class _End(NamedTuple):
         is_ours = is_descriptor_of(self.descriptor, self.identity)
         if os.getpid() == self.owner:
             for folder in self.spare:
-                with contextlib.suppress(OSError):
-                    remove(Path(folder))
+                _remove_emptied(folder)
             with contextlib.suppress(OSError):
                 os.unlink(self.path)
             if is_ours:
@@ -149,6 +148,15 @@ class _End(NamedTuple):
         if is_ours:
             with contextlib.suppress(OSError):
                 self.close()
+
+
+def _remove_emptied(folder: str) -> None:
+    """Remove a folder in which there should be nothing any more; of a short sweep, many end with each worker."""
+    try:
+        os.rmdir(folder)
+    except OSError:
+        with contextlib.suppress(OSError):
+            remove(Path(folder))
 
 
 def holder_of(layout: Layout, params_hash: str) -> str:

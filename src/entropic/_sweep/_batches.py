@@ -40,6 +40,8 @@ class Batches:
         capacity = self._workers.capacity()
         if not under_way:
             self._asked_at = monotonic()
+        if self._seconds == 0.0:  # none is back: one more for each would be as small
+            capacity = min(capacity, self._workers.count())
         return under_way < (min(capacity, _FIRST_BATCHES) if self.is_measuring() else capacity)
 
     def patience(self) -> float | None:

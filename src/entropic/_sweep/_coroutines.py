@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import queue
 import threading
 import time
@@ -52,7 +53,7 @@ class Coroutines:
         self._subject = subject
         self._count = count
         self._returned: queue.SimpleQueue[Returned] = queue.SimpleQueue()
-        self._under_way: dict[str, asyncio.Task[None] | None] = {}
+        self._under_way: dict[str, asyncio.Task[Reported | BaseException] | None] = {}
         self._loop: _Loop | None = None
 
     def capacity(self) -> int:
@@ -74,8 +75,6 @@ class Coroutines:
                 found.append(self._returned.get(timeout=timeout))
             while True:
                 found.append(self._returned.get_nowait())
-        for one in found:
-            del self._under_way[one.number]
         return found
 
     def give_up(self) -> None:
@@ -103,20 +102,27 @@ class Coroutines:
     # ---- in the thread of the loop ----------------------------------------------------------------------------------
 
     def _begin(self, points: Points) -> None:
-        self._under_way[points.number] = asyncio.get_running_loop().create_task(self._work(points))
+        task = asyncio.get_running_loop().create_task(self._work(points))
+        self._under_way[points.number] = task
+        task.add_done_callback(functools.partial(self._hand_back, points.number))
+
+    def _hand_back(self, number: str, task: asyncio.Task[Reported | BaseException]) -> None:
+        # Here, since an interrupt may have the caller lose what it has just taken from the queue.
+        del self._under_way[number]
+        # One that is cancelled before its first step is never in its code.
+        outcome = asyncio.CancelledError() if task.cancelled() else task.result()
+        self._returned.put(Returned(number, outcome))
 
     def _cancel(self) -> None:
         for task in list(self._under_way.values()):
             if task is not None:
                 task.cancel()
 
-    async def _work(self, points: Points) -> None:
-        outcome: Reported | BaseException
+    async def _work(self, points: Points) -> Reported | BaseException:
         try:
-            outcome = Reported(await self._reports_of(points), this_process())
+            return Reported(await self._reports_of(points), this_process())
         except BaseException as error:  # cancelled by `interrupt`
-            outcome = error
-        self._returned.put(Returned(points.number, outcome))
+            return error
 
     async def _reports_of(self, points: Points) -> list[Report]:
         reports: list[Report] = []

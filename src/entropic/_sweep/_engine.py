@@ -161,6 +161,7 @@ class Sweep:
                     return
                 self._elsewhere.tell_waiting()
                 self._pause()
+        self._count()
 
     # ---- asking -----------------------------------------------------------------------------------------------------
 
@@ -183,7 +184,6 @@ class Sweep:
         elif self._queue is not None:
             self._keep(asked)
             self._queue.put(asked)
-            self._count()
         else:
             self.counts.running = 1
             # Not SystemExit: it may be a signal to us all.
@@ -210,7 +210,7 @@ class Sweep:
 
     def _keep_up(self) -> Iterator[Outcome]:
         """Take what is back; wait while there is no room for more; and let no worker idle beside a batch half full."""
-        self.tick()
+        self._tell()
         if self._queue is not None:
             yield from self._taken(self._queue.returned(0))
         while self._is_full():
@@ -228,13 +228,17 @@ class Sweep:
         else:
             seconds = min(self._queue.patience() or self._tick_seconds(), self._elsewhere.seconds_until_due())
             yield from self._taken(self._queue.returned(None if seconds == math.inf else seconds))
-            self.tick()
+            self._tell()
             self._queue.fill()
         if self._elsewhere.is_due():
             yield from self._look_back()
 
     def _pause(self) -> None:
         time.sleep(min(self._elsewhere.seconds_until_due(), self._tick_seconds(), self._limits.seconds_left()))
+        self._tell()
+
+    def _tell(self) -> None:
+        self._count()
         self.tick()
 
     def _tick_seconds(self) -> float:
@@ -251,7 +255,6 @@ class Sweep:
             if not is_over:
                 continue
             self._elsewhere.remove(asked)
-            self._count()
             if record is not None:
                 self._subject.note(False)
                 yield from self._answered(asked, record, is_ours=False)
@@ -354,7 +357,6 @@ class Sweep:
         """Another runs it: it is looked at again later, with whatever asks for it until then."""
         self._keep(asked)
         self._elsewhere.add(asked)
-        self._count()
 
     def _skip(self, asked: Asked) -> None:
         """It would not be done in time; nor is whatever asks for it later."""
@@ -385,7 +387,6 @@ class Sweep:
 
     def _forget(self, asked: Asked) -> None:
         if self._asked.pop(asked.key.params_hash, None) is not None:
-            self._count()
             self._others -= len(asked.others)
 
     def _count(self) -> None:

@@ -21,19 +21,19 @@ from collections.abc import Sequence
 from multiprocessing import connection
 from typing import Any
 
-from .._current import StopRequests, spare_results, stopped, watch_runs
+from .._current import StopRequests, interrupts_held_off, spare_results, stopped, watch_runs, worker_interrupts
 from ..errors import EntropicError, sendable
+from ._handshake import NotSeen
 from ._process_tree import kill_tree
 from ._reporting import work_through
 from ._run_limits import RunLimits
 from ._starts import Starts
 from ._supervision import Begun, Ended, Gate, RunOfWorker, Supervisor, WatchedRuns
-from ._tasks import BATCH_SECONDS, NotStarted, PackedTask, Points, Reported, Task, mean_seconds
+from ._tasks import BATCH_SECONDS, NotStarted, PackedTask, Points, Reported, Task
 from ._workers import BATCHES_A_WORKER, LARGEST_BATCH, Died, Returned, Stopped
 
 _GRACE_SECONDS = 5.0
 _INSIST_SECONDS = 1.2
-_ONE_INTERRUPT_SECONDS = 1.0
 _LOOK_SECONDS = 1.0
 _GLANCE_SECONDS = 0.05
 
@@ -81,7 +81,7 @@ class Processes:
         return BATCHES_A_WORKER * self._starts.wanted
 
     def count(self) -> int:
-        return self._count
+        return self._starts.wanted
 
     def submit(self, points: Points) -> None:
         self._waiting.append(points)
@@ -170,19 +170,26 @@ class Processes:
 
     def _hand_out(self) -> None:
         while self._waiting and (self._idle or len(self._busy) < self._starts.wanted):
-            worker = self._idle.pop() if self._idle else self._started()
-            points = self._waiting.popleft()
-            self._busy[worker.pipe] = worker
-            worker.begin(points)
+            if self._idle:
+                self._begin(self._idle.pop())
+                continue
+            self._prepare()
+            # Python drops an interrupt that comes while it forks: what it calls after that cannot fail.
+            with interrupts_held_off():
+                others = [worker.pipe for worker in self._busy.values()]
+                self._begin(_Worker(self._context, self.task, others, self.limits))
+                self._starts.note_started()
 
-    def _started(self) -> _Worker:
+    def _begin(self, worker: _Worker) -> None:
+        self._busy[worker.pipe] = worker
+        worker.begin(self._waiting.popleft())
+
+    def _prepare(self) -> None:
         if not self._is_prepared and self._context.get_start_method() == "fork":
             self._is_prepared = True
             self.task.subject.prepare()
         if self._requests is None and self.task.subject.takes_checkpoint():
             self._requests = StopRequests()
-        others = [worker.pipe for worker in (*self._idle, *self._busy.values())]
-        return _Worker(self._context, self.task, others, self.limits)
 
     def _take_back(self, worker: _Worker) -> Returned | None:
         """What a worker has said of its batch; None if that was only that it is there, or how its run stands."""
@@ -237,10 +244,16 @@ class _Worker:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has died: seen when we wait for it
             self.pipe.send_bytes(packed)
 
-    def seconds_of(self, outcome: Reported | BaseException) -> float | None:
-        """What a point of a batch took it; None of its first, with which all that it does comes for the first time."""
+    def seconds_of(self, outcome: object) -> float | None:
+        """
+        How much of a processor a point of a batch took it; None if that tells nothing.
+
+        As that of its first, with which all that it does comes for the first time.
+        """
         has_worked, self._has_worked = self._has_worked, True
-        return mean_seconds(outcome.reports) if has_worked and isinstance(outcome, Reported) else None
+        if not has_worked or not isinstance(outcome, Reported) or not outcome.reports:
+            return None
+        return outcome.cpu_seconds / len(outcome.reports)
 
     def kill(self) -> None:
         """Kill it; if it is supervised, with all that it has started, also if it is gone itself."""
@@ -317,9 +330,9 @@ def _serve(
         gc.freeze()  # what the collector looks through is copied, page by page: not all that was forked
     if gate is not None:
         watch_runs(WatchedRuns(pipe, gate, measures=measures))
-    signal.signal(signal.SIGINT, _Interrupts())
-    spare_results()
     with contextlib.suppress(KeyboardInterrupt, EOFError, BrokenPipeError, ConnectionResetError):
+        worker_interrupts.catch()
+        spare_results()
         pipe.send(_READY)
         while (message := pipe.recv_bytes()) != _END:
             pipe.send(_answer(task, message))
@@ -327,25 +340,10 @@ def _serve(
         task.loaded().subject.close()
 
 
-class _Interrupts:
-    """
-    Interrupts that come close together are one: a terminal's, and the one that the sweep sends, which must not
-    interrupt the tidying up. A late one means that the run is still at work: code that cannot fail, such as a
-    ``__del__``, may have swallowed the first.
-    """
-
-    def __init__(self) -> None:
-        self._last = -math.inf
-
-    def __call__(self, number: int, frame: object) -> None:
-        now = time.monotonic()
-        if now - self._last > _ONE_INTERRUPT_SECONDS:
-            self._last = now
-            raise KeyboardInterrupt
-
-
-def _answer(task: Task | PackedTask, message: bytes) -> Reported | BaseException:
+def _answer(task: Task | PackedTask, message: bytes) -> Reported | NotStarted | NotSeen | BaseException:
+    began = time.process_time()
     try:
-        return work_through(task, pickle.loads(message))
+        outcome = work_through(task, pickle.loads(message))
     except Exception as error:  # it, or a class of a point's, cannot be imported here
         return sendable(error)
+    return outcome._replace(cpu_seconds=time.process_time() - began) if isinstance(outcome, Reported) else outcome

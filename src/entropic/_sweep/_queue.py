@@ -12,7 +12,7 @@ from .. import _log
 from ..errors import JobLostError
 from ._batches import Batches
 from ._outcomes import Asked
-from ._tasks import Points, Report, mean_seconds
+from ._tasks import Points, Report
 from ._workers import Died, Stopped, Workers, new_number
 
 _LINGER_SECONDS = 0.01
@@ -141,6 +141,6 @@ class Queue:
         """Judge by what has been run how many points make a batch, with so many of the sweep left, if known."""
         self._refusals = 0 if reports else self._refusals
         self._workers.points_left = left
-        seconds = mean_seconds(reports)
-        if seconds is not None:
-            self._batches.adapt(seconds, left)
+        seconds = [report.seconds for report in reports if not report.left]
+        if seconds:
+            self._batches.adapt(sum(seconds) / len(seconds), left)

@@ -16,7 +16,8 @@ class Starts:
     When another worker process is worth its start.
 
     Two begin. As long as nothing is back after the time that it takes to start one, so many more are worth it: long
-    runs soon have all of them. Else it is judged by what is left: points that take no time are done before the third
+    runs, or runs that wait for something, soon have all of them. Else it is judged by what is left, and by how much of
+    a processor a point takes, which a busy machine makes no longer: points that take no time are done before the third
     would have begun.
 
     Args:
@@ -33,6 +34,10 @@ class Starts:
         self._left_seconds: float | None = None
         self._heard_at = self._grew_at = monotonic()
 
+    def note_started(self) -> None:
+        """A worker was started: nothing can have come back before."""
+        self._heard_at = monotonic()
+
     def note_ready(self, seconds: float) -> None:
         """A worker was there after so many seconds."""
         self._start_seconds = max(_LEAST_SECONDS, seconds)
@@ -43,7 +48,7 @@ class Starts:
         A batch is back: judge by it what is left.
 
         Args:
-            seconds: What a point of it took; None if that tells nothing.
+            seconds: How much of a processor a point of it took; None if that tells nothing.
             left: How many points are not handed out yet, if known.
         """
         self._heard_at = monotonic()

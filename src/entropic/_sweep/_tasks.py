@@ -56,12 +56,6 @@ class Report(NamedTuple):
         return error
 
 
-def mean_seconds(reports: Sequence[Report]) -> float | None:
-    """What a point took of those that were not left to others; None if that is all of them."""
-    seconds = [report.seconds for report in reports if not report.left]
-    return sum(seconds) / len(seconds) if seconds else None
-
-
 LATE = Report(False, 0.0, left="late")
 
 
@@ -78,12 +72,14 @@ class Reported(NamedTuple):
         process: Which process it is.
         warned: What it warns of.
         unseen: If it has stopped because it does not see any more what all share: what that is.
+        cpu_seconds: How much of a processor the batch took it; said by worker processes of our own.
     """
 
     reports: Sequence[Report]
     process: tuple[str, int]
     warned: Sequence[Warning] = ()
     unseen: NotSeen | None = None
+    cpu_seconds: float = 0.0
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Of reports there are many: as plain tuples, they take a third of the time.

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TextIO, overload
 
-from .._fs import replacing
+from .. import _fs
 from .._record import RunRecord, flatten
 from ..hashing import canonical
 from ..query import Selection, Where, fields_of, predicate
@@ -225,7 +225,7 @@ class RecordList(list[RunRecord]):
         if not isinstance(path, (str, os.PathLike)):
             path.write(text)
             return None
-        with replacing(path, or_in_place=True) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
+        with _fs.replacing(path, or_in_place=True) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
             file.write(text)
         return None
 
@@ -333,5 +333,5 @@ def write_page(
         **following: For a page that follows what runs: ``under_way`` and ``refresh_seconds`` of `page.make_page`.
     """
     text = runs._page_text(os.path.dirname(os.path.abspath(path)), title, embed_up_to_bytes, **following)
-    with replacing(path, or_in_place=True) as draft, open(draft, "w", encoding="utf-8") as file:
+    with _fs.replacing(path, or_in_place=True) as draft, open(draft, "w", encoding="utf-8") as file:
         file.write(text)

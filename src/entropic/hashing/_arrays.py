@@ -65,7 +65,21 @@ def _moment(value: Any) -> Tagged:
 
 
 def _dtype(value: Any) -> Tagged:
-    return Tagged("$dtype", _dtype_text(value))
+    # By itself it says how bytes are to lie: what is not in the order of this machine is told as big-endian, anywhere.
+    return Tagged("$dtype", _layout(value if sys.byteorder == "little" else value.newbyteorder("S")))
+
+
+def _layout(dtype: Any) -> str:
+    """What a dtype says of its bytes: their order, and where its fields are if these do not stand side by side."""
+    if dtype.subdtype is not None:
+        base, shape = dtype.subdtype
+        return f"({_layout(base)}, {shape})"
+    if dtype.names is None:
+        return dtype.str if dtype.kind not in "OT" and library_of(dtype.type) == "numpy" else _dtype_text(dtype)
+    if dtype == _without_padding(dtype):
+        return repr(dtype.descr)
+    fields = [(name, *map(_layout, dtype.fields[name][:1]), *dtype.fields[name][1:]) for name in dtype.names]
+    return f"{fields!r} in {dtype.itemsize}"
 
 
 def _seed_sequence(value: Any) -> Tagged:

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from .. import errors
 from .._fs import NamedTuple
-from ..errors import NotRecordedError, ParameterNameError
 from ._conditions import And, Comparison, Condition, Where
 from ._evaluate import ALIASES, CONTAINERS, MISSING, look_up, place_in_order
 from ._param import condition_of
@@ -58,7 +58,7 @@ class Selection(NamedTuple):
         names = (order_by,) if isinstance(order_by, str) else tuple(order_by or ())
         for name in names:
             if not isinstance(name, str):
-                raise ParameterNameError(repr(name), "names to order by are text.")
+                raise errors.ParameterNameError(repr(name), "names to order by are text.")
         if limit is not None and (isinstance(limit, bool) or not hasattr(limit, "__index__")):
             raise TypeError(f"Cannot limit the list to {limit!r}: a limit is a number of runs.")
         if limit is not None and limit < 0:
@@ -86,9 +86,9 @@ class Selection(NamedTuple):
             raise self.unknown_place()
         return arranged[places[-1] + 1 :]
 
-    def unknown_place(self) -> NotRecordedError:
+    def unknown_place(self) -> errors.NotRecordedError:
         """The error that there is no such run to begin behind, as it was when it was listed."""
-        return NotRecordedError("", str(self.after.params_hash), "begin a page behind", _NO_PLACE)
+        return errors.NotRecordedError("", str(self.after.params_hash), "begin a page behind", _NO_PLACE)
 
 
 def in_order(runs: Iterable[R], names: Sequence[str], fields: Callable[[R], Mapping[str, Any]]) -> list[R]:

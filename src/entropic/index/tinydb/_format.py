@@ -27,7 +27,6 @@ OPENING = b'"_default": {'
 CLOSING = b"\n}}\n"
 
 _LINE_BEGINS = b'": {'
-_LAST_LINE_ENDS = b"}\n"  # the others in a comma
 _BEGUN_LINE = rb'("\d*("(:( (\{.*)?)?)?)?)?\}*'  # compiled when a torn line is found, not for a hit
 _SHOWN_RUN = rb'"(\d{1,18})": \{"params_hash": "([ -!#-\[\]-~]*)"[^\n]*\}'  # likewise, when a file has grown
 BLANKS = b" \t"
@@ -255,9 +254,9 @@ class Damage(Exception):
         self.text = text
 
 
-def has_gap(tail: bytes) -> bool:
-    """Whether the end of a file may hold what was never synced, with more behind it; see `unsynced_at`."""
-    return b"\0" in tail or -1 < tail.find(_LAST_LINE_ENDS) < len(tail) - len(_LAST_LINE_ENDS + CLOSING[1:])
+def has_gap(piece: bytes, offset: int) -> bool:
+    """Whether something in a piece of a file may never have been synced, with more behind it; see `unsynced_at`."""
+    return b"\0" in piece or _left_over(piece, offset) >= 0
 
 
 def unsynced_at(tail: bytes, offset: int) -> int:
@@ -267,24 +266,25 @@ def unsynced_at(tail: bytes, offset: int) -> int:
     Of what is appended, in one go or by several writers, a power cut leaves each sector as it was after some write, and
     any before any other. What stands between two that do not fit is zeros, or closing bytes of before, up to the end of
     a sector.
-
-    Args:
-        tail: Begins where a line ends.
-        offset: Where in the file.
     """
-    closed = (0, tail.find(_LAST_LINE_ENDS) + 1)
-    gaps = [place for place in closed if _is_left_over(tail, offset, place)]
+    gaps = [_left_over(tail, offset)]
     zeros = tail.find(b"\0")
     if zeros >= 0 and _are_unwritten(tail, offset, zeros):
         gaps.append(zeros)
-    return min(gaps, default=-1)
+    return min((place for place in gaps if place >= 0), default=-1)
 
 
-def _is_left_over(tail: bytes, offset: int, place: int) -> bool:
-    """Whether closing bytes at a place are cut off by the end of a sector, or end with it, and are not the last."""
-    length = -(offset + place) % _SECTOR_BYTES
-    is_there = 0 < length <= len(CLOSING) and tail[place : place + length] == CLOSING[:length]
-    return is_there and bool(tail[place + length :].strip(CLOSING + b"\0"))
+def _left_over(tail: bytes, offset: int) -> int:
+    """Where closing bytes begin that are cut off by the end of a sector, or end with it, with more behind; or -1."""
+    first = -offset % _SECTOR_BYTES or _SECTOR_BYTES
+    # Few sectors end in one of these; each byte of the file looked at would take many times as long.
+    for found in re.finditer(rb"[}\n]", tail[first - 1 :: _SECTOR_BYTES]):
+        end = first + found.start() * _SECTOR_BYTES
+        for place in range(end - len(CLOSING), end):
+            is_closing = place >= 0 and tail[place:end] == CLOSING[: end - place]
+            if is_closing and (place == 0 or tail[place - 1 : place] == b"}") and tail[end:].strip(CLOSING + b"\0"):
+                return place
+    return -1
 
 
 def _are_unwritten(tail: bytes, offset: int, begin: int) -> bool:

@@ -177,7 +177,8 @@ class TinyDBIndex(Index):
         when its record is looked at.
         """
         condition = query.condition_of(where)
-        if query.equalities_in(condition) or "result_path" in query.names_in(condition):
+        is_narrow = bool(query.equalities_in(condition) or query.hash_beginnings_in(condition))
+        if is_narrow or "result_path" in query.names_in(condition):
             return super().listed(condition, newest_first=newest_first, is_wanted=is_wanted, shown=shown)
         texts = self._reader.each(lambda content, at: content.bodies(at, backwards=newest_first))
         if condition != query.EVERY_RUN:

@@ -14,7 +14,7 @@ import json
 import os
 import threading
 
-from ..._fs import is_at, sync
+from ..._fs import is_at, process_id, sync
 from . import _format
 from ._content import Content
 from ._io import open_file
@@ -45,6 +45,11 @@ class Insertion:
         self.place = 0
         self.text = b""
         self.file: tuple[int, ...] = ()
+        self._owner = process_id()
+
+    def is_to_take_back(self) -> bool:
+        """Whether it was appended and is not on disk; not in a child forked meanwhile: it is the parent's."""
+        return bool(self.text) and not self.is_on_disk and self._owner == process_id()
 
     def numbered(self, number: int) -> list[bytes]:
         """The lines of the runs, of which the first has a number."""
@@ -80,8 +85,10 @@ class SharedSync:
         self._turn = threading.RLock()  # a signal handler does not wait for the thread that it comes into
 
     def after_fork(self) -> None:
-        """Other threads go on in the parent alone."""
-        self._appended, self._turn = [], threading.RLock()
+        """What is not on disk yet is brought there, or taken back, by the parent alone."""
+        appended, self._appended, self._turn = self._appended, [], threading.RLock()
+        for one in appended:
+            one.is_on_disk = True
 
     def add(self, insertion: Insertion) -> None:
         """Take note of what was appended; to be called in the order of the file, under its lock."""

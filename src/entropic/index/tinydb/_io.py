@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 
 CHUNK_BYTES = 1 << 20
-_PIECE_BYTES = 1 << 18
+_SEARCHED_BYTES = 1 << 18  # which the caches of a processor hold, for those who look through it several times
 _FIRST_BYTES = 1 << 14  # whoever reads from an end mostly wants a few lines
 
 
@@ -64,24 +64,19 @@ def whole_lines(descriptor: int, start: int, end: int, *, backwards: bool = Fals
 
 
 def _chunks_forwards(descriptor: int, start: int, end: int) -> Iterator[tuple[int, bytes]]:
-    carried, width = b"", _FIRST_BYTES
+    width = _FIRST_BYTES
     while start < end:
-        piece = os.pread(descriptor, min(width, end - start), start)
-        if not piece:
-            break
-        start, width = start + len(piece), CHUNK_BYTES
-        chunk = carried + piece
-        if start >= end:
-            yield start - len(chunk), chunk
-            return
-        cut = chunk.rfind(b"\n")
-        if cut < 0:
-            carried = chunk
+        asked = min(width, end - start)
+        piece = os.pread(descriptor, asked, start)
+        cut = piece.rfind(b"\n") if start + len(piece) < end else len(piece)
+        if cut < 0 and len(piece) == asked:
+            width *= 4  # a long line
             continue
-        yield start - len(chunk), chunk[:cut]
-        carried = chunk[cut + 1 :]
-    if carried:
-        yield start - len(carried), carried  # cut short meanwhile: not to be passed over in silence
+        if piece:
+            yield start, piece if cut < 0 else piece[:cut]  # cut short meanwhile: not to be passed over in silence
+        if cut < 0:
+            return
+        start, width = start + cut + 1, _SEARCHED_BYTES
 
 
 def _chunks_backwards(descriptor: int, start: int, end: int) -> Iterator[tuple[int, bytes]]:
@@ -89,7 +84,7 @@ def _chunks_backwards(descriptor: int, start: int, end: int) -> Iterator[tuple[i
     while start < end:
         begin = max(start, end - width)
         chunk = read_all(descriptor, begin, end) + carried
-        end, width, carried = begin, CHUNK_BYTES, b""
+        end, width, carried = begin, _SEARCHED_BYTES, b""
         if begin > start:
             cut = chunk.find(b"\n")
             if cut < 0:
@@ -117,7 +112,7 @@ def lines_of(chunk: bytes, *, backwards: bool = False) -> Iterator[tuple[int, by
 def places_of(descriptor: int, needle: bytes, start: int, end: int) -> Iterator[int]:
     """Where some bytes stand between two offsets; at the speed of memory, and in little of it."""
     while start < end:
-        piece = os.pread(descriptor, min(_PIECE_BYTES, end - start), start)
+        piece = os.pread(descriptor, min(_SEARCHED_BYTES, end - start), start)
         place = piece.find(needle)
         while place >= 0:
             yield start + place

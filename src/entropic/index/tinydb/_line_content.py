@@ -16,6 +16,8 @@ from ._offsets import entry
 _SMALL_FILE_BYTES = 1 << 16
 _LARGE_FILE_BYTES = 1 << 22
 _TAIL_BYTES = 1 << 11
+_RECENT_BYTES = 1 << 17
+_SEARCHED_BYTES = 1 << 16
 _UNSYNCED_BYTES = 1 << 19  # more than writers append in the time of a sync, but those who insert many
 _PIECE_BYTES = 1 << 10
 _LINE_START_BYTES = 48
@@ -169,9 +171,9 @@ class LineContent(Content):
 
     def _last_lines(self, descriptor: int, size: int) -> tuple[list[tuple[int, bytes]], bool]:
         """Offsets and texts of whole lines at the end (at least one, if there is any), and whether it is closed."""
-        recent = read_all(descriptor, max(self.start, size - _UNSYNCED_BYTES), size)
+        recent = read_all(descriptor, max(self.start, size - _RECENT_BYTES), size)
         self._recent = size - len(recent), recent
-        width = len(recent) if _format.has_gap(recent) else _TAIL_BYTES
+        width = _UNSYNCED_BYTES if self._has_gap(descriptor, size) else _TAIL_BYTES
         while (begin := size - width) > self.start:
             tail = recent[-width:] if width <= len(recent) else read_all(descriptor, begin, size)
             first = tail.find(b",\n")
@@ -181,6 +183,14 @@ class LineContent(Content):
                     return lines, closed
             width *= 4
         return self._split(descriptor, read_all(descriptor, self.start, size), self.start, is_bare=True)
+
+    def _has_gap(self, descriptor: int, size: int) -> bool:
+        """Whether a power cut may have left one; read in pieces, for which the system need not find new memory."""
+        begin = max(0, size - _UNSYNCED_BYTES)
+        pieces = range(begin - begin % _SEARCHED_BYTES, size, _SEARCHED_BYTES)
+        # What stands behind a piece tells whether its last sector fits.
+        ends = ((at, min(size, at + _SEARCHED_BYTES + _TAIL_BYTES)) for at in pieces)
+        return any(_format.has_gap(read_all(descriptor, at, end), at) for at, end in ends)
 
     def _split(
         self, descriptor: int, tail: bytes, offset: int, *, is_bare: bool

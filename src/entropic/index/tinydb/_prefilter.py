@@ -21,6 +21,7 @@ _ODD = rb"\\(?:/|u00[2-7])"
 _ANY_TOKEN = rb'("(?:[^"\\]|\\.)*"|[^\s"{}\[\],]+|[{\[])'
 # More than a bare name, or one in a folder by hash.
 _LEADS_ANYWHERE = re.compile(rb'"result_path"\s*:\s*"(?![0-9a-f]{2}/[^"/\\]*")[^"\\]*[/\\]')
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_]+")
 _NUMBER = rb"(-?[0-9][0-9.eE+-]*)"
 _NUMBER_END = rb"(?![0-9.eE])"
 _CONTAINERS = {"{": rb"(?:[{NI]|-I|-?[0-9.]+[eE])", "[": rb"\["}  # nan: a mapping by our hand, a word by others'
@@ -92,10 +93,15 @@ class ExistencePrefilter:
     """A name, perhaps dotted, with any value."""
 
     def __init__(self, name: str) -> None:
+        last = name.rpartition(".")[2]
+        # A plain name, with all before it or without: found by its end, in half the time.
+        self._ending = last.encode() + b'"' if _PLAIN_NAME.fullmatch(last) else None
         self._field = _Field(name, b"")
 
     def places(self, chunk: bytes) -> Iterator[int]:
         """Where in a chunk of lines the condition may be met, in rising order."""
+        if self._ending is not None:
+            return _places(chunk, self._ending)
         return (match.start() for match in self._field.pattern_for(chunk).finditer(chunk))
 
     def may_match(self, line: bytes) -> bool:

@@ -9,10 +9,10 @@ Reading the index file: plain TinyDB JSON, laid out with one run per line.
     }}
 
 Readers take no lock. Between two looks a file either has grown (same inode, same head, same bytes before the place
-where the old end was), and then only the new lines are read; or it is another file, and is read anew. Each rewrite
-marks the head with blanks of its own, so that a reused inode number cannot pass for growth. A last line without its
-line feed is not looked at. Size and time are trusted to tell that nothing has changed only once the time lies a tick of
-the clock back: two changes within one tick have the same.
+where the old end was), and then only the new lines are read; or it is another file, or was edited where it stands, and
+is read anew. Each rewrite marks the head with blanks of its own, so that a reused inode number cannot pass for growth.
+A last line without its line feed is not looked at. Size and time are trusted to tell that nothing has changed only once
+the time lies a tick of the clock back: two changes within one tick have the same.
 """
 
 from __future__ import annotations
@@ -327,12 +327,14 @@ class LineReader(Generic[T]):
         stamp = Stamp.of(os.fstat(descriptor) if status is None else status)
         if stamp == known.stamp and size is None:
             return known
-        known.stamp = None
+        was, known.stamp = known.stamp, None
         end = stamp.size if size is None else size
         removed = known.content.removed
         added = known.content.grow(descriptor, end) if stamp.inode == known.inode else None
         if known.content.removed != removed:
             known.found = {}
+        elif was is not None and was.size == end:
+            added = None  # nothing of ours writes to it and leaves it as long: it was edited where it stands
         if added is None:
             known = _Known(_content_of(self.path, descriptor, end), stamp.inode)
         known.drop_found(added or ())

@@ -104,7 +104,7 @@ class LineWriter(Generic[T]):
             then = functools.partial(self._syncs.bring_to_disk, own) if self._durable else None
             with_lock(self._path, self._durable, lambda lock: self._append(lock, own), then)
         except BaseException:
-            if own.text and not own.is_on_disk:
+            if own.is_to_take_back():
                 self._take_back(own)
             raise
         finally:
