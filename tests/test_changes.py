@@ -487,6 +487,30 @@ def test_defaults_of_a_helper_set_anew_between_two_calls(
     assert (changed, cached(2).result_path.read_text()) == (str(10 if isinstance(value, tuple) else 9), "2")
 
 
+def test_defaults_of_the_function_set_anew_between_two_calls(
+    store: entropic.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a test does for a while: they are part of the key, and no run is recorded under those it was not made with."""
+
+    def use(n: int, weight: int = 1, *, bias: int = 0, table: tuple[int, ...] = (0,), result_path: Path) -> None:
+        result_path.write_text(str(n * weight + bias + sum(table)))
+
+    cached = entropic.cached(store, load=Path.read_text)(use)
+    told = [cached(2)]
+    with monkeypatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ChangedDefaultWarning)
+        patch.setattr(use, "__defaults__", (5,))
+        told += [cached(2), cached(3)]
+        patch.setitem(use.__kwdefaults__, "table", (7,))
+        told += [cached(4)]
+        patch.setattr(use, "__kwdefaults__", {"bias": 100, "table": (0,)})
+        told += [cached(2)]
+
+    assert told == ["2", "10", "15", "27", "110"]
+    assert [cached(n) for n in (2, 3, 4)] == ["2", "3", "4"]
+    assert [cached(2, 5), cached(2, 5, bias=100)] == ["10", "110"]
+
+
 TABLE = np.arange(4)
 LARGE = np.arange(40_000)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import itertools
 import os
 import random
@@ -205,6 +206,43 @@ def test_a_failed_sync_records_nothing(
         assert len(stock) == len(expected) + 2
 
 
+@pytest.mark.parametrize("is_large", [False, True], ids=["small", "large"])
+def test_a_disk_that_fails_and_fails_records_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_large: bool
+) -> None:
+    """What is to be removed cannot be synced either: for those who read the file it is gone all the same."""
+    path = tmp_path / "runs.json"
+    if is_large:
+        monkeypatch.setattr(_line_content, "_LARGE_FILE_BYTES", 0)
+    index, reader, other = TinyDBIndex(path), TinyDBIndex(path), TinyDBIndex(path, durable=False)
+    index.insert_many(OLD)
+    appended, pwrite = list[None](), os.pwrite
+
+    def fail(descriptor: int) -> None:
+        if not appended:
+            appended.append(other.insert(OTHER))
+            assert reader.find_by_hash(NEW[0].params_hash) == NEW[0]
+        raise IO_ERROR
+
+    def write(descriptor: int, content: bytes, place: int) -> int:
+        written = pwrite(descriptor, content, place)
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_DSYNC:
+            raise IO_ERROR
+        return written
+
+    with monkeypatch.context() as failing:
+        failing.setattr(os, "fsync", fail)
+        failing.setattr(os, "pwrite", write)
+        with pytest.raises(OSError, match="Input/output error"):
+            index.insert_many(NEW)
+
+    assert index.all() == reader.all() == TinyDBIndex(path).all() == [*OLD, OTHER]
+    for one in (index, reader, TinyDBIndex(path)):
+        assert [one.find_by_hash(record.params_hash) for record in NEW] == [None, None]
+    index.insert_many(NEW)
+    assert reader.all() == TinyDBIndex(path).all() == [*OLD, OTHER, *NEW]
+
+
 def test_a_file_that_replaces_the_index_is_synced_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By one who syncs nothing, before what was appended to the old one is synced: the record stands in the new one."""
     path = tmp_path / "runs.json"
@@ -337,7 +375,7 @@ def test_a_power_cut_costs_no_run_that_was_reported(tmp_path: Path, sector: int)
     for place in range(5):  # closing bytes that are whole in a sector, end with it, or are cut off by its end
         length = sector // 4 + drawn.randrange(sector)
         appended = ending_at(path, [300, length], place)
-        contents = states(path, [*appended, 10, drawn.randrange(sector // 2)])
+        contents = states(path, [*appended, 10, drawn.randrange(sector // 4)])
         seen = {content: TinyDBIndex(path).all()[: 2 + n] for n, content in enumerate(contents)}
         reported, everything = seen[contents[0]], seen[contents[-1]]
         for disk in disks(contents, sector):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from entropic.index.tinydb import (
     _line_content,
     _lines,
     _offset_file,
+    _offset_writer,
     _offsets,
     _removal,
     _write_lock,
@@ -40,9 +42,10 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_line_content, "_LARGE_FILE_BYTES", 0)
     monkeypatch.setattr(_offsets, "MOST_TAIL_BYTES", 600)
     monkeypatch.setattr(_writer, "MOST_TAIL_BYTES", 600)
-    monkeypatch.setattr(_offset_file, "_MOST_LINES", (4, 8, 16, 1 << 62))
+    for module in (_offset_file, _offset_writer):
+        monkeypatch.setattr(module, "MOST_LINES", (4, 8, 16, 1 << 62))
+        monkeypatch.setattr(module, "BLOCK_LINES", 3)
     monkeypatch.setattr(_offset_file, "_BLOCK_BYTES", 32)
-    monkeypatch.setattr(_offset_file, "_BLOCK_LINES", 3)
 
 
 def opened(path: Path) -> TinyDBIndex:
@@ -522,6 +525,80 @@ def test_whatever_happens_to_the_tables_the_answer_is_right(
             assert asked.find_by_hash(record.params_hash) == (same[-1] if same else None)
             assert asked.find_all_by_hash(record.params_hash) == same
     require(opened(path), expected, every)
+
+
+def test_a_power_cut_leaves_a_gap_before_the_end_of_a_table(
+    known: tuple[Path, list[RunRecord]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stood behind it is lost, and what is recorded in its place by the same process is found."""
+    path, records = known
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + bytes(512) + content[4608:])
+    monkeypatch.setattr(_offsets, "MOST_TAIL_BYTES", 3500)  # a writer does not look at tables for a while
+    index = opened(path)
+    there = [one for one in records if index.find_by_hash(one.params_hash) is not None]
+    assert there == records[: len(there)]
+    assert 15 < len(there) < 30
+    added = [make_record({"n": n, "text": "x" * 7}) for n in range(100, 110)]
+    for record in added:
+        index.insert(record)
+
+    require(index, [*there, *added], [*records, *added])
+    require(opened(path), [*there, *added], [*records, *added])
+
+
+def killed_at(step: str) -> None:
+    """From now on, this process dies when it is about to take a step of writing a table."""
+
+    def die(*_: Any, **__: Any) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    owner, name = {"write": (_offset_writer, "_sealed"), "rename": (os, "replace"), "remove": (os, "unlink")}[step]
+    setattr(owner, name, die)
+
+
+@pytest.mark.parametrize("step", ["write", "rename", "remove"])
+def test_a_writer_is_killed_while_it_writes_a_table(known: tuple[Path, list[RunRecord]], step: str) -> None:
+    """What it has appended is there, others write tables again, and nothing is left of its own."""
+    path, records = known
+    more = [make_record({"n": n}) for n in range(100, 140)]
+    child = os.fork()
+    if child == 0:
+        killed_at(step)
+        for record in more:
+            opened(path).insert(record)
+        os._exit(0)
+    assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+    there = opened(path).all()
+    assert there[:30] == records
+    assert there[30:] == more[: len(there) - 30]
+    for record in more[len(there) - 30 :]:
+        index = opened(path)
+        assert index.find_by_hash(record.params_hash) is None
+        index.insert(record)
+    require(opened(path), [*records, *more], [*records, *more])
+    assert {entry.name for entry in path.parent.iterdir()} == {path.name, *(place.name for place in beside(path))}
+
+
+def test_a_folder_where_no_table_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are recorded all the same; it is tried again whenever twice as many lines are in no table."""
+    path, tried = tmp_path / "runs.json", []
+
+    def refuse(place: str, **_: Any) -> Any:
+        tried.append(place)
+        raise PermissionError(place)
+
+    opened(path).insert(make_record({"n": -1}))
+    monkeypatch.setattr(_offset_writer, "replacing", refuse)
+    index = opened(path)
+    records = [make_record({"n": n}) for n in range(300)]
+    for record in records:
+        assert index.find_by_hash(record.params_hash) is None
+        index.insert(record)
+
+    assert index.all()[1:] == records
+    assert 5 < len(tried) < 12
 
 
 def test_reading_writes_no_table(tmp_path: Path) -> None:

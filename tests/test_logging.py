@@ -116,3 +116,61 @@ store.retrieve({"n": 1})
 
     (line,) = answer.stdout.splitlines()
     assert line.startswith("DEBUG entropic Hit 2bfd14f43d17fc7c: ")
+
+
+LATE = """
+import sys, warnings
+from entropic import Store, cached
+
+warnings.simplefilter("error")
+
+@cached(Store("results", "runs.json", file_suffix=".txt"))
+def simulate(n, *, result_path):
+    import logging
+    from logging import getLogger
+
+    logging.info("{text}")
+    getLogger("study").warning("{text}")
+    result_path.write_text("x")
+
+simulate(1)
+print(simulate.cache_info().hits)
+"""
+
+
+def test_texts_logged_by_what_is_imported_in_a_body_may_change() -> None:
+    """In processes that have loaded logging for nothing else, too."""
+    for text, hits in (("started", "0"), ("started it", "1")):
+        Path("study.py").write_text(LATE.format(text=text))
+        answer = subprocess.run([sys.executable, "study.py"], capture_output=True, text=True, check=False)
+
+        assert answer.stdout.split() == [hits], answer.stderr
+
+
+NO_DESCRIPTORS = """
+import resource, sys
+from entropic import Store, cached
+
+@cached(Store("results", "runs.json", file_suffix=".txt"))
+def simulate(n, *, result_path):
+    result_path.write_text("x")
+
+simulate(1)
+import logging
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+simulate(1)
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+logging.basicConfig(level=logging.DEBUG, stream=sys.stdout, format="%(message)s")
+simulate(1)
+"""
+
+
+def test_a_hit_when_no_file_can_be_opened() -> None:
+    """It needs none, also when somebody has begun to listen: that is noticed with the next hit."""
+    for _ in range(2):
+        answer = subprocess.run([sys.executable, "-c", NO_DESCRIPTORS], capture_output=True, text=True, check=False)
+
+    assert answer.returncode == 0, answer.stderr
+    (line,) = answer.stdout.splitlines()
+    assert line.startswith("Hit ")

@@ -538,6 +538,15 @@ LATE = {
         "pk/__init__.py": "",
         "pk/late.py": "K = 1",
     },
+    "one that a text names": {
+        "study.py": "import importlib\ndef f(n):\n    return importlib.import_module('late').K",
+        "late.py": "K = 1",
+    },
+    "one of a package that a table names": {
+        "study.py": "import importlib\nT = {'a': 'pk.late'}\ndef f(n):\n    return importlib.import_module(T['a']).K",
+        "pk/__init__.py": "",
+        "pk/late.py": "K = 1",
+    },
     "one that is imported by it": {
         "study.py": "def f(n):\n    import a\n    return a.g()",
         "a.py": "import late\ndef g(): return late.K",
@@ -548,7 +557,7 @@ LATE = {
 
 @pytest.mark.parametrize("kind", LATE)
 def test_a_module_that_is_edited_before_it_is_loaded_is_read_again(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run loads it as it is by then; once that is done, its file does not matter any more."""
+    """A run loads it as it is by then; once that is done, what is loaded counts, and its file does not any more."""
     module = loaded(LATE[kind], monkeypatch)
     code = Code(module.f)
     (late,) = Path(str(module.__file__)).parent.rglob("late.py")
@@ -566,8 +575,32 @@ def test_a_module_that_is_edited_before_it_is_loaded_is_read_again(kind: str, mo
     assert edited.digest != before.digest
     assert code.now() is edited
     assert module.f(1) == 2000
+    live = code.now()
+    assert changes(edited, live) == []
     late.write_text("K = 30")
-    assert code.now() is code.before_run() is edited
+    assert code.now() is code.before_run() is live
+
+
+@pytest.mark.parametrize("kind", LATE)
+def test_a_module_that_a_run_has_loaded_is_watched_from_then_on(
+    store: Store, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As what was loaded before: loaded anew after an edit, or patched, it is seen by the next call."""
+    source = (
+        LATE[kind]["study.py"].replace("f(n)", "f(n, result_path)").replace("return ", "result_path.write_text(str(")
+    )
+    module = loaded({**LATE[kind], "study.py": f"{source}))"}, monkeypatch)
+    f = cached(store, on_change="rerun", name="f", load=Path.read_text)(module.f)
+    (late,) = Path(str(module.__file__)).parent.rglob("late.py")
+    told = [f(1), f(1)]
+    (name,) = (one for one in sys.modules if one in ("late", "pk.late"))
+    late.write_text("K = 2000")
+    importlib.reload(sys.modules[name])
+    told += [f(1), f(1)]
+    monkeypatch.setattr(sys.modules[name], "K", 3)
+    told += [f(1)]
+
+    assert (told, f.cache_info().misses) == (["1", "1", "2000", "2000", "3"], 3)
 
 
 def test_a_module_that_is_edited_during_the_run_that_loads_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ import pytest
 from entropic import Store, cached
 from entropic._engine import _finder
 from entropic._fs import has_byte_locks, is_local
-from entropic._sweep import _starts
+from entropic._sweep import _processes, _starts
 from entropic.index import TinyDBIndex
 from entropic.index.tinydb import _format, _write_lock
 from entropic.testing import make_record
@@ -132,7 +132,7 @@ def test_how_many_workers_are_worth_their_start(monkeypatch: pytest.MonkeyPatch)
     starts.note_started()
     assert (starts.wanted, starts.look()) == (2, False)
 
-    clock.now += 0.026
+    clock.now += 0.051
     assert (starts.look(), starts.wanted) == (True, 4)
     starts.note_ready(0.01)
     starts.note_back(0.0003, 400)
@@ -149,11 +149,35 @@ def test_how_many_workers_are_worth_their_start(monkeypatch: pytest.MonkeyPatch)
 
     starts.note_ready(0.01)
     starts.note_back(0.0003, 40)
-    clock.now += 0.05
+    clock.now += 0.06  # that is how long what is left takes, and a little more
     assert not starts.look()
-    clock.now += 0.026  # what was short has become long
+    clock.now += 0.01  # what was short has become long
     assert (starts.look(), starts.wanted) == (True, 8)
     assert starts.seconds_until_more() == math.inf
+
+
+class Ending:
+    """A process that has closed what it had open, and is not gone yet."""
+
+    def __init__(self) -> None:
+        self.sentinel, writer = multiprocessing.Pipe(duplex=False)
+        writer.close()
+        self.looks = 0
+
+    def is_alive(self) -> bool:
+        """It still is."""
+        self.looks += 1
+        return True
+
+
+def test_who_waits_for_a_worker_to_end_leaves_it_the_processor() -> None:
+    """To give back its memory takes it some milliseconds, and longer if somebody asks all the time."""
+    worker = object.__new__(_processes._Worker)
+    worker.process = ending = Ending()
+
+    assert not worker.has_ended_within(0.05)
+    assert ending.looks <= 52
+    ending.sentinel.close()
 
 
 def test_lines_of_others_are_taken_in_by_what_they_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

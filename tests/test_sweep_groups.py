@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from entropic import Store, cached
+from entropic._current import _interrupts
 from entropic._engine import _alarm, _ending, _group
 from entropic.errors import IndexCorruptError, StoreWriteError, SweepError
 from entropic.index import TinyDBIndex
@@ -419,21 +420,27 @@ def test_an_interrupt_while_a_group_is_recorded_comes_after_that(store: Store, m
     assert store.check().is_clean
 
 
+def interrupt_as_one_ends(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Between a run, not one of the first, and its record, the worker is interrupted, so many times."""
+    real = _ending.Ending.complete
+
+    def complete(ending: Any, *arguments: Any, **options: Any) -> Any:
+        if len(runs()) > 5 and not Path("interrupted").exists():
+            Path("interrupted").write_text(str(runs()[-1]))
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+        return real(ending, *arguments, **options)
+
+    monkeypatch.setattr(_ending.Ending, "complete", complete)
+
+
 @pytest.mark.parametrize("is_long", [False, True], ids=["in a group", "by itself"])
 def test_an_interrupt_between_a_run_and_its_record_comes_after_that(
     store: Store, monkeypatch: pytest.MonkeyPatch, is_long: bool
 ) -> None:
     """Its point does not run again, and its result is not kept aside."""
     monkeypatch.setattr(_group, "_LONGEST_SECONDS", 0.0 if is_long else 3600.0)
-    real = _ending.Ending.complete
-
-    def complete(ending: Any, *arguments: Any, **options: Any) -> Any:
-        if len(runs()) > 5 and not Path("interrupted").exists():
-            Path("interrupted").write_text("")
-            os.kill(os.getpid(), signal.SIGINT)
-        return real(ending, *arguments, **options)
-
-    monkeypatch.setattr(_ending.Ending, "complete", complete)
+    interrupt_as_one_ends(monkeypatch, 1)
 
     store.sweep(FEW, write, workers=1, progress=False)
 
@@ -441,6 +448,21 @@ def test_an_interrupt_between_a_run_and_its_record_comes_after_that(
     assert sorted(runs()) == list(range(20))
     assert recorded(store) == list(range(20))
     assert store.failures() == []
+
+
+def test_what_takes_long_to_record_is_interrupted_by_the_second_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the worker would be killed, and the result lost: so it is kept aside, and the point runs again."""
+    monkeypatch.setattr(_interrupts, "_ONE_INTERRUPT_SECONDS", -1.0)
+    interrupt_as_one_ends(monkeypatch, 2)
+
+    store.sweep(FEW, write, workers=1, progress=False)
+
+    point = int(Path("interrupted").read_text())
+    assert sorted(runs()) == sorted([*range(20), point])
+    assert recorded(store) == list(range(20))
+    assert [failed.params["n"] for failed in store.failures()] == [point]
 
 
 KEPT = """

@@ -121,8 +121,8 @@ AFTERWARDS = {
         "assert one.run(f()) is None"
     ),
     "patched before it is loaded": (
-        "import wrapt, sys; wrapt.synchronization.asyncio.run = 7; wrapt.synchronization.asyncio.late = 8\n"
-        "import asyncio as one; assert one.run == 7; assert one.late == 8; two = None"
+        "import wrapt; late = vars(wrapt.synchronization)['asyncio']; late.run = 7; late.new = 8; del late.Queue\n"
+        "import asyncio as one; assert one.run == 7; assert one.new == 8; assert not hasattr(one, 'Queue'); two = None"
     ),
     "looked at": "import wrapt; assert 'run' in dir(wrapt.synchronization.asyncio); import asyncio as one; two = None",
     "sent by value": (
@@ -206,6 +206,7 @@ class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == "wrapt.synchronization":
             import asyncio.events, importlib.metadata
+            importlib.invalidate_caches()
             self.seen = asyncio.events, importlib.metadata
 
 sys.meta_path.insert(0, finder := Finder())

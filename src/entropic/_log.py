@@ -15,7 +15,10 @@ def _asked_first(level: int) -> bool:
     global is_enabled_for
     if "logging" not in sys.modules:
         return False
-    is_enabled_for = _fs.logger.isEnabledFor
+    try:
+        is_enabled_for = _fs.logger.isEnabledFor
+    except OSError:  # no file can be opened at this moment: a hit needs none
+        return False
     return is_enabled_for(level)
 
 

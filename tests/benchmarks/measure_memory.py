@@ -14,7 +14,7 @@ def memory(populations: list[Population]) -> list[Section]:
     """One hit, a thousand different hits, and a list of everything, against `import wrapt`."""
     if not knows_peaks():
         return []
-    section = Section("Peak memory of a process", "import wrapt", "MB", goal="one hit <= wrapt + 10 MB")
+    section = Section("Peak memory of a process", "import wrapt", "MB", goal="one hit <= wrapt + 6 MB")
     for population in populations:
         section.add(sized(population.size), _peaks(population))
     return [section]

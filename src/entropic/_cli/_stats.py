@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from .._fs import TextSet, one_line
-from .._record import RunRecord, seconds_of
+from .._record import RunRecord, path_text, seconds_of
 from ..store import Store
 from . import _view
 from ._place import opens_store
@@ -36,7 +36,7 @@ class Tally:
         self._points.add(record.params_hash)
         self.functions[_view.function_of(record) or "(plain runs)"] += 1
         size, spent = record.provenance.get("size_bytes"), seconds_of(record.metadata)
-        if isinstance(size, int) and self._results.add(str(record.result_path)):
+        if isinstance(size, int) and self._results.add(path_text(record)):
             self.size_bytes += size
         if spent is not None:
             self.seconds = (self.seconds or 0.0) + spent

@@ -153,7 +153,7 @@ def _has_source(what: str, labels: Collection[str]) -> bool:
 def _is_made_of(label: str, old: Part) -> bool:
     """Whether what only one of two parts has is more than a name in its code: a member, a default, a wrapper."""
     if old.kind in ("class", "constant"):
-        return True
+        return not label.startswith((IMPORT, SOURCE))  # of the modules that texts name
     return label.startswith(("default of ", "attribute ", "wrapper ", "argument "))
 
 

@@ -126,7 +126,7 @@ class Walk:
         for number, namespace, text in found:
             module = self._texts.module_in(text)
             if module is not None:
-                self._follow_import(number, *module, namespace)
+                self._follow_import(number, *module, namespace, as_a_whole=True)
             for chain in self._texts.names_in(text):
                 if chain[0] in namespace:
                     target = self.chains.chain(holder_of_module(namespace), chain)
@@ -246,7 +246,9 @@ class Walk:
         else:
             self._graph.edge(number, f"super().{name}", self.chains.member(above, name, receiver))
 
-    def _follow_import(self, number: int, one: Import, chain: Chain, namespace: dict[str, Any]) -> None:
+    def _follow_import(
+        self, number: int, one: Import, chain: Chain, namespace: dict[str, Any], *, as_a_whole: bool = False
+    ) -> None:
         """
         What an import in the body leads to: as it is loaded, and by the source of the modules that it names.
 
@@ -258,19 +260,21 @@ class Walk:
         if one.member is not None:
             chain = (one.member, *chain)
         label = ".".join((name, *chain))
-        target = self._loaded(name, chain)
+        target = self._loaded(name, chain, as_a_whole=as_a_whole)
         if target is not None:
             self._graph.edge(number, f"{IMPORT}{label}", target)
         if target is None or self._is_as_written(target):
             for source in self._sources(name, chain):
                 self._graph.edge(number, f"{SOURCE}{label} {self._graph.parts[source].name}", source)
 
-    def _loaded(self, name: str, chain: Chain) -> Target:
+    def _loaded(self, name: str, chain: Chain, *, as_a_whole: bool) -> Target:
         while chain and f"{name}.{chain[0]}" in sys.modules and not self._is_bound(name, chain[0]):
             name, chain = f"{name}.{chain[0]}", chain[1:]
         module = sys.modules.get(name)
-        if module is None or not chain or not self._has(module):
+        if module is None or not (chain or as_a_whole) or not self._has(module):
             return None
+        if not chain:
+            return self.classes.of_module(module)  # what of it is read, a text does not say
         if not self._is_bound(name, chain[0]) and not self._is_bound(name, "__getattr__"):
             return None  # such as a module of a package that nobody has loaded yet
         return self.chains.of_module(module, chain)
@@ -279,6 +283,9 @@ class Walk:
         """Whether what is loaded is what the source says, as far as that can be told."""
         if not isinstance(target, int):
             return True
+        if self._graph.parts[target].kind == "module":
+            module = sys.modules.get(self._graph.parts[target].name)
+            return not reading.may_be_another(str(getattr(module, "__file__", None) or ""))
         constant = next((one for one in self._graph.constants if one.number == target), None)
         if constant is not None:
             return reading.is_as_assigned(constant.file, constant.binding.name, constant.value)

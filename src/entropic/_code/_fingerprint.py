@@ -274,7 +274,7 @@ class _Glance(NamedTuple):
             for pair in zip(names, values, strict=True)
         ]
         return cls(
-            (*few, *_defaults_of(graph.functions)),
+            (*few, *_defaults_of(graph.functions[1:])),
             tuple((function, function.__code__) for function in graph.functions),
             others if any(others) else None,
             fingerprint,
@@ -325,7 +325,7 @@ def _is_interactive() -> bool:
 
 
 def _defaults_of(functions: Iterable[FunctionType]) -> Iterator[tuple[Callable[[str, Any], Any], str, Any]]:
-    """What functions have for defaults, as names that are looked up in them."""
+    """What helpers have for defaults, as names that are looked up in them; of the function itself keys tell them."""
     for one in functions:
         for name, value in (("__defaults__", one.__defaults__), ("__kwdefaults__", one.__kwdefaults__)):
             if value is not None:

@@ -77,8 +77,8 @@ class Unloaded(NamedTuple):
         return cls(name, file, _stamp_of(file), _content_of(file))
 
     def has_changed(self) -> bool:
-        """Whether its file is another one now; what was loaded since is not read any more."""
-        return not self.is_loaded() and _stamp_of(self.file) != self.stamp
+        """Whether its file is another one now; or it was loaded since, and may change without its file."""
+        return self.is_loaded() or _stamp_of(self.file) != self.stamp
 
     def is_loaded(self) -> bool:
         """Whether it was loaded since."""

@@ -9,8 +9,13 @@ from __future__ import annotations
 
 import ast
 import builtins
+import datetime
 import inspect
+import logging
+import math
 import sys
+import textwrap
+import time
 from collections.abc import Callable, Collection, Iterator
 from types import FunctionType, ModuleType
 from typing import Any
@@ -70,7 +75,9 @@ _MAKES_ITERATORS = frozenset(
     {"open", "iterdir", "glob", "rglob", "scandir", "walk", "iterrows", "itertuples", "finditer"}
 )
 _CHANGING_NUMPY = frozenset({"put", "copyto", "place", "putmask", "fill_diagonal", "put_along_axis", "save", "savez"})
-_PURE_MODULES = frozenset({"math", "time", "datetime", "numpy", "textwrap", "logging"})
+# Loaded here: what a function imports in its body is looked up among the loaded modules, and means the same in every
+# process then.
+_PURE_MODULES = frozenset({"numpy", *(one.__name__ for one in (datetime, logging, math, textwrap, time))})
 _IMPURE = (ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr)
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
@@ -143,10 +150,10 @@ class Quiet:
             return self._is_to_terminal(call)
         if len(chain) > 1:
             owner = self._value(chain[:-1])
-            if _is_standard_logger(owner) or _package(type(owner)) in _LOGGERS:
+            if is_a(owner, (logging.Logger, logging.LoggerAdapter)) or _package(type(owner)) in _LOGGERS:
                 method = class_attribute(type(owner), chain[-1])
                 return chain[-1] in _LOGGER_LEVELS and (method is ABSENT or _package_of(method) in _LOGGING)
-            if is_a(owner, ModuleType) and owner is sys.modules.get("logging"):
+            if owner is logging:
                 return chain[-1] in _LEVELS
             if value is ABSENT and is_a(owner, ModuleType):  # a name that our package loads when it is first used
                 return ((dictionary_of(owner) or {}).get("__name__", ""), chain[-1]) in _TELLING
@@ -321,11 +328,6 @@ def _member(value: Any, name: str) -> Any:
         return found.__func__ if is_a(found, (classmethod, staticmethod)) else found
     held = dictionary_of(value) if value is not ABSENT else None
     return held.get(name, ABSENT) if held is not None else ABSENT
-
-
-def _is_standard_logger(value: Any) -> bool:
-    logging: Any = sys.modules.get("logging")  # nothing is a logger before it is loaded
-    return logging is not None and is_a(value, (logging.Logger, logging.LoggerAdapter))
 
 
 def _package(kind: type) -> str:

@@ -21,6 +21,8 @@ from ._silence import without_telling
 from ._syntax import Chain, class_content, content, content_as_decorated, names_read
 from ._units import NO_TEXT, Output, Text, digest_of
 
+may_be_another = _source.may_be_another
+
 _MOST_MODULES = 200
 _LONGEST = 10_000
 # What stands for a text that may not be what was run: it is equal to that of no other process.

@@ -16,7 +16,7 @@ class WorkerInterrupts:
 
     Those that come close together are one: a terminal's, and the one that the sweep sends, which must not interrupt the
     tidying up. A late one means that the run is still at work: code that cannot fail, such as a ``__del__``, may have
-    swallowed the first.
+    swallowed the first; or it takes long to write or to digest the result, which is kept aside then, before it is late.
     """
 
     def __init__(self) -> None:
@@ -32,10 +32,11 @@ class WorkerInterrupts:
         if now - self._last <= _ONE_INTERRUPT_SECONDS:
             return
         self._last = now
-        if self._is_held:
+        if self._is_held and not self._has_come:
             self._has_come = True
-        else:
-            raise KeyboardInterrupt
+            return
+        self._has_come = False
+        raise KeyboardInterrupt
 
     def hold(self) -> None:
         """A run of this thread has ended: have them wait for `release`, if this is the thread that they come to."""

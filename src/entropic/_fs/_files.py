@@ -8,8 +8,15 @@ import functools
 import os
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ._late import LateModule
 from ._reading import status_of
+
+if TYPE_CHECKING:
+    from . import _logger
+else:  # loaded where there is something to say
+    _logger = LateModule("entropic._fs._logger")
 
 # What some network and FUSE file systems say of a folder, which then they bring to disk in their own way, if at all.
 _CANNOT = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)
@@ -28,9 +35,7 @@ def sync(path: str) -> None:
             raise
         if status.st_dev not in _known_to_lack_syncs:
             _known_to_lack_syncs.add(status.st_dev)
-            from ._logger import logger  # loaded where there is something to say
-
-            logger.warning(
+            _logger.logger.warning(
                 "The file system of %s does not sync folders (%s): a power cut may undo a rename there", path, error
             )
     finally:

@@ -101,18 +101,14 @@ class FunctionCache:
         self.comparison = options.compare
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
-        self.binding = _binding_of(function, self.name, options)
-        self.inputs = Inputs(function, self.binding.signature)
-        self.floats = Floats(function, self.binding.signature)
-        self.evolution = self._new_evolution()
-        self.seed_name = _seed_name(self.binding, options.seed)
         fields = {"function": self.name}
         if options.version is not None:
             fields["version"] = normalize(options.version)
         self.closure = Closure(function, self.name, fields)
+        self._take_signature()
+        self.evolution = self._new_evolution()
+        self.seed_name = _seed_name(self.binding, options.seed)
         self.hits, self.misses = Counter(), Counter()
-        remembered = RememberedKeys(self.closure.identity, self.digest, may_change=self.closure.holds_anything)
-        self._known_key = remembered.key if self._has_plain_keys() else no_key
         self.claim, self.replaced = self._claimed(is_copy=is_copy)
         make_known(self.name, self)
         self._is_method = may_be_method(function) and not isinstance(decorated, staticmethod)
@@ -121,6 +117,14 @@ class FunctionCache:
         self._reads = reads_watch(self.engine, self.name, function, options)
         self.watches = Watches(function, self._new_watch, names, self._ownership, is_method=self._is_method)
         self._watch = self.watches.own
+
+    def _take_signature(self) -> None:
+        self.binding = _binding_of(self.function, self.name, self.options)
+        self.inputs = Inputs(self.function, self.binding.signature)
+        self.floats = Floats(self.function, self.binding.signature)
+        self._remembered = RememberedKeys(self.function, self.closure, self.digest)
+        self._known_key = self._remembered.key if self._has_plain_keys() else no_key
+        vars(self).pop("defaults", None)
 
     def _has_plain_keys(self) -> bool:
         """Whether plain arguments alone decide: a default may change, and a path says nothing of a file's content."""
@@ -288,6 +292,8 @@ class FunctionCache:
 
     def digest(self, args: tuple[Any, ...], kwargs: dict[str, Any], identity: Identity) -> Key:
         """The key of a call, made anew."""
+        if self._remembered.has_other_defaults():
+            self._take_signature()
         try:
             key = make_key(self.params(args, kwargs), identity)
             return key if self.evolution is None else key._replace(older=self.evolution)

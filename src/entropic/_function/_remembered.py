@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
-from typing import Any
+from operator import is_not
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
 
 from ..hashing import PLAIN_TYPES, Identity, Key
+
+if TYPE_CHECKING:
+    from ._closure import Closure
 
 # As those of a large sweep that is made again; each takes 0.7 kilobytes.
 _REMEMBERED_CALLS = 1 << 14
@@ -22,16 +28,27 @@ class RememberedKeys:
     equal: such calls are not remembered, and not looked for either, which would run their ``__hash__``.
 
     Args:
-        identity: Tells the identity of the function as of now.
-        may_change: Whether that may be another one later.
+        function: The function.
+        closure: What it closes over, which its identity tells of.
         digest: Makes the key of a call.
     """
 
-    def __init__(self, identity: Callable[[], Identity], digest: Digest, *, may_change: bool) -> None:
-        self._identity = identity
-        self._may_change = may_change
+    def __init__(self, function: Callable[..., Any], closure: Closure, digest: Digest) -> None:
+        unwrapped = inspect.unwrap(function)
+        self._function = unwrapped if isinstance(unwrapped, FunctionType) else no_key
+        self._defaults, self._named = self._function.__defaults__, self._function.__kwdefaults__
+        self._values = [*(self._named or {}).values()]
+        self._identity = closure.identity
+        self._may_change = closure.holds_anything
         self._digest = digest
-        self._memory = _memory(identity(), digest)
+        self._memory = _memory(closure.identity(), digest)
+
+    def has_other_defaults(self) -> bool:
+        """Whether somebody has given the function other defaults, as a test does for a while."""
+        named = self._function.__kwdefaults__
+        if self._function.__defaults__ is not self._defaults or named is not self._named:
+            return True
+        return len(named or ()) != len(self._values) or any(map(is_not, (named or {}).values(), self._values))
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key | None:
         """The key of a call, which is remembered from now on; None if it is not simple, or is a wrong call."""
@@ -42,6 +59,8 @@ class RememberedKeys:
         for value in kwargs.values():
             if type(value) not in PLAIN_TYPES:
                 return None
+        if self._function.__defaults__ is not self._defaults or self._function.__kwdefaults__ is not self._named:
+            return None
         of_identity, key = self._memory
         if self._may_change and of_identity is not (identity := self._identity()):
             _, key = self._memory = _memory(identity, self._digest)

@@ -1,15 +1,15 @@
 """
 wrapt, without what only some of its features need.
 
-Importing it takes half of what a hit costs a fresh process, and most of that goes into two modules: asyncio, for
-decorators that lock and for bridges to coroutines, and importlib.metadata, to look for entry points. Here wrapt is
-imported with both left for the moment when a function of it asks them for something.
+Most of what it takes to import wrapt goes into two modules: asyncio, for decorators that lock and for bridges to
+coroutines, and importlib.metadata, to look for entry points. A process with one hit would spend half of its time on
+them. Here wrapt is imported with both left for the moment when a function of it asks them for something.
 
-Nobody else can tell. What is put in the place of an import is seen by the one module of wrapt that makes it, never in
-`sys.modules`; so nothing depends on what other threads, signal handlers or import hooks do meanwhile. (A stand-in in
-`sys.modules`, as `importlib.util.LazyLoader` makes, would be seen by everybody, and can make two threads wait for each
-other.) Where the import system finds wrapt otherwise, where wrapt writes its imports otherwise, or where somebody has
-imported wrapt or those modules before, all is as ever.
+What is put in the place of an import is seen by the one module of wrapt that makes it, and never in `sys.modules`; so
+nothing depends on what other threads, signal handlers or import hooks do meanwhile. (A stand-in in `sys.modules`, as
+`importlib.util.LazyLoader` makes, would be seen by everybody, and can make two threads wait for each other.) Where the
+import system finds wrapt otherwise, where wrapt writes its imports otherwise, or where somebody has imported wrapt or
+those modules before, all is as ever.
 """
 
 from __future__ import annotations

@@ -9,14 +9,18 @@ but the path is null.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .._fs import NamedTuple
+from .._fs import LateModule, NamedTuple
 from ._record import RunRecord
+
+if TYPE_CHECKING:
+    import hashlib
+else:  # for those who compare
+    hashlib = LateModule("hashlib")
 
 _LEAST_FIELDS = 4  # of the earliest records
 

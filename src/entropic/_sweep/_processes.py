@@ -36,6 +36,7 @@ _GRACE_SECONDS = 5.0
 _INSIST_SECONDS = 1.2
 _LOOK_SECONDS = 1.0
 _GLANCE_SECONDS = 0.05
+_ENDING_SECONDS = 0.001
 
 
 class Processes:
@@ -279,7 +280,8 @@ class _Worker:
         while self.process.is_alive():
             if time.monotonic() >= ends:
                 return False
-            connection.wait([self.process.sentinel], _GLANCE_SECONDS)
+            if connection.wait([self.process.sentinel], _GLANCE_SECONDS):
+                time.sleep(_ENDING_SECONDS)  # it has closed what it had open, and still has to give its memory back
         return True
 
     def tell_end(self) -> None:

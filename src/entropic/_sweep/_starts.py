@@ -8,17 +8,17 @@ from time import monotonic
 _FIRST = 2
 # Of processor time, from its start to its end, where little is to be copied; measured is what it takes to begin.
 _LEAST_SECONDS = 0.025
-_PATIENCE = 3
+_PATIENCE = 2
 
 
 class Starts:
     """
     When another worker process is worth its start.
 
-    Two begin. As long as nothing is back after the time that it takes to start one, so many more are worth it: long
-    runs, or runs that wait for something, soon have all of them. Else it is judged by what is left, and by how much of
-    a processor a point takes, which a busy machine makes no longer: points that take no time are done before the third
-    would have begun.
+    Two begin. As long as nothing is back after twice the time that it takes to start one, so many more are worth it:
+    long runs, or runs that wait for something, soon have all of them. Else it is judged by what is left, and by how
+    much of a processor a point takes, which a busy machine makes no longer: points that take no time are done before
+    the third would have begun. Should nothing be back for longer than all that is left would take, it was misjudged.
 
     Args:
         count: How many there are at most.
@@ -63,7 +63,7 @@ class Starts:
         """How long to wait for a batch until that alone tells that more are worth it; infinite if there are all."""
         if self.wanted >= self._count:
             return math.inf
-        patience = self._start_seconds * (1 if self._left_seconds is None else _PATIENCE)
+        patience = _PATIENCE * self._start_seconds + (self._left_seconds or 0.0)
         return max(self._heard_at + patience - monotonic(), 0.0)
 
     def look(self) -> bool:

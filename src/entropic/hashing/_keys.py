@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import errors
-from .._fs import NamedTuple, remember
+from .._fs import LateModule, NamedTuple, remember
 from ._canonical import canonical
 from ._normalize import TOO_LONG, normalize_at
 from ._tags import INPUT_TAG
 from ._types import type_name
+
+if TYPE_CHECKING:
+    import hashlib
+else:  # with the library for cryptography, which nobody loads who makes no key
+    hashlib = LateModule("hashlib")
 
 RESERVED: frozenset[str] = frozenset({"params_hash", "result_path", "created_at", "metadata", "provenance"})
 """Names that a record uses itself, and that no parameter can have."""
@@ -107,8 +111,17 @@ def key_of(normalized: dict[str, Any], identity: Identity) -> Key:
     """As `make_key`, of params that are normalised already."""
     text = canonical(normalized)
     hashed = f"{identity.line}\n{text}" if identity.line else text
-    digest = hashlib.sha256(hashed.encode("ascii")).hexdigest()
+    digest = _sha256(hashed.encode("ascii")).hexdigest()
     return Key(digest[:_HASH_DIGITS], text, normalized, identity)
+
+
+def _sha256_at_first(content: bytes) -> Any:
+    global _sha256
+    _sha256 = hashlib.sha256  # asked for each key
+    return _sha256(content)
+
+
+_sha256: Callable[[bytes], Any] = _sha256_at_first
 
 
 def normalize_params(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import errors
+from .._fs import LateModule
 from ._canonical import canonical, rounded
 from ._forms import NOTHING, Digested, Fields, Tagged
 from ._tags import is_input, is_run
+
+if TYPE_CHECKING:
+    import hashlib
+else:
+    hashlib = LateModule("hashlib")
 
 TOO_LONG = 10**4300
 """Python itself neither writes nor reads longer integers, unless told to."""

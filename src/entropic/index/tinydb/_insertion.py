@@ -9,7 +9,6 @@ commit of the journal.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import threading
@@ -42,7 +41,6 @@ class Insertion:
         self.bodies = bodies
         self.numbers: list[int] = []
         self.is_on_disk = False
-        self.place = 0
         self.text = b""
         self.file: tuple[int, ...] = ()
         self._owner = process_id()
@@ -56,11 +54,12 @@ class Insertion:
         self.numbers = list(range(number, number + len(self.bodies)))
         return list(map(_format.numbered, self.numbers, self.bodies))
 
-    def ends(self, content: Content, descriptor: int) -> bool:
-        """Whether what was written is the end of the file, where it was written."""
-        end = self.place + len(self.text)
-        is_last = isinstance(content, LinesContent) and content.end == end
-        return is_last and os.pread(descriptor, len(self.text), self.place) == self.text
+    def place_at_end(self, content: Content, descriptor: int) -> int | None:
+        """Where what was written begins, if it is the end of the file."""
+        if not isinstance(content, LinesContent):
+            return None
+        place = content.end - len(self.text)
+        return place if place >= content.start and os.pread(descriptor, len(self.text), place) == self.text else None
 
     def places(self, content: Content, descriptor: int) -> list[int]:
         """Where the runs stand by now, as `Content.runs_under` tells it; of equal ones the last."""
@@ -96,7 +95,7 @@ class SharedSync:
 
     def drop(self, insertion: Insertion) -> None:
         """Forget it: its call is over."""
-        with contextlib.suppress(ValueError):
+        if insertion in self._appended:
             self._appended.remove(insertion)
 
     def bring_to_disk(self, own: Insertion, lock: WriteLock) -> None:

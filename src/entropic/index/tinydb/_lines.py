@@ -201,8 +201,12 @@ class LinesContent(LineContent):
     # ---- removing in place ------------------------------------------------------------------------------------------
 
     def can_remove(self, descriptor: int, offsets: Collection[int]) -> bool:
-        """Whether lines may be removed where they stand: few, of a large file, which counts them, and not all."""
-        if not (0 < len(offsets) <= _MOST_IN_PLACE and self.is_large and self.closed):
+        """Whether lines are better removed where they stand than by a rewrite: few, of a large file."""
+        return self.is_large and len(offsets) <= _MOST_IN_PLACE and self.can_blank_out(descriptor, offsets)
+
+    def can_blank_out(self, descriptor: int, offsets: Collection[int]) -> bool:
+        """Whether lines can be removed where they stand, of a file which counts them: not all."""
+        if not offsets or not self.closed:
             return False
         has_first = self.line_begin(descriptor, min(offsets)) == self.start + 1
         return bool(_format.count_place(self._head)) and not (has_first and self.is_last(descriptor, max(offsets)))

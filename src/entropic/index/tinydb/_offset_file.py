@@ -14,7 +14,6 @@ What it names is looked at in the index before it is believed. None is ever chan
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import struct
@@ -22,26 +21,23 @@ import sys
 from array import array
 from binascii import crc32
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, pairwise
 
-from ..._fs import NamedTuple, remember, remove_drafts, replacing
+from ..._fs import NamedTuple, remember
 from ._format import BLANKS
 from ._offsets import UnreadableTableError
 
-_MOST_LINES = (1 << 12, 1 << 17, 1 << 22, 1 << 62)
+MOST_LINES = (1 << 12, 1 << 17, 1 << 22, 1 << 62)
 _MAGIC = b"offsets2"
-_SEED_BYTES = 8
+SEED_BYTES = 8
 _MARK_BYTES = 1 << 10
 _LEAST_MARK_BYTES = 32
-_HEADER = struct.Struct(f"<{len(_MAGIC)}s{_SEED_BYTES}s32sQQQH{_MARK_BYTES}s")
+_HEADER = struct.Struct(f"<{len(_MAGIC)}s{SEED_BYTES}s32sQQQH{_MARK_BYTES}s")
 _CHECKSUM = struct.Struct("<Q")
 _HEADER_BYTES = _HEADER.size + _CHECKSUM.size
 _BLOCK_BYTES = 1 << 12
-_BLOCK_LINES = (_BLOCK_BYTES - _CHECKSUM.size) // 8
+BLOCK_LINES = (_BLOCK_BYTES - _CHECKSUM.size) // 8
 _REMEMBERED_BLOCKS = 1 << 12
 _NEIGHBOURS_TRIED = 2
-_PART_LINES = 1 << 14
 
 
 class IndexFile(NamedTuple):
@@ -72,7 +68,7 @@ class IndexFile(NamedTuple):
     def places(self) -> list[str]:
         """Where tables of it are, the smallest first."""
         folder, name = os.path.split(os.path.realpath(self.path))
-        return [os.path.join(folder, f".{name}.offsets-v2.{rank}") for rank in range(len(_MOST_LINES))]
+        return [os.path.join(folder, f".{name}.offsets-v2.{rank}") for rank in range(len(MOST_LINES))]
 
 
 class Header(NamedTuple):
@@ -136,7 +132,7 @@ class OffsetFile:
         self.place = place
         self.rank = rank
         self.header = Header.read(place)
-        self._block_count = -(-self.header.size // _BLOCK_LINES)
+        self._block_count = -(-self.header.size // BLOCK_LINES)
         self._blocks: dict[int, array[int]] = {}
 
     def numbers(self, least: int, most: int) -> array[int]:
@@ -185,11 +181,11 @@ class OffsetFile:
         return block
 
     def _read_block(self, place: int) -> array[int]:
-        length = 8 * min(_BLOCK_LINES, self.header.size - place * _BLOCK_LINES)
+        length = 8 * min(BLOCK_LINES, self.header.size - place * BLOCK_LINES)
         text = _bytes_at(self.place, _HEADER_BYTES + place * _BLOCK_BYTES, length + _CHECKSUM.size)
-        if text[length:] != _checksum(self.header.seed, place, text[:length]):
+        if text[length:] != checksum(self.header.seed, place, text[:length]):
             raise UnreadableTableError(is_damaged=self._is_there())
-        return _little_endian(array("Q", text[:length]))
+        return little_endian(array("Q", text[:length]))
 
     def _is_there(self) -> bool:
         now = _opened(self.place, self.rank)
@@ -212,79 +208,8 @@ def load(index: IndexFile) -> list[OffsetFile]:
     return tables
 
 
-def save(index: IndexFile, files: Sequence[OffsetFile], added: array[int], end: int) -> list[OffsetFile] | None:
-    """
-    Keep the lines behind those in some tables as well; what cannot be kept is made anew when needed.
-
-    Args:
-        index: The index.
-        files: Those beside it.
-        added: The numbers of the lines behind them, which rise.
-        end: Where the last line ends.
-
-    Returns:
-        The tables that are beside it now; None if that could not be written.
-
-    Raises:
-        UnreadableTableError: Of one that was to be put together with them.
-    """
-    rank, kept, merged = _with_room(files, len(added))
-    begin = kept[-1].header.end if kept else index.start
-    count = len(added) + sum(one.header.size for one in merged)
-    header = Header(os.urandom(_SEED_BYTES), index.identity(), begin, end, count, index.mark(end))
-    place, *others = sorted(index.places(), key=index.places()[rank].__ne__)
-    with contextlib.suppress(OSError):
-        if rank > 0:  # now and then only: the folder may be a large one
-            for one in (place, *others):
-                remove_drafts(one)
-        with replacing(place, like=index.descriptor) as draft, open(draft, "wb") as file:
-            file.write(header.text())
-            file.writelines(_blocks(header.seed, _merged(merged, added, count)))
-        for one in set(others).difference(table.place for table in kept):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(one)
-        return [*kept, OffsetFile(place, rank)]
-    return None
-
-
-def _with_room(tables: Sequence[OffsetFile], count: int) -> tuple[int, list[OffsetFile], list[OffsetFile]]:
-    """The rank of the table that some more lines are put into, those that stay, and those that go into it, too."""
-    for rank, most in enumerate(_MOST_LINES):
-        merged = [one for one in tables if one.rank <= rank]
-        if count + sum(one.header.size for one in merged) <= most:
-            break
-    return rank, [one for one in tables if one.rank > rank], merged
-
-
-def _merged(tables: Sequence[OffsetFile], added: array[int], count: int) -> Iterator[list[int]]:
-    """All numbers in rising order, some at a time."""
-    parts = 1 + count // _PART_LINES
-    edges = [(part << 64) // parts for part in range(parts + 1)]
-    for least, behind in pairwise(edges):
-        here = added[bisect_left(added, least) : bisect_right(added, behind - 1)]
-        yield sorted(chain(here, *(one.numbers(least, behind - 1) for one in tables)))
-
-
-def _blocks(seed: bytes, parts: Iterable[list[int]]) -> Iterator[bytes]:
-    """Numbers as they stand in a file."""
-    waiting, place = array("Q"), 0
-    for part in parts:
-        waiting.extend(part)
-        whole = len(waiting) - len(waiting) % _BLOCK_LINES
-        for begin in range(0, whole, _BLOCK_LINES):
-            yield _sealed(seed, place, waiting[begin : begin + _BLOCK_LINES])
-            place += 1
-        del waiting[:whole]
-    if waiting:
-        yield _sealed(seed, place, waiting)
-
-
-def _sealed(seed: bytes, place: int, block: array[int]) -> bytes:
-    text = _little_endian(block).tobytes()
-    return text + _checksum(seed, place, text)
-
-
-def _checksum(seed: bytes, place: int, text: bytes) -> bytes:
+def checksum(seed: bytes, place: int, text: bytes) -> bytes:
+    """What stands behind a block of a table."""
     return _CHECKSUM.pack(crc32(text, crc32(seed + _CHECKSUM.pack(place))))
 
 
@@ -314,7 +239,8 @@ def _is_without_some(found: bytes, mark: bytes) -> bool:
     return same >= _LEAST_MARK_BYTES and all(one == other or one in BLANKS for one, other in pairs)
 
 
-def _little_endian(numbers: array[int]) -> array[int]:
+def little_endian(numbers: array[int]) -> array[int]:
+    """Numbers from or for a file, in which the lowest byte comes first."""
     if sys.byteorder != "little":
         numbers = numbers[:]
         numbers.byteswap()

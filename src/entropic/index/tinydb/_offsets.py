@@ -107,6 +107,8 @@ class OffsetTable:
         return self._offsets_here(least)
 
     def _offsets_here(self, least: int) -> list[int]:
+        # In this order: another thread may merge the two meanwhile.
+        added = self._added.get(least >> _OFFSET_BITS) if self._added else None
         numbers = self._sorted
         begin = end = bisect.bisect_left(numbers, least)
         # Of a hash there is one line as a rule: looked at, not searched for.
@@ -115,7 +117,6 @@ class OffsetTable:
             end += 1
         if end - begin == _FEW:
             end = bisect.bisect_right(numbers, most, end)
-        added = self._added.get(least >> _OFFSET_BITS) if self._added else None
         if added is None and end - begin <= 1:
             return [numbers[begin] & _OFFSET_MASK] if begin < end else []
         return list(dict.fromkeys(number & _OFFSET_MASK for number in [*numbers[begin:end], *(added or ())]))
@@ -177,7 +178,7 @@ class LineOffsets:
         self._next_end = 2 * content.end - self._end_of(self._files)  # if nothing comes of it
         # What was appended is there: nothing that goes wrong from here on is a failure of that.
         with contextlib.suppress(OSError, errors.IndexCorruptError):
-            files = self._beside(descriptor)
+            files = self._beside(content, descriptor)
             end = self._end_of(files)
             if self.table is None or end != self._end_of(self._files):
                 self.table, self._has_looked_beside = None, False
@@ -196,7 +197,7 @@ class LineOffsets:
     def _table_at_hand(self, content: LineContent, descriptor: int) -> OffsetTable | None:
         if self.table is None and not self._has_looked_beside and content.end > MOST_TAIL_BYTES:
             self._has_looked_beside = True
-            if files := self._beside(descriptor):
+            if files := self._beside(content, descriptor):
                 self._made(content, descriptor, files)
         return self.table
 
@@ -211,12 +212,12 @@ class LineOffsets:
         self, content: LineContent, descriptor: int, table: OffsetTable, files: list[OffsetFile], known: int
     ) -> None:
         """Put what is in a table, but for its first files, into one more behind some files."""
-        from . import _offset_file
+        from ._offset_writer import save
 
         # Bound to the index by a line that is there: not by blanks, where lines have been removed.
         end = content.line_begin(descriptor, content.end)
         try:
-            saved = _offset_file.save(self._index(descriptor), files, table.entries_behind(known), end)
+            saved = save(self._index(descriptor), files, table.entries_behind(known), end)
         except UnreadableTableError as error:
             self._drop(error)
             return
@@ -229,10 +230,12 @@ class LineOffsets:
         self.table, self._has_looked_beside = None, False
         self._is_damaged = self._is_damaged or error.is_damaged
 
-    def _beside(self, descriptor: int) -> list[OffsetFile]:
+    def _beside(self, content: LineContent, descriptor: int) -> list[OffsetFile]:
         from . import _offset_file  # not for a small file
 
-        return [] if self._is_damaged else _offset_file.load(self._index(descriptor))
+        files = [] if self._is_damaged else _offset_file.load(self._index(descriptor))
+        # Others may have appended behind what is known here; but behind a torn line, what a table knows is lost.
+        return files if content.closed else [one for one in files if one.header.end <= content.end]
 
     def _index(self, descriptor: int) -> IndexFile:
         from ._offset_file import IndexFile

@@ -21,6 +21,7 @@ _ODD = rb"\\(?:/|u00[2-7])"
 _ANY_TOKEN = rb'("(?:[^"\\]|\\.)*"|[^\s"{}\[\],]+|[{\[])'
 # More than a bare name, or one in a folder by hash.
 _LEADS_ANYWHERE = re.compile(rb'"result_path"\s*:\s*"(?![0-9a-f]{2}/[^"/\\]*")[^"\\]*[/\\]')
+_LONG_NAME = 16
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_]+")
 _NUMBER = rb"(-?[0-9][0-9.eE+-]*)"
 _NUMBER_END = rb"(?![0-9.eE])"
@@ -113,9 +114,11 @@ class UsePrefilter:
     """A result that may be, or lie in, something at one of some plain paths; or whose own path is none."""
 
     def __init__(self, paths: Collection[str]) -> None:
-        # What lies beside a result in its folder is named without the folder.
-        names = {one for path in paths for one in (path, path.rpartition("/")[2])}
-        self._needles = [b'"' + name.encode() + b'"' for name in names]
+        # What lies beside a result in its folder is named without the folder. Of a long name the end is rare enough.
+        names = {path: path.rpartition("/")[2] for path in paths}
+        short = {f'"{one}"' for path, name in names.items() if len(name) < _LONG_NAME for one in (path, name)}
+        long = {f'{name}"' for name in names.values() if len(name) >= _LONG_NAME}
+        self._needles = [needle.encode() for needle in short | long]
 
     def places(self, chunk: bytes) -> Iterator[int]:
         """Where in a chunk of lines the condition may be met, in rising order."""

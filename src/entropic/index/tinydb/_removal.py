@@ -1,5 +1,6 @@
 """
-Lines of a large index removed where they stand: written over with blanks, which mean nothing to JSON.
+Lines removed where they stand, of a large index, or because a disk has failed: written over with blanks, which mean
+nothing to JSON.
 
 The head counts them, so that readers forget what they remember. Of a line its beginning is written over first, and is
 on disk before the rest: what a crash leaves of it begins with blanks, and is passed over. If it was the last line, the
@@ -8,14 +9,15 @@ comma before it goes last; until then the end of the file is a torn one, which t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Collection
 
-from ._format import REMOVED_END
+from ._format import CLOSING, REMOVED_END
 from ._io import line_at, open_file
 from ._lines import LinesContent
-from ._write_lock import WriteLock
+from ._write_lock import WriteLock, write_by_steps
 
 _SECTOR_BYTES = 512
 _NOT_KEPT = re.compile(b"[^" + REMOVED_END + b"]")
@@ -42,6 +44,28 @@ def remove_in_place(lock: WriteLock, content: LinesContent, offsets: Collection[
         lock.steps(os.pwrite, [(synced, *piece) for piece in pieces])
     finally:
         os.close(synced)
+
+
+def blank_out(lock: WriteLock, content: LinesContent, offsets: Collection[int], durable: bool) -> None:
+    """
+    As `remove_in_place`, of lines that a disk has failed to take, in a file of any size: a rewrite would be synced.
+
+    It may fail again. So each line is tried by itself: with its first piece it is gone for those who read the file.
+    """
+    for offset in offsets:
+        with contextlib.suppress(OSError):
+            remove_in_place(lock, content, [offset], durable)
+    lock.step(os.pwrite, lock.descriptor, *content.counted(len(offsets)))
+
+
+def cut_off(lock: WriteLock, place: int) -> None:
+    """
+    End the file at a place where it once ended: the closing bytes lay there, and need no new room on a full disk.
+
+    Killed between the two steps, it leaves the beginning of a line, which is a torn one.
+    """
+    lock.step(os.ftruncate, lock.descriptor, place + len(CLOSING))
+    write_by_steps(lock, CLOSING, place)
 
 
 def _blanks(descriptor: int, content: LinesContent, offsets: Collection[int]) -> list[_Piece]:

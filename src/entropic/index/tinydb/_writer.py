@@ -14,8 +14,8 @@ Why what is reported is on disk
     moment; it is reported only after that. A sync brings all of the file to disk, so whatever stands before a reported
     line is there, too, and a torn tail, though it be of several writers, never holds one. If the file was replaced
     before the sync was over, the line stands in the new one: that is synced as well. A line whose sync fails is removed
-    again: cut off, or, where others have appended behind it, as any other. The system tells of a failed write once to
-    each open file: so a call syncs by the one that was open when it appended.
+    again: cut off, or, where others have appended behind it, written over with blanks. The system tells of a failed
+    write once to each open file: so a call syncs by the one that was open when it appended.
 
 Why writers do not collide
     A writer locks the file itself. A rewrite leaves the waiting ones with the lock of a file that is no longer there;
@@ -45,7 +45,7 @@ from ._io import end_of, read_all, require_file, stat_of
 from ._lines import LinesContent
 from ._offsets import MOST_TAIL_BYTES
 from ._reader import LineReader
-from ._removal import remove_in_place
+from ._removal import blank_out, cut_off, remove_in_place
 from ._rewrite import keep_beside, rewrite
 from ._write_lock import Disturbed, WriteLock, with_lock, write_by_steps
 
@@ -229,12 +229,12 @@ class LineWriter(Generic[T]):
         content = self._content_to_write(lock)
         texts = own.numbered(content.last_number + 1)
         if isinstance(content, LinesContent) and not self._lacks_identity(content):
-            own.place, own.file = content.end, lock.file
+            place, own.file = content.end, lock.file
             own.text = self._append_lines(lock, content, texts)
             if self._durable:
                 self._syncs.add(own)
             runs = list(zip(own.numbers, own.hashes, strict=True))
-            self.reader.note_appended(lock.descriptor, content, own.place, runs, texts)
+            self.reader.note_appended(lock.descriptor, content, place, runs, texts)
         else:
             lines = _format.joined(itertools.chain(content.texts(lock.descriptor), texts))
             self._replace(lock, content, lines, content.other_tables)
@@ -267,7 +267,7 @@ class LineWriter(Generic[T]):
             raise
         except BaseException:
             with contextlib.suppress(OSError, Disturbed):
-                _cut_off(lock, place)
+                cut_off(lock, place)
             raise
         return text
 
@@ -277,10 +277,13 @@ class LineWriter(Generic[T]):
         def change(lock: WriteLock) -> None:
             content = self._content_to_write(lock)
             self.reader.distrust()
-            if own.ends(content, lock.descriptor):
-                _cut_off(lock, own.place)
+            place, doomed = own.place_at_end(content, lock.descriptor), own.places(content, lock.descriptor)
+            if place is not None:
+                cut_off(lock, place)
+            elif isinstance(content, LinesContent) and content.can_blank_out(lock.descriptor, doomed):
+                blank_out(lock, content, doomed, self._durable)
             else:
-                self._remove_from(lock, content, own.places(content, lock.descriptor))
+                self._remove_from(lock, content, doomed)
 
         with contextlib.suppress(OSError, EntropicError):
             with_lock(self._path, self._durable, change)
@@ -369,16 +372,6 @@ class LineWriter(Generic[T]):
             folder = os.path.join(os.path.dirname(self._path), str(self.store_row.get("results_dir")))
             raise OtherFolderError(os.path.abspath(folder), f"the index {self._path!r}", lacks_identity=False)
         return True
-
-
-def _cut_off(lock: WriteLock, place: int) -> None:
-    """
-    End the file at a place where it once ended: the closing bytes lay there, and need no new room on a full disk.
-
-    Killed between the two steps, it leaves the beginning of a line, which is a torn one.
-    """
-    lock.step(os.ftruncate, lock.descriptor, place + len(CLOSING))
-    write_by_steps(lock, CLOSING, place)
 
 
 def _is_closed_by_bytes(content: LinesContent, descriptor: int) -> bool:
