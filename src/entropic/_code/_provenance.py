@@ -45,7 +45,8 @@ def circumstances(module_name: str | None) -> dict[str, Any]:
 
 class Meter:
     """
-    What a run costs, as far as that can be told apart from the rest of the process; from `begin` to `end`.
+    What a run costs, as far as that can be told apart from the rest of the process; from `begin` to `end`;
+    until `leave` it counts as under way.
 
     CPU seconds are those of all threads of the process, and of child processes that have ended; told only if no other
     run of ours overlaps. Peak memory is that of the process, or of one child; told only if this run has reached it.
@@ -69,6 +70,9 @@ class Meter:
     def end(self) -> None:
         """Measure until now."""
         self._ended = _used()
+
+    def leave(self) -> None:
+        """Overlap with no other run from now on."""
         _under_way.discard(self)
 
     def cpu_seconds_so_far(self) -> float | None:
@@ -98,8 +102,13 @@ def _used() -> tuple[Any, Any]:
 
 
 def _cpu_seconds(before: tuple[Any, Any], after: tuple[Any, Any]) -> float:
-    seconds: float = sum(one.ru_utime + one.ru_stime for one in after)
-    return seconds - sum(one.ru_utime + one.ru_stime for one in before)
+    seconds: float = _seconds_in(after) - _seconds_in(before)
+    return seconds
+
+
+def _seconds_in(used: tuple[Any, Any]) -> Any:
+    own, children = used
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
 _under_way: set[Meter] = set()

@@ -100,6 +100,8 @@ class Observation:
                 reading.__exit__(None if error is None else type(error), error, None)
         finally:
             self._is_under_way = False
+            if self._meter is not None:
+                self._meter.leave()
             if self._policy is not None:
                 self._policy.note_state_after_run()
 
