@@ -390,6 +390,42 @@ def test_a_power_cut_costs_no_run_that_was_reported(tmp_path: Path, sector: int)
                 kept.unlink()
 
 
+def ending_in_a_sector(tmp_path: Path, place: int) -> TinyDBIndex:
+    """An index whose first line ends at a place in a sector."""
+    path, folder = tmp_path / "runs.json", tmp_path / "r"
+    TinyDBIndex(path, folder).insert(OTHER)
+    head = path.read_bytes().index(b"\n")
+    path.unlink()
+    return TinyDBIndex(path, folder.with_name("r" * (1 + (place - head) % 512)))
+
+
+@pytest.mark.parametrize("place", [507, 508, 509, 510, 511, 0, 1])
+def test_a_sector_may_end_with_the_first_line(tmp_path: Path, place: int) -> None:
+    """The line feed behind it is no closing byte of before: what was on disk whole was cut off as unsynced."""
+    index = ending_in_a_sector(tmp_path, place)
+    for number in range(1, 4):
+        index.insert(make_record({"n": number}))
+        assert index.path.read_bytes().index(b"\n") % 512 == place
+        assert len(TinyDBIndex(index.path).all()) == number
+
+
+@pytest.mark.parametrize("place", [507, 508, 509, 510, 511, 0, 1])
+def test_a_power_cut_in_the_first_append_to_an_emptied_index(tmp_path: Path, place: int) -> None:
+    index = ending_in_a_sector(tmp_path, place)
+    index.insert(OTHER)
+    index.delete_records([OTHER])
+    contents = [index.path.read_bytes()]
+    index.insert(make_record({"n": 1, "text": "y" * 600}))
+    contents.append(index.path.read_bytes())
+    everything = index.all()
+    for disk in disks(contents, 512):
+        index.path.write_bytes(disk)
+        found = TinyDBIndex(index.path).all()
+        assert found == everything[: len(found)]
+        TinyDBIndex(index.path).insert(OTHER)
+        assert TinyDBIndex(index.path).all() == [*found, OTHER]
+
+
 def test_a_power_cut_leaves_much_behind_a_gap(tmp_path: Path) -> None:
     """The closing bytes of before are on disk, and most of what was written after them: it is found however much."""
     path = tmp_path / "runs.json"

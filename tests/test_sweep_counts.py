@@ -135,25 +135,41 @@ def test_how_many_workers_are_worth_their_start(monkeypatch: pytest.MonkeyPatch)
     clock.now += 0.051
     assert (starts.look(), starts.wanted) == (True, 4)
     starts.note_ready(0.01)
-    starts.note_back(0.0003, 400)
+    short, longer = _starts.Took(0.001, 0.0003), _starts.Took(0.01, 0.003)  # on a busy machine
+    starts.note_back(short, 400)
     assert starts.wanted == 4
 
     clock.now += 0.026
     assert not starts.look()
-    starts.note_back(0.0003, 400)  # 0.12 s are left: a fifth would save 6 ms
+    starts.note_back(short, 400)  # 0.12 s are left: a fifth would save 6 ms
     starts.note_back(None, 400)
-    starts.note_back(0.003, None)
+    starts.note_back(longer, None)
     assert starts.wanted == 4
-    starts.note_back(0.003, 400)  # 1.2 s are left
+    starts.note_back(longer, 400)  # 1.2 s are left
     assert starts.wanted == 7
 
     starts.note_ready(0.01)
-    starts.note_back(0.0003, 40)
+    starts.note_back(short, 40)
     clock.now += 0.06  # that is how long what is left takes, and a little more
     assert not starts.look()
     clock.now += 0.01  # what was short has become long
     assert (starts.look(), starts.wanted) == (True, 8)
     assert starts.seconds_until_more() == math.inf
+
+
+def test_points_that_wait_are_worth_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of another program do: how little of a processor they take here does not say how long they take."""
+    clock = Clock()
+    monkeypatch.setattr(_starts, "monotonic", clock)
+    starts = _starts.Starts(8)
+    starts.note_started()
+    starts.note_ready(0.01)
+
+    for _ in range(2):
+        clock.now += 0.08
+        starts.note_back(_starts.Took(0.08, 0.001), 100)
+
+    assert starts.wanted == 8
 
 
 class Ending:

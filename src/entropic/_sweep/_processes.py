@@ -27,7 +27,7 @@ from ._handshake import NotSeen
 from ._process_tree import kill_tree
 from ._reporting import work_through
 from ._run_limits import RunLimits
-from ._starts import Starts
+from ._starts import Starts, Took
 from ._supervision import Begun, Ended, Gate, RunOfWorker, Supervisor, WatchedRuns
 from ._tasks import BATCH_SECONDS, NotStarted, PackedTask, Points, Reported, Task
 from ._workers import BATCHES_A_WORKER, LARGEST_BATCH, Died, Returned, Stopped
@@ -213,7 +213,7 @@ class Processes:
             return Returned(worker.number, Died(exit_status) if self._has_started else _died_at_start(exit_status))
         del self._busy[worker.pipe]
         self._idle.append(worker)
-        self._starts.note_back(worker.seconds_of(said), self.points_left)
+        self._starts.note_back(worker.taken_by(said), self.points_left)
         return Returned(worker.number, said)
 
 
@@ -245,16 +245,17 @@ class _Worker:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has died: seen when we wait for it
             self.pipe.send_bytes(packed)
 
-    def seconds_of(self, outcome: object) -> float | None:
+    def taken_by(self, outcome: object) -> Took | None:
         """
-        How much of a processor a point of a batch took it; None if that tells nothing.
+        What a point of a batch took; None if that tells nothing.
 
         As that of its first, with which all that it does comes for the first time.
         """
         has_worked, self._has_worked = self._has_worked, True
         if not has_worked or not isinstance(outcome, Reported) or not outcome.reports:
             return None
-        return outcome.cpu_seconds / len(outcome.reports)
+        count = len(outcome.reports)
+        return Took(sum(report.seconds for report in outcome.reports) / count, outcome.cpu_seconds / count)
 
     def kill(self) -> None:
         """Kill it; if it is supervised, with all that it has started, also if it is gone itself."""

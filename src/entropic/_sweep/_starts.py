@@ -5,10 +5,25 @@ from __future__ import annotations
 import math
 from time import monotonic
 
+from .._fs import NamedTuple
+
 _FIRST = 2
 # Of processor time, from its start to its end, where little is to be copied; measured is what it takes to begin.
 _LEAST_SECONDS = 0.025
 _PATIENCE = 2
+
+
+class Took(NamedTuple):
+    """
+    What a point took.
+
+    Attributes:
+        seconds: How long.
+        cpu_seconds: How much of a processor.
+    """
+
+    seconds: float
+    cpu_seconds: float
 
 
 class Starts:
@@ -17,8 +32,9 @@ class Starts:
 
     Two begin. As long as nothing is back after twice the time that it takes to start one, so many more are worth it:
     long runs, or runs that wait for something, soon have all of them. Else it is judged by what is left, and by how
-    much of a processor a point takes, which a busy machine makes no longer: points that take no time are done before
-    the third would have begun. Should nothing be back for longer than all that is left would take, it was misjudged.
+    long a point takes; of a short one, by how much of a processor, which a busy machine makes no longer: points that
+    take no time are done before the third would have begun. Should nothing be back for longer than all that is left
+    would take, it was misjudged.
 
     Args:
         count: How many there are at most.
@@ -43,18 +59,19 @@ class Starts:
         self._start_seconds = max(_LEAST_SECONDS, seconds)
         self._heard_at = self._grew_at = monotonic()
 
-    def note_back(self, seconds: float | None, left: int | None) -> None:
+    def note_back(self, took: Took | None, left: int | None) -> None:
         """
         A batch is back: judge by it what is left.
 
         Args:
-            seconds: How much of a processor a point of it took; None if that tells nothing.
+            took: What a point of it took; None if that tells nothing.
             left: How many points are not handed out yet, if known.
         """
         self._heard_at = monotonic()
-        if seconds is None or left is None:
+        if took is None or left is None:
             return
-        self._left_seconds = seconds * left
+        # A long one may wait, as for a program or a device: of the processor it says nothing.
+        self._left_seconds = left * (took.seconds if took.seconds >= _LEAST_SECONDS else took.cpu_seconds)
         # Not by the first points that are back: what they took says little of the next ones.
         if self._heard_at >= self._grew_at + self._start_seconds and self._are_worth(self.wanted + 1):
             self._grow()

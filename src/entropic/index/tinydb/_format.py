@@ -282,7 +282,9 @@ def _left_over(tail: bytes, offset: int) -> int:
         end = first + found.start() * _SECTOR_BYTES
         for place in range(end - len(CLOSING), end):
             is_closing = place >= 0 and tail[place:end] == CLOSING[: end - place]
-            if is_closing and (place == 0 or tail[place - 1 : place] == b"}") and tail[end:].strip(CLOSING + b"\0"):
+            # With a line feed begins the first line of all, too, where nothing stands before.
+            is_of_before = tail[place - 1 : place] == b"}" if place else end > 1
+            if is_closing and is_of_before and tail[end:].strip(CLOSING + b"\0"):
                 return place
     return -1
 

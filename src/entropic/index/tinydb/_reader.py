@@ -51,8 +51,8 @@ class LineReader(Generic[T]):
     What one object knows of an index file: find by hash, query, list. Safe between threads.
 
     Reading takes no lock on the file and writes nothing. `find` costs one ``stat`` while the file is unchanged; the
-    first one in a process searches the bytes of the file without parsing it, and after a few such searches a table of
-    offsets is built (8 bytes a run).
+    first one in a process reads the end of the file, and some blocks of the tables of offsets beside it. Without those
+    it searches the bytes, and after a few such searches a table is made (8 bytes a run).
 
     Args:
         path: The file; it need not exist.
