@@ -182,7 +182,7 @@ def _help_of(name: str) -> str:
 @pytest.mark.parametrize("command", ["watch", "failures", "checkpoints"])
 def test_the_results_of_an_index_that_is_not_there_are_not_guessed(command: str) -> None:
     """The folder beside it may be that of another index, where nothing runs: that would be taken for an answer."""
-    Path("results").mkdir()
+    Path("results/.entropic").mkdir(parents=True)
     Path("studies").mkdir()
     refused = entropic(command, "--index", "study.json")
 
@@ -191,8 +191,25 @@ def test_the_results_of_an_index_that_is_not_there_are_not_guessed(command: str)
     assert "--results" in refused.stderr
     assert entropic(command, "--index", "study.json", "--results", "studies").returncode == 0
     assert entropic(command).returncode == 0  # nobody has named an index: this folder's results are meant
-    Path("results").rmdir()
+    Path("results/.entropic").rmdir()
     assert entropic(command).returncode == 2
+
+
+def test_runs_here_go_before_an_index_above(tmp_path: Path) -> None:
+    """Runs of which none is recorded yet have no index; that of a folder above has nothing to do with them."""
+    entropic("run", "-q", "-p", "x=1", *ECHO)
+    below = tmp_path / "new"
+    below.mkdir()
+
+    def fail(params: Any, path: Path) -> None:
+        raise RuntimeError("unstable")
+
+    with Store(below / "results", below / "runs.json", keep_failed=True) as store, pytest.raises(RuntimeError):
+        store.run({"n": 1}, fail)
+
+    assert not (below / "runs.json").exists()
+    assert "unstable" in entropic("failures", "--json", cwd=below).stdout
+    assert entropic("path", cwd=below).stdout.count("\n") == 1
 
 
 def test_the_index_is_searched_upwards(tmp_path: Path) -> None:

@@ -199,9 +199,12 @@ def find_places(
         click.UsageError: There is no index, more than one, or one that does not say where its results are.
     """
     results = results or environment.get("ENTROPIC_RESULTS")
-    chosen = index or environment.get("ENTROPIC_INDEX") or _index_nearby()
+    chosen = index or environment.get("ENTROPIC_INDEX")
+    begins_here = not (needs_index or chosen or results) and _runs_before_its_index()
+    if chosen is None and not begins_here:
+        chosen = _index_nearby()
     if not needs_index:  # a folder that is only guessed may be that of another index
-        creates = bool(results) or (chosen is None and Path("results").is_dir())
+        creates = begins_here or bool(results)
     if chosen is None and creates:
         chosen = new_index(results)
     if chosen is None:
@@ -240,6 +243,11 @@ def _results_of_url(url: str, results: str | None, *, creates: bool, needs_index
     if results is None and remembered is None and not creates:
         raise click.UsageError(f"{index!r} does not say where its results are: use --results DIR")
     return Path(results or remembered or (path.parent if path else Path()) / "results")
+
+
+def _runs_before_its_index() -> bool:
+    """Whether runs were begun below the current folder, of which none is recorded yet."""
+    return os.path.isdir(os.path.join("results", ".entropic")) and _index_in("") is None
 
 
 def _index_nearby() -> str | None:
